@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "config_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Both paths are given by the build (meson.build). */
+static const char policy_path[] = TWTUNED_POLICY;
+static const char admin_path[] = TWTUNED_CONF;
+static const char dropin_path[] = TWTUNED_CONF ".d";
+
+#define FILE_SIZE_MAX (1u << 20)
+
+/* The whole file, owned by the caller. 0 or a negative errno. */
+static int read_file(const char *path, char **ret, size_t *ret_size)
+{
+        FILE *f = fopen(path, "re");
+        char *text = NULL;
+        struct stat st;
+        int r = 0;
+
+        if (!f)
+                return -errno;
+        if (fstat(fileno(f), &st) < 0)
+                r = -errno;
+        else if (S_ISDIR(st.st_mode))
+                r = -EISDIR;
+        else if (!(text = malloc(FILE_SIZE_MAX)))
+                r = -ENOMEM;
+        if (r == 0) {
+                *ret_size = fread(text, 1, FILE_SIZE_MAX, f);
+                if (ferror(f) || *ret_size == FILE_SIZE_MAX)
+                        r = ferror(f) ? -EIO : -EFBIG;
+        }
+        fclose(f);
+        if (r < 0)
+                free(text);
+        else
+                *ret = text;
+        return r;
+}
+
+static void load(struct config *config, const char *path, bool optional, const struct counters *kernel,
+                 struct problems *problems)
+{
+        char *text = NULL;
+        size_t size = 0;
+        int r = read_file(path, &text, &size);
+
+        if (r == -ENOENT && optional)
+                return;
+        if (r < 0)
+                config_read(config, path, "", 0, kernel, problems);
+        if (r < 0 && config->n_files > 0)
+                problem_add(problems, (struct origin){.file = config->file[config->n_files - 1]},
+                            "cannot be read: %s", strerror(-r));
+        if (r == 0)
+                config_read(config, path, text, size, kernel, problems);
+        free(text);
+}
+
+static int is_conf(const struct dirent *entry)
+{
+        size_t n = strlen(entry->d_name);
+
+        return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".conf") == 0;
+}
+
+static void load_dropins(struct config *config, const struct counters *kernel, struct problems *problems)
+{
+        struct dirent **entries = NULL;
+        int n = scandir(dropin_path, &entries, is_conf, alphasort);
+        char path[512];
+
+        for (int i = 0; i < n; i++) {
+                snprintf(path, sizeof(path), "%s/%s", dropin_path, entries[i]->d_name);
+                load(config, path, false, kernel, problems);
+                free(entries[i]);
+        }
+        free(entries);
+}
+
+struct config *config_files_load(const char *file, const struct counters *kernel, struct problems *problems)
+{
+        struct config *config = config_new();
+
+        if (!config)
+                return NULL;
+        if (file) {
+                load(config, file, false, kernel, problems);
+        } else {
+                load(config, policy_path, false, kernel, problems);
+                load(config, admin_path, true, kernel, problems);
+                load_dropins(config, kernel, problems);
+        }
+        config_check(config, problems);
+        problems_sort(problems);
+        return config;
+}

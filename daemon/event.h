@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What twtuned tells: one event with the fields that an operator needs to reconstruct it months later. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "macro.h"
+
+enum event_kind {
+        EVENT_APPLIED,
+        EVENT_RELEASED,
+        EVENT_REFUSED,
+        EVENT_FAILED,
+        EVENT_OVERRIDDEN,
+        EVENT_UNEXPECTED_EFFECT,
+        EVENT_ABORTED,
+        EVENT_DEGRADED,
+        EVENT_RECOVERED,
+        EVENT_CONFIG_LOADED,
+        EVENT_CONFIG_REJECTED,
+        EVENT_KIND_COUNT,
+};
+
+#define EVENT_FIELDS_MAX 20u
+#define EVENT_FIELD_SIZE 320
+
+struct event {
+        enum event_kind kind;
+        unsigned n;
+        char field[EVENT_FIELDS_MAX][EVENT_FIELD_SIZE]; /* "NAME=value"; the first is MESSAGE= */
+};
+
+/* Starts an event with its message; MESSAGE_ID= and PRIORITY= follow from the kind. */
+void event_begin(struct event *event, enum event_kind kind, const char *format, ...) _printf_(3, 4);
+
+/* Adds NAME=value. An empty value, or a field too many, is left out. */
+void event_add(struct event *event, const char *name, const char *format, ...) _printf_(3, 4);
+
+const char *event_kind_name(enum event_kind kind);
+
+/* Writes the event to the journal when stderr is the journal ($JOURNAL_STREAM, systemd.exec(5)), else to stderr
+ * on one line: the kind, the message and the fields as NAME=value. */
+void event_write(const struct event *event);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "ledger_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static ssize_t read_path(const char *path, char *buf, size_t size)
+{
+        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        ssize_t n;
+
+        if (fd < 0)
+                return -errno;
+        n = read(fd, buf, size - 1);
+        if (n < 0)
+                n = -errno;
+        else
+                buf[n] = 0;
+        close(fd);
+        return n;
+}
+
+int ledger_file_open(struct ledger_file *f, const char *directory, uint64_t netns_cookie)
+{
+        ssize_t n = read_path("/proc/sys/kernel/random/boot_id", f->owner.boot_id, sizeof(f->owner.boot_id));
+
+        f->owner.boot_id[n > 0 ? strcspn(f->owner.boot_id, "\n") : 0] = 0;
+        f->owner.netns_cookie = netns_cookie;
+        if ((size_t)snprintf(f->directory, sizeof(f->directory), "%s", directory) >= sizeof(f->directory))
+                return -ENAMETOOLONG;
+        snprintf(f->path, sizeof(f->path), "%s/%llu.ledger", f->directory, (unsigned long long)netns_cookie);
+        snprintf(f->aside, sizeof(f->aside), "%s.new", f->path);
+        if (mkdir(f->directory, 0755) < 0 && errno != EEXIST)
+                return -errno;
+        return n < 0 ? (int)n : 0;
+}
+
+int ledger_file_load(const struct ledger_file *f, struct ledger *ret)
+{
+        char text[LEDGER_TEXT_MAX];
+        ssize_t n = read_path(f->path, text, sizeof(text));
+
+        return n < 0 ? (int)n : ledger_parse(text, &f->owner, ret);
+}
+
+static int write_whole(int fd, const char *buf, size_t size)
+{
+        while (size > 0) {
+                ssize_t n = write(fd, buf, size);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                buf += n;
+                size -= (size_t)n;
+        }
+        return 0;
+}
+
+int ledger_file_save(const struct ledger_file *f, const struct ledger *ledger)
+{
+        char text[LEDGER_TEXT_MAX];
+        size_t size = ledger_format(ledger, &f->owner, text);
+        int fd = open(f->aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+        int r;
+
+        if (fd < 0)
+                return -errno;
+        r = write_whole(fd, text, size);
+        if (close(fd) < 0 && r == 0)
+                r = -errno;
+        if (r == 0 && rename(f->aside, f->path) < 0)
+                r = -errno;
+        if (r < 0)
+                unlink(f->aside);
+        return r;
+}

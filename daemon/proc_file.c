@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#include "proc_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+struct proc_file proc_file_open(const char *path, int writable)
+{
+        struct proc_file file = {.fd = -1};
+
+        if (writable)
+                file.fd = open(path, O_RDWR | O_CLOEXEC);
+        if (file.fd < 0) {
+                file.error = writable ? -errno : 0;
+                file.fd = open(path, O_RDONLY | O_CLOEXEC);
+        }
+        if (file.fd < 0)
+                file.error = -errno;
+        return file;
+}
+
+void proc_file_close(struct proc_file *file)
+{
+        if (file->fd >= 0)
+                close(file->fd);
+        file->fd = -1;
+}
+
+/* seq_file gives at most a page a read, so one read is not the file. */
+int proc_file_read(const struct proc_file *file, char *buf, size_t size)
+{
+        size_t n = 0;
+
+        if (file->fd < 0)
+                return file->error;
+        while (n < size) {
+                ssize_t r = pread(file->fd, buf + n, size - n, (off_t)n);
+
+                if (r < 0 && errno == EINTR)
+                        continue;
+                if (r < 0)
+                        return -errno;
+                if (r == 0) {
+                        buf[n] = 0;
+                        return (int)n;
+                }
+                n += (size_t)r;
+        }
+        return -EFBIG;
+}
+
+int proc_file_write(const struct proc_file *file, const char *text)
+{
+        size_t size = strlen(text);
+        ssize_t n;
+
+        if (file->error < 0)
+                return file->error; /* it was opened for reading only, or not at all */
+        do
+                n = pwrite(file->fd, text, size, 0);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        return (size_t)n == size ? 0 : -EIO;
+}

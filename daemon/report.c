@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+#include "report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "macro.h"
+
+/* The event of an outcome; EVENT_KIND_COUNT: nothing that anyone has to know. */
+static enum event_kind kind_of(enum decision_kind decision, enum outcome outcome)
+{
+        static const enum event_kind put_back[] = {
+                [DECISION_ENTER] = EVENT_KIND_COUNT,
+                [DECISION_RELEASE] = EVENT_RELEASED,
+                [DECISION_UNEXPECTED] = EVENT_UNEXPECTED_EFFECT,
+                [DECISION_ABORT] = EVENT_ABORTED,
+                [DECISION_OVERRIDDEN] = EVENT_OVERRIDDEN,
+        };
+
+        switch (outcome) {
+        case OUTCOME_APPLIED:
+                return EVENT_APPLIED;
+        case OUTCOME_WOULD:
+                return decision == DECISION_ENTER ? EVENT_APPLIED : put_back[decision];
+        case OUTCOME_RESTORED:
+        case OUTCOME_KEPT:
+                return put_back[decision];
+        case OUTCOME_THEIRS:
+                return EVENT_OVERRIDDEN;
+        case OUTCOME_LIMITED:
+        case OUTCOME_REFUSED:
+                return EVENT_REFUSED;
+        case OUTCOME_FAILED:
+                return EVENT_FAILED;
+        case OUTCOME_JOINED:
+        case OUTCOME_UNCHANGED:
+                break;
+        }
+        return EVENT_KIND_COUNT;
+}
+
+struct evidence {
+        char metric[80], value[32], threshold[32];
+};
+
+static void evidence_fill(const struct tuner *t, const struct decision *d, struct evidence *e)
+{
+        const struct counters *counters = &t->config->counters;
+        const char *unit;
+
+        memset(e, 0, sizeof(*e));
+        if (d->metric == RULE_NONE)
+                return;
+        unit = unit_suffix(metric_unit(d->metric, counters));
+        snprintf(e->metric, sizeof(e->metric), "%s", metric_name(d->metric, counters));
+        snprintf(e->value, sizeof(e->value), "%.1f%s", d->value, unit);
+        snprintf(e->threshold, sizeof(e->threshold), "%g%s", d->threshold, unit);
+}
+
+/* "why" as the end of the message. */
+static void sentence(const struct decision *d, const struct change *c, const struct evidence *e, char *buf,
+                     size_t size)
+{
+        const char *toward = d->group[0] ? " toward " : "";
+
+        if (c->outcome == OUTCOME_LIMITED || c->outcome == OUTCOME_REFUSED || c->outcome == OUTCOME_FAILED)
+                snprintf(buf, size, "%s", c->reason);
+        else if (c->outcome == OUTCOME_THEIRS)
+                snprintf(buf, size, "someone else changed it: it is left alone");
+        else if (d->kind == DECISION_UNEXPECTED)
+                snprintf(buf, size, "%s should have reached %s and is %s", e->metric, e->threshold, e->value);
+        else if (d->kind == DECISION_ABORT)
+                snprintf(buf, size, "%s rose to %s, the limit is %s", e->metric, e->value, e->threshold);
+        else
+                snprintf(buf, size, "%s is %s, the threshold %s%s%s%s", e->metric, e->value, e->threshold,
+                         toward, d->group, c->outcome == OUTCOME_KEPT ? ", and the value is kept" : "");
+}
+
+static const char *outcome_name(enum outcome outcome)
+{
+        static const char *const names[] = {
+                [OUTCOME_JOINED] = "joined",     [OUTCOME_APPLIED] = "applied", [OUTCOME_RESTORED] = "restored",
+                [OUTCOME_KEPT] = "kept",         [OUTCOME_WOULD] = "would",     [OUTCOME_UNCHANGED] = "unchanged",
+                [OUTCOME_THEIRS] = "left-alone", [OUTCOME_LIMITED] = "limited", [OUTCOME_REFUSED] = "refused",
+                [OUTCOME_FAILED] = "failed",
+        };
+
+        return names[outcome];
+}
+
+/* The values before and after; what is refused stays as it was. */
+static void add_change(struct event *event, const struct change *c, bool enter)
+{
+        char old[SYSCTL_TEXT_MAX], new[SYSCTL_TEXT_MAX], original[SYSCTL_TEXT_MAX];
+        bool theirs = c->outcome == OUTCOME_THEIRS || c->outcome == OUTCOME_KEPT;
+        const struct sysctl_value *from = enter ? &c->original : &c->value;
+        const struct sysctl_value *to = enter || theirs ? &c->value : &c->original;
+
+        event_add(event, "SYSCTL", "%s", sysctl_table[c->sysctl].name);
+        event_add(event, "OLDVALUE", "%s", sysctl_format(from, old));
+        event_add(event, "NEWVALUE", "%s", sysctl_format(to, new));
+        event_add(event, "ORIGINALVALUE", "%s", sysctl_format(&c->original, original));
+        event_add(event, "RESULT", "%s", outcome_name(c->outcome));
+        if (c->outcome == OUTCOME_FAILED)
+                event_add(event, "ERRNO", "%d", -c->error);
+}
+
+static void report_change(struct tuner *t, const struct decision *d, const struct change *c)
+{
+        enum event_kind kind = kind_of(d->kind, c->outcome);
+        bool enter = d->kind == DECISION_ENTER;
+        char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], why[384];
+        struct evidence evidence;
+        struct event event;
+
+        if (kind == EVENT_KIND_COUNT)
+                return;
+        evidence_fill(t, d, &evidence);
+        sentence(d, c, &evidence, why, sizeof(why));
+        sysctl_format(enter ? &c->original : &c->value, from);
+        sysctl_format(enter ? &c->value : &c->original, to);
+        if (c->outcome == OUTCOME_THEIRS)
+                event_begin(&event, kind, "%s is %s now: %s", sysctl_table[c->sysctl].name, from, why);
+        else
+                event_begin(&event, kind, "%s%s: %s -> %s: %s", c->outcome == OUTCOME_WOULD ? "would set " : "",
+                            sysctl_table[c->sysctl].name, from, to, why);
+        add_change(&event, c, enter);
+        event_add(&event, "RULE", "%s", t->config->rule[d->rule].name);
+        event_add(&event, "METRIC", "%s", evidence.metric);
+        event_add(&event, "METRICVALUE", "%s", evidence.value);
+        event_add(&event, "THRESHOLD", "%s", evidence.threshold);
+        event_add(&event, "GROUP", "%s", d->group);
+        t->world->report(t->world, &event);
+}
+
+void report_decision(struct tuner *t, const struct decision *d)
+{
+        for (unsigned i = 0; i < d->n; i++)
+                report_change(t, d, &d->change[i]);
+}
+
+void report_restored(struct tuner *t, const struct change *c, const char *rule, const char *why)
+{
+        enum event_kind kind = kind_of(DECISION_RELEASE, c->outcome);
+        const char *name = sysctl_table[c->sysctl].name;
+        char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX];
+        struct event event;
+
+        sysctl_format(&c->value, from);
+        sysctl_format(&c->original, to);
+        if (c->outcome == OUTCOME_FAILED)
+                event_begin(&event, kind, "%s: %s; do it by hand: sysctl -w %s=\"%s\"", name, c->reason, name,
+                            to);
+        else if (c->outcome == OUTCOME_THEIRS)
+                event_begin(&event, kind, "%s is %s now: someone else changed it: it is left alone", name, from);
+        else
+                event_begin(&event, kind, "%s: %s -> %s: %s", name, from, to, why);
+        add_change(&event, c, false);
+        event_add(&event, "RULE", "%s", rule);
+        t->world->report(t->world, &event);
+}
+
+void report_observation(struct tuner *t, int error, const char *what)
+{
+        struct event event;
+
+        if (t->degraded == (error < 0))
+                return;
+        t->degraded = error < 0;
+        if (t->degraded) {
+                event_begin(&event, EVENT_DEGRADED, "cannot read %s: %s; nothing is decided on what it tells",
+                            what, strerror(-error));
+                event_add(&event, "ERRNO", "%d", -error);
+        } else {
+                event_begin(&event, EVENT_RECOVERED, "everything can be read again");
+        }
+        t->world->report(t->world, &event);
+}
+
+void report_config_loaded(struct tuner *t)
+{
+        struct event event;
+        unsigned enabled = 0;
+
+        for (unsigned i = 0; i < t->config->n_rules; i++)
+                enabled += !t->config->rule[i].disabled;
+        event_begin(&event, EVENT_CONFIG_LOADED, "%s %u rule%s every %g s", t->config->observe ? "observing" : "enforcing",
+                    enabled, enabled == 1 ? "" : "s", (double)t->config->interval_ns / 1e9);
+        event_add(&event, "MODE", "%s", t->config->observe ? "observe" : "enforce");
+        t->world->report(t->world, &event);
+}
+
+void report_config_rejected(struct world *world, const struct problem *problem, size_t others)
+{
+        struct event event;
+
+        event_begin(&event, EVENT_CONFIG_REJECTED, "%s:%u: %s%s; the running configuration stays",
+                    problem->at.file, problem->at.line, problem->text ? problem->text : "out of memory",
+                    others > 0 ? " (and more; see twtuned --check)" : "");
+        event_add(&event, "ERRORS", "%zu", others + 1);
+        world->report(world, &event);
+}
+
+static void describe(const struct tuner *t, char *buf, size_t size)
+{
+        const struct ports_group *busiest = NULL;
+        char name[PORTS_NAME_MAX] = "";
+        unsigned held = 0;
+
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                held += policy_holds(t->policy, id);
+        if (t->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID)
+                busiest = ports_busiest(t->snapshot.ports);
+        if (t->degraded)
+                snprintf(buf, size, "degraded: something cannot be read, see the log");
+        else if (held == 0)
+                snprintf(buf, size, "healthy%s", t->config->observe ? ", observing only" : "");
+        else if (!busiest)
+                snprintf(buf, size, "acting: %u sysctl%s changed", held, held == 1 ? "" : "s");
+        else
+                snprintf(buf, size, "acting: %u sysctl%s changed, busiest %s at %.0f %%", held,
+                         held == 1 ? "" : "s", ports_group_name(busiest, name),
+                         ports_value(busiest, METRIC_PORTS_DEMAND).lower);
+}
+
+void report_status(struct tuner *t)
+{
+        char status[sizeof(t->status)], message[sizeof(t->status) + 64];
+
+        describe(t, status, sizeof(status));
+        if (strcmp(status, t->status) == 0) {
+                t->world->notify(t->world, "WATCHDOG=1");
+                return;
+        }
+        strcpy(t->status, status);
+        snprintf(message, sizeof(message), "READY=1\nWATCHDOG=1\nSTATUS=%s", status);
+        t->world->notify(t->world, message);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* From outcomes to events and the status line. */
+
+#include "config.h"
+#include "tuner.h"
+
+/* One event for each change of the decision that did or could not do something. */
+void report_decision(struct tuner *tuner, const struct decision *decision);
+
+/* A sysctl that was put back, or could not be, without a rule's decision: at the start, a reload or the end.
+ * why is part of a sentence: "the daemon stops". */
+void report_restored(struct tuner *tuner, const struct change *change, const char *rule, const char *why);
+
+/* Once when observing begins to fail, and once when it works again. what is what could not be read. */
+void report_observation(struct tuner *tuner, int error, const char *what);
+
+/* Which configuration runs now, or why a new one does not. */
+void report_config_loaded(struct tuner *tuner);
+void report_config_rejected(struct world *world, const struct problem *problem, size_t others);
+
+/* To the service manager: the state in a sentence when it has changed, and that a tick was completed. */
+void report_status(struct tuner *tuner);

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include "service.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "config_files.h"
+#include "linux.h"
+#include "now.h"
+#include "report.h"
+#include "tuner.h"
+
+#define PROC "/proc"
+
+struct service {
+        struct linux_world world;
+        struct tuner tuner;
+        struct counters kernel; /* the counters of this kernel, for the configuration's words */
+        const char *config_file;
+        bool observe_only;
+        bool reload; /* asked for; the next tick sees it */
+};
+
+static void print_problems(const struct problems *problems)
+{
+        for (size_t i = 0; problems->item && i < problems->n; i++) {
+                const struct problem *p = &problems->item[i];
+
+                if (p->at.line > 0)
+                        fprintf(stderr, "%s:%u: %s\n", p->at.file, p->at.line, p->text);
+                else
+                        fprintf(stderr, "%s: %s\n", p->at.file, p->text);
+        }
+}
+
+static int open_world(struct linux_world *world)
+{
+        const char *what;
+        int r = linux_world_open(world, &what);
+
+        if (r == -EADDRINUSE)
+                fprintf(stderr, "twtuned: another twtuned runs in this network namespace; stop it first\n");
+        else if (r < 0)
+                fprintf(stderr, "twtuned: cannot open %s: %s\n", what, strerror(-r));
+        return r < 0 ? EX_UNAVAILABLE : 0;
+}
+
+/* Without the right to write there is still much to see. */
+static void observe_when_it_must(struct service *s, struct config *config)
+{
+        int r = observer_can_write(s->world.observer);
+        struct event event;
+
+        config->observe |= s->observe_only;
+        if (config->observe || r == 0)
+                return;
+        config->observe = true;
+        event_begin(&event, EVENT_DEGRADED, "cannot write /proc/sys/net/ipv4: %s; %s; observing only",
+                    strerror(-r), r == -EROFS ? "it is mounted read-only" : "CAP_NET_ADMIN is missing");
+        event_add(&event, "ERRNO", "%d", -r);
+        s->world.world.report(&s->world.world, &event);
+}
+
+static void reload(struct service *s)
+{
+        struct problems problems = {0};
+        struct config *config = config_files_load(s->config_file, &s->kernel, &problems);
+
+        s->reload = false;
+        s->world.world.notify(&s->world.world, "RELOADING=1");
+        if (problems.n > 0) {
+                print_problems(&problems);
+                report_config_rejected(&s->world.world, problems.item, problems.n - 1);
+        } else if (config) {
+                observe_when_it_must(s, config);
+                if (tuner_reload(&s->tuner, config) == 0) {
+                        observer_set_config(s->world.observer, config);
+                        config = NULL;
+                }
+        }
+        problems_free(&problems);
+        config_free(config);
+        s->world.world.notify(&s->world.world, "READY=1");
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct service *s = userdata;
+        uint64_t now, interval;
+
+        if (s->reload)
+                reload(s);
+        tick(&s->tuner);
+
+        /* A fixed interval, without a burst of ticks after the machine was too busy for some. */
+        interval = s->tuner.config->interval_ns / 1000;
+        sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &now);
+        return sd_event_source_set_time(source, usec + interval > now ? usec + interval : now + interval);
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        struct service *s = userdata;
+
+        if (info->ssi_signo == SIGHUP)
+                s->reload = true;
+        else
+                sd_event_exit(sd_event_source_get_event(source), 0);
+        return 0;
+}
+
+static int loop(struct service *s)
+{
+        static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+        sd_event_source *timer = NULL;
+        sd_event *event = NULL;
+        sigset_t mask;
+        int r;
+
+        sigemptyset(&mask);
+        for (unsigned i = 0; i < ELEMENTSOF(signals); i++)
+                sigaddset(&mask, signals[i]);
+        sigprocmask(SIG_BLOCK, &mask, NULL);
+
+        r = sd_event_new(&event);
+        for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
+                r = sd_event_add_signal(event, NULL, signals[i], on_signal, s);
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, &timer, CLOCK_MONOTONIC, 0, 1, on_tick, s);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(timer, SD_EVENT_ON);
+        if (r >= 0)
+                r = sd_event_loop(event);
+        if (r < 0)
+                fprintf(stderr, "twtuned: the event loop failed: %s\n", strerror(-r));
+        sd_event_source_unref(timer);
+        sd_event_unref(event);
+        return r;
+}
+
+/* What the process before left. What cannot be trusted is said, and nothing is restored from it. */
+static void load_ledger(struct linux_world *w, struct ledger *ret)
+{
+        int r = ledger_file_load(&w->ledger_file, ret);
+
+        *ret = r < 0 ? (struct ledger){0} : *ret;
+        if (r < 0 && r != -ENOENT && r != -ESTALE)
+                fprintf(stderr, "twtuned: %s: %s; nothing is restored from it\n", w->ledger_file.path,
+                        r == -EBADMSG ? "truncated or garbled" : strerror(-r));
+        if (w->ledger_error < 0)
+                fprintf(stderr, "twtuned: %s: %s; originals cannot be recorded, so nothing will be written\n",
+                        w->ledger_file.directory, strerror(-w->ledger_error));
+}
+
+/* Takes over config. */
+static int run(struct service *s, struct config *config)
+{
+        struct ledger ledger;
+        int r;
+
+        load_ledger(&s->world, &ledger);
+        observe_when_it_must(s, config);
+        observer_set_config(s->world.observer, config);
+        if (tuner_start(&s->tuner, &s->world.world, config, &ledger, now_ns()) < 0) {
+                fprintf(stderr, "twtuned: out of memory\n");
+                config_free(config);
+                return EX_OSERR;
+        }
+        r = loop(s);
+        s->world.world.notify(&s->world.world, "STOPPING=1");
+        if (s->tuner.config->restore_on_exit && tuner_restore_all(&s->tuner) > 0)
+                r = -EIO;
+        tuner_stop(&s->tuner);
+        return r < 0 ? EXIT_FAILURE : 0;
+}
+
+/* NULL: it is wrong, and what is wrong was printed. */
+static struct config *load_config(const char *file, const struct counters *kernel)
+{
+        struct problems problems = {0};
+        struct config *config = config_files_load(file, kernel, &problems);
+
+        if (config && problems.n > 0) {
+                print_problems(&problems);
+                config_free(config);
+                config = NULL;
+        }
+        problems_free(&problems);
+        return config;
+}
+
+/* Too large for the stack. */
+static struct service service;
+
+int service_run(const char *config_file, bool observe_only)
+{
+        struct service *s = &service;
+        struct config *config;
+        int r;
+
+        s->config_file = config_file;
+        s->observe_only = observe_only;
+        observer_list_counters(PROC, &s->kernel);
+        config = load_config(config_file, &s->kernel);
+        if (!config)
+                return EX_CONFIG;
+        r = open_world(&s->world);
+        if (r == 0)
+                r = run(s, config);
+        else
+                config_free(config);
+        linux_world_close(&s->world);
+        return r;
+}
+
+int service_restore(void)
+{
+        struct service *s = &service;
+        int r = open_world(&s->world);
+
+        if (r != 0)
+                return r;
+        load_ledger(&s->world, &s->tuner.ledger);
+        s->tuner.world = &s->world.world;
+        s->tuner.snapshot.now = now_ns();
+        r = tuner_restore_all(&s->tuner) > 0 ? EXIT_FAILURE : 0;
+        linux_world_close(&s->world);
+        return r;
+}
+
+int service_check(const char *config_file)
+{
+        struct config *config;
+
+        observer_list_counters(PROC, &service.kernel);
+        config = load_config(config_file, &service.kernel);
+        if (!config)
+                return EX_CONFIG;
+        printf("twtuned: the configuration is good, %u rule%s\n", config->n_rules,
+               config->n_rules == 1 ? "" : "s");
+        config_free(config);
+        return 0;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdbool.h>
+
+/* Runs the daemon until SIGTERM or SIGINT. config_file NULL: the usual files. observe_only: whatever the
+ * configuration says, nothing is written. Returns the exit status. */
+int service_run(const char *config_file, bool observe_only);
+
+/* Puts back what the ledger of this netns holds. Returns the exit status. */
+int service_restore(void);
+
+/* Prints what is wrong with the configuration. Returns 0 or EX_CONFIG. */
+int service_check(const char *config_file);

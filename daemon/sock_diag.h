@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Dumps of this netns's TCP sockets over NETLINK_SOCK_DIAG (sock_diag(7)). */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+
+/* States of a request. Bit 12 is NEW_SYN_RECV, which is reported as SYN_RECV. Never bit 13: BOUND_INACTIVE walks
+ * a second hash table (net/ipv4/inet_diag.c:inet_diag_dump_icsk). */
+#define SOCK_DIAG_LISTEN (UINT32_C(1) << 10)
+#define SOCK_DIAG_CONNECTIONS (UINT32_C(0x1ffe) & ~SOCK_DIAG_LISTEN & ~(UINT32_C(1) << 7))
+
+struct sock_diag {
+        struct mnl_socket *socket; /* kept open: the kernel's batches grow with what the socket last received */
+        unsigned seq;
+        bool two_walks;    /* the kernel lacks TCPDIAG_GETSOCK, which gives both families in one */
+        uint64_t batch_at; /* ns of CLOCK_BOOTTIME at which the kernel filled in the messages at hand */
+};
+
+typedef void (*sock_diag_handler)(void *user, const struct inet_diag_msg *socket);
+
+/* 0 or a negative errno. */
+int sock_diag_open(struct sock_diag *diag);
+void sock_diag_close(struct sock_diag *diag);
+
+/* Calls handler for every TCP socket, IPv4 and IPv6, whose state is in states. 0 only when the dump was
+ * complete; on an error what handler saw is worth nothing, and the socket is open anew for the next try. */
+int sock_diag_dump(struct sock_diag *diag, uint32_t states, sock_diag_handler handler, void *user);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The tick: one pass from what is seen to what is done about it. */
+
+#include "guard.h"
+#include "policy.h"
+#include "world.h"
+
+struct tuner {
+        struct world *world;
+        struct config *config; /* owned */
+        struct policy *policy; /* owned */
+        struct guard guard;
+        struct ledger ledger;
+        struct snapshot snapshot; /* of the last tick */
+        bool degraded;            /* something could not be read at the last tick */
+        char status[256];         /* the sentence that the service manager was last told */
+};
+
+/* Takes over config, and the ledger of the process before: what a rule of config still sets is held on, the
+ * rest is put back. 0 or -ENOMEM; on an error config stays the caller's. */
+int tuner_start(struct tuner *tuner, struct world *world, struct config *config, const struct ledger *ledger,
+                uint64_t now);
+
+/* Puts another configuration in place of the running one, which is freed. What no rule sets any more is put
+ * back. 0 or -ENOMEM; on an error config stays the caller's and all is as before. */
+int tuner_reload(struct tuner *tuner, struct config *config);
+
+void tick(struct tuner *tuner);
+
+/* Puts back all that the ledger holds, the last write first. Returns how many could not be put back. */
+unsigned tuner_restore_all(struct tuner *tuner);
+
+void tuner_stop(struct tuner *tuner);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The small clocks of the policy: how long a condition has held, and what a metric was like a minute ago. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "macro.h"
+
+/* How long something has held without a break. */
+struct clock {
+        bool holds;
+        bool paused; /* the time up to the next run does not count */
+        uint64_t ns;
+};
+
+/* The same for one destination group, as long as it is the same group. */
+struct group_clock {
+        uint64_t id;
+        struct clock clock;
+};
+
+static inline void clock_run(struct clock *clock, bool holds, uint64_t dt)
+{
+        if (!holds)
+                clock->ns = 0;
+        else if (clock->holds && !clock->paused)
+                clock->ns += dt;
+        clock->holds = holds;
+        clock->paused = false;
+}
+
+/* Not known this time: neither a break nor time that counts. */
+static inline void clock_pause(struct clock *clock)
+{
+        clock->paused = true;
+}
+
+static inline bool clock_reached(const struct clock *clock, uint64_t ns)
+{
+        return clock->holds && !clock->paused && clock->ns >= ns;
+}
+
+#define TRAIL_SECONDS 60u
+
+/* The last minute of a metric, a bucket a second. */
+struct trail {
+        struct {
+                uint64_t second;
+                double sum;
+                unsigned n;
+        } bucket[TRAIL_SECONDS];
+};
+
+static inline void trail_add(struct trail *trail, uint64_t now, double value)
+{
+        uint64_t second = now / NSEC_PER_SEC;
+        unsigned i = (unsigned)(second % TRAIL_SECONDS);
+
+        if (trail->bucket[i].second != second) {
+                trail->bucket[i].second = second;
+                trail->bucket[i].sum = 0;
+                trail->bucket[i].n = 0;
+        }
+        trail->bucket[i].sum += value;
+        trail->bucket[i].n++;
+}
+
+/* The mean over the minute before now; 0 when nothing was seen. */
+static inline double trail_mean(const struct trail *trail, uint64_t now)
+{
+        uint64_t second = now / NSEC_PER_SEC;
+        double sum = 0;
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < TRAIL_SECONDS; i++)
+                if (trail->bucket[i].n > 0 && trail->bucket[i].second + TRAIL_SECONDS > second) {
+                        sum += trail->bucket[i].sum;
+                        n += trail->bucket[i].n;
+                }
+        return n > 0 ? sum / n : 0;
+}

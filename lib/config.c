@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ini_lines.h"
+#include "macro.h"
+#include "nearest.h"
+#include "quantity.h"
+
+#define BLANKS " \t"
+
+enum section {
+        SECTION_NONE, /* before the first one */
+        SECTION_SKIPPED,
+        SECTION_DAEMON,
+        SECTION_LIMITS,
+        SECTION_RULE,
+};
+
+struct parser {
+        struct config *config;
+        struct problems *problems;
+        struct vocabulary vocabulary;
+        struct origin at; /* the line that is being read */
+        enum section section;
+        struct rule *rule;
+};
+
+/* A key takes its text to the field at target. It reports what is wrong itself. */
+struct key {
+        const char *name;
+        void (*parse)(struct parser *p, void *target, const char *value);
+        size_t offset;
+};
+
+#define fail(p, ...) problem_add((p)->problems, (p)->at, __VA_ARGS__)
+
+static void parse_bool(struct parser *p, void *target, const char *value)
+{
+        if (strcmp(value, "yes") == 0 || strcmp(value, "no") == 0)
+                *(bool *)target = value[0] == 'y';
+        else
+                fail(p, "'%s' is neither yes nor no", value);
+}
+
+static void parse_enabled(struct parser *p, void *target, const char *value)
+{
+        bool enabled = !*(bool *)target;
+
+        parse_bool(p, &enabled, value);
+        *(bool *)target = !enabled;
+}
+
+static void parse_mode(struct parser *p, void *target, const char *value)
+{
+        if (strcmp(value, "enforce") == 0 || strcmp(value, "observe") == 0)
+                *(bool *)target = value[0] == 'o';
+        else
+                fail(p, "'%s' is neither enforce nor observe", value);
+}
+
+static void parse_release(struct parser *p, void *target, const char *value)
+{
+        if (strcmp(value, "restore") == 0 || strcmp(value, "keep") == 0)
+                *(bool *)target = value[0] == 'k';
+        else
+                fail(p, "'%s' is neither restore nor keep", value);
+}
+
+static void parse_duration(struct parser *p, void *target, const char *value)
+{
+        if (duration_parse(value, target) < 0)
+                fail(p, "'%s' is no duration: write a number and ms, s, min or h", value);
+}
+
+static void parse_interval(struct parser *p, void *target, const char *value)
+{
+        uint64_t interval = NSEC_PER_SEC;
+
+        parse_duration(p, &interval, value);
+        if (interval < 100 * NSEC_PER_MSEC || interval > 60 * NSEC_PER_SEC)
+                fail(p, "an interval of '%s' is outside 100ms-1min", value);
+        else
+                *(uint64_t *)target = interval;
+}
+
+static void parse_changes(struct parser *p, void *target, const char *value)
+{
+        double n;
+
+        if (quantity_parse(value, UNIT_COUNT, &n) < 0 || n < 1 || n > 600)
+                fail(p, "'%s' is no number of changes from 1 to 600", value);
+        else
+                *(double *)target = n;
+}
+
+static void parse_description(struct parser *p, void *target, const char *value)
+{
+        char *text = strdup(value);
+
+        if (!text)
+                fail(p, "out of memory");
+        free(*(char **)target);
+        *(char **)target = text;
+}
+
+static void parse_after(struct parser *p, void *target, const char *value)
+{
+        struct rule *rule = target;
+
+        if (strlen(value) >= sizeof(rule->after_name)) {
+                fail(p, "'%s' is too long for a rule's name", value);
+                return;
+        }
+        strcpy(rule->after_name, value);
+        rule->after_at = p->at;
+}
+
+static void condition_add(struct parser *p, struct condition *list, unsigned *n, const char *value)
+{
+        if (*value == 0) {
+                *n = 0; /* as in systemd: an empty value clears what came before */
+                return;
+        }
+        if (*n == RULE_CONDITIONS_MAX)
+                fail(p, "more than %u of this key in one rule", RULE_CONDITIONS_MAX);
+        else if (condition_parse(value, "for", p->at, &p->vocabulary, &list[*n], p->problems) == 0)
+                ++*n;
+}
+
+static void parse_when(struct parser *p, void *target, const char *value)
+{
+        struct rule *rule = target;
+
+        condition_add(p, rule->when, &rule->n_when, value);
+}
+
+static void parse_until(struct parser *p, void *target, const char *value)
+{
+        struct rule *rule = target;
+
+        condition_add(p, rule->until, &rule->n_until, value);
+}
+
+static void parse_set(struct parser *p, void *target, const char *value)
+{
+        struct rule *rule = target;
+
+        if (*value == 0)
+                rule->n_set = 0;
+        else if (rule->n_set == RULE_SETS_MAX)
+                fail(p, "more than %u sysctls in one rule", RULE_SETS_MAX);
+        else if (set_parse(value, p->at, &rule->set[rule->n_set], p->problems) == 0)
+                rule->n_set++;
+}
+
+static void parse_expect(struct parser *p, void *target, const char *value)
+{
+        struct rule *rule = target;
+
+        rule->has_expect = false;
+        if (*value == 0)
+                return;
+        if (condition_parse(value, "within", p->at, &p->vocabulary, &rule->expect, p->problems) < 0)
+                return;
+        if (rule->expect.time_ns == 0)
+                fail(p, "expect needs a time: write '%s within DURATION'", value);
+        else if (metric_is_ports(rule->expect.metric))
+                fail(p, "expect asks for the trace that the sysctl leaves, a metric of the host");
+        rule->has_expect = true;
+}
+
+static void parse_abort(struct parser *p, void *target, const char *value)
+{
+        struct rule *rule = target;
+
+        if (*value == 0)
+                rule->n_abort = 0;
+        else if (rule->n_abort == RULE_ABORTS_MAX)
+                fail(p, "more than %u abort conditions in one rule", RULE_ABORTS_MAX);
+        else if (abort_parse(value, p->at, &p->vocabulary, &rule->abort[rule->n_abort], p->problems) == 0)
+                rule->n_abort++;
+}
+
+static const struct key daemon_keys[] = {
+        {"interval", parse_interval, offsetof(struct config, interval_ns)},
+        {"mode", parse_mode, offsetof(struct config, observe)},
+        {"restore_on_exit", parse_bool, offsetof(struct config, restore_on_exit)},
+        {0},
+};
+
+static const struct key limits_keys[] = {
+        {"changes_per_minute", parse_changes, offsetof(struct config, changes_per_minute)},
+        {"min_interval", parse_duration, offsetof(struct config, min_interval_ns)},
+        {0},
+};
+
+static const struct key rule_keys[] = {
+        {"description", parse_description, offsetof(struct rule, description)},
+        {"enabled", parse_enabled, offsetof(struct rule, disabled)},
+        {"when", parse_when, 0},
+        {"until", parse_until, 0},
+        {"after", parse_after, 0},
+        {"set", parse_set, 0},
+        {"expect", parse_expect, 0},
+        {"abort", parse_abort, 0},
+        {"retry", parse_duration, offsetof(struct rule, retry_ns)},
+        {"release", parse_release, offsetof(struct rule, keep)},
+        {0},
+};
+
+static const struct key *key_find(const struct key *keys, const char *name)
+{
+        for (; keys->name; keys++)
+                if (strcmp(keys->name, name) == 0)
+                        return keys;
+        return NULL;
+}
+
+static void key_unknown(struct parser *p, const struct key *keys, const char *name)
+{
+        struct nearest nearest = NEAREST(name);
+        char hint[128];
+
+        for (; keys->name; keys++)
+                nearest_offer(&nearest, keys->name);
+        fail(p, "unknown key '%s'%s", name, nearest_hint(&nearest, hint));
+}
+
+static void on_key(void *user, struct origin at, const char *name, const char *value)
+{
+        static const struct key *const keys[] = {
+                [SECTION_DAEMON] = daemon_keys,
+                [SECTION_LIMITS] = limits_keys,
+                [SECTION_RULE] = rule_keys,
+        };
+        struct parser *p = user;
+        void *base = p->section == SECTION_RULE ? (void *)p->rule : p->config;
+        size_t before = p->problems->n;
+        const struct key *key;
+
+        p->at = at;
+        if (p->section == SECTION_NONE)
+                fail(p, "'%s' stands before the first section: [daemon], [limits] or [rule NAME]", name);
+        if (p->section <= SECTION_SKIPPED)
+                return;
+
+        key = key_find(keys[p->section], name);
+        if (key)
+                key->parse(p, (char *)base + key->offset, value);
+        else
+                key_unknown(p, keys[p->section], name);
+        if (p->section == SECTION_RULE && p->problems->n > before)
+                p->rule->faulty = true;
+}
+
+static struct rule *rule_find(struct config *config, const char *name)
+{
+        for (unsigned i = 0; i < config->n_rules; i++)
+                if (strcmp(config->rule[i].name, name) == 0)
+                        return &config->rule[i];
+        return NULL;
+}
+
+static struct rule *rule_open(struct parser *p, const char *name)
+{
+        struct config *config = p->config;
+        struct rule *rule = rule_find(config, name);
+
+        if (rule)
+                return rule;
+        if (*name == 0 || strlen(name) >= RULE_NAME_MAX ||
+            name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] != 0) {
+                fail(p, "'%s' is no name for a rule: letters, digits, - and _, at most %d", name,
+                     RULE_NAME_MAX - 1);
+                return NULL;
+        }
+        if (config->n_rules == RULES_MAX) {
+                fail(p, "more than %u rules", RULES_MAX);
+                return NULL;
+        }
+        rule = &config->rule[config->n_rules++];
+        *rule = (struct rule){.at = p->at, .after = RULE_NONE, .retry_ns = 600 * NSEC_PER_SEC};
+        strcpy(rule->name, name);
+        return rule;
+}
+
+static void section_unknown(struct parser *p, const char *name)
+{
+        struct nearest nearest = NEAREST(name);
+        char hint[128];
+
+        nearest_offer(&nearest, "daemon");
+        nearest_offer(&nearest, "limits");
+        nearest_hint(&nearest, hint);
+        fail(p, "unknown section [%s]%s there are [daemon], [limits] and [rule NAME]", name,
+             hint[0] ? hint : ":");
+}
+
+static void on_section(void *user, struct origin at, const char *name)
+{
+        struct parser *p = user;
+
+        p->at = at;
+        p->section = SECTION_SKIPPED;
+        if (!name)
+                return;
+        if (strcmp(name, "daemon") == 0)
+                p->section = SECTION_DAEMON;
+        else if (strcmp(name, "limits") == 0)
+                p->section = SECTION_LIMITS;
+        else if (strncmp(name, "rule", 4) == 0 && (name[4] == ' ' || name[4] == 0)) {
+                p->rule = rule_open(p, name + 4 + strspn(name + 4, BLANKS));
+                if (p->rule)
+                        p->section = SECTION_RULE;
+        } else {
+                section_unknown(p, name);
+        }
+}
+
+struct config *config_new(void)
+{
+        struct config *config = calloc(1, sizeof(*config));
+
+        if (!config)
+                return NULL;
+        config->interval_ns = NSEC_PER_SEC;
+        config->restore_on_exit = true;
+        config->changes_per_minute = 12;
+        config->min_interval_ns = 5 * NSEC_PER_SEC;
+        counters_init(&config->counters);
+        return config;
+}
+
+void config_free(struct config *config)
+{
+        for (unsigned i = 0; config && i < config->n_rules; i++)
+                free(config->rule[i].description);
+        for (unsigned i = 0; config && i < config->n_files; i++)
+                free(config->file[i]);
+        free(config);
+}
+
+void config_read(struct config *config, const char *file, const char *text, size_t size,
+                 const struct counters *kernel, struct problems *problems)
+{
+        struct parser p = {
+                .config = config,
+                .problems = problems,
+                .vocabulary = {.wanted = &config->counters, .kernel = kernel},
+        };
+
+        if (config->n_files == CONFIG_FILES_MAX || !(config->file[config->n_files] = strdup(file))) {
+                problem_add(problems, (struct origin){.file = ""}, "%s: too many files, or no memory", file);
+                return;
+        }
+        file = config->file[config->n_files++];
+        ini_lines_read(file, text, size, &(struct ini_handler){on_section, on_key, &p}, problems);
+}
+
+static void check_after(struct config *config, struct rule *rule, struct problems *problems)
+{
+        struct nearest nearest = NEAREST(rule->after_name);
+        const struct rule *base;
+        char hint[128];
+
+        rule->after = RULE_NONE;
+        if (rule->after_name[0] == 0)
+                return;
+        base = rule_find(config, rule->after_name);
+        if (base) {
+                rule->after = (unsigned)(base - config->rule);
+                return;
+        }
+        for (unsigned i = 0; i < config->n_rules; i++)
+                nearest_offer(&nearest, config->rule[i].name);
+        problem_add(problems, rule->after_at, "unknown rule '%s'%s", rule->after_name,
+                    nearest_hint(&nearest, hint));
+}
+
+static void check_circle(struct config *config, struct rule *rule, struct problems *problems)
+{
+        unsigned next = rule->after;
+
+        for (unsigned steps = 0; next != RULE_NONE && steps < config->n_rules; steps++)
+                next = config->rule[next].after;
+        if (next != RULE_NONE)
+                problem_add(problems, rule->after_at, "'after' goes round in a circle: no rung can be first");
+}
+
+/* The first set of the same sysctl to another value, in an earlier rule or earlier in this one. */
+static const struct set *find_opposite(const struct config *config, unsigned index, const struct set *set)
+{
+        for (unsigned i = 0; i <= index; i++) {
+                const struct rule *other = &config->rule[i];
+
+                for (unsigned k = 0; k < other->n_set && &other->set[k] != set; k++)
+                        if (!other->disabled && other->set[k].sysctl == set->sysctl &&
+                            !sysctl_equal(&other->set[k].value, &set->value))
+                                return &other->set[k];
+        }
+        return NULL;
+}
+
+static void check_opposites(struct config *config, unsigned index, struct problems *problems)
+{
+        const struct rule *rule = &config->rule[index];
+        char a[SYSCTL_TEXT_MAX], b[SYSCTL_TEXT_MAX];
+
+        for (unsigned i = 0; i < rule->n_set && !rule->disabled; i++) {
+                const struct set *set = &rule->set[i], *other = find_opposite(config, index, set);
+
+                if (other)
+                        problem_add(problems, set->at, "%s = %s, but %s:%u wants %s: two rules cannot pull "
+                                    "one sysctl apart", sysctl_table[set->sysctl].name,
+                                    sysctl_format(&set->value, a), other->at.file, other->at.line,
+                                    sysctl_format(&other->value, b));
+        }
+}
+
+void config_check(struct config *config, struct problems *problems)
+{
+        for (unsigned i = 0; i < config->n_rules; i++) {
+                struct rule *rule = &config->rule[i];
+
+                if (rule->faulty)
+                        ; /* what is missing may be the line that is wrong */
+                else if (rule->n_when == 0 && rule->n_set == 0)
+                        problem_add(problems, rule->at, "rule %s is empty: it needs 'when' and 'set'",
+                                    rule->name);
+                else if (rule->n_when == 0 || rule->n_set == 0)
+                        problem_add(problems, rule->at, "rule %s has no '%s'", rule->name,
+                                    rule->n_when == 0 ? "when" : "set");
+                check_after(config, rule, problems);
+                check_opposites(config, i, problems);
+        }
+        for (unsigned i = 0; i < config->n_rules; i++)
+                check_circle(config, &config->rule[i], problems);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The whole configuration: one or more INI files, later ones over earlier ones key by key. */
+
+#include "counter.h"
+#include "problem.h"
+#include "rule.h"
+
+#define CONFIG_FILES_MAX 64u
+
+struct config {
+        /* [daemon] */
+        uint64_t interval_ns;
+        bool observe;
+        bool restore_on_exit;
+
+        /* [limits] */
+        double changes_per_minute;
+        uint64_t min_interval_ns;
+
+        /* [rule NAME], in the order in which the names were first met */
+        struct rule rule[RULES_MAX];
+        unsigned n_rules;
+
+        /* The names of the files that were read, for the origins. */
+        char *file[CONFIG_FILES_MAX];
+        unsigned n_files;
+
+        /* The kernel counters that the rules name, after the observer's own. */
+        struct counters counters;
+};
+
+/* Defaults and no rules. NULL: no memory. */
+struct config *config_new(void);
+void config_free(struct config *config);
+
+/* Reads one file's text over what is there. All that is wrong is added to problems; reading goes on after each,
+ * so that a person sees every error at once. kernel: the counters in /proc here, NULL if that is not known.
+ * Origins, those of the problems as well, are good for the life of the configuration. */
+void config_read(struct config *config, const char *file, const char *text, size_t size,
+                 const struct counters *kernel, struct problems *problems);
+
+/* After the last file: what can only be seen in the whole. */
+void config_check(struct config *config, struct problems *problems);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "guard.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "macro.h"
+
+void guard_init(struct guard *guard, const struct config *config, uint64_t now)
+{
+        *guard = (struct guard){.tokens = config->changes_per_minute, .filled_at = now};
+}
+
+static void fill(struct guard *guard, const struct config *config, uint64_t now)
+{
+        double gained = (double)(now - guard->filled_at) / (60.0 * 1e9) * config->changes_per_minute;
+
+        guard->tokens = MIN(guard->tokens + gained, config->changes_per_minute);
+        guard->filled_at = now;
+}
+
+static int check_limits(struct guard *guard, const struct config *config, enum sysctl_id sysctl, uint64_t now,
+                        char *reason, size_t size)
+{
+        uint64_t at = guard->changed_at[sysctl];
+
+        fill(guard, config, now);
+        if (at != 0 && now - at < config->min_interval_ns) {
+                snprintf(reason, size, "%s was changed less than min_interval ago", sysctl_table[sysctl].name);
+                return -EAGAIN;
+        }
+        if (guard->tokens < 1) {
+                snprintf(reason, size, "%g changes were made in the last minute (changes_per_minute)",
+                         config->changes_per_minute);
+                return -EAGAIN;
+        }
+        return 0;
+}
+
+/* A port that someone listens on must not come into the ephemeral range: connect() would take it while the
+ * service is being restarted. */
+static int check_range(const struct snapshot *s, const struct sysctl_value *live,
+                       const struct sysctl_value *value, char *reason, size_t size)
+{
+        const struct live_sysctl *first = &s->sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START];
+
+        if (first->state == READING_VALID && value->v[0] < first->value.v[0]) {
+                snprintf(reason, size, "ports under %" PRId64 " are privileged", first->value.v[0]);
+                return -ERANGE;
+        }
+        for (int64_t port = value->v[0]; port <= value->v[1]; port++)
+                if ((port < live->v[0] || port > live->v[1]) && ports_is_listening(s->ports, (unsigned)port)) {
+                        snprintf(reason, size, "port %" PRId64 " has a listener", port);
+                        return -ERANGE;
+                }
+        return 0;
+}
+
+/* net/ipv4/tcp_ipv4.c:tcp_twsk_unique reuses nothing without timestamps. */
+static int check_timestamps(const struct snapshot *s, char *reason, size_t size)
+{
+        const struct live_sysctl *timestamps = &s->sysctl[SYSCTL_TCP_TIMESTAMPS];
+
+        if (timestamps->state == READING_VALID && timestamps->value.v[0] != 0)
+                return 0;
+        snprintf(reason, size, "TIME_WAIT cannot be reused while net.ipv4.tcp_timestamps is 0");
+        return -EPERM;
+}
+
+int guard_check(struct guard *guard, const struct config *config, const struct snapshot *s,
+                enum sysctl_id sysctl, const struct sysctl_value *live, const struct sysctl_value *value,
+                char *reason, size_t size)
+{
+        int r = sysctl_check(sysctl, value, reason, size);
+
+        if (r == 0)
+                r = sysctl_check_step(sysctl, live, value, reason, size);
+        if (r == 0 && sysctl == SYSCTL_IP_LOCAL_PORT_RANGE)
+                r = check_range(s, live, value, reason, size);
+        if (r == 0 && sysctl == SYSCTL_TCP_TW_REUSE && value->v[0] != 0)
+                r = check_timestamps(s, reason, size);
+        if (r == 0)
+                r = check_limits(guard, config, sysctl, s->now, reason, size);
+        return r;
+}
+
+void guard_note_change(struct guard *guard, enum sysctl_id sysctl, uint64_t now)
+{
+        guard->changed_at[sysctl] = now;
+        guard->tokens -= 1;
+}
+
+void guard_note_past(struct guard *guard, enum sysctl_id sysctl, uint64_t at, uint64_t now)
+{
+        guard->changed_at[sysctl] = at;
+        if (now - at < 60 * NSEC_PER_SEC)
+                guard->tokens -= 1;
+}
+
+void guard_note_restore(struct guard *guard, enum sysctl_id sysctl, uint64_t now)
+{
+        guard->changed_at[sysctl] = now;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What can be asked for in a rule and is printed by --once: one row each in metric.c. A kernel counter is a
+ * metric as well, with an id from METRIC_COUNT on (counter.h). */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum unit {
+        UNIT_COUNT,
+        UNIT_PERCENT,
+        UNIT_PER_SECOND,
+        UNIT_SECONDS,
+};
+
+enum metric_id {
+        METRIC_TCP_ESTABLISHED,
+        METRIC_TCP_SYN_SENT,
+        METRIC_TCP_SYN_RECV,
+        METRIC_TCP_FIN_WAIT1,
+        METRIC_TCP_FIN_WAIT2,
+        METRIC_TCP_TIME_WAIT,
+        METRIC_TCP_CLOSE_WAIT,
+        METRIC_TCP_LAST_ACK,
+        METRIC_TCP_LISTEN,
+        METRIC_TCP_CLOSING,
+
+        METRIC_PORTS_CLIFF,
+        METRIC_PORTS_EXHAUSTION,
+        METRIC_PORTS_FORECAST,
+        METRIC_PORTS_DEMAND,
+        METRIC_PORTS_REUSE_DEMAND,
+        METRIC_PORTS_RELIEF,
+        METRIC_PORTS_SOURCE_USED,
+        METRIC_PORTS_USED,
+        METRIC_PORTS_REUSABLE,
+        METRIC_PORTS_CLIFF_ETA,
+
+        METRIC_TIME_WAIT_TABLE,
+        METRIC_OPENS_SYN_RETRANSMITS,
+        METRIC_OPENS_RESETS,
+        METRIC_COUNT,
+
+        METRIC_PORTS_FIRST = METRIC_PORTS_CLIFF,
+        METRIC_PORTS_LAST = METRIC_PORTS_CLIFF_ETA,
+        METRIC_PORTS_COUNT = METRIC_PORTS_LAST - METRIC_PORTS_FIRST + 1,
+};
+
+struct metric {
+        const char *name;
+        enum unit unit;
+        double floor; /* a level under this is noise: "3x before" compares with at least this */
+        const char *source;
+        const char *help;
+};
+
+extern const struct metric metric_table[METRIC_COUNT];
+
+/* METRIC_COUNT when there is no such row. */
+unsigned metric_find(const char *name);
+
+/* The unit as it is written after a number: "%", "/s", "s" or "". */
+const char *unit_suffix(enum unit unit);
+
+/* The metrics that exist once for each destination group. */
+static inline bool metric_is_ports(unsigned metric)
+{
+        return metric >= METRIC_PORTS_FIRST && metric <= METRIC_PORTS_LAST;
+}

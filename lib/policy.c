@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "macro.h"
+#include "policy_state.h"
+
+#define QUIET_NS (60 * NSEC_PER_SEC) /* the release time of a rule without until */
+#define RELEASE_LONGEST_NS (3600 * NSEC_PER_SEC)
+
+static bool needs_group_clock(const struct condition *c)
+{
+        return metric_is_ports(c->metric) && c->time_ns > 0;
+}
+
+struct policy *policy_new(const struct config *config)
+{
+        struct policy *policy = calloc(1, sizeof(*policy));
+
+        if (!policy)
+                return NULL;
+        policy->config = config;
+        for (unsigned i = 0; i < config->n_rules; i++) {
+                policy->state[i].release_factor = 1;
+                for (unsigned k = 0; k < config->rule[i].n_when; k++) {
+                        struct group_clock **clocks = &policy->state[i].group_when[k];
+
+                        if (!needs_group_clock(&config->rule[i].when[k]))
+                                continue;
+                        *clocks = calloc(PORTS_GROUPS, sizeof(**clocks));
+                        if (!*clocks) {
+                                policy_free(policy);
+                                return NULL;
+                        }
+                }
+        }
+        return policy;
+}
+
+void policy_free(struct policy *policy)
+{
+        if (!policy)
+                return;
+        for (unsigned i = 0; i < RULES_MAX; i++)
+                for (unsigned k = 0; k < RULE_CONDITIONS_MAX; k++)
+                        free(policy->state[i].group_when[k]);
+        free(policy);
+}
+
+static void decision_begin(struct decision *d, enum decision_kind kind, unsigned rule)
+{
+        *d = (struct decision){.kind = kind, .rule = rule, .metric = RULE_NONE};
+}
+
+/* Names the condition and, for ports.*, the group that decided; without a group the busiest. */
+static void decision_evidence(struct decision *d, const struct condition *c, const struct snapshot *s,
+                              const struct ports_group *g)
+{
+        d->metric = c->metric;
+        d->threshold = c->number;
+        d->value = s->reading[c->metric].value;
+        if (!metric_is_ports(c->metric) || !ports_valid(s))
+                return;
+        if (!g)
+                g = ports_busiest(s->ports);
+        d->value = g ? group_value(c, g) : 0;
+        if (g)
+                ports_group_name(g, d->group);
+}
+
+static bool find_overridden(struct policy *p, const struct snapshot *s, struct decision *d)
+{
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+                const struct held *held = &p->held[id];
+
+                if (held->rules == 0 || held->taken_at == s->now || p->config->observe ||
+                    s->sysctl[id].state != READING_VALID || sysctl_equal(&held->value, &s->sysctl[id].value))
+                        continue;
+                decision_begin(d, DECISION_OVERRIDDEN, (unsigned)__builtin_ctzll(held->rules));
+                d->change[d->n++] = (struct change){
+                        .sysctl = id,
+                        .value = s->sysctl[id].value,
+                        .original = held->original,
+                        .outcome = OUTCOME_THEIRS,
+                };
+                return true;
+        }
+        return false;
+}
+
+static bool has_active_rung_above(const struct policy *p, unsigned i)
+{
+        for (unsigned k = 0; k < p->config->n_rules; k++)
+                if (p->config->rule[k].after == i && p->state[k].active)
+                        return true;
+        return false;
+}
+
+static uint64_t release_time(uint64_t configured, unsigned factor)
+{
+        return MIN(configured * factor, MAX(configured, RELEASE_LONGEST_NS));
+}
+
+static bool is_over(const struct policy *p, unsigned i)
+{
+        const struct rule *rule = &p->config->rule[i];
+        const struct rule_state *state = &p->state[i];
+
+        if (rule->n_until == 0)
+                return clock_reached(&state->quiet, release_time(QUIET_NS, state->release_factor));
+        for (unsigned k = 0; k < rule->n_until; k++)
+                if (!clock_reached(&state->until[k],
+                                   release_time(rule->until[k].time_ns, state->release_factor)))
+                        return false;
+        return true;
+}
+
+static bool did_harm(const struct policy *p, unsigned i, unsigned *ret_which)
+{
+        for (unsigned k = 0; k < p->config->rule[i].n_abort; k++)
+                if (p->state[i].abort[k].harm) {
+                        *ret_which = k;
+                        return true;
+                }
+        return false;
+}
+
+static void evidence_of_harm(const struct policy *p, unsigned i, unsigned k, struct decision *d)
+{
+        const struct abort_condition *abort = &p->config->rule[i].abort[k];
+        const struct abort_state *a = &p->state[i].abort[k];
+
+        d->metric = abort->metric;
+        d->value = a->sum / a->samples;
+        d->threshold = abort->multiple * a->before;
+}
+
+/* Whether an active rule has to go. A rung that must go takes those above it along, for the same reason. */
+static bool find_reason(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
+{
+        const struct rule *rule = &p->config->rule[i];
+        unsigned which, below = rule->after;
+
+        if (did_harm(p, i, &which)) {
+                decision_begin(d, DECISION_ABORT, i);
+                evidence_of_harm(p, i, which, d);
+                return true;
+        }
+        if (p->state[i].unexpected) {
+                decision_begin(d, DECISION_UNEXPECTED, i);
+                decision_evidence(d, &rule->expect, s, NULL);
+                return true;
+        }
+        if (below != RULE_NONE && p->state[below].active &&
+            (did_harm(p, below, &which) || p->state[below].unexpected)) {
+                find_reason(p, below, s, d);
+                d->rule = i;
+                return true;
+        }
+        if (!is_over(p, i))
+                return false;
+        decision_begin(d, DECISION_RELEASE, i);
+        decision_evidence(d, rule->n_until > 0 ? &rule->until[0] : &rule->when[0], s, NULL);
+        return true;
+}
+
+static void fill_leave(const struct policy *p, struct decision *d)
+{
+        const struct rule *rule = &p->config->rule[d->rule];
+        uint64_t bit = UINT64_C(1) << d->rule;
+
+        for (unsigned k = 0; k < rule->n_set; k++) {
+                const struct held *held = &p->held[rule->set[k].sysctl];
+
+                if (!(held->rules & bit))
+                        continue;
+                d->change[d->n++] = (struct change){
+                        .sysctl = rule->set[k].sysctl,
+                        .value = held->value,
+                        .original = held->original,
+                        .write = held->rules == bit,
+                        .outcome = OUTCOME_JOINED,
+                };
+        }
+}
+
+static bool may_try(const struct rule_state *state, const struct snapshot *s)
+{
+        return state->tried_at != s->now && s->now >= state->not_before;
+}
+
+static bool find_leaving(struct policy *p, const struct snapshot *s, struct decision *d)
+{
+        for (unsigned i = p->config->n_rules; i-- > 0;)
+                if (p->state[i].active && may_try(&p->state[i], s) && !has_active_rung_above(p, i) &&
+                    find_reason(p, i, s, d)) {
+                        fill_leave(p, d);
+                        return true;
+                }
+        return false;
+}
+
+/* Whether the rung below is taken, by us or by whoever set its sysctls. */
+static bool stands_on_rung(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
+{
+        unsigned below = p->config->rule[i].after;
+        const struct rule *rule;
+
+        if (below == RULE_NONE || p->state[below].active)
+                return true;
+        rule = &p->config->rule[below];
+        for (unsigned k = 0; k < rule->n_set; k++) {
+                const struct live_sysctl *live = &s->sysctl[rule->set[k].sysctl];
+
+                if (live->state != READING_VALID ||
+                    !sysctl_has_effect(rule->set[k].sysctl, &live->value, &rule->set[k].value, loopback))
+                        return false;
+        }
+        return true;
+}
+
+static bool group_enters(const struct policy *p, unsigned i, const struct snapshot *s, unsigned slot)
+{
+        const struct rule *rule = &p->config->rule[i];
+        const struct ports_group *g = ports_group(s->ports, slot);
+
+        for (unsigned k = 0; k < rule->n_when; k++) {
+                const struct group_clock *clocks = p->state[i].group_when[k];
+
+                if (!metric_is_ports(rule->when[k].metric))
+                        continue;
+                if (!group_holds(&rule->when[k], g))
+                        return false;
+                if (clocks && !clock_reached(&clocks[slot].clock, rule->when[k].time_ns))
+                        return false;
+        }
+        return stands_on_rung(p, i, s, g->loopback) && matters(p, rule, s, g->loopback);
+}
+
+/* The group with the most of the rule's first ports.* metric, among those for which all conditions hold. */
+static const struct ports_group *find_group(const struct policy *p, unsigned i, const struct snapshot *s,
+                                            const struct condition *first)
+{
+        const struct ports_group *best = NULL;
+
+        for (unsigned slot = 0; ports_valid(s) && slot < ports_slots(s->ports); slot++) {
+                const struct ports_group *g = ports_group(s->ports, slot);
+
+                if (g->id != 0 && group_enters(p, i, s, slot) &&
+                    (!best || group_value(first, g) > group_value(first, best)))
+                        best = g;
+        }
+        return best;
+}
+
+static bool is_available(const struct policy *p, const struct rule *rule, const struct snapshot *s)
+{
+        unsigned ours = 0;
+
+        for (unsigned k = 0; k < rule->n_set; k++) {
+                if (s->sysctl[rule->set[k].sysctl].state != READING_VALID)
+                        return false;
+                ours += !p->held[rule->set[k].sysctl].theirs;
+        }
+        return !rule->disabled && ours > 0;
+}
+
+static bool rule_enters(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
+{
+        const struct rule *rule = &p->config->rule[i];
+        const struct condition *first = NULL; /* of the ports.* ones */
+        const struct ports_group *g = NULL;
+
+        if (!is_available(p, rule, s))
+                return false;
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (metric_is_ports(rule->when[k].metric))
+                        first = first ? first : &rule->when[k];
+                else if (!clock_reached(&p->state[i].when[k], rule->when[k].time_ns))
+                        return false;
+        if (first)
+                g = find_group(p, i, s, first);
+        if (first ? !g : !stands_on_rung(p, i, s, false) || !matters(p, rule, s, false))
+                return false;
+        decision_begin(d, DECISION_ENTER, i);
+        decision_evidence(d, first ? first : &rule->when[0], s, g);
+        return true;
+}
+
+static void fill_enter(const struct policy *p, const struct snapshot *s, struct decision *d)
+{
+        const struct rule *rule = &p->config->rule[d->rule];
+
+        for (unsigned k = 0; k < rule->n_set; k++) {
+                enum sysctl_id id = rule->set[k].sysctl;
+
+                if (p->held[id].theirs)
+                        continue;
+                d->change[d->n++] = (struct change){
+                        .sysctl = id,
+                        .value = rule->set[k].value,
+                        .original = p->held[id].rules != 0 ? p->held[id].original : s->sysctl[id].value,
+                        .write = p->held[id].rules == 0,
+                        .outcome = OUTCOME_JOINED,
+                };
+        }
+}
+
+static bool find_entering(struct policy *p, const struct snapshot *s, struct decision *d)
+{
+        for (unsigned i = 0; i < p->config->n_rules; i++)
+                if (!p->state[i].active && may_try(&p->state[i], s) && rule_enters(p, i, s, d)) {
+                        fill_enter(p, s, d);
+                        return true;
+                }
+        return false;
+}
+
+bool policy_next(struct policy *p, const struct snapshot *s, struct decision *ret)
+{
+        return find_overridden(p, s, ret) || find_leaving(p, s, ret) || find_entering(p, s, ret);
+}

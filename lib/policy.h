@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Which rule enters or leaves, and why. Pure: time is the snapshot's, nothing is read or written, and what came
+ * of a decision is told to policy_settle(). A tick is
+ *
+ *         policy_step(policy, snapshot);
+ *         while (policy_next(policy, snapshot, &decision))
+ *                 policy_settle(policy, &decision, what came of it);
+ *
+ * so that a second rung sees in the same tick whether the first one was taken. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "snapshot.h"
+
+struct policy;
+
+enum decision_kind {
+        DECISION_ENTER,
+        DECISION_RELEASE,    /* the need is over */
+        DECISION_UNEXPECTED, /* the effect that was expected did not come */
+        DECISION_ABORT,      /* it did harm */
+        DECISION_OVERRIDDEN, /* someone else changed a sysctl of ours: it is theirs now */
+};
+
+/* What came of one sysctl of a decision. */
+enum outcome {
+        OUTCOME_JOINED,   /* nothing to write: another rule holds the value, before or still */
+        OUTCOME_APPLIED,
+        OUTCOME_RESTORED,
+        OUTCOME_KEPT,     /* release = keep */
+        OUTCOME_WOULD,    /* observe mode */
+        OUTCOME_UNCHANGED, /* someone set that value already: it is not ours */
+        OUTCOME_THEIRS,   /* someone else changed it: left alone */
+        OUTCOME_LIMITED,  /* not now */
+        OUTCOME_REFUSED,  /* outside the bounds */
+        OUTCOME_FAILED,
+};
+
+struct change {
+        enum sysctl_id sysctl;
+        struct sysctl_value value;    /* ENTER: to write. Otherwise: what we wrote */
+        struct sysctl_value original; /* what the sysctl was before any rule */
+        bool write;                   /* no: another rule holds the same value */
+
+        /* Filled in by whoever carries the decision out. */
+        enum outcome outcome;
+        int error;        /* negative errno of OUTCOME_FAILED */
+        char reason[192]; /* of LIMITED, REFUSED and FAILED */
+};
+
+struct decision {
+        enum decision_kind kind;
+        unsigned rule; /* index into the configuration */
+
+        /* The evidence: the first condition of the rule that decided. metric is RULE_NONE where there is none. */
+        unsigned metric;
+        double value, threshold;
+        char group[PORTS_NAME_MAX]; /* "" when no destination group is meant */
+
+        unsigned n;
+        struct change change[RULE_SETS_MAX];
+};
+
+/* config is borrowed. NULL: no memory. */
+struct policy *policy_new(const struct config *config);
+void policy_free(struct policy *policy);
+
+/* Moves every clock on by the time since the last snapshot. Clocks stand still where a metric is invalid, and
+ * start anew after a gap of over three intervals. */
+void policy_step(struct policy *policy, const struct snapshot *snapshot);
+
+/* The next decision of this tick; false when there is none left. */
+bool policy_next(struct policy *policy, const struct snapshot *snapshot, struct decision *ret);
+
+/* Tells what came of a decision. false: the same was told at the last try, and need not be logged again. */
+bool policy_settle(struct policy *policy, const struct decision *decision);
+
+/* Takes over a sysctl that an earlier process left in the ledger. false: no enabled rule sets it so; it has to
+ * be put back. */
+bool policy_adopt(struct policy *policy, const char *rule, enum sysctl_id sysctl,
+                  const struct sysctl_value *written, const struct sysctl_value *original);
+
+/* A sysctl that someone else changed under an earlier process: not to be touched. */
+void policy_leave_alone(struct policy *policy, enum sysctl_id sysctl);
+
+/* Takes over the running state of every rule that is the same in both (a reload). */
+void policy_inherit(struct policy *policy, const struct policy *old);
+
+bool policy_holds(const struct policy *policy, enum sysctl_id sysctl);
+
+bool policy_is_active(const struct policy *policy, unsigned rule);

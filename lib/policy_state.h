@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The inside of the policy, shared by policy.c (which decision is next), policy_step.c (the clocks and the
+ * conditions that they measure) and policy_settle.c (what came of a decision). */
+
+#include <assert.h>
+
+#include "clock.h"
+#include "policy.h"
+
+/* What is known of a condition at this moment. */
+enum truth {
+        UNKNOWN = -1,
+        NO,
+        YES,
+};
+
+struct abort_state {
+        struct trail trail; /* the minute before the step */
+        double before, sum;
+        unsigned samples;
+        bool over; /* the window has passed */
+        bool harm;
+};
+
+struct rule_state {
+        bool active;
+        bool told;             /* the last outcome that changed nothing was logged */
+        uint64_t tried_at;     /* the tick of the last try: not twice in one tick */
+        uint64_t not_before;   /* after a failure */
+        uint64_t released_at;  /* 0: never */
+        unsigned release_factor;
+        uint64_t active_ns;    /* on valid ticks */
+        bool expecting, unexpected;
+        uint64_t expecting_ns;
+        struct clock when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], quiet;
+        struct group_clock *group_when[RULE_CONDITIONS_MAX]; /* owned, PORTS_GROUPS each; NULL: not needed */
+        struct abort_state abort[RULE_ABORTS_MAX];
+};
+
+struct held {
+        uint64_t rules; /* a bit for each rule that holds it */
+        struct sysctl_value value, original;
+        uint64_t taken_at; /* the tick; the snapshot of that tick still shows the value before */
+        bool theirs;
+};
+
+struct policy {
+        const struct config *config;
+        uint64_t last_now, dt;
+        struct held held[SYSCTL_COUNT];
+        struct rule_state state[RULES_MAX];
+};
+
+static_assert(RULES_MAX <= 64, "struct held has one bit a rule");
+
+static inline bool ports_valid(const struct snapshot *s)
+{
+        return s->reading[METRIC_PORTS_FIRST].state == READING_VALID;
+}
+
+/* A value that is known as a range counts at the end that makes the condition harder to hold: rules fire on the
+ * lower end and are released on the upper one. */
+double group_value(const struct condition *c, const struct ports_group *g);
+bool group_holds(const struct condition *c, const struct ports_group *g);
+
+/* Whether the rule could change anything for a group on the loopback or not: it cannot where its sysctls work
+ * already without it. */
+bool matters(const struct policy *p, const struct rule *rule, const struct snapshot *s, bool loopback);

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <string.h>
+
+#include "macro.h"
+#include "policy_state.h"
+
+#define GAP_INTERVALS 3
+#define ABORT_SAMPLES_MIN 5 /* one tick of retransmits is no trend */
+
+double group_value(const struct condition *c, const struct ports_group *g)
+{
+        struct ports_range range = ports_value(g, c->metric);
+
+        return c->op == LESS || c->op == LESS_EQUAL ? range.upper : range.lower;
+}
+
+bool group_holds(const struct condition *c, const struct ports_group *g)
+{
+        return comparison_holds(c->op, group_value(c, g), c->number);
+}
+
+static enum truth host_holds(const struct condition *c, const struct snapshot *s)
+{
+        const struct reading *r = &s->reading[c->metric];
+
+        if (r->state != READING_VALID)
+                return UNKNOWN;
+        return comparison_holds(c->op, r->value, c->number) ? YES : NO;
+}
+
+/* Whether the condition holds for one group at least. */
+static enum truth anywhere_holds(const struct condition *c, const struct snapshot *s)
+{
+        if (!metric_is_ports(c->metric))
+                return host_holds(c, s);
+        if (!ports_valid(s))
+                return UNKNOWN;
+        for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
+                const struct ports_group *g = ports_group(s->ports, slot);
+
+                if (g->id != 0 && group_holds(c, g))
+                        return YES;
+        }
+        return NO;
+}
+
+bool matters(const struct policy *p, const struct rule *rule, const struct snapshot *s, bool loopback)
+{
+        for (unsigned i = 0; i < rule->n_set; i++) {
+                enum sysctl_id id = rule->set[i].sysctl;
+                const struct held *held = &p->held[id];
+                const struct sysctl_value *without = held->rules ? &held->original : &s->sysctl[id].value;
+
+                if (!sysctl_has_effect(id, without, &rule->set[i].value, loopback))
+                        return true;
+        }
+        return false;
+}
+
+/* Whether the condition holds for every group that the rule is for: then the need is over. */
+static enum truth everywhere_holds(const struct policy *p, const struct rule *rule, const struct condition *c,
+                                   const struct snapshot *s)
+{
+        if (!metric_is_ports(c->metric))
+                return host_holds(c, s);
+        if (!ports_valid(s))
+                return UNKNOWN;
+        for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
+                const struct ports_group *g = ports_group(s->ports, slot);
+
+                if (g->id != 0 && matters(p, rule, s, g->loopback) && !group_holds(c, g))
+                        return NO;
+        }
+        return YES;
+}
+
+static void step_clock(struct clock *clock, enum truth truth, uint64_t dt)
+{
+        if (truth == UNKNOWN)
+                clock_pause(clock);
+        else
+                clock_run(clock, truth == YES, dt);
+}
+
+static void step_group_clocks(struct group_clock *clocks, const struct condition *c, const struct snapshot *s,
+                              uint64_t dt)
+{
+        for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
+                const struct ports_group *g = ports_group(s->ports, slot);
+
+                if (!ports_valid(s)) {
+                        clock_pause(&clocks[slot].clock);
+                        continue;
+                }
+                if (clocks[slot].id != g->id)
+                        clocks[slot] = (struct group_clock){.id = g->id};
+                clock_run(&clocks[slot].clock, g->id != 0 && group_holds(c, g), dt);
+        }
+}
+
+static void step_when(struct policy *p, unsigned i, const struct snapshot *s)
+{
+        const struct rule *rule = &p->config->rule[i];
+        struct rule_state *state = &p->state[i];
+
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (state->group_when[k])
+                        step_group_clocks(state->group_when[k], &rule->when[k], s, p->dt);
+                else if (!metric_is_ports(rule->when[k].metric))
+                        step_clock(&state->when[k], host_holds(&rule->when[k], s), p->dt);
+}
+
+static void step_until(struct policy *p, unsigned i, const struct snapshot *s)
+{
+        const struct rule *rule = &p->config->rule[i];
+        struct rule_state *state = &p->state[i];
+        enum truth quiet = YES;
+
+        for (unsigned k = 0; k < rule->n_until; k++)
+                step_clock(&state->until[k], everywhere_holds(p, rule, &rule->until[k], s), p->dt);
+        for (unsigned k = 0; k < rule->n_when && rule->n_until == 0; k++) {
+                enum truth holds = anywhere_holds(&rule->when[k], s);
+
+                if (holds == YES)
+                        quiet = NO;
+                else if (holds == UNKNOWN && quiet == YES)
+                        quiet = UNKNOWN;
+        }
+        step_clock(&state->quiet, quiet, p->dt);
+}
+
+/* Whether some group, or the host, is past every threshold of the rule at this moment. */
+static bool past_thresholds(const struct rule *rule, const struct snapshot *s)
+{
+        bool per_group = false;
+
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (metric_is_ports(rule->when[k].metric))
+                        per_group = true;
+                else if (host_holds(&rule->when[k], s) != YES)
+                        return false;
+        if (!per_group)
+                return true;
+        for (unsigned slot = 0; ports_valid(s) && slot < ports_slots(s->ports); slot++) {
+                const struct ports_group *g = ports_group(s->ports, slot);
+                bool all = g->id != 0;
+
+                for (unsigned k = 0; k < rule->n_when && all; k++)
+                        all = !metric_is_ports(rule->when[k].metric) || group_holds(&rule->when[k], g);
+                if (all)
+                        return true;
+        }
+        return false;
+}
+
+static void step_expect(struct policy *p, unsigned i, const struct snapshot *s)
+{
+        const struct rule *rule = &p->config->rule[i];
+        struct rule_state *state = &p->state[i];
+        enum truth holds = host_holds(&rule->expect, s);
+
+        if (!state->expecting || holds == UNKNOWN)
+                return;
+        if (holds == YES) {
+                state->expecting = false;
+        } else if (past_thresholds(rule, s)) {
+                state->expecting_ns += p->dt;
+                state->unexpected = state->expecting_ns >= rule->expect.time_ns;
+        }
+}
+
+/* Noise is not compared with noise: "3x before" means three times the metric's floor where before was less. */
+static void step_abort(struct policy *p, unsigned i, unsigned k, const struct snapshot *s)
+{
+        const struct abort_condition *abort = &p->config->rule[i].abort[k];
+        const struct reading *r = &s->reading[abort->metric];
+        struct rule_state *state = &p->state[i];
+        struct abort_state *a = &state->abort[k];
+        double floor = abort->metric < METRIC_COUNT ? metric_table[abort->metric].floor : 1;
+
+        if (r->state != READING_VALID)
+                return;
+        if (!state->active) {
+                trail_add(&a->trail, s->now, r->value);
+                return;
+        }
+        if (a->over)
+                return;
+        a->sum += r->value;
+        a->samples++;
+        a->over = state->active_ns >= abort->within_ns;
+        a->harm = a->samples >= ABORT_SAMPLES_MIN &&
+                  a->sum / a->samples > abort->multiple * fmax(a->before, floor);
+}
+
+static void restart_clocks(struct rule_state *state)
+{
+        state->expecting_ns = 0;
+        state->active_ns = 0;
+        state->quiet = (struct clock){0};
+        memset(state->when, 0, sizeof(state->when));
+        memset(state->until, 0, sizeof(state->until));
+        for (unsigned k = 0; k < RULE_CONDITIONS_MAX; k++)
+                if (state->group_when[k])
+                        memset(state->group_when[k], 0, PORTS_GROUPS * sizeof(*state->group_when[k]));
+}
+
+void policy_step(struct policy *p, const struct snapshot *s)
+{
+        bool gap;
+
+        p->dt = p->last_now != 0 ? s->now - p->last_now : 0;
+        p->last_now = s->now;
+        gap = p->dt > GAP_INTERVALS * p->config->interval_ns;
+        if (gap)
+                p->dt = 0;
+
+        for (unsigned i = 0; i < p->config->n_rules; i++) {
+                if (gap)
+                        restart_clocks(&p->state[i]);
+                step_when(p, i, s);
+                if (p->state[i].active) {
+                        p->state[i].active_ns += p->dt;
+                        step_until(p, i, s);
+                        step_expect(p, i, s);
+                }
+                for (unsigned k = 0; k < p->config->rule[i].n_abort; k++)
+                        step_abort(p, i, k, s);
+        }
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* A set of ports. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct port_set {
+        uint64_t bit[65536 / 64];
+};
+
+static inline bool port_set_has(const struct port_set *set, unsigned port)
+{
+        return set->bit[port / 64] >> (port % 64) & 1;
+}
+
+void port_set_add(struct port_set *set, unsigned port);
+void port_set_remove(struct port_set *set, unsigned port);
+
+/* Reads "8080,9000-9010" as ip_local_reserved_ports gives it. 0 or -EINVAL. */
+int port_set_parse(const char *text, struct port_set *ret);

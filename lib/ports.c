@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: MIT */
+#include "ports.h"
+
+#include <arpa/inet.h>
+#include <math.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "macro.h"
+
+#define INDEX_SLOTS (2 * PORTS_GROUPS)
+#define INDEX_FREE UINT16_MAX
+#define FORECAST_SECONDS 3
+#define TIME_WAIT_MS 60000u
+
+struct source {
+        uint32_t address[4];
+        unsigned n; /* distinct local ports */
+        struct port_set seen;
+};
+
+/* All that one dump gives. The next one is built in a copy, so a dump that fails leaves no trace. */
+struct table {
+        uint64_t begun;         /* when the dump began */
+        unsigned slots;         /* slots from here on were never used */
+        unsigned passes;        /* of Misra-Gries: each took 1 from every group */
+        unsigned usable[2];     /* ports that connect() may pick, by parity */
+        uint32_t hidden[PORTS_RING]; /* TIME_WAIT that may have been made and reused unseen, by second */
+        uint16_t index[INDEX_SLOTS]; /* open addressing: slots of group[] */
+        struct ports_group group[PORTS_GROUPS];
+};
+
+struct ports {
+        uint64_t seed;
+        uint64_t next_id;
+        struct table *shown, *building; /* shown->begun == 0: nothing was committed yet */
+        struct table table[2];
+
+        /* Of the dump that is being built. */
+        struct ports_limits limits;
+        struct port_set usable, listening;
+        uint64_t elapsed;   /* since the dump before began; 0: there was none */
+        unsigned window_ms; /* TIME_WAIT that young give the rate: the last tick, but at least a second */
+        struct source source[PORTS_SOURCES];
+        unsigned sources;
+};
+
+struct ports *ports_new(uint64_t seed)
+{
+        struct ports *ports = calloc(1, sizeof(*ports));
+
+        if (!ports)
+                return NULL;
+        ports->seed = seed | 1;
+        ports->next_id = 1;
+        ports->shown = &ports->table[0];
+        ports->building = &ports->table[1];
+        return ports;
+}
+
+void ports_free(struct ports *ports)
+{
+        free(ports);
+}
+
+static uint64_t key_hash(const struct ports_key *key, uint64_t seed)
+{
+        uint64_t h = seed ^ key->dport;
+
+        for (unsigned i = 0; i < 4; i++) {
+                h = (h ^ ((uint64_t)key->src[i] << 32 | key->dst[i])) * UINT64_C(0x9e3779b97f4a7c15);
+                h ^= h >> 32;
+        }
+        return h;
+}
+
+static bool key_equal(const struct ports_key *a, const struct ports_key *b)
+{
+        return a->dport == b->dport && memcmp(a->dst, b->dst, sizeof(a->dst)) == 0 &&
+               memcmp(a->src, b->src, sizeof(a->src)) == 0;
+}
+
+/* The place in the index where key is, or would be. */
+static unsigned index_find(const struct ports *ports, const struct ports_key *key)
+{
+        const struct table *t = ports->building;
+        unsigned i = (unsigned)key_hash(key, ports->seed) % INDEX_SLOTS;
+
+        while (t->index[i] != INDEX_FREE && !key_equal(&t->group[t->index[i]].key, key))
+                i = (i + 1) % INDEX_SLOTS;
+        return i;
+}
+
+static void index_rebuild(struct ports *ports)
+{
+        struct table *t = ports->building;
+
+        memset(t->index, 0xff, sizeof(t->index));
+        for (unsigned slot = 0; slot < t->slots; slot++)
+                if (t->group[slot].id != 0)
+                        t->index[index_find(ports, &t->group[slot].key)] = (uint16_t)slot;
+}
+
+/* The sum of a ring over the seconds before now; the oldest second counts by the part that is still inside. */
+#define RING_SUM(ring, now, seconds)                                                                         \
+        ({                                                                                                   \
+                uint64_t second_ = (now) / NSEC_PER_SEC;                                                     \
+                double part_ = (double)((now) % NSEC_PER_SEC) / 1e9;                                         \
+                double sum_ = (1 - part_) * (ring)[(second_ - (seconds)) % PORTS_RING];                      \
+                for (unsigned k_ = 0; k_ < (seconds); k_++)                                                  \
+                        sum_ += (ring)[(second_ - k_) % PORTS_RING];                                         \
+                sum_;                                                                                        \
+        })
+
+/* Clears the seconds of the rings that began since the dump before. */
+static void rings_advance(struct table *t, uint64_t from, uint64_t to)
+{
+        uint64_t first = from / NSEC_PER_SEC + 1, last = to / NSEC_PER_SEC;
+
+        if (last >= first + PORTS_RING)
+                first = last + 1 - PORTS_RING;
+        for (uint64_t s = first; s <= last; s++) {
+                t->hidden[s % PORTS_RING] = 0;
+                for (unsigned slot = 0; slot < t->slots; slot++)
+                        t->group[slot].made[s % PORTS_RING] = 0;
+        }
+}
+
+/* Keeps a group's history and clears its counts. Without a history there is nothing to keep. */
+static void group_begin(struct ports_group *g, uint64_t now)
+{
+        struct ports_group old = *g;
+
+        if (old.id == 0)
+                return;
+        memset(g, 0, sizeof(*g));
+        g->weight = (uint32_t)ceil(RING_SUM(old.made, now, PORTS_WINDOW));
+        if (g->weight == 0)
+                return;
+        g->key = old.key;
+        g->id = old.id;
+        g->loopback = old.loopback;
+        g->known = true;
+        memcpy(g->made, old.made, sizeof(g->made));
+}
+
+/* connect() rounds the range down to an even number of ports (__inet_hash_connect: remaining &= ~1U). */
+static void usable_begin(struct ports *ports)
+{
+        unsigned n = (ports->limits.high - ports->limits.low + 1) & ~1u;
+
+        memset(&ports->usable, 0, sizeof(ports->usable));
+        memset(&ports->listening, 0, sizeof(ports->listening));
+        for (unsigned port = ports->limits.low; port < ports->limits.low + n; port++)
+                if (!port_set_has(&ports->limits.reserved, port))
+                        port_set_add(&ports->usable, port);
+}
+
+static bool reuse_applies(const struct ports_limits *limits, bool loopback)
+{
+        return limits->timestamps && (limits->tw_reuse == 1 || (limits->tw_reuse == 2 && loopback));
+}
+
+static uint8_t source_find(struct ports *ports, const uint32_t address[static 4])
+{
+        unsigned i;
+
+        for (i = 0; i < ports->sources; i++)
+                if (memcmp(ports->source[i].address, address, sizeof(ports->source[i].address)) == 0)
+                        return (uint8_t)i;
+        if (i < PORTS_SOURCES) {
+                memset(&ports->source[i], 0, sizeof(ports->source[i]));
+                memcpy(ports->source[i].address, address, sizeof(ports->source[i].address));
+                ports->sources++;
+        }
+        return (uint8_t)i;
+}
+
+void ports_begin(struct ports *ports, const struct ports_limits *limits, uint64_t now)
+{
+        struct table *t = ports->building;
+
+        t->slots = ports->shown->slots;
+        memcpy(t->hidden, ports->shown->hidden, sizeof(t->hidden));
+        memcpy(t->group, ports->shown->group, t->slots * sizeof(t->group[0]));
+        t->begun = now;
+        t->passes = 0;
+        ports->limits = *limits;
+        ports->sources = 0;
+        ports->elapsed = ports->shown->begun != 0 ? now - ports->shown->begun : 0;
+        ports->window_ms = (unsigned)MIN(MAX(ports->elapsed / NSEC_PER_MSEC, 1000u), TIME_WAIT_MS);
+
+        usable_begin(ports);
+        rings_advance(t, ports->shown->begun, now);
+        for (unsigned slot = 0; slot < t->slots; slot++) {
+                struct ports_group *g = &t->group[slot];
+
+                group_begin(g, now);
+                if (g->id == 0)
+                        continue;
+                g->reuse = reuse_applies(limits, g->loopback);
+                g->source = source_find(ports, g->key.src);
+        }
+        index_rebuild(ports);
+}
+
+void ports_add_listener(struct ports *ports, unsigned port)
+{
+        port_set_add(&ports->listening, port);
+        port_set_remove(&ports->usable, port);
+}
+
+/* Misra-Gries: a group for which there is no room takes 1 from every other; whoever has nothing left goes. */
+static void groups_decay(struct ports *ports)
+{
+        struct table *t = ports->building;
+        bool freed = false;
+
+        t->passes++;
+        for (unsigned slot = 0; slot < t->slots; slot++)
+                if (--t->group[slot].weight == 0) {
+                        t->group[slot].id = 0;
+                        freed = true;
+                }
+        if (freed)
+                index_rebuild(ports);
+}
+
+static unsigned slot_find_free(const struct table *t)
+{
+        for (unsigned slot = 0; slot < t->slots; slot++)
+                if (t->group[slot].id == 0)
+                        return slot;
+        return t->slots;
+}
+
+/* tcp_twsk_unique() looks at both ends of the connection. */
+static bool address_is_loopback(const uint32_t a[static 4])
+{
+        if (a[0] != 0 || a[1] != 0)
+                return false;
+        if (a[2] == htonl(0xffff))
+                return (ntohl(a[3]) >> 24) == 127;
+        return a[2] == 0 && a[3] == htonl(1);
+}
+
+/* NULL: the table is full of heavier groups. */
+static struct ports_group *group_insert(struct ports *ports, const struct ports_key *key)
+{
+        struct table *t = ports->building;
+        unsigned slot = slot_find_free(t);
+        struct ports_group *g = &t->group[slot];
+
+        if (slot == PORTS_GROUPS) {
+                groups_decay(ports);
+                return NULL;
+        }
+        t->slots = MAX(t->slots, slot + 1);
+        memset(g, 0, sizeof(*g));
+        g->key = *key;
+        g->id = ports->next_id++;
+        g->loopback = address_is_loopback(key->src) || address_is_loopback(key->dst);
+        g->reuse = reuse_applies(&ports->limits, g->loopback);
+        g->source = source_find(ports, key->src);
+        t->index[index_find(ports, key)] = (uint16_t)slot;
+        return g;
+}
+
+static void key_from_socket(struct ports_key *key, const struct inet_diag_msg *socket)
+{
+        const struct inet_diag_sockid *id = &socket->id;
+
+        key->dport = id->idiag_dport;
+        if (socket->idiag_family == AF_INET6) {
+                memcpy(key->src, id->idiag_src, sizeof(key->src));
+                memcpy(key->dst, id->idiag_dst, sizeof(key->dst));
+        } else {
+                *key = (struct ports_key){{0, 0, htonl(0xffff), id->idiag_src[0]},
+                                          {0, 0, htonl(0xffff), id->idiag_dst[0]}, id->idiag_dport};
+        }
+}
+
+static void source_add(struct source *s, unsigned port)
+{
+        s->n += !port_set_has(&s->seen, port);
+        port_set_add(&s->seen, port);
+}
+
+/* idiag_expires counts down from 60 s, so it tells when the socket came into TIME_WAIT
+ * (net/ipv4/inet_diag.c:inet_twsk_diag_fill). A group that is new to the table has its whole history in the
+ * sockets that are there; of a known one only those count that came since the dump before. */
+static void time_wait_add(struct ports *ports, struct ports_group *g, unsigned expires_ms, unsigned parity,
+                          uint64_t now)
+{
+        unsigned age_ms = TIME_WAIT_MS - MIN(expires_ms, TIME_WAIT_MS);
+        uint64_t made_at = now - MIN(age_ms * NSEC_PER_MSEC, now);
+        uint16_t *made = &g->made[made_at / NSEC_PER_SEC % PORTS_RING];
+
+        if (g->reuse && age_ms > ports->limits.tw_reuse_delay_ms)
+                g->reusable[parity]++;
+        else
+                g->blocked[parity]++;
+        g->fresh += age_ms < ports->window_ms;
+        g->last_second += age_ms < 1000;
+        if ((!g->known || age_ms * NSEC_PER_MSEC < ports->elapsed) && *made < UINT16_MAX)
+                ++*made;
+}
+
+void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, uint64_t now)
+{
+        unsigned port = ntohs(socket->id.idiag_sport);
+        struct ports_group *g;
+        struct ports_key key;
+        uint16_t slot;
+
+        if (!port_set_has(&ports->usable, port))
+                return;
+        key_from_socket(&key, socket);
+        slot = ports->building->index[index_find(ports, &key)];
+        g = slot != INDEX_FREE ? &ports->building->group[slot] : group_insert(ports, &key);
+        if (!g)
+                return;
+
+        g->weight++;
+        if (g->source < PORTS_SOURCES)
+                source_add(&ports->source[g->source], port);
+        if (socket->idiag_state == TCP_TIME_WAIT)
+                time_wait_add(ports, g, socket->idiag_expires, port & 1, now);
+        else
+                g->holders[port & 1]++;
+}
+
+static void usable_count(struct ports *ports)
+{
+        struct table *t = ports->building;
+
+        t->usable[0] = t->usable[1] = 0;
+        for (unsigned i = 0; i < ELEMENTSOF(ports->usable.bit); i++)
+                for (unsigned parity = 0; parity < 2; parity++)
+                        t->usable[parity] += (unsigned)__builtin_popcountll(
+                                ports->usable.bit[i] & UINT64_C(0x5555555555555555) << parity);
+}
+
+/* What was made in the part of the tick that is older than the reuse delay may have been reused already.
+ * TWRecycled counts reuses of any age; the share that can be of this tick is bounded by that part. */
+static void hidden_add(struct ports *ports, uint64_t recycled)
+{
+        struct table *t = ports->building;
+        uint64_t delay = ports->limits.tw_reuse_delay_ms * NSEC_PER_MSEC;
+        uint32_t *second = &t->hidden[t->begun / NSEC_PER_SEC % PORTS_RING];
+
+        if (ports->elapsed > delay) {
+                double part = (double)(ports->elapsed - delay) / (double)ports->elapsed;
+
+                *second += (uint32_t)MIN((double)recycled * part, 1e9);
+        }
+}
+
+/* Percent. No port at all is no room at all. */
+static double share(double part, unsigned whole)
+{
+        return whole > 0 ? 100 * part / whole : 100;
+}
+
+static void group_set(struct ports_group *g, unsigned metric, double lower, double upper)
+{
+        g->lower[metric - METRIC_PORTS_FIRST] = (float)lower;
+        g->upper[metric - METRIC_PORTS_FIRST] = (float)upper;
+}
+
+static double seconds_to_cliff(const struct ports_group *g, const unsigned usable[static 2], double rate)
+{
+        double left = INFINITY;
+
+        for (unsigned p = 0; p < 2; p++)
+                left = fmin(left, (double)usable[p] - g->holders[p] - g->blocked[p]);
+        return left <= 0 ? 0 : rate > 0 ? left / rate : INFINITY;
+}
+
+static void group_set_present(struct ports *ports, struct ports_group *g)
+{
+        const unsigned *usable = ports->building->usable;
+        unsigned error = ports->building->passes;
+        unsigned blocked[2] = {g->holders[0] + g->blocked[0], g->holders[1] + g->blocked[1]};
+        unsigned reusable = g->reusable[0] + g->reusable[1];
+        unsigned used = blocked[0] + blocked[1] + reusable;
+        double rate = g->fresh * 1000.0 / ports->window_ms, soon = rate * FORECAST_SECONDS;
+        unsigned source = g->source < PORTS_SOURCES ? ports->source[g->source].n : used;
+
+#define FULLER(more) fmax(share(blocked[0] + (more), usable[0]), share(blocked[1] + (more), usable[1]))
+        group_set(g, METRIC_PORTS_CLIFF, FULLER(0), FULLER(error));
+        group_set(g, METRIC_PORTS_FORECAST, FULLER(soon), FULLER(soon + error * (1.0 + FORECAST_SECONDS)));
+#undef FULLER
+        group_set(g, METRIC_PORTS_EXHAUSTION, share(blocked[0] + blocked[1], usable[0] + usable[1]),
+                  share(blocked[0] + blocked[1] + error, usable[0] + usable[1]));
+        group_set(g, METRIC_PORTS_SOURCE_USED, share(source, usable[0] + usable[1]),
+                  share(source + error, usable[0] + usable[1]));
+        group_set(g, METRIC_PORTS_USED, used, used + error);
+        group_set(g, METRIC_PORTS_REUSABLE, reusable, reusable + error);
+        group_set(g, METRIC_PORTS_CLIFF_ETA, seconds_to_cliff(g, usable, rate),
+                  seconds_to_cliff(g, usable, rate));
+}
+
+static void group_set_demand(struct ports *ports, struct ports_group *g)
+{
+        const struct table *t = ports->building;
+        double half = (t->usable[0] + t->usable[1]) / 2.0;
+        double holders = g->holders[0] + g->holders[1];
+        double there = g->blocked[0] + g->blocked[1] + g->reusable[0] + g->reusable[1];
+        double minute = fmax(RING_SUM(g->made, t->begun, PORTS_WINDOW), there);
+        double second = fmax(RING_SUM(g->made, t->begun, 1u), g->last_second);
+        double unseen_minute = t->passes, unseen_second = t->passes;
+
+        if (g->reuse) {
+                unseen_minute += RING_SUM(t->hidden, t->begun, PORTS_WINDOW);
+                unseen_second += RING_SUM(t->hidden, t->begun, 1u);
+        }
+        half = fmax(half, 1);
+        group_set(g, METRIC_PORTS_DEMAND, 100 * (holders + minute) / half,
+                  100 * (holders + minute + unseen_minute) / half);
+        group_set(g, METRIC_PORTS_REUSE_DEMAND, 100 * (holders + g->last_second) / half,
+                  100 * (holders + second + unseen_second) / half);
+        group_set(g, METRIC_PORTS_RELIEF, minute > 0 ? 100 * minute / (holders + minute) : 0,
+                  minute > 0 ? 100 * minute / (holders + minute) : 0);
+}
+
+void ports_commit(struct ports *ports, uint64_t recycled)
+{
+        struct table *t = ports->building;
+
+        usable_count(ports);
+        hidden_add(ports, recycled);
+        for (unsigned slot = 0; slot < t->slots; slot++)
+                if (t->group[slot].id != 0) {
+                        group_set_present(ports, &t->group[slot]);
+                        group_set_demand(ports, &t->group[slot]);
+                }
+        ports->building = ports->shown;
+        ports->shown = t;
+}
+
+unsigned ports_slots(const struct ports *ports)
+{
+        return ports->shown->slots;
+}
+
+const struct ports_group *ports_group(const struct ports *ports, unsigned slot)
+{
+        return &ports->shown->group[slot];
+}
+
+struct ports_range ports_value(const struct ports_group *group, unsigned metric)
+{
+        return (struct ports_range){group->lower[metric - METRIC_PORTS_FIRST],
+                                    group->upper[metric - METRIC_PORTS_FIRST]};
+}
+
+static bool is_busier(const struct ports_group *a, const struct ports_group *b)
+{
+        double x = ports_value(a, METRIC_PORTS_FORECAST).lower;
+        double y = ports_value(b, METRIC_PORTS_FORECAST).lower;
+
+        if (x != y)
+                return x > y;
+        return ports_value(a, METRIC_PORTS_DEMAND).lower > ports_value(b, METRIC_PORTS_DEMAND).lower;
+}
+
+const struct ports_group *ports_busiest(const struct ports *ports)
+{
+        const struct ports_group *busiest = NULL;
+
+        for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
+                const struct ports_group *g = ports_group(ports, slot);
+
+                if (g->id != 0 && (!busiest || is_busier(g, busiest)))
+                        busiest = g;
+        }
+        return busiest;
+}
+
+unsigned ports_error(const struct ports *ports)
+{
+        return ports->shown->passes;
+}
+
+bool ports_is_listening(const struct ports *ports, unsigned port)
+{
+        return port_set_has(&ports->listening, port);
+}
+
+static const char *address_name(const uint32_t a[static 4], char buf[static INET6_ADDRSTRLEN])
+{
+        bool v4 = a[0] == 0 && a[1] == 0 && a[2] == htonl(0xffff);
+
+        return inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? &a[3] : a, buf, INET6_ADDRSTRLEN);
+}
+
+const char *ports_group_name(const struct ports_group *group, char buf[static PORTS_NAME_MAX])
+{
+        char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
+        bool v6;
+
+        address_name(group->key.src, src);
+        address_name(group->key.dst, dst);
+        v6 = strchr(dst, ':');
+        snprintf(buf, PORTS_NAME_MAX, "%s->%s%s%s:%u", src, v6 ? "[" : "", dst, v6 ? "]" : "",
+                 ntohs(group->key.dport));
+        return buf;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Ephemeral ports toward each destination: how many connect() cannot take, how many it will not be able to
+ * take soon, and how many the load would need on a kernel without reuse.
+ *
+ * A destination group is (source, destination, destination port); IPv4-mapped IPv6 counts as IPv4, with which
+ * it shares the ports. Only sockets whose local port connect() may pick count, so a server's flows stay out.
+ * The kernel side is net/ipv4/inet_hashtables.c:__inet_hash_connect and tcp_ipv4.c:tcp_twsk_unique.
+ *
+ * Groups live in a Misra-Gries table of PORTS_GROUPS. A group weighs the sockets that the dump shows of it
+ * and the TIME_WAIT that it is known to have made in the last minute. With a total weight of N, every group
+ * over N / PORTS_GROUPS is in the table after a dump, and its counts are short by at most ports_error(). */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/inet_diag.h>
+
+#include "metric.h"
+#include "port_set.h"
+
+#define PORTS_GROUPS 512u
+#define PORTS_SOURCES 16u
+#define PORTS_WINDOW 60u /* seconds; TIME_WAIT lasts that long (include/net/tcp.h:TCP_TIMEWAIT_LEN) */
+#define PORTS_RING 64u   /* a second each; at least PORTS_WINDOW + 1 */
+
+/* What connect() goes by, read from the sysctls just before the dump. */
+struct ports_limits {
+        unsigned low, high;         /* ip_local_port_range, inclusive */
+        unsigned tw_reuse;          /* tcp_tw_reuse, 0-2 */
+        unsigned tw_reuse_delay_ms; /* 1000 where the kernel has no such sysctl */
+        bool timestamps;            /* tcp_timestamps is not 0 */
+        struct port_set reserved;   /* ip_local_reserved_ports */
+};
+
+/* Addresses and port as in inet_diag_sockid: network byte order, IPv4 as ::ffff:a.b.c.d. */
+struct ports_key {
+        uint32_t src[4], dst[4];
+        uint16_t dport;
+};
+
+struct ports_group {
+        struct ports_key key;
+        uint64_t id;           /* never used again for another group; 0: a free slot */
+        bool loopback;         /* as tcp_twsk_unique() sees it */
+        bool reuse;            /* connect() may reuse its TIME_WAIT once they are old enough */
+        bool known;            /* was in the table at the dump before */
+        uint8_t source;        /* PORTS_SOURCES: there was no slot for its source address */
+        uint32_t weight;       /* of Misra-Gries */
+        uint32_t holders[2];   /* sockets other than TIME_WAIT, by parity of the local port */
+        uint32_t blocked[2];   /* TIME_WAIT that connect() cannot reuse now */
+        uint32_t reusable[2];  /* TIME_WAIT that it can */
+        uint32_t fresh;        /* TIME_WAIT of the last tick, at least of the last second */
+        uint32_t last_second;  /* TIME_WAIT younger than 1 s */
+        uint16_t made[PORTS_RING]; /* TIME_WAIT made in each second; stays at UINT16_MAX once there */
+        float lower[METRIC_PORTS_COUNT];
+        float upper[METRIC_PORTS_COUNT];
+};
+
+/* One value of a group. What was made and reused between two dumps is in no dump: the truth lies between the
+ * two ends. */
+struct ports_range {
+        double lower, upper;
+};
+
+struct ports;
+
+/* seed makes the hash unpredictable for peers. NULL: no memory. */
+struct ports *ports_new(uint64_t seed);
+void ports_free(struct ports *ports);
+
+/* One dump: begin, every listener, every other socket, then commit or, when the dump failed, nothing: begin
+ * drops what was not committed, and what ports_group() shows is always the last dump that was committed. */
+void ports_begin(struct ports *ports, const struct ports_limits *limits, uint64_t now);
+void ports_add_listener(struct ports *ports, unsigned port);
+void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, uint64_t now);
+
+/* recycled is the change of TWRecycled since the dump before. */
+void ports_commit(struct ports *ports, uint64_t recycled);
+
+/* The slots of the table, 0 to ports_slots() - 1; some are free. */
+unsigned ports_slots(const struct ports *ports);
+const struct ports_group *ports_group(const struct ports *ports, unsigned slot);
+
+/* The group with the highest forecast (then demand); NULL when there is none. */
+const struct ports_group *ports_busiest(const struct ports *ports);
+
+struct ports_range ports_value(const struct ports_group *group, unsigned metric);
+
+/* How many sockets a count in the table can be short of. 0 while no more than PORTS_GROUPS groups were met. */
+unsigned ports_error(const struct ports *ports);
+
+bool ports_is_listening(const struct ports *ports, unsigned port);
+
+/* "10.0.0.1->10.0.0.7:8080" */
+#define PORTS_NAME_MAX 112
+const char *ports_group_name(const struct ports_group *group, char buf[static PORTS_NAME_MAX]);

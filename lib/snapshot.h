@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What one tick saw. A value: nothing in it changes after the observer has filled it in. */
+
+#include <stdint.h>
+
+#include "counter.h"
+#include "metric.h"
+#include "ports.h"
+#include "sysctl.h"
+
+enum reading_state {
+        READING_INVALID,     /* not read this time; never to be taken for zero */
+        READING_UNAVAILABLE, /* this kernel or netns has no such thing */
+        READING_VALID,
+};
+
+struct reading {
+        enum reading_state state;
+        double value;
+};
+
+struct live_sysctl {
+        enum reading_state state;
+        struct sysctl_value value;
+};
+
+struct snapshot {
+        uint64_t now; /* ns of CLOCK_BOOTTIME */
+
+        /* By metric id; from METRIC_COUNT on the kernel counters. The ports.* here are the busiest group's. */
+        struct reading reading[METRIC_COUNT + COUNTERS_MAX];
+        struct live_sysctl sysctl[SYSCTL_COUNT];
+
+        /* Every group. Good only while the ports.* readings are valid; borrowed from the observer until its
+         * next snapshot. */
+        const struct ports *ports;
+};
+
+static inline struct reading reading_valid(double value)
+{
+        return (struct reading){.state = READING_VALID, .value = value};
+}

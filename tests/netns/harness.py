@@ -1,0 +1,456 @@
+# SPDX-License-Identifier: MIT
+"""What the tests, the benchmarks and the demo share: network namespaces, the programs that run in them,
+and a small runner that prints TAP. Python's standard library and iproute2 only; needs root.
+
+    @test("stock connections reach the server")
+    def _():
+        with Pair() as pair:
+            ChurnServer(pair.server, pair.server.ip4)
+            client = ChurnClient(pair.client, pair.server.ip4, count=10)
+            check_equal(client.finish(), (10, 0))
+
+    main()
+
+Programs are looked for in $TWTUNED_BUILD, a meson build directory (default: ./build in the project).
+"""
+
+import atexit
+import contextlib
+import ctypes
+import itertools
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("TWTUNED_BUILD", ROOT / "build"))
+POLICY = ROOT / "conf" / "policy.conf"
+
+# A new netns takes some of its sysctls from the first one, which may be tuned.
+STOCK = {
+    "net.ipv4.ip_local_port_range": "32768\t60999",
+    "net.ipv4.ip_local_reserved_ports": "",
+    "net.ipv4.tcp_timestamps": "1",
+    "net.ipv4.tcp_tw_reuse": "2",
+    "net.ipv4.tcp_tw_reuse_delay": "1000",
+}
+SINCE_6_14 = {"net.ipv4.tcp_tw_reuse_delay"}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_numbers = itertools.count(1)
+_temp = None
+
+
+def binary(name):
+    path = BUILD / name
+    if not os.access(path, os.X_OK):
+        raise FileNotFoundError(f"{path} is missing: build it, or set TWTUNED_BUILD")
+    return str(path)
+
+
+def temp_dir():
+    """A new directory that goes away with this process."""
+    global _temp
+    if _temp is None:
+        _temp = tempfile.TemporaryDirectory(prefix="twtuned-test-")
+    return pathlib.Path(tempfile.mkdtemp(dir=_temp.name))
+
+
+# ---- network namespaces ----
+
+def _ip(*args):
+    result = subprocess.run(("ip",) + args, text=True, stdin=subprocess.DEVNULL, capture_output=True)
+    if result.returncode:
+        raise RuntimeError(f"ip {' '.join(args)}: {result.stderr.strip()}")
+    return result.stdout
+
+
+def _die_with_parent():
+    # Or the programs of a killed test would keep its namespaces, and the load, for ever.
+    PR_SET_PDEATHSIG = 1
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+class Namespace:
+    """A network namespace with stock sysctls, loopback up, and the programs that were started in it."""
+
+    _live = []
+
+    def __init__(self, role=""):
+        self.name = f"tw-{os.getpid()}-{next(_numbers)}" + (f"-{role}" if role else "")
+        self.ip4, self.ip6 = "127.0.0.1", "::1"
+        self._programs = []
+        _ip("netns", "add", self.name)
+        Namespace._live.append(self)
+        try:
+            _ip("-n", self.name, "link", "set", "lo", "up")
+            self._make_stock()
+        except BaseException:
+            self.remove()
+            raise
+
+    def _make_stock(self):
+        for name, value in STOCK.items():
+            try:
+                if self.sysctl(name) != value:
+                    self.sysctl(name, value or "\n")
+            except FileNotFoundError:
+                if name not in SINCE_6_14:
+                    raise
+                continue
+            if self.sysctl(name) != value:
+                raise RuntimeError(f"{name} is {self.sysctl(name)!r}, cannot make it {value!r}")
+
+    def remove(self):
+        """Ends what was started here, by pid, and deletes the namespace."""
+        if self not in Namespace._live:
+            return
+        for program in self._programs:
+            if program.poll() is None:
+                program.kill()
+        for program in self._programs:
+            program.wait()
+        _ip("netns", "del", self.name)
+        Namespace._live.remove(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.remove()
+
+    @contextlib.contextmanager
+    def entered(self):
+        """The calling thread is in the namespace: for sockets, /proc/sys/net and /proc/thread-self/net."""
+        with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{self.name}") as away:
+            self._setns(away)
+            try:
+                yield self
+            finally:
+                self._setns(home)
+
+    @staticmethod
+    def _setns(namespace):
+        CLONE_NEWNET = 0x40000000
+        if _libc.setns(namespace.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+
+    def popen(self, argv, **kw):
+        """subprocess.Popen in the namespace; the pid is the program's own. To be called from a thread that
+        lives as long as the program should: the kernel ends it with the thread that started it."""
+        kw.setdefault("stdin", subprocess.DEVNULL)
+        # A session of its own: Ctrl-C is for the test, which then ends its programs in good order.
+        with self.entered():
+            program = subprocess.Popen(argv, start_new_session=True, preexec_fn=_die_with_parent, **kw)
+        self._programs.append(program)
+        return program
+
+    def run(self, argv, check=True, timeout=60, **kw):
+        """Runs to the end; returns a CompletedProcess with text stdout and stderr."""
+        program = self.popen(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
+        try:
+            out, err = program.communicate(timeout=timeout)
+        except BaseException:
+            program.kill()
+            program.wait()
+            raise
+        if check and program.returncode:
+            raise RuntimeError(f"{argv}: exit {program.returncode}: {err.strip()}")
+        return subprocess.CompletedProcess(argv, program.returncode, out, err)
+
+    def sysctl(self, name, value=None):
+        """Reads, or with a value writes, a net.* sysctl."""
+        path = pathlib.Path("/proc/sys") / name.replace(".", "/")
+        with self.entered():
+            if value is None:
+                return path.read_text().rstrip("\n")
+            path.write_text(str(value))
+
+    def _proc_net(self, file):
+        with self.entered():
+            return pathlib.Path("/proc/thread-self/net", file).read_text()
+
+    def counter(self, protocol, name):
+        """A counter of /proc/net/netstat or snmp: counter("TcpExt", "TWRecycled")."""
+        rows = [line.split() for line in (self._proc_net("netstat") + self._proc_net("snmp")).splitlines()]
+        for names, values in zip(rows[::2], rows[1::2]):
+            if names[0] == f"{protocol}:" and name in names:
+                return int(values[names.index(name)])
+        raise KeyError(f"{protocol}.{name}")
+
+    def sockstat(self, key):
+        """TCP's inuse or tw of /proc/net/sockstat; orphan, alloc and mem there are of the whole host."""
+        fields = re.search(r"^TCP: (.*)", self._proc_net("sockstat"), re.M)[1].split()
+        return int(fields[fields.index(key) + 1])
+
+
+class Single(Namespace):
+    """One namespace, loopback only."""
+
+
+class Pair:
+    """Two namespaces, client and server, joined by veth."""
+
+    def __init__(self):
+        self.client = Namespace("c")
+        try:
+            self.server = Namespace("s")
+            _ip("-n", self.client.name, "link", "add", "veth0", "type", "veth",
+                "peer", "name", "veth0", "netns", self.server.name)
+            # IPv6 waits for the carrier, which is there when both ends are up.
+            for namespace in (self.client, self.server):
+                _ip("-n", namespace.name, "link", "set", "veth0", "up")
+            self._address(self.client, "10.77.0.1", "fd77::1")
+            self._address(self.server, "10.77.0.2", "fd77::2")
+        except BaseException:
+            self.remove()
+            raise
+
+    @staticmethod
+    def _address(namespace, ip4, ip6):
+        namespace.ip4, namespace.ip6 = ip4, ip6
+        _ip("-n", namespace.name, "addr", "add", f"{ip4}/24", "dev", "veth0")
+        _ip("-n", namespace.name, "addr", "add", f"{ip6}/64", "dev", "veth0", "nodad")
+
+    def remove(self):
+        # The client first: its load ends before what it loads.
+        for namespace in (self.client, getattr(self, "server", None)):
+            if namespace:
+                namespace.remove()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.remove()
+
+
+def sweep():
+    """Deletes the namespaces of harnesses that were killed with SIGKILL."""
+    for line in _ip("netns", "list").splitlines():
+        match = re.match(r"tw-(\d+)-\d+(-[cs])?\b", line)
+        if match and not os.path.exists(f"/proc/{match[1]}"):
+            # Two harnesses may sweep at the same time.
+            subprocess.run(("ip", "netns", "del", match[0]), stderr=subprocess.DEVNULL)
+
+
+def _remove_all():
+    for namespace in list(Namespace._live):
+        with contextlib.suppress(Exception):
+            namespace.remove()
+
+
+def _on_sigterm(_signo, _frame):
+    sys.exit(128 + signal.SIGTERM)  # an exception: `with` blocks and atexit clean up
+
+
+atexit.register(_remove_all)
+if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+# ---- programs ----
+
+class Program:
+    """A program in a namespace, whose stdout or stderr is collected line by line while it runs."""
+
+    def __init__(self, namespace, argv, stream="stdout", **kw):
+        self.argv = argv
+        self.lines = []
+        self.ended = False  # no line will follow
+        self._news = threading.Condition()
+        kw.setdefault("stdout" if stream == "stderr" else "stderr", subprocess.DEVNULL)
+        self.process = namespace.popen(argv, text=True, errors="replace", **{stream: subprocess.PIPE}, **kw)
+        self._thread = threading.Thread(target=self._collect, args=(getattr(self.process, stream),), daemon=True)
+        self._thread.start()
+
+    def _collect(self, stream):
+        for line in stream:
+            with self._news:
+                self.lines.append(line.rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self.ended = True
+            self._news.notify_all()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def wait_for(self, regex, timeout, since=0):
+        """The match in the first line, from line number `since` on, that the regex is found in."""
+        deadline = time.monotonic() + timeout
+        with self._news:
+            while True:
+                for line in itertools.islice(self.lines, since, None):
+                    if match := re.search(regex, line):
+                        return match
+                since = max(since, len(self.lines))
+                if self.ended or not self._news.wait(deadline - time.monotonic()):
+                    why = "it ended" if self.ended else f"not within {timeout} s"
+                    last = "".join(f"\n    {line}" for line in self.lines[-10:])
+                    raise TimeoutError(f"{self.argv[0]}: no line with {regex!r}: {why}; the last lines:{last}")
+
+    def stop(self, sig=signal.SIGTERM, timeout=30):
+        """Sends the signal, when it still runs; returns the exit code (negative: the signal that ended it)."""
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        code = self.process.wait(timeout)
+        self._thread.join(timeout)
+        return code
+
+
+class Twtuned(Program):
+    """The daemon; `lines` is its log. Pass the same runtime_dir to two in turn to see a take-over.
+    program: another executable in its place."""
+
+    def __init__(self, namespace, config=None, args=(), runtime_dir=None, program=None):
+        self.runtime_dir = pathlib.Path(runtime_dir or temp_dir())
+        argv = [program or binary("twtuned"), *([f"--config={config}"] if config else []), *args]
+        # Not the journal's or systemd's business, even when a unit runs the tests.
+        env = {k: v for k, v in os.environ.items() if k not in ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC")}
+        super().__init__(namespace, argv, "stderr", env=env | {"RUNTIME_DIRECTORY": str(self.runtime_dir)})
+
+
+def fields(line):
+    """The KEY=value fields of a log line."""
+    found = re.findall(r"(?:^|\s)([A-Z][A-Z0-9_]*)=(\"[^\"]*\"|.*?)(?=\s+[A-Z][A-Z0-9_]*=|\s*$)", line)
+    return {key: value.strip('"') for key, value in found}
+
+
+def message(line):
+    """The text of a log line, without its fields."""
+    return re.split(r"(?:^|\s+)[A-Z][A-Z0-9_]*=", line)[0]
+
+
+def temp_policy(text):
+    path = temp_dir() / "policy.conf"
+    path.write_text(text)
+    return path
+
+
+def shorten(text, to="5s"):
+    """A file with this policy (--config reads one file alone), in which "for 2min" is shorter."""
+    if "for 2min" not in text:
+        raise ValueError('no "for 2min" in the policy')
+    return temp_policy(text.replace("for 2min", f"for {to}"))
+
+
+def _options(**options):
+    """seconds=5, read_eof=True -> --seconds=5 --read-eof"""
+    for name, value in options.items():
+        if value is not None and value is not False:
+            yield f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+
+
+class ChurnServer(Program):
+    """Listens when this returns."""
+
+    def __init__(self, namespace, address, port=8080, **options):
+        super().__init__(namespace, [binary("churn"), "server", address, str(port), *_options(**options)])
+        self.wait_for("^ready$", 10)
+
+
+class ChurnClient(Program):
+    """Options as of `churn client`: seconds, rate, count, mapped, bind, read_eof."""
+
+    def __init__(self, namespace, address, port=8080, **options):
+        super().__init__(namespace, [binary("churn"), "client", address, str(port), *_options(**options)])
+
+    @property
+    def seconds(self):
+        """(connects, failures) of each second that is over."""
+        rows = [line.split() for line in self.lines if line[:1].isdigit()]
+        return [(int(connects), int(failures)) for _, connects, failures in rows]
+
+    def rate(self, first, last):
+        """Connects a second, over the seconds first to last, which count from 1."""
+        rows = self.seconds[first - 1:last]
+        if len(rows) != last - first + 1:
+            raise ValueError(f"there are {len(self.seconds)} seconds, not {last}")
+        return sum(connects for connects, _ in rows) / len(rows)
+
+    def wait_second(self, second, timeout=None):
+        self.wait_for(rf"^{second} ", timeout or second + 10)
+
+    def finish(self, timeout=120):
+        """Waits for the end; returns (connects, failures) of the whole run."""
+        match = self.wait_for(r"^total (\d+) (\d+)$", timeout)
+        return int(match[1]), int(match[2])
+
+
+class ChurnHold(Program):
+    """Holds `count` connections when this returns."""
+
+    def __init__(self, namespace, address, port=8080, **options):
+        super().__init__(namespace, [binary("churn"), "hold", address, str(port), *_options(**options)])
+        self.wait_for("^holding ", 60)
+
+
+# ---- TAP ----
+
+class Skip(Exception):
+    pass
+
+
+_tests = []
+
+
+def test(name):
+    def register(function):
+        _tests.append((name, function))
+        return function
+    return register
+
+
+def diag(text):
+    for line in str(text).splitlines():
+        print(f"# {line}", flush=True)
+
+
+def check(condition, otherwise):
+    if not condition:
+        raise AssertionError(otherwise)
+
+
+def check_equal(actual, expected, what="value"):
+    check(actual == expected, f"{what} is {actual!r}, should be {expected!r}")
+
+
+def _run(number, name, function):
+    start = time.monotonic()
+    try:
+        function()
+    except Skip as skip:
+        print(f"ok {number} - {name} # SKIP {skip}", flush=True)
+        return True
+    except Exception:
+        diag(traceback.format_exc())
+        print(f"not ok {number} - {name}", flush=True)
+        return False
+    diag(f"took {time.monotonic() - start:.1f} s")
+    print(f"ok {number} - {name}", flush=True)
+    return True
+
+
+def main():
+    """Runs the tests that a regex in argv is found in the name of, or all; exits with 1 when one failed."""
+    patterns = sys.argv[1:]
+    chosen = [(n, f) for n, f in _tests if not patterns or any(re.search(p, n) for p in patterns)]
+    if not chosen:
+        sys.exit(f"no test matches {' '.join(patterns)}")
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        print("1..0 # SKIP needs root and iproute2", flush=True)
+        sys.exit(0)
+    sweep()
+    print(f"1..{len(chosen)}", flush=True)
+    passed = [_run(number, *entry) for number, entry in enumerate(chosen, 1)]
+    sys.exit(0 if all(passed) else 1)

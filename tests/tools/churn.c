@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * churn: the TCP load that the tests, the benchmarks and the demo share. It opens and closes connections
+ * and sends nothing over them, because what is measured is the choice of a port in connect(). */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* accept4() */
+#endif
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NSEC_PER_SEC UINT64_C(1000000000)
+
+static const char usage[] =
+        "usage: churn server ADDR PORT [--close-first]\n"
+        "       churn client ADDR PORT [--seconds=S] [--rate=N] [--count=N]\n"
+        "                              [--mapped] [--bind=ADDR] [--read-eof]\n"
+        "       churn hold ADDR PORT --count=N [--seconds=S] [--mapped] [--bind=ADDR]\n"
+        "\n"
+        "server  accepts, and closes a connection when its peer has closed;\n"
+        "        --close-first: closes at once, so TIME_WAIT stays on the server\n"
+        "client  opens and at once closes connections, one after the other; prints\n"
+        "        SECOND CONNECTS FAILURES each second, at the end: total CONNECTS FAILURES\n"
+        "        --rate=N      N a second, 0 (the default): as fast as it can\n"
+        "        --mapped      from an AF_INET6 socket to ::ffff:ADDR\n"
+        "        --bind=ADDR   bind(ADDR, port 0) before connect()\n"
+        "        --read-eof    let the server close first\n"
+        "hold    opens N connections, prints: holding N, and keeps them until SIGTERM\n";
+
+struct address {
+        union {
+                struct sockaddr sa;
+                struct sockaddr_in in;
+                struct sockaddr_in6 in6;
+        };
+        socklen_t size;
+};
+
+struct options {
+        struct address peer; /* of a server: its own */
+        struct address local;
+        bool has_local;
+        bool mapped;
+        bool read_eof;
+        bool close_first;
+        uint64_t seconds; /* 0: no limit, as for the next two */
+        uint64_t rate;
+        uint64_t count;
+};
+
+static volatile sig_atomic_t stopped;
+
+static _Noreturn void die(const char *what)
+{
+        fprintf(stderr, "churn: %s: %s\n", what, strerror(errno));
+        exit(EXIT_FAILURE);
+}
+
+static _Noreturn void die_usage(void)
+{
+        fputs(usage, stderr);
+        exit(2);
+}
+
+static void on_stop(int signo)
+{
+        (void)signo;
+        stopped = 1;
+}
+
+/* Nothing to do: the signal is there to end a connect() to a silent peer, which lasts two minutes. */
+static void on_alarm(int signo)
+{
+        (void)signo;
+}
+
+static void handle_signals(void)
+{
+        /* Without SA_RESTART, so that a blocking call returns with EINTR. */
+        const struct sigaction stop = {.sa_handler = on_stop};
+        const struct sigaction wake = {.sa_handler = on_alarm};
+
+        if (sigaction(SIGTERM, &stop, NULL) < 0 || sigaction(SIGINT, &stop, NULL) < 0 ||
+            sigaction(SIGALRM, &wake, NULL) < 0)
+                die("sigaction");
+}
+
+static uint64_t now_ns(void)
+{
+        struct timespec ts;
+
+        if (clock_gettime(CLOCK_MONOTONIC, &ts) < 0)
+                die("clock_gettime");
+        return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+/* Returns early when a signal arrives. */
+static void sleep_until(uint64_t when)
+{
+        const struct timespec ts = {
+                .tv_sec = (time_t)(when / NSEC_PER_SEC),
+                .tv_nsec = (long)(when % NSEC_PER_SEC),
+        };
+
+        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+}
+
+/* The moment at which --seconds is over; from then on every blocking call is interrupted, again and again,
+ * since a single signal could come just before the call. */
+static uint64_t arm_deadline(uint64_t start, uint64_t seconds)
+{
+        const struct itimerval timer = {
+                .it_value.tv_sec = (time_t)seconds,
+                .it_interval.tv_usec = 10000,
+        };
+
+        if (seconds == 0)
+                return UINT64_MAX;
+        if (setitimer(ITIMER_REAL, &timer, NULL) < 0)
+                die("setitimer");
+        return start + seconds * NSEC_PER_SEC;
+}
+
+/* Thousands of connections are held open, and the usual soft limit is 1024 because of select(). */
+static void raise_fd_limit(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                die("getrlimit");
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+                die("setrlimit");
+}
+
+static struct address parse_address(const char *text, uint16_t port, bool mapped)
+{
+        struct address a = {.size = 0};
+        char buffer[INET6_ADDRSTRLEN + sizeof("::ffff:")];
+
+        if (mapped) {
+                snprintf(buffer, sizeof(buffer), "::ffff:%s", text);
+                text = buffer;
+        }
+        if (inet_pton(AF_INET, text, &a.in.sin_addr) == 1) {
+                a.in.sin_family = AF_INET;
+                a.in.sin_port = htons(port);
+                a.size = sizeof(a.in);
+        } else if (inet_pton(AF_INET6, text, &a.in6.sin6_addr) == 1) {
+                a.in6.sin6_family = AF_INET6;
+                a.in6.sin6_port = htons(port);
+                a.size = sizeof(a.in6);
+        } else {
+                fprintf(stderr, "churn: not an address: %s\n", text);
+                exit(2);
+        }
+        return a;
+}
+
+static uint64_t parse_number(const char *text, uint64_t max)
+{
+        char *end;
+        uint64_t n;
+
+        errno = 0;
+        n = strtoull(text, &end, 10);
+        if (errno != 0 || end == text || *end != '\0' || n > max) {
+                fprintf(stderr, "churn: not a number up to %" PRIu64 ": %s\n", max, text);
+                exit(2);
+        }
+        return n;
+}
+
+/* ---- server ---- */
+
+/* listen() cuts INT_MAX down to somaxconn. */
+static int server_listen(const struct address *a)
+{
+        const int yes = 1, no = 0;
+        int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+        if (fd < 0)
+                die("socket");
+        if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0)
+                die("SO_REUSEADDR");
+        if (a->sa.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no)) < 0)
+                die("IPV6_V6ONLY");
+        if (bind(fd, &a->sa, a->size) < 0)
+                die("bind");
+        if (listen(fd, INT_MAX) < 0)
+                die("listen");
+        return fd;
+}
+
+static void server_watch(int epoll, int op, int fd, uint32_t events)
+{
+        struct epoll_event event = {.events = events, .data.fd = fd};
+
+        if (epoll_ctl(epoll, op, fd, &event) < 0)
+                die("epoll_ctl");
+}
+
+/* True when the peer is gone. What it sends is thrown away. */
+static bool server_peer_closed(int fd)
+{
+        char sink[4096];
+        ssize_t n = recv(fd, sink, sizeof(sink), MSG_DONTWAIT);
+
+        return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* Returns false when no descriptor is left, and a connection must close before the next is accepted. */
+static bool server_accept(int epoll, int listener, bool close_first)
+{
+        /* A bound, so that under a storm the watched connections get their turn. */
+        for (int i = 0; i < 256; i++) {
+                int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+                if (fd < 0)
+                        return errno != EMFILE && errno != ENFILE;
+                /* Most peers of this tool have closed by now; epoll is for the others. */
+                if (close_first || server_peer_closed(fd))
+                        close(fd);
+                else
+                        server_watch(epoll, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLRDHUP);
+        }
+        return true;
+}
+
+static int run_server(const struct options *o)
+{
+        struct epoll_event events[256];
+        int listener = server_listen(&o->peer);
+        int epoll = epoll_create1(EPOLL_CLOEXEC);
+        bool accepting = true;
+
+        if (epoll < 0)
+                die("epoll_create1");
+        server_watch(epoll, EPOLL_CTL_ADD, listener, EPOLLIN);
+        puts("ready");
+        fflush(stdout);
+
+        while (!stopped) {
+                int n = epoll_wait(epoll, events, 256, -1);
+
+                for (int i = 0; i < n; i++) {
+                        int fd = events[i].data.fd;
+
+                        if (fd == listener) {
+                                accepting = server_accept(epoll, listener, o->close_first);
+                                if (!accepting)
+                                        server_watch(epoll, EPOLL_CTL_MOD, listener, 0);
+                        } else if (server_peer_closed(fd)) {
+                                close(fd);
+                                if (!accepting)
+                                        server_watch(epoll, EPOLL_CTL_MOD, listener, EPOLLIN);
+                                accepting = true;
+                        }
+                }
+        }
+        return EXIT_SUCCESS;
+}
+
+/* ---- client and hold ---- */
+
+/* Returns a connected socket, or -errno of bind() or connect(). */
+static int open_connection(const struct options *o)
+{
+        int fd = socket(o->peer.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int r = 0;
+
+        if (fd < 0)
+                die("socket");
+        if (o->has_local && bind(fd, &o->local.sa, o->local.size) < 0)
+                r = -errno;
+        else if (connect(fd, &o->peer.sa, o->peer.size) < 0)
+                r = -errno;
+        if (r < 0) {
+                close(fd);
+                return r;
+        }
+        return fd;
+}
+
+static void wait_for_eof(int fd)
+{
+        char sink[4096];
+
+        while (!stopped && recv(fd, sink, sizeof(sink), 0) > 0)
+                ;
+}
+
+struct progress {
+        uint64_t start, second; /* the second that is counted now, from 1 */
+        uint64_t connects, failures;
+        uint64_t total_connects, total_failures;
+        int last_error;
+};
+
+static void progress_print(struct progress *p)
+{
+        printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", p->second, p->connects, p->failures);
+        fflush(stdout);
+        p->total_connects += p->connects;
+        p->total_failures += p->failures;
+        p->connects = p->failures = 0;
+        p->second++;
+}
+
+static uint64_t progress_next(const struct progress *p)
+{
+        return p->start + p->second * NSEC_PER_SEC;
+}
+
+static void progress_print_due(struct progress *p, uint64_t now)
+{
+        while (now >= progress_next(p))
+                progress_print(p);
+}
+
+static void progress_finish(struct progress *p)
+{
+        if (p->connects != 0 || p->failures != 0)
+                progress_print(p);
+        printf("total %" PRIu64 " %" PRIu64 "\n", p->total_connects, p->total_failures);
+        fflush(stdout);
+}
+
+/* An error is worth a line when it is not the one that came before. */
+static void progress_failed(struct progress *p, int error)
+{
+        p->failures++;
+        if (error != p->last_error)
+                fprintf(stderr, "churn: connect: %s\n", strerror(error));
+        p->last_error = error;
+}
+
+static void client_connect_once(const struct options *o, struct progress *p)
+{
+        int fd = open_connection(o);
+
+        if (fd >= 0) {
+                p->connects++;
+                if (o->read_eof)
+                        wait_for_eof(fd);
+                close(fd);
+        } else if (fd != -EINTR)
+                progress_failed(p, -fd);
+}
+
+/* The n-th connection of a paced client is due at `base + n / rate`: an absolute time, so that lateness
+ * does not add up. Who is late by more than 100 ms does not make up for it: that would be a burst. */
+struct pace {
+        uint64_t rate, base, n;
+};
+
+static uint64_t pace_due(struct pace *p, uint64_t now)
+{
+        uint64_t due;
+
+        if (p->rate == 0)
+                return 0;
+        due = p->base + p->n * NSEC_PER_SEC / p->rate;
+        if (now <= due + NSEC_PER_SEC / 10)
+                return due;
+        p->base = now;
+        p->n = 0;
+        return now;
+}
+
+static int run_client(const struct options *o)
+{
+        uint64_t start = now_ns(), deadline = arm_deadline(start, o->seconds), left = o->count;
+        struct progress progress = {.start = start, .second = 1};
+        struct pace pace = {.rate = o->rate, .base = start};
+
+        /* The usual slack of 50 us would be half a period at 10,000 a second. */
+        (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+
+        while (!stopped) {
+                uint64_t now = now_ns(), due = pace_due(&pace, now), report;
+
+                progress_print_due(&progress, now);
+                report = progress_next(&progress);
+                if (now >= deadline)
+                        break;
+                if (due > now) {
+                        sleep_until(due < report ? due : report);
+                        continue;
+                }
+                client_connect_once(o, &progress);
+                pace.n++;
+                if (left > 0 && --left == 0)
+                        break;
+        }
+        progress_finish(&progress);
+        return EXIT_SUCCESS;
+}
+
+static int run_hold(const struct options *o)
+{
+        uint64_t deadline;
+
+        if (o->count == 0)
+                die_usage();
+        for (uint64_t i = 0; i < o->count && !stopped; i++) {
+                int fd = open_connection(o); /* closed by exit, all at once */
+
+                if (fd < 0) {
+                        errno = -fd;
+                        die("connect");
+                }
+        }
+        printf("holding %" PRIu64 "\n", o->count);
+        fflush(stdout);
+
+        deadline = arm_deadline(now_ns(), o->seconds);
+        while (!stopped && now_ns() < deadline)
+                pause();
+        return EXIT_SUCCESS;
+}
+
+/* ---- command line ---- */
+
+static struct options parse_options(int argc, char *argv[])
+{
+        static const struct option longopts[] = {
+                {"seconds", required_argument, NULL, 's'}, {"rate", required_argument, NULL, 'r'},
+                {"count", required_argument, NULL, 'c'},   {"bind", required_argument, NULL, 'b'},
+                {"mapped", no_argument, NULL, 'm'},        {"read-eof", no_argument, NULL, 'e'},
+                {"close-first", no_argument, NULL, 'f'},   {0},
+        };
+        struct options o = {.mapped = false};
+        const char *local = NULL;
+        int c;
+
+        while ((c = getopt_long(argc, argv, "", longopts, NULL)) >= 0)
+                switch (c) {
+                case 's':
+                        o.seconds = parse_number(optarg, UINT32_MAX);
+                        break;
+                case 'r':
+                        o.rate = parse_number(optarg, NSEC_PER_SEC);
+                        break;
+                case 'c':
+                        o.count = parse_number(optarg, UINT32_MAX);
+                        break;
+                case 'b':
+                        local = optarg;
+                        break;
+                case 'm':
+                        o.mapped = true;
+                        break;
+                case 'e':
+                        o.read_eof = true;
+                        break;
+                case 'f':
+                        o.close_first = true;
+                        break;
+                default:
+                        die_usage();
+                }
+        if (argc - optind != 2)
+                die_usage();
+        o.peer = parse_address(argv[optind], (uint16_t)parse_number(argv[optind + 1], UINT16_MAX), o.mapped);
+        if (local) {
+                o.local = parse_address(local, 0, o.mapped);
+                o.has_local = true;
+        }
+        return o;
+}
+
+int main(int argc, char *argv[])
+{
+        static const struct {
+                const char *name;
+                int (*run)(const struct options *o);
+        } commands[] = {
+                {"server", run_server},
+                {"client", run_client},
+                {"hold", run_hold},
+        };
+
+        if (argc < 2)
+                die_usage();
+        for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+                if (strcmp(argv[1], commands[i].name) == 0) {
+                        struct options o = parse_options(argc - 1, argv + 1);
+
+                        handle_signals();
+                        raise_fd_limit();
+                        return commands[i].run(&o);
+                }
+        die_usage();
+}
