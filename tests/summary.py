@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""Adds up what `meson test` left behind. The last line is `N passed, N failed, N skipped`; the exit status is 1
+when something failed, nothing ran or, under CI=true, something was skipped."""
+
+import json
+import os
+import pathlib
+import sys
+import xml.etree.ElementTree as ElementTree
+
+
+def main(logs):
+    passed = failed = skipped = 0
+    broken = {}  # programs that did not end well
+    for line in (logs / "testlog.json").read_text().splitlines():
+        result = json.loads(line)
+        if result["result"] not in ("OK", "SKIP", "EXPECTEDFAIL"):
+            broken[result["name"].split(" / ")[-1]] = result["result"]
+
+    for suite in ElementTree.parse(logs / "testlog.junit.xml").getroot().iter("testsuite"):
+        for case in suite.iter("testcase"):
+            name = case.get("name")
+            if case.find("failure") is not None or case.find("error") is not None:
+                failed += 1
+                print(f"failed: {suite.get('name')}: {name}")
+            elif case.find("skipped") is not None:
+                skipped += 1
+                print(f"skipped: {suite.get('name')}: {name}")
+            else:
+                passed += 1
+    # A program that crashed, timed out or broke its plan fails although none of its tests did.
+    if broken and not failed:
+        failed = len(broken)
+        print("failed:", broken)
+
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    strict = os.environ.get("CI") == "true"
+    return 1 if failed or not passed or (strict and skipped) else 0
+
+
+sys.exit(main(pathlib.Path(sys.argv[1])))
