@@ -7,26 +7,18 @@ can; within a second they leave TIME_WAIT behind on half of its ports. Needs roo
 """
 
 import pathlib
-import re
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "netns"))
 from harness import (POLICY, STOCK, ChurnClient, ChurnServer, Pair, Twtuned, fields, message,  # noqa: E402
-                     sweep, temp_policy)
+                     quick_policy, sweep)
 
 LOAD_SECONDS = 20
 STEADY_SECONDS = 5  # the last ones, which the summary is about
 RELEASE_SECONDS = 25  # at most
 BAR_WIDTH, BAR_SCALE = 24, 40_000
 SYSCTLS = ("net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay")
-
-
-def demo_policy():
-    """The shipped policy, given back 3 s after the load is gone. As shipped, a rule is held until a stock
-    kernel could carry the demand: that takes the 60 s of TIME_WAIT, and 2 minutes to be sure."""
-    text = POLICY.read_text()
-    return temp_policy(re.sub(r"^until *=.*$", "until = ports.reuse_demand < 10% for 3s", text, flags=re.M))
 
 
 def bar(rate):
@@ -84,7 +76,7 @@ def show_release(host, changes):
 
 
 def run(without, beside):
-    twtuned = Twtuned(beside.client, config=demo_policy())
+    twtuned = Twtuned(beside.client, config=quick_policy())
     changes = Changes(twtuned)
     for pair in (without, beside):
         ChurnServer(pair.server, pair.server.ip4)

@@ -457,14 +457,9 @@ struct ports_range ports_value(const struct ports_group *group, unsigned metric)
                                     group->upper[metric - METRIC_PORTS_FIRST]};
 }
 
-static bool is_busier(const struct ports_group *a, const struct ports_group *b)
+static double busyness(const struct ports_group *g)
 {
-        double x = ports_value(a, METRIC_PORTS_FORECAST).lower;
-        double y = ports_value(b, METRIC_PORTS_FORECAST).lower;
-
-        if (x != y)
-                return x > y;
-        return ports_value(a, METRIC_PORTS_DEMAND).lower > ports_value(b, METRIC_PORTS_DEMAND).lower;
+        return fmax(ports_value(g, METRIC_PORTS_FORECAST).lower, ports_value(g, METRIC_PORTS_DEMAND).lower);
 }
 
 const struct ports_group *ports_busiest(const struct ports *ports)
@@ -474,7 +469,7 @@ const struct ports_group *ports_busiest(const struct ports *ports)
         for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
                 const struct ports_group *g = ports_group(ports, slot);
 
-                if (g->id != 0 && (!busiest || is_busier(g, busiest)))
+                if (g->id != 0 && (!busiest || busyness(g) > busyness(busiest)))
                         busiest = g;
         }
         return busiest;

@@ -84,7 +84,7 @@ void ports_commit(struct ports *ports, uint64_t recycled);
 unsigned ports_slots(const struct ports *ports);
 const struct ports_group *ports_group(const struct ports *ports, unsigned slot);
 
-/* The group with the highest forecast (then demand); NULL when there is none. */
+/* The group with the highest forecast or demand, whichever of its two is higher; NULL when there is none. */
 const struct ports_group *ports_busiest(const struct ports *ports);
 
 struct ports_range ports_value(const struct ports_group *group, unsigned metric);

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "run.h"
+#include "sockets.h"
+
+#define SEC NSEC_PER_SEC
+#define START (1000 * SEC)
+#define SERVER 0x0a000002u
+#define HALF 14116.0 /* usable ports of one parity on stock sysctls */
+
+static struct model model;
+static struct ports *ports;
+static struct ports_limits limits;
+
+static void set_up(void)
+{
+        ports = ports_new(42);
+        limits = stock_limits();
+        model.n = model.next_port = 0;
+}
+
+static void tear_down(void)
+{
+        ports_free(ports);
+}
+
+static double lower(unsigned metric)
+{
+        return ports_value(ports_busiest(ports), metric).lower;
+}
+
+static double upper(unsigned metric)
+{
+        return ports_value(ports_busiest(ports), metric).upper;
+}
+
+static void add_many(unsigned n, uint8_t state, uint64_t since)
+{
+        for (unsigned i = 0; i < n; i++)
+                model_add(&model, state, SERVER, 80, since);
+}
+
+START_TEST(nothing_is_no_group)
+{
+        model_dump(&model, ports, &limits, START, 0);
+        ck_assert_ptr_null(ports_busiest(ports));
+}
+END_TEST
+
+START_TEST(holders_fill_one_parity)
+{
+        add_many(7058, TCP_ESTABLISHED, 0);
+        model_dump(&model, ports, &limits, START, 0);
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_CLIFF), 50, 0.01);
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_EXHAUSTION), 25, 0.01);
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_DEMAND), 50, 0.01);
+        ck_assert_double_eq(lower(METRIC_PORTS_RELIEF), 0);
+        ck_assert_double_eq(lower(METRIC_PORTS_USED), 7058);
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_SOURCE_USED), 25, 0.01);
+        ck_assert(isinf(lower(METRIC_PORTS_CLIFF_ETA)));
+}
+END_TEST
+
+/* 1000 a second for 5 s, as the dumps of each second show them. */
+START_TEST(forecast_sees_the_rate)
+{
+        for (uint64_t s = 1; s <= 5; s++) {
+                for (unsigned i = 0; i < 1000; i++)
+                        model_add(&model, TCP_TIME_WAIT, SERVER, 80, START + (s - 1) * SEC + i * NSEC_PER_MSEC);
+                model_dump(&model, ports, &limits, START + s * SEC - 1, 0);
+        }
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_CLIFF), 100 * 5000 / HALF, 0.1);
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_FORECAST), 100 * 8000 / HALF, 0.1);
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_DEMAND), 100 * 5000 / HALF, 0.1);
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_REUSE_DEMAND), 100 * 1000 / HALF, 0.1);
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_CLIFF_ETA), 9.116, 0.01);
+        ck_assert_double_eq(lower(METRIC_PORTS_RELIEF), 100);
+}
+END_TEST
+
+START_TEST(reuse_frees_what_is_old_enough)
+{
+        add_many(2000, TCP_TIME_WAIT, START - 5 * SEC);
+        add_many(500, TCP_TIME_WAIT, START - SEC / 2);
+        limits.tw_reuse = 1;
+        model_dump(&model, ports, &limits, START, 0);
+        ck_assert_double_eq(lower(METRIC_PORTS_REUSABLE), 2000);
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_CLIFF), 100 * 500 / HALF, 0.01);
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_DEMAND), 100 * 2500 / HALF, 0.01);
+
+        limits.timestamps = false;
+        model_dump(&model, ports, &limits, START + 1, 0);
+        ck_assert_double_eq(lower(METRIC_PORTS_REUSABLE), 0);
+}
+END_TEST
+
+/* tcp_tw_reuse = 2 is for the loopback alone: by either end, IPv4, IPv6 and mapped. */
+START_TEST(reuse_2_is_for_the_loopback)
+{
+        static const struct {
+                int family;
+                uint32_t src, dst;
+                bool reused;
+        } rows[] = {
+                {AF_INET, 0x7f000001, 0x7f000001, true},  {AF_INET6, 0x7f000001, 0x7f010203, true},
+                {AF_INET, 0x7f000001, 0x0a000002, true},  {AF_INET, 0x0a000001, 0x7f000001, true},
+                {AF_INET, 0x0a000001, 0x0a000001, false}, {AF_INET6, 0x0a000001, 0x0a000002, false},
+        };
+
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                struct model_socket *s;
+
+                model.n = 0;
+                s = model_add(&model, TCP_TIME_WAIT, rows[i].dst, 80, START - 2 * SEC);
+                s->family = rows[i].family;
+                s->src = rows[i].src;
+                ports_free(ports);
+                ports = ports_new(1);
+                model_dump(&model, ports, &limits, START, 0);
+                ck_assert_msg(lower(METRIC_PORTS_REUSABLE) == rows[i].reused, "row %u", i);
+        }
+}
+END_TEST
+
+START_TEST(ipv6_loopback)
+{
+        struct inet_diag_msg m = {.idiag_family = AF_INET6, .idiag_state = TCP_TIME_WAIT, .idiag_expires = 1000};
+        char name[PORTS_NAME_MAX];
+
+        m.id.idiag_sport = htons(40000);
+        m.id.idiag_dport = htons(80);
+        m.id.idiag_src[3] = m.id.idiag_dst[3] = htonl(1);
+        ports_begin(ports, &limits, START);
+        ports_add_socket(ports, &m, START);
+        ports_commit(ports, 0);
+        ck_assert_double_eq(lower(METRIC_PORTS_REUSABLE), 1);
+        ck_assert_str_eq(ports_group_name(ports_busiest(ports), name), "::1->[::1]:80");
+}
+END_TEST
+
+START_TEST(mapped_counts_as_ipv4)
+{
+        char name[PORTS_NAME_MAX];
+
+        add_many(10, TCP_ESTABLISHED, 0);
+        for (unsigned i = 0; i < 5; i++)
+                model.socket[i].family = AF_INET6;
+        model_dump(&model, ports, &limits, START, 0);
+        ck_assert_double_eq(lower(METRIC_PORTS_USED), 10);
+        ck_assert_str_eq(ports_group_name(ports_busiest(ports), name), "10.0.0.1->10.0.0.2:80");
+}
+END_TEST
+
+/* FIN_WAIT_2 minisockets are never reused (tcp_twsk_unique looks at substate TIME_WAIT alone). */
+START_TEST(fin_wait2_is_a_holder)
+{
+        limits.tw_reuse = 1;
+        add_many(100, TCP_FIN_WAIT2, 0);
+        model_dump(&model, ports, &limits, START, 0);
+        ck_assert_double_eq(lower(METRIC_PORTS_REUSABLE), 0);
+        ck_assert_double_eq(lower(METRIC_PORTS_RELIEF), 0);
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_CLIFF), 100 * 100 / HALF, 0.01);
+}
+END_TEST
+
+START_TEST(server_flows_stay_out)
+{
+        struct model_socket *s;
+
+        for (unsigned i = 0; i < 1000; i++) {
+                s = model_add(&model, TCP_TIME_WAIT, SERVER + i, 5000, START - SEC);
+                s->sport = i < 500 ? 80 : 40000; /* under the range, and a listener inside it */
+        }
+        ports_begin(ports, &limits, START);
+        ports_add_listener(ports, 40000);
+        model_feed(&model, ports, START);
+        ports_commit(ports, 0);
+        ck_assert_ptr_null(ports_busiest(ports));
+        ck_assert(ports_is_listening(ports, 40000));
+        ck_assert(!ports_is_listening(ports, 40001));
+}
+END_TEST
+
+START_TEST(reserved_ports_are_not_usable)
+{
+        ck_assert_int_eq(port_set_parse("32768-46883\n", &limits.reserved), 0); /* half of both parities */
+        for (unsigned i = 0; i < 7058; i++)
+                model_add(&model, TCP_ESTABLISHED, SERVER, 80, 0)->sport = (uint16_t)(46884 + 2 * i);
+        model_dump(&model, ports, &limits, START, 0);
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_CLIFF), 100, 0.01);
+}
+END_TEST
+
+START_TEST(no_usable_port_is_full)
+{
+        limits.low = 40000;
+        limits.high = 40001;
+        model_add(&model, TCP_ESTABLISHED, SERVER, 80, 0)->sport = 40000;
+        model_dump(&model, ports, &limits, START, 0);
+        ck_assert_double_eq(lower(METRIC_PORTS_CLIFF), 100);
+        ck_assert_double_eq(lower(METRIC_PORTS_EXHAUSTION), 50);
+        ck_assert_double_eq(lower(METRIC_PORTS_CLIFF_ETA), 0);
+}
+END_TEST
+
+/* __inet_hash_connect rounds an odd range down: the last port is never picked. */
+START_TEST(an_odd_range_loses_its_last_port)
+{
+        limits.low = 40000;
+        limits.high = 40002;
+        model_add(&model, TCP_ESTABLISHED, SERVER, 80, 0)->sport = 40002;
+        model_dump(&model, ports, &limits, START, 0);
+        ck_assert_ptr_null(ports_busiest(ports));
+}
+END_TEST
+
+/* A kernel that reuses every port after a second shows no more than a second's worth, but the demand is known:
+ * 300 a second for 90 s is 18,000 in 60 s. */
+START_TEST(demand_remembers_what_was_reused)
+{
+        limits.tw_reuse = 1;
+        for (uint64_t s = 1; s <= 90; s++) {
+                model.n = 0;
+                for (unsigned i = 0; i < 300; i++)
+                        model_add(&model, TCP_TIME_WAIT, SERVER, 80, START + s * SEC - i * 3 * NSEC_PER_MSEC - 1);
+                model_dump(&model, ports, &limits, START + s * SEC, 300);
+        }
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_DEMAND), 100 * 18000 / HALF, 1);
+        ck_assert_double_eq_tol(upper(METRIC_PORTS_DEMAND), 100 * 18000 / HALF, 1);
+
+        for (uint64_t s = 91; s <= 120; s++) { /* the load ends */
+                model.n = 0;
+                model_dump(&model, ports, &limits, START + s * SEC, 0);
+        }
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_DEMAND), 100 * 9000 / HALF, 2.5);
+        for (uint64_t s = 121; s <= 152; s++)
+                model_dump(&model, ports, &limits, START + s * SEC, 0);
+        ck_assert_ptr_null(ports_busiest(ports));
+}
+END_TEST
+
+/* With a delay of 250 ms three quarters of a second's TIME_WAIT may be gone at the dump: TWRecycled bounds it. */
+START_TEST(upper_end_holds_what_no_dump_shows)
+{
+        limits.tw_reuse = 1;
+        limits.tw_reuse_delay_ms = 250;
+        for (uint64_t s = 1; s <= 70; s++) {
+                model.n = 0;
+                for (unsigned i = 0; i < 250; i++)
+                        model_add(&model, TCP_TIME_WAIT, SERVER, 80, START + s * SEC - i * NSEC_PER_MSEC - 1);
+                model_dump(&model, ports, &limits, START + s * SEC, 1000);
+        }
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_DEMAND), 100 * 250 * 60 / HALF, 2);
+        ck_assert_double_ge(upper(METRIC_PORTS_DEMAND), 100 * 1000 * 59 / HALF);
+        ck_assert_double_ge(upper(METRIC_PORTS_REUSE_DEMAND), 100 * 990 / HALF);
+}
+END_TEST
+
+START_TEST(a_failed_dump_leaves_no_trace)
+{
+        double before;
+
+        add_many(1000, TCP_TIME_WAIT, START - SEC);
+        model_dump(&model, ports, &limits, START, 0);
+        before = lower(METRIC_PORTS_DEMAND);
+        add_many(5000, TCP_TIME_WAIT, START);
+        for (unsigned i = 0; i < 3; i++) {
+                ports_begin(ports, &limits, START + SEC);
+                model_feed(&model, ports, START + SEC);
+                ck_assert_double_eq(lower(METRIC_PORTS_DEMAND), before);
+        }
+        model_dump(&model, ports, &limits, START + SEC, 0);
+        ck_assert_double_eq_tol(lower(METRIC_PORTS_DEMAND), 100 * 6000 / HALF, 0.1);
+}
+END_TEST
+
+/* Every group over N / PORTS_GROUPS is there, and no count is short by more than the error. Random populations;
+ * the seed is printed when it fails. */
+START_TEST(misra_gries_keeps_the_heavy_groups)
+{
+        unsigned seed = (unsigned)time(NULL) + (unsigned)_i, count[2000] = {0}, n = 100000;
+
+        srand(seed);
+        ports_begin(ports, &limits, START);
+        for (unsigned i = 0; i < n; i++) {
+                unsigned g = rand() % 3 == 0 ? (unsigned)rand() % 20 : (unsigned)rand() % 2000;
+                struct inet_diag_msg m;
+
+                model.n = 0;
+                m = model_message(model_add(&model, TCP_ESTABLISHED, SERVER + g, 80, 0), START);
+                ports_add_socket(ports, &m, START);
+                count[g]++;
+        }
+        ports_commit(ports, 0);
+        ck_assert_msg(ports_error(ports) > 0 && ports_error(ports) <= n / PORTS_GROUPS, "seed %u: error %u", seed,
+                      ports_error(ports));
+        for (unsigned g = 0; g < ELEMENTSOF(count); g++) {
+                double found = -1, end = 0;
+
+                for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
+                        const struct ports_group *group = ports_group(ports, slot);
+
+                        if (group->id != 0 && ntohl(group->key.dst[3]) == SERVER + g) {
+                                found = ports_value(group, METRIC_PORTS_USED).lower;
+                                end = ports_value(group, METRIC_PORTS_USED).upper;
+                        }
+                }
+                if (count[g] > n / PORTS_GROUPS)
+                        ck_assert_msg(found >= 0, "seed %u: group %u of %u is missing", seed, g, count[g]);
+                if (found >= 0)
+                        ck_assert_msg(found <= count[g] && end >= count[g], "seed %u: %u is not in %g-%g", seed,
+                                      count[g], found, end);
+        }
+}
+END_TEST
+
+/* A group that made much TIME_WAIT is not pushed out by a crowd that comes before it in the dump. */
+START_TEST(history_weighs_against_a_crowd)
+{
+        add_many(9000, TCP_TIME_WAIT, START - SEC);
+        model_dump(&model, ports, &limits, START, 0);
+        model.n = 0;
+        for (unsigned i = 0; i < 20000; i++)
+                model_add(&model, TCP_ESTABLISHED, SERVER + 1 + i % 5000, 80, 0);
+        model_dump(&model, ports, &limits, START + SEC, 0);
+        ck_assert_double_ge(lower(METRIC_PORTS_DEMAND), 100 * 9000 / HALF);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, set_up, tear_down);
+        tcase_add_test(tcase, nothing_is_no_group);
+        tcase_add_test(tcase, holders_fill_one_parity);
+        tcase_add_test(tcase, forecast_sees_the_rate);
+        tcase_add_test(tcase, reuse_frees_what_is_old_enough);
+        tcase_add_test(tcase, reuse_2_is_for_the_loopback);
+        tcase_add_test(tcase, ipv6_loopback);
+        tcase_add_test(tcase, mapped_counts_as_ipv4);
+        tcase_add_test(tcase, fin_wait2_is_a_holder);
+        tcase_add_test(tcase, server_flows_stay_out);
+        tcase_add_test(tcase, reserved_ports_are_not_usable);
+        tcase_add_test(tcase, no_usable_port_is_full);
+        tcase_add_test(tcase, an_odd_range_loses_its_last_port);
+        tcase_add_test(tcase, demand_remembers_what_was_reused);
+        tcase_add_test(tcase, upper_end_holds_what_no_dump_shows);
+        tcase_add_test(tcase, a_failed_dump_leaves_no_trace);
+        tcase_add_loop_test(tcase, misra_gries_keeps_the_heavy_groups, 0, 10);
+        tcase_add_test(tcase, history_weighs_against_a_crowd);
+}
+
+int main(void)
+{
+        return run_suite("ports", add);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* A host's sockets for the tests of ports and policy: as sock_diag would show them. */
+
+#include <arpa/inet.h>
+#include <linux/inet_diag.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "macro.h"
+#include "ports.h"
+
+#define MODEL_MAX 400000u
+#define TIME_WAIT_NS (60 * NSEC_PER_SEC)
+
+struct model_socket {
+        int family;
+        uint8_t state;
+        uint16_t sport, dport;
+        uint32_t src, dst; /* IPv4, host order; AF_INET6: IPv4-mapped */
+        uint64_t since;    /* when it came into TIME_WAIT */
+};
+
+struct model {
+        struct model_socket socket[MODEL_MAX];
+        unsigned n;
+        unsigned next_port; /* the order in which connect() takes them: all of one parity, then the other */
+};
+
+static inline struct ports_limits stock_limits(void)
+{
+        return (struct ports_limits){
+                .low = 32768, .high = 60999, .tw_reuse = 2, .tw_reuse_delay_ms = 1000, .timestamps = true};
+}
+
+static inline uint16_t model_port(struct model *m)
+{
+        unsigned i = m->next_port++ % 28232;
+
+        return (uint16_t)(i < 14116 ? 32768 + 2 * i : 32769 + 2 * (i - 14116));
+}
+
+static inline struct model_socket *model_add(struct model *m, uint8_t state, uint32_t dst, uint16_t dport,
+                                             uint64_t since)
+{
+        m->socket[m->n] = (struct model_socket){
+                .family = AF_INET, .state = state, .sport = model_port(m), .dport = dport,
+                .src = 0x0a000001, .dst = dst, .since = since};
+        return &m->socket[m->n++];
+}
+
+/* TIME_WAIT sockets end after 60 s. */
+static inline void model_expire(struct model *m, uint64_t now)
+{
+        unsigned kept = 0;
+
+        for (unsigned i = 0; i < m->n; i++)
+                if (m->socket[i].state != TCP_TIME_WAIT || now - m->socket[i].since < TIME_WAIT_NS)
+                        m->socket[kept++] = m->socket[i];
+        m->n = kept;
+}
+
+static inline void model_address(uint32_t to[static 4], int family, uint32_t address)
+{
+        memset(to, 0, 16);
+        if (family == AF_INET6) {
+                to[2] = htonl(0xffff);
+                to[3] = htonl(address);
+        } else {
+                to[0] = htonl(address);
+        }
+}
+
+static inline struct inet_diag_msg model_message(const struct model_socket *s, uint64_t now)
+{
+        struct inet_diag_msg m = {.idiag_family = (uint8_t)s->family, .idiag_state = s->state};
+
+        m.id.idiag_sport = htons(s->sport);
+        m.id.idiag_dport = htons(s->dport);
+        model_address(m.id.idiag_src, s->family, s->src);
+        model_address(m.id.idiag_dst, s->family, s->dst);
+        if (s->state == TCP_TIME_WAIT)
+                m.idiag_expires = (uint32_t)((TIME_WAIT_NS - (now - s->since)) / NSEC_PER_MSEC);
+        return m;
+}
+
+static inline void model_feed(const struct model *m, struct ports *ports, uint64_t now)
+{
+        for (unsigned i = 0; i < m->n; i++) {
+                struct inet_diag_msg message = model_message(&m->socket[i], now);
+
+                ports_add_socket(ports, &message, now);
+        }
+}
+
+static inline void model_dump(const struct model *m, struct ports *ports, const struct ports_limits *limits,
+                              uint64_t now, uint64_t recycled)
+{
+        ports_begin(ports, limits, now);
+        model_feed(m, ports, now);
+        ports_commit(ports, recycled);
+}
