@@ -54,7 +54,7 @@ static void evidence_fill(const struct tuner *t, const struct decision *d, struc
         unit = unit_suffix(metric_unit(d->metric, counters));
         snprintf(e->metric, sizeof(e->metric), "%s", metric_name(d->metric, counters));
         snprintf(e->value, sizeof(e->value), "%.1f%s", d->value, unit);
-        snprintf(e->threshold, sizeof(e->threshold), "%g%s", d->threshold, unit);
+        snprintf(e->threshold, sizeof(e->threshold), "%s %g%s", comparison_text(d->op), d->threshold, unit);
 }
 
 /* "why" as the end of the message. */
@@ -68,12 +68,12 @@ static void sentence(const struct decision *d, const struct change *c, const str
         else if (c->outcome == OUTCOME_THEIRS)
                 snprintf(buf, size, "someone else changed it: it is left alone");
         else if (d->kind == DECISION_UNEXPECTED)
-                snprintf(buf, size, "%s should have reached %s and is %s", e->metric, e->threshold, e->value);
+                snprintf(buf, size, "%s should be %s by now and is %s", e->metric, e->threshold, e->value);
         else if (d->kind == DECISION_ABORT)
-                snprintf(buf, size, "%s rose to %s, the limit is %s", e->metric, e->value, e->threshold);
+                snprintf(buf, size, "%s rose to %s (%s), several times what it was before", e->metric, e->value, e->threshold);
         else
-                snprintf(buf, size, "%s is %s, the threshold %s%s%s%s", e->metric, e->value, e->threshold,
-                         toward, d->group, c->outcome == OUTCOME_KEPT ? ", and the value is kept" : "");
+                snprintf(buf, size, "%s is %s (%s)%s%s%s", e->metric, e->value, e->threshold, toward,
+                         d->group, c->outcome == OUTCOME_KEPT ? ", and the value is kept" : "");
 }
 
 static const char *outcome_name(enum outcome outcome)

@@ -56,6 +56,7 @@ static void decision_evidence(struct decision *d, const struct condition *c, con
                               const struct ports_group *g)
 {
         d->metric = c->metric;
+        d->op = c->op;
         d->threshold = c->number;
         d->value = s->reading[c->metric].value;
         if (!metric_is_ports(c->metric) || !ports_valid(s))
@@ -130,6 +131,7 @@ static void evidence_of_harm(const struct policy *p, unsigned i, unsigned k, str
         const struct abort_state *a = &p->state[i].abort[k];
 
         d->metric = abort->metric;
+        d->op = GREATER;
         d->value = a->sum / a->samples;
         d->threshold = abort->multiple * a->before;
 }

@@ -58,6 +58,7 @@ struct decision {
 
         /* The evidence: the first condition of the rule that decided. metric is RULE_NONE where there is none. */
         unsigned metric;
+        enum comparison op;
         double value, threshold;
         char group[PORTS_NAME_MAX]; /* "" when no destination group is meant */
 

@@ -130,8 +130,24 @@ static void step_until(struct policy *p, unsigned i, const struct snapshot *s)
         step_clock(&state->quiet, quiet, p->dt);
 }
 
-/* Whether some group, or the host, is past every threshold of the rule at this moment. */
-static bool past_thresholds(const struct rule *rule, const struct snapshot *s)
+/* Whether the group is past every ports.* threshold of the rule, as if the rule relieved nothing, and still opens
+ * connections: without any, no effect can show. */
+static bool group_still_presses(const struct rule *rule, const struct ports_group *g)
+{
+        if (g->id == 0 || g->fresh == 0)
+                return false;
+        for (unsigned k = 0; k < rule->n_when; k++) {
+                const struct condition *c = &rule->when[k];
+
+                if (metric_is_ports(c->metric) &&
+                    !comparison_holds(c->op, ports_value_unrelieved(g, c->metric), c->number))
+                        return false;
+        }
+        return true;
+}
+
+/* Whether the pressure that the rule was taken against goes on. */
+static bool still_presses(const struct rule *rule, const struct snapshot *s)
 {
         bool per_group = false;
 
@@ -142,15 +158,9 @@ static bool past_thresholds(const struct rule *rule, const struct snapshot *s)
                         return false;
         if (!per_group)
                 return true;
-        for (unsigned slot = 0; ports_valid(s) && slot < ports_slots(s->ports); slot++) {
-                const struct ports_group *g = ports_group(s->ports, slot);
-                bool all = g->id != 0;
-
-                for (unsigned k = 0; k < rule->n_when && all; k++)
-                        all = !metric_is_ports(rule->when[k].metric) || group_holds(&rule->when[k], g);
-                if (all)
+        for (unsigned slot = 0; ports_valid(s) && slot < ports_slots(s->ports); slot++)
+                if (group_still_presses(rule, ports_group(s->ports, slot)))
                         return true;
-        }
         return false;
 }
 
@@ -164,7 +174,7 @@ static void step_expect(struct policy *p, unsigned i, const struct snapshot *s)
                 return;
         if (holds == YES) {
                 state->expecting = false;
-        } else if (past_thresholds(rule, s)) {
+        } else if (still_presses(rule, s)) {
                 state->expecting_ns += p->dt;
                 state->unexpected = state->expecting_ns >= rule->expect.time_ns;
         }

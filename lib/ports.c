@@ -379,22 +379,32 @@ static double seconds_to_cliff(const struct ports_group *g, const unsigned usabl
         return left <= 0 ? 0 : rate > 0 ? left / rate : INFINITY;
 }
 
+/* The share of the fuller parity: connect() begins with one parity, bind() with the other. */
+static double fuller(const unsigned part[static 2], double more, const unsigned usable[static 2])
+{
+        return fmax(share(part[0] + more, usable[0]), share(part[1] + more, usable[1]));
+}
+
 static void group_set_present(struct ports *ports, struct ports_group *g)
 {
         const unsigned *usable = ports->building->usable;
         unsigned error = ports->building->passes;
         unsigned blocked[2] = {g->holders[0] + g->blocked[0], g->holders[1] + g->blocked[1]};
+        unsigned all[2] = {blocked[0] + g->reusable[0], blocked[1] + g->reusable[1]};
         unsigned reusable = g->reusable[0] + g->reusable[1];
         unsigned used = blocked[0] + blocked[1] + reusable;
         double rate = g->fresh * 1000.0 / ports->window_ms, soon = rate * FORECAST_SECONDS;
         unsigned source = g->source < PORTS_SOURCES ? ports->source[g->source].n : used;
 
-#define FULLER(more) fmax(share(blocked[0] + (more), usable[0]), share(blocked[1] + (more), usable[1]))
-        group_set(g, METRIC_PORTS_CLIFF, FULLER(0), FULLER(error));
-        group_set(g, METRIC_PORTS_FORECAST, FULLER(soon), FULLER(soon + error * (1.0 + FORECAST_SECONDS)));
-#undef FULLER
+        group_set(g, METRIC_PORTS_CLIFF, fuller(blocked, 0, usable), fuller(blocked, error, usable));
+        group_set(g, METRIC_PORTS_FORECAST, fuller(blocked, soon, usable),
+                  fuller(blocked, soon + error * (1.0 + FORECAST_SECONDS), usable));
         group_set(g, METRIC_PORTS_EXHAUSTION, share(blocked[0] + blocked[1], usable[0] + usable[1]),
                   share(blocked[0] + blocked[1] + error, usable[0] + usable[1]));
+        g->unrelieved[METRIC_PORTS_CLIFF - METRIC_PORTS_FIRST] = (float)fuller(all, 0, usable);
+        g->unrelieved[METRIC_PORTS_FORECAST - METRIC_PORTS_FIRST] = (float)fuller(all, soon, usable);
+        g->unrelieved[METRIC_PORTS_EXHAUSTION - METRIC_PORTS_FIRST] =
+                (float)share(used, usable[0] + usable[1]);
         group_set(g, METRIC_PORTS_SOURCE_USED, share(source, usable[0] + usable[1]),
                   share(source + error, usable[0] + usable[1]));
         group_set(g, METRIC_PORTS_USED, used, used + error);
@@ -455,6 +465,12 @@ struct ports_range ports_value(const struct ports_group *group, unsigned metric)
 {
         return (struct ports_range){group->lower[metric - METRIC_PORTS_FIRST],
                                     group->upper[metric - METRIC_PORTS_FIRST]};
+}
+
+double ports_value_unrelieved(const struct ports_group *group, unsigned metric)
+{
+        return metric <= METRIC_PORTS_FORECAST ? group->unrelieved[metric - METRIC_PORTS_FIRST]
+                                               : group->lower[metric - METRIC_PORTS_FIRST];
 }
 
 static double busyness(const struct ports_group *g)

@@ -57,6 +57,7 @@ struct ports_group {
         uint16_t made[PORTS_RING]; /* TIME_WAIT made in each second; stays at UINT16_MAX once there */
         float lower[METRIC_PORTS_COUNT];
         float upper[METRIC_PORTS_COUNT];
+        float unrelieved[METRIC_PORTS_COUNT]; /* of cliff, exhaustion and forecast */
 };
 
 /* One value of a group. What was made and reused between two dumps is in no dump: the truth lies between the
@@ -88,6 +89,11 @@ const struct ports_group *ports_group(const struct ports *ports, unsigned slot);
 const struct ports_group *ports_busiest(const struct ports *ports);
 
 struct ports_range ports_value(const struct ports_group *group, unsigned metric);
+
+/* The value if no TIME_WAIT could be reused. Whether a peer uses timestamps, without which there is no reuse, is
+ * in no dump: a group that counts as relieved may be stuck. This one shows the load all the same, and
+ * TWRecycled whether reuse works. */
+double ports_value_unrelieved(const struct ports_group *group, unsigned metric);
 
 /* How many sockets a count in the table can be short of. 0 while no more than PORTS_GROUPS groups were met. */
 unsigned ports_error(const struct ports *ports);

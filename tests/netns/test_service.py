@@ -1,0 +1,402 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The daemon as a service: what it gives back and when, what it takes over, what it refuses, whom it tells."""
+
+import ctypes
+import errno
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Twtuned, binary, check, check_equal,
+                     diag, fields, main, quick_policy, temp_dir, temp_policy, test)
+
+REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
+
+# A rule that enters as soon as there is a connection and is held while there is.
+HOLDS = f"""
+[daemon]
+interval = 100ms
+[limits]
+min_interval = 100ms
+[rule some]
+when = ports.used >= 10
+until = tcp.established < 1 for 200ms
+set = {REUSE} = 1
+"""
+
+# A second sysctl, for the order and for what one of two does.
+HOLDS_TWO = HOLDS + f"set = {DELAY} = 250\n"
+
+
+class Loaded:
+    """A pair with ten open connections and a twtuned that holds its sysctls."""
+
+    def __init__(self, policy=HOLDS, **options):
+        self.policy = temp_policy(policy)
+        self.options = options
+
+    def __enter__(self):
+        self.pair = Pair().__enter__()
+        self.client = self.pair.client
+        ChurnServer(self.pair.server, self.pair.server.ip4)
+        self.load = ChurnHold(self.client, self.pair.server.ip4, count=10)
+        self.twtuned = Twtuned(self.client, self.policy, **self.options)
+        self.twtuned.wait_for("^applied:", 10)
+        return self
+
+    def __exit__(self, *_):
+        self.pair.remove()
+
+    def start_again(self, **options):
+        self.twtuned = Twtuned(self.client, self.policy, runtime_dir=self.twtuned.runtime_dir, **options)
+        return self.twtuned
+
+    def sysctls(self):
+        return self.client.sysctl(REUSE), self.client.sysctl(DELAY)
+
+    def run(self, *args):
+        return subprocess.run(["ip", "netns", "exec", self.client.name, binary("twtuned"), *args], text=True,
+                              capture_output=True, env=os.environ | {"RUNTIME_DIRECTORY": str(self.twtuned.runtime_dir)})
+
+
+def check_lines(twtuned, kind, count):
+    lines = [line for line in twtuned.lines if line.startswith(f"{kind}:")]
+    check_equal(len(lines), count, f"log lines '{kind}' in {twtuned.lines}")
+    return lines
+
+
+for sig in (signal.SIGTERM, signal.SIGINT):
+    @test(f"{sig.name} puts everything back, the last write first")
+    def _(sig=sig):
+        with Loaded(HOLDS_TWO) as host:
+            check_equal(host.sysctls(), ("1", "250"), "sysctls while held")
+            check_equal(host.twtuned.stop(sig), 0, "exit status")
+            check_equal(host.sysctls(), ("2", "1000"), "sysctls afterwards")
+            order = [fields(line)["SYSCTL"] for line in check_lines(host.twtuned, "released", 2)]
+            check_equal(order, [DELAY, REUSE], "order")
+
+
+@test("restore_on_exit = no leaves the values and the ledger; --restore puts them back")
+def _():
+    with Loaded("[daemon]\nrestore_on_exit = no\n" + HOLDS_TWO) as host:
+        check_equal(host.twtuned.stop(), 0, "exit status")
+        check_equal(host.sysctls(), ("1", "250"), "sysctls after the stop")
+        check_equal(host.run("--restore").returncode, 0, "exit status of --restore")
+        check_equal(host.sysctls(), ("2", "1000"), "sysctls after --restore")
+        check_equal(host.run("--restore").returncode, 0, "a second --restore")
+
+
+@test("after kill -9 the next start takes over without a write, and gives back when the need is over")
+def _():
+    with Loaded(HOLDS_TWO) as host:
+        host.twtuned.stop(signal.SIGKILL)
+        check_equal(host.sysctls(), ("1", "250"), "sysctls after kill -9")
+        again = host.start_again()
+        again.wait_for("^config-loaded", 10)
+        time.sleep(0.5)
+        check_equal(len(again.lines), 1, f"log lines of the second in {again.lines}")
+        host.load.stop()
+        again.wait_for(rf"^released: {DELAY}", 10)
+        again.wait_for(rf"^released: {REUSE}", 10)
+        check_equal(host.sysctls(), ("2", "1000"), "sysctls afterwards")
+
+
+@test("after kill -9, a start without the rule puts its sysctl back at once")
+def _():
+    with Loaded() as host:
+        host.twtuned.stop(signal.SIGKILL)
+        host.policy.write_text(HOLDS.replace("[rule some]", "[rule other]").replace(">= 10", ">= 10000"))
+        again = host.start_again()
+        line = again.wait_for("^released: .*", 10)[0]
+        check("no rule sets it" in line, line)
+        check_equal(host.sysctls(), ("2", "1000"), "sysctls")
+
+
+@test("after kill -9, a value that someone else has set since is left alone")
+def _():
+    with Loaded() as host:
+        host.twtuned.stop(signal.SIGKILL)
+        host.client.sysctl(REUSE, 0)
+        again = host.start_again()
+        again.wait_for("^overridden:", 10)
+        time.sleep(0.5)
+        check_equal(again.stop(), 0, "exit status")
+        check_equal(host.sysctls(), ("0", "1000"), "sysctls")
+
+
+@test("a ledger that is truncated restores nothing, and says so")
+def _():
+    with Loaded() as host:
+        host.twtuned.stop(signal.SIGKILL)
+        ledger = next(host.twtuned.runtime_dir.glob("*.ledger"))
+        ledger.write_text(ledger.read_text()[:-20])
+        run = host.run("--restore")
+        check("truncated or garbled" in run.stderr, run.stderr)
+        check_equal(host.sysctls(), ("1", "1000"), "sysctls")
+
+
+@test("someone else changes a sysctl of ours: said once, theirs from then on, the other one stays ours")
+def _():
+    with Loaded(HOLDS_TWO) as host:
+        host.client.sysctl(REUSE, 0)
+        host.twtuned.wait_for("^overridden:", 5)
+        time.sleep(1)
+        check_lines(host.twtuned, "overridden", 1)
+        check_equal(host.sysctls(), ("0", "250"), "sysctls")
+        check_equal(host.twtuned.stop(), 0, "exit status")
+        check_equal(host.sysctls(), ("0", "1000"), "sysctls afterwards")
+
+
+@test("the same value written again is no change")
+def _():
+    with Loaded() as host:
+        host.client.sysctl(REUSE, 1)
+        time.sleep(0.5)
+        check_lines(host.twtuned, "overridden", 0)
+        check_equal(host.twtuned.stop(), 0, "exit status")
+        check_equal(host.sysctls(), ("2", "1000"), "sysctls afterwards")
+
+
+@test("SIGHUP: a bad file leaves all as it was and is said; a good one without the rule gives back at once")
+def _():
+    with Loaded() as host:
+        good = host.policy.read_text()
+        host.policy.write_text(good + "sett = x\n")
+        host.twtuned.process.send_signal(signal.SIGHUP)
+        rejected = host.twtuned.wait_for("^config-rejected: .*", 5)[0]
+        check(re.search(r"policy.conf:\d+: unknown key 'sett', did you mean set", rejected), rejected)
+        time.sleep(0.3)
+        check_equal(host.sysctls(), ("1", "1000"), "sysctls after the bad reload")
+
+        host.policy.write_text(good)
+        host.twtuned.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        check_lines(host.twtuned, "released", 0)
+        check_lines(host.twtuned, "applied", 1)
+
+        host.policy.write_text(good.replace("[rule some]", "[rule some]\nenabled = no"))
+        host.twtuned.process.send_signal(signal.SIGHUP)
+        host.twtuned.wait_for("^released:", 5)
+        check_equal(host.sysctls(), ("2", "1000"), "sysctls after the good reload")
+
+
+@test("a reload does not start the release time anew")
+def _():
+    with Loaded(HOLDS.replace("200ms", "2s")) as host:
+        host.load.stop()
+        for _ in range(8):
+            time.sleep(0.4)
+            host.twtuned.process.send_signal(signal.SIGHUP)
+        host.twtuned.wait_for("^released:", 2)
+
+
+@test("a second one in the same netns says so and ends; beside it --once and --check work, --restore does not")
+def _():
+    with Loaded() as host:
+        second = host.run(f"--config={host.policy}")
+        check(second.returncode != 0 and "another twtuned" in second.stderr, second.stderr)
+        check_equal(host.run("--once").returncode, 0, "--once")
+        check_equal(host.run("--check", f"--config={host.policy}").returncode, 0, "--check")
+        restore = host.run("--restore")
+        check(restore.returncode != 0 and "another twtuned" in restore.stderr, restore.stderr)
+        check_equal(host.sysctls(), ("1", "1000"), "sysctls")
+        with Pair() as other:  # another netns is another host
+            beside = Twtuned(other.client, host.policy)
+            beside.wait_for("^config-loaded", 5)
+
+
+@test("--observe decides and logs, and writes nothing")
+def _():
+    with Loaded(HOLDS_TWO, args=["--observe"]) as host:
+        lines = check_lines(host.twtuned, "applied", 2)
+        check(all("would set" in line and fields(line)["RESULT"] == "would" for line in lines), lines)
+        check_equal(host.sysctls(), ("2", "1000"), "sysctls")
+        host.load.stop()
+        host.twtuned.wait_for("^released: would set", 5)
+        check_equal(host.twtuned.stop(), 0, "exit status")
+        check_equal(list(host.twtuned.runtime_dir.glob("*")), [], "files in the runtime directory")
+
+
+@test("without the right to write: says which capability is missing and runs on, observing")
+def _():
+    with Pair() as pair:
+        ChurnServer(pair.server, pair.server.ip4)
+        ChurnHold(pair.client, pair.server.ip4, count=10)
+        # Where uid 65534 can read them: a checkout under /root is no such place.
+        copy, policy = temp_dir() / "twtuned", temp_policy(HOLDS)
+        shutil.copy(binary("twtuned"), copy)
+        for directory in (copy.parent, policy.parent, copy.parent.parent):
+            directory.chmod(0o755)
+        twtuned = pair.client.popen(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", copy, f"--config={policy}"],
+            text=True, stderr=subprocess.PIPE)
+        time.sleep(1.5)
+        check_equal(twtuned.poll(), None, "exit status after 1.5 s")
+        twtuned.send_signal(signal.SIGTERM)
+        log = twtuned.communicate(timeout=10)[1]
+        check_equal(twtuned.returncode, 0, "exit status")
+        check(re.search(r"^degraded: .*CAP_NET_ADMIN is missing.*observing only", log, re.M), log)
+        check("would set" in log, log)
+        check_equal(pair.client.sysctl(REUSE), "2", REUSE)
+
+
+def without_sock_diag():
+    """A seccomp filter under which socket(AF_NETLINK, ..., NETLINK_SOCK_DIAG) gives EPROTONOSUPPORT, as on a
+    kernel that has no such thing."""
+    LD, JEQ, RET = 0x20, 0x15, 0x06
+    SYS_SOCKET, AF_NETLINK, NETLINK_SOCK_DIAG = {"x86_64": 41, "aarch64": 198}[os.uname().machine], 16, 4
+    program = [(LD, 0, 0, 0), (JEQ, 0, 5, SYS_SOCKET), (LD, 0, 0, 16), (JEQ, 0, 3, AF_NETLINK), (LD, 0, 0, 32),
+               (JEQ, 0, 1, NETLINK_SOCK_DIAG), (RET, 0, 0, 0x50000 | errno.EPROTONOSUPPORT), (RET, 0, 0, 0x7fff0000)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *i) for i in program))
+    header = struct.pack("HL", len(program), ctypes.addressof(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, MODE_FILTER = 38, 22, 2
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(PR_SET_SECCOMP, MODE_FILTER, header, 0, 0):
+        os._exit(99)
+
+
+@test("without sock_diag: says so and ends")
+def _():
+    for args in (["--once"], [f"--config={POLICY}"]):
+        run = subprocess.run([binary("twtuned"), *args], text=True, capture_output=True, timeout=10,
+                             preexec_fn=without_sock_diag)
+        check_equal(run.returncode, 69, f"exit status of {args}")
+        check(re.search("NETLINK_SOCK_DIAG: Protocol not supported", run.stderr), run.stderr)
+
+
+@test("a runtime directory that cannot be made: nothing is written, and it is said")
+def _():
+    with Pair() as pair:
+        ChurnServer(pair.server, pair.server.ip4)
+        ChurnHold(pair.client, pair.server.ip4, count=10)
+        twtuned = Twtuned(pair.client, temp_policy(HOLDS), runtime_dir="/proc/no/such")
+        twtuned.wait_for("nothing will be written", 5)
+        twtuned.wait_for("^failed: .*could not be recorded", 5)
+        time.sleep(0.5)
+        check_lines(twtuned, "failed", 1)
+        check_equal(pair.client.sysctl(REUSE), "2", REUSE)
+
+
+@test("READY, STATUS and WATCHDOG go to the service manager, one WATCHDOG a tick; none from a stopped loop")
+def _():
+    path = str(temp_dir() / "notify")
+    with Pair() as pair, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(3)
+        ChurnServer(pair.server, pair.server.ip4)
+        daemon = pair.client.popen([binary("twtuned"), f"--config={temp_policy(HOLDS)}"], stderr=subprocess.DEVNULL,
+                                   env=os.environ | {"NOTIFY_SOCKET": path, "RUNTIME_DIRECTORY": str(temp_dir())})
+        first = manager.recv(4096).decode()
+        check("READY=1" in first and "STATUS=healthy" in first and "WATCHDOG=1" in first, first)
+        start, beats = time.monotonic(), 0
+        while time.monotonic() - start < 2:
+            beats += "WATCHDOG=1" in manager.recv(4096).decode()
+        check(15 <= beats <= 21, f"{beats} watchdog messages in 2 s at an interval of 100 ms")
+
+        load = ChurnHold(pair.client, pair.server.ip4, count=10)
+        seen = ""
+        while "STATUS=acting: 1 sysctl changed, busiest 10.77.0.1->10.77.0.2:8080" not in seen:
+            seen += manager.recv(4096).decode() + "\n"
+        load.stop()
+
+        daemon.send_signal(signal.SIGSTOP)
+        manager.settimeout(0.6)
+        try:
+            while manager.recv(4096):
+                pass
+        except TimeoutError:
+            pass
+        daemon.send_signal(signal.SIGCONT)
+        daemon.send_signal(signal.SIGTERM)
+        manager.settimeout(3)
+        while "STOPPING=1" not in seen:
+            seen += manager.recv(4096).decode()
+        check_equal(daemon.wait(10), 0, "exit status")
+
+
+@test("a peer without timestamps: reuse cannot work, so it is put back and said")
+def _():
+    with Pair() as pair:
+        pair.server.sysctl("net.ipv4.tcp_timestamps", 0)
+        ChurnServer(pair.server, pair.server.ip4)
+        twtuned = Twtuned(pair.client, POLICY)
+        ChurnClient(pair.client, pair.server.ip4, seconds=30)
+        twtuned.wait_for(rf"^applied: {REUSE}:", 10)
+        line = twtuned.wait_for(r"^unexpected-effect: .*", 30)[0]
+        diag(line.split(" MESSAGE_ID")[0])
+        check_equal(fields(line)["METRIC"], "netstat.TcpExt.TWRecycled", "METRIC")
+        time.sleep(3)
+        check_equal((pair.client.sysctl(REUSE), pair.client.sysctl(DELAY)), ("2", "1000"), "reuse and delay")
+        check_lines(twtuned, "unexpected-effect", 2)  # the second rung stood on the first
+        check_lines(twtuned, "applied", 2)  # and neither is tried again before its time
+
+
+@test("tcp_timestamps = 0 here: refused by name, once")
+def _():
+    with Pair() as pair:
+        pair.client.sysctl("net.ipv4.tcp_timestamps", 0)
+        ChurnServer(pair.server, pair.server.ip4)
+        ChurnHold(pair.client, pair.server.ip4, count=10)
+        twtuned = Twtuned(pair.client, temp_policy(HOLDS))
+        twtuned.wait_for("^refused: .*tcp_timestamps is 0", 5)
+        time.sleep(0.5)
+        check_lines(twtuned, "refused", 1)
+        check_equal(pair.client.sysctl(REUSE), "2", REUSE)
+
+
+@test("every field of a change is in its log line")
+def _():
+    with Loaded() as host:
+        line = check_lines(host.twtuned, "applied", 1)[0]
+        found = fields(line)
+        wanted = {"SYSCTL": REUSE, "OLDVALUE": "2", "NEWVALUE": "1", "ORIGINALVALUE": "2", "RESULT": "applied",
+                  "RULE": "some", "METRIC": "ports.used", "METRICVALUE": "10.0", "THRESHOLD": ">= 10",
+                  "GROUP": "10.77.0.1->10.77.0.2:8080"}
+        check_equal({key: found.get(key) for key in wanted}, wanted, "fields")
+        check(re.fullmatch("[0-9a-f]{32}", found["MESSAGE_ID"]), line)
+        check(found["NETNS"].isdigit(), line)
+
+
+@test("the limits hold: not more changes a minute, and restores are exempt")
+def _():
+    flapping = HOLDS.replace("min_interval = 100ms", "min_interval = 0s\nchanges_per_minute = 2")
+    flapping = flapping.replace("tcp.established < 1 for 200ms", "tcp.established >= 1 for 100ms")  # releases at once
+    with Loaded(flapping) as host:
+        time.sleep(3)
+        check_lines(host.twtuned, "applied", 2)
+        check_lines(host.twtuned, "released", 2)
+        check_lines(host.twtuned, "refused", 1)
+        check_equal(host.sysctls(), ("2", "1000"), "sysctls")
+
+
+@test("no configuration that is wrong is run: exit 78, every error with its line")
+def _():
+    bad = temp_policy("[rule a]\nwhen = ports.cliff >= 80\nset = net.ipv4.tcp_tw_recycle = 1\n[daemn]\n")
+    for args in ([f"--config={bad}"], ["--check", f"--config={bad}"]):
+        run = subprocess.run([binary("twtuned"), *args], text=True, capture_output=True, timeout=10)
+        check_equal(run.returncode, 78, f"exit status of {args}")
+        lines = run.stderr.splitlines()
+        check_equal([line.split(": ")[0] for line in lines], [f"{bad}:2", f"{bad}:3", f"{bad}:4"], "places")
+        check("NAT" in lines[1] and "did you mean daemon" in lines[2], run.stderr)
+    missing = subprocess.run([binary("twtuned"), "--check", "--config=/no/such"], text=True, capture_output=True)
+    check_equal(missing.returncode, 78, "exit status for a missing file")
+    check("/no/such" in missing.stderr and "No such file" in missing.stderr, missing.stderr)
+
+
+@test("--version and --help; usage errors are 64")
+def _():
+    for args, status in ((["--version"], 0), (["--help"], 0), (["--nonsense"], 64), (["x"], 64),
+                         (["--once", "--check"], 64), (["--once", "--observe"], 64)):
+        run = subprocess.run([binary("twtuned"), *args], text=True, capture_output=True, timeout=10)
+        check_equal(run.returncode, status, f"exit status of {args}")
+        check("twtuned" in run.stdout + run.stderr, args)
+
+
+if __name__ == "__main__":
+    main()

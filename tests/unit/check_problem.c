@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "problem.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "macro.h"
+#include "run.h"
+
+START_TEST(text_is_formatted_and_owned)
+{
+        struct problems problems = {0};
+        char word[] = "word";
+
+        problem_add(&problems, (struct origin){"a.conf", 3}, "%s %d 100%%", word, -5);
+        word[0] = 'W';
+        ck_assert_uint_eq(problems.n, 1);
+        ck_assert_str_eq(problems.item[0].text, "word -5 100%");
+        ck_assert_str_eq(problems.item[0].at.file, "a.conf");
+        ck_assert_uint_eq(problems.item[0].at.line, 3);
+        problems_free(&problems);
+        ck_assert_uint_eq(problems.n, 0);
+        ck_assert_ptr_null(problems.item);
+        problems_free(&problems);
+}
+END_TEST
+
+START_TEST(many_and_long_ones_are_kept)
+{
+        struct problems problems = {0};
+        static char text[100000];
+
+        memset(text, 'x', sizeof(text) - 1);
+        for (unsigned i = 1; i <= 1000; i++)
+                problem_add(&problems, (struct origin){"a.conf", i}, "%u", i);
+        problem_add(&problems, (struct origin){"a.conf", 1001}, "%s", text);
+        problem_add(&problems, (struct origin){"a.conf", 1002}, "%s", "");
+        ck_assert_uint_eq(problems.n, 1002);
+        ck_assert_str_eq(problems.item[999].text, "1000");
+        ck_assert_str_eq(problems.item[1000].text, text);
+        ck_assert_str_eq(problems.item[1001].text, "");
+        problems_free(&problems);
+}
+END_TEST
+
+/* As problem_add() leaves it when there was no memory for the first one: counted, with no list. */
+START_TEST(one_without_memory_stays_counted)
+{
+        struct problems problems = {.n = 1};
+
+        problems_sort(&problems);
+        problems_free(&problems);
+        ck_assert_uint_eq(problems.n, 0);
+}
+END_TEST
+
+START_TEST(memory_that_comes_back_is_used_well)
+{
+        struct problems problems = {.n = 1};
+
+        mallopt(M_PERTURB, 0x5a); /* memory that was not written shows */
+        problem_add(&problems, (struct origin){"a.conf", 3}, "after a lack of memory");
+        ck_assert_uint_ge(problems.n, 1);
+        ck_assert_msg(problems.n == 1 || !problems.item[0].text, "the lost one has text %p",
+                      (void *)problems.item[0].text);
+        ck_assert_str_eq(problems.item[problems.n - 1].text, "after a lack of memory");
+        problems_free(&problems);
+}
+END_TEST
+
+/* In: origins and, as text, their number. Out: the numbers in order. */
+static const struct sorting {
+        const char *row;
+        struct origin at[8];
+        const char *order;
+} sortings[] = {
+        {"none", {{0}}, ""},
+        {"one", {{"a", 1}}, "0"},
+        {"sorted", {{"a", 1}, {"a", 2}, {"a", 3}}, "012"},
+        {"reversed", {{"a", 3}, {"a", 2}, {"a", 1}}, "210"},
+        {"stable", {{"a", 2}, {"a", 1}, {"a", 2}, {"a", 1}}, "1302"},
+        {"the whole file first", {{"a", 2}, {"a", 0}}, "10"},
+        {"files stay in their order", {{"b", 1}, {"a", 2}, {"a", 1}}, "021"},
+        {"high lines", {{"a", 4294967295}, {"a", 2147483648}, {"a", 1}}, "210"},
+        {"what was found at the end", {{"a", 3}, {"b", 2}, {"a", 1}}, "201"},
+        {"both found at the end", {{"a", 3}, {"b", 2}, {"a", 1}, {"b", 1}}, "2031"},
+};
+
+START_TEST(sorted_by_file_and_line)
+{
+        const struct sorting *s = &sortings[_i];
+        struct problems problems = {0};
+        char order[9] = "";
+
+        for (unsigned i = 0; i < ELEMENTSOF(s->at) && s->at[i].file; i++)
+                problem_add(&problems, s->at[i], "%u", i);
+        problems_sort(&problems);
+        for (size_t i = 0; i < problems.n; i++)
+                strcat(order, problems.item[i].text);
+        ck_assert_msg(strcmp(order, s->order) == 0, "%s: %s instead of %s", s->row, order, s->order);
+        problems_free(&problems);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_test(tcase, text_is_formatted_and_owned);
+        tcase_add_test(tcase, many_and_long_ones_are_kept);
+        tcase_add_test(tcase, one_without_memory_stays_counted);
+        tcase_add_test(tcase, memory_that_comes_back_is_used_well);
+        tcase_add_loop_test(tcase, sorted_by_file_and_line, 0, ELEMENTSOF(sortings));
+}
+
+int main(void)
+{
+        return run_suite("problem", add);
+}

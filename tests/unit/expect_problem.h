@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What a test expects to be told about bad input. */
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "problem.h"
+
+struct expected {
+        unsigned line;
+        const char *says; /* a part of the text; NULL ends a list */
+};
+
+/* Exactly the expected problems, in this order, all of one file. row names the case. */
+static inline void expect_problems(const char *row, const char *file, const struct expected *expected,
+                                   const struct problems *problems)
+{
+        size_t i = 0;
+
+        for (; expected[i].says; i++) {
+                const struct problem *p = &problems->item[i];
+
+                ck_assert_msg(i < problems->n, "%s: only %zu problems, missing: %u: %s", row, problems->n,
+                              expected[i].line, expected[i].says);
+                ck_assert_msg(p->at.line == expected[i].line, "%s: line %u instead of %u: %s", row, p->at.line,
+                              expected[i].line, p->text);
+                ck_assert_msg(strcmp(p->at.file, file) == 0, "%s: file '%s' instead of '%s'", row, p->at.file,
+                              file);
+                ck_assert_msg(strstr(p->text, expected[i].says), "%s: '%s' does not say '%s'", row, p->text,
+                              expected[i].says);
+        }
+        ck_assert_msg(i == problems->n, "%s: one problem too many: %u: %s", row, problems->item[i].at.line,
+                      problems->item[i].text);
+}
+
+/* Exactly one problem that says it. */
+static inline void expect_one(const char *row, const char *file, unsigned line, const char *says,
+                              const struct problems *problems)
+{
+        const struct expected expected[] = {{line, says}, {0}};
+
+        expect_problems(row, file, expected, problems);
+}
+
+static inline void expect_none(const char *row, const struct problems *problems)
+{
+        ck_assert_msg(problems->n == 0, "%s: %s:%u: %s", row, problems->item[0].at.file,
+                      problems->item[0].at.line, problems->item[0].text);
+}
