@@ -1,51 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "ports.h"
-
 #include <arpa/inet.h>
 #include <math.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "macro.h"
+#include "ports_state.h"
 
-#define INDEX_SLOTS (2 * PORTS_GROUPS)
 #define INDEX_FREE UINT16_MAX
-#define FORECAST_SECONDS 3
 #define TIME_WAIT_MS 60000u
-
-struct source {
-        uint32_t address[4];
-        unsigned n; /* distinct local ports */
-        struct port_set seen;
-};
-
-/* All that one dump gives. The next one is built in a copy, so a dump that fails leaves no trace. */
-struct table {
-        uint64_t begun;         /* when the dump began */
-        unsigned slots;         /* slots from here on were never used */
-        unsigned passes;        /* of Misra-Gries: each took 1 from every group */
-        unsigned usable[2];     /* ports that connect() may pick, by parity */
-        uint32_t hidden[PORTS_RING]; /* TIME_WAIT that may have been made and reused unseen, by second */
-        uint16_t index[INDEX_SLOTS]; /* open addressing: slots of group[] */
-        struct ports_group group[PORTS_GROUPS];
-};
-
-struct ports {
-        uint64_t seed;
-        uint64_t next_id;
-        struct table *shown, *building; /* shown->begun == 0: nothing was committed yet */
-        struct table table[2];
-
-        /* Of the dump that is being built. */
-        struct ports_limits limits;
-        struct port_set usable, listening;
-        uint64_t elapsed;   /* since the dump before began; 0: there was none */
-        unsigned window_ms; /* TIME_WAIT that young give the rate: the last tick, but at least a second */
-        struct source source[PORTS_SOURCES];
-        unsigned sources;
-};
 
 struct ports *ports_new(uint64_t seed)
 {
@@ -102,18 +65,6 @@ static void index_rebuild(struct ports *ports)
                 if (t->group[slot].id != 0)
                         t->index[index_find(ports, &t->group[slot].key)] = (uint16_t)slot;
 }
-
-/* The sum of a ring over the seconds before now; the oldest second counts by the part that is still inside. */
-#define RING_SUM(ring, now, seconds)                                                                         \
-        ({                                                                                                   \
-                uint64_t second_ = (now) / NSEC_PER_SEC;                                                     \
-                double part_ = (double)((now) % NSEC_PER_SEC) / 1e9;                                         \
-                double sum_ = (1 - part_) * (ring)[(second_ - (seconds)) % PORTS_RING];                      \
-                for (unsigned k_ = 0; k_ < (seconds); k_++)                                                  \
-                        sum_ += (ring)[(second_ - k_) % PORTS_RING];                                         \
-                sum_;                                                                                        \
-        })
-
 /* Clears the seconds of the rings that began since the dump before. */
 static void rings_advance(struct table *t, uint64_t from, uint64_t to)
 {
@@ -128,7 +79,8 @@ static void rings_advance(struct table *t, uint64_t from, uint64_t to)
         }
 }
 
-/* Keeps a group's history and clears its counts. Without a history there is nothing to keep. */
+/* Clears a group's counts and keeps its history. A group stays the same one as long as it has sockets at every
+ * dump, or made TIME_WAIT in the last minute. */
 static void group_begin(struct ports_group *g, uint64_t now)
 {
         struct ports_group old = *g;
@@ -136,7 +88,7 @@ static void group_begin(struct ports_group *g, uint64_t now)
         if (old.id == 0)
                 return;
         memset(g, 0, sizeof(*g));
-        g->weight = (uint32_t)ceil(RING_SUM(old.made, now, PORTS_WINDOW));
+        g->weight = (uint32_t)ceil(RING_SUM(old.made, now, PORTS_WINDOW)) + (group_sockets(&old) > 0);
         if (g->weight == 0)
                 return;
         g->key = old.key;
@@ -330,193 +282,4 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, u
                 time_wait_add(ports, g, socket->idiag_expires, port & 1, now);
         else
                 g->holders[port & 1]++;
-}
-
-static void usable_count(struct ports *ports)
-{
-        struct table *t = ports->building;
-
-        t->usable[0] = t->usable[1] = 0;
-        for (unsigned i = 0; i < ELEMENTSOF(ports->usable.bit); i++)
-                for (unsigned parity = 0; parity < 2; parity++)
-                        t->usable[parity] += (unsigned)__builtin_popcountll(
-                                ports->usable.bit[i] & UINT64_C(0x5555555555555555) << parity);
-}
-
-/* What was made in the part of the tick that is older than the reuse delay may have been reused already.
- * TWRecycled counts reuses of any age; the share that can be of this tick is bounded by that part. */
-static void hidden_add(struct ports *ports, uint64_t recycled)
-{
-        struct table *t = ports->building;
-        uint64_t delay = ports->limits.tw_reuse_delay_ms * NSEC_PER_MSEC;
-        uint32_t *second = &t->hidden[t->begun / NSEC_PER_SEC % PORTS_RING];
-
-        if (ports->elapsed > delay) {
-                double part = (double)(ports->elapsed - delay) / (double)ports->elapsed;
-
-                *second += (uint32_t)MIN((double)recycled * part, 1e9);
-        }
-}
-
-/* Percent. No port at all is no room at all. */
-static double share(double part, unsigned whole)
-{
-        return whole > 0 ? 100 * part / whole : 100;
-}
-
-static void group_set(struct ports_group *g, unsigned metric, double lower, double upper)
-{
-        g->lower[metric - METRIC_PORTS_FIRST] = (float)lower;
-        g->upper[metric - METRIC_PORTS_FIRST] = (float)upper;
-}
-
-static double seconds_to_cliff(const struct ports_group *g, const unsigned usable[static 2], double rate)
-{
-        double left = INFINITY;
-
-        for (unsigned p = 0; p < 2; p++)
-                left = fmin(left, (double)usable[p] - g->holders[p] - g->blocked[p]);
-        return left <= 0 ? 0 : rate > 0 ? left / rate : INFINITY;
-}
-
-/* The share of the fuller parity: connect() begins with one parity, bind() with the other. */
-static double fuller(const unsigned part[static 2], double more, const unsigned usable[static 2])
-{
-        return fmax(share(part[0] + more, usable[0]), share(part[1] + more, usable[1]));
-}
-
-static void group_set_present(struct ports *ports, struct ports_group *g)
-{
-        const unsigned *usable = ports->building->usable;
-        unsigned error = ports->building->passes;
-        unsigned blocked[2] = {g->holders[0] + g->blocked[0], g->holders[1] + g->blocked[1]};
-        unsigned all[2] = {blocked[0] + g->reusable[0], blocked[1] + g->reusable[1]};
-        unsigned reusable = g->reusable[0] + g->reusable[1];
-        unsigned used = blocked[0] + blocked[1] + reusable;
-        double rate = g->fresh * 1000.0 / ports->window_ms, soon = rate * FORECAST_SECONDS;
-        unsigned source = g->source < PORTS_SOURCES ? ports->source[g->source].n : used;
-
-        group_set(g, METRIC_PORTS_CLIFF, fuller(blocked, 0, usable), fuller(blocked, error, usable));
-        group_set(g, METRIC_PORTS_FORECAST, fuller(blocked, soon, usable),
-                  fuller(blocked, soon + error * (1.0 + FORECAST_SECONDS), usable));
-        group_set(g, METRIC_PORTS_EXHAUSTION, share(blocked[0] + blocked[1], usable[0] + usable[1]),
-                  share(blocked[0] + blocked[1] + error, usable[0] + usable[1]));
-        g->unrelieved[METRIC_PORTS_CLIFF - METRIC_PORTS_FIRST] = (float)fuller(all, 0, usable);
-        g->unrelieved[METRIC_PORTS_FORECAST - METRIC_PORTS_FIRST] = (float)fuller(all, soon, usable);
-        g->unrelieved[METRIC_PORTS_EXHAUSTION - METRIC_PORTS_FIRST] =
-                (float)share(used, usable[0] + usable[1]);
-        group_set(g, METRIC_PORTS_SOURCE_USED, share(source, usable[0] + usable[1]),
-                  share(source + error, usable[0] + usable[1]));
-        group_set(g, METRIC_PORTS_USED, used, used + error);
-        group_set(g, METRIC_PORTS_REUSABLE, reusable, reusable + error);
-        group_set(g, METRIC_PORTS_CLIFF_ETA, seconds_to_cliff(g, usable, rate),
-                  seconds_to_cliff(g, usable, rate));
-}
-
-static void group_set_demand(struct ports *ports, struct ports_group *g)
-{
-        const struct table *t = ports->building;
-        double half = (t->usable[0] + t->usable[1]) / 2.0;
-        double holders = g->holders[0] + g->holders[1];
-        double there = g->blocked[0] + g->blocked[1] + g->reusable[0] + g->reusable[1];
-        double minute = fmax(RING_SUM(g->made, t->begun, PORTS_WINDOW), there);
-        double second = fmax(RING_SUM(g->made, t->begun, 1u), g->last_second);
-        double unseen_minute = t->passes, unseen_second = t->passes;
-
-        if (g->reuse) {
-                unseen_minute += RING_SUM(t->hidden, t->begun, PORTS_WINDOW);
-                unseen_second += RING_SUM(t->hidden, t->begun, 1u);
-        }
-        half = fmax(half, 1);
-        group_set(g, METRIC_PORTS_DEMAND, 100 * (holders + minute) / half,
-                  100 * (holders + minute + unseen_minute) / half);
-        group_set(g, METRIC_PORTS_REUSE_DEMAND, 100 * (holders + g->last_second) / half,
-                  100 * (holders + second + unseen_second) / half);
-        group_set(g, METRIC_PORTS_RELIEF, minute > 0 ? 100 * minute / (holders + minute) : 0,
-                  minute > 0 ? 100 * minute / (holders + minute) : 0);
-}
-
-void ports_commit(struct ports *ports, uint64_t recycled)
-{
-        struct table *t = ports->building;
-
-        usable_count(ports);
-        hidden_add(ports, recycled);
-        for (unsigned slot = 0; slot < t->slots; slot++)
-                if (t->group[slot].id != 0) {
-                        group_set_present(ports, &t->group[slot]);
-                        group_set_demand(ports, &t->group[slot]);
-                }
-        ports->building = ports->shown;
-        ports->shown = t;
-}
-
-unsigned ports_slots(const struct ports *ports)
-{
-        return ports->shown->slots;
-}
-
-const struct ports_group *ports_group(const struct ports *ports, unsigned slot)
-{
-        return &ports->shown->group[slot];
-}
-
-struct ports_range ports_value(const struct ports_group *group, unsigned metric)
-{
-        return (struct ports_range){group->lower[metric - METRIC_PORTS_FIRST],
-                                    group->upper[metric - METRIC_PORTS_FIRST]};
-}
-
-double ports_value_unrelieved(const struct ports_group *group, unsigned metric)
-{
-        return metric <= METRIC_PORTS_FORECAST ? group->unrelieved[metric - METRIC_PORTS_FIRST]
-                                               : group->lower[metric - METRIC_PORTS_FIRST];
-}
-
-static double busyness(const struct ports_group *g)
-{
-        return fmax(ports_value(g, METRIC_PORTS_FORECAST).lower, ports_value(g, METRIC_PORTS_DEMAND).lower);
-}
-
-const struct ports_group *ports_busiest(const struct ports *ports)
-{
-        const struct ports_group *busiest = NULL;
-
-        for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
-                const struct ports_group *g = ports_group(ports, slot);
-
-                if (g->id != 0 && (!busiest || busyness(g) > busyness(busiest)))
-                        busiest = g;
-        }
-        return busiest;
-}
-
-unsigned ports_error(const struct ports *ports)
-{
-        return ports->shown->passes;
-}
-
-bool ports_is_listening(const struct ports *ports, unsigned port)
-{
-        return port_set_has(&ports->listening, port);
-}
-
-static const char *address_name(const uint32_t a[static 4], char buf[static INET6_ADDRSTRLEN])
-{
-        bool v4 = a[0] == 0 && a[1] == 0 && a[2] == htonl(0xffff);
-
-        return inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? &a[3] : a, buf, INET6_ADDRSTRLEN);
-}
-
-const char *ports_group_name(const struct ports_group *group, char buf[static PORTS_NAME_MAX])
-{
-        char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
-        bool v6;
-
-        address_name(group->key.src, src);
-        address_name(group->key.dst, dst);
-        v6 = strchr(dst, ':');
-        snprintf(buf, PORTS_NAME_MAX, "%s->%s%s%s:%u", src, v6 ? "[" : "", dst, v6 ? "]" : "",
-                 ntohs(group->key.dport));
-        return buf;
 }

@@ -157,6 +157,7 @@ END_TEST
 START_TEST(same_name_elsewhere_is_another_counter)
 {
         begin("snmp.Udp.InErrs");
+        counters_add(&counters, "snmp.Tcp-InErrs");
         counters_add(&counters, "snmp.Tcp.InErrs");
         counters_add(&counters, "snmp.Tcp.InErr");
         counters_read(&counters, "snmp", "Tcp: InErrs\nTcp: 5\n");
@@ -164,6 +165,7 @@ START_TEST(same_name_elsewhere_is_another_counter)
         ck_assert_uint_eq(find("snmp.Tcp.InErrs")->value, 5);
         ck_assert(!find("snmp.Udp.InErrs")->seen);
         ck_assert(!find("snmp.Tcp.InErr")->seen);
+        ck_assert(!find("snmp.Tcp-InErrs")->seen);
 }
 END_TEST
 
@@ -227,7 +229,8 @@ START_TEST(builtin_names_fit)
         for (; counter_builtin[n]; n++) {
                 const char *name = counter_builtin[n];
 
-                ck_assert_msg(strncmp(name, "netstat.TcpExt.", 15) == 0 || strncmp(name, "snmp.Tcp.", 9) == 0,
+                ck_assert_msg(strncmp(name, "netstat.TcpExt.", 15) == 0 ||
+                                      strncmp(name, "snmp.Tcp.", 9) == 0,
                               "%s", name);
                 ck_assert_msg(counters_add(&counters, name) < COUNTERS_MAX, "%s does not fit", name);
                 for (unsigned i = 0; i < n; i++)

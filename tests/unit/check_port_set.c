@@ -61,20 +61,44 @@ START_TEST(list_is_parsed)
                 r = port_set_parse(rows[i].text, &set);
                 ck_assert_msg(r == 0, "row %u: %d", i, r);
                 ck_assert_msg(count(&set) == rows[i].n, "row %u: %u ports", i, count(&set));
-                ck_assert_msg(rows[i].n == 0 ||
-                                      (port_set_has(&set, rows[i].first) && port_set_has(&set, rows[i].last)),
+                ck_assert_msg(rows[i].n == 0 || (port_set_has(&set, rows[i].first) &&
+                                                 port_set_has(&set, rows[i].last)),
                               "row %u", i);
         }
 }
 END_TEST
 
 static const char *const garbage[] = {
-        "-", ",", "8080-", "-8080", "8080,,9090", ",8080", "8080 9090", "8080;9090", "8080 ", "9010-9000",
-        "65536", "8080-65536", "0-4294967296", "99999999999999999999999", "1-99999999999999999999999", "0x50",
-        "http", "8080-http", "8080,http", "8080-9090-9999", "8080--9090", "1.5", "8080\r\n", "8080,9000-",
+        "-",
+        ",",
+        "8080-",
+        "-8080",
+        "8080,,9090",
+        ",8080",
+        "8080 9090",
+        "8080;9090",
+        "8080 ",
+        "9010-9000",
+        "65536",
+        "8080-65536",
+        "0-4294967296",
+        "99999999999999999999999",
+        "1-99999999999999999999999",
+        "0x50",
+        "http",
+        "8080-http",
+        "8080,http",
+        "8080-9090-9999",
+        "8080--9090",
+        "1.5",
+        "8080\r\n",
+        "8080,9000-",
         "8080, -1",
         /* cut off, or more than one line: what is missing could be a port that matters */
-        "8080,", "8080,\n", "8080\n9090", "-18446744073709551536",
+        "8080,",
+        "8080,\n",
+        "8080\n9090",
+        "-18446744073709551536",
 };
 
 START_TEST(garbage_is_refused)

@@ -82,6 +82,7 @@ static const struct sorting {
         {"stable", {{"a", 2}, {"a", 1}, {"a", 2}, {"a", 1}}, "1302"},
         {"the whole file first", {{"a", 2}, {"a", 0}}, "10"},
         {"files stay in their order", {{"b", 1}, {"a", 2}, {"a", 1}}, "021"},
+        {"lines of two files", {{"b", 5}, {"a", 1}, {"c", 3}}, "012"},
         {"high lines", {{"a", 4294967295}, {"a", 2147483648}, {"a", 1}}, "210"},
         {"what was found at the end", {{"a", 3}, {"b", 2}, {"a", 1}}, "201"},
         {"both found at the end", {{"a", 3}, {"b", 2}, {"a", 1}, {"b", 1}}, "2031"},

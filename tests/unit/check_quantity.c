@@ -103,6 +103,7 @@ START_TEST(durations)
                 {"0.0000000001s", 0, 0},
                 {"15s", 0, 15 * NSEC_PER_SEC},
                 {"1.5s", 0, 1500 * NSEC_PER_MSEC},
+                {"4.1ms", 0, 4100000}, /* and not 4099999 */
                 {"2min", 0, 120 * NSEC_PER_SEC},
                 {"1h", 0, 3600 * NSEC_PER_SEC},
                 {"8760h", 0, 8760 * 3600 * NSEC_PER_SEC},

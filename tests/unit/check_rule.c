@@ -78,7 +78,7 @@ static const struct refused {
         {" ", "is no condition"},
         {"ports.cliff", "'ports.cliff' is no condition"},
         {"ports.cliff >=", "is no condition"},
-        {">= 80%", "is no operator"},
+        {">= 80%", "is no condition"},
         {"ports.cliff 80%", "is no condition"},
         {"ports.cliff 80% for 2min", "'80%' is no operator"},
         {"ports.cliff = 80%", "'=' is no operator: use < <= > >= == or !="},
@@ -116,6 +116,8 @@ static const struct refused {
         {"ports.cliff >= 80% for 2m", "'2m' is no duration"},
         {"ports.cliff >= 80% for -2s", "'-2s' is no duration"},
         {X50 X50 " > 1", "is no condition"},
+        {X50 "1234567890123 > 1", "unknown metric '" X50 "1234567890123'"}, /* 63 characters are one word */
+        {X50 "12345678901234 > 1", "is no condition"},
         {"ports.cliff > " X50 X50, "is no condition"},
         {"ports.cliff > 80% " X50 X50 " 1s", "is not understood"},
         {"ports.cliff > 1000000000000000000000000000000000%", "is no number"},
@@ -127,7 +129,8 @@ START_TEST(condition_is_refused)
         struct problems problems = {0};
 
         begin();
-        ck_assert_int_eq(condition_parse(conditions[_i].text, "for", here, &vocabulary, &c, &problems), -EINVAL);
+        ck_assert_int_eq(condition_parse(conditions[_i].text, "for", here, &vocabulary, &c, &problems),
+                         -EINVAL);
         expect_one(conditions[_i].text, "a.conf", 7, conditions[_i].says, &problems);
         ck_assert_uint_eq(c.metric, 4711);
         problems_free(&problems);
@@ -141,8 +144,9 @@ START_TEST(too_long_a_time_is_called_so)
         struct condition c;
 
         begin();
-        ck_assert_int_eq(condition_parse("ports.cliff > 1% for 8761h", "for", here, &vocabulary, &c, &problems),
-                         -EINVAL);
+        ck_assert_int_eq(
+                condition_parse("ports.cliff > 1% for 8761h", "for", here, &vocabulary, &c, &problems),
+                -EINVAL);
         ck_assert_uint_eq(problems.n, 1);
         ck_assert_msg(!strstr(problems.item[0].text, "write a number and"), "'%s'", problems.item[0].text);
         problems_free(&problems);
@@ -156,12 +160,13 @@ START_TEST(kernel_counters_are_known)
 
         begin();
         vocabulary.kernel = &kernel;
-        ck_assert_int_eq(condition_parse("snmp.Udp.InDatagrams > 5/s", "for", here, &vocabulary, &c, &problems),
-                         0);
+        ck_assert_int_eq(
+                condition_parse("snmp.Udp.InDatagrams > 5/s", "for", here, &vocabulary, &c, &problems), 0);
         ck_assert_uint_eq(c.metric, METRIC_COUNT + COUNTER_OWN);
         ck_assert_str_eq(metric_name(c.metric, &wanted), "snmp.Udp.InDatagrams");
-        ck_assert_int_eq(condition_parse("snmp.Udp.InDatagram > 5/s", "for", here, &vocabulary, &c, &problems),
-                         -EINVAL);
+        ck_assert_int_eq(
+                condition_parse("snmp.Udp.InDatagram > 5/s", "for", here, &vocabulary, &c, &problems),
+                -EINVAL);
         expect_one("kernel", "a.conf", 7, "did you mean snmp.Udp.InDatagrams?", &problems);
         problems_free(&problems);
 }
@@ -197,8 +202,9 @@ START_TEST(abort_is_parsed)
                                      &problems), 0);
         ck_assert_uint_eq(a.metric, METRIC_OPENS_SYN_RETRANSMITS);
         ck_assert(is(a.multiple, 3) && a.within_ns == 60 * S && a.at.line == 7);
-        ck_assert_int_eq(abort_parse(" netstat.TcpExt.ListenDrops>1.5x  before\twithin 1min ", here, &vocabulary,
-                                     &a, &problems), 0);
+        ck_assert_int_eq(abort_parse(" netstat.TcpExt.ListenDrops>1.5x  before\twithin 1min ", here,
+                                     &vocabulary, &a, &problems),
+                         0);
         ck_assert_uint_eq(a.metric, METRIC_COUNT + COUNTER_OWN);
         ck_assert(is(a.multiple, 1.5) && a.within_ns == 60 * S);
         expect_none("abort", &problems);
@@ -263,7 +269,8 @@ START_TEST(set_is_parsed)
 
                 expect_none(rows[i].text, &problems);
                 ck_assert_msg(r == 0 && set.sysctl == rows[i].sysctl, "'%s': %d", rows[i].text, r);
-                ck_assert_msg(set.value.v[0] == rows[i].a && set.value.v[1] == rows[i].b, "'%s'", rows[i].text);
+                ck_assert_msg(set.value.v[0] == rows[i].a && set.value.v[1] == rows[i].b, "'%s'",
+                              rows[i].text);
                 ck_assert_uint_eq(set.at.line, 7);
         }
 }
@@ -276,7 +283,8 @@ static const struct refused sets[] = {
         {"net.ipv4.tcp_tw_reuse == 1", "is not understood"},
         {"= 1", "is not understood"},
         {X50 X50 " = 1", "is not understood"},
-        {"net.ipv4.tcp_tw_reus = 1", "unknown sysctl 'net.ipv4.tcp_tw_reus', did you mean net.ipv4.tcp_tw_reuse?"},
+        {"net.ipv4.tcp_tw_reus = 1",
+         "unknown sysctl 'net.ipv4.tcp_tw_reus', did you mean net.ipv4.tcp_tw_reuse?"},
         {"tcp_tw_reuse = 1", "did you mean net.ipv4.tcp_tw_reuse?"},
         {"net.ipv4.tcp_fin_timout = 30", "did you mean net.ipv4.tcp_fin_timeout?"},
         {"vm.swappiness = 1", "unknown sysctl 'vm.swappiness'"},
@@ -301,7 +309,8 @@ static const struct refused sets[] = {
         {"net.ipv4.ip_local_reserved_ports = 8080", "is never written: the ports that the administrator"},
         {"net.ipv4.ip_local_reserved_ports =", "is never written"},
         {"net.ipv4.ip_unprivileged_port_start = 0", "is never written: it decides who may bind"},
-        {"net.ipv4.tcp_tw_recycle = 1", "net.ipv4.tcp_tw_recycle is never written: it broke clients behind NAT"},
+        {"net.ipv4.tcp_tw_recycle = 1",
+         "net.ipv4.tcp_tw_recycle is never written: it broke clients behind NAT"},
         {"net.ipv4.tcp_tw_recycle = 0", "net.ipv4.tcp_tw_recycle is never written"},
         {"net/ipv4/tcp_tw_recycle = 1", "net.ipv4.tcp_tw_recycle is never written"},
         {"net.ipv4.tcp_tw_recycle = yes", "net.ipv4.tcp_tw_recycle is never written"},
@@ -309,7 +318,8 @@ static const struct refused sets[] = {
         {"net.ipv4.tcp_timestamps = 0", "net.ipv4.tcp_timestamps is never written: without timestamps"},
         {"net.ipv4.tcp_rfc1337 = 1", "net.ipv4.tcp_rfc1337 is never written: it changes how a RST"},
         {"net.ipv4.tcp_abort_on_overflow = 1", "is never written: it turns a short burst"},
-        {"net.netfilter.nf_conntrack_max = 1", "net.netfilter.nf_conntrack_max is never written: kube-proxy"},
+        {"net.netfilter.nf_conntrack_max = 1",
+         "net.netfilter.nf_conntrack_max is never written: kube-proxy"},
         {"net.netfilter.nf_conntrack_tcp_timeout_time_wait = 1", "is never written: kube-proxy"},
 };
 
@@ -325,7 +335,7 @@ START_TEST(set_is_refused)
 }
 END_TEST
 
-START_TEST(comparison)
+START_TEST(comparisons)
 {
         static const struct {
                 enum comparison op;
@@ -347,7 +357,8 @@ START_TEST(comparison)
                 ck_assert_msg(comparison_holds(op, 1, 2) == rows[i].less, "1 %s 2", rows[i].text);
                 ck_assert_msg(comparison_holds(op, 2, 2) == rows[i].equal, "2 %s 2", rows[i].text);
                 ck_assert_msg(comparison_holds(op, 2, 1) == rows[i].greater, "2 %s 1", rows[i].text);
-                ck_assert_msg(comparison_holds(op, INFINITY, 1) == rows[i].greater, "inf %s 1", rows[i].text);
+                ck_assert_msg(comparison_holds(op, INFINITY, 1) == rows[i].greater, "inf %s 1",
+                              rows[i].text);
                 ck_assert_msg(comparison_holds(op, (double)NAN, 1) == rows[i].nan, "nan %s 1", rows[i].text);
         }
 }
@@ -380,7 +391,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, abort_is_refused, 0, ELEMENTSOF(aborts));
         tcase_add_test(tcase, set_is_parsed);
         tcase_add_loop_test(tcase, set_is_refused, 0, ELEMENTSOF(sets));
-        tcase_add_test(tcase, comparison);
+        tcase_add_test(tcase, comparisons);
         tcase_add_test(tcase, metric_has_name_and_unit);
 }
 

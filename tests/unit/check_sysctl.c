@@ -275,7 +275,8 @@ START_TEST(text_comes_back)
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
-                enum sysctl_id id = rows[i].value.n == 2 ? SYSCTL_IP_LOCAL_PORT_RANGE : SYSCTL_TCP_FIN_TIMEOUT;
+                enum sysctl_id id =
+                        rows[i].value.n == 2 ? SYSCTL_IP_LOCAL_PORT_RANGE : SYSCTL_TCP_FIN_TIMEOUT;
                 struct sysctl_value value = {0};
                 char buf[SYSCTL_TEXT_MAX];
 
@@ -360,8 +361,9 @@ START_TEST(effect_is_there_already)
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++)
-                ck_assert_msg(sysctl_has_effect(rows[i].id, &rows[i].live, &rows[i].value, rows[i].loopback) ==
-                                      rows[i].has, "row %u", i);
+                ck_assert_msg(sysctl_has_effect(rows[i].id, &rows[i].live, &rows[i].value,
+                                                rows[i].loopback) == rows[i].has,
+                              "row %u", i);
 }
 END_TEST
 

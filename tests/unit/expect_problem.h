@@ -25,10 +25,10 @@ static inline void expect_problems(const char *row, const char *file, const stru
 
                 ck_assert_msg(i < problems->n, "%s: only %zu problems, missing: %u: %s", row, problems->n,
                               expected[i].line, expected[i].says);
-                ck_assert_msg(p->at.line == expected[i].line, "%s: line %u instead of %u: %s", row, p->at.line,
-                              expected[i].line, p->text);
-                ck_assert_msg(strcmp(p->at.file, file) == 0, "%s: file '%s' instead of '%s'", row, p->at.file,
-                              file);
+                ck_assert_msg(p->at.line == expected[i].line, "%s: line %u instead of %u: %s", row,
+                              p->at.line, expected[i].line, p->text);
+                ck_assert_msg(strcmp(p->at.file, file) == 0, "%s: file '%s' instead of '%s'", row,
+                              p->at.file, file);
                 ck_assert_msg(strstr(p->text, expected[i].says), "%s: '%s' does not say '%s'", row, p->text,
                               expected[i].says);
         }

@@ -1,0 +1,651 @@
+/* SPDX-License-Identifier: MIT */
+#include "host.h"
+
+enum { FIRST, SECOND };
+
+#define FIN_RULE                                                                                             \
+        "[rule fin]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
+
+static struct host *h;
+
+static void tear_down(void)
+{
+        if (h)
+                host_free(h);
+        h = NULL;
+}
+
+static void use_shipped(void)
+{
+        h = host_new(shipped_policy());
+}
+
+/* ---- the shipped policy on a healthy host ---- */
+
+START_TEST(hundred_a_second_for_ten_minutes_is_healthy)
+{
+        use_shipped();
+        host_run(h, 600, 100, PEER);
+        ck_assert_uint_eq(h->logged, 0);
+}
+END_TEST
+
+START_TEST(a_burst_is_no_storm)
+{
+        use_shipped();
+        for (unsigned i = 0; i < 20; i++) {
+                for (unsigned k = 0; k < 200; k++)
+                        host_connect(h, PEER, h->snapshot.now + SEC / 2 + k * 50000);
+                host_run(h, 1, 0, PEER);
+                host_run(h, 9, 0, PEER);
+        }
+        ck_assert_uint_eq(h->logged, 0);
+}
+END_TEST
+
+START_TEST(idle_connections_are_not_relieved_by_reuse)
+{
+        use_shipped();
+        for (unsigned i = 0; i < 12000; i++)
+                model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0);
+        host_run(h, 300, 0, PEER);
+        ck_assert_uint_eq(h->logged, 0);
+}
+END_TEST
+
+/* ---- the ladder ---- */
+
+START_TEST(acts_before_the_cliff_and_gives_back_once)
+{
+        use_shipped();
+        host_run(h, 60, 300, PEER);
+        CHECK_LOG(h, 1, DECISION_ENTER, FIRST);
+        ck_assert_uint_lt(h->log[0].at * 300, 14116);
+
+        host_run(h, 1200, 300, PEER); /* a constant load never flaps */
+        ck_assert_uint_eq(h->logged, 1);
+
+        host_run(h, 400, 0, PEER);
+        ck_assert_uint_eq(h->logged, 2);
+        ck_assert_int_eq(h->log[1].kind, DECISION_RELEASE);
+        /* 300/s is under half of the cliff when 36 s of the 60 are without load. */
+        ck_assert_uint_ge(h->log[1].at, 1260 + 120);
+        ck_assert_uint_le(h->log[1].at, 1260 + 60 + 120);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_TW_REUSE), 2);
+}
+END_TEST
+
+START_TEST(goes_up_both_rungs_and_down_from_the_top)
+{
+        use_shipped();
+        host_run(h, 10, 12000, PEER);
+        host_run(h, 600, 0, PEER);
+        check_log(h, 4,
+                  (const enum decision_kind[]){DECISION_ENTER, DECISION_ENTER, DECISION_RELEASE, DECISION_RELEASE},
+                  (const unsigned[]){FIRST, SECOND, SECOND, FIRST});
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_TW_REUSE_DELAY), 1000);
+        ck_assert_uint_ge(h->log[2].at, 10 + 120);
+}
+END_TEST
+
+START_TEST(two_rungs_step_in_one_tick)
+{
+        use_shipped();
+        host_run(h, 1, 14000, PEER);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_ENTER},
+                  (const unsigned[]){FIRST, SECOND});
+}
+END_TEST
+
+START_TEST(the_second_rung_waits_for_the_first)
+{
+        use_shipped();
+        h->write_outcome = OUTCOME_FAILED;
+        host_run(h, 3, 14000, PEER);
+        CHECK_LOG(h, 1, DECISION_ENTER, FIRST);
+}
+END_TEST
+
+/* tcp_tw_reuse = 2 has the effect of the first rung for the loopback, a pasted 1 for every group. */
+START_TEST(the_second_rung_alone_where_reuse_works_already)
+{
+        static const struct {
+                int reuse;
+                uint32_t dst;
+        } rows[] = {{2, LOOPBACK}, {1, PEER}, {1, LOOPBACK}};
+
+        use_shipped();
+        host_sysctl(h, SYSCTL_TCP_TW_REUSE, rows[_i].reuse);
+        host_run(h, 3, 14000, rows[_i].dst);
+        CHECK_LOG(h, 1, DECISION_ENTER, SECOND);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_TW_REUSE), rows[_i].reuse);
+}
+END_TEST
+
+START_TEST(a_kernel_without_the_sysctl_has_no_second_rung)
+{
+        use_shipped();
+        host_run(h, 1, 100, PEER);
+        h->snapshot.sysctl[SYSCTL_TCP_TW_REUSE_DELAY].state = READING_UNAVAILABLE;
+        host_run(h, 5, 14000, PEER);
+        CHECK_LOG(h, 1, DECISION_ENTER, FIRST);
+}
+END_TEST
+
+/* ---- conditions ---- */
+
+START_TEST(conditions_hold_for_the_same_group)
+{
+        use_shipped();
+        for (unsigned i = 0; i < 13000; i++)
+                model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0); /* forecast, no relief */
+        host_run(h, 30, 20, PEER + 1);                              /* relief, no forecast */
+        ck_assert_uint_eq(h->logged, 0);
+}
+END_TEST
+
+START_TEST(for_is_measured_for_each_group)
+{
+        h = host_new("[rule r]\nwhen = ports.used >= 100 for 5s\nset = net.ipv4.tcp_tw_reuse = 1\n");
+        for (unsigned s = 0; s < 20; s++) { /* never the same group for 5 s */
+                h->model.n = 0;
+                for (unsigned i = 0; i < 200; i++)
+                        model_add(&h->model, TCP_ESTABLISHED, PEER + s / 4, 80, 0);
+                host_run(h, 1, 0, PEER);
+        }
+        ck_assert_uint_eq(h->logged, 0);
+        host_run(h, 6, 0, PEER);
+        CHECK_LOG(h, 1, DECISION_ENTER, FIRST);
+}
+END_TEST
+
+START_TEST(comparisons)
+{
+        static const struct {
+                const char *op;
+                double value;
+                bool holds;
+        } rows[] = {
+                {"<", 9, true},   {"<", 10, false},  {"<=", 10, true},  {"<=", 11, false}, {">", 11, true},
+                {">", 10, false}, {">=", 10, true},  {">=", 9, false},  {"==", 10, true},  {"==", 9, false},
+                {"!=", 9, true},  {"!=", 10, false},
+        };
+
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                char text[256];
+
+                snprintf(text, sizeof(text), "[rule r]\nwhen = tcp.listen %s 10\nset = net.ipv4.tcp_fin_timeout = 30\n",
+                         rows[i].op);
+                h = host_new(text);
+                host_reading(h, METRIC_TCP_LISTEN, rows[i].value);
+                host_pass(h, 1);
+                ck_assert_msg(h->logged == rows[i].holds, "%g %s 10", rows[i].value, rows[i].op);
+                tear_down();
+        }
+}
+END_TEST
+
+START_TEST(when_for_needs_the_whole_time)
+{
+        h = host_new("[rule r]\nwhen = tcp.fin_wait2 >= 100 for 10s\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 9);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 99);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 0);
+        host_pass(h, 1);
+        CHECK_LOG(h, 1, DECISION_ENTER, FIRST);
+}
+END_TEST
+
+START_TEST(an_invalid_metric_stops_the_clock_and_decides_nothing)
+{
+        h = host_new("[rule r]\nwhen = tcp.fin_wait2 >= 100 for 10s\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 8);
+        for (unsigned i = 0; i < 50; i++) {
+                h->snapshot.reading[METRIC_TCP_FIN_WAIT2].state = i % 2 ? READING_INVALID : READING_UNAVAILABLE;
+                host_pass(h, 1);
+        }
+        ck_assert_uint_eq(h->logged, 0);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 3);
+        ck_assert_uint_eq(h->logged, 0); /* 7 s before, 2 s since: the time of unknown counts for nothing */
+        host_pass(h, 2);
+        CHECK_LOG(h, 1, DECISION_ENTER, FIRST);
+}
+END_TEST
+
+START_TEST(invalid_ports_freeze_the_ladder)
+{
+        use_shipped();
+        host_run(h, 2, 14000, PEER);
+        ck_assert_uint_eq(h->logged, 2);
+        for (unsigned i = 0; i < 600; i++) {
+                host_observe(h);
+                for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
+                        h->snapshot.reading[m].state = READING_INVALID;
+                host_pass(h, 1);
+        }
+        ck_assert_uint_eq(h->logged, 2);
+}
+END_TEST
+
+START_TEST(a_gap_starts_the_clocks_anew)
+{
+        h = host_new("[rule r]\nwhen = tcp.fin_wait2 >= 100 for 10s\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 9);
+        h->snapshot.now += 3 * SEC + 1; /* suspend, or a stopped process */
+        host_decide(h);
+        host_pass(h, 9);
+        ck_assert_uint_eq(h->logged, 0);
+        host_pass(h, 1);
+        CHECK_LOG(h, 1, DECISION_ENTER, FIRST);
+}
+END_TEST
+
+START_TEST(without_until_a_quiet_minute_releases)
+{
+        h = host_new(FIN_RULE);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 30);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 60);
+        ck_assert_uint_eq(h->logged, 1);
+        host_pass(h, 1);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_RELEASE}, (const unsigned[]){0, 0});
+}
+END_TEST
+
+START_TEST(release_time_doubles_when_it_comes_back)
+{
+        static const uint64_t expected[] = {60, 120, 240, 480};
+
+        h = host_new(FIN_RULE);
+        for (unsigned i = 0; i < ELEMENTSOF(expected); i++) {
+                host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+                host_pass(h, 1);
+                host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+                while (h->logged < 2 * i + 2)
+                        host_pass(h, 1);
+                ck_assert_uint_eq(h->log[2 * i + 1].at - h->log[2 * i].at, expected[i] + 1);
+        }
+        host_pass(h, 601); /* ten quiet minutes */
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 61);
+        ck_assert_uint_eq(h->logged, 10);
+}
+END_TEST
+
+/* ---- expect and abort ---- */
+
+static void use_expecting(void)
+{
+        h = host_new(FIN_RULE "expect = netstat.TcpExt.TWRecycled > 0/s within 15s\nretry = 100s\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);
+}
+
+START_TEST(an_effect_that_does_not_come_is_put_back)
+{
+        use_expecting();
+        host_pass(h, 15);
+        ck_assert_uint_eq(h->logged, 1);
+        host_pass(h, 1);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_UNEXPECTED}, (const unsigned[]){0, 0});
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 60);
+        host_pass(h, 99);
+        ck_assert_uint_eq(h->logged, 2);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 3); /* tried again */
+}
+END_TEST
+
+START_TEST(an_effect_that_comes_is_enough)
+{
+        use_expecting();
+        host_pass(h, 10);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 1);
+        host_pass(h, 1);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);
+        host_pass(h, 100);
+        CHECK_LOG(h, 1, DECISION_ENTER, FIRST);
+}
+END_TEST
+
+START_TEST(expect_waits_while_the_pressure_is_off_or_unknown)
+{
+        use_expecting();
+        host_pass(h, 10);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 50);
+        host_pass(h, 30);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        h->snapshot.reading[METRIC_COUNT + COUNTER_TW_RECYCLED].state = READING_INVALID;
+        host_pass(h, 30);
+        ck_assert_uint_eq(h->logged, 1);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);
+        host_pass(h, 5);
+        ck_assert_uint_eq(h->logged, 1);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+}
+END_TEST
+
+/* The dump shows such a group as relieved: what is old enough counts as reusable. TWRecycled knows better. */
+START_TEST(a_peer_without_timestamps_is_found_out)
+{
+        use_shipped();
+        h->no_timestamps = true;
+        host_run(h, 50, 400, PEER);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_UNEXPECTED}, (const unsigned[]){0, 0});
+}
+END_TEST
+
+START_TEST(a_load_that_ends_at_once_is_no_failed_effect)
+{
+        use_shipped();
+        host_run(h, 1, 13000, PEER);
+        host_run(h, 50, 0, PEER);
+        for (unsigned i = 0; i < h->logged; i++)
+                ck_assert_int_eq(h->log[i].kind, DECISION_ENTER);
+}
+END_TEST
+
+static void use_aborting(double before)
+{
+        h = host_new(FIN_RULE "abort = opens.syn_retransmits > 3x before within 60s\n");
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, before);
+        host_pass(h, 60);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 1);
+}
+
+START_TEST(harm_is_put_back)
+{
+        use_aborting(2);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 6.1);
+        host_pass(h, 5);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_ABORT}, (const unsigned[]){0, 0});
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 60);
+}
+END_TEST
+
+START_TEST(less_than_the_multiple_is_no_harm)
+{
+        use_aborting(2);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 5.9);
+        host_pass(h, 60);
+        ck_assert_uint_eq(h->logged, 1);
+}
+END_TEST
+
+START_TEST(noise_is_no_harm)
+{
+        use_aborting(0);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 2.9); /* under three times the floor of 1 % */
+        host_pass(h, 60);
+        ck_assert_uint_eq(h->logged, 1);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 90);
+        host_pass(h, 60); /* the window has passed: not of our making */
+        ck_assert_uint_eq(h->logged, 1);
+}
+END_TEST
+
+/* ---- several rules, one sysctl ---- */
+
+START_TEST(held_while_any_rule_wants_it)
+{
+        h = host_new(FIN_RULE "[rule other]\nwhen = tcp.closing >= 10\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_CLOSING, 10);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+        ck_assert_int_eq(h->log[1].outcome, OUTCOME_JOINED);
+
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 70);
+        ck_assert_uint_eq(h->logged, 3);
+        ck_assert_int_eq(h->log[2].outcome, OUTCOME_JOINED);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 30);
+
+        host_reading(h, METRIC_TCP_CLOSING, 0);
+        host_pass(h, 70);
+        ck_assert_uint_eq(h->logged, 4);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 60);
+}
+END_TEST
+
+START_TEST(a_value_that_is_there_is_not_written)
+{
+        h = host_new(FIN_RULE);
+        host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 30);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 0);
+}
+END_TEST
+
+START_TEST(a_disabled_rule_does_nothing)
+{
+        h = host_new(FIN_RULE "enabled = no\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 0);
+}
+END_TEST
+
+/* ---- outcomes ---- */
+
+START_TEST(a_limit_is_tried_at_every_tick_and_told_once)
+{
+        h = host_new(FIN_RULE);
+        h->write_outcome = OUTCOME_LIMITED;
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 5);
+        ck_assert_uint_eq(h->logged, 5);
+        for (unsigned i = 0; i < 5; i++)
+                ck_assert_int_eq(h->log[i].told, i == 0);
+        h->write_outcome = OUTCOME_APPLIED;
+        host_pass(h, 1);
+        ck_assert(h->log[5].told && policy_is_active(h->policy, 0));
+}
+END_TEST
+
+START_TEST(a_write_that_fails_waits_for_retry)
+{
+        static const enum outcome outcomes[] = {OUTCOME_FAILED, OUTCOME_REFUSED};
+
+        h = host_new(FIN_RULE "retry = 30s\n");
+        h->write_outcome = outcomes[_i];
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 30);
+        ck_assert_uint_eq(h->logged, 1);
+        ck_assert(!policy_holds(h->policy, SYSCTL_TCP_FIN_TIMEOUT));
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+}
+END_TEST
+
+START_TEST(a_restore_that_fails_is_tried_again)
+{
+        h = host_new(FIN_RULE);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        h->restore_outcome = OUTCOME_FAILED;
+        host_pass(h, 61 + 60);
+        ck_assert_uint_eq(h->logged, 3);
+        ck_assert(h->log[1].told && !h->log[2].told);
+        ck_assert(policy_holds(h->policy, SYSCTL_TCP_FIN_TIMEOUT));
+        h->restore_outcome = OUTCOME_RESTORED;
+        host_pass(h, 60);
+        ck_assert(!policy_holds(h->policy, SYSCTL_TCP_FIN_TIMEOUT));
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 60);
+}
+END_TEST
+
+START_TEST(what_someone_else_changes_is_theirs)
+{
+        h = host_new(FIN_RULE "set = net.ipv4.tcp_tw_reuse = 1\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 2);
+        host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 45);
+        host_pass(h, 5);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_OVERRIDDEN}, (const unsigned[]){0, 0});
+        ck_assert(policy_is_active(h->policy, 0));
+        ck_assert(policy_holds(h->policy, SYSCTL_TCP_TW_REUSE));
+
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 70);
+        ck_assert_uint_eq(h->logged, 3);
+        ck_assert_uint_eq(h->log[2].n, 1);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 45);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_TW_REUSE), 2);
+
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100); /* and it stays theirs */
+        host_pass(h, 5);
+        ck_assert_uint_eq(h->log[3].n, 1);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 45);
+}
+END_TEST
+
+/* ---- take-over and reload ---- */
+
+START_TEST(adopts_what_a_rule_still_sets)
+{
+        struct sysctl_value written = SYSCTL_VALUE(30), original = SYSCTL_VALUE(60), other = SYSCTL_VALUE(31);
+
+        h = host_new(FIN_RULE);
+        ck_assert(!policy_adopt(h->policy, "nobody", SYSCTL_TCP_FIN_TIMEOUT, &written, &original));
+        ck_assert(!policy_adopt(h->policy, "fin", SYSCTL_TCP_FIN_TIMEOUT, &other, &original));
+        ck_assert(policy_adopt(h->policy, "fin", SYSCTL_TCP_FIN_TIMEOUT, &written, &original));
+        host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 30);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 61);
+        CHECK_LOG(h, 1, DECISION_RELEASE, FIRST);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 60);
+}
+END_TEST
+
+START_TEST(leaves_alone_what_the_ledger_says_is_theirs)
+{
+        h = host_new(FIN_RULE);
+        policy_leave_alone(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 0);
+}
+END_TEST
+
+static void reload(const char *text)
+{
+        struct config *config = config_from(text);
+        struct policy *policy = policy_new(config);
+
+        policy_inherit(policy, h->policy);
+        policy_free(h->policy);
+        config_free(h->config);
+        h->policy = policy;
+        h->config = config;
+}
+
+START_TEST(a_reload_keeps_what_is_the_same)
+{
+        h = host_new(FIN_RULE);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        for (unsigned i = 0; i < 6; i++) { /* the release time runs on */
+                host_pass(h, 10);
+                reload("[rule new]\nwhen = tcp.closing > 1k\nset = net.ipv4.tcp_tw_reuse = 1\n" FIN_RULE);
+        }
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+        ck_assert_int_eq(h->log[1].kind, DECISION_RELEASE);
+}
+END_TEST
+
+START_TEST(a_reload_drops_what_is_gone)
+{
+        h = host_new(FIN_RULE);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        reload("[rule fin]\nwhen = tcp.fin_wait2 >= 200\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        ck_assert(!policy_holds(h->policy, SYSCTL_TCP_FIN_TIMEOUT));
+}
+END_TEST
+
+START_TEST(observe_mode_takes_the_effect_as_met)
+{
+        h = host_new("[daemon]\nmode = observe\n" FIN_RULE
+                     "expect = netstat.TcpExt.TWRecycled > 0/s within 15s\n");
+        h->write_outcome = h->restore_outcome = OUTCOME_WOULD;
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);
+        host_pass(h, 60);
+        CHECK_LOG(h, 1, DECISION_ENTER, FIRST);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 61);
+        ck_assert_uint_eq(h->logged, 2);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 60);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, NULL, tear_down);
+        tcase_add_test(tcase, hundred_a_second_for_ten_minutes_is_healthy);
+        tcase_add_test(tcase, a_burst_is_no_storm);
+        tcase_add_test(tcase, idle_connections_are_not_relieved_by_reuse);
+        tcase_add_test(tcase, acts_before_the_cliff_and_gives_back_once);
+        tcase_add_test(tcase, goes_up_both_rungs_and_down_from_the_top);
+        tcase_add_test(tcase, two_rungs_step_in_one_tick);
+        tcase_add_test(tcase, the_second_rung_waits_for_the_first);
+        tcase_add_loop_test(tcase, the_second_rung_alone_where_reuse_works_already, 0, 3);
+        tcase_add_test(tcase, a_kernel_without_the_sysctl_has_no_second_rung);
+        tcase_add_test(tcase, conditions_hold_for_the_same_group);
+        tcase_add_test(tcase, for_is_measured_for_each_group);
+        tcase_add_test(tcase, comparisons);
+        tcase_add_test(tcase, when_for_needs_the_whole_time);
+        tcase_add_test(tcase, an_invalid_metric_stops_the_clock_and_decides_nothing);
+        tcase_add_test(tcase, invalid_ports_freeze_the_ladder);
+        tcase_add_test(tcase, a_gap_starts_the_clocks_anew);
+        tcase_add_test(tcase, without_until_a_quiet_minute_releases);
+        tcase_add_test(tcase, release_time_doubles_when_it_comes_back);
+        tcase_add_test(tcase, an_effect_that_does_not_come_is_put_back);
+        tcase_add_test(tcase, an_effect_that_comes_is_enough);
+        tcase_add_test(tcase, expect_waits_while_the_pressure_is_off_or_unknown);
+        tcase_add_test(tcase, a_peer_without_timestamps_is_found_out);
+        tcase_add_test(tcase, a_load_that_ends_at_once_is_no_failed_effect);
+        tcase_add_test(tcase, harm_is_put_back);
+        tcase_add_test(tcase, less_than_the_multiple_is_no_harm);
+        tcase_add_test(tcase, noise_is_no_harm);
+        tcase_add_test(tcase, held_while_any_rule_wants_it);
+        tcase_add_test(tcase, a_value_that_is_there_is_not_written);
+        tcase_add_test(tcase, a_disabled_rule_does_nothing);
+        tcase_add_test(tcase, a_limit_is_tried_at_every_tick_and_told_once);
+        tcase_add_loop_test(tcase, a_write_that_fails_waits_for_retry, 0, 2);
+        tcase_add_test(tcase, a_restore_that_fails_is_tried_again);
+        tcase_add_test(tcase, what_someone_else_changes_is_theirs);
+        tcase_add_test(tcase, adopts_what_a_rule_still_sets);
+        tcase_add_test(tcase, leaves_alone_what_the_ledger_says_is_theirs);
+        tcase_add_test(tcase, a_reload_keeps_what_is_the_same);
+        tcase_add_test(tcase, a_reload_drops_what_is_gone);
+        tcase_add_test(tcase, observe_mode_takes_the_effect_as_met);
+}
+
+int main(void)
+{
+        return run_suite("policy", add);
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* A simulated host for the policy: its sockets, its sysctls, a clock, and a log of what was decided. */
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "config.h"
+#include "policy.h"
+#include "run.h"
+#include "sockets.h"
+
+#define SEC NSEC_PER_SEC
+#define PEER 0x0a000002u
+#define LOOPBACK 0x7f000001u
+#define LOG_MAX 256u
+
+struct entry {
+        enum decision_kind kind;
+        unsigned rule;
+        uint64_t at; /* seconds since the start */
+        unsigned n;
+        enum outcome outcome;
+        bool told;
+};
+
+struct host {
+        struct model model;
+        struct ports *ports;
+        struct config *config;
+        struct policy *policy;
+        struct snapshot snapshot;
+        struct entry log[LOG_MAX];
+        unsigned logged;
+        unsigned tick; /* of a second each, unless at is moved on by hand */
+        uint64_t recycled, recycled_seen;
+        bool no_timestamps; /* of the peer: nothing is ever reused */
+        enum outcome write_outcome, restore_outcome;
+};
+
+static inline uint64_t host_start(void)
+{
+        return 5000 * SEC;
+}
+
+static inline void host_sysctl(struct host *h, enum sysctl_id id, int64_t value)
+{
+        h->snapshot.sysctl[id] = (struct live_sysctl){READING_VALID, SYSCTL_VALUE(value)};
+}
+
+static inline int64_t host_sysctl_value(const struct host *h, enum sysctl_id id)
+{
+        return h->snapshot.sysctl[id].value.v[0];
+}
+
+static inline struct config *config_from(const char *text)
+{
+        struct config *config = config_new();
+        struct problems problems = {0};
+
+        config_read(config, "test.conf", text, strlen(text), NULL, &problems);
+        config_check(config, &problems);
+        ck_assert_msg(problems.n == 0, "%s", problems.n ? problems.item[0].text : "");
+        return config;
+}
+
+static inline char *shipped_policy(void)
+{
+        static char text[65536];
+        FILE *f = fopen(CONF_DIR "/policy.conf", "r");
+        size_t n;
+
+        ck_assert_ptr_nonnull(f);
+        n = fread(text, 1, sizeof(text) - 1, f);
+        fclose(f);
+        text[n] = 0;
+        return text;
+}
+
+/* Stock sysctls and no sockets. */
+static inline struct host *host_new(const char *policy)
+{
+        struct host *h = calloc(1, sizeof(*h));
+
+        ck_assert_ptr_nonnull(h);
+        h->ports = ports_new(7);
+        h->config = config_from(policy);
+        h->policy = policy_new(h->config);
+        h->snapshot.now = host_start();
+        h->snapshot.ports = h->ports;
+        host_sysctl(h, SYSCTL_TCP_TW_REUSE, 2);
+        host_sysctl(h, SYSCTL_TCP_TW_REUSE_DELAY, 1000);
+        host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 60);
+        host_sysctl(h, SYSCTL_TCP_TIMESTAMPS, 1);
+        h->write_outcome = OUTCOME_APPLIED;
+        h->restore_outcome = OUTCOME_RESTORED;
+        return h;
+}
+
+static inline void host_free(struct host *h)
+{
+        policy_free(h->policy);
+        config_free(h->config);
+        ports_free(h->ports);
+        free(h);
+}
+
+/* One connection that the client opens and closes; where the kernel may reuse a port, it takes the oldest. */
+static inline void host_connect(struct host *h, uint32_t dst, uint64_t at)
+{
+        bool applies = host_sysctl_value(h, SYSCTL_TCP_TW_REUSE) == 1 ||
+                       (host_sysctl_value(h, SYSCTL_TCP_TW_REUSE) == 2 && dst == LOOPBACK);
+        uint64_t delay = (uint64_t)host_sysctl_value(h, SYSCTL_TCP_TW_REUSE_DELAY) * NSEC_PER_MSEC;
+        struct model *m = &h->model;
+
+        if (applies && !h->no_timestamps && m->n > 1000 && m->socket[0].since + delay < at) {
+                memmove(&m->socket[0], &m->socket[1], (m->n - 1) * sizeof(m->socket[0]));
+                m->n--;
+                h->recycled++;
+        }
+        if (m->n < 28000)
+                model_add(m, TCP_TIME_WAIT, dst, 80, at);
+}
+
+static inline void host_observe(struct host *h)
+{
+        struct snapshot *s = &h->snapshot;
+        struct ports_limits limits = stock_limits();
+        const struct ports_group *busiest;
+
+        limits.tw_reuse = (unsigned)host_sysctl_value(h, SYSCTL_TCP_TW_REUSE);
+        limits.tw_reuse_delay_ms = (unsigned)host_sysctl_value(h, SYSCTL_TCP_TW_REUSE_DELAY);
+        model_expire(&h->model, s->now);
+        model_dump(&h->model, h->ports, &limits, s->now, h->recycled - h->recycled_seen);
+        s->reading[METRIC_COUNT + COUNTER_TW_RECYCLED] = reading_valid((double)(h->recycled - h->recycled_seen));
+        h->recycled_seen = h->recycled;
+        busiest = ports_busiest(h->ports);
+        for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
+                s->reading[m] = reading_valid(busiest ? ports_value(busiest, m).lower : 0);
+}
+
+static inline void host_carry_out(struct host *h, struct decision *d)
+{
+        for (unsigned i = 0; i < d->n; i++) {
+                struct change *c = &d->change[i];
+                bool enter = d->kind == DECISION_ENTER;
+
+                if (d->kind == DECISION_OVERRIDDEN || !c->write)
+                        continue;
+                c->outcome = enter ? h->write_outcome : h->restore_outcome;
+                if (c->outcome == OUTCOME_APPLIED || c->outcome == OUTCOME_RESTORED)
+                        h->snapshot.sysctl[c->sysctl].value = enter ? c->value : c->original;
+        }
+}
+
+/* Decides on the snapshot as it stands. */
+static inline void host_decide(struct host *h)
+{
+        struct decision d;
+
+        policy_step(h->policy, &h->snapshot);
+        while (policy_next(h->policy, &h->snapshot, &d)) {
+                struct entry *e = &h->log[h->logged++];
+
+                ck_assert_uint_lt(h->logged, LOG_MAX);
+                host_carry_out(h, &d);
+                *e = (struct entry){.kind = d.kind, .rule = d.rule, .n = d.n, .outcome = d.change[0].outcome,
+                                    .at = (h->snapshot.now - host_start()) / SEC};
+                e->told = policy_settle(h->policy, &d);
+        }
+}
+
+/* Seconds of load: rate connections a second toward dst. */
+static inline void host_run(struct host *h, unsigned seconds, unsigned rate, uint32_t dst)
+{
+        for (unsigned s = 0; s < seconds; s++) {
+                for (unsigned i = 0; i < rate; i++)
+                        host_connect(h, dst, h->snapshot.now + i * SEC / rate);
+                h->snapshot.now += SEC;
+                host_observe(h);
+                host_decide(h);
+        }
+}
+
+/* Seconds in which only host metrics matter. */
+static inline void host_pass(struct host *h, unsigned seconds)
+{
+        for (unsigned s = 0; s < seconds; s++) {
+                h->snapshot.now += SEC;
+                host_decide(h);
+        }
+}
+
+static inline void host_reading(struct host *h, unsigned metric, double value)
+{
+        h->snapshot.reading[metric] = reading_valid(value);
+}
+
+static inline void check_log(const struct host *h, unsigned n, const enum decision_kind kinds[],
+                             const unsigned rules[])
+{
+        for (unsigned i = 0; i < h->logged; i++)
+                fprintf(stderr, "# %llu s: rule %u kind %d outcome %d\n", (unsigned long long)h->log[i].at,
+                        h->log[i].rule, h->log[i].kind, h->log[i].outcome);
+        ck_assert_uint_eq(h->logged, n);
+        for (unsigned i = 0; i < n; i++)
+                ck_assert_msg(h->log[i].kind == kinds[i] && h->log[i].rule == rules[i], "entry %u", i);
+}
+
+#define CHECK_LOG(h, n, kinds, ...)                                                                          \
+        check_log(h, n, (const enum decision_kind[]){kinds}, (const unsigned[]){__VA_ARGS__})
