@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ struct parser {
         struct origin at; /* the line that is being read */
         enum section section;
         struct rule *rule;
+        size_t problems_before; /* the section at hand */
 };
 
 /* A key takes its text to the field at target. It reports what is wrong itself. */
@@ -72,7 +74,11 @@ static void parse_release(struct parser *p, void *target, const char *value)
 
 static void parse_duration(struct parser *p, void *target, const char *value)
 {
-        if (duration_parse(value, target) < 0)
+        int r = duration_parse(value, target);
+
+        if (r == -ERANGE)
+                fail(p, "'%s' is over a year", value);
+        else if (r < 0)
                 fail(p, "'%s' is no duration: write a number and ms, s, min or h", value);
 }
 
@@ -239,7 +245,6 @@ static void on_key(void *user, struct origin at, const char *name, const char *v
         };
         struct parser *p = user;
         void *base = p->section == SECTION_RULE ? (void *)p->rule : p->config;
-        size_t before = p->problems->n;
         const struct key *key;
 
         p->at = at;
@@ -253,8 +258,6 @@ static void on_key(void *user, struct origin at, const char *name, const char *v
                 key->parse(p, (char *)base + key->offset, value);
         else
                 key_unknown(p, keys[p->section], name);
-        if (p->section == SECTION_RULE && p->problems->n > before)
-                p->rule->faulty = true;
 }
 
 static struct rule *rule_find(struct config *config, const char *name)
@@ -300,10 +303,20 @@ static void section_unknown(struct parser *p, const char *name)
              hint[0] ? hint : ":");
 }
 
+/* Notes whether a line of the rule that ends before this line was wrong. */
+static void section_close(struct parser *p, unsigned line)
+{
+        for (size_t i = p->problems_before; p->problems->item && i < p->problems->n; i++)
+                if (p->section == SECTION_RULE && p->problems->item[i].at.line < line)
+                        p->rule->faulty = true;
+        p->problems_before = p->problems->n;
+}
+
 static void on_section(void *user, struct origin at, const char *name)
 {
         struct parser *p = user;
 
+        section_close(p, at.line);
         p->at = at;
         p->section = SECTION_SKIPPED;
         if (!name)
@@ -351,6 +364,7 @@ void config_read(struct config *config, const char *file, const char *text, size
                 .config = config,
                 .problems = problems,
                 .vocabulary = {.wanted = &config->counters, .kernel = kernel},
+                .problems_before = problems->n,
         };
 
         if (config->n_files == CONFIG_FILES_MAX || !(config->file[config->n_files] = strdup(file))) {
@@ -359,6 +373,7 @@ void config_read(struct config *config, const char *file, const char *text, size
         }
         file = config->file[config->n_files++];
         ini_lines_read(file, text, size, &(struct ini_handler){on_section, on_key, &p}, problems);
+        section_close(&p, UINT_MAX);
 }
 
 static void check_after(struct config *config, struct rule *rule, struct problems *problems)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "counter.h"
 
+#include <ctype.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,15 @@ static bool counter_matches(const struct counter *c, const struct pair *pair, si
                strncmp(name, pair->name, pair->name_len) == 0 && name[pair->name_len] == 0;
 }
 
+/* MaxConn is -1 where there is no limit. */
+static bool number_parse(const char *text, uint64_t *ret)
+{
+        if (!isdigit((unsigned char)text[*text == '-']))
+                return false;
+        *ret = strtoull(text, NULL, 10);
+        return true;
+}
+
 void counters_read(struct counters *counters, const char *prefix, const char *text)
 {
         size_t prefix_len = strlen(prefix);
@@ -148,8 +158,7 @@ void counters_read(struct counters *counters, const char *prefix, const char *te
                                 if (strncmp(c->name, prefix, prefix_len) != 0 ||
                                     !counter_matches(c, &pair, prefix_len))
                                         continue;
-                                c->value = strtoull(pair.number, NULL, 10);
-                                c->seen = true;
+                                c->seen = number_parse(pair.number, &c->value);
                                 hint += k + 1;
                                 break;
                         }

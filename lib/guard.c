@@ -45,7 +45,11 @@ static int check_range(const struct snapshot *s, const struct sysctl_value *live
 {
         const struct live_sysctl *first = &s->sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START];
 
-        if (first->state == READING_VALID && value->v[0] < first->value.v[0]) {
+        if (first->state != READING_VALID || s->reading[METRIC_PORTS_FIRST].state != READING_VALID) {
+                snprintf(reason, size, "it is not known now which ports have a listener or are privileged");
+                return -ERANGE;
+        }
+        if (value->v[0] < first->value.v[0]) {
                 snprintf(reason, size, "ports under %" PRId64 " are privileged", first->value.v[0]);
                 return -ERANGE;
         }
@@ -93,9 +97,10 @@ void guard_note_change(struct guard *guard, enum sysctl_id sysctl, uint64_t now)
 
 void guard_note_past(struct guard *guard, enum sysctl_id sysctl, uint64_t at, uint64_t now)
 {
+        at = MIN(at, now); /* the ledger keeps the order of two writes in one tick by a nanosecond */
         guard->changed_at[sysctl] = at;
         if (now - at < 60 * NSEC_PER_SEC)
-                guard->tokens -= 1;
+                guard->tokens = MAX(guard->tokens - 1, 0);
 }
 
 void guard_note_restore(struct guard *guard, enum sysctl_id sysctl, uint64_t now)

@@ -42,12 +42,13 @@ static bool section_line(struct reader *p, const char *line)
         return false;
 }
 
-static bool has_blank_before(const char *text, char c)
+/* Where inih would begin a comment inside a value; NULL: nowhere. */
+static const char *find_comment(const char *value)
 {
-        for (const char *s = strchr(text, c); s; s = strchr(s + 1, c))
-                if (s > text && strchr(BLANKS, s[-1]))
-                        return true;
-        return false;
+        for (const char *s = strchr(value, ';'); s; s = strchr(s + 1, ';'))
+                if (s > value && strchr(BLANKS, s[-1]))
+                        return s;
+        return NULL;
 }
 
 /* "when ports.cliff >= 80%" would be the key "when ports.cliff >" for inih. */
@@ -65,7 +66,7 @@ static bool key_is_one_word(struct reader *p, const char *line, const char *equa
 /* Looks at what inih would take in silence. false: inih must not see this line. */
 static bool line_check(struct reader *p, char *line)
 {
-        const char *equals = strchr(line, '='), *colon = strchr(line, ':');
+        const char *equals = strchr(line, '='), *colon = strchr(line, ':'), *comment;
 
         if (*line == 0 || *line == '#' || *line == ';')
                 return false;
@@ -75,9 +76,9 @@ static bool line_check(struct reader *p, char *line)
                 fail(p, "'%s' is no line of the form KEY = VALUE", line);
                 return false;
         }
-        if (has_blank_before(equals, ';')) {
-                fail(p, "a comment cannot follow a value: put '%s' on a line of its own",
-                     strchr(equals, ';'));
+        comment = find_comment(equals);
+        if (comment) {
+                fail(p, "a comment cannot follow a value: put '%s' on a line of its own", comment);
                 return false;
         }
         return key_is_one_word(p, line, equals);

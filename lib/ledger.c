@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ledger.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -75,11 +76,13 @@ static int entry_parse(char *line, struct ledger *ledger)
         id = sysctl_find(field[0]);
         e.state = state_find(field[1]);
         if (id == SYSCTL_COUNT || e.state == LEDGER_NONE || sysctl_parse(id, field[2], &e.original) < 0 ||
-            sysctl_parse(id, field[3], &e.written) < 0 || strlen(field[4]) >= sizeof(e.rule))
+            sysctl_parse(id, field[3], &e.written) < 0 || strlen(field[4]) >= sizeof(e.rule) ||
+            ledger->entry[id].state != LEDGER_NONE)
                 return -EBADMSG;
         strcpy(e.rule, field[4]);
+        errno = 0;
         e.at = strtoull(field[5], &end, 10);
-        if (end == field[5] || *end)
+        if (!isdigit((unsigned char)field[5][0]) || *end || errno != 0)
                 return -EBADMSG;
         ledger->entry[id] = e;
         return 0;

@@ -2,6 +2,7 @@
 #include "nearest.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,7 @@ static unsigned distance(const char *a, const char *b)
         unsigned row[LONGEST + 1];
 
         if (an > LONGEST || bn > LONGEST)
-                return LONGEST;
+                return UINT_MAX;
         for (unsigned j = 0; j <= bn; j++)
                 row[j] = j;
         for (unsigned i = 1; i <= an; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "port_set.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,24 +16,39 @@ void port_set_remove(struct port_set *set, unsigned port)
         set->bit[port / 64] &= ~(UINT64_C(1) << (port % 64));
 }
 
+/* One port number at *p, which moves on. Digits alone: strtoul() would take blanks and signs. */
+static bool port_parse(const char **p, unsigned *ret)
+{
+        unsigned long port;
+        char *end;
+
+        if (!isdigit((unsigned char)**p))
+                return false;
+        port = strtoul(*p, &end, 10);
+        *p = end;
+        *ret = (unsigned)port;
+        return port <= UINT16_MAX;
+}
+
 int port_set_parse(const char *text, struct port_set *ret)
 {
         struct port_set set = {0};
         const char *p = text;
 
-        while (*p && *p != '\n') {
-                char *end;
-                unsigned long first = strtoul(p, &end, 10), last = first;
+        while (*p && strcmp(p, "\n") != 0) {
+                unsigned first, last;
 
-                if (end == p)
+                if (p != text && *p++ != ',')
                         return -EINVAL;
-                if (*end == '-')
-                        last = strtoul(p = end + 1, &end, 10);
-                if (end == p || first > last || last > UINT16_MAX || !strchr(",\n", *end))
+                if (!port_parse(&p, &first))
+                        return -EINVAL;
+                last = first;
+                if (*p == '-' && (p++, !port_parse(&p, &last)))
+                        return -EINVAL;
+                if (first > last)
                         return -EINVAL;
                 for (; first <= last; first++)
-                        port_set_add(&set, (unsigned)first);
-                p = *end == ',' ? end + 1 : end;
+                        port_set_add(&set, first);
         }
         *ret = set;
         return 0;

@@ -16,7 +16,8 @@ struct origin {
 
 struct problem {
         struct origin at;
-        char *text;
+        char *text; /* NULL: there was no memory for it */
+        size_t rank; /* for sorting: where its file was first met */
 };
 
 struct problems {
@@ -27,7 +28,7 @@ struct problems {
 /* Adds one. When there is no memory for it, the count still rises, so that bad input is never taken. */
 void problem_add(struct problems *problems, struct origin at, const char *format, ...) _printf_(3, 4);
 
-/* In the order of the lines; the order of files stays. */
+/* By file, in the order in which the files were first met, and by line. */
 void problems_sort(struct problems *problems);
 
 void problems_free(struct problems *problems);

@@ -122,7 +122,9 @@ static int duration_word(const char *word, struct origin at, uint64_t *ret, stru
 {
         int r = duration_parse(word, ret);
 
-        if (r < 0)
+        if (r == -ERANGE)
+                problem_add(problems, at, "'%s' is over a year", word);
+        else if (r < 0)
                 problem_add(problems, at, "'%s' is no duration: write a number and ms, s, min or h", word);
         return r < 0 ? -EINVAL : 0;
 }

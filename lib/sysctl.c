@@ -139,6 +139,10 @@ int sysctl_check(enum sysctl_id id, const struct sysctl_value *value, char *reas
                 snprintf(reason, size, "%s is never written: %s", s->name, s->never);
                 return -EPERM;
         }
+        if (value->n != s->n) {
+                snprintf(reason, size, "%s takes %u number%s", s->name, s->n, s->n == 1 ? "" : "s");
+                return -ERANGE;
+        }
         for (unsigned i = 0; i < value->n; i++)
                 if (value->v[i] < s->min || value->v[i] > s->max) {
                         bool below = value->v[i] < s->min && s->below;
@@ -181,7 +185,7 @@ bool sysctl_has_effect(enum sysctl_id id, const struct sysctl_value *live, const
         if (sysctl_equal(live, value))
                 return true;
         if (id == SYSCTL_TCP_TW_REUSE)
-                return loopback && live->v[0] == 2 && value->v[0] == 1;
+                return loopback && live->v[0] != 0 && value->v[0] != 0;
         if (id == SYSCTL_TCP_TW_REUSE_DELAY)
                 return live->v[0] <= value->v[0];
         switch (sysctl_table[id].direction) {

@@ -47,7 +47,8 @@ class Loaded:
         ChurnServer(self.pair.server, self.pair.server.ip4)
         self.load = ChurnHold(self.client, self.pair.server.ip4, count=10)
         self.twtuned = Twtuned(self.client, self.policy, **self.options)
-        self.twtuned.wait_for("^applied:", 10)
+        for sysctl in re.findall("^set = (\\S+)", self.policy.read_text(), re.M):
+            self.twtuned.wait_for(f"^applied: .*SYSCTL={sysctl} ", 10)
         return self
 
     def __exit__(self, *_):
