@@ -396,14 +396,15 @@ static void check_after(struct config *config, struct rule *rule, struct problem
                     nearest_hint(&nearest, hint));
 }
 
-static void check_circle(struct config *config, struct rule *rule, struct problems *problems)
+static void check_circle(const struct config *config, unsigned index, struct problems *problems)
 {
-        unsigned next = rule->after;
+        unsigned next = config->rule[index].after;
 
-        for (unsigned steps = 0; next != RULE_NONE && steps < config->n_rules; steps++)
+        for (unsigned steps = 1; next != RULE_NONE && next != index && steps < config->n_rules; steps++)
                 next = config->rule[next].after;
-        if (next != RULE_NONE)
-                problem_add(problems, rule->after_at, "'after' goes round in a circle: no rung can be first");
+        if (next == index)
+                problem_add(problems, config->rule[index].after_at,
+                            "'after' goes round in a circle: no rung can be first");
 }
 
 /* The first set of the same sysctl to another value, in an earlier rule or earlier in this one. */
@@ -453,5 +454,5 @@ void config_check(struct config *config, struct problems *problems)
                 check_opposites(config, i, problems);
         }
         for (unsigned i = 0; i < config->n_rules; i++)
-                check_circle(config, &config->rule[i], problems);
+                check_circle(config, i, problems);
 }

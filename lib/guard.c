@@ -31,8 +31,7 @@ static int check_limits(struct guard *guard, const struct config *config, enum s
                 return -EAGAIN;
         }
         if (guard->tokens < 1) {
-                snprintf(reason, size, "%g changes were made in the last minute (changes_per_minute)",
-                         config->changes_per_minute);
+                snprintf(reason, size, "the %g changes_per_minute are used up", config->changes_per_minute);
                 return -EAGAIN;
         }
         return 0;

@@ -215,6 +215,10 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
         if (metric_parse(word[0], v, at, &a.metric, problems) < 0 ||
             duration_word(duration, at, &a.within_ns, problems) < 0)
                 return -EINVAL;
+        if (a.within_ns == 0) {
+                problem_add(problems, at, "within what time? 'within 0s' watches nothing");
+                return -EINVAL;
+        }
         if (metric_is_ports(a.metric)) {
                 problem_add(problems, at, "%s belongs to a destination, abort needs a metric of the host",
                             word[0]);
