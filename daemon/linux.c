@@ -25,9 +25,14 @@ static struct linux_world *self(struct world *world)
         return (struct linux_world *)world;
 }
 
-static int observe(struct world *world, struct snapshot *ret, const char **ret_what)
+static int observe(struct world *world, struct snapshot *ret, bool *ret_look, const char **ret_what)
 {
-        return observer_read(self(world)->observer, ret, ret_what);
+        return observer_read(self(world)->observer, ret, ret_look, ret_what);
+}
+
+static int observe_sockets(struct world *world, struct snapshot *snapshot, const char **ret_what)
+{
+        return observer_read_sockets(self(world)->observer, snapshot, ret_what);
 }
 
 static int sysctl_read(struct world *world, enum sysctl_id sysctl, struct sysctl_value *ret)
@@ -45,6 +50,11 @@ static int ledger_save(struct world *world, const struct ledger *ledger)
         struct linux_world *w = self(world);
 
         return w->ledger_error < 0 ? w->ledger_error : ledger_file_save(&w->ledger_file, ledger);
+}
+
+static const char *find_unit(struct world *world, uint64_t cgroup)
+{
+        return observer_find_unit(self(world)->observer, cgroup);
 }
 
 static void report(struct world *world, const struct event *event)
@@ -81,7 +91,7 @@ int linux_world_open(struct linux_world *w, const char **ret_what)
         int r;
 
         *w = (struct linux_world){
-                .world = {observe, sysctl_read, sysctl_write, ledger_save, report, notify},
+                .world = {observe, observe_sockets, sysctl_read, sysctl_write, ledger_save, find_unit, report, notify},
                 .instance = -1,
         };
         *ret_what = "the netns's instance address";

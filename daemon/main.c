@@ -25,13 +25,14 @@ static const struct option options[] = {
         {"help", no_argument, NULL, MODE_HELP},
         {"config", required_argument, NULL, 'c'},
         {"observe", no_argument, NULL, 'o'},
+        {"json", no_argument, NULL, 'j'},
         {0},
 };
 
 static void print_help(void)
 {
         puts("twtuned [--config=FILE] [--observe]   watch, and change sysctls by the rules; in the foreground\n"
-             "twtuned --once                        print every metric once: NAME VALUE UNIT\n"
+             "twtuned --once [--json]               print every metric once: NAME VALUE UNIT [WHOSE]\n"
              "twtuned --check [--config=FILE]       print every error of the configuration; 0, or 78\n"
              "twtuned --restore                     put back all that a dead twtuned left changed\n"
              "twtuned --version | --help\n"
@@ -49,13 +50,13 @@ static int usage(const char *text)
         return EX_USAGE;
 }
 
-static int run_mode(enum mode mode, const char *config_file, bool observe)
+static int run_mode(enum mode mode, const char *config_file, bool observe, bool json)
 {
         switch (mode) {
         case MODE_RUN:
                 return service_run(config_file, observe);
         case MODE_ONCE:
-                return once_print();
+                return once_print(json);
         case MODE_CHECK:
                 return service_check(config_file);
         case MODE_RESTORE:
@@ -75,7 +76,7 @@ int main(int argc, char **argv)
         static char stderr_buffer[8192];
         const char *config_file = NULL;
         enum mode mode = MODE_RUN;
-        bool observe = false;
+        bool observe = false, json = false;
         int c;
 
         setvbuf(stderr, stderr_buffer, _IOLBF, sizeof(stderr_buffer));
@@ -86,6 +87,8 @@ int main(int argc, char **argv)
                         config_file = optarg;
                 else if (c == 'o')
                         observe = true;
+                else if (c == 'j')
+                        json = true;
                 else if (mode != MODE_RUN)
                         return usage("only one of --once, --check, --restore, --version and --help");
                 else
@@ -97,5 +100,7 @@ int main(int argc, char **argv)
                 return usage("--config goes with the daemon and with --check");
         if (observe && mode != MODE_RUN)
                 return usage("--observe goes with the daemon");
-        return run_mode(mode, config_file, observe);
+        if (json && mode != MODE_ONCE)
+                return usage("--json goes with --once");
+        return run_mode(mode, config_file, observe, json);
 }

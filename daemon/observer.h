@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Reads the sockets, the counters and the sysctls of this netns into a snapshot. */
+/* Reads the sockets, the counters and the sysctls of this netns into a snapshot, in two steps: what costs next to
+ * nothing at every tick, and all sockets only when that is not enough to decide. */
 
 #include "config.h"
 #include "snapshot.h"
@@ -13,22 +14,28 @@ struct observer;
 int observer_new(const char *proc_root, struct observer **ret);
 void observer_free(struct observer *observer);
 
-/* Which counters and sysctls to read from now on. config is borrowed until the next call; rates need two
- * reads, so counters are invalid once after it. */
-void observer_set_config(struct observer *observer, const struct config *config);
+/* What to read from now on: what the rules ask for, and the ports. config NULL: everything, as often as asked.
+ * counters are those to read; both are copied. Rates need two reads, so counters are invalid once after it. */
+void observer_set_config(struct observer *observer, const struct config *config, const struct counters *counters);
 
 /* Every counter that this kernel has, added to a set. */
 void observer_list_counters(const char *proc_root, struct counters *ret);
 
-/* The counters alone, as the beginning of a rate. 0 or a negative errno. */
-int observer_read_counters(struct observer *observer);
+/* The first step: counters, sysctls, listeners, and for what the sockets would tell the bounds that follow from the
+ * last look at them. *ret_look: these bounds do not hold, a look is needed. On an error the part that failed is
+ * invalid in ret and *ret_what names it. */
+int observer_read(struct observer *observer, struct snapshot *ret, bool *ret_look, const char **ret_what);
 
-/* All of it. On an error the part that failed is invalid in ret and *ret_what names it. */
-int observer_read(struct observer *observer, struct snapshot *ret, const char **ret_what);
+/* The second step: a look at all sockets, or, when the last one was so dear that another would break cpu_budget,
+ * what that one gave. On an error what the sockets would tell is invalid. */
+int observer_read_sockets(struct observer *observer, struct snapshot *snapshot, const char **ret_what);
 
 /* One sysctl, and a write to it. 0 or a negative errno; -ENOENT: this kernel or netns does not have it. */
 int observer_sysctl_read(struct observer *observer, enum sysctl_id sysctl, struct sysctl_value *ret);
 int observer_sysctl_write(struct observer *observer, enum sysctl_id sysctl, const struct sysctl_value *value);
+
+/* The systemd unit of a cgroup, "" when it is not known; good until the next call. */
+const char *observer_find_unit(struct observer *observer, uint64_t cgroup);
 
 /* Whether sysctls under net.ipv4 can be written at all: 0, -EACCES, -EPERM or -EROFS. */
 int observer_can_write(const struct observer *observer);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* --once: reads the counters twice, a second apart, and the sockets at the end, and prints a line a metric:
- * NAME VALUE UNIT. Returns the exit status. */
-int once_print(void);
+#include <stdbool.h>
+
+/* --once: reads the counters twice, a second apart, and the sockets at the end, and prints a line a metric, NAME
+ * VALUE UNIT and whose it is where that is known, or all of them as one JSON object. Returns the exit status. */
+int once_print(bool json);

@@ -112,6 +112,7 @@ static void report_change(struct tuner *t, const struct decision *d, const struc
         char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], why[384];
         struct evidence evidence;
         struct event event;
+        const char *unit;
 
         if (kind == EVENT_KIND_COUNT)
                 return;
@@ -130,6 +131,8 @@ static void report_change(struct tuner *t, const struct decision *d, const struc
         event_add(&event, "METRICVALUE", "%s", evidence.value);
         event_add(&event, "THRESHOLD", "%s", evidence.threshold);
         event_add(&event, "GROUP", "%s", d->group);
+        unit = d->cgroup != 0 ? t->world->find_unit(t->world, d->cgroup) : d->unit;
+        event_add(&event, "CULPRIT", "%s", unit[0] ? unit : "unknown");
         t->world->report(t->world, &event);
 }
 

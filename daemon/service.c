@@ -81,7 +81,7 @@ static void reload(struct service *s)
         } else if (config) {
                 observe_when_it_must(s, config);
                 if (tuner_reload(&s->tuner, config) == 0) {
-                        observer_set_config(s->world.observer, config);
+                        observer_set_config(s->world.observer, config, &config->counters);
                         config = NULL;
                 }
         }
@@ -167,7 +167,7 @@ static int run(struct service *s, struct config *config)
 
         load_ledger(&s->world, &ledger);
         observe_when_it_must(s, config);
-        observer_set_config(s->world.observer, config);
+        observer_set_config(s->world.observer, config, &config->counters);
         if (tuner_start(&s->tuner, &s->world.world, config, &ledger, now_ns()) < 0) {
                 fprintf(stderr, "twtuned: out of memory\n");
                 config_free(config);

@@ -46,9 +46,24 @@ static int send_request(struct sock_diag *d, struct nlmsghdr *request)
         return mnl_socket_sendto(d->socket, request, request->nlmsg_len) < 0 ? -errno : 0;
 }
 
+/* A program for the kernel's inet_diag_bc_run(): local port >= low, and <= high. A jump to 4 past the end rejects;
+ * each comparison is two words, the second with the port. */
+static void add_port_filter(struct nlmsghdr *request, const struct sock_diag_query *q)
+{
+        struct inet_diag_bc_op program[4] = {
+                {.code = INET_DIAG_BC_S_GE, .yes = 2 * sizeof(program[0]), .no = sizeof(program) + 4},
+                {.no = q->low},
+                {.code = INET_DIAG_BC_S_LE, .yes = 2 * sizeof(program[0]), .no = sizeof(program) / 2 + 4},
+                {.no = q->high},
+        };
+
+        if (q->high > 0)
+                mnl_attr_put(request, INET_DIAG_REQ_BYTECODE, sizeof(program), program);
+}
+
 /* The old request: it has no protocol family, and the kernel walks its table once for both
  * (net/ipv4/inet_diag.c:inet_diag_dump_compat). */
-static int request_both(struct sock_diag *d, uint32_t states)
+static int request_both(struct sock_diag *d, const struct sock_diag_query *q)
 {
         _Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
         struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
@@ -56,11 +71,13 @@ static int request_both(struct sock_diag *d, uint32_t states)
 
         request->nlmsg_type = TCPDIAG_GETSOCK;
         body->idiag_family = AF_INET;
-        body->idiag_states = states;
+        body->idiag_states = q->states;
+        body->idiag_ext = q->extensions;
+        add_port_filter(request, q);
         return send_request(d, request);
 }
 
-static int request_family(struct sock_diag *d, uint32_t states, uint8_t family)
+static int request_family(struct sock_diag *d, const struct sock_diag_query *q, uint8_t family)
 {
         _Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
         struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
@@ -69,7 +86,9 @@ static int request_family(struct sock_diag *d, uint32_t states, uint8_t family)
         request->nlmsg_type = SOCK_DIAG_BY_FAMILY;
         body->sdiag_family = family;
         body->sdiag_protocol = IPPROTO_TCP;
-        body->idiag_states = states;
+        body->idiag_states = q->states;
+        body->idiag_ext = q->extensions;
+        add_port_filter(request, q);
         return send_request(d, request);
 }
 
@@ -113,7 +132,7 @@ static int take_message(const struct nlmsghdr *h, sock_diag_handler handler, voi
         if (mnl_nlmsg_get_payload_len(h) < sizeof(*socket) ||
             (socket->idiag_family != AF_INET && socket->idiag_family != AF_INET6))
                 return -EBADMSG;
-        handler(user, socket);
+        handler(user, socket, mnl_nlmsg_get_payload_len(h));
         return 0;
 }
 
@@ -148,13 +167,14 @@ static int receive(struct sock_diag *d, sock_diag_handler handler, void *user)
         return r < 0 ? r : 0;
 }
 
-static int dump_two_walks(struct sock_diag *d, uint32_t states, sock_diag_handler handler, void *user)
+static int dump_two_walks(struct sock_diag *d, const struct sock_diag_query *query, sock_diag_handler handler,
+                          void *user)
 {
         static const uint8_t families[] = {AF_INET, AF_INET6};
         int r = 0;
 
         for (unsigned i = 0; r == 0 && i < sizeof(families); i++) {
-                r = request_family(d, states, families[i]);
+                r = request_family(d, query, families[i]);
                 if (r == 0)
                         r = receive(d, handler, user);
                 if (r == -ENOENT && families[i] == AF_INET6)
@@ -163,7 +183,7 @@ static int dump_two_walks(struct sock_diag *d, uint32_t states, sock_diag_handle
         return r;
 }
 
-int sock_diag_dump(struct sock_diag *d, uint32_t states, sock_diag_handler handler, void *user)
+int sock_diag_dump(struct sock_diag *d, const struct sock_diag_query *query, sock_diag_handler handler, void *user)
 {
         int r = 0;
 
@@ -172,13 +192,13 @@ int sock_diag_dump(struct sock_diag *d, uint32_t states, sock_diag_handler handl
         if (r < 0)
                 return r;
         if (!d->two_walks) {
-                r = request_both(d, states);
+                r = request_both(d, query);
                 if (r == 0)
                         r = receive(d, handler, user);
                 d->two_walks = r == -EOPNOTSUPP;
         }
         if (d->two_walks)
-                r = dump_two_walks(d, states, handler, user);
+                r = dump_two_walks(d, query, handler, user);
         if (r < 0)
                 sock_diag_close(d); /* what is still on its way must not get into the next dump */
         return r;

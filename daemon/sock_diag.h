@@ -21,12 +21,22 @@ struct sock_diag {
         uint64_t batch_at; /* ns of CLOCK_BOOTTIME at which the kernel filled in the messages at hand */
 };
 
-typedef void (*sock_diag_handler)(void *user, const struct inet_diag_msg *socket);
+/* What to ask for. */
+struct sock_diag_query {
+        uint32_t states;     /* a bit for each */
+        uint8_t extensions;  /* INET_DIAG_*, see diag.h */
+        uint16_t low, high;  /* only local ports from low to high; 0 and 0: all. The kernel leaves out the others at
+                                a third of the cost of showing them */
+};
+
+/* length is that of the socket with its attributes. */
+typedef void (*sock_diag_handler)(void *user, const struct inet_diag_msg *socket, size_t length);
 
 /* 0 or a negative errno. */
 int sock_diag_open(struct sock_diag *diag);
 void sock_diag_close(struct sock_diag *diag);
 
-/* Calls handler for every TCP socket, IPv4 and IPv6, whose state is in states. 0 only when the dump was
- * complete; on an error what handler saw is worth nothing, and the socket is open anew for the next try. */
-int sock_diag_dump(struct sock_diag *diag, uint32_t states, sock_diag_handler handler, void *user);
+/* Calls handler for every TCP socket that the query fits, IPv4 and IPv6. 0 only when the dump was complete; on an
+ * error what handler saw is worth nothing, and the socket is open anew for the next try. */
+int sock_diag_dump(struct sock_diag *diag, const struct sock_diag_query *query, sock_diag_handler handler,
+                   void *user);

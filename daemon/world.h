@@ -9,9 +9,13 @@
 #include "snapshot.h"
 
 struct world {
-        /* Fills in all of ret. On an error, what could not be read is invalid in ret, and *ret_what says what
-         * that was. */
-        int (*observe)(struct world *world, struct snapshot *ret, const char **ret_what);
+        /* Fills in ret with what costs next to nothing, and bounds for what only a look at all sockets tells;
+         * *ret_look: the bounds do not hold, the look is needed. On an error, what could not be read is invalid in
+         * ret, and *ret_what says what that was. */
+        int (*observe)(struct world *world, struct snapshot *ret, bool *ret_look, const char **ret_what);
+
+        /* That look. */
+        int (*observe_sockets)(struct world *world, struct snapshot *snapshot, const char **ret_what);
 
         /* The live value, read afresh. */
         int (*sysctl_read)(struct world *world, enum sysctl_id sysctl, struct sysctl_value *ret);
@@ -21,6 +25,9 @@ struct world {
 
         /* Replaces the ledger on disk, or leaves it as it was. */
         int (*ledger_save)(struct world *world, const struct ledger *ledger);
+
+        /* The systemd unit of a cgroup (see cgroup.h); "" when it is not known. */
+        const char *(*find_unit)(struct world *world, uint64_t cgroup);
 
         void (*report)(struct world *world, const struct event *event);
 

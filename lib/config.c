@@ -93,6 +93,16 @@ static void parse_interval(struct parser *p, void *target, const char *value)
                 *(uint64_t *)target = interval;
 }
 
+static void parse_budget(struct parser *p, void *target, const char *value)
+{
+        double percent;
+
+        if (quantity_parse(value, UNIT_PERCENT, &percent) < 0 || percent < 0.1 || percent > 100)
+                fail(p, "'%s' is no share of a core from 0.1%% to 100%%", value);
+        else
+                *(double *)target = percent;
+}
+
 static void parse_changes(struct parser *p, void *target, const char *value)
 {
         double n;
@@ -194,6 +204,7 @@ static void parse_abort(struct parser *p, void *target, const char *value)
 static const struct key daemon_keys[] = {
         {"interval", parse_interval, offsetof(struct config, interval_ns)},
         {"mode", parse_mode, offsetof(struct config, observe)},
+        {"cpu_budget", parse_budget, offsetof(struct config, cpu_budget)},
         {"restore_on_exit", parse_bool, offsetof(struct config, restore_on_exit)},
         {0},
 };
@@ -342,6 +353,7 @@ struct config *config_new(void)
                 return NULL;
         config->interval_ns = NSEC_PER_SEC;
         config->restore_on_exit = true;
+        config->cpu_budget = 5;
         config->changes_per_minute = 12;
         config->min_interval_ns = 5 * NSEC_PER_SEC;
         counters_init(&config->counters);

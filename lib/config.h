@@ -14,6 +14,7 @@ struct config {
         uint64_t interval_ns;
         bool observe;
         bool restore_on_exit;
+        double cpu_budget; /* percent of one core, for full dumps */
 
         /* [limits] */
         double changes_per_minute;

@@ -126,13 +126,28 @@ void counters_add_all(struct counters *counters, const char *prefix, const char 
                                 counters_add(counters, name);
 }
 
-static bool counter_matches(const struct counter *c, const struct pair *pair, size_t prefix_len)
-{
-        const char *group = c->name + prefix_len + 1;
-        const char *name = group + pair->group_len + 1;
+/* Those of the set that are in the pair's group: of all the lines a rule wants few, and of many it wants none. */
+struct members {
+        unsigned n;
+        struct counter *counter[COUNTERS_MAX];
+        const char *name[COUNTERS_MAX]; /* without prefix and group */
+};
 
-        return strncmp(group, pair->group, pair->group_len) == 0 && name[-1] == '.' &&
-               strncmp(name, pair->name, pair->name_len) == 0 && name[pair->name_len] == 0;
+static void members_find(struct members *members, struct counters *counters, const char *prefix,
+                         const struct pair *pair)
+{
+        size_t prefix_len = strlen(prefix), head = prefix_len + 1 + pair->group_len + 1;
+
+        members->n = 0;
+        for (unsigned i = 0; i < counters->n && head < COUNTER_NAME_MAX; i++) {
+                struct counter *c = &counters->item[i];
+
+                if (c->name[head - 1] != '.' || strncmp(c->name, prefix, prefix_len) != 0 ||
+                    strncmp(c->name + prefix_len + 1, pair->group, pair->group_len) != 0)
+                        continue;
+                members->counter[members->n] = c;
+                members->name[members->n++] = c->name + head;
+        }
 }
 
 /* MaxConn is -1 where there is no limit. */
@@ -144,24 +159,40 @@ static bool number_parse(const char *text, uint64_t *ret)
         return true;
 }
 
+/* The member that the name at hand is. It is looked for after the one before first: a set that was made from the
+ * file has the file's order. */
+static unsigned member_find(const struct members *members, unsigned from, const struct pair *pair)
+{
+        for (unsigned k = 0; k < members->n; k++) {
+                unsigned i = (from + k) % members->n;
+                const char *name = members->name[i];
+
+                if (*name == *pair->name && strncmp(name, pair->name, pair->name_len) == 0 &&
+                    name[pair->name_len] == 0)
+                        return i;
+        }
+        return members->n;
+}
+
 void counters_read(struct counters *counters, const char *prefix, const char *text)
 {
-        size_t prefix_len = strlen(prefix);
-        unsigned hint = 0; /* a set that was made from the file has the file's order */
+        struct members members;
         struct pair pair;
 
-        for (const char *p = text; (p = pair_open(&pair, p));)
-                while (pair_next(&pair))
-                        for (unsigned k = 0; k < counters->n; k++) {
-                                struct counter *c = &counters->item[(hint + k) % counters->n];
+        for (const char *p = text; (p = pair_open(&pair, p));) {
+                unsigned found = 0, next = 0;
 
-                                if (strncmp(c->name, prefix, prefix_len) != 0 ||
-                                    !counter_matches(c, &pair, prefix_len))
-                                        continue;
-                                c->seen = number_parse(pair.number, &c->value);
-                                hint += k + 1;
-                                break;
-                        }
+                members_find(&members, counters, prefix, &pair);
+                while (found < members.n && pair_next(&pair)) {
+                        unsigned i = member_find(&members, next, &pair);
+
+                        if (i == members.n)
+                                continue;
+                        members.counter[i]->seen = number_parse(pair.number, &members.counter[i]->value);
+                        next = i + 1;
+                        found++;
+                }
+        }
 }
 
 const char *const counter_builtin[] = {

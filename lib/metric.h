@@ -11,7 +11,9 @@ enum unit {
         UNIT_COUNT,
         UNIT_PERCENT,
         UNIT_PER_SECOND,
+        UNIT_PER_MINUTE,
         UNIT_SECONDS,
+        UNIT_BYTES,
 };
 
 enum metric_id {
@@ -25,6 +27,9 @@ enum metric_id {
         METRIC_TCP_LAST_ACK,
         METRIC_TCP_LISTEN,
         METRIC_TCP_CLOSING,
+        METRIC_TCP_FIN_WAIT2_ORPHANED,
+        METRIC_TCP_KEEPALIVE_UNANSWERED,
+        METRIC_TCP_RETRANSMITTING,
 
         METRIC_PORTS_CLIFF,
         METRIC_PORTS_EXHAUSTION,
@@ -33,13 +38,24 @@ enum metric_id {
         METRIC_PORTS_REUSE_DEMAND,
         METRIC_PORTS_RELIEF,
         METRIC_PORTS_SOURCE_USED,
+        METRIC_PORTS_BIND_FIRST,
         METRIC_PORTS_USED,
         METRIC_PORTS_REUSABLE,
         METRIC_PORTS_CLIFF_ETA,
 
         METRIC_TIME_WAIT_TABLE,
+        METRIC_ORPHANS_TABLE,
+        METRIC_MEMORY_TCP,
+        METRIC_ACCEPT_QUEUE_WORST,
+        METRIC_SYN_QUEUE_WORST,
+        METRIC_LISTEN_DROPS,
+        METRIC_CLOSE_WAIT_GROWTH,
         METRIC_OPENS_SYN_RETRANSMITS,
         METRIC_OPENS_RESETS,
+        METRIC_CONNTRACK_TABLE,
+        METRIC_CONNTRACK_INSERT_FAILED,
+        METRIC_SELF_OBSERVE_CPU,
+        METRIC_SELF_RSS,
         METRIC_COUNT,
 
         METRIC_PORTS_FIRST = METRIC_PORTS_CLIFF,
@@ -47,11 +63,21 @@ enum metric_id {
         METRIC_PORTS_COUNT = METRIC_PORTS_LAST - METRIC_PORTS_FIRST + 1,
 };
 
+/* When a metric is read. */
+enum cadence {
+        EVERY_TICK, /* a counter or a list that costs next to nothing */
+        WITH_DUMP,  /* all sockets are dumped: not while bounds tell enough, and no dearer than cpu_budget */
+        SLOWLY,     /* a dump of one state every METRIC_SLOWLY_SECONDS */
+};
+
+#define METRIC_SLOWLY_SECONDS 10u
+
 struct metric {
         const char *name;
         enum unit unit;
         double floor; /* a level under this is noise: "3x before" compares with at least this */
         const char *source;
+        enum cadence cadence;
         const char *help;
 };
 
@@ -60,7 +86,7 @@ extern const struct metric metric_table[METRIC_COUNT];
 /* METRIC_COUNT when there is no such row. */
 unsigned metric_find(const char *name);
 
-/* The unit as it is written after a number: "%", "/s", "s" or "". */
+/* The unit as it is written after a number: "%", "/s", "/min", "s", "B" or "". */
 const char *unit_suffix(enum unit unit);
 
 /* The metrics that exist once for each destination group. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <string.h>
 
 #include "macro.h"
 #include "policy_state.h"
@@ -59,13 +60,24 @@ static void decision_evidence(struct decision *d, const struct condition *c, con
         d->op = c->op;
         d->threshold = c->number;
         d->value = s->reading[c->metric].value;
-        if (!metric_is_ports(c->metric) || !ports_valid(s))
+        if (!metric_is_ports(c->metric)) {
+                if (c->metric < METRIC_COUNT) {
+                        memcpy(d->group, s->who[c->metric], sizeof(d->group));
+                        memcpy(d->unit, s->unit[c->metric], sizeof(d->unit));
+                }
                 return;
+        }
+        if (!ports_valid(s)) { /* bounded: the need is over, without a look */
+                d->value = s->reading[c->metric].upper;
+                return;
+        }
         if (!g)
                 g = ports_busiest(s->ports);
         d->value = g ? group_value(c, g) : 0;
-        if (g)
+        if (g) {
+                d->cgroup = g->cgroup;
                 ports_group_name(g, d->group);
+        }
 }
 
 static bool find_overridden(struct policy *p, const struct snapshot *s, struct decision *d)

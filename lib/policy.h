@@ -60,7 +60,9 @@ struct decision {
         unsigned metric;
         enum comparison op;
         double value, threshold;
-        char group[PORTS_NAME_MAX]; /* "" when no destination group is meant */
+        char group[PORTS_NAME_MAX];   /* the destination, or the listener; "" when none is meant */
+        char unit[SNAPSHOT_UNIT_MAX]; /* the systemd unit where the snapshot has it; or "" */
+        uint64_t cgroup;              /* of the destination's sockets, for who can find the unit; 0: unknown */
 
         unsigned n;
         struct change change[RULE_SETS_MAX];
@@ -69,6 +71,10 @@ struct decision {
 /* config is borrowed. NULL: no memory. */
 struct policy *policy_new(const struct config *config);
 void policy_free(struct policy *policy);
+
+/* Whether some rule can only be decided by a look at the sockets: the snapshot has bounds where that look was not
+ * taken, and they neither prove nor disprove a condition that counts. Without need the decisions are the same. */
+bool policy_needs_sockets(const struct policy *policy, const struct snapshot *snapshot);
 
 /* Moves every clock on by the time since the last snapshot. Clocks stand still where a metric is invalid, and
  * start anew after a gap of over three intervals. */

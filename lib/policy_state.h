@@ -65,6 +65,13 @@ static inline bool ports_valid(const struct snapshot *s)
 double group_value(const struct condition *c, const struct ports_group *g);
 bool group_holds(const struct condition *c, const struct ports_group *g);
 
+/* Whether the condition holds for one group at least. */
+enum truth anywhere_holds(const struct condition *c, const struct snapshot *s);
+
+/* Whether it holds for every group that the rule is for: then the need is over. */
+enum truth everywhere_holds(const struct policy *p, const struct rule *rule, const struct condition *c,
+                            const struct snapshot *s);
+
 /* Whether the rule could change anything for a group on the loopback or not: it cannot where its sysctls work
  * already without it. */
 bool matters(const struct policy *p, const struct rule *rule, const struct snapshot *s, bool loopback);

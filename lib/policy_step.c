@@ -20,20 +20,35 @@ bool group_holds(const struct condition *c, const struct ports_group *g)
         return comparison_holds(c->op, group_value(c, g), c->number);
 }
 
+/* What is known of a condition whose value lies between two ends. */
+static enum truth bounded_holds(const struct condition *c, const struct reading *r)
+{
+        bool low = comparison_holds(c->op, r->value, c->number), high = comparison_holds(c->op, r->upper, c->number);
+
+        if (low != high || (r->value < r->upper && (c->op == EQUAL || c->op == NOT_EQUAL)))
+                return UNKNOWN;
+        return low ? YES : NO;
+}
+
 static enum truth host_holds(const struct condition *c, const struct snapshot *s)
 {
         const struct reading *r = &s->reading[c->metric];
 
+        if (r->state == READING_BOUNDED)
+                return bounded_holds(c, r);
         if (r->state != READING_VALID)
                 return UNKNOWN;
         return comparison_holds(c->op, r->value, c->number) ? YES : NO;
 }
 
-/* Whether the condition holds for one group at least. */
-static enum truth anywhere_holds(const struct condition *c, const struct snapshot *s)
+enum truth anywhere_holds(const struct condition *c, const struct snapshot *s)
 {
+        const struct reading *r = &s->reading[c->metric];
+
         if (!metric_is_ports(c->metric))
                 return host_holds(c, s);
+        if (r->state == READING_BOUNDED)
+                return bounded_holds(c, r) == NO ? NO : UNKNOWN; /* there may be no group at all */
         if (!ports_valid(s))
                 return UNKNOWN;
         for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
@@ -58,12 +73,15 @@ bool matters(const struct policy *p, const struct rule *rule, const struct snaps
         return false;
 }
 
-/* Whether the condition holds for every group that the rule is for: then the need is over. */
-static enum truth everywhere_holds(const struct policy *p, const struct rule *rule, const struct condition *c,
+enum truth everywhere_holds(const struct policy *p, const struct rule *rule, const struct condition *c,
                                    const struct snapshot *s)
 {
+        const struct reading *r = &s->reading[c->metric];
+
         if (!metric_is_ports(c->metric))
                 return host_holds(c, s);
+        if (r->state == READING_BOUNDED)
+                return bounded_holds(c, r) == YES ? YES : UNKNOWN; /* NO would need a group */
         if (!ports_valid(s))
                 return UNKNOWN;
         for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
@@ -86,11 +104,13 @@ static void step_clock(struct clock *clock, enum truth truth, uint64_t dt)
 static void step_group_clocks(struct group_clock *clocks, const struct condition *c, const struct snapshot *s,
                               uint64_t dt)
 {
+        enum truth bound = ports_valid(s) ? UNKNOWN : anywhere_holds(c, s);
+
         for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
                 const struct ports_group *g = ports_group(s->ports, slot);
 
                 if (!ports_valid(s)) {
-                        clock_pause(&clocks[slot].clock);
+                        step_clock(&clocks[slot].clock, bound, dt);
                         continue;
                 }
                 if (clocks[slot].id != g->id)

@@ -11,9 +11,10 @@ void port_set_add(struct port_set *set, unsigned port)
         set->bit[port / 64] |= UINT64_C(1) << (port % 64);
 }
 
-void port_set_remove(struct port_set *set, unsigned port)
+void port_set_remove_all(struct port_set *set, const struct port_set *others)
 {
-        set->bit[port / 64] &= ~(UINT64_C(1) << (port % 64));
+        for (unsigned i = 0; i < sizeof(set->bit) / sizeof(set->bit[0]); i++)
+                set->bit[i] &= ~others->bit[i];
 }
 
 /* One port number at *p, which moves on. Digits alone: strtoul() would take blanks and signs. */

@@ -16,7 +16,7 @@ static inline bool port_set_has(const struct port_set *set, unsigned port)
 }
 
 void port_set_add(struct port_set *set, unsigned port);
-void port_set_remove(struct port_set *set, unsigned port);
+void port_set_remove_all(struct port_set *set, const struct port_set *others);
 
 /* Reads "8080,9000-9010" as ip_local_reserved_ports gives it. 0 or -EINVAL. */
 int port_set_parse(const char *text, struct port_set *ret);

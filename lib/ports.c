@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diag.h"
 #include "ports_state.h"
 
 #define INDEX_FREE UINT16_MAX
@@ -94,6 +95,7 @@ static void group_begin(struct ports_group *g, uint64_t now)
         g->key = old.key;
         g->id = old.id;
         g->loopback = old.loopback;
+        g->cgroup = old.cgroup;
         g->known = true;
         memcpy(g->made, old.made, sizeof(g->made));
 }
@@ -104,10 +106,10 @@ static void usable_begin(struct ports *ports)
         unsigned n = (ports->limits.high - ports->limits.low + 1) & ~1u;
 
         memset(&ports->usable, 0, sizeof(ports->usable));
-        memset(&ports->listening, 0, sizeof(ports->listening));
         for (unsigned port = ports->limits.low; port < ports->limits.low + n; port++)
-                if (!port_set_has(&ports->limits.reserved, port))
-                        port_set_add(&ports->usable, port);
+                port_set_add(&ports->usable, port);
+        port_set_remove_all(&ports->usable, &ports->limits.reserved);
+        port_set_remove_all(&ports->usable, &ports->listening);
 }
 
 static bool reuse_applies(const struct ports_limits *limits, bool loopback)
@@ -130,7 +132,8 @@ static uint8_t source_find(struct ports *ports, const uint32_t address[static 4]
         return (uint8_t)i;
 }
 
-void ports_begin(struct ports *ports, const struct ports_limits *limits, uint64_t now)
+void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *listening,
+                 uint64_t now, uint64_t tick)
 {
         struct table *t = ports->building;
 
@@ -140,9 +143,10 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, uint64_
         t->begun = now;
         t->passes = 0;
         ports->limits = *limits;
+        ports->listening = *listening;
         ports->sources = 0;
         ports->elapsed = ports->shown->begun != 0 ? now - ports->shown->begun : 0;
-        ports->window_ms = (unsigned)MIN(MAX(ports->elapsed / NSEC_PER_MSEC, 1000u), TIME_WAIT_MS);
+        ports->window_ms = (unsigned)MIN(MAX(tick / NSEC_PER_MSEC, 1000u), TIME_WAIT_MS);
 
         usable_begin(ports);
         rings_advance(t, ports->shown->begun, now);
@@ -156,12 +160,6 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, uint64_
                 g->source = source_find(ports, g->key.src);
         }
         index_rebuild(ports);
-}
-
-void ports_add_listener(struct ports *ports, unsigned port)
-{
-        port_set_add(&ports->listening, port);
-        port_set_remove(&ports->usable, port);
 }
 
 /* Misra-Gries: a group for which there is no room takes 1 from every other; whoever has nothing left goes. */
@@ -236,6 +234,7 @@ static void key_from_socket(struct ports_key *key, const struct inet_diag_msg *s
 
 static void source_add(struct source *s, unsigned port)
 {
+        s->sockets++;
         s->n += !port_set_has(&s->seen, port);
         port_set_add(&s->seen, port);
 }
@@ -260,7 +259,7 @@ static void time_wait_add(struct ports *ports, struct ports_group *g, unsigned e
                 ++*made;
 }
 
-void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, uint64_t now)
+void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, size_t length, uint64_t now)
 {
         unsigned port = ntohs(socket->id.idiag_sport);
         struct ports_group *g;
@@ -278,8 +277,11 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, u
         g->weight++;
         if (g->source < PORTS_SOURCES)
                 source_add(&ports->source[g->source], port);
-        if (socket->idiag_state == TCP_TIME_WAIT)
+        if (socket->idiag_state == TCP_TIME_WAIT) {
                 time_wait_add(ports, g, socket->idiag_expires, port & 1, now);
-        else
-                g->holders[port & 1]++;
+                return;
+        }
+        g->holders[port & 1]++;
+        if (g->cgroup == 0)
+                g->cgroup = diag_cgroup(socket, length);
 }

@@ -54,6 +54,7 @@ struct ports_group {
         uint32_t reusable[2];  /* TIME_WAIT that it can */
         uint32_t fresh;        /* TIME_WAIT of the last tick, at least of the last second */
         uint32_t last_second;  /* TIME_WAIT younger than 1 s */
+        uint64_t cgroup;       /* of one of its live sockets, see diag_cgroup(); 0: none is known */
         uint16_t made[PORTS_RING]; /* TIME_WAIT made in each second; stays at UINT16_MAX once there */
         float lower[METRIC_PORTS_COUNT];
         float upper[METRIC_PORTS_COUNT];
@@ -72,14 +73,23 @@ struct ports;
 struct ports *ports_new(uint64_t seed);
 void ports_free(struct ports *ports);
 
-/* One dump: begin, every listener, every other socket, then commit or, when the dump failed, nothing: begin
+/* One dump: begin, every socket that does not listen, then commit or, when the dump failed, nothing: begin
  * drops what was not committed, and what ports_group() shows is always the last dump that was committed. */
-void ports_begin(struct ports *ports, const struct ports_limits *limits, uint64_t now);
-void ports_add_listener(struct ports *ports, unsigned port);
-void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, uint64_t now);
+/* listening: the ports that have a listener; connect() leaves them out. tick is the time since the last look at
+ * anything, in ns: the forecast goes by the rate in it. */
+void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *listening,
+                 uint64_t now, uint64_t tick);
+void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, size_t length, uint64_t now);
 
 /* recycled is the change of TWRecycled since the dump before. */
 void ports_commit(struct ports *ports, uint64_t recycled);
+
+/* Between which ends the values of every group must lie now, though no dump was made since the one that was
+ * committed last: connect() has opened no more than opened connections since (ActiveOpens), and there are no more
+ * than sockets in all. Needs one dump that was committed, and that range, reserved ports and listeners are as
+ * they were then. */
+void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets,
+                  struct ports_range ret[static METRIC_PORTS_COUNT]);
 
 /* The slots of the table, 0 to ports_slots() - 1; some are free. */
 unsigned ports_slots(const struct ports *ports);

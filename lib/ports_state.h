@@ -11,7 +11,9 @@
 
 struct source {
         uint32_t address[4];
-        unsigned n; /* distinct local ports */
+        unsigned n;       /* distinct local ports */
+        unsigned sockets; /* with them, toward all destinations */
+        double bind_first; /* ports.bind_first, percent */
         struct port_set seen;
 };
 
@@ -19,6 +21,9 @@ struct source {
 struct table {
         uint64_t begun;         /* when the dump began */
         unsigned slots;         /* slots from here on were never used */
+        /* What no group or source of the dump had more of, in sockets and distinct ports. */
+        unsigned most_used;
+        double most_demand, most_source_used;
         unsigned passes;        /* of Misra-Gries: each took 1 from every group */
         unsigned usable[2];     /* ports that connect() may pick, by parity */
         uint32_t hidden[PORTS_RING]; /* TIME_WAIT that may have been made and reused unseen, by second */

@@ -7,6 +7,7 @@
 #include "ports_state.h"
 
 #define FORECAST_SECONDS 3
+#define SHARED_BY_CHANCE_MIN 50 /* ports: less tells nothing about a program */
 
 static void usable_count(struct ports *ports)
 {
@@ -61,6 +62,22 @@ static double fuller(const unsigned part[static 2], double more, const unsigned 
         return fmax(share(part[0] + more, usable[0]), share(part[1] + more, usable[1]));
 }
 
+/* connect() picks a port for each destination anew, so that some ports serve several; bind() picks one that
+ * nobody has. Compares the ports that are shared with what chance would share among so many sockets. */
+static void source_judge(struct ports *ports, unsigned index)
+{
+        const struct table *t = ports->building;
+        struct source *s = &ports->source[index];
+        double usable = fmax(t->usable[0] + t->usable[1], 1), unused = 1, chance, shared;
+
+        for (unsigned slot = 0; slot < t->slots; slot++)
+                if (t->group[slot].id != 0 && t->group[slot].source == index)
+                        unused *= fmax(1 - group_sockets(&t->group[slot]) / usable, 0);
+        chance = s->sockets - usable * (1 - unused);
+        shared = s->sockets - s->n;
+        s->bind_first = chance >= SHARED_BY_CHANCE_MIN ? 100 * fmax(1 - shared / chance, 0) : 0;
+}
+
 static void group_set_present(struct ports *ports, struct ports_group *g)
 {
         const unsigned *usable = ports->building->usable;
@@ -71,6 +88,7 @@ static void group_set_present(struct ports *ports, struct ports_group *g)
         unsigned used = group_sockets(g);
         double rate = g->fresh * 1000.0 / ports->window_ms, soon = rate * FORECAST_SECONDS;
         unsigned source = g->source < PORTS_SOURCES ? ports->source[g->source].n : used;
+        double bind_first = g->source < PORTS_SOURCES ? ports->source[g->source].bind_first : 0;
 
         group_set(g, METRIC_PORTS_CLIFF, fuller(blocked, 0, usable), fuller(blocked, error, usable));
         group_set(g, METRIC_PORTS_FORECAST, fuller(blocked, soon, usable),
@@ -83,6 +101,7 @@ static void group_set_present(struct ports *ports, struct ports_group *g)
                 (float)share(used, usable[0] + usable[1]);
         group_set(g, METRIC_PORTS_SOURCE_USED, share(source, usable[0] + usable[1]),
                   share(source + error, usable[0] + usable[1]));
+        group_set(g, METRIC_PORTS_BIND_FIRST, bind_first, bind_first);
         group_set(g, METRIC_PORTS_USED, used, used + error);
         group_set(g, METRIC_PORTS_REUSABLE, reusable, reusable + error);
         group_set(g, METRIC_PORTS_CLIFF_ETA, seconds_to_cliff(g, usable, rate),
@@ -112,17 +131,40 @@ static void group_set_demand(struct ports *ports, struct ports_group *g)
                   minute > 0 ? 100 * minute / (holders + minute) : 0);
 }
 
+/* What ports_bounds() begins with. */
+static void table_set_most(struct table *t)
+{
+        double half = fmax((t->usable[0] + t->usable[1]) / 2.0, 1);
+
+        t->most_used = 0;
+        t->most_source_used = t->most_demand = 0;
+        for (unsigned slot = 0; slot < t->slots; slot++) {
+                const struct ports_group *g = &t->group[slot];
+
+                if (g->id == 0)
+                        continue;
+                t->most_used = MAX(t->most_used, group_sockets(g));
+                t->most_demand = fmax(t->most_demand, ports_value(g, METRIC_PORTS_DEMAND).upper / 100 * half);
+                t->most_source_used =
+                        fmax(t->most_source_used, ports_value(g, METRIC_PORTS_SOURCE_USED).upper / 100 * 2 * half);
+        }
+        t->most_used += t->passes;
+}
+
 void ports_commit(struct ports *ports, uint64_t recycled)
 {
         struct table *t = ports->building;
 
         usable_count(ports);
         hidden_add(ports, recycled);
+        for (unsigned i = 0; i < ports->sources; i++)
+                source_judge(ports, i);
         for (unsigned slot = 0; slot < t->slots; slot++)
                 if (t->group[slot].id != 0) {
                         group_set_present(ports, &t->group[slot]);
                         group_set_demand(ports, &t->group[slot]);
                 }
+        table_set_most(t);
         ports->building = ports->shown;
         ports->shown = t;
 }
@@ -147,6 +189,37 @@ double ports_value_unrelieved(const struct ports_group *group, unsigned metric)
 {
         return metric <= METRIC_PORTS_FORECAST ? group->unrelieved[metric - METRIC_PORTS_FIRST]
                                                : group->lower[metric - METRIC_PORTS_FIRST];
+}
+
+void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets,
+                  struct ports_range ret[static METRIC_PORTS_COUNT])
+{
+        const struct table *t = ports->shown;
+        unsigned all = t->usable[0] + t->usable[1], parity = MIN(t->usable[0], t->usable[1]);
+        double half = fmax(all / 2.0, 1), most = fmin((double)sockets, (double)(t->most_used + opened));
+        const double upper[METRIC_PORTS_COUNT] = {
+#define UPPER(x) [METRIC_PORTS_##x - METRIC_PORTS_FIRST]
+                UPPER(CLIFF) = share(most, parity),
+                UPPER(EXHAUSTION) = share(most, all),
+                /* All of a group's sockets may have come into TIME_WAIT within the last second. */
+                UPPER(FORECAST) = share(most * (1 + FORECAST_SECONDS), parity),
+                UPPER(DEMAND) = 100 * (t->most_demand + (double)opened) / half,
+                UPPER(REUSE_DEMAND) = 100 * (most + (double)opened) / half,
+                UPPER(RELIEF) = most > 0 || t->most_demand > 0 ? 100 : 0,
+                UPPER(SOURCE_USED) = share(fmin((double)sockets, t->most_source_used + (double)opened), all),
+                UPPER(BIND_FIRST) = 100,
+                UPPER(USED) = most,
+                UPPER(REUSABLE) = most,
+                UPPER(CLIFF_ETA) = INFINITY,
+#undef UPPER
+        };
+
+        for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++)
+                ret[i] = (struct ports_range){0, upper[i]};
+        if (most > 0 && most < parity)
+                ret[METRIC_PORTS_CLIFF_ETA - METRIC_PORTS_FIRST].lower = (parity - most) / most;
+        else if (most <= 0)
+                ret[METRIC_PORTS_CLIFF_ETA - METRIC_PORTS_FIRST].lower = INFINITY;
 }
 
 static double busyness(const struct ports_group *g)

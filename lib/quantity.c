@@ -17,6 +17,8 @@ struct scale {
 static const struct scale time_scales[] = {{"ms", 1e-3}, {"s", 1}, {"min", 60}, {"h", 3600}, {NULL, 0}};
 static const struct scale count_scales[] = {{"", 1}, {"k", 1e3}, {"M", 1e6}, {NULL, 0}};
 static const struct scale rate_scales[] = {{"/s", 1}, {"k/s", 1e3}, {"M/s", 1e6}, {NULL, 0}};
+static const struct scale minute_scales[] = {{"/min", 1}, {"k/min", 1e3}, {"M/min", 1e6}, {NULL, 0}};
+static const struct scale byte_scales[] = {{"B", 1}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {NULL, 0}};
 static const struct scale percent_scales[] = {{"%", 1}, {NULL, 0}};
 static const struct scale multiple_scales[] = {{"x", 1}, {NULL, 0}};
 
@@ -47,7 +49,9 @@ int quantity_parse(const char *text, enum unit unit, double *ret)
                 [UNIT_COUNT] = count_scales,
                 [UNIT_PERCENT] = percent_scales,
                 [UNIT_PER_SECOND] = rate_scales,
+                [UNIT_PER_MINUTE] = minute_scales,
                 [UNIT_SECONDS] = time_scales,
+                [UNIT_BYTES] = byte_scales,
         };
 
         return scaled_parse(text, scales[unit], ret);

@@ -154,6 +154,7 @@ static int number_parse(const char *text, unsigned metric, struct vocabulary *v,
         static const char *const example[] = {
                 [UNIT_COUNT] = "a number, k and M allowed", [UNIT_PERCENT] = "a number and %",
                 [UNIT_PER_SECOND] = "a number and /s", [UNIT_SECONDS] = "a number and ms, s, min or h",
+                [UNIT_PER_MINUTE] = "a number and /min", [UNIT_BYTES] = "a number and B, kB, MB or GB",
         };
         enum unit unit = metric_unit(metric, v->wanted);
         int r = quantity_parse(text, unit, ret);

@@ -14,11 +14,12 @@ enum reading_state {
         READING_INVALID,     /* not read this time; never to be taken for zero */
         READING_UNAVAILABLE, /* this kernel or netns has no such thing */
         READING_VALID,
+        READING_BOUNDED, /* not read, because it is enough to know that it lies between value and upper */
 };
 
 struct reading {
         enum reading_state state;
-        double value;
+        double value, upper;
 };
 
 struct live_sysctl {
@@ -26,17 +27,30 @@ struct live_sysctl {
         struct sysctl_value value;
 };
 
+#define SNAPSHOT_WHO_MAX PORTS_NAME_MAX
+#define SNAPSHOT_UNIT_MAX 64
+
 struct snapshot {
         uint64_t now; /* ns of CLOCK_BOOTTIME */
 
-        /* By metric id; from METRIC_COUNT on the kernel counters. The ports.* here are the busiest group's. */
+        /* By metric id; from METRIC_COUNT on the kernel counters. The ports.* here are the busiest group's; where
+         * they are bounded, the bounds hold for every group. */
         struct reading reading[METRIC_COUNT + COUNTERS_MAX];
+
+        /* Whose it is, where a metric has a culprit: a destination, a listener, a unit. "": nobody's. */
+        char who[METRIC_COUNT][SNAPSHOT_WHO_MAX];
+        char unit[METRIC_COUNT][SNAPSHOT_UNIT_MAX];
         struct live_sysctl sysctl[SYSCTL_COUNT];
 
         /* Every group. Good only while the ports.* readings are valid; borrowed from the observer until its
          * next snapshot. */
         const struct ports *ports;
 };
+
+static inline struct reading reading_bounded(double lower, double upper)
+{
+        return (struct reading){.state = READING_BOUNDED, .value = lower, .upper = upper};
+}
 
 static inline struct reading reading_valid(double value)
 {

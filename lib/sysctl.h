@@ -25,6 +25,7 @@ enum sysctl_id {
         SYSCTL_TCP_SYNACK_RETRIES,
         SYSCTL_TCP_ORPHAN_RETRIES,
         SYSCTL_TCP_MAX_ORPHANS,
+        SYSCTL_TCP_MEM,
         SYSCTL_NF_CONNTRACK_MAX,
         SYSCTL_NF_CONNTRACK_TCP_TIMEOUT_TIME_WAIT,
         SYSCTL_TCP_TIMESTAMPS,
@@ -34,14 +35,14 @@ enum sysctl_id {
         SYSCTL_COUNT,
 };
 
-/* One number, or two for ip_local_port_range. n == 0: no value. */
+/* One number, two for ip_local_port_range, three for tcp_mem. n == 0: no value. */
 struct sysctl_value {
         unsigned n;
-        int64_t v[2];
+        int64_t v[3];
 };
 
-#define SYSCTL_VALUE(x) ((struct sysctl_value){.n = 1, .v = {(x), 0}})
-#define SYSCTL_TEXT_MAX 48
+#define SYSCTL_VALUE(x) ((struct sysctl_value){.n = 1, .v = {(x)}})
+#define SYSCTL_TEXT_MAX 72
 
 enum sysctl_direction {
         SYSCTL_BOTH,

@@ -37,14 +37,16 @@ static void end(void)
 /* The kernel's defaults, one listener on each of two ports, and everything read well. */
 static void begin(double changes_per_minute, uint64_t min_interval)
 {
+        struct port_set listening = {0};
+
         end();
         ports = ports_new(1);
         config = config_new();
         config->changes_per_minute = changes_per_minute;
         config->min_interval_ns = min_interval;
-        ports_begin(ports, &limits, START);
-        ports_add_listener(ports, 8080);
-        ports_add_listener(ports, 61000);
+        port_set_add(&listening, 8080);
+        port_set_add(&listening, 61000);
+        ports_begin(ports, &limits, &listening, START, S);
         ports_commit(ports, 0);
         snapshot = (struct snapshot){.now = START, .ports = ports};
         for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
@@ -213,7 +215,7 @@ END_TEST
 START_TEST(port_range_is_not_widened_after_a_failed_dump)
 {
         begin(12, 0);
-        ports_begin(ports, &limits, START + S); /* and no commit: the dump failed before the listeners */
+        ports_begin(ports, &limits, &(struct port_set){0}, START + S, S); /* and no commit: the dump failed before the listeners */
         for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
                 snapshot.reading[m].state = READING_INVALID;
         snapshot.now = START + S;

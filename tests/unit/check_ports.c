@@ -133,8 +133,8 @@ START_TEST(ipv6_loopback)
         m.id.idiag_sport = htons(40000);
         m.id.idiag_dport = htons(80);
         m.id.idiag_src[3] = m.id.idiag_dst[3] = htonl(1);
-        ports_begin(ports, &limits, START);
-        ports_add_socket(ports, &m, START);
+        ports_begin(ports, &limits, &no_ports, START, SEC);
+        ports_add_socket(ports, &m, sizeof(m), START);
         ports_commit(ports, 0);
         ck_assert_double_eq(lower(METRIC_PORTS_REUSABLE), 1);
         ck_assert_str_eq(ports_group_name(ports_busiest(ports), name), "::1->[::1]:80");
@@ -168,14 +168,15 @@ END_TEST
 
 START_TEST(server_flows_stay_out)
 {
+        struct port_set listening = {0};
         struct model_socket *s;
 
         for (unsigned i = 0; i < 1000; i++) {
                 s = model_add(&model, TCP_TIME_WAIT, SERVER + i, 5000, START - SEC);
                 s->sport = i < 500 ? 80 : 40000; /* under the range, and a listener inside it */
         }
-        ports_begin(ports, &limits, START);
-        ports_add_listener(ports, 40000);
+        port_set_add(&listening, 40000);
+        ports_begin(ports, &limits, &listening, START, SEC);
         model_feed(&model, ports, START);
         ports_commit(ports, 0);
         ck_assert_ptr_null(ports_busiest(ports));
@@ -268,7 +269,7 @@ START_TEST(a_failed_dump_leaves_no_trace)
         before = lower(METRIC_PORTS_DEMAND);
         add_many(5000, TCP_TIME_WAIT, START);
         for (unsigned i = 0; i < 3; i++) {
-                ports_begin(ports, &limits, START + SEC);
+                ports_begin(ports, &limits, &no_ports, START + SEC, SEC);
                 model_feed(&model, ports, START + SEC);
                 ck_assert_double_eq(lower(METRIC_PORTS_DEMAND), before);
         }
@@ -284,14 +285,14 @@ START_TEST(misra_gries_keeps_the_heavy_groups)
         unsigned seed = (unsigned)time(NULL) + (unsigned)_i, count[2000] = {0}, n = 100000;
 
         srand(seed);
-        ports_begin(ports, &limits, START);
+        ports_begin(ports, &limits, &no_ports, START, SEC);
         for (unsigned i = 0; i < n; i++) {
                 unsigned g = rand() % 3 == 0 ? (unsigned)rand() % 20 : (unsigned)rand() % 2000;
                 struct inet_diag_msg m;
 
                 model.n = 0;
                 m = model_message(model_add(&model, TCP_ESTABLISHED, SERVER + g, 80, 0), START);
-                ports_add_socket(ports, &m, START);
+                ports_add_socket(ports, &m, sizeof(m), START);
                 count[g]++;
         }
         ports_commit(ports, 0);

@@ -90,14 +90,17 @@ static inline void model_feed(const struct model *m, struct ports *ports, uint64
         for (unsigned i = 0; i < m->n; i++) {
                 struct inet_diag_msg message = model_message(&m->socket[i], now);
 
-                ports_add_socket(ports, &message, now);
+                ports_add_socket(ports, &message, sizeof(message), now);
         }
 }
 
+static const struct port_set no_ports;
+
+/* A dump at every second, with nothing that listens. */
 static inline void model_dump(const struct model *m, struct ports *ports, const struct ports_limits *limits,
                               uint64_t now, uint64_t recycled)
 {
-        ports_begin(ports, limits, now);
+        ports_begin(ports, limits, &no_ports, now, NSEC_PER_SEC);
         model_feed(m, ports, now);
         ports_commit(ports, recycled);
 }

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "macro.h"
+#include "now.h"
+#include "observer_state.h"
+
+int read_source(struct observer *o, enum source source)
+{
+        return proc_file_read(&o->source[source], o->text, sizeof(o->text));
+}
+
+int observer_read_counters(struct observer *o)
+{
+        struct counters *c = &o->counters;
+        uint64_t now = now_ns();
+        int r;
+
+        for (unsigned i = 0; i < c->n; i++) {
+                o->before[i] = c->item[i].value;
+                c->item[i].seen = false;
+        }
+        r = read_source(o, SOURCE_NETSTAT);
+        if (r >= 0)
+                counters_read(c, "netstat", o->text);
+        if (r >= 0)
+                r = read_source(o, SOURCE_SNMP);
+        if (r >= 0)
+                counters_read(c, "snmp", o->text);
+        if (r < 0) {
+                o->counters_at = 0; /* the next good read is a beginning */
+                return r;
+        }
+        o->counters_elapsed = o->counters_at != 0 ? (double)(now - o->counters_at) / 1e9 : 0;
+        o->counters_at = now;
+        return 0;
+}
+
+/* The change of a counter since the read before; a counter that fell was reset, which tells nothing. */
+static struct reading counter_change(const struct observer *o, unsigned i)
+{
+        const struct counter *c = &o->counters.item[i];
+
+        if (!c->seen)
+                return (struct reading){.state = READING_UNAVAILABLE};
+        if (o->counters_elapsed <= 0 || c->value < o->before[i])
+                return (struct reading){.state = READING_INVALID};
+        return reading_valid((double)(c->value - o->before[i]));
+}
+
+void fill_counters(const struct observer *o, struct snapshot *s)
+{
+        for (unsigned i = 0; i < o->counters.n; i++) {
+                const struct counter *c = &o->counters.item[i];
+                struct reading *r = &s->reading[METRIC_COUNT + i];
+
+                *r = counter_change(o, i);
+                if (c->gauge && c->seen)
+                        *r = reading_valid((double)(int64_t)c->value);
+                else
+                        r->value /= o->counters_elapsed > 0 ? o->counters_elapsed : 1;
+        }
+}
+
+/* Shares of the connections that were opened: rates would rise because a remedy works. */
+void fill_opens(const struct observer *o, struct snapshot *s)
+{
+        static const struct {
+                unsigned metric, counter;
+        } shares[] = {
+                {METRIC_OPENS_SYN_RETRANSMITS, COUNTER_SYN_RETRANS},
+                {METRIC_OPENS_RESETS, COUNTER_OUT_RSTS},
+        };
+        struct reading opens = counter_change(o, COUNTER_ACTIVE_OPENS);
+
+        for (unsigned i = 0; i < ELEMENTSOF(shares); i++) {
+                struct reading part = counter_change(o, shares[i].counter);
+
+                if (opens.state == READING_VALID && part.state == READING_VALID && opens.value > 0)
+                        s->reading[shares[i].metric] = reading_valid(100 * part.value / opens.value);
+        }
+}
+
+/* A part of a table whose size is the last number of a sysctl. Where the netns has no such sysctl (the counts that
+ * are of the whole host exist in the first netns only), there is no such table for it. */
+static struct reading share_of(double part, const struct live_sysctl *whole)
+{
+        int64_t size = whole->value.n > 0 ? whole->value.v[whole->value.n - 1] : 0;
+
+        if (whole->state != READING_VALID)
+                return (struct reading){.state = whole->state};
+        return size > 0 ? reading_valid(100 * part / (double)size) : (struct reading){0};
+}
+
+/* "TCP: inuse 5 orphan 0 tw 17 alloc 6 mem 1" (net/ipv4/proc.c:sockstat_seq_show). tw counts what
+ * tcp_max_tw_buckets limits, IPv6 as well; mem is in pages; orphan and mem are of the whole host. */
+int fill_sockstat(struct observer *o, struct snapshot *s)
+{
+        unsigned long long inuse, inuse6 = 0, orphan, tw, mem;
+        int r = read_source(o, SOURCE_SOCKSTAT);
+        const char *line;
+
+        if (r < 0)
+                return r;
+        line = strstr(o->text, "TCP: inuse");
+        if (!line || sscanf(line, "TCP: inuse %llu orphan %llu tw %llu alloc %*u mem %llu", &inuse, &orphan, &tw,
+                            &mem) != 4)
+                return -EBADMSG;
+        s->reading[METRIC_TIME_WAIT_TABLE] = share_of((double)tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
+        s->reading[METRIC_ORPHANS_TABLE] = share_of((double)orphan, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
+        s->reading[METRIC_MEMORY_TCP] = share_of((double)mem, &s->sysctl[SYSCTL_TCP_MEM]);
+
+        r = read_source(o, SOURCE_SOCKSTAT6);
+        if (r >= 0 && (!(line = strstr(o->text, "TCP6: inuse")) || sscanf(line, "TCP6: inuse %llu", &inuse6) != 1))
+                return -EBADMSG;
+        o->sockets = tw + inuse + inuse6;
+        return r == -ENOENT ? 0 : MIN(r, 0);
+}
+
+/* One line a CPU, hexadecimal, under a line of names (net/netfilter/nf_conntrack_standalone.c:ct_cpu_seq_show). */
+static bool sum_insert_failed(const char *text, uint64_t *ret)
+{
+        unsigned column = 0, wanted = UINT32_MAX;
+        const char *line = text + strcspn(text, "\n");
+        uint64_t sum = 0;
+
+        for (const char *p = text; p < line; column++) {
+                size_t n = strcspn(p, " \n");
+
+                if (n == strlen("insert_failed") && strncmp(p, "insert_failed", n) == 0)
+                        wanted = column;
+                p += n + strspn(p + n, " ");
+        }
+        if (wanted == UINT32_MAX)
+                return false;
+        while (*line == '\n' && line[1]) {
+                const char *p = ++line;
+
+                for (unsigned i = 0; i < wanted; i++) {
+                        p += strcspn(p, " \n");
+                        p += strspn(p, " ");
+                }
+                sum += strtoull(p, NULL, 16);
+                line += strcspn(line, "\n");
+        }
+        *ret = sum;
+        return true;
+}
+
+static struct reading insert_failed(struct observer *o)
+{
+        int r = read_source(o, SOURCE_CONNTRACK_STAT);
+        uint64_t before = o->insert_failed;
+        bool known = o->insert_failed_known;
+
+        if (r == -ENOENT)
+                return (struct reading){.state = READING_UNAVAILABLE};
+        o->insert_failed_known = r >= 0 && sum_insert_failed(o->text, &o->insert_failed);
+        if (!known || !o->insert_failed_known || o->insert_failed < before || o->tick == 0)
+                return (struct reading){.state = READING_INVALID};
+        return reading_valid((double)(o->insert_failed - before) * 1e9 / (double)o->tick);
+}
+
+void fill_conntrack(struct observer *o, struct snapshot *s)
+{
+        if (o->wanted[METRIC_CONNTRACK_TABLE]) {
+                int r = read_source(o, SOURCE_CONNTRACK_COUNT);
+
+                if (r >= 0)
+                        s->reading[METRIC_CONNTRACK_TABLE] =
+                                share_of(strtod(o->text, NULL), &s->sysctl[SYSCTL_NF_CONNTRACK_MAX]);
+                else if (r == -ENOENT)
+                        s->reading[METRIC_CONNTRACK_TABLE].state = READING_UNAVAILABLE;
+        }
+        if (o->wanted[METRIC_CONNTRACK_INSERT_FAILED])
+                s->reading[METRIC_CONNTRACK_INSERT_FAILED] = insert_failed(o);
+}
+
+/* All CPU time since the read before: the daemon does little else than observe. */
+void fill_self(struct observer *o, struct snapshot *s)
+{
+        uint64_t cpu = thread_cpu_ns();
+        unsigned long resident;
+
+        if (o->tick > 0)
+                s->reading[METRIC_SELF_OBSERVE_CPU] =
+                        reading_valid(100 * (double)(cpu - o->cpu_before) / (double)o->tick);
+        o->cpu_before = cpu;
+        if (read_source(o, SOURCE_STATM) >= 0 && sscanf(o->text, "%*u %lu", &resident) == 1)
+                s->reading[METRIC_SELF_RSS] = reading_valid((double)resident * (double)sysconf(_SC_PAGESIZE));
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <math.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "diag.h"
+#include "macro.h"
+#include "now.h"
+#include "observer_state.h"
+
+#define DUMP_TRIES 3
+#define REUSE_DELAY_BEFORE_6_14_MS 1000 /* net/ipv4/tcp_ipv4.c:tcp_twsk_unique compared whole seconds */
+
+/* idiag_timer (net/ipv4/inet_diag.c:inet_sk_diag_fill) */
+enum timer {
+        TIMER_RETRANSMIT = 1,
+        TIMER_KEEPALIVE = 2,
+        TIMER_TIME_WAIT = 3,
+};
+
+/* What connect() goes by. Without the range there is nothing to count. */
+int read_limits(struct observer *o, const struct snapshot *s, struct ports_limits *ret)
+{
+        const struct live_sysctl *range = &s->sysctl[SYSCTL_IP_LOCAL_PORT_RANGE];
+        const struct live_sysctl *reuse = &s->sysctl[SYSCTL_TCP_TW_REUSE];
+        const struct live_sysctl *delay = &s->sysctl[SYSCTL_TCP_TW_REUSE_DELAY];
+        const struct live_sysctl *timestamps = &s->sysctl[SYSCTL_TCP_TIMESTAMPS];
+        int r = proc_file_read(&o->sysctl[SYSCTL_IP_LOCAL_RESERVED_PORTS], o->text, sizeof(o->text));
+
+        memset(ret, 0, sizeof(*ret)); /* they are compared as bytes */
+        if (r >= 0)
+                r = port_set_parse(o->text, &ret->reserved);
+        if (r < 0)
+                return r;
+        if (range->state != READING_VALID || range->value.v[0] < 1 || range->value.v[1] > UINT16_MAX ||
+            range->value.v[0] > range->value.v[1])
+                return -EBADMSG;
+        ret->low = (unsigned)range->value.v[0];
+        ret->high = (unsigned)range->value.v[1];
+        ret->tw_reuse = reuse->state == READING_VALID ? (unsigned)reuse->value.v[0] : 0;
+        ret->tw_reuse_delay_ms = delay->state == READING_VALID ? (unsigned)delay->value.v[0]
+                                                               : REUSE_DELAY_BEFORE_6_14_MS;
+        ret->timestamps = timestamps->state == READING_VALID && timestamps->value.v[0] != 0;
+        return 0;
+}
+
+static void name_listener(struct observer *o, struct snapshot *s, unsigned metric, const struct listener *l)
+{
+        snprintf(s->unit[metric], sizeof(s->unit[metric]), "%s", cgroup_unit(&o->cgroups, l->cgroup));
+        listener_name(l, s->who[metric]);
+}
+
+static void on_listener(void *user, const struct inet_diag_msg *socket, size_t length)
+{
+        struct observer *o = user;
+
+        o->tally.states[TCP_LISTEN]++;
+        port_set_add(&o->listening, ntohs(socket->id.idiag_sport));
+        listeners_add(&o->listeners, socket, length);
+}
+
+static void fill_listeners(struct observer *o, struct snapshot *s)
+{
+        const struct listener *fullest = listeners_fullest_accept_queue(&o->listeners);
+        const struct listener *dropping = listeners_most_drops(&o->listeners);
+
+        s->reading[METRIC_TCP_LISTEN] = reading_valid(o->tally.states[TCP_LISTEN]);
+        s->reading[METRIC_ACCEPT_QUEUE_WORST] = reading_valid(fullest ? listener_accept_queue(fullest) : 0);
+        if (fullest)
+                name_listener(o, s, METRIC_ACCEPT_QUEUE_WORST, fullest);
+        if (o->tick > 0)
+                s->reading[METRIC_LISTEN_DROPS] = reading_valid((double)listeners_new_drops(&o->listeners) * 1e9 /
+                                                                (double)o->tick);
+        if (dropping)
+                name_listener(o, s, METRIC_LISTEN_DROPS, dropping);
+}
+
+/* Listeners are few, so this costs next to nothing, whatever else there is: the kernel keeps them apart. */
+int read_listeners(struct observer *o, struct snapshot *s)
+{
+        const struct sock_diag_query query = {.states = SOCK_DIAG_LISTEN, .extensions = DIAG_EXT_DROPS};
+        int r = -EINTR;
+
+        for (unsigned tries = 0; r < 0 && tries < DUMP_TRIES; tries++) {
+                o->tally.states[TCP_LISTEN] = 0;
+                memset(&o->listening, 0, sizeof(o->listening));
+                listeners_begin(&o->listeners);
+                r = sock_diag_dump(&o->diag, &query, on_listener, o);
+        }
+        if (r < 0)
+                return r;
+        listeners_commit(&o->listeners);
+        fill_listeners(o, s);
+        return 0;
+}
+
+static void on_close_wait(void *user, const struct inet_diag_msg *socket, size_t length)
+{
+        struct observer *o = user;
+
+        close_wait_add(&o->close_wait, diag_cgroup(socket, length));
+}
+
+static void fill_close_wait(struct observer *o, struct snapshot *s)
+{
+        uint64_t cgroup;
+        double growth;
+
+        if (!close_wait_growth(&o->close_wait, &growth, &cgroup))
+                return;
+        s->reading[METRIC_CLOSE_WAIT_GROWTH] = reading_valid(growth);
+        snprintf(s->unit[METRIC_CLOSE_WAIT_GROWTH], sizeof(s->unit[0]), "%s", cgroup_unit(&o->cgroups, cgroup));
+}
+
+/* Between two samples the last one stands. */
+int read_close_wait(struct observer *o, struct snapshot *s)
+{
+        const struct sock_diag_query query = {.states = UINT32_C(1) << TCP_CLOSE_WAIT};
+        int r = -EINTR;
+
+        if (!o->wanted[METRIC_CLOSE_WAIT_GROWTH])
+                return 0;
+        if (o->close_wait_at == 0 || o->now - o->close_wait_at >= METRIC_SLOWLY_SECONDS * NSEC_PER_SEC) {
+                for (unsigned tries = 0; r < 0 && tries < DUMP_TRIES; tries++) {
+                        close_wait_begin(&o->close_wait);
+                        r = sock_diag_dump(&o->diag, &query, on_close_wait, o);
+                }
+                if (r < 0)
+                        return r;
+                close_wait_commit(&o->close_wait, o->now);
+                o->close_wait_at = o->now;
+        }
+        fill_close_wait(o, s);
+        return 0;
+}
+
+static void on_socket(void *user, const struct inet_diag_msg *socket, size_t length)
+{
+        struct observer *o = user;
+        struct tally *tally = &o->tally;
+
+        tally->states[socket->idiag_state % TCP_STATES]++;
+        if (socket->idiag_state == TCP_SYN_RECV)
+                listeners_add_handshake(&o->listeners, socket);
+        else if (socket->idiag_state == TCP_FIN_WAIT2)
+                tally->fin_wait2_orphaned += socket->idiag_timer == TIMER_TIME_WAIT || socket->idiag_inode == 0;
+        if (socket->idiag_retrans > 0) {
+                tally->keepalive_unanswered += socket->idiag_timer == TIMER_KEEPALIVE;
+                tally->retransmitting += socket->idiag_timer == TIMER_RETRANSMIT;
+        }
+        ports_add_socket(o->ports, socket, length, o->diag.batch_at);
+}
+
+static int look_once(struct observer *o, const struct ports_limits *limits)
+{
+        struct sock_diag_query query = {.states = SOCK_DIAG_CONNECTIONS};
+        unsigned listening = o->tally.states[TCP_LISTEN];
+
+        if (o->only_ports) {
+                query.low = (uint16_t)limits->low;
+                query.high = (uint16_t)limits->high;
+        }
+        o->tally = (struct tally){.states[TCP_LISTEN] = listening};
+        ports_begin(o->ports, limits, &o->listening, o->now, o->tick);
+        return sock_diag_dump(&o->diag, &query, on_socket, o);
+}
+
+/* 0 only when the counters are known as well: the ports are nothing without TWRecycled. */
+int look(struct observer *o, const struct ports_limits *limits)
+{
+        uint64_t recycled = o->counters.item[COUNTER_TW_RECYCLED].value;
+        int r = -EINTR;
+
+        if (o->counters_at == 0)
+                return -ENODATA;
+        for (unsigned tries = 0; r < 0 && tries < DUMP_TRIES; tries++)
+                r = look_once(o, limits);
+        if (r < 0)
+                return r;
+        ports_commit(o->ports, recycled >= o->recycled_then ? recycled - o->recycled_then : 0);
+        o->recycled_then = recycled;
+        o->opened_then = o->counters.item[COUNTER_ACTIVE_OPENS].value;
+        o->listening_then = o->listening;
+        o->limits = *limits;
+        o->looked = true;
+        return 0;
+}
+
+static const unsigned state_of[] = {
+        [METRIC_TCP_ESTABLISHED] = TCP_ESTABLISHED, [METRIC_TCP_SYN_SENT] = TCP_SYN_SENT,
+        [METRIC_TCP_SYN_RECV] = TCP_SYN_RECV,       [METRIC_TCP_FIN_WAIT1] = TCP_FIN_WAIT1,
+        [METRIC_TCP_FIN_WAIT2] = TCP_FIN_WAIT2,     [METRIC_TCP_TIME_WAIT] = TCP_TIME_WAIT,
+        [METRIC_TCP_CLOSE_WAIT] = TCP_CLOSE_WAIT,   [METRIC_TCP_LAST_ACK] = TCP_LAST_ACK,
+        [METRIC_TCP_LISTEN] = TCP_LISTEN,           [METRIC_TCP_CLOSING] = TCP_CLOSING,
+};
+
+static void fill_states(struct observer *o, struct snapshot *s)
+{
+        const struct listener *fullest = listeners_fullest_syn_queue(&o->listeners);
+
+        for (unsigned i = 0; i < ELEMENTSOF(state_of); i++)
+                s->reading[i] = reading_valid(o->tally.states[state_of[i]]);
+        s->reading[METRIC_TCP_FIN_WAIT2_ORPHANED] = reading_valid(o->tally.fin_wait2_orphaned);
+        s->reading[METRIC_TCP_KEEPALIVE_UNANSWERED] = reading_valid(o->tally.keepalive_unanswered);
+        s->reading[METRIC_TCP_RETRANSMITTING] = reading_valid(o->tally.retransmitting);
+        s->reading[METRIC_SYN_QUEUE_WORST] =
+                reading_valid(fullest ? listener_syn_queue(&o->listeners, fullest) : 0);
+        if (fullest)
+                name_listener(o, s, METRIC_SYN_QUEUE_WORST, fullest);
+}
+
+/* The busiest group's values stand for the host. Without any group nothing is used, and the cliff never comes. */
+static void fill_ports(struct observer *o, struct snapshot *s)
+{
+        const struct ports_group *busiest = ports_busiest(o->ports);
+
+        for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++) {
+                s->reading[metric] = reading_valid(busiest ? ports_value(busiest, metric).lower : 0);
+                if (!busiest)
+                        continue;
+                ports_group_name(busiest, s->who[metric]);
+                snprintf(s->unit[metric], sizeof(s->unit[metric]), "%s", cgroup_unit(&o->cgroups, busiest->cgroup));
+        }
+        if (!busiest)
+                s->reading[METRIC_PORTS_CLIFF_ETA] = reading_valid(INFINITY);
+}
+
+void fill_look(struct observer *o, struct snapshot *s)
+{
+        if (!o->only_ports)
+                fill_states(o, s);
+        fill_ports(o, s);
+}
+
+/* No state can have more sockets than there are; request sockets (SYN_RECV) are not in sockstat's count. */
+void fill_bounds(const struct observer *o, struct snapshot *s)
+{
+        struct ports_range ports[METRIC_PORTS_COUNT];
+        uint64_t opened = o->counters.item[COUNTER_ACTIVE_OPENS].value - o->opened_then;
+
+        ports_bounds(o->ports, opened, o->sockets, ports);
+        for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++)
+                s->reading[METRIC_PORTS_FIRST + i] = reading_bounded(ports[i].lower, ports[i].upper);
+        for (unsigned i = 0; i < METRIC_COUNT; i++)
+                if (metric_table[i].cadence == WITH_DUMP && !metric_is_ports(i))
+                        s->reading[i] = reading_bounded(0, i == METRIC_TCP_SYN_RECV || i == METRIC_SYN_QUEUE_WORST
+                                                                   ? INFINITY
+                                                                   : (double)o->sockets);
+}

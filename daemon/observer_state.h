@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The inside of the observer, shared by observer.c (what is read when), observer_proc.c (files under /proc) and
+ * observer_sockets.c (sock_diag). */
+
+#include "cgroup.h"
+#include "close_wait.h"
+#include "listeners.h"
+#include "observer.h"
+#include "proc_file.h"
+#include "sock_diag.h"
+
+#define TEXT_SIZE 65536u
+#define TCP_STATES 16u
+
+enum source {
+        SOURCE_SOCKSTAT,
+        SOURCE_SOCKSTAT6,
+        SOURCE_NETSTAT,
+        SOURCE_SNMP,
+        SOURCE_CONNTRACK_COUNT,
+        SOURCE_CONNTRACK_STAT,
+        SOURCE_STATM,
+        SOURCE_COUNT,
+};
+
+/* What one look at all sockets counted beside the ports. */
+struct tally {
+        unsigned states[TCP_STATES];
+        unsigned fin_wait2_orphaned, keepalive_unanswered, retransmitting;
+};
+
+struct observer {
+        struct proc_file source[SOURCE_COUNT], sysctl[SYSCTL_COUNT];
+        char text[TEXT_SIZE]; /* of the file at hand */
+
+        bool wanted[METRIC_COUNT];
+        bool only_ports;  /* no metric is wanted that needs sockets outside the local port range */
+        double budget;    /* of one core, 0 to 1; 0: no limit */
+        uint32_t sysctls; /* a bit for each that is read at every tick */
+
+        uint64_t now, tick; /* of this read, and since the one before; 0: there was none */
+        uint64_t cpu_before, cpu_begun; /* CPU time of the thread when the last read, and this one, began */
+        uint64_t cpu_spent;             /* by the read before */
+
+        struct counters counters;
+        uint64_t before[COUNTERS_MAX]; /* the counters at the read before */
+        uint64_t counters_at;          /* when counters was read; 0: not yet */
+        double counters_elapsed;       /* seconds between the last two reads; 0: there is only one */
+        uint64_t insert_failed;        /* of conntrack, at the read before */
+        bool insert_failed_known;
+        uint64_t sockets; /* that there can be at most: TIME_WAIT and in use, IPv4 and IPv6 */
+
+        struct sock_diag diag;
+        struct ports *ports;
+        struct listeners listeners;
+        struct close_wait close_wait;
+        uint64_t close_wait_at; /* of the last sample */
+        struct cgroup_cache cgroups;
+        struct tally tally;
+
+        /* The last look at all sockets that succeeded. */
+        bool looked;
+        struct ports_limits limits;
+        struct port_set listening, listening_then; /* now, and at that look */
+        uint64_t opened_then, recycled_then;       /* ActiveOpens and TWRecycled */
+        uint64_t look_again_at;                    /* by cpu_budget */
+};
+
+/* observer_proc.c. All return 0 or a negative errno. */
+int observer_read_counters(struct observer *o);
+void fill_counters(const struct observer *o, struct snapshot *s);
+void fill_opens(const struct observer *o, struct snapshot *s);
+int fill_sockstat(struct observer *o, struct snapshot *s);
+void fill_conntrack(struct observer *o, struct snapshot *s);
+void fill_self(struct observer *o, struct snapshot *s);
+int read_source(struct observer *o, enum source source);
+
+/* observer_sockets.c */
+int read_limits(struct observer *o, const struct snapshot *s, struct ports_limits *ret);
+int read_listeners(struct observer *o, struct snapshot *s);
+int read_close_wait(struct observer *o, struct snapshot *s);
+int look(struct observer *o, const struct ports_limits *limits);
+void fill_look(struct observer *o, struct snapshot *s);
+void fill_bounds(const struct observer *o, struct snapshot *s);

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "listeners.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "diag.h"
+
+void listeners_begin(struct listeners *l)
+{
+        l->n = 0;
+}
+
+void listeners_add(struct listeners *l, const struct inet_diag_msg *socket, size_t length)
+{
+        struct listener *item = &l->item[l->n];
+
+        if (l->n == LISTENERS_MAX)
+                return;
+        l->n++;
+        *item = (struct listener){
+                .cookie = (uint64_t)socket->id.idiag_cookie[1] << 32 | socket->id.idiag_cookie[0],
+                .cgroup = diag_cgroup(socket, length),
+                .family = socket->idiag_family,
+                .port = ntohs(socket->id.idiag_sport),
+                .queued = socket->idiag_rqueue,
+                .backlog = socket->idiag_wqueue,
+        };
+        memcpy(item->address, socket->id.idiag_src, sizeof(item->address));
+        diag_drops(socket, length, &item->drops);
+}
+
+/* Most often the listener before stands at the same place. */
+static const struct listener *find_before(const struct listeners *l, unsigned hint, uint64_t cookie)
+{
+        for (unsigned k = 0; k < l->n_before; k++) {
+                const struct listener *b = &l->before[(hint + k) % l->n_before];
+
+                if (b->cookie == cookie)
+                        return b;
+        }
+        return NULL;
+}
+
+void listeners_commit(struct listeners *l)
+{
+        for (unsigned i = 0; i < l->n; i++) {
+                const struct listener *before = find_before(l, i, l->item[i].cookie);
+
+                /* Of a new one nothing is known; sk_drops is 32 bits wide and may wrap. */
+                l->item[i].new_drops = before ? l->item[i].drops - before->drops : 0;
+        }
+        memcpy(l->before, l->item, l->n * sizeof(l->item[0]));
+        l->n_before = l->n;
+}
+
+static bool is_any(const struct listener *l)
+{
+        static const uint32_t any[4];
+
+        return memcmp(l->address, any, sizeof(any)) == 0;
+}
+
+void listeners_add_handshake(struct listeners *l, const struct inet_diag_msg *socket)
+{
+        uint16_t port = ntohs(socket->id.idiag_sport);
+
+        for (unsigned i = 0; i < l->n; i++) {
+                struct listener *item = &l->item[i];
+
+                if (item->port != port ||
+                    (!is_any(item) && memcmp(item->address, socket->id.idiag_src, sizeof(item->address)) != 0))
+                        continue;
+                item->handshakes++;
+                return;
+        }
+}
+
+double listener_accept_queue(const struct listener *l)
+{
+        return 100.0 * l->queued / (l->backlog + 1.0);
+}
+
+double listener_syn_queue(const struct listeners *l, const struct listener *listener)
+{
+        double limit = 0;
+
+        for (unsigned i = 0; i < l->n; i++)
+                if (l->item[i].port == listener->port && l->item[i].family == listener->family &&
+                    memcmp(l->item[i].address, listener->address, sizeof(listener->address)) == 0)
+                        limit += l->item[i].backlog;
+        return 100.0 * listener->handshakes / (limit > 0 ? limit : 1);
+}
+
+const struct listener *listeners_fullest_accept_queue(const struct listeners *l)
+{
+        const struct listener *worst = NULL;
+
+        for (unsigned i = 0; i < l->n; i++)
+                if (l->item[i].queued > 0 &&
+                    (!worst || listener_accept_queue(&l->item[i]) > listener_accept_queue(worst)))
+                        worst = &l->item[i];
+        return worst;
+}
+
+const struct listener *listeners_fullest_syn_queue(const struct listeners *l)
+{
+        const struct listener *worst = NULL;
+
+        for (unsigned i = 0; i < l->n; i++)
+                if (l->item[i].handshakes > 0 &&
+                    (!worst || listener_syn_queue(l, &l->item[i]) > listener_syn_queue(l, worst)))
+                        worst = &l->item[i];
+        return worst;
+}
+
+const struct listener *listeners_most_drops(const struct listeners *l)
+{
+        const struct listener *worst = NULL;
+
+        for (unsigned i = 0; i < l->n; i++)
+                if (l->item[i].new_drops > (worst ? worst->new_drops : 0))
+                        worst = &l->item[i];
+        return worst;
+}
+
+uint64_t listeners_new_drops(const struct listeners *l)
+{
+        uint64_t sum = 0;
+
+        for (unsigned i = 0; i < l->n; i++)
+                sum += l->item[i].new_drops;
+        return sum;
+}
+
+const char *listener_name(const struct listener *l, char buf[static LISTENER_NAME_MAX])
+{
+        char address[INET6_ADDRSTRLEN];
+
+        inet_ntop(l->family, l->address, address, sizeof(address));
+        snprintf(buf, LISTENER_NAME_MAX, l->family == AF_INET6 ? "[%s]:%u" : "%s:%u", address, l->port);
+        return buf;
+}
