@@ -77,6 +77,9 @@ static void load_dropins(struct config *config, const struct counters *kernel, s
         int n = scandir(dropin_path, &entries, is_conf, alphasort);
         char path[512];
 
+        if (n < 0 && errno != ENOENT)
+                problem_add(problems, (struct origin){.file = dropin_path}, "cannot be read: %s", strerror(errno));
+
         for (int i = 0; i < n; i++) {
                 snprintf(path, sizeof(path), "%s/%s", dropin_path, entries[i]->d_name);
                 load(config, path, false, kernel, problems);

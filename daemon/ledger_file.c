@@ -62,6 +62,14 @@ static int write_whole(int fd, const char *buf, size_t size)
         return 0;
 }
 
+void ledger_file_keep_aside(const struct ledger_file *f)
+{
+        char bad[sizeof(f->path) + 8];
+
+        snprintf(bad, sizeof(bad), "%s.bad", f->path);
+        rename(f->path, bad);
+}
+
 int ledger_file_save(const struct ledger_file *f, const struct ledger *ledger)
 {
         char text[LEDGER_TEXT_MAX];

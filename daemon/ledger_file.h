@@ -17,5 +17,8 @@ int ledger_file_open(struct ledger_file *file, const char *directory, uint64_t n
 /* 0; -ENOENT: there is none; -EBADMSG, -ESTALE: not to be trusted; or another negative errno. */
 int ledger_file_load(const struct ledger_file *file, struct ledger *ret);
 
+/* Renames a ledger that is not to be trusted to .bad, for whoever wants to know. */
+void ledger_file_keep_aside(const struct ledger_file *file);
+
 /* Written aside and renamed: at any instant the file is the old ledger or the new one, whole. */
 int ledger_file_save(const struct ledger_file *file, const struct ledger *ledger);

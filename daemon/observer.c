@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "macro.h"
 #include "now.h"
@@ -38,6 +39,14 @@ static struct proc_file sysctl_open(const char *root, enum sysctl_id id)
         return open_under(root, path, !sysctl_table[id].never);
 }
 
+/* The socket opens even where the kernel has no tcp_diag. */
+static int probe(struct observer *o)
+{
+        static struct snapshot s;
+
+        return read_listeners(o, &s);
+}
+
 int observer_new(const char *proc_root, struct observer **ret)
 {
         struct observer *o = calloc(1, sizeof(*o));
@@ -52,9 +61,12 @@ int observer_new(const char *proc_root, struct observer **ret)
                 o->source[i] = open_under(proc_root, source_paths[i], 0);
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 o->sysctl[id] = sysctl_open(proc_root, id);
+        o->memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
         counters_init(&o->counters);
         o->ports = ports_new(seed);
         r = o->ports ? sock_diag_open(&o->diag) : -ENOMEM;
+        if (r == 0)
+                r = probe(o);
         if (r < 0) {
                 observer_free(o);
                 return r;
@@ -218,6 +230,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         memset(s, 0, sizeof(*s)); /* READING_INVALID */
         s->now = now_ns();
         s->ports = o->ports;
+        s->memory_bytes = o->memory_bytes;
         o->tick = o->now != 0 ? s->now - o->now : 0;
         o->now = s->now;
         fill_self(o, s);

@@ -81,7 +81,11 @@ void fill_opens(const struct observer *o, struct snapshot *s)
                 struct reading part = counter_change(o, shares[i].counter);
 
                 if (opens.state == READING_VALID && part.state == READING_VALID && opens.value > 0)
-                        s->reading[shares[i].metric] = reading_valid(100 * part.value / opens.value);
+                        s->reading[shares[i].metric] = (struct reading){
+                                .state = READING_VALID,
+                                .value = 100 * part.value / opens.value,
+                                .weight = opens.value,
+                        };
         }
 }
 

@@ -35,7 +35,8 @@ int read_limits(struct observer *o, const struct snapshot *s, struct ports_limit
                 r = port_set_parse(o->text, &ret->reserved);
         if (r < 0)
                 return r;
-        if (range->state != READING_VALID || range->value.v[0] < 1 || range->value.v[1] > UINT16_MAX ||
+        if (reuse->state == READING_INVALID || delay->state == READING_INVALID ||
+            timestamps->state == READING_INVALID || range->state != READING_VALID || range->value.v[0] < 1 || range->value.v[1] > UINT16_MAX ||
             range->value.v[0] > range->value.v[1])
                 return -EBADMSG;
         ret->low = (unsigned)range->value.v[0];

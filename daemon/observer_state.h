@@ -38,6 +38,7 @@ struct observer {
         bool wanted[METRIC_COUNT];
         bool only_ports;  /* no metric is wanted that needs sockets outside the local port range */
         double budget;    /* of one core, 0 to 1; 0: no limit */
+        uint64_t memory_bytes; /* of the machine */
         uint32_t sysctls; /* a bit for each that is read at every tick */
 
         uint64_t now, tick; /* of this read, and since the one before; 0: there was none */

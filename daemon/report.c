@@ -163,6 +163,35 @@ void report_restored(struct tuner *t, const struct change *c, const char *rule, 
         t->world->report(t->world, &event);
 }
 
+void report_left_alone(struct tuner *t, enum sysctl_id id, const char *why)
+{
+        const struct ledger_entry *entry = &t->ledger.entry[id];
+        char original[SYSCTL_TEXT_MAX];
+        struct event event;
+
+        event_begin(&event, EVENT_OVERRIDDEN, "%s is left alone: %s", sysctl_table[id].name, why);
+        event_add(&event, "SYSCTL", "%s", sysctl_table[id].name);
+        event_add(&event, "ORIGINALVALUE", "%s", sysctl_format(&entry->original, original));
+        event_add(&event, "RULE", "%s", entry->rule);
+        event_add(&event, "RESULT", "%s", outcome_name(OUTCOME_THEIRS));
+        t->world->report(t->world, &event);
+}
+
+void report_ledger(struct tuner *t, int error)
+{
+        struct event event;
+
+        if (t->ledger_dirty == (error < 0))
+                return;
+        if (error < 0) {
+                event_begin(&event, EVENT_DEGRADED, "the ledger cannot be saved: %s; it is tried again", strerror(-error));
+                event_add(&event, "ERRNO", "%d", -error);
+        } else {
+                event_begin(&event, EVENT_RECOVERED, "the ledger is saved again");
+        }
+        t->world->report(t->world, &event);
+}
+
 void report_observation(struct tuner *t, int error, const char *what)
 {
         struct event event;
@@ -193,14 +222,15 @@ void report_config_loaded(struct tuner *t)
         t->world->report(t->world, &event);
 }
 
-void report_config_rejected(struct world *world, const struct problem *problem, size_t others)
+void report_config_rejected(struct world *world, const struct problem *problem, size_t count)
 {
+        bool lost = !problem || !problem->text; /* no memory for it */
         struct event event;
 
         event_begin(&event, EVENT_CONFIG_REJECTED, "%s:%u: %s%s; the running configuration stays",
-                    problem->at.file, problem->at.line, problem->text ? problem->text : "out of memory",
-                    others > 0 ? " (and more; see twtuned --check)" : "");
-        event_add(&event, "ERRORS", "%zu", others + 1);
+                    lost ? "twtuned" : problem->at.file, lost ? 0 : problem->at.line,
+                    lost ? "out of memory" : problem->text, count > 1 ? " (and more; see twtuned --check)" : "");
+        event_add(&event, "ERRORS", "%zu", count);
         world->report(world, &event);
 }
 

@@ -13,12 +13,18 @@ void report_decision(struct tuner *tuner, const struct decision *decision);
  * why is part of a sentence: "the daemon stops". */
 void report_restored(struct tuner *tuner, const struct change *change, const char *rule, const char *why);
 
+/* A sysctl that is not touched, although the ledger knows it. */
+void report_left_alone(struct tuner *tuner, enum sysctl_id sysctl, const char *why);
+
+/* Once when saving the ledger begins to fail (error is a negative errno), and once when it works again. */
+void report_ledger(struct tuner *tuner, int error);
+
 /* Once when observing begins to fail, and once when it works again. what is what could not be read. */
 void report_observation(struct tuner *tuner, int error, const char *what);
 
 /* Which configuration runs now, or why a new one does not. */
 void report_config_loaded(struct tuner *tuner);
-void report_config_rejected(struct world *world, const struct problem *problem, size_t others);
+void report_config_rejected(struct world *world, const struct problem *problem, size_t count);
 
 /* To the service manager: the state in a sentence when it has changed, and that a tick was completed. */
 void report_status(struct tuner *tuner);

@@ -75,10 +75,12 @@ static void reload(struct service *s)
 
         s->reload = false;
         s->world.world.notify(&s->world.world, "RELOADING=1");
+        if (!config)
+                problem_add(&problems, (struct origin){.file = "twtuned"}, "out of memory");
+        print_problems(&problems);
         if (problems.n > 0) {
-                print_problems(&problems);
-                report_config_rejected(&s->world.world, problems.item, problems.n - 1);
-        } else if (config) {
+                report_config_rejected(&s->world.world, problems.item, problems.n);
+        } else {
                 observe_when_it_must(s, config);
                 if (tuner_reload(&s->tuner, config) == 0) {
                         observer_set_config(s->world.observer, config, &config->counters);
@@ -116,20 +118,27 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         return 0;
 }
 
-static int loop(struct service *s)
-{
-        static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
-        sd_event_source *timer = NULL;
-        sd_event *event = NULL;
-        sigset_t mask;
-        int r;
+static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 
+/* Before anything is changed: a signal waits for the loop, which puts everything back, and a log that nobody reads
+ * any more must not end the daemon. */
+static void signals_begin(void)
+{
+        sigset_t mask;
+
+        signal(SIGPIPE, SIG_IGN);
         sigemptyset(&mask);
         for (unsigned i = 0; i < ELEMENTSOF(signals); i++)
                 sigaddset(&mask, signals[i]);
         sigprocmask(SIG_BLOCK, &mask, NULL);
+}
 
-        r = sd_event_new(&event);
+static int loop(struct service *s)
+{
+        sd_event_source *timer = NULL;
+        sd_event *event = NULL;
+        int r = sd_event_new(&event);
+
         for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
                 r = sd_event_add_signal(event, NULL, signals[i], on_signal, s);
         if (r >= 0)
@@ -145,18 +154,28 @@ static int loop(struct service *s)
         return r;
 }
 
-/* What the process before left. What cannot be trusted is said, and nothing is restored from it. */
-static void load_ledger(struct linux_world *w, struct ledger *ret)
+/* What the process before left. What cannot be trusted is said and kept aside, and nothing is restored from it. 0,
+ * or a negative errno when there is a ledger that cannot be used. */
+static int load_ledger(struct linux_world *w, struct ledger *ret)
 {
         int r = ledger_file_load(&w->ledger_file, ret);
 
-        *ret = r < 0 ? (struct ledger){0} : *ret;
-        if (r < 0 && r != -ENOENT && r != -ESTALE)
-                fprintf(stderr, "twtuned: %s: %s; nothing is restored from it\n", w->ledger_file.path,
-                        r == -EBADMSG ? "truncated or garbled" : strerror(-r));
+        if (r < 0)
+                *ret = (struct ledger){0};
+        if (r == -ENOENT || r == -ESTALE)
+                r = 0; /* none, or one of another boot: the kernel has forgotten what it tells */
+        if (r == -EBADMSG) {
+                fprintf(stderr, "twtuned: %s: truncated or garbled; nothing is restored from it, see %s.bad\n",
+                        w->ledger_file.path, w->ledger_file.path);
+                ledger_file_keep_aside(&w->ledger_file);
+        } else if (r < 0) {
+                fprintf(stderr, "twtuned: %s: %s\n", w->ledger_file.path, strerror(-r));
+                w->ledger_error = w->ledger_error < 0 ? w->ledger_error : r; /* not to be written over */
+        }
         if (w->ledger_error < 0)
                 fprintf(stderr, "twtuned: %s: %s; originals cannot be recorded, so nothing will be written\n",
                         w->ledger_file.directory, strerror(-w->ledger_error));
+        return r;
 }
 
 /* Takes over config. */
@@ -175,7 +194,8 @@ static int run(struct service *s, struct config *config)
         }
         r = loop(s);
         s->world.world.notify(&s->world.world, "STOPPING=1");
-        if (s->tuner.config->restore_on_exit && tuner_restore_all(&s->tuner) > 0)
+        if (s->tuner.config->restore_on_exit && !s->tuner.config->observe &&
+            tuner_restore_all(&s->tuner, "twtuned stops") > 0)
                 r = -EIO;
         tuner_stop(&s->tuner);
         return r < 0 ? EXIT_FAILURE : 0;
@@ -199,6 +219,22 @@ static struct config *load_config(const char *file, const struct counters *kerne
 /* Too large for the stack. */
 static struct service service;
 
+/* Puts back all that the ledger holds. Returns the exit status. */
+static int restore_all(struct service *s, const char *why)
+{
+        int r = open_world(&s->world);
+
+        if (r != 0)
+                return r;
+        r = load_ledger(&s->world, &s->tuner.ledger);
+        s->tuner.world = &s->world.world;
+        s->tuner.snapshot.now = now_ns();
+        if (ledger_last_held(&s->tuner.ledger, 0) != SYSCTL_COUNT && tuner_restore_all(&s->tuner, why) > 0)
+                r = -EIO;
+        linux_world_close(&s->world);
+        return r < 0 ? EXIT_FAILURE : 0;
+}
+
 int service_run(const char *config_file, bool observe_only)
 {
         struct service *s = &service;
@@ -207,10 +243,15 @@ int service_run(const char *config_file, bool observe_only)
 
         s->config_file = config_file;
         s->observe_only = observe_only;
+        signals_begin();
         observer_list_counters(PROC, &s->kernel);
         config = load_config(config_file, &s->kernel);
-        if (!config)
+        if (!config) {
+                /* It will not run, so it holds nothing: not what it held before it died, either. */
+                if (!observe_only)
+                        restore_all(s, "the configuration is wrong, so twtuned does not run");
                 return EX_CONFIG;
+        }
         r = open_world(&s->world);
         if (r == 0)
                 r = run(s, config);
@@ -222,17 +263,7 @@ int service_run(const char *config_file, bool observe_only)
 
 int service_restore(void)
 {
-        struct service *s = &service;
-        int r = open_world(&s->world);
-
-        if (r != 0)
-                return r;
-        load_ledger(&s->world, &s->tuner.ledger);
-        s->tuner.world = &s->world.world;
-        s->tuner.snapshot.now = now_ns();
-        r = tuner_restore_all(&s->tuner) > 0 ? EXIT_FAILURE : 0;
-        linux_world_close(&s->world);
-        return r;
+        return restore_all(&service, "twtuned --restore");
 }
 
 int service_check(const char *config_file)

@@ -7,6 +7,8 @@
 #include "report.h"
 #include "writer.h"
 
+#define ORPHANS_RETRY_NS (60 * NSEC_PER_SEC)
+
 static void observe(struct tuner *t)
 {
         const char *what = NULL;
@@ -18,11 +20,46 @@ static void observe(struct tuner *t)
         report_observation(t, r, what);
 }
 
+void tuner_save_ledger(struct tuner *t)
+{
+        int r = t->world->ledger_save(t->world, &t->ledger);
+
+        report_ledger(t, r);
+        t->ledger_dirty = r < 0;
+}
+
+static void restore(struct tuner *t, enum sysctl_id id, struct change *ret)
+{
+        *ret = (struct change){.sysctl = id};
+        writer_restore(t, ret);
+        if (ret->outcome == OUTCOME_THEIRS && t->policy)
+                policy_leave_alone(t->policy, id);
+}
+
+/* What the ledger holds and no rule does: left by a dead process, by a reload, or by a write that failed halfway. */
+static void restore_orphans(struct tuner *t, const char *why)
+{
+        struct change change;
+
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+                if (t->ledger.entry[id].state != LEDGER_HELD || policy_holds(t->policy, id))
+                        continue;
+                restore(t, id, &change);
+                if (change.outcome == OUTCOME_FAILED)
+                        t->orphans_again_at = t->snapshot.now + ORPHANS_RETRY_NS;
+                report_restored(t, &change, t->ledger.entry[id].rule, why);
+        }
+}
+
 void tick(struct tuner *t)
 {
         struct decision decision;
 
         observe(t);
+        if (t->ledger_dirty)
+                tuner_save_ledger(t);
+        if (t->snapshot.now >= t->orphans_again_at && !t->config->observe)
+                restore_orphans(t, "no rule holds it");
         policy_step(t->policy, &t->snapshot);
         while (policy_next(t->policy, &t->snapshot, &decision)) {
                 writer_carry_out(t, &decision);
@@ -32,35 +69,24 @@ void tick(struct tuner *t)
         report_status(t);
 }
 
-static bool restore(struct tuner *t, enum sysctl_id id, const char *why)
-{
-        struct change change = {.sysctl = id};
-
-        writer_restore(t, &change);
-        report_restored(t, &change, t->ledger.entry[id].rule, why);
-        return change.outcome != OUTCOME_FAILED;
-}
-
 /* What the ledger says of one sysctl, against what is there. */
 static void take_over(struct tuner *t, enum sysctl_id id)
 {
         struct ledger_entry *entry = &t->ledger.entry[id];
         struct sysctl_value live;
-        int r;
+        int r = t->world->sysctl_read(t->world, id, &live);
 
         guard_note_past(&t->guard, id, entry->at, t->snapshot.now);
-        if (entry->state == LEDGER_THEIRS)
+        if (entry->state == LEDGER_THEIRS) {
                 policy_leave_alone(t->policy, id);
-        if (entry->state != LEDGER_HELD)
-                return;
-        r = t->world->sysctl_read(t->world, id, &live);
-        if (r == 0 && sysctl_equal(&live, &entry->original))
+                report_left_alone(t, id, "someone else changed it under the twtuned before");
+        } else if (entry->state == LEDGER_HELD && t->config->observe) {
+                report_left_alone(t, id, "a twtuned before left it changed; observing writes nothing, see --restore");
+        } else if (entry->state == LEDGER_HELD && r == 0 && sysctl_equal(&live, &entry->original)) {
                 entry->state = LEDGER_NONE; /* the process died before its write */
-        else if (r < 0 || t->config->observe || !sysctl_equal(&live, &entry->written) ||
-                 !policy_adopt(t->policy, entry->rule, id, &entry->written, &entry->original))
-                restore(t, id, "no rule sets it any more");
-        if (entry->state == LEDGER_THEIRS)
-                policy_leave_alone(t->policy, id);
+        } else if (entry->state == LEDGER_HELD && r == 0 && sysctl_equal(&live, &entry->written)) {
+                policy_adopt(t->policy, entry->rule, id, &entry->written, &entry->original);
+        }
 }
 
 int tuner_start(struct tuner *t, struct world *world, struct config *config, const struct ledger *ledger,
@@ -76,9 +102,15 @@ int tuner_start(struct tuner *t, struct world *world, struct config *config, con
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 if (ledger->entry[id].state != LEDGER_NONE)
                         take_over(t, id);
+        if (!config->observe) {
+                restore_orphans(t, "no rule sets it any more");
+                tuner_save_ledger(t);
+        }
         return 0;
 }
 
+/* What the same rules held goes on; what other rules of the new configuration set is taken over by them; what is
+ * someone else's stays theirs; the rest is put back. */
 int tuner_reload(struct tuner *t, struct config *config)
 {
         struct policy *policy = policy_new(config);
@@ -88,25 +120,42 @@ int tuner_reload(struct tuner *t, struct config *config)
         /* What observe mode would have done was not done, so there is nothing to take over across a change. */
         if (config->observe == t->config->observe)
                 policy_inherit(policy, t->policy);
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+                const struct ledger_entry *e = &t->ledger.entry[id];
+
+                if (e->state == LEDGER_THEIRS)
+                        policy_leave_alone(policy, id);
+                else if (e->state == LEDGER_HELD && !config->observe && !policy_holds(policy, id))
+                        policy_adopt(policy, e->rule, id, &e->written, &e->original);
+        }
         policy_free(t->policy);
         config_free(t->config);
         t->policy = policy;
         t->config = config;
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
-                if (t->ledger.entry[id].state == LEDGER_HELD && !policy_holds(policy, id))
-                        restore(t, id, "no rule of the new configuration sets it");
+        restore_orphans(t, "no rule of the new configuration sets it");
         report_config_loaded(t);
         return 0;
 }
 
-unsigned tuner_restore_all(struct tuner *t)
+/* All first, then the log: who reads it may be slow, or gone. */
+unsigned tuner_restore_all(struct tuner *t, const char *why)
 {
-        enum sysctl_id id;
+        struct change change[SYSCTL_COUNT];
         uint32_t failed = 0;
+        enum sysctl_id id;
+        unsigned n = 0;
 
-        while ((id = ledger_last_held(&t->ledger, failed)) != SYSCTL_COUNT)
-                if (!restore(t, id, "twtuned stops"))
+        while ((id = ledger_last_held(&t->ledger, failed)) != SYSCTL_COUNT) {
+                restore(t, id, &change[n]);
+                if (change[n++].outcome == OUTCOME_FAILED)
                         failed |= UINT32_C(1) << id;
+        }
+        for (id = 0; id < SYSCTL_COUNT; id++) /* an orderly end: the next start is a manual one */
+                if (t->ledger.entry[id].state == LEDGER_THEIRS)
+                        t->ledger.entry[id].state = LEDGER_NONE;
+        tuner_save_ledger(t);
+        for (unsigned i = 0; i < n; i++)
+                report_restored(t, &change[i], t->ledger.entry[change[i].sysctl].rule, why);
         return (unsigned)__builtin_popcount(failed);
 }
 

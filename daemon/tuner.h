@@ -15,6 +15,8 @@ struct tuner {
         struct ledger ledger;
         struct snapshot snapshot; /* of the last tick */
         bool degraded;            /* something could not be read at the last tick */
+        bool ledger_dirty;        /* the file is not what the ledger is: saving it failed */
+        uint64_t orphans_again_at; /* when to try again what could not be put back */
         char status[256];         /* the sentence that the service manager was last told */
 };
 
@@ -29,7 +31,11 @@ int tuner_reload(struct tuner *tuner, struct config *config);
 
 void tick(struct tuner *tuner);
 
-/* Puts back all that the ledger holds, the last write first. Returns how many could not be put back. */
-unsigned tuner_restore_all(struct tuner *tuner);
+/* Puts back all that the ledger holds, the last write first; why is part of a sentence: "twtuned stops". Returns
+ * how many could not be put back. */
+unsigned tuner_restore_all(struct tuner *tuner, const char *why);
+
+/* Saves the ledger. What fails is said once, and tried again at every tick. */
+void tuner_save_ledger(struct tuner *tuner);
 
 void tuner_stop(struct tuner *tuner);

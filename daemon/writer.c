@@ -14,32 +14,38 @@ static void fail(struct change *c, int error, const char *what)
         snprintf(c->reason, sizeof(c->reason), "%s: %s", what, strerror(-error));
 }
 
-/* Writes and reads back: the kernel takes some values in part or changed, and says 0. */
-static int write_verified(struct world *w, enum sysctl_id id, const struct sysctl_value *value)
+/* The kernel takes some values in part or changed, and says 0; so what counts is what it gives back. */
+static int verify(struct world *w, enum sysctl_id id, const struct sysctl_value *value)
 {
         struct sysctl_value live;
+        int r = w->sysctl_read(w, id, &live);
+
+        return r < 0 ? r : sysctl_equal(&live, value) ? 0 : -EIO;
+}
+
+static int write_verified(struct world *w, enum sysctl_id id, const struct sysctl_value *value)
+{
         int r = w->sysctl_write(w, id, value);
 
-        if (r == 0)
-                r = w->sysctl_read(w, id, &live);
-        if (r == 0 && !sysctl_equal(&live, value))
-                r = -EIO;
-        return r;
+        return r < 0 ? r : verify(w, id, value);
 }
 
-static int ledger_set_state(struct tuner *t, enum sysctl_id id, enum ledger_state state)
+/* What could not be saved now is saved at the next tick: until then the file tells of more than there is, which
+ * --restore finds out by the live value. */
+static void ledger_set_state(struct tuner *t, enum sysctl_id id, enum ledger_state state)
 {
         t->ledger.entry[id].state = state;
-        return t->world->ledger_save(t->world, &t->ledger);
+        tuner_save_ledger(t);
 }
 
-/* The ledger first: whoever finds it after a crash can tell what was there before. */
-static void apply(struct tuner *t, const struct decision *d, struct change *c, const struct sysctl_value *live)
+/* The ledger first: whoever finds it after a crash can tell what was there before. It forgets the sysctl only when
+ * it is sure that the value before is there. */
+static void apply(struct tuner *t, const struct decision *d, struct change *c)
 {
         struct ledger_entry before = t->ledger.entry[c->sysctl];
         int r;
 
-        ledger_note(&t->ledger, c->sysctl, live, &c->value, t->config->rule[d->rule].name, t->snapshot.now);
+        ledger_note(&t->ledger, c->sysctl, &c->original, &c->value, t->config->rule[d->rule].name, t->snapshot.now);
         r = t->world->ledger_save(t->world, &t->ledger);
         if (r < 0) {
                 t->ledger.entry[c->sysctl] = before;
@@ -52,40 +58,63 @@ static void apply(struct tuner *t, const struct decision *d, struct change *c, c
                 c->outcome = OUTCOME_APPLIED;
                 return;
         }
-        fail(c, r, r == -EIO ? "the kernel took another value than the one written" : "cannot write");
-        if (r != -EIO || write_verified(t->world, c->sysctl, live) == 0)
+        fail(c, r, r == -EIO ? "the kernel took another value than the one written" : "cannot write and read back");
+        if (verify(t->world, c->sysctl, &c->original) == 0 ||
+            write_verified(t->world, c->sysctl, &c->original) == 0) {
                 t->ledger.entry[c->sysctl] = before;
-        t->world->ledger_save(t->world, &t->ledger);
+                tuner_save_ledger(t);
+        }
 }
 
-static void enter(struct tuner *t, const struct decision *d, struct change *c)
+/* Whether the change may be made: LIMITED, REFUSED, FAILED or UNCHANGED if not; JOINED where nothing is to be
+ * written, APPLIED where it is. */
+static void look_ahead(struct tuner *t, struct change *c, unsigned writes)
 {
         struct sysctl_value live;
         int r;
 
-        if (!c->write) {
-                c->outcome = OUTCOME_JOINED;
+        c->outcome = OUTCOME_JOINED;
+        if (!c->write)
                 return;
-        }
         r = t->world->sysctl_read(t->world, c->sysctl, &live);
         if (r < 0) {
                 fail(c, r, "cannot read");
                 return;
         }
         c->original = live;
-        if (sysctl_equal(&live, &c->value)) {
-                c->outcome = OUTCOME_UNCHANGED;
+        c->outcome = OUTCOME_UNCHANGED;
+        if (sysctl_equal(&live, &c->value) || t->ledger.entry[c->sysctl].state == LEDGER_THEIRS)
                 return;
-        }
-        r = guard_check(&t->guard, t->config, &t->snapshot, c->sysctl, &live, &c->value, c->reason,
+        r = guard_check(&t->guard, t->config, &t->snapshot, c->sysctl, &live, &c->value, writes, c->reason,
                         sizeof(c->reason));
-        if (r < 0) {
-                c->outcome = r == -EAGAIN ? OUTCOME_LIMITED : OUTCOME_REFUSED;
-        } else if (t->config->observe) {
-                guard_note_change(&t->guard, c->sysctl, t->snapshot.now);
-                c->outcome = OUTCOME_WOULD;
-        } else {
-                apply(t, d, c, &live);
+        c->outcome = r == 0 ? OUTCOME_APPLIED : r == -EAGAIN ? OUTCOME_LIMITED : OUTCOME_REFUSED;
+}
+
+/* All of a rule or, while the limits allow only a part, nothing: it is tried again at the next tick. */
+static void enter(struct tuner *t, struct decision *d)
+{
+        const struct change *limited = NULL;
+        unsigned writes = 0;
+
+        for (unsigned i = 0; i < d->n; i++)
+                writes += d->change[i].write;
+        for (unsigned i = 0; i < d->n; i++) {
+                look_ahead(t, &d->change[i], writes);
+                if (d->change[i].outcome == OUTCOME_LIMITED)
+                        limited = &d->change[i];
+        }
+        for (unsigned i = 0; i < d->n; i++) {
+                struct change *c = &d->change[i];
+
+                if (limited) {
+                        c->outcome = OUTCOME_LIMITED;
+                        memmove(c->reason, limited->reason, sizeof(c->reason));
+                } else if (c->outcome == OUTCOME_APPLIED && t->config->observe) {
+                        guard_note_change(&t->guard, c->sysctl, t->snapshot.now);
+                        c->outcome = OUTCOME_WOULD;
+                } else if (c->outcome == OUTCOME_APPLIED) {
+                        apply(t, d, c);
+                }
         }
 }
 
@@ -103,13 +132,25 @@ void writer_restore(struct tuner *t, struct change *c)
                 c->outcome = OUTCOME_THEIRS;
                 c->value = live;
                 ledger_set_state(t, c->sysctl, LEDGER_THEIRS);
-        } else if ((r = write_verified(t->world, c->sysctl, &entry->original)) < 0) {
+        } else if (!sysctl_equal(&live, &entry->original) &&
+                   (r = write_verified(t->world, c->sysctl, &entry->original)) < 0) {
                 fail(c, r, "cannot put the original back");
         } else {
                 c->outcome = OUTCOME_RESTORED;
+                entry->at = MAX(entry->at, t->snapshot.now);
                 guard_note_restore(&t->guard, c->sysctl, t->snapshot.now);
                 ledger_set_state(t, c->sysctl, LEDGER_RELEASED);
         }
+}
+
+/* A table of TIME_WAIT that is made smaller than what it holds throws every new one away. */
+static bool is_too_full(const struct tuner *t, const struct change *c)
+{
+        const struct reading *share = &t->snapshot.reading[METRIC_TIME_WAIT_TABLE];
+
+        return c->sysctl == SYSCTL_TCP_MAX_TW_BUCKETS &&
+               (share->state != READING_VALID ||
+                share->value / 100 * (double)c->value.v[0] > (double)c->original.v[0]);
 }
 
 static void leave(struct tuner *t, const struct decision *d, struct change *c)
@@ -121,6 +162,8 @@ static void leave(struct tuner *t, const struct decision *d, struct change *c)
         } else if (t->config->rule[d->rule].keep && d->kind == DECISION_RELEASE) {
                 c->outcome = OUTCOME_KEPT;
                 ledger_set_state(t, c->sysctl, LEDGER_NONE);
+        } else if (is_too_full(t, c)) {
+                fail(c, -EBUSY, "the table holds more than the original allows");
         } else {
                 writer_restore(t, c);
         }
@@ -128,18 +171,18 @@ static void leave(struct tuner *t, const struct decision *d, struct change *c)
 
 void writer_carry_out(struct tuner *t, struct decision *d)
 {
-        for (unsigned i = 0; i < d->n; i++)
-                switch (d->kind) {
-                case DECISION_ENTER:
-                        enter(t, d, &d->change[i]);
-                        break;
-                case DECISION_RELEASE:
-                case DECISION_UNEXPECTED:
-                case DECISION_ABORT:
+        switch (d->kind) {
+        case DECISION_ENTER:
+                enter(t, d);
+                break;
+        case DECISION_RELEASE:
+        case DECISION_UNEXPECTED:
+        case DECISION_ABORT:
+                for (unsigned i = 0; i < d->n; i++)
                         leave(t, d, &d->change[i]);
-                        break;
-                case DECISION_OVERRIDDEN:
-                        ledger_set_state(t, d->change[i].sysctl, LEDGER_THEIRS);
-                        break;
-                }
+                break;
+        case DECISION_OVERRIDDEN:
+                ledger_set_state(t, d->change[0].sysctl, LEDGER_THEIRS);
+                break;
+        }
 }

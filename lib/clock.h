@@ -42,42 +42,56 @@ static inline bool clock_reached(const struct clock *clock, uint64_t ns)
         return clock->holds && !clock->paused && clock->ns >= ns;
 }
 
+/* A mean in which a share of 20,000 counts for more than a share of one. */
+struct mean {
+        double sum, weight;
+        unsigned n;
+};
+
+static inline void mean_add(struct mean *mean, double value, double weight)
+{
+        mean->sum += value * weight;
+        mean->weight += weight;
+        mean->n++;
+}
+
+static inline double mean_value(const struct mean *mean)
+{
+        return mean->weight > 0 ? mean->sum / mean->weight : 0;
+}
+
 #define TRAIL_SECONDS 60u
 
 /* The last minute of a metric, a bucket a second. */
 struct trail {
         struct {
                 uint64_t second;
-                double sum;
-                unsigned n;
+                struct mean mean;
         } bucket[TRAIL_SECONDS];
 };
 
-static inline void trail_add(struct trail *trail, uint64_t now, double value)
+static inline void trail_add(struct trail *trail, uint64_t now, double value, double weight)
 {
         uint64_t second = now / NSEC_PER_SEC;
         unsigned i = (unsigned)(second % TRAIL_SECONDS);
 
-        if (trail->bucket[i].second != second) {
-                trail->bucket[i].second = second;
-                trail->bucket[i].sum = 0;
-                trail->bucket[i].n = 0;
-        }
-        trail->bucket[i].sum += value;
-        trail->bucket[i].n++;
+        if (trail->bucket[i].second != second)
+                trail->bucket[i].mean = (struct mean){0};
+        trail->bucket[i].second = second;
+        mean_add(&trail->bucket[i].mean, value, weight);
 }
 
-/* The mean over the minute before now; 0 when nothing was seen. */
-static inline double trail_mean(const struct trail *trail, uint64_t now)
+/* Over the minute before now. n == 0: nothing was seen. */
+static inline struct mean trail_mean(const struct trail *trail, uint64_t now)
 {
         uint64_t second = now / NSEC_PER_SEC;
-        double sum = 0;
-        unsigned n = 0;
+        struct mean mean = {0};
 
         for (unsigned i = 0; i < TRAIL_SECONDS; i++)
-                if (trail->bucket[i].n > 0 && trail->bucket[i].second + TRAIL_SECONDS > second) {
-                        sum += trail->bucket[i].sum;
-                        n += trail->bucket[i].n;
+                if (trail->bucket[i].second + TRAIL_SECONDS > second) {
+                        mean.sum += trail->bucket[i].mean.sum;
+                        mean.weight += trail->bucket[i].mean.weight;
+                        mean.n += trail->bucket[i].mean.n;
                 }
-        return n > 0 ? sum / n : 0;
+        return mean;
 }

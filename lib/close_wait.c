@@ -25,20 +25,30 @@ void close_wait_add(struct close_wait *cw, uint64_t cgroup)
 
         while (slot < CLOSE_WAIT_UNITS && cw->unit[slot].cgroup != cgroup)
                 slot++;
-        if (slot == CLOSE_WAIT_UNITS)
+        if (slot == CLOSE_WAIT_UNITS) {
                 for (slot = CLOSE_WAIT_UNITS - 1; slot > 0 && !is_free(cw, slot);)
                         slot--;
-        if (slot > 0)
-                cw->unit[slot].cgroup = cgroup;
+                if (slot > 0) {
+                        cw->unit[slot].cgroup = cgroup;
+                        cw->unit[slot].is_new = true;
+                }
+        }
         cw->building[slot]++;
 }
 
 void close_wait_commit(struct close_wait *cw, uint64_t now)
 {
+        /* A unit that comes to a slot of its own may have been counted in the common one: that is no growth. */
+        bool common = cw->unit[0].count[cw->newest] > 0;
+
         cw->newest = (cw->newest + 1) % CLOSE_WAIT_SAMPLES;
         cw->at[cw->newest] = now;
-        for (unsigned slot = 0; slot < CLOSE_WAIT_UNITS; slot++)
+        for (unsigned slot = 0; slot < CLOSE_WAIT_UNITS; slot++) {
+                for (unsigned i = 0; i < CLOSE_WAIT_SAMPLES && common && cw->unit[slot].is_new; i++)
+                        cw->unit[slot].count[i] = cw->building[slot];
                 cw->unit[slot].count[cw->newest] = cw->building[slot];
+                cw->unit[slot].is_new = false;
+        }
 }
 
 /* The oldest sample: the next in the ring, or the first that was ever taken. */
@@ -68,6 +78,6 @@ bool close_wait_growth(const struct close_wait *cw, double *ret_growth, uint64_t
                 }
         }
         *ret_growth = most * 60e9 / (double)span;
-        *ret_cgroup = cw->unit[worst].cgroup;
+        *ret_cgroup = cw->unit[worst].count[cw->newest] > 0 ? cw->unit[worst].cgroup : 0;
         return true;
 }

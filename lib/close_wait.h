@@ -18,6 +18,7 @@ struct close_wait {
         struct {
                 uint64_t cgroup;
                 uint32_t count[CLOSE_WAIT_SAMPLES]; /* a ring; count[newest] is the last sample */
+                bool is_new; /* has this slot since the sample that is being built */
         } unit[CLOSE_WAIT_UNITS];
         uint64_t at[CLOSE_WAIT_SAMPLES]; /* when each was taken; 0: not yet */
         unsigned newest;

@@ -419,15 +419,15 @@ static void check_circle(const struct config *config, unsigned index, struct pro
                             "'after' goes round in a circle: no rung can be first");
 }
 
-/* The first set of the same sysctl to another value, in an earlier rule or earlier in this one. */
-static const struct set *find_opposite(const struct config *config, unsigned index, const struct set *set)
+/* The first set of the same sysctl to another value in an earlier rule, or to any value earlier in this one. */
+static const struct set *find_other(const struct config *config, unsigned index, const struct set *set)
 {
         for (unsigned i = 0; i <= index; i++) {
                 const struct rule *other = &config->rule[i];
 
                 for (unsigned k = 0; k < other->n_set && &other->set[k] != set; k++)
                         if (!other->disabled && other->set[k].sysctl == set->sysctl &&
-                            !sysctl_equal(&other->set[k].value, &set->value))
+                            (i == index || !sysctl_equal(&other->set[k].value, &set->value)))
                                 return &other->set[k];
         }
         return NULL;
@@ -439,9 +439,11 @@ static void check_opposites(struct config *config, unsigned index, struct proble
         char a[SYSCTL_TEXT_MAX], b[SYSCTL_TEXT_MAX];
 
         for (unsigned i = 0; i < rule->n_set && !rule->disabled; i++) {
-                const struct set *set = &rule->set[i], *other = find_opposite(config, index, set);
+                const struct set *set = &rule->set[i], *other = find_other(config, index, set);
 
-                if (other)
+                if (other && sysctl_equal(&other->value, &set->value))
+                        problem_add(problems, set->at, "%s is set twice in one rule", sysctl_table[set->sysctl].name);
+                else if (other)
                         problem_add(problems, set->at, "%s = %s, but %s:%u wants %s: two rules cannot pull "
                                     "one sysctl apart", sysctl_table[set->sysctl].name,
                                     sysctl_format(&set->value, a), other->at.file, other->at.line,

@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "macro.h"
+
+#define TIME_WAIT_BYTES 256
+#define TIME_WAIT_MEMORY_SHARE 16
 
 void guard_init(struct guard *guard, const struct config *config, uint64_t now)
 {
@@ -21,7 +25,7 @@ static void fill(struct guard *guard, const struct config *config, uint64_t now)
 }
 
 static int check_limits(struct guard *guard, const struct config *config, enum sysctl_id sysctl, uint64_t now,
-                        char *reason, size_t size)
+                        unsigned writes, char *reason, size_t size)
 {
         uint64_t at = guard->changed_at[sysctl];
 
@@ -30,7 +34,7 @@ static int check_limits(struct guard *guard, const struct config *config, enum s
                 snprintf(reason, size, "%s was changed less than min_interval ago", sysctl_table[sysctl].name);
                 return -EAGAIN;
         }
-        if (guard->tokens < 1) {
+        if (guard->tokens < MIN(writes, floor(config->changes_per_minute))) {
                 snprintf(reason, size, "the %g changes_per_minute are used up", config->changes_per_minute);
                 return -EAGAIN;
         }
@@ -48,7 +52,7 @@ static int check_range(const struct snapshot *s, const struct sysctl_value *live
         /* Bounds hold only while the listeners are those of the last look. */
         if (first->state != READING_VALID || (ports != READING_VALID && ports != READING_BOUNDED)) {
                 snprintf(reason, size, "it is not known now which ports have a listener or are privileged");
-                return -ERANGE;
+                return -EAGAIN;
         }
         if (value->v[0] < first->value.v[0]) {
                 snprintf(reason, size, "ports under %" PRId64 " are privileged", first->value.v[0]);
@@ -69,13 +73,29 @@ static int check_timestamps(const struct snapshot *s, char *reason, size_t size)
 
         if (timestamps->state == READING_VALID && timestamps->value.v[0] != 0)
                 return 0;
+        if (timestamps->state == READING_INVALID) {
+                snprintf(reason, size, "net.ipv4.tcp_timestamps cannot be read now");
+                return -EAGAIN;
+        }
         snprintf(reason, size, "TIME_WAIT cannot be reused while net.ipv4.tcp_timestamps is 0");
         return -EPERM;
 }
 
+/* A TIME_WAIT socket takes 256 bytes (net/ipv4/inet_timewait_sock.c: the slab tw_sock_TCP). */
+static int check_memory(const struct snapshot *s, const struct sysctl_value *value, char *reason, size_t size)
+{
+        int64_t most = (int64_t)(s->memory_bytes / TIME_WAIT_MEMORY_SHARE / TIME_WAIT_BYTES);
+
+        if (value->v[0] <= most)
+                return 0;
+        snprintf(reason, size, "%" PRId64 " TIME_WAIT sockets would take more than 1/%d of the memory (%" PRId64 ")",
+                 value->v[0], TIME_WAIT_MEMORY_SHARE, most);
+        return -ERANGE;
+}
+
 int guard_check(struct guard *guard, const struct config *config, const struct snapshot *s,
                 enum sysctl_id sysctl, const struct sysctl_value *live, const struct sysctl_value *value,
-                char *reason, size_t size)
+                unsigned writes, char *reason, size_t size)
 {
         int r = sysctl_check(sysctl, value, reason, size);
 
@@ -83,10 +103,12 @@ int guard_check(struct guard *guard, const struct config *config, const struct s
                 r = sysctl_check_step(sysctl, live, value, reason, size);
         if (r == 0 && sysctl == SYSCTL_IP_LOCAL_PORT_RANGE)
                 r = check_range(s, live, value, reason, size);
+        if (r == 0 && sysctl == SYSCTL_TCP_MAX_TW_BUCKETS)
+                r = check_memory(s, value, reason, size);
         if (r == 0 && sysctl == SYSCTL_TCP_TW_REUSE && value->v[0] != 0)
                 r = check_timestamps(s, reason, size);
         if (r == 0)
-                r = check_limits(guard, config, sysctl, s->now, reason, size);
+                r = check_limits(guard, config, sysctl, s->now, writes, reason, size);
         return r;
 }
 

@@ -16,10 +16,10 @@ struct guard {
 void guard_init(struct guard *guard, const struct config *config, uint64_t now);
 
 /* Whether value may be written over live now. 0; -EPERM or -ERANGE: never, with a reason; -EAGAIN: not yet,
- * with a reason. Takes nothing from the bucket. */
+ * with a reason. writes: for how many there must be room. Takes nothing from the bucket. */
 int guard_check(struct guard *guard, const struct config *config, const struct snapshot *snapshot,
                 enum sysctl_id sysctl, const struct sysctl_value *live, const struct sysctl_value *value,
-                char *reason, size_t size);
+                unsigned writes, char *reason, size_t size);
 
 /* A change was made. */
 void guard_note_change(struct guard *guard, enum sysctl_id sysctl, uint64_t now);

@@ -55,26 +55,37 @@ void listeners_commit(struct listeners *l)
         l->n_before = l->n;
 }
 
-static bool is_any(const struct listener *l)
+/* How well a listener fits a socket; 0: not at all. The kernel takes a specific address before a wildcard
+ * (net/ipv4/inet_hashtables.c:compute_score); [::] takes IPv4 as well, where nothing of IPv4 does. */
+static unsigned fit(const struct listener *l, const struct inet_diag_msg *socket)
 {
         static const uint32_t any[4];
+        bool same_family = l->family == socket->idiag_family;
 
-        return memcmp(l->address, any, sizeof(any)) == 0;
+        if (l->port != ntohs(socket->id.idiag_sport))
+                return 0;
+        if (same_family && memcmp(l->address, socket->id.idiag_src, sizeof(l->address)) == 0)
+                return 3;
+        if (memcmp(l->address, any, sizeof(any)) != 0)
+                return 0;
+        return same_family ? 2 : l->family == AF_INET6;
 }
 
 void listeners_add_handshake(struct listeners *l, const struct inet_diag_msg *socket)
 {
-        uint16_t port = ntohs(socket->id.idiag_sport);
+        struct listener *best = NULL;
+        unsigned most = 0;
 
         for (unsigned i = 0; i < l->n; i++) {
-                struct listener *item = &l->item[i];
+                unsigned n = fit(&l->item[i], socket);
 
-                if (item->port != port ||
-                    (!is_any(item) && memcmp(item->address, socket->id.idiag_src, sizeof(item->address)) != 0))
-                        continue;
-                item->handshakes++;
-                return;
+                if (n > most) {
+                        most = n;
+                        best = &l->item[i];
+                }
         }
+        if (best)
+                best->handshakes++;
 }
 
 double listener_accept_queue(const struct listener *l)

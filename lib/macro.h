@@ -7,7 +7,6 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 
-#define _cleanup_(f) __attribute__((cleanup(f)))
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Time is nanoseconds of CLOCK_BOOTTIME everywhere: monotonic, and it counts suspend, which the policy has

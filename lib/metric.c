@@ -28,7 +28,7 @@ const struct metric metric_table[METRIC_COUNT] = {
         [METRIC_PORTS_EXHAUSTION] = PORTS("exhaustion", UNIT_PERCENT,
                 "the same of all usable ports; at 100 % connect() fails"),
         [METRIC_PORTS_FORECAST] = PORTS("forecast", UNIT_PERCENT,
-                "ports.cliff in 3 s, if TIME_WAIT goes on growing as in the last tick"),
+                "ports.cliff in 3 s, if TIME_WAIT goes on growing as in the last two seconds"),
         [METRIC_PORTS_DEMAND] = PORTS("demand", UNIT_PERCENT,
                 "what a kernel without reuse would hold; at 100 % it would be at the cliff"),
         [METRIC_PORTS_REUSE_DEMAND] = PORTS("reuse_demand", UNIT_PERCENT,
@@ -43,7 +43,7 @@ const struct metric metric_table[METRIC_COUNT] = {
         [METRIC_PORTS_USED] = PORTS("used", UNIT_COUNT, "ports in use toward the destination"),
         [METRIC_PORTS_REUSABLE] = PORTS("reusable", UNIT_COUNT, "those of them that connect() may take all the same"),
         [METRIC_PORTS_CLIFF_ETA] = PORTS("cliff_eta", UNIT_SECONDS,
-                "until the cliff at the rate of the last tick; inf: never"),
+                "until the cliff at the rate of the last two seconds; inf: never"),
 
         [METRIC_TIME_WAIT_TABLE] = TICK("time_wait.table", UNIT_PERCENT, "sockstat",
                 "TIME_WAIT sockets of tcp_max_tw_buckets; at 100 % TIME_WAIT is skipped"),

@@ -52,7 +52,7 @@ static void decision_begin(struct decision *d, enum decision_kind kind, unsigned
         *d = (struct decision){.kind = kind, .rule = rule, .metric = RULE_NONE};
 }
 
-/* Names the condition and, for ports.*, the group that decided; without a group the busiest. */
+/* Names the condition and, for ports.*, the group that decided; NULL: there is none that the rule is for. */
 static void decision_evidence(struct decision *d, const struct condition *c, const struct snapshot *s,
                               const struct ports_group *g)
 {
@@ -71,8 +71,6 @@ static void decision_evidence(struct decision *d, const struct condition *c, con
                 d->value = s->reading[c->metric].upper;
                 return;
         }
-        if (!g)
-                g = ports_busiest(s->ports);
         d->value = g ? group_value(c, g) : 0;
         if (g) {
                 d->cgroup = g->cgroup;
@@ -144,8 +142,24 @@ static void evidence_of_harm(const struct policy *p, unsigned i, unsigned k, str
 
         d->metric = abort->metric;
         d->op = GREATER;
-        d->value = a->sum / a->samples;
-        d->threshold = abort->multiple * a->before;
+        d->value = mean_value(&a->after);
+        d->threshold = a->limit;
+}
+
+/* The group with the most of a metric, among those that the rule is for. */
+static const struct ports_group *find_most(const struct policy *p, const struct rule *rule, const struct condition *c,
+                                           const struct snapshot *s)
+{
+        const struct ports_group *most = NULL;
+
+        for (unsigned slot = 0; metric_is_ports(c->metric) && ports_valid(s) && slot < ports_slots(s->ports); slot++) {
+                const struct ports_group *g = ports_group(s->ports, slot);
+
+                if (g->id != 0 && matters(p, rule, s, g->loopback) &&
+                    (!most || group_value(c, g) > group_value(c, most)))
+                        most = g;
+        }
+        return most;
 }
 
 /* Whether an active rule has to go. A rung that must go takes those above it along, for the same reason. */
@@ -153,6 +167,7 @@ static bool find_reason(const struct policy *p, unsigned i, const struct snapsho
 {
         const struct rule *rule = &p->config->rule[i];
         unsigned which, below = rule->after;
+        const struct condition *first;
 
         if (did_harm(p, i, &which)) {
                 decision_begin(d, DECISION_ABORT, i);
@@ -173,7 +188,8 @@ static bool find_reason(const struct policy *p, unsigned i, const struct snapsho
         if (!is_over(p, i))
                 return false;
         decision_begin(d, DECISION_RELEASE, i);
-        decision_evidence(d, rule->n_until > 0 ? &rule->until[0] : &rule->when[0], s, NULL);
+        first = rule->n_until > 0 ? &rule->until[0] : &rule->when[0];
+        decision_evidence(d, first, s, find_most(p, rule, first, s));
         return true;
 }
 
@@ -266,6 +282,29 @@ static const struct ports_group *find_group(const struct policy *p, unsigned i, 
         return best;
 }
 
+static bool all_available(const struct condition *list, unsigned n, const struct snapshot *s)
+{
+        for (unsigned k = 0; k < n; k++)
+                if (s->reading[list[k].metric].state == READING_UNAVAILABLE)
+                        return false;
+        return true;
+}
+
+/* Whether this kernel and netns have all that the rule is made of. */
+static bool rule_is_whole(const struct rule *rule, const struct snapshot *s)
+{
+        for (unsigned k = 0; k < rule->n_set; k++)
+                if (s->sysctl[rule->set[k].sysctl].state == READING_UNAVAILABLE)
+                        return false;
+        return all_available(rule->when, rule->n_when, s) && all_available(rule->until, rule->n_until, s) &&
+               all_available(&rule->expect, rule->has_expect, s);
+}
+
+bool policy_is_unavailable(const struct policy *p, unsigned rule, const struct snapshot *s)
+{
+        return !p->config->rule[rule].disabled && !rule_is_whole(&p->config->rule[rule], s);
+}
+
 static bool is_available(const struct policy *p, const struct rule *rule, const struct snapshot *s)
 {
         unsigned ours = 0;
@@ -275,7 +314,7 @@ static bool is_available(const struct policy *p, const struct rule *rule, const 
                         return false;
                 ours += !p->held[rule->set[k].sysctl].theirs;
         }
-        return !rule->disabled && ours > 0;
+        return !rule->disabled && ours > 0 && rule_is_whole(rule, s);
 }
 
 static bool rule_enters(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)

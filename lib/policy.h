@@ -99,4 +99,7 @@ void policy_inherit(struct policy *policy, const struct policy *old);
 
 bool policy_holds(const struct policy *policy, enum sysctl_id sysctl);
 
+/* Whether this kernel or netns lacks a metric or sysctl of an enabled rule: it will not enter. */
+bool policy_is_unavailable(const struct policy *policy, unsigned rule, const struct snapshot *snapshot);
+
 bool policy_is_active(const struct policy *policy, unsigned rule);

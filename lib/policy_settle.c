@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <string.h>
 
 #include "macro.h"
@@ -20,6 +21,11 @@ static bool holds_any(const struct policy *p, unsigned rule)
         return false;
 }
 
+static double metric_floor(unsigned metric)
+{
+        return metric < METRIC_COUNT ? metric_table[metric].floor : 1;
+}
+
 static void activate(struct policy *p, unsigned i)
 {
         const struct rule *rule = &p->config->rule[i];
@@ -38,11 +44,14 @@ static void activate(struct policy *p, unsigned i)
         for (unsigned k = 0; k < rule->n_abort; k++) {
                 struct abort_state *a = &state->abort[k];
 
-                a->before = trail_mean(&a->trail, p->last_now);
-                a->sum = 0;
-                a->samples = 0;
+                struct mean before = trail_mean(&a->trail, p->last_now);
+
+                /* Without a minute before there is nothing to compare with: unknown is not zero. Noise is not
+                 * compared with noise: what was under the metric's floor counts as the floor. */
+                a->limit = rule->abort[k].multiple * fmax(mean_value(&before), metric_floor(rule->abort[k].metric));
+                a->after = (struct mean){0};
                 a->harm = false;
-                a->over = p->config->observe;
+                a->over = p->config->observe || before.n < TREND_SAMPLES_MIN;
         }
 }
 
@@ -87,10 +96,9 @@ static bool settle_enter(struct policy *p, const struct decision *d)
                 activate(p, d->rule);
                 return true;
         }
-        if (limited)
-                return tell_once(state);
-        state->not_before = p->last_now + p->config->rule[d->rule].retry_ns;
-        return true;
+        if (!limited)
+                state->not_before = p->last_now + p->config->rule[d->rule].retry_ns;
+        return tell_once(state);
 }
 
 static bool settle_leave(struct policy *p, const struct decision *d)
@@ -142,40 +150,44 @@ bool policy_settle(struct policy *p, const struct decision *d)
         return settle_leave(p, d);
 }
 
-static unsigned find_setter(const struct config *config, const char *name, enum sysctl_id sysctl,
-                            const struct sysctl_value *value)
+static bool sets(const struct rule *rule, enum sysctl_id sysctl, const struct sysctl_value *value)
 {
-        for (unsigned i = 0; i < config->n_rules; i++) {
-                const struct rule *rule = &config->rule[i];
-
-                if (rule->disabled || strcmp(rule->name, name) != 0)
-                        continue;
-                for (unsigned k = 0; k < rule->n_set; k++)
-                        if (rule->set[k].sysctl == sysctl && sysctl_equal(&rule->set[k].value, value))
-                                return i;
-        }
-        return RULE_NONE;
+        for (unsigned k = 0; k < rule->n_set && !rule->disabled; k++)
+                if (rule->set[k].sysctl == sysctl && sysctl_equal(&rule->set[k].value, value))
+                        return true;
+        return false;
 }
 
-bool policy_adopt(struct policy *p, const char *rule, enum sysctl_id sysctl,
-                  const struct sysctl_value *written, const struct sysctl_value *original)
+static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const struct sysctl_value *written,
+                  const struct sysctl_value *original)
 {
-        unsigned i = find_setter(p->config, rule, sysctl, written);
         struct held *held = &p->held[sysctl];
 
-        if (i == RULE_NONE)
-                return false;
         held->rules |= rule_bit(i);
         held->value = *written;
         held->original = *original;
-        if (!p->state[i].active) {
-                activate(p, i);
-                /* What the step did was watched by the process that made it. */
-                p->state[i].expecting = false;
-                for (unsigned k = 0; k < p->config->rule[i].n_abort; k++)
-                        p->state[i].abort[k].over = true;
-        }
-        return true;
+        held->taken_at = 0;
+        if (p->state[i].active)
+                return;
+        activate(p, i);
+        /* What the step did was watched by the process that made it. */
+        p->state[i].expecting = false;
+        for (unsigned k = 0; k < p->config->rule[i].n_abort; k++)
+                p->state[i].abort[k].over = true;
+}
+
+bool policy_adopt(struct policy *p, const char *name, enum sysctl_id sysctl, const struct sysctl_value *written,
+                  const struct sysctl_value *original)
+{
+        bool found = false;
+
+        for (unsigned i = 0; i < p->config->n_rules; i++)
+                found |= strcmp(p->config->rule[i].name, name) == 0 && sets(&p->config->rule[i], sysctl, written);
+        /* The ledger names one rule; others may have held the same value, and go in their own time. */
+        for (unsigned i = 0; i < p->config->n_rules && found; i++)
+                if (sets(&p->config->rule[i], sysctl, written))
+                        adopt(p, i, sysctl, written, original);
+        return found;
 }
 
 void policy_leave_alone(struct policy *p, enum sysctl_id sysctl)
@@ -190,23 +202,44 @@ static bool conditions_alike(const struct condition *a, const struct counters *c
                a->number == b->number && a->time_ns == b->time_ns;
 }
 
+static bool lists_alike(const struct condition *a, unsigned na, const struct counters *ca, const struct condition *b,
+                        unsigned nb, const struct counters *cb)
+{
+        for (unsigned k = 0; na == nb && k < na; k++)
+                if (!conditions_alike(&a[k], ca, &b[k], cb))
+                        return false;
+        return na == nb;
+}
+
+static bool sets_alike(const struct rule *a, const struct rule *b)
+{
+        for (unsigned k = 0; a->n_set == b->n_set && k < a->n_set; k++)
+                if (a->set[k].sysctl != b->set[k].sysctl || !sysctl_equal(&a->set[k].value, &b->set[k].value))
+                        return false;
+        return a->n_set == b->n_set;
+}
+
+static bool aborts_alike(const struct rule *a, const struct counters *ca, const struct rule *b,
+                         const struct counters *cb)
+{
+        for (unsigned k = 0; a->n_abort == b->n_abort && k < a->n_abort; k++)
+                if (strcmp(metric_name(a->abort[k].metric, ca), metric_name(b->abort[k].metric, cb)) != 0 ||
+                    a->abort[k].multiple != b->abort[k].multiple || a->abort[k].within_ns != b->abort[k].within_ns)
+                        return false;
+        return a->n_abort == b->n_abort;
+}
+
+/* Whether the running state of one rule means the same for the other. */
 static bool rules_alike(const struct config *ca, unsigned ia, const struct config *cb, unsigned ib)
 {
         const struct rule *a = &ca->rule[ia], *b = &cb->rule[ib];
 
-        if (strcmp(a->name, b->name) != 0 || a->disabled != b->disabled || a->n_when != b->n_when ||
-            a->n_until != b->n_until || a->n_set != b->n_set || a->n_abort != b->n_abort)
-                return false;
-        for (unsigned k = 0; k < a->n_when; k++)
-                if (!conditions_alike(&a->when[k], &ca->counters, &b->when[k], &cb->counters))
-                        return false;
-        for (unsigned k = 0; k < a->n_until; k++)
-                if (!conditions_alike(&a->until[k], &ca->counters, &b->until[k], &cb->counters))
-                        return false;
-        for (unsigned k = 0; k < a->n_set; k++)
-                if (a->set[k].sysctl != b->set[k].sysctl || !sysctl_equal(&a->set[k].value, &b->set[k].value))
-                        return false;
-        return true;
+        return strcmp(a->name, b->name) == 0 && strcmp(a->after_name, b->after_name) == 0 &&
+               a->disabled == b->disabled && a->has_expect == b->has_expect &&
+               lists_alike(a->when, a->n_when, &ca->counters, b->when, b->n_when, &cb->counters) &&
+               lists_alike(a->until, a->n_until, &ca->counters, b->until, b->n_until, &cb->counters) &&
+               lists_alike(&a->expect, a->has_expect, &ca->counters, &b->expect, b->has_expect, &cb->counters) &&
+               sets_alike(a, b) && aborts_alike(a, &ca->counters, b, &cb->counters);
 }
 
 static void inherit_rule(struct policy *p, unsigned i, const struct policy *old, unsigned k)

@@ -9,6 +9,15 @@
 #include "clock.h"
 #include "policy.h"
 
+/* Less than that is no trend: one tick of retransmits, or a few connections. */
+#define TREND_SAMPLES_MIN 5
+#define TREND_WEIGHT_MIN 100
+
+static inline bool mean_is_trend(const struct mean *mean, bool is_share)
+{
+        return mean->n >= TREND_SAMPLES_MIN && (!is_share || mean->weight >= TREND_WEIGHT_MIN);
+}
+
 /* What is known of a condition at this moment. */
 enum truth {
         UNKNOWN = -1,
@@ -18,9 +27,9 @@ enum truth {
 
 struct abort_state {
         struct trail trail; /* the minute before the step */
-        double before, sum;
-        unsigned samples;
-        bool over; /* the window has passed */
+        struct mean after;
+        double limit;       /* what after must not exceed */
+        bool over;          /* the window has passed, or nothing is known of the time before */
         bool harm;
 };
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include <math.h>
 #include <string.h>
 
 #include "macro.h"
 #include "policy_state.h"
 
 #define GAP_INTERVALS 3
-#define ABORT_SAMPLES_MIN 5 /* one tick of retransmits is no trend */
+#define GAP_MIN_NS (3 * NSEC_PER_SEC) /* a dump of a million sockets takes longer than three short intervals */
 
 double group_value(const struct condition *c, const struct ports_group *g)
 {
@@ -200,28 +199,25 @@ static void step_expect(struct policy *p, unsigned i, const struct snapshot *s)
         }
 }
 
-/* Noise is not compared with noise: "3x before" means three times the metric's floor where before was less. */
 static void step_abort(struct policy *p, unsigned i, unsigned k, const struct snapshot *s)
 {
         const struct abort_condition *abort = &p->config->rule[i].abort[k];
         const struct reading *r = &s->reading[abort->metric];
         struct rule_state *state = &p->state[i];
         struct abort_state *a = &state->abort[k];
-        double floor = abort->metric < METRIC_COUNT ? metric_table[abort->metric].floor : 1;
+        double weight = r->weight > 0 ? r->weight : 1;
 
         if (r->state != READING_VALID)
                 return;
         if (!state->active) {
-                trail_add(&a->trail, s->now, r->value);
+                trail_add(&a->trail, s->now, r->value, weight);
                 return;
         }
         if (a->over)
                 return;
-        a->sum += r->value;
-        a->samples++;
+        mean_add(&a->after, r->value, weight);
         a->over = state->active_ns >= abort->within_ns;
-        a->harm = a->samples >= ABORT_SAMPLES_MIN &&
-                  a->sum / a->samples > abort->multiple * fmax(a->before, floor);
+        a->harm = mean_is_trend(&a->after, r->weight > 0) && mean_value(&a->after) > a->limit;
 }
 
 static void restart_clocks(struct rule_state *state)
@@ -242,7 +238,7 @@ void policy_step(struct policy *p, const struct snapshot *s)
 
         p->dt = p->last_now != 0 ? s->now - p->last_now : 0;
         p->last_now = s->now;
-        gap = p->dt > GAP_INTERVALS * p->config->interval_ns;
+        gap = p->dt > MAX(GAP_INTERVALS * p->config->interval_ns, GAP_MIN_NS);
         if (gap)
                 p->dt = 0;
 

@@ -66,10 +66,12 @@ static void index_rebuild(struct ports *ports)
                 if (t->group[slot].id != 0)
                         t->index[index_find(ports, &t->group[slot].key)] = (uint16_t)slot;
 }
-/* Clears the seconds of the rings that began since the dump before. */
+/* Clears the seconds of the rings that began since the dump before. A dump takes time: what its end finds may have
+ * been made some seconds after its beginning, for which there is room ahead. */
 static void rings_advance(struct table *t, uint64_t from, uint64_t to)
 {
-        uint64_t first = from / NSEC_PER_SEC + 1, last = to / NSEC_PER_SEC;
+        const uint64_t ahead = PORTS_RING - PORTS_WINDOW - 1;
+        uint64_t first = from / NSEC_PER_SEC + ahead + 1, last = to / NSEC_PER_SEC + ahead;
 
         if (last >= first + PORTS_RING)
                 first = last + 1 - PORTS_RING;
@@ -141,12 +143,14 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
         memcpy(t->hidden, ports->shown->hidden, sizeof(t->hidden));
         memcpy(t->group, ports->shown->group, t->slots * sizeof(t->group[0]));
         t->begun = now;
-        t->passes = 0;
+        t->passes = t->used = t->next_free = 0;
+        t->error = ports->shown->error;
+        t->error_at = ports->shown->error_at;
         ports->limits = *limits;
         ports->listening = *listening;
         ports->sources = 0;
         ports->elapsed = ports->shown->begun != 0 ? now - ports->shown->begun : 0;
-        ports->window_ms = (unsigned)MIN(MAX(tick / NSEC_PER_MSEC, 1000u), TIME_WAIT_MS);
+        ports->window_ms = (unsigned)MIN(MAX(tick / NSEC_PER_MSEC, RATE_SECONDS * 1000), TIME_WAIT_MS);
 
         usable_begin(ports);
         rings_advance(t, ports->shown->begun, now);
@@ -158,6 +162,7 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
                         continue;
                 g->reuse = reuse_applies(limits, g->loopback);
                 g->source = source_find(ports, g->key.src);
+                t->used++;
         }
         index_rebuild(ports);
 }
@@ -172,18 +177,22 @@ static void groups_decay(struct ports *ports)
         for (unsigned slot = 0; slot < t->slots; slot++)
                 if (--t->group[slot].weight == 0) {
                         t->group[slot].id = 0;
+                        t->used--;
                         freed = true;
                 }
         if (freed)
                 index_rebuild(ports);
 }
 
-static unsigned slot_find_free(const struct table *t)
+/* Only while there is one. */
+static unsigned slot_find_free(struct table *t)
 {
-        for (unsigned slot = 0; slot < t->slots; slot++)
-                if (t->group[slot].id == 0)
-                        return slot;
-        return t->slots;
+        while (t->next_free < t->slots && t->group[t->next_free].id != 0)
+                t->next_free++;
+        if (t->next_free == PORTS_GROUPS)
+                for (t->next_free = 0; t->group[t->next_free].id != 0;)
+                        t->next_free++;
+        return t->next_free;
 }
 
 /* tcp_twsk_unique() looks at both ends of the connection. */
@@ -200,14 +209,17 @@ static bool address_is_loopback(const uint32_t a[static 4])
 static struct ports_group *group_insert(struct ports *ports, const struct ports_key *key)
 {
         struct table *t = ports->building;
-        unsigned slot = slot_find_free(t);
-        struct ports_group *g = &t->group[slot];
+        struct ports_group *g;
+        unsigned slot;
 
-        if (slot == PORTS_GROUPS) {
+        if (t->used == PORTS_GROUPS) {
                 groups_decay(ports);
                 return NULL;
         }
+        slot = slot_find_free(t);
+        g = &t->group[slot];
         t->slots = MAX(t->slots, slot + 1);
+        t->used++;
         memset(g, 0, sizeof(*g));
         g->key = *key;
         g->id = ports->next_id++;

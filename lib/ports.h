@@ -52,7 +52,7 @@ struct ports_group {
         uint32_t holders[2];   /* sockets other than TIME_WAIT, by parity of the local port */
         uint32_t blocked[2];   /* TIME_WAIT that connect() cannot reuse now */
         uint32_t reusable[2];  /* TIME_WAIT that it can */
-        uint32_t fresh;        /* TIME_WAIT of the last tick, at least of the last second */
+        uint32_t fresh;        /* TIME_WAIT of the last tick, at least of the last two seconds */
         uint32_t last_second;  /* TIME_WAIT younger than 1 s */
         uint64_t cgroup;       /* of one of its live sockets, see diag_cgroup(); 0: none is known */
         uint16_t made[PORTS_RING]; /* TIME_WAIT made in each second; stays at UINT16_MAX once there */

@@ -9,6 +9,9 @@
 
 #define INDEX_SLOTS (2 * PORTS_GROUPS)
 
+/* The rate of a forecast is the mean of so long: a pool of connections that is dropped at once is no storm. */
+#define RATE_SECONDS 2u
+
 struct source {
         uint32_t address[4];
         unsigned n;       /* distinct local ports */
@@ -21,10 +24,14 @@ struct source {
 struct table {
         uint64_t begun;         /* when the dump began */
         unsigned slots;         /* slots from here on were never used */
+        unsigned used;          /* groups in the table */
+        unsigned next_free;     /* where to look for a free slot */
         /* What no group or source of the dump had more of, in sockets and distinct ports. */
         unsigned most_used;
         double most_demand, most_source_used;
         unsigned passes;        /* of Misra-Gries: each took 1 from every group */
+        unsigned error;         /* the most passes of a dump in the last minute, whose history is short by them */
+        uint64_t error_at;
         unsigned usable[2];     /* ports that connect() may pick, by parity */
         uint32_t hidden[PORTS_RING]; /* TIME_WAIT that may have been made and reused unseen, by second */
         uint16_t index[INDEX_SLOTS]; /* open addressing: slots of group[] */
@@ -41,7 +48,7 @@ struct ports {
         struct ports_limits limits;
         struct port_set usable, listening;
         uint64_t elapsed;   /* since the dump before began; 0: there was none */
-        unsigned window_ms; /* TIME_WAIT that young give the rate: the last tick, but at least a second */
+        unsigned window_ms; /* TIME_WAIT that young give the rate: the last tick, but at least RATE_SECONDS */
         struct source source[PORTS_SOURCES];
         unsigned sources;
 };

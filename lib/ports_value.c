@@ -116,7 +116,7 @@ static void group_set_demand(struct ports *ports, struct ports_group *g)
         double there = g->blocked[0] + g->blocked[1] + g->reusable[0] + g->reusable[1];
         double minute = fmax(RING_SUM(g->made, t->begun, PORTS_WINDOW), there);
         double second = fmax(RING_SUM(g->made, t->begun, 1u), g->last_second);
-        double unseen_minute = t->passes, unseen_second = t->passes;
+        double unseen_minute = t->error, unseen_second = t->error;
 
         if (g->reuse) {
                 unseen_minute += RING_SUM(t->hidden, t->begun, PORTS_WINDOW);
@@ -155,6 +155,10 @@ void ports_commit(struct ports *ports, uint64_t recycled)
 {
         struct table *t = ports->building;
 
+        if (t->passes >= t->error || t->begun - t->error_at > PORTS_WINDOW * NSEC_PER_SEC) {
+                t->error = t->passes;
+                t->error_at = t->begun;
+        }
         usable_count(ports);
         hidden_add(ports, recycled);
         for (unsigned i = 0; i < ports->sources; i++)
@@ -201,10 +205,10 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets,
 #define UPPER(x) [METRIC_PORTS_##x - METRIC_PORTS_FIRST]
                 UPPER(CLIFF) = share(most, parity),
                 UPPER(EXHAUSTION) = share(most, all),
-                /* All of a group's sockets may have come into TIME_WAIT within the last second. */
-                UPPER(FORECAST) = share(most * (1 + FORECAST_SECONDS), parity),
+                /* All of a group's sockets may have come into TIME_WAIT just now. */
+                UPPER(FORECAST) = share(most * (1 + (double)FORECAST_SECONDS / RATE_SECONDS), parity),
                 UPPER(DEMAND) = 100 * (t->most_demand + (double)opened) / half,
-                UPPER(REUSE_DEMAND) = 100 * (most + (double)opened) / half,
+                UPPER(REUSE_DEMAND) = 100 * (most + (double)opened + t->error) / half,
                 UPPER(RELIEF) = most > 0 || t->most_demand > 0 ? 100 : 0,
                 UPPER(SOURCE_USED) = share(fmin((double)sockets, t->most_source_used + (double)opened), all),
                 UPPER(BIND_FIRST) = 100,
@@ -217,7 +221,7 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets,
         for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++)
                 ret[i] = (struct ports_range){0, upper[i]};
         if (most > 0 && most < parity)
-                ret[METRIC_PORTS_CLIFF_ETA - METRIC_PORTS_FIRST].lower = (parity - most) / most;
+                ret[METRIC_PORTS_CLIFF_ETA - METRIC_PORTS_FIRST].lower = (parity - most) / most * RATE_SECONDS;
         else if (most <= 0)
                 ret[METRIC_PORTS_CLIFF_ETA - METRIC_PORTS_FIRST].lower = INFINITY;
 }
@@ -242,7 +246,7 @@ const struct ports_group *ports_busiest(const struct ports *ports)
 
 unsigned ports_error(const struct ports *ports)
 {
-        return ports->shown->passes;
+        return ports->shown->error;
 }
 
 bool ports_is_listening(const struct ports *ports, unsigned port)

@@ -20,6 +20,7 @@ enum reading_state {
 struct reading {
         enum reading_state state;
         double value, upper;
+        double weight; /* of a share: how many it is a share of. 0: not a share */
 };
 
 struct live_sysctl {
@@ -41,6 +42,7 @@ struct snapshot {
         char who[METRIC_COUNT][SNAPSHOT_WHO_MAX];
         char unit[METRIC_COUNT][SNAPSHOT_UNIT_MAX];
         struct live_sysctl sysctl[SYSCTL_COUNT];
+        uint64_t memory_bytes; /* of the machine */
 
         /* Every group. Good only while the ports.* readings are valid; borrowed from the observer until its
          * next snapshot. */

@@ -72,7 +72,9 @@ END_TEST
 
 static void expect_mean(const struct trail *trail, uint64_t now, double want)
 {
-        ck_assert_double_eq_tol(trail_mean(trail, now), want, 1e-9);
+        struct mean mean = trail_mean(trail, now);
+
+        ck_assert_double_eq_tol(mean_value(&mean), want, 1e-9);
 }
 
 START_TEST(trail_of_nothing_is_zero)
@@ -89,14 +91,14 @@ START_TEST(trail_is_the_mean_of_what_was_seen)
 {
         struct trail trail = {0};
 
-        trail_add(&trail, 0, 1);
+        trail_add(&trail, 0, 1, 1);
         expect_mean(&trail, 0, 1);
-        trail_add(&trail, 1, 2);
-        trail_add(&trail, S - 1, 3);
+        trail_add(&trail, 1, 2, 1);
+        trail_add(&trail, S - 1, 3, 1);
         expect_mean(&trail, S - 1, 2);
-        trail_add(&trail, 30 * S, 10); /* each sample weighs the same, not each second */
+        trail_add(&trail, 30 * S, 10, 1); /* each sample weighs the same, not each second */
         expect_mean(&trail, 30 * S, 4);
-        trail_add(&trail, 31 * S, -4);
+        trail_add(&trail, 31 * S, -4, 1);
         expect_mean(&trail, 31 * S, 2.4);
 }
 END_TEST
@@ -105,10 +107,10 @@ START_TEST(trail_forgets_after_a_minute)
 {
         struct trail trail = {0};
 
-        trail_add(&trail, 100 * S, 7);
+        trail_add(&trail, 100 * S, 7, 1);
         expect_mean(&trail, 159 * S + S - 1, 7);
         expect_mean(&trail, 160 * S, 0);
-        trail_add(&trail, 160 * S, 1); /* the same bucket, anew */
+        trail_add(&trail, 160 * S, 1, 1); /* the same bucket, anew */
         expect_mean(&trail, 160 * S, 1);
         expect_mean(&trail, 300 * S, 0);
 }
@@ -117,6 +119,7 @@ END_TEST
 /* Against a plain sum, at odd steps and over gaps. */
 START_TEST(trail_is_right_over_a_long_time)
 {
+        struct mean mean;
         static struct {
                 uint64_t at;
                 double value;
@@ -131,20 +134,35 @@ START_TEST(trail_is_right_over_a_long_time)
                 now += (i * 7919 % 2500) * NSEC_PER_MSEC + (i % 500 == 499 ? 90 * S : 0);
                 seen[i].at = now;
                 seen[i].value = i * 31 % 101;
-                trail_add(&trail, now, seen[i].value);
+                trail_add(&trail, now, seen[i].value, 1);
                 for (unsigned k = 0; k <= i; k++)
                         if (seen[k].at / S + TRAIL_SECONDS > now / S) {
                                 sum += seen[k].value;
                                 n++;
                         }
-                ck_assert_msg(trail_mean(&trail, now) - sum / n < 1e-9 &&
-                                      sum / n - trail_mean(&trail, now) < 1e-9, "sample %u", i);
+                mean = trail_mean(&trail, now);
+                ck_assert_msg(mean_value(&mean) - sum / n < 1e-9 && sum / n - mean_value(&mean) < 1e-9,
+                              "sample %u", i);
         }
+}
+END_TEST
+
+START_TEST(a_share_of_many_weighs_more)
+{
+        struct trail trail = {0};
+        struct mean mean;
+
+        trail_add(&trail, 100 * S, 0, 20000);
+        trail_add(&trail, 101 * S, 100, 1);
+        mean = trail_mean(&trail, 101 * S);
+        ck_assert_double_eq_tol(mean_value(&mean), 100 / 20001.0, 1e-9);
+        ck_assert_uint_eq(mean.n, 2);
 }
 END_TEST
 
 static void add(TCase *tcase)
 {
+        tcase_add_test(tcase, a_share_of_many_weighs_more);
         tcase_add_test(tcase, time_that_holds_counts);
         tcase_add_test(tcase, long_times_do_not_overflow);
         tcase_add_test(tcase, trail_of_nothing_is_zero);

@@ -133,34 +133,6 @@ START_TEST(hint_is_a_sentence_or_nothing)
 }
 END_TEST
 
-static unsigned cleaned;
-
-static void clean(const int *p)
-{
-        cleaned += (unsigned)*p;
-}
-
-START_TEST(macros)
-{
-        const int three[3] = {0};
-
-        ck_assert_uint_eq(ELEMENTSOF(three), 3);
-        ck_assert_int_eq(MAX(-1, 1), 1);
-        ck_assert_int_eq(MAX(2, 1), 2);
-        ck_assert_int_eq(MIN(-1, 1), -1);
-        ck_assert_int_eq(MIN(2, 1), 1);
-        ck_assert_int_eq(MAX(1, 2) + 1, 3);
-        ck_assert_int_eq(2 * MIN(1 + 1, 3), 4);
-        ck_assert_uint_eq(1000 * NSEC_PER_MSEC, NSEC_PER_SEC);
-        for (int i = 1; i <= 3; i++) {
-                _cleanup_(clean) int x = i;
-
-                ck_assert_int_eq(x, i);
-        }
-        ck_assert_uint_eq(cleaned, 1 + 2 + 3);
-}
-END_TEST
-
 static void add(TCase *tcase)
 {
         tcase_add_test(tcase, the_meant_name_is_found);
@@ -169,7 +141,6 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, names_at_the_limit_are_compared);
         tcase_add_test(tcase, bytes_over_127_do_no_harm);
         tcase_add_test(tcase, hint_is_a_sentence_or_nothing);
-        tcase_add_test(tcase, macros);
 }
 
 int main(void)

@@ -37,6 +37,12 @@ struct host {
         unsigned tick; /* of a second each, unless at is moved on by hand */
         uint64_t recycled, recycled_seen;
         bool no_timestamps; /* of the peer: nothing is ever reused */
+
+        /* As the observer does: look at the sockets only when bounds do not decide. */
+        bool skips;
+        unsigned looks;
+        uint64_t opened, opened_then, recycled_then;
+        bool looked;
         enum outcome write_outcome, restore_outcome;
 };
 
@@ -120,25 +126,68 @@ static inline void host_connect(struct host *h, uint32_t dst, uint64_t at)
                 m->n--;
                 h->recycled++;
         }
-        if (m->n < 28000)
+        if (m->n < (m->ports > 0 ? m->ports : 28000)) {
                 model_add(m, TCP_TIME_WAIT, dst, 80, at);
+                h->opened++;
+        }
 }
 
-static inline void host_observe(struct host *h)
+static inline unsigned host_count(const struct host *h, uint8_t state)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < h->model.n; i++)
+                n += h->model.socket[i].state == state;
+        return n;
+}
+
+static inline void host_look(struct host *h)
 {
         struct snapshot *s = &h->snapshot;
         struct ports_limits limits = stock_limits();
         const struct ports_group *busiest;
 
+        if (h->model.ports > 0)
+                limits.high = limits.low + h->model.ports - 1;
         limits.tw_reuse = (unsigned)host_sysctl_value(h, SYSCTL_TCP_TW_REUSE);
         limits.tw_reuse_delay_ms = (unsigned)host_sysctl_value(h, SYSCTL_TCP_TW_REUSE_DELAY);
-        model_expire(&h->model, s->now);
-        model_dump(&h->model, h->ports, &limits, s->now, h->recycled - h->recycled_seen);
-        s->reading[METRIC_COUNT + COUNTER_TW_RECYCLED] = reading_valid((double)(h->recycled - h->recycled_seen));
-        h->recycled_seen = h->recycled;
+        model_dump(&h->model, h->ports, &limits, s->now, h->recycled - h->recycled_then);
         busiest = ports_busiest(h->ports);
         for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
                 s->reading[m] = reading_valid(busiest ? ports_value(busiest, m).lower : 0);
+        s->reading[METRIC_TCP_ESTABLISHED] = reading_valid(host_count(h, TCP_ESTABLISHED));
+        s->reading[METRIC_TCP_TIME_WAIT] = reading_valid(host_count(h, TCP_TIME_WAIT));
+        h->opened_then = h->opened;
+        h->recycled_then = h->recycled;
+        h->looked = true;
+        h->looks++;
+}
+
+static inline void host_bound(struct host *h)
+{
+        struct ports_range bounds[METRIC_PORTS_COUNT];
+        struct snapshot *s = &h->snapshot;
+
+        ports_bounds(h->ports, h->opened - h->opened_then, h->model.n, bounds);
+        for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++)
+                s->reading[METRIC_PORTS_FIRST + i] = reading_bounded(bounds[i].lower, bounds[i].upper);
+        s->reading[METRIC_TCP_ESTABLISHED] = reading_bounded(0, h->model.n);
+        s->reading[METRIC_TCP_TIME_WAIT] = reading_bounded(0, h->model.n);
+}
+
+static inline void host_observe(struct host *h)
+{
+        struct snapshot *s = &h->snapshot;
+
+        model_expire(&h->model, s->now);
+        s->reading[METRIC_COUNT + COUNTER_TW_RECYCLED] = reading_valid((double)(h->recycled - h->recycled_seen));
+        h->recycled_seen = h->recycled;
+        if (h->skips && h->looked && h->recycled == h->recycled_then) {
+                host_bound(h);
+                if (!policy_needs_sockets(h->policy, s))
+                        return;
+        }
+        host_look(h);
 }
 
 static inline void host_carry_out(struct host *h, struct decision *d)

@@ -26,6 +26,7 @@ struct model {
         struct model_socket socket[MODEL_MAX];
         unsigned n;
         unsigned next_port; /* the order in which connect() takes them: all of one parity, then the other */
+        unsigned ports;     /* of the range, from 32768 on; 0: 28,232 as on stock sysctls */
 };
 
 static inline struct ports_limits stock_limits(void)
@@ -36,9 +37,9 @@ static inline struct ports_limits stock_limits(void)
 
 static inline uint16_t model_port(struct model *m)
 {
-        unsigned i = m->next_port++ % 28232;
+        unsigned n = m->ports > 0 ? m->ports : 28232, i = m->next_port++ % n;
 
-        return (uint16_t)(i < 14116 ? 32768 + 2 * i : 32769 + 2 * (i - 14116));
+        return (uint16_t)(i < n / 2 ? 32768 + 2 * i : 32769 + 2 * (i - n / 2));
 }
 
 static inline struct model_socket *model_add(struct model *m, uint8_t state, uint32_t dst, uint16_t dport,

@@ -1,0 +1,520 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What twtuned sees: each metric against sockets that are known, in the kernel's own tables."""
+
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from harness import (ChurnHold, ChurnServer, Namespace, Pair, Program, Single, Skip, Twtuned, binary, check, check_equal,
+                     diag, fields, main, temp_policy, test)
+
+REUSE = "net.ipv4.tcp_tw_reuse"
+NOBODY = "02:00:00:00:00:99"  # a MAC address that no host has
+
+
+def once(namespace):
+    """Every metric: {"tcp.listen": {"state": "valid", "value": 0, ...}, ...}"""
+    return json.loads(namespace.run([binary("twtuned"), "--once", "--json"]).stdout)
+
+
+def value(metrics, name):
+    check_equal(metrics[name]["state"], "valid", f"the state of {name}")
+    return metrics[name]["value"]
+
+
+def check_value(metrics, name, expected):
+    check_equal(value(metrics, name), expected, name)
+
+
+def check_between(metrics, name, low, high):
+    check(low <= value(metrics, name) <= high, f"{name} is {value(metrics, name)}, should be {low} to {high}")
+
+
+def ip(namespace, *args):
+    subprocess.run(["ip", "-n", namespace.name, *args], check=True)
+
+
+def wait_until(condition, otherwise, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        check(time.monotonic() < deadline, f"{otherwise}, not within {seconds} s")
+        time.sleep(0.05)
+
+
+def states(namespace):
+    """How many sockets ss shows in each state, by our names of them."""
+    names = {"ESTAB": "established", "FIN-WAIT-1": "fin_wait1", "FIN-WAIT-2": "fin_wait2"}
+    lines = namespace.run(["ss", "-tanH"]).stdout.splitlines()
+    counts = collections.Counter(line.split()[0] for line in lines)
+    return {names.get(state, state.lower().replace("-", "_")): n for state, n in counts.items()}
+
+
+def listener(namespace, address, port=8080, backlog=100):
+    with namespace.entered():
+        s = socket.create_server((address, port), backlog=backlog)
+    s.settimeout(10)
+    return s
+
+
+def connect(namespace, server, source=None):
+    """The two ends of a new connection."""
+    with namespace.entered():
+        client = socket.create_connection(server.getsockname()[:2], 10, source_address=source)
+    return client, server.accept()[0]
+
+
+def silence(namespace, address):
+    """Nothing that the namespace sends there arrives."""
+    ip(namespace, "neigh", "replace", address, "lladdr", NOBODY, "nud", "permanent", "dev", "veth0")
+
+
+def begin_connect(namespace, address, port, source=None, family=socket.AF_INET):
+    with namespace.entered():
+        s = socket.socket(family)
+        s.setblocking(False)
+        if source:
+            s.bind((source, 0))
+        with contextlib.suppress(BlockingIOError):
+            s.connect((address, port))
+    return s
+
+
+def close_all(sockets):
+    for s in sockets:
+        s.close()
+
+
+class Repeat:
+    """Calls step() again and again in a thread of its own."""
+
+    def __init__(self, step, pause):
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(step, pause), daemon=True)
+
+    def _run(self, step, pause):
+        while not self._end.wait(pause):
+            step()
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+
+
+class Unit:
+    """A cgroup with the name of a systemd unit, for the programs that join it. To be left after they ended."""
+
+    def __init__(self):
+        mounts = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
+        roots = [mount[1] for mount in mounts if mount[2] == "cgroup2"]
+        if not roots or not os.access(roots[0], os.W_OK):
+            raise Skip("no cgroup2 that can be written")
+        self.name = f"tw-test-{os.getpid()}.service"
+        self.path = pathlib.Path(roots[0]) / self.name
+
+    def __enter__(self):
+        self.path.mkdir()
+        return self
+
+    def __exit__(self, *_):
+        wait_until(lambda: not (self.path / "cgroup.procs").read_text(), f"{self.name} is not empty")
+        self.path.rmdir()
+
+    def argv(self, *argv):
+        """The same program, in the unit."""
+        return ["sh", "-c", f'echo $$ > {self.path}/cgroup.procs && exec "$@"', "sh", *argv]
+
+    def python(self, namespace, code, *args):
+        """A program in the unit and the namespace, which has printed: ready"""
+        program = Program(namespace, self.argv(sys.executable, "-c", code, *map(str, args)))
+        program.wait_for("^ready$", 10)
+        return program
+
+
+# Listens at ADDRESS PORT BACKLOG and never accepts.
+DEAF = """
+import socket, sys, time
+s = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=int(sys.argv[3]))
+print("ready", flush=True)
+time.sleep(1000)
+"""
+
+# Listens at ADDRESS PORT, accepts, and never closes.
+HOARDER = """
+import socket, sys
+s = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=1000)
+print("ready", flush=True)
+kept = []
+while True:
+    kept.append(s.accept())
+"""
+
+
+# ---- what is printed ----
+
+@test("--once and --once --json print the same metrics; unavailable, invalid and zero are three things")
+def _():
+    with Single() as host:
+        pairs = []
+        text = host.run([binary("twtuned"), "--once", "--json"]).stdout
+        metrics = json.loads(text, object_pairs_hook=lambda p: pairs.append(p) or dict(p))
+        lines = [line.split(" ") for line in host.run([binary("twtuned"), "--once"]).stdout.splitlines()]
+        check_equal([line[0] for line in lines], [name for name, _ in pairs[-1]], "names, and their order")
+        check_equal(len(metrics), len(lines), "number of names")
+
+        for name, printed, unit, *_ in lines:
+            metric = metrics[name]
+            check_equal(metric["unit"], unit.replace("-", ""), f"unit of {name}")
+            check(metric["state"] in ("valid", "invalid", "unavailable"), f"{name}: {metric}")
+            check_equal(metric["value"] is None, metric["state"] != "valid" or name == "ports.cliff_eta", f"null of {name}")
+            if metric["state"] != "valid":
+                check_equal(printed, metric["state"], name)
+            else:
+                float(printed)
+        printed = {line[0]: line[1] for line in lines}
+        # The whole host's, which only the first netns has a limit of.
+        for name in ("orphans.table", "memory.tcp"):
+            check_equal(printed[name], "unavailable", name)
+        for name in ("close_wait.growth", "opens.resets", "opens.syn_retransmits"):
+            check_equal(printed[name], "invalid", name)
+        for name in ("tcp.established", "ports.used", "accept_queue.worst", "listen.drops", "time_wait.table"):
+            check_equal(printed[name], "0", name)
+        check_equal(printed["ports.cliff_eta"], "inf", "ports.cliff_eta")
+        for prefix in ("tcp", "ports", "netstat.TcpExt", "snmp.Tcp"):
+            check(any(name.startswith(prefix + ".") for name in metrics), f"no {prefix}.*")
+
+
+@test("in the first network namespace, what is the whole host's is there")
+def _():
+    metrics = json.loads(subprocess.run([binary("twtuned"), "--once", "--json"], text=True, capture_output=True).stdout)
+    if not os.path.exists("/proc/sys/net/ipv4/tcp_max_orphans"):
+        raise Skip("this is not the first network namespace")
+    check_between(metrics, "orphans.table", 0, 100)
+    check_between(metrics, "memory.tcp", 0, 100)
+
+
+@test("what twtuned itself takes is there, and plausible")
+def _():
+    with Single() as host:
+        metrics = once(host)
+        check_between(metrics, "self.rss", 500e3, 20e6)
+        check_between(metrics, "self.observe_cpu", 0.001, 50)
+
+
+# ---- states ----
+
+class Population:
+    """Sockets in every state there is, in the client's namespace; none of them changes by itself."""
+
+    EXPECTED = {"established": 5, "listen": 3, "close_wait": 4, "fin_wait1": 2, "fin_wait2": 6, "time_wait": 7,
+                "last_ack": 3, "closing": 2, "syn_sent": 2, "syn_recv": 3}
+    ORPHANED = 2  # of fin_wait2
+
+    def __init__(self, pair):
+        self.client, self.server = pair.client, pair.server
+        for host in (self.client, self.server):
+            host.sysctl("net.ipv4.tcp_rfc1337", 1)
+        # At .97 the peer falls silent later; from .98 it hears no answer; at .99 is nobody.
+        for last in (97, 98):
+            ip(self.server, "addr", "add", f"10.77.0.{last}/32", "dev", "lo")
+        silence(self.client, "10.77.0.98")
+        silence(self.client, "10.77.0.99")
+        self.peer = listener(self.server, "0.0.0.0")
+        self.kept = [listener(self.client, self.client.ip4, 8000 + i) for i in range(3)]
+        self.open()
+
+    def new(self, count, address=None):
+        with self.client.entered():
+            near = [socket.create_connection((address or self.server.ip4, 8080), 10) for _ in range(count)]
+        far = [self.peer.accept()[0] for _ in near]
+        self.kept += near + far
+        return near, far
+
+    def open(self):
+        n = self.EXPECTED
+        self.new(n["established"])
+        _, far = self.new(n["close_wait"])
+        close_all(far)
+        near, _ = self.new(n["fin_wait2"])
+        close_all(near[:self.ORPHANED])
+        for s in near[self.ORPHANED:]:
+            s.shutdown(socket.SHUT_WR)
+        near, far = self.new(n["time_wait"])
+        close_all(near)
+        wait_until(lambda: states(self.server).get("close_wait") == n["fin_wait2"] + n["time_wait"], "no FIN came")
+        close_all(far)
+
+        fin_wait1, _ = self.new(n["fin_wait1"], "10.77.0.97")
+        last_ack, last_ack_far = self.new(n["last_ack"], "10.77.0.97")
+        closing, closing_far = self.new(n["closing"], "10.77.0.97")
+        close_all(last_ack_far)
+        wait_until(lambda: states(self.client).get("close_wait") == n["close_wait"] + n["last_ack"], "no FIN came")
+        silence(self.client, "10.77.0.97")
+        close_all(fin_wait1 + last_ack + closing)
+        close_all(closing_far)
+
+        self.kept += [begin_connect(self.client, "10.77.0.99", 80) for _ in range(n["syn_sent"])]
+        self.kept += [begin_connect(self.server, self.client.ip4, 8000, "10.77.0.98") for _ in range(n["syn_recv"])]
+        wait_until(lambda: states(self.client) == n, f"ss does not show {n}")
+
+
+@test("tcp.STATE is what ss shows, in every state")
+def _():
+    with Pair() as pair:
+        population = Population(pair)
+        metrics = once(pair.client)
+        check_equal(states(pair.client), population.EXPECTED, "what ss shows")
+        for state, count in population.EXPECTED.items():
+            check_value(metrics, f"tcp.{state}", count)
+        check_value(metrics, "tcp.fin_wait2_orphaned", population.ORPHANED)
+        check_value(metrics, "tcp.keepalive_unanswered", 0)
+        # 3 handshakes at 10.77.0.1:8000, whose backlog is 100
+        check_value(metrics, "syn_queue.worst", 3)
+        check_equal(metrics["syn_queue.worst"]["who"], "10.77.0.1:8000", "whose SYN queue it is")
+
+
+@test("tcp.fin_wait2_orphaned counts what no program holds, also with a long tcp_fin_timeout")
+def _():
+    with Pair() as pair:
+        pair.client.sysctl("net.ipv4.tcp_fin_timeout", 600)  # over 60 s the socket itself waits, not a small copy
+        peer = listener(pair.server, pair.server.ip4)
+        ends = [connect(pair.client, peer) for _ in range(5)]
+        for near, _ in ends:
+            near.shutdown(socket.SHUT_WR)
+        wait_until(lambda: states(pair.client) == {"fin_wait2": 5}, "no FIN_WAIT2")
+        check_value(once(pair.client), "tcp.fin_wait2_orphaned", 0)
+        close_all(near for near, _ in ends[:3])
+        metrics = once(pair.client)
+        check_value(metrics, "tcp.fin_wait2", 5)
+        check_value(metrics, "tcp.fin_wait2_orphaned", 3)
+
+
+@test("tcp.keepalive_unanswered and tcp.retransmitting count the connections over a link that is cut")
+def _():
+    with Pair() as pair:
+        peer = listener(pair.server, pair.server.ip4)
+        ends = [connect(pair.client, peer) for _ in range(6)]
+        for near, _ in ends[:3]:
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, number in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 100)):
+                near.setsockopt(socket.IPPROTO_TCP, option, number)
+        for near, _ in ends[3:5]:
+            near.send(b"heard")
+        time.sleep(1.5)
+        metrics = once(pair.client)
+        check_value(metrics, "tcp.keepalive_unanswered", 0)
+        check_value(metrics, "tcp.retransmitting", 0)
+
+        ip(pair.server, "link", "set", "veth0", "down")
+        for near, _ in ends[3:5]:
+            near.send(b"not heard")
+        time.sleep(2)
+        metrics = once(pair.client)
+        check_value(metrics, "tcp.keepalive_unanswered", 3)
+        check_value(metrics, "tcp.retransmitting", 2)
+        check_value(metrics, "tcp.established", 6)
+
+
+# ---- listeners ----
+
+@test("a full accept queue and its drops name the listener and its unit")
+def _():
+    with Unit() as unit, Pair() as pair:
+        healthy = listener(pair.server, "0.0.0.0", 8081)
+        unit.python(pair.server, DEAF, pair.server.ip4, 8080, 3)
+        kept = [begin_connect(pair.client, pair.server.ip4, 8081) for _ in range(10)]  # 10 of 101
+        kept += [begin_connect(pair.client, pair.server.ip4, 8080) for _ in range(3)]  # 3 of 4
+        metrics = once(pair.server)
+        who = {"who": "10.77.0.2:8080", "systemd_unit": unit.name}
+        check_equal(metrics["accept_queue.worst"], {"state": "valid", "value": 75, "unit": "%"} | who, "accept_queue.worst")
+        check_equal(metrics["listen.drops"], {"state": "valid", "value": 0, "unit": "/s"}, "listen.drops")
+        check_value(metrics, "tcp.listen", 2)
+
+        overflows = pair.server.counter("TcpExt", "ListenDrops")
+        with Repeat(lambda: kept.append(begin_connect(pair.client, pair.server.ip4, 8080)), 0.05):
+            wait_until(lambda: pair.server.counter("TcpExt", "ListenDrops") > overflows, "nothing is dropped")
+            metrics = once(pair.server)
+            line = pair.server.run([binary("twtuned"), "--once"]).stdout
+        check_equal(metrics["accept_queue.worst"], {"state": "valid", "value": 100, "unit": "%"} | who, "accept_queue.worst")
+        check_between(metrics, "listen.drops", 10, 100)
+        check_equal(metrics["listen.drops"], metrics["listen.drops"] | who, "listen.drops")
+        # What the listeners dropped is what the kernel's counter says of all.
+        counted = value(metrics, "netstat.TcpExt.ListenDrops")
+        check(abs(value(metrics, "listen.drops") - counted) <= 0.2 * counted,
+              f"listen.drops is {value(metrics, 'listen.drops')}, ListenDrops {counted}")
+        check(re.search(rf"^accept_queue.worst 100 % 10.77.0.2:8080 {re.escape(unit.name)}$", line, re.M), line)
+        healthy.close()
+
+
+@test("syn_queue.worst names the listener of the handshakes, among wildcards of both families")
+def _():
+    with Pair() as pair:
+        for address in ("10.77.0.97", "fd77::97"):
+            ip(pair.server, "addr", "add", address, "dev", "lo")
+            silence(pair.client, address)
+        with pair.client.entered():
+            kept = [socket.create_server(("0.0.0.0", 8080), backlog=10),
+                    socket.create_server(("::", 8080), family=socket.AF_INET6, backlog=20),  # IPV6_V6ONLY
+                    socket.create_server(("::", 8081), family=socket.AF_INET6, backlog=10, dualstack_ipv6=True)]
+
+        def expect(percent, who):
+            wait_until(lambda: states(pair.client).get("syn_recv") == len(kept) - 3, "no SYN_RECV")
+            metrics = once(pair.client)
+            check_equal(metrics["syn_queue.worst"], {"state": "valid", "value": percent, "unit": "%", "who": who},
+                        "syn_queue.worst")
+
+        kept += [begin_connect(pair.server, "10.77.0.1", 8080, "10.77.0.97") for _ in range(2)]
+        expect(20, "0.0.0.0:8080")
+        kept += [begin_connect(pair.server, "fd77::1", 8080, "fd77::97", socket.AF_INET6) for _ in range(5)]
+        expect(25, "[::]:8080")
+        kept += [begin_connect(pair.server, "10.77.0.1", 8081, "10.77.0.97") for _ in range(3)]
+        expect(30, "[::]:8081")
+
+
+# ---- units ----
+
+@test("close_wait.growth names the unit that does not close, and a rule can go by it")
+def _():
+    policy = temp_policy(f"[rule leak]\nwhen = close_wait.growth > 10/min\nset = {REUSE} = 1\n")
+    with Unit() as unit, Pair() as pair:
+        unit.python(pair.server, HOARDER, pair.server.ip4, 8080)
+        # A program that keeps as many as it had is no leak.
+        steady = listener(pair.server, pair.server.ip4, 8081)
+        ends = [connect(pair.client, steady) for _ in range(50)]
+        close_all(near for near, _ in ends)
+        wait_until(lambda: states(pair.server).get("close_wait") == 50, "no FIN came")
+        twtuned = Twtuned(pair.server, policy)
+        twtuned.wait_for("^config-loaded", 10)
+        begun = time.monotonic()
+
+        def leak():
+            with pair.client.entered():
+                socket.create_connection((pair.server.ip4, 8080), 10).close()
+
+        with Repeat(leak, 0.5):
+            line = twtuned.wait_for("^applied: .*", 45)[0]
+        seconds = time.monotonic() - begun
+        check(seconds >= 29, f"after {seconds:.1f} s, which is no trend yet")
+        check_equal(fields(line)["CULPRIT"], unit.name, "CULPRIT")
+        check_equal(fields(line)["METRIC"], "close_wait.growth", "METRIC")
+        growth = float(re.match(r"[\d.]+", fields(line)["METRICVALUE"])[0])
+        check(60 <= growth <= 130, f"grew by {growth}/min, should be less than 120")
+
+
+@test("CULPRIT of a ports.* rule is the unit that holds connections")
+def _():
+    policy = temp_policy(f"[daemon]\ninterval = 100ms\n[rule some]\nwhen = ports.used >= 10\nset = {REUSE} = 1\n")
+    with Unit() as unit, Pair() as pair:
+        ChurnServer(pair.server, pair.server.ip4)
+        load = Program(pair.client, unit.argv(binary("churn"), "hold", pair.server.ip4, "8080", "--count=10"))
+        load.wait_for("^holding ", 10)
+        check_equal(once(pair.client)["ports.used"]["systemd_unit"], unit.name, "unit in --once")
+        line = Twtuned(pair.client, policy).wait_for("^applied: .*", 10)[0]
+        check_equal(fields(line)["CULPRIT"], unit.name, "CULPRIT")
+        check_equal(fields(line)["GROUP"], "10.77.0.1->10.77.0.2:8080", "GROUP")
+
+
+# ---- ports ----
+
+def hold_toward_four(host, **options):
+    """4 x 2000 connections on 10,000 ports; 5,000 have one parity, so connect() shares 3,000 at least."""
+    host.sysctl("net.ipv4.ip_local_port_range", "20000 29999")
+    for port in range(8080, 8084):
+        ChurnServer(host, host.ip4, port)
+        ChurnHold(host, host.ip4, port, count=2000, **options)
+    return once(host)
+
+
+@test("ports.bind_first: programs that bind before they connect share no port, so they run out of the source's")
+def _():
+    with Single() as host:
+        metrics = hold_toward_four(host, bind=host.ip4)
+        check_between(metrics, "ports.bind_first", 95, 100)
+        check_between(metrics, "ports.source_used", 79.9, 80.1)
+        check_value(metrics, "ports.used", 2000)
+        check_between(metrics, "ports.exhaustion", 19.9, 20.1)
+    with Single() as host:
+        metrics = hold_toward_four(host)
+        check_between(metrics, "ports.bind_first", 0, 5)
+        check_between(metrics, "ports.source_used", 20, 50.1)
+        check_value(metrics, "ports.used", 2000)
+
+
+@test("few connections, or many toward one destination, are no sign of bind()")
+def _():
+    with Single() as host:
+        ChurnServer(host, host.ip4)
+        ChurnServer(host, host.ip4, 8081)
+        ChurnHold(host, host.ip4, 8081, count=20)
+        ChurnHold(host, host.ip4, count=2000)
+        check_value(once(host), "ports.bind_first", 0)
+
+
+@test("IPv4-mapped sockets count as IPv4")
+def _():
+    with Pair() as pair:
+        ChurnServer(pair.server, pair.server.ip4)
+        ChurnHold(pair.client, pair.server.ip4, count=10)
+        ChurnHold(pair.client, pair.server.ip4, count=7, mapped=True)
+        ChurnServer(pair.server, pair.server.ip6)
+        ChurnHold(pair.client, pair.server.ip6, count=5)
+        metrics = once(pair.client)
+        check_value(metrics, "ports.used", 17)
+        check_equal(metrics["ports.used"]["who"], "10.77.0.1->10.77.0.2:8080", "the busiest")
+        check_value(metrics, "tcp.established", 22)
+
+
+@test("reserved and listening ports are not usable")
+def _():
+    with Pair() as pair:
+        client = pair.client
+        ChurnServer(pair.server, pair.server.ip4)
+        client.sysctl("net.ipv4.ip_local_port_range", "20000 20099")
+        ChurnHold(client, pair.server.ip4, count=20)
+        check_value(once(client), "ports.exhaustion", 20)
+
+        client.sysctl("net.ipv4.ip_local_reserved_ports", "20000-20049")
+        second = ChurnServer(pair.server, pair.server.ip4, 8081)
+        ChurnHold(client, pair.server.ip4, 8081, count=20)
+        metrics = once(client)
+        check_equal(metrics["ports.used"]["who"], "10.77.0.1->10.77.0.2:8081", "the busiest")
+        check_value(metrics, "ports.exhaustion", 40)  # of 50
+
+        used = {int(port) for port in re.findall(r" 10\.77\.0\.1:(\d+) ", client.run(["ss", "-tan"]).stdout)}
+        free = [port for port in range(20050, 20100) if port not in used]
+        listeners = [listener(client, "127.0.0.1", port) for port in free[:10]]
+        check_value(once(client), "ports.exhaustion", 50)  # of 40
+        close_all(listeners)
+        check_value(once(client), "ports.exhaustion", 40)
+        check(second.process.poll() is None, "the server ended")
+
+
+# ---- conntrack ----
+
+@test("conntrack.table is unavailable without conntrack, else a share of its limit")
+def _():
+    with Single() as host:
+        with host.entered():
+            there = os.path.exists("/proc/sys/net/netfilter/nf_conntrack_count")
+        metrics = once(host)
+        for name in ("conntrack.table", "conntrack.insert_failed"):
+            if not there:
+                check_equal(metrics[name]["state"], "unavailable", name)
+        if there:
+            check_value(metrics, "conntrack.table", 0)
+            check_value(metrics, "conntrack.insert_failed", 0)
+
+
+main()

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* Not looking at the sockets while bounds decide never changes a decision: random loads and random policies, once
+ * with a look at every tick and once with as few as the policy asks for. */
+
+#include "host.h"
+#include "random.h"
+
+#define TICKS 400u
+#define PORTS 1000u
+#define DESTINATIONS 6u
+#define LINE 200
+
+static struct random generator;
+
+static unsigned pick(unsigned n)
+{
+        return random_below(&generator, n);
+}
+
+static const char *const metrics[][2] = {
+        {"ports.forecast", "%"}, {"ports.cliff", "%"},       {"ports.exhaustion", "%"}, {"ports.demand", "%"},
+        {"ports.relief", "%"},   {"ports.reuse_demand", "%"}, {"ports.source_used", "%"}, {"ports.used", ""},
+        {"ports.reusable", ""},  {"ports.cliff_eta", "s"},   {"tcp.time_wait", ""},     {"tcp.established", ""},
+        {"ports.bind_first", "%"},
+};
+
+static void random_condition(char *text, const char *key)
+{
+        static const char *const ops[] = {">=", ">", "<", "<="};
+        const char *const *metric = metrics[pick(ELEMENTSOF(metrics))];
+        unsigned number = metric[1][0] == '%' ? 1 + pick(150) : 1 + pick(500);
+        char line[LINE], time[32] = "";
+
+        if (pick(2))
+                snprintf(time, sizeof(time), " for %us", 1 + pick(20));
+        snprintf(line, sizeof(line), "%s = %s %s %u%s%s\n", key, metric[0], ops[pick(100) < 80 ? pick(2) : pick(4)],
+                 number, metric[1], time);
+        strcat(text, line);
+}
+
+static void random_policy(char *text)
+{
+        static const char *const sets[] = {"net.ipv4.tcp_tw_reuse = 1", "net.ipv4.tcp_tw_reuse_delay = 250",
+                                           "net.ipv4.tcp_fin_timeout = 30"};
+        unsigned rules = 1 + pick(ELEMENTSOF(sets));
+        char line[LINE];
+
+        strcpy(text, "");
+        for (unsigned i = 0; i < rules; i++) {
+                snprintf(line, sizeof(line), "[rule r%u]\nset = %s\n", i, sets[i]);
+                strcat(text, line);
+                if (i > 0 && pick(2))
+                        strcat(text, "after = r0\n");
+                for (unsigned k = 0; k <= pick(3); k++)
+                        random_condition(text, "when");
+                for (unsigned k = pick(3); k > 0; k--)
+                        random_condition(text, "until");
+                if (pick(3) == 0)
+                        strcat(text, "expect = netstat.TcpExt.TWRecycled > 0/s within 5s\nretry = 20s\n");
+        }
+}
+
+/* What happens in one second: the same on both hosts. */
+struct second {
+        unsigned rate[DESTINATIONS]; /* connections that are opened and closed */
+        unsigned open, close;        /* connections that stay */
+        unsigned to;                 /* where those go */
+};
+
+static void random_load(struct second load[static TICKS])
+{
+        struct second now = {0};
+
+        for (unsigned t = 0; t < TICKS; t++) {
+                if (pick(25) == 0)
+                        for (unsigned d = 0; d < DESTINATIONS; d++)
+                                now.rate[d] = pick(3) ? 0 : pick(20) * (pick(6) == 0 ? 5 : 1);
+                now.open = pick(30) == 0 ? pick(200) : 0;
+                now.close = pick(30) == 0 ? pick(300) : 0;
+                now.to = pick(DESTINATIONS);
+                load[t] = now;
+        }
+}
+
+static uint32_t destination(unsigned d)
+{
+        return d == 0 ? LOOPBACK : PEER + d;
+}
+
+static void close_some(struct host *host, unsigned n)
+{
+        struct model *m = &host->model;
+
+        for (unsigned i = 0; i < m->n && n > 0; i++)
+                if (m->socket[i].state == TCP_ESTABLISHED) {
+                        m->socket[i].state = TCP_TIME_WAIT;
+                        m->socket[i].since = host->snapshot.now + SEC / 2;
+                        n--;
+                }
+}
+
+static void live_through(struct host *host, const struct second load[static TICKS])
+{
+        host->model.ports = PORTS;
+        for (unsigned t = 0; t < TICKS; t++) {
+                const struct second *s = &load[t];
+
+                for (unsigned d = 0; d < DESTINATIONS; d++)
+                        for (unsigned i = 0; i < s->rate[d]; i++)
+                                host_connect(host, destination(d), host->snapshot.now + i * SEC / s->rate[d]);
+                for (unsigned i = 0; i < s->open && host->model.n < PORTS; i++, host->opened++)
+                        model_add(&host->model, TCP_ESTABLISHED, destination(s->to), 80, 0);
+                close_some(host, s->close);
+                host->snapshot.now += SEC;
+                host_observe(host);
+                host_decide(host);
+                if (host->logged > LOG_MAX - 16)
+                        break;
+        }
+}
+
+START_TEST(skipping_never_changes_a_decision)
+{
+        static struct second load[TICKS];
+        struct host *always, *seldom;
+        char text[4096];
+
+        generator = random_start();
+        generator.state += (uint64_t)_i << 32; /* each run of the loop is another */
+        random_policy(text);
+        random_load(load);
+        always = host_new(text);
+        seldom = host_new(text);
+        seldom->skips = true;
+        live_through(always, load);
+        live_through(seldom, load);
+
+        for (unsigned i = 0; i < always->logged && i < seldom->logged; i++)
+                ck_assert_msg(always->log[i].kind == seldom->log[i].kind && always->log[i].rule == seldom->log[i].rule &&
+                                      always->log[i].at == seldom->log[i].at,
+                              "seed %llu: decision %u is kind %d of rule %u at %llu s, and with skipping kind %d of "
+                              "rule %u at %llu s\n%s", (unsigned long long)generator.seed, i, always->log[i].kind,
+                              always->log[i].rule, (unsigned long long)always->log[i].at, seldom->log[i].kind,
+                              seldom->log[i].rule, (unsigned long long)seldom->log[i].at, text);
+        ck_assert_msg(always->logged == seldom->logged, "%u decisions, with skipping %u\n%s", always->logged,
+                      seldom->logged, text);
+        ck_assert_uint_le(seldom->looks, always->looks);
+        host_free(always);
+        host_free(seldom);
+}
+END_TEST
+
+/* The point of it: a quiet host, and one with few connections, is hardly ever looked at. */
+START_TEST(a_healthy_host_is_not_looked_at)
+{
+        struct host *host = host_new(shipped_policy());
+
+        host->skips = true;
+        host_run(host, 600, 30, PEER); /* 1,800 TIME_WAIT */
+        ck_assert_uint_eq(host->logged, 0);
+        ck_assert_msg(host->looks <= 6, "%u looks in 600 s", host->looks);
+        host_free(host);
+}
+END_TEST
+
+/* And one that comes near the cliff is. */
+START_TEST(a_busy_host_is_looked_at)
+{
+        struct host *host = host_new(shipped_policy());
+
+        host->skips = true;
+        host_run(host, 60, 300, PEER);
+        check_log(host, 1, (const enum decision_kind[]){DECISION_ENTER}, (const unsigned[]){0});
+        ck_assert_uint_lt(host->log[0].at * 300, 14116);
+        host_free(host);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_loop_test(tcase, skipping_never_changes_a_decision, 0, 300);
+        tcase_add_test(tcase, a_healthy_host_is_not_looked_at);
+        tcase_add_test(tcase, a_busy_host_is_looked_at);
+}
+
+int main(void)
+{
+        return run_suite("policy_need", add);
+}
