@@ -464,6 +464,9 @@ void config_check(struct config *config, struct problems *problems)
                 else if (rule->n_when == 0 || rule->n_set == 0)
                         problem_add(problems, rule->at, "rule %s has no '%s'", rule->name,
                                     rule->n_when == 0 ? "when" : "set");
+                else if (rule->n_set > config->changes_per_minute && !rule->disabled)
+                        problem_add(problems, rule->at, "rule %s sets %u sysctls at once, changes_per_minute allows %g",
+                                    rule->name, rule->n_set, config->changes_per_minute);
                 check_after(config, rule, problems);
                 check_opposites(config, i, problems);
         }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 
 #include "macro.h"
@@ -34,7 +33,7 @@ static int check_limits(struct guard *guard, const struct config *config, enum s
                 snprintf(reason, size, "%s was changed less than min_interval ago", sysctl_table[sysctl].name);
                 return -EAGAIN;
         }
-        if (guard->tokens < MIN(writes, floor(config->changes_per_minute))) {
+        if (guard->tokens < writes) {
                 snprintf(reason, size, "the %g changes_per_minute are used up", config->changes_per_minute);
                 return -EAGAIN;
         }

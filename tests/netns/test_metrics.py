@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -383,6 +384,22 @@ def _():
         expect(30, "[::]:8081")
 
 
+@test("syn_queue.worst lasts while cpu_budget forbids another look at the sockets")
+def _():
+    policy = temp_policy("[daemon]\ninterval = 100ms\ncpu_budget = 0.1%\n"
+                         f"[rule some]\nwhen = syn_queue.worst >= 30% for 2s\nset = {REUSE} = 1\n")
+    with Pair() as pair:
+        ip(pair.server, "addr", "add", "10.77.0.97", "dev", "lo")
+        silence(pair.client, "10.77.0.97")
+        kept = [listener(pair.client, pair.client.ip4, 8000, backlog=10)]
+        kept += [begin_connect(pair.server, pair.client.ip4, 8000, "10.77.0.97") for _ in range(3)]
+        ChurnServer(pair.server, pair.server.ip4)
+        ChurnHold(pair.client, pair.server.ip4, count=3000)
+        line = Twtuned(pair.client, policy).wait_for("^applied: .*", 10)[0]
+        check_equal(fields(line)["GROUP"], "10.77.0.1:8000", "GROUP")
+        close_all(kept)
+
+
 # ---- units ----
 
 @test("close_wait.growth names the unit that does not close, and a rule can go by it")
@@ -452,6 +469,27 @@ def _():
         check_value(metrics, "ports.used", 2000)
 
 
+@test("connect() toward two destinations is no sign of bind(), though none of their ports be the same")
+def _():
+    IP_LOCAL_PORT_RANGE = 51  # since Linux 6.3; in it, connect() goes on as always: by parity, bind()'s last
+    with Single() as host:
+        host.sysctl("net.ipv4.ip_local_port_range", "20000 21999")
+        kept = []
+        for port, low in ((8080, 20000), (8081, 21000)):
+            ChurnServer(host, host.ip4, port)
+            with host.entered():
+                for _ in range(400):
+                    kept.append(socket.socket())
+                    try:
+                        kept[-1].setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE, low + 999 << 16 | low)
+                    except OSError:
+                        raise Skip("no IP_LOCAL_PORT_RANGE")
+                    kept[-1].connect((host.ip4, port))
+        metrics = once(host)
+        check_between(metrics, "ports.source_used", 39.9, 40.1)  # all 800 are different
+        check_between(metrics, "ports.bind_first", 0, 20)
+
+
 @test("few connections, or many toward one destination, are no sign of bind()")
 def _():
     with Single() as host:
@@ -503,18 +541,44 @@ def _():
 
 # ---- conntrack ----
 
+def attribute(number, *payload):
+    payload = b"".join(payload)
+    return struct.pack("HH", 4 + len(payload), number) + payload + bytes(-len(payload) % 4)
+
+
+def track(netlink, port):
+    """Adds a connection to the table, as conntrack(8) would. Returns the kernel's errno."""
+    def tuple_(number, src, dst, sport, dport):
+        addresses = attribute(1, attribute(1, socket.inet_aton(src)), attribute(2, socket.inet_aton(dst)))
+        ports = attribute(2, attribute(1, b"\6"), attribute(2, struct.pack(">H", sport)), attribute(3, struct.pack(">H", dport)))
+        return attribute(number, addresses, ports)
+    body = (struct.pack("BBH", socket.AF_INET, 0, 0) + tuple_(1, "10.0.0.1", "10.0.0.2", port, 80) +
+            tuple_(2, "10.0.0.2", "10.0.0.1", 80, port) + attribute(7, struct.pack(">I", 100)) +  # CTA_TIMEOUT
+            attribute(4, attribute(1, attribute(1, b"\3"))))  # ESTABLISHED
+    # IPCTNL_MSG_CT_NEW; REQUEST | ACK | CREATE | EXCL
+    netlink.send(struct.pack("IHHII", 16 + len(body), 1 << 8, 0x605, 1, 0) + body)
+    return -struct.unpack_from("i", netlink.recv(4096), 16)[0]
+
+
 @test("conntrack.table is unavailable without conntrack, else a share of its limit")
 def _():
     with Single() as host:
         with host.entered():
             there = os.path.exists("/proc/sys/net/netfilter/nf_conntrack_count")
         metrics = once(host)
-        for name in ("conntrack.table", "conntrack.insert_failed"):
-            if not there:
+        if not there:
+            for name in ("conntrack.table", "conntrack.insert_failed"):
                 check_equal(metrics[name]["state"], "unavailable", name)
-        if there:
-            check_value(metrics, "conntrack.table", 0)
-            check_value(metrics, "conntrack.insert_failed", 0)
+            return
+        check_value(metrics, "conntrack.table", 0)
+        check_value(metrics, "conntrack.insert_failed", 0)
+        with host.entered():
+            netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)  # NETLINK_NETFILTER
+        if error := track(netlink, 5000):
+            raise Skip(f"cannot add to conntrack's table: {os.strerror(error)}")
+        check_equal([track(netlink, 5000 + i) for i in range(1, 10)], [0] * 9, "errors")
+        limit = int(host.sysctl("net.netfilter.nf_conntrack_max"))
+        check_between(once(host), "conntrack.table", 999.9 / limit, 1000.1 / limit)
 
 
 main()

@@ -39,7 +39,7 @@ until = tcp.established < 1 for 200ms
 set = {REUSE} = 1
 """
 HOLDS_TWO = HOLDS + f"set = {DELAY} = 250\n"
-BAD = "[rule some]\nset = net.ipv4.tcp_tw_recycle = 1\n"
+BAD = "[daemon]\ninterval = soon\n"
 
 # What there is in the container beside twtuned. `watch` ends when tcp_tw_reuse is not 1.
 FILES = {
@@ -60,7 +60,7 @@ ExecStart=/bin/bash -c 'while read v </proc/sys/net/ipv4/tcp_tw_reuse && [ "$v" 
 """,
 }
 
-# In mount and pid namespaces of its own: nothing of it outlives this program. $1: an empty directory, $2: the
+# In mount and pid namespaces of its own, so that no process or mount outlives this program. $1: an empty directory, $2: the
 # files to lay over those of /, and the cgroups to be in.
 BOOT = """set -e
 dir=$1 files=$2
@@ -136,7 +136,7 @@ class Container:
         for name, text in FILES.items():
             (files / name).parent.mkdir(parents=True, exist_ok=True)
             (files / name).write_text(text)
-        (files / "usr/bin").mkdir()
+        (files / "usr/bin").mkdir(exist_ok=True)
         shutil.copy(binary("churn"), files / "usr/bin")
 
         self._cgroups.extend(make_cgroups())
@@ -393,8 +393,7 @@ def _(host):
 
 @on_host("it works while journald is stopped, and logs again when it is back")
 def _(host):
-    units = ["systemd-journald.service", *host.systemctl(
-        "show", "-P", "TriggeredBy", "systemd-journald.service").split()]
+    units = ["systemd-journald", *host.systemctl("show", "-P", "TriggeredBy", "systemd-journald").split()]
     host.write(f"{DROPINS}/50-test.conf", HOLDS)
     host.systemctl("start", "twtuned")
     host.systemctl("stop", *units)
