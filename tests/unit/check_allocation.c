@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* In a tick nothing is allocated and no file is opened: counted over 1,000 real ticks, with rules that ask for every
+ * metric. The functions below take the place of the C library's, also for the libraries that twtuned uses. */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linux.h"
+#include "now.h"
+#include "run.h"
+#include "tuner.h"
+
+#define TICKS 1000u
+
+static unsigned long allocations, opens;
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t size);
+int __open64(const char *path, int flags, ...);
+int open_small(const char *path, int flags, ...) __asm__("open"); /* open itself is open64 in this build */
+
+void *malloc(size_t size)
+{
+        allocations++;
+        return __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+        allocations++;
+        return __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t size)
+{
+        allocations++;
+        return __libc_realloc(p, size);
+}
+
+int open(const char *path, int flags, ...)
+{
+        va_list args;
+        unsigned mode;
+
+        opens++;
+        va_start(args, flags);
+        mode = flags & O_CREAT ? va_arg(args, unsigned) : 0;
+        va_end(args);
+        return __open64(path, flags, mode);
+}
+
+int open_small(const char *path, int flags, ...)
+{
+        va_list args;
+        unsigned mode;
+
+        opens++;
+        va_start(args, flags);
+        mode = flags & O_CREAT ? va_arg(args, unsigned) : 0;
+        va_end(args);
+        return __open64(path, flags, mode);
+}
+
+/* A rule for each metric, none of which ever enters. */
+static struct config *config_of_everything(void)
+{
+        struct config *config = config_new();
+        struct problems problems = {0};
+        char text[8192] = "[daemon]\nmode = observe\ncpu_budget = 100%\n", line[256];
+
+        for (unsigned i = 0; i < METRIC_COUNT; i++) {
+                snprintf(line, sizeof(line), "[rule r%u]\nwhen = %s > 1000000000%s for 1s\nset = net.ipv4.tcp_fin_timeout = 30\n",
+                         i, metric_table[i].name, unit_suffix(metric_table[i].unit));
+                strcat(text, line);
+        }
+        config_read(config, "everything.conf", text, strlen(text), NULL, &problems);
+        config_check(config, &problems);
+        ck_assert_msg(problems.n == 0, "%s", problems.n ? problems.item[0].text : "");
+        return config;
+}
+
+START_TEST(a_tick_allocates_nothing_and_opens_no_file)
+{
+        static struct linux_world world;
+        static struct tuner tuner;
+        struct config *config = config_of_everything();
+        static struct ledger ledger;
+        const char *what = "";
+        int r;
+
+        unshare(CLONE_NEWNET); /* as root; a twtuned may run in the netns of this machine */
+        setenv("RUNTIME_DIRECTORY", "/nonexistent", 1); /* observing, it writes nothing there */
+        unsetenv("NOTIFY_SOCKET");
+        r = linux_world_open(&world, &what);
+        ck_assert_msg(r == 0, "%s: %s", what, strerror(-r));
+        observer_set_config(world.observer, config, &config->counters);
+        ck_assert_int_eq(tuner_start(&tuner, &world.world, config, &ledger, now_ns()), 0);
+        for (unsigned i = 0; i < 3; i++)
+                tick(&tuner);
+        ck_assert_msg(allocations > 0 && opens > 0, "nothing is counted");
+        ck_assert(!tuner.degraded);
+
+        allocations = opens = 0;
+        for (unsigned i = 0; i < TICKS; i++)
+                tick(&tuner);
+        ck_assert_msg(allocations == 0 && opens == 0, "%lu allocations and %lu opened files in %u ticks",
+                      allocations, opens, TICKS);
+        ck_assert(!tuner.degraded);
+        tuner_stop(&tuner);
+        linux_world_close(&world);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_test(tcase, a_tick_allocates_nothing_and_opens_no_file);
+}
+
+int main(void)
+{
+        return run_suite("allocation", add);
+}
