@@ -159,6 +159,7 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         o->counters = *counters;
         o->counters_at = 0;
         o->counters_elapsed = 0;
+        o->look_every = 0;
         o->looked = false; /* the last look may have left out what is wanted now */
 }
 
@@ -231,6 +232,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         s->now = now_ns();
         s->ports = o->ports;
         s->memory_bytes = o->memory_bytes;
+        s->look_every = o->look_every;
         o->tick = o->now != 0 ? s->now - o->now : 0;
         o->now = s->now;
         fill_self(o, s);
@@ -271,7 +273,8 @@ int observer_read_sockets(struct observer *o, struct snapshot *s, const char **r
                 if (r < 0)
                         return r;
                 if (o->budget > 0)
-                        o->look_again_at = o->now + (uint64_t)((double)(thread_cpu_ns() - begun) / o->budget);
+                        o->look_every = (uint64_t)((double)(thread_cpu_ns() - begun) / o->budget);
+                o->look_again_at = o->now + o->look_every;
         }
         fill_look(o, s);
         return 0;

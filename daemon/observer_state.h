@@ -67,6 +67,7 @@ struct observer {
         struct port_set listening, listening_then; /* now, and at that look */
         uint64_t opened_then, recycled_then;       /* ActiveOpens and TWRecycled */
         uint64_t look_again_at;                    /* by cpu_budget */
+        uint64_t look_every;
 };
 
 /* observer_proc.c. All return 0 or a negative errno. */

@@ -234,26 +234,36 @@ void report_config_rejected(struct world *world, const struct problem *problem, 
         world->report(world, &event);
 }
 
+/* ", looking every 4.0 s (cpu_budget)", when that is less often than the ticks. */
+static void describe_cadence(const struct tuner *t, char *buf, size_t size)
+{
+        uint64_t every = t->snapshot.look_every;
+
+        buf[0] = 0;
+        if (every > t->config->interval_ns)
+                snprintf(buf, size, ", looking at the sockets every %.1f s at most (cpu_budget)", (double)every / 1e9);
+}
+
 static void describe(const struct tuner *t, char *buf, size_t size)
 {
         const struct ports_group *busiest = NULL;
-        char name[PORTS_NAME_MAX] = "";
+        char name[PORTS_NAME_MAX] = "", cadence[80];
         unsigned held = 0;
 
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 held += policy_holds(t->policy, id);
         if (t->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID)
                 busiest = ports_busiest(t->snapshot.ports);
+        describe_cadence(t, cadence, sizeof(cadence));
         if (t->degraded)
                 snprintf(buf, size, "degraded: something cannot be read, see the log");
         else if (held == 0)
-                snprintf(buf, size, "healthy%s", t->config->observe ? ", observing only" : "");
+                snprintf(buf, size, "healthy%s%s", t->config->observe ? ", observing only" : "", cadence);
         else if (!busiest)
-                snprintf(buf, size, "acting: %u sysctl%s changed", held, held == 1 ? "" : "s");
+                snprintf(buf, size, "acting: %u sysctl%s changed%s", held, held == 1 ? "" : "s", cadence);
         else
-                snprintf(buf, size, "acting: %u sysctl%s changed, busiest %s at %.0f %%", held,
-                         held == 1 ? "" : "s", ports_group_name(busiest, name),
-                         ports_value(busiest, METRIC_PORTS_DEMAND).lower);
+                snprintf(buf, size, "acting: %u sysctl%s changed, busiest %s at %.0f %%%s", held, held == 1 ? "" : "s",
+                         ports_group_name(busiest, name), ports_value(busiest, METRIC_PORTS_DEMAND).lower, cadence);
 }
 
 void report_status(struct tuner *t)

@@ -15,8 +15,8 @@ import sys
 import threading
 import time
 
-from harness import (ChurnHold, ChurnServer, Namespace, Pair, Program, Single, Skip, Twtuned, binary, check, check_equal,
-                     diag, fields, main, temp_policy, test)
+from harness import (ChurnHold, ChurnServer, Pair, Program, Single, Skip, Twtuned, binary, check, check_equal,
+                     fields, main, temp_policy, test)
 
 REUSE = "net.ipv4.tcp_tw_reuse"
 NOBODY = "02:00:00:00:00:99"  # a MAC address that no host has
@@ -179,7 +179,8 @@ def _():
             metric = metrics[name]
             check_equal(metric["unit"], unit.replace("-", ""), f"unit of {name}")
             check(metric["state"] in ("valid", "invalid", "unavailable"), f"{name}: {metric}")
-            check_equal(metric["value"] is None, metric["state"] != "valid" or name == "ports.cliff_eta", f"null of {name}")
+            null = metric["state"] != "valid" or name == "ports.cliff_eta"  # JSON has no infinity
+            check_equal(metric["value"] is None, null, f"null of {name}")
             if metric["state"] != "valid":
                 check_equal(printed, metric["state"], name)
             else:
@@ -199,7 +200,8 @@ def _():
 
 @test("in the first network namespace, what is the whole host's is there")
 def _():
-    metrics = json.loads(subprocess.run([binary("twtuned"), "--once", "--json"], text=True, capture_output=True).stdout)
+    argv = [binary("twtuned"), "--once", "--json"]
+    metrics = json.loads(subprocess.run(argv, text=True, capture_output=True).stdout)
     if not os.path.exists("/proc/sys/net/ipv4/tcp_max_orphans"):
         raise Skip("this is not the first network namespace")
     check_between(metrics, "orphans.table", 0, 100)
@@ -339,7 +341,7 @@ def _():
         kept += [begin_connect(pair.client, pair.server.ip4, 8080) for _ in range(3)]  # 3 of 4
         metrics = once(pair.server)
         who = {"who": "10.77.0.2:8080", "systemd_unit": unit.name}
-        check_equal(metrics["accept_queue.worst"], {"state": "valid", "value": 75, "unit": "%"} | who, "accept_queue.worst")
+        check_equal(metrics["accept_queue.worst"], {"state": "valid", "value": 75, "unit": "%"} | who, "the fullest")
         check_equal(metrics["listen.drops"], {"state": "valid", "value": 0, "unit": "/s"}, "listen.drops")
         check_value(metrics, "tcp.listen", 2)
 
@@ -348,7 +350,7 @@ def _():
             wait_until(lambda: pair.server.counter("TcpExt", "ListenDrops") > overflows, "nothing is dropped")
             metrics = once(pair.server)
             line = pair.server.run([binary("twtuned"), "--once"]).stdout
-        check_equal(metrics["accept_queue.worst"], {"state": "valid", "value": 100, "unit": "%"} | who, "accept_queue.worst")
+        check_equal(metrics["accept_queue.worst"], {"state": "valid", "value": 100, "unit": "%"} | who, "the fullest")
         check_between(metrics, "listen.drops", 10, 100)
         check_equal(metrics["listen.drops"], metrics["listen.drops"] | who, "listen.drops")
         # What the listeners dropped is what the kernel's counter says of all.
@@ -550,7 +552,8 @@ def track(netlink, port):
     """Adds a connection to the table, as conntrack(8) would. Returns the kernel's errno."""
     def tuple_(number, src, dst, sport, dport):
         addresses = attribute(1, attribute(1, socket.inet_aton(src)), attribute(2, socket.inet_aton(dst)))
-        ports = attribute(2, attribute(1, b"\6"), attribute(2, struct.pack(">H", sport)), attribute(3, struct.pack(">H", dport)))
+        ports = attribute(2, attribute(1, b"\6"), attribute(2, struct.pack(">H", sport)),
+                          attribute(3, struct.pack(">H", dport)))
         return attribute(number, addresses, ports)
     body = (struct.pack("BBH", socket.AF_INET, 0, 0) + tuple_(1, "10.0.0.1", "10.0.0.2", port, 80) +
             tuple_(2, "10.0.0.2", "10.0.0.1", 80, port) + attribute(7, struct.pack(">I", 100)) +  # CTA_TIMEOUT

@@ -321,6 +321,26 @@ def _():
         check_equal(daemon.wait(10), 0, "exit status")
 
 
+@test("cpu_budget: looks at the sockets get rarer than the ticks, and the status says so; the rules go on")
+def _():
+    path = str(temp_dir() / "notify")
+    policy = HOLDS.replace("interval = 100ms", "interval = 100ms\ncpu_budget = 0.1%").replace(">= 10", ">= 1000")
+    with Pair() as pair, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(10)
+        ChurnServer(pair.server, pair.server.ip4)
+        ChurnHold(pair.client, pair.server.ip4, count=3000)
+        daemon = pair.client.popen([binary("twtuned"), f"--config={temp_policy(policy)}"], stderr=subprocess.DEVNULL,
+                                   env=os.environ | {"NOTIFY_SOCKET": path, "RUNTIME_DIRECTORY": str(temp_dir())})
+        seen, start = "", time.monotonic()
+        while "looking at the sockets every" not in seen and time.monotonic() - start < 10:
+            seen += manager.recv(4096).decode() + "\n"
+        check("looking at the sockets every" in seen, seen)
+        check_equal(pair.client.sysctl(REUSE), "1", REUSE)
+        daemon.send_signal(signal.SIGTERM)
+        check_equal(daemon.wait(10), 0, "exit status")
+
+
 @test("a peer without timestamps: reuse cannot work, so it is put back and said")
 def _():
     with Pair() as pair:

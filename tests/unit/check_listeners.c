@@ -8,8 +8,8 @@
 #include "run.h"
 
 #define ANY 0
-#define A 0x0a000001u
-#define B 0x0a000002u
+#define A   0x0a000001u
+#define B   0x0a000002u
 
 static struct listeners l;
 
@@ -43,7 +43,9 @@ static void put(const struct row *row)
 {
         int family = row->family ? row->family : AF_INET;
         struct inet_diag_msg socket = {
-                .idiag_family = (uint8_t)family, .idiag_state = TCP_LISTEN, .idiag_rqueue = row->queued,
+                .idiag_family = (uint8_t)family,
+                .idiag_state = TCP_LISTEN,
+                .idiag_rqueue = row->queued,
                 .idiag_wqueue = row->backlog,
                 .id = {.idiag_sport = htons(row->port ? row->port : 80),
                        .idiag_cookie = {(uint32_t)row->cookie, (uint32_t)(row->cookie >> 32)}},
@@ -77,8 +79,8 @@ static void dump(const struct row *rows)
 
 static void handshakes(unsigned n, int family, uint32_t address, uint16_t port)
 {
-        struct inet_diag_msg socket = {.idiag_family = (uint8_t)family, .idiag_state = TCP_SYN_RECV,
-                                       .id.idiag_sport = htons(port)};
+        struct inet_diag_msg socket = {
+                .idiag_family = (uint8_t)family, .idiag_state = TCP_SYN_RECV, .id.idiag_sport = htons(port)};
 
         address_set(socket.id.idiag_src, family, address);
         for (unsigned i = 0; i < n; i++)
@@ -121,9 +123,18 @@ START_TEST(accept_queue_percent)
                 uint32_t queued, backlog;
                 double percent;
         } rows[] = {
-                {0, 0, 0},  {1, 0, 100},  {2, 0, 200},      {0, 1, 0},    {1, 1, 50},
-                {2, 1, 100}, {0, 3, 0},   {3, 3, 75},       {4, 3, 100},  {5, 3, 125},
-                {4097, 4096, 100},        {UINT32_MAX - 1, UINT32_MAX, 100 * 4294967294.0 / 4294967296.0},
+                {0, 0, 0},
+                {1, 0, 100},
+                {2, 0, 200},
+                {0, 1, 0},
+                {1, 1, 50},
+                {2, 1, 100},
+                {0, 3, 0},
+                {3, 3, 75},
+                {4, 3, 100},
+                {5, 3, 125},
+                {4097, 4096, 100},
+                {UINT32_MAX - 1, UINT32_MAX, 100 * 4294967294.0 / 4294967296.0},
                 {UINT32_MAX, UINT32_MAX, 100 * 4294967295.0 / 4294967296.0},
         };
 
@@ -138,8 +149,8 @@ END_TEST
 
 START_TEST(the_fullest_accept_queue_goes_by_percent)
 {
-        DUMP({1, .queued = 0, .backlog = 0}, {2, .queued = 100, .backlog = 4096}, {3, .queued = 2, .backlog = 3},
-             {4, .queued = 50, .backlog = 127});
+        DUMP({1, .queued = 0, .backlog = 0}, {2, .queued = 100, .backlog = 4096},
+             {3, .queued = 2, .backlog = 3}, {4, .queued = 50, .backlog = 127});
         ck_assert(listeners_fullest_accept_queue(&l)->cookie == 3);
         DUMP({1, .queued = 0, .backlog = 10}, {2, .queued = 0, .backlog = 0});
         ck_assert_ptr_null(listeners_fullest_accept_queue(&l));
@@ -170,9 +181,9 @@ END_TEST
 /* SO_REUSEPORT: the dump does not tell whose handshake it is, so all of them share. */
 START_TEST(listeners_that_share_an_address_share_the_handshakes)
 {
-        DUMP({1, .backlog = 10, .address = A}, {2, .backlog = 20, .address = A}, {3, .backlog = 30, .address = A},
-             {4, .backlog = 1000, .address = A, .port = 81}, {5, .backlog = 1000, .address = B},
-             {6, .backlog = 1000, .family = AF_INET6, .address = A});
+        DUMP({1, .backlog = 10, .address = A}, {2, .backlog = 20, .address = A},
+             {3, .backlog = 30, .address = A}, {4, .backlog = 1000, .address = A, .port = 81},
+             {5, .backlog = 1000, .address = B}, {6, .backlog = 1000, .family = AF_INET6, .address = A});
         handshakes(30, AF_INET, A, 80);
         ck_assert_uint_eq(listeners_fullest_syn_queue(&l)->port, 80);
         ck_assert_double_eq(listener_syn_queue(&l, listeners_fullest_syn_queue(&l)), 50);
@@ -221,8 +232,8 @@ START_TEST(a_wildcard_has_every_address)
 }
 END_TEST
 
-/* An IPv4 peer's request to a listener on [::] is AF_INET6, with mapped addresses (inet_reqsk_alloc takes the
- * listener's family). */
+/* An IPv4 peer's request to a listener on [::] is AF_INET6, with mapped addresses (inet_reqsk_alloc takes
+ * the listener's family). */
 START_TEST(a_wildcard_of_both_families)
 {
         DUMP({1, .family = AF_INET6, .address = ANY});
@@ -325,7 +336,8 @@ START_TEST(listeners_come_and_go)
         DUMP({4, .drops = 1000}, {2, .drops = 22}, {5, .drops = 0}); /* 1 and 3 are gone, 4 and 5 new */
         ck_assert_uint_eq(listeners_new_drops(&l), 2);
         ck_assert(listeners_most_drops(&l)->cookie == 2);
-        DUMP({5, .drops = 1}, {2, .drops = 22}, {4, .drops = 1004}, {1, .drops = 10}); /* a cookie is never used again, but whoever is new is new */
+        DUMP({5, .drops = 1}, {2, .drops = 22}, {4, .drops = 1004},
+             {1, .drops = 10}); /* a cookie is never used again, but whoever is new is new */
         ck_assert_uint_eq(listeners_new_drops(&l), 5);
         ck_assert_uint_eq(drops_of(1), 0);
         ck_assert(listeners_most_drops(&l)->cookie == 4);
