@@ -165,8 +165,21 @@ static int look_once(struct observer *o, const struct ports_limits *limits)
                 query.high = (uint16_t)limits->high;
         }
         o->tally = (struct tally){.states[TCP_LISTEN] = listening};
+        listeners_clear_handshakes(&o->listeners);
         ports_begin(o->ports, limits, &o->listening, o->now, o->tick);
         return sock_diag_dump(&o->diag, &query, on_socket, o);
+}
+
+/* The listeners are read anew at every tick, the handshakes only with a look. */
+static void tally_syn_queue(struct observer *o)
+{
+        const struct listener *fullest = listeners_fullest_syn_queue(&o->listeners);
+
+        if (!fullest)
+                return;
+        o->tally.syn_queue = listener_syn_queue(&o->listeners, fullest);
+        o->tally.syn_queue_cgroup = fullest->cgroup;
+        listener_name(fullest, o->tally.syn_queue_name);
 }
 
 /* 0 only when the counters are known as well: the ports are nothing without TWRecycled. */
@@ -181,6 +194,7 @@ int look(struct observer *o, const struct ports_limits *limits)
                 r = look_once(o, limits);
         if (r < 0)
                 return r;
+        tally_syn_queue(o);
         ports_commit(o->ports, recycled >= o->recycled_then ? recycled - o->recycled_then : 0);
         o->recycled_then = recycled;
         o->opened_then = o->counters.item[COUNTER_ACTIVE_OPENS].value;
@@ -200,17 +214,15 @@ static const unsigned state_of[] = {
 
 static void fill_states(struct observer *o, struct snapshot *s)
 {
-        const struct listener *fullest = listeners_fullest_syn_queue(&o->listeners);
-
         for (unsigned i = 0; i < ELEMENTSOF(state_of); i++)
                 s->reading[i] = reading_valid(o->tally.states[state_of[i]]);
         s->reading[METRIC_TCP_FIN_WAIT2_ORPHANED] = reading_valid(o->tally.fin_wait2_orphaned);
         s->reading[METRIC_TCP_KEEPALIVE_UNANSWERED] = reading_valid(o->tally.keepalive_unanswered);
         s->reading[METRIC_TCP_RETRANSMITTING] = reading_valid(o->tally.retransmitting);
-        s->reading[METRIC_SYN_QUEUE_WORST] =
-                reading_valid(fullest ? listener_syn_queue(&o->listeners, fullest) : 0);
-        if (fullest)
-                name_listener(o, s, METRIC_SYN_QUEUE_WORST, fullest);
+        s->reading[METRIC_SYN_QUEUE_WORST] = reading_valid(o->tally.syn_queue);
+        snprintf(s->who[METRIC_SYN_QUEUE_WORST], sizeof(s->who[0]), "%s", o->tally.syn_queue_name);
+        snprintf(s->unit[METRIC_SYN_QUEUE_WORST], sizeof(s->unit[0]), "%s",
+                 cgroup_unit(&o->cgroups, o->tally.syn_queue_cgroup));
 }
 
 /* The busiest group's values stand for the host. Without any group nothing is used, and the cliff never comes. */

@@ -29,6 +29,9 @@ enum source {
 struct tally {
         unsigned states[TCP_STATES];
         unsigned fin_wait2_orphaned, keepalive_unanswered, retransmitting;
+        double syn_queue; /* of the listener with the fullest, percent */
+        char syn_queue_name[LISTENER_NAME_MAX];
+        uint64_t syn_queue_cgroup;
 };
 
 struct observer {
@@ -42,8 +45,7 @@ struct observer {
         uint32_t sysctls; /* a bit for each that is read at every tick */
 
         uint64_t now, tick; /* of this read, and since the one before; 0: there was none */
-        uint64_t cpu_before, cpu_begun; /* CPU time of the thread when the last read, and this one, began */
-        uint64_t cpu_spent;             /* by the read before */
+        uint64_t cpu_before; /* CPU time of the thread when the read before began */
 
         struct counters counters;
         uint64_t before[COUNTERS_MAX]; /* the counters at the read before */

@@ -71,6 +71,12 @@ static unsigned fit(const struct listener *l, const struct inet_diag_msg *socket
         return same_family ? 2 : l->family == AF_INET6;
 }
 
+void listeners_clear_handshakes(struct listeners *l)
+{
+        for (unsigned i = 0; i < l->n; i++)
+                l->item[i].handshakes = 0;
+}
+
 void listeners_add_handshake(struct listeners *l, const struct inet_diag_msg *socket)
 {
         struct listener *best = NULL;

@@ -36,7 +36,8 @@ void listeners_add(struct listeners *listeners, const struct inet_diag_msg *sock
 /* Ends it: what was dropped is known from now on. */
 void listeners_commit(struct listeners *listeners);
 
-/* A SYN_RECV socket of the dump of connections. */
+/* A SYN_RECV socket of the dump of connections, and before the first of them. */
+void listeners_clear_handshakes(struct listeners *listeners);
 void listeners_add_handshake(struct listeners *listeners, const struct inet_diag_msg *socket);
 
 /* Percent. The accept queue is full past 100 % of its limit (include/net/sock.h:sk_acceptq_is_full), which is why

@@ -244,8 +244,11 @@ static void key_from_socket(struct ports_key *key, const struct inet_diag_msg *s
         }
 }
 
-static void source_add(struct source *s, unsigned port)
+/* connect() begins with the ports of the parity of the range's low end, bind() with the others
+ * (net/ipv4/inet_connection_sock.c:inet_csk_find_open_port). */
+static void source_add(struct source *s, unsigned port, unsigned low)
 {
+        s->of_bind += (port ^ low) & 1;
         s->sockets++;
         s->n += !port_set_has(&s->seen, port);
         port_set_add(&s->seen, port);
@@ -288,7 +291,7 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
 
         g->weight++;
         if (g->source < PORTS_SOURCES)
-                source_add(&ports->source[g->source], port);
+                source_add(&ports->source[g->source], port, ports->limits.low);
         if (socket->idiag_state == TCP_TIME_WAIT) {
                 time_wait_add(ports, g, socket->idiag_expires, port & 1, now);
                 return;

@@ -16,6 +16,7 @@ struct source {
         uint32_t address[4];
         unsigned n;       /* distinct local ports */
         unsigned sockets; /* with them, toward all destinations */
+        unsigned of_bind; /* those of them on the parity that bind() takes first */
         double bind_first; /* ports.bind_first, percent */
         struct port_set seen;
 };

@@ -8,6 +8,7 @@
 
 #define FORECAST_SECONDS 3
 #define SHARED_BY_CHANCE_MIN 50 /* ports: less tells nothing about a program */
+#define ON_BIND_PARITY_MIN 0.8  /* of a source's sockets, as long as that parity has ports */
 
 static void usable_count(struct ports *ports)
 {
@@ -63,19 +64,24 @@ static double fuller(const unsigned part[static 2], double more, const unsigned 
 }
 
 /* connect() picks a port for each destination anew, so that some ports serve several; bind() picks one that
- * nobody has. Compares the ports that are shared with what chance would share among so many sockets. */
+ * nobody has. Compares the ports that are shared with what chance would share among so many sockets. connect() does
+ * not pick by chance alone (it goes on from where it was), so most sockets have to be on bind()'s parity as well. */
 static void source_judge(struct ports *ports, unsigned index)
 {
         const struct table *t = ports->building;
         struct source *s = &ports->source[index];
-        double usable = fmax(t->usable[0] + t->usable[1], 1), unused = 1, chance, shared;
+        double usable = fmax(t->usable[0] + t->usable[1], 1), unused = 1, chance, shared, bind_parity;
 
         for (unsigned slot = 0; slot < t->slots; slot++)
                 if (t->group[slot].id != 0 && t->group[slot].source == index)
                         unused *= fmax(1 - group_sockets(&t->group[slot]) / usable, 0);
         chance = s->sockets - usable * (1 - unused);
         shared = s->sockets - s->n;
-        s->bind_first = chance >= SHARED_BY_CHANCE_MIN ? 100 * fmax(1 - shared / chance, 0) : 0;
+        bind_parity = t->usable[(ports->limits.low ^ 1) & 1];
+        if (chance < SHARED_BY_CHANCE_MIN || s->of_bind < ON_BIND_PARITY_MIN * fmin(s->sockets, bind_parity))
+                s->bind_first = 0;
+        else
+                s->bind_first = 100 * fmax(1 - shared / chance, 0);
 }
 
 static void group_set_present(struct ports *ports, struct ports_group *g)

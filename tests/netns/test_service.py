@@ -324,7 +324,7 @@ def _():
 @test("cpu_budget: looks at the sockets get rarer than the ticks, and the status says so; the rules go on")
 def _():
     path = str(temp_dir() / "notify")
-    policy = HOLDS.replace("interval = 100ms", "interval = 100ms\ncpu_budget = 0.1%").replace(">= 10", ">= 1000")
+    policy = HOLDS.replace("[daemon]", "[daemon]\ncpu_budget = 0.1%").replace(">= 10", ">= 1000")
     with Pair() as pair, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
         manager.settimeout(10)

@@ -266,7 +266,7 @@ def _(host):
     check_equal(host.systemctl("is-enabled", "twtuned"), "enabled", "is-enabled")
     check("twtuned.service" in host.systemctl("list-dependencies", "--plain", "multi-user.target"), "not at boot")
     status = host.systemctl("status", "twtuned")
-    check("Active: active (running)" in status and 'Status: "healthy"' in status, status)
+    check("Active: active (running)" in status and 'Status: "healthy' in status, status)
     check_equal(host.show("WatchdogUSec"), "30s", "WatchdogSec")
     check_equal(host.sysctls(), ("2", "1000"), "sysctls")
 
