@@ -105,6 +105,22 @@ static void add_change(struct event *event, const struct change *c, bool enter)
                 event_add(event, "ERRNO", "%d", -c->error);
 }
 
+/* The message alone must not read like a change that was made. */
+static const char *prefix(enum outcome outcome)
+{
+        switch (outcome) {
+        case OUTCOME_WOULD:
+                return "would set ";
+        case OUTCOME_LIMITED:
+                return "not now: ";
+        case OUTCOME_REFUSED:
+        case OUTCOME_FAILED:
+                return "not set: ";
+        default:
+                return "";
+        }
+}
+
 static void report_change(struct tuner *t, const struct decision *d, const struct change *c)
 {
         enum event_kind kind = kind_of(d->kind, c->outcome);
@@ -123,8 +139,8 @@ static void report_change(struct tuner *t, const struct decision *d, const struc
         if (c->outcome == OUTCOME_THEIRS)
                 event_begin(&event, kind, "%s is %s now: %s", sysctl_table[c->sysctl].name, from, why);
         else
-                event_begin(&event, kind, "%s%s: %s -> %s: %s", c->outcome == OUTCOME_WOULD ? "would set " : "",
-                            sysctl_table[c->sysctl].name, from, to, why);
+                event_begin(&event, kind, "%s%s: %s -> %s: %s", prefix(c->outcome), sysctl_table[c->sysctl].name, from,
+                            to, why);
         add_change(&event, c, enter);
         event_add(&event, "RULE", "%s", t->config->rule[d->rule].name);
         event_add(&event, "METRIC", "%s", evidence.metric);

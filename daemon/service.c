@@ -219,8 +219,8 @@ static struct config *load_config(const char *file, const struct counters *kerne
 /* Too large for the stack. */
 static struct service service;
 
-/* Puts back all that the ledger holds. Returns the exit status. */
-static int restore_all(struct service *s, const char *why)
+/* Puts back all that the ledger holds, if it holds anything. Returns the exit status. */
+static int restore_all(struct service *s, const char *why, bool *ret_held)
 {
         int r = open_world(&s->world);
 
@@ -229,7 +229,8 @@ static int restore_all(struct service *s, const char *why)
         r = load_ledger(&s->world, &s->tuner.ledger);
         s->tuner.world = &s->world.world;
         s->tuner.snapshot.now = now_ns();
-        if (ledger_last_held(&s->tuner.ledger, 0) != SYSCTL_COUNT && tuner_restore_all(&s->tuner, why) > 0)
+        *ret_held = ledger_last_held(&s->tuner.ledger, 0) != SYSCTL_COUNT;
+        if (*ret_held && tuner_restore_all(&s->tuner, why) > 0)
                 r = -EIO;
         linux_world_close(&s->world);
         return r < 0 ? EXIT_FAILURE : 0;
@@ -239,6 +240,7 @@ int service_run(const char *config_file, bool observe_only)
 {
         struct service *s = &service;
         struct config *config;
+        bool held;
         int r;
 
         s->config_file = config_file;
@@ -249,7 +251,7 @@ int service_run(const char *config_file, bool observe_only)
         if (!config) {
                 /* It will not run, so it holds nothing: not what it held before it died, either. */
                 if (!observe_only)
-                        restore_all(s, "the configuration is wrong, so twtuned does not run");
+                        restore_all(s, "the configuration is wrong, so twtuned does not run", &held);
                 return EX_CONFIG;
         }
         r = open_world(&s->world);
@@ -263,7 +265,12 @@ int service_run(const char *config_file, bool observe_only)
 
 int service_restore(void)
 {
-        return restore_all(&service, "twtuned --restore");
+        bool held = false;
+        int r = restore_all(&service, "twtuned --restore", &held);
+
+        if (r == 0 && !held)
+                fprintf(stderr, "twtuned: the ledger of this network namespace holds nothing to put back\n");
+        return r;
 }
 
 int service_check(const char *config_file)
