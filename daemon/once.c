@@ -45,7 +45,7 @@ static void print_string(const char *key, const char *text)
 {
         printf(", \"%s\": \"", key);
         for (const char *p = text; *p; p++)
-                if (*p == '"' || *p == '\\' || (unsigned char)*p < 0x20)
+                if (*p == '"' || *p == '\\' || (unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
                         printf("\\u%04x", (unsigned char)*p);
                 else
                         putchar(*p);

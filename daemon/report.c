@@ -227,14 +227,25 @@ void report_observation(struct tuner *t, int error, const char *what)
 
 void report_config_loaded(struct tuner *t)
 {
+        char lacking[96] = "";
         struct event event;
-        unsigned enabled = 0;
+        unsigned enabled = 0, unavailable = 0;
 
-        for (unsigned i = 0; i < t->config->n_rules; i++)
+        t->config_is_new = false;
+        for (unsigned i = 0; i < t->config->n_rules; i++) {
                 enabled += !t->config->rule[i].disabled;
-        event_begin(&event, EVENT_CONFIG_LOADED, "%s %u rule%s every %g s", t->config->observe ? "observing" : "enforcing",
-                    enabled, enabled == 1 ? "" : "s", (double)t->config->interval_ns / 1e9);
+                unavailable += policy_is_unavailable(t->policy, i, &t->snapshot);
+        }
+        if (unavailable > 0)
+                snprintf(lacking, sizeof(lacking), "; %u of them cannot act here: this kernel lacks what %s made of",
+                         unavailable, unavailable == 1 ? "it is" : "they are");
+        event_begin(&event, EVENT_CONFIG_LOADED, "%s %u rule%s every %g s%s",
+                    t->config->observe ? "observing" : "enforcing", enabled, enabled == 1 ? "" : "s",
+                    (double)t->config->interval_ns / 1e9, lacking);
         event_add(&event, "MODE", "%s", t->config->observe ? "observe" : "enforce");
+        for (unsigned i = 0; i < t->config->n_rules; i++)
+                if (policy_is_unavailable(t->policy, i, &t->snapshot))
+                        event_add(&event, "UNAVAILABLE", "%s", t->config->rule[i].name);
         t->world->report(t->world, &event);
 }
 

@@ -22,7 +22,8 @@ void report_ledger(struct tuner *tuner, int error);
 /* Once when observing begins to fail, and once when it works again. what is what could not be read. */
 void report_observation(struct tuner *tuner, int error, const char *what);
 
-/* Which configuration runs now, or why a new one does not. */
+/* Which configuration runs now, and which of its rules this kernel lacks something for, once; or why a new one does
+ * not. */
 void report_config_loaded(struct tuner *tuner);
 void report_config_rejected(struct world *world, const struct problem *problem, size_t count);
 

@@ -56,6 +56,8 @@ void tick(struct tuner *t)
         struct decision decision;
 
         observe(t);
+        if (t->config_is_new)
+                report_config_loaded(t);
         if (t->ledger_dirty)
                 tuner_save_ledger(t);
         if (t->snapshot.now >= t->orphans_again_at && !t->config->observe)
@@ -98,7 +100,7 @@ int tuner_start(struct tuner *t, struct world *world, struct config *config, con
         if (!t->policy)
                 return -ENOMEM;
         guard_init(&t->guard, config, now);
-        report_config_loaded(t);
+        t->config_is_new = true;
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 if (ledger->entry[id].state != LEDGER_NONE)
                         take_over(t, id);
@@ -133,7 +135,7 @@ int tuner_reload(struct tuner *t, struct config *config)
         t->policy = policy;
         t->config = config;
         restore_orphans(t, "no rule of the new configuration sets it");
-        report_config_loaded(t);
+        t->config_is_new = true;
         return 0;
 }
 

@@ -25,6 +25,8 @@ static struct fake {
         int read_error, write_error, save_error, observe_error;
         unsigned read_error_after; /* good reads first */
         bool swallow;              /* writes say 0 and do nothing */
+        bool lacks_reuse;          /* the kernel has no tcp_tw_reuse */
+        char loaded[EVENT_FIELD_SIZE];
 } fake;
 
 static struct tuner tuner;
@@ -40,6 +42,8 @@ static int observe(struct world *w, struct snapshot *s, bool *ret_look, const ch
         s->reading[METRIC_TCP_FIN_WAIT2] = reading_valid(fake.fin_wait2);
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 s->sysctl[id] = (struct live_sysctl){READING_VALID, SYSCTL_VALUE(fake.live[id])};
+        if (fake.lacks_reuse)
+                s->sysctl[REUSE].state = READING_UNAVAILABLE;
         return 0;
 }
 
@@ -91,6 +95,8 @@ static void report(struct world *w, const struct event *event)
 {
         (void)w;
         fake.events[event->kind]++;
+        if (event->kind == EVENT_CONFIG_LOADED)
+                strcpy(fake.loaded, event->field[0]);
 }
 
 static void notify(struct world *w, const char *state)
@@ -399,6 +405,22 @@ START_TEST(a_table_is_not_shrunk_under_what_it_holds)
 }
 END_TEST
 
+START_TEST(what_this_kernel_lacks_is_said_and_left)
+{
+        fake.lacks_reuse = true;
+        start(RULE("r", "30") "[rule s]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_tw_reuse = 1\n");
+        fake.fin_wait2 = 100;
+        ticks(5);
+        ck_assert_ptr_nonnull(strstr(fake.loaded, "enforcing 2 rules"));
+        ck_assert_ptr_nonnull(strstr(fake.loaded, "1 of them cannot act here"));
+        ck_assert(fake.live[FIN] == 30 && fake.live[REUSE] == 2);
+        ck_assert_uint_eq(fake.events[EVENT_CONFIG_LOADED], 1);
+        reload(RULE("r", "30"));
+        ticks(1);
+        ck_assert_ptr_null(strstr(fake.loaded, "cannot act"));
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, NULL);
@@ -420,6 +442,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, nothing_is_decided_while_nothing_can_be_read);
         tcase_add_test(tcase, what_cannot_be_put_back_is_counted_and_stays_in_the_ledger);
         tcase_add_test(tcase, observing_writes_nothing_not_even_back);
+        tcase_add_test(tcase, what_this_kernel_lacks_is_said_and_left);
         tcase_add_test(tcase, a_table_is_not_shrunk_under_what_it_holds);
 }
 
