@@ -33,8 +33,10 @@ static uint64_t discard(struct mnl_socket *socket, unsigned seq)
                 struct nlmsghdr header;
                 struct inet_diag_req body;
         } request = {
-                .header = {.nlmsg_len = sizeof(request), .nlmsg_type = TCPDIAG_GETSOCK,
-                           .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP, .nlmsg_seq = seq},
+                .header = {.nlmsg_len = sizeof(request),
+                           .nlmsg_type = TCPDIAG_GETSOCK,
+                           .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+                           .nlmsg_seq = seq},
                 .body = {.idiag_family = AF_INET, .idiag_states = SOCK_DIAG_CONNECTIONS},
         };
         static _Alignas(struct nlmsghdr) char buf[32768];

@@ -57,8 +57,8 @@ static void load(struct config *config, const char *path, bool optional, const s
         if (r < 0)
                 config_read(config, path, "", 0, kernel, problems);
         if (r < 0 && config->n_files > 0)
-                problem_add(problems, (struct origin){.file = config->file[config->n_files - 1]},
-                            "cannot be read: %s", strerror(-r));
+                problem_add(problems, (struct origin){.file = config->file[config->n_files - 1]}, "cannot be read: %s",
+                            strerror(-r));
         if (r == 0)
                 config_read(config, path, text, size, kernel, problems);
         free(text);

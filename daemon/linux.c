@@ -77,8 +77,7 @@ static int instance_lock(struct linux_world *w)
         socklen_t size = sizeof(w->netns_cookie);
 
         w->instance = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (w->instance < 0 ||
-            getsockopt(w->instance, SOL_SOCKET, SO_NETNS_COOKIE, &w->netns_cookie, &size) < 0)
+        if (w->instance < 0 || getsockopt(w->instance, SOL_SOCKET, SO_NETNS_COOKIE, &w->netns_cookie, &size) < 0)
                 return -errno;
         memcpy(address.sun_path, instance_address, sizeof(instance_address) - 1);
         size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(instance_address) - 1);
@@ -104,8 +103,7 @@ int linux_world_open(struct linux_world *w, const char **ret_what)
                 linux_world_close(w);
                 return r;
         }
-        w->ledger_error = ledger_file_open(&w->ledger_file, directory ? directory : TWTUNED_RUNTIME,
-                                           w->netns_cookie);
+        w->ledger_error = ledger_file_open(&w->ledger_file, directory ? directory : TWTUNED_RUNTIME, w->netns_cookie);
         return 0;
 }
 

@@ -134,9 +134,15 @@ static void want_rules(struct observer *o, const struct config *config)
 static uint32_t sysctls_of_metrics(void)
 {
         static const enum sysctl_id ids[] = {
-                SYSCTL_TCP_TW_REUSE, SYSCTL_TCP_TW_REUSE_DELAY, SYSCTL_TCP_TIMESTAMPS,
-                SYSCTL_IP_LOCAL_PORT_RANGE, SYSCTL_IP_UNPRIVILEGED_PORT_START, SYSCTL_TCP_MAX_TW_BUCKETS,
-                SYSCTL_TCP_MAX_ORPHANS, SYSCTL_TCP_MEM, SYSCTL_NF_CONNTRACK_MAX,
+                SYSCTL_TCP_TW_REUSE,
+                SYSCTL_TCP_TW_REUSE_DELAY,
+                SYSCTL_TCP_TIMESTAMPS,
+                SYSCTL_IP_LOCAL_PORT_RANGE,
+                SYSCTL_IP_UNPRIVILEGED_PORT_START,
+                SYSCTL_TCP_MAX_TW_BUCKETS,
+                SYSCTL_TCP_MAX_ORPHANS,
+                SYSCTL_TCP_MEM,
+                SYSCTL_NF_CONNTRACK_MAX,
         };
         uint32_t bits = 0;
 

@@ -111,8 +111,8 @@ int fill_sockstat(struct observer *o, struct snapshot *s)
         if (r < 0)
                 return r;
         line = strstr(o->text, "TCP: inuse");
-        if (!line || sscanf(line, "TCP: inuse %llu orphan %llu tw %llu alloc %*u mem %llu", &inuse, &orphan, &tw,
-                            &mem) != 4)
+        if (!line ||
+            sscanf(line, "TCP: inuse %llu orphan %llu tw %llu alloc %*u mem %llu", &inuse, &orphan, &tw, &mem) != 4)
                 return -EBADMSG;
         s->reading[METRIC_TIME_WAIT_TABLE] = share_of((double)tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
         s->reading[METRIC_ORPHANS_TABLE] = share_of((double)orphan, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);

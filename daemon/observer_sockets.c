@@ -36,14 +36,14 @@ int read_limits(struct observer *o, const struct snapshot *s, struct ports_limit
         if (r < 0)
                 return r;
         if (reuse->state == READING_INVALID || delay->state == READING_INVALID ||
-            timestamps->state == READING_INVALID || range->state != READING_VALID || range->value.v[0] < 1 || range->value.v[1] > UINT16_MAX ||
-            range->value.v[0] > range->value.v[1])
+            timestamps->state == READING_INVALID || range->state != READING_VALID || range->value.v[0] < 1 ||
+            range->value.v[1] > UINT16_MAX || range->value.v[0] > range->value.v[1])
                 return -EBADMSG;
         ret->low = (unsigned)range->value.v[0];
         ret->high = (unsigned)range->value.v[1];
         ret->tw_reuse = reuse->state == READING_VALID ? (unsigned)reuse->value.v[0] : 0;
-        ret->tw_reuse_delay_ms = delay->state == READING_VALID ? (unsigned)delay->value.v[0]
-                                                               : REUSE_DELAY_BEFORE_6_14_MS;
+        ret->tw_reuse_delay_ms =
+                delay->state == READING_VALID ? (unsigned)delay->value.v[0] : REUSE_DELAY_BEFORE_6_14_MS;
         ret->timestamps = timestamps->state == READING_VALID && timestamps->value.v[0] != 0;
         return 0;
 }
@@ -73,8 +73,8 @@ static void fill_listeners(struct observer *o, struct snapshot *s)
         if (fullest)
                 name_listener(o, s, METRIC_ACCEPT_QUEUE_WORST, fullest);
         if (o->tick > 0)
-                s->reading[METRIC_LISTEN_DROPS] = reading_valid((double)listeners_new_drops(&o->listeners) * 1e9 /
-                                                                (double)o->tick);
+                s->reading[METRIC_LISTEN_DROPS] =
+                        reading_valid((double)listeners_new_drops(&o->listeners) * 1e9 / (double)o->tick);
         if (dropping)
                 name_listener(o, s, METRIC_LISTEN_DROPS, dropping);
 }

@@ -39,12 +39,12 @@ struct observer {
         char text[TEXT_SIZE]; /* of the file at hand */
 
         bool wanted[METRIC_COUNT];
-        bool only_ports;  /* no metric is wanted that needs sockets outside the local port range */
-        double budget;    /* of one core, 0 to 1; 0: no limit */
+        bool only_ports;       /* no metric is wanted that needs sockets outside the local port range */
+        double budget;         /* of one core, 0 to 1; 0: no limit */
         uint64_t memory_bytes; /* of the machine */
-        uint32_t sysctls; /* a bit for each that is read at every tick */
+        uint32_t sysctls;      /* a bit for each that is read at every tick */
 
-        uint64_t now, tick; /* of this read, and since the one before; 0: there was none */
+        uint64_t now, tick;  /* of this read, and since the one before; 0: there was none */
         uint64_t cpu_before; /* CPU time of the thread when the read before began */
 
         struct counters counters;

@@ -13,7 +13,9 @@
 #include "observer.h"
 
 static const char *const state_names[] = {
-        [READING_INVALID] = "invalid", [READING_UNAVAILABLE] = "unavailable", [READING_VALID] = "valid",
+        [READING_INVALID] = "invalid",
+        [READING_UNAVAILABLE] = "unavailable",
+        [READING_VALID] = "valid",
         [READING_BOUNDED] = "bounded",
 };
 
@@ -36,8 +38,7 @@ static void print_line(const char *name, const struct reading *r, const char *un
 
         snprintf(value, sizeof(value), "%.10g", r->value);
         printf("%s %s %s%s%s%s%s\n", name, r->state == READING_VALID ? value : state_names[r->state],
-               unit[0] ? unit : "-", culprit.who[0] ? " " : "", culprit.who, culprit.unit[0] ? " " : "",
-               culprit.unit);
+               unit[0] ? unit : "-", culprit.who[0] ? " " : "", culprit.who, culprit.unit[0] ? " " : "", culprit.unit);
 }
 
 /* Names and units have no character that JSON would want escaped, but for a cgroup's name, which anyone may choose. */

@@ -70,10 +70,11 @@ static void sentence(const struct decision *d, const struct change *c, const str
         else if (d->kind == DECISION_UNEXPECTED)
                 snprintf(buf, size, "%s should be %s by now and is %s", e->metric, e->threshold, e->value);
         else if (d->kind == DECISION_ABORT)
-                snprintf(buf, size, "%s rose to %s (%s), several times what it was before", e->metric, e->value, e->threshold);
+                snprintf(buf, size, "%s rose to %s (%s), several times what it was before", e->metric, e->value,
+                         e->threshold);
         else
-                snprintf(buf, size, "%s is %s (%s)%s%s%s", e->metric, e->value, e->threshold, toward,
-                         d->group, c->outcome == OUTCOME_KEPT ? ", and the value is kept" : "");
+                snprintf(buf, size, "%s is %s (%s)%s%s%s", e->metric, e->value, e->threshold, toward, d->group,
+                         c->outcome == OUTCOME_KEPT ? ", and the value is kept" : "");
 }
 
 static const char *outcome_name(enum outcome outcome)
@@ -168,8 +169,7 @@ void report_restored(struct tuner *t, const struct change *c, const char *rule, 
         sysctl_format(&c->value, from);
         sysctl_format(&c->original, to);
         if (c->outcome == OUTCOME_FAILED)
-                event_begin(&event, kind, "%s: %s; do it by hand: sysctl -w %s=\"%s\"", name, c->reason, name,
-                            to);
+                event_begin(&event, kind, "%s: %s; do it by hand: sysctl -w %s=\"%s\"", name, c->reason, name, to);
         else if (c->outcome == OUTCOME_THEIRS)
                 event_begin(&event, kind, "%s is %s now: someone else changed it: it is left alone", name, from);
         else
@@ -200,7 +200,8 @@ void report_ledger(struct tuner *t, int error)
         if (t->ledger_dirty == (error < 0))
                 return;
         if (error < 0) {
-                event_begin(&event, EVENT_DEGRADED, "the ledger cannot be saved: %s; it is tried again", strerror(-error));
+                event_begin(&event, EVENT_DEGRADED, "the ledger cannot be saved: %s; it is tried again",
+                            strerror(-error));
                 event_add(&event, "ERRNO", "%d", -error);
         } else {
                 event_begin(&event, EVENT_RECOVERED, "the ledger is saved again");
@@ -216,8 +217,8 @@ void report_observation(struct tuner *t, int error, const char *what)
                 return;
         t->degraded = error < 0;
         if (t->degraded) {
-                event_begin(&event, EVENT_DEGRADED, "cannot read %s: %s; nothing is decided on what it tells",
-                            what, strerror(-error));
+                event_begin(&event, EVENT_DEGRADED, "cannot read %s: %s; nothing is decided on what it tells", what,
+                            strerror(-error));
                 event_add(&event, "ERRNO", "%d", -error);
         } else {
                 event_begin(&event, EVENT_RECOVERED, "everything can be read again");

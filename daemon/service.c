@@ -62,8 +62,8 @@ static void observe_when_it_must(struct service *s, struct config *config)
         if (config->observe || r == 0)
                 return;
         config->observe = true;
-        event_begin(&event, EVENT_DEGRADED, "cannot write /proc/sys/net/ipv4: %s; %s; observing only",
-                    strerror(-r), r == -EROFS ? "it is mounted read-only" : "CAP_NET_ADMIN is missing");
+        event_begin(&event, EVENT_DEGRADED, "cannot write /proc/sys/net/ipv4: %s; %s; observing only", strerror(-r),
+                    r == -EROFS ? "it is mounted read-only" : "CAP_NET_ADMIN is missing");
         event_add(&event, "ERRNO", "%d", -r);
         s->world.world.report(&s->world.world, &event);
 }
@@ -281,8 +281,7 @@ int service_check(const char *config_file)
         config = load_config(config_file, &service.kernel);
         if (!config)
                 return EX_CONFIG;
-        printf("twtuned: the configuration is good, %u rule%s\n", config->n_rules,
-               config->n_rules == 1 ? "" : "s");
+        printf("twtuned: the configuration is good, %u rule%s\n", config->n_rules, config->n_rules == 1 ? "" : "s");
         config_free(config);
         return 0;
 }

@@ -136,8 +136,7 @@ static int take_message(const struct nlmsghdr *h, sock_diag_handler handler, voi
         return 0;
 }
 
-static int take_batch(const struct sock_diag *d, const char *buf, size_t size, sock_diag_handler handler,
-                      void *user)
+static int take_batch(const struct sock_diag *d, const char *buf, size_t size, sock_diag_handler handler, void *user)
 {
         unsigned portid = mnl_socket_get_portid(d->socket);
         const struct nlmsghdr *h = (const struct nlmsghdr *)buf;

@@ -23,9 +23,9 @@ struct sock_diag {
 
 /* What to ask for. */
 struct sock_diag_query {
-        uint32_t states;     /* a bit for each */
-        uint8_t extensions;  /* INET_DIAG_*, see diag.h */
-        uint16_t low, high;  /* only local ports from low to high; 0 and 0: all. The kernel leaves out the others at
+        uint32_t states;    /* a bit for each */
+        uint8_t extensions; /* INET_DIAG_*, see diag.h */
+        uint16_t low, high; /* only local ports from low to high; 0 and 0: all. The kernel leaves out the others at
                                 a third of the cost of showing them */
 };
 
@@ -38,5 +38,4 @@ void sock_diag_close(struct sock_diag *diag);
 
 /* Calls handler for every TCP socket that the query fits, IPv4 and IPv6. 0 only when the dump was complete; on an
  * error what handler saw is worth nothing, and the socket is open anew for the next try. */
-int sock_diag_dump(struct sock_diag *diag, const struct sock_diag_query *query, sock_diag_handler handler,
-                   void *user);
+int sock_diag_dump(struct sock_diag *diag, const struct sock_diag_query *query, sock_diag_handler handler, void *user);

@@ -91,8 +91,7 @@ static void take_over(struct tuner *t, enum sysctl_id id)
         }
 }
 
-int tuner_start(struct tuner *t, struct world *world, struct config *config, const struct ledger *ledger,
-                uint64_t now)
+int tuner_start(struct tuner *t, struct world *world, struct config *config, const struct ledger *ledger, uint64_t now)
 {
         *t = (struct tuner){.world = world, .config = config, .ledger = *ledger};
         t->snapshot.now = now;

@@ -13,12 +13,12 @@ struct tuner {
         struct policy *policy; /* owned */
         struct guard guard;
         struct ledger ledger;
-        struct snapshot snapshot; /* of the last tick */
-        bool config_is_new;       /* to be told when it is known what this kernel lacks for it */
-        bool degraded;            /* something could not be read at the last tick */
-        bool ledger_dirty;        /* the file is not what the ledger is: saving it failed */
+        struct snapshot snapshot;  /* of the last tick */
+        bool config_is_new;        /* to be told when it is known what this kernel lacks for it */
+        bool degraded;             /* something could not be read at the last tick */
+        bool ledger_dirty;         /* the file is not what the ledger is: saving it failed */
         uint64_t orphans_again_at; /* when to try again what could not be put back */
-        char status[256];         /* the sentence that the service manager was last told */
+        char status[256];          /* the sentence that the service manager was last told */
 };
 
 /* Takes over config, and the ledger of the process before: what a rule of config still sets is held on, the

@@ -59,8 +59,7 @@ static void apply(struct tuner *t, const struct decision *d, struct change *c)
                 return;
         }
         fail(c, r, r == -EIO ? "the kernel took another value than the one written" : "cannot write and read back");
-        if (verify(t->world, c->sysctl, &c->original) == 0 ||
-            write_verified(t->world, c->sysctl, &c->original) == 0) {
+        if (verify(t->world, c->sysctl, &c->original) == 0 || write_verified(t->world, c->sysctl, &c->original) == 0) {
                 t->ledger.entry[c->sysctl] = before;
                 tuner_save_ledger(t);
         }

@@ -11,14 +11,14 @@
 #include "macro.h"
 
 #define CLOSE_WAIT_UNITS 64u
-#define CLOSE_WAIT_SAMPLES 7u /* every 10 s: a window of a minute */
+#define CLOSE_WAIT_SAMPLES 7u                     /* every 10 s: a window of a minute */
 #define CLOSE_WAIT_WINDOW_MIN (30 * NSEC_PER_SEC) /* less than that is no trend */
 
 struct close_wait {
         struct {
                 uint64_t cgroup;
                 uint32_t count[CLOSE_WAIT_SAMPLES]; /* a ring; count[newest] is the last sample */
-                bool is_new; /* has this slot since the sample that is being built */
+                bool is_new;                        /* has this slot since the sample that is being built */
         } unit[CLOSE_WAIT_UNITS];
         uint64_t at[CLOSE_WAIT_SAMPLES]; /* when each was taken; 0: not yet */
         unsigned newest;

@@ -288,8 +288,7 @@ static struct rule *rule_open(struct parser *p, const char *name)
                 return rule;
         if (*name == 0 || strlen(name) >= RULE_NAME_MAX ||
             name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] != 0) {
-                fail(p, "'%s' is no name for a rule: letters, digits, - and _, at most %d", name,
-                     RULE_NAME_MAX - 1);
+                fail(p, "'%s' is no name for a rule: letters, digits, - and _, at most %d", name, RULE_NAME_MAX - 1);
                 return NULL;
         }
         if (config->n_rules == RULES_MAX) {
@@ -310,8 +309,7 @@ static void section_unknown(struct parser *p, const char *name)
         nearest_offer(&nearest, "daemon");
         nearest_offer(&nearest, "limits");
         nearest_hint(&nearest, hint);
-        fail(p, "unknown section [%s]%s there are [daemon], [limits] and [rule NAME]", name,
-             hint[0] ? hint : ":");
+        fail(p, "unknown section [%s]%s there are [daemon], [limits] and [rule NAME]", name, hint[0] ? hint : ":");
 }
 
 /* Notes whether a line of the rule that ends before this line was wrong. */
@@ -369,8 +367,8 @@ void config_free(struct config *config)
         free(config);
 }
 
-void config_read(struct config *config, const char *file, const char *text, size_t size,
-                 const struct counters *kernel, struct problems *problems)
+void config_read(struct config *config, const char *file, const char *text, size_t size, const struct counters *kernel,
+                 struct problems *problems)
 {
         struct parser p = {
                 .config = config,
@@ -404,8 +402,7 @@ static void check_after(struct config *config, struct rule *rule, struct problem
         }
         for (unsigned i = 0; i < config->n_rules; i++)
                 nearest_offer(&nearest, config->rule[i].name);
-        problem_add(problems, rule->after_at, "unknown rule '%s'%s", rule->after_name,
-                    nearest_hint(&nearest, hint));
+        problem_add(problems, rule->after_at, "unknown rule '%s'%s", rule->after_name, nearest_hint(&nearest, hint));
 }
 
 static void check_circle(const struct config *config, unsigned index, struct problems *problems)
@@ -444,10 +441,11 @@ static void check_opposites(struct config *config, unsigned index, struct proble
                 if (other && sysctl_equal(&other->value, &set->value))
                         problem_add(problems, set->at, "%s is set twice in one rule", sysctl_table[set->sysctl].name);
                 else if (other)
-                        problem_add(problems, set->at, "%s = %s, but %s:%u wants %s: two rules cannot pull "
-                                    "one sysctl apart", sysctl_table[set->sysctl].name,
-                                    sysctl_format(&set->value, a), other->at.file, other->at.line,
-                                    sysctl_format(&other->value, b));
+                        problem_add(problems, set->at,
+                                    "%s = %s, but %s:%u wants %s: two rules cannot pull "
+                                    "one sysctl apart",
+                                    sysctl_table[set->sysctl].name, sysctl_format(&set->value, a), other->at.file,
+                                    other->at.line, sysctl_format(&other->value, b));
         }
 }
 
@@ -459,14 +457,14 @@ void config_check(struct config *config, struct problems *problems)
                 if (rule->faulty)
                         ; /* what is missing may be the line that is wrong */
                 else if (rule->n_when == 0 && rule->n_set == 0)
-                        problem_add(problems, rule->at, "rule %s is empty: it needs 'when' and 'set'",
-                                    rule->name);
+                        problem_add(problems, rule->at, "rule %s is empty: it needs 'when' and 'set'", rule->name);
                 else if (rule->n_when == 0 || rule->n_set == 0)
                         problem_add(problems, rule->at, "rule %s has no '%s'", rule->name,
                                     rule->n_when == 0 ? "when" : "set");
                 else if (rule->n_set > config->changes_per_minute && !rule->disabled)
-                        problem_add(problems, rule->at, "rule %s sets %u sysctls at once, changes_per_minute allows %g",
-                                    rule->name, rule->n_set, config->changes_per_minute);
+                        problem_add(problems, rule->at,
+                                    "rule %s sets %u sysctls at once, changes_per_minute allows %g", rule->name,
+                                    rule->n_set, config->changes_per_minute);
                 check_after(config, rule, problems);
                 check_opposites(config, i, problems);
         }

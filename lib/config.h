@@ -39,8 +39,8 @@ void config_free(struct config *config);
 /* Reads one file's text over what is there. All that is wrong is added to problems; reading goes on after each,
  * so that a person sees every error at once. kernel: the counters in /proc here, NULL if that is not known.
  * Origins, those of the problems as well, are good for the life of the configuration. */
-void config_read(struct config *config, const char *file, const char *text, size_t size,
-                 const struct counters *kernel, struct problems *problems);
+void config_read(struct config *config, const char *file, const char *text, size_t size, const struct counters *kernel,
+                 struct problems *problems);
 
 /* After the last file: what can only be seen in the whole. */
 void config_check(struct config *config, struct problems *problems);

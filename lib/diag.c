@@ -38,8 +38,8 @@ uint64_t diag_cgroup(const struct inet_diag_msg *socket, size_t length)
 
 bool diag_drops(const struct inet_diag_msg *socket, size_t length, uint32_t *ret)
 {
-        const void *payload = diag_attribute(socket, length, INET_DIAG_SKMEMINFO,
-                                             (SK_MEMINFO_DROPS + 1) * sizeof(uint32_t), true);
+        const void *payload =
+                diag_attribute(socket, length, INET_DIAG_SKMEMINFO, (SK_MEMINFO_DROPS + 1) * sizeof(uint32_t), true);
 
         if (!payload)
                 return false;

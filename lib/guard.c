@@ -42,8 +42,8 @@ static int check_limits(struct guard *guard, const struct config *config, enum s
 
 /* A port that someone listens on must not come into the ephemeral range: connect() would take it while the
  * service is being restarted. */
-static int check_range(const struct snapshot *s, const struct sysctl_value *live,
-                       const struct sysctl_value *value, char *reason, size_t size)
+static int check_range(const struct snapshot *s, const struct sysctl_value *live, const struct sysctl_value *value,
+                       char *reason, size_t size)
 {
         const struct live_sysctl *first = &s->sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START];
         enum reading_state ports = s->reading[METRIC_PORTS_FIRST].state;
@@ -92,9 +92,9 @@ static int check_memory(const struct snapshot *s, const struct sysctl_value *val
         return -ERANGE;
 }
 
-int guard_check(struct guard *guard, const struct config *config, const struct snapshot *s,
-                enum sysctl_id sysctl, const struct sysctl_value *live, const struct sysctl_value *value,
-                unsigned writes, char *reason, size_t size)
+int guard_check(struct guard *guard, const struct config *config, const struct snapshot *s, enum sysctl_id sysctl,
+                const struct sysctl_value *live, const struct sysctl_value *value, unsigned writes, char *reason,
+                size_t size)
 {
         int r = sysctl_check(sysctl, value, reason, size);
 

@@ -19,12 +19,11 @@ static const char *const state_names[] = {
         [LEDGER_THEIRS] = "theirs",
 };
 
-size_t ledger_format(const struct ledger *ledger, const struct ledger_owner *owner,
-                     char buf[static LEDGER_TEXT_MAX])
+size_t ledger_format(const struct ledger *ledger, const struct ledger_owner *owner, char buf[static LEDGER_TEXT_MAX])
 {
         char original[SYSCTL_TEXT_MAX], written[SYSCTL_TEXT_MAX];
-        size_t n = (size_t)snprintf(buf, LEDGER_TEXT_MAX, MAGIC " %s %" PRIu64 "\n", owner->boot_id,
-                                    owner->netns_cookie);
+        size_t n =
+                (size_t)snprintf(buf, LEDGER_TEXT_MAX, MAGIC " %s %" PRIu64 "\n", owner->boot_id, owner->netns_cookie);
 
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 const struct ledger_entry *e = &ledger->entry[id];
@@ -33,8 +32,8 @@ size_t ledger_format(const struct ledger *ledger, const struct ledger_owner *own
                         continue;
                 n += (size_t)snprintf(buf + n, LEDGER_TEXT_MAX - n, "%s\t%s\t%s\t%s\t%s\t%" PRIu64 "\n",
                                       sysctl_table[id].name, state_names[e->state],
-                                      sysctl_format(&e->original, original),
-                                      sysctl_format(&e->written, written), e->rule, e->at);
+                                      sysctl_format(&e->original, original), sysctl_format(&e->written, written),
+                                      e->rule, e->at);
         }
         return n + (size_t)snprintf(buf + n, LEDGER_TEXT_MAX - n, "end\n");
 }

@@ -44,8 +44,7 @@ struct ledger {
 #define LEDGER_TEXT_MAX (SYSCTL_COUNT * 224 + 128)
 
 /* Writes the text to buf. Returns its length. */
-size_t ledger_format(const struct ledger *ledger, const struct ledger_owner *owner,
-                     char buf[static LEDGER_TEXT_MAX]);
+size_t ledger_format(const struct ledger *ledger, const struct ledger_owner *owner, char buf[static LEDGER_TEXT_MAX]);
 
 /* 0; -EBADMSG: truncated or garbled; -ESTALE: of another boot or netns. ret is untouched on an error. */
 int ledger_parse(const char *text, const struct ledger_owner *owner, struct ledger *ret);

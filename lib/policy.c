@@ -119,8 +119,7 @@ static bool is_over(const struct policy *p, unsigned i)
         if (rule->n_until == 0)
                 return clock_reached(&state->quiet, release_time(QUIET_NS, state->release_factor));
         for (unsigned k = 0; k < rule->n_until; k++)
-                if (!clock_reached(&state->until[k],
-                                   release_time(rule->until[k].time_ns, state->release_factor)))
+                if (!clock_reached(&state->until[k], release_time(rule->until[k].time_ns, state->release_factor)))
                         return false;
         return true;
 }

@@ -28,15 +28,15 @@ enum decision_kind {
 
 /* What came of one sysctl of a decision. */
 enum outcome {
-        OUTCOME_JOINED,   /* nothing to write: another rule holds the value, before or still */
+        OUTCOME_JOINED, /* nothing to write: another rule holds the value, before or still */
         OUTCOME_APPLIED,
         OUTCOME_RESTORED,
-        OUTCOME_KEPT,     /* release = keep */
-        OUTCOME_WOULD,    /* observe mode */
+        OUTCOME_KEPT,      /* release = keep */
+        OUTCOME_WOULD,     /* observe mode */
         OUTCOME_UNCHANGED, /* someone set that value already: it is not ours */
-        OUTCOME_THEIRS,   /* someone else changed it: left alone */
-        OUTCOME_LIMITED,  /* not now */
-        OUTCOME_REFUSED,  /* outside the bounds */
+        OUTCOME_THEIRS,    /* someone else changed it: left alone */
+        OUTCOME_LIMITED,   /* not now */
+        OUTCOME_REFUSED,   /* outside the bounds */
         OUTCOME_FAILED,
 };
 
@@ -88,8 +88,8 @@ bool policy_settle(struct policy *policy, const struct decision *decision);
 
 /* Takes over a sysctl that an earlier process left in the ledger. false: no enabled rule sets it so; it has to
  * be put back. */
-bool policy_adopt(struct policy *policy, const char *rule, enum sysctl_id sysctl,
-                  const struct sysctl_value *written, const struct sysctl_value *original);
+bool policy_adopt(struct policy *policy, const char *rule, enum sysctl_id sysctl, const struct sysctl_value *written,
+                  const struct sysctl_value *original);
 
 /* A sysctl that someone else changed under an earlier process: not to be touched. */
 void policy_leave_alone(struct policy *policy, enum sysctl_id sysctl);

@@ -28,19 +28,19 @@ enum truth {
 struct abort_state {
         struct trail trail; /* the minute before the step */
         struct mean after;
-        double limit;       /* what after must not exceed */
-        bool over;          /* the window has passed, or nothing is known of the time before */
+        double limit; /* what after must not exceed */
+        bool over;    /* the window has passed, or nothing is known of the time before */
         bool harm;
 };
 
 struct rule_state {
         bool active;
-        bool told;             /* the last outcome that changed nothing was logged */
-        uint64_t tried_at;     /* the tick of the last try: not twice in one tick */
-        uint64_t not_before;   /* after a failure */
-        uint64_t released_at;  /* 0: never */
+        bool told;            /* the last outcome that changed nothing was logged */
+        uint64_t tried_at;    /* the tick of the last try: not twice in one tick */
+        uint64_t not_before;  /* after a failure */
+        uint64_t released_at; /* 0: never */
         unsigned release_factor;
-        uint64_t active_ns;    /* on valid ticks */
+        uint64_t active_ns; /* on valid ticks */
         bool expecting, unexpected;
         uint64_t expecting_ns;
         struct clock when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], quiet;

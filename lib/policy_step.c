@@ -73,7 +73,7 @@ bool matters(const struct policy *p, const struct rule *rule, const struct snaps
 }
 
 enum truth everywhere_holds(const struct policy *p, const struct rule *rule, const struct condition *c,
-                                   const struct snapshot *s)
+                            const struct snapshot *s)
 {
         const struct reading *r = &s->reading[c->metric];
 

@@ -240,7 +240,8 @@ static void key_from_socket(struct ports_key *key, const struct inet_diag_msg *s
                 memcpy(key->dst, id->idiag_dst, sizeof(key->dst));
         } else {
                 *key = (struct ports_key){{0, 0, htonl(0xffff), id->idiag_src[0]},
-                                          {0, 0, htonl(0xffff), id->idiag_dst[0]}, id->idiag_dport};
+                                          {0, 0, htonl(0xffff), id->idiag_dst[0]},
+                                          id->idiag_dport};
         }
 }
 

@@ -43,18 +43,18 @@ struct ports_key {
 
 struct ports_group {
         struct ports_key key;
-        uint64_t id;           /* never used again for another group; 0: a free slot */
-        bool loopback;         /* as tcp_twsk_unique() sees it */
-        bool reuse;            /* connect() may reuse its TIME_WAIT once they are old enough */
-        bool known;            /* was in the table at the dump before */
-        uint8_t source;        /* PORTS_SOURCES: there was no slot for its source address */
-        uint32_t weight;       /* of Misra-Gries */
-        uint32_t holders[2];   /* sockets other than TIME_WAIT, by parity of the local port */
-        uint32_t blocked[2];   /* TIME_WAIT that connect() cannot reuse now */
-        uint32_t reusable[2];  /* TIME_WAIT that it can */
-        uint32_t fresh;        /* TIME_WAIT of the last tick, at least of the last two seconds */
-        uint32_t last_second;  /* TIME_WAIT younger than 1 s */
-        uint64_t cgroup;       /* of one of its live sockets, see diag_cgroup(); 0: none is known */
+        uint64_t id;               /* never used again for another group; 0: a free slot */
+        bool loopback;             /* as tcp_twsk_unique() sees it */
+        bool reuse;                /* connect() may reuse its TIME_WAIT once they are old enough */
+        bool known;                /* was in the table at the dump before */
+        uint8_t source;            /* PORTS_SOURCES: there was no slot for its source address */
+        uint32_t weight;           /* of Misra-Gries */
+        uint32_t holders[2];       /* sockets other than TIME_WAIT, by parity of the local port */
+        uint32_t blocked[2];       /* TIME_WAIT that connect() cannot reuse now */
+        uint32_t reusable[2];      /* TIME_WAIT that it can */
+        uint32_t fresh;            /* TIME_WAIT of the last tick, at least of the last two seconds */
+        uint32_t last_second;      /* TIME_WAIT younger than 1 s */
+        uint64_t cgroup;           /* of one of its live sockets, see diag_cgroup(); 0: none is known */
         uint16_t made[PORTS_RING]; /* TIME_WAIT made in each second; stays at UINT16_MAX once there */
         float lower[METRIC_PORTS_COUNT];
         float upper[METRIC_PORTS_COUNT];

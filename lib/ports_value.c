@@ -17,8 +17,8 @@ static void usable_count(struct ports *ports)
         t->usable[0] = t->usable[1] = 0;
         for (unsigned i = 0; i < ELEMENTSOF(ports->usable.bit); i++)
                 for (unsigned parity = 0; parity < 2; parity++)
-                        t->usable[parity] += (unsigned)__builtin_popcountll(
-                                ports->usable.bit[i] & UINT64_C(0x5555555555555555) << parity);
+                        t->usable[parity] += (unsigned)__builtin_popcountll(ports->usable.bit[i] &
+                                                                            UINT64_C(0x5555555555555555) << parity);
 }
 
 /* What was made in the part of the tick that is older than the reuse delay may have been reused already.
@@ -103,15 +103,13 @@ static void group_set_present(struct ports *ports, struct ports_group *g)
                   share(blocked[0] + blocked[1] + error, usable[0] + usable[1]));
         g->unrelieved[METRIC_PORTS_CLIFF - METRIC_PORTS_FIRST] = (float)fuller(all, 0, usable);
         g->unrelieved[METRIC_PORTS_FORECAST - METRIC_PORTS_FIRST] = (float)fuller(all, soon, usable);
-        g->unrelieved[METRIC_PORTS_EXHAUSTION - METRIC_PORTS_FIRST] =
-                (float)share(used, usable[0] + usable[1]);
+        g->unrelieved[METRIC_PORTS_EXHAUSTION - METRIC_PORTS_FIRST] = (float)share(used, usable[0] + usable[1]);
         group_set(g, METRIC_PORTS_SOURCE_USED, share(source, usable[0] + usable[1]),
                   share(source + error, usable[0] + usable[1]));
         group_set(g, METRIC_PORTS_BIND_FIRST, bind_first, bind_first);
         group_set(g, METRIC_PORTS_USED, used, used + error);
         group_set(g, METRIC_PORTS_REUSABLE, reusable, reusable + error);
-        group_set(g, METRIC_PORTS_CLIFF_ETA, seconds_to_cliff(g, usable, rate),
-                  seconds_to_cliff(g, usable, rate));
+        group_set(g, METRIC_PORTS_CLIFF_ETA, seconds_to_cliff(g, usable, rate), seconds_to_cliff(g, usable, rate));
 }
 
 static void group_set_demand(struct ports *ports, struct ports_group *g)

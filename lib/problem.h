@@ -16,7 +16,7 @@ struct origin {
 
 struct problem {
         struct origin at;
-        char *text; /* NULL: there was no memory for it */
+        char *text;  /* NULL: there was no memory for it */
         size_t rank; /* for sorting: where its file was first met */
 };
 

@@ -46,12 +46,8 @@ static int scaled_parse(const char *text, const struct scale *scales, double *re
 int quantity_parse(const char *text, enum unit unit, double *ret)
 {
         static const struct scale *const scales[] = {
-                [UNIT_COUNT] = count_scales,
-                [UNIT_PERCENT] = percent_scales,
-                [UNIT_PER_SECOND] = rate_scales,
-                [UNIT_PER_MINUTE] = minute_scales,
-                [UNIT_SECONDS] = time_scales,
-                [UNIT_BYTES] = byte_scales,
+                [UNIT_COUNT] = count_scales,       [UNIT_PERCENT] = percent_scales, [UNIT_PER_SECOND] = rate_scales,
+                [UNIT_PER_MINUTE] = minute_scales, [UNIT_SECONDS] = time_scales,    [UNIT_BYTES] = byte_scales,
         };
 
         return scaled_parse(text, scales[unit], ret);

@@ -12,8 +12,7 @@
 #define BLANKS " \t"
 
 static const char *const comparison_texts[] = {
-        [LESS] = "<", [LESS_EQUAL] = "<=", [GREATER] = ">", [GREATER_EQUAL] = ">=", [EQUAL] = "==",
-        [NOT_EQUAL] = "!=",
+        [LESS] = "<", [LESS_EQUAL] = "<=", [GREATER] = ">", [GREATER_EQUAL] = ">=", [EQUAL] = "==", [NOT_EQUAL] = "!=",
 };
 
 const char *comparison_text(enum comparison op)
@@ -81,8 +80,7 @@ static bool counter_is_known(const struct vocabulary *v, const char *name)
         return (v->kernel && counters_find(v->kernel, name) < COUNTERS_MAX) || counter_is_builtin(name);
 }
 
-static void metric_unknown(const char *name, const struct vocabulary *v, struct origin at,
-                           struct problems *problems)
+static void metric_unknown(const char *name, const struct vocabulary *v, struct origin at, struct problems *problems)
 {
         struct nearest nearest = NEAREST(name);
         char hint[128];
@@ -130,8 +128,7 @@ static int duration_word(const char *word, struct origin at, uint64_t *ret, stru
 }
 
 /* "WORD DURATION" at the end of a line; nothing is 0. */
-static int time_parse(const char *p, const char *time_word, struct origin at, uint64_t *ret,
-                      struct problems *problems)
+static int time_parse(const char *p, const char *time_word, struct origin at, uint64_t *ret, struct problems *problems)
 {
         const char *rest = p + strspn(p, BLANKS);
         char word[WORD_MAX], duration[WORD_MAX];
@@ -141,8 +138,8 @@ static int time_parse(const char *p, const char *time_word, struct origin at, ui
                 return 0;
         if (!word_next(&p, word) || strcmp(word, time_word) != 0 || !word_next(&p, duration) ||
             p[strspn(p, BLANKS)] != 0) {
-                problem_add(problems, at, "'%s' is not understood: only '%s DURATION' may follow here",
-                            rest, time_word);
+                problem_add(problems, at, "'%s' is not understood: only '%s DURATION' may follow here", rest,
+                            time_word);
                 return -EINVAL;
         }
         return duration_word(duration, at, ret, problems);
@@ -153,15 +150,15 @@ static int number_parse(const char *text, unsigned metric, struct vocabulary *v,
 {
         static const char *const example[] = {
                 [UNIT_COUNT] = "a number, k and M allowed", [UNIT_PERCENT] = "a number and %",
-                [UNIT_PER_SECOND] = "a number and /s", [UNIT_SECONDS] = "a number and ms, s, min or h",
-                [UNIT_PER_MINUTE] = "a number and /min", [UNIT_BYTES] = "a number and B, kB, MB or GB",
+                [UNIT_PER_SECOND] = "a number and /s",      [UNIT_SECONDS] = "a number and ms, s, min or h",
+                [UNIT_PER_MINUTE] = "a number and /min",    [UNIT_BYTES] = "a number and B, kB, MB or GB",
         };
         enum unit unit = metric_unit(metric, v->wanted);
         int r = quantity_parse(text, unit, ret);
 
         if (r == -EINVAL)
-                problem_add(problems, at, "'%s' is no number: %s takes %s", text,
-                            metric_name(metric, v->wanted), example[unit]);
+                problem_add(problems, at, "'%s' is no number: %s takes %s", text, metric_name(metric, v->wanted),
+                            example[unit]);
         if (r == -EDOM)
                 problem_add(problems, at, "the unit of '%s' does not fit: %s takes %s", text,
                             metric_name(metric, v->wanted), example[unit]);
@@ -177,8 +174,8 @@ int condition_parse(const char *text, const char *time_word, struct origin at, s
         unsigned i = 0;
 
         if (!word_next(&p, name) || !word_next(&p, op) || !word_next(&p, number)) {
-                problem_add(problems, at, "'%s' is no condition: write METRIC OP NUMBER[UNIT] [%s DURATION]",
-                            text, time_word);
+                problem_add(problems, at, "'%s' is no condition: write METRIC OP NUMBER[UNIT] [%s DURATION]", text,
+                            time_word);
                 return -EINVAL;
         }
         while (i < ELEMENTSOF(comparison_texts) && strcmp(comparison_texts[i], op) != 0)
@@ -209,8 +206,7 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
         if (n < ELEMENTSOF(word) || strcmp(word[1], ">") != 0 || strcmp(word[3], "before") != 0 ||
             strcmp(word[4], "within") != 0 || !word_next(&p, duration) || p[strspn(p, BLANKS)] != 0 ||
             multiple_parse(word[2], &a.multiple) < 0) {
-                problem_add(problems, at, "'%s' is not understood: write METRIC > Nx before within DURATION",
-                            text);
+                problem_add(problems, at, "'%s' is not understood: write METRIC > Nx before within DURATION", text);
                 return -EINVAL;
         }
         if (metric_parse(word[0], v, at, &a.metric, problems) < 0 ||
@@ -221,8 +217,7 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
                 return -EINVAL;
         }
         if (metric_is_ports(a.metric)) {
-                problem_add(problems, at, "%s belongs to a destination, abort needs a metric of the host",
-                            word[0]);
+                problem_add(problems, at, "%s belongs to a destination, abort needs a metric of the host", word[0]);
                 return -EINVAL;
         }
         *ret = a;
@@ -255,9 +250,8 @@ int set_parse(const char *text, struct origin at, struct set *ret, struct proble
                 return -EINVAL;
         }
         if (!sysctl_table[s.sysctl].never && sysctl_parse(s.sysctl, p, &s.value) < 0) {
-                problem_add(problems, at, "'%s' is no value for %s: it takes %u number%s",
-                            p + strspn(p, BLANKS), name, sysctl_table[s.sysctl].n,
-                            sysctl_table[s.sysctl].n == 1 ? "" : "s");
+                problem_add(problems, at, "'%s' is no value for %s: it takes %u number%s", p + strspn(p, BLANKS), name,
+                            sysctl_table[s.sysctl].n, sysctl_table[s.sysctl].n == 1 ? "" : "s");
                 return -EINVAL;
         }
         if (sysctl_check(s.sysctl, &s.value, reason, sizeof(reason)) < 0) {

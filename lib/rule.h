@@ -59,9 +59,9 @@ struct rule {
         bool disabled;
         bool faulty; /* a line of it was wrong */
         bool has_expect;
-        bool keep;        /* release = keep */
+        bool keep;         /* release = keep */
         uint64_t retry_ns; /* after an expect or abort: how long not to try again */
-        unsigned after;   /* index of the lower rung; RULE_NONE: none */
+        unsigned after;    /* index of the lower rung; RULE_NONE: none */
         char after_name[RULE_NAME_MAX];
         struct origin after_at;
 
@@ -80,8 +80,8 @@ struct vocabulary {
 /* Each parses the text of one line. 0, or -EINVAL with one problem added. */
 int condition_parse(const char *text, const char *time_word, struct origin at, struct vocabulary *vocabulary,
                     struct condition *ret, struct problems *problems);
-int abort_parse(const char *text, struct origin at, struct vocabulary *vocabulary,
-                struct abort_condition *ret, struct problems *problems);
+int abort_parse(const char *text, struct origin at, struct vocabulary *vocabulary, struct abort_condition *ret,
+                struct problems *problems);
 int set_parse(const char *text, struct origin at, struct set *ret, struct problems *problems);
 
 bool comparison_holds(enum comparison op, double a, double b);

@@ -7,76 +7,82 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* clang-format off: a row a sysctl */
 #define IPV4(x) "net.ipv4." x
 
 const struct sysctl sysctl_table[SYSCTL_COUNT] = {
-        [SYSCTL_TCP_TW_REUSE] = {IPV4("tcp_tw_reuse"), 1, 0, 2,
-                .help = "lets connect() take the port of a TIME_WAIT socket whose peer uses timestamps"},
-        [SYSCTL_TCP_TW_REUSE_DELAY] = {IPV4("tcp_tw_reuse_delay"), 1, 250, 60000,
-                .below = "a reuse before the peer's minimum RTO of 200 ms costs resets on lossy paths",
-                .help = "ms in TIME_WAIT before tcp_tw_reuse applies (Linux 6.14)"},
+        [SYSCTL_TCP_TW_REUSE] =
+                {IPV4("tcp_tw_reuse"), 1, 0, 2,
+                 .help = "lets connect() take the port of a TIME_WAIT socket whose peer uses timestamps"},
+        [SYSCTL_TCP_TW_REUSE_DELAY] =
+                {IPV4("tcp_tw_reuse_delay"), 1, 250, 60000,
+                 .below = "a reuse before the peer's minimum RTO of 200 ms costs resets on lossy paths",
+                 .help = "ms in TIME_WAIT before tcp_tw_reuse applies (Linux 6.14)"},
         [SYSCTL_IP_LOCAL_PORT_RANGE] = {IPV4("ip_local_port_range"), 2, 32768, 65535, SYSCTL_WIDEN,
-                .below = "ports below 32768 are NodePorts (30000-32767) and services",
-                .help = "the ephemeral ports; connect() has that many per destination"},
+                                        .below = "ports below 32768 are NodePorts (30000-32767) and services",
+                                        .help = "the ephemeral ports; connect() has that many per destination"},
         [SYSCTL_IP_LOCAL_RESERVED_PORTS] = {IPV4("ip_local_reserved_ports"), 0,
-                .never = "the ports that the administrator reserved stay reserved",
-                .help = "ports that connect() leaves out"},
+                                            .never = "the ports that the administrator reserved stay reserved",
+                                            .help = "ports that connect() leaves out"},
         [SYSCTL_IP_UNPRIVILEGED_PORT_START] = {IPV4("ip_unprivileged_port_start"), 1,
-                .never = "it decides who may bind to a port, which is no matter of load",
-                .help = "the first port that needs no privilege to bind to"},
-        [SYSCTL_TCP_MAX_TW_BUCKETS] = {IPV4("tcp_max_tw_buckets"), 1, 65536, 16777216, SYSCTL_RAISE,
-                .below = "a small table throws TIME_WAIT away, which protects new connections from old segments",
-                .help = "how many TIME_WAIT sockets may be kept"},
-        [SYSCTL_TCP_FIN_TIMEOUT] = {IPV4("tcp_fin_timeout"), 1, 10, 120,
-                .below = "peers that close a little late would be reset",
-                .help = "seconds in FIN_WAIT_2 without an owner; it does nothing to TIME_WAIT (60 s, fixed)"},
+                                               .never =
+                                                       "it decides who may bind to a port, which is no matter of load",
+                                               .help = "the first port that needs no privilege to bind to"},
+        [SYSCTL_TCP_MAX_TW_BUCKETS] =
+                {IPV4("tcp_max_tw_buckets"), 1, 65536, 16777216, SYSCTL_RAISE,
+                 .below = "a small table throws TIME_WAIT away, which protects new connections from old segments",
+                 .help = "how many TIME_WAIT sockets may be kept"},
+        [SYSCTL_TCP_FIN_TIMEOUT] =
+                {IPV4("tcp_fin_timeout"), 1, 10, 120, .below = "peers that close a little late would be reset",
+                 .help = "seconds in FIN_WAIT_2 without an owner; it does nothing to TIME_WAIT (60 s, fixed)"},
         [SYSCTL_TCP_KEEPALIVE_TIME] = {IPV4("tcp_keepalive_time"), 1, 60, 86400,
-                .below = "probes would keep idle peers and radios awake",
-                .help = "idle seconds before the first probe, for sockets with SO_KEEPALIVE"},
+                                       .below = "probes would keep idle peers and radios awake",
+                                       .help = "idle seconds before the first probe, for sockets with SO_KEEPALIVE"},
         [SYSCTL_TCP_KEEPALIVE_INTVL] = {IPV4("tcp_keepalive_intvl"), 1, 5, 3600,
-                .below = "a short outage would end idle connections",
-                .help = "seconds between two unanswered probes"},
+                                        .below = "a short outage would end idle connections",
+                                        .help = "seconds between two unanswered probes"},
         [SYSCTL_TCP_KEEPALIVE_PROBES] = {IPV4("tcp_keepalive_probes"), 1, 3, 20,
-                .below = "one or two lost packets would end a healthy connection",
-                .help = "unanswered probes before the connection is given up"},
+                                         .below = "one or two lost packets would end a healthy connection",
+                                         .help = "unanswered probes before the connection is given up"},
         [SYSCTL_TCP_SYNCOOKIES] = {IPV4("tcp_syncookies"), 1, 1, 1,
-                .below = "a host without SYN cookies can be shut off by a SYN flood",
-                .help = "SYN cookies when a SYN queue overflows"},
+                                   .below = "a host without SYN cookies can be shut off by a SYN flood",
+                                   .help = "SYN cookies when a SYN queue overflows"},
         [SYSCTL_TCP_MAX_SYN_BACKLOG] = {IPV4("tcp_max_syn_backlog"), 1, 128, 1048576, SYSCTL_RAISE,
-                .help = "SYN queue of a listener; ignored while tcp_syncookies is 1"},
+                                        .help = "SYN queue of a listener; ignored while tcp_syncookies is 1"},
         [SYSCTL_SOMAXCONN] = {"net.core.somaxconn", 1, 128, 1048576, SYSCTL_RAISE,
-                .help = "upper bound of listen()'s backlog"},
+                              .help = "upper bound of listen()'s backlog"},
         [SYSCTL_TCP_SYNACK_RETRIES] = {IPV4("tcp_synack_retries"), 1, 2, 5,
-                .below = "clients on lossy paths could not connect",
-                .help = "how often a SYN+ACK is sent again"},
+                                       .below = "clients on lossy paths could not connect",
+                                       .help = "how often a SYN+ACK is sent again"},
         [SYSCTL_TCP_ORPHAN_RETRIES] = {IPV4("tcp_orphan_retries"), 1, 5, 8,
-                .below = "data that was written before close() could be lost",
-                .help = "retransmissions of a socket that was closed"},
+                                       .below = "data that was written before close() could be lost",
+                                       .help = "retransmissions of a socket that was closed"},
         [SYSCTL_TCP_MAX_ORPHANS] = {IPV4("tcp_max_orphans"), 1, 4096, 4194304, SYSCTL_RAISE,
-                .help = "how many closed sockets may still send"},
-        [SYSCTL_TCP_MEM] = {IPV4("tcp_mem"), 3,
-                .never = "the kernel sizes it by the machine's memory",
-                .help = "pages of memory for all sockets together"},
+                                    .help = "how many closed sockets may still send"},
+        [SYSCTL_TCP_MEM] = {IPV4("tcp_mem"), 3, .never = "the kernel sizes it by the machine's memory",
+                            .help = "pages of memory for all sockets together"},
         [SYSCTL_NF_CONNTRACK_MAX] = {"net.netfilter.nf_conntrack_max", 1,
-                .never = "kube-proxy and others own it, and its hash table has to grow with it",
-                .help = "entries of the conntrack table"},
+                                     .never = "kube-proxy and others own it, and its hash table has to grow with it",
+                                     .help = "entries of the conntrack table"},
         [SYSCTL_NF_CONNTRACK_TCP_TIMEOUT_TIME_WAIT] = {"net.netfilter.nf_conntrack_tcp_timeout_time_wait", 1,
-                .never = "kube-proxy and others own it",
-                .help = "seconds that conntrack keeps a closed connection"},
+                                                       .never = "kube-proxy and others own it",
+                                                       .help = "seconds that conntrack keeps a closed connection"},
         [SYSCTL_TCP_TIMESTAMPS] = {IPV4("tcp_timestamps"), 1,
-                .never = "without timestamps TIME_WAIT cannot be reused safely and PAWS is gone",
-                .help = "TCP timestamps; tcp_tw_reuse depends on them"},
+                                   .never = "without timestamps TIME_WAIT cannot be reused safely and PAWS is gone",
+                                   .help = "TCP timestamps; tcp_tw_reuse depends on them"},
         [SYSCTL_TCP_RFC1337] = {IPV4("tcp_rfc1337"), 1,
-                .never = "it changes how a RST ends TIME_WAIT and relieves nothing",
-                .help = "whether a RST may end TIME_WAIT"},
-        [SYSCTL_TCP_ABORT_ON_OVERFLOW] = {IPV4("tcp_abort_on_overflow"), 1,
-                .never = "it turns a short burst that clients would have survived into refused connections",
-                .help = "a full accept queue answers with RST"},
+                                .never = "it changes how a RST ends TIME_WAIT and relieves nothing",
+                                .help = "whether a RST may end TIME_WAIT"},
+        [SYSCTL_TCP_ABORT_ON_OVERFLOW] =
+                {IPV4("tcp_abort_on_overflow"), 1,
+                 .never = "it turns a short burst that clients would have survived into refused connections",
+                 .help = "a full accept queue answers with RST"},
         [SYSCTL_TCP_TW_RECYCLE] = {IPV4("tcp_tw_recycle"), 1,
-                .never = "it broke clients behind NAT, and Linux 4.12 removed it; "
-                         "tcp_tw_reuse = 1 is what helps outgoing connections",
-                .help = "gone since Linux 4.12"},
+                                   .never = "it broke clients behind NAT, and Linux 4.12 removed it; "
+                                            "tcp_tw_reuse = 1 is what helps outgoing connections",
+                                   .help = "gone since Linux 4.12"},
 };
+/* clang-format on */
 
 enum sysctl_id sysctl_find(const char *name)
 {
@@ -117,8 +123,7 @@ const char *sysctl_format(const struct sysctl_value *value, char buf[static SYSC
 {
         buf[0] = 0;
         for (unsigned i = 0, at = 0; i < value->n; i++)
-                at += (unsigned)snprintf(buf + at, SYSCTL_TEXT_MAX - at, "%s%" PRId64, i ? " " : "",
-                                         value->v[i]);
+                at += (unsigned)snprintf(buf + at, SYSCTL_TEXT_MAX - at, "%s%" PRId64, i ? " " : "", value->v[i]);
         return buf;
 }
 
@@ -151,8 +156,7 @@ int sysctl_check(enum sysctl_id id, const struct sysctl_value *value, char *reas
                         bool below = value->v[i] < s->min && s->below;
 
                         snprintf(reason, size, "%" PRId64 " is outside %" PRId64 "-%" PRId64 " for %s%s%s",
-                                 value->v[i], s->min, s->max, s->name, below ? ": " : "",
-                                 below ? s->below : "");
+                                 value->v[i], s->min, s->max, s->name, below ? ": " : "", below ? s->below : "");
                         return -ERANGE;
                 }
         if (id == SYSCTL_IP_LOCAL_PORT_RANGE && !range_is_sane(value)) {
@@ -168,8 +172,8 @@ int sysctl_check_step(enum sysctl_id id, const struct sysctl_value *live, const 
         const struct sysctl *s = &sysctl_table[id];
 
         if (s->direction == SYSCTL_RAISE && value->v[0] < live->v[0]) {
-                snprintf(reason, size, "%s is only ever raised: %" PRId64 " is under the live %" PRId64,
-                         s->name, value->v[0], live->v[0]);
+                snprintf(reason, size, "%s is only ever raised: %" PRId64 " is under the live %" PRId64, s->name,
+                         value->v[0], live->v[0]);
                 return -ERANGE;
         }
         if (s->direction == SYSCTL_WIDEN && (value->v[0] > live->v[0] || value->v[1] < live->v[1])) {

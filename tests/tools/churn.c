@@ -29,21 +29,20 @@
 
 #define NSEC_PER_SEC UINT64_C(1000000000)
 
-static const char usage[] =
-        "usage: churn server ADDR PORT [--close-first]\n"
-        "       churn client ADDR PORT [--seconds=S] [--rate=N] [--count=N]\n"
-        "                              [--mapped] [--bind=ADDR] [--read-eof]\n"
-        "       churn hold ADDR PORT --count=N [--seconds=S] [--mapped] [--bind=ADDR]\n"
-        "\n"
-        "server  accepts, and closes a connection when its peer has closed;\n"
-        "        --close-first: closes at once, so TIME_WAIT stays on the server\n"
-        "client  opens and at once closes connections, one after the other; prints\n"
-        "        SECOND CONNECTS FAILURES each second, at the end: total CONNECTS FAILURES\n"
-        "        --rate=N      N a second, 0 (the default): as fast as it can\n"
-        "        --mapped      from an AF_INET6 socket to ::ffff:ADDR\n"
-        "        --bind=ADDR   bind(ADDR, port 0) before connect()\n"
-        "        --read-eof    let the server close first\n"
-        "hold    opens N connections, prints: holding N, and keeps them until SIGTERM\n";
+static const char usage[] = "usage: churn server ADDR PORT [--close-first]\n"
+                            "       churn client ADDR PORT [--seconds=S] [--rate=N] [--count=N]\n"
+                            "                              [--mapped] [--bind=ADDR] [--read-eof]\n"
+                            "       churn hold ADDR PORT --count=N [--seconds=S] [--mapped] [--bind=ADDR]\n"
+                            "\n"
+                            "server  accepts, and closes a connection when its peer has closed;\n"
+                            "        --close-first: closes at once, so TIME_WAIT stays on the server\n"
+                            "client  opens and at once closes connections, one after the other; prints\n"
+                            "        SECOND CONNECTS FAILURES each second, at the end: total CONNECTS FAILURES\n"
+                            "        --rate=N      N a second, 0 (the default): as fast as it can\n"
+                            "        --mapped      from an AF_INET6 socket to ::ffff:ADDR\n"
+                            "        --bind=ADDR   bind(ADDR, port 0) before connect()\n"
+                            "        --read-eof    let the server close first\n"
+                            "hold    opens N connections, prints: holding N, and keeps them until SIGTERM\n";
 
 struct address {
         union {

@@ -76,8 +76,9 @@ static struct config *config_of_everything(void)
         char text[8192] = "[daemon]\nmode = observe\ncpu_budget = 100%\n", line[256];
 
         for (unsigned i = 0; i < METRIC_COUNT; i++) {
-                snprintf(line, sizeof(line), "[rule r%u]\nwhen = %s > 1000000000%s for 1s\nset = net.ipv4.tcp_fin_timeout = 30\n",
-                         i, metric_table[i].name, unit_suffix(metric_table[i].unit));
+                snprintf(line, sizeof(line),
+                         "[rule r%u]\nwhen = %s > 1000000000%s for 1s\nset = net.ipv4.tcp_fin_timeout = 30\n", i,
+                         metric_table[i].name, unit_suffix(metric_table[i].unit));
                 strcat(text, line);
         }
         config_read(config, "everything.conf", text, strlen(text), NULL, &problems);
@@ -95,7 +96,7 @@ START_TEST(a_tick_allocates_nothing_and_opens_no_file)
         const char *what = "";
         int r;
 
-        unshare(CLONE_NEWNET); /* as root; a twtuned may run in the netns of this machine */
+        unshare(CLONE_NEWNET);                          /* as root; a twtuned may run in the netns of this machine */
         setenv("RUNTIME_DIRECTORY", "/nonexistent", 1); /* observing, it writes nothing there */
         unsetenv("NOTIFY_SOCKET");
         r = linux_world_open(&world, &what);
@@ -110,8 +111,8 @@ START_TEST(a_tick_allocates_nothing_and_opens_no_file)
         allocations = opens = 0;
         for (unsigned i = 0; i < TICKS; i++)
                 tick(&tuner);
-        ck_assert_msg(allocations == 0 && opens == 0, "%lu allocations and %lu opened files in %u ticks",
-                      allocations, opens, TICKS);
+        ck_assert_msg(allocations == 0 && opens == 0, "%lu allocations and %lu opened files in %u ticks", allocations,
+                      opens, TICKS);
         ck_assert(!tuner.degraded);
         tuner_stop(&tuner);
         linux_world_close(&world);

@@ -24,26 +24,19 @@ START_TEST(time_that_holds_counts)
                 const char *ticks;
                 uint64_t seconds;
                 bool reached; /* these seconds, at the last tick */
-        } rows[] = {
-                {"", 0, false},
-                {"-", 0, false},
-                {"h", 0, true}, /* the first tick knows nothing of the time before */
-                {"hh", 1, true},
-                {"hhhh", 3, true},
-                {"hhh-", 0, false},
-                {"hhh-h", 0, true},
-                {"hhh-hh", 1, true},
-                {"?", 0, false},
-                {"?h", 0, true},
-                {"hh?", 1, false}, /* nothing is decided on what is not known */
-                {"hh?h", 1, true}, /* the gap does not count, and is no break */
-                {"hh???h", 1, true},
-                {"hh?hh", 2, true},
-                {"h?h?h?h", 0, true},
-                {"hh?-", 0, false},
-                {"hh?-h", 0, true},
-                {"hh?-hh", 1, true},
-        };
+        } rows[] =
+                {
+                        {"", 0, false},       {"-", 0, false},
+                        {"h", 0, true}, /* the first tick knows nothing of the time before */
+                        {"hh", 1, true},      {"hhhh", 3, true},
+                        {"hhh-", 0, false},   {"hhh-h", 0, true},
+                        {"hhh-hh", 1, true},  {"?", 0, false},
+                        {"?h", 0, true},      {"hh?", 1, false}, /* nothing is decided on what is not known */
+                        {"hh?h", 1, true},                       /* the gap does not count, and is no break */
+                        {"hh???h", 1, true},  {"hh?hh", 2, true},
+                        {"h?h?h?h", 0, true}, {"hh?-", 0, false},
+                        {"hh?-h", 0, true},   {"hh?-hh", 1, true},
+                };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
                 struct clock clock = {0};
@@ -51,8 +44,7 @@ START_TEST(time_that_holds_counts)
                 feed(&clock, rows[i].ticks);
                 ck_assert_msg(clock.ns == rows[i].seconds * S, "'%s': %llu ns", rows[i].ticks,
                               (unsigned long long)clock.ns);
-                ck_assert_msg(clock_reached(&clock, rows[i].seconds * S) == rows[i].reached, "'%s'",
-                              rows[i].ticks);
+                ck_assert_msg(clock_reached(&clock, rows[i].seconds * S) == rows[i].reached, "'%s'", rows[i].ticks);
                 ck_assert_msg(!clock_reached(&clock, rows[i].seconds * S + 1), "'%s'", rows[i].ticks);
         }
 }
@@ -141,8 +133,8 @@ START_TEST(trail_is_right_over_a_long_time)
                                 n++;
                         }
                 mean = trail_mean(&trail, now);
-                ck_assert_msg(mean_value(&mean) - sum / n < 1e-9 && sum / n - mean_value(&mean) < 1e-9,
-                              "sample %u", i);
+                ck_assert_msg(mean_value(&mean) - sum / n < 1e-9 && sum / n - mean_value(&mean) < 1e-9, "sample %u",
+                              i);
         }
 }
 END_TEST

@@ -6,8 +6,8 @@
 #include "macro.h"
 #include "run.h"
 
-#define SEC    NSEC_PER_SEC
-#define STEP   (10 * SEC)
+#define SEC NSEC_PER_SEC
+#define STEP (10 * SEC)
 #define WINDOW (CLOSE_WAIT_SAMPLES - 1) /* steps from the oldest sample to the newest */
 
 static struct close_wait cw;
@@ -26,9 +26,9 @@ struct row {
 
 /* A sample; the rows end at one without sockets. */
 #define SAMPLE(...) sample((const struct row[]){__VA_ARGS__, {0}})
-#define NOTHING                                                                                             \
-        {                                                                                                   \
-                0                                                                                           \
+#define NOTHING \
+        { \
+                0 \
         }
 
 static void feed(const struct row *rows)

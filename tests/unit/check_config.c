@@ -13,7 +13,7 @@
 #define X50 X10 X10 X10 X10 X10
 #define X190 X50 X50 X50 X10 X10 X10 X10
 #define WHEN "when = ports.cliff >= 80%\n"
-#define SET  "set = net.ipv4.tcp_tw_reuse = 1\n"
+#define SET "set = net.ipv4.tcp_tw_reuse = 1\n"
 #define RULE "[rule r]\n" WHEN SET /* three lines */
 
 static struct config *config;
@@ -150,9 +150,7 @@ static const struct row rows[] = {
         /* sections */
         {"key before a section", "mode = observe\n", {{1, "'mode' stands before the first section"}, {0}}},
         {"unknown section", "[demon]\nx = 1\n", {{1, "unknown section [demon], did you mean daemon?"}, {0}}},
-        {"unknown section, limits",
-         "[limit]\n",
-         {{1, "unknown section [limit], did you mean limits?"}, {0}}},
+        {"unknown section, limits", "[limit]\n", {{1, "unknown section [limit], did you mean limits?"}, {0}}},
         {"nothing near", "[network]\n", {{1, "unknown section [network]: there are [daemon]"}, {0}}},
         {"section in capitals", "[Daemon]\n", {{1, "did you mean daemon?"}, {0}}},
         {"section with blanks", "[ daemon ]\n", {{1, "unknown section [ daemon ]"}, {0}}},
@@ -160,9 +158,7 @@ static const struct row rows[] = {
         {"rules", "[rules x]\n", {{1, "unknown section [rules x]"}, {0}}},
         {"rule without a name", "[rule]\n", {{1, "'' is no name for a rule"}, {0}}},
         {"rule with blanks for a name", "[rule  ]\n", {{1, "'' is no name for a rule"}, {0}}},
-        {"rule of two words",
-         "[rule a b]\n",
-         {{1, "'a b' is no name for a rule: letters, digits, - and _"}, {0}}},
+        {"rule of two words", "[rule a b]\n", {{1, "'a b' is no name for a rule: letters, digits, - and _"}, {0}}},
         {"rule with a slash", "[rule a/b]\n", {{1, "'a/b' is no name for a rule"}, {0}}},
         {"rule in UTF-8", "[rule \xc3\xbc]\n", {{1, "is no name for a rule"}, {0}}},
         {"rule's name of 40", "[rule " X10 X10 X10 X10 "]\n", {{1, "at most 39"}, {0}}},
@@ -182,43 +178,27 @@ static const struct row rows[] = {
         {"unknown key of a rule",
          RULE "untill = ports.demand < 1%\n",
          {{4, "unknown key 'untill', did you mean until?"}, {0}}},
-        {"key in capitals",
-         "[daemon]\nMode = observe\n",
-         {{2, "unknown key 'Mode', did you mean mode?"}, {0}}},
-        {"key of another section",
-         "[daemon]\nmin_interval = 1s\n",
-         {{2, "unknown key 'min_interval'"}, {0}}},
+        {"key in capitals", "[daemon]\nMode = observe\n", {{2, "unknown key 'Mode', did you mean mode?"}, {0}}},
+        {"key of another section", "[daemon]\nmin_interval = 1s\n", {{2, "unknown key 'min_interval'"}, {0}}},
         {"nothing near the key", "[daemon]\ncolour = red\n", {{2, "unknown key 'colour'"}, {0}}},
         {"empty key", "[daemon]\n= 1\n", {{2, "unknown key ''"}, {0}}},
         {"long key", "[daemon]\n" X190 "=1\n", {{2, "unknown key '" X190 "'"}, {0}}},
 
         /* values */
-        {"interval",
-         "[daemon]\ninterval = 1\n",
-         {{2, "'1' is no duration: write a number and ms, s, min or h"}, {0}}},
+        {"interval", "[daemon]\ninterval = 1\n", {{2, "'1' is no duration: write a number and ms, s, min or h"}, {0}}},
         {"empty interval", "[daemon]\ninterval =\n", {{2, "'' is no duration"}, {0}}},
         {"interval too short", "[daemon]\ninterval = 99ms\n", {{2, "'99ms' is outside 100ms-1min"}, {0}}},
         {"interval too long", "[daemon]\ninterval = 61s\n", {{2, "'61s' is outside 100ms-1min"}, {0}}},
         {"bounds of the interval", "[daemon]\ninterval = 100ms\ninterval = 1min\n", {{0}}},
         {"mode", "[daemon]\nmode = observ\n", {{2, "'observ' is neither enforce nor observe"}, {0}}},
-        {"comment with a value",
-         "[daemon]\nmode = observe # not yet\n",
-         {{2, "'observe # not yet' is neither"}, {0}}},
-        {"restore_on_exit",
-         "[daemon]\nrestore_on_exit = true\n",
-         {{2, "'true' is neither yes nor no"}, {0}}},
+        {"comment with a value", "[daemon]\nmode = observe # not yet\n", {{2, "'observe # not yet' is neither"}, {0}}},
+        {"restore_on_exit", "[daemon]\nrestore_on_exit = true\n", {{2, "'true' is neither yes nor no"}, {0}}},
         {"enabled", RULE "enabled = 1\n", {{4, "'1' is neither yes nor no"}, {0}}},
         {"release", RULE "release = never\n", {{4, "'never' is neither restore nor keep"}, {0}}},
         {"retry", RULE "retry = soon\n", {{4, "'soon' is no duration"}, {0}}},
-        {"no changes",
-         "[limits]\nchanges_per_minute = 0\n",
-         {{2, "'0' is no number of changes from 1 to 600"}, {0}}},
-        {"too many changes",
-         "[limits]\nchanges_per_minute = 601\n",
-         {{2, "'601' is no number of changes"}, {0}}},
-        {"negative changes",
-         "[limits]\nchanges_per_minute = -1\n",
-         {{2, "'-1' is no number of changes"}, {0}}},
+        {"no changes", "[limits]\nchanges_per_minute = 0\n", {{2, "'0' is no number of changes from 1 to 600"}, {0}}},
+        {"too many changes", "[limits]\nchanges_per_minute = 601\n", {{2, "'601' is no number of changes"}, {0}}},
+        {"negative changes", "[limits]\nchanges_per_minute = -1\n", {{2, "'-1' is no number of changes"}, {0}}},
         {"many changes", "[limits]\nchanges_per_minute = 1k\n", {{2, "'1k' is no number of changes"}, {0}}},
         {"changes with a unit", "[limits]\nchanges_per_minute = 5/s\n", {{2, "'5/s' is no number"}, {0}}},
         {"bounds of changes", "[limits]\nchanges_per_minute = 1\nchanges_per_minute = 600\n", {{0}}},
@@ -235,17 +215,11 @@ static const struct row rows[] = {
          RULE "until = ports.demand < 50\n",
          {{4, "the unit of '50' does not fit: ports.demand takes a number and %"}, {0}}},
         {"bad number", RULE "when = ports.cliff >= x%\n", {{4, "'x%' is no number"}, {0}}},
-        {"until with within",
-         RULE "until = ports.demand < 5% within 5s\n",
-         {{4, "only 'for DURATION'"}, {0}}},
+        {"until with within", RULE "until = ports.demand < 5% within 5s\n", {{4, "only 'for DURATION'"}, {0}}},
         {"expect with for", RULE "expect = tcp.listen > 0 for 5s\n", {{4, "only 'within DURATION'"}, {0}}},
         {"expect without a time", RULE "expect = tcp.listen > 0\n", {{4, "expect needs a time"}, {0}}},
-        {"expect within nothing",
-         RULE "expect = tcp.listen > 0 within 0s\n",
-         {{4, "expect needs a time"}, {0}}},
-        {"expect of ports",
-         RULE "expect = ports.cliff < 5% within 5s\n",
-         {{4, "a metric of the host"}, {0}}},
+        {"expect within nothing", RULE "expect = tcp.listen > 0 within 0s\n", {{4, "expect needs a time"}, {0}}},
+        {"expect of ports", RULE "expect = ports.cliff < 5% within 5s\n", {{4, "a metric of the host"}, {0}}},
         {"abort",
          RULE "abort = opens.resets > 3 before within 5s\n",
          {{4, "write METRIC > Nx before within DURATION"}, {0}}},
@@ -292,9 +266,7 @@ static const struct row rows[] = {
         {"comment after a value",
          RULE "enabled = yes ; for now\n",
          {{4, "put '; for now' on a line of its own"}, {0}}},
-        {"control character",
-         RULE "enabled = yes\x01\n",
-         {{4, "a control character (0x01) at column 14"}, {0}}},
+        {"control character", RULE "enabled = yes\x01\n", {{4, "a control character (0x01) at column 14"}, {0}}},
 
         /* rules as a whole */
         {"empty rule", "[daemon]\n\n[rule r]\n", {{3, "rule r is empty: it needs 'when' and 'set'"}, {0}}},
@@ -306,9 +278,7 @@ static const struct row rows[] = {
         {"the set is what is wrong",
          "[rule r]\n" WHEN "set = net.ipv4.tcp_tw_recycle = 1\n",
          {{3, "tcp_tw_recycle"}, {0}}},
-        {"the line of when is wrong",
-         "[rule r]\nwhen ports.cliff > 1%\n" SET,
-         {{2, "is no line of the form"}, {0}}},
+        {"the line of when is wrong", "[rule r]\nwhen ports.cliff > 1%\n" SET, {{2, "is no line of the form"}, {0}}},
         {"the line of set is too long",
          "[rule r]\n" WHEN "set = net.ipv4.tcp_tw_reuse = 1 " X190 "\n",
          {{3, "a line of"}, {0}}},
@@ -319,8 +289,7 @@ static const struct row rows[] = {
          RULE "set = net.ipv4.tcp_tw_reuse = 0\n",
          {{4, "net.ipv4.tcp_tw_reuse = 0, but a.conf:3 wants 1"}, {0}}},
         {"pulled apart by three",
-         RULE "[rule s]\n" WHEN "set = net.ipv4.tcp_tw_reuse = 2\n[rule t]\n" WHEN
-              "set = net.ipv4.tcp_tw_reuse = 0\n",
+         RULE "[rule s]\n" WHEN "set = net.ipv4.tcp_tw_reuse = 2\n[rule t]\n" WHEN "set = net.ipv4.tcp_tw_reuse = 0\n",
          {{6, "a.conf:3 wants 1"}, {9, "a.conf:3 wants 1"}, {0}}},
         {"pulled apart, a range",
          "[rule r]\n" WHEN "set = net.ipv4.ip_local_port_range = 32768 65535\n[rule s]\n" WHEN
@@ -328,9 +297,7 @@ static const struct row rows[] = {
          {{6, "net.ipv4.ip_local_port_range = 32768 61001, but a.conf:3 wants 32768 65535"}, {0}}},
         {"the same value", RULE "[rule s]\n" WHEN SET, {{0}}},
         {"disabled", RULE "[rule s]\nenabled = no\n" WHEN "set = net.ipv4.tcp_tw_reuse = 2\n", {{0}}},
-        {"the first one is disabled",
-         RULE "enabled = no\n[rule s]\n" WHEN "set = net.ipv4.tcp_tw_reuse = 2\n",
-         {{0}}},
+        {"the first one is disabled", RULE "enabled = no\n[rule s]\n" WHEN "set = net.ipv4.tcp_tw_reuse = 2\n", {{0}}},
 
         /* ladders */
         {"after an unknown rule", RULE "after = nobody\n", {{4, "unknown rule 'nobody'"}, {0}}},
@@ -424,8 +391,7 @@ START_TEST(rules_have_a_capacity)
         read_all(text);
         expect_none("as many as there may be", &problems);
         ck_assert_uint_eq(config->n_rules, RULES_MAX);
-        read_file("b.conf",
-                  "[rule r63]\nenabled = no\n[rule one-more]\nnonsense = 1\n[rule r0]\nenabled = no\n");
+        read_file("b.conf", "[rule r63]\nenabled = no\n[rule one-more]\nnonsense = 1\n[rule r0]\nenabled = no\n");
         expect_one("one more", "b.conf", 3, "more than 64 rules", &problems);
         ck_assert(config->rule[63].disabled && config->rule[0].disabled);
         ck_assert_uint_eq(config->n_rules, RULES_MAX);
@@ -487,8 +453,7 @@ START_TEST(later_files_win_key_by_key)
         r = find_rule("r");
         ck_assert_uint_eq(config->n_rules, 1);
         ck_assert_str_eq(r->description, "second");
-        ck_assert(!r->disabled && r->retry_ns == 60 * S && r->keep && r->has_expect &&
-                  r->after == RULE_NONE);
+        ck_assert(!r->disabled && r->retry_ns == 60 * S && r->keep && r->has_expect && r->after == RULE_NONE);
         ck_assert(r->n_when == 1 && r->n_set == 1);
         ck_assert_str_eq(r->at.file, "a.conf");
         end();
@@ -562,8 +527,8 @@ START_TEST(problems_of_all_files_are_in_order)
         problems_sort(&problems);
         ck_assert_uint_eq(problems.n, 4);
         for (unsigned i = 0; i < 4; i++) {
-                ck_assert_msg(strcmp(problems.item[i].at.file, i < 2 ? "a.conf" : "b.conf") == 0,
-                              "problem %u: %s", i, problems.item[i].at.file);
+                ck_assert_msg(strcmp(problems.item[i].at.file, i < 2 ? "a.conf" : "b.conf") == 0, "problem %u: %s", i,
+                              problems.item[i].at.file);
                 ck_assert_msg(problems.item[i].at.line == (i % 2 ? 3 : 1), "problem %u: line %u", i,
                               problems.item[i].at.line);
         }
@@ -575,8 +540,7 @@ END_TEST
 START_TEST(wrong_values_are_not_taken)
 {
         read_all("[daemon]\ninterval = 1h\nmode = x\nrestore_on_exit = x\n[limits]\nchanges_per_minute = 0\n"
-                 "min_interval = x\n" RULE
-                 "retry = x\nrelease = x\nenabled = x\nwhen = x\nset = x\nabort = x\n");
+                 "min_interval = x\n" RULE "retry = x\nrelease = x\nenabled = x\nwhen = x\nset = x\nabort = x\n");
         ck_assert_uint_eq(problems.n, 11);
         expect_defaults();
         ck_assert(find_rule("r")->n_when == 1 && find_rule("r")->n_set == 1 && find_rule("r")->n_abort == 0);
@@ -620,8 +584,7 @@ START_TEST(damage_is_survived)
                         config_check(config, &problems);
                         for (size_t i = 0; i < problems.n; i++)
                                 if (problems.item[i].at.line < 1 || problems.item[i].at.line > 8)
-                                        ck_abort_msg("byte %u at %zu: line %u", c, at,
-                                                     problems.item[i].at.line);
+                                        ck_abort_msg("byte %u at %zu: line %u", c, at, problems.item[i].at.line);
                         end();
                 }
                 text[at] = right;

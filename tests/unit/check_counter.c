@@ -121,11 +121,16 @@ START_TEST(numbers_are_read)
                 const char *name;
                 uint64_t value;
         } rows[] = {
-                {"netstat.TcpExt.SyncookiesSent", 1}, {"netstat.TcpExt.TW", 2},
-                {"netstat.TcpExt.TWRecycled", 3},     {"netstat.TcpExt.TCPSynRetrans", UINT64_MAX},
-                {"netstat.IpExt.InOctets", 6},        {"netstat.MPTcpExt.MPCapableSYNRX", 0},
-                {"snmp.Ip.InReceives", 100},          {"snmp.Tcp.ActiveOpens", 13},
-                {"snmp.Tcp.CurrEstab", 7},            {"snmp.Tcp.OutRsts", 2},
+                {"netstat.TcpExt.SyncookiesSent", 1},
+                {"netstat.TcpExt.TW", 2},
+                {"netstat.TcpExt.TWRecycled", 3},
+                {"netstat.TcpExt.TCPSynRetrans", UINT64_MAX},
+                {"netstat.IpExt.InOctets", 6},
+                {"netstat.MPTcpExt.MPCapableSYNRX", 0},
+                {"snmp.Ip.InReceives", 100},
+                {"snmp.Tcp.ActiveOpens", 13},
+                {"snmp.Tcp.CurrEstab", 7},
+                {"snmp.Tcp.OutRsts", 2},
         };
 
         begin(NULL);
@@ -135,8 +140,8 @@ START_TEST(numbers_are_read)
                 counters_read(&counters, "netstat", netstat);
                 counters_read(&counters, "snmp", snmp);
                 for (unsigned i = 0; i < ELEMENTSOF(rows); i++)
-                        ck_assert_msg(find(rows[i].name)->seen && find(rows[i].name)->value == rows[i].value,
-                                      "%s", rows[i].name);
+                        ck_assert_msg(find(rows[i].name)->seen && find(rows[i].name)->value == rows[i].value, "%s",
+                                      rows[i].name);
         }
 }
 END_TEST
@@ -185,13 +190,30 @@ END_TEST
 
 /* What has no number was not read: it must not look like a zero. */
 static const char *const garbage[] = {
-        "", "\n", "\n\n", ":", ":\n:\n", " ", "TcpExt", "TcpExt:", "TcpExt:\n", "TcpExt:\nTcpExt:\n",
-        "TcpExt: TWRecycled", "TcpExt: TWRecycled\n", "TcpExt: TWRecycled\nTcpExt:",
-        "TcpExt: TWRecycled\nTcpExt: \n", "TcpExt: TWRecycled\nIpExt: 5\n", "TcpExt TWRecycled\nTcpExt 5\n",
-        "TcpExt: A TWRecycled\nTcpExt: 5\n", "5 6 7\n8 9 10\n", "TcpExt: twrecycled\nTcpExt: 5\n",
-        "TcpExt: TWRecycled\n\nTcpExt: 5\n", "\nTcpExt: TWRecycled\nTcpExt: 5\n",
+        "",
+        "\n",
+        "\n\n",
+        ":",
+        ":\n:\n",
+        " ",
+        "TcpExt",
+        "TcpExt:",
+        "TcpExt:\n",
+        "TcpExt:\nTcpExt:\n",
+        "TcpExt: TWRecycled",
+        "TcpExt: TWRecycled\n",
+        "TcpExt: TWRecycled\nTcpExt:",
+        "TcpExt: TWRecycled\nTcpExt: \n",
+        "TcpExt: TWRecycled\nIpExt: 5\n",
+        "TcpExt TWRecycled\nTcpExt 5\n",
+        "TcpExt: A TWRecycled\nTcpExt: 5\n",
+        "5 6 7\n8 9 10\n",
+        "TcpExt: twrecycled\nTcpExt: 5\n",
+        "TcpExt: TWRecycled\n\nTcpExt: 5\n",
+        "\nTcpExt: TWRecycled\nTcpExt: 5\n",
         "\xff\xfe\x80: \xff\n\xff\xfe\x80: \xff\n",
-        "TcpExt: TWRecycled\nTcpExt: many\n", "TcpExt: TWRecycled\nTcpExt: -\n",
+        "TcpExt: TWRecycled\nTcpExt: many\n",
+        "TcpExt: TWRecycled\nTcpExt: -\n",
 };
 
 START_TEST(garbage_is_not_seen)
@@ -215,7 +237,8 @@ START_TEST(truncated_text_is_survived)
                 counters_read(&counters, "netstat", text);
                 counters_add_all(&counters, "netstat", text);
                 ck_assert_msg(counters.item[COUNTER_TW_RECYCLED].value == 0 ||
-                                      counters.item[COUNTER_TW_RECYCLED].value == 3, "cut at %zu", n);
+                                      counters.item[COUNTER_TW_RECYCLED].value == 3,
+                              "cut at %zu", n);
                 ck_assert_msg(n == sizeof(netstat) - 1 || counters.n <= COUNTER_OWN + 6, "cut at %zu", n);
         }
 }
@@ -229,9 +252,8 @@ START_TEST(builtin_names_fit)
         for (; counter_builtin[n]; n++) {
                 const char *name = counter_builtin[n];
 
-                ck_assert_msg(strncmp(name, "netstat.TcpExt.", 15) == 0 ||
-                                      strncmp(name, "snmp.Tcp.", 9) == 0,
-                              "%s", name);
+                ck_assert_msg(strncmp(name, "netstat.TcpExt.", 15) == 0 || strncmp(name, "snmp.Tcp.", 9) == 0, "%s",
+                              name);
                 ck_assert_msg(counters_add(&counters, name) < COUNTERS_MAX, "%s does not fit", name);
                 for (unsigned i = 0; i < n; i++)
                         ck_assert_msg(strcmp(counter_builtin[i], name) != 0, "%s is there twice", name);

@@ -137,8 +137,8 @@ START_TEST(truncated_attributes)
                 if (length < first)
                         expect_no_drops();
                 else
-                        ck_assert_msg(diag_drops(m.socket, m.length, &drops) && drops == 7,
-                                      "of %zu bytes %zu", whole, length);
+                        ck_assert_msg(diag_drops(m.socket, m.length, &drops) && drops == 7, "of %zu bytes %zu", whole,
+                                      length);
         }
 }
 END_TEST
@@ -154,8 +154,7 @@ START_TEST(impossible_lengths_end_the_search)
                 diag_message_put_raw(&m, INET_DIAG_MARK, lengths[i], "1234", 4);
                 if (lengths[i] < 1000)
                         diag_message_put_cgroup(&m, CGROUP); /* 12 bytes more, 20 in all */
-                ck_assert_msg(lengths[i] == 20 ||
-                                      !diag_attribute(m.socket, m.length, INET_DIAG_MARK, 4, true),
+                ck_assert_msg(lengths[i] == 20 || !diag_attribute(m.socket, m.length, INET_DIAG_MARK, 4, true),
                               "nla_len %u: found itself", lengths[i]);
                 ck_assert_msg(cgroup() == 0, "nla_len %u: found what follows", lengths[i]);
         }
@@ -166,8 +165,7 @@ START_TEST(past_the_end_by_one)
 {
         uint64_t id = CGROUP;
 
-        diag_message_put_raw(&m, INET_DIAG_CGROUP_ID, sizeof(struct nlattr) + sizeof(id) + 1, &id,
-                             sizeof(id));
+        diag_message_put_raw(&m, INET_DIAG_CGROUP_ID, sizeof(struct nlattr) + sizeof(id) + 1, &id, sizeof(id));
         ck_assert_uint_eq(cgroup(), 0);
         ck_assert_ptr_null(diag_attribute(m.socket, m.length, INET_DIAG_CGROUP_ID, sizeof(id), true));
 }
@@ -202,8 +200,8 @@ START_TEST(no_length_reads_past_the_end)
                         set_up();
                         diag_message_put_raw(&m, INET_DIAG_CGROUP_ID, nla_len, NULL, 0);
                         diag_message_resize(&m, sizeof(*m.socket) + size);
-                        ck_assert_msg((cgroup() != 0) == (nla_len == 12 && size >= 12),
-                                      "nla_len %u, %zu bytes", nla_len, size);
+                        ck_assert_msg((cgroup() != 0) == (nla_len == 12 && size >= 12), "nla_len %u, %zu bytes",
+                                      nla_len, size);
                         diag_drops(m.socket, m.length, &drops);
                 }
 }

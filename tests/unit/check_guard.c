@@ -13,9 +13,8 @@
 #define PAIR(a, b) ((struct sysctl_value){.n = 2, .v = {(a), (b)}})
 
 static const enum sysctl_id free_sysctls[] = {
-        SYSCTL_TCP_TW_REUSE,        SYSCTL_TCP_TW_REUSE_DELAY, SYSCTL_TCP_FIN_TIMEOUT,
-        SYSCTL_TCP_KEEPALIVE_TIME,  SYSCTL_TCP_KEEPALIVE_INTVL, SYSCTL_TCP_KEEPALIVE_PROBES,
-        SYSCTL_TCP_SYNACK_RETRIES,  SYSCTL_TCP_ORPHAN_RETRIES,
+        SYSCTL_TCP_TW_REUSE,        SYSCTL_TCP_TW_REUSE_DELAY,   SYSCTL_TCP_FIN_TIMEOUT,    SYSCTL_TCP_KEEPALIVE_TIME,
+        SYSCTL_TCP_KEEPALIVE_INTVL, SYSCTL_TCP_KEEPALIVE_PROBES, SYSCTL_TCP_SYNACK_RETRIES, SYSCTL_TCP_ORPHAN_RETRIES,
 };
 
 static struct config *config;
@@ -52,8 +51,7 @@ static void begin(double changes_per_minute, uint64_t min_interval)
         for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
                 snapshot.reading[m] = reading_valid(0);
         snapshot.sysctl[SYSCTL_TCP_TIMESTAMPS] = (struct live_sysctl){READING_VALID, SYSCTL_VALUE(1)};
-        snapshot.sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START] =
-                (struct live_sysctl){READING_VALID, SYSCTL_VALUE(1024)};
+        snapshot.sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START] = (struct live_sysctl){READING_VALID, SYSCTL_VALUE(1024)};
         guard_init(&guard, config, START);
 }
 
@@ -105,12 +103,7 @@ static const struct value_row {
         {"over the upper bound", SYSCTL_TCP_FIN_TIMEOUT, {1, {60, 0}}, {1, {121, 0}}, -ERANGE, "121"},
         {"never", SYSCTL_TCP_TIMESTAMPS, {1, {1, 0}}, {1, {0, 0}}, -EPERM, "never written"},
         {"never, though no change", SYSCTL_TCP_RFC1337, {1, {0, 0}}, {1, {0, 0}}, -EPERM, "never written"},
-        {"lowered",
-         SYSCTL_TCP_MAX_TW_BUCKETS,
-         {1, {262144, 0}},
-         {1, {131072, 0}},
-         -ERANGE,
-         "only ever raised"},
+        {"lowered", SYSCTL_TCP_MAX_TW_BUCKETS, {1, {262144, 0}}, {1, {131072, 0}}, -ERANGE, "only ever raised"},
         {"raised", SYSCTL_TCP_MAX_TW_BUCKETS, {1, {131072, 0}}, {1, {262144, 0}}, 0, ""},
         {"no value", SYSCTL_TCP_FIN_TIMEOUT, {1, {60, 0}}, {0}, -ERANGE, "tcp_fin_timeout"},
         {"reuse", SYSCTL_TCP_TW_REUSE, {1, {2, 0}}, {1, {1, 0}}, 0, ""},
@@ -215,7 +208,8 @@ END_TEST
 START_TEST(port_range_is_not_widened_after_a_failed_dump)
 {
         begin(12, 0);
-        ports_begin(ports, &limits, &(struct port_set){0}, START + S, S); /* and no commit: the dump failed before the listeners */
+        ports_begin(ports, &limits, &(struct port_set){0}, START + S,
+                    S); /* and no commit: the dump failed before the listeners */
         for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
                 snapshot.reading[m].state = READING_INVALID;
         snapshot.now = START + S;
@@ -269,8 +263,7 @@ START_TEST(one_sysctl_rests_for_min_interval)
         ck_assert_int_eq(change_at(SYSCTL_TCP_FIN_TIMEOUT, START), 0);
         ck_assert_int_eq(check_at(SYSCTL_TCP_FIN_TIMEOUT, START), -EAGAIN);
         ck_assert_int_eq(check_at(SYSCTL_TCP_FIN_TIMEOUT, START + 5 * S - 1), -EAGAIN);
-        ck_assert_msg(strstr(reason, "net.ipv4.tcp_fin_timeout") && strstr(reason, "min_interval"), "'%s'",
-                      reason);
+        ck_assert_msg(strstr(reason, "net.ipv4.tcp_fin_timeout") && strstr(reason, "min_interval"), "'%s'", reason);
         ck_assert_int_eq(check_at(SYSCTL_TCP_TW_REUSE, START + 1), 0);
         ck_assert_int_eq(check_at(SYSCTL_TCP_FIN_TIMEOUT, START + 5 * S), 0);
 }
@@ -314,8 +307,8 @@ START_TEST(past_changes_count)
                 unsigned burst; /* of four a minute, after two past changes */
                 int same;       /* of the sysctls that were changed */
         } rows[] = {
-                {0, 2, -EAGAIN},          {1, 2, -EAGAIN},      {5 * S - 1, 2, -EAGAIN}, {5 * S, 2, 0},
-                {60 * S - 1, 2, 0},       {60 * S, 4, 0},       {900 * S, 4, 0},
+                {0, 2, -EAGAIN},    {1, 2, -EAGAIN}, {5 * S - 1, 2, -EAGAIN}, {5 * S, 2, 0},
+                {60 * S - 1, 2, 0}, {60 * S, 4, 0},  {900 * S, 4, 0},
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
@@ -364,11 +357,10 @@ static void expect_limited(const struct change_made *made, unsigned n, double ra
                         double most = rate + rate * (double)apart / (60.0 * 1e9);
 
                         if ((double)(j - i + 1) > most + 1e-6)
-                                ck_abort_msg("%u changes in %" PRIu64 " ns at %g a minute, seed %" PRIu64,
-                                             j - i + 1, apart, rate, seed);
+                                ck_abort_msg("%u changes in %" PRIu64 " ns at %g a minute, seed %" PRIu64, j - i + 1,
+                                             apart, rate, seed);
                         if (i != j && made[i].id == made[j].id && apart < min_interval)
-                                ck_abort_msg("one sysctl again after %" PRIu64 " ns, seed %" PRIu64, apart,
-                                             seed);
+                                ck_abort_msg("one sysctl again after %" PRIu64 " ns, seed %" PRIu64, apart, seed);
                 }
 }
 

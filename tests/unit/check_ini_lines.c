@@ -70,11 +70,7 @@ static const struct row rows[] = {
         {"comments", "# a\n; b\n\n#a=b\n;c=d\nx=y\n", "6 x=y\n", {{0}}, 0},
         {"indented comment, blank line", "  # a\n\t; b\n  \t\nx=y\n", "4 x=y\n", {{0}}, 0},
         {"comment of control words", "#[a]\n", "", {{0}}, 0},
-        {"sections",
-         "[a]\nx=1\n[rule b] \t\ny=2\n[a]\n",
-         "1 [a]\n2 x=1\n3 [rule b]\n4 y=2\n5 [a]\n",
-         {{0}},
-         0},
+        {"sections", "[a]\nx=1\n[rule b] \t\ny=2\n[a]\n", "1 [a]\n2 x=1\n3 [rule b]\n4 y=2\n5 [a]\n", {{0}}, 0},
         {"empty sections are seen", "[a]\n[b]", "1 [a]\n2 [b]\n", {{0}}, 0},
         {"no name", "[]\n", "1 []\n", {{0}}, 0},
         {"CRLF", "[a]\r\nx = 1\r\n\r\ny=2\r\n", "1 [a]\n2 x=1\n4 y=2\n", {{0}}, 0},
@@ -105,11 +101,7 @@ static const struct row rows[] = {
          "4 a=b\n",
          {{1, "199"}, {2, "200"}, {3, "201"}, {0}},
          0},
-        {"a long line at the end",
-         "a=b\nk=" X190 X190,
-         "1 a=b\n",
-         {{2, "a line of 382 characters"}, {0}},
-         0},
+        {"a long line at the end", "a=b\nk=" X190 X190, "1 a=b\n", {{2, "a line of 382 characters"}, {0}}, 0},
         {"no =", "a\nx=1\n", "2 x=1\n", {{1, "'a' is no line of the form KEY = VALUE"}, {0}}, 0},
         {"no = but :", "a: b\nx=1\n", "2 x=1\n", {{1, "'a: b' is no line"}, {0}}, 0},
         {": before =", "a: b = c\nx=1\n", "2 x=1\n", {{1, "'a: b = c' is no line"}, {0}}, 0},
@@ -118,16 +110,8 @@ static const struct row rows[] = {
          "2 x=1\n",
          {{1, "write 'when = ports.cliff >= 80%'"}, {0}},
          0},
-        {"key of two words, set",
-         "set net.x = 1\nx=1\n",
-         "2 x=1\n",
-         {{1, "write 'set = net.x = 1'"}, {0}},
-         0},
-        {"comment after a value",
-         "a = b ; c\nx=1\n",
-         "2 x=1\n",
-         {{1, "put '; c' on a line of its own"}, {0}},
-         0},
+        {"key of two words, set", "set net.x = 1\nx=1\n", "2 x=1\n", {{1, "write 'set = net.x = 1'"}, {0}}, 0},
+        {"comment after a value", "a = b ; c\nx=1\n", "2 x=1\n", {{1, "put '; c' on a line of its own"}, {0}}, 0},
         {"comment after a tab", "a = b\t; c\nx=1\n", "2 x=1\n", {{1, "put '; c'"}, {0}}, 0},
         {"comment for a value", "a = ; c\nx=1\n", "2 x=1\n", {{1, "put '; c'"}, {0}}, 0},
         {"comment after a ; in a word", "a = b;c ; d\nx=1\n", "2 x=1\n", {{1, "put '; d'"}, {0}}, 0},
@@ -153,11 +137,7 @@ static const struct row rows[] = {
          {{1, "at most 48"}, {0}},
          0},
         {"a long section", "[" X190 "]\nx=1\n", "1 [?]\n2 x=1\n", {{1, "at most 48"}, {0}}, 0},
-        {"NUL in a value",
-         "a=b\0c\nx=1\n",
-         "2 x=1\n",
-         {{1, "a control character (0x00) at column 4"}, {0}},
-         10},
+        {"NUL in a value", "a=b\0c\nx=1\n", "2 x=1\n", {{1, "a control character (0x00) at column 4"}, {0}}, 10},
         {"NUL first", "\0a=b\nx=1\n", "2 x=1\n", {{1, "(0x00) at column 1"}, {0}}, 9},
         {"NUL after a blank", " \0\nx=1\n", "2 x=1\n", {{1, "(0x00) at column 2"}, {0}}, 7},
         {"NUL at the end", "x=1\n\0", "1 x=1\n", {{2, "(0x00) at column 1"}, {0}}, 5},
@@ -169,11 +149,7 @@ static const struct row rows[] = {
         {"vertical tab", "\va=b\nx=1\n", "2 x=1\n", {{1, "(0x0b) at column 1"}, {0}}, 0},
         {"escape", "# \x1b[31m\nx=1\n", "2 x=1\n", {{1, "(0x1b) at column 3"}, {0}}, 0},
         {"delete", "a=\x7f\nx=1\n", "2 x=1\n", {{1, "(0x7f) at column 3"}, {0}}, 0},
-        {"column after a byte order mark",
-         BOM "a=\x01\nx=1\n",
-         "2 x=1\n",
-         {{1, "(0x01) at column 3"}, {0}},
-         0},
+        {"column after a byte order mark", BOM "a=\x01\nx=1\n", "2 x=1\n", {{1, "(0x01) at column 3"}, {0}}, 0},
         {"UTF-16", "\xff\xfe[\0a\0]\0", "", {{1, "(0x00) at column 4"}, {0}}, 8},
         {"several at once",
          "a\n[b\n c=d\ne=f ; g\nx=1\n",
@@ -197,7 +173,9 @@ END_TEST
 
 START_TEST(line_numbers_go_far)
 {
-        enum { LINES = 100000 };
+        enum {
+                LINES = 100000
+        };
         char *text = malloc(LINES + 4);
         struct transcript t;
         struct problems problems;
@@ -222,7 +200,8 @@ START_TEST(every_byte_alone)
                 read_text(text, sizeof(text), &t, &problems);
                 ck_assert_msg(strcmp(t.text, c == '\n' ? "3 x=1\n" : "2 x=1\n") == 0 ||
                                       (c == '[' && strcmp(t.text, "1 [?]\n2 x=1\n") == 0) ||
-                                      (c == '=' && strcmp(t.text, "1 =\n2 x=1\n") == 0), "byte %u", c);
+                                      (c == '=' && strcmp(t.text, "1 =\n2 x=1\n") == 0),
+                              "byte %u", c);
                 ck_assert_msg(problems.n <= 1, "byte %u", c);
                 problems_free(&problems);
         }

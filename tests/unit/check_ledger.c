@@ -9,8 +9,8 @@
 #include "run.h"
 
 #define HEADER "twtuned-ledger 1 0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f 4026531840\n"
-#define REUSE  "net.ipv4.tcp_tw_reuse\theld\t2\t1\ttime-wait-reuse\t123456789\n"
-#define RANGE  "net.ipv4.ip_local_port_range\treleased\t32768 60999\t32768 65535\twide\t5\n"
+#define REUSE "net.ipv4.tcp_tw_reuse\theld\t2\t1\ttime-wait-reuse\t123456789\n"
+#define RANGE "net.ipv4.ip_local_port_range\treleased\t32768 60999\t32768 65535\twide\t5\n"
 
 static const struct ledger_owner owner = {"0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f", 4026531840};
 
@@ -36,10 +36,8 @@ static void expect_same(const struct ledger *a, const struct ledger *b, uint64_t
                 ck_assert_msg(x->state == y->state, "state of %u, seed %" PRIu64, id, seed);
                 if (x->state == LEDGER_NONE)
                         continue;
-                ck_assert_msg(sysctl_equal(&x->original, &y->original), "original of %u, seed %" PRIu64, id,
-                              seed);
-                ck_assert_msg(sysctl_equal(&x->written, &y->written), "written of %u, seed %" PRIu64, id,
-                              seed);
+                ck_assert_msg(sysctl_equal(&x->original, &y->original), "original of %u, seed %" PRIu64, id, seed);
+                ck_assert_msg(sysctl_equal(&x->written, &y->written), "written of %u, seed %" PRIu64, id, seed);
                 ck_assert_msg(strcmp(x->rule, y->rule) == 0, "rule of %u, seed %" PRIu64, id, seed);
                 ck_assert_msg(x->at == y->at, "time of %u, seed %" PRIu64, id, seed);
         }
@@ -52,8 +50,8 @@ static void expect_well_formed(const struct ledger *ledger, const char *what, si
 
                 ck_assert_msg((unsigned)e->state <= LEDGER_THEIRS, "%s at %zu: state of %u", what, at, id);
                 ck_assert_msg(memchr(e->rule, 0, sizeof(e->rule)), "%s at %zu: rule of %u", what, at, id);
-                ck_assert_msg(e->state == LEDGER_NONE || (e->original.n == sysctl_table[id].n &&
-                                                          e->written.n == sysctl_table[id].n),
+                ck_assert_msg(e->state == LEDGER_NONE ||
+                                      (e->original.n == sysctl_table[id].n && e->written.n == sysctl_table[id].n),
                               "%s at %zu: values of %u", what, at, id);
         }
 }
@@ -134,8 +132,7 @@ START_TEST(text_is_as_documented)
 
         ledger_format(&ledger, &owner, text);
         ck_assert_str_eq(text, HEADER "end\n");
-        ledger_note(&ledger, SYSCTL_TCP_TW_REUSE, &SYSCTL_VALUE(2), &SYSCTL_VALUE(1), "time-wait-reuse",
-                    123456789);
+        ledger_note(&ledger, SYSCTL_TCP_TW_REUSE, &SYSCTL_VALUE(2), &SYSCTL_VALUE(1), "time-wait-reuse", 123456789);
         ck_assert_uint_eq(ledger_format(&ledger, &owner, text), strlen(HEADER REUSE "end\n"));
         ck_assert_str_eq(text, HEADER REUSE "end\n");
 }
@@ -184,8 +181,8 @@ START_TEST(every_truncation_of_random_ledgers_is_refused)
                 random_ledger(&random, &ledger);
                 for (size_t n = ledger_format(&ledger, &owner, text); n > 0; n--) {
                         text[n - 1] = 0;
-                        ck_assert_msg(ledger_parse(text, &owner, &back) == -EBADMSG,
-                                      "cut at %zu, seed %" PRIu64, n - 1, random.seed);
+                        ck_assert_msg(ledger_parse(text, &owner, &back) == -EBADMSG, "cut at %zu, seed %" PRIu64,
+                                      n - 1, random.seed);
                 }
         }
 }
@@ -206,8 +203,7 @@ START_TEST(every_corruption_is_survived)
                         text[at] = (char)c;
                         poison(&ledger);
                         r = ledger_parse(text, &owner, &ledger);
-                        ck_assert_msg(r == 0 || r == -EBADMSG || r == -ESTALE, "byte %u at %zu: %d", c, at,
-                                      r);
+                        ck_assert_msg(r == 0 || r == -EBADMSG || r == -ESTALE, "byte %u at %zu: %d", c, at, r);
                         ck_assert_msg(r == 0 || is_poison(&ledger), "byte %u at %zu: changed", c, at);
                         ck_assert_msg(r < 0 || at >= strlen(HEADER) || (char)c == right,
                                       "byte %u at %zu: the header is taken", c, at);
@@ -301,8 +297,7 @@ START_TEST(other_boot_or_netns_is_stale)
                 struct ledger ledger;
 
                 poison(&ledger);
-                ck_assert_msg(ledger_parse(HEADER REUSE "end\n", &others[i], &ledger) == -ESTALE, "row %u",
-                              i);
+                ck_assert_msg(ledger_parse(HEADER REUSE "end\n", &others[i], &ledger) == -ESTALE, "row %u", i);
                 ck_assert_msg(is_poison(&ledger), "row %u: changed", i);
         }
 }
@@ -315,8 +310,7 @@ START_TEST(first_note_keeps_the_original)
 
         ledger_note(&ledger, SYSCTL_TCP_FIN_TIMEOUT, &SYSCTL_VALUE(60), &SYSCTL_VALUE(30), "first", 100);
         ledger_note(&ledger, SYSCTL_TCP_FIN_TIMEOUT, &SYSCTL_VALUE(30), &SYSCTL_VALUE(20), "second", 200);
-        ck_assert(e->state == LEDGER_HELD && e->original.v[0] == 60 && e->written.v[0] == 20 &&
-                  e->at == 200);
+        ck_assert(e->state == LEDGER_HELD && e->original.v[0] == 60 && e->written.v[0] == 20 && e->at == 200);
         ck_assert_str_eq(e->rule, "second");
 
         e->state = LEDGER_RELEASED;
@@ -367,8 +361,7 @@ START_TEST(last_held_leaves_out_the_excepted)
         ledger_note(&ledger, SYSCTL_TCP_FIN_TIMEOUT, &SYSCTL_VALUE(60), &SYSCTL_VALUE(30), "r", 1000);
         ck_assert_int_eq(ledger_last_held(&ledger, 0), SYSCTL_TCP_FIN_TIMEOUT); /* noted later, so newer */
         ck_assert_int_eq(ledger_last_held(&ledger, reuse), SYSCTL_TCP_FIN_TIMEOUT);
-        ck_assert_int_eq(ledger_last_held(&ledger, UINT32_C(1) << SYSCTL_TCP_FIN_TIMEOUT),
-                         SYSCTL_TCP_TW_REUSE);
+        ck_assert_int_eq(ledger_last_held(&ledger, UINT32_C(1) << SYSCTL_TCP_FIN_TIMEOUT), SYSCTL_TCP_TW_REUSE);
         ck_assert_int_eq(ledger_last_held(&ledger, all), SYSCTL_COUNT);
 }
 END_TEST

@@ -8,8 +8,8 @@
 #include "run.h"
 
 #define ANY 0
-#define A   0x0a000001u
-#define B   0x0a000002u
+#define A 0x0a000001u
+#define B 0x0a000002u
 
 static struct listeners l;
 
@@ -149,8 +149,8 @@ END_TEST
 
 START_TEST(the_fullest_accept_queue_goes_by_percent)
 {
-        DUMP({1, .queued = 0, .backlog = 0}, {2, .queued = 100, .backlog = 4096},
-             {3, .queued = 2, .backlog = 3}, {4, .queued = 50, .backlog = 127});
+        DUMP({1, .queued = 0, .backlog = 0}, {2, .queued = 100, .backlog = 4096}, {3, .queued = 2, .backlog = 3},
+             {4, .queued = 50, .backlog = 127});
         ck_assert(listeners_fullest_accept_queue(&l)->cookie == 3);
         DUMP({1, .queued = 0, .backlog = 10}, {2, .queued = 0, .backlog = 0});
         ck_assert_ptr_null(listeners_fullest_accept_queue(&l));
@@ -181,9 +181,9 @@ END_TEST
 /* SO_REUSEPORT: the dump does not tell whose handshake it is, so all of them share. */
 START_TEST(listeners_that_share_an_address_share_the_handshakes)
 {
-        DUMP({1, .backlog = 10, .address = A}, {2, .backlog = 20, .address = A},
-             {3, .backlog = 30, .address = A}, {4, .backlog = 1000, .address = A, .port = 81},
-             {5, .backlog = 1000, .address = B}, {6, .backlog = 1000, .family = AF_INET6, .address = A});
+        DUMP({1, .backlog = 10, .address = A}, {2, .backlog = 20, .address = A}, {3, .backlog = 30, .address = A},
+             {4, .backlog = 1000, .address = A, .port = 81}, {5, .backlog = 1000, .address = B},
+             {6, .backlog = 1000, .family = AF_INET6, .address = A});
         handshakes(30, AF_INET, A, 80);
         ck_assert_uint_eq(listeners_fullest_syn_queue(&l)->port, 80);
         ck_assert_double_eq(listener_syn_queue(&l, listeners_fullest_syn_queue(&l)), 50);

@@ -50,9 +50,8 @@ START_TEST(the_meant_name_is_found)
                 for (unsigned k = 0; k < NAMES && rows[i].known[k]; k++)
                         nearest_offer(&nearest, rows[i].known[k]);
                 if (rows[i].found)
-                        ck_assert_msg(nearest.name && strcmp(nearest.name, rows[i].found) == 0,
-                                      "row %u, '%s': %s", i, rows[i].wanted,
-                                      nearest.name ? nearest.name : "nothing");
+                        ck_assert_msg(nearest.name && strcmp(nearest.name, rows[i].found) == 0, "row %u, '%s': %s", i,
+                                      rows[i].wanted, nearest.name ? nearest.name : "nothing");
                 else
                         ck_assert_msg(!nearest.name, "row %u, '%s': %s", i, rows[i].wanted, nearest.name);
         }

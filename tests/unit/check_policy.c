@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "host.h"
 
-enum { FIRST, SECOND };
+enum {
+        FIRST,
+        SECOND
+};
 
-#define FIN_RULE                                                                                             \
-        "[rule fin]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
+#define FIN_RULE "[rule fin]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
 
 static struct host *h;
 
@@ -166,16 +168,16 @@ START_TEST(comparisons)
                 double value;
                 bool holds;
         } rows[] = {
-                {"<", 9, true},   {"<", 10, false},  {"<=", 10, true},  {"<=", 11, false}, {">", 11, true},
-                {">", 10, false}, {">=", 10, true},  {">=", 9, false},  {"==", 10, true},  {"==", 9, false},
-                {"!=", 9, true},  {"!=", 10, false},
+                {"<", 9, true},   {"<", 10, false}, {"<=", 10, true}, {"<=", 11, false},
+                {">", 11, true},  {">", 10, false}, {">=", 10, true}, {">=", 9, false},
+                {"==", 10, true}, {"==", 9, false}, {"!=", 9, true},  {"!=", 10, false},
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
                 char text[256];
 
-                snprintf(text, sizeof(text), "[rule r]\nwhen = tcp.listen %s 10\nset = net.ipv4.tcp_fin_timeout = 30\n",
-                         rows[i].op);
+                snprintf(text, sizeof(text),
+                         "[rule r]\nwhen = tcp.listen %s 10\nset = net.ipv4.tcp_fin_timeout = 30\n", rows[i].op);
                 h = host_new(text);
                 host_reading(h, METRIC_TCP_LISTEN, rows[i].value);
                 host_pass(h, 1);
@@ -588,8 +590,7 @@ END_TEST
 
 START_TEST(observe_mode_takes_the_effect_as_met)
 {
-        h = host_new("[daemon]\nmode = observe\n" FIN_RULE
-                     "expect = netstat.TcpExt.TWRecycled > 0/s within 15s\n");
+        h = host_new("[daemon]\nmode = observe\n" FIN_RULE "expect = netstat.TcpExt.TWRecycled > 0/s within 15s\n");
         h->write_outcome = h->restore_outcome = OUTCOME_WOULD;
         host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
         host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);

@@ -18,9 +18,9 @@ static unsigned pick(unsigned n)
 }
 
 static const char *const metrics[][2] = {
-        {"ports.forecast", "%"}, {"ports.cliff", "%"},       {"ports.exhaustion", "%"}, {"ports.demand", "%"},
-        {"ports.relief", "%"},   {"ports.reuse_demand", "%"}, {"ports.source_used", "%"}, {"ports.used", ""},
-        {"ports.reusable", ""},  {"ports.cliff_eta", "s"},   {"tcp.time_wait", ""},     {"tcp.established", ""},
+        {"ports.forecast", "%"},   {"ports.cliff", "%"},        {"ports.exhaustion", "%"},  {"ports.demand", "%"},
+        {"ports.relief", "%"},     {"ports.reuse_demand", "%"}, {"ports.source_used", "%"}, {"ports.used", ""},
+        {"ports.reusable", ""},    {"ports.cliff_eta", "s"},    {"tcp.time_wait", ""},      {"tcp.established", ""},
         {"ports.bind_first", "%"},
 };
 
@@ -136,12 +136,14 @@ START_TEST(skipping_never_changes_a_decision)
         live_through(seldom, load);
 
         for (unsigned i = 0; i < always->logged && i < seldom->logged; i++)
-                ck_assert_msg(always->log[i].kind == seldom->log[i].kind && always->log[i].rule == seldom->log[i].rule &&
+                ck_assert_msg(always->log[i].kind == seldom->log[i].kind &&
+                                      always->log[i].rule == seldom->log[i].rule &&
                                       always->log[i].at == seldom->log[i].at,
                               "seed %llu: decision %u is kind %d of rule %u at %llu s, and with skipping kind %d of "
-                              "rule %u at %llu s\n%s", (unsigned long long)generator.seed, i, always->log[i].kind,
-                              always->log[i].rule, (unsigned long long)always->log[i].at, seldom->log[i].kind,
-                              seldom->log[i].rule, (unsigned long long)seldom->log[i].at, text);
+                              "rule %u at %llu s\n%s",
+                              (unsigned long long)generator.seed, i, always->log[i].kind, always->log[i].rule,
+                              (unsigned long long)always->log[i].at, seldom->log[i].kind, seldom->log[i].rule,
+                              (unsigned long long)seldom->log[i].at, text);
         ck_assert_msg(always->logged == seldom->logged, "%u decisions, with skipping %u\n%s", always->logged,
                       seldom->logged, text);
         ck_assert_uint_le(seldom->looks, always->looks);

@@ -64,8 +64,8 @@ START_TEST(list_is_parsed)
                 r = port_set_parse(rows[i].text, &set);
                 ck_assert_msg(r == 0, "row %u: %d", i, r);
                 ck_assert_msg(count(&set) == rows[i].n, "row %u: %u ports", i, count(&set));
-                ck_assert_msg(rows[i].n == 0 || (port_set_has(&set, rows[i].first) &&
-                                                 port_set_has(&set, rows[i].last)),
+                ck_assert_msg(rows[i].n == 0 ||
+                                      (port_set_has(&set, rows[i].first) && port_set_has(&set, rows[i].last)),
                               "row %u", i);
         }
 }

@@ -47,8 +47,7 @@ START_TEST(condition_is_parsed)
                 {"tcp.time_wait > 10k", METRIC_TCP_TIME_WAIT, GREATER, 10e3, 0},
                 {"tcp.listen == 1.5M", METRIC_TCP_LISTEN, EQUAL, 1.5e6, 0},
                 {"tcp.listen != 0 for 1.5s", METRIC_TCP_LISTEN, NOT_EQUAL, 0, 1500 * NSEC_PER_MSEC},
-                {"time_wait.table >= 90% for 8760h", METRIC_TIME_WAIT_TABLE, GREATER_EQUAL, 90,
-                 8760 * 3600 * S},
+                {"time_wait.table >= 90% for 8760h", METRIC_TIME_WAIT_TABLE, GREATER_EQUAL, 90, 8760 * 3600 * S},
                 {"netstat.TcpExt.TWRecycled > 0/s", METRIC_COUNT + COUNTER_TW_RECYCLED, GREATER, 0, 0},
                 {"snmp.Tcp.CurrEstab > 5", METRIC_COUNT + COUNTER_OWN, GREATER, 5, 0},
                 {"netstat.TcpExt.ListenDrops > 2k/s", METRIC_COUNT + COUNTER_OWN, GREATER, 2000, 0},
@@ -129,8 +128,7 @@ START_TEST(condition_is_refused)
         struct problems problems = {0};
 
         begin();
-        ck_assert_int_eq(condition_parse(conditions[_i].text, "for", here, &vocabulary, &c, &problems),
-                         -EINVAL);
+        ck_assert_int_eq(condition_parse(conditions[_i].text, "for", here, &vocabulary, &c, &problems), -EINVAL);
         expect_one(conditions[_i].text, "a.conf", 7, conditions[_i].says, &problems);
         ck_assert_uint_eq(c.metric, 4711);
         problems_free(&problems);
@@ -144,9 +142,8 @@ START_TEST(too_long_a_time_is_called_so)
         struct condition c;
 
         begin();
-        ck_assert_int_eq(
-                condition_parse("ports.cliff > 1% for 8761h", "for", here, &vocabulary, &c, &problems),
-                -EINVAL);
+        ck_assert_int_eq(condition_parse("ports.cliff > 1% for 8761h", "for", here, &vocabulary, &c, &problems),
+                         -EINVAL);
         ck_assert_uint_eq(problems.n, 1);
         ck_assert_msg(!strstr(problems.item[0].text, "write a number and"), "'%s'", problems.item[0].text);
         problems_free(&problems);
@@ -160,13 +157,11 @@ START_TEST(kernel_counters_are_known)
 
         begin();
         vocabulary.kernel = &kernel;
-        ck_assert_int_eq(
-                condition_parse("snmp.Udp.InDatagrams > 5/s", "for", here, &vocabulary, &c, &problems), 0);
+        ck_assert_int_eq(condition_parse("snmp.Udp.InDatagrams > 5/s", "for", here, &vocabulary, &c, &problems), 0);
         ck_assert_uint_eq(c.metric, METRIC_COUNT + COUNTER_OWN);
         ck_assert_str_eq(metric_name(c.metric, &wanted), "snmp.Udp.InDatagrams");
-        ck_assert_int_eq(
-                condition_parse("snmp.Udp.InDatagram > 5/s", "for", here, &vocabulary, &c, &problems),
-                -EINVAL);
+        ck_assert_int_eq(condition_parse("snmp.Udp.InDatagram > 5/s", "for", here, &vocabulary, &c, &problems),
+                         -EINVAL);
         expect_one("kernel", "a.conf", 7, "did you mean snmp.Udp.InDatagrams?", &problems);
         problems_free(&problems);
 }
@@ -183,10 +178,10 @@ START_TEST(full_set_of_counters_is_an_error)
                 snprintf(name, sizeof(name), "snmp.Made.N%u", wanted.n);
                 counters_add(&wanted, name);
         }
-        ck_assert_int_eq(condition_parse("netstat.TcpExt.TWRecycled > 0/s", "for", here, &vocabulary, &c,
-                                         &problems), 0);
-        ck_assert_int_eq(condition_parse("netstat.TcpExt.ListenDrops > 0/s", "for", here, &vocabulary, &c,
-                                         &problems), -EINVAL);
+        ck_assert_int_eq(condition_parse("netstat.TcpExt.TWRecycled > 0/s", "for", here, &vocabulary, &c, &problems),
+                         0);
+        ck_assert_int_eq(condition_parse("netstat.TcpExt.ListenDrops > 0/s", "for", here, &vocabulary, &c, &problems),
+                         -EINVAL);
         expect_one("full", "a.conf", 7, "more than 640 counters are named", &problems);
         problems_free(&problems);
 }
@@ -198,12 +193,12 @@ START_TEST(abort_is_parsed)
         struct abort_condition a = {0};
 
         begin();
-        ck_assert_int_eq(abort_parse("opens.syn_retransmits > 3x before within 60s", here, &vocabulary, &a,
-                                     &problems), 0);
+        ck_assert_int_eq(abort_parse("opens.syn_retransmits > 3x before within 60s", here, &vocabulary, &a, &problems),
+                         0);
         ck_assert_uint_eq(a.metric, METRIC_OPENS_SYN_RETRANSMITS);
         ck_assert(is(a.multiple, 3) && a.within_ns == 60 * S && a.at.line == 7);
-        ck_assert_int_eq(abort_parse(" netstat.TcpExt.ListenDrops>1.5x  before\twithin 1min ", here,
-                                     &vocabulary, &a, &problems),
+        ck_assert_int_eq(abort_parse(" netstat.TcpExt.ListenDrops>1.5x  before\twithin 1min ", here, &vocabulary, &a,
+                                     &problems),
                          0);
         ck_assert_uint_eq(a.metric, METRIC_COUNT + COUNTER_OWN);
         ck_assert(is(a.multiple, 1.5) && a.within_ns == 60 * S);
@@ -269,8 +264,7 @@ START_TEST(set_is_parsed)
 
                 expect_none(rows[i].text, &problems);
                 ck_assert_msg(r == 0 && set.sysctl == rows[i].sysctl, "'%s': %d", rows[i].text, r);
-                ck_assert_msg(set.value.v[0] == rows[i].a && set.value.v[1] == rows[i].b, "'%s'",
-                              rows[i].text);
+                ck_assert_msg(set.value.v[0] == rows[i].a && set.value.v[1] == rows[i].b, "'%s'", rows[i].text);
                 ck_assert_uint_eq(set.at.line, 7);
         }
 }
@@ -283,8 +277,7 @@ static const struct refused sets[] = {
         {"net.ipv4.tcp_tw_reuse == 1", "is not understood"},
         {"= 1", "is not understood"},
         {X50 X50 " = 1", "is not understood"},
-        {"net.ipv4.tcp_tw_reus = 1",
-         "unknown sysctl 'net.ipv4.tcp_tw_reus', did you mean net.ipv4.tcp_tw_reuse?"},
+        {"net.ipv4.tcp_tw_reus = 1", "unknown sysctl 'net.ipv4.tcp_tw_reus', did you mean net.ipv4.tcp_tw_reuse?"},
         {"tcp_tw_reuse = 1", "did you mean net.ipv4.tcp_tw_reuse?"},
         {"net.ipv4.tcp_fin_timout = 30", "did you mean net.ipv4.tcp_fin_timeout?"},
         {"vm.swappiness = 1", "unknown sysctl 'vm.swappiness'"},
@@ -309,8 +302,7 @@ static const struct refused sets[] = {
         {"net.ipv4.ip_local_reserved_ports = 8080", "is never written: the ports that the administrator"},
         {"net.ipv4.ip_local_reserved_ports =", "is never written"},
         {"net.ipv4.ip_unprivileged_port_start = 0", "is never written: it decides who may bind"},
-        {"net.ipv4.tcp_tw_recycle = 1",
-         "net.ipv4.tcp_tw_recycle is never written: it broke clients behind NAT"},
+        {"net.ipv4.tcp_tw_recycle = 1", "net.ipv4.tcp_tw_recycle is never written: it broke clients behind NAT"},
         {"net.ipv4.tcp_tw_recycle = 0", "net.ipv4.tcp_tw_recycle is never written"},
         {"net/ipv4/tcp_tw_recycle = 1", "net.ipv4.tcp_tw_recycle is never written"},
         {"net.ipv4.tcp_tw_recycle = yes", "net.ipv4.tcp_tw_recycle is never written"},
@@ -318,8 +310,7 @@ static const struct refused sets[] = {
         {"net.ipv4.tcp_timestamps = 0", "net.ipv4.tcp_timestamps is never written: without timestamps"},
         {"net.ipv4.tcp_rfc1337 = 1", "net.ipv4.tcp_rfc1337 is never written: it changes how a RST"},
         {"net.ipv4.tcp_abort_on_overflow = 1", "is never written: it turns a short burst"},
-        {"net.netfilter.nf_conntrack_max = 1",
-         "net.netfilter.nf_conntrack_max is never written: kube-proxy"},
+        {"net.netfilter.nf_conntrack_max = 1", "net.netfilter.nf_conntrack_max is never written: kube-proxy"},
         {"net.netfilter.nf_conntrack_tcp_timeout_time_wait = 1", "is never written: kube-proxy"},
 };
 
@@ -342,12 +333,9 @@ START_TEST(comparisons)
                 const char *text;
                 bool less, equal, greater, nan;
         } rows[] = {
-                {LESS, "<", true, false, false, false},
-                {LESS_EQUAL, "<=", true, true, false, false},
-                {GREATER, ">", false, false, true, false},
-                {GREATER_EQUAL, ">=", false, true, true, false},
-                {EQUAL, "==", false, true, false, false},
-                {NOT_EQUAL, "!=", true, false, true, true},
+                {LESS, "<", true, false, false, false},    {LESS_EQUAL, "<=", true, true, false, false},
+                {GREATER, ">", false, false, true, false}, {GREATER_EQUAL, ">=", false, true, true, false},
+                {EQUAL, "==", false, true, false, false},  {NOT_EQUAL, "!=", true, false, true, true},
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
@@ -357,8 +345,7 @@ START_TEST(comparisons)
                 ck_assert_msg(comparison_holds(op, 1, 2) == rows[i].less, "1 %s 2", rows[i].text);
                 ck_assert_msg(comparison_holds(op, 2, 2) == rows[i].equal, "2 %s 2", rows[i].text);
                 ck_assert_msg(comparison_holds(op, 2, 1) == rows[i].greater, "2 %s 1", rows[i].text);
-                ck_assert_msg(comparison_holds(op, INFINITY, 1) == rows[i].greater, "inf %s 1",
-                              rows[i].text);
+                ck_assert_msg(comparison_holds(op, INFINITY, 1) == rows[i].greater, "inf %s 1", rows[i].text);
                 ck_assert_msg(comparison_holds(op, (double)NAN, 1) == rows[i].nan, "nan %s 1", rows[i].text);
         }
 }

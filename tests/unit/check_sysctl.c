@@ -8,8 +8,14 @@
 #include "macro.h"
 #include "run.h"
 
-#define VALUE1(x) {.n = 1, .v = {(x), 0}}
-#define PAIR(a, b) {.n = 2, .v = {(a), (b)}}
+#define VALUE1(x) \
+        { \
+                .n = 1, .v = {(x), 0 } \
+        }
+#define PAIR(a, b) \
+        { \
+                .n = 2, .v = {(a), (b) } \
+        }
 
 static bool has_bounds(unsigned id)
 {
@@ -44,9 +50,19 @@ END_TEST
 START_TEST(unknown_name_is_not_found)
 {
         static const char *const names[] = {
-                "", ".", "net", "net.ipv4.", "net.ipv4.tcp_tw_reus", "net.ipv4.tcp_tw_reuse ",
-                "net.ipv4.tcp_tw_reuse.", "net.ipv4.tcp_tw_reuse_delayed", " net.ipv4.tcp_tw_reuse",
-                "tcp_tw_reuse", "NET.IPV4.TCP_TW_REUSE", "net.ipv4/tcp.tw_reuse", "net-ipv4-tcp_tw_reuse",
+                "",
+                ".",
+                "net",
+                "net.ipv4.",
+                "net.ipv4.tcp_tw_reus",
+                "net.ipv4.tcp_tw_reuse ",
+                "net.ipv4.tcp_tw_reuse.",
+                "net.ipv4.tcp_tw_reuse_delayed",
+                " net.ipv4.tcp_tw_reuse",
+                "tcp_tw_reuse",
+                "NET.IPV4.TCP_TW_REUSE",
+                "net.ipv4/tcp.tw_reuse",
+                "net-ipv4-tcp_tw_reuse",
         };
         char longest[4096];
 
@@ -81,9 +97,15 @@ static const struct bounds {
 };
 
 static const enum sysctl_id never[] = {
-        SYSCTL_IP_LOCAL_RESERVED_PORTS, SYSCTL_IP_UNPRIVILEGED_PORT_START, SYSCTL_TCP_MEM, SYSCTL_NF_CONNTRACK_MAX,
-        SYSCTL_NF_CONNTRACK_TCP_TIMEOUT_TIME_WAIT, SYSCTL_TCP_TIMESTAMPS, SYSCTL_TCP_RFC1337,
-        SYSCTL_TCP_ABORT_ON_OVERFLOW, SYSCTL_TCP_TW_RECYCLE,
+        SYSCTL_IP_LOCAL_RESERVED_PORTS,
+        SYSCTL_IP_UNPRIVILEGED_PORT_START,
+        SYSCTL_TCP_MEM,
+        SYSCTL_NF_CONNTRACK_MAX,
+        SYSCTL_NF_CONNTRACK_TCP_TIMEOUT_TIME_WAIT,
+        SYSCTL_TCP_TIMESTAMPS,
+        SYSCTL_TCP_RFC1337,
+        SYSCTL_TCP_ABORT_ON_OVERFLOW,
+        SYSCTL_TCP_TW_RECYCLE,
 };
 
 START_TEST(bounds_are_as_promised)
@@ -105,10 +127,8 @@ START_TEST(never_is_never_written)
         for (int64_t x = -1; x <= 3; x++) {
                 struct sysctl_value value = SYSCTL_VALUE(x);
 
-                ck_assert_msg(sysctl_check(never[_i], &value, reason, sizeof(reason)) == -EPERM, "%s",
-                              s->name);
-                ck_assert_msg(strstr(reason, s->name) && strstr(reason, s->never), "%s: '%s'", s->name,
-                              reason);
+                ck_assert_msg(sysctl_check(never[_i], &value, reason, sizeof(reason)) == -EPERM, "%s", s->name);
+                ck_assert_msg(strstr(reason, s->name) && strstr(reason, s->never), "%s: '%s'", s->name, reason);
         }
 }
 END_TEST
@@ -144,8 +164,7 @@ START_TEST(outside_of_bounds_is_refused)
                 bool says_why = outside[i] < s->min && s->below;
 
                 snprintf(number, sizeof(number), "%lld is outside", (long long)outside[i]);
-                ck_assert_msg(check_number((unsigned)_i, outside[i], reason) == -ERANGE, "%s: %s", s->name,
-                              number);
+                ck_assert_msg(check_number((unsigned)_i, outside[i], reason) == -ERANGE, "%s: %s", s->name, number);
                 ck_assert_msg(strstr(reason, number) && strstr(reason, s->name), "'%s'", reason);
                 ck_assert_msg(!says_why || strstr(reason, s->below), "'%s' does not say why", reason);
                 ck_assert_msg(says_why || !s->below || !strstr(reason, s->below), "'%s'", reason);
@@ -159,12 +178,14 @@ START_TEST(port_range_is_checked)
                 int64_t low, high;
                 int r;
         } rows[] = {
-                {32768, 65535, 0},       {32768, 60999, 0},       {32769, 60998, 0},
-                {65534, 65535, 0},       {32768, 32769, 0},       {32767, 60998, -ERANGE},
-                {1024, 65535, -ERANGE},  {30000, 60999, -ERANGE}, {32768, 65536, -ERANGE},
-                {32768, 65534, -ERANGE}, {32769, 65535, -ERANGE}, {40000, 40000, -ERANGE},
-                {60999, 32768, -ERANGE}, {-1, 65535, -ERANGE},    {32768, INT64_MAX, -ERANGE},
-                {INT64_MIN, INT64_MAX, -ERANGE},
+                {32768, 65535, 0},           {32768, 60999, 0},
+                {32769, 60998, 0},           {65534, 65535, 0},
+                {32768, 32769, 0},           {32767, 60998, -ERANGE},
+                {1024, 65535, -ERANGE},      {30000, 60999, -ERANGE},
+                {32768, 65536, -ERANGE},     {32768, 65534, -ERANGE},
+                {32769, 65535, -ERANGE},     {40000, 40000, -ERANGE},
+                {60999, 32768, -ERANGE},     {-1, 65535, -ERANGE},
+                {32768, INT64_MAX, -ERANGE}, {INT64_MIN, INT64_MAX, -ERANGE},
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
@@ -254,8 +275,8 @@ START_TEST(text_is_parsed)
                 int r = sysctl_parse(rows[i].id, rows[i].text, &value);
 
                 ck_assert_msg(r == (rows[i].value.n > 0 ? 0 : -EINVAL), "'%s': %d", rows[i].text, r);
-                ck_assert_msg(memcmp(&value, want, sizeof(value)) == 0, "'%s': %u numbers, %lld %lld",
-                              rows[i].text, value.n, (long long)value.v[0], (long long)value.v[1]);
+                ck_assert_msg(memcmp(&value, want, sizeof(value)) == 0, "'%s': %u numbers, %lld %lld", rows[i].text,
+                              value.n, (long long)value.v[0], (long long)value.v[1]);
         }
 }
 END_TEST
@@ -275,8 +296,7 @@ START_TEST(text_comes_back)
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
-                enum sysctl_id id =
-                        rows[i].value.n == 2 ? SYSCTL_IP_LOCAL_PORT_RANGE : SYSCTL_TCP_FIN_TIMEOUT;
+                enum sysctl_id id = rows[i].value.n == 2 ? SYSCTL_IP_LOCAL_PORT_RANGE : SYSCTL_TCP_FIN_TIMEOUT;
                 struct sysctl_value value = {0};
                 char buf[SYSCTL_TEXT_MAX];
 
@@ -328,8 +348,7 @@ START_TEST(direction_is_kept)
                 int r = sysctl_check_step(rows[i].id, &rows[i].live, &rows[i].value, reason, sizeof(reason));
 
                 ck_assert_msg(r == rows[i].r, "row %u: %d (%s)", i, r, reason);
-                ck_assert_msg(r == 0 || strstr(reason, sysctl_table[rows[i].id].name), "row %u: '%s'", i,
-                              reason);
+                ck_assert_msg(r == 0 || strstr(reason, sysctl_table[rows[i].id].name), "row %u: '%s'", i, reason);
         }
 }
 END_TEST
@@ -361,8 +380,8 @@ START_TEST(effect_is_there_already)
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++)
-                ck_assert_msg(sysctl_has_effect(rows[i].id, &rows[i].live, &rows[i].value,
-                                                rows[i].loopback) == rows[i].has,
+                ck_assert_msg(sysctl_has_effect(rows[i].id, &rows[i].live, &rows[i].value, rows[i].loopback) ==
+                                      rows[i].has,
                               "row %u", i);
 }
 END_TEST

@@ -12,7 +12,8 @@
 #define S NSEC_PER_SEC
 #define FIN SYSCTL_TCP_FIN_TIMEOUT
 #define REUSE SYSCTL_TCP_TW_REUSE
-#define RULE(name, number) "[rule " name "]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = " number "\n"
+#define RULE(name, number) \
+        "[rule " name "]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = " number "\n"
 #define TWO RULE("r", "30") "set = net.ipv4.tcp_tw_reuse = 1\n"
 
 static struct fake {
@@ -329,7 +330,8 @@ END_TEST
 /* Two rules hold one value, the ledger names one of them, which ended: the other goes on. */
 START_TEST(a_crash_does_not_dip_what_two_rules_hold)
 {
-        static const char both[] = RULE("a", "30") "[rule b]\nwhen = tcp.fin_wait2 >= 50\nset = net.ipv4.tcp_fin_timeout = 30\n";
+        static const char both[] =
+                RULE("a", "30") "[rule b]\nwhen = tcp.fin_wait2 >= 50\nset = net.ipv4.tcp_fin_timeout = 30\n";
 
         start_and_hold(both);
         fake.fin_wait2 = 60;

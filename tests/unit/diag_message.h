@@ -44,8 +44,8 @@ static inline void diag_message_resize(struct diag_message *m, size_t length)
 
 /* An attribute whose header says nla_len, and size bytes of payload: nla_len = 4 + size is a good one.
  * Padded as the kernel does. */
-static inline void diag_message_put_raw(struct diag_message *m, unsigned type, unsigned nla_len,
-                                        const void *payload, size_t size)
+static inline void diag_message_put_raw(struct diag_message *m, unsigned type, unsigned nla_len, const void *payload,
+                                        size_t size)
 {
         struct nlattr a = {.nla_len = (uint16_t)nla_len, .nla_type = (uint16_t)type};
         size_t at = m->length;

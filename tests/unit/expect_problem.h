@@ -25,10 +25,9 @@ static inline void expect_problems(const char *row, const char *file, const stru
 
                 ck_assert_msg(i < problems->n, "%s: only %zu problems, missing: %u: %s", row, problems->n,
                               expected[i].line, expected[i].says);
-                ck_assert_msg(p->at.line == expected[i].line, "%s: line %u instead of %u: %s", row,
-                              p->at.line, expected[i].line, p->text);
-                ck_assert_msg(strcmp(p->at.file, file) == 0, "%s: file '%s' instead of '%s'", row,
-                              p->at.file, file);
+                ck_assert_msg(p->at.line == expected[i].line, "%s: line %u instead of %u: %s", row, p->at.line,
+                              expected[i].line, p->text);
+                ck_assert_msg(strcmp(p->at.file, file) == 0, "%s: file '%s' instead of '%s'", row, p->at.file, file);
                 ck_assert_msg(strstr(p->text, expected[i].says), "%s: '%s' does not say '%s'", row, p->text,
                               expected[i].says);
         }
@@ -47,6 +46,6 @@ static inline void expect_one(const char *row, const char *file, unsigned line, 
 
 static inline void expect_none(const char *row, const struct problems *problems)
 {
-        ck_assert_msg(problems->n == 0, "%s: %s:%u: %s", row, problems->item[0].at.file,
-                      problems->item[0].at.line, problems->item[0].text);
+        ck_assert_msg(problems->n == 0, "%s: %s:%u: %s", row, problems->item[0].at.file, problems->item[0].at.line,
+                      problems->item[0].text);
 }

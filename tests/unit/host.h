@@ -215,7 +215,10 @@ static inline void host_decide(struct host *h)
 
                 ck_assert_uint_lt(h->logged, LOG_MAX);
                 host_carry_out(h, &d);
-                *e = (struct entry){.kind = d.kind, .rule = d.rule, .n = d.n, .outcome = d.change[0].outcome,
+                *e = (struct entry){.kind = d.kind,
+                                    .rule = d.rule,
+                                    .n = d.n,
+                                    .outcome = d.change[0].outcome,
                                     .at = (h->snapshot.now - host_start()) / SEC};
                 e->told = policy_settle(h->policy, &d);
         }
@@ -258,5 +261,5 @@ static inline void check_log(const struct host *h, unsigned n, const enum decisi
                 ck_assert_msg(h->log[i].kind == kinds[i] && h->log[i].rule == rules[i], "entry %u", i);
 }
 
-#define CHECK_LOG(h, n, kinds, ...)                                                                          \
+#define CHECK_LOG(h, n, kinds, ...) \
         check_log(h, n, (const enum decision_kind[]){kinds}, (const unsigned[]){__VA_ARGS__})

@@ -45,9 +45,13 @@ static inline uint16_t model_port(struct model *m)
 static inline struct model_socket *model_add(struct model *m, uint8_t state, uint32_t dst, uint16_t dport,
                                              uint64_t since)
 {
-        m->socket[m->n] = (struct model_socket){
-                .family = AF_INET, .state = state, .sport = model_port(m), .dport = dport,
-                .src = 0x0a000001, .dst = dst, .since = since};
+        m->socket[m->n] = (struct model_socket){.family = AF_INET,
+                                                .state = state,
+                                                .sport = model_port(m),
+                                                .dport = dport,
+                                                .src = 0x0a000001,
+                                                .dst = dst,
+                                                .since = since};
         return &m->socket[m->n++];
 }
 
