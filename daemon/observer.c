@@ -130,33 +130,38 @@ static void want_rules(struct observer *o, const struct config *config)
         }
 }
 
-/* What the metrics themselves are made of. */
-static uint32_t sysctls_of_metrics(void)
+/* What the ports are counted by, and the sizes of the tables that are asked for. */
+static uint32_t sysctls_of_metrics(const struct observer *o)
 {
-        static const enum sysctl_id ids[] = {
-                SYSCTL_TCP_TW_REUSE,
-                SYSCTL_TCP_TW_REUSE_DELAY,
-                SYSCTL_TCP_TIMESTAMPS,
-                SYSCTL_IP_LOCAL_PORT_RANGE,
-                SYSCTL_IP_UNPRIVILEGED_PORT_START,
-                SYSCTL_TCP_MAX_TW_BUCKETS,
-                SYSCTL_TCP_MAX_ORPHANS,
-                SYSCTL_TCP_MEM,
-                SYSCTL_NF_CONNTRACK_MAX,
+        static const struct {
+                unsigned metric; /* METRIC_COUNT: always */
+                enum sysctl_id id;
+        } rows[] = {
+                {METRIC_COUNT, SYSCTL_TCP_TW_REUSE},
+                {METRIC_COUNT, SYSCTL_TCP_TW_REUSE_DELAY},
+                {METRIC_COUNT, SYSCTL_TCP_TIMESTAMPS},
+                {METRIC_COUNT, SYSCTL_IP_LOCAL_PORT_RANGE},
+                {METRIC_COUNT, SYSCTL_IP_UNPRIVILEGED_PORT_START},
+                {METRIC_COUNT, SYSCTL_TCP_MAX_TW_BUCKETS},
+                {METRIC_ORPHANS_TABLE, SYSCTL_TCP_MAX_ORPHANS},
+                {METRIC_MEMORY_TCP, SYSCTL_TCP_MEM},
+                {METRIC_CONNTRACK_TABLE, SYSCTL_NF_CONNTRACK_MAX},
         };
         uint32_t bits = 0;
 
-        for (unsigned i = 0; i < ELEMENTSOF(ids); i++)
-                bits |= UINT32_C(1) << ids[i];
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++)
+                if (rows[i].metric == METRIC_COUNT || o->wanted[rows[i].metric])
+                        bits |= UINT32_C(1) << rows[i].id;
         return bits;
 }
 
 void observer_set_config(struct observer *o, const struct config *config, const struct counters *counters)
 {
-        o->sysctls = sysctls_of_metrics();
+        o->sysctls = 0;
         memset(o->wanted, config ? 0 : 1, sizeof(o->wanted));
         if (config)
                 want_rules(o, config);
+        o->sysctls |= sysctls_of_metrics(o);
         o->budget = config ? config->cpu_budget / 100 : 0;
         o->only_ports = true;
         for (unsigned i = 0; i < METRIC_COUNT; i++)
@@ -220,10 +225,16 @@ static void keep_first(int *error, const char **what, int r, const char *name)
         }
 }
 
-/* Whether what the last look gave still bounds what is there. Reuse makes TIME_WAIT that no later look shows. */
-static bool bounds_hold(const struct observer *o, const struct ports_limits *limits)
+static bool limits_equal(const struct ports_limits *a, const struct ports_limits *b)
 {
-        return o->looked && o->counters_at != 0 && memcmp(limits, &o->limits, sizeof(*limits)) == 0 &&
+        return a->low == b->low && a->high == b->high && a->tw_reuse == b->tw_reuse &&
+               a->tw_reuse_delay_ms == b->tw_reuse_delay_ms && a->timestamps == b->timestamps;
+}
+
+/* Whether what the last look gave still bounds what is there. Reuse makes TIME_WAIT that no later look shows. */
+static bool bounds_hold(const struct observer *o)
+{
+        return o->looked && o->counters_at != 0 && !o->reserved_moved && limits_equal(&o->live, &o->limits) &&
                memcmp(&o->listening, &o->listening_then, sizeof(o->listening)) == 0 &&
                o->counters.item[COUNTER_TW_RECYCLED].value == o->recycled_then &&
                o->counters.item[COUNTER_ACTIVE_OPENS].value >= o->opened_then;
@@ -231,7 +242,6 @@ static bool bounds_hold(const struct observer *o, const struct ports_limits *lim
 
 int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const char **ret_what)
 {
-        struct ports_limits limits = {0};
         int error = 0, r;
 
         memset(s, 0, sizeof(*s)); /* READING_INVALID */
@@ -255,10 +265,9 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         fill_conntrack(o, s);
         keep_first(&error, ret_what, read_listeners(o, s), "the listeners (NETLINK_SOCK_DIAG)");
         keep_first(&error, ret_what, read_close_wait(o, s), "CLOSE_WAIT (NETLINK_SOCK_DIAG)");
-        keep_first(&error, ret_what, read_limits(o, s, &limits),
-                   "net.ipv4.ip_local_port_range and ip_local_reserved_ports");
+        keep_first(&error, ret_what, read_limits(o, s), "net.ipv4.ip_local_port_range and ip_local_reserved_ports");
 
-        *ret_look = error < 0 || !bounds_hold(o, &limits);
+        *ret_look = error < 0 || !bounds_hold(o);
         if (!*ret_look)
                 fill_bounds(o, s);
         return error;
@@ -266,16 +275,12 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
 
 int observer_read_sockets(struct observer *o, struct snapshot *s, const char **ret_what)
 {
-        struct ports_limits limits = {0};
         uint64_t begun = thread_cpu_ns();
-        int r = read_limits(o, s, &limits);
+        int r;
 
-        *ret_what = "net.ipv4.ip_local_port_range and ip_local_reserved_ports";
-        if (r < 0)
-                return r;
         if (!o->looked || o->now >= o->look_again_at) {
                 *ret_what = "the sockets (NETLINK_SOCK_DIAG)";
-                r = look(o, &limits);
+                r = look(o);
                 if (r < 0)
                         return r;
                 if (o->budget > 0)

@@ -194,6 +194,7 @@ void fill_self(struct observer *o, struct snapshot *s)
                 s->reading[METRIC_SELF_OBSERVE_CPU] =
                         reading_valid(100 * (double)(cpu - o->cpu_before) / (double)o->tick);
         o->cpu_before = cpu;
-        if (read_source(o, SOURCE_STATM) >= 0 && sscanf(o->text, "%*u %lu", &resident) == 1)
+        if (o->wanted[METRIC_SELF_RSS] && read_source(o, SOURCE_STATM) >= 0 &&
+            sscanf(o->text, "%*u %lu", &resident) == 1)
                 s->reading[METRIC_SELF_RSS] = reading_valid((double)resident * (double)sysconf(_SC_PAGESIZE));
 }

@@ -21,30 +21,55 @@ enum timer {
         TIMER_TIME_WAIT = 3,
 };
 
+/* ip_local_reserved_ports is a set of 8 kB that the kernel walks for every read (kernel/sysctl.c:
+ * proc_do_large_bitmap), and hardly ever another one: it is read slowly, and parsed when its text has changed. */
+static int read_reserved(struct observer *o)
+{
+        int r;
+
+        if (o->reserved_at != 0 && o->now - o->reserved_at < METRIC_SLOWLY_SECONDS * NSEC_PER_SEC)
+                return 0;
+        r = proc_file_read(&o->sysctl[SYSCTL_IP_LOCAL_RESERVED_PORTS], o->text, sizeof(o->text));
+
+        if (r < 0)
+                return r;
+        if (strcmp(o->text, o->reserved_text) == 0) {
+                o->reserved_at = o->now;
+                return 0;
+        }
+        r = port_set_parse(o->text, &o->live.reserved);
+        if (r < 0)
+                return r;
+        o->reserved_moved = true;
+        o->reserved_at = o->now;
+        if (strlen(o->text) < sizeof(o->reserved_text))
+                strcpy(o->reserved_text, o->text);
+        else
+                o->reserved_text[0] = 0; /* too long to remember, so parsed at every read */
+        return 0;
+}
+
 /* What connect() goes by. Without the range there is nothing to count. */
-int read_limits(struct observer *o, const struct snapshot *s, struct ports_limits *ret)
+int read_limits(struct observer *o, const struct snapshot *s)
 {
         const struct live_sysctl *range = &s->sysctl[SYSCTL_IP_LOCAL_PORT_RANGE];
         const struct live_sysctl *reuse = &s->sysctl[SYSCTL_TCP_TW_REUSE];
         const struct live_sysctl *delay = &s->sysctl[SYSCTL_TCP_TW_REUSE_DELAY];
         const struct live_sysctl *timestamps = &s->sysctl[SYSCTL_TCP_TIMESTAMPS];
-        int r = proc_file_read(&o->sysctl[SYSCTL_IP_LOCAL_RESERVED_PORTS], o->text, sizeof(o->text));
+        int r = read_reserved(o);
 
-        memset(ret, 0, sizeof(*ret)); /* they are compared as bytes */
-        if (r >= 0)
-                r = port_set_parse(o->text, &ret->reserved);
         if (r < 0)
                 return r;
         if (reuse->state == READING_INVALID || delay->state == READING_INVALID ||
             timestamps->state == READING_INVALID || range->state != READING_VALID || range->value.v[0] < 1 ||
             range->value.v[1] > UINT16_MAX || range->value.v[0] > range->value.v[1])
                 return -EBADMSG;
-        ret->low = (unsigned)range->value.v[0];
-        ret->high = (unsigned)range->value.v[1];
-        ret->tw_reuse = reuse->state == READING_VALID ? (unsigned)reuse->value.v[0] : 0;
-        ret->tw_reuse_delay_ms =
+        o->live.low = (unsigned)range->value.v[0];
+        o->live.high = (unsigned)range->value.v[1];
+        o->live.tw_reuse = reuse->state == READING_VALID ? (unsigned)reuse->value.v[0] : 0;
+        o->live.tw_reuse_delay_ms =
                 delay->state == READING_VALID ? (unsigned)delay->value.v[0] : REUSE_DELAY_BEFORE_6_14_MS;
-        ret->timestamps = timestamps->state == READING_VALID && timestamps->value.v[0] != 0;
+        o->live.timestamps = timestamps->state == READING_VALID && timestamps->value.v[0] != 0;
         return 0;
 }
 
@@ -155,18 +180,18 @@ static void on_socket(void *user, const struct inet_diag_msg *socket, size_t len
         ports_add_socket(o->ports, socket, length, o->diag.batch_at);
 }
 
-static int look_once(struct observer *o, const struct ports_limits *limits)
+static int look_once(struct observer *o)
 {
         struct sock_diag_query query = {.states = SOCK_DIAG_CONNECTIONS};
         unsigned listening = o->tally.states[TCP_LISTEN];
 
         if (o->only_ports) {
-                query.low = (uint16_t)limits->low;
-                query.high = (uint16_t)limits->high;
+                query.low = (uint16_t)o->live.low;
+                query.high = (uint16_t)o->live.high;
         }
         o->tally = (struct tally){.states[TCP_LISTEN] = listening};
         listeners_clear_handshakes(&o->listeners);
-        ports_begin(o->ports, limits, &o->listening, o->now, o->tick);
+        ports_begin(o->ports, &o->live, &o->listening, o->now, o->tick);
         return sock_diag_dump(&o->diag, &query, on_socket, o);
 }
 
@@ -183,7 +208,7 @@ static void tally_syn_queue(struct observer *o)
 }
 
 /* 0 only when the counters are known as well: the ports are nothing without TWRecycled. */
-int look(struct observer *o, const struct ports_limits *limits)
+int look(struct observer *o)
 {
         uint64_t recycled = o->counters.item[COUNTER_TW_RECYCLED].value;
         int r = -EINTR;
@@ -191,7 +216,7 @@ int look(struct observer *o, const struct ports_limits *limits)
         if (o->counters_at == 0)
                 return -ENODATA;
         for (unsigned tries = 0; r < 0 && tries < DUMP_TRIES; tries++)
-                r = look_once(o, limits);
+                r = look_once(o);
         if (r < 0)
                 return r;
         tally_syn_queue(o);
@@ -199,7 +224,8 @@ int look(struct observer *o, const struct ports_limits *limits)
         o->recycled_then = recycled;
         o->opened_then = o->counters.item[COUNTER_ACTIVE_OPENS].value;
         o->listening_then = o->listening;
-        o->limits = *limits;
+        o->limits = o->live;
+        o->reserved_moved = false;
         o->looked = true;
         return 0;
 }

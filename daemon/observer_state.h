@@ -65,7 +65,10 @@ struct observer {
 
         /* The last look at all sockets that succeeded. */
         bool looked;
-        struct ports_limits limits;
+        struct ports_limits limits, live;          /* at that look, and now */
+        char reserved_text[512];                   /* what live.reserved was parsed from */
+        uint64_t reserved_at;                      /* when it was read */
+        bool reserved_moved;                       /* since that look */
         struct port_set listening, listening_then; /* now, and at that look */
         uint64_t opened_then, recycled_then;       /* ActiveOpens and TWRecycled */
         uint64_t look_again_at;                    /* by cpu_budget */
@@ -82,9 +85,9 @@ void fill_self(struct observer *o, struct snapshot *s);
 int read_source(struct observer *o, enum source source);
 
 /* observer_sockets.c */
-int read_limits(struct observer *o, const struct snapshot *s, struct ports_limits *ret);
+int read_limits(struct observer *o, const struct snapshot *s);
 int read_listeners(struct observer *o, struct snapshot *s);
 int read_close_wait(struct observer *o, struct snapshot *s);
-int look(struct observer *o, const struct ports_limits *limits);
+int look(struct observer *o);
 void fill_look(struct observer *o, struct snapshot *s);
 void fill_bounds(const struct observer *o, struct snapshot *s);
