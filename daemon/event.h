@@ -16,6 +16,7 @@ enum event_kind {
         EVENT_OVERRIDDEN,
         EVENT_UNEXPECTED_EFFECT,
         EVENT_ABORTED,
+        EVENT_ADVICE,
         EVENT_DEGRADED,
         EVENT_RECOVERED,
         EVENT_CONFIG_LOADED,
@@ -24,7 +25,7 @@ enum event_kind {
 };
 
 #define EVENT_FIELDS_MAX 20u
-#define EVENT_FIELD_SIZE 320
+#define EVENT_FIELD_SIZE 640
 
 struct event {
         enum event_kind kind;

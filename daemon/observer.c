@@ -125,8 +125,8 @@ static void want_rules(struct observer *o, const struct config *config)
                         want(o, rule->abort[k].metric);
                 if (rule->has_expect)
                         want(o, rule->expect.metric);
-                for (unsigned k = 0; k < rule->n_set; k++)
-                        o->sysctls |= UINT32_C(1) << rule->set[k].sysctl;
+                for (unsigned k = 0; k < rule->n_levers; k++)
+                        o->sysctls |= UINT32_C(1) << rule->lever[k].sysctl;
         }
 }
 

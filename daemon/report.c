@@ -9,9 +9,11 @@
 /* The event of an outcome; EVENT_KIND_COUNT: nothing that anyone has to know. */
 static enum event_kind kind_of(enum decision_kind decision, enum outcome outcome)
 {
-        static const enum event_kind put_back[] = {
-                [DECISION_ENTER] = EVENT_KIND_COUNT,
+        static const enum event_kind done[] = {
+                [DECISION_ENTER] = EVENT_APPLIED,
+                [DECISION_STEP] = EVENT_APPLIED,
                 [DECISION_RELEASE] = EVENT_RELEASED,
+                [DECISION_GIVE_WAY] = EVENT_RELEASED,
                 [DECISION_UNEXPECTED] = EVENT_UNEXPECTED_EFFECT,
                 [DECISION_ABORT] = EVENT_ABORTED,
                 [DECISION_OVERRIDDEN] = EVENT_OVERRIDDEN,
@@ -19,12 +21,10 @@ static enum event_kind kind_of(enum decision_kind decision, enum outcome outcome
 
         switch (outcome) {
         case OUTCOME_APPLIED:
-                return EVENT_APPLIED;
         case OUTCOME_WOULD:
-                return decision == DECISION_ENTER ? EVENT_APPLIED : put_back[decision];
         case OUTCOME_RESTORED:
         case OUTCOME_KEPT:
-                return put_back[decision];
+                return done[decision];
         case OUTCOME_THEIRS:
                 return EVENT_OVERRIDDEN;
         case OUTCOME_LIMITED:
@@ -57,23 +57,31 @@ static void evidence_fill(const struct tuner *t, const struct decision *d, struc
         snprintf(e->threshold, sizeof(e->threshold), "%s %g%s", comparison_text(d->op), d->threshold, unit);
 }
 
+/* A destination, or a listener. */
+static const char *toward(const struct decision *d)
+{
+        if (d->group[0] == 0)
+                return "";
+        return d->metric < METRIC_COUNT && !metric_is_ports(d->metric) ? " at " : " toward ";
+}
+
 /* "why" as the end of the message. */
 static void sentence(const struct decision *d, const struct change *c, const struct evidence *e, char *buf,
                      size_t size)
 {
-        const char *toward = d->group[0] ? " toward " : "";
-
         if (c->outcome == OUTCOME_LIMITED || c->outcome == OUTCOME_REFUSED || c->outcome == OUTCOME_FAILED)
                 snprintf(buf, size, "%s", c->reason);
         else if (c->outcome == OUTCOME_THEIRS)
                 snprintf(buf, size, "someone else changed it: it is left alone");
         else if (d->kind == DECISION_UNEXPECTED)
                 snprintf(buf, size, "%s should be %s by now and is %s", e->metric, e->threshold, e->value);
+        else if (d->kind == DECISION_GIVE_WAY)
+                snprintf(buf, size, "a service listens on port %u now", d->port);
         else if (d->kind == DECISION_ABORT)
                 snprintf(buf, size, "%s rose to %s (%s), several times what it was before", e->metric, e->value,
                          e->threshold);
         else
-                snprintf(buf, size, "%s is %s (%s)%s%s%s", e->metric, e->value, e->threshold, toward, d->group,
+                snprintf(buf, size, "%s is %s (%s)%s%s%s", e->metric, e->value, e->threshold, toward(d), d->group,
                          c->outcome == OUTCOME_KEPT ? ", and the value is kept" : "");
 }
 
@@ -90,16 +98,13 @@ static const char *outcome_name(enum outcome outcome)
 }
 
 /* The values before and after; what is refused stays as it was. */
-static void add_change(struct event *event, const struct change *c, bool enter)
+static void add_change(struct event *event, const struct change *c)
 {
         char old[SYSCTL_TEXT_MAX], new[SYSCTL_TEXT_MAX], original[SYSCTL_TEXT_MAX];
-        bool theirs = c->outcome == OUTCOME_THEIRS || c->outcome == OUTCOME_KEPT;
-        const struct sysctl_value *from = enter ? &c->original : &c->value;
-        const struct sysctl_value *to = enter || theirs ? &c->value : &c->original;
 
         event_add(event, "SYSCTL", "%s", sysctl_table[c->sysctl].name);
-        event_add(event, "OLDVALUE", "%s", sysctl_format(from, old));
-        event_add(event, "NEWVALUE", "%s", sysctl_format(to, new));
+        event_add(event, "OLDVALUE", "%s", sysctl_format(&c->before, old));
+        event_add(event, "NEWVALUE", "%s", sysctl_format(&c->value, new));
         event_add(event, "ORIGINALVALUE", "%s", sysctl_format(&c->original, original));
         event_add(event, "RESULT", "%s", outcome_name(c->outcome));
         if (c->outcome == OUTCOME_FAILED)
@@ -122,41 +127,102 @@ static const char *prefix(enum outcome outcome)
         }
 }
 
+/* The unit that the evidence points at, or "". */
+static const char *culprit(const struct tuner *t, const struct decision *d)
+{
+        return d->cgroup != 0 ? t->world->find_unit(t->world, d->cgroup) : d->unit;
+}
+
+static void add_evidence(const struct tuner *t, struct event *event, const struct decision *d,
+                         const struct evidence *e)
+{
+        const char *unit = culprit(t, d);
+
+        event_add(event, "RULE", "%s", t->config->rule[d->rule].name);
+        event_add(event, "METRIC", "%s", e->metric);
+        event_add(event, "METRICVALUE", "%s", e->value);
+        event_add(event, "THRESHOLD", "%s", e->threshold);
+        event_add(event, "GROUP", "%s", d->group);
+        event_add(event, "CULPRIT", "%s", unit[0] ? unit : "unknown");
+}
+
 static void report_change(struct tuner *t, const struct decision *d, const struct change *c)
 {
         enum event_kind kind = kind_of(d->kind, c->outcome);
-        bool enter = d->kind == DECISION_ENTER;
         char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], why[384];
         struct evidence evidence;
         struct event event;
-        const char *unit;
 
         if (kind == EVENT_KIND_COUNT)
                 return;
         evidence_fill(t, d, &evidence);
         sentence(d, c, &evidence, why, sizeof(why));
-        sysctl_format(enter ? &c->original : &c->value, from);
-        sysctl_format(enter ? &c->value : &c->original, to);
+        sysctl_format(&c->before, from);
+        sysctl_format(&c->value, to);
         if (c->outcome == OUTCOME_THEIRS)
-                event_begin(&event, kind, "%s is %s now: %s", sysctl_table[c->sysctl].name, from, why);
+                event_begin(&event, kind, "%s is %s now: %s", sysctl_table[c->sysctl].name, to, why);
         else
                 event_begin(&event, kind, "%s%s: %s -> %s: %s", prefix(c->outcome), sysctl_table[c->sysctl].name, from,
                             to, why);
-        add_change(&event, c, enter);
-        event_add(&event, "RULE", "%s", t->config->rule[d->rule].name);
-        event_add(&event, "METRIC", "%s", evidence.metric);
-        event_add(&event, "METRICVALUE", "%s", evidence.value);
-        event_add(&event, "THRESHOLD", "%s", evidence.threshold);
-        event_add(&event, "GROUP", "%s", d->group);
-        unit = d->cgroup != 0 ? t->world->find_unit(t->world, d->cgroup) : d->unit;
-        event_add(&event, "CULPRIT", "%s", unit[0] ? unit : "unknown");
+        add_change(&event, c);
+        add_evidence(t, &event, d, &evidence);
         t->world->report(t->world, &event);
+}
+
+/* What a person can do: where a rule has no lever, and where its levers did not help or may not be used. */
+static void report_advice(struct tuner *t, const struct decision *d, const struct rule *rule)
+{
+        const char *unit = culprit(t, d), *what = rule->description ? rule->description : rule->name;
+        struct evidence evidence;
+        struct event event;
+
+        evidence_fill(t, d, &evidence);
+        if (rule->n_levers > 0)
+                event_begin(&event, EVENT_ADVICE, "%s%s%s%s%s: no sysctl helps here: %s", what, toward(d), d->group,
+                            unit[0] ? ", " : "", unit, rule->advise);
+        else
+                event_begin(&event, EVENT_ADVICE, "%s: %s is %s (%s)%s%s%s%s: %s", what, evidence.metric,
+                            evidence.value, evidence.threshold, toward(d), d->group, unit[0] ? ", " : "", unit,
+                            rule->advise);
+        event_add(&event, "ADVICE", "%s", rule->advise);
+        add_evidence(t, &event, d, &evidence);
+        t->world->report(t->world, &event);
+}
+
+static void report_advice_over(struct tuner *t, const struct decision *d, const struct rule *rule)
+{
+        struct evidence evidence;
+        struct event event;
+
+        evidence_fill(t, d, &evidence);
+        event_begin(&event, EVENT_RELEASED, "over: %s: %s is %s (%s)",
+                    rule->description ? rule->description : rule->name, evidence.metric, evidence.value,
+                    evidence.threshold);
+        add_evidence(t, &event, d, &evidence);
+        t->world->report(t->world, &event);
+}
+
+/* Whether the levers of a rule came to nothing. */
+static bool levers_failed(const struct decision *d)
+{
+        if (d->kind == DECISION_UNEXPECTED || d->kind == DECISION_ABORT)
+                return true;
+        for (unsigned i = 0; i < d->n; i++)
+                if (d->kind == DECISION_ENTER && d->change[i].outcome == OUTCOME_REFUSED)
+                        return true;
+        return false;
 }
 
 void report_decision(struct tuner *t, const struct decision *d)
 {
+        const struct rule *rule = &t->config->rule[d->rule];
+
         for (unsigned i = 0; i < d->n; i++)
                 report_change(t, d, &d->change[i]);
+        if (rule->n_levers == 0 && d->kind != DECISION_ENTER)
+                report_advice_over(t, d, rule);
+        else if (rule->advise && (rule->n_levers == 0 || levers_failed(d)))
+                report_advice(t, d, rule);
 }
 
 void report_restored(struct tuner *t, const struct change *c, const char *rule, const char *why)
@@ -166,15 +232,15 @@ void report_restored(struct tuner *t, const struct change *c, const char *rule, 
         char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX];
         struct event event;
 
-        sysctl_format(&c->value, from);
-        sysctl_format(&c->original, to);
+        sysctl_format(&c->before, from);
+        sysctl_format(&c->value, to);
         if (c->outcome == OUTCOME_FAILED)
                 event_begin(&event, kind, "%s: %s; do it by hand: sysctl -w %s=\"%s\"", name, c->reason, name, to);
         else if (c->outcome == OUTCOME_THEIRS)
-                event_begin(&event, kind, "%s is %s now: someone else changed it: it is left alone", name, from);
+                event_begin(&event, kind, "%s is %s now: someone else changed it: it is left alone", name, to);
         else
                 event_begin(&event, kind, "%s: %s -> %s: %s", name, from, to, why);
-        add_change(&event, c, false);
+        add_change(&event, c);
         event_add(&event, "RULE", "%s", rule);
         t->world->report(t->world, &event);
 }

@@ -59,7 +59,7 @@ static void apply(struct tuner *t, const struct decision *d, struct change *c)
                 return;
         }
         fail(c, r, r == -EIO ? "the kernel took another value than the one written" : "cannot write and read back");
-        if (verify(t->world, c->sysctl, &c->original) == 0 || write_verified(t->world, c->sysctl, &c->original) == 0) {
+        if (verify(t->world, c->sysctl, &c->before) == 0 || write_verified(t->world, c->sysctl, &c->before) == 0) {
                 t->ledger.entry[c->sysctl] = before;
                 tuner_save_ledger(t);
         }
@@ -67,7 +67,7 @@ static void apply(struct tuner *t, const struct decision *d, struct change *c)
 
 /* Whether the change may be made: LIMITED, REFUSED, FAILED or UNCHANGED if not; JOINED where nothing is to be
  * written, APPLIED where it is. */
-static void look_ahead(struct tuner *t, struct change *c, unsigned writes)
+static void look_ahead(struct tuner *t, struct change *c, bool step, unsigned writes)
 {
         struct sysctl_value live;
         int r;
@@ -80,10 +80,17 @@ static void look_ahead(struct tuner *t, struct change *c, unsigned writes)
                 fail(c, r, "cannot read");
                 return;
         }
-        c->original = live;
-        c->outcome = OUTCOME_UNCHANGED;
-        if (sysctl_equal(&live, &c->value) || t->ledger.entry[c->sysctl].state == LEDGER_THEIRS)
+        if (!step) {
+                c->before = c->original = live;
+                c->outcome = OUTCOME_UNCHANGED;
+                if (sysctl_equal(&live, &c->value) || t->ledger.entry[c->sysctl].state == LEDGER_THEIRS)
+                        return;
+        } else if (!t->config->observe && !sysctl_equal(&live, &c->before)) {
+                c->outcome = OUTCOME_THEIRS;
+                c->value = live;
+                ledger_set_state(t, c->sysctl, LEDGER_THEIRS);
                 return;
+        }
         r = guard_check(&t->guard, t->config, &t->snapshot, c->sysctl, &live, &c->value, writes, c->reason,
                         sizeof(c->reason));
         c->outcome = r == 0 ? OUTCOME_APPLIED : r == -EAGAIN ? OUTCOME_LIMITED : OUTCOME_REFUSED;
@@ -92,13 +99,14 @@ static void look_ahead(struct tuner *t, struct change *c, unsigned writes)
 /* All of a rule or, while the limits allow only a part, nothing: it is tried again at the next tick. */
 static void enter(struct tuner *t, struct decision *d)
 {
+        bool step = d->kind == DECISION_STEP;
         const struct change *limited = NULL;
         unsigned writes = 0;
 
         for (unsigned i = 0; i < d->n; i++)
                 writes += d->change[i].write;
         for (unsigned i = 0; i < d->n; i++) {
-                look_ahead(t, &d->change[i], writes);
+                look_ahead(t, &d->change[i], step, writes);
                 if (d->change[i].outcome == OUTCOME_LIMITED)
                         limited = &d->change[i];
         }
@@ -123,8 +131,8 @@ void writer_restore(struct tuner *t, struct change *c)
         struct sysctl_value live;
         int r = t->world->sysctl_read(t->world, c->sysctl, &live);
 
-        c->value = entry->written;
-        c->original = entry->original;
+        c->before = entry->written;
+        c->value = c->original = entry->original;
         if (r < 0) {
                 fail(c, r, "cannot read");
         } else if (!sysctl_equal(&live, &entry->written) && !sysctl_equal(&live, &entry->original)) {
@@ -149,7 +157,7 @@ static bool is_too_full(const struct tuner *t, const struct change *c)
 
         return c->sysctl == SYSCTL_TCP_MAX_TW_BUCKETS &&
                (share->state != READING_VALID ||
-                share->value / 100 * (double)c->value.v[0] > (double)c->original.v[0]);
+                share->value / 100 * (double)c->before.v[0] > (double)c->original.v[0]);
 }
 
 static void leave(struct tuner *t, const struct decision *d, struct change *c)
@@ -160,6 +168,7 @@ static void leave(struct tuner *t, const struct decision *d, struct change *c)
                 c->outcome = OUTCOME_WOULD;
         } else if (t->config->rule[d->rule].keep && d->kind == DECISION_RELEASE) {
                 c->outcome = OUTCOME_KEPT;
+                c->value = c->before;
                 ledger_set_state(t, c->sysctl, LEDGER_NONE);
         } else if (is_too_full(t, c)) {
                 fail(c, -EBUSY, "the table holds more than the original allows");
@@ -172,8 +181,10 @@ void writer_carry_out(struct tuner *t, struct decision *d)
 {
         switch (d->kind) {
         case DECISION_ENTER:
+        case DECISION_STEP:
                 enter(t, d);
                 break;
+        case DECISION_GIVE_WAY:
         case DECISION_RELEASE:
         case DECISION_UNEXPECTED:
         case DECISION_ABORT:

@@ -113,11 +113,11 @@ static void parse_changes(struct parser *p, void *target, const char *value)
                 *(double *)target = n;
 }
 
-static void parse_description(struct parser *p, void *target, const char *value)
+static void parse_text(struct parser *p, void *target, const char *value)
 {
-        char *text = strdup(value);
+        char *text = *value ? strdup(value) : NULL;
 
-        if (!text)
+        if (*value && !text)
                 fail(p, "out of memory");
         free(*(char **)target);
         *(char **)target = text;
@@ -161,16 +161,40 @@ static void parse_until(struct parser *p, void *target, const char *value)
         condition_add(p, rule->until, &rule->n_until, value);
 }
 
+/* An empty value takes away what stood under this key, and leaves what stood under the other two. */
+static void levers_clear(struct rule *rule, enum lever_kind kind)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < rule->n_levers; i++)
+                if (rule->lever[i].kind != kind)
+                        rule->lever[n++] = rule->lever[i];
+        rule->n_levers = n;
+}
+
+static void lever_add(struct parser *p, struct rule *rule, enum lever_kind kind, const char *value)
+{
+        if (*value == 0)
+                levers_clear(rule, kind);
+        else if (rule->n_levers == RULE_LEVERS_MAX)
+                fail(p, "more than %u sysctls in one rule", RULE_LEVERS_MAX);
+        else if (lever_parse(kind, value, p->at, &rule->lever[rule->n_levers], p->problems) == 0)
+                rule->n_levers++;
+}
+
 static void parse_set(struct parser *p, void *target, const char *value)
 {
-        struct rule *rule = target;
+        lever_add(p, target, LEVER_SET, value);
+}
 
-        if (*value == 0)
-                rule->n_set = 0;
-        else if (rule->n_set == RULE_SETS_MAX)
-                fail(p, "more than %u sysctls in one rule", RULE_SETS_MAX);
-        else if (set_parse(value, p->at, &rule->set[rule->n_set], p->problems) == 0)
-                rule->n_set++;
+static void parse_raise(struct parser *p, void *target, const char *value)
+{
+        lever_add(p, target, LEVER_RAISE, value);
+}
+
+static void parse_lower(struct parser *p, void *target, const char *value)
+{
+        lever_add(p, target, LEVER_LOWER, value);
 }
 
 static void parse_expect(struct parser *p, void *target, const char *value)
@@ -216,12 +240,16 @@ static const struct key limits_keys[] = {
 };
 
 static const struct key rule_keys[] = {
-        {"description", parse_description, offsetof(struct rule, description)},
+        {"description", parse_text, offsetof(struct rule, description)},
+        {"advise", parse_text, offsetof(struct rule, advise)},
         {"enabled", parse_enabled, offsetof(struct rule, disabled)},
         {"when", parse_when, 0},
         {"until", parse_until, 0},
         {"after", parse_after, 0},
         {"set", parse_set, 0},
+        {"raise", parse_raise, 0},
+        {"lower", parse_lower, 0},
+        {"every", parse_duration, offsetof(struct rule, every_ns)},
         {"expect", parse_expect, 0},
         {"abort", parse_abort, 0},
         {"retry", parse_duration, offsetof(struct rule, retry_ns)},
@@ -247,6 +275,22 @@ static void key_unknown(struct parser *p, const struct key *keys, const char *na
         fail(p, "unknown key '%s'%s", name, nearest_hint(&nearest, hint));
 }
 
+/* [limits]: SYSCTL = max N. An empty value gives back the built-in bounds. */
+static void parse_bounds(struct parser *p, const char *name, const char *value)
+{
+        enum sysctl_id id = sysctl_find(name);
+        struct config *config = p->config;
+
+        if (id == SYSCTL_COUNT) {
+                sysctl_unknown(name, p->at, p->problems);
+        } else if (*value == 0) {
+                config->bounds[id] = sysctl_table[id].bounds;
+                config->bounds_at[id] = (struct origin){0};
+        } else if (bounds_parse(id, value, p->at, &config->bounds[id], p->problems) == 0) {
+                config->bounds_at[id] = p->at;
+        }
+}
+
 static void on_key(void *user, struct origin at, const char *name, const char *value)
 {
         static const struct key *const keys[] = {
@@ -267,6 +311,8 @@ static void on_key(void *user, struct origin at, const char *name, const char *v
         key = key_find(keys[p->section], name);
         if (key)
                 key->parse(p, (char *)base + key->offset, value);
+        else if (p->section == SECTION_LIMITS && strchr(name, '.'))
+                parse_bounds(p, name, value);
         else
                 key_unknown(p, keys[p->section], name);
 }
@@ -296,7 +342,8 @@ static struct rule *rule_open(struct parser *p, const char *name)
                 return NULL;
         }
         rule = &config->rule[config->n_rules++];
-        *rule = (struct rule){.at = p->at, .after = RULE_NONE, .retry_ns = 600 * NSEC_PER_SEC};
+        *rule = (struct rule){
+                .at = p->at, .after = RULE_NONE, .retry_ns = 600 * NSEC_PER_SEC, .every_ns = 10 * NSEC_PER_SEC};
         strcpy(rule->name, name);
         return rule;
 }
@@ -354,14 +401,18 @@ struct config *config_new(void)
         config->cpu_budget = 5;
         config->changes_per_minute = 12;
         config->min_interval_ns = 5 * NSEC_PER_SEC;
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                config->bounds[id] = sysctl_table[id].bounds;
         counters_init(&config->counters);
         return config;
 }
 
 void config_free(struct config *config)
 {
-        for (unsigned i = 0; config && i < config->n_rules; i++)
+        for (unsigned i = 0; config && i < config->n_rules; i++) {
                 free(config->rule[i].description);
+                free(config->rule[i].advise);
+        }
         for (unsigned i = 0; config && i < config->n_files; i++)
                 free(config->file[i]);
         free(config);
@@ -384,90 +435,4 @@ void config_read(struct config *config, const char *file, const char *text, size
         file = config->file[config->n_files++];
         ini_lines_read(file, text, size, &(struct ini_handler){on_section, on_key, &p}, problems);
         section_close(&p, UINT_MAX);
-}
-
-static void check_after(struct config *config, struct rule *rule, struct problems *problems)
-{
-        struct nearest nearest = NEAREST(rule->after_name);
-        const struct rule *base;
-        char hint[128];
-
-        rule->after = RULE_NONE;
-        if (rule->after_name[0] == 0)
-                return;
-        base = rule_find(config, rule->after_name);
-        if (base) {
-                rule->after = (unsigned)(base - config->rule);
-                return;
-        }
-        for (unsigned i = 0; i < config->n_rules; i++)
-                nearest_offer(&nearest, config->rule[i].name);
-        problem_add(problems, rule->after_at, "unknown rule '%s'%s", rule->after_name, nearest_hint(&nearest, hint));
-}
-
-static void check_circle(const struct config *config, unsigned index, struct problems *problems)
-{
-        unsigned next = config->rule[index].after;
-
-        for (unsigned steps = 1; next != RULE_NONE && next != index && steps < config->n_rules; steps++)
-                next = config->rule[next].after;
-        if (next == index)
-                problem_add(problems, config->rule[index].after_at,
-                            "'after' goes round in a circle: no rung can be first");
-}
-
-/* The first set of the same sysctl to another value in an earlier rule, or to any value earlier in this one. */
-static const struct set *find_other(const struct config *config, unsigned index, const struct set *set)
-{
-        for (unsigned i = 0; i <= index; i++) {
-                const struct rule *other = &config->rule[i];
-
-                for (unsigned k = 0; k < other->n_set && &other->set[k] != set; k++)
-                        if (!other->disabled && other->set[k].sysctl == set->sysctl &&
-                            (i == index || !sysctl_equal(&other->set[k].value, &set->value)))
-                                return &other->set[k];
-        }
-        return NULL;
-}
-
-static void check_opposites(struct config *config, unsigned index, struct problems *problems)
-{
-        const struct rule *rule = &config->rule[index];
-        char a[SYSCTL_TEXT_MAX], b[SYSCTL_TEXT_MAX];
-
-        for (unsigned i = 0; i < rule->n_set && !rule->disabled; i++) {
-                const struct set *set = &rule->set[i], *other = find_other(config, index, set);
-
-                if (other && sysctl_equal(&other->value, &set->value))
-                        problem_add(problems, set->at, "%s is set twice in one rule", sysctl_table[set->sysctl].name);
-                else if (other)
-                        problem_add(problems, set->at,
-                                    "%s = %s, but %s:%u wants %s: two rules cannot pull "
-                                    "one sysctl apart",
-                                    sysctl_table[set->sysctl].name, sysctl_format(&set->value, a), other->at.file,
-                                    other->at.line, sysctl_format(&other->value, b));
-        }
-}
-
-void config_check(struct config *config, struct problems *problems)
-{
-        for (unsigned i = 0; i < config->n_rules; i++) {
-                struct rule *rule = &config->rule[i];
-
-                if (rule->faulty)
-                        ; /* what is missing may be the line that is wrong */
-                else if (rule->n_when == 0 && rule->n_set == 0)
-                        problem_add(problems, rule->at, "rule %s is empty: it needs 'when' and 'set'", rule->name);
-                else if (rule->n_when == 0 || rule->n_set == 0)
-                        problem_add(problems, rule->at, "rule %s has no '%s'", rule->name,
-                                    rule->n_when == 0 ? "when" : "set");
-                else if (rule->n_set > config->changes_per_minute && !rule->disabled)
-                        problem_add(problems, rule->at,
-                                    "rule %s sets %u sysctls at once, changes_per_minute allows %g", rule->name,
-                                    rule->n_set, config->changes_per_minute);
-                check_after(config, rule, problems);
-                check_opposites(config, i, problems);
-        }
-        for (unsigned i = 0; i < config->n_rules; i++)
-                check_circle(config, i, problems);
 }

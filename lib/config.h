@@ -19,6 +19,8 @@ struct config {
         /* [limits] */
         double changes_per_minute;
         uint64_t min_interval_ns;
+        struct sysctl_bounds bounds[SYSCTL_COUNT]; /* never wider than the built-in ones */
+        struct origin bounds_at[SYSCTL_COUNT];     /* where they were narrowed; line 0: nowhere */
 
         /* [rule NAME], in the order in which the names were first met */
         struct rule rule[RULES_MAX];

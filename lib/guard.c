@@ -5,10 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "lever.h"
 #include "macro.h"
-
-#define TIME_WAIT_BYTES 256
-#define TIME_WAIT_MEMORY_SHARE 16
 
 void guard_init(struct guard *guard, const struct config *config, uint64_t now)
 {
@@ -53,15 +51,14 @@ static int check_range(const struct snapshot *s, const struct sysctl_value *live
                 snprintf(reason, size, "it is not known now which ports have a listener or are privileged");
                 return -EAGAIN;
         }
-        if (value->v[0] < first->value.v[0]) {
-                snprintf(reason, size, "ports under %" PRId64 " are privileged", first->value.v[0]);
-                return -ERANGE;
-        }
-        for (int64_t port = value->v[0]; port <= value->v[1]; port++)
-                if ((port < live->v[0] || port > live->v[1]) && ports_is_listening(s->ports, (unsigned)port)) {
-                        snprintf(reason, size, "port %" PRId64 " has a listener", port);
+        for (int64_t port = value->v[0]; port <= value->v[1]; port++) {
+                const char *obstacle = port < live->v[0] || port > live->v[1] ? port_obstacle(s, port) : NULL;
+
+                if (obstacle) {
+                        snprintf(reason, size, "port %" PRId64 " %s", port, obstacle);
                         return -ERANGE;
                 }
+        }
         return 0;
 }
 
@@ -80,15 +77,15 @@ static int check_timestamps(const struct snapshot *s, char *reason, size_t size)
         return -EPERM;
 }
 
-/* A TIME_WAIT socket takes 256 bytes (net/ipv4/inet_timewait_sock.c: the slab tw_sock_TCP). */
-static int check_memory(const struct snapshot *s, const struct sysctl_value *value, char *reason, size_t size)
+static int check_memory(const struct snapshot *s, enum sysctl_id id, const struct sysctl_value *value, char *reason,
+                        size_t size)
 {
-        int64_t most = (int64_t)(s->memory_bytes / TIME_WAIT_MEMORY_SHARE / TIME_WAIT_BYTES);
+        int64_t most = table_most(id, s->memory_bytes);
 
         if (value->v[0] <= most)
                 return 0;
-        snprintf(reason, size, "%" PRId64 " TIME_WAIT sockets would take more than 1/%d of the memory (%" PRId64 ")",
-                 value->v[0], TIME_WAIT_MEMORY_SHARE, most);
+        snprintf(reason, size, "%" PRId64 " entries of %s would take too much of the memory: at most %" PRId64,
+                 value->v[0], sysctl_table[id].name, most);
         return -ERANGE;
 }
 
@@ -99,11 +96,13 @@ int guard_check(struct guard *guard, const struct config *config, const struct s
         int r = sysctl_check(sysctl, value, reason, size);
 
         if (r == 0)
+                r = sysctl_check_bounds(sysctl, value, &config->bounds[sysctl], reason, size);
+        if (r == 0)
                 r = sysctl_check_step(sysctl, live, value, reason, size);
         if (r == 0 && sysctl == SYSCTL_IP_LOCAL_PORT_RANGE)
                 r = check_range(s, live, value, reason, size);
-        if (r == 0 && sysctl == SYSCTL_TCP_MAX_TW_BUCKETS)
-                r = check_memory(s, value, reason, size);
+        if (r == 0)
+                r = check_memory(s, sysctl, value, reason, size);
         if (r == 0 && sysctl == SYSCTL_TCP_TW_REUSE && value->v[0] != 0)
                 r = check_timestamps(s, reason, size);
         if (r == 0)

@@ -3,18 +3,23 @@
 
 #include <string.h>
 
-/* clang-format off: a row a metric */
+/* A row a metric. */
+/* clang-format off */
 #define TCP(x, text) \
         { \
-                "tcp." x, UNIT_COUNT, 1, "sock_diag", WITH_DUMP, text \
+                "tcp." x, UNIT_COUNT, 1, "sock_diag", WITH_DUMP, .help = text \
         }
 #define PORTS(x, unit, text) \
         { \
-                "ports." x, unit, 1, "sock_diag", WITH_DUMP, text \
+                "ports." x, unit, 1, "sock_diag", WITH_DUMP, .help = text \
+        }
+#define PORTS_SHARE(x, text) \
+        { \
+                "ports." x, UNIT_PERCENT, 1, "sock_diag", WITH_DUMP, .help = text, .most = 100 \
         }
 #define TICK(x, unit, source, text) \
         { \
-                x, unit, 1, source, EVERY_TICK, text \
+                x, unit, 1, source, EVERY_TICK, .help = text \
         }
 
 const struct metric metric_table[METRIC_COUNT] = {
@@ -45,14 +50,13 @@ const struct metric metric_table[METRIC_COUNT] = {
         [METRIC_PORTS_REUSE_DEMAND] =
                 PORTS("reuse_demand", UNIT_PERCENT, "what a kernel that reuses after 1 s would hold"),
         [METRIC_PORTS_RELIEF] =
-                PORTS("relief", UNIT_PERCENT, "the share of the demand that is TIME_WAIT; reuse can help all of it"),
-        [METRIC_PORTS_SOURCE_USED] =
-                PORTS("source_used", UNIT_PERCENT,
-                      "distinct ports of one source address; at 100 % bind() before connect() fails"),
-        [METRIC_PORTS_BIND_FIRST] =
-                PORTS("bind_first", UNIT_PERCENT,
-                      "ports of a source address that no two destinations share although chance would share them; "
-                      "near 100 %: a program binds before it connects, and reuse cannot help it"),
+                PORTS_SHARE("relief", "the share of the demand that is TIME_WAIT; reuse can help all of it"),
+        [METRIC_PORTS_SOURCE_USED] = PORTS_SHARE(
+                "source_used", "distinct ports of one source address; at 100 % bind() before connect() fails"),
+        [METRIC_PORTS_BIND_FIRST] = PORTS_SHARE(
+                "bind_first",
+                "ports of a source address that no two destinations share although chance would share them; "
+                "near 100 %: a program binds before it connects, and reuse cannot help it"),
         [METRIC_PORTS_USED] = PORTS("used", UNIT_COUNT, "ports in use toward the destination"),
         [METRIC_PORTS_REUSABLE] = PORTS("reusable", UNIT_COUNT, "those of them that connect() may take all the same"),
         [METRIC_PORTS_CLIFF_ETA] =
@@ -67,12 +71,12 @@ const struct metric metric_table[METRIC_COUNT] = {
         [METRIC_ACCEPT_QUEUE_WORST] = TICK("accept_queue.worst", UNIT_PERCENT, "sock_diag",
                                            "the fullest accept queue; past 100 % connections are dropped"),
         [METRIC_SYN_QUEUE_WORST] = {"syn_queue.worst", UNIT_PERCENT, 1, "sock_diag", WITH_DUMP,
-                                    "the fullest SYN queue; at 100 % SYN cookies begin"},
+                                    .help = "the fullest SYN queue; at 100 % SYN cookies begin"},
         [METRIC_LISTEN_DROPS] =
                 TICK("listen.drops", UNIT_PER_SECOND, "sock_diag",
                      "connections that listeners dropped, because a queue was full or for another reason"),
         [METRIC_CLOSE_WAIT_GROWTH] = {"close_wait.growth", UNIT_PER_MINUTE, 1, "sock_diag", SLOWLY,
-                                      "more close_wait than a minute ago, in the unit where it grows most"},
+                                      .help = "more close_wait than a minute ago, in the unit where it grows most"},
         [METRIC_OPENS_SYN_RETRANSMITS] = TICK("opens.syn_retransmits", UNIT_PERCENT, "netstat, snmp",
                                               "TCPSynRetrans by ActiveOpens; invalid while nothing is opened"),
         [METRIC_OPENS_RESETS] =

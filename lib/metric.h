@@ -79,6 +79,7 @@ struct metric {
         const char *source;
         enum cadence cadence;
         const char *help;
+        double most; /* what it can reach; 0: there is no such limit */
 };
 
 extern const struct metric metric_table[METRIC_COUNT];

@@ -52,6 +52,27 @@ static void decision_begin(struct decision *d, enum decision_kind kind, unsigned
         *d = (struct decision){.kind = kind, .rule = rule, .metric = RULE_NONE};
 }
 
+/* Whom the conditions of a rule point at, the first that does so. */
+static void decision_culprit(struct decision *d, const struct condition *list, unsigned n, const struct snapshot *s)
+{
+        for (unsigned k = 0; k < n && !d->group[0] && !d->unit[0]; k++) {
+                unsigned metric = list[k].metric;
+
+                if (metric >= METRIC_COUNT || metric_is_ports(metric))
+                        continue;
+                memcpy(d->group, s->who[metric], sizeof(d->group));
+                memcpy(d->unit, s->unit[metric], sizeof(d->unit));
+        }
+}
+
+static void decision_group(struct decision *d, const struct ports_group *g)
+{
+        if (!g)
+                return;
+        d->cgroup = g->cgroup;
+        ports_group_name(g, d->group);
+}
+
 /* Names the condition and, for ports.*, the group that decided; NULL: there is none that the rule is for. */
 static void decision_evidence(struct decision *d, const struct condition *c, const struct snapshot *s,
                               const struct ports_group *g)
@@ -60,22 +81,14 @@ static void decision_evidence(struct decision *d, const struct condition *c, con
         d->op = c->op;
         d->threshold = c->number;
         d->value = s->reading[c->metric].value;
-        if (!metric_is_ports(c->metric)) {
-                if (c->metric < METRIC_COUNT) {
-                        memcpy(d->group, s->who[c->metric], sizeof(d->group));
-                        memcpy(d->unit, s->unit[c->metric], sizeof(d->unit));
-                }
+        if (!metric_is_ports(c->metric))
                 return;
-        }
         if (!ports_valid(s)) { /* bounded: the need is over, without a look */
                 d->value = s->reading[c->metric].upper;
                 return;
         }
         d->value = g ? group_value(c, g) : 0;
-        if (g) {
-                d->cgroup = g->cgroup;
-                ports_group_name(g, d->group);
-        }
+        decision_group(d, g);
 }
 
 static bool find_overridden(struct policy *p, const struct snapshot *s, struct decision *d)
@@ -89,6 +102,7 @@ static bool find_overridden(struct policy *p, const struct snapshot *s, struct d
                 decision_begin(d, DECISION_OVERRIDDEN, (unsigned)__builtin_ctzll(held->rules));
                 d->change[d->n++] = (struct change){
                         .sysctl = id,
+                        .before = held->value,
                         .value = s->sysctl[id].value,
                         .original = held->original,
                         .outcome = OUTCOME_THEIRS,
@@ -101,7 +115,7 @@ static bool find_overridden(struct policy *p, const struct snapshot *s, struct d
 static bool has_active_rung_above(const struct policy *p, unsigned i)
 {
         for (unsigned k = 0; k < p->config->n_rules; k++)
-                if (p->config->rule[k].after == i && p->state[k].active)
+                if (p->config->rule[k].after == i && p->state[k].active && p->config->rule[k].n_levers > 0)
                         return true;
         return false;
 }
@@ -161,6 +175,19 @@ static const struct ports_group *find_most(const struct policy *p, const struct 
         return most;
 }
 
+/* A service that begins to listen where the range was widened must not lose its port to connect(). */
+static bool gives_way(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
+{
+        const struct held *held = &p->held[SYSCTL_IP_LOCAL_PORT_RANGE];
+        unsigned port;
+
+        if (!(held->rules >> i & 1) || (port = port_range_taken(s, &held->value, &held->original)) == 0)
+                return false;
+        decision_begin(d, DECISION_GIVE_WAY, i);
+        d->port = port;
+        return true;
+}
+
 /* Whether an active rule has to go. A rung that must go takes those above it along, for the same reason. */
 static bool find_reason(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
 {
@@ -176,6 +203,7 @@ static bool find_reason(const struct policy *p, unsigned i, const struct snapsho
         if (p->state[i].unexpected) {
                 decision_begin(d, DECISION_UNEXPECTED, i);
                 decision_evidence(d, &rule->expect, s, NULL);
+                decision_group(d, find_pressing(rule, s));
                 return true;
         }
         if (below != RULE_NONE && p->state[below].active &&
@@ -184,11 +212,15 @@ static bool find_reason(const struct policy *p, unsigned i, const struct snapsho
                 d->rule = i;
                 return true;
         }
+        if (gives_way(p, i, s, d))
+                return true;
         if (!is_over(p, i))
                 return false;
         decision_begin(d, DECISION_RELEASE, i);
         first = rule->n_until > 0 ? &rule->until[0] : &rule->when[0];
         decision_evidence(d, first, s, find_most(p, rule, first, s));
+        if (!metric_is_ports(first->metric))
+                d->value = reading_unrelieved(p, s, first->metric).value;
         return true;
 }
 
@@ -197,14 +229,15 @@ static void fill_leave(const struct policy *p, struct decision *d)
         const struct rule *rule = &p->config->rule[d->rule];
         uint64_t bit = UINT64_C(1) << d->rule;
 
-        for (unsigned k = 0; k < rule->n_set; k++) {
-                const struct held *held = &p->held[rule->set[k].sysctl];
+        for (unsigned k = 0; k < rule->n_levers; k++) {
+                const struct held *held = &p->held[rule->lever[k].sysctl];
 
                 if (!(held->rules & bit))
                         continue;
                 d->change[d->n++] = (struct change){
-                        .sysctl = rule->set[k].sysctl,
-                        .value = held->value,
+                        .sysctl = rule->lever[k].sysctl,
+                        .before = held->value,
+                        .value = held->original,
                         .original = held->original,
                         .write = held->rules == bit,
                         .outcome = OUTCOME_JOINED,
@@ -228,23 +261,26 @@ static bool find_leaving(struct policy *p, const struct snapshot *s, struct deci
         return false;
 }
 
-/* Whether the rung below is taken, by us or by whoever set its sysctls. */
+/* Whether the rung below is taken, by us or by whoever set its sysctls. One that this kernel lacks is stepped over. */
 static bool stands_on_rung(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
 {
         unsigned below = p->config->rule[i].after;
         const struct rule *rule;
 
+        while (below != RULE_NONE && policy_is_unavailable(p, below, s))
+                below = p->config->rule[below].after;
         if (below == RULE_NONE || p->state[below].active)
                 return true;
         rule = &p->config->rule[below];
-        for (unsigned k = 0; k < rule->n_set; k++) {
-                const struct live_sysctl *live = &s->sysctl[rule->set[k].sysctl];
+        for (unsigned k = 0; k < rule->n_levers; k++) {
+                enum sysctl_id id = rule->lever[k].sysctl;
+                const struct live_sysctl *live = &s->sysctl[id];
 
                 if (live->state != READING_VALID ||
-                    !sysctl_has_effect(rule->set[k].sysctl, &live->value, &rule->set[k].value, loopback))
+                    !lever_has_effect(&rule->lever[k], &p->config->bounds[id], s, &live->value, loopback))
                         return false;
         }
-        return true;
+        return rule->n_levers > 0;
 }
 
 static bool group_enters(const struct policy *p, unsigned i, const struct snapshot *s, unsigned slot)
@@ -292,8 +328,8 @@ static bool all_available(const struct condition *list, unsigned n, const struct
 /* Whether this kernel and netns have all that the rule is made of. */
 static bool rule_is_whole(const struct rule *rule, const struct snapshot *s)
 {
-        for (unsigned k = 0; k < rule->n_set; k++)
-                if (s->sysctl[rule->set[k].sysctl].state == READING_UNAVAILABLE)
+        for (unsigned k = 0; k < rule->n_levers; k++)
+                if (s->sysctl[rule->lever[k].sysctl].state == READING_UNAVAILABLE)
                         return false;
         return all_available(rule->when, rule->n_when, s) && all_available(rule->until, rule->n_until, s) &&
                all_available(&rule->expect, rule->has_expect, s);
@@ -308,22 +344,22 @@ static bool is_available(const struct policy *p, const struct rule *rule, const 
 {
         unsigned ours = 0;
 
-        for (unsigned k = 0; k < rule->n_set; k++) {
-                if (s->sysctl[rule->set[k].sysctl].state != READING_VALID)
+        for (unsigned k = 0; k < rule->n_levers; k++) {
+                if (s->sysctl[rule->lever[k].sysctl].state != READING_VALID)
                         return false;
-                ours += !p->held[rule->set[k].sysctl].theirs;
+                ours += !p->held[rule->lever[k].sysctl].theirs;
         }
-        return !rule->disabled && ours > 0 && rule_is_whole(rule, s);
+        return !rule->disabled && (ours > 0 || rule->n_levers == 0) && rule_is_whole(rule, s);
 }
 
-static bool rule_enters(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
+/* Whether all of when holds, on a group where the rule matters if it is about groups. */
+static bool find_cause(const struct policy *p, unsigned i, const struct snapshot *s, enum decision_kind kind,
+                       struct decision *d)
 {
         const struct rule *rule = &p->config->rule[i];
         const struct condition *first = NULL; /* of the ports.* ones */
         const struct ports_group *g = NULL;
 
-        if (!is_available(p, rule, s))
-                return false;
         for (unsigned k = 0; k < rule->n_when; k++)
                 if (metric_is_ports(rule->when[k].metric))
                         first = first ? first : &rule->when[k];
@@ -333,34 +369,62 @@ static bool rule_enters(const struct policy *p, unsigned i, const struct snapsho
                 g = find_group(p, i, s, first);
         if (first ? !g : !stands_on_rung(p, i, s, false) || !matters(p, rule, s, false))
                 return false;
-        decision_begin(d, DECISION_ENTER, i);
+        decision_begin(d, kind, i);
         decision_evidence(d, first ? first : &rule->when[0], s, g);
+        decision_culprit(d, rule->when, rule->n_when, s);
         return true;
 }
 
+/* The next value of each lever; one that has nothing left to do is left out. */
 static void fill_enter(const struct policy *p, const struct snapshot *s, struct decision *d)
 {
         const struct rule *rule = &p->config->rule[d->rule];
 
-        for (unsigned k = 0; k < rule->n_set; k++) {
-                enum sysctl_id id = rule->set[k].sysctl;
+        for (unsigned k = 0; k < rule->n_levers; k++) {
+                const struct lever *lever = &rule->lever[k];
+                const struct held *held = &p->held[lever->sysctl];
+                const struct sysctl_bounds *bounds = &p->config->bounds[lever->sysctl];
+                bool joins = held->rules != 0 && !lever_steps(lever);
+                const struct sysctl_value *before = held->rules != 0 ? &held->value : &s->sysctl[lever->sysctl].value;
 
-                if (p->held[id].theirs)
+                if (held->theirs || (!joins && lever_has_effect(lever, bounds, s, before, false)))
                         continue;
                 d->change[d->n++] = (struct change){
-                        .sysctl = id,
-                        .value = rule->set[k].value,
-                        .original = p->held[id].rules != 0 ? p->held[id].original : s->sysctl[id].value,
-                        .write = p->held[id].rules == 0,
+                        .sysctl = lever->sysctl,
+                        .before = *before,
+                        .value = joins ? held->value : lever_next(lever, bounds, s, before),
+                        .original = held->rules != 0 ? held->original : *before,
+                        .write = !joins,
                         .outcome = OUTCOME_JOINED,
                 };
         }
 }
 
+/* What is raised or lowered goes on as long as the cause does. */
+static bool find_stepping(struct policy *p, const struct snapshot *s, struct decision *d)
+{
+        for (unsigned i = 0; i < p->config->n_rules; i++) {
+                const struct rule *rule = &p->config->rule[i];
+                const struct rule_state *state = &p->state[i];
+
+                if (!state->active || !rule_steps(rule) || !may_try(state, s) ||
+                    s->now - state->stepped_at < rule->every_ns || !find_cause(p, i, s, DECISION_STEP, d))
+                        continue;
+                fill_enter(p, s, d);
+                for (unsigned k = d->n; k-- > 0;)
+                        if (!d->change[k].write)
+                                d->change[k] = d->change[--d->n];
+                if (d->n > 0)
+                        return true;
+        }
+        return false;
+}
+
 static bool find_entering(struct policy *p, const struct snapshot *s, struct decision *d)
 {
         for (unsigned i = 0; i < p->config->n_rules; i++)
-                if (!p->state[i].active && may_try(&p->state[i], s) && rule_enters(p, i, s, d)) {
+                if (!p->state[i].active && may_try(&p->state[i], s) && is_available(p, &p->config->rule[i], s) &&
+                    find_cause(p, i, s, DECISION_ENTER, d)) {
                         fill_enter(p, s, d);
                         return true;
                 }
@@ -369,5 +433,6 @@ static bool find_entering(struct policy *p, const struct snapshot *s, struct dec
 
 bool policy_next(struct policy *p, const struct snapshot *s, struct decision *ret)
 {
-        return find_overridden(p, s, ret) || find_leaving(p, s, ret) || find_entering(p, s, ret);
+        return find_overridden(p, s, ret) || find_leaving(p, s, ret) || find_stepping(p, s, ret) ||
+               find_entering(p, s, ret);
 }

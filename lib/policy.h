@@ -20,7 +20,9 @@ struct policy;
 
 enum decision_kind {
         DECISION_ENTER,
+        DECISION_STEP,       /* one more step of what is raised or lowered */
         DECISION_RELEASE,    /* the need is over */
+        DECISION_GIVE_WAY,   /* a service began to listen on a port that was taken into the ephemeral range */
         DECISION_UNEXPECTED, /* the effect that was expected did not come */
         DECISION_ABORT,      /* it did harm */
         DECISION_OVERRIDDEN, /* someone else changed a sysctl of ours: it is theirs now */
@@ -42,7 +44,8 @@ enum outcome {
 
 struct change {
         enum sysctl_id sysctl;
-        struct sysctl_value value;    /* ENTER: to write. Otherwise: what we wrote */
+        struct sysctl_value before;   /* what is there */
+        struct sysctl_value value;    /* what is to be there; OVERRIDDEN: what someone else wrote */
         struct sysctl_value original; /* what the sysctl was before any rule */
         bool write;                   /* no: another rule holds the same value */
 
@@ -63,9 +66,10 @@ struct decision {
         char group[PORTS_NAME_MAX];   /* the destination, or the listener; "" when none is meant */
         char unit[SNAPSHOT_UNIT_MAX]; /* the systemd unit where the snapshot has it; or "" */
         uint64_t cgroup;              /* of the destination's sockets, for who can find the unit; 0: unknown */
+        unsigned port;                /* of GIVE_WAY */
 
         unsigned n;
-        struct change change[RULE_SETS_MAX];
+        struct change change[RULE_LEVERS_MAX];
 };
 
 /* config is borrowed. NULL: no memory. */

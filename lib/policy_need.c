@@ -57,8 +57,9 @@ bool policy_needs_sockets(const struct policy *p, const struct snapshot *s)
                         continue;
                 if (clocks_need_sockets(rule, s) || abort_needs_sockets(rule, s))
                         return true;
-                if (state->active ? state->expecting || leaving_needs_sockets(p, rule, s)
-                                  : entering_needs_sockets(rule, s))
+                if (state->active && (state->expecting || leaving_needs_sockets(p, rule, s)))
+                        return true;
+                if ((!state->active || rule_steps(rule)) && entering_needs_sockets(rule, s))
                         return true;
         }
         return false;

@@ -26,24 +26,20 @@ static double metric_floor(unsigned metric)
         return metric < METRIC_COUNT ? metric_table[metric].floor : 1;
 }
 
-static void activate(struct policy *p, unsigned i)
+/* What a step should do, and must not do, is seen from now on. */
+static void watch(struct policy *p, unsigned i)
 {
         const struct rule *rule = &p->config->rule[i];
         struct rule_state *state = &p->state[i];
-        bool again = state->released_at != 0 && p->last_now - state->released_at < REFIRE_NS;
 
-        state->active = true;
         state->told = false;
+        state->stepped_at = p->last_now;
         state->active_ns = state->expecting_ns = 0;
         state->unexpected = false;
         /* In observe mode nothing was written, so no effect can come: it is taken as met. */
         state->expecting = rule->has_expect && !p->config->observe;
-        state->release_factor = again ? MIN(state->release_factor * 2, 1u << 16) : 1;
-        state->quiet = (struct clock){0};
-        memset(state->until, 0, sizeof(state->until));
         for (unsigned k = 0; k < rule->n_abort; k++) {
                 struct abort_state *a = &state->abort[k];
-
                 struct mean before = trail_mean(&a->trail, p->last_now);
 
                 /* Without a minute before there is nothing to compare with: unknown is not zero. Noise is not
@@ -53,6 +49,18 @@ static void activate(struct policy *p, unsigned i)
                 a->harm = false;
                 a->over = p->config->observe || before.n < TREND_SAMPLES_MIN;
         }
+}
+
+static void activate(struct policy *p, unsigned i)
+{
+        struct rule_state *state = &p->state[i];
+        bool again = state->released_at != 0 && p->last_now - state->released_at < REFIRE_NS;
+
+        state->active = true;
+        state->release_factor = again ? MIN(state->release_factor * 2, 1u << 16) : 1;
+        state->quiet = (struct clock){0};
+        memset(state->until, 0, sizeof(state->until));
+        watch(p, i);
 }
 
 static void deactivate(struct policy *p, unsigned i, bool failed)
@@ -66,6 +74,19 @@ static void deactivate(struct policy *p, unsigned i, bool failed)
                 state->not_before = p->last_now + p->config->rule[i].retry_ns;
 }
 
+/* Someone else changed it: no rule holds it any more. */
+static void disown(struct policy *p, enum sysctl_id sysctl)
+{
+        struct held *held = &p->held[sysctl];
+        uint64_t rules = held->rules;
+
+        held->rules = 0;
+        held->theirs = true;
+        for (unsigned i = 0; i < p->config->n_rules; i++)
+                if ((rules & rule_bit(i)) && !holds_any(p, i))
+                        deactivate(p, i, false);
+}
+
 /* An outcome that is tried again at every tick is told once. */
 static bool tell_once(struct rule_state *state)
 {
@@ -75,9 +96,9 @@ static bool tell_once(struct rule_state *state)
         return first;
 }
 
-static bool settle_enter(struct policy *p, const struct decision *d)
+/* Notes what was taken. Returns whether the limits stood in the way. */
+static bool take(struct policy *p, const struct decision *d)
 {
-        struct rule_state *state = &p->state[d->rule];
         bool limited = false;
 
         for (unsigned k = 0; k < d->n; k++) {
@@ -92,12 +113,39 @@ static bool settle_enter(struct policy *p, const struct decision *d)
                 held->original = c->original;
                 held->taken_at = p->last_now;
         }
-        if (holds_any(p, d->rule)) {
+        return limited;
+}
+
+static bool settle_enter(struct policy *p, const struct decision *d)
+{
+        struct rule_state *state = &p->state[d->rule];
+        bool limited = take(p, d);
+
+        if (holds_any(p, d->rule) || p->config->rule[d->rule].n_levers == 0) {
                 activate(p, d->rule);
                 return true;
         }
         if (!limited)
                 state->not_before = p->last_now + p->config->rule[d->rule].retry_ns;
+        return tell_once(state);
+}
+
+static bool settle_step(struct policy *p, const struct decision *d)
+{
+        struct rule_state *state = &p->state[d->rule];
+        bool stepped = false, limited = take(p, d);
+
+        for (unsigned k = 0; k < d->n; k++) {
+                stepped |= d->change[k].outcome <= OUTCOME_WOULD;
+                if (d->change[k].outcome == OUTCOME_THEIRS)
+                        disown(p, d->change[k].sysctl);
+        }
+        if (stepped) {
+                watch(p, d->rule);
+                return true;
+        }
+        if (!limited)
+                state->stepped_at = p->last_now;
         return tell_once(state);
 }
 
@@ -114,24 +162,11 @@ static bool settle_leave(struct policy *p, const struct decision *d)
                 held->theirs |= d->change[k].outcome == OUTCOME_THEIRS;
         }
         if (!holds_any(p, d->rule)) {
-                deactivate(p, d->rule, d->kind != DECISION_RELEASE);
+                deactivate(p, d->rule, d->kind == DECISION_UNEXPECTED || d->kind == DECISION_ABORT);
                 return true;
         }
         state->not_before = p->last_now + RESTORE_RETRY_NS;
         return tell_once(state);
-}
-
-static bool settle_overridden(struct policy *p, const struct decision *d)
-{
-        struct held *held = &p->held[d->change[0].sysctl];
-        uint64_t rules = held->rules;
-
-        held->rules = 0;
-        held->theirs = true;
-        for (unsigned i = 0; i < p->config->n_rules; i++)
-                if ((rules & rule_bit(i)) && !holds_any(p, i))
-                        deactivate(p, i, false);
-        return true;
 }
 
 bool policy_settle(struct policy *p, const struct decision *d)
@@ -140,8 +175,12 @@ bool policy_settle(struct policy *p, const struct decision *d)
         switch (d->kind) {
         case DECISION_ENTER:
                 return settle_enter(p, d);
+        case DECISION_STEP:
+                return settle_step(p, d);
         case DECISION_OVERRIDDEN:
-                return settle_overridden(p, d);
+                disown(p, d->change[0].sysctl);
+                return true;
+        case DECISION_GIVE_WAY:
         case DECISION_RELEASE:
         case DECISION_UNEXPECTED:
         case DECISION_ABORT:
@@ -150,10 +189,11 @@ bool policy_settle(struct policy *p, const struct decision *d)
         return settle_leave(p, d);
 }
 
-static bool sets(const struct rule *rule, enum sysctl_id sysctl, const struct sysctl_value *value)
+static bool may_have_written(const struct rule *rule, enum sysctl_id sysctl, const struct sysctl_value *written,
+                             const struct sysctl_value *original)
 {
-        for (unsigned k = 0; k < rule->n_set && !rule->disabled; k++)
-                if (rule->set[k].sysctl == sysctl && sysctl_equal(&rule->set[k].value, value))
+        for (unsigned k = 0; k < rule->n_levers && !rule->disabled; k++)
+                if (rule->lever[k].sysctl == sysctl && lever_may_have_written(&rule->lever[k], original, written))
                         return true;
         return false;
 }
@@ -182,10 +222,11 @@ bool policy_adopt(struct policy *p, const char *name, enum sysctl_id sysctl, con
         bool found = false;
 
         for (unsigned i = 0; i < p->config->n_rules; i++)
-                found |= strcmp(p->config->rule[i].name, name) == 0 && sets(&p->config->rule[i], sysctl, written);
+                found |= strcmp(p->config->rule[i].name, name) == 0 &&
+                         may_have_written(&p->config->rule[i], sysctl, written, original);
         /* The ledger names one rule; others may have held the same value, and go in their own time. */
         for (unsigned i = 0; i < p->config->n_rules && found; i++)
-                if (sets(&p->config->rule[i], sysctl, written))
+                if (may_have_written(&p->config->rule[i], sysctl, written, original))
                         adopt(p, i, sysctl, written, original);
         return found;
 }
@@ -211,12 +252,16 @@ static bool lists_alike(const struct condition *a, unsigned na, const struct cou
         return na == nb;
 }
 
-static bool sets_alike(const struct rule *a, const struct rule *b)
+static bool levers_alike(const struct rule *a, const struct rule *b)
 {
-        for (unsigned k = 0; a->n_set == b->n_set && k < a->n_set; k++)
-                if (a->set[k].sysctl != b->set[k].sysctl || !sysctl_equal(&a->set[k].value, &b->set[k].value))
+        for (unsigned k = 0; a->n_levers == b->n_levers && k < a->n_levers; k++) {
+                const struct lever *la = &a->lever[k], *lb = &b->lever[k];
+
+                if (la->kind != lb->kind || la->sysctl != lb->sysctl || la->factor != lb->factor ||
+                    !sysctl_equal(&la->value, &lb->value))
                         return false;
-        return a->n_set == b->n_set;
+        }
+        return a->n_levers == b->n_levers;
 }
 
 static bool aborts_alike(const struct rule *a, const struct counters *ca, const struct rule *b,
@@ -239,7 +284,7 @@ static bool rules_alike(const struct config *ca, unsigned ia, const struct confi
                lists_alike(a->when, a->n_when, &ca->counters, b->when, b->n_when, &cb->counters) &&
                lists_alike(a->until, a->n_until, &ca->counters, b->until, b->n_until, &cb->counters) &&
                lists_alike(&a->expect, a->has_expect, &ca->counters, &b->expect, b->has_expect, &cb->counters) &&
-               sets_alike(a, b) && aborts_alike(a, &ca->counters, b, &cb->counters);
+               levers_alike(a, b) && aborts_alike(a, &ca->counters, b, &cb->counters);
 }
 
 static void inherit_rule(struct policy *p, unsigned i, const struct policy *old, unsigned k)

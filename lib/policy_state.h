@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #include "clock.h"
+#include "lever.h"
 #include "policy.h"
 
 /* Less than that is no trend: one tick of retransmits, or a few connections. */
@@ -40,7 +41,8 @@ struct rule_state {
         uint64_t not_before;  /* after a failure */
         uint64_t released_at; /* 0: never */
         unsigned release_factor;
-        uint64_t active_ns; /* on valid ticks */
+        uint64_t active_ns;  /* since the last step, on valid ticks */
+        uint64_t stepped_at; /* the tick of the last step, or try */
         bool expecting, unexpected;
         uint64_t expecting_ns;
         struct clock when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], quiet;
@@ -64,10 +66,22 @@ struct policy {
 
 static_assert(RULES_MAX <= 64, "struct held has one bit a rule");
 
+static inline bool rule_steps(const struct rule *rule)
+{
+        for (unsigned k = 0; k < rule->n_levers; k++)
+                if (lever_steps(&rule->lever[k]))
+                        return true;
+        return false;
+}
+
 static inline bool ports_valid(const struct snapshot *s)
 {
         return s->reading[METRIC_PORTS_FIRST].state == READING_VALID;
 }
+
+/* A reading as it would be without what the rules hold: the need is measured against the table as it was, and against
+ * the time that sockets would have stayed. */
+struct reading reading_unrelieved(const struct policy *p, const struct snapshot *s, unsigned metric);
 
 /* A value that is known as a range counts at the end that makes the condition harder to hold: rules fire on the
  * lower end and are released on the upper one. */
@@ -81,6 +95,9 @@ enum truth anywhere_holds(const struct condition *c, const struct snapshot *s);
 enum truth everywhere_holds(const struct policy *p, const struct rule *rule, const struct condition *c,
                             const struct snapshot *s);
 
+/* A group that is past every ports.* threshold of the rule, taken as if the rule relieved nothing; NULL: none is. */
+const struct ports_group *find_pressing(const struct rule *rule, const struct snapshot *s);
+
 /* Whether the rule could change anything for a group on the loopback or not: it cannot where its sysctls work
- * already without it. */
+ * already without it. Advice always can. */
 bool matters(const struct policy *p, const struct rule *rule, const struct snapshot *s, bool loopback);

@@ -29,15 +29,47 @@ static enum truth bounded_holds(const struct condition *c, const struct reading 
         return low ? YES : NO;
 }
 
-static enum truth host_holds(const struct condition *c, const struct snapshot *s)
+static enum truth reading_holds(const struct condition *c, const struct reading *r)
 {
-        const struct reading *r = &s->reading[c->metric];
-
         if (r->state == READING_BOUNDED)
                 return bounded_holds(c, r);
         if (r->state != READING_VALID)
                 return UNKNOWN;
         return comparison_holds(c->op, r->value, c->number) ? YES : NO;
+}
+
+static enum truth host_holds(const struct condition *c, const struct snapshot *s)
+{
+        return reading_holds(c, &s->reading[c->metric]);
+}
+
+struct reading reading_unrelieved(const struct policy *p, const struct snapshot *s, unsigned metric)
+{
+        static const struct {
+                unsigned metric;
+                enum sysctl_id sysctl;
+                bool inverse; /* the sysctl is a time that each of what is counted stays */
+        } rows[] = {
+                {METRIC_TIME_WAIT_TABLE, SYSCTL_TCP_MAX_TW_BUCKETS, false},
+                {METRIC_ORPHANS_TABLE, SYSCTL_TCP_MAX_ORPHANS, false},
+                {METRIC_TCP_FIN_WAIT2_ORPHANED, SYSCTL_TCP_FIN_TIMEOUT, true},
+                {METRIC_TCP_KEEPALIVE_UNANSWERED, SYSCTL_TCP_KEEPALIVE_INTVL, true},
+                {METRIC_TCP_KEEPALIVE_UNANSWERED, SYSCTL_TCP_KEEPALIVE_PROBES, true},
+        };
+        struct reading r = s->reading[metric];
+
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                const struct held *held = &p->held[rows[i].sysctl];
+                const struct live_sysctl *live = &s->sysctl[rows[i].sysctl];
+                double factor;
+
+                if (rows[i].metric != metric || held->rules == 0 || live->state != READING_VALID)
+                        continue;
+                factor = (double)live->value.v[0] / (double)held->original.v[0];
+                r.value *= rows[i].inverse ? 1 / factor : factor;
+                r.upper *= rows[i].inverse ? 1 / factor : factor;
+        }
+        return r;
 }
 
 enum truth anywhere_holds(const struct condition *c, const struct snapshot *s)
@@ -61,24 +93,27 @@ enum truth anywhere_holds(const struct condition *c, const struct snapshot *s)
 
 bool matters(const struct policy *p, const struct rule *rule, const struct snapshot *s, bool loopback)
 {
-        for (unsigned i = 0; i < rule->n_set; i++) {
-                enum sysctl_id id = rule->set[i].sysctl;
+        for (unsigned i = 0; i < rule->n_levers; i++) {
+                enum sysctl_id id = rule->lever[i].sysctl;
                 const struct held *held = &p->held[id];
                 const struct sysctl_value *without = held->rules ? &held->original : &s->sysctl[id].value;
 
-                if (!sysctl_has_effect(id, without, &rule->set[i].value, loopback))
+                if (!lever_has_effect(&rule->lever[i], &p->config->bounds[id], s, without, loopback))
                         return true;
         }
-        return false;
+        return rule->n_levers == 0;
 }
 
 enum truth everywhere_holds(const struct policy *p, const struct rule *rule, const struct condition *c,
                             const struct snapshot *s)
 {
         const struct reading *r = &s->reading[c->metric];
+        struct reading unrelieved;
 
-        if (!metric_is_ports(c->metric))
-                return host_holds(c, s);
+        if (!metric_is_ports(c->metric)) {
+                unrelieved = reading_unrelieved(p, s, c->metric);
+                return reading_holds(c, &unrelieved);
+        }
         if (r->state == READING_BOUNDED)
                 return bounded_holds(c, r) == YES ? YES : UNKNOWN; /* NO would need a group */
         if (!ports_valid(s))
@@ -165,6 +200,14 @@ static bool group_still_presses(const struct rule *rule, const struct ports_grou
         return true;
 }
 
+const struct ports_group *find_pressing(const struct rule *rule, const struct snapshot *s)
+{
+        for (unsigned slot = 0; ports_valid(s) && slot < ports_slots(s->ports); slot++)
+                if (group_still_presses(rule, ports_group(s->ports, slot)))
+                        return ports_group(s->ports, slot);
+        return NULL;
+}
+
 /* Whether the pressure that the rule was taken against goes on. */
 static bool still_presses(const struct rule *rule, const struct snapshot *s)
 {
@@ -175,12 +218,7 @@ static bool still_presses(const struct rule *rule, const struct snapshot *s)
                         per_group = true;
                 else if (host_holds(&rule->when[k], s) != YES)
                         return false;
-        if (!per_group)
-                return true;
-        for (unsigned slot = 0; ports_valid(s) && slot < ports_slots(s->ports); slot++)
-                if (group_still_presses(rule, ports_group(s->ports, slot)))
-                        return true;
-        return false;
+        return !per_group || find_pressing(rule, s);
 }
 
 static void step_expect(struct policy *p, unsigned i, const struct snapshot *s)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "rule.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "macro.h"
@@ -224,7 +227,7 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
         return 0;
 }
 
-static void sysctl_unknown(const char *name, struct origin at, struct problems *problems)
+void sysctl_unknown(const char *name, struct origin at, struct problems *problems)
 {
         struct nearest nearest = NEAREST(name);
         char hint[128];
@@ -234,30 +237,119 @@ static void sysctl_unknown(const char *name, struct origin at, struct problems *
         problem_add(problems, at, "unknown sysctl '%s'%s", name, nearest_hint(&nearest, hint));
 }
 
-int set_parse(const char *text, struct origin at, struct set *ret, struct problems *problems)
+static void lever_not_understood(enum lever_kind kind, const char *text, struct origin at, struct problems *problems)
 {
-        char name[WORD_MAX], equals[WORD_MAX], reason[256];
-        struct set s = {.at = at};
-        const char *p = text;
+        static const char *const form[] = {
+                [LEVER_SET] = "SYSCTL = VALUE",
+                [LEVER_RAISE] = "SYSCTL xN max LIMIT",
+                [LEVER_LOWER] = "SYSCTL /N min LIMIT",
+        };
 
-        if (!word_next(&p, name) || !word_next(&p, equals) || strcmp(equals, "=") != 0) {
-                problem_add(problems, at, "'%s' is not understood: write SYSCTL = VALUE", text);
+        problem_add(problems, at, "'%s' is not understood: write %s", text, form[kind]);
+}
+
+/* What stands between the name and the value: "=", "xN max" or "/N min". */
+static bool lever_middle(const char **p, struct lever *lever)
+{
+        char word[WORD_MAX], limit[WORD_MAX], *end;
+
+        if (!word_next(p, word))
+                return false;
+        if (lever->kind == LEVER_SET)
+                return strcmp(word, "=") == 0;
+        if (word[0] != (lever->kind == LEVER_RAISE ? 'x' : '/') || !isdigit((unsigned char)word[1]))
+                return false;
+        lever->factor = strtod(word + 1, &end);
+        return *end == 0 && lever->factor > 1 && lever->factor <= 100 && word_next(p, limit) &&
+               strcmp(limit, lever->kind == LEVER_RAISE ? "max" : "min") == 0;
+}
+
+static int lever_value(const char *text, struct lever *lever, struct problems *problems)
+{
+        const struct sysctl *s = &sysctl_table[lever->sysctl];
+        char reason[256];
+
+        text += strspn(text, BLANKS);
+        if (!s->never && sysctl_parse(lever->sysctl, text, &lever->value) < 0) {
+                problem_add(problems, lever->at, "'%s' is no value for %s: it takes %u number%s", text, s->name, s->n,
+                            s->n == 1 ? "" : "s");
                 return -EINVAL;
         }
-        s.sysctl = sysctl_find(name);
-        if (s.sysctl == SYSCTL_COUNT) {
+        if (sysctl_check(lever->sysctl, &lever->value, reason, sizeof(reason)) < 0) {
+                problem_add(problems, lever->at, "%s", reason);
+                return -EINVAL;
+        }
+        if (lever->kind != LEVER_SET && s->n != 1) {
+                problem_add(problems, lever->at, "%s has %u numbers: it can only be set", s->name, s->n);
+                return -EINVAL;
+        }
+        if (lever->kind == LEVER_LOWER && s->direction == SYSCTL_RAISE) {
+                problem_add(problems, lever->at, "%s is only ever raised", s->name);
+                return -EINVAL;
+        }
+        return 0;
+}
+
+int lever_parse(enum lever_kind kind, const char *text, struct origin at, struct lever *ret, struct problems *problems)
+{
+        struct lever lever = {.kind = kind, .at = at};
+        char name[WORD_MAX];
+        const char *p = text;
+
+        if (!word_next(&p, name) || !lever_middle(&p, &lever)) {
+                lever_not_understood(kind, text, at, problems);
+                return -EINVAL;
+        }
+        lever.sysctl = sysctl_find(name);
+        if (lever.sysctl == SYSCTL_COUNT) {
                 sysctl_unknown(name, at, problems);
                 return -EINVAL;
         }
-        if (!sysctl_table[s.sysctl].never && sysctl_parse(s.sysctl, p, &s.value) < 0) {
-                problem_add(problems, at, "'%s' is no value for %s: it takes %u number%s", p + strspn(p, BLANKS), name,
-                            sysctl_table[s.sysctl].n, sysctl_table[s.sysctl].n == 1 ? "" : "s");
+        if (lever_value(p, &lever, problems) < 0)
                 return -EINVAL;
-        }
-        if (sysctl_check(s.sysctl, &s.value, reason, sizeof(reason)) < 0) {
-                problem_add(problems, at, "%s", reason);
-                return -EINVAL;
-        }
-        *ret = s;
+        *ret = lever;
         return 0;
+}
+
+/* "min N" or "max N" off *p. */
+static bool bound_next(const char **p, struct sysctl_bounds *bounds)
+{
+        char word[WORD_MAX], number[WORD_MAX], *end;
+        int64_t value;
+
+        if (!word_next(p, word) || !word_next(p, number))
+                return false;
+        value = strtoll(number, &end, 10);
+        if (*end || (strcmp(word, "min") != 0 && strcmp(word, "max") != 0))
+                return false;
+        *(word[1] == 'i' ? &bounds->min : &bounds->max) = value;
+        return true;
+}
+
+int bounds_parse(enum sysctl_id id, const char *text, struct origin at, struct sysctl_bounds *ret,
+                 struct problems *problems)
+{
+        const struct sysctl *s = &sysctl_table[id];
+        struct sysctl_bounds bounds = s->bounds;
+        const char *p = text;
+        bool good = true;
+
+        if (s->never) {
+                problem_add(problems, at, "%s is never written: %s", s->name, s->never);
+                return -EINVAL;
+        }
+        do
+                good = bound_next(&p, &bounds);
+        while (good && *(p += strspn(p, BLANKS)));
+        if (!good)
+                problem_add(problems, at, "'%s' is not understood: write max N, min N, or both", text);
+        else if (bounds.min < s->bounds.min || bounds.max > s->bounds.max)
+                problem_add(problems, at,
+                            "'%s' would widen the bounds of %s, %" PRId64 "-%" PRId64 ": they can only be narrowed",
+                            text, s->name, s->bounds.min, s->bounds.max);
+        else if (bounds.min > bounds.max)
+                problem_add(problems, at, "'%s' leaves no value for %s", text, s->name);
+        else
+                *ret = bounds;
+        return good && ret->min == bounds.min && ret->max == bounds.max ? 0 : -EINVAL;
 }

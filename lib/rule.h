@@ -15,7 +15,7 @@
 #define RULES_MAX 64u
 #define RULE_NAME_MAX 40
 #define RULE_CONDITIONS_MAX 8u
-#define RULE_SETS_MAX 4u
+#define RULE_LEVERS_MAX 4u
 #define RULE_ABORTS_MAX 4u
 #define RULE_NONE UINT32_MAX
 
@@ -45,30 +45,40 @@ struct abort_condition {
         struct origin at;
 };
 
-/* SYSCTL = VALUE */
-struct set {
+enum lever_kind {
+        LEVER_SET,   /* SYSCTL = VALUE */
+        LEVER_RAISE, /* SYSCTL xN max LIMIT */
+        LEVER_LOWER, /* SYSCTL /N min LIMIT */
+};
+
+/* What a rule does to a sysctl. */
+struct lever {
+        enum lever_kind kind;
         enum sysctl_id sysctl;
-        struct sysctl_value value;
+        struct sysctl_value value; /* what is set, or the limit */
+        double factor;             /* of one step */
         struct origin at;
 };
 
 struct rule {
         char name[RULE_NAME_MAX];
         char *description; /* owned; NULL: none */
+        char *advise;      /* what to do by hand, when there is no lever or the levers did not help; owned; NULL */
         struct origin at;
         bool disabled;
         bool faulty; /* a line of it was wrong */
         bool has_expect;
         bool keep;         /* release = keep */
         uint64_t retry_ns; /* after an expect or abort: how long not to try again */
+        uint64_t every_ns; /* between two steps of raise and lower */
         unsigned after;    /* index of the lower rung; RULE_NONE: none */
         char after_name[RULE_NAME_MAX];
         struct origin after_at;
 
         struct condition when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], expect;
-        struct set set[RULE_SETS_MAX];
+        struct lever lever[RULE_LEVERS_MAX];
         struct abort_condition abort[RULE_ABORTS_MAX];
-        unsigned n_when, n_until, n_set, n_abort;
+        unsigned n_when, n_until, n_levers, n_abort;
 };
 
 /* The grammar's words for known names. Both lists are read; wanted gains the counters that rules name. */
@@ -82,7 +92,15 @@ int condition_parse(const char *text, const char *time_word, struct origin at, s
                     struct condition *ret, struct problems *problems);
 int abort_parse(const char *text, struct origin at, struct vocabulary *vocabulary, struct abort_condition *ret,
                 struct problems *problems);
-int set_parse(const char *text, struct origin at, struct set *ret, struct problems *problems);
+int lever_parse(enum lever_kind kind, const char *text, struct origin at, struct lever *ret,
+                struct problems *problems);
+
+/* The problem of a sysctl that is not in the table. */
+void sysctl_unknown(const char *name, struct origin at, struct problems *problems);
+
+/* "max N", "min N" or both, in any order, within the built-in bounds of the sysctl. */
+int bounds_parse(enum sysctl_id sysctl, const char *text, struct origin at, struct sysctl_bounds *ret,
+                 struct problems *problems);
 
 bool comparison_holds(enum comparison op, double a, double b);
 const char *comparison_text(enum comparison op);

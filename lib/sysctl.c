@@ -7,19 +7,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* clang-format off: a row a sysctl */
+/* Memory: a TIME_WAIT socket takes 256 bytes (slab tw_sock_TCP). An orphan takes a socket and some of its data; what
+ * data there may be in all is tcp_mem's matter (net/ipv4/tcp.c:tcp_check_oom). */
+/* A row a sysctl. */
+/* clang-format off */
 #define IPV4(x) "net.ipv4." x
 
 const struct sysctl sysctl_table[SYSCTL_COUNT] = {
         [SYSCTL_TCP_TW_REUSE] =
-                {IPV4("tcp_tw_reuse"), 1, 0, 2,
+                {IPV4("tcp_tw_reuse"),
+                 1,
+                 {0, 2},
                  .help = "lets connect() take the port of a TIME_WAIT socket whose peer uses timestamps"},
         [SYSCTL_TCP_TW_REUSE_DELAY] =
-                {IPV4("tcp_tw_reuse_delay"), 1, 250, 60000,
+                {IPV4("tcp_tw_reuse_delay"),
+                 1,
+                 {250, 60000},
+                 SYSCTL_LESS,
                  .below = "a reuse before the peer's minimum RTO of 200 ms costs resets on lossy paths",
                  .help = "ms in TIME_WAIT before tcp_tw_reuse applies (Linux 6.14)"},
-        [SYSCTL_IP_LOCAL_PORT_RANGE] = {IPV4("ip_local_port_range"), 2, 32768, 65535, SYSCTL_WIDEN,
-                                        .below = "ports below 32768 are NodePorts (30000-32767) and services",
+        [SYSCTL_IP_LOCAL_PORT_RANGE] = {IPV4("ip_local_port_range"),
+                                        2,
+                                        {1024, 65535},
+                                        SYSCTL_WIDEN,
+                                        .below = "ports below 1024 are those of services",
                                         .help = "the ephemeral ports; connect() has that many per destination"},
         [SYSCTL_IP_LOCAL_RESERVED_PORTS] = {IPV4("ip_local_reserved_ports"), 0,
                                             .never = "the ports that the administrator reserved stay reserved",
@@ -29,35 +40,67 @@ const struct sysctl sysctl_table[SYSCTL_COUNT] = {
                                                        "it decides who may bind to a port, which is no matter of load",
                                                .help = "the first port that needs no privilege to bind to"},
         [SYSCTL_TCP_MAX_TW_BUCKETS] =
-                {IPV4("tcp_max_tw_buckets"), 1, 65536, 16777216, SYSCTL_RAISE,
+                {IPV4("tcp_max_tw_buckets"),
+                 1,
+                 {65536, 16777216},
+                 SYSCTL_RAISE,
+                 256,
                  .below = "a small table throws TIME_WAIT away, which protects new connections from old segments",
                  .help = "how many TIME_WAIT sockets may be kept"},
         [SYSCTL_TCP_FIN_TIMEOUT] =
-                {IPV4("tcp_fin_timeout"), 1, 10, 120, .below = "peers that close a little late would be reset",
+                {IPV4("tcp_fin_timeout"),
+                 1,
+                 {10, 120},
+                 SYSCTL_LESS,
+                 .below = "peers that close a little late would be reset",
                  .help = "seconds in FIN_WAIT_2 without an owner; it does nothing to TIME_WAIT (60 s, fixed)"},
-        [SYSCTL_TCP_KEEPALIVE_TIME] = {IPV4("tcp_keepalive_time"), 1, 60, 86400,
+        [SYSCTL_TCP_KEEPALIVE_TIME] = {IPV4("tcp_keepalive_time"),
+                                       1,
+                                       {60, 86400},
+                                       SYSCTL_LESS,
                                        .below = "probes would keep idle peers and radios awake",
                                        .help = "idle seconds before the first probe, for sockets with SO_KEEPALIVE"},
-        [SYSCTL_TCP_KEEPALIVE_INTVL] = {IPV4("tcp_keepalive_intvl"), 1, 5, 3600,
+        [SYSCTL_TCP_KEEPALIVE_INTVL] = {IPV4("tcp_keepalive_intvl"),
+                                        1,
+                                        {5, 3600},
+                                        SYSCTL_LESS,
                                         .below = "a short outage would end idle connections",
                                         .help = "seconds between two unanswered probes"},
-        [SYSCTL_TCP_KEEPALIVE_PROBES] = {IPV4("tcp_keepalive_probes"), 1, 3, 20,
+        [SYSCTL_TCP_KEEPALIVE_PROBES] = {IPV4("tcp_keepalive_probes"),
+                                         1,
+                                         {3, 20},
+                                         SYSCTL_LESS,
                                          .below = "one or two lost packets would end a healthy connection",
                                          .help = "unanswered probes before the connection is given up"},
-        [SYSCTL_TCP_SYNCOOKIES] = {IPV4("tcp_syncookies"), 1, 1, 1,
+        [SYSCTL_TCP_SYNCOOKIES] = {IPV4("tcp_syncookies"),
+                                   1,
+                                   {1, 1},
                                    .below = "a host without SYN cookies can be shut off by a SYN flood",
                                    .help = "SYN cookies when a SYN queue overflows"},
-        [SYSCTL_TCP_MAX_SYN_BACKLOG] = {IPV4("tcp_max_syn_backlog"), 1, 128, 1048576, SYSCTL_RAISE,
+        [SYSCTL_TCP_MAX_SYN_BACKLOG] = {IPV4("tcp_max_syn_backlog"),
+                                        1,
+                                        {128, 1048576},
+                                        SYSCTL_RAISE,
                                         .help = "SYN queue of a listener; ignored while tcp_syncookies is 1"},
-        [SYSCTL_SOMAXCONN] = {"net.core.somaxconn", 1, 128, 1048576, SYSCTL_RAISE,
-                              .help = "upper bound of listen()'s backlog"},
-        [SYSCTL_TCP_SYNACK_RETRIES] = {IPV4("tcp_synack_retries"), 1, 2, 5,
+        [SYSCTL_SOMAXCONN] =
+                {"net.core.somaxconn", 1, {128, 1048576}, SYSCTL_RAISE, .help = "upper bound of listen()'s backlog"},
+        [SYSCTL_TCP_SYNACK_RETRIES] = {IPV4("tcp_synack_retries"),
+                                       1,
+                                       {2, 5},
+                                       SYSCTL_LESS,
                                        .below = "clients on lossy paths could not connect",
                                        .help = "how often a SYN+ACK is sent again"},
-        [SYSCTL_TCP_ORPHAN_RETRIES] = {IPV4("tcp_orphan_retries"), 1, 5, 8,
+        [SYSCTL_TCP_ORPHAN_RETRIES] = {IPV4("tcp_orphan_retries"),
+                                       1,
+                                       {5, 8},
+                                       SYSCTL_LESS,
                                        .below = "data that was written before close() could be lost",
                                        .help = "retransmissions of a socket that was closed"},
-        [SYSCTL_TCP_MAX_ORPHANS] = {IPV4("tcp_max_orphans"), 1, 4096, 4194304, SYSCTL_RAISE,
+        [SYSCTL_TCP_MAX_ORPHANS] = {IPV4("tcp_max_orphans"),
+                                    1,
+                                    {4096, 4194304},
+                                    SYSCTL_RAISE,
+                                    4096,
                                     .help = "how many closed sockets may still send"},
         [SYSCTL_TCP_MEM] = {IPV4("tcp_mem"), 3, .never = "the kernel sizes it by the machine's memory",
                             .help = "pages of memory for all sockets together"},
@@ -139,6 +182,23 @@ static bool range_is_sane(const struct sysctl_value *value)
         return value->v[0] < value->v[1] && (value->v[0] & 1) != (value->v[1] & 1);
 }
 
+int sysctl_check_bounds(enum sysctl_id id, const struct sysctl_value *value, const struct sysctl_bounds *bounds,
+                        char *reason, size_t size)
+{
+        const struct sysctl *s = &sysctl_table[id];
+
+        for (unsigned i = 0; i < value->n; i++)
+                if (value->v[i] < bounds->min || value->v[i] > bounds->max) {
+                        const char *below = value->v[i] < s->bounds.min && s->below ? s->below : NULL;
+
+                        snprintf(reason, size, "%" PRId64 " is outside %" PRId64 "-%" PRId64 " for %s%s%s",
+                                 value->v[i], bounds->min, bounds->max, s->name, below ? ": " : "",
+                                 below ? below : "");
+                        return -ERANGE;
+                }
+        return 0;
+}
+
 int sysctl_check(enum sysctl_id id, const struct sysctl_value *value, char *reason, size_t size)
 {
         const struct sysctl *s = &sysctl_table[id];
@@ -151,14 +211,8 @@ int sysctl_check(enum sysctl_id id, const struct sysctl_value *value, char *reas
                 snprintf(reason, size, "%s takes %u number%s", s->name, s->n, s->n == 1 ? "" : "s");
                 return -ERANGE;
         }
-        for (unsigned i = 0; i < value->n; i++)
-                if (value->v[i] < s->min || value->v[i] > s->max) {
-                        bool below = value->v[i] < s->min && s->below;
-
-                        snprintf(reason, size, "%" PRId64 " is outside %" PRId64 "-%" PRId64 " for %s%s%s",
-                                 value->v[i], s->min, s->max, s->name, below ? ": " : "", below ? s->below : "");
-                        return -ERANGE;
-                }
+        if (sysctl_check_bounds(id, value, &s->bounds, reason, size) < 0)
+                return -ERANGE;
         if (id == SYSCTL_IP_LOCAL_PORT_RANGE && !range_is_sane(value)) {
                 snprintf(reason, size, "the two ends of %s must rise and be of different parity", s->name);
                 return -ERANGE;
@@ -193,9 +247,10 @@ bool sysctl_has_effect(enum sysctl_id id, const struct sysctl_value *live, const
                 return true;
         if (id == SYSCTL_TCP_TW_REUSE)
                 return loopback && live->v[0] != 0 && value->v[0] != 0;
-        if (id == SYSCTL_TCP_TW_REUSE_DELAY)
-                return live->v[0] <= value->v[0];
         switch (sysctl_table[id].direction) {
+        case SYSCTL_LESS:
+                /* 0 is the kernel's 8 (net/ipv4/tcp_timer.c:tcp_orphan_retries) */
+                return live->v[0] <= value->v[0] && (id != SYSCTL_TCP_ORPHAN_RETRIES || live->v[0] > 0);
         case SYSCTL_RAISE:
                 return live->v[0] >= value->v[0];
         case SYSCTL_WIDEN:

@@ -44,17 +44,25 @@ struct sysctl_value {
 #define SYSCTL_VALUE(x) ((struct sysctl_value){.n = 1, .v = {(x)}})
 #define SYSCTL_TEXT_MAX 72
 
+/* Ours, both inclusive. */
+struct sysctl_bounds {
+        int64_t min, max;
+};
+
+/* Which way it may go, and what is more of its effect. */
 enum sysctl_direction {
-        SYSCTL_BOTH,
-        SYSCTL_RAISE, /* never under the live value */
+        SYSCTL_BOTH,  /* any way; another value is another effect */
+        SYSCTL_LESS,  /* any way; a smaller value has the same effect and more */
+        SYSCTL_RAISE, /* never under the live value; a larger one has the same effect and more */
         SYSCTL_WIDEN, /* a pair that may only grow at both ends */
 };
 
 struct sysctl {
         const char *name; /* as in sysctl.conf; '/' for '.' gives the file under /proc/sys */
         unsigned n;       /* numbers in the value; 0: a list, which is read as text */
-        int64_t min, max; /* ours, both inclusive */
+        struct sysctl_bounds bounds;
         enum sysctl_direction direction;
+        unsigned bytes;    /* of kernel memory for each entry of a table; 0: it is none, or a small one */
         const char *never; /* why it is never written, whatever the configuration says; NULL: it may be */
         const char *below; /* what a value below min would do, for the person who asks for it */
         const char *help;  /* what it really acts on */
@@ -76,6 +84,10 @@ bool sysctl_equal(const struct sysctl_value *a, const struct sysctl_value *b);
 /* Whether value may ever be written, whatever the live one is. 0; -EPERM: this sysctl is never written;
  * -ERANGE: out of our bounds. reason then says why in one sentence. */
 int sysctl_check(enum sysctl_id id, const struct sysctl_value *value, char *reason, size_t size);
+
+/* Whether value keeps to bounds that [limits] has narrowed. 0, or -ERANGE and a reason. */
+int sysctl_check_bounds(enum sysctl_id id, const struct sysctl_value *value, const struct sysctl_bounds *bounds,
+                        char *reason, size_t size);
 
 /* Whether going from live to value keeps to the row's direction. 0, or -ERANGE and a reason. */
 int sysctl_check_step(enum sysctl_id id, const struct sysctl_value *live, const struct sysctl_value *value,

@@ -77,8 +77,9 @@ static struct config *config_of_everything(void)
 
         for (unsigned i = 0; i < METRIC_COUNT; i++) {
                 snprintf(line, sizeof(line),
-                         "[rule r%u]\nwhen = %s > 1000000000%s for 1s\nset = net.ipv4.tcp_fin_timeout = 30\n", i,
-                         metric_table[i].name, unit_suffix(metric_table[i].unit));
+                         "[rule r%u]\nwhen = %s > %.3f%s for 1s\nset = net.ipv4.tcp_fin_timeout = 30\n", i,
+                         metric_table[i].name, metric_table[i].most > 0 ? metric_table[i].most - 0.001 : 1e9,
+                         unit_suffix(metric_table[i].unit));
                 strcat(text, line);
         }
         config_read(config, "everything.conf", text, strlen(text), NULL, &problems);

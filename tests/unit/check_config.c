@@ -101,9 +101,9 @@ START_TEST(every_key_is_taken)
         r = find_rule("high");
         ck_assert_str_eq(r->description, "some text; with = and #");
         ck_assert(r->disabled && r->keep && r->has_expect && r->after == 0 && r->retry_ns == 3600 * S);
-        ck_assert(r->n_when == 2 && r->n_until == 1 && r->n_set == 2 && r->n_abort == 1);
+        ck_assert(r->n_when == 2 && r->n_until == 1 && r->n_levers == 2 && r->n_abort == 1);
         ck_assert(r->when[0].metric == METRIC_COUNT + COUNTER_OWN && r->when[0].time_ns == 3 * S);
-        ck_assert(r->set[1].value.v[1] == 65535 && r->expect.time_ns == 15 * S);
+        ck_assert(r->lever[1].value.v[1] == 65535 && r->expect.time_ns == 15 * S);
         ck_assert(r->abort[0].within_ns == 60 * S && is(r->abort[0].multiple, 3));
         end();
 }
@@ -133,7 +133,7 @@ START_TEST(origins_are_exact)
         ck_assert_uint_eq(r->at.line, 4);
         ck_assert_uint_eq(r->when[0].at.line, 6);
         ck_assert_uint_eq(r->until[0].at.line, 7);
-        ck_assert_uint_eq(r->set[0].at.line, 8);
+        ck_assert_uint_eq(r->lever[0].at.line, 8);
         ck_assert_uint_eq(r->expect.at.line, 9);
         ck_assert_uint_eq(r->abort[0].at.line, 10);
         ck_assert_str_eq(r->when[0].at.file, "a.conf");
@@ -351,7 +351,7 @@ static const struct capacity {
 } capacities[] = {
         {"when", "ports.cliff >= 80%", RULE_CONDITIONS_MAX, "more than 8 of this key in one rule"},
         {"until", "ports.demand < 5%", RULE_CONDITIONS_MAX, "more than 8 of this key in one rule"},
-        {"set", "net.ipv4.tcp_tw_reuse = 1", RULE_SETS_MAX, "more than 4 sysctls in one rule"},
+        {"set", "net.ipv4.tcp_tw_reuse = 1", RULE_LEVERS_MAX, "more than 4 sysctls in one rule"},
         {"abort", "opens.resets > 3x before within 5s", RULE_ABORTS_MAX, "more than 4 abort conditions"},
 };
 
@@ -454,7 +454,7 @@ START_TEST(later_files_win_key_by_key)
         ck_assert_uint_eq(config->n_rules, 1);
         ck_assert_str_eq(r->description, "second");
         ck_assert(!r->disabled && r->retry_ns == 60 * S && r->keep && r->has_expect && r->after == RULE_NONE);
-        ck_assert(r->n_when == 1 && r->n_set == 1);
+        ck_assert(r->n_when == 1 && r->n_levers == 1);
         ck_assert_str_eq(r->at.file, "a.conf");
         end();
 }
@@ -475,7 +475,7 @@ START_TEST(lists_grow_until_they_are_cleared)
         ck_assert_str_eq(r->when[0].at.file, "a.conf");
         ck_assert_str_eq(r->when[1].at.file, "b.conf");
         ck_assert(r->n_until == 1 && is(r->until[0].number, 2));
-        ck_assert(r->n_set == 1 && r->set[0].sysctl == SYSCTL_TCP_FIN_TIMEOUT);
+        ck_assert(r->n_levers == 1 && r->lever[0].sysctl == SYSCTL_TCP_FIN_TIMEOUT);
         ck_assert_uint_eq(r->n_abort, 0);
         end();
 }
@@ -543,7 +543,7 @@ START_TEST(wrong_values_are_not_taken)
                  "min_interval = x\n" RULE "retry = x\nrelease = x\nenabled = x\nwhen = x\nset = x\nabort = x\n");
         ck_assert_uint_eq(problems.n, 11);
         expect_defaults();
-        ck_assert(find_rule("r")->n_when == 1 && find_rule("r")->n_set == 1 && find_rule("r")->n_abort == 0);
+        ck_assert(find_rule("r")->n_when == 1 && find_rule("r")->n_levers == 1 && find_rule("r")->n_abort == 0);
         ck_assert(!find_rule("r")->disabled && !find_rule("r")->keep && find_rule("r")->retry_ns == 600 * S);
         end();
 }
@@ -613,7 +613,7 @@ START_TEST(the_policy_is_right)
         expect_none("policy.conf", &problems);
         expect_defaults();
         ck_assert_uint_ge(config->n_rules, 2);
-        ck_assert_int_eq(find_rule("time-wait-reuse")->set[0].sysctl, SYSCTL_TCP_TW_REUSE);
+        ck_assert_int_eq(find_rule("time-wait-reuse")->lever[0].sysctl, SYSCTL_TCP_TW_REUSE);
         for (unsigned i = 0; i < config->n_rules; i++)
                 ck_assert_msg(config->rule[i].description && config->rule[i].n_until > 0, "rule %s",
                               config->rule[i].name);

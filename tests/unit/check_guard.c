@@ -64,7 +64,7 @@ static int check_value(enum sysctl_id id, struct sysctl_value live, struct sysct
 /* A value that nothing but the limits can object to. */
 static int check_at(enum sysctl_id id, uint64_t now)
 {
-        int64_t max = sysctl_table[id].max;
+        int64_t max = sysctl_table[id].bounds.max;
 
         snapshot.now = now;
         return check_value(id, SYSCTL_VALUE(max - 1), SYSCTL_VALUE(max));
@@ -174,9 +174,10 @@ static const struct range_row {
         {"the listener was the live end", {32769, 61000}, {32769, 65534}, 1024, 0, ""},
         {"behind the listener", {61003, 65534}, {61001, 65534}, 1024, 0, ""},
         {"down to the listener", {61001, 65534}, {61000, 65535}, 1024, -ERANGE, "port 61000"},
-        {"privileged", {40000, 60999}, {32768, 60999}, 32769, -ERANGE, "ports under 32769 are privileged"},
+        {"privileged", {40000, 60999}, {32768, 60999}, 32769, -ERANGE, "port 32768 is privileged"},
         {"just not privileged", {40000, 60999}, {32768, 60999}, 32768, 0, ""},
-        {"NodePorts", {32768, 60999}, {30000, 60999}, 1024, -ERANGE, "NodePorts"},
+        {"NodePorts", {32768, 60999}, {30000, 60999}, 1024, -ERANGE, "is a NodePort"},
+        {"under NodePorts", {30000, 60999}, {29998, 60999}, 1024, 0, ""},
         {"one parity", {32768, 60999}, {32768, 61000}, 1024, -ERANGE, "different parity"},
         {"moved", {32768, 60999}, {32769, 65534}, 1024, -ERANGE, "only ever widened"},
         {"narrower", {32768, 60999}, {32768, 60997}, 1024, -ERANGE, "only ever widened"},

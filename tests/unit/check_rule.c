@@ -259,8 +259,8 @@ START_TEST(set_is_parsed)
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
                 struct problems problems = {0};
-                struct set set = {0};
-                int r = set_parse(rows[i].text, here, &set, &problems);
+                struct lever set = {0};
+                int r = lever_parse(LEVER_SET, rows[i].text, here, &set, &problems);
 
                 expect_none(rows[i].text, &problems);
                 ck_assert_msg(r == 0 && set.sysctl == rows[i].sysctl, "'%s': %d", rows[i].text, r);
@@ -297,7 +297,7 @@ static const struct refused sets[] = {
         {"net.ipv4.tcp_syncookies = 0", "a host without SYN cookies can be shut off by a SYN flood"},
         {"net.ipv4.tcp_syncookies = 2", "2 is outside 1-1"},
         {"net.ipv4.tcp_max_tw_buckets = 5000", "throws TIME_WAIT away"},
-        {"net.ipv4.ip_local_port_range = 1024 65535", "ports below 32768 are NodePorts"},
+        {"net.ipv4.ip_local_port_range = 1023 65534", "ports below 1024 are those of services"},
         {"net.ipv4.ip_local_port_range = 32768 65534", "must rise and be of different parity"},
         {"net.ipv4.ip_local_reserved_ports = 8080", "is never written: the ports that the administrator"},
         {"net.ipv4.ip_local_reserved_ports =", "is never written"},
@@ -316,10 +316,10 @@ static const struct refused sets[] = {
 
 START_TEST(set_is_refused)
 {
-        struct set set = {.sysctl = SYSCTL_COUNT};
+        struct lever set = {.sysctl = SYSCTL_COUNT};
         struct problems problems = {0};
 
-        ck_assert_int_eq(set_parse(sets[_i].text, here, &set, &problems), -EINVAL);
+        ck_assert_int_eq(lever_parse(LEVER_SET, sets[_i].text, here, &set, &problems), -EINVAL);
         expect_one(sets[_i].text, "a.conf", 7, sets[_i].says, &problems);
         ck_assert_int_eq(set.sysctl, SYSCTL_COUNT);
         problems_free(&problems);

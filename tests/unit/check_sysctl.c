@@ -28,7 +28,7 @@ START_TEST(row_is_whole)
 
         ck_assert_msg(s->name && s->help, "row %d has no name or no help", _i);
         ck_assert_msg(s->n <= 3, "%s has %u numbers", s->name, s->n);
-        ck_assert_msg(s->never || (s->n > 0 && s->min <= s->max), "%s has no bounds", s->name);
+        ck_assert_msg(s->never || (s->n > 0 && s->bounds.min <= s->bounds.max), "%s has no bounds", s->name);
         for (int i = 0; i < _i; i++)
                 ck_assert_msg(strcmp(s->name, sysctl_table[i].name) != 0, "%s is there twice", s->name);
 }
@@ -81,18 +81,18 @@ static const struct bounds {
         enum sysctl_direction direction;
 } bounds[] = {
         {SYSCTL_TCP_TW_REUSE, 0, 2, SYSCTL_BOTH},
-        {SYSCTL_TCP_TW_REUSE_DELAY, 250, 60000, SYSCTL_BOTH},
-        {SYSCTL_IP_LOCAL_PORT_RANGE, 32768, 65535, SYSCTL_WIDEN},
+        {SYSCTL_TCP_TW_REUSE_DELAY, 250, 60000, SYSCTL_LESS},
+        {SYSCTL_IP_LOCAL_PORT_RANGE, 1024, 65535, SYSCTL_WIDEN},
         {SYSCTL_TCP_MAX_TW_BUCKETS, 65536, 16777216, SYSCTL_RAISE},
-        {SYSCTL_TCP_FIN_TIMEOUT, 10, 120, SYSCTL_BOTH},
-        {SYSCTL_TCP_KEEPALIVE_TIME, 60, 86400, SYSCTL_BOTH},
-        {SYSCTL_TCP_KEEPALIVE_INTVL, 5, 3600, SYSCTL_BOTH},
-        {SYSCTL_TCP_KEEPALIVE_PROBES, 3, 20, SYSCTL_BOTH},
+        {SYSCTL_TCP_FIN_TIMEOUT, 10, 120, SYSCTL_LESS},
+        {SYSCTL_TCP_KEEPALIVE_TIME, 60, 86400, SYSCTL_LESS},
+        {SYSCTL_TCP_KEEPALIVE_INTVL, 5, 3600, SYSCTL_LESS},
+        {SYSCTL_TCP_KEEPALIVE_PROBES, 3, 20, SYSCTL_LESS},
         {SYSCTL_TCP_SYNCOOKIES, 1, 1, SYSCTL_BOTH},
         {SYSCTL_TCP_MAX_SYN_BACKLOG, 128, 1048576, SYSCTL_RAISE},
         {SYSCTL_SOMAXCONN, 128, 1048576, SYSCTL_RAISE},
-        {SYSCTL_TCP_SYNACK_RETRIES, 2, 5, SYSCTL_BOTH},
-        {SYSCTL_TCP_ORPHAN_RETRIES, 5, 8, SYSCTL_BOTH},
+        {SYSCTL_TCP_SYNACK_RETRIES, 2, 5, SYSCTL_LESS},
+        {SYSCTL_TCP_ORPHAN_RETRIES, 5, 8, SYSCTL_LESS},
         {SYSCTL_TCP_MAX_ORPHANS, 4096, 4194304, SYSCTL_RAISE},
 };
 
@@ -114,7 +114,7 @@ START_TEST(bounds_are_as_promised)
         const struct sysctl *s = &sysctl_table[b->id];
 
         ck_assert_int_eq(ELEMENTSOF(bounds) + ELEMENTSOF(never), SYSCTL_COUNT);
-        ck_assert_msg(!s->never && s->min == b->min && s->max == b->max, "bounds of %s", s->name);
+        ck_assert_msg(!s->never && s->bounds.min == b->min && s->bounds.max == b->max, "bounds of %s", s->name);
         ck_assert_msg(s->direction == b->direction, "direction of %s", s->name);
 }
 END_TEST
@@ -148,8 +148,8 @@ START_TEST(bounds_are_inclusive)
 
         if (!has_bounds((unsigned)_i))
                 return;
-        ck_assert_msg(check_number((unsigned)_i, s->min, reason) == 0, "%s = min: %s", s->name, reason);
-        ck_assert_msg(check_number((unsigned)_i, s->max, reason) == 0, "%s = max: %s", s->name, reason);
+        ck_assert_msg(check_number((unsigned)_i, s->bounds.min, reason) == 0, "%s = min: %s", s->name, reason);
+        ck_assert_msg(check_number((unsigned)_i, s->bounds.max, reason) == 0, "%s = max: %s", s->name, reason);
         ck_assert_str_eq(reason, "");
 }
 END_TEST
@@ -157,11 +157,11 @@ END_TEST
 START_TEST(outside_of_bounds_is_refused)
 {
         const struct sysctl *s = &sysctl_table[_i];
-        const int64_t outside[] = {s->min - 1, s->max + 1, INT64_MIN, INT64_MAX, -5};
+        const int64_t outside[] = {s->bounds.min - 1, s->bounds.max + 1, INT64_MIN, INT64_MAX, -5};
         char reason[256], number[32];
 
         for (unsigned i = 0; i < ELEMENTSOF(outside) && has_bounds((unsigned)_i); i++) {
-                bool says_why = outside[i] < s->min && s->below;
+                bool says_why = outside[i] < s->bounds.min && s->below;
 
                 snprintf(number, sizeof(number), "%lld is outside", (long long)outside[i]);
                 ck_assert_msg(check_number((unsigned)_i, outside[i], reason) == -ERANGE, "%s: %s", s->name, number);
@@ -178,14 +178,22 @@ START_TEST(port_range_is_checked)
                 int64_t low, high;
                 int r;
         } rows[] = {
-                {32768, 65535, 0},           {32768, 60999, 0},
-                {32769, 60998, 0},           {65534, 65535, 0},
-                {32768, 32769, 0},           {32767, 60998, -ERANGE},
-                {1024, 65535, -ERANGE},      {30000, 60999, -ERANGE},
-                {32768, 65536, -ERANGE},     {32768, 65534, -ERANGE},
-                {32769, 65535, -ERANGE},     {40000, 40000, -ERANGE},
-                {60999, 32768, -ERANGE},     {-1, 65535, -ERANGE},
-                {32768, INT64_MAX, -ERANGE}, {INT64_MIN, INT64_MAX, -ERANGE},
+                {32768, 65535, 0},
+                {32768, 60999, 0},
+                {32769, 60998, 0},
+                {65534, 65535, 0},
+                {32768, 32769, 0},
+                {1023, 60998, -ERANGE},
+                {1024, 65535, 0},
+                {30000, 60999, 0},
+                {32768, 65536, -ERANGE},
+                {32768, 65534, -ERANGE},
+                {32769, 65535, -ERANGE},
+                {40000, 40000, -ERANGE},
+                {60999, 32768, -ERANGE},
+                {-1, 65535, -ERANGE},
+                {32768, INT64_MAX, -ERANGE},
+                {INT64_MIN, INT64_MAX, -ERANGE},
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
@@ -203,7 +211,7 @@ END_TEST
 START_TEST(value_has_as_many_numbers_as_the_row)
 {
         const struct sysctl *s = &sysctl_table[_i];
-        struct sysctl_value value = {.v = {s->min, s->max}};
+        struct sysctl_value value = {.v = {s->bounds.min, s->bounds.max}};
         char reason[256];
 
         for (value.n = 0; value.n <= 2; value.n++)
@@ -375,7 +383,10 @@ START_TEST(effect_is_there_already)
                 {SYSCTL_IP_LOCAL_PORT_RANGE, PAIR(1024, 65535), PAIR(32768, 60999), false, true},
                 {SYSCTL_IP_LOCAL_PORT_RANGE, PAIR(32768, 60999), PAIR(32768, 65535), false, false},
                 {SYSCTL_IP_LOCAL_PORT_RANGE, PAIR(40000, 65535), PAIR(32768, 65535), false, false},
-                {SYSCTL_TCP_FIN_TIMEOUT, VALUE1(15), VALUE1(20), false, false},
+                {SYSCTL_TCP_FIN_TIMEOUT, VALUE1(15), VALUE1(20), false, true},
+                {SYSCTL_TCP_FIN_TIMEOUT, VALUE1(60), VALUE1(20), false, false},
+                {SYSCTL_TCP_ORPHAN_RETRIES, VALUE1(0), VALUE1(6), false, false},
+                {SYSCTL_TCP_ORPHAN_RETRIES, VALUE1(5), VALUE1(6), false, true},
                 {SYSCTL_TCP_FIN_TIMEOUT, VALUE1(20), VALUE1(20), false, true},
         };
 

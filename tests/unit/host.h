@@ -194,13 +194,13 @@ static inline void host_carry_out(struct host *h, struct decision *d)
 {
         for (unsigned i = 0; i < d->n; i++) {
                 struct change *c = &d->change[i];
-                bool enter = d->kind == DECISION_ENTER;
+                bool enter = d->kind == DECISION_ENTER || d->kind == DECISION_STEP;
 
                 if (d->kind == DECISION_OVERRIDDEN || !c->write)
                         continue;
                 c->outcome = enter ? h->write_outcome : h->restore_outcome;
                 if (c->outcome == OUTCOME_APPLIED || c->outcome == OUTCOME_RESTORED)
-                        h->snapshot.sysctl[c->sysctl].value = enter ? c->value : c->original;
+                        h->snapshot.sysctl[c->sysctl].value = c->value;
         }
 }
 
