@@ -53,7 +53,7 @@ static void evidence_fill(const struct tuner *t, const struct decision *d, struc
                 return;
         unit = unit_suffix(metric_unit(d->metric, counters));
         snprintf(e->metric, sizeof(e->metric), "%s", metric_name(d->metric, counters));
-        snprintf(e->value, sizeof(e->value), "%.1f%s", d->value, unit);
+        snprintf(e->value, sizeof(e->value), "%.*f%s", *unit ? 1 : 0, d->value, unit);
         snprintf(e->threshold, sizeof(e->threshold), "%s %g%s", comparison_text(d->op), d->threshold, unit);
 }
 

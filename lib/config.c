@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* asprintf() */
 #include "config.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,6 +122,19 @@ static void parse_text(struct parser *p, void *target, const char *value)
         if (*value && !text)
                 fail(p, "out of memory");
         free(*(char **)target);
+        *(char **)target = text;
+}
+
+/* Lines are short, advice is not: lines add up to one text. */
+static void parse_advise(struct parser *p, void *target, const char *value)
+{
+        char *before = *(char **)target, *text = NULL;
+
+        if (*value && asprintf(&text, "%s%s%s", before ? before : "", before ? " " : "", value) < 0) {
+                fail(p, "out of memory");
+                text = NULL;
+        }
+        free(before);
         *(char **)target = text;
 }
 
@@ -241,7 +256,7 @@ static const struct key limits_keys[] = {
 
 static const struct key rule_keys[] = {
         {"description", parse_text, offsetof(struct rule, description)},
-        {"advise", parse_text, offsetof(struct rule, advise)},
+        {"advise", parse_advise, offsetof(struct rule, advise)},
         {"enabled", parse_enabled, offsetof(struct rule, disabled)},
         {"when", parse_when, 0},
         {"until", parse_until, 0},
