@@ -18,22 +18,19 @@ enum mode {
 };
 
 static const struct option options[] = {
-        {"once", no_argument, NULL, MODE_ONCE},
-        {"check", no_argument, NULL, MODE_CHECK},
-        {"restore", no_argument, NULL, MODE_RESTORE},
-        {"version", no_argument, NULL, MODE_VERSION},
-        {"help", no_argument, NULL, MODE_HELP},
-        {"config", required_argument, NULL, 'c'},
-        {"observe", no_argument, NULL, 'o'},
-        {"json", no_argument, NULL, 'j'},
-        {0},
+        {"once", no_argument, NULL, MODE_ONCE},       {"check", no_argument, NULL, MODE_CHECK},
+        {"restore", no_argument, NULL, MODE_RESTORE}, {"version", no_argument, NULL, MODE_VERSION},
+        {"help", no_argument, NULL, MODE_HELP},       {"config", required_argument, NULL, 'c'},
+        {"observe", no_argument, NULL, 'o'},          {"json", no_argument, NULL, 'j'},
+        {"verbose", no_argument, NULL, 'v'},          {0},
 };
 
 static void print_help(void)
 {
         puts("twtuned [--config=FILE] [--observe]   watch, and change sysctls by the rules; in the foreground\n"
              "twtuned --once [--json]               print every metric once: NAME VALUE UNIT [WHOSE]\n"
-             "twtuned --check [--config=FILE]       print every error of the configuration; 0, or 78\n"
+             "twtuned --check [--config=FILE]       print every error of the configuration; 0, or 78;\n"
+             "        [--verbose]                   every value that is in effect, and its FILE:LINE\n"
              "twtuned --restore                     put back all that a dead twtuned left changed\n"
              "twtuned --version | --help\n"
              "\n"
@@ -50,7 +47,7 @@ static int usage(const char *text)
         return EX_USAGE;
 }
 
-static int run_mode(enum mode mode, const char *config_file, bool observe, bool json)
+static int run_mode(enum mode mode, const char *config_file, bool observe, bool json, bool verbose)
 {
         switch (mode) {
         case MODE_RUN:
@@ -58,7 +55,7 @@ static int run_mode(enum mode mode, const char *config_file, bool observe, bool 
         case MODE_ONCE:
                 return once_print(json);
         case MODE_CHECK:
-                return service_check(config_file);
+                return service_check(config_file, verbose);
         case MODE_RESTORE:
                 return service_restore();
         case MODE_VERSION:
@@ -76,7 +73,7 @@ int main(int argc, char **argv)
         static char stderr_buffer[8192];
         const char *config_file = NULL;
         enum mode mode = MODE_RUN;
-        bool observe = false, json = false;
+        bool observe = false, json = false, verbose = false;
         int c;
 
         setvbuf(stderr, stderr_buffer, _IOLBF, sizeof(stderr_buffer));
@@ -89,6 +86,8 @@ int main(int argc, char **argv)
                         observe = true;
                 else if (c == 'j')
                         json = true;
+                else if (c == 'v')
+                        verbose = true;
                 else if (mode != MODE_RUN)
                         return usage("only one of --once, --check, --restore, --version and --help");
                 else
@@ -102,5 +101,7 @@ int main(int argc, char **argv)
                 return usage("--observe goes with the daemon");
         if (json && mode != MODE_ONCE)
                 return usage("--json goes with --once");
-        return run_mode(mode, config_file, observe, json);
+        if (verbose && mode != MODE_CHECK)
+                return usage("--verbose goes with --check");
+        return run_mode(mode, config_file, observe, json, verbose);
 }

@@ -273,7 +273,16 @@ int service_restore(void)
         return r;
 }
 
-int service_check(const char *config_file)
+static void print_values(const struct config *config)
+{
+        for (size_t i = 0; i < config->values.n; i++) {
+                const struct config_value *v = &config->values.item[i];
+
+                printf("%s:%u: [%s] %s = %s\n", v->at.file, v->at.line, v->section, v->key, v->text);
+        }
+}
+
+int service_check(const char *config_file, bool verbose)
 {
         struct config *config;
 
@@ -281,6 +290,8 @@ int service_check(const char *config_file)
         config = load_config(config_file, &service.kernel);
         if (!config)
                 return EX_CONFIG;
+        if (verbose)
+                print_values(config);
         printf("twtuned: the configuration is good, %u rule%s\n", config->n_rules, config->n_rules == 1 ? "" : "s");
         config_free(config);
         return 0;

@@ -10,5 +10,5 @@ int service_run(const char *config_file, bool observe_only);
 /* Puts back what the ledger of this netns holds. Returns the exit status. */
 int service_restore(void);
 
-/* Prints what is wrong with the configuration. Returns 0 or EX_CONFIG. */
-int service_check(const char *config_file);
+/* Prints what is wrong with the configuration; verbose: if nothing is, every value and where it stands. Returns 0 or EX_CONFIG. */
+int service_check(const char *config_file, bool verbose);

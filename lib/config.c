@@ -29,6 +29,7 @@ struct parser {
         struct vocabulary vocabulary;
         struct origin at; /* the line that is being read */
         enum section section;
+        char section_name[RULE_NAME_MAX + sizeof("rule ")];
         struct rule *rule;
         size_t problems_before; /* the section at hand */
 };
@@ -38,6 +39,7 @@ struct key {
         const char *name;
         void (*parse)(struct parser *p, void *target, const char *value);
         size_t offset;
+        bool list; /* may be repeated; an empty value clears it */
 };
 
 #define fail(p, ...) problem_add((p)->problems, (p)->at, __VA_ARGS__)
@@ -241,34 +243,34 @@ static void parse_abort(struct parser *p, void *target, const char *value)
 }
 
 static const struct key daemon_keys[] = {
-        {"interval", parse_interval, offsetof(struct config, interval_ns)},
-        {"mode", parse_mode, offsetof(struct config, observe)},
-        {"cpu_budget", parse_budget, offsetof(struct config, cpu_budget)},
-        {"restore_on_exit", parse_bool, offsetof(struct config, restore_on_exit)},
+        {"interval", parse_interval, offsetof(struct config, interval_ns), false},
+        {"mode", parse_mode, offsetof(struct config, observe), false},
+        {"cpu_budget", parse_budget, offsetof(struct config, cpu_budget), false},
+        {"restore_on_exit", parse_bool, offsetof(struct config, restore_on_exit), false},
         {0},
 };
 
 static const struct key limits_keys[] = {
-        {"changes_per_minute", parse_changes, offsetof(struct config, changes_per_minute)},
-        {"min_interval", parse_duration, offsetof(struct config, min_interval_ns)},
+        {"changes_per_minute", parse_changes, offsetof(struct config, changes_per_minute), false},
+        {"min_interval", parse_duration, offsetof(struct config, min_interval_ns), false},
         {0},
 };
 
 static const struct key rule_keys[] = {
-        {"description", parse_text, offsetof(struct rule, description)},
-        {"advise", parse_advise, offsetof(struct rule, advise)},
-        {"enabled", parse_enabled, offsetof(struct rule, disabled)},
-        {"when", parse_when, 0},
-        {"until", parse_until, 0},
-        {"after", parse_after, 0},
-        {"set", parse_set, 0},
-        {"raise", parse_raise, 0},
-        {"lower", parse_lower, 0},
-        {"every", parse_duration, offsetof(struct rule, every_ns)},
-        {"expect", parse_expect, 0},
-        {"abort", parse_abort, 0},
-        {"retry", parse_duration, offsetof(struct rule, retry_ns)},
-        {"release", parse_release, offsetof(struct rule, keep)},
+        {"description", parse_text, offsetof(struct rule, description), false},
+        {"advise", parse_advise, offsetof(struct rule, advise), true},
+        {"enabled", parse_enabled, offsetof(struct rule, disabled), false},
+        {"when", parse_when, 0, true},
+        {"until", parse_until, 0, true},
+        {"after", parse_after, 0, false},
+        {"set", parse_set, 0, true},
+        {"raise", parse_raise, 0, true},
+        {"lower", parse_lower, 0, true},
+        {"every", parse_duration, offsetof(struct rule, every_ns), false},
+        {"expect", parse_expect, 0, false},
+        {"abort", parse_abort, 0, true},
+        {"retry", parse_duration, offsetof(struct rule, retry_ns), false},
+        {"release", parse_release, offsetof(struct rule, keep), false},
         {0},
 };
 
@@ -330,6 +332,8 @@ static void on_key(void *user, struct origin at, const char *name, const char *v
                 parse_bounds(p, name, value);
         else
                 key_unknown(p, keys[p->section], name);
+        if (config_values_note(&p->config->values, p->section_name, name, value, key && key->list, at) < 0)
+                fail(p, "out of memory");
 }
 
 static struct rule *rule_find(struct config *config, const char *name)
@@ -392,14 +396,17 @@ static void on_section(void *user, struct origin at, const char *name)
         p->section = SECTION_SKIPPED;
         if (!name)
                 return;
+        snprintf(p->section_name, sizeof(p->section_name), "%s", name);
         if (strcmp(name, "daemon") == 0)
                 p->section = SECTION_DAEMON;
         else if (strcmp(name, "limits") == 0)
                 p->section = SECTION_LIMITS;
         else if (strncmp(name, "rule", 4) == 0 && (name[4] == ' ' || name[4] == 0)) {
                 p->rule = rule_open(p, name + 4 + strspn(name + 4, BLANKS));
-                if (p->rule)
-                        p->section = SECTION_RULE;
+                if (!p->rule)
+                        return;
+                p->section = SECTION_RULE;
+                snprintf(p->section_name, sizeof(p->section_name), "rule %s", p->rule->name);
         } else {
                 section_unknown(p, name);
         }
@@ -430,6 +437,8 @@ void config_free(struct config *config)
         }
         for (unsigned i = 0; config && i < config->n_files; i++)
                 free(config->file[i]);
+        if (config)
+                config_values_free(&config->values);
         free(config);
 }
 

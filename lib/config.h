@@ -3,6 +3,7 @@
 
 /* The whole configuration: one or more INI files, later ones over earlier ones key by key. */
 
+#include "config_value.h"
 #include "counter.h"
 #include "problem.h"
 #include "rule.h"
@@ -25,6 +26,9 @@ struct config {
         /* [rule NAME], in the order in which the names were first met */
         struct rule rule[RULES_MAX];
         unsigned n_rules;
+
+        /* All that the files say and that is in effect, section by section as it was met. */
+        struct config_values values;
 
         /* The names of the files that were read, for the origins. */
         char *file[CONFIG_FILES_MAX];

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "config_value.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void value_free(struct config_value *v)
+{
+        free(v->section);
+        free(v->key);
+        free(v->text);
+}
+
+static void forget(struct config_values *values, const char *section, const char *key)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < values->n; i++)
+                if (strcmp(values->item[i].section, section) == 0 && strcmp(values->item[i].key, key) == 0)
+                        value_free(&values->item[i]);
+                else
+                        values->item[n++] = values->item[i];
+        values->n = n;
+}
+
+int config_values_note(struct config_values *values, const char *section, const char *key, const char *text, bool list,
+                       struct origin at)
+{
+        struct config_value v, *grown;
+
+        if (!list || *text == 0)
+                forget(values, section, key);
+        if (*text == 0)
+                return 0;
+        grown = realloc(values->item, (values->n + 1) * sizeof(*grown));
+        if (!grown)
+                return -ENOMEM;
+        values->item = grown;
+        v = (struct config_value){strdup(section), strdup(key), strdup(text), at};
+        if (!v.section || !v.key || !v.text) {
+                value_free(&v);
+                return -ENOMEM;
+        }
+        grown[values->n++] = v;
+        return 0;
+}
+
+void config_values_free(struct config_values *values)
+{
+        for (size_t i = 0; i < values->n; i++)
+                value_free(&values->item[i]);
+        free(values->item);
+        *values = (struct config_values){0};
+}
