@@ -7,7 +7,7 @@
 /* clang-format off */
 #define TCP(x, text) \
         { \
-                "tcp." x, UNIT_COUNT, 1, "sock_diag", WITH_DUMP, .help = text \
+                "tcp." x, UNIT_COUNT, 1, "sock_diag", SLOWLY, .help = text \
         }
 #define PORTS(x, unit, text) \
         { \
@@ -34,6 +34,7 @@ const struct metric metric_table[METRIC_COUNT] = {
         [METRIC_TCP_LISTEN] = TICK("tcp.listen", UNIT_COUNT, "sock_diag", "listening sockets"),
         [METRIC_TCP_CLOSING] = TCP("closing", "closed at both ends at once"),
         [METRIC_TCP_FIN_WAIT2_ORPHANED] = TCP("fin_wait2_orphaned", "fin_wait2 that no program holds any more"),
+        [METRIC_TCP_FIN_WAIT2_HELD] = TCP("fin_wait2_held", "fin_wait2 that a program still holds"),
         [METRIC_TCP_KEEPALIVE_UNANSWERED] =
                 TCP("keepalive_unanswered", "connections with keepalive probes that the peer has not answered"),
         [METRIC_TCP_RETRANSMITTING] = TCP("retransmitting", "connections that wait for an answer to a retransmission"),
@@ -70,7 +71,7 @@ const struct metric metric_table[METRIC_COUNT] = {
                                    "buffers of all sockets, of tcp_mem's last value; at 100 % sockets are dropped"),
         [METRIC_ACCEPT_QUEUE_WORST] = TICK("accept_queue.worst", UNIT_PERCENT, "sock_diag",
                                            "the fullest accept queue; past 100 % connections are dropped"),
-        [METRIC_SYN_QUEUE_WORST] = {"syn_queue.worst", UNIT_PERCENT, 1, "sock_diag", WITH_DUMP,
+        [METRIC_SYN_QUEUE_WORST] = {"syn_queue.worst", UNIT_PERCENT, 1, "sock_diag", SLOWLY,
                                     .help = "the fullest SYN queue; at 100 % SYN cookies begin"},
         [METRIC_LISTEN_DROPS] =
                 TICK("listen.drops", UNIT_PER_SECOND, "sock_diag",

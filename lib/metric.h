@@ -28,6 +28,7 @@ enum metric_id {
         METRIC_TCP_LISTEN,
         METRIC_TCP_CLOSING,
         METRIC_TCP_FIN_WAIT2_ORPHANED,
+        METRIC_TCP_FIN_WAIT2_HELD,
         METRIC_TCP_KEEPALIVE_UNANSWERED,
         METRIC_TCP_RETRANSMITTING,
 
@@ -66,8 +67,9 @@ enum metric_id {
 /* When a metric is read. */
 enum cadence {
         EVERY_TICK, /* a counter or a list that costs next to nothing */
-        WITH_DUMP,  /* all sockets are dumped: not while bounds tell enough, and no dearer than cpu_budget */
-        SLOWLY,     /* a dump of one state every METRIC_SLOWLY_SECONDS */
+        WITH_DUMP,  /* all sockets with ephemeral ports are dumped: not while bounds tell enough, and no dearer than
+                       cpu_budget */
+        SLOWLY,     /* those in some states are, in the same way, and every METRIC_SLOWLY_SECONDS at most */
 };
 
 #define METRIC_SLOWLY_SECONDS 10u
