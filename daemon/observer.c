@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,16 @@ static void want(struct observer *o, unsigned metric)
                 o->wanted[metric] = true;
 }
 
+/* No port that listens or is privileged may come into a wider range (lib/guard.c). */
+static void want_sysctl(struct observer *o, enum sysctl_id id, bool enabled)
+{
+        o->sysctls |= UINT32_C(1) << id;
+        if (id == SYSCTL_IP_LOCAL_PORT_RANGE && enabled) {
+                o->sysctls |= UINT32_C(1) << SYSCTL_IP_UNPRIVILEGED_PORT_START;
+                o->listeners_always = true;
+        }
+}
+
 /* Metrics that the rules name, and the sysctls that they set. */
 static void want_rules(struct observer *o, const struct config *config)
 {
@@ -126,7 +137,7 @@ static void want_rules(struct observer *o, const struct config *config)
                 if (rule->has_expect)
                         want(o, rule->expect.metric);
                 for (unsigned k = 0; k < rule->n_levers; k++)
-                        o->sysctls |= UINT32_C(1) << rule->lever[k].sysctl;
+                        want_sysctl(o, rule->lever[k].sysctl, !rule->disabled);
         }
 }
 
@@ -141,8 +152,7 @@ static uint32_t sysctls_of_metrics(const struct observer *o)
                 {METRIC_COUNT, SYSCTL_TCP_TW_REUSE_DELAY},
                 {METRIC_COUNT, SYSCTL_TCP_TIMESTAMPS},
                 {METRIC_COUNT, SYSCTL_IP_LOCAL_PORT_RANGE},
-                {METRIC_COUNT, SYSCTL_IP_UNPRIVILEGED_PORT_START},
-                {METRIC_COUNT, SYSCTL_TCP_MAX_TW_BUCKETS},
+                {METRIC_TIME_WAIT_TABLE, SYSCTL_TCP_MAX_TW_BUCKETS},
                 {METRIC_ORPHANS_TABLE, SYSCTL_TCP_MAX_ORPHANS},
                 {METRIC_MEMORY_TCP, SYSCTL_TCP_MEM},
                 {METRIC_CONNTRACK_TABLE, SYSCTL_NF_CONNTRACK_MAX},
@@ -158,15 +168,19 @@ static uint32_t sysctls_of_metrics(const struct observer *o)
 void observer_set_config(struct observer *o, const struct config *config, const struct counters *counters)
 {
         o->sysctls = 0;
+        o->listeners_always = false;
         memset(o->wanted, config ? 0 : 1, sizeof(o->wanted));
         if (config)
                 want_rules(o, config);
         o->sysctls |= sysctls_of_metrics(o);
+        o->listeners_always |= o->wanted[METRIC_TCP_LISTEN] || o->wanted[METRIC_ACCEPT_QUEUE_WORST];
         o->budget = config ? config->cpu_budget / 100 : 0;
         o->only_ports = true;
         for (unsigned i = 0; i < METRIC_COUNT; i++)
                 if (metric_table[i].cadence == WITH_DUMP && !metric_is_ports(i) && o->wanted[i])
                         o->only_ports = false;
+        o->listeners = (struct listeners){0}; /* who asks for drops only now must not get those of long ago */
+        o->listeners_at = 0;
         o->counters = *counters;
         o->counters_at = 0;
         o->counters_elapsed = 0;
@@ -234,17 +248,22 @@ static bool limits_equal(const struct ports_limits *a, const struct ports_limits
 /* Whether what the last look gave still bounds what is there. Reuse makes TIME_WAIT that no later look shows. */
 static bool bounds_hold(const struct observer *o)
 {
-        return o->looked && o->counters_at != 0 && !o->reserved_moved && limits_equal(&o->live, &o->limits) &&
-               memcmp(&o->listening, &o->listening_then, sizeof(o->listening)) == 0 &&
-               o->counters.item[COUNTER_TW_RECYCLED].value == o->recycled_then &&
+        return o->looked && o->counters_at != 0 && !o->reserved_moved && !o->listening_moved &&
+               limits_equal(&o->live, &o->limits) && o->counters.item[COUNTER_TW_RECYCLED].value == o->recycled_then &&
                o->counters.item[COUNTER_ACTIVE_OPENS].value >= o->opened_then;
+}
+
+/* Every reading that there is becomes READING_INVALID. There is room for 640 counters, and rules name few. */
+static void clear(struct snapshot *s, unsigned readings)
+{
+        memset(s, 0, offsetof(struct snapshot, reading) + readings * sizeof(s->reading[0]));
 }
 
 int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const char **ret_what)
 {
         int error = 0, r;
 
-        memset(s, 0, sizeof(*s)); /* READING_INVALID */
+        clear(s, METRIC_COUNT + o->counters.n);
         s->now = now_ns();
         s->ports = o->ports;
         s->memory_bytes = o->memory_bytes;
@@ -263,7 +282,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         r = fill_sockstat(o, s);
         keep_first(&error, ret_what, r, "/proc/net/sockstat");
         fill_conntrack(o, s);
-        keep_first(&error, ret_what, read_listeners(o, s), "the listeners (NETLINK_SOCK_DIAG)");
+        keep_first(&error, ret_what, update_listeners(o, s), "the listeners (NETLINK_SOCK_DIAG)");
         keep_first(&error, ret_what, read_close_wait(o, s), "CLOSE_WAIT (NETLINK_SOCK_DIAG)");
         keep_first(&error, ret_what, read_limits(o, s), "net.ipv4.ip_local_port_range and ip_local_reserved_ports");
 
@@ -280,7 +299,9 @@ int observer_read_sockets(struct observer *o, struct snapshot *s, const char **r
 
         if (!o->looked || o->now >= o->look_again_at) {
                 *ret_what = "the sockets (NETLINK_SOCK_DIAG)";
-                r = look(o);
+                r = o->listeners_at == o->now ? 0 : read_listeners(o, s);
+                if (r == 0)
+                        r = look(o);
                 if (r < 0)
                         return r;
                 if (o->budget > 0)

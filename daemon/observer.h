@@ -21,7 +21,7 @@ void observer_set_config(struct observer *observer, const struct config *config,
 /* Every counter that this kernel has, added to a set. */
 void observer_list_counters(const char *proc_root, struct counters *ret);
 
-/* The first step: counters, sysctls, listeners, and for what the sockets would tell the bounds that follow from the
+/* The first step: counters, sysctls, the listeners when they are due, and for what the sockets would tell the bounds that follow from the
  * last look at them. *ret_look: these bounds do not hold, a look is needed. On an error the part that failed is
  * invalid in ret and *ret_what names it. */
 int observer_read(struct observer *observer, struct snapshot *ret, bool *ret_look, const char **ret_what);

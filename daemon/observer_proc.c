@@ -100,28 +100,41 @@ static struct reading share_of(double part, const struct live_sysctl *whole)
         return size > 0 ? reading_valid(100 * part / (double)size) : (struct reading){0};
 }
 
+/* The number after a word. sscanf() would cost as much as the read. */
+static bool number_after(const char *text, const char *word, double *ret)
+{
+        const char *p = strstr(text, word);
+        char *end;
+
+        if (!p)
+                return false;
+        p += strlen(word);
+        *ret = (double)strtoull(p, &end, 10);
+        return end != p;
+}
+
 /* "TCP: inuse 5 orphan 0 tw 17 alloc 6 mem 1" (net/ipv4/proc.c:sockstat_seq_show). tw counts what
  * tcp_max_tw_buckets limits, IPv6 as well; mem is in pages; orphan and mem are of the whole host. */
 int fill_sockstat(struct observer *o, struct snapshot *s)
 {
-        unsigned long long inuse, inuse6 = 0, orphan, tw, mem;
+        double inuse, inuse6 = 0, orphan, tw, mem;
         int r = read_source(o, SOURCE_SOCKSTAT);
         const char *line;
 
         if (r < 0)
                 return r;
         line = strstr(o->text, "TCP: inuse");
-        if (!line ||
-            sscanf(line, "TCP: inuse %llu orphan %llu tw %llu alloc %*u mem %llu", &inuse, &orphan, &tw, &mem) != 4)
+        if (!line || !number_after(line, " inuse ", &inuse) || !number_after(line, " orphan ", &orphan) ||
+            !number_after(line, " tw ", &tw) || !number_after(line, " mem ", &mem))
                 return -EBADMSG;
-        s->reading[METRIC_TIME_WAIT_TABLE] = share_of((double)tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
-        s->reading[METRIC_ORPHANS_TABLE] = share_of((double)orphan, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
-        s->reading[METRIC_MEMORY_TCP] = share_of((double)mem, &s->sysctl[SYSCTL_TCP_MEM]);
+        s->reading[METRIC_TIME_WAIT_TABLE] = share_of(tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
+        s->reading[METRIC_ORPHANS_TABLE] = share_of(orphan, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
+        s->reading[METRIC_MEMORY_TCP] = share_of(mem, &s->sysctl[SYSCTL_TCP_MEM]);
 
         r = read_source(o, SOURCE_SOCKSTAT6);
-        if (r >= 0 && (!(line = strstr(o->text, "TCP6: inuse")) || sscanf(line, "TCP6: inuse %llu", &inuse6) != 1))
+        if (r >= 0 && !number_after(o->text, "TCP6: inuse ", &inuse6))
                 return -EBADMSG;
-        o->sockets = tw + inuse + inuse6;
+        o->sockets = (uint64_t)(tw + inuse + inuse6);
         return r == -ENOENT ? 0 : MIN(r, 0);
 }
 
@@ -187,10 +200,10 @@ void fill_conntrack(struct observer *o, struct snapshot *s)
 /* All CPU time since the read before: the daemon does little else than observe. */
 void fill_self(struct observer *o, struct snapshot *s)
 {
-        uint64_t cpu = thread_cpu_ns();
+        uint64_t cpu = o->wanted[METRIC_SELF_OBSERVE_CPU] ? thread_cpu_ns() : 0;
         unsigned long resident;
 
-        if (o->tick > 0)
+        if (o->tick > 0 && o->cpu_before > 0)
                 s->reading[METRIC_SELF_OBSERVE_CPU] =
                         reading_valid(100 * (double)(cpu - o->cpu_before) / (double)o->tick);
         o->cpu_before = cpu;

@@ -22,15 +22,17 @@ enum timer {
 };
 
 /* ip_local_reserved_ports is a set of 8 kB that the kernel walks for every read (kernel/sysctl.c:
- * proc_do_large_bitmap), and hardly ever another one: it is read slowly, and parsed when its text has changed. */
+ * proc_do_large_bitmap), and hardly ever another one: it is read slowly, and parsed when its text has changed. The
+ * kernel clears as much memory as it is asked for (fs/proc/proc_sysctl.c:proc_sys_call_handler). */
 static int read_reserved(struct observer *o)
 {
         int r;
 
         if (o->reserved_at != 0 && o->now - o->reserved_at < METRIC_SLOWLY_SECONDS * NSEC_PER_SEC)
                 return 0;
-        r = proc_file_read(&o->sysctl[SYSCTL_IP_LOCAL_RESERVED_PORTS], o->text, sizeof(o->text));
-
+        r = proc_file_read(&o->sysctl[SYSCTL_IP_LOCAL_RESERVED_PORTS], o->text, sizeof(o->reserved_text));
+        if (r == -EFBIG)
+                r = proc_file_read(&o->sysctl[SYSCTL_IP_LOCAL_RESERVED_PORTS], o->text, sizeof(o->text));
         if (r < 0)
                 return r;
         if (strcmp(o->text, o->reserved_text) == 0) {
@@ -104,7 +106,6 @@ static void fill_listeners(struct observer *o, struct snapshot *s)
                 name_listener(o, s, METRIC_LISTEN_DROPS, dropping);
 }
 
-/* Listeners are few, so this costs next to nothing, whatever else there is: the kernel keeps them apart. */
 int read_listeners(struct observer *o, struct snapshot *s)
 {
         const struct sock_diag_query query = {.states = SOCK_DIAG_LISTEN, .extensions = DIAG_EXT_DROPS};
@@ -120,6 +121,29 @@ int read_listeners(struct observer *o, struct snapshot *s)
                 return r;
         listeners_commit(&o->listeners);
         fill_listeners(o, s);
+        o->listening_moved = memcmp(&o->listening, &o->listening_then, sizeof(o->listening)) != 0;
+        o->drops_then = o->counters.item[COUNTER_LISTEN_DROPS].value;
+        o->listeners_at = o->now;
+        return 0;
+}
+
+static bool listeners_dropped(const struct observer *o)
+{
+        const struct counter *drops = &o->counters.item[COUNTER_LISTEN_DROPS];
+
+        return o->counters_at == 0 || !drops->seen || drops->value != o->drops_then;
+}
+
+/* Listeners are few, but the kernel walks its whole table for them (net/ipv4/inet_diag.c:inet_diag_dump_icsk), which
+ * takes as long as the rest of a tick. So they are read for a look, for what has to be as it is now, and when something
+ * was dropped; else slowly, and the bounds leave room for those that come and go between. */
+int update_listeners(struct observer *o, struct snapshot *s)
+{
+        if (o->listeners_always || o->listeners_at == 0 ||
+            o->now - o->listeners_at >= METRIC_SLOWLY_SECONDS * NSEC_PER_SEC ||
+            (o->wanted[METRIC_LISTEN_DROPS] && listeners_dropped(o)))
+                return read_listeners(o, s);
+        s->reading[METRIC_LISTEN_DROPS] = reading_valid(0);
         return 0;
 }
 
@@ -224,6 +248,7 @@ int look(struct observer *o)
         o->recycled_then = recycled;
         o->opened_then = o->counters.item[COUNTER_ACTIVE_OPENS].value;
         o->listening_then = o->listening;
+        o->listening_moved = false;
         o->limits = o->live;
         o->reserved_moved = false;
         o->looked = true;
@@ -274,12 +299,18 @@ void fill_look(struct observer *o, struct snapshot *s)
         fill_ports(o, s);
 }
 
+/* That may come or go between two readings. Whoever connects has at most one socket toward a destination on a port, so
+ * each makes a difference of one to a group: a port more that is used, or a usable one less. */
+#define LISTENERS_UNSEEN 64
+
 /* No state can have more sockets than there are; request sockets (SYN_RECV) are not in sockstat's count. */
 void fill_bounds(const struct observer *o, struct snapshot *s)
 {
         struct ports_range ports[METRIC_PORTS_COUNT];
         uint64_t opened = o->counters.item[COUNTER_ACTIVE_OPENS].value - o->opened_then;
 
+        if (o->listeners_at != o->now)
+                opened += LISTENERS_UNSEEN;
         ports_bounds(o->ports, opened, o->sockets, ports);
         for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++)
                 s->reading[METRIC_PORTS_FIRST + i] = reading_bounded(ports[i].lower, ports[i].upper);

@@ -45,7 +45,7 @@ struct observer {
         uint32_t sysctls;      /* a bit for each that is read at every tick */
 
         uint64_t now, tick;  /* of this read, and since the one before; 0: there was none */
-        uint64_t cpu_before; /* CPU time of the thread when the read before began */
+        uint64_t cpu_before; /* CPU time of the thread when the read before began; 0: not known */
 
         struct counters counters;
         uint64_t before[COUNTERS_MAX]; /* the counters at the read before */
@@ -58,6 +58,9 @@ struct observer {
         struct sock_diag diag;
         struct ports *ports;
         struct listeners listeners;
+        bool listeners_always; /* a rule asks for what has to be as it is now */
+        uint64_t listeners_at; /* when they were read */
+        uint64_t drops_then;   /* ListenDrops before that */
         struct close_wait close_wait;
         uint64_t close_wait_at; /* of the last sample */
         struct cgroup_cache cgroups;
@@ -69,7 +72,8 @@ struct observer {
         char reserved_text[512];                   /* what live.reserved was parsed from */
         uint64_t reserved_at;                      /* when it was read */
         bool reserved_moved;                       /* since that look */
-        struct port_set listening, listening_then; /* now, and at that look */
+        struct port_set listening, listening_then; /* when last read, and at that look */
+        bool listening_moved;                      /* one is not the other */
         uint64_t opened_then, recycled_then;       /* ActiveOpens and TWRecycled */
         uint64_t look_again_at;                    /* by cpu_budget */
         uint64_t look_every;
@@ -87,6 +91,7 @@ int read_source(struct observer *o, enum source source);
 /* observer_sockets.c */
 int read_limits(struct observer *o, const struct snapshot *s);
 int read_listeners(struct observer *o, struct snapshot *s);
+int update_listeners(struct observer *o, struct snapshot *s);
 int read_close_wait(struct observer *o, struct snapshot *s);
 int look(struct observer *o);
 void fill_look(struct observer *o, struct snapshot *s);

@@ -18,6 +18,7 @@ void counters_init(struct counters *counters)
 {
         static const char *const own[COUNTER_OWN] = {
                 [COUNTER_TW_RECYCLED] = "netstat.TcpExt.TWRecycled",
+                [COUNTER_LISTEN_DROPS] = "netstat.TcpExt.ListenDrops",
                 [COUNTER_SYN_RETRANS] = "netstat.TcpExt.TCPSynRetrans",
                 [COUNTER_ACTIVE_OPENS] = "snmp.Tcp.ActiveOpens",
                 [COUNTER_OUT_RSTS] = "snmp.Tcp.OutRsts",

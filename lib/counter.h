@@ -14,6 +14,7 @@
 /* The counters that the observer itself needs stand first in every set. */
 enum {
         COUNTER_TW_RECYCLED,
+        COUNTER_LISTEN_DROPS,
         COUNTER_SYN_RETRANS,
         COUNTER_ACTIVE_OPENS,
         COUNTER_OUT_RSTS,

@@ -46,7 +46,8 @@ static int check_range(const struct snapshot *s, const struct sysctl_value *live
         const struct live_sysctl *first = &s->sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START];
         enum reading_state ports = s->reading[METRIC_PORTS_FIRST].state;
 
-        /* Bounds hold only while the listeners are those of the last look. */
+        /* With a rule that sets the range the listeners are read at every tick, and bounds hold only while they are those
+         * of the last look. */
         if (first->state != READING_VALID || (ports != READING_VALID && ports != READING_BOUNDED)) {
                 snprintf(reason, size, "it is not known now which ports have a listener or are privileged");
                 return -EAGAIN;

@@ -48,11 +48,15 @@ void listeners_commit(struct listeners *l)
         for (unsigned i = 0; i < l->n; i++) {
                 const struct listener *before = find_before(l, i, l->item[i].cookie);
 
-                /* Of a new one nothing is known; sk_drops is 32 bits wide and may wrap. */
-                l->item[i].new_drops = before ? l->item[i].drops - before->drops : 0;
+                /* sk_drops is 32 bits wide and may wrap. */
+                if (before)
+                        l->item[i].new_drops = l->item[i].drops - before->drops;
+                else
+                        l->item[i].new_drops = l->complete ? l->item[i].drops : 0;
         }
         memcpy(l->before, l->item, l->n * sizeof(l->item[0]));
         l->n_before = l->n;
+        l->complete = l->n < LISTENERS_MAX;
 }
 
 /* How well a listener fits a socket; 0: not at all. The kernel takes a specific address before a wildcard

@@ -26,6 +26,7 @@ struct listener {
 
 struct listeners {
         unsigned n, n_before;
+        bool complete; /* before has all that there were: whoever is not in it is new */
         struct listener item[LISTENERS_MAX], before[LISTENERS_MAX];
 };
 

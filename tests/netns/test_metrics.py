@@ -361,6 +361,22 @@ def _():
         healthy.close()
 
 
+@test("listen.drops: a rule acts on the first drops of a listener that was made after the last reading of all")
+def _():
+    policy = temp_policy("[daemon]\ninterval = 100ms\n[rule drops]\nwhen = listen.drops > 0/s\n"
+                         f"set = {REUSE} = 1\n")
+    with Pair() as pair:
+        twtuned = Twtuned(pair.server, policy)
+        twtuned.wait_for("^config-loaded", 10)
+        time.sleep(0.3)
+        kept = [listener(pair.server, pair.server.ip4, backlog=1)]
+        time.sleep(0.3)
+        check_equal(twtuned.lines[1:], [], "log lines before a drop")
+        kept += [begin_connect(pair.client, pair.server.ip4, 8080) for _ in range(6)]
+        twtuned.wait_for("^applied: .* GROUP=10.77.0.2:8080", 0.8)  # the SYNs come again after a second
+        close_all(kept)
+
+
 @test("syn_queue.worst names the listener of the handshakes, among wildcards of both families")
 def _():
     with Pair() as pair:

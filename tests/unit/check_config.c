@@ -102,7 +102,7 @@ START_TEST(every_key_is_taken)
         ck_assert_str_eq(r->description, "some text; with = and #");
         ck_assert(r->disabled && r->keep && r->has_expect && r->after == 0 && r->retry_ns == 3600 * S);
         ck_assert(r->n_when == 2 && r->n_until == 1 && r->n_levers == 2 && r->n_abort == 1);
-        ck_assert(r->when[0].metric == METRIC_COUNT + COUNTER_OWN && r->when[0].time_ns == 3 * S);
+        ck_assert(r->when[0].metric == METRIC_COUNT + COUNTER_LISTEN_DROPS && r->when[0].time_ns == 3 * S);
         ck_assert(r->lever[1].value.v[1] == 65535 && r->expect.time_ns == 15 * S);
         ck_assert(r->abort[0].within_ns == 60 * S && is(r->abort[0].multiple, 3));
         end();

@@ -334,13 +334,13 @@ START_TEST(listeners_come_and_go)
 {
         DUMP({1, .drops = 10}, {2, .drops = 20}, {3, .drops = 30});
         DUMP({4, .drops = 1000}, {2, .drops = 22}, {5, .drops = 0}); /* 1 and 3 are gone, 4 and 5 new */
-        ck_assert_uint_eq(listeners_new_drops(&l), 2);
-        ck_assert(listeners_most_drops(&l)->cookie == 2);
+        ck_assert_uint_eq(listeners_new_drops(&l), 1002);
+        ck_assert(listeners_most_drops(&l)->cookie == 4);
         DUMP({5, .drops = 1}, {2, .drops = 22}, {4, .drops = 1004},
              {1, .drops = 10}); /* a cookie is never used again, but whoever is new is new */
-        ck_assert_uint_eq(listeners_new_drops(&l), 5);
-        ck_assert_uint_eq(drops_of(1), 0);
-        ck_assert(listeners_most_drops(&l)->cookie == 4);
+        ck_assert_uint_eq(listeners_new_drops(&l), 15);
+        ck_assert_uint_eq(drops_of(1), 10);
+        ck_assert(listeners_most_drops(&l)->cookie == 1);
 }
 END_TEST
 
@@ -350,10 +350,26 @@ START_TEST(after_no_listener_at_all)
         listeners_begin(&l);
         listeners_commit(&l);
         ck_assert_uint_eq(listeners_new_drops(&l), 0);
-        DUMP({1, .drops = 20});
-        ck_assert_uint_eq(listeners_new_drops(&l), 0);
-        DUMP({1, .drops = 21});
+        DUMP({2, .drops = 20}); /* made since: all of its drops are new */
+        ck_assert_uint_eq(listeners_new_drops(&l), 20);
+        DUMP({2, .drops = 21});
         ck_assert_uint_eq(listeners_new_drops(&l), 1);
+}
+END_TEST
+
+/* Past LISTENERS_MAX, who was not seen before may be old. */
+START_TEST(a_full_table_does_not_tell_who_is_new)
+{
+        static struct row rows[LISTENERS_MAX + 1];
+
+        for (unsigned i = 0; i < LISTENERS_MAX; i++)
+                rows[i] = (struct row){.cookie = i + 1};
+        begin(rows);
+        listeners_commit(&l);
+        DUMP({1, .drops = 0}, {LISTENERS_MAX + 1, .drops = 7});
+        ck_assert_uint_eq(listeners_new_drops(&l), 0);
+        DUMP({1, .drops = 0}, {LISTENERS_MAX + 2, .drops = 7});
+        ck_assert_uint_eq(listeners_new_drops(&l), 7);
 }
 END_TEST
 
@@ -387,8 +403,8 @@ START_TEST(an_abandoned_dump_leaves_no_trace)
         ck_assert_uint_eq(drops_of(2), 1);
         begin(half);
         begin(half);
-        DUMP({1, .drops = 13}, {2, .drops = 21}, {9, .drops = 5});
-        ck_assert_uint_eq(listeners_new_drops(&l), 0);
+        DUMP({1, .drops = 13}, {2, .drops = 21}, {9, .drops = 5}); /* in no dump that counts until now */
+        ck_assert_uint_eq(listeners_new_drops(&l), 5);
 }
 END_TEST
 
@@ -484,6 +500,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, cookies_are_64_bits);
         tcase_add_test(tcase, listeners_come_and_go);
         tcase_add_test(tcase, after_no_listener_at_all);
+        tcase_add_test(tcase, a_full_table_does_not_tell_who_is_new);
         tcase_add_test(tcase, the_counter_wraps);
         tcase_add_test(tcase, many_drops);
         tcase_add_test(tcase, an_abandoned_dump_leaves_no_trace);
