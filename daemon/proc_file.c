@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define HALF_PAGE 2048
+
 struct proc_file proc_file_open(const char *path, int writable)
 {
         struct proc_file file = {.fd = -1};
@@ -28,7 +30,8 @@ void proc_file_close(struct proc_file *file)
         file->fd = -1;
 }
 
-/* seq_file gives at most a page a read, so one read is not the file. */
+/* seq_file gives at most a page of whole records a read (fs/seq_file.c:seq_read_iter), so one read is not the file;
+ * but after less than half a page one more of its records, which are lines, would have fitted. */
 int proc_file_read(const struct proc_file *file, char *buf, size_t size)
 {
         size_t n = 0;
@@ -42,11 +45,11 @@ int proc_file_read(const struct proc_file *file, char *buf, size_t size)
                         continue;
                 if (r < 0)
                         return -errno;
-                if (r == 0) {
+                n += (size_t)r;
+                if (r < HALF_PAGE && n < size) {
                         buf[n] = 0;
                         return (int)n;
                 }
-                n += (size_t)r;
         }
         return -EFBIG;
 }

@@ -34,10 +34,6 @@ struct live_sysctl {
 struct snapshot {
         uint64_t now; /* ns of CLOCK_BOOTTIME */
 
-        /* By metric id; from METRIC_COUNT on the kernel counters. The ports.* here are the busiest group's; where
-         * they are bounded, the bounds hold for every group. */
-        struct reading reading[METRIC_COUNT + COUNTERS_MAX];
-
         /* Whose it is, where a metric has a culprit: a destination, a listener, a unit. "": nobody's. */
         char who[METRIC_COUNT][SNAPSHOT_WHO_MAX];
         char unit[METRIC_COUNT][SNAPSHOT_UNIT_MAX];
@@ -48,6 +44,11 @@ struct snapshot {
         /* Every group. Good only while the ports.* readings are valid; borrowed from the observer until its
          * next snapshot. */
         const struct ports *ports;
+
+        /* By metric id; from METRIC_COUNT on the kernel counters, of which there are as many as
+         * the configuration names. The ports.* here are the busiest group's; where
+         * they are bounded, the bounds hold for every group. */
+        struct reading reading[METRIC_COUNT + COUNTERS_MAX];
 };
 
 static inline struct reading reading_bounded(double lower, double upper)
