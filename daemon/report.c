@@ -338,14 +338,11 @@ static void describe_cadence(const struct tuner *t, char *buf, size_t size)
                 snprintf(buf, size, ", looking at the sockets every %.1f s at most (cpu_budget)", (double)every / 1e9);
 }
 
-static void describe(const struct tuner *t, char *buf, size_t size)
+static void describe(const struct tuner *t, unsigned held, char *buf, size_t size)
 {
         const struct ports_group *busiest = NULL;
         char name[PORTS_NAME_MAX] = "", cadence[80];
-        unsigned held = 0;
 
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
-                held += policy_holds(t->policy, id);
         if (t->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID)
                 busiest = ports_busiest(t->snapshot.ports);
         describe_cadence(t, cadence, sizeof(cadence));
@@ -360,16 +357,29 @@ static void describe(const struct tuner *t, char *buf, size_t size)
                          ports_group_name(busiest, name), ports_value(busiest, METRIC_PORTS_DEMAND).lower, cadence);
 }
 
+/* While nothing is held or wrong, the sentence stays as it was: that is known without formatting it. */
+static bool status_stands(struct tuner *t, bool is_plain)
+{
+        bool stands = is_plain && t->status_is_plain && t->status[0] && t->snapshot.look_every == t->status_every;
+
+        t->status_is_plain = is_plain;
+        t->status_every = t->snapshot.look_every;
+        return stands;
+}
+
 void report_status(struct tuner *t)
 {
         char status[sizeof(t->status)], message[sizeof(t->status) + 64];
+        unsigned held = 0;
 
-        describe(t, status, sizeof(status));
-        if (strcmp(status, t->status) == 0) {
-                t->world->notify(t->world, "WATCHDOG=1");
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                held += policy_holds(t->policy, id);
+        if (status_stands(t, held == 0 && !t->degraded))
                 return;
-        }
+        describe(t, held, status, sizeof(status));
+        if (strcmp(status, t->status) == 0)
+                return;
         strcpy(t->status, status);
-        snprintf(message, sizeof(message), "READY=1\nWATCHDOG=1\nSTATUS=%s", status);
+        snprintf(message, sizeof(message), "READY=1\nSTATUS=%s", status);
         t->world->notify(t->world, message);
 }

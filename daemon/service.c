@@ -25,7 +25,8 @@ struct service {
         struct counters kernel; /* the counters of this kernel, for the configuration's words */
         const char *config_file;
         bool observe_only;
-        bool reload; /* asked for; the next tick sees it */
+        bool reload;            /* asked for; the next tick sees it */
+        uint64_t watchdog, fed; /* us: what sd_watchdog_enabled(3) said, 0: nothing; when it was last fed */
 };
 
 static void print_problems(const struct problems *problems)
@@ -92,6 +93,15 @@ static void reload(struct service *s)
         s->world.world.notify(&s->world.world, "READY=1");
 }
 
+/* From completed ticks only. Half of the time is what sd_watchdog_enabled(3) asks for, so not from every tick. */
+static void feed_watchdog(struct service *s, uint64_t now, uint64_t interval)
+{
+        if (s->watchdog == 0 || now + interval < s->fed + s->watchdog / 2)
+                return;
+        s->world.world.notify(&s->world.world, "WATCHDOG=1");
+        s->fed = now;
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct service *s = userdata;
@@ -104,6 +114,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         /* A fixed interval, without a burst of ticks after the machine was too busy for some. */
         interval = s->tuner.config->interval_ns / 1000;
         sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &now);
+        feed_watchdog(s, now, interval);
         return sd_event_source_set_time(source, usec + interval > now ? usec + interval : now + interval);
 }
 
@@ -139,6 +150,8 @@ static int loop(struct service *s)
         sd_event *event = NULL;
         int r = sd_event_new(&event);
 
+        if (sd_watchdog_enabled(0, &s->watchdog) <= 0)
+                s->watchdog = 0;
         for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
                 r = sd_event_add_signal(event, NULL, signals[i], on_signal, s);
         if (r >= 0)

@@ -135,6 +135,7 @@ int tuner_reload(struct tuner *t, struct config *config)
         t->config = config;
         restore_orphans(t, "no rule of the new configuration sets it");
         t->config_is_new = true;
+        t->status_is_plain = false;
         return 0;
 }
 

@@ -18,7 +18,9 @@ struct tuner {
         bool degraded;             /* something could not be read at the last tick */
         bool ledger_dirty;         /* the file is not what the ledger is: saving it failed */
         uint64_t orphans_again_at; /* when to try again what could not be put back */
-        char status[256];          /* the sentence that the service manager was last told */
+        char status[256];          /* the sentence that the service manager was last told; "": none */
+        uint64_t status_every;     /* snapshot.look_every in it */
+        bool status_is_plain;      /* it tells of nothing but that */
 };
 
 /* Takes over config, and the ledger of the process before: what a rule of config still sets is held on, the
