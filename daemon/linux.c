@@ -30,6 +30,11 @@ static int observe(struct world *world, struct snapshot *ret, bool *ret_look, co
         return observer_read(self(world)->observer, ret, ret_look, ret_what);
 }
 
+static int observe_states(struct world *world, struct snapshot *snapshot, const char **ret_what)
+{
+        return observer_read_states(self(world)->observer, snapshot, ret_what);
+}
+
 static int observe_sockets(struct world *world, struct snapshot *snapshot, const char **ret_what)
 {
         return observer_read_sockets(self(world)->observer, snapshot, ret_what);
@@ -90,7 +95,8 @@ int linux_world_open(struct linux_world *w, const char **ret_what)
         int r;
 
         *w = (struct linux_world){
-                .world = {observe, observe_sockets, sysctl_read, sysctl_write, ledger_save, find_unit, report, notify},
+                .world = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, ledger_save, find_unit,
+                          report, notify},
                 .instance = -1,
         };
         *ret_what = "the netns's instance address";

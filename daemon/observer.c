@@ -167,33 +167,39 @@ static uint32_t sysctls_of_metrics(const struct observer *o)
 
 void observer_set_config(struct observer *o, const struct config *config, const struct counters *counters)
 {
-        o->sysctls = 0;
+        o->sysctls = o->sysctls_now = 0;
+        o->sysctls_at = 0;
         o->listeners_always = false;
         memset(o->wanted, config ? 0 : 1, sizeof(o->wanted));
         if (config)
                 want_rules(o, config);
-        o->sysctls |= sysctls_of_metrics(o);
+        o->sysctls_now = sysctls_of_metrics(o);
+        o->sysctls |= o->sysctls_now;
         o->listeners_always |= o->wanted[METRIC_TCP_LISTEN] || o->wanted[METRIC_ACCEPT_QUEUE_WORST];
         o->budget = config ? config->cpu_budget / 100 : 0;
-        o->only_ports = true;
-        for (unsigned i = 0; i < METRIC_COUNT; i++)
-                if (metric_table[i].cadence == WITH_DUMP && !metric_is_ports(i) && o->wanted[i])
-                        o->only_ports = false;
+        states_want(o);
         o->listeners = (struct listeners){0}; /* who asks for drops only now must not get those of long ago */
         o->listeners_at = 0;
         o->counters = *counters;
         o->counters_at = 0;
         o->counters_elapsed = 0;
         o->look_every = 0;
-        o->looked = false; /* the last look may have left out what is wanted now */
+        o->looked = false;
 }
 
-int observer_sysctl_read(struct observer *o, enum sysctl_id id, struct sysctl_value *ret)
+static int sysctl_read(const struct observer *o, enum sysctl_id id, struct sysctl_value *ret)
 {
         char text[SYSCTL_TEXT_MAX];
         int r = proc_file_read(&o->sysctl[id], text, sizeof(text));
 
         return r < 0 ? r : sysctl_parse(id, text, ret);
+}
+
+/* Who asks for it now may write it, and then wants to see what becomes of it at every tick. */
+int observer_sysctl_read(struct observer *o, enum sysctl_id id, struct sysctl_value *ret)
+{
+        o->sysctls_now |= UINT32_C(1) << id;
+        return sysctl_read(o, id, ret);
 }
 
 int observer_sysctl_write(struct observer *o, enum sysctl_id id, const struct sysctl_value *value)
@@ -213,20 +219,29 @@ int observer_can_write(const struct observer *o)
         return o->sysctl[SYSCTL_TCP_TW_REUSE].error;
 }
 
+/* Those that are neither counted by nor changed are read slowly: they only say whether a rule could change anything,
+ * and before it does they are read afresh. */
 static int fill_sysctls(struct observer *o, struct snapshot *s)
 {
+        bool all = o->sysctls_at == 0 || o->now - o->sysctls_at >= METRIC_SLOWLY_SECONDS * NSEC_PER_SEC;
+        uint32_t due = o->sysctls & (all ? UINT32_MAX : o->sysctls_now);
         int first_error = 0;
 
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+                struct live_sysctl *live = &o->live_sysctl[id];
                 int r;
 
-                if (!(o->sysctls >> id & 1))
-                        continue;
-                r = observer_sysctl_read(o, id, &s->sysctl[id].value);
-                s->sysctl[id].state = r == 0 ? READING_VALID : r == -ENOENT ? READING_UNAVAILABLE : READING_INVALID;
-                if (r < 0 && r != -ENOENT && first_error == 0)
-                        first_error = r;
+                if (due >> id & 1) {
+                        r = sysctl_read(o, id, &live->value);
+                        live->state = r == 0 ? READING_VALID : r == -ENOENT ? READING_UNAVAILABLE : READING_INVALID;
+                        if (r < 0 && r != -ENOENT && first_error == 0)
+                                first_error = r;
+                }
+                if (o->sysctls >> id & 1)
+                        s->sysctl[id] = *live;
         }
+        if (all && first_error == 0)
+                o->sysctls_at = o->now;
         return first_error;
 }
 
@@ -283,13 +298,19 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         keep_first(&error, ret_what, r, "/proc/net/sockstat");
         fill_conntrack(o, s);
         keep_first(&error, ret_what, update_listeners(o, s), "the listeners (NETLINK_SOCK_DIAG)");
-        keep_first(&error, ret_what, read_close_wait(o, s), "CLOSE_WAIT (NETLINK_SOCK_DIAG)");
         keep_first(&error, ret_what, read_limits(o, s), "net.ipv4.ip_local_port_range and ip_local_reserved_ports");
 
         *ret_look = error < 0 || !bounds_hold(o);
         if (!*ret_look)
-                fill_bounds(o, s);
+                fill_ports_bounds(o, s);
+        states_fill(o, s);
         return error;
+}
+
+int observer_read_states(struct observer *o, struct snapshot *s, const char **ret_what)
+{
+        *ret_what = "the sockets by state (NETLINK_SOCK_DIAG)";
+        return states_due(o) ? read_states(o, s) : 0;
 }
 
 int observer_read_sockets(struct observer *o, struct snapshot *s, const char **ret_what)
@@ -301,13 +322,13 @@ int observer_read_sockets(struct observer *o, struct snapshot *s, const char **r
                 *ret_what = "the sockets (NETLINK_SOCK_DIAG)";
                 r = o->listeners_at == o->now ? 0 : read_listeners(o, s);
                 if (r == 0)
-                        r = look(o);
+                        r = look(o, s);
                 if (r < 0)
                         return r;
                 if (o->budget > 0)
                         o->look_every = (uint64_t)((double)(thread_cpu_ns() - begun) / o->budget);
                 o->look_again_at = o->now + o->look_every;
         }
-        fill_look(o, s);
+        fill_ports(o, s);
         return 0;
 }

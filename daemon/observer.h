@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Reads the sockets, the counters and the sysctls of this netns into a snapshot, in two steps: what costs next to
- * nothing at every tick, and all sockets only when that is not enough to decide. */
+/* Reads the sockets, the counters and the sysctls of this netns into a snapshot: what costs next to nothing at every
+ * tick, and sockets only when that is not enough to decide. */
 
 #include "config.h"
 #include "snapshot.h"
@@ -21,12 +21,15 @@ void observer_set_config(struct observer *observer, const struct config *config,
 /* Every counter that this kernel has, added to a set. */
 void observer_list_counters(const char *proc_root, struct counters *ret);
 
-/* The first step: counters, sysctls, the listeners when they are due, and for what the sockets would tell the bounds that follow from the
- * last look at them. *ret_look: these bounds do not hold, a look is needed. On an error the part that failed is
- * invalid in ret and *ret_what names it. */
+/* The first step: counters, sysctls, the listeners when they are due, and for what the sockets would tell the last
+ * sample by state or the bounds that follow from counters and the last look. *ret_look: these bounds do not hold, a look
+ * is needed. On an error the part that failed is invalid in ret and *ret_what names it. */
 int observer_read(struct observer *observer, struct snapshot *ret, bool *ret_look, const char **ret_what);
 
-/* The second step: a look at all sockets, or, when the last one was so dear that another would break cpu_budget,
+/* A sample of the sockets by state, when it is due; METRIC_SLOWLY_SECONDS apart at least. */
+int observer_read_states(struct observer *observer, struct snapshot *snapshot, const char **ret_what);
+
+/* A look at all sockets with ephemeral ports, or, when the last one was so dear that another would break cpu_budget,
  * what that one gave. On an error what the sockets would tell is invalid. */
 int observer_read_sockets(struct observer *observer, struct snapshot *snapshot, const char **ret_what);
 

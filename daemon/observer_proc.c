@@ -134,7 +134,8 @@ int fill_sockstat(struct observer *o, struct snapshot *s)
         r = read_source(o, SOURCE_SOCKSTAT6);
         if (r >= 0 && !number_after(o->text, "TCP6: inuse ", &inuse6))
                 return -EBADMSG;
-        o->sockets = (uint64_t)(tw + inuse + inuse6);
+        o->tw = (uint64_t)tw;
+        o->inuse = (uint64_t)(inuse + inuse6);
         return r == -ENOENT ? 0 : MIN(r, 0);
 }
 

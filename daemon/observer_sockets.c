@@ -14,13 +14,6 @@
 #define DUMP_TRIES 3
 #define REUSE_DELAY_BEFORE_6_14_MS 1000 /* net/ipv4/tcp_ipv4.c:tcp_twsk_unique compared whole seconds */
 
-/* idiag_timer (net/ipv4/inet_diag.c:inet_sk_diag_fill) */
-enum timer {
-        TIMER_RETRANSMIT = 1,
-        TIMER_KEEPALIVE = 2,
-        TIMER_TIME_WAIT = 3,
-};
-
 /* ip_local_reserved_ports is a set of 8 kB that the kernel walks for every read (kernel/sysctl.c:
  * proc_do_large_bitmap), and hardly ever another one: it is read slowly, and parsed when its text has changed. The
  * kernel clears as much memory as it is asked for (fs/proc/proc_sysctl.c:proc_sys_call_handler). */
@@ -85,7 +78,7 @@ static void on_listener(void *user, const struct inet_diag_msg *socket, size_t l
 {
         struct observer *o = user;
 
-        o->tally.states[TCP_LISTEN]++;
+        o->n_listening++;
         port_set_add(&o->listening, ntohs(socket->id.idiag_sport));
         listeners_add(&o->listeners, socket, length);
 }
@@ -95,7 +88,7 @@ static void fill_listeners(struct observer *o, struct snapshot *s)
         const struct listener *fullest = listeners_fullest_accept_queue(&o->listeners);
         const struct listener *dropping = listeners_most_drops(&o->listeners);
 
-        s->reading[METRIC_TCP_LISTEN] = reading_valid(o->tally.states[TCP_LISTEN]);
+        s->reading[METRIC_TCP_LISTEN] = reading_valid(o->n_listening);
         s->reading[METRIC_ACCEPT_QUEUE_WORST] = reading_valid(fullest ? listener_accept_queue(fullest) : 0);
         if (fullest)
                 name_listener(o, s, METRIC_ACCEPT_QUEUE_WORST, fullest);
@@ -112,7 +105,7 @@ int read_listeners(struct observer *o, struct snapshot *s)
         int r = -EINTR;
 
         for (unsigned tries = 0; r < 0 && tries < DUMP_TRIES; tries++) {
-                o->tally.states[TCP_LISTEN] = 0;
+                o->n_listening = 0;
                 memset(&o->listening, 0, sizeof(o->listening));
                 listeners_begin(&o->listeners);
                 r = sock_diag_dump(&o->diag, &query, on_listener, o);
@@ -147,103 +140,80 @@ int update_listeners(struct observer *o, struct snapshot *s)
         return 0;
 }
 
-static void on_close_wait(void *user, const struct inet_diag_msg *socket, size_t length)
+static void on_state(void *user, const struct inet_diag_msg *socket, size_t length)
+{
+        states_count(user, socket, length);
+}
+
+static void on_port(void *user, const struct inet_diag_msg *socket, size_t length)
 {
         struct observer *o = user;
 
-        close_wait_add(&o->close_wait, diag_cgroup(socket, length));
-}
-
-static void fill_close_wait(struct observer *o, struct snapshot *s)
-{
-        uint64_t cgroup;
-        double growth;
-
-        if (!close_wait_growth(&o->close_wait, &growth, &cgroup))
-                return;
-        s->reading[METRIC_CLOSE_WAIT_GROWTH] = reading_valid(growth);
-        snprintf(s->unit[METRIC_CLOSE_WAIT_GROWTH], sizeof(s->unit[0]), "%s", cgroup_unit(&o->cgroups, cgroup));
-}
-
-/* Between two samples the last one stands. */
-int read_close_wait(struct observer *o, struct snapshot *s)
-{
-        const struct sock_diag_query query = {.states = UINT32_C(1) << TCP_CLOSE_WAIT};
-        int r = -EINTR;
-
-        if (!o->wanted[METRIC_CLOSE_WAIT_GROWTH])
-                return 0;
-        if (o->close_wait_at == 0 || o->now - o->close_wait_at >= METRIC_SLOWLY_SECONDS * NSEC_PER_SEC) {
-                for (unsigned tries = 0; r < 0 && tries < DUMP_TRIES; tries++) {
-                        close_wait_begin(&o->close_wait);
-                        r = sock_diag_dump(&o->diag, &query, on_close_wait, o);
-                }
-                if (r < 0)
-                        return r;
-                close_wait_commit(&o->close_wait, o->now);
-                o->close_wait_at = o->now;
-        }
-        fill_close_wait(o, s);
-        return 0;
-}
-
-static void on_socket(void *user, const struct inet_diag_msg *socket, size_t length)
-{
-        struct observer *o = user;
-        struct tally *tally = &o->tally;
-
-        tally->states[socket->idiag_state % TCP_STATES]++;
-        if (socket->idiag_state == TCP_SYN_RECV)
-                listeners_add_handshake(&o->listeners, socket);
-        else if (socket->idiag_state == TCP_FIN_WAIT2)
-                tally->fin_wait2_orphaned += socket->idiag_timer == TIMER_TIME_WAIT || socket->idiag_inode == 0;
-        if (socket->idiag_retrans > 0) {
-                tally->keepalive_unanswered += socket->idiag_timer == TIMER_KEEPALIVE;
-                tally->retransmitting += socket->idiag_timer == TIMER_RETRANSMIT;
-        }
         ports_add_socket(o->ports, socket, length, o->diag.batch_at);
 }
 
-static int look_once(struct observer *o)
+static void on_both(void *user, const struct inet_diag_msg *socket, size_t length)
+{
+        on_state(user, socket, length);
+        on_port(user, socket, length);
+}
+
+/* A sample by state does not come more often than cpu_budget allows, either. */
+int read_states(struct observer *o, struct snapshot *s)
+{
+        const struct sock_diag_query query = {.states = o->states};
+        uint64_t begun = thread_cpu_ns();
+        int r = o->listeners_at == o->now ? 0 : read_listeners(o, s); /* whose the handshakes are */
+
+        if (r < 0)
+                return r;
+        r = -EINTR;
+        for (unsigned tries = 0; r < 0 && tries < DUMP_TRIES; tries++) {
+                states_begin(o);
+                r = sock_diag_dump(&o->diag, &query, on_state, o);
+        }
+        if (r < 0)
+                return r;
+        states_commit(o);
+        if (o->budget > 0)
+                o->states_again_at =
+                        MAX(o->states_again_at, o->now + (uint64_t)((double)(thread_cpu_ns() - begun) / o->budget));
+        states_fill(o, s);
+        return 0;
+}
+
+/* The sockets whose ports connect() may pick or, when a sample by state is due as well, all. */
+static int look_once(struct observer *o, bool states)
 {
         struct sock_diag_query query = {.states = SOCK_DIAG_CONNECTIONS};
-        unsigned listening = o->tally.states[TCP_LISTEN];
 
-        if (o->only_ports) {
+        if (states) {
+                states_begin(o);
+        } else {
                 query.low = (uint16_t)o->live.low;
                 query.high = (uint16_t)o->live.high;
         }
-        o->tally = (struct tally){.states[TCP_LISTEN] = listening};
-        listeners_clear_handshakes(&o->listeners);
         ports_begin(o->ports, &o->live, &o->listening, o->now, o->tick);
-        return sock_diag_dump(&o->diag, &query, on_socket, o);
-}
-
-/* The listeners are read anew at every tick, the handshakes only with a look. */
-static void tally_syn_queue(struct observer *o)
-{
-        const struct listener *fullest = listeners_fullest_syn_queue(&o->listeners);
-
-        if (!fullest)
-                return;
-        o->tally.syn_queue = listener_syn_queue(&o->listeners, fullest);
-        o->tally.syn_queue_cgroup = fullest->cgroup;
-        listener_name(fullest, o->tally.syn_queue_name);
+        return sock_diag_dump(&o->diag, &query, states ? on_both : on_port, o);
 }
 
 /* 0 only when the counters are known as well: the ports are nothing without TWRecycled. */
-int look(struct observer *o)
+int look(struct observer *o, struct snapshot *s)
 {
         uint64_t recycled = o->counters.item[COUNTER_TW_RECYCLED].value;
+        bool states = states_due(o);
         int r = -EINTR;
 
         if (o->counters_at == 0)
                 return -ENODATA;
         for (unsigned tries = 0; r < 0 && tries < DUMP_TRIES; tries++)
-                r = look_once(o);
+                r = look_once(o, states);
         if (r < 0)
                 return r;
-        tally_syn_queue(o);
+        if (states) {
+                states_commit(o);
+                states_fill(o, s);
+        }
         ports_commit(o->ports, recycled >= o->recycled_then ? recycled - o->recycled_then : 0);
         o->recycled_then = recycled;
         o->opened_then = o->counters.item[COUNTER_ACTIVE_OPENS].value;
@@ -255,29 +225,8 @@ int look(struct observer *o)
         return 0;
 }
 
-static const unsigned state_of[] = {
-        [METRIC_TCP_ESTABLISHED] = TCP_ESTABLISHED, [METRIC_TCP_SYN_SENT] = TCP_SYN_SENT,
-        [METRIC_TCP_SYN_RECV] = TCP_SYN_RECV,       [METRIC_TCP_FIN_WAIT1] = TCP_FIN_WAIT1,
-        [METRIC_TCP_FIN_WAIT2] = TCP_FIN_WAIT2,     [METRIC_TCP_TIME_WAIT] = TCP_TIME_WAIT,
-        [METRIC_TCP_CLOSE_WAIT] = TCP_CLOSE_WAIT,   [METRIC_TCP_LAST_ACK] = TCP_LAST_ACK,
-        [METRIC_TCP_LISTEN] = TCP_LISTEN,           [METRIC_TCP_CLOSING] = TCP_CLOSING,
-};
-
-static void fill_states(struct observer *o, struct snapshot *s)
-{
-        for (unsigned i = 0; i < ELEMENTSOF(state_of); i++)
-                s->reading[i] = reading_valid(o->tally.states[state_of[i]]);
-        s->reading[METRIC_TCP_FIN_WAIT2_ORPHANED] = reading_valid(o->tally.fin_wait2_orphaned);
-        s->reading[METRIC_TCP_KEEPALIVE_UNANSWERED] = reading_valid(o->tally.keepalive_unanswered);
-        s->reading[METRIC_TCP_RETRANSMITTING] = reading_valid(o->tally.retransmitting);
-        s->reading[METRIC_SYN_QUEUE_WORST] = reading_valid(o->tally.syn_queue);
-        snprintf(s->who[METRIC_SYN_QUEUE_WORST], sizeof(s->who[0]), "%s", o->tally.syn_queue_name);
-        snprintf(s->unit[METRIC_SYN_QUEUE_WORST], sizeof(s->unit[0]), "%s",
-                 cgroup_unit(&o->cgroups, o->tally.syn_queue_cgroup));
-}
-
 /* The busiest group's values stand for the host. Without any group nothing is used, and the cliff never comes. */
-static void fill_ports(struct observer *o, struct snapshot *s)
+void fill_ports(struct observer *o, struct snapshot *s)
 {
         const struct ports_group *busiest = ports_busiest(o->ports);
 
@@ -292,31 +241,12 @@ static void fill_ports(struct observer *o, struct snapshot *s)
                 s->reading[METRIC_PORTS_CLIFF_ETA] = reading_valid(INFINITY);
 }
 
-void fill_look(struct observer *o, struct snapshot *s)
-{
-        if (!o->only_ports)
-                fill_states(o, s);
-        fill_ports(o, s);
-}
-
-/* That may come or go between two readings. Whoever connects has at most one socket toward a destination on a port, so
- * each makes a difference of one to a group: a port more that is used, or a usable one less. */
-#define LISTENERS_UNSEEN 64
-
-/* No state can have more sockets than there are; request sockets (SYN_RECV) are not in sockstat's count. */
-void fill_bounds(const struct observer *o, struct snapshot *s)
+void fill_ports_bounds(const struct observer *o, struct snapshot *s)
 {
         struct ports_range ports[METRIC_PORTS_COUNT];
         uint64_t opened = o->counters.item[COUNTER_ACTIVE_OPENS].value - o->opened_then;
 
-        if (o->listeners_at != o->now)
-                opened += LISTENERS_UNSEEN;
-        ports_bounds(o->ports, opened, o->sockets, ports);
+        ports_bounds(o->ports, opened, o->tw + o->inuse, ports);
         for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++)
                 s->reading[METRIC_PORTS_FIRST + i] = reading_bounded(ports[i].lower, ports[i].upper);
-        for (unsigned i = 0; i < METRIC_COUNT; i++)
-                if (metric_table[i].cadence == WITH_DUMP && !metric_is_ports(i))
-                        s->reading[i] = reading_bounded(0, i == METRIC_TCP_SYN_RECV || i == METRIC_SYN_QUEUE_WORST
-                                                                   ? INFINITY
-                                                                   : (double)o->sockets);
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 /* The inside of the observer, shared by observer.c (what is read when), observer_proc.c (files under /proc) and
- * observer_sockets.c (sock_diag). */
+ * observer_sockets.c (sock_diag) with observer_states.c. */
 
 #include "cgroup.h"
 #include "close_wait.h"
@@ -25,7 +25,7 @@ enum source {
         SOURCE_COUNT,
 };
 
-/* What one look at all sockets counted beside the ports. */
+/* What was counted by state. */
 struct tally {
         unsigned states[TCP_STATES];
         unsigned fin_wait2_orphaned, keepalive_unanswered, retransmitting;
@@ -39,10 +39,13 @@ struct observer {
         char text[TEXT_SIZE]; /* of the file at hand */
 
         bool wanted[METRIC_COUNT];
-        bool only_ports;       /* no metric is wanted that needs sockets outside the local port range */
+        uint32_t states;       /* of which sockets are counted for the wanted metrics: a bit each */
         double budget;         /* of one core, 0 to 1; 0: no limit */
         uint64_t memory_bytes; /* of the machine */
-        uint32_t sysctls;      /* a bit for each that is read at every tick */
+        uint32_t sysctls;      /* a bit for each that is read */
+        uint32_t sysctls_now;  /* those of them that are read at every tick, the others slowly */
+        uint64_t sysctls_at;   /* when all were read */
+        struct live_sysctl live_sysctl[SYSCTL_COUNT];
 
         uint64_t now, tick;  /* of this read, and since the one before; 0: there was none */
         uint64_t cpu_before; /* CPU time of the thread when the read before began; 0: not known */
@@ -53,7 +56,7 @@ struct observer {
         double counters_elapsed;       /* seconds between the last two reads; 0: there is only one */
         uint64_t insert_failed;        /* of conntrack, at the read before */
         bool insert_failed_known;
-        uint64_t sockets; /* that there can be at most: TIME_WAIT and in use, IPv4 and IPv6 */
+        uint64_t tw, inuse; /* sockets: minisockets of TIME_WAIT and FIN_WAIT_2, and full ones, IPv4 and IPv6 */
 
         struct sock_diag diag;
         struct ports *ports;
@@ -61,10 +64,13 @@ struct observer {
         bool listeners_always; /* a rule asks for what has to be as it is now */
         uint64_t listeners_at; /* when they were read */
         uint64_t drops_then;   /* ListenDrops before that */
-        struct close_wait close_wait;
-        uint64_t close_wait_at; /* of the last sample */
+        unsigned n_listening;
         struct cgroup_cache cgroups;
+
+        /* The last sample of states. */
         struct tally tally;
+        struct close_wait close_wait;
+        uint64_t states_again_at; /* until when it stands */
 
         /* The last look at all sockets that succeeded. */
         bool looked;
@@ -92,7 +98,16 @@ int read_source(struct observer *o, enum source source);
 int read_limits(struct observer *o, const struct snapshot *s);
 int read_listeners(struct observer *o, struct snapshot *s);
 int update_listeners(struct observer *o, struct snapshot *s);
-int read_close_wait(struct observer *o, struct snapshot *s);
-int look(struct observer *o);
-void fill_look(struct observer *o, struct snapshot *s);
-void fill_bounds(const struct observer *o, struct snapshot *s);
+int read_states(struct observer *o, struct snapshot *s);
+int look(struct observer *o, struct snapshot *s);
+void fill_ports(struct observer *o, struct snapshot *s);
+void fill_ports_bounds(const struct observer *o, struct snapshot *s);
+
+/* observer_states.c: which states are asked for; whether a sample is due; one sample, from a dump; and what it says, or
+ * bounds while it is due. */
+void states_want(struct observer *o);
+bool states_due(const struct observer *o);
+void states_begin(struct observer *o);
+void states_count(struct observer *o, const struct inet_diag_msg *socket, size_t length);
+void states_commit(struct observer *o);
+void states_fill(struct observer *o, struct snapshot *s);

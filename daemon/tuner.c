@@ -15,6 +15,8 @@ static void observe(struct tuner *t)
         bool look = false;
         int r = t->world->observe(t->world, &t->snapshot, &look, &what);
 
+        if (r == 0 && !look && policy_needs_sockets(t->policy, &t->snapshot))
+                r = t->world->observe_states(t->world, &t->snapshot, &what);
         if (r == 0 && (look || policy_needs_sockets(t->policy, &t->snapshot)))
                 r = t->world->observe_sockets(t->world, &t->snapshot, &what);
         report_observation(t, r, what);

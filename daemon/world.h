@@ -14,6 +14,9 @@ struct world {
          * ret, and *ret_what says what that was. */
         int (*observe)(struct world *world, struct snapshot *ret, bool *ret_look, const char **ret_what);
 
+        /* A sample of the sockets by state, where the snapshot has bounds for it. */
+        int (*observe_states)(struct world *world, struct snapshot *snapshot, const char **ret_what);
+
         /* That look. */
         int (*observe_sockets)(struct world *world, struct snapshot *snapshot, const char **ret_what);
 

@@ -50,7 +50,7 @@ START_TEST(condition_is_parsed)
                 {"time_wait.table >= 90% for 8760h", METRIC_TIME_WAIT_TABLE, GREATER_EQUAL, 90, 8760 * 3600 * S},
                 {"netstat.TcpExt.TWRecycled > 0/s", METRIC_COUNT + COUNTER_TW_RECYCLED, GREATER, 0, 0},
                 {"snmp.Tcp.CurrEstab > 5", METRIC_COUNT + COUNTER_OWN, GREATER, 5, 0},
-                {"netstat.TcpExt.ListenDrops > 2k/s", METRIC_COUNT + COUNTER_OWN, GREATER, 2000, 0},
+                {"netstat.TcpExt.ListenOverflows > 2k/s", METRIC_COUNT + COUNTER_OWN, GREATER, 2000, 0},
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
@@ -180,7 +180,7 @@ START_TEST(full_set_of_counters_is_an_error)
         }
         ck_assert_int_eq(condition_parse("netstat.TcpExt.TWRecycled > 0/s", "for", here, &vocabulary, &c, &problems),
                          0);
-        ck_assert_int_eq(condition_parse("netstat.TcpExt.ListenDrops > 0/s", "for", here, &vocabulary, &c, &problems),
+        ck_assert_int_eq(condition_parse("netstat.TcpExt.ListenOverflows > 0/s", "for", here, &vocabulary, &c, &problems),
                          -EINVAL);
         expect_one("full", "a.conf", 7, "more than 640 counters are named", &problems);
         problems_free(&problems);
@@ -197,7 +197,7 @@ START_TEST(abort_is_parsed)
                          0);
         ck_assert_uint_eq(a.metric, METRIC_OPENS_SYN_RETRANSMITS);
         ck_assert(is(a.multiple, 3) && a.within_ns == 60 * S && a.at.line == 7);
-        ck_assert_int_eq(abort_parse(" netstat.TcpExt.ListenDrops>1.5x  before\twithin 1min ", here, &vocabulary, &a,
+        ck_assert_int_eq(abort_parse(" netstat.TcpExt.ListenOverflows>1.5x  before\twithin 1min ", here, &vocabulary, &a,
                                      &problems),
                          0);
         ck_assert_uint_eq(a.metric, METRIC_COUNT + COUNTER_OWN);

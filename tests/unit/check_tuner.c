@@ -119,7 +119,8 @@ static struct config *config_of(const char *text)
 static void set_up(void)
 {
         fake = (struct fake){
-                .world = {observe, observe_sockets, sysctl_read, sysctl_write, ledger_save, find_unit, report, notify},
+                .world = {observe, observe_sockets, observe_sockets, sysctl_read, sysctl_write, ledger_save, find_unit,
+                          report, notify},
                 .now = 1000 * S,
         };
         fake.live[FIN] = 60;
