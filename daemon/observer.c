@@ -177,6 +177,9 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         o->sysctls |= o->sysctls_now;
         o->listeners_always |= o->wanted[METRIC_TCP_LISTEN] || o->wanted[METRIC_ACCEPT_QUEUE_WORST];
         o->budget = config ? config->cpu_budget / 100 : 0;
+        o->slowly_ns = config ? METRIC_SLOWLY_SECONDS * NSEC_PER_SEC : 0;
+        o->conntrack_at = 0;
+        o->insert_failed_known = false;
         states_want(o);
         o->listeners = (struct listeners){0}; /* who asks for drops only now must not get those of long ago */
         o->listeners_at = 0;
@@ -223,7 +226,7 @@ int observer_can_write(const struct observer *o)
  * and before it does they are read afresh. */
 static int fill_sysctls(struct observer *o, struct snapshot *s)
 {
-        bool all = o->sysctls_at == 0 || o->now - o->sysctls_at >= METRIC_SLOWLY_SECONDS * NSEC_PER_SEC;
+        bool all = o->sysctls_at == 0 || o->now - o->sysctls_at >= o->slowly_ns;
         uint32_t due = o->sysctls & (all ? UINT32_MAX : o->sysctls_now);
         int first_error = 0;
 

@@ -172,30 +172,38 @@ static bool sum_insert_failed(const char *text, uint64_t *ret)
 static struct reading insert_failed(struct observer *o)
 {
         int r = read_source(o, SOURCE_CONNTRACK_STAT);
-        uint64_t before = o->insert_failed;
+        uint64_t before = o->insert_failed, elapsed = o->now - o->conntrack_at;
         bool known = o->insert_failed_known;
 
         if (r == -ENOENT)
                 return (struct reading){.state = READING_UNAVAILABLE};
         o->insert_failed_known = r >= 0 && sum_insert_failed(o->text, &o->insert_failed);
-        if (!known || !o->insert_failed_known || o->insert_failed < before || o->tick == 0)
+        if (!known || !o->insert_failed_known || o->insert_failed < before || elapsed == 0)
                 return (struct reading){.state = READING_INVALID};
-        return reading_valid((double)(o->insert_failed - before) * 1e9 / (double)o->tick);
+        return reading_valid((double)(o->insert_failed - before) * 1e9 / (double)elapsed);
 }
 
+static struct reading conntrack_table(struct observer *o, const struct snapshot *s)
+{
+        int r = read_source(o, SOURCE_CONNTRACK_COUNT);
+
+        if (r >= 0)
+                return share_of(strtod(o->text, NULL), &s->sysctl[SYSCTL_NF_CONNTRACK_MAX]);
+        return (struct reading){.state = r == -ENOENT ? READING_UNAVAILABLE : READING_INVALID};
+}
+
+/* Both files cost as much as all other counters together, so they are sampled slowly. */
 void fill_conntrack(struct observer *o, struct snapshot *s)
 {
-        if (o->wanted[METRIC_CONNTRACK_TABLE]) {
-                int r = read_source(o, SOURCE_CONNTRACK_COUNT);
-
-                if (r >= 0)
-                        s->reading[METRIC_CONNTRACK_TABLE] =
-                                share_of(strtod(o->text, NULL), &s->sysctl[SYSCTL_NF_CONNTRACK_MAX]);
-                else if (r == -ENOENT)
-                        s->reading[METRIC_CONNTRACK_TABLE].state = READING_UNAVAILABLE;
+        if (o->conntrack_at == 0 || o->now - o->conntrack_at >= o->slowly_ns) {
+                if (o->wanted[METRIC_CONNTRACK_TABLE])
+                        o->conntrack_table = conntrack_table(o, s);
+                if (o->wanted[METRIC_CONNTRACK_INSERT_FAILED])
+                        o->conntrack_insert_failed = insert_failed(o);
+                o->conntrack_at = o->now;
         }
-        if (o->wanted[METRIC_CONNTRACK_INSERT_FAILED])
-                s->reading[METRIC_CONNTRACK_INSERT_FAILED] = insert_failed(o);
+        s->reading[METRIC_CONNTRACK_TABLE] = o->conntrack_table;
+        s->reading[METRIC_CONNTRACK_INSERT_FAILED] = o->conntrack_insert_failed;
 }
 
 /* All CPU time since the read before: the daemon does little else than observe. */

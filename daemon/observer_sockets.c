@@ -21,7 +21,7 @@ static int read_reserved(struct observer *o)
 {
         int r;
 
-        if (o->reserved_at != 0 && o->now - o->reserved_at < METRIC_SLOWLY_SECONDS * NSEC_PER_SEC)
+        if (o->reserved_at != 0 && o->now - o->reserved_at < o->slowly_ns)
                 return 0;
         r = proc_file_read(&o->sysctl[SYSCTL_IP_LOCAL_RESERVED_PORTS], o->text, sizeof(o->reserved_text));
         if (r == -EFBIG)
@@ -132,8 +132,7 @@ static bool listeners_dropped(const struct observer *o)
  * was dropped; else slowly, and the bounds leave room for those that come and go between. */
 int update_listeners(struct observer *o, struct snapshot *s)
 {
-        if (o->listeners_always || o->listeners_at == 0 ||
-            o->now - o->listeners_at >= METRIC_SLOWLY_SECONDS * NSEC_PER_SEC ||
+        if (o->listeners_always || o->listeners_at == 0 || o->now - o->listeners_at >= o->slowly_ns ||
             (o->wanted[METRIC_LISTEN_DROPS] && listeners_dropped(o)))
                 return read_listeners(o, s);
         s->reading[METRIC_LISTEN_DROPS] = reading_valid(0);

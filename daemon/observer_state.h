@@ -42,6 +42,7 @@ struct observer {
         uint32_t states;       /* of which sockets are counted for the wanted metrics: a bit each */
         double budget;         /* of one core, 0 to 1; 0: no limit */
         uint64_t memory_bytes; /* of the machine */
+        uint64_t slowly_ns;    /* how long what is sampled slowly stands */
         uint32_t sysctls;      /* a bit for each that is read */
         uint32_t sysctls_now;  /* those of them that are read at every tick, the others slowly */
         uint64_t sysctls_at;   /* when all were read */
@@ -54,7 +55,9 @@ struct observer {
         uint64_t before[COUNTERS_MAX]; /* the counters at the read before */
         uint64_t counters_at;          /* when counters was read; 0: not yet */
         double counters_elapsed;       /* seconds between the last two reads; 0: there is only one */
-        uint64_t insert_failed;        /* of conntrack, at the read before */
+        struct reading conntrack_table, conntrack_insert_failed; /* the last sample */
+        uint64_t conntrack_at;                                   /* its time; 0: there is none */
+        uint64_t insert_failed;                                  /* the counter then */
         bool insert_failed_known;
         uint64_t tw, inuse; /* sockets: minisockets of TIME_WAIT and FIN_WAIT_2, and full ones, IPv4 and IPv6 */
 

@@ -100,7 +100,7 @@ void states_commit(struct observer *o)
                 o->tally.syn_queue_cgroup = fullest->cgroup;
                 listener_name(fullest, o->tally.syn_queue_name);
         }
-        o->states_again_at = o->now + METRIC_SLOWLY_SECONDS * NSEC_PER_SEC;
+        o->states_again_at = o->now + MAX(o->slowly_ns, 1); /* not again in this tick */
 }
 
 static struct reading close_wait_reading(struct observer *o, struct snapshot *s)

@@ -22,6 +22,11 @@
                 x, unit, 1, source, EVERY_TICK, .help = text \
         }
 
+#define SAMPLE(x, unit, source, text) \
+        { \
+                x, unit, 1, source, SLOWLY, .help = text \
+        }
+
 const struct metric metric_table[METRIC_COUNT] = {
         [METRIC_TCP_ESTABLISHED] = TCP("established", "open connections"),
         [METRIC_TCP_SYN_SENT] = TCP("syn_sent", "connections that the peer has not answered yet"),
@@ -71,20 +76,20 @@ const struct metric metric_table[METRIC_COUNT] = {
                                    "buffers of all sockets, of tcp_mem's last value; at 100 % sockets are dropped"),
         [METRIC_ACCEPT_QUEUE_WORST] = TICK("accept_queue.worst", UNIT_PERCENT, "sock_diag",
                                            "the fullest accept queue; past 100 % connections are dropped"),
-        [METRIC_SYN_QUEUE_WORST] = {"syn_queue.worst", UNIT_PERCENT, 1, "sock_diag", SLOWLY,
-                                    .help = "the fullest SYN queue; at 100 % SYN cookies begin"},
+        [METRIC_SYN_QUEUE_WORST] = SAMPLE("syn_queue.worst", UNIT_PERCENT, "sock_diag",
+                                          "the fullest SYN queue; at 100 % SYN cookies begin"),
         [METRIC_LISTEN_DROPS] =
                 TICK("listen.drops", UNIT_PER_SECOND, "sock_diag",
                      "connections that listeners dropped, because a queue was full or for another reason"),
-        [METRIC_CLOSE_WAIT_GROWTH] = {"close_wait.growth", UNIT_PER_MINUTE, 1, "sock_diag", SLOWLY,
-                                      .help = "more close_wait than a minute ago, in the unit where it grows most"},
+        [METRIC_CLOSE_WAIT_GROWTH] = SAMPLE("close_wait.growth", UNIT_PER_MINUTE, "sock_diag",
+                                             "more close_wait than a minute ago, in the unit where it grows most"),
         [METRIC_OPENS_SYN_RETRANSMITS] = TICK("opens.syn_retransmits", UNIT_PERCENT, "netstat, snmp",
                                               "TCPSynRetrans by ActiveOpens; invalid while nothing is opened"),
         [METRIC_OPENS_RESETS] =
                 TICK("opens.resets", UNIT_PERCENT, "snmp", "OutRsts by ActiveOpens; invalid while nothing is opened"),
-        [METRIC_CONNTRACK_TABLE] = TICK("conntrack.table", UNIT_PERCENT, "nf_conntrack_count",
-                                        "entries of nf_conntrack_max; at 100 % packets are dropped"),
-        [METRIC_CONNTRACK_INSERT_FAILED] = TICK("conntrack.insert_failed", UNIT_PER_SECOND, "stat/nf_conntrack",
+        [METRIC_CONNTRACK_TABLE] = SAMPLE("conntrack.table", UNIT_PERCENT, "nf_conntrack_count",
+                                          "entries of nf_conntrack_max; at 100 % packets are dropped"),
+        [METRIC_CONNTRACK_INSERT_FAILED] = SAMPLE("conntrack.insert_failed", UNIT_PER_SECOND, "stat/nf_conntrack",
                                                 "connections that found no SNAT port or clashed with another"),
         [METRIC_SELF_OBSERVE_CPU] = TICK("self.observe_cpu", UNIT_PERCENT, "CLOCK_THREAD_CPUTIME_ID",
                                          "of one core, that observing took since the tick before"),

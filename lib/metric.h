@@ -69,7 +69,8 @@ enum cadence {
         EVERY_TICK, /* a counter or a list that costs next to nothing */
         WITH_DUMP,  /* all sockets with ephemeral ports are dumped: not while bounds tell enough, and no dearer than
                        cpu_budget */
-        SLOWLY,     /* those in some states are, in the same way, and every METRIC_SLOWLY_SECONDS at most */
+        SLOWLY, /* sampled every METRIC_SLOWLY_SECONDS at most; between two samples the last one stands. Sockets are
+                       counted by state only when bounds do not tell enough, and no dearer than cpu_budget */
 };
 
 #define METRIC_SLOWLY_SECONDS 10u

@@ -180,8 +180,9 @@ START_TEST(full_set_of_counters_is_an_error)
         }
         ck_assert_int_eq(condition_parse("netstat.TcpExt.TWRecycled > 0/s", "for", here, &vocabulary, &c, &problems),
                          0);
-        ck_assert_int_eq(condition_parse("netstat.TcpExt.ListenOverflows > 0/s", "for", here, &vocabulary, &c, &problems),
-                         -EINVAL);
+        ck_assert_int_eq(
+                condition_parse("netstat.TcpExt.ListenOverflows > 0/s", "for", here, &vocabulary, &c, &problems),
+                -EINVAL);
         expect_one("full", "a.conf", 7, "more than 640 counters are named", &problems);
         problems_free(&problems);
 }
@@ -197,8 +198,8 @@ START_TEST(abort_is_parsed)
                          0);
         ck_assert_uint_eq(a.metric, METRIC_OPENS_SYN_RETRANSMITS);
         ck_assert(is(a.multiple, 3) && a.within_ns == 60 * S && a.at.line == 7);
-        ck_assert_int_eq(abort_parse(" netstat.TcpExt.ListenOverflows>1.5x  before\twithin 1min ", here, &vocabulary, &a,
-                                     &problems),
+        ck_assert_int_eq(abort_parse(" netstat.TcpExt.ListenOverflows>1.5x  before\twithin 1min ", here, &vocabulary,
+                                     &a, &problems),
                          0);
         ck_assert_uint_eq(a.metric, METRIC_COUNT + COUNTER_OWN);
         ck_assert(is(a.multiple, 1.5) && a.within_ns == 60 * S);
