@@ -7,50 +7,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "text_file.h"
 
 /* Both paths are given by the build (meson.build). */
 static const char policy_path[] = TWTUNED_POLICY;
 static const char admin_path[] = TWTUNED_CONF;
 static const char dropin_path[] = TWTUNED_CONF ".d";
 
-#define FILE_SIZE_MAX (1u << 20)
-
-/* The whole file, owned by the caller. 0 or a negative errno. */
-static int read_file(const char *path, char **ret, size_t *ret_size)
-{
-        FILE *f = fopen(path, "re");
-        char *text = NULL;
-        struct stat st;
-        int r = 0;
-
-        if (!f)
-                return -errno;
-        if (fstat(fileno(f), &st) < 0)
-                r = -errno;
-        else if (S_ISDIR(st.st_mode))
-                r = -EISDIR;
-        else if (!(text = malloc(FILE_SIZE_MAX)))
-                r = -ENOMEM;
-        if (r == 0) {
-                *ret_size = fread(text, 1, FILE_SIZE_MAX, f);
-                if (ferror(f) || *ret_size == FILE_SIZE_MAX)
-                        r = ferror(f) ? -EIO : -EFBIG;
-        }
-        fclose(f);
-        if (r < 0)
-                free(text);
-        else
-                *ret = text;
-        return r;
-}
-
 static void load(struct config *config, const char *path, bool optional, const struct counters *kernel,
                  struct problems *problems)
 {
         char *text = NULL;
         size_t size = 0;
-        int r = read_file(path, &text, &size);
+        int r = text_file_read(path, &text, &size);
 
         if (r == -ENOENT && optional)
                 return;

@@ -14,6 +14,7 @@
 #include "config_files.h"
 #include "linux.h"
 #include "now.h"
+#include "problem_print.h"
 #include "report.h"
 #include "tuner.h"
 
@@ -28,18 +29,6 @@ struct service {
         bool reload;            /* asked for; the next tick sees it */
         uint64_t watchdog, fed; /* us: what sd_watchdog_enabled(3) said, 0: nothing; when it was last fed */
 };
-
-static void print_problems(const struct problems *problems)
-{
-        for (size_t i = 0; problems->item && i < problems->n; i++) {
-                const struct problem *p = &problems->item[i];
-
-                if (p->at.line > 0)
-                        fprintf(stderr, "%s:%u: %s\n", p->at.file, p->at.line, p->text);
-                else
-                        fprintf(stderr, "%s: %s\n", p->at.file, p->text);
-        }
-}
 
 static int open_world(struct linux_world *world)
 {
@@ -78,7 +67,7 @@ static void reload(struct service *s)
         s->world.world.notify(&s->world.world, "RELOADING=1");
         if (!config)
                 problem_add(&problems, (struct origin){.file = "twtuned"}, "out of memory");
-        print_problems(&problems);
+        problems_print(&problems);
         if (problems.n > 0) {
                 report_config_rejected(&s->world.world, problems.item, problems.n);
         } else {
@@ -221,7 +210,7 @@ static struct config *load_config(const char *file, const struct counters *kerne
         struct config *config = config_files_load(file, kernel, &problems);
 
         if (config && problems.n > 0) {
-                print_problems(&problems);
+                problems_print(&problems);
                 config_free(config);
                 config = NULL;
         }

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "problem.h"
+
+/* To stderr, a line each: FILE:LINE: what and why. */
+void problems_print(const struct problems *problems);
