@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "lint_host.h"
 #include "once.h"
 #include "service.h"
 
@@ -12,17 +13,24 @@ enum mode {
         MODE_RUN,
         MODE_ONCE,
         MODE_CHECK,
+        MODE_LINT,
         MODE_RESTORE,
         MODE_VERSION,
         MODE_HELP,
 };
 
 static const struct option options[] = {
-        {"once", no_argument, NULL, MODE_ONCE},       {"check", no_argument, NULL, MODE_CHECK},
-        {"restore", no_argument, NULL, MODE_RESTORE}, {"version", no_argument, NULL, MODE_VERSION},
-        {"help", no_argument, NULL, MODE_HELP},       {"config", required_argument, NULL, 'c'},
-        {"observe", no_argument, NULL, 'o'},          {"json", no_argument, NULL, 'j'},
-        {"verbose", no_argument, NULL, 'v'},          {0},
+        {"once", no_argument, NULL, MODE_ONCE},
+        {"check", no_argument, NULL, MODE_CHECK},
+        {"lint", no_argument, NULL, MODE_LINT},
+        {"restore", no_argument, NULL, MODE_RESTORE},
+        {"version", no_argument, NULL, MODE_VERSION},
+        {"help", no_argument, NULL, MODE_HELP},
+        {"config", required_argument, NULL, 'c'},
+        {"observe", no_argument, NULL, 'o'},
+        {"json", no_argument, NULL, 'j'},
+        {"verbose", no_argument, NULL, 'v'},
+        {0},
 };
 
 static void print_help(void)
@@ -31,6 +39,7 @@ static void print_help(void)
              "twtuned --once [--json]               print every metric once: NAME VALUE UNIT [WHOSE]\n"
              "twtuned --check [--config=FILE]       print every error of the configuration; 0, or 78;\n"
              "        [--verbose]                   every value that is in effect, and its FILE:LINE\n"
+             "twtuned --lint [FILE...]              print what each TCP line of sysctl.d or FILE does; 0, or 1\n"
              "twtuned --restore                     put back all that a dead twtuned left changed\n"
              "twtuned --version | --help\n"
              "\n"
@@ -47,7 +56,7 @@ static int usage(const char *text)
         return EX_USAGE;
 }
 
-static int run_mode(enum mode mode, const char *config_file, bool observe, bool json, bool verbose)
+static int run_mode(enum mode mode, const char *config_file, bool observe, bool json, bool verbose, char *const *files)
 {
         switch (mode) {
         case MODE_RUN:
@@ -56,6 +65,8 @@ static int run_mode(enum mode mode, const char *config_file, bool observe, bool 
                 return once_print(json);
         case MODE_CHECK:
                 return service_check(config_file, verbose);
+        case MODE_LINT:
+                return lint_print(files);
         case MODE_RESTORE:
                 return service_restore();
         case MODE_VERSION:
@@ -89,12 +100,12 @@ int main(int argc, char **argv)
                 else if (c == 'v')
                         verbose = true;
                 else if (mode != MODE_RUN)
-                        return usage("only one of --once, --check, --restore, --version and --help");
+                        return usage("only one of --once, --check, --lint, --restore, --version and --help");
                 else
                         mode = (enum mode)c;
         }
-        if (optind < argc)
-                return usage("it takes no arguments");
+        if (optind < argc && mode != MODE_LINT)
+                return usage("only --lint takes arguments");
         if (config_file && mode != MODE_RUN && mode != MODE_CHECK)
                 return usage("--config goes with the daemon and with --check");
         if (observe && mode != MODE_RUN)
@@ -103,5 +114,5 @@ int main(int argc, char **argv)
                 return usage("--json goes with --once");
         if (verbose && mode != MODE_CHECK)
                 return usage("--verbose goes with --check");
-        return run_mode(mode, config_file, observe, json, verbose);
+        return run_mode(mode, config_file, observe, json, verbose, argv + optind);
 }

@@ -12,6 +12,7 @@
 #include <systemd/sd-event.h>
 
 #include "config_files.h"
+#include "lint_host.h"
 #include "linux.h"
 #include "now.h"
 #include "problem_print.h"
@@ -186,6 +187,7 @@ static int run(struct service *s, struct config *config)
         struct ledger ledger;
         int r;
 
+        lint_report(&s->world.world);
         load_ledger(&s->world, &ledger);
         observe_when_it_must(s, config);
         observer_set_config(s->world.observer, config, &config->counters);
