@@ -157,12 +157,18 @@ static struct reading bounded(const struct observer *o, const struct row *row)
         return reading_bounded(0, most[row->most]);
 }
 
-/* Between two samples the last one stands. */
+/* Between two samples the last one stands, unless the counters say that it cannot be true any more. */
 void states_fill(struct observer *o, struct snapshot *s)
 {
         bool due = states_due(o);
 
-        for (unsigned i = 0; i < ELEMENTSOF(rows); i++)
-                if (o->wanted[rows[i].metric])
-                        s->reading[rows[i].metric] = due ? bounded(o, &rows[i]) : sampled(o, &rows[i], s);
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                struct reading *r = &s->reading[rows[i].metric], most = bounded(o, &rows[i]);
+
+                if (!o->wanted[rows[i].metric])
+                        continue;
+                *r = due ? most : sampled(o, &rows[i], s);
+                if (r->state == READING_VALID && r->value > most.upper)
+                        *r = most;
+        }
 }

@@ -379,7 +379,7 @@ def _():
         line = check_lines(host.twtuned, "applied", 1)[0]
         found = fields(line)
         wanted = {"SYSCTL": REUSE, "OLDVALUE": "2", "NEWVALUE": "1", "ORIGINALVALUE": "2", "RESULT": "applied",
-                  "RULE": "some", "METRIC": "ports.used", "METRICVALUE": "10.0", "THRESHOLD": ">= 10",
+                  "RULE": "some", "METRIC": "ports.used", "METRICVALUE": "10", "THRESHOLD": ">= 10",
                   "GROUP": "10.77.0.1->10.77.0.2:8080"}
         check_equal({key: found.get(key) for key in wanted}, wanted, "fields")
         check(re.fullmatch("[0-9a-f]{32}", found["MESSAGE_ID"]), line)
