@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,4 +54,29 @@ int port_set_parse(const char *text, struct port_set *ret)
         }
         *ret = set;
         return 0;
+}
+
+/* The first port from here on that is in the set, or is not; 65536: none. */
+static unsigned port_find(const struct port_set *set, unsigned port, bool in)
+{
+        const uint64_t boring = in ? 0 : UINT64_MAX;
+
+        while (port <= UINT16_MAX && port_set_has(set, port) != in)
+                port = port % 64 == 0 && set->bit[port / 64] == boring ? port + 64 : port + 1;
+        return port;
+}
+
+size_t port_set_format(const struct port_set *set, char *buf)
+{
+        unsigned first = port_find(set, 0, true), end;
+        size_t n = 0;
+
+        buf[0] = 0;
+        for (; first <= UINT16_MAX; first = port_find(set, end, true)) {
+                end = port_find(set, first, false);
+                n += (size_t)sprintf(buf + n, "%s%u", n > 0 ? "," : "", first);
+                if (end > first + 1)
+                        n += (size_t)sprintf(buf + n, "-%u", end - 1);
+        }
+        return n;
 }

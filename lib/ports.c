@@ -301,3 +301,25 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
         if (g->cgroup == 0)
                 g->cgroup = diag_cgroup(socket, length);
 }
+
+void ports_give_group(struct ports *ports, const struct ports_group *group)
+{
+        struct ports_group *g = &ports->shown->group[0];
+        uint64_t id = g->id;
+
+        ports->shown->slots = 1;
+        if (!group) {
+                g->id = 0;
+                return;
+        }
+        if (id == 0 || !key_equal(&g->key, &group->key))
+                id = ports->next_id++;
+        *g = *group;
+        g->id = id;
+        g->loopback = address_is_loopback(g->key.src) || address_is_loopback(g->key.dst);
+}
+
+void ports_give_listening(struct ports *ports, const struct port_set *listening)
+{
+        ports->listening = *listening;
+}

@@ -84,6 +84,11 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
 /* recycled is the change of TWRecycled since the dump before. */
 void ports_commit(struct ports *ports, uint64_t recycled);
 
+/* Instead of a dump: the group whose values are known from elsewhere, such as a recording, alone in the table; NULL:
+ * there is none. Its key and values count, its id and loopback follow from the key. */
+void ports_give_group(struct ports *ports, const struct ports_group *group);
+void ports_give_listening(struct ports *ports, const struct port_set *listening);
+
 /* Between which ends the values of every group must lie now, though no dump was made since the one that was
  * committed last: connect() has opened no more than opened connections since (ActiveOpens), and there are no more
  * than sockets in all. Needs one dump that was committed, and that range, reserved ports and listeners are as
@@ -108,8 +113,13 @@ double ports_value_unrelieved(const struct ports_group *group, unsigned metric);
 /* How many sockets a count in the table can be short of. 0 while no more than PORTS_GROUPS groups were met. */
 unsigned ports_error(const struct ports *ports);
 
+/* The listeners of the last dump that was begun. */
 bool ports_is_listening(const struct ports *ports, unsigned port);
+const struct port_set *ports_listening(const struct ports *ports);
 
 /* "10.0.0.1->10.0.0.7:8080" */
 #define PORTS_NAME_MAX 112
 const char *ports_group_name(const struct ports_group *group, char buf[static PORTS_NAME_MAX]);
+
+/* The key of a group by its name. 0 or -EINVAL. */
+int ports_key_parse(const char *name, struct ports_key *ret);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -258,6 +259,11 @@ bool ports_is_listening(const struct ports *ports, unsigned port)
         return port_set_has(&ports->listening, port);
 }
 
+const struct port_set *ports_listening(const struct ports *ports)
+{
+        return &ports->listening;
+}
+
 static const char *address_name(const uint32_t a[static 4], char buf[static INET6_ADDRSTRLEN])
 {
         bool v4 = a[0] == 0 && a[1] == 0 && a[2] == htonl(0xffff);
@@ -276,4 +282,40 @@ const char *ports_group_name(const struct ports_group *group, char buf[static PO
         snprintf(buf, PORTS_NAME_MAX, "%s->%s%s%s:%u", src, v6 ? "[" : "", dst, v6 ? "]" : "",
                  ntohs(group->key.dport));
         return buf;
+}
+
+static bool address_parse(const char *text, size_t n, uint32_t ret[static 4])
+{
+        char buf[INET6_ADDRSTRLEN];
+
+        if (n >= sizeof(buf))
+                return false;
+        memcpy(buf, text, n);
+        buf[n] = 0;
+        if (inet_pton(AF_INET6, buf, ret) == 1)
+                return true;
+        ret[0] = ret[1] = 0;
+        ret[2] = htonl(0xffff);
+        return inet_pton(AF_INET, buf, &ret[3]) == 1;
+}
+
+int ports_key_parse(const char *name, struct ports_key *ret)
+{
+        const char *arrow = strstr(name, "->"), *colon = strrchr(name, ':'), *dst, *end;
+        struct ports_key key;
+        unsigned dport;
+        int n = 0;
+
+        if (!arrow || !colon || colon < arrow + 2 || sscanf(colon, ":%5u%n", &dport, &n) != 1 || colon[n] ||
+            dport > UINT16_MAX)
+                return -EINVAL;
+        dst = arrow + 2;
+        end = colon;
+        if (*dst == '[' && end[-1] == ']')
+                dst++, end--;
+        if (!address_parse(name, (size_t)(arrow - name), key.src) || !address_parse(dst, (size_t)(end - dst), key.dst))
+                return -EINVAL;
+        key.dport = htons((uint16_t)dport);
+        *ret = key;
+        return 0;
 }
