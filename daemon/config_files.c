@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "problem_print.h"
 #include "text_file.h"
 
 /* Both paths are given by the build (meson.build). */
@@ -73,5 +74,19 @@ struct config *config_files_load(const char *file, const struct counters *kernel
         }
         config_check(config, problems);
         problems_sort(problems);
+        return config;
+}
+
+struct config *config_files_load_good(const char *file, const struct counters *kernel)
+{
+        struct problems problems = {0};
+        struct config *config = config_files_load(file, kernel, &problems);
+
+        if (config && problems.n > 0) {
+                problems_print(&problems);
+                config_free(config);
+                config = NULL;
+        }
+        problems_free(&problems);
         return config;
 }

@@ -98,28 +98,28 @@ static int write_journal(const struct event *event)
 }
 
 /* NAME="with blanks" and NAME=without. */
-static void write_field(const char *field)
+static void print_field(const char *field, FILE *f)
 {
         const char *value = strchr(field, '=') + 1;
 
         if (value[strcspn(value, " \t\"")] == 0)
-                fprintf(stderr, " %s", field);
+                fprintf(f, " %s", field);
         else
-                fprintf(stderr, " %.*s\"%s\"", (int)(value - field), field, value);
+                fprintf(f, " %.*s\"%s\"", (int)(value - field), field, value);
+}
+
+void event_print(const struct event *event, FILE *f)
+{
+        fprintf(f, "%s: %s MESSAGE_ID=%s", kinds[event->kind].name, strchr(event->field[0], '=') + 1,
+                kinds[event->kind].message_id);
+        for (unsigned i = 1; i < event->n; i++)
+                print_field(event->field[i], f);
+        fputc('\n', f);
 }
 
 /* main() makes stderr line buffered: an event is one write, so that lines of two processes do not mix. */
-static void write_stderr(const struct event *event)
-{
-        fprintf(stderr, "%s: %s MESSAGE_ID=%s", kinds[event->kind].name, strchr(event->field[0], '=') + 1,
-                kinds[event->kind].message_id);
-        for (unsigned i = 1; i < event->n; i++)
-                write_field(event->field[i]);
-        fputc('\n', stderr);
-}
-
 void event_write(const struct event *event)
 {
         if (!stderr_is_journal() || write_journal(event) < 0)
-                write_stderr(event);
+                event_print(event, stderr);
 }

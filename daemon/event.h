@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "macro.h"
 
@@ -41,6 +42,9 @@ void event_add(struct event *event, const char *name, const char *format, ...) _
 
 const char *event_kind_name(enum event_kind kind);
 
-/* Writes the event to the journal when stderr is the journal ($JOURNAL_STREAM, systemd.exec(5)), else to stderr
- * on one line: the kind, the message and the fields as NAME=value. */
+/* On one line: the kind, the message and the fields as NAME=value. */
+void event_print(const struct event *event, FILE *file);
+
+/* Writes the event to the journal when stderr is the journal ($JOURNAL_STREAM, systemd.exec(5)), else prints it to
+ * stderr. */
 void event_write(const struct event *event);

@@ -7,6 +7,7 @@
 
 #include "lint_host.h"
 #include "once.h"
+#include "replay.h"
 #include "service.h"
 
 enum mode {
@@ -15,6 +16,7 @@ enum mode {
         MODE_CHECK,
         MODE_LINT,
         MODE_RESTORE,
+        MODE_REPLAY,
         MODE_VERSION,
         MODE_HELP,
 };
@@ -23,11 +25,13 @@ static const struct option options[] = {
         {"once", no_argument, NULL, MODE_ONCE},
         {"check", no_argument, NULL, MODE_CHECK},
         {"lint", no_argument, NULL, MODE_LINT},
+        {"replay", required_argument, NULL, MODE_REPLAY},
         {"restore", no_argument, NULL, MODE_RESTORE},
         {"version", no_argument, NULL, MODE_VERSION},
         {"help", no_argument, NULL, MODE_HELP},
         {"config", required_argument, NULL, 'c'},
         {"observe", no_argument, NULL, 'o'},
+        {"record", required_argument, NULL, 'r'},
         {"json", no_argument, NULL, 'j'},
         {"verbose", no_argument, NULL, 'v'},
         {0},
@@ -35,17 +39,20 @@ static const struct option options[] = {
 
 static void print_help(void)
 {
-        puts("twtuned [--config=FILE] [--observe]   watch, and change sysctls by the rules; in the foreground\n"
+        puts("twtuned [--config=FILE] [--observe] [--record=FILE]\n"
+             "                                      watch, and change sysctls by the rules; in the foreground\n"
              "twtuned --once [--json]               print every metric once: NAME VALUE UNIT [WHOSE]\n"
              "twtuned --check [--config=FILE]       print every error of the configuration; 0, or 78;\n"
              "        [--verbose]                   every value that is in effect, and its FILE:LINE\n"
              "twtuned --lint [FILE...]              print what each TCP line of sysctl.d or FILE does; 0, or 1\n"
+             "twtuned --replay=FILE [--config=FILE] print what the rules would do over a recording; changes nothing\n"
              "twtuned --restore                     put back all that a dead twtuned left changed\n"
              "twtuned --version | --help\n"
              "\n"
              "  --config=FILE   read FILE alone, not " TWTUNED_POLICY ", " TWTUNED_CONF "\n"
              "                  and " TWTUNED_CONF ".d/*.conf\n"
              "  --observe       decide and log, write nothing\n"
+             "  --record=FILE   write what is seen to FILE, a row of CSV a tick; FILE must be new or empty\n"
              "\n"
              "SIGHUP reads the configuration again; SIGTERM and SIGINT put everything back and end.");
 }
@@ -56,17 +63,27 @@ static int usage(const char *text)
         return EX_USAGE;
 }
 
-static int run_mode(enum mode mode, const char *config_file, bool observe, bool json, bool verbose, char *const *files)
+/* What is left of the command line. */
+struct arguments {
+        enum mode mode;
+        const char *config_file, *record_file, *replay_file;
+        bool observe, json, verbose;
+        char *const *files; /* of --lint */
+};
+
+static int run_mode(const struct arguments *a)
 {
-        switch (mode) {
+        switch (a->mode) {
         case MODE_RUN:
-                return service_run(config_file, observe);
+                return service_run(a->config_file, a->observe, a->record_file);
         case MODE_ONCE:
-                return once_print(json);
+                return once_print(a->json);
         case MODE_CHECK:
-                return service_check(config_file, verbose);
+                return service_check(a->config_file, a->verbose);
         case MODE_LINT:
-                return lint_print(files);
+                return lint_print(a->files);
+        case MODE_REPLAY:
+                return replay_print(a->replay_file, a->config_file);
         case MODE_RESTORE:
                 return service_restore();
         case MODE_VERSION:
@@ -79,40 +96,52 @@ static int run_mode(enum mode mode, const char *config_file, bool observe, bool 
         return EX_SOFTWARE;
 }
 
+/* The text of a usage error, or NULL. */
+static const char *parse(int argc, char **argv, struct arguments *a)
+{
+        int c;
+
+        while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+                if (c == '?')
+                        return "that is no option";
+                if (c == 'c')
+                        a->config_file = optarg;
+                else if (c == 'r')
+                        a->record_file = optarg;
+                else if (c == 'o')
+                        a->observe = true;
+                else if (c == 'j')
+                        a->json = true;
+                else if (c == 'v')
+                        a->verbose = true;
+                else if (a->mode != MODE_RUN)
+                        return "only one of --once, --check, --lint, --replay, --restore, --version and --help";
+                else
+                        a->mode = (enum mode)c;
+                if (c == MODE_REPLAY)
+                        a->replay_file = optarg;
+        }
+        a->files = argv + optind;
+        if (optind < argc && a->mode != MODE_LINT)
+                return "only --lint takes arguments";
+        if (a->config_file && a->mode != MODE_RUN && a->mode != MODE_CHECK && a->mode != MODE_REPLAY)
+                return "--config goes with the daemon, --check and --replay";
+        if ((a->observe || a->record_file) && a->mode != MODE_RUN)
+                return "--observe and --record go with the daemon";
+        if (a->json && a->mode != MODE_ONCE)
+                return "--json goes with --once";
+        if (a->verbose && a->mode != MODE_CHECK)
+                return "--verbose goes with --check";
+        return NULL;
+}
+
 int main(int argc, char **argv)
 {
         static char stderr_buffer[8192];
-        const char *config_file = NULL;
-        enum mode mode = MODE_RUN;
-        bool observe = false, json = false, verbose = false;
-        int c;
+        struct arguments arguments = {.mode = MODE_RUN};
+        const char *error;
 
         setvbuf(stderr, stderr_buffer, _IOLBF, sizeof(stderr_buffer));
-        while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-                if (c == '?')
-                        return usage("that is no option");
-                if (c == 'c')
-                        config_file = optarg;
-                else if (c == 'o')
-                        observe = true;
-                else if (c == 'j')
-                        json = true;
-                else if (c == 'v')
-                        verbose = true;
-                else if (mode != MODE_RUN)
-                        return usage("only one of --once, --check, --lint, --restore, --version and --help");
-                else
-                        mode = (enum mode)c;
-        }
-        if (optind < argc && mode != MODE_LINT)
-                return usage("only --lint takes arguments");
-        if (config_file && mode != MODE_RUN && mode != MODE_CHECK)
-                return usage("--config goes with the daemon and with --check");
-        if (observe && mode != MODE_RUN)
-                return usage("--observe goes with the daemon");
-        if (json && mode != MODE_ONCE)
-                return usage("--json goes with --once");
-        if (verbose && mode != MODE_CHECK)
-                return usage("--verbose goes with --check");
-        return run_mode(mode, config_file, observe, json, verbose, argv + optind);
+        error = parse(argc, argv, &arguments);
+        return error ? usage(error) : run_mode(&arguments);
 }

@@ -15,6 +15,15 @@ static inline uint64_t now_ns(void)
         return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
+/* For people. */
+static inline struct timespec now_date(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_REALTIME, &ts);
+        return ts;
+}
+
 /* ns of CPU time of the calling thread */
 static inline uint64_t thread_cpu_ns(void)
 {

@@ -180,6 +180,7 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         o->slowly_ns = config ? METRIC_SLOWLY_SECONDS * NSEC_PER_SEC : 0;
         o->conntrack_at = 0;
         o->insert_failed_known = false;
+        o->always_look = false;
         states_want(o);
         o->listeners = (struct listeners){0}; /* who asks for drops only now must not get those of long ago */
         o->listeners_at = 0;
@@ -188,6 +189,18 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         o->counters_elapsed = 0;
         o->look_every = 0;
         o->looked = false;
+}
+
+void observer_want_everything(struct observer *o)
+{
+        memset(o->wanted, 1, sizeof(o->wanted));
+        states_want(o);
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                if (sysctl_table[id].n > 0)
+                        o->sysctls |= UINT32_C(1) << id;
+        o->sysctls_now = o->sysctls;
+        o->listeners_always = true;
+        o->always_look = true;
 }
 
 static int sysctl_read(const struct observer *o, enum sysctl_id id, struct sysctl_value *ret)
@@ -303,7 +316,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         keep_first(&error, ret_what, update_listeners(o, s), "the listeners (NETLINK_SOCK_DIAG)");
         keep_first(&error, ret_what, read_limits(o, s), "net.ipv4.ip_local_port_range and ip_local_reserved_ports");
 
-        *ret_look = error < 0 || !bounds_hold(o);
+        *ret_look = error < 0 || o->always_look || !bounds_hold(o);
         if (!*ret_look)
                 fill_ports_bounds(o, s);
         states_fill(o, s);

@@ -18,6 +18,10 @@ void observer_free(struct observer *observer);
  * counters are those to read; both are copied. Rates need two reads, so counters are invalid once after it. */
 void observer_set_config(struct observer *observer, const struct config *config, const struct counters *counters);
 
+/* For a recording: from here to the next observer_set_config() every metric and sysctl is read, and the bounds never
+ * hold, so that all sockets are looked at as often as cpu_budget allows. */
+void observer_want_everything(struct observer *observer);
+
 /* Every counter that this kernel has, added to a set. */
 void observer_list_counters(const char *proc_root, struct counters *ret);
 

@@ -40,6 +40,7 @@ struct observer {
 
         bool wanted[METRIC_COUNT];
         uint32_t states;       /* of which sockets are counted for the wanted metrics: a bit each */
+        bool always_look;      /* at every tick, if cpu_budget allows */
         double budget;         /* of one core, 0 to 1; 0: no limit */
         uint64_t memory_bytes; /* of the machine */
         uint64_t slowly_ns;    /* how long what is sampled slowly stands */

@@ -16,6 +16,7 @@
 #include "linux.h"
 #include "now.h"
 #include "problem_print.h"
+#include "record.h"
 #include "report.h"
 #include "tuner.h"
 
@@ -24,6 +25,7 @@
 struct service {
         struct linux_world world;
         struct tuner tuner;
+        struct record record;
         struct counters kernel; /* the counters of this kernel, for the configuration's words */
         const char *config_file;
         bool observe_only;
@@ -59,6 +61,16 @@ static void observe_when_it_must(struct service *s, struct config *config)
         s->world.world.report(&s->world.world, &event);
 }
 
+/* What to read from now on. */
+static void observe_for(struct service *s, struct config *config)
+{
+        if (s->record.path)
+                record_set_counters(&s->record, &config->counters);
+        observer_set_config(s->world.observer, config, &config->counters);
+        if (s->record.path)
+                observer_want_everything(s->world.observer);
+}
+
 static void reload(struct service *s)
 {
         struct problems problems = {0};
@@ -74,7 +86,7 @@ static void reload(struct service *s)
         } else {
                 observe_when_it_must(s, config);
                 if (tuner_reload(&s->tuner, config) == 0) {
-                        observer_set_config(s->world.observer, config, &config->counters);
+                        observe_for(s, config);
                         config = NULL;
                 }
         }
@@ -95,11 +107,14 @@ static void feed_watchdog(struct service *s, uint64_t now, uint64_t interval)
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct service *s = userdata;
+        struct ledger before;
         uint64_t now, interval;
 
         if (s->reload)
                 reload(s);
+        before = s->tuner.ledger;
         tick(&s->tuner);
+        record_tick(&s->record, &s->tuner, &before);
 
         /* A fixed interval, without a burst of ticks after the machine was too busy for some. */
         interval = s->tuner.config->interval_ns / 1000;
@@ -190,7 +205,7 @@ static int run(struct service *s, struct config *config)
         lint_report(&s->world.world);
         load_ledger(&s->world, &ledger);
         observe_when_it_must(s, config);
-        observer_set_config(s->world.observer, config, &config->counters);
+        observe_for(s, config);
         if (tuner_start(&s->tuner, &s->world.world, config, &ledger, now_ns()) < 0) {
                 fprintf(stderr, "twtuned: out of memory\n");
                 config_free(config);
@@ -203,21 +218,6 @@ static int run(struct service *s, struct config *config)
                 r = -EIO;
         tuner_stop(&s->tuner);
         return r < 0 ? EXIT_FAILURE : 0;
-}
-
-/* NULL: it is wrong, and what is wrong was printed. */
-static struct config *load_config(const char *file, const struct counters *kernel)
-{
-        struct problems problems = {0};
-        struct config *config = config_files_load(file, kernel, &problems);
-
-        if (config && problems.n > 0) {
-                problems_print(&problems);
-                config_free(config);
-                config = NULL;
-        }
-        problems_free(&problems);
-        return config;
 }
 
 /* Too large for the stack. */
@@ -240,7 +240,19 @@ static int restore_all(struct service *s, const char *why, bool *ret_held)
         return r < 0 ? EXIT_FAILURE : 0;
 }
 
-int service_run(const char *config_file, bool observe_only)
+/* 0, or an exit status: what could not be recorded was asked for, so nothing is begun without it. */
+static int open_record(struct record *record, const char *path)
+{
+        int r = path ? record_open(record, path) : 0;
+
+        if (r == -EEXIST)
+                fprintf(stderr, "twtuned: %s is not empty; recordings are not written over\n", path);
+        else if (r < 0)
+                fprintf(stderr, "twtuned: cannot record to %s: %s\n", path, strerror(-r));
+        return r < 0 ? EX_CANTCREAT : 0;
+}
+
+int service_run(const char *config_file, bool observe_only, const char *record_file)
 {
         struct service *s = &service;
         struct config *config;
@@ -251,7 +263,7 @@ int service_run(const char *config_file, bool observe_only)
         s->observe_only = observe_only;
         signals_begin();
         observer_list_counters(PROC, &s->kernel);
-        config = load_config(config_file, &s->kernel);
+        config = config_files_load_good(config_file, &s->kernel);
         if (!config) {
                 /* It will not run, so it holds nothing: not what it held before it died, either. */
                 if (!observe_only)
@@ -260,9 +272,12 @@ int service_run(const char *config_file, bool observe_only)
         }
         r = open_world(&s->world);
         if (r == 0)
+                r = open_record(&s->record, record_file);
+        if (r == 0)
                 r = run(s, config);
         else
                 config_free(config);
+        record_close(&s->record);
         linux_world_close(&s->world);
         return r;
 }
@@ -291,7 +306,7 @@ int service_check(const char *config_file, bool verbose)
         struct config *config;
 
         observer_list_counters(PROC, &service.kernel);
-        config = load_config(config_file, &service.kernel);
+        config = config_files_load_good(config_file, &service.kernel);
         if (!config)
                 return EX_CONFIG;
         if (verbose)

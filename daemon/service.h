@@ -4,8 +4,8 @@
 #include <stdbool.h>
 
 /* Runs the daemon until SIGTERM or SIGINT. config_file NULL: the usual files. observe_only: whatever the
- * configuration says, nothing is written. Returns the exit status. */
-int service_run(const char *config_file, bool observe_only);
+ * configuration says, nothing is written. record_file NULL: nothing is recorded. Returns the exit status. */
+int service_run(const char *config_file, bool observe_only, const char *record_file);
 
 /* Puts back what the ledger of this netns holds. Returns the exit status. */
 int service_restore(void);

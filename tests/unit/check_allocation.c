@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* In a tick nothing is allocated and no file is opened: counted over 1,000 real ticks, with rules that ask for every
- * metric. The functions below take the place of the C library's, also for the libraries that twtuned uses. */
+ * metric, and with a recording. The functions below take the place of the C library's, also for the libraries that twtuned uses. */
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -13,6 +13,7 @@
 
 #include "linux.h"
 #include "now.h"
+#include "record.h"
 #include "run.h"
 #include "tuner.h"
 
@@ -88,10 +89,19 @@ static struct config *config_of_everything(void)
         return config;
 }
 
+static void recorded_tick(struct tuner *tuner, struct record *record)
+{
+        struct ledger before = tuner->ledger;
+
+        tick(tuner);
+        record_tick(record, tuner, &before);
+}
+
 START_TEST(a_tick_allocates_nothing_and_opens_no_file)
 {
         static struct linux_world world;
         static struct tuner tuner;
+        static struct record record;
         struct config *config = config_of_everything();
         static struct ledger ledger;
         const char *what = "";
@@ -103,19 +113,22 @@ START_TEST(a_tick_allocates_nothing_and_opens_no_file)
         r = linux_world_open(&world, &what);
         ck_assert_msg(r == 0, "%s: %s", what, strerror(-r));
         observer_set_config(world.observer, config, &config->counters);
+        ck_assert_int_eq(record_open(&record, "/dev/null"), 0);
+        record_set_counters(&record, &config->counters);
         ck_assert_int_eq(tuner_start(&tuner, &world.world, config, &ledger, now_ns()), 0);
         for (unsigned i = 0; i < 3; i++)
-                tick(&tuner);
+                recorded_tick(&tuner, &record);
         ck_assert_msg(allocations > 0 && opens > 0, "nothing is counted");
         ck_assert(!tuner.degraded);
 
         allocations = opens = 0;
         for (unsigned i = 0; i < TICKS; i++)
-                tick(&tuner);
+                recorded_tick(&tuner, &record);
         ck_assert_msg(allocations == 0 && opens == 0, "%lu allocations and %lu opened files in %u ticks", allocations,
                       opens, TICKS);
-        ck_assert(!tuner.degraded);
+        ck_assert(!tuner.degraded && record.fd >= 0);
         tuner_stop(&tuner);
+        record_close(&record);
         linux_world_close(&world);
 }
 END_TEST

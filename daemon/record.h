@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* --record: a row a tick, each one write, so that the file is good up to its last whole line however the daemon ends. */
+
+#include "recording.h"
+#include "tuner.h"
+
+struct record {
+        const char *path; /* NULL: nothing is recorded */
+        int fd;           /* -1: the recording is over */
+        bool begun;       /* the header is written */
+        struct recording recording;
+        struct recording_row row;
+        char line[2 * RECORDING_LINE_MAX]; /* a header and a row */
+};
+
+/* 0 or a negative errno; -EEXIST: there is something in the file. path is borrowed. */
+int record_open(struct record *record, const char *path);
+void record_close(struct record *record);
+
+/* The counters of the configuration that runs from now on. The first one's are recorded, and added to those that come
+ * after a reload. */
+void record_set_counters(struct record *record, struct counters *counters);
+
+/* The tick that is over. before: the ledger as that tick found it. When the file cannot be written that is said, and
+ * the recording ends. */
+void record_tick(struct record *record, struct tuner *tuner, const struct ledger *before);

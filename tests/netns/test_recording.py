@@ -1,0 +1,328 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""--record and --replay: what a real storm left in a recording gives the decisions that were made in it, and another
+policy can be rehearsed with it. Nothing is written in a replay."""
+
+import csv
+import os
+import pathlib
+import re
+import resource
+import signal
+import subprocess
+import time
+
+from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Twtuned, binary, check, check_equal,
+                     diag, fields, main, message, quick_policy, temp_dir, temp_policy, test)
+
+REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
+DECISIONS = r"(applied|released|refused|failed|overridden|unexpected-effect|aborted):"
+DAY = 86400
+
+HOLDS = f"""
+[daemon]
+interval = 100ms
+[limits]
+min_interval = 100ms
+[rule some]
+when = ports.used >= 10
+until = tcp.established < 1 for 200ms
+set = {REUSE} = 1
+"""
+
+
+def new_path():
+    return temp_dir() / "recording.csv"
+
+
+def replay(path, policy, namespace=None, check_status=0):
+    """stdout, line by line."""
+    argv = [binary("twtuned"), f"--replay={path}", f"--config={policy}"]
+    run = namespace.run if namespace else subprocess.run
+    result = run(argv, check=False) if namespace else run(argv, text=True, capture_output=True, timeout=60)
+    check_equal(result.returncode, check_status, f"exit status of the replay ({result.stderr})")
+    return result.stdout.splitlines() if check_status == 0 else result.stderr.splitlines()
+
+
+def decisions(lines):
+    """Of a log or of a replay: the kind, the message and the fields, but for that of the place."""
+    found = []
+    for line in lines:
+        if match := re.search(rf"(?:^|s ){DECISIONS}", line):
+            text = line[match.start(1):]
+            if "twtuned stops" not in text:
+                found.append((match[1], message(text), {k: v for k, v in fields(text).items() if k != "NETNS"}))
+    return found
+
+
+def rows_of(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def check_same(log, replayed):
+    logged, again = decisions(log), decisions(replayed)
+    check(logged, "the daemon decided nothing")
+    for one, other in zip(logged, again):
+        check_equal(other, one, "a replayed decision")
+    check_equal(len(again), len(logged), f"replayed decisions {again}, logged {logged}")
+
+
+def row_at(rows, line):
+    """The row of the tick of a replayed line, and the next."""
+    after = float(re.search(r"\+([\d.]+)s ", line)[1])
+    begun = float(rows[0]["time"])
+    i = min(range(len(rows)), key=lambda k: abs(float(rows[k]["time"]) - begun - after))
+    return rows[i], rows[i + 1]
+
+
+def check_ticks(rows, replayed):
+    """A sysctl is as before in the row of its change, and changed in the next one."""
+    changes = [line for line in replayed if re.search("s (applied|released): net", line)]
+    for line in changes:
+        found = fields(line)
+        here, then = row_at(rows, line)
+        check_equal((here[found["SYSCTL"]], then[found["SYSCTL"]]), (found["OLDVALUE"], found["NEWVALUE"]),
+                    f"the rows of {message(line)}")
+    check(changes, "there are no changes")
+
+
+def storm(pair, policy, *args, wait=None, seconds=8):
+    """A recorded one: its path, and the daemon's log."""
+    path = new_path()
+    ChurnServer(pair.server, pair.server.ip4)
+    twtuned = Twtuned(pair.client, policy, args=[f"--record={path}", *args])
+    twtuned.wait_for("^config-loaded", 10)
+    ChurnClient(pair.client, pair.server.ip4, seconds=seconds).finish()
+    twtuned.wait_for(wait or rf"^released: (would set )?{REUSE}:", 30)
+    time.sleep(1.5)
+    check_equal(twtuned.stop(), 0, "exit status")
+    return path, twtuned.lines
+
+
+def tcp_sysctls(namespace):
+    with namespace.entered():
+        directory = pathlib.Path("/proc/sys/net/ipv4")
+        return {p.name: p.read_text() for p in directory.glob("*") if p.is_file() and os.access(p, os.R_OK)}
+
+
+_storm = None
+
+
+def enforced_storm():
+    """One for several tests."""
+    global _storm
+    if _storm is None:
+        with Pair() as pair:
+            policy = quick_policy()
+            _storm = (policy, *storm(pair, policy))
+    return _storm
+
+
+@test("a storm, enforced: the replay decides what the daemon decided, at the same ticks; twice the same bytes")
+def _():
+    policy, path, log = enforced_storm()
+    with Single() as other:
+        before = tcp_sysctls(other)
+        replayed = replay(path, policy, other)
+        check_equal(tcp_sysctls(other), before, "sysctls after the replay")
+        check_equal(replay(path, policy, other), replayed, "the second replay")
+    check_same(log, replayed)
+    check_ticks(rows_of(path), replayed)
+    for line in replayed:
+        diag(line.split(" MESSAGE_ID")[0])
+
+
+@test("the same while only observing: 'would', and each expect is taken as met, which is said")
+def _():
+    with Pair() as pair:
+        policy = quick_policy()
+        path, log = storm(pair, policy, "--observe")
+    replayed = replay(path, policy)
+    check_same(log, replayed)
+    check(all("would" in text for kind, text, _ in decisions(replayed) if kind in ("applied", "released")), replayed)
+    check("expect is taken as met" in replayed[0], replayed[0])
+    check_equal({row["mode"] for row in rows_of(path)}, {"observe"}, "mode")
+    check_equal({row["held"] for row in rows_of(path)}, {""}, "what is held")
+
+
+@test("a peer without timestamps: the effect that does not come is missed in the replay as well")
+def _():
+    with Pair() as pair:
+        pair.server.sysctl("net.ipv4.tcp_timestamps", 0)
+        policy = POLICY
+        path, log = storm(pair, policy, wait="^unexpected-effect: .*RULE=time-wait-reuse ", seconds=20)
+    replayed = replay(path, policy)
+    check_same(log, replayed)
+    check(any(kind == "unexpected-effect" for kind, _, _ in decisions(replayed)), replayed)
+
+
+@test("a sysctl that someone else changed meanwhile is left alone in the replay as well")
+def _():
+    with Pair() as pair:
+        path, policy = new_path(), temp_policy(HOLDS + f"set = {DELAY} = 250\n")
+        ChurnServer(pair.server, pair.server.ip4)
+        load = ChurnHold(pair.client, pair.server.ip4, count=10)
+        twtuned = Twtuned(pair.client, policy, args=[f"--record={path}"])
+        twtuned.wait_for(f"^applied: {DELAY}", 10)
+        time.sleep(0.5)
+        pair.client.sysctl(DELAY, 500)
+        twtuned.wait_for(f"^overridden: {DELAY}", 5)
+        load.stop()
+        twtuned.wait_for(f"^released: {REUSE}", 15)
+        time.sleep(0.3)
+        twtuned.stop()
+    check_same(twtuned.lines, replay(path, policy))
+
+
+@test("another policy is rehearsed: the recorded twtuned's own changes are not in its way")
+def _():
+    _, path, _ = enforced_storm()
+    # Over the whole load, and longer than the one that was recorded: its changes to and fro are nobody's.
+    longer = temp_policy(f"[rule long]\nwhen = tcp.time_wait >= 1000\nuntil = tcp.time_wait < 1\nset = {REUSE} = 1\n")
+    found = decisions(replay(path, longer))
+    check_equal([kind for kind, _, _ in found], ["applied"], "the decisions of a longer rule")
+    check_equal(found[0][2]["ORIGINALVALUE"], "2", "ORIGINALVALUE")
+    # What no rule of the recorded policy asks for is there all the same.
+    for condition in ("tcp.time_wait > 100", "syn_queue.worst >= 0%", "self.rss > 1kB"):
+        other = temp_policy(f"[rule other]\nwhen = {condition}\nset = net.ipv4.tcp_fin_timeout = 30\n")
+        check_equal([text.split(": ")[1:3] for _, text, _ in decisions(replay(path, other))],
+                    [["net.ipv4.tcp_fin_timeout", "60 -> 30"]], f"the decisions on {condition}")
+
+
+@test("a day of ticks is replayed in about the time of a tick")
+def _():
+    policy, path, _ = enforced_storm()
+    header, *rows = path.read_text().splitlines()
+    cells = [row.split(",", 2) for row in rows]
+    day = new_path()
+    with open(day, "w") as file:
+        print(header, file=file)
+        for i in range(DAY):
+            _, date, rest = cells[i % len(cells)]
+            print(f"{1000 + i}.{i * 7919 % 1000000:09d},{date},{rest}", file=file)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    lines = replay(day, policy)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    diag(f"{DAY} rows of {len(rows[0])} bytes and more: {cpu:.2f} s of CPU")
+    check(lines[-1].startswith(f"{DAY} ticks, {DAY - 1} s, "), lines[-1])
+    check(cpu < 5, f"{cpu:.2f} s for a day")
+
+
+@test("after kill -9 the recording is whole; a row that was cut short is left out, with a notice")
+def _():
+    path, policy = new_path(), temp_policy(HOLDS)
+    with Pair() as pair:
+        ChurnServer(pair.server, pair.server.ip4)
+        ChurnHold(pair.client, pair.server.ip4, count=10)
+        twtuned = Twtuned(pair.client, policy, args=[f"--record={path}"])
+        twtuned.wait_for("^applied:", 10)
+        time.sleep(0.5)
+        twtuned.stop(signal.SIGKILL)
+    whole = replay(path, policy)
+    check_same(twtuned.lines, whole)
+    text = path.read_text()
+    check(text.endswith("\n"), "the last row has no end")
+    path.write_text(text[:-20])
+    ticks = int(whole[-1].split()[0])
+    cut = subprocess.run([binary("twtuned"), f"--replay={path}", f"--config={policy}"], text=True, capture_output=True)
+    check_equal(cut.returncode, 0, "exit status")
+    check(cut.stderr.startswith(f"{path}:{ticks + 1}: the last row is cut short"), cut.stderr)
+    check(cut.stdout.splitlines()[-1].startswith(f"{ticks - 1} ticks"), cut.stdout)
+
+
+@test("what is broken is said with its line: exit 65")
+def _():
+    policy, path, _ = enforced_storm()
+    lines = path.read_text().splitlines()
+    bad = new_path()
+    for number, old, new, what in ((4, ",enforce,", ",perhaps,", "mode cannot be 'perhaps'"),
+                                   (6, ",enforce,", ",enforce,,", "interval cannot be ''"),
+                                   (5, lines[4], lines[3], "time does not go on"),
+                                   (3, lines[2], "", "time cannot be ''"),
+                                   (7, lines[6], lines[6].rsplit(",", 3)[0], "fewer than the"),
+                                   (1, "ports.cliff,", "ports.clif,", "unknown column 'ports.clif'")):
+        text = lines[:number - 1] + [lines[number - 1].replace(old, new)] + lines[number:]
+        bad.write_text("\n".join(text) + "\n")
+        said = replay(bad, policy, check_status=65)[0]
+        check(said.startswith(f"{bad}:{number}: {what}"), said)
+    bad.write_text("")
+    check_equal(replay(bad, policy, check_status=65), [f"{bad}: there is no recording in it"], "of an empty file")
+    check_equal(replay("/no/such", policy, check_status=66), ["twtuned: /no/such: No such file or directory"], "none")
+
+
+@test("a column that is not there is unavailable, and so is a rule that asks for it")
+def _():
+    policy, path, _ = enforced_storm()
+    rows = rows_of(path)
+    older = new_path()
+    with open(older, "w", newline="") as file:
+        names = [name for name in rows[0] if name != "ports.reuse_demand"]
+        writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\r\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    lines = replay(older, policy)
+    check("UNAVAILABLE=time-wait-reuse " in lines[0] + " ", lines[0])
+    check_equal(decisions(lines), [], "decisions")
+    wants = temp_policy(f"[rule more]\nwhen = netstat.TcpExt.TCPMD5Failure > 1/s\nset = {REUSE} = 1\n")
+    check_equal(replay(path, wants)[0], "not in the recording: netstat.TcpExt.TCPMD5Failure", "the first line")
+
+
+@test("a file with something in it is not written over; where none can be made nothing is begun")
+def _():
+    with Single() as host:
+        path, policy = new_path(), temp_policy(HOLDS)
+        path.write_text("mine\n")
+        for where, what in ((path, "is not empty"), ("/no/such/file", "cannot record to /no/such/file")):
+            result = host.run([binary("twtuned"), f"--config={policy}", f"--record={where}"], check=False)
+            check_equal(result.returncode, 73, f"exit status for {where}")
+            check(what in result.stderr, result.stderr)
+        check_equal(path.read_text(), "mine\n", "the file")
+
+
+@test("a full disk ends the recording, which is said once; the daemon goes on")
+def _():
+    with Pair() as pair:
+        ChurnServer(pair.server, pair.server.ip4)
+        twtuned = Twtuned(pair.client, temp_policy(HOLDS), args=["--record=/dev/full"])
+        twtuned.wait_for("^degraded: the recording /dev/full ends here: No space left on device", 5)
+        ChurnHold(pair.client, pair.server.ip4, count=10)
+        twtuned.wait_for(f"^applied: {REUSE}", 5)
+        time.sleep(0.5)
+        check_equal(sum("recording" in line for line in twtuned.lines), 1, "lines about the recording")
+        check_equal(twtuned.stop(), 0, "exit status")
+
+
+@test("a reload goes on in the same file with the same columns")
+def _():
+    with Pair() as pair:
+        path = new_path()
+        counter = "netstat.TcpExt.TCPTimeouts"
+        policy = temp_policy(HOLDS + f"when = {counter} >= 0/s\n")
+        twtuned = Twtuned(pair.client, policy, args=[f"--record={path}"])
+        twtuned.wait_for("^config-loaded", 5)
+        time.sleep(0.5)
+        others = "".join(f"when = netstat.TcpExt.{name} >= 0/s\n" for name in ("ListenDrops", "ListenOverflows"))
+        policy.write_text(HOLDS.replace(">= 10", ">= 20") + others)
+        twtuned.process.send_signal(signal.SIGHUP)
+        twtuned.wait_for("^config-loaded", 5, since=1)
+        time.sleep(0.5)
+        twtuned.stop()
+    rows = rows_of(path)
+    check(len(rows) >= 8 and rows[-1][counter] == "0", [row[counter] for row in rows])
+    # The policy could do with bounds here; another one might not.
+    check_equal({row["ports.used"] for row in rows}, {"0"}, "ports.used")
+    replay(path, policy)
+
+
+@test("--record goes with the daemon, --replay with --config alone")
+def _():
+    for args in (["--once", "--record=x"], ["--replay=x", "--record=y"], ["--replay=x", "--observe"],
+                 ["--replay=x", "--once"], ["--replay"]):
+        run = subprocess.run([binary("twtuned"), *args], text=True, capture_output=True, timeout=10)
+        check_equal(run.returncode, 64, f"exit status of {args}")
+
+
+if __name__ == "__main__":
+    main()
