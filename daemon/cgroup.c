@@ -39,7 +39,7 @@ static bool is_unit(const char *name, size_t len)
  * (user@1000.service is left for what runs in it). */
 static void unit_from_path(const char *path, char unit[static CGROUP_UNIT_MAX])
 {
-        snprintf(unit, CGROUP_UNIT_MAX, "%s", *path ? path : "/");
+        snprintf(unit, CGROUP_UNIT_MAX, "%s", path); /* the root is nobody's */
         for (const char *part = path + (*path == '/'); *part;) {
                 size_t len = strcspn(part, "/");
 

@@ -18,6 +18,6 @@ struct cgroup_cache {
         unsigned next; /* the oldest one, which the next new one replaces */
 };
 
-/* The unit's name ("nginx.service"), or the cgroup's path where no part of it is a unit's. "": id is 0, there is no
- * cgroup2, or the cgroup is gone. The tree is walked once for an id; the name stays good until it is replaced. */
+/* The unit's name ("nginx.service"), or the cgroup's path where no part of it is a unit's. "": id is 0 or the root's,
+ * there is no cgroup2, or the cgroup is gone. The tree is walked once for an id; the name stays good until it is replaced. */
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id);
