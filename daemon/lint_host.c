@@ -30,13 +30,6 @@ static int read_sysctl(void *user, const char *path, char *buf, size_t size)
         return 0;
 }
 
-/* tcp_mem is registered for the first netns alone (net/ipv4/sysctl_net_ipv4.c:ipv4_table). SO_NETNS_COOKIE does not
- * tell: what the first one's is depends on the kernel (3 on Linux 6.18). */
-static bool is_first_netns(void)
-{
-        return access("/proc/sys/net/ipv4/tcp_mem", F_OK) == 0;
-}
-
 struct host {
         struct sysctl_lines lines;
         struct problems problems;
@@ -99,7 +92,7 @@ static void host_free(struct host *h)
 
 static void print_note(enum sysctl_conf conf)
 {
-        if (!is_first_netns())
+        if (!sysctl_files_apply_here())
                 fputs("twtuned: sysctl.d is applied to the first network namespace; this is another\n", stderr);
         if (conf == SYSCTL_CONF_LINKED)
                 fputs("twtuned: /etc/sysctl.conf is read where a link in sysctl.d leads to it\n", stderr);
@@ -140,7 +133,7 @@ void lint_report(struct world *world)
 {
         struct host h = {.world = world};
 
-        if (is_first_netns() && load(&h, NULL) == 0)
+        if (sysctl_files_apply_here() && load(&h, NULL) == 0)
                 run(&h);
         host_free(&h);
 }

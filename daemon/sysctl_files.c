@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 #include "macro.h"
@@ -152,4 +153,11 @@ int sysctl_files_load(const char *root, struct sysctl_lines *lines, enum sysctl_
 int sysctl_files_read(const char *path, struct sysctl_lines *lines, struct problems *problems)
 {
         return read_as(path, path, false, lines, problems);
+}
+
+/* tcp_mem is registered for the first netns alone (net/ipv4/sysctl_net_ipv4.c:ipv4_table). SO_NETNS_COOKIE does not
+ * tell: what the first one's is depends on the kernel (3 on Linux 6.18). */
+bool sysctl_files_apply_here(void)
+{
+        return access("/proc/sys/net/ipv4/tcp_mem", F_OK) == 0;
 }

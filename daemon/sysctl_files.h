@@ -17,5 +17,8 @@ enum sysctl_conf {
 int sysctl_files_load(const char *root, struct sysctl_lines *lines, enum sysctl_conf *ret_conf,
                       struct problems *problems);
 
+/* Whether they are applied to this netns: only to the first one. */
+bool sysctl_files_apply_here(void);
+
 /* Reads one file. 0 or -ENOMEM. */
 int sysctl_files_read(const char *path, struct sysctl_lines *lines, struct problems *problems);

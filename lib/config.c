@@ -97,6 +97,22 @@ static void parse_interval(struct parser *p, void *target, const char *value)
                 *(uint64_t *)target = interval;
 }
 
+static void parse_yield(struct parser *p, void *target, const char *value)
+{
+        static const char *const words[] = {
+                [YIELD_SYSCTL_D] = "sysctl.d",
+                [YIELD_NONDEFAULT] = "nondefault",
+                [YIELD_NO] = "no",
+        };
+
+        for (unsigned i = 0; i < ELEMENTSOF(words); i++)
+                if (strcmp(value, words[i]) == 0) {
+                        *(enum yield *)target = (enum yield)i;
+                        return;
+                }
+        fail(p, "'%s' is neither sysctl.d, nondefault nor no", value);
+}
+
 static void parse_budget(struct parser *p, void *target, const char *value)
 {
         double percent;
@@ -247,6 +263,7 @@ static const struct key daemon_keys[] = {
         {"mode", parse_mode, offsetof(struct config, observe), false},
         {"cpu_budget", parse_budget, offsetof(struct config, cpu_budget), false},
         {"restore_on_exit", parse_bool, offsetof(struct config, restore_on_exit), false},
+        {"yield", parse_yield, offsetof(struct config, yield), false},
         {0},
 };
 

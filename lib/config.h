@@ -10,11 +10,19 @@
 
 #define CONFIG_FILES_MAX 64u
 
+/* Whose values are left alone. */
+enum yield {
+        YIELD_SYSCTL_D,   /* those that sysctl.d sets under /etc */
+        YIELD_NONDEFAULT, /* and those that are not what the kernel begins with */
+        YIELD_NO,
+};
+
 struct config {
         /* [daemon] */
         uint64_t interval_ns;
         bool observe;
         bool restore_on_exit;
+        enum yield yield;
         double cpu_budget; /* percent of one core, for full dumps */
 
         /* [limits] */
