@@ -21,6 +21,7 @@ static const struct scale minute_scales[] = {{"/min", 1}, {"k/min", 1e3}, {"M/mi
 static const struct scale byte_scales[] = {{"B", 1}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {NULL, 0}};
 static const struct scale percent_scales[] = {{"%", 1}, {NULL, 0}};
 static const struct scale multiple_scales[] = {{"x", 1}, {NULL, 0}};
+static const struct scale factor_scales[] = {{"", 1}, {NULL, 0}};
 
 /* Digits, at most one point between them, a suffix; strtod() alone would take "inf", "0x10" and " 1". */
 static int scaled_parse(const char *text, const struct scale *scales, double *ret)
@@ -64,6 +65,11 @@ int duration_parse(const char *text, uint64_t *ret_ns)
                 return -ERANGE;
         *ret_ns = (uint64_t)(seconds * 1e9 + 0.5);
         return 0;
+}
+
+int factor_parse(const char *text, double *ret)
+{
+        return scaled_parse(text, factor_scales, ret);
 }
 
 int multiple_parse(const char *text, double *ret)

@@ -12,5 +12,8 @@ int quantity_parse(const char *text, enum unit unit, double *ret);
 /* "250ms", "15s", "2min", "1h". 0; -EINVAL: no number; -EDOM: no unit of time; -ERANGE: over a year. */
 int duration_parse(const char *text, uint64_t *ret_ns);
 
+/* "2", "1.5": digits and one point, no unit. 0, -EINVAL or -EDOM. */
+int factor_parse(const char *text, double *ret);
+
 /* "3x". The number must be over 0. 0 or -EINVAL. */
 int multiple_parse(const char *text, double *ret);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "rule.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -251,16 +250,15 @@ static void lever_not_understood(enum lever_kind kind, const char *text, struct 
 /* What stands between the name and the value: "=", "xN max" or "/N min". */
 static bool lever_middle(const char **p, struct lever *lever)
 {
-        char word[WORD_MAX], limit[WORD_MAX], *end;
+        char word[WORD_MAX], limit[WORD_MAX];
 
         if (!word_next(p, word))
                 return false;
         if (lever->kind == LEVER_SET)
                 return strcmp(word, "=") == 0;
-        if (word[0] != (lever->kind == LEVER_RAISE ? 'x' : '/') || !isdigit((unsigned char)word[1]))
+        if (word[0] != (lever->kind == LEVER_RAISE ? 'x' : '/') || factor_parse(word + 1, &lever->factor) < 0)
                 return false;
-        lever->factor = strtod(word + 1, &end);
-        return *end == 0 && lever->factor > 1 && lever->factor <= 100 && word_next(p, limit) &&
+        return lever->factor > 1 && lever->factor <= 100 && word_next(p, limit) &&
                strcmp(limit, lever->kind == LEVER_RAISE ? "max" : "min") == 0;
 }
 
@@ -270,6 +268,10 @@ static int lever_value(const char *text, struct lever *lever, struct problems *p
         char reason[256];
 
         text += strspn(text, BLANKS);
+        if (!s->never && lever->kind != LEVER_SET && s->n != 1) {
+                problem_add(problems, lever->at, "%s has %u numbers: it can only be set", s->name, s->n);
+                return -EINVAL;
+        }
         if (!s->never && sysctl_parse(lever->sysctl, text, &lever->value) < 0) {
                 problem_add(problems, lever->at, "'%s' is no value for %s: it takes %u number%s", text, s->name, s->n,
                             s->n == 1 ? "" : "s");
@@ -277,10 +279,6 @@ static int lever_value(const char *text, struct lever *lever, struct problems *p
         }
         if (sysctl_check(lever->sysctl, &lever->value, reason, sizeof(reason)) < 0) {
                 problem_add(problems, lever->at, "%s", reason);
-                return -EINVAL;
-        }
-        if (lever->kind != LEVER_SET && s->n != 1) {
-                problem_add(problems, lever->at, "%s has %u numbers: it can only be set", s->name, s->n);
                 return -EINVAL;
         }
         if (lever->kind == LEVER_LOWER && s->direction == SYSCTL_RAISE) {
@@ -311,19 +309,20 @@ int lever_parse(enum lever_kind kind, const char *text, struct origin at, struct
         return 0;
 }
 
-/* "min N" or "max N" off *p. */
-static bool bound_next(const char **p, struct sysctl_bounds *bounds)
+/* "min N" or "max N" off *p, each once. */
+static bool bound_next(const char **p, struct sysctl_bounds *bounds, bool given[static 2])
 {
         char word[WORD_MAX], number[WORD_MAX], *end;
-        int64_t value;
+        bool max;
 
         if (!word_next(p, word) || !word_next(p, number))
                 return false;
-        value = strtoll(number, &end, 10);
-        if (*end || (strcmp(word, "min") != 0 && strcmp(word, "max") != 0))
+        max = strcmp(word, "max") == 0;
+        if ((!max && strcmp(word, "min") != 0) || given[max])
                 return false;
-        *(word[1] == 'i' ? &bounds->min : &bounds->max) = value;
-        return true;
+        given[max] = true;
+        *(max ? &bounds->max : &bounds->min) = strtoll(number, &end, 10);
+        return *end == 0;
 }
 
 int bounds_parse(enum sysctl_id id, const char *text, struct origin at, struct sysctl_bounds *ret,
@@ -331,15 +330,15 @@ int bounds_parse(enum sysctl_id id, const char *text, struct origin at, struct s
 {
         const struct sysctl *s = &sysctl_table[id];
         struct sysctl_bounds bounds = s->bounds;
+        bool good = true, given[2] = {false, false};
         const char *p = text;
-        bool good = true;
 
         if (s->never) {
                 problem_add(problems, at, "%s is never written: %s", s->name, s->never);
                 return -EINVAL;
         }
         do
-                good = bound_next(&p, &bounds);
+                good = bound_next(&p, &bounds, given);
         while (good && *(p += strspn(p, BLANKS)));
         if (!good)
                 problem_add(problems, at, "'%s' is not understood: write max N, min N, or both", text);
