@@ -306,6 +306,8 @@ static void key_unknown(struct parser *p, const struct key *keys, const char *na
 
         for (; keys->name; keys++)
                 nearest_offer(&nearest, keys->name);
+        for (unsigned id = 0; p->section == SECTION_LIMITS && id < SYSCTL_COUNT; id++)
+                nearest_offer(&nearest, sysctl_table[id].name);
         fail(p, "unknown key '%s'%s", name, nearest_hint(&nearest, hint));
 }
 
@@ -342,10 +344,12 @@ static void on_key(void *user, struct origin at, const char *name, const char *v
         if (p->section <= SECTION_SKIPPED)
                 return;
 
+        if (p->section == SECTION_LIMITS && sysctl_find(name) != SYSCTL_COUNT)
+                name = sysctl_table[sysctl_find(name)].name; /* "a/b" is "a.b" */
         key = key_find(keys[p->section], name);
         if (key)
                 key->parse(p, (char *)base + key->offset, value);
-        else if (p->section == SECTION_LIMITS && strchr(name, '.'))
+        else if (p->section == SECTION_LIMITS && strpbrk(name, "./"))
                 parse_bounds(p, name, value);
         else
                 key_unknown(p, keys[p->section], name);

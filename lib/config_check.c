@@ -81,7 +81,8 @@ static void check_opposites(const struct config *config, unsigned index, struct 
         }
 }
 
-/* What [limits] narrowed may be the limit of a step, or of a range; a value that is to be set has to fit. */
+/* What [limits] narrowed may be the limit of a step, or of a range: they stop there. A value that is to be set has to
+ * fit, and steps must not have to pass the bounds to come to their limit from the far side. */
 static void check_bounds(const struct config *config, const struct rule *rule, struct problems *problems)
 {
         char reason[256];
@@ -89,10 +90,14 @@ static void check_bounds(const struct config *config, const struct rule *rule, s
         for (unsigned i = 0; i < rule->n_levers && !rule->disabled; i++) {
                 const struct lever *lever = &rule->lever[i];
                 const struct origin *at = &config->bounds_at[lever->sysctl];
+                struct sysctl_bounds bounds = config->bounds[lever->sysctl];
 
-                if (lever->kind == LEVER_SET && lever->sysctl != SYSCTL_IP_LOCAL_PORT_RANGE &&
-                    sysctl_check_bounds(lever->sysctl, &lever->value, &config->bounds[lever->sysctl], reason,
-                                        sizeof(reason)) < 0)
+                if (lever->kind == LEVER_RAISE)
+                        bounds.max = sysctl_table[lever->sysctl].bounds.max;
+                if (lever->kind == LEVER_LOWER)
+                        bounds.min = sysctl_table[lever->sysctl].bounds.min;
+                if (lever->sysctl != SYSCTL_IP_LOCAL_PORT_RANGE &&
+                    sysctl_check_bounds(lever->sysctl, &lever->value, &bounds, reason, sizeof(reason)) < 0)
                         problem_add(problems, lever->at, "%s, by %s:%u", reason, at->file, at->line);
         }
 }
@@ -118,6 +123,8 @@ static void span_narrow(struct span *s, const struct condition *c)
 {
         bool open = c->op == LESS || c->op == GREATER;
 
+        if (c->op == NOT_EQUAL && s->low == s->high && c->number == s->low) /* a hole where nothing else is left */
+                s->low_open = true;
         if ((c->op == GREATER || c->op == GREATER_EQUAL || c->op == EQUAL) &&
             (c->number > s->low || (c->number == s->low && open))) {
                 s->low = c->number;
@@ -150,6 +157,18 @@ static void span_narrow_by_all(struct span *s, const struct condition *list, uns
                         span_narrow(s, &list[k]);
 }
 
+/* Twice, because a != counts once its number is all that is left. */
+static struct span span_of_both(const struct config *config, const struct rule *rule, unsigned metric)
+{
+        struct span span = span_of_metric(metric, &config->counters);
+
+        for (unsigned pass = 0; pass < 2; pass++) {
+                span_narrow_by_all(&span, rule->when, rule->n_when, metric);
+                span_narrow_by_all(&span, rule->until, rule->n_until, metric);
+        }
+        return span;
+}
+
 /* Reports the first condition that no value can meet together with those before it. */
 static bool check_reach(const struct config *config, const struct condition *list, unsigned n,
                         struct problems *problems)
@@ -166,8 +185,8 @@ static bool check_reach(const struct config *config, const struct condition *lis
                                     span_of_metric(list[k].metric, &config->counters).high);
                 else if (span_is_empty(&span))
                         problem_add(problems, list[k].at,
-                                    "%s %s %g can never hold together with the line before: the rule can never fire",
-                                    name, comparison_text(list[k].op), list[k].number);
+                                    "%s %s %g can never hold together with what stands before it", name,
+                                    comparison_text(list[k].op), list[k].number);
                 else
                         continue;
                 return false;
@@ -181,10 +200,8 @@ static void check_until(const struct config *config, const struct rule *rule, st
 {
         for (unsigned k = 0; k < rule->n_until; k++) {
                 unsigned metric = rule->until[k].metric;
-                struct span span = span_of_metric(metric, &config->counters);
+                struct span span = span_of_both(config, rule, metric);
 
-                span_narrow_by_all(&span, rule->when, rule->n_when, metric);
-                span_narrow_by_all(&span, rule->until, rule->n_until, metric);
                 if (!names(rule->when, rule->n_when, metric) || span_is_empty(&span))
                         return;
         }

@@ -1,65 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "config.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-#include "expect_problem.h"
-#include "macro.h"
+#include "read_config.h"
 #include "run.h"
 
 #define S NSEC_PER_SEC
 #define X10 "xxxxxxxxxx"
 #define X50 X10 X10 X10 X10 X10
 #define X190 X50 X50 X50 X10 X10 X10 X10
-#define WHEN "when = ports.cliff >= 80%\n"
-#define SET "set = net.ipv4.tcp_tw_reuse = 1\n"
-#define RULE "[rule r]\n" WHEN SET /* three lines */
-
-static struct config *config;
-static struct problems problems;
-
-/* The text is gone after the reading, as with a file. */
-static void read_file(const char *file, const char *text)
-{
-        size_t size = strlen(text);
-        char *copy = malloc(size > 0 ? size : 1), *name = strdup(file);
-
-        memcpy(copy, text, size);
-        if (!config)
-                config = config_new();
-        config_read(config, name, copy, size, NULL, &problems);
-        memset(copy, '?', size);
-        free(copy);
-        free(name);
-}
-
-static void read_all(const char *text)
-{
-        read_file("a.conf", text);
-        config_check(config, &problems);
-        problems_sort(&problems);
-}
-
-static void end(void)
-{
-        problems_free(&problems);
-        config_free(config);
-        config = NULL;
-}
-
-static const struct rule *find_rule(const char *name)
-{
-        for (unsigned i = 0; i < config->n_rules; i++)
-                if (strcmp(config->rule[i].name, name) == 0)
-                        return &config->rule[i];
-        ck_abort_msg("no rule %s", name);
-}
-
-static bool is(double a, double b)
-{
-        return a >= b && a <= b;
-}
 
 static void expect_defaults(void)
 {

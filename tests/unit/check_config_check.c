@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* What can only be seen in the whole: rules that can never fire, that contradict themselves, or each other. */
+
+#include "read_config.h"
+#include "run.h"
+
+#define R(lines) "[rule r]\n" SET lines /* what follows is on line 3 */
+#define ADVICE "[rule r]\nadvise = do it\n"
+#define TW "net.ipv4.tcp_max_tw_buckets"
+#define FIN "net.ipv4.tcp_fin_timeout"
+#define RAISE "raise = " TW " x2 max 262144\n"
+#define LOWER "lower = " FIN " /2 min 15\n"
+#define LISTEN "when = tcp.listen "
+
+static const struct row {
+        const char *name, *text;
+        struct expected problems[4];
+} rows[] = {
+        /* a condition that no value meets */
+        {"over all of a share",
+         R("when = ports.relief > 100%\n"),
+         {{3, "ports.relief > 100 can never hold: it goes from 0 to 100"}, {0}}},
+        {"all of a share", R("when = ports.relief >= 100%\n"), {{0}}},
+        {"twice a share",
+         R("when = ports.bind_first >= 200%\n"),
+         {{3, "ports.bind_first >= 200 can never hold"}, {0}}},
+        {"exactly twice a share", R("when = ports.relief == 200%\n"), {{3, "ports.relief == 200"}, {0}}},
+        {"twice a queue", R("when = accept_queue.worst >= 200%\n"), {{0}}},
+        {"twice a table", R("when = time_wait.table >= 200%\n"), {{0}}},
+        {"under nothing", R("when = tcp.listen < 0\n"), {{3, "tcp.listen < 0 can never hold"}, {0}}},
+        {"nothing", R("when = tcp.listen <= 0\n"), {{0}}},
+        {"a counter under nothing", R("when = netstat.TcpExt.TWRecycled < 0/s\n"), {{3, "can never hold"}, {0}}},
+        {"a gauge may be negative", R("when = snmp.Tcp.MaxConn < 0\n"), {{0}}},
+        {"an until", R("when = tcp.listen > 5\nuntil = ports.relief > 100%\n"), {{4, "ports.relief > 100"}, {0}}},
+        {"an expect", R("when = tcp.listen > 5\nexpect = tcp.closing < 0 within 5s\n"), {{4, "tcp.closing < 0"}, {0}}},
+        {"in an advice", ADVICE "when = ports.relief > 100%\n", {{3, "ports.relief > 100"}, {0}}},
+        {"in a raise", "[rule r]\n" RAISE "when = ports.relief > 100%\n", {{3, "ports.relief > 100"}, {0}}},
+        {"all that are wrong, once a list",
+         R("when = tcp.listen < 0\nwhen = ports.relief > 100%\n"),
+         {{3, "tcp.listen < 0"}, {0}}},
+
+        /* two conditions that no value meets */
+        {"apart",
+         R(LISTEN ">= 10\n" LISTEN "< 5\n"),
+         {{4, "tcp.listen < 5 can never hold together with what stands before it"}, {0}}},
+        {"apart by nothing", R(LISTEN "> 5\n" LISTEN "< 5\n"), {{4, "tcp.listen < 5"}, {0}}},
+        {"one of them open", R(LISTEN ">= 5\n" LISTEN "< 5\n"), {{4, "tcp.listen < 5"}, {0}}},
+        {"the other one open", R(LISTEN "<= 5\n" LISTEN "> 5\n"), {{4, "tcp.listen > 5"}, {0}}},
+        {"closed, then open", R(LISTEN ">= 5\n" LISTEN "<= 5\n" LISTEN "< 5\n"), {{5, "tcp.listen < 5"}, {0}}},
+        {"both closed", R(LISTEN ">= 5\n" LISTEN "<= 5\n"), {{0}}},
+        {"equal to two", R(LISTEN "== 5\n" LISTEN "== 6\n"), {{4, "tcp.listen == 6"}, {0}}},
+        {"equal and over", R(LISTEN "== 5\n" LISTEN "> 5\n"), {{4, "tcp.listen > 5"}, {0}}},
+        {"over and equal", R(LISTEN "> 5\n" LISTEN "== 5\n"), {{4, "tcp.listen == 5"}, {0}}},
+        {"equal and not", R(LISTEN "== 5\n" LISTEN "!= 5\n"), {{4, "tcp.listen != 5"}, {0}}},
+        {"a hole inside", R(LISTEN "> 5\n" LISTEN "!= 7\n"), {{0}}},
+        {"the third one",
+         R(LISTEN "> 5\nwhen = ports.relief > 50%\n" LISTEN "<= 5\n"),
+         {{5, "tcp.listen <= 5 can never hold together"}, {0}}},
+        {"of two metrics", R("when = ports.cliff > 90%\nwhen = ports.relief < 10%\n"), {{0}}},
+        {"after a file's clearing", R("when = tcp.listen > 9\nwhen =\nwhen = tcp.listen < 5\n"), {{0}}},
+        {"two of until",
+         R("when = tcp.closing > 5\nuntil = tcp.listen > 5\nuntil = tcp.listen < 5\n"),
+         {{5, "tcp.listen < 5"}, {0}}},
+
+        /* until at the values of when */
+        {"the same", R(LISTEN "> 5\nuntil = tcp.listen > 5\n"), {{4, "until contradicts when"}, {0}}},
+        {"upside down",
+         R("when = ports.forecast >= 80%\nuntil = ports.forecast < 90%\n"),
+         {{4, "until contradicts"}, {0}}},
+        {"touching", R(LISTEN ">= 5\nuntil = tcp.listen <= 5\n"), {{4, "until contradicts when"}, {0}}},
+        {"just apart", R(LISTEN ">= 5\nuntil = tcp.listen < 5\n"), {{0}}},
+        {"apart", R(LISTEN ">= 5\nuntil = tcp.listen < 3 for 1min\n"), {{0}}},
+        {"with for", R(LISTEN ">= 5 for 1min\nuntil = tcp.listen < 9 for 1min\n"), {{4, "until contradicts"}, {0}}},
+        {"a metric of its own", R(LISTEN ">= 5\nuntil = tcp.closing > 5\n"), {{0}}},
+        {"and one of its own", R(LISTEN ">= 5\nuntil = tcp.listen < 9\nuntil = tcp.closing < 5\n"), {{0}}},
+        {"two, one apart",
+         R(LISTEN ">= 5\nwhen = tcp.closing >= 5\nuntil = tcp.listen < 9\nuntil = tcp.closing < 5\n"),
+         {{0}}},
+        {"two, none apart",
+         R(LISTEN ">= 5\nwhen = tcp.closing >= 5\nuntil = tcp.listen < 9\nuntil = tcp.closing < 9\n"),
+         {{5, "until contradicts when"}, {0}}},
+        {"no longer that", R(LISTEN "== 5\nuntil = tcp.listen != 5\n"), {{0}}},
+        {"that again", R(LISTEN "!= 5\nuntil = tcp.listen == 5\n"), {{0}}},
+        {"not nothing", R(LISTEN "!= 0\nuntil = tcp.listen == 0\n"), {{0}}},
+        {"not nothing, then at most nothing", R(LISTEN "!= 0\nuntil = tcp.listen <= 0\n"), {{0}}},
+        {"not all, then all", R("when = ports.relief != 100%\nuntil = ports.relief >= 100%\n"), {{0}}},
+        {"not that", R(LISTEN "!= 5\nuntil = tcp.listen == 6\n"), {{4, "until contradicts when"}, {0}}},
+        {"of an advice", ADVICE LISTEN "> 5\nuntil = tcp.listen > 6\n", {{4, "until contradicts when"}, {0}}},
+        {"a table, upside down",
+         "[rule r]\n" RAISE "when = time_wait.table >= 80%\nuntil = time_wait.table < 100%\n",
+         {{4, "until contradicts when"}, {0}}},
+
+        /* nothing to watch, nothing to do */
+        {"no lever", "[rule r]\nwhen = tcp.listen > 5\n", {{1, "no 'set', 'raise', 'lower' or 'advise'"}, {0}}},
+        {"cleared levers",
+         "[rule r]\nwhen = tcp.listen > 5\n" SET RAISE LOWER "set =\nraise =\nlower =\n",
+         {{1, "no 'set', 'raise', 'lower' or 'advise'"}, {0}}},
+        {"cleared advice", ADVICE LISTEN "> 5\nadvise =\n", {{1, "no 'set', 'raise', 'lower' or 'advise'"}, {0}}},
+        {"advice without when", ADVICE, {{1, "rule r has no 'when'"}, {0}}},
+        {"raise alone", "[rule r]\n" RAISE LISTEN "> 5\n", {{0}}},
+        {"lower alone", "[rule r]\n" LOWER LISTEN "> 5\n", {{0}}},
+        {"advice alone", ADVICE LISTEN "> 5\n", {{0}}},
+        {"advice that expects",
+         ADVICE LISTEN "> 5\nexpect = tcp.closing > 5 within 5s\n",
+         {{4, "rule r changes nothing, so there is no effect to watch"}, {0}}},
+        {"advice that aborts",
+         ADVICE LISTEN "> 5\nabort = opens.resets > 3x before within 5s\n",
+         {{4, "changes nothing"}, {0}}},
+        {"a lever that expects", R(LISTEN "> 5\nadvise = x\nexpect = tcp.closing > 5 within 5s\n"), {{0}}},
+        {"more at once than the limits allow",
+         "[limits]\nchanges_per_minute = 1\n[rule r]\n" LISTEN "> 5\n" SET RAISE,
+         {{3, "rule r sets 2 sysctls at once, changes_per_minute allows 1"}, {0}}},
+
+        /* two levers, one sysctl */
+        {"twice in one rule", R(LISTEN "> 5\n" SET), {{4, "net.ipv4.tcp_tw_reuse is set twice in one rule"}, {0}}},
+        {"set and raised",
+         "[rule r]\n" LISTEN "> 5\n" RAISE "set = " TW " = 262144\n",
+         {{4, TW " is changed at a.conf:3 as well: what is raised or lowered by steps has one rule"}, {0}}},
+        {"raised twice", "[rule r]\n" LISTEN "> 5\n" RAISE RAISE, {{4, "is changed at a.conf:3 as well"}, {0}}},
+        {"raised by two rules",
+         "[rule r]\n" LISTEN "> 5\n" RAISE "[rule s]\n" LISTEN "> 5\n" RAISE,
+         {{6, "is changed at a.conf:3 as well"}, {0}}},
+        {"raised and set by two rules",
+         "[rule r]\n" LISTEN "> 5\n" RAISE "[rule s]\n" LISTEN "> 5\nset = " TW " = 262144\n",
+         {{6, "is changed at a.conf:3 as well"}, {0}}},
+        {"raised and lowered",
+         "[rule r]\n" LISTEN "> 5\nraise = " FIN " x2 max 60\n" LOWER,
+         {{4, "is changed at a.conf:3 as well"}, {0}}},
+        {"the first of two rules is disabled",
+         "[rule r]\nenabled = no\n" LISTEN "> 5\n" RAISE "[rule s]\n" LISTEN "> 5\n" RAISE,
+         {{0}}},
+        {"one of two rules is disabled",
+         "[rule r]\n" LISTEN "> 5\n" RAISE "[rule s]\nenabled = no\n" LISTEN "> 5\n" RAISE,
+         {{0}}},
+
+        /* what [limits] narrowed */
+        {"set over a narrowed bound",
+         "[limits]\n" FIN " = max 20\n[rule r]\n" LISTEN "> 5\nset = " FIN " = 30\n",
+         {{5, "30 is outside 10-20 for " FIN ", by a.conf:2"}, {0}}},
+        {"set under a narrowed bound",
+         "[limits]\n" FIN " = min 40\n[rule r]\n" LISTEN "> 5\nset = " FIN " = 30\n",
+         {{5, "30 is outside 40-120 for " FIN ", by a.conf:2"}, {0}}},
+        {"set on a narrowed bound",
+         "[limits]\n" FIN " = max 30\n[rule r]\n" LISTEN "> 5\nset = " FIN " = 30\n",
+         {{0}}},
+        {"limits that come after the rule",
+         "[rule r]\n" LISTEN "> 5\nset = " FIN " = 30\n[limits]\n" FIN " = max 20\n",
+         {{3, "by a.conf:5"}, {0}}},
+        {"the last of them counts",
+         "[limits]\n" FIN " = max 20\n" FIN " = max 30\n[rule r]\n" LISTEN "> 5\nset = " FIN " = 30\n",
+         {{0}}},
+        {"bounds given back",
+         "[limits]\n" FIN " = max 20\n" FIN " =\n[rule r]\n" LISTEN "> 5\nset = " FIN " = 30\n",
+         {{0}}},
+        {"of a disabled rule",
+         "[limits]\n" FIN " = max 20\n[rule r]\nenabled = no\n" LISTEN "> 5\nset = " FIN " = 30\n",
+         {{0}}},
+        {"a raise beyond is clipped", "[limits]\n" TW " = max 131072\n[rule r]\n" LISTEN "> 5\n" RAISE, {{0}}},
+        {"a lower beyond is clipped", "[limits]\n" FIN " = min 30\n[rule r]\n" LISTEN "> 5\n" LOWER, {{0}}},
+        {"a range beyond is clipped",
+         "[limits]\nnet.ipv4.ip_local_port_range = min 10000\n[rule r]\n" LISTEN
+         "> 5\nset = net.ipv4.ip_local_port_range = 1024 65535\n",
+         {{0}}},
+        {"a raise that ends short of the bounds",
+         "[limits]\n" TW " = min 524288\n[rule r]\n" LISTEN "> 5\n" RAISE,
+         {{5, "262144 is outside 524288-16777216 for " TW ", by a.conf:2"}, {0}}},
+        {"a lower that ends short of the bounds",
+         "[limits]\n" FIN " = max 12\n[rule r]\n" LISTEN "> 5\n" LOWER,
+         {{5, "15 is outside 10-12 for " FIN ", by a.conf:2"}, {0}}},
+};
+
+START_TEST(the_whole)
+{
+        read_all(rows[_i].text);
+        expect_problems(rows[_i].name, "a.conf", rows[_i].problems, &problems);
+}
+END_TEST
+
+START_TEST(the_file_that_narrowed_is_named)
+{
+        read_file("policy.conf", "[rule r]\n" LISTEN "> 5\nset = " FIN " = 30\n");
+        read_file("twtuned.conf", "[limits]\n\n" FIN " = max 20\n");
+        config_check(config, &problems);
+        expect_one("two files", "policy.conf", 3, "by twtuned.conf:3", &problems);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, NULL, end);
+        tcase_add_loop_test(tcase, the_whole, 0, ELEMENTSOF(rows));
+        tcase_add_test(tcase, the_file_that_narrowed_is_named);
+}
+
+int main(void)
+{
+        return run_suite("config_check", add);
+}
