@@ -76,11 +76,13 @@ struct sysctl_value lever_next(const struct lever *l, const struct sysctl_bounds
         switch (l->kind) {
         case LEVER_RAISE:
                 limit = MIN(MIN(limit, bounds->max), table_most(l->sysctl, s->memory_bytes));
-                next = MAX((int64_t)((double)base->v[0] * l->factor), bounds->min);
+                next = MAX((int64_t)((double)base->v[0] * l->factor), base->v[0] + 1);
+                next = MAX(next, bounds->min);
                 return SYSCTL_VALUE(MAX(MIN(next, limit), base->v[0]));
         case LEVER_LOWER:
                 limit = MAX(limit, bounds->min);
-                next = MIN((int64_t)ceil((double)base->v[0] / l->factor), bounds->max);
+                next = MIN((int64_t)ceil((double)base->v[0] / l->factor), base->v[0] - 1);
+                next = MIN(next, bounds->max);
                 return SYSCTL_VALUE(MIN(MAX(next, limit), base->v[0]));
         case LEVER_SET:
                 break;

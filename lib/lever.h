@@ -6,7 +6,7 @@
 #include "rule.h"
 #include "snapshot.h"
 
-/* The value to go to from base; base itself when nothing is left to do. Kept inside bounds and, for a table, inside
+/* The value to go to from base, by one at least; base itself when nothing is left to do. Kept inside bounds and, for a table, inside
  * a share of the machine's memory. A range of ports goes as far as it may toward what is set: it stops before
  * the nearest port that listens, before NodePorts and before privileged ports. */
 struct sysctl_value lever_next(const struct lever *lever, const struct sysctl_bounds *bounds,
