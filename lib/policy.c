@@ -112,10 +112,20 @@ static bool find_overridden(struct policy *p, const struct snapshot *s, struct d
         return false;
 }
 
-static bool has_active_rung_above(const struct policy *p, unsigned i)
+/* One that this kernel lacks is stepped over. */
+static unsigned rung_below(const struct policy *p, unsigned i, const struct snapshot *s)
+{
+        unsigned below = p->config->rule[i].after;
+
+        while (below != RULE_NONE && !p->state[below].active && policy_is_unavailable(p, below, s))
+                below = p->config->rule[below].after;
+        return below;
+}
+
+static bool has_active_rung_above(const struct policy *p, unsigned i, const struct snapshot *s)
 {
         for (unsigned k = 0; k < p->config->n_rules; k++)
-                if (p->config->rule[k].after == i && p->state[k].active && p->config->rule[k].n_levers > 0)
+                if (p->state[k].active && p->config->rule[k].n_levers > 0 && rung_below(p, k, s) == i)
                         return true;
         return false;
 }
@@ -175,25 +185,19 @@ static const struct ports_group *find_most(const struct policy *p, const struct 
         return most;
 }
 
-/* A service that begins to listen where the range was widened must not lose its port to connect(). */
-static bool gives_way(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
+/* A service that begins to listen where the range was widened must not lose its port to connect(). 0: there is none. */
+static unsigned port_given_back(const struct policy *p, unsigned i, const struct snapshot *s)
 {
         const struct held *held = &p->held[SYSCTL_IP_LOCAL_PORT_RANGE];
-        unsigned port;
 
-        if (!(held->rules >> i & 1) || (port = port_range_taken(s, &held->value, &held->original)) == 0)
-                return false;
-        decision_begin(d, DECISION_GIVE_WAY, i);
-        d->port = port;
-        return true;
+        return held->rules >> i & 1 ? port_range_taken(s, &held->value, &held->original) : 0;
 }
 
-/* Whether an active rule has to go. A rung that must go takes those above it along, for the same reason. */
-static bool find_reason(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
+/* Whether an active rule has to go although it is still needed. */
+static bool find_failure(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
 {
         const struct rule *rule = &p->config->rule[i];
-        unsigned which, below = rule->after;
-        const struct condition *first;
+        unsigned which, port;
 
         if (did_harm(p, i, &which)) {
                 decision_begin(d, DECISION_ABORT, i);
@@ -206,14 +210,26 @@ static bool find_reason(const struct policy *p, unsigned i, const struct snapsho
                 decision_group(d, find_pressing(rule, s));
                 return true;
         }
-        if (below != RULE_NONE && p->state[below].active &&
-            (did_harm(p, below, &which) || p->state[below].unexpected)) {
-                find_reason(p, below, s, d);
-                d->rule = i;
-                return true;
-        }
-        if (gives_way(p, i, s, d))
-                return true;
+        port = port_given_back(p, i, s);
+        if (port == 0)
+                return false;
+        decision_begin(d, DECISION_GIVE_WAY, i);
+        d->port = port;
+        return true;
+}
+
+/* Whether an active rule has to go. A rung that fails takes all above it along, for the same reason; but for advice,
+ * which is needed the more. */
+static bool find_reason(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
+{
+        const struct rule *rule = &p->config->rule[i];
+        const struct condition *first;
+
+        for (unsigned k = i; k != RULE_NONE; k = rule->n_levers > 0 ? rung_below(p, k, s) : RULE_NONE)
+                if (p->state[k].active && find_failure(p, k, s, d)) {
+                        d->rule = i;
+                        return true;
+                }
         if (!is_over(p, i))
                 return false;
         decision_begin(d, DECISION_RELEASE, i);
@@ -253,7 +269,7 @@ static bool may_try(const struct rule_state *state, const struct snapshot *s)
 static bool find_leaving(struct policy *p, const struct snapshot *s, struct decision *d)
 {
         for (unsigned i = p->config->n_rules; i-- > 0;)
-                if (p->state[i].active && may_try(&p->state[i], s) && !has_active_rung_above(p, i) &&
+                if (p->state[i].active && may_try(&p->state[i], s) && !has_active_rung_above(p, i, s) &&
                     find_reason(p, i, s, d)) {
                         fill_leave(p, d);
                         return true;
@@ -261,14 +277,12 @@ static bool find_leaving(struct policy *p, const struct snapshot *s, struct deci
         return false;
 }
 
-/* Whether the rung below is taken, by us or by whoever set its sysctls. One that this kernel lacks is stepped over. */
+/* Whether the rung below is taken, by us or by whoever set its sysctls. */
 static bool stands_on_rung(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
 {
-        unsigned below = p->config->rule[i].after;
+        unsigned below = rung_below(p, i, s);
         const struct rule *rule;
 
-        while (below != RULE_NONE && policy_is_unavailable(p, below, s))
-                below = p->config->rule[below].after;
         if (below == RULE_NONE || p->state[below].active)
                 return true;
         rule = &p->config->rule[below];
