@@ -42,7 +42,7 @@ static bool leaving_needs_sockets(const struct policy *p, const struct rule *rul
                         return true;
         for (unsigned k = 0; k < rule->n_when && rule->n_until == 0; k++)
                 if (s->reading[rule->when[k].metric].state == READING_BOUNDED &&
-                    anywhere_holds(&rule->when[k], s) == UNKNOWN)
+                    still_holds(p, &rule->when[k], s) == UNKNOWN)
                         return true;
         return false;
 }

@@ -91,6 +91,9 @@ bool group_holds(const struct condition *c, const struct ports_group *g);
 /* Whether the condition holds for one group at least. */
 enum truth anywhere_holds(const struct condition *c, const struct snapshot *s);
 
+/* The same, without what the rules relieve. */
+enum truth still_holds(const struct policy *p, const struct condition *c, const struct snapshot *s);
+
 /* Whether it holds for every group that the rule is for: then the need is over. */
 enum truth everywhere_holds(const struct policy *p, const struct rule *rule, const struct condition *c,
                             const struct snapshot *s);

@@ -65,7 +65,7 @@ struct reading reading_unrelieved(const struct policy *p, const struct snapshot 
 
                 if (rows[i].metric != metric || held->rules == 0 || live->state != READING_VALID)
                         continue;
-                factor = (double)live->value.v[0] / (double)held->original.v[0];
+                factor = (double)live->value.v[0] / (double)MAX(held->original.v[0], 1);
                 r.value *= rows[i].inverse ? 1 / factor : factor;
                 r.upper *= rows[i].inverse ? 1 / factor : factor;
         }
@@ -91,6 +91,16 @@ enum truth anywhere_holds(const struct condition *c, const struct snapshot *s)
         return NO;
 }
 
+enum truth still_holds(const struct policy *p, const struct condition *c, const struct snapshot *s)
+{
+        struct reading unrelieved;
+
+        if (metric_is_ports(c->metric))
+                return anywhere_holds(c, s);
+        unrelieved = reading_unrelieved(p, s, c->metric);
+        return reading_holds(c, &unrelieved);
+}
+
 bool matters(const struct policy *p, const struct rule *rule, const struct snapshot *s, bool loopback)
 {
         for (unsigned i = 0; i < rule->n_levers; i++) {
@@ -108,12 +118,9 @@ enum truth everywhere_holds(const struct policy *p, const struct rule *rule, con
                             const struct snapshot *s)
 {
         const struct reading *r = &s->reading[c->metric];
-        struct reading unrelieved;
 
-        if (!metric_is_ports(c->metric)) {
-                unrelieved = reading_unrelieved(p, s, c->metric);
-                return reading_holds(c, &unrelieved);
-        }
+        if (!metric_is_ports(c->metric))
+                return still_holds(p, c, s);
         if (r->state == READING_BOUNDED)
                 return bounded_holds(c, r) == YES ? YES : UNKNOWN; /* NO would need a group */
         if (!ports_valid(s))
@@ -174,7 +181,7 @@ static void step_until(struct policy *p, unsigned i, const struct snapshot *s)
         for (unsigned k = 0; k < rule->n_until; k++)
                 step_clock(&state->until[k], everywhere_holds(p, rule, &rule->until[k], s), p->dt);
         for (unsigned k = 0; k < rule->n_when && rule->n_until == 0; k++) {
-                enum truth holds = anywhere_holds(&rule->when[k], s);
+                enum truth holds = still_holds(p, &rule->when[k], s);
 
                 if (holds == YES)
                         quiet = NO;
