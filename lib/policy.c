@@ -414,15 +414,16 @@ static void fill_enter(const struct policy *p, const struct snapshot *s, struct 
         }
 }
 
-/* What is raised or lowered goes on as long as the cause does. */
+/* What is raised or lowered goes on as long as the cause does, and no faster than the limits let one sysctl change. */
 static bool find_stepping(struct policy *p, const struct snapshot *s, struct decision *d)
 {
         for (unsigned i = 0; i < p->config->n_rules; i++) {
                 const struct rule *rule = &p->config->rule[i];
                 const struct rule_state *state = &p->state[i];
+                uint64_t every = MAX(rule->every_ns, p->config->min_interval_ns);
 
-                if (!state->active || !rule_steps(rule) || !may_try(state, s) ||
-                    s->now - state->stepped_at < rule->every_ns || !find_cause(p, i, s, DECISION_STEP, d))
+                if (!state->active || !rule_steps(rule) || !may_try(state, s) || s->now - state->stepped_at < every ||
+                    !find_cause(p, i, s, DECISION_STEP, d))
                         continue;
                 fill_enter(p, s, d);
                 for (unsigned k = d->n; k-- > 0;)

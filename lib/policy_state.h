@@ -27,7 +27,7 @@ enum truth {
 };
 
 struct abort_state {
-        struct trail trail; /* the minute before the step */
+        struct trail trail; /* the last minute */
         struct mean after;
         double limit; /* what after must not exceed */
         bool over;    /* the window has passed, or nothing is known of the time before */

@@ -254,11 +254,8 @@ static void step_abort(struct policy *p, unsigned i, unsigned k, const struct sn
 
         if (r->state != READING_VALID)
                 return;
-        if (!state->active) {
-                trail_add(&a->trail, s->now, r->value, weight);
-                return;
-        }
-        if (a->over)
+        trail_add(&a->trail, s->now, r->value, weight); /* also while it is active: another step may follow */
+        if (!state->active || a->over)
                 return;
         mean_add(&a->after, r->value, weight);
         a->over = state->active_ns >= abort->within_ns;
@@ -293,6 +290,8 @@ void policy_step(struct policy *p, const struct snapshot *s)
                 step_when(p, i, s);
                 if (p->state[i].active) {
                         p->state[i].active_ns += p->dt;
+                        if (p->state[i].stepped_at == 0) /* by the process before, who knows when */
+                                p->state[i].stepped_at = s->now;
                         step_until(p, i, s);
                         step_expect(p, i, s);
                 }
