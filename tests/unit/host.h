@@ -24,6 +24,7 @@ struct entry {
         unsigned n;
         enum outcome outcome;
         bool told;
+        struct decision decision; /* as it was carried out */
 };
 
 struct host {
@@ -96,6 +97,7 @@ static inline struct host *host_new(const char *policy)
         h->policy = policy_new(h->config);
         h->snapshot.now = host_start();
         h->snapshot.ports = h->ports;
+        h->snapshot.memory_bytes = UINT64_C(1) << 40;
         host_sysctl(h, SYSCTL_TCP_TW_REUSE, 2);
         host_sysctl(h, SYSCTL_TCP_TW_REUSE_DELAY, 1000);
         host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 60);
@@ -219,6 +221,7 @@ static inline void host_decide(struct host *h)
                                     .rule = d.rule,
                                     .n = d.n,
                                     .outcome = d.change[0].outcome,
+                                    .decision = d,
                                     .at = (h->snapshot.now - host_start()) / SEC};
                 e->told = policy_settle(h->policy, &d);
         }
