@@ -225,7 +225,7 @@ static bool find_reason(const struct policy *p, unsigned i, const struct snapsho
         const struct rule *rule = &p->config->rule[i];
         const struct condition *first;
 
-        for (unsigned k = i; k != RULE_NONE; k = rule->n_levers > 0 ? rung_below(p, k, s) : RULE_NONE)
+        for (unsigned k = i; k != RULE_NONE; k = rule->n_levers > 0 ? p->config->rule[k].after : RULE_NONE)
                 if (p->state[k].active && find_failure(p, k, s, d)) {
                         d->rule = i;
                         return true;

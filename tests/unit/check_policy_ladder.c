@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: MIT */
+/* Rungs that stand on each other, advice among them, and a range of ports that gives way. */
+
+#include "host.h"
+
+#define FIN SYSCTL_TCP_FIN_TIMEOUT
+#define REUSE SYSCTL_TCP_TW_REUSE
+#define DELAY SYSCTL_TCP_TW_REUSE_DELAY
+#define RANGE SYSCTL_IP_LOCAL_PORT_RANGE
+
+/* Three rungs, each with a metric of its own. */
+#define BOTTOM(more) "[rule bottom]\nwhen = tcp.fin_wait1 >= 1\nset = net.ipv4.tcp_fin_timeout = 30\n" more
+#define MIDDLE(more) "[rule middle]\nafter = bottom\nwhen = tcp.fin_wait2 >= 1\nset = net.ipv4.tcp_tw_reuse = 1\n" more
+#define TOP(more) "[rule top]\nafter = middle\nwhen = tcp.closing >= 1\nset = net.ipv4.tcp_tw_reuse_delay = 250\n" more
+#define ADVICE(more) "[rule advice]\nwhen = tcp.last_ack >= 1\nadvise = do it by hand\n" more
+#define EXPECT "expect = netstat.TcpExt.TWRecycled > 0/s within 5s\n"
+
+enum {
+        A,
+        B,
+        C
+};
+
+static struct host *h;
+
+static void tear_down(void)
+{
+        if (h)
+                host_free(h);
+        h = NULL;
+}
+
+static void press(double bottom, double middle, double top, double advice)
+{
+        host_reading(h, METRIC_TCP_FIN_WAIT1, bottom);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, middle);
+        host_reading(h, METRIC_TCP_CLOSING, top);
+        host_reading(h, METRIC_TCP_LAST_ACK, advice);
+}
+
+static void begin(const char *policy)
+{
+        h = host_new(policy);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);
+        press(1, 1, 1, 1);
+}
+
+/* All decisions of one second, in their order. */
+static void expect_decisions(uint64_t at, enum decision_kind kind, unsigned n, const unsigned rules[])
+{
+        ck_assert_uint_ge(h->logged, n);
+        for (unsigned i = 0; i < n; i++) {
+                const struct entry *e = &h->log[h->logged - n + i];
+
+                ck_assert_msg(e->kind == kind && e->rule == rules[i] && e->at == at,
+                              "decision %u: kind %d of rule %u at %llu", i, e->kind, e->rule,
+                              (unsigned long long)e->at);
+        }
+}
+
+#define EXPECT_DECISIONS(at, kind, n, ...) expect_decisions(at, kind, n, (const unsigned[]){__VA_ARGS__})
+
+/* ---- rungs ---- */
+
+START_TEST(three_rungs_in_one_tick_and_down_from_the_top)
+{
+        begin(BOTTOM("") MIDDLE("") TOP(""));
+        host_pass(h, 1);
+        EXPECT_DECISIONS(1, DECISION_ENTER, 3, A, B, C);
+        press(0, 0, 1, 0);
+        host_pass(h, 100);
+        ck_assert_uint_eq(h->logged, 3); /* the top is still needed, and stands on them */
+        press(0, 0, 0, 0);
+        host_pass(h, 60);
+        ck_assert_uint_eq(h->logged, 3);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 6);
+        EXPECT_DECISIONS(162, DECISION_RELEASE, 3, C, B, A);
+}
+END_TEST
+
+START_TEST(a_failing_rung_takes_all_above_along)
+{
+        begin(BOTTOM(EXPECT) MIDDLE("") TOP(""));
+        host_pass(h, 6);
+        ck_assert_uint_eq(h->logged, 6);
+        EXPECT_DECISIONS(6, DECISION_UNEXPECTED, 3, C, B, A);
+        ck_assert(host_sysctl_value(h, FIN) == 60 && host_sysctl_value(h, REUSE) == 2 &&
+                  host_sysctl_value(h, DELAY) == 1000);
+        host_pass(h, 500); /* nothing stands on a rung that waits for its retry */
+        ck_assert_uint_eq(h->logged, 6);
+}
+END_TEST
+
+START_TEST(a_failing_rung_leaves_those_below)
+{
+        begin(BOTTOM("") MIDDLE(EXPECT) TOP(""));
+        host_pass(h, 100);
+        ck_assert_uint_eq(h->logged, 5);
+        EXPECT_DECISIONS(6, DECISION_UNEXPECTED, 2, C, B);
+        ck_assert_int_eq(host_sysctl_value(h, FIN), 30);
+}
+END_TEST
+
+/* What failed once says nothing about a rung that stands on the same value, set by someone else. */
+START_TEST(a_rung_that_failed_is_no_reason_for_ever)
+{
+        begin(BOTTOM(EXPECT) MIDDLE("retry = 1s\n"));
+        host_pass(h, 6);
+        ck_assert_uint_eq(h->logged, 4);
+        host_sysctl(h, FIN, 20);
+        host_pass(h, 100);
+        ck_assert_uint_eq(h->logged, 5);
+        EXPECT_DECISIONS(7, DECISION_ENTER, 1, B);
+}
+END_TEST
+
+static void lack(enum sysctl_id id)
+{
+        h->snapshot.sysctl[id].state = READING_UNAVAILABLE;
+}
+
+START_TEST(what_this_kernel_lacks_is_stepped_over)
+{
+        begin(BOTTOM("") MIDDLE("") TOP(""));
+        lack(REUSE);
+        press(0, 1, 1, 0);
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 0); /* down to the bottom, which is not taken */
+        press(1, 1, 1, 0);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+        EXPECT_DECISIONS(11, DECISION_ENTER, 2, A, C);
+}
+END_TEST
+
+START_TEST(where_nothing_is_below_any_more_it_stands_alone)
+{
+        begin(BOTTOM("") MIDDLE("") TOP(""));
+        lack(REUSE);
+        lack(FIN);
+        host_pass(h, 1);
+        CHECK_LOG(h, 1, DECISION_ENTER, C);
+}
+END_TEST
+
+START_TEST(what_is_stepped_over_holds_nothing_apart)
+{
+        begin(BOTTOM("") MIDDLE("") TOP(""));
+        lack(REUSE);
+        host_pass(h, 1);
+        press(0, 0, 1, 0);
+        host_pass(h, 200);
+        ck_assert_uint_eq(h->logged, 2); /* the bottom stays as long as the top stands on it */
+        press(0, 0, 0, 0);
+        host_pass(h, 61);
+        ck_assert_uint_eq(h->logged, 4);
+        EXPECT_DECISIONS(262, DECISION_RELEASE, 2, C, A);
+}
+END_TEST
+
+START_TEST(what_is_stepped_over_goes_along_all_the_same)
+{
+        begin(BOTTOM(EXPECT) MIDDLE("") TOP(""));
+        lack(REUSE);
+        host_pass(h, 6);
+        ck_assert_uint_eq(h->logged, 4);
+        EXPECT_DECISIONS(6, DECISION_UNEXPECTED, 2, C, A);
+}
+END_TEST
+
+/* A metric is lacking as well. Not read this time is not lacking. */
+START_TEST(a_metric_that_is_lacking)
+{
+        begin(BOTTOM("") MIDDLE("until = conntrack.table < 5%\n") TOP(""));
+        h->snapshot.reading[METRIC_CONNTRACK_TABLE].state = READING_UNAVAILABLE;
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+        EXPECT_DECISIONS(1, DECISION_ENTER, 2, A, C);
+        tear_down();
+        begin(BOTTOM("") MIDDLE("when = conntrack.table > 5%\n") TOP(""));
+        h->snapshot.reading[METRIC_CONNTRACK_TABLE].state = READING_INVALID;
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 1);
+}
+END_TEST
+
+/* ---- advice ---- */
+
+START_TEST(advice_is_given_once_and_over_once)
+{
+        begin(ADVICE("until = tcp.last_ack < 1 for 30s\n"));
+        host_pass(h, 300);
+        CHECK_LOG(h, 1, DECISION_ENTER, A);
+        ck_assert(h->log[0].told && h->log[0].n == 0 && policy_is_active(h->policy, A));
+        press(0, 0, 0, 0);
+        host_pass(h, 30);
+        ck_assert_uint_eq(h->logged, 1);
+        host_pass(h, 300);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_RELEASE}, (const unsigned[]){A, A});
+        ck_assert(h->log[1].told && h->log[1].n == 0 && !policy_is_active(h->policy, A));
+        ck_assert_uint_eq(h->log[1].decision.metric, METRIC_TCP_LAST_ACK);
+}
+END_TEST
+
+START_TEST(advice_that_comes_back_is_not_repeated_all_the_time)
+{
+        begin(ADVICE(""));
+        for (unsigned i = 0; i < 600; i++) {
+                press(0, 0, 0, i % 70 == 0);
+                host_pass(h, 1);
+        }
+        ck_assert_msg(h->logged <= 4, "%u events in ten minutes", h->logged);
+}
+END_TEST
+
+/* It holds no sysctl, so nothing stands on it. */
+START_TEST(advice_does_not_hold_the_rung_below)
+{
+        begin(BOTTOM("") ADVICE("after = bottom\n"));
+        host_pass(h, 1);
+        EXPECT_DECISIONS(1, DECISION_ENTER, 2, A, B);
+        press(0, 0, 0, 1);
+        host_pass(h, 61);
+        ck_assert_uint_eq(h->logged, 3);
+        ck_assert(h->log[2].kind == DECISION_RELEASE && h->log[2].rule == A);
+        ck_assert(policy_is_active(h->policy, B));
+}
+END_TEST
+
+START_TEST(advice_waits_for_the_rung_below)
+{
+        begin(BOTTOM("") ADVICE("after = bottom\n"));
+        press(0, 0, 0, 1);
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 0);
+        host_sysctl(h, FIN, 20); /* someone's, with the same effect */
+        host_pass(h, 1);
+        CHECK_LOG(h, 1, DECISION_ENTER, B);
+}
+END_TEST
+
+START_TEST(a_rung_above_advice_waits_for_it)
+{
+        begin(ADVICE(
+                "") "[rule above]\nafter = advice\nwhen = tcp.closing >= 1\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        press(0, 0, 1, 0);
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 0);
+        press(0, 0, 1, 1);
+        host_pass(h, 1);
+        EXPECT_DECISIONS(11, DECISION_ENTER, 2, A, B);
+}
+END_TEST
+
+START_TEST(advice_is_not_over_because_a_rung_fails)
+{
+        begin(BOTTOM(EXPECT) ADVICE("after = bottom\n"));
+        host_pass(h, 60);
+        ck_assert_uint_eq(h->logged, 3);
+        EXPECT_DECISIONS(6, DECISION_UNEXPECTED, 1, A);
+        ck_assert(policy_is_active(h->policy, B));
+        press(0, 0, 0, 0);
+        host_pass(h, 61);
+        ck_assert_uint_eq(h->logged, 4);
+        EXPECT_DECISIONS(121, DECISION_RELEASE, 1, B);
+}
+END_TEST
+
+/* ---- who it was ---- */
+
+static void blame(unsigned metric, const char *who, const char *unit)
+{
+        strcpy(h->snapshot.who[metric], who);
+        strcpy(h->snapshot.unit[metric], unit);
+}
+
+START_TEST(the_culprit_of_the_first_condition_that_has_one)
+{
+        static const struct {
+                const char *who[2], *unit[2], *expect_who, *expect_unit;
+        } rows[] = {
+                {{"", ""}, {"", ""}, "", ""},
+                {{"", "10.0.0.1:80"}, {"", "b.service"}, "10.0.0.1:80", "b.service"},
+                {{"", "10.0.0.1:80"}, {"a.service", "b.service"}, "", "a.service"},
+                {{"10.0.0.2:443", "10.0.0.1:80"}, {"", "b.service"}, "10.0.0.2:443", ""},
+                {{"10.0.0.2:443", ""}, {"a.service", ""}, "10.0.0.2:443", "a.service"},
+        };
+
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                begin("[rule advice]\nadvise = x\nwhen = netstat.TcpExt.TWRecycled >= 0/s\nwhen = listen.drops > 0/s\n"
+                      "when = accept_queue.worst > 50%\n");
+                host_reading(h, METRIC_LISTEN_DROPS, 1);
+                host_reading(h, METRIC_ACCEPT_QUEUE_WORST, 100);
+                blame(METRIC_LISTEN_DROPS, rows[i].who[0], rows[i].unit[0]);
+                blame(METRIC_ACCEPT_QUEUE_WORST, rows[i].who[1], rows[i].unit[1]);
+                blame(METRIC_TCP_CLOSING, "nobody asked", "other.service");
+                host_pass(h, 1);
+                CHECK_LOG(h, 1, DECISION_ENTER, A);
+                ck_assert_str_eq(h->log[0].decision.group, rows[i].expect_who);
+                ck_assert_str_eq(h->log[0].decision.unit, rows[i].expect_unit);
+                tear_down();
+        }
+}
+END_TEST
+
+/* Of a rule about destinations it is the destination that decided, not the busiest, nor a listener. */
+START_TEST(the_culprit_of_ports_is_the_group)
+{
+        h = host_new("[rule advice]\nadvise = x\nwhen = listen.drops > 0/s\nwhen = ports.used >= 100\n");
+        host_reading(h, METRIC_LISTEN_DROPS, 1);
+        blame(METRIC_LISTEN_DROPS, "0.0.0.0:80", "listener.service");
+        blame(METRIC_PORTS_USED, "another", "another.service");
+        for (unsigned i = 0; i < 200; i++)
+                model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0);
+        host_run(h, 1, 0, PEER);
+        CHECK_LOG(h, 1, DECISION_ENTER, A);
+        ck_assert_ptr_nonnull(strstr(h->log[0].decision.group, "10.0.0.2:80"));
+        ck_assert_str_eq(h->log[0].decision.unit, "");
+}
+END_TEST
+
+/* ---- a range that gives way ---- */
+
+#define WIDE(more) "[rule wide]\nwhen = tcp.fin_wait1 >= 1\nset = net.ipv4.ip_local_port_range = 1024 65535\n" more
+
+/* Who listens from now on; 0: nobody. */
+static void listen_on(unsigned port)
+{
+        struct ports_limits limits = stock_limits();
+        struct port_set listening = {0};
+
+        if (port > 0)
+                port_set_add(&listening, port);
+        ports_begin(h->ports, &limits, &listening, h->snapshot.now, SEC);
+        ports_commit(h->ports, 0);
+}
+
+static void begin_wide(const char *policy)
+{
+        begin(policy);
+        for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
+                h->snapshot.reading[m] = reading_valid(0);
+        host_sysctl(h, SYSCTL_IP_UNPRIVILEGED_PORT_START, 1024);
+        h->snapshot.sysctl[RANGE] = (struct live_sysctl){READING_VALID, {.n = 2, .v = {32768, 60999}}};
+        listen_on(0);
+}
+
+static void expect_range(int64_t low, int64_t high)
+{
+        const struct sysctl_value *v = &h->snapshot.sysctl[RANGE].value;
+
+        ck_assert_msg(v->v[0] == low && v->v[1] == high, "%lld %lld", (long long)v->v[0], (long long)v->v[1]);
+}
+
+START_TEST(gives_way_to_a_service_and_takes_less)
+{
+        begin_wide(WIDE(""));
+        host_pass(h, 1);
+        expect_range(32768, 65535);
+        listen_on(62000);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+        EXPECT_DECISIONS(2, DECISION_GIVE_WAY, 1, A);
+        ck_assert_uint_eq(h->log[1].decision.port, 62000);
+        expect_range(32768, 60999);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 3);
+        EXPECT_DECISIONS(3, DECISION_ENTER, 1, A);
+        expect_range(32768, 61999);
+        host_pass(h, 100); /* and that is that */
+        ck_assert_uint_eq(h->logged, 3);
+}
+END_TEST
+
+START_TEST(only_what_was_taken_is_given_back)
+{
+        static const unsigned elsewhere[] = {60999, 32768, 45000, 32767, 1024, 80};
+
+        begin_wide(WIDE(""));
+        host_pass(h, 1);
+        for (unsigned i = 0; i < ELEMENTSOF(elsewhere); i++) {
+                listen_on(elsewhere[i]);
+                host_pass(h, 1);
+                ck_assert_msg(h->logged == 1, "port %u", elsewhere[i]);
+        }
+        listen_on(61000);
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 2); /* nothing is left to take */
+        expect_range(32768, 60999);
+}
+END_TEST
+
+START_TEST(an_unknown_listener_is_no_service)
+{
+        begin_wide(WIDE(""));
+        host_pass(h, 1);
+        listen_on(62000);
+        h->snapshot.reading[METRIC_PORTS_FIRST].state = READING_INVALID;
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 1);
+        h->snapshot.reading[METRIC_PORTS_FIRST].state = READING_BOUNDED;
+        host_pass(h, 1);
+        ck_assert_int_eq(h->log[1].kind, DECISION_GIVE_WAY);
+}
+END_TEST
+
+START_TEST(gives_way_with_all_that_stands_on_it)
+{
+        begin_wide(WIDE("") "[rule above]\nafter = wide\nwhen = tcp.fin_wait2 >= 1\nset = net.ipv4.tcp_tw_reuse = 1\n"
+                            "[rule higher]\nafter = above\nwhen = tcp.closing >= 1\n"
+                            "set = net.ipv4.tcp_tw_reuse_delay = 250\n");
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 3);
+        listen_on(62000);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 6);
+        EXPECT_DECISIONS(2, DECISION_GIVE_WAY, 3, C, B, A);
+        expect_range(32768, 60999);
+        host_pass(h, 1);
+        EXPECT_DECISIONS(3, DECISION_ENTER, 3, A, B, C);
+}
+END_TEST
+
+START_TEST(a_give_way_that_fails_is_tried_again)
+{
+        begin_wide(WIDE(""));
+        host_pass(h, 1);
+        listen_on(62000);
+        h->restore_outcome = OUTCOME_FAILED;
+        host_pass(h, 60);
+        ck_assert_uint_eq(h->logged, 2);
+        ck_assert(policy_holds(h->policy, RANGE));
+        h->restore_outcome = OUTCOME_RESTORED;
+        host_pass(h, 1);
+        expect_range(32768, 60999);
+}
+END_TEST
+
+/* On paper the range was widened. */
+START_TEST(observe_mode_gives_way_on_paper)
+{
+        begin_wide("[daemon]\nmode = observe\n" WIDE(""));
+        h->write_outcome = h->restore_outcome = OUTCOME_WOULD;
+        host_pass(h, 1);
+        listen_on(62000);
+        host_pass(h, 2);
+        check_log(h, 3, (const enum decision_kind[]){DECISION_ENTER, DECISION_GIVE_WAY, DECISION_ENTER},
+                  (const unsigned[]){A, A, A});
+        ck_assert_int_eq(h->log[2].decision.change[0].value.v[1], 61999);
+        expect_range(32768, 60999);
+}
+END_TEST
+
+START_TEST(adopts_a_widened_range)
+{
+        struct sysctl_value original = {.n = 2, .v = {32768, 60999}}, written = {.n = 2, .v = {32768, 61999}};
+        struct sysctl_value moved = {.n = 2, .v = {33000, 61999}};
+
+        begin_wide(WIDE(""));
+        ck_assert(!policy_adopt(h->policy, "wide", RANGE, &moved, &original));
+        ck_assert(policy_adopt(h->policy, "wide", RANGE, &written, &original));
+        h->snapshot.sysctl[RANGE].value = written;
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 0);
+        listen_on(61500);
+        host_pass(h, 1);
+        CHECK_LOG(h, 1, DECISION_GIVE_WAY, A);
+        expect_range(32768, 60999);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, NULL, tear_down);
+        tcase_add_test(tcase, three_rungs_in_one_tick_and_down_from_the_top);
+        tcase_add_test(tcase, a_failing_rung_takes_all_above_along);
+        tcase_add_test(tcase, a_failing_rung_leaves_those_below);
+        tcase_add_test(tcase, a_rung_that_failed_is_no_reason_for_ever);
+        tcase_add_test(tcase, what_this_kernel_lacks_is_stepped_over);
+        tcase_add_test(tcase, where_nothing_is_below_any_more_it_stands_alone);
+        tcase_add_test(tcase, what_is_stepped_over_holds_nothing_apart);
+        tcase_add_test(tcase, what_is_stepped_over_goes_along_all_the_same);
+        tcase_add_test(tcase, a_metric_that_is_lacking);
+        tcase_add_test(tcase, advice_is_given_once_and_over_once);
+        tcase_add_test(tcase, advice_that_comes_back_is_not_repeated_all_the_time);
+        tcase_add_test(tcase, advice_does_not_hold_the_rung_below);
+        tcase_add_test(tcase, advice_waits_for_the_rung_below);
+        tcase_add_test(tcase, a_rung_above_advice_waits_for_it);
+        tcase_add_test(tcase, advice_is_not_over_because_a_rung_fails);
+        tcase_add_test(tcase, the_culprit_of_the_first_condition_that_has_one);
+        tcase_add_test(tcase, the_culprit_of_ports_is_the_group);
+        tcase_add_test(tcase, gives_way_to_a_service_and_takes_less);
+        tcase_add_test(tcase, only_what_was_taken_is_given_back);
+        tcase_add_test(tcase, an_unknown_listener_is_no_service);
+        tcase_add_test(tcase, gives_way_with_all_that_stands_on_it);
+        tcase_add_test(tcase, a_give_way_that_fails_is_tried_again);
+        tcase_add_test(tcase, observe_mode_gives_way_on_paper);
+        tcase_add_test(tcase, adopts_a_widened_range);
+}
+
+int main(void)
+{
+        return run_suite("policy_ladder", add);
+}
