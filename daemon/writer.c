@@ -113,7 +113,7 @@ static void enter(struct tuner *t, struct decision *d)
         for (unsigned i = 0; i < d->n; i++) {
                 struct change *c = &d->change[i];
 
-                if (limited) {
+                if (limited && c->outcome != OUTCOME_THEIRS) {
                         c->outcome = OUTCOME_LIMITED;
                         memmove(c->reason, limited->reason, sizeof(c->reason));
                 } else if (c->outcome == OUTCOME_APPLIED && t->config->observe) {
@@ -131,11 +131,11 @@ void writer_restore(struct tuner *t, struct change *c)
         struct sysctl_value live;
         int r = t->world->sysctl_read(t->world, c->sysctl, &live);
 
-        c->before = entry->written;
+        c->before = r == 0 && sysctl_equal(&live, &entry->before) ? live : entry->written;
         c->value = c->original = entry->original;
         if (r < 0) {
                 fail(c, r, "cannot read");
-        } else if (!sysctl_equal(&live, &entry->written) && !sysctl_equal(&live, &entry->original)) {
+        } else if (!ledger_is_ours(entry, &live)) {
                 c->outcome = OUTCOME_THEIRS;
                 c->value = live;
                 ledger_set_state(t, c->sysctl, LEDGER_THEIRS);

@@ -11,7 +11,8 @@
 #include "macro.h"
 
 #define MAGIC "twtuned-ledger 1"
-#define FIELDS 6
+#define FIELDS_MIN 6u
+#define FIELDS_MAX 7u
 
 static const char *const state_names[] = {
         [LEDGER_HELD] = "held",
@@ -21,7 +22,7 @@ static const char *const state_names[] = {
 
 size_t ledger_format(const struct ledger *ledger, const struct ledger_owner *owner, char buf[static LEDGER_TEXT_MAX])
 {
-        char original[SYSCTL_TEXT_MAX], written[SYSCTL_TEXT_MAX];
+        char original[SYSCTL_TEXT_MAX], written[SYSCTL_TEXT_MAX], before[SYSCTL_TEXT_MAX];
         size_t n =
                 (size_t)snprintf(buf, LEDGER_TEXT_MAX, MAGIC " %s %" PRIu64 "\n", owner->boot_id, owner->netns_cookie);
 
@@ -30,30 +31,30 @@ size_t ledger_format(const struct ledger *ledger, const struct ledger_owner *own
 
                 if (e->state == LEDGER_NONE)
                         continue;
-                n += (size_t)snprintf(buf + n, LEDGER_TEXT_MAX - n, "%s\t%s\t%s\t%s\t%s\t%" PRIu64 "\n",
+                n += (size_t)snprintf(buf + n, LEDGER_TEXT_MAX - n, "%s\t%s\t%s\t%s\t%s\t%" PRIu64 "%s%s\n",
                                       sysctl_table[id].name, state_names[e->state],
                                       sysctl_format(&e->original, original), sysctl_format(&e->written, written),
-                                      e->rule, e->at);
+                                      e->rule, e->at, e->before.n > 0 ? "\t" : "", sysctl_format(&e->before, before));
         }
         return n + (size_t)snprintf(buf + n, LEDGER_TEXT_MAX - n, "end\n");
 }
 
-/* Splits a line in place. Returns whether it has exactly FIELDS fields. */
-static bool line_split(char *line, char *field[static FIELDS])
+/* Splits a line in place. Returns whether it has as many fields as it should; the last may be missing, and is NULL. */
+static bool line_split(char *line, char *field[static FIELDS_MAX])
 {
         unsigned n = 0;
 
         for (char *p = line; p; n++) {
                 char *tab = strchr(p, '\t');
 
-                if (n == FIELDS)
+                if (n == FIELDS_MAX)
                         return false;
                 if (tab)
                         *tab++ = 0;
                 field[n] = p;
                 p = tab;
         }
-        return n == FIELDS;
+        return n >= FIELDS_MIN;
 }
 
 static enum ledger_state state_find(const char *name)
@@ -68,7 +69,7 @@ static int entry_parse(char *line, struct ledger *ledger)
 {
         struct ledger_entry e = {0};
         enum sysctl_id id;
-        char *field[FIELDS], *end;
+        char *field[FIELDS_MAX] = {NULL}, *end;
 
         if (!line_split(line, field))
                 return -EBADMSG;
@@ -76,7 +77,7 @@ static int entry_parse(char *line, struct ledger *ledger)
         e.state = state_find(field[1]);
         if (id == SYSCTL_COUNT || e.state == LEDGER_NONE || sysctl_parse(id, field[2], &e.original) < 0 ||
             sysctl_parse(id, field[3], &e.written) < 0 || strlen(field[4]) >= sizeof(e.rule) ||
-            ledger->entry[id].state != LEDGER_NONE)
+            (field[6] && sysctl_parse(id, field[6], &e.before) < 0) || ledger->entry[id].state != LEDGER_NONE)
                 return -EBADMSG;
         strcpy(e.rule, field[4]);
         errno = 0;
@@ -132,10 +133,16 @@ void ledger_note(struct ledger *ledger, enum sysctl_id sysctl, const struct sysc
                 now = MAX(now, ledger->entry[id].at + 1);
         if (e->state != LEDGER_HELD)
                 e->original = *original;
+        e->before = e->state == LEDGER_HELD ? e->written : (struct sysctl_value){0};
         e->state = LEDGER_HELD;
         e->written = *written;
         e->at = now;
         snprintf(e->rule, sizeof(e->rule), "%s", rule);
+}
+
+bool ledger_is_ours(const struct ledger_entry *e, const struct sysctl_value *live)
+{
+        return sysctl_equal(live, &e->original) || sysctl_equal(live, &e->written) || sysctl_equal(live, &e->before);
 }
 
 enum sysctl_id ledger_last_held(const struct ledger *ledger, uint32_t except)

@@ -4,13 +4,14 @@
 /* What we changed, and how to take it back. One file a netns in the runtime directory; a line a sysctl:
  *
  *         twtuned-ledger 1 BOOT_ID NETNS_COOKIE
- *         SYSCTL <tab> STATE <tab> ORIGINAL <tab> WRITTEN <tab> RULE <tab> NANOSECONDS
+ *         SYSCTL <tab> STATE <tab> ORIGINAL <tab> WRITTEN <tab> RULE <tab> NANOSECONDS [<tab> BEFORE]
  *         end
  *
- * The line is there before the first write of its sysctl, so a process that dies at any instant leaves enough
- * behind to put everything back. */
+ * The line is there before each write of its sysctl, so a process that dies at any instant leaves enough behind to
+ * put everything back: what is there is ORIGINAL, WRITTEN or, of a second step that was about to be made, BEFORE. */
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,7 +29,8 @@ struct ledger_entry {
         enum ledger_state state;
         struct sysctl_value original, written;
         char rule[RULE_NAME_MAX];
-        uint64_t at; /* ns of CLOCK_BOOTTIME, of the last write */
+        uint64_t at;                /* ns of CLOCK_BOOTTIME, of the last write */
+        struct sysctl_value before; /* of ours, what was there before the last write; n == 0: the original was */
 };
 
 /* Whose ledger it is: a value is only good in the boot and netns in which it was read. */
@@ -41,7 +43,7 @@ struct ledger {
         struct ledger_entry entry[SYSCTL_COUNT];
 };
 
-#define LEDGER_TEXT_MAX (SYSCTL_COUNT * 224 + 128)
+#define LEDGER_TEXT_MAX (SYSCTL_COUNT * 320 + 128)
 
 /* Writes the text to buf. Returns its length. */
 size_t ledger_format(const struct ledger *ledger, const struct ledger_owner *owner, char buf[static LEDGER_TEXT_MAX]);
@@ -52,6 +54,9 @@ int ledger_parse(const char *text, const struct ledger_owner *owner, struct ledg
 /* Notes a write. The first one keeps the original; of two writes at the same time the later is the newer. */
 void ledger_note(struct ledger *ledger, enum sysctl_id sysctl, const struct sysctl_value *original,
                  const struct sysctl_value *written, const char *rule, uint64_t now);
+
+/* Whether live is a value that the entry accounts for, and not someone else's. */
+bool ledger_is_ours(const struct ledger_entry *entry, const struct sysctl_value *live);
 
 /* The held sysctl that was written last, for restoring in reverse, but for those whose bit is set in except;
  * SYSCTL_COUNT: none is held. */

@@ -10,6 +10,7 @@
 
 #define HEADER "twtuned-ledger 1 0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f 4026531840\n"
 #define REUSE "net.ipv4.tcp_tw_reuse\theld\t2\t1\ttime-wait-reuse\t123456789\n"
+#define STEP "net.ipv4.tcp_tw_reuse\theld\t2\t0\tsteps\t123456790\t1\n"
 #define RANGE "net.ipv4.ip_local_port_range\treleased\t32768 60999\t32768 65535\twide\t5\n"
 
 static const struct ledger_owner owner = {"0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f", 4026531840};
@@ -38,6 +39,7 @@ static void expect_same(const struct ledger *a, const struct ledger *b, uint64_t
                         continue;
                 ck_assert_msg(sysctl_equal(&x->original, &y->original), "original of %u, seed %" PRIu64, id, seed);
                 ck_assert_msg(sysctl_equal(&x->written, &y->written), "written of %u, seed %" PRIu64, id, seed);
+                ck_assert_msg(sysctl_equal(&x->before, &y->before), "before of %u, seed %" PRIu64, id, seed);
                 ck_assert_msg(strcmp(x->rule, y->rule) == 0, "rule of %u, seed %" PRIu64, id, seed);
                 ck_assert_msg(x->at == y->at, "time of %u, seed %" PRIu64, id, seed);
         }
@@ -53,6 +55,8 @@ static void expect_well_formed(const struct ledger *ledger, const char *what, si
                 ck_assert_msg(e->state == LEDGER_NONE ||
                                       (e->original.n == sysctl_table[id].n && e->written.n == sysctl_table[id].n),
                               "%s at %zu: values of %u", what, at, id);
+                ck_assert_msg(e->before.n == 0 || e->before.n == sysctl_table[id].n, "%s at %zu: before of %u", what,
+                              at, id);
         }
 }
 
@@ -76,6 +80,8 @@ static void random_ledger(struct random *random, struct ledger *ledger)
                 e->state = random_below(random, LEDGER_THEIRS + 1);
                 e->original = random_value(random, sysctl_table[id].n);
                 e->written = random_value(random, sysctl_table[id].n);
+                if (random_below(random, 2))
+                        e->before = random_value(random, sysctl_table[id].n);
                 e->at = random_next(random) >> random_below(random, 64);
                 for (unsigned i = random_below(random, RULE_NAME_MAX); i > 0; i--)
                         e->rule[i - 1] = "abcdefghijklmnopqrstuvwxyz0123456789-_"[random_below(random, 38)];
@@ -115,7 +121,7 @@ START_TEST(largest_ledger_fits)
                         continue;
                 e->state = LEDGER_RELEASED;
                 e->original = (struct sysctl_value){sysctl_table[id].n, {INT64_MIN, INT64_MIN}};
-                e->written = e->original;
+                e->written = e->before = e->original;
                 memset(e->rule, 'r', sizeof(e->rule) - 1);
                 e->at = UINT64_MAX;
         }
@@ -135,6 +141,9 @@ START_TEST(text_is_as_documented)
         ledger_note(&ledger, SYSCTL_TCP_TW_REUSE, &SYSCTL_VALUE(2), &SYSCTL_VALUE(1), "time-wait-reuse", 123456789);
         ck_assert_uint_eq(ledger_format(&ledger, &owner, text), strlen(HEADER REUSE "end\n"));
         ck_assert_str_eq(text, HEADER REUSE "end\n");
+        ledger_note(&ledger, SYSCTL_TCP_TW_REUSE, &SYSCTL_VALUE(2), &SYSCTL_VALUE(0), "steps", 123456790);
+        ledger_format(&ledger, &owner, text);
+        ck_assert_str_eq(text, HEADER STEP "end\n");
 }
 END_TEST
 
@@ -151,12 +160,37 @@ START_TEST(text_is_read)
         ck_assert(range->original.v[1] == 60999 && range->written.v[1] == 65535 && range->at == 5);
         ck_assert_str_eq(reuse->rule, "time-wait-reuse");
         ck_assert_int_eq(ledger.entry[SYSCTL_TCP_FIN_TIMEOUT].state, LEDGER_NONE);
+        ck_assert_uint_eq(reuse->before.n, 0);
+        ck_assert_int_eq(ledger_parse(HEADER STEP "end\n", &owner, &ledger), 0);
+        ck_assert(reuse->before.n == 1 && reuse->before.v[0] == 1);
+}
+END_TEST
+
+/* The original, what was written last, and of a further step what was written before it. */
+START_TEST(what_is_ours)
+{
+        struct ledger ledger = {0};
+        const struct ledger_entry *e = &ledger.entry[SYSCTL_TCP_FIN_TIMEOUT];
+        static const int64_t values[] = {60, 30, 15, 10, 0};
+        static const bool expected[][ELEMENTSOF(values)] = {
+                {true, true, false, false, false}, {true, true, true, false, false}, {true, false, true, true, false}};
+
+        for (unsigned step = 0; step < ELEMENTSOF(expected); step++) {
+                ledger_note(&ledger, SYSCTL_TCP_FIN_TIMEOUT, &SYSCTL_VALUE(60), &SYSCTL_VALUE(values[step + 1]), "r",
+                            1);
+                for (unsigned i = 0; i < ELEMENTSOF(values); i++)
+                        ck_assert_msg(ledger_is_ours(e, &SYSCTL_VALUE(values[i])) == expected[step][i],
+                                      "step %u, value %u", step, i);
+        }
+        ledger.entry[SYSCTL_TCP_FIN_TIMEOUT].state = LEDGER_RELEASED; /* the next first step knows of no other */
+        ledger_note(&ledger, SYSCTL_TCP_FIN_TIMEOUT, &SYSCTL_VALUE(60), &SYSCTL_VALUE(30), "r", 1);
+        ck_assert(!ledger_is_ours(e, &SYSCTL_VALUE(10)));
 }
 END_TEST
 
 START_TEST(every_truncation_is_refused)
 {
-        const char whole[] = HEADER REUSE RANGE "end\n";
+        const char whole[] = HEADER STEP RANGE "end\n";
         char text[sizeof(whole)];
 
         for (size_t n = 0; n < strlen(whole); n++) {
@@ -191,9 +225,9 @@ END_TEST
 /* Each byte, in turn replaced by each other byte: refused, or a value that nothing falls over. */
 START_TEST(every_corruption_is_survived)
 {
-        char text[] = HEADER REUSE RANGE "end\n";
+        char text[] = HEADER STEP RANGE "end\n";
 
-        for (size_t at = 0; at < strlen(HEADER REUSE RANGE "end\n"); at++) {
+        for (size_t at = 0; at < strlen(HEADER STEP RANGE "end\n"); at++) {
                 char right = text[at];
 
                 for (unsigned c = 0; c < 256; c++) {
@@ -247,6 +281,9 @@ static const struct refused {
         {"negative time", HEADER "net.ipv4.tcp_tw_reuse\theld\t2\t1\tr\t-1\nend\n"},
         {"time over 64 bits", HEADER "net.ipv4.tcp_tw_reuse\theld\t2\t1\tr\t18446744073709551616\nend\n"},
         {"five fields", HEADER "net.ipv4.tcp_tw_reuse\theld\t2\t1\tr\nend\n"},
+        {"half a pair before", HEADER "net.ipv4.ip_local_port_range\theld\t1 2\t1 4\tr\t1\t1\nend\n"},
+        {"no number before", HEADER "net.ipv4.tcp_tw_reuse\theld\t2\t1\tr\t1\tx\nend\n"},
+        {"eight fields", HEADER "net.ipv4.tcp_tw_reuse\theld\t2\t1\tr\t1\t1\t1\nend\n"},
         {"seven fields", HEADER "net.ipv4.tcp_tw_reuse\theld\t2\t1\tr\t1\t\nend\n"},
         {"blanks for tabs", HEADER "net.ipv4.tcp_tw_reuse held 2 1 r 1\nend\n"},
         {"a rule's name of 40", HEADER "net.ipv4.tcp_tw_reuse\theld\t2\t1\t"
@@ -372,6 +409,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, largest_ledger_fits);
         tcase_add_test(tcase, text_is_as_documented);
         tcase_add_test(tcase, text_is_read);
+        tcase_add_test(tcase, what_is_ours);
         tcase_add_test(tcase, every_truncation_is_refused);
         tcase_add_test(tcase, every_truncation_of_random_ledgers_is_refused);
         tcase_add_test(tcase, every_corruption_is_survived);

@@ -422,6 +422,18 @@ START_TEST(gives_way_with_all_that_stands_on_it)
 }
 END_TEST
 
+START_TEST(only_who_took_it_gives_way)
+{
+        begin_wide(WIDE("") BOTTOM(""));
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+        listen_on(62000);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 3);
+        EXPECT_DECISIONS(2, DECISION_GIVE_WAY, 1, A);
+}
+END_TEST
+
 START_TEST(a_give_way_that_fails_is_tried_again)
 {
         begin_wide(WIDE(""));
@@ -494,6 +506,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, only_what_was_taken_is_given_back);
         tcase_add_test(tcase, an_unknown_listener_is_no_service);
         tcase_add_test(tcase, gives_way_with_all_that_stands_on_it);
+        tcase_add_test(tcase, only_who_took_it_gives_way);
         tcase_add_test(tcase, a_give_way_that_fails_is_tried_again);
         tcase_add_test(tcase, observe_mode_gives_way_on_paper);
         tcase_add_test(tcase, adopts_a_widened_range);

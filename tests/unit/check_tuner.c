@@ -229,7 +229,8 @@ END_TEST
 
 START_TEST(a_process_that_died_before_its_write_leaves_nothing)
 {
-        fake.file.entry[FIN] = (struct ledger_entry){LEDGER_HELD, SYSCTL_VALUE(60), SYSCTL_VALUE(30), "r", 900 * S};
+        fake.file.entry[FIN] =
+                (struct ledger_entry){LEDGER_HELD, SYSCTL_VALUE(60), SYSCTL_VALUE(30), "r", 900 * S, {0}};
         start(RULE("r", "30"));
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_NONE);
         fake.live[FIN] = 30; /* the administrator's, later */
