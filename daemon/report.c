@@ -57,17 +57,20 @@ static void evidence_fill(const struct tuner *t, const struct decision *d, struc
         snprintf(e->threshold, sizeof(e->threshold), "%s %g%s", comparison_text(d->op), d->threshold, unit);
 }
 
-/* A destination, or a listener. */
-static const char *toward(const struct decision *d)
+/* A destination, where the rule is about those; else a listener. */
+static const char *toward(const struct rule *rule, const struct decision *d)
 {
         if (d->group[0] == 0)
                 return "";
-        return d->metric < METRIC_COUNT && !metric_is_ports(d->metric) ? " at " : " toward ";
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (metric_is_ports(rule->when[k].metric))
+                        return " toward ";
+        return " at ";
 }
 
 /* "why" as the end of the message. */
-static void sentence(const struct decision *d, const struct change *c, const struct evidence *e, char *buf,
-                     size_t size)
+static void sentence(const struct rule *rule, const struct decision *d, const struct change *c,
+                     const struct evidence *e, char *buf, size_t size)
 {
         if (c->outcome == OUTCOME_LIMITED || c->outcome == OUTCOME_REFUSED || c->outcome == OUTCOME_FAILED)
                 snprintf(buf, size, "%s", c->reason);
@@ -81,8 +84,8 @@ static void sentence(const struct decision *d, const struct change *c, const str
                 snprintf(buf, size, "%s rose to %s (%s), several times what it was before", e->metric, e->value,
                          e->threshold);
         else
-                snprintf(buf, size, "%s is %s (%s)%s%s%s", e->metric, e->value, e->threshold, toward(d), d->group,
-                         c->outcome == OUTCOME_KEPT ? ", and the value is kept" : "");
+                snprintf(buf, size, "%s is %s (%s)%s%s%s", e->metric, e->value, e->threshold, toward(rule, d),
+                         d->group, c->outcome == OUTCOME_KEPT ? ", and the value is kept" : "");
 }
 
 static const char *outcome_name(enum outcome outcome)
@@ -156,7 +159,7 @@ static void report_change(struct tuner *t, const struct decision *d, const struc
         if (kind == EVENT_KIND_COUNT)
                 return;
         evidence_fill(t, d, &evidence);
-        sentence(d, c, &evidence, why, sizeof(why));
+        sentence(&t->config->rule[d->rule], d, c, &evidence, why, sizeof(why));
         sysctl_format(&c->before, from);
         sysctl_format(&c->value, to);
         if (c->outcome == OUTCOME_THEIRS)
@@ -178,11 +181,11 @@ static void report_advice(struct tuner *t, const struct decision *d, const struc
 
         evidence_fill(t, d, &evidence);
         if (rule->n_levers > 0)
-                event_begin(&event, EVENT_ADVICE, "%s%s%s%s%s: no sysctl helps here: %s", what, toward(d), d->group,
-                            unit[0] ? ", " : "", unit, rule->advise);
+                event_begin(&event, EVENT_ADVICE, "%s%s%s%s%s: no sysctl helps here: %s", what, toward(rule, d),
+                            d->group, unit[0] ? ", " : "", unit, rule->advise);
         else
                 event_begin(&event, EVENT_ADVICE, "%s: %s is %s (%s)%s%s%s%s: %s", what, evidence.metric,
-                            evidence.value, evidence.threshold, toward(d), d->group, unit[0] ? ", " : "", unit,
+                            evidence.value, evidence.threshold, toward(rule, d), d->group, unit[0] ? ", " : "", unit,
                             rule->advise);
         event_add(&event, "ADVICE", "%s", rule->advise);
         add_evidence(t, &event, d, &evidence);
