@@ -1,147 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The whole tick over a world that fails on demand: no original is ever lost, nobody's value is written over. */
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fake_world.h"
 
-#include "run.h"
-#include "tuner.h"
-
-#define S NSEC_PER_SEC
-#define FIN SYSCTL_TCP_FIN_TIMEOUT
-#define REUSE SYSCTL_TCP_TW_REUSE
 #define RULE(name, number) \
         "[rule " name "]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = " number "\n"
 #define TWO RULE("r", "30") "set = net.ipv4.tcp_tw_reuse = 1\n"
-
-static struct fake {
-        struct world world; /* first */
-        uint64_t now;
-        double fin_wait2;
-        int64_t live[SYSCTL_COUNT];
-        struct ledger file;
-        unsigned writes, events[EVENT_KIND_COUNT];
-        int read_error, write_error, save_error, observe_error;
-        unsigned read_error_after; /* good reads first */
-        bool swallow;              /* writes say 0 and do nothing */
-        bool lacks_reuse;          /* the kernel has no tcp_tw_reuse */
-        char loaded[EVENT_FIELD_SIZE];
-} fake;
-
-static struct tuner tuner;
-
-static int observe(struct world *w, struct snapshot *s, bool *ret_look, const char **ret_what)
-{
-        (void)w;
-        *s = (struct snapshot){.now = fake.now, .memory_bytes = UINT64_C(1) << 34};
-        *ret_look = false;
-        *ret_what = "the fake world";
-        if (fake.observe_error < 0)
-                return fake.observe_error;
-        s->reading[METRIC_TCP_FIN_WAIT2] = reading_valid(fake.fin_wait2);
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
-                s->sysctl[id] = (struct live_sysctl){READING_VALID, SYSCTL_VALUE(fake.live[id])};
-        if (fake.lacks_reuse)
-                s->sysctl[REUSE].state = READING_UNAVAILABLE;
-        return 0;
-}
-
-static int observe_sockets(struct world *w, struct snapshot *s, const char **ret_what)
-{
-        (void)w, (void)s, (void)ret_what;
-        return 0;
-}
-
-static int sysctl_read(struct world *w, enum sysctl_id id, struct sysctl_value *ret)
-{
-        (void)w;
-        if (fake.read_error < 0 && fake.read_error_after-- == 0) {
-                fake.read_error_after = 0;
-                return fake.read_error;
-        }
-        *ret = SYSCTL_VALUE(fake.live[id]);
-        return 0;
-}
-
-static int sysctl_write(struct world *w, enum sysctl_id id, const struct sysctl_value *value)
-{
-        (void)w;
-        fake.writes++;
-        if (fake.write_error < 0)
-                return fake.write_error;
-        /* Promise: the original is on disk before the first write. */
-        ck_assert_int_ne(fake.file.entry[id].state, LEDGER_NONE);
-        if (!fake.swallow)
-                fake.live[id] = value->v[0];
-        return 0;
-}
-
-static int ledger_save(struct world *w, const struct ledger *ledger)
-{
-        (void)w;
-        if (fake.save_error == 0)
-                fake.file = *ledger;
-        return fake.save_error;
-}
-
-static const char *find_unit(struct world *w, uint64_t cgroup)
-{
-        (void)w, (void)cgroup;
-        return "";
-}
-
-static void report(struct world *w, const struct event *event)
-{
-        (void)w;
-        fake.events[event->kind]++;
-        if (event->kind == EVENT_CONFIG_LOADED)
-                strcpy(fake.loaded, event->field[0]);
-}
-
-static void notify(struct world *w, const char *state)
-{
-        (void)w, (void)state;
-}
-
-static struct config *config_of(const char *text)
-{
-        struct config *config = config_new();
-        struct problems problems = {0};
-
-        config_read(config, "t.conf", text, strlen(text), NULL, &problems);
-        config_check(config, &problems);
-        ck_assert_msg(problems.n == 0, "%s", problems.n ? problems.item[0].text : "");
-        return config;
-}
-
-static void set_up(void)
-{
-        fake = (struct fake){
-                .world = {observe, observe_sockets, observe_sockets, sysctl_read, sysctl_write, ledger_save, find_unit,
-                          report, notify},
-                .now = 1000 * S,
-        };
-        fake.live[FIN] = 60;
-        fake.live[REUSE] = 2;
-        fake.live[SYSCTL_TCP_TIMESTAMPS] = 1;
-}
-
-static void start(const char *text)
-{
-        struct ledger ledger = fake.file;
-
-        ck_assert_int_eq(tuner_start(&tuner, &fake.world, config_of(text), &ledger, fake.now), 0);
-}
-
-static void ticks(unsigned n)
-{
-        for (unsigned i = 0; i < n; i++) {
-                fake.now += S;
-                tick(&tuner);
-        }
-}
 
 static void start_and_hold(const char *text)
 {
@@ -149,11 +13,6 @@ static void start_and_hold(const char *text)
         fake.fin_wait2 = 100;
         ticks(1);
         ck_assert_int_eq(fake.live[FIN], 30);
-}
-
-static void reload(const char *text)
-{
-        ck_assert_int_eq(tuner_reload(&tuner, config_of(text)), 0);
 }
 
 START_TEST(holds_and_gives_back)
