@@ -121,6 +121,61 @@ START_TEST(values)
 }
 END_TEST
 
+START_TEST(narrowed_bounds)
+{
+        static const struct {
+                enum sysctl_id id;
+                struct sysctl_bounds bounds;
+                struct sysctl_value live, value;
+                int r;
+                const char *says;
+        } rows[] = {
+                {SYSCTL_TCP_FIN_TIMEOUT, {20, 40}, {1, {60}}, {1, {20}}, 0, ""},
+                {SYSCTL_TCP_FIN_TIMEOUT, {20, 40}, {1, {60}}, {1, {19}}, -ERANGE, "19 is outside 20-40 for net"},
+                {SYSCTL_TCP_FIN_TIMEOUT, {20, 40}, {1, {60}}, {1, {41}}, -ERANGE, "41 is outside 20-40 for net"},
+                {SYSCTL_TCP_FIN_TIMEOUT, {20, 40}, {1, {60}}, {1, {9}}, -ERANGE, "9 is outside 10-120"},
+                {SYSCTL_IP_LOCAL_PORT_RANGE, {33000, 60999}, {2, {40000, 50001}}, {2, {33000, 60999}}, 0, ""},
+                {SYSCTL_IP_LOCAL_PORT_RANGE,
+                 {33000, 60999},
+                 {2, {40000, 50001}},
+                 {2, {32998, 60999}},
+                 -ERANGE,
+                 "32998"},
+                {SYSCTL_IP_LOCAL_PORT_RANGE,
+                 {33000, 59999},
+                 {2, {40000, 50001}},
+                 {2, {33000, 60001}},
+                 -ERANGE,
+                 "60001"},
+        };
+
+        for (int i = 0, r; i < (int)ELEMENTSOF(rows); i++) {
+                begin(12, 0);
+                config->bounds[rows[i].id] = rows[i].bounds;
+                r = check_value(rows[i].id, rows[i].live, rows[i].value);
+                ck_assert_msg(r == rows[i].r && strstr(reason, rows[i].says), "row %d: %d (%s)", i, r, reason);
+        }
+}
+END_TEST
+
+/* A sixteenth of the memory for TIME_WAIT sockets of 256 bytes, and for orphans of 4096. */
+START_TEST(memory_bounds_both_tables)
+{
+        static const struct {
+                enum sysctl_id id;
+                int64_t live, most;
+        } rows[] = {{SYSCTL_TCP_MAX_TW_BUCKETS, 65536, 262144}, {SYSCTL_TCP_MAX_ORPHANS, 4096, 16384}};
+
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                begin(12, 0);
+                snapshot.memory_bytes = UINT64_C(1) << 30;
+                ck_assert_int_eq(check_value(rows[i].id, SYSCTL_VALUE(rows[i].live), SYSCTL_VALUE(rows[i].most)), 0);
+                ck_assert_int_eq(check_value(rows[i].id, SYSCTL_VALUE(rows[i].live), SYSCTL_VALUE(rows[i].most + 1)),
+                                 -ERANGE);
+        }
+}
+END_TEST
+
 /* What is wrong for ever is said, whatever the limits are. */
 START_TEST(never_comes_before_not_yet)
 {
@@ -419,6 +474,8 @@ static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, NULL, end);
         tcase_add_loop_test(tcase, values, 0, ELEMENTSOF(value_rows));
+        tcase_add_test(tcase, narrowed_bounds);
+        tcase_add_test(tcase, memory_bounds_both_tables);
         tcase_add_test(tcase, never_comes_before_not_yet);
         tcase_add_loop_test(tcase, reuse_needs_timestamps, 0, ELEMENTSOF(reuse_rows));
         tcase_add_loop_test(tcase, port_range, 0, ELEMENTSOF(range_rows));

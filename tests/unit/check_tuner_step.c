@@ -103,6 +103,7 @@ START_TEST(a_step_that_cannot_be_read_back_loses_no_original)
         fake.fin_wait2 = 0;
         ticks(70);
         ck_assert_int_eq(fake.live[FIN], 60);
+        expect_told(EVENT_RELEASED, "OLDVALUE", "30");
         ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 0);
 }
 END_TEST
