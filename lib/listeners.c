@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "diag.h"
+#include "macro.h"
 
 void listeners_begin(struct listeners *l)
 {
@@ -110,7 +111,7 @@ double listener_syn_queue(const struct listeners *l, const struct listener *list
         for (unsigned i = 0; i < l->n; i++)
                 if (l->item[i].port == listener->port && l->item[i].family == listener->family &&
                     memcmp(l->item[i].address, listener->address, sizeof(listener->address)) == 0)
-                        limit += l->item[i].backlog;
+                        limit += MIN(l->item[i].backlog, l->syn_limit > 0 ? l->syn_limit : UINT32_MAX);
         return 100.0 * listener->handshakes / (limit > 0 ? limit : 1);
 }
 

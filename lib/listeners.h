@@ -26,7 +26,8 @@ struct listener {
 
 struct listeners {
         unsigned n, n_before;
-        bool complete; /* before has all that there were: whoever is not in it is new */
+        bool complete;      /* before has all that there were: whoever is not in it is new */
+        uint32_t syn_limit; /* of each SYN queue, beside its listener's backlog; 0: none */
         struct listener item[LISTENERS_MAX], before[LISTENERS_MAX];
 };
 
@@ -43,8 +44,8 @@ void listeners_add_handshake(struct listeners *listeners, const struct inet_diag
 
 /* Percent. The accept queue is full past 100 % of its limit (include/net/sock.h:sk_acceptq_is_full), which is why
  * one more fits: limit + 1 is 100 %. The SYN queue is full at the limit
- * (include/net/inet_connection_sock.h:inet_csk_reqsk_queue_is_full); listeners that share an address and port
- * (SO_REUSEPORT) share the handshakes, and so their limits add up. */
+ * (include/net/inet_connection_sock.h:inet_csk_reqsk_queue_is_full), or at syn_limit if that is lower; listeners that
+ * share an address and port (SO_REUSEPORT) share the handshakes, and so their limits add up. */
 double listener_accept_queue(const struct listener *listener);
 double listener_syn_queue(const struct listeners *listeners, const struct listener *listener);
 

@@ -77,7 +77,7 @@ const struct metric metric_table[METRIC_COUNT] = {
         [METRIC_ACCEPT_QUEUE_WORST] = TICK("accept_queue.worst", UNIT_PERCENT, "sock_diag",
                                            "the fullest accept queue; past 100 % connections are dropped"),
         [METRIC_SYN_QUEUE_WORST] = SAMPLE("syn_queue.worst", UNIT_PERCENT, "sock_diag",
-                                          "the fullest SYN queue; at 100 % SYN cookies begin"),
+                                          "the fullest SYN queue; at 100 % SYN cookies begin, or drops"),
         [METRIC_LISTEN_DROPS] =
                 TICK("listen.drops", UNIT_PER_SECOND, "sock_diag",
                      "connections that listeners dropped, because a queue was full or for another reason"),

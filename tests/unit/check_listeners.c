@@ -170,6 +170,17 @@ START_TEST(syn_queue_percent)
 }
 END_TEST
 
+START_TEST(syn_queue_with_a_limit_beside_the_backlog)
+{
+        DUMP({1, .backlog = 40, .address = A}, {2, .backlog = 10, .address = A, .port = 81});
+        l.syn_limit = 20;
+        handshakes(5, AF_INET, A, 80);
+        ck_assert_double_eq(listener_syn_queue(&l, listeners_fullest_syn_queue(&l)), 25);
+        handshakes(5, AF_INET, A, 81);
+        ck_assert_double_eq(listener_syn_queue(&l, listeners_fullest_syn_queue(&l)), 50);
+}
+END_TEST
+
 START_TEST(syn_queue_without_a_backlog)
 {
         DUMP({1, .backlog = 0});
@@ -486,6 +497,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, accept_queue_percent);
         tcase_add_test(tcase, the_fullest_accept_queue_goes_by_percent);
         tcase_add_test(tcase, syn_queue_percent);
+        tcase_add_test(tcase, syn_queue_with_a_limit_beside_the_backlog);
         tcase_add_test(tcase, syn_queue_without_a_backlog);
         tcase_add_test(tcase, listeners_that_share_an_address_share_the_handshakes);
         tcase_add_test(tcase, the_fullest_syn_queue_goes_by_percent);
