@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""Sockets in every state, made by hand, and the metrics that twtuned reads of them."""
+
+import collections
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from harness import Program, Skip, binary, check, check_equal
+
+NOBODY = "02:00:00:00:00:99"  # a MAC address that no host has
+
+
+def once(namespace):
+    """Every metric: {"tcp.listen": {"state": "valid", "value": 0, ...}, ...}"""
+    return json.loads(namespace.run([binary("twtuned"), "--once", "--json"]).stdout)
+
+
+def value(metrics, name):
+    check_equal(metrics[name]["state"], "valid", f"the state of {name}")
+    return metrics[name]["value"]
+
+
+def check_value(metrics, name, expected):
+    check_equal(value(metrics, name), expected, name)
+
+
+def check_between(metrics, name, low, high):
+    check(low <= value(metrics, name) <= high, f"{name} is {value(metrics, name)}, should be {low} to {high}")
+
+
+def ip(namespace, *args):
+    subprocess.run(["ip", "-n", namespace.name, *args], check=True)
+
+
+def wait_until(condition, otherwise, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        check(time.monotonic() < deadline, f"{otherwise}, not within {seconds} s")
+        time.sleep(0.05)
+
+
+def states(namespace):
+    """How many sockets ss shows in each state, by our names of them."""
+    names = {"ESTAB": "established", "FIN-WAIT-1": "fin_wait1", "FIN-WAIT-2": "fin_wait2"}
+    lines = namespace.run(["ss", "-tanH"]).stdout.splitlines()
+    counts = collections.Counter(line.split()[0] for line in lines)
+    return {names.get(state, state.lower().replace("-", "_")): n for state, n in counts.items()}
+
+
+def listener(namespace, address, port=8080, backlog=100):
+    with namespace.entered():
+        s = socket.create_server((address, port), backlog=backlog)
+    s.settimeout(10)
+    return s
+
+
+def connect(namespace, server, source=None):
+    """The two ends of a new connection."""
+    with namespace.entered():
+        client = socket.create_connection(server.getsockname()[:2], 10, source_address=source)
+    return client, server.accept()[0]
+
+
+def silence(namespace, address):
+    """Nothing that the namespace sends there arrives."""
+    ip(namespace, "neigh", "replace", address, "lladdr", NOBODY, "nud", "permanent", "dev", "veth0")
+
+
+def begin_connect(namespace, address, port, source=None, family=socket.AF_INET):
+    with namespace.entered():
+        s = socket.socket(family)
+        s.setblocking(False)
+        if source:
+            s.bind((source, 0))
+        with contextlib.suppress(BlockingIOError):
+            s.connect((address, port))
+    return s
+
+
+def close_all(sockets):
+    for s in sockets:
+        s.close()
+
+
+class Repeat:
+    """Calls step() again and again in a thread of its own."""
+
+    def __init__(self, step, pause):
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(step, pause), daemon=True)
+
+    def _run(self, step, pause):
+        while not self._end.wait(pause):
+            step()
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+
+
+class Unit:
+    """A cgroup with the name of a systemd unit, for the programs that join it. To be left after they ended."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(self):
+        mounts = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
+        roots = [mount[1] for mount in mounts if mount[2] == "cgroup2"]
+        if not roots or not os.access(roots[0], os.W_OK):
+            raise Skip("no cgroup2 that can be written")
+        self.name = f"tw-test-{os.getpid()}-{next(Unit._numbers)}.service"
+        self.path = pathlib.Path(roots[0]) / self.name
+
+    def __enter__(self):
+        self.path.mkdir()
+        return self
+
+    def __exit__(self, *_):
+        wait_until(lambda: not (self.path / "cgroup.procs").read_text(), f"{self.name} is not empty")
+        self.path.rmdir()
+
+    def argv(self, *argv):
+        """The same program, in the unit."""
+        return ["sh", "-c", f'echo $$ > {self.path}/cgroup.procs && exec "$@"', "sh", *argv]
+
+    def python(self, namespace, code, *args):
+        """A program in the unit and the namespace, which has printed: ready"""
+        program = Program(namespace, self.argv(sys.executable, "-c", code, *map(str, args)))
+        program.wait_for("^ready$", 10)
+        return program
+
+
+# Listens at ADDRESS PORT BACKLOG and never accepts.
+DEAF = """
+import socket, sys, time
+s = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=int(sys.argv[3]))
+print("ready", flush=True)
+time.sleep(1000)
+"""
+
+# Listens at ADDRESS PORT, accepts, and never closes.
+HOARDER = """
+import resource, socket, sys
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+s = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=1000)
+print("ready", flush=True)
+kept = []
+while True:
+    kept.append(s.accept())
+"""
