@@ -46,7 +46,7 @@ SINCE_6_14 = {"net.ipv4.tcp_tw_reuse_delay"}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count(1)
-_temp = None
+_temp, _temp_lock = None, threading.Lock()
 
 
 def binary(name):
@@ -59,8 +59,9 @@ def binary(name):
 def temp_dir():
     """A new directory that goes away with this process."""
     global _temp
-    if _temp is None:
-        _temp = tempfile.TemporaryDirectory(prefix="twtuned-test-")
+    with _temp_lock:
+        if _temp is None:
+            _temp = tempfile.TemporaryDirectory(prefix="twtuned-test-")
     return pathlib.Path(tempfile.mkdtemp(dir=_temp.name))
 
 
@@ -338,16 +339,18 @@ def temp_policy(text):
 
 
 def shorten(text, to="5s"):
-    """A file with this policy (--config reads one file alone), in which "for 2min" is shorter."""
-    if "for 2min" not in text:
-        raise ValueError('no "for 2min" in the policy')
-    return temp_policy(text.replace("for 2min", f"for {to}"))
+    """A file with this policy (--config reads one file alone), in which every "for DURATION" is this one."""
+    text, found = re.subn(r"^((?:when|until) *=.* for) \w+$", rf"\1 {to}", text, flags=re.M)
+    if not found:
+        raise ValueError('no "for DURATION" in the policy')
+    return temp_policy(text)
 
 
 def quick_policy():
     """The shipped policy, given back 3 s after the load is gone. As shipped, a rule is held until a stock
     kernel could carry the demand: that takes the 60 s of TIME_WAIT, and 2 minutes to be sure."""
-    return temp_policy(re.sub(r"^until *=.*$", "until = ports.reuse_demand < 10% for 3s", POLICY.read_text(), flags=re.M))
+    until = "until = ports.reuse_demand < 10% for 3s"
+    return temp_policy(re.sub(r"^until *= *ports\..*$", until, POLICY.read_text(), flags=re.M))
 
 
 def _options(**options):
@@ -410,9 +413,11 @@ class Skip(Exception):
 _tests = []
 
 
-def test(name):
+def test(name, beside=False):
+    """beside: it may run at the same time as those before and after it of which that is true as well, because it
+    mostly waits."""
     def register(function):
-        _tests.append((name, function))
+        _tests.append((name, function, beside))
         return function
     return register
 
@@ -431,26 +436,50 @@ def check_equal(actual, expected, what="value"):
     check(actual == expected, f"{what} is {actual!r}, should be {expected!r}")
 
 
-def _run(number, name, function):
-    start = time.monotonic()
-    try:
-        function()
-    except Skip as skip:
-        print(f"ok {number} - {name} # SKIP {skip}", flush=True)
-        return True
-    except Exception:
-        diag(traceback.format_exc())
-        print(f"not ok {number} - {name}", flush=True)
-        return False
-    diag(f"took {time.monotonic() - start:.1f} s")
-    print(f"ok {number} - {name}", flush=True)
-    return True
+class _Run:
+    """One test; beside others in a thread of its own, which is a daemon so that SIGTERM need not wait for it."""
+
+    def __init__(self, name, function, beside):
+        self._name, self._function, self._thread = name, function, None
+        if not beside:
+            self._run()
+        else:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+
+    def _run(self):
+        start = time.monotonic()
+        self._passed, skip = True, ""
+        try:
+            self._function()
+        except Skip as reason:
+            skip = f" # SKIP {reason}"
+        except Exception:
+            self._passed = False
+            diag(f"{self._name}:\n{traceback.format_exc()}")
+        self._line = self._name + skip
+        diag(f"{self._name}: took {time.monotonic() - start:.1f} s")
+
+    def report(self, number):
+        """Waits for the end, and prints the result; True when it passed."""
+        if self._thread:
+            self._thread.join()
+        print(f"{'ok' if self._passed else 'not ok'} {number} - {self._line}", flush=True)
+        return self._passed
+
+
+def _run_all(tests):
+    """The results, in order; neighbours that may run beside each other do."""
+    for _, group in itertools.groupby(enumerate(tests, 1), lambda t: 0 if t[1][2] else t[0]):
+        group = list(group)
+        runs = [_Run(*entry) for _, entry in group]
+        yield from (run.report(number) for run, (number, _) in zip(runs, group))
 
 
 def main():
     """Runs the tests that a regex in argv is found in the name of, or all; exits with 1 when one failed."""
     patterns = sys.argv[1:]
-    chosen = [(n, f) for n, f in _tests if not patterns or any(re.search(p, n) for p in patterns)]
+    chosen = [t for t in _tests if not patterns or any(re.search(p, t[0]) for p in patterns)]
     if not chosen:
         sys.exit(f"no test matches {' '.join(patterns)}")
     if os.geteuid() != 0 or not shutil.which("ip"):
@@ -458,5 +487,5 @@ def main():
         sys.exit(0)
     sweep()
     print(f"1..{len(chosen)}", flush=True)
-    passed = [_run(number, *entry) for number, entry in enumerate(chosen, 1)]
+    passed = list(_run_all(chosen))
     sys.exit(0 if all(passed) else 1)

@@ -259,10 +259,10 @@ def _():
 
 @test("shorten changes the durations of a policy, and complains when there is none")
 def _():
-    path = shorten("until = a < 1% for 2min\nuntil = b < 1% for 2min\n", to="3s")
-    check_equal(path.read_text(), "until = a < 1% for 3s\nuntil = b < 1% for 3s\n", "policy")
+    path = shorten("when = a >= 9% for 30s\nuntil = b < 1% for 2min\nadvise = wait for 5min\n", to="3s")
+    check_equal(path.read_text(), "when = a >= 9% for 3s\nuntil = b < 1% for 3s\nadvise = wait for 5min\n", "policy")
     try:
-        shorten("until = a < 1% for 3min\n")
+        shorten("until = a < 1%\n")
     except ValueError:
         return
     check(False, "no complaint")
