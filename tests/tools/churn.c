@@ -33,6 +33,7 @@ static const char usage[] = "usage: churn server ADDR PORT [--close-first]\n"
                             "       churn client ADDR PORT [--seconds=S] [--rate=N] [--count=N]\n"
                             "                              [--mapped] [--bind=ADDR] [--read-eof]\n"
                             "       churn hold ADDR PORT --count=N [--seconds=S] [--mapped] [--bind=ADDR]\n"
+                            "                              [--keepalive]\n"
                             "\n"
                             "server  accepts, and closes a connection when its peer has closed;\n"
                             "        --close-first: closes at once, so TIME_WAIT stays on the server\n"
@@ -42,7 +43,8 @@ static const char usage[] = "usage: churn server ADDR PORT [--close-first]\n"
                             "        --mapped      from an AF_INET6 socket to ::ffff:ADDR\n"
                             "        --bind=ADDR   bind(ADDR, port 0) before connect()\n"
                             "        --read-eof    let the server close first\n"
-                            "hold    opens N connections, prints: holding N, and keeps them until SIGTERM\n";
+                            "hold    opens N connections, prints: holding N, and keeps them until SIGTERM\n"
+                            "        --keepalive   with SO_KEEPALIVE\n";
 
 struct address {
         union {
@@ -60,6 +62,7 @@ struct options {
         bool mapped;
         bool read_eof;
         bool close_first;
+        bool keepalive;
         uint64_t seconds; /* 0: no limit, as for the next two */
         uint64_t rate;
         uint64_t count;
@@ -288,6 +291,8 @@ static int open_connection(const struct options *o)
 
         if (fd < 0)
                 die("socket");
+        if (o->keepalive && setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int)) < 0)
+                die("SO_KEEPALIVE");
         if (o->has_local && bind(fd, &o->local.sa, o->local.size) < 0)
                 r = -errno;
         else if (connect(fd, &o->peer.sa, o->peer.size) < 0)
@@ -442,10 +447,15 @@ static int run_hold(const struct options *o)
 static struct options parse_options(int argc, char *argv[])
 {
         static const struct option longopts[] = {
-                {"seconds", required_argument, NULL, 's'}, {"rate", required_argument, NULL, 'r'},
-                {"count", required_argument, NULL, 'c'},   {"bind", required_argument, NULL, 'b'},
-                {"mapped", no_argument, NULL, 'm'},        {"read-eof", no_argument, NULL, 'e'},
-                {"close-first", no_argument, NULL, 'f'},   {0},
+                {"seconds", required_argument, NULL, 's'},
+                {"rate", required_argument, NULL, 'r'},
+                {"count", required_argument, NULL, 'c'},
+                {"bind", required_argument, NULL, 'b'},
+                {"mapped", no_argument, NULL, 'm'},
+                {"read-eof", no_argument, NULL, 'e'},
+                {"close-first", no_argument, NULL, 'f'},
+                {"keepalive", no_argument, NULL, 'k'},
+                {0},
         };
         struct options o = {.mapped = false};
         const char *local = NULL;
@@ -464,6 +474,9 @@ static struct options parse_options(int argc, char *argv[])
                         break;
                 case 'b':
                         local = optarg;
+                        break;
+                case 'k':
+                        o.keepalive = true;
                         break;
                 case 'm':
                         o.mapped = true;
