@@ -50,6 +50,12 @@ static int sysctl_write(struct world *world, enum sysctl_id sysctl, const struct
         return observer_sysctl_write(self(world)->observer, sysctl, value);
 }
 
+static void sysctl_owner(struct world *world, enum sysctl_id sysctl, struct sysctl_owner *ret)
+{
+        (void)world;
+        sysctl_owner_find(sysctl, ret);
+}
+
 static int ledger_save(struct world *world, const struct ledger *ledger)
 {
         struct linux_world *w = self(world);
@@ -95,8 +101,8 @@ int linux_world_open(struct linux_world *w, const char **ret_what)
         int r;
 
         *w = (struct linux_world){
-                .world = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, ledger_save, find_unit,
-                          report, notify},
+                .world = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, sysctl_owner,
+                          ledger_save, find_unit, report, notify},
                 .instance = -1,
         };
         *ret_what = "the netns's instance address";

@@ -27,6 +27,8 @@ static enum event_kind kind_of(enum decision_kind decision, enum outcome outcome
                 return done[decision];
         case OUTCOME_THEIRS:
                 return EVENT_OVERRIDDEN;
+        case OUTCOME_YIELDED:
+                return EVENT_ADVICE;
         case OUTCOME_LIMITED:
         case OUTCOME_REFUSED:
                 return EVENT_REFUSED;
@@ -72,7 +74,8 @@ static const char *toward(const struct rule *rule, const struct decision *d)
 static void sentence(const struct rule *rule, const struct decision *d, const struct change *c,
                      const struct evidence *e, char *buf, size_t size)
 {
-        if (c->outcome == OUTCOME_LIMITED || c->outcome == OUTCOME_REFUSED || c->outcome == OUTCOME_FAILED)
+        if (c->outcome == OUTCOME_LIMITED || c->outcome == OUTCOME_REFUSED || c->outcome == OUTCOME_FAILED ||
+            c->outcome == OUTCOME_YIELDED)
                 snprintf(buf, size, "%s", c->reason);
         else if (c->outcome == OUTCOME_THEIRS)
                 snprintf(buf, size, "someone else changed it: it is left alone");
@@ -93,8 +96,8 @@ static const char *outcome_name(enum outcome outcome)
         static const char *const names[] = {
                 [OUTCOME_JOINED] = "joined",     [OUTCOME_APPLIED] = "applied", [OUTCOME_RESTORED] = "restored",
                 [OUTCOME_KEPT] = "kept",         [OUTCOME_WOULD] = "would",     [OUTCOME_UNCHANGED] = "unchanged",
-                [OUTCOME_THEIRS] = "left-alone", [OUTCOME_LIMITED] = "limited", [OUTCOME_REFUSED] = "refused",
-                [OUTCOME_FAILED] = "failed",
+                [OUTCOME_THEIRS] = "left-alone", [OUTCOME_YIELDED] = "yielded", [OUTCOME_LIMITED] = "limited",
+                [OUTCOME_REFUSED] = "refused",   [OUTCOME_FAILED] = "failed",
         };
 
         return names[outcome];
@@ -122,6 +125,7 @@ static const char *prefix(enum outcome outcome)
                 return "would set ";
         case OUTCOME_LIMITED:
                 return "not now: ";
+        case OUTCOME_YIELDED:
         case OUTCOME_REFUSED:
         case OUTCOME_FAILED:
                 return "not set: ";

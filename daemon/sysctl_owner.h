@@ -10,11 +10,11 @@
 #define SYSCTL_OWNER_MAX 280
 
 struct sysctl_owner {
-        bool configured;                 /* sysctl.d sets it */
-        struct sysctl_value value;       /* to that */
-        bool admin;                      /* under /etc */
-        char where[SYSCTL_OWNER_MAX];    /* FILE:LINE */
-        bool has_default;                /* the kernel's default is the same everywhere, and known */
+        bool configured;              /* sysctl.d sets it */
+        struct sysctl_value value;    /* to that */
+        bool admin;                   /* under /etc */
+        char where[SYSCTL_OWNER_MAX]; /* FILE:LINE */
+        bool has_default;             /* the kernel's default is the same everywhere, and known */
         struct sysctl_value kernel_default;
 };
 

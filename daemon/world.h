@@ -7,6 +7,7 @@
 #include "event.h"
 #include "ledger.h"
 #include "snapshot.h"
+#include "sysctl_owner.h"
 
 struct world {
         /* Fills in ret with what costs next to nothing, and bounds for what only a look at all sockets tells;
@@ -25,6 +26,9 @@ struct world {
 
         /* One write of the whole value. Whether it took is for the caller to read back. */
         int (*sysctl_write)(struct world *world, enum sysctl_id sysctl, const struct sysctl_value *value);
+
+        /* Who else has a say in it. */
+        void (*sysctl_owner)(struct world *world, enum sysctl_id sysctl, struct sysctl_owner *ret);
 
         /* Replaces the ledger on disk, or leaves it as it was. */
         int (*ledger_save)(struct world *world, const struct ledger *ledger);

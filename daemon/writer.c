@@ -65,7 +65,27 @@ static void apply(struct tuner *t, const struct decision *d, struct change *c)
         }
 }
 
-/* Whether the change may be made: LIMITED, REFUSED, FAILED or UNCHANGED if not; JOINED where nothing is to be
+/* Whether someone else's wish comes before the rule. It is asked last: files are read for it. */
+static bool yields(struct tuner *t, struct change *c)
+{
+        char text[SYSCTL_TEXT_MAX];
+        struct sysctl_owner owner;
+
+        if (t->config->yield == YIELD_NO)
+                return false;
+        t->world->sysctl_owner(t->world, c->sysctl, &owner);
+        if (owner.configured && owner.admin)
+                snprintf(c->reason, sizeof(c->reason), "%s sets it; remove that line, or set yield = no", owner.where);
+        else if (t->config->yield == YIELD_NONDEFAULT && owner.has_default &&
+                 !sysctl_equal(&c->before, &owner.kernel_default))
+                snprintf(c->reason, sizeof(c->reason), "it is not the kernel's default, %s (yield = nondefault)",
+                         sysctl_format(&owner.kernel_default, text));
+        else
+                return false;
+        return true;
+}
+
+/* Whether the change may be made: YIELDED, LIMITED, REFUSED, FAILED or UNCHANGED if not; JOINED where nothing is to be
  * written, APPLIED where it is. */
 static void look_ahead(struct tuner *t, struct change *c, bool step, unsigned writes)
 {
@@ -94,6 +114,8 @@ static void look_ahead(struct tuner *t, struct change *c, bool step, unsigned wr
         r = guard_check(&t->guard, t->config, &t->snapshot, c->sysctl, &live, &c->value, writes, c->reason,
                         sizeof(c->reason));
         c->outcome = r == 0 ? OUTCOME_APPLIED : r == -EAGAIN ? OUTCOME_LIMITED : OUTCOME_REFUSED;
+        if (r == 0 && !step && yields(t, c))
+                c->outcome = OUTCOME_YIELDED;
 }
 
 /* All of a rule or, while the limits allow only a part, nothing: it is tried again at the next tick. */
@@ -113,7 +135,7 @@ static void enter(struct tuner *t, struct decision *d)
         for (unsigned i = 0; i < d->n; i++) {
                 struct change *c = &d->change[i];
 
-                if (limited && c->outcome != OUTCOME_THEIRS) {
+                if (limited && c->outcome != OUTCOME_THEIRS && c->outcome != OUTCOME_YIELDED) {
                         c->outcome = OUTCOME_LIMITED;
                         memmove(c->reason, limited->reason, sizeof(c->reason));
                 } else if (c->outcome == OUTCOME_APPLIED && t->config->observe) {
@@ -125,22 +147,25 @@ static void enter(struct tuner *t, struct decision *d)
         }
 }
 
+/* What sysctl.d says now comes before what was there when we came. */
 void writer_restore(struct tuner *t, struct change *c)
 {
         struct ledger_entry *entry = &t->ledger.entry[c->sysctl];
+        struct sysctl_owner owner;
         struct sysctl_value live;
         int r = t->world->sysctl_read(t->world, c->sysctl, &live);
 
+        t->world->sysctl_owner(t->world, c->sysctl, &owner);
         c->before = r == 0 && sysctl_equal(&live, &entry->before) ? live : entry->written;
-        c->value = c->original = entry->original;
+        c->original = entry->original;
+        c->value = owner.configured ? owner.value : entry->original;
         if (r < 0) {
                 fail(c, r, "cannot read");
         } else if (!ledger_is_ours(entry, &live)) {
                 c->outcome = OUTCOME_THEIRS;
                 c->value = live;
                 ledger_set_state(t, c->sysctl, LEDGER_THEIRS);
-        } else if (!sysctl_equal(&live, &entry->original) &&
-                   (r = write_verified(t->world, c->sysctl, &entry->original)) < 0) {
+        } else if (!sysctl_equal(&live, &c->value) && (r = write_verified(t->world, c->sysctl, &c->value)) < 0) {
                 fail(c, r, "cannot put the original back");
         } else {
                 c->outcome = OUTCOME_RESTORED;

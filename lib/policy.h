@@ -37,6 +37,7 @@ enum outcome {
         OUTCOME_WOULD,     /* observe mode */
         OUTCOME_UNCHANGED, /* someone set that value already: it is not ours */
         OUTCOME_THEIRS,    /* someone else changed it: left alone */
+        OUTCOME_YIELDED,   /* the administrator set it: left alone */
         OUTCOME_LIMITED,   /* not now */
         OUTCOME_REFUSED,   /* outside the bounds */
         OUTCOME_FAILED,
@@ -52,7 +53,7 @@ struct change {
         /* Filled in by whoever carries the decision out. */
         enum outcome outcome;
         int error;        /* negative errno of OUTCOME_FAILED */
-        char reason[192]; /* of LIMITED, REFUSED and FAILED */
+        char reason[384]; /* of YIELDED, LIMITED, REFUSED and FAILED */
 };
 
 struct decision {

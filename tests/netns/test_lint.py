@@ -273,9 +273,9 @@ class Home:
     is_first = (SYSCTL / "net/ipv4/tcp_mem").exists()
 
 
-def advice_of(namespace):
+def advice_of(namespace, tree, rule=""):
     """--observe, because it may be the machine's own namespace: it writes nothing."""
-    tree, policy = harmful_tree(), temp_policy("[daemon]\ninterval = 100ms\n")
+    policy = temp_policy(f"[daemon]\ninterval = 100ms\n{rule}")
     program = temp_dir() / "twtuned"
     program.write_text(f"#!/bin/sh\nexec {shlex.join(overlaid(tree, binary('twtuned')))} \"$@\"\n")
     program.chmod(0o755)
@@ -292,8 +292,8 @@ def advice_of(namespace):
 @test("the daemon says what harms in sysctl.d, once, and only in the first network namespace")
 def _():
     with Single() as host:
-        check_equal(advice_of(host), [], "advice in another network namespace")
-    lines = advice_of(Home)
+        check_equal(advice_of(host, harmful_tree()), [], "advice in another network namespace")
+    lines = advice_of(Home, harmful_tree())
     if not Home.is_first:
         check_equal(lines, [], "advice in a container")
         return
@@ -302,6 +302,26 @@ def _():
         for field in (f"SYSCTL={name}", "FILE=/etc/sysctl.d/60-pasted.conf", f"LINE={number}", "RESULT=harmful",
                       "MESSAGE_ID=3f0f2b8dd0a94a5c8a2b1e7a46b0c9d1"):
             check(f" {field}" in line, f"no {field} in {line}")
+
+
+@test("what sysctl.d sets under /etc is left to the administrator, with FILE and line; what is set elsewhere is not")
+def _():
+    if not Home.is_first:
+        return
+    rule = "[rule r]\nwhen = self.rss > 1B\nset = net.ipv4.tcp_fin_timeout = 21\nset = net.ipv4.tcp_keepalive_intvl = 31\n"
+    tree = temp_dir()
+    for directory in DIRECTORIES:
+        (tree / directory).mkdir(parents=True)
+    (tree / "etc/sysctl.conf").write_text("")
+    for path, text in (("etc/sysctl.d/90-mine.conf", "# mine\nnet.ipv4.tcp_fin_timeout = 60\n"),
+                       ("usr/lib/sysctl.d/50-theirs.conf", "net.ipv4.tcp_keepalive_intvl = 75\n")):
+        (tree / path).write_text(text)
+    lines = advice_of(Home, tree, rule)
+    check_equal(len(lines), 1, f"advice in {lines}")
+    check("not set: net.ipv4.tcp_fin_timeout: " in lines[0], lines[0])
+    check("/etc/sysctl.d/90-mine.conf:2 sets it" in lines[0] and " RESULT=yielded" in lines[0], lines[0])
+    with Single() as host:  # sysctl.d is not applied there
+        check_equal(advice_of(host, tree, rule), [], "advice in another network namespace")
 
 
 main()

@@ -19,6 +19,7 @@
 /* What a process that is killed leaves behind. */
 struct instant {
         struct ledger file;
+        struct sysctl_owner owner[SYSCTL_COUNT];
         int64_t live[SYSCTL_COUNT];
 };
 
@@ -28,6 +29,7 @@ static struct fake {
         double fin_wait2;
         int64_t live[SYSCTL_COUNT];
         struct ledger file;
+        struct sysctl_owner owner[SYSCTL_COUNT];
         unsigned writes, events[EVENT_KIND_COUNT];
         int read_error, write_error, save_error, observe_error;
         unsigned read_error_after; /* good reads first */
@@ -108,6 +110,12 @@ static inline int sysctl_write(struct world *w, enum sysctl_id id, const struct 
         return 0;
 }
 
+static inline void sysctl_owner(struct world *w, enum sysctl_id id, struct sysctl_owner *ret)
+{
+        (void)w;
+        *ret = fake.owner[id];
+}
+
 static inline int ledger_save(struct world *w, const struct ledger *ledger)
 {
         (void)w;
@@ -151,7 +159,8 @@ static inline struct config *config_of(const char *text)
 static inline void set_up(void)
 {
         fake = (struct fake){
-                .world = {observe, observe_sockets, observe_sockets, sysctl_read, sysctl_write, ledger_save, find_unit, report, notify},
+                .world = {observe, observe_sockets, observe_sockets, sysctl_read, sysctl_write, sysctl_owner,
+                          ledger_save, find_unit, report, notify},
                 .now = 1000 * S,
         };
         fake.live[FIN] = 60;

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* What the administrator set is left alone, one sysctl and not the whole rule; and it is what is given back. */
+
+#include "fake_world.h"
+
+#define RULE "[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
+#define TWO RULE "set = net.ipv4.tcp_tw_reuse = 1\n"
+#define YIELD(word) "[daemon]\nyield = " word "\n"
+
+static void set_by(enum sysctl_id id, int64_t value, const char *where, bool admin)
+{
+        struct sysctl_owner *owner = &fake.owner[id];
+
+        *owner = (struct sysctl_owner){.configured = true, .value = SYSCTL_VALUE(value), .admin = admin};
+        snprintf(owner->where, sizeof(owner->where), "%s", where);
+}
+
+static void press(const char *text)
+{
+        start(text);
+        fake.fin_wait2 = 100;
+        ticks(3);
+}
+
+START_TEST(what_the_administrator_set_is_advice)
+{
+        set_by(FIN, 60, "/etc/sysctl.d/90-x.conf:3", true);
+        press(RULE);
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ck_assert_uint_eq(fake.writes, 0);
+        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
+        ck_assert_msg(strstr(told(EVENT_ADVICE, "MESSAGE"), "/etc/sysctl.d/90-x.conf:3"), "%s",
+                      told(EVENT_ADVICE, "MESSAGE"));
+        ck_assert_str_eq(told(EVENT_ADVICE, "RESULT"), "yielded");
+        ticks(700); /* it is tried again after 10 min, and told once */
+        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
+        ck_assert_uint_eq(fake.writes, 0);
+}
+END_TEST
+
+START_TEST(the_rest_of_the_rule_goes_on)
+{
+        set_by(FIN, 60, "/etc/sysctl.conf:1", true);
+        press(TWO);
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ck_assert_int_eq(fake.live[REUSE], 1);
+        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
+}
+END_TEST
+
+START_TEST(what_a_package_set_is_changed_and_given_back)
+{
+        set_by(FIN, 55, "/usr/lib/sysctl.d/50-x.conf:1", false);
+        press(RULE);
+        ck_assert_int_eq(fake.live[FIN], 30);
+        fake.fin_wait2 = 0;
+        ticks(61);
+        ck_assert_int_eq(fake.live[FIN], 55); /* what sysctl.d says now, not the 60 that was there */
+        ck_assert_str_eq(told(EVENT_RELEASED, "NEWVALUE"), "55");
+        ck_assert_str_eq(told(EVENT_RELEASED, "ORIGINALVALUE"), "60");
+        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 0);
+}
+END_TEST
+
+START_TEST(who_yields_to_nobody)
+{
+        set_by(FIN, 60, "/etc/sysctl.d/90-x.conf:3", true);
+        press(YIELD("no") RULE);
+        ck_assert_int_eq(fake.live[FIN], 30);
+}
+END_TEST
+
+START_TEST(who_yields_to_all_that_is_not_the_default)
+{
+        fake.owner[FIN] = (struct sysctl_owner){.has_default = true, .kernel_default = SYSCTL_VALUE(60)};
+        fake.live[FIN] = 50;
+        press(YIELD("nondefault") RULE);
+        ck_assert_int_eq(fake.live[FIN], 50);
+        ck_assert_msg(strstr(told(EVENT_ADVICE, "MESSAGE"), "not the kernel's default, 60"), "%s",
+                      told(EVENT_ADVICE, "MESSAGE"));
+        fake.live[FIN] = 60;
+        ticks(700);
+        ck_assert_int_eq(fake.live[FIN], 30);
+}
+END_TEST
+
+START_TEST(an_unknown_default_is_no_reason)
+{
+        fake.live[FIN] = 50;
+        press(YIELD("nondefault") RULE);
+        ck_assert_int_eq(fake.live[FIN], 30);
+}
+END_TEST
+
+START_TEST(observing_yields_as_well)
+{
+        set_by(FIN, 60, "/etc/sysctl.d/90-x.conf:3", true);
+        press("[daemon]\nmode = observe\n" RULE);
+        ck_assert_uint_eq(fake.events[EVENT_APPLIED], 0);
+        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
+}
+END_TEST
+
+static void tear_down(void)
+{
+        tuner_stop(&tuner);
+}
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, set_up, tear_down);
+        tcase_add_test(tcase, what_the_administrator_set_is_advice);
+        tcase_add_test(tcase, the_rest_of_the_rule_goes_on);
+        tcase_add_test(tcase, what_a_package_set_is_changed_and_given_back);
+        tcase_add_test(tcase, who_yields_to_nobody);
+        tcase_add_test(tcase, who_yields_to_all_that_is_not_the_default);
+        tcase_add_test(tcase, an_unknown_default_is_no_reason);
+        tcase_add_test(tcase, observing_yields_as_well);
+}
+
+int main(void)
+{
+        return run_suite("yield", add);
+}
