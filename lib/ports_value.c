@@ -94,8 +94,9 @@ static void group_set_present(struct ports *ports, struct ports_group *g)
         unsigned reusable = g->reusable[0] + g->reusable[1];
         unsigned used = group_sockets(g);
         double rate = g->fresh * 1000.0 / ports->window_ms, soon = rate * FORECAST_SECONDS;
-        unsigned source = g->source < PORTS_SOURCES ? ports->source[g->source].n : used;
-        double bind_first = g->source < PORTS_SOURCES ? ports->source[g->source].bind_first : 0;
+        bool has_source = g->source < PORTS_SOURCES && used > 0; /* without sockets it is only remembered */
+        unsigned source = has_source ? ports->source[g->source].n : used;
+        double bind_first = has_source ? ports->source[g->source].bind_first : 0;
 
         group_set(g, METRIC_PORTS_CLIFF, fuller(blocked, 0, usable), fuller(blocked, error, usable));
         group_set(g, METRIC_PORTS_FORECAST, fuller(blocked, soon, usable),
