@@ -130,7 +130,7 @@ START_TEST(narrowed_bounds)
                 int r;
                 const char *says;
         } rows[] = {
-                {SYSCTL_TCP_FIN_TIMEOUT, {20, 40}, {1, {60}}, {1, {20}}, 0, ""},
+                {SYSCTL_TCP_FIN_TIMEOUT, {20, 40}, {1, {60}}, {1, {30}}, 0, ""},
                 {SYSCTL_TCP_FIN_TIMEOUT, {20, 40}, {1, {60}}, {1, {19}}, -ERANGE, "19 is outside 20-40 for net"},
                 {SYSCTL_TCP_FIN_TIMEOUT, {20, 40}, {1, {60}}, {1, {41}}, -ERANGE, "41 is outside 20-40 for net"},
                 {SYSCTL_TCP_FIN_TIMEOUT, {20, 40}, {1, {60}}, {1, {9}}, -ERANGE, "9 is outside 10-120"},
@@ -158,7 +158,6 @@ START_TEST(narrowed_bounds)
 }
 END_TEST
 
-/* A sixteenth of the memory for TIME_WAIT sockets of 256 bytes, and for orphans of 4096. */
 START_TEST(memory_bounds_both_tables)
 {
         static const struct {

@@ -18,23 +18,25 @@ static unsigned pick(unsigned n)
 }
 
 static const char *const metrics[][2] = {
-        {"ports.forecast", "%"},   {"ports.cliff", "%"},        {"ports.exhaustion", "%"},  {"ports.demand", "%"},
-        {"ports.relief", "%"},     {"ports.reuse_demand", "%"}, {"ports.source_used", "%"}, {"ports.used", ""},
-        {"ports.reusable", ""},    {"ports.cliff_eta", "s"},    {"tcp.time_wait", ""},      {"tcp.established", ""},
-        {"ports.bind_first", "%"},
+        {"ports.forecast", "%"},   {"ports.cliff", "%"},           {"ports.exhaustion", "%"},  {"ports.demand", "%"},
+        {"ports.relief", "%"},     {"ports.reuse_demand", "%"},    {"ports.source_used", "%"}, {"ports.used", ""},
+        {"ports.reusable", ""},    {"ports.cliff_eta", "s"},       {"tcp.time_wait", ""},      {"tcp.established", ""},
+        {"ports.bind_first", "%"}, {"tcp.fin_wait2_orphaned", ""},
 };
 
-static void random_condition(char *text, const char *key)
+/* own: the last metric, which is what the rule's lever works on, more often than others. */
+static void random_condition(char *text, const char *key, bool own)
 {
         static const char *const ops[] = {">=", ">", "<", "<="};
-        const char *const *metric = metrics[pick(ELEMENTSOF(metrics))];
-        unsigned number = metric[1][0] == '%' ? 1 + pick(150) : 1 + pick(500);
+        unsigned usual = strcmp(key, "when") == 0 ? 0 : 2;
+        const char *const *metric = metrics[own && pick(2) ? ELEMENTSOF(metrics) - 1 : pick(ELEMENTSOF(metrics))];
+        unsigned number = metric[1][0] == '%' ? 1 + pick(150) : 1 + pick(300);
         char line[LINE], time[32] = "";
 
         if (pick(2))
                 snprintf(time, sizeof(time), " for %us", 1 + pick(20));
-        snprintf(line, sizeof(line), "%s = %s %s %u%s%s\n", key, metric[0], ops[pick(100) < 80 ? pick(2) : pick(4)],
-                 number, metric[1], time);
+        snprintf(line, sizeof(line), "%s = %s %s %u%s%s\n", key, metric[0],
+                 ops[pick(100) < 80 ? usual + pick(2) : pick(4)], number, metric[1], time);
         strcat(text, line);
 }
 
@@ -68,9 +70,9 @@ static void random_policy(char *text)
                 if (i > 0 && pick(2))
                         strcat(text, "after = r0\n");
                 for (unsigned k = 0; k <= pick(3); k++)
-                        random_condition(text, "when");
+                        random_condition(text, "when", i == 2);
                 for (unsigned k = pick(3); k > 0; k--)
-                        random_condition(text, "until");
+                        random_condition(text, "until", i == 2);
                 if (pick(3) == 0 && i < 3)
                         strcat(text, "expect = netstat.TcpExt.TWRecycled > 0/s within 5s\nretry = 20s\n");
         }
@@ -103,13 +105,16 @@ static uint32_t destination(unsigned d)
         return d == 0 ? LOOPBACK : PEER + d;
 }
 
+/* Half of them wait for their peer first, with no owner. */
 static void close_some(struct host *host, unsigned n)
 {
         struct model *m = &host->model;
 
         for (unsigned i = 0; i < m->n && n > 0; i++)
-                if (m->socket[i].state == TCP_ESTABLISHED) {
-                        m->socket[i].state = TCP_TIME_WAIT;
+                if (m->socket[i].state != TCP_TIME_WAIT) {
+                        bool waits = m->socket[i].state == TCP_ESTABLISHED && i % 2 == 0;
+
+                        m->socket[i].state = waits ? TCP_FIN_WAIT2 : TCP_TIME_WAIT;
                         m->socket[i].since = host->snapshot.now + SEC / 2;
                         n--;
                 }

@@ -159,6 +159,7 @@ static inline void host_look(struct host *h)
                 s->reading[m] = reading_valid(busiest ? ports_value(busiest, m).lower : 0);
         s->reading[METRIC_TCP_ESTABLISHED] = reading_valid(host_count(h, TCP_ESTABLISHED));
         s->reading[METRIC_TCP_TIME_WAIT] = reading_valid(host_count(h, TCP_TIME_WAIT));
+        s->reading[METRIC_TCP_FIN_WAIT2_ORPHANED] = reading_valid(host_count(h, TCP_FIN_WAIT2));
         h->opened_then = h->opened;
         h->recycled_then = h->recycled;
         h->looked = true;
@@ -175,6 +176,7 @@ static inline void host_bound(struct host *h)
                 s->reading[METRIC_PORTS_FIRST + i] = reading_bounded(bounds[i].lower, bounds[i].upper);
         s->reading[METRIC_TCP_ESTABLISHED] = reading_bounded(0, h->model.n);
         s->reading[METRIC_TCP_TIME_WAIT] = reading_bounded(0, h->model.n);
+        s->reading[METRIC_TCP_FIN_WAIT2_ORPHANED] = reading_bounded(0, h->model.n);
 }
 
 static inline void host_observe(struct host *h)
