@@ -345,7 +345,16 @@ static void describe_cadence(const struct tuner *t, char *buf, size_t size)
                 snprintf(buf, size, ", looking at the sockets every %.1f s at most (cpu_budget)", (double)every / 1e9);
 }
 
-static void describe(const struct tuner *t, unsigned held, char *buf, size_t size)
+/* The first advice that stands; NULL: none does. */
+static const char *standing_advice(const struct tuner *t)
+{
+        for (unsigned i = 0; i < t->config->n_rules; i++)
+                if (t->config->rule[i].n_levers == 0 && policy_is_active(t->policy, i))
+                        return t->config->rule[i].name;
+        return NULL;
+}
+
+static void describe(const struct tuner *t, unsigned held, const char *advice, char *buf, size_t size)
 {
         const struct ports_group *busiest = NULL;
         char name[PORTS_NAME_MAX] = "", cadence[80];
@@ -355,6 +364,8 @@ static void describe(const struct tuner *t, unsigned held, char *buf, size_t siz
         describe_cadence(t, cadence, sizeof(cadence));
         if (t->degraded)
                 snprintf(buf, size, "degraded: something cannot be read, see the log");
+        else if (held == 0 && advice)
+                snprintf(buf, size, "advice: %s, see the log%s", advice, cadence);
         else if (held == 0)
                 snprintf(buf, size, "healthy%s%s", t->config->observe ? ", observing only" : "", cadence);
         else if (!busiest)
@@ -377,13 +388,14 @@ static bool status_stands(struct tuner *t, bool is_plain)
 void report_status(struct tuner *t)
 {
         char status[sizeof(t->status)], message[sizeof(t->status) + 64];
+        const char *advice = standing_advice(t);
         unsigned held = 0;
 
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 held += policy_holds(t->policy, id);
-        if (status_stands(t, held == 0 && !t->degraded))
+        if (status_stands(t, held == 0 && !advice && !t->degraded))
                 return;
-        describe(t, held, status, sizeof(status));
+        describe(t, held, advice, status, sizeof(status));
         if (strcmp(status, t->status) == 0)
                 return;
         strcpy(t->status, status);

@@ -112,12 +112,13 @@ static bool find_overridden(struct policy *p, const struct snapshot *s, struct d
         return false;
 }
 
-/* One that this kernel lacks is stepped over. */
+/* One that is switched off, or that this kernel lacks, is stepped over. */
 static unsigned rung_below(const struct policy *p, unsigned i, const struct snapshot *s)
 {
         unsigned below = p->config->rule[i].after;
 
-        while (below != RULE_NONE && !p->state[below].active && policy_is_unavailable(p, below, s))
+        while (below != RULE_NONE && !p->state[below].active &&
+               (p->config->rule[below].disabled || policy_is_unavailable(p, below, s)))
                 below = p->config->rule[below].after;
         return below;
 }

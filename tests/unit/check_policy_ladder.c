@@ -133,6 +133,15 @@ START_TEST(what_this_kernel_lacks_is_stepped_over)
 }
 END_TEST
 
+START_TEST(what_is_switched_off_is_stepped_over)
+{
+        begin(BOTTOM("") MIDDLE("enabled = no\n") TOP(""));
+        host_pass(h, 1);
+        EXPECT_DECISIONS(1, DECISION_ENTER, 2, A, C);
+        ck_assert_uint_eq(h->logged, 2);
+}
+END_TEST
+
 START_TEST(where_nothing_is_below_any_more_it_stands_alone)
 {
         begin(BOTTOM("") MIDDLE("") TOP(""));
@@ -327,6 +336,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_failing_rung_leaves_those_below);
         tcase_add_test(tcase, a_rung_that_failed_is_no_reason_for_ever);
         tcase_add_test(tcase, what_this_kernel_lacks_is_stepped_over);
+        tcase_add_test(tcase, what_is_switched_off_is_stepped_over);
         tcase_add_test(tcase, where_nothing_is_below_any_more_it_stands_alone);
         tcase_add_test(tcase, what_is_stepped_over_holds_nothing_apart);
         tcase_add_test(tcase, what_is_stepped_over_goes_along_all_the_same);

@@ -261,8 +261,10 @@ START_TEST(advice_is_told_once)
         expect_told(EVENT_ADVICE, "GROUP", "0.0.0.0:80");
         expect_told(EVENT_ADVICE, "CULPRIT", "web.service");
         expect_told(EVENT_ADVICE, "SYSCTL", "");
+        ck_assert_str_eq(fake.status, "advice: slow, see the log");
         fake.fin_wait2 = 0;
         ticks(10);
+        ck_assert_str_eq(fake.status, "healthy");
         ck_assert_uint_eq(fake.events[EVENT_RELEASED], 1);
         expect_told(EVENT_RELEASED, "MESSAGE", "over: the program is slow: listen.drops is 0.0/s (< 1/s)");
         expect_told(EVENT_RELEASED, "RULE", "slow");

@@ -35,7 +35,7 @@ static struct fake {
         unsigned read_error_after; /* good reads first */
         bool swallow;              /* writes say 0 and do nothing */
         bool lacks_reuse;          /* the kernel has no tcp_tw_reuse */
-        char loaded[EVENT_FIELD_SIZE];
+        char loaded[EVENT_FIELD_SIZE], status[256];
         void (*also)(struct snapshot *snapshot); /* sees more; NULL: no more */
         int64_t meanwhile;                       /* what someone sets FIN to, right after it was observed; 0: nobody */
         unsigned bent;                           /* so many writes take another value */
@@ -142,7 +142,11 @@ static inline void report(struct world *w, const struct event *event)
 
 static inline void notify(struct world *w, const char *state)
 {
-        (void)w, (void)state;
+        const char *status = strstr(state, "STATUS=");
+
+        (void)w;
+        if (status)
+                snprintf(fake.status, sizeof(fake.status), "%s", status + strlen("STATUS="));
 }
 
 static inline struct config *config_of(const char *text)
