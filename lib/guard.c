@@ -104,7 +104,7 @@ int guard_check(struct guard *guard, const struct config *config, const struct s
                 r = check_range(s, live, value, reason, size);
         if (r == 0)
                 r = check_memory(s, sysctl, value, reason, size);
-        if (r == 0 && sysctl == SYSCTL_TCP_TW_REUSE && value->v[0] != 0)
+        if (r == 0 && ((sysctl == SYSCTL_TCP_TW_REUSE && value->v[0] != 0) || sysctl == SYSCTL_TCP_TW_REUSE_DELAY))
                 r = check_timestamps(s, reason, size);
         if (r == 0)
                 r = check_limits(guard, config, sysctl, s->now, writes, reason, size);
