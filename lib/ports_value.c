@@ -16,7 +16,7 @@ static void usable_count(struct ports *ports)
         struct table *t = ports->building;
 
         t->usable[0] = t->usable[1] = 0;
-        for (unsigned i = 0; i < ELEMENTSOF(ports->usable.bit); i++)
+        for (unsigned i = ports->limits.low / 64; i <= ports->limits.high / 64; i++)
                 for (unsigned parity = 0; parity < 2; parity++)
                         t->usable[parity] += (unsigned)__builtin_popcountll(ports->usable.bit[i] &
                                                                             UINT64_C(0x5555555555555555) << parity);
