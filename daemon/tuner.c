@@ -87,7 +87,7 @@ static void take_over(struct tuner *t, enum sysctl_id id)
         } else if (entry->state == LEDGER_HELD && t->config->observe) {
                 report_left_alone(t, id, "a twtuned before left it changed; observing writes nothing, see --restore");
         } else if (entry->state == LEDGER_HELD && r == 0 && sysctl_equal(&live, &entry->original)) {
-                entry->state = LEDGER_NONE; /* the process died before its write */
+                entry->state = LEDGER_RELEASED; /* the process died before its write; its time counts for the limits */
         } else if (entry->state == LEDGER_HELD && r == 0 && ledger_is_ours(entry, &live)) {
                 entry->written = live; /* or before its write of a further step */
                 policy_adopt(t->policy, entry->rule, id, &live, &entry->original);
