@@ -191,6 +191,7 @@ static void leave(struct tuner *t, const struct decision *d, struct change *c)
                 c->outcome = OUTCOME_JOINED;
         } else if (t->config->observe) {
                 c->outcome = OUTCOME_WOULD;
+                guard_note_restore(&t->guard, c->sysctl, t->snapshot.now);
         } else if (t->config->rule[d->rule].keep && d->kind == DECISION_RELEASE) {
                 c->outcome = OUTCOME_KEPT;
                 c->value = c->before;
