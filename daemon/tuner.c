@@ -53,6 +53,15 @@ static void restore_orphans(struct tuner *t, const char *why)
         }
 }
 
+/* What may have changed the kernel is told every time it is tried. */
+static bool left_unknown(const struct decision *d)
+{
+        for (unsigned i = 0; i < d->n; i++)
+                if (d->change[i].unknown)
+                        return true;
+        return false;
+}
+
 void tick(struct tuner *t)
 {
         struct decision decision;
@@ -67,7 +76,7 @@ void tick(struct tuner *t)
         policy_step(t->policy, &t->snapshot);
         while (policy_next(t->policy, &t->snapshot, &decision)) {
                 writer_carry_out(t, &decision);
-                if (policy_settle(t->policy, &decision))
+                if (policy_settle(t->policy, &decision) || left_unknown(&decision))
                         report_decision(t, &decision);
         }
         report_status(t);

@@ -62,6 +62,8 @@ static void apply(struct tuner *t, const struct decision *d, struct change *c)
         if (verify(t->world, c->sysctl, &c->before) == 0 || write_verified(t->world, c->sysctl, &c->before) == 0) {
                 t->ledger.entry[c->sysctl] = before;
                 tuner_save_ledger(t);
+        } else {
+                c->unknown = true;
         }
 }
 
@@ -167,6 +169,7 @@ void writer_restore(struct tuner *t, struct change *c)
                 ledger_set_state(t, c->sysctl, LEDGER_THEIRS);
         } else if (!sysctl_equal(&live, &c->value) && (r = write_verified(t->world, c->sysctl, &c->value)) < 0) {
                 fail(c, r, "cannot put the original back");
+                c->unknown = true;
         } else {
                 c->outcome = OUTCOME_RESTORED;
                 entry->at = MAX(entry->at, t->snapshot.now);

@@ -53,6 +53,7 @@ struct change {
         /* Filled in by whoever carries the decision out. */
         enum outcome outcome;
         int error;        /* negative errno of OUTCOME_FAILED */
+        bool unknown;     /* of FAILED: it was written, and what is there now is not known */
         char reason[384]; /* of YIELDED, LIMITED, REFUSED and FAILED */
 };
 
