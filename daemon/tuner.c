@@ -82,6 +82,20 @@ void tick(struct tuner *t)
         report_status(t);
 }
 
+/* What is there is the last step, or the one before it. What is neither, or cannot be read, is left to be put back:
+ * that looks again. */
+static void adopt(struct tuner *t, struct policy *policy, enum sysctl_id id)
+{
+        struct ledger_entry *entry = &t->ledger.entry[id];
+        struct sysctl_value live;
+
+        if (t->world->sysctl_read(t->world, id, &live) < 0 || sysctl_equal(&live, &entry->original) ||
+            !ledger_is_ours(entry, &live))
+                return;
+        entry->written = live;
+        policy_adopt(policy, entry->rule, id, &live, &entry->original);
+}
+
 /* What the ledger says of one sysctl, against what is there. */
 static void take_over(struct tuner *t, enum sysctl_id id)
 {
@@ -97,9 +111,8 @@ static void take_over(struct tuner *t, enum sysctl_id id)
                 report_left_alone(t, id, "a twtuned before left it changed; observing writes nothing, see --restore");
         } else if (entry->state == LEDGER_HELD && r == 0 && sysctl_equal(&live, &entry->original)) {
                 entry->state = LEDGER_RELEASED; /* the process died before its write; its time counts for the limits */
-        } else if (entry->state == LEDGER_HELD && r == 0 && ledger_is_ours(entry, &live)) {
-                entry->written = live; /* or before its write of a further step */
-                policy_adopt(t->policy, entry->rule, id, &live, &entry->original);
+        } else if (entry->state == LEDGER_HELD) {
+                adopt(t, t->policy, id);
         }
 }
 
@@ -139,7 +152,7 @@ int tuner_reload(struct tuner *t, struct config *config)
                 if (e->state == LEDGER_THEIRS)
                         policy_leave_alone(policy, id);
                 else if (e->state == LEDGER_HELD && !config->observe && !policy_holds(policy, id))
-                        policy_adopt(policy, e->rule, id, &e->written, &e->original);
+                        adopt(t, policy, id);
         }
         policy_free(t->policy);
         config_free(t->config);

@@ -74,17 +74,17 @@ static void deactivate(struct policy *p, unsigned i, bool failed)
                 state->not_before = p->last_now + p->config->rule[i].retry_ns;
 }
 
-/* Someone else changed it: no rule holds it any more. */
-static void disown(struct policy *p, enum sysctl_id sysctl)
+/* No rule holds it any more: someone else changed it, or nobody knows what is there. The latter is put back. */
+static void disown(struct policy *p, enum sysctl_id sysctl, bool theirs)
 {
         struct held *held = &p->held[sysctl];
         uint64_t rules = held->rules;
 
         held->rules = 0;
-        held->theirs = true;
+        held->theirs |= theirs;
         for (unsigned i = 0; i < p->config->n_rules; i++)
                 if ((rules & rule_bit(i)) && !holds_any(p, i))
-                        deactivate(p, i, false);
+                        deactivate(p, i, !theirs);
 }
 
 /* An outcome that is tried again at every tick is told once. */
@@ -137,8 +137,8 @@ static bool settle_step(struct policy *p, const struct decision *d)
 
         for (unsigned k = 0; k < d->n; k++) {
                 stepped |= d->change[k].outcome <= OUTCOME_WOULD;
-                if (d->change[k].outcome == OUTCOME_THEIRS)
-                        disown(p, d->change[k].sysctl);
+                if (d->change[k].outcome == OUTCOME_THEIRS || d->change[k].unknown)
+                        disown(p, d->change[k].sysctl, !d->change[k].unknown);
         }
         if (stepped) {
                 watch(p, d->rule);
@@ -178,7 +178,7 @@ bool policy_settle(struct policy *p, const struct decision *d)
         case DECISION_STEP:
                 return settle_step(p, d);
         case DECISION_OVERRIDDEN:
-                disown(p, d->change[0].sysctl);
+                disown(p, d->change[0].sysctl, true);
                 return true;
         case DECISION_GIVE_WAY:
         case DECISION_RELEASE:
