@@ -97,6 +97,13 @@ static void look_ahead(struct tuner *t, struct change *c, bool step, unsigned wr
         c->outcome = OUTCOME_JOINED;
         if (!c->write)
                 return;
+        /* What is there may be someone else's by now: who puts it back finds out. */
+        if (!step && !t->config->observe && t->ledger.entry[c->sysctl].state == LEDGER_HELD) {
+                c->outcome = OUTCOME_LIMITED;
+                snprintf(c->reason, sizeof(c->reason), "an earlier change of %s has to be put back first",
+                         sysctl_table[c->sysctl].name);
+                return;
+        }
         r = t->world->sysctl_read(t->world, c->sysctl, &live);
         if (r < 0) {
                 fail(c, r, "cannot read");
