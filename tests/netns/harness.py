@@ -266,6 +266,7 @@ class Program:
     def __init__(self, namespace, argv, stream="stdout", **kw):
         self.argv = argv
         self.lines = []
+        self.times = []  # when each line came, time.monotonic()
         self.ended = False  # no line will follow
         self._news = threading.Condition()
         kw.setdefault("stdout" if stream == "stderr" else "stderr", subprocess.DEVNULL)
@@ -277,6 +278,7 @@ class Program:
         for line in stream:
             with self._news:
                 self.lines.append(line.rstrip("\n"))
+                self.times.append(time.monotonic())
                 self._news.notify_all()
         with self._news:
             self.ended = True

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's tick() over months of simulated time: generated loads, a world that fails, people who interfere.
+ * What must hold is in invariants.c. TEST_SEED=N runs one seed again. */
+
+#include "../unit/host.h"
+#include "invariants.h"
+
+#define TICKS 1000000u
+#define TROUBLE_EVERY 40000u /* ticks; a part of them */
+#define TROUBLE_FOR 4000u
+#define IDLE 8000u /* seconds: the longest release time, and what came before it */
+
+#define POLICIES 20u
+#define TICKS_EACH 2000u
+
+static unsigned first_seed, seeds = 5;
+
+struct run {
+        char name[64];
+        struct sim *sim;
+        struct invariants invariants;
+        struct random random;
+        struct story story;
+        const char *policy, *over;
+        char *written;    /* random policies are written here; NULL: the policy is the shipped one */
+        unsigned changes; /* a minute, of random policies */
+        unsigned faults_left;
+        struct sysctl_value begun[SYSCTL_COUNT]; /* what the host began with */
+};
+
+static unsigned pick(struct run *r, unsigned n)
+{
+        return random_below(&r->random, n);
+}
+
+static bool chance(struct run *r, unsigned one_in)
+{
+        return pick(r, one_in) == 0;
+}
+
+static void random_kernel(struct run *r)
+{
+        static const int64_t reuse[] = {2, 2, 2, 1, 0}, delay[] = {1000, 1000, 500, 250}, orphans[] = {4096, 16384};
+        struct kernel *k = &r->sim->kernel;
+
+        k->lacks[SYSCTL_TCP_TW_REUSE_DELAY] = chance(r, 4); /* before Linux 6.14 */
+        k->sysctl[SYSCTL_TCP_TW_REUSE] = SYSCTL_VALUE(reuse[pick(r, ELEMENTSOF(reuse))]);
+        k->sysctl[SYSCTL_TCP_TW_REUSE_DELAY] = SYSCTL_VALUE(delay[pick(r, ELEMENTSOF(delay))]);
+        k->sysctl[SYSCTL_TCP_SYNCOOKIES] = SYSCTL_VALUE(pick(r, 2));
+        k->sysctl[SYSCTL_TCP_FIN_TIMEOUT] = SYSCTL_VALUE(chance(r, 3) ? 30 : 60);
+        k->sysctl[SYSCTL_TCP_MAX_ORPHANS] = SYSCTL_VALUE(orphans[pick(r, ELEMENTSOF(orphans))]);
+        k->sysctl[SYSCTL_TCP_TIMESTAMPS] = SYSCTL_VALUE(!chance(r, 10));
+}
+
+static void run_begin(struct run *r, unsigned i, const char *policy)
+{
+        unsigned ports;
+
+        memset(r, 0, sizeof(*r));
+        r->random = random_start();
+        r->random.state += (uint64_t)i << 32;
+        snprintf(r->name, sizeof(r->name), "TEST_SEED=%" PRIu64 " check_simulation %u 1", r->random.seed, i % 1000);
+        ports = 64 + 2 * pick(r, 64);
+        r->sim = sim_new(r->random.state, 32768 + 2 * pick(r, 1000), ports);
+        ck_assert_ptr_nonnull(r->sim);
+        random_kernel(r);
+        memcpy(r->begun, r->sim->kernel.sysctl, sizeof(r->begun));
+        story_begin(&r->story, &r->random, ports);
+        invariants_begin(&r->invariants, r->sim, r->name);
+        r->policy = policy;
+}
+
+static void start(struct run *r)
+{
+        while (!sim_start(r->sim, r->policy, r->over))
+                ;
+}
+
+/* A second or so under the load at hand, and a tick. */
+static void live(struct run *r)
+{
+        unsigned ms = (unsigned)(r->sim->tuner.config->interval_ns / NSEC_PER_MSEC);
+
+        if (story_next(&r->story))
+                invariants_disturb(&r->invariants, r->sim);
+        sim_run(r->sim, &r->story.load, ms - 5 + pick(r, 10));
+        if (!sim_tick(r->sim))
+                start(r);
+}
+
+/* Nothing happens on the host: nothing may be held in the end, and nothing is changed any more. */
+static void rest(struct run *r)
+{
+        static const struct load nothing;
+
+        invariants_disturb(&r->invariants, r->sim);
+        for (unsigned i = 0; i < IDLE; i++) {
+                sim_run(r->sim, &nothing, 1000);
+                if (!sim_tick(r->sim))
+                        start(r);
+        }
+}
+
+static void stop(struct run *r)
+{
+        r->sim->faults = (struct faults){0};
+        if (!sim_stop(r->sim))
+                abort();
+        invariants_restored(&r->invariants, r->sim);
+}
+
+/* ---- random policies ---- */
+
+static void random_condition(struct run *r, char *text, const char *key)
+{
+        static const struct {
+                const char *metric, *unit;
+                unsigned most;
+        } rows[] = {
+                {"ports.forecast", "%", 150},
+                {"ports.demand", "%", 150},
+                {"ports.relief", "%", 100},
+                {"ports.reuse_demand", "%", 150},
+                {"ports.used", "", 100},
+                {"tcp.time_wait", "", 500},
+                {"tcp.fin_wait1", "", 20000},
+                {"tcp.fin_wait2_orphaned", "", 10000},
+                {"time_wait.table", "%", 100},
+                {"orphans.table", "%", 100},
+                {"memory.tcp", "%", 100},
+                {"syn_queue.worst", "%", 100},
+                {"tcp.keepalive_unanswered", "", 2000},
+                {"conntrack.table", "%", 100},
+                {"listen.drops", "/s", 10},
+        };
+        unsigned i = pick(r, ELEMENTSOF(rows));
+        char line[200], time[32] = "";
+
+        if (pick(r, 2))
+                snprintf(time, sizeof(time), " for %us", 1 + pick(r, 100));
+        snprintf(line, sizeof(line), "%s = %s %s %u%s%s\n", key, rows[i].metric, pick(r, 5) ? ">=" : "<",
+                 1 + pick(r, rows[i].most), rows[i].unit, time);
+        strcat(text, line);
+}
+
+/* Whatever a configuration may say, good or foolish. */
+static void write_policy(struct run *r, char *text)
+{
+        static const char *const levers[] = {
+                "set = net.ipv4.tcp_tw_reuse = 1",
+                "set = net.ipv4.tcp_tw_reuse = 1", /* two rules that hold the same */
+                "set = net.ipv4.tcp_tw_reuse_delay = 300",
+                "raise = net.ipv4.tcp_max_tw_buckets x2 max 1000000",
+                "raise = net.ipv4.tcp_max_orphans x1.5 max 100000\nevery = 20s",
+                "lower = net.ipv4.tcp_fin_timeout /1.5 min 15",
+                "lower = net.ipv4.tcp_keepalive_intvl /2 min 10\nset = net.ipv4.tcp_keepalive_probes = 4",
+                "set = net.ipv4.tcp_syncookies = 1\nrelease = keep",
+                "advise = look",
+        };
+        sprintf(text, "[daemon]\ninterval = %us\nmode = %s\n[limits]\nchanges_per_minute = %u\nmin_interval = %us\n",
+                1 + pick(r, 3), chance(r, 8) ? "observe" : "enforce", r->changes, pick(r, 20));
+        for (unsigned i = 0; i < ELEMENTSOF(levers); i++) {
+                char line[200];
+
+                if (chance(r, 3))
+                        continue;
+                snprintf(line, sizeof(line), "[rule r%u]\n%s\n", i, levers[i]);
+                strcat(text, line);
+                for (unsigned n = 1 + pick(r, 2); n > 0; n--)
+                        random_condition(r, text, "when");
+                for (unsigned n = pick(r, 3); n > 0; n--)
+                        random_condition(r, text, "until");
+                if (chance(r, 3) && i < 3)
+                        strcat(text, "expect = netstat.TcpExt.TWRecycled > 0/s within 5s\nretry = 20s\n");
+                if (chance(r, 3))
+                        strcat(text, "abort = opens.resets > 2x before within 60s\n");
+        }
+}
+
+static bool is_good(const char *text)
+{
+        struct config *config = config_new();
+        struct problems problems = {0};
+        bool good;
+
+        config_read(config, "random.conf", text, strlen(text), NULL, &problems);
+        config_check(config, &problems);
+        good = problems.n == 0 && config->n_rules > 0;
+        problems_free(&problems);
+        config_free(config);
+        return good;
+}
+
+static void random_policy(struct run *r)
+{
+        do
+                write_policy(r, r->written);
+        while (!is_good(r->written));
+}
+
+/* ---- trouble ---- */
+
+static void begin_faults(struct run *r)
+{
+        struct faults *f = &r->sim->faults;
+        unsigned *const all[] = {&f->read, &f->write, &f->save, &f->swallow, &f->observe, &f->look, &f->invalid};
+
+        *f = (struct faults){0};
+        for (unsigned n = 1 + pick(r, 3); n > 0; n--)
+                *all[pick(r, ELEMENTSOF(all))] = chance(r, 3) ? 1000 : 1 + pick(r, 500);
+        f->crash = chance(r, 4) ? 1 + pick(r, 30) : 0;
+        f->invalid = MIN(f->invalid, 300);
+        r->faults_left = 1 + pick(r, 300);
+}
+
+/* A sysctl that some rule sets: to what it is, to what it was, or to something else. */
+static void interfere(struct run *r)
+{
+        const struct config *config = r->sim->tuner.config;
+        const struct rule *rule = &config->rule[pick(r, config->n_rules)];
+        const struct ledger_entry *entry;
+        struct sysctl_value value;
+        enum sysctl_id id;
+
+        if (rule->n_levers == 0)
+                return;
+        id = rule->lever[pick(r, rule->n_levers)].sysctl;
+        entry = &r->sim->tuner.ledger.entry[id];
+        value = r->sim->kernel.sysctl[id];
+        if (chance(r, 3) && entry->state != LEDGER_NONE)
+                value = pick(r, 2) ? entry->original : entry->written;
+        else if (id == SYSCTL_TCP_TW_REUSE)
+                value = SYSCTL_VALUE(pick(r, 3));
+        else if (id == SYSCTL_TCP_SYNCOOKIES)
+                value = SYSCTL_VALUE(pick(r, 2));
+        else
+                value.v[value.n - 1] += 2 * pick(r, 3);
+        sim_override(r->sim, id, &value);
+}
+
+static void reload(struct run *r)
+{
+        static const char *const over[] = {
+                NULL,
+                NULL,
+                "[daemon]\nmode = observe\n",
+                "[rule time-wait-reuse-sooner]\nenabled = no\n",
+                "[rule time-wait-reuse]\nuntil =\nuntil = ports.demand < 40% for 1min\n",
+                "[rule time-wait-reuse]\nset =\nset = net.ipv4.tcp_tw_reuse = 0\n",
+                "[rule time-wait-reuse]\nexpect =\n",
+                "[rule wider-port-range]\nenabled = yes\n",
+                "[limits]\nnet.ipv4.tcp_max_tw_buckets = max 131072\n[rule orphans-table]\nrelease = keep\n",
+        };
+
+        invariants_disturb(&r->invariants, r->sim);
+        if (r->written)
+                random_policy(r);
+        else
+                r->over = over[pick(r, ELEMENTSOF(over))];
+        if (!sim_reload(r->sim, r->policy, r->over))
+                start(r);
+}
+
+static void trouble(struct run *r)
+{
+        unsigned soon = 400;
+
+        invariants_disturb(&r->invariants, r->sim);
+        if (r->faults_left > 0 && --r->faults_left == 0)
+                r->sim->faults = (struct faults){0};
+        if (r->faults_left == 0 && chance(r, 200))
+                begin_faults(r);
+        if (chance(r, 300)) {
+                interfere(r);
+                soon = 4; /* before twtuned sees it */
+        }
+        if (chance(r, soon))
+                reload(r);
+        if (chance(r, soon)) {
+                sim_crash(r->sim);
+                start(r);
+        }
+        if (chance(r, 400)) /* stopped, or starved of CPU */
+                sim_run(r->sim, &r->story.load, pick(r, 600000));
+        if (chance(r, 400))
+                r->sim->suspended_ns += pick(r, 86400) * NSEC_PER_SEC;
+        if (chance(r, 400))
+                r->sim->look_every_ns = pick(r, 2) ? pick(r, 5000) * NSEC_PER_MSEC : 0;
+        if (chance(r, 200)) { /* a service comes or goes next to the range */
+                unsigned port = (unsigned)r->begun[SYSCTL_IP_LOCAL_PORT_RANGE].v[1] + 1 + pick(r, 60);
+
+                r->sim->kernel.listening.bit[port / 64] ^= UINT64_C(1) << port % 64;
+        }
+        if (chance(r, 1000)) {
+                r->faults_left = 0;
+                stop(r);
+                start(r);
+        }
+}
+
+static void end_trouble(struct run *r)
+{
+        r->faults_left = 0;
+        r->sim->look_every_ns = 0;
+        r->over = NULL;
+        stop(r);
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                sim_override(r->sim, id, &r->begun[id]);
+        start(r);
+}
+
+static void run_end(struct run *r)
+{
+        rest(r);
+        invariants_restored(&r->invariants, r->sim);
+        stop(r);
+        fprintf(stderr, "# %s: %u ticks, %u looks, %u writes, %u applied, %u released, %u unexpected, %u aborted\n",
+                r->name, r->sim->ticks, r->sim->looks, r->sim->writes, r->invariants.kinds[EVENT_APPLIED],
+                r->invariants.kinds[EVENT_RELEASED], r->invariants.kinds[EVENT_UNEXPECTED_EFFECT],
+                r->invariants.kinds[EVENT_ABORTED]);
+        sim_free(r->sim);
+}
+
+START_TEST(the_shipped_policy)
+{
+        static struct run r;
+
+        run_begin(&r, (unsigned)_i, shipped_policy());
+        start(&r);
+        for (unsigned t = 0; t < TICKS; t++) {
+                unsigned at = t % TROUBLE_EVERY;
+
+                if (at == TROUBLE_EVERY - TROUBLE_FOR) {
+                        r.invariants.may_fail = true;
+                        r.invariants.steady = false;
+                }
+                if (at >= TROUBLE_EVERY - TROUBLE_FOR)
+                        trouble(&r);
+                if (at == 0) {
+                        end_trouble(&r);
+                        r.invariants.may_fail = false;
+                        r.invariants.steady = true;
+                }
+                live(&r);
+        }
+        run_end(&r);
+}
+END_TEST
+
+/* What a policy does is its own business; promises hold whatever it is. */
+START_TEST(random_policies)
+{
+        static char text[16384];
+        static struct run r;
+
+        run_begin(&r, 1000 + (unsigned)_i, text);
+        r.invariants.may_fail = true;
+        r.written = text;
+        r.changes = 1 + pick(&r, 20);
+        for (unsigned policies = 0; policies < POLICIES; policies++) {
+                random_policy(&r);
+                start(&r);
+                for (unsigned t = 0; t < TICKS_EACH; t++) {
+                        if (t > TICKS_EACH / 2)
+                                trouble(&r);
+                        live(&r);
+                }
+                end_trouble(&r);
+                stop(&r);
+        }
+        r.policy = shipped_policy();
+        r.written = NULL;
+        start(&r);
+        run_end(&r);
+}
+END_TEST
+
+/* ---- observe mode ---- */
+
+static struct decided {
+        unsigned tick;
+        enum event_kind kind;
+        char what[120];
+} decided[2][4096];
+static unsigned n_decided[2], observing;
+
+static void note(struct sim *sim, const struct event *event)
+{
+        struct decided *d = &decided[observing][n_decided[observing]];
+
+        if (sim_event_field(event, "RULE")[0] == 0)
+                return;
+        ck_assert_uint_lt(n_decided[observing]++, ELEMENTSOF(decided[0]));
+        d->tick = sim->ticks;
+        d->kind = event->kind;
+        snprintf(d->what, sizeof(d->what), "%s %s %s", event_kind_name(event->kind), sim_event_field(event, "RULE"),
+                 sim_event_field(event, "SYSCTL"));
+}
+
+/* A kernel on which nothing that is written has an effect, and the rules whose metrics do not go by what is written. */
+static void live_without_effect(unsigned seed, const char *over)
+{
+        static struct run r;
+
+        run_begin(&r, seed, shipped_policy());
+        r.over = over;
+        r.sim->kernel.ignores = r.begun;
+        r.sim->on_event = note;
+        start(&r);
+        for (unsigned t = 0; t < TICKS / 10; t++)
+                live(&r);
+        ck_assert(!observing || r.sim->writes == 0);
+        r.sim->on_event = NULL;
+        stop(&r);
+        sim_free(r.sim);
+}
+
+START_TEST(observing_decides_the_same_and_writes_nothing)
+{
+#define ALIKE \
+        "[rule time-wait-reuse]\nexpect =\nabort =\n[rule time-wait-reuse-sooner]\nabort =\n" \
+        "[rule syn-cookies]\nexpect =\n[rule orphans-table]\nenabled = no\n[rule fin-wait2-orphans]\nenabled = no\n" \
+        "[rule dead-peers]\nenabled = no\n"
+        live_without_effect(2000 + (unsigned)_i, ALIKE);
+        observing = 1;
+        live_without_effect(2000 + (unsigned)_i, ALIKE "[daemon]\nmode = observe\n");
+        for (unsigned i = 0; i < n_decided[0] && i < n_decided[1]; i++)
+                ck_assert_msg(decided[0][i].tick == decided[1][i].tick &&
+                                      strcmp(decided[0][i].what, decided[1][i].what) == 0,
+                              "decision %u is %s at tick %u, observing %s at %u", i, decided[0][i].what,
+                              decided[0][i].tick, decided[1][i].what, decided[1][i].tick);
+        ck_assert_uint_eq(n_decided[0], n_decided[1]);
+        ck_assert_uint_gt(n_decided[0], 0);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_set_timeout(tcase, 600);
+        tcase_add_loop_test(tcase, the_shipped_policy, (int)first_seed, (int)(first_seed + seeds));
+        tcase_add_loop_test(tcase, observing_decides_the_same_and_writes_nothing, (int)first_seed,
+                            (int)(first_seed + seeds));
+        tcase_add_loop_test(tcase, random_policies, (int)first_seed, (int)(first_seed + seeds));
+}
+
+int main(int argc, char *argv[])
+{
+        if (argc > 1)
+                first_seed = (unsigned)strtoul(argv[1], NULL, 10);
+        if (argc > 2)
+                seeds = (unsigned)strtoul(argv[2], NULL, 10);
+        return run_suite("simulation", add);
+}

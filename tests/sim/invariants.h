@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What must hold whatever happens to a simulated host. What does not is told with the seed and the last events, and
+ * the process aborts. */
+
+#include "sim_world.h"
+
+#define EVENTS_SHOWN 80u
+#define CHANGES_MAX 512u
+
+/* One sysctl, as someone sees it who watches from outside. */
+struct watched_sysctl {
+        struct sysctl_value foreign; /* what was set last by someone else; at first what the kernel began with */
+        struct sysctl_value ours;    /* written by twtuned last; n == 0: never */
+        struct sysctl_value settled; /* live when everything was last accounted for */
+        bool overridden;             /* someone changed ours: not to be written again */
+        bool told;                   /* twtuned said so */
+        uint64_t changed_at;         /* by twtuned; 0: never */
+        uint64_t change[CHANGES_MAX];
+        unsigned changes;
+};
+
+struct watched_rule {
+        char name[RULE_NAME_MAX];
+        uint64_t entered_at; /* 0: not known to hold anything */
+        uint64_t released_at, entered_before;
+        unsigned factor;
+        bool failed; /* it went because it did not help, or did harm */
+};
+
+struct watched_write {
+        enum sysctl_id id;
+        struct sysctl_value from, to;
+        uint64_t changed_before;
+};
+
+struct invariants {
+        const char *run;  /* how to have it again; borrowed */
+        bool may_fail;    /* faults are injected: a write may need no event of its own */
+        bool steady;      /* the policy must not flap under a constant load */
+        uint64_t calm_at; /* load and world are the same since then */
+        uint64_t refused; /* connections, by then: those make a load that is not constant at the sockets */
+
+        uint64_t faulty_at, died_at; /* when something was made to fail last; when the process was killed */
+
+        struct watched_sysctl sysctl[SYSCTL_COUNT];
+        struct watched_rule rule[RULES_MAX];
+        struct watched_write unaccounted[16];
+        unsigned n_rules, n_unaccounted;
+        double tokens;
+        uint64_t filled_at;
+
+        char shown[EVENTS_SHOWN][EVENT_FIELD_SIZE + 32];
+        unsigned n_shown;
+        unsigned kinds[EVENT_KIND_COUNT]; /* how many events there were of each */
+};
+
+/* Before the first start. */
+void invariants_begin(struct invariants *inv, struct sim *sim, const char *run);
+
+/* The load changes, or something is done to the world. */
+void invariants_disturb(struct invariants *inv, const struct sim *sim);
+
+/* After the orderly end, or when nothing has needed anything for hours: all is as it was. */
+void invariants_restored(struct invariants *inv, const struct sim *sim);
+
+/* Called by the simulated world. before_write: something is about to be written; write: it takes. checkpoint:
+ * whatever was written has to be accounted for by now. */
+void invariants_before_write(struct invariants *inv, struct sim *sim, enum sysctl_id id,
+                             const struct sysctl_value *value);
+void invariants_write(struct invariants *inv, struct sim *sim, enum sysctl_id id, const struct sysctl_value *value);
+void invariants_event(struct invariants *inv, struct sim *sim, const struct event *event);
+void invariants_checkpoint(struct invariants *inv, struct sim *sim);
+void invariants_override(struct invariants *inv, struct sim *sim, enum sysctl_id id, const struct sysctl_value *value);
+void invariants_reloaded(struct invariants *inv, struct sim *sim);
+void invariants_crashed(struct invariants *inv, struct sim *sim);
+void invariants_stopped(struct invariants *inv, struct sim *sim);

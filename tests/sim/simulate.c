@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* simulate CONFIG: the daemon's tick() under a load that was seen elsewhere. stdin, a line for each part of it:
+ *
+ *         SECONDS RATE DESTINATION [RATE DESTINATION...]
+ *
+ * DESTINATION is loopback, peer, other-peer or old-peer (one without TCP timestamps). Stock sysctls. Prints what is
+ * decided: TICK KIND RULE SYSCTL (a tick is a second). */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "macro.h"
+#include "sim_world.h"
+
+#define TICK_MS 1000u
+
+static const char *const names[] = {
+        [TO_LOOPBACK] = "loopback",
+        [TO_PEER] = "peer",
+        [TO_OTHER_PEER] = "other-peer",
+        [TO_OLD_PEER] = "old-peer",
+};
+
+static unsigned find_destination(const char *name)
+{
+        for (unsigned i = 0; i < ELEMENTSOF(names); i++)
+                if (strcmp(names[i], name) == 0)
+                        return i;
+        fprintf(stderr, "simulate: no destination: %s\n", name);
+        exit(2);
+}
+
+static void print_event(struct sim *s, const struct event *event)
+{
+        if (sim_event_field(event, "RULE")[0])
+                printf("%u %s %s %s\n", s->ticks, event_kind_name(event->kind), sim_event_field(event, "RULE"),
+                       sim_event_field(event, "SYSCTL"));
+}
+
+static void parse_line(char *line, struct load *load, unsigned *ret_ms)
+{
+        char *save, *word = strtok_r(line, " \n", &save);
+
+        memset(load, 0, sizeof(*load));
+        *ret_ms = word ? (unsigned)(strtod(word, NULL) * 1000 + 0.5) : 0;
+        while ((word = strtok_r(NULL, " \n", &save))) {
+                double rate = strtod(word, NULL);
+
+                word = strtok_r(NULL, " \n", &save);
+                if (!word) {
+                        fprintf(stderr, "simulate: a rate without a destination\n");
+                        exit(2);
+                }
+                load->connects[find_destination(word)] += rate;
+        }
+}
+
+static void live_through(struct sim *s, FILE *script)
+{
+        unsigned left = TICK_MS, ms;
+        struct load load;
+        char line[256];
+
+        while (fgets(line, sizeof(line), script)) {
+                parse_line(line, &load, &ms);
+                while (ms > 0) {
+                        unsigned part = MIN(ms, left);
+
+                        sim_run(s, &load, part);
+                        ms -= part;
+                        left -= part;
+                        if (left > 0)
+                                continue;
+                        sim_tick(s);
+                        left = TICK_MS;
+                }
+        }
+}
+
+int main(int argc, char *argv[])
+{
+        static char text[65536];
+        FILE *config = argc == 2 ? fopen(argv[1], "r") : NULL;
+        struct sim *s = sim_new(1, 32768, 28232);
+
+        if (!config || !s) {
+                fprintf(stderr, "usage: simulate CONFIG <SCRIPT (%s)\n", strerror(errno));
+                return 2;
+        }
+        text[fread(text, 1, sizeof(text) - 1, config)] = 0;
+        fclose(config);
+        s->on_event = print_event;
+        sim_start(s, text, NULL);
+        live_through(s, stdin);
+        sim_free(s);
+        return 0;
+}
