@@ -179,7 +179,8 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         o->sysctls |= o->sysctls_now;
         o->listeners_always |= o->wanted[METRIC_TCP_LISTEN] || o->wanted[METRIC_ACCEPT_QUEUE_WORST];
         o->budget = config ? config->cpu_budget / 100 : 0;
-        o->slowly_ns = config ? METRIC_SLOWLY_SECONDS * NSEC_PER_SEC : 0;
+        o->slowly_ns =
+                config ? MIN(METRIC_SLOWLY_TICKS * config->interval_ns, METRIC_SLOWLY_SECONDS * NSEC_PER_SEC) : 0;
         o->conntrack_at = 0;
         o->insert_failed_known = false;
         o->always_look = false;

@@ -74,6 +74,7 @@ enum cadence {
 };
 
 #define METRIC_SLOWLY_SECONDS 10u
+#define METRIC_SLOWLY_TICKS 10u /* where that is less */
 
 struct metric {
         const char *name;

@@ -92,7 +92,7 @@ START_TEST(a_process_that_died_before_its_write_leaves_nothing)
                 (struct ledger_entry){LEDGER_HELD, SYSCTL_VALUE(60), SYSCTL_VALUE(30), "r", 900 * S, {0}};
         start(RULE("r", "30"));
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_RELEASED); /* its time counts for the limits */
-        fake.live[FIN] = 30; /* the administrator's, later */
+        fake.live[FIN] = 30;                                           /* the administrator's, later */
         ck_assert_uint_eq(tuner_restore_all(&tuner, "test"), 0);
         ck_assert_int_eq(fake.live[FIN], 30);
 }
