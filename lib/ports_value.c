@@ -157,6 +157,13 @@ static void table_set_most(struct table *t)
         t->most_used += t->passes;
 }
 
+/* Has no socket any more, and made none in the last minute. Nothing is to be decided about it: how long it would be
+ * shown goes by when the dumps are made. */
+static bool group_has_ended(const struct table *t, const struct ports_group *g)
+{
+        return group_sockets(g) == 0 && RING_SUM(g->made, t->begun, PORTS_WINDOW) <= 0;
+}
+
 void ports_commit(struct ports *ports, uint64_t recycled)
 {
         struct table *t = ports->building;
@@ -169,11 +176,16 @@ void ports_commit(struct ports *ports, uint64_t recycled)
         hidden_add(ports, recycled);
         for (unsigned i = 0; i < ports->sources; i++)
                 source_judge(ports, i);
-        for (unsigned slot = 0; slot < t->slots; slot++)
-                if (t->group[slot].id != 0) {
-                        group_set_present(ports, &t->group[slot]);
-                        group_set_demand(ports, &t->group[slot]);
-                }
+        for (unsigned slot = 0; slot < t->slots; slot++) {
+                struct ports_group *g = &t->group[slot];
+
+                if (g->id != 0 && group_has_ended(t, g))
+                        g->id = 0;
+                if (g->id == 0)
+                        continue;
+                group_set_present(ports, g);
+                group_set_demand(ports, g);
+        }
         table_set_most(t);
         ports->building = ports->shown;
         ports->shown = t;

@@ -50,6 +50,17 @@ START_TEST(nothing_is_no_group)
 }
 END_TEST
 
+START_TEST(an_ended_group_is_not_shown)
+{
+        add_many(3, TCP_ESTABLISHED, 0);
+        model_dump(&model, ports, &limits, START, 0);
+        ck_assert_ptr_nonnull(ports_busiest(ports));
+        model.n = 0;
+        model_dump(&model, ports, &limits, START + SEC, 0);
+        ck_assert_ptr_null(ports_busiest(ports));
+}
+END_TEST
+
 START_TEST(holders_fill_one_parity)
 {
         add_many(7058, TCP_ESTABLISHED, 0);
@@ -318,14 +329,13 @@ START_TEST(misra_gries_keeps_the_heavy_groups)
 }
 END_TEST
 
-/* A group that made much TIME_WAIT is not pushed out by a crowd that comes before it in the dump. */
-/* It stays in the table for a while, which depends on when one looks: the ports of its source are no concern of it. */
+/* It made some that were reused, and is remembered for a minute: the ports of its source are no concern of it. */
 START_TEST(a_group_without_sockets_is_no_culprit)
 {
         unsigned gone = 0;
 
         add_many(500, TCP_ESTABLISHED, 0);
-        model_add(&model, TCP_ESTABLISHED, SERVER + 1, 80, 0);
+        model_add(&model, TCP_TIME_WAIT, SERVER + 1, 80, START);
         model_dump(&model, ports, &limits, START, 0);
         model.n--;
         model_dump(&model, ports, &limits, START + SEC, 0);
@@ -343,6 +353,7 @@ START_TEST(a_group_without_sockets_is_no_culprit)
 }
 END_TEST
 
+/* A group that made much TIME_WAIT is not pushed out by a crowd that comes before it in the dump. */
 START_TEST(history_weighs_against_a_crowd)
 {
         add_many(9000, TCP_TIME_WAIT, START - SEC);
@@ -359,6 +370,7 @@ static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, tear_down);
         tcase_add_test(tcase, nothing_is_no_group);
+        tcase_add_test(tcase, an_ended_group_is_not_shown);
         tcase_add_test(tcase, holders_fill_one_parity);
         tcase_add_test(tcase, forecast_sees_the_rate);
         tcase_add_test(tcase, reuse_frees_what_is_old_enough);
