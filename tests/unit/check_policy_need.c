@@ -127,8 +127,7 @@ static void live_through(struct host *host, const struct second load[static TICK
                 const struct second *s = &load[t];
 
                 for (unsigned d = 0; d < DESTINATIONS; d++)
-                        for (unsigned i = 0; i < s->rate[d]; i++)
-                                host_connect(host, destination(d), host->snapshot.now + i * SEC / s->rate[d]);
+                        host_connect_all(host, s->rate[d], destination(d));
                 for (unsigned i = 0; i < s->open && host->model.n < PORTS; i++, host->opened++)
                         model_add(&host->model, TCP_ESTABLISHED, destination(s->to), 80, 0);
                 close_some(host, s->close);

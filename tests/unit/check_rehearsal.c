@@ -86,8 +86,7 @@ START_TEST(decisions_on_rows_are_those_on_snapshots)
         recording_row_init(&back, &replay->snapshot);
         for (unsigned t = 0; t < TICKS && live->logged < LOG_MAX - 16; t++) {
                 rate = pick(20) ? rate : pick(3) * pick(100);
-                for (unsigned i = 0; i < rate; i++)
-                        host_connect(live, PEER, live->snapshot.now + i * SEC / rate);
+                host_connect_all(live, rate, PEER);
                 live->snapshot.now += SEC;
                 host_observe(live);
                 fill_row(&row, live);

@@ -229,12 +229,19 @@ static inline void host_decide(struct host *h)
         }
 }
 
+/* The connections of one second. None is closed just when the sockets are looked at: to the millisecond that is known of
+ * a socket, nothing could tell whether that look has seen it. */
+static inline void host_connect_all(struct host *h, unsigned rate, uint32_t dst)
+{
+        for (unsigned i = 0; i < rate; i++)
+                host_connect(h, dst, h->snapshot.now + (2 * i + 1) * SEC / (2 * rate));
+}
+
 /* Seconds of load: rate connections a second toward dst. */
 static inline void host_run(struct host *h, unsigned seconds, unsigned rate, uint32_t dst)
 {
         for (unsigned s = 0; s < seconds; s++) {
-                for (unsigned i = 0; i < rate; i++)
-                        host_connect(h, dst, h->snapshot.now + i * SEC / rate);
+                host_connect_all(h, rate, dst);
                 h->snapshot.now += SEC;
                 host_observe(h);
                 host_decide(h);
