@@ -245,7 +245,7 @@ void fill_ports_bounds(const struct observer *o, struct snapshot *s)
         struct ports_range ports[METRIC_PORTS_COUNT];
         uint64_t opened = o->counters.item[COUNTER_ACTIVE_OPENS].value - o->opened_then;
 
-        ports_bounds(o->ports, opened, o->tw + o->inuse, ports);
+        ports_bounds(o->ports, opened, o->tw + o->inuse, o->listeners_at != o->now ? LISTENERS_UNSEEN : 0, ports);
         for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++)
                 s->reading[METRIC_PORTS_FIRST + i] = reading_bounded(ports[i].lower, ports[i].upper);
 }

@@ -89,11 +89,14 @@ void ports_commit(struct ports *ports, uint64_t recycled);
 void ports_give_group(struct ports *ports, const struct ports_group *group);
 void ports_give_listening(struct ports *ports, const struct port_set *listening);
 
+/* Between two readings of the listeners that many may come or go. */
+#define LISTENERS_UNSEEN 64u
+
 /* Between which ends the values of every group must lie now, though no dump was made since the one that was
- * committed last: connect() has opened no more than opened connections since (ActiveOpens), and there are no more
- * than sockets in all. Needs one dump that was committed, and that range, reserved ports and listeners are as
- * they were then. */
-void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets,
+ * committed last: connect() has opened no more than opened connections since (ActiveOpens), there are no more than
+ * sockets in all, and no more than listeners came or went. Needs one dump that was committed, and that range and
+ * reserved ports are as they were then. */
+void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, unsigned listeners,
                   struct ports_range ret[static METRIC_PORTS_COUNT]);
 
 /* The slots of the table, 0 to ports_slots() - 1; some are free. */

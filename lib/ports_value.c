@@ -37,6 +37,11 @@ static void hidden_add(struct ports *ports, uint64_t recycled)
         }
 }
 
+static unsigned less(unsigned a, unsigned b)
+{
+        return a - MIN(a, b);
+}
+
 /* Percent. No port at all is no room at all. */
 static double share(double part, unsigned whole)
 {
@@ -213,22 +218,26 @@ double ports_value_unrelieved(const struct ports_group *group, unsigned metric)
                                                : group->lower[metric - METRIC_PORTS_FIRST];
 }
 
-void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets,
+/* Whoever connects has at most one socket toward a destination on a port, so to a group each listener makes a difference
+ * of one: a usable port less when it comes, and when it goes a socket more that counts. */
+void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, unsigned listeners,
                   struct ports_range ret[static METRIC_PORTS_COUNT])
 {
         const struct table *t = ports->shown;
-        unsigned all = t->usable[0] + t->usable[1], parity = MIN(t->usable[0], t->usable[1]);
-        double half = fmax(all / 2.0, 1), most = fmin((double)sockets, (double)(t->most_used + opened));
+        unsigned all = less(t->usable[0] + t->usable[1], listeners);
+        unsigned parity = less(MIN(t->usable[0], t->usable[1]), listeners);
+        double half = fmax(all / 2.0, 1), more = (double)opened + listeners;
+        double most = fmin((double)sockets, t->most_used + more);
         const double upper[METRIC_PORTS_COUNT] = {
 #define UPPER(x) [METRIC_PORTS_##x - METRIC_PORTS_FIRST]
                 UPPER(CLIFF) = share(most, parity),
                 UPPER(EXHAUSTION) = share(most, all),
                 /* All of a group's sockets may have come into TIME_WAIT just now. */
                 UPPER(FORECAST) = share(most * (1 + (double)FORECAST_SECONDS / RATE_SECONDS), parity),
-                UPPER(DEMAND) = 100 * (t->most_demand + (double)opened) / half,
-                UPPER(REUSE_DEMAND) = 100 * (most + (double)opened + t->error) / half,
+                UPPER(DEMAND) = 100 * (t->most_demand + more) / half,
+                UPPER(REUSE_DEMAND) = 100 * (most + more + t->error) / half,
                 UPPER(RELIEF) = most > 0 || t->most_demand > 0 ? 100 : 0,
-                UPPER(SOURCE_USED) = share(fmin((double)sockets, t->most_source_used + (double)opened), all),
+                UPPER(SOURCE_USED) = share(fmin((double)sockets, t->most_source_used + more), all),
                 UPPER(BIND_FIRST) = 100,
                 UPPER(USED) = most,
                 UPPER(REUSABLE) = most,

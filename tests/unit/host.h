@@ -16,6 +16,7 @@
 #define PEER 0x0a000002u
 #define LOOPBACK 0x7f000001u
 #define LOG_MAX 256u
+#define HOST_STATES 3u
 
 struct entry {
         enum decision_kind kind;
@@ -44,6 +45,11 @@ struct host {
         unsigned looks;
         uint64_t opened, opened_then, recycled_then;
         bool looked;
+        struct port_set listening_then; /* at the last look */
+        uint64_t listeners_at;          /* when they were read */
+        unsigned sampled[HOST_STATES];
+        uint64_t states_again_at;
+        const struct host *follows; /* whose samples by state this one takes */
         enum outcome write_outcome, restore_outcome;
 };
 
@@ -143,6 +149,35 @@ static inline unsigned host_count(const struct host *h, uint8_t state)
         return n;
 }
 
+/* Sockets by state: sampled slowly, between two samples the last one stands, and while one is due there are bounds. */
+static const struct {
+        unsigned metric;
+        uint8_t state;
+} host_states[HOST_STATES] = {
+        {METRIC_TCP_ESTABLISHED, TCP_ESTABLISHED},
+        {METRIC_TCP_TIME_WAIT, TCP_TIME_WAIT},
+        {METRIC_TCP_FIN_WAIT2_ORPHANED, TCP_FIN_WAIT2},
+};
+
+static inline void host_fill_states(struct host *h)
+{
+        bool due = h->snapshot.now >= h->states_again_at;
+
+        for (unsigned i = 0; i < HOST_STATES; i++)
+                h->snapshot.reading[host_states[i].metric] =
+                        due ? reading_bounded(0, host_count(h, host_states[i].state)) : reading_valid(h->sampled[i]);
+}
+
+static inline void host_sample_states(struct host *h)
+{
+        if (h->snapshot.now < h->states_again_at)
+                return;
+        for (unsigned i = 0; i < HOST_STATES; i++)
+                h->sampled[i] = host_count(h, host_states[i].state);
+        h->states_again_at = h->snapshot.now + METRIC_SLOWLY_SECONDS * SEC;
+        host_fill_states(h);
+}
+
 static inline void host_look(struct host *h)
 {
         struct snapshot *s = &h->snapshot;
@@ -157,13 +192,24 @@ static inline void host_look(struct host *h)
         busiest = ports_busiest(h->ports);
         for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
                 s->reading[m] = reading_valid(busiest ? ports_value(busiest, m).lower : 0);
-        s->reading[METRIC_TCP_ESTABLISHED] = reading_valid(host_count(h, TCP_ESTABLISHED));
-        s->reading[METRIC_TCP_TIME_WAIT] = reading_valid(host_count(h, TCP_TIME_WAIT));
-        s->reading[METRIC_TCP_FIN_WAIT2_ORPHANED] = reading_valid(host_count(h, TCP_FIN_WAIT2));
+        host_sample_states(h);
+        h->listening_then = h->model.listening;
+        h->listeners_at = s->now;
         h->opened_then = h->opened;
         h->recycled_then = h->recycled;
         h->looked = true;
         h->looks++;
+}
+
+/* Listeners are read slowly as well. */
+static inline bool host_bounds_hold(struct host *h)
+{
+        if (!h->looked || h->recycled != h->recycled_then)
+                return false;
+        if (h->snapshot.now - h->listeners_at < METRIC_SLOWLY_SECONDS * SEC)
+                return true;
+        h->listeners_at = h->snapshot.now;
+        return memcmp(&h->model.listening, &h->listening_then, sizeof(h->listening_then)) == 0;
 }
 
 static inline void host_bound(struct host *h)
@@ -171,12 +217,37 @@ static inline void host_bound(struct host *h)
         struct ports_range bounds[METRIC_PORTS_COUNT];
         struct snapshot *s = &h->snapshot;
 
-        ports_bounds(h->ports, h->opened - h->opened_then, h->model.n, bounds);
+        ports_bounds(h->ports, h->opened - h->opened_then, h->model.n,
+                     h->listeners_at != s->now ? LISTENERS_UNSEEN : 0, bounds);
         for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++)
                 s->reading[METRIC_PORTS_FIRST + i] = reading_bounded(bounds[i].lower, bounds[i].upper);
-        s->reading[METRIC_TCP_ESTABLISHED] = reading_bounded(0, h->model.n);
-        s->reading[METRIC_TCP_TIME_WAIT] = reading_bounded(0, h->model.n);
-        s->reading[METRIC_TCP_FIN_WAIT2_ORPHANED] = reading_bounded(0, h->model.n);
+}
+
+/* The two steps of the observer and the tick (daemon/tuner.c:observe). */
+static inline void host_observe_seldom(struct host *h)
+{
+        bool look = !host_bounds_hold(h);
+
+        if (!look)
+                host_bound(h);
+        host_fill_states(h);
+        if (!look && policy_needs_sockets(h->policy, &h->snapshot))
+                host_sample_states(h);
+        if (look || policy_needs_sockets(h->policy, &h->snapshot))
+                host_look(h);
+}
+
+/* Where the host that it follows goes by a sample, this one does as well: a sample is older than a look. */
+static inline void host_observe_always(struct host *h)
+{
+        h->states_again_at = 0;
+        host_look(h);
+        for (unsigned i = 0; h->follows && i < HOST_STATES; i++) {
+                const struct reading *r = &h->follows->snapshot.reading[host_states[i].metric];
+
+                if (r->state == READING_VALID)
+                        h->snapshot.reading[host_states[i].metric] = *r;
+        }
 }
 
 static inline void host_observe(struct host *h)
@@ -186,12 +257,10 @@ static inline void host_observe(struct host *h)
         model_expire(&h->model, s->now);
         s->reading[METRIC_COUNT + COUNTER_TW_RECYCLED] = reading_valid((double)(h->recycled - h->recycled_seen));
         h->recycled_seen = h->recycled;
-        if (h->skips && h->looked && h->recycled == h->recycled_then) {
-                host_bound(h);
-                if (!policy_needs_sockets(h->policy, s))
-                        return;
-        }
-        host_look(h);
+        if (h->skips)
+                host_observe_seldom(h);
+        else
+                host_observe_always(h);
 }
 
 static inline void host_carry_out(struct host *h, struct decision *d)

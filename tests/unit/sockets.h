@@ -27,6 +27,7 @@ struct model {
         unsigned n;
         unsigned next_port; /* the order in which connect() takes them: all of one parity, then the other */
         unsigned ports;     /* of the range, from 32768 on; 0: 28,232 as on stock sysctls */
+        struct port_set listening;
 };
 
 static inline struct ports_limits stock_limits(void)
@@ -37,9 +38,23 @@ static inline struct ports_limits stock_limits(void)
 
 static inline uint16_t model_port(struct model *m)
 {
-        unsigned n = m->ports > 0 ? m->ports : 28232, i = m->next_port++ % n;
+        unsigned n = m->ports > 0 ? m->ports : 28232, port;
 
-        return (uint16_t)(i < n / 2 ? 32768 + 2 * i : 32769 + 2 * (i - n / 2));
+        do {
+                unsigned i = m->next_port++ % n;
+
+                port = i < n / 2 ? 32768 + 2 * i : 32769 + 2 * (i - n / 2);
+        } while (port_set_has(&m->listening, port));
+        return (uint16_t)port;
+}
+
+/* Begins to listen on a port, where no socket has it (bind(2): EADDRINUSE), or ends. */
+static inline void model_listen(struct model *m, unsigned port)
+{
+        for (unsigned i = 0; i < m->n; i++)
+                if (m->socket[i].sport == port)
+                        return;
+        m->listening.bit[port / 64] ^= UINT64_C(1) << port % 64;
 }
 
 static inline struct model_socket *model_add(struct model *m, uint8_t state, uint32_t dst, uint16_t dport,
@@ -101,11 +116,11 @@ static inline void model_feed(const struct model *m, struct ports *ports, uint64
 
 static const struct port_set no_ports;
 
-/* A dump at every second, with nothing that listens. */
+/* A dump at every second. */
 static inline void model_dump(const struct model *m, struct ports *ports, const struct ports_limits *limits,
                               uint64_t now, uint64_t recycled)
 {
-        ports_begin(ports, limits, &no_ports, now, NSEC_PER_SEC);
+        ports_begin(ports, limits, &m->listening, now, NSEC_PER_SEC);
         model_feed(m, ports, now);
         ports_commit(ports, recycled);
 }
