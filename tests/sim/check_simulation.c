@@ -8,6 +8,7 @@
 #define TICKS 1000000u
 #define TROUBLE_EVERY 40000u /* ticks; a part of them */
 #define TROUBLE_FOR 4000u
+#define RESTART_EVERY 5000u
 #define IDLE 8000u /* seconds: the longest release time, and what came before it */
 
 #define POLICIES 20u
@@ -342,6 +343,10 @@ START_TEST(the_shipped_policy)
                         r.invariants.steady = true;
                 }
                 live(&r);
+                if (t % RESTART_EVERY == RESTART_EVERY - 1) {
+                        stop(&r);
+                        start(&r);
+                }
         }
         run_end(&r);
 }

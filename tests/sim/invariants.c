@@ -95,6 +95,10 @@ static void check_change(struct invariants *inv, const struct sim *s, enum sysct
 static void check_restore(const struct invariants *inv, const struct sim *s, enum sysctl_id id,
                           const struct sysctl_value *value)
 {
+        /* At the end, in reverse: the last write first. */
+        for (unsigned other = 0; other < SYSCTL_COUNT && s->stopping && !inv->may_fail; other++)
+                if (entry_of(s, other)->state == LEDGER_HELD && entry_of(s, other)->at > entry_of(s, id)->at)
+                        broken(inv, s, "%s is put back before %s", name_of(id), name_of(other));
         if (s->tuner.config->observe && s->in_tick)
                 broken(inv, s, "%s is put back by a tick in observe mode", name_of(id));
         if (id == SYSCTL_TCP_MAX_TW_BUCKETS && s->in_tick && policy_holds(s->tuner.policy, id) &&

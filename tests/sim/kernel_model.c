@@ -8,7 +8,8 @@
 #include "macro.h"
 
 #define SECOND_MS 1000u
-#define TIME_WAIT_SECONDS 60u   /* include/net/tcp.h:TCP_TIMEWAIT_LEN */
+/* 60 s (include/net/tcp.h:TCP_TIMEWAIT_LEN), which kernel/time/timer.c rounds up by as much as 2 s at HZ=250 */
+#define TIME_WAIT_SECONDS 61u
 #define SYN_SENT_SECONDS 127u   /* tcp_syn_retries = 6: 1 + 2 + 4 + ... + 64 */
 #define NEIGHBOUR 65u           /* a range that is widened soon meets a service */
 #define SYN_SENT_RETRANSMITS 6u /* in that time */

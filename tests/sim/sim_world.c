@@ -506,7 +506,9 @@ bool sim_stop(struct sim *s)
                 sim_crash(s);
                 return false;
         }
+        s->stopping = true;
         tuner_restore_all(&s->tuner, "twtuned stops");
+        s->stopping = false;
         if (s->invariants) {
                 invariants_checkpoint(s->invariants, s);
                 invariants_stopped(s->invariants, s);
@@ -521,7 +523,7 @@ void sim_crash(struct sim *s)
         if (s->invariants)
                 invariants_crashed(s->invariants, s);
         tuner_stop(&s->tuner);
-        s->running = s->in_tick = false;
+        s->running = s->in_tick = s->stopping = false;
 }
 
 void sim_run(struct sim *s, const struct load *load, unsigned ms)

@@ -28,7 +28,7 @@ struct sim {
         struct ledger file;     /* as it is on disk */
         uint64_t suspended_ns;  /* the clock runs on while the kernel's timers stand still */
         uint64_t look_every_ns; /* what cpu_budget allows */
-        bool running, in_tick;
+        bool running, in_tick, stopping;
         jmp_buf gone;
         unsigned ticks, looks, writes, events;
         void (*on_event)(struct sim *sim, const struct event *event);
