@@ -136,14 +136,13 @@ static int take_message(const struct nlmsghdr *h, sock_diag_handler handler, voi
         return 0;
 }
 
-static int take_batch(const struct sock_diag *d, const char *buf, size_t size, sock_diag_handler handler, void *user)
+int sock_diag_take(const char *buf, size_t size, unsigned seq, unsigned portid, sock_diag_handler handler, void *user)
 {
-        unsigned portid = mnl_socket_get_portid(d->socket);
         const struct nlmsghdr *h = (const struct nlmsghdr *)buf;
         int left = (int)size, r = 0;
 
         for (; r == 0 && mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
-                if (!mnl_nlmsg_seq_ok(h, d->seq) || !mnl_nlmsg_portid_ok(h, portid))
+                if (!mnl_nlmsg_seq_ok(h, seq) || !mnl_nlmsg_portid_ok(h, portid))
                         return -EPROTO;
                 r = take_message(h, handler, user);
         }
@@ -153,6 +152,7 @@ static int take_batch(const struct sock_diag *d, const char *buf, size_t size, s
 static int receive(struct sock_diag *d, sock_diag_handler handler, void *user)
 {
         static _Alignas(struct nlmsghdr) char buf[BATCH_SIZE];
+        unsigned portid = mnl_socket_get_portid(d->socket);
         ssize_t n;
         int r;
 
@@ -161,7 +161,7 @@ static int receive(struct sock_diag *d, sock_diag_handler handler, void *user)
                 if (n <= 0)
                         return n == 0 ? -EPIPE : -errno;
                 d->batch_at = now_ns();
-                r = take_batch(d, buf, (size_t)n, handler, user);
+                r = sock_diag_take(buf, (size_t)n, d->seq, portid, handler, user);
         } while (r == 0);
         return r < 0 ? r : 0;
 }

@@ -39,3 +39,7 @@ void sock_diag_close(struct sock_diag *diag);
 /* Calls handler for every TCP socket that the query fits, IPv4 and IPv6. 0 only when the dump was complete; on an
  * error what handler saw is worth nothing, and the socket is open anew for the next try. */
 int sock_diag_dump(struct sock_diag *diag, const struct sock_diag_query *query, sock_diag_handler handler, void *user);
+
+/* One batch of it, as it was received. seq and portid are those of the request; buf is aligned for a struct nlmsghdr.
+ * 1: the dump is complete; 0: more is to come; else a negative errno. */
+int sock_diag_take(const char *buf, size_t size, unsigned seq, unsigned portid, sock_diag_handler handler, void *user);
