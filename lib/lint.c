@@ -313,9 +313,10 @@ void lint_run(const struct sysctl_lines *lines, const struct lint_kernel *kernel
         struct lint_finding finding;
         struct lint_case c = {.kernel = kernel, .lines = lines, .finding = &finding};
 
-        for (c.line = lines->line; c.line < lines->line + lines->n; c.line++) {
-                bool glob = sysctl_line_is_glob(c.line);
+        for (size_t k = 0; k < lines->n; k++) {
+                bool glob = sysctl_line_is_glob(&lines->line[k]);
 
+                c.line = &lines->line[k];
                 c.value = c.line->value;
                 for (unsigned i = 0; c.value && i < (glob ? lint_row_count : 1); i++) {
                         c.path = glob ? lint_rows[i].path : c.line->name;
