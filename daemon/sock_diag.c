@@ -2,6 +2,7 @@
 #include "sock_diag.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -142,6 +143,8 @@ int sock_diag_take(const char *buf, size_t size, unsigned seq, unsigned portid, 
         int left = (int)size, r = 0;
 
         for (; r == 0 && mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+                if (h->nlmsg_len > INT_MAX) /* negative, and so short enough, for libmnl */
+                        return -EBADMSG;
                 if (!mnl_nlmsg_seq_ok(h, seq) || !mnl_nlmsg_portid_ok(h, portid))
                         return -EPROTO;
                 r = take_message(h, handler, user);
