@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Adds up what `meson test` left behind. The last line is `N passed, N failed, N skipped`; the exit status is 1
-when something failed, nothing ran or, under CI=true, something was skipped."""
+"""Adds up what runs of `meson test` left behind, a directory of logs each. The last line is `N passed, N failed, N
+skipped`; the exit status is 1 when something failed, nothing ran or, under CI=true, something was skipped."""
 
 import json
 import os
@@ -9,12 +9,12 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 
-def main(logs):
+def count(logs):
+    """(passed, failed, skipped) of one run."""
     passed = failed = skipped = 0
     broken = {}  # programs that did not end well
     if not (logs / "testlog.json").exists():
-        print("0 passed, 1 failed, 0 skipped")  # meson says why
-        return 1
+        return 0, 1, 0  # meson says why
     for line in (logs / "testlog.json").read_text().splitlines():
         result = json.loads(line)
         if result["result"] not in ("OK", "SKIP", "EXPECTEDFAIL"):
@@ -36,9 +36,14 @@ def main(logs):
         failed = len(broken)
         print("failed:", broken)
 
+    return passed, failed, skipped
+
+
+def main(directories):
+    passed, failed, skipped = map(sum, zip(*(count(pathlib.Path(logs)) for logs in directories)))
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     strict = os.environ.get("CI") == "true"
     return 1 if failed or not passed or (strict and skipped) else 0
 
 
-sys.exit(main(pathlib.Path(sys.argv[1])))
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* A batch of a sock_diag dump, and all that is made of its sockets. */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "diag.h"
+#include "listeners.h"
+#include "observer_state.h"
+#include "text.h"
+
+#define NOW (UINT64_C(1000000) * NSEC_PER_SEC)
+
+struct dump {
+        struct observer *observer;
+        const char *buf, *end;
+        unsigned sockets;
+};
+
+static void check_attributes(const struct dump *d, const struct inet_diag_msg *socket, size_t length)
+{
+        uint32_t drops;
+
+        assert((const char *)socket >= d->buf && length >= sizeof(*socket));
+        assert(length <= (size_t)(d->end - (const char *)socket));
+        for (unsigned type = 0; type <= INET_DIAG_MAX; type++) {
+                const char *payload = diag_attribute(socket, length, type, 8, true);
+
+                if (payload)
+                        assert(payload >= (const char *)(socket + 1) && payload + 8 <= (const char *)socket + length);
+        }
+        diag_drops(socket, length, &drops);
+}
+
+static void on_socket(void *user, const struct inet_diag_msg *socket, size_t length)
+{
+        struct dump *d = user;
+
+        d->sockets++;
+        check_attributes(d, socket, length);
+        listeners_add(&d->observer->listeners, socket, length);
+        states_count(d->observer, socket, length);
+        ports_add_socket(d->observer->ports, socket, length, NOW);
+}
+
+static void check_group(const struct ports_group *g)
+{
+        char name[PORTS_NAME_MAX];
+        struct ports_key key;
+
+        for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++) {
+                struct ports_range r = ports_value(g, metric);
+
+                assert(r.lower >= 0 && r.lower <= r.upper);
+        }
+        assert(ports_key_parse(ports_group_name(g, name), &key) == 0);
+        assert(key.dport == g->key.dport && memcmp(key.src, g->key.src, sizeof(key.src)) == 0 &&
+               memcmp(key.dst, g->key.dst, sizeof(key.dst)) == 0);
+}
+
+static void check_ports(const struct ports *ports, unsigned sockets)
+{
+        const struct ports_group *busiest = ports_busiest(ports);
+        unsigned counted = 0;
+
+        for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
+                const struct ports_group *g = ports_group(ports, slot);
+
+                if (g->id == 0)
+                        continue;
+                check_group(g);
+                counted += g->holders[0] + g->holders[1] + g->blocked[0] + g->blocked[1] + g->reusable[0] +
+                           g->reusable[1];
+        }
+        assert(counted <= sockets && (busiest != NULL) == (counted > 0));
+}
+
+static void check_states(const struct observer *o, unsigned sockets)
+{
+        unsigned counted = 0;
+
+        for (unsigned i = 0; i < TCP_STATES; i++)
+                counted += o->tally.states[i];
+        assert(counted == sockets && o->tally.syn_queue >= 0 && isfinite(o->tally.syn_queue));
+        for (unsigned i = 0; i < o->listeners.n; i++) {
+                char name[LISTENER_NAME_MAX];
+
+                assert(listener_accept_queue(&o->listeners.item[i]) >= 0);
+                assert(strrchr(listener_name(&o->listeners.item[i], name), ':') != NULL);
+        }
+}
+
+/* Request and answer go by what the first message says of itself. */
+static int take(struct dump *d)
+{
+        struct nlmsghdr first = {0};
+        size_t size = (size_t)(d->end - d->buf);
+
+        memcpy(&first, d->buf, size < sizeof(first) ? size : sizeof(first));
+        return sock_diag_take(d->buf, size, first.nlmsg_seq, first.nlmsg_pid, on_socket, d);
+}
+
+static void begin(struct observer *o)
+{
+        static const struct ports_limits limits = {
+                .low = 32768, .high = 60999, .tw_reuse = 2, .tw_reuse_delay_ms = 1000, .timestamps = true};
+        static const struct port_set listening;
+
+        memset(&o->listeners, 0, sizeof(o->listeners));
+        memset(&o->close_wait, 0, sizeof(o->close_wait));
+        o->now = NOW;
+        listeners_begin(&o->listeners);
+        states_begin(o);
+        o->ports = ports_new(1);
+        ports_begin(o->ports, &limits, &listening, NOW, NSEC_PER_SEC);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        static struct observer o;
+        struct dump d = {.observer = &o, .buf = (const char *)data, .end = (const char *)data + size};
+        int r;
+
+        begin(&o);
+        r = take(&d);
+        assert(r <= 1);
+        if (r >= 0) {
+                listeners_commit(&o.listeners);
+                states_commit(&o);
+                ports_commit(o.ports, 0);
+                check_states(&o, d.sockets);
+                check_ports(o.ports, d.sockets);
+        }
+        ports_free(o.ports);
+        return 0;
+}

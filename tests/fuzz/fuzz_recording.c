@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* A recording, as --replay reads it. What was read can be written, and is then the same; and the policy takes it. */
+
+#include <stdio.h>
+
+#include "config.h"
+#include "policy.h"
+#include "recording.h"
+#include "text.h"
+
+static const struct origin at = {.file = "f", .line = 1};
+static struct config *config;
+static struct ports *ports;
+
+/* The shipped policy. */
+static void config_load(void)
+{
+        static char text[65536];
+        struct problems problems = {0};
+        FILE *f = fopen(CONF_DIR "/policy.conf", "r");
+        size_t n;
+
+        assert(f);
+        n = fread(text, 1, sizeof(text), f);
+        fclose(f);
+        config = config_new();
+        config_read(config, "policy.conf", text, n, NULL, &problems);
+        config_check(config, &problems);
+        assert(problems.n == 0 && config->n_rules > 0);
+        ports = ports_new(1);
+}
+
+/* The next line without its end; NULL: no whole one is left. */
+static char *line_next(char **text)
+{
+        char *line = *text, *end = strchr(line, '\n');
+
+        if (!end)
+                return NULL;
+        *end = 0;
+        *text = end + 1;
+        return line;
+}
+
+static char *format_row(struct recording *rec, const struct recording_row *row, char *line)
+{
+        size_t n = recording_format_row(rec, row, line);
+
+        assert(n > 0 && n < RECORDING_LINE_MAX && line[n - 1] == '\n');
+        line[n - 1] = 0;
+        return line;
+}
+
+/* The first line as it would be recorded has the same columns. */
+static void check_header(struct recording *rec, struct recording *again)
+{
+        static char line[RECORDING_LINE_MAX];
+        struct problems problems = {0};
+
+        line[recording_format_header(rec, line) - 1] = 0;
+        assert(recording_parse_header(again, line, at, &problems) == 0 && again->n == rec->n);
+        recording_bind(again, &config->counters);
+}
+
+/* What is written is read, and written again is the same. */
+static void check_row(struct recording *rec, struct recording *again, const struct recording_row *row)
+{
+        static char first[RECORDING_LINE_MAX], line[RECORDING_LINE_MAX], second[RECORDING_LINE_MAX];
+        static struct recording_row row_again;
+        static struct snapshot snapshot_again;
+        struct problems problems = {0};
+
+        strcpy(line, format_row(rec, row, first));
+        memset(again->before, 0, sizeof(again->before));
+        recording_row_init(&row_again, &snapshot_again);
+        assert(recording_parse_row(again, line, &row_again, at, &problems) == 0);
+        assert(strcmp(first, format_row(again, &row_again, second)) == 0);
+}
+
+static void decide(struct policy *policy, struct snapshot *s, const struct recording_row *row)
+{
+        struct decision decision;
+        unsigned n = 0;
+
+        s->ports = ports;
+        ports_give_listening(ports, &row->listening);
+        if (s->reading[METRIC_PORTS_FIRST].state == READING_VALID)
+                ports_give_group(ports, s->who[METRIC_PORTS_FIRST][0] ? &row->group : NULL);
+        policy_needs_sockets(policy, s);
+        policy_step(policy, s);
+        while (policy_next(policy, s, &decision)) {
+                assert(decision.rule < config->n_rules && decision.n <= RULE_LEVERS_MAX);
+                assert(n++ < 10 * RULES_MAX);
+                for (unsigned i = 0; i < decision.n; i++)
+                        decision.change[i].outcome = OUTCOME_APPLIED;
+                policy_settle(policy, &decision);
+        }
+}
+
+/* As replay.c: rows go on in one line's memory while the other has the row before. */
+static void replay(struct recording *rec, char *text)
+{
+        static struct recording again;
+        static struct recording_row row;
+        static struct snapshot snapshot;
+        struct policy *policy = policy_new(config);
+        struct problems problems = {0};
+        char *line;
+
+        recording_bind(rec, &config->counters);
+        check_header(rec, &again);
+        recording_row_init(&row, &snapshot);
+        while ((line = line_next(&text)) && recording_parse_row(rec, line, &row, at, &problems) == 0) {
+                check_row(rec, &again, &row);
+                decide(policy, &snapshot, &row);
+        }
+        assert(!line == (problems.n == 0));
+        problems_free(&problems);
+        policy_free(policy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        static struct recording rec;
+        struct problems problems = {0};
+        char *text = text_new(data, size), *p = text, *header;
+
+        if (!config)
+                config_load();
+        header = line_next(&p);
+        if (header && recording_parse_header(&rec, header, at, &problems) == 0)
+                replay(&rec, p);
+        problems_free(&problems);
+        free(text);
+        return 0;
+}

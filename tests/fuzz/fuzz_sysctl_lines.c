@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* A file of sysctl.d, and what lint says of it on a stock kernel. */
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "lint.h"
+#include "text.h"
+
+static char stock[65536]; /* a line each, PATH VALUE */
+
+static void stock_load(void)
+{
+        FILE *f = fopen(LINT_DIR "/stock.txt", "r");
+
+        assert(f);
+        assert(fread(stock, 1, sizeof(stock) - 1, f) > 0);
+        fclose(f);
+}
+
+static int stock_read(void *user, const char *path, char *buf, size_t size)
+{
+        size_t n = strlen(path);
+
+        (void)user;
+        for (const char *line = stock; *line; line = strchr(line, '\n') + 1)
+                if (strncmp(line, path, n) == 0 && line[n] == ' ') {
+                        snprintf(buf, size, "%.*s", (int)strcspn(line + n + 1, "\n"), line + n + 1);
+                        return 0;
+                }
+        return -ENOENT;
+}
+
+static void on_finding(void *user, const struct lint_finding *f)
+{
+        const struct sysctl_lines *lines = user;
+
+        assert(f->line >= lines->line && f->line < lines->line + lines->n && f->line->value);
+        assert(*f->name && *f->why && *lint_verdict_name(f->verdict));
+        assert(!f->rule || f->does);
+}
+
+/* A path is what the last line that names it makes of it. */
+static void check_find(const struct sysctl_lines *lines, const struct sysctl_line *line)
+{
+        const struct sysctl_line *last = line;
+
+        if (sysctl_line_is_glob(line) || line->name[strcspn(line->name, "./")] == '.')
+                return;
+        for (const struct sysctl_line *l = line; l < lines->line + lines->n; l++)
+                if (strcmp(l->name, line->name) == 0)
+                        last = l;
+        assert(sysctl_lines_find(lines, line->name) == last);
+}
+
+static void check_line(const struct sysctl_line *line)
+{
+        assert(line->at.line > 0 && !strpbrk(line->name, " \t\r\n="));
+        if (line->value)
+                assert(!strpbrk(line->value, "\r\n") && !strchr(" \t", *line->value) == !!*line->value);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        const struct lint_kernel kernel = {.read = stock_read, .memory_pages = 6170000};
+        struct sysctl_lines lines = {0};
+        struct problems problems = {0};
+
+        if (!*stock)
+                stock_load();
+        assert(sysctl_lines_read(&lines, sysctl_lines_add_file(&lines, "f"), (const char *)data, size, &problems) ==
+               0);
+        for (size_t i = 0; i < lines.n; i++) {
+                check_line(&lines.line[i]);
+                check_find(&lines, &lines.line[i]);
+        }
+        lint_run(&lines, &kernel, on_finding, &lines);
+        problems_free(&problems);
+        sysctl_lines_free(&lines);
+        return 0;
+}
