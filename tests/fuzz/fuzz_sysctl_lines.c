@@ -7,7 +7,7 @@
 #include "lint.h"
 #include "text.h"
 
-static char stock[65536]; /* a line each, PATH VALUE */
+static char stock[65536]; /* a line each, PATH VALUE; and zeros, more than a path is long */
 
 static void stock_load(void)
 {
@@ -24,7 +24,7 @@ static int stock_read(void *user, const char *path, char *buf, size_t size)
 
         (void)user;
         for (const char *line = stock; *line; line = strchr(line, '\n') + 1)
-                if (strncmp(line, path, n) == 0 && line[n] == ' ') {
+                if (n < LINT_NAME_MAX && line[n] == ' ' && memcmp(line, path, n) == 0) {
                         snprintf(buf, size, "%.*s", (int)strcspn(line + n + 1, "\n"), line + n + 1);
                         return 0;
                 }
