@@ -6,6 +6,7 @@
 #include "config.h"
 #include "policy.h"
 #include "recording.h"
+#include "recording_cell.h"
 #include "text.h"
 
 static const struct origin at = {.file = "f", .line = 1};
@@ -77,6 +78,25 @@ static void check_row(struct recording *rec, struct recording *again, const stru
         assert(strcmp(first, format_row(again, &row_again, second)) == 0);
 }
 
+/* The short way to read a number gives what strtod() gives. */
+static void check_number(const char *cell)
+{
+        char text[64] = "";
+        double number;
+        const char *end = cell_parse_number(cell, &number);
+
+        if (!end || (size_t)(end - cell) >= sizeof(text))
+                return;
+        memcpy(text, cell, (size_t)(end - cell));
+        assert(memcmp(&number, &(double){strtod(text, NULL)}, sizeof(number)) == 0);
+}
+
+static void check_numbers(const char *line)
+{
+        for (check_number(line); (line = strchr(line, ',')); line++)
+                check_number(line + 1);
+}
+
 static void decide(struct policy *policy, struct snapshot *s, const struct recording_row *row)
 {
         struct decision decision;
@@ -110,7 +130,10 @@ static void replay(struct recording *rec, char *text)
         recording_bind(rec, &config->counters);
         check_header(rec, &again);
         recording_row_init(&row, &snapshot);
-        while ((line = line_next(&text)) && recording_parse_row(rec, line, &row, at, &problems) == 0) {
+        while ((line = line_next(&text))) {
+                check_numbers(line);
+                if (recording_parse_row(rec, line, &row, at, &problems) < 0)
+                        break;
                 check_row(rec, &again, &row);
                 decide(policy, &snapshot, &row);
         }
