@@ -311,20 +311,24 @@ static void key_unknown(struct parser *p, const struct key *keys, const char *na
         fail(p, "unknown key '%s'%s", name, nearest_hint(&nearest, hint));
 }
 
-/* [limits]: SYSCTL = max N. An empty value gives back the built-in bounds. */
-static void parse_bounds(struct parser *p, const char *name, const char *value)
+/* [limits]: SYSCTL = max N. An empty value gives back the built-in bounds. Returns the one name of a sysctl that can be
+ * written in several ways. */
+static const char *parse_bounds(struct parser *p, const char *name, const char *value)
 {
         enum sysctl_id id = sysctl_find(name);
         struct config *config = p->config;
 
         if (id == SYSCTL_COUNT) {
                 sysctl_unknown(name, p->at, p->problems);
-        } else if (*value == 0) {
+                return name;
+        }
+        if (*value == 0) {
                 config->bounds[id] = sysctl_table[id].bounds;
                 config->bounds_at[id] = (struct origin){0};
         } else if (bounds_parse(id, value, p->at, &config->bounds[id], p->problems) == 0) {
                 config->bounds_at[id] = p->at;
         }
+        return sysctl_table[id].name;
 }
 
 static void on_key(void *user, struct origin at, const char *name, const char *value)
@@ -350,7 +354,7 @@ static void on_key(void *user, struct origin at, const char *name, const char *v
         if (key)
                 key->parse(p, (char *)base + key->offset, value);
         else if (p->section == SECTION_LIMITS && strpbrk(name, "./"))
-                parse_bounds(p, name, value);
+                name = parse_bounds(p, name, value);
         else
                 key_unknown(p, keys[p->section], name);
         if (config_values_note(&p->config->values, p->section_name, name, value, key && key->list, at) < 0)
