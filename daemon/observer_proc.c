@@ -101,7 +101,7 @@ static struct reading share_of(double part, const struct live_sysctl *whole)
 }
 
 /* The number after a word. sscanf() would cost as much as the read. */
-static bool number_after(const char *text, const char *word, double *ret)
+static bool number_after(const char *text, const char *word, uint64_t *ret)
 {
         const char *p = strstr(text, word);
         char *end;
@@ -109,7 +109,7 @@ static bool number_after(const char *text, const char *word, double *ret)
         if (!p)
                 return false;
         p += strlen(word);
-        *ret = (double)strtoull(p, &end, 10);
+        *ret = strtoull(p, &end, 10);
         return end != p;
 }
 
@@ -117,7 +117,7 @@ static bool number_after(const char *text, const char *word, double *ret)
  * tcp_max_tw_buckets limits, IPv6 as well; mem is in pages; orphan and mem are of the whole host. */
 int fill_sockstat(struct observer *o, struct snapshot *s)
 {
-        double inuse, inuse6 = 0, orphan, tw, mem;
+        uint64_t inuse, inuse6 = 0, orphan, tw, mem;
         int r = read_source(o, SOURCE_SOCKSTAT);
         const char *line;
 
@@ -127,15 +127,15 @@ int fill_sockstat(struct observer *o, struct snapshot *s)
         if (!line || !number_after(line, " inuse ", &inuse) || !number_after(line, " orphan ", &orphan) ||
             !number_after(line, " tw ", &tw) || !number_after(line, " mem ", &mem))
                 return -EBADMSG;
-        s->reading[METRIC_TIME_WAIT_TABLE] = share_of(tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
-        s->reading[METRIC_ORPHANS_TABLE] = share_of(orphan, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
-        s->reading[METRIC_MEMORY_TCP] = share_of(mem, &s->sysctl[SYSCTL_TCP_MEM]);
+        s->reading[METRIC_TIME_WAIT_TABLE] = share_of((double)tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
+        s->reading[METRIC_ORPHANS_TABLE] = share_of((double)orphan, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
+        s->reading[METRIC_MEMORY_TCP] = share_of((double)mem, &s->sysctl[SYSCTL_TCP_MEM]);
 
         r = read_source(o, SOURCE_SOCKSTAT6);
         if (r >= 0 && !number_after(o->text, "TCP6: inuse ", &inuse6))
                 return -EBADMSG;
-        o->tw = (uint64_t)tw;
-        o->inuse = (uint64_t)(inuse + inuse6);
+        o->tw = tw;
+        o->inuse = inuse + inuse6;
         return r == -ENOENT ? 0 : MIN(r, 0);
 }
 
