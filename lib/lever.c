@@ -70,15 +70,17 @@ struct sysctl_value lever_next(const struct lever *l, const struct sysctl_bounds
                                const struct sysctl_value *base)
 {
         int64_t limit = l->value.v[0], next;
+        double raised;
 
         if (l->sysctl == SYSCTL_IP_LOCAL_PORT_RANGE)
                 return range_next(s, &l->value, bounds, base);
         switch (l->kind) {
         case LEVER_RAISE:
                 limit = MIN(MIN(limit, bounds->max), table_most(l->sysctl, s->memory_bytes));
-                next = MAX((int64_t)((double)base->v[0] * l->factor), base->v[0] + 1);
-                next = MAX(next, bounds->min);
-                return SYSCTL_VALUE(MAX(MIN(next, limit), base->v[0]));
+                /* As a real number, which does not overflow, until it is within the limit. A step goes by one at least. */
+                raised = MAX((double)base->v[0] * l->factor, (double)base->v[0] + 1);
+                next = (int64_t)MIN(MAX(raised, (double)bounds->min), (double)limit);
+                return SYSCTL_VALUE(MAX(next, base->v[0]));
         case LEVER_LOWER:
                 limit = MAX(limit, bounds->min);
                 next = MIN((int64_t)ceil((double)base->v[0] / l->factor), base->v[0] - 1);

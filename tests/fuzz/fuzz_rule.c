@@ -67,7 +67,8 @@ static void check_abort(const char *text)
 /* Wherever it starts from, a step goes the right way, and never out of the bounds. */
 static void check_steps(const struct lever *l)
 {
-        static const int64_t live[] = {INT32_MIN, -1, 0, 1, 3, 60, 1000, 65536, 262144, INT32_MAX};
+        static const int64_t live[] = {INT64_MIN, INT32_MIN, -1,    0,      1,         3,
+                                       60,        1000,      65536, 262144, INT32_MAX, INT64_MAX};
         static const struct snapshot snapshot = {.memory_bytes = UINT64_C(1) << 36};
         const struct sysctl_bounds *bounds = &sysctl_table[l->sysctl].bounds;
 
