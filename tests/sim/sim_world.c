@@ -112,7 +112,7 @@ static void fill_ports_bounds(struct sim *s, struct snapshot *snapshot)
         struct ports_range ports[METRIC_PORTS_COUNT];
 
         ports_bounds(s->ports, (uint64_t)(k->counter[KERNEL_ACTIVE_OPENS] - s->opened_then),
-                     kernel_tw(k) + kernel_inuse(k), ports);
+                     kernel_tw(k) + kernel_inuse(k), 0, ports);
         for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++)
                 snapshot->reading[METRIC_PORTS_FIRST + i] = reading_bounded(ports[i].lower, ports[i].upper);
 }
