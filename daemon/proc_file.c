@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "retry.h"
+
 #define HALF_PAGE 2048
 
 struct proc_file proc_file_open(const char *path, int writable)
@@ -31,7 +33,8 @@ void proc_file_close(struct proc_file *file)
 }
 
 /* seq_file gives at most a page of whole records a read (fs/seq_file.c:seq_read_iter), so one read is not the file;
- * but after less than half a page one more of its records, which are lines, would have fitted. */
+ * but after less than half a page one more of its records, which are lines, would have fitted. What does not end with
+ * a line was cut short: "100" of "1000" is not to be taken for a value. */
 int proc_file_read(const struct proc_file *file, char *buf, size_t size)
 {
         size_t n = 0;
@@ -39,16 +42,14 @@ int proc_file_read(const struct proc_file *file, char *buf, size_t size)
         if (file->fd < 0)
                 return file->error;
         while (n < size) {
-                ssize_t r = pread(file->fd, buf + n, size - n, (off_t)n);
+                ssize_t r = retry_interrupted(pread(file->fd, buf + n, size - n, (off_t)n));
 
-                if (r < 0 && errno == EINTR)
-                        continue;
                 if (r < 0)
                         return -errno;
                 n += (size_t)r;
-                if (r < HALF_PAGE && n < size) {
+                if (n < size && r < HALF_PAGE && (r == 0 || buf[n - 1] == '\n')) {
                         buf[n] = 0;
-                        return (int)n;
+                        return n > 0 && buf[n - 1] == '\n' ? (int)n : -EIO;
                 }
         }
         return -EFBIG;
@@ -61,9 +62,7 @@ int proc_file_write(const struct proc_file *file, const char *text)
 
         if (file->error < 0)
                 return file->error; /* it was opened for reading only, or not at all */
-        do
-                n = pwrite(file->fd, text, size, 0);
-        while (n < 0 && errno == EINTR);
+        n = retry_interrupted(pwrite(file->fd, text, size, 0));
         if (n < 0)
                 return -errno;
         return (size_t)n == size ? 0 : -EIO;
