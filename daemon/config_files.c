@@ -82,6 +82,8 @@ struct config *config_files_load_good(const char *file, const struct counters *k
         struct problems problems = {0};
         struct config *config = config_files_load(file, kernel, &problems);
 
+        if (!config)
+                fprintf(stderr, "twtuned: out of memory\n");
         if (config && problems.n > 0) {
                 problems_print(&problems);
                 config_free(config);

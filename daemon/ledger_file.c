@@ -8,27 +8,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static ssize_t read_path(const char *path, char *buf, size_t size)
+#include "macro.h"
+#include "retry.h"
+
+/* The text of a file, or as much of it as fits: 0 or a negative errno. */
+static int read_path(const char *path, char *buf, size_t size)
 {
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), r;
+        size_t at = 0;
         ssize_t n;
 
         if (fd < 0)
                 return -errno;
-        n = read(fd, buf, size - 1);
-        if (n < 0)
-                n = -errno;
-        else
-                buf[n] = 0;
+        do {
+                n = retry_interrupted(read(fd, buf + at, size - 1 - at));
+                at += (size_t)MAX(n, 0);
+        } while (n > 0);
+        r = n < 0 ? -errno : 0;
+        buf[at] = 0;
         close(fd);
-        return n;
+        return r;
 }
 
 int ledger_file_open(struct ledger_file *f, const char *directory, uint64_t netns_cookie)
 {
-        ssize_t n = read_path("/proc/sys/kernel/random/boot_id", f->owner.boot_id, sizeof(f->owner.boot_id));
+        int r = read_path("/proc/sys/kernel/random/boot_id", f->owner.boot_id, sizeof(f->owner.boot_id));
 
-        f->owner.boot_id[n > 0 ? strcspn(f->owner.boot_id, "\n") : 0] = 0;
+        f->owner.boot_id[r == 0 ? strcspn(f->owner.boot_id, "\n") : 0] = 0;
         f->owner.netns_cookie = netns_cookie;
         if ((size_t)snprintf(f->directory, sizeof(f->directory), "%s", directory) >= sizeof(f->directory))
                 return -ENAMETOOLONG;
@@ -36,26 +42,24 @@ int ledger_file_open(struct ledger_file *f, const char *directory, uint64_t netn
         snprintf(f->aside, sizeof(f->aside), "%s.new", f->path);
         if (mkdir(f->directory, 0755) < 0 && errno != EEXIST)
                 return -errno;
-        return n < 0 ? (int)n : 0;
+        return r;
 }
 
 int ledger_file_load(const struct ledger_file *f, struct ledger *ret)
 {
         char text[LEDGER_TEXT_MAX];
-        ssize_t n = read_path(f->path, text, sizeof(text));
+        int r = f->owner.boot_id[0] ? read_path(f->path, text, sizeof(text)) : -EIO;
 
-        return n < 0 ? (int)n : ledger_parse(text, &f->owner, ret);
+        return r < 0 ? r : ledger_parse(text, &f->owner, ret);
 }
 
 static int write_whole(int fd, const char *buf, size_t size)
 {
         while (size > 0) {
-                ssize_t n = write(fd, buf, size);
+                ssize_t n = retry_interrupted(write(fd, buf, size));
 
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO;
                 buf += n;
                 size -= (size_t)n;
         }

@@ -14,7 +14,8 @@ struct ledger_file {
  * nothing written. */
 int ledger_file_open(struct ledger_file *file, const char *directory, uint64_t netns_cookie);
 
-/* 0; -ENOENT: there is none; -EBADMSG, -ESTALE: not to be trusted; or another negative errno. */
+/* 0; -ENOENT: there is none; -EBADMSG, -ESTALE: not to be trusted; -EIO: nobody knows of which boot it is; or another
+ * negative errno. */
 int ledger_file_load(const struct ledger_file *file, struct ledger *ret);
 
 /* Renames a ledger that is not to be trusted to .bad, for whoever wants to know. */
