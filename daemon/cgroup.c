@@ -2,11 +2,11 @@
 #define _GNU_SOURCE
 #include "cgroup.h"
 
-#include <fts.h>
+#include <dirent.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statfs.h>
 
 #include <linux/magic.h>
@@ -39,7 +39,7 @@ static bool is_unit(const char *name, size_t len)
  * (user@1000.service is left for what runs in it). */
 static void unit_from_path(const char *path, char unit[static CGROUP_UNIT_MAX])
 {
-        snprintf(unit, CGROUP_UNIT_MAX, "%s", path); /* the root is nobody's */
+        snprintf(unit, CGROUP_UNIT_MAX, "%s", path);
         for (const char *part = path + (*path == '/'); *part;) {
                 size_t len = strcspn(part, "/");
 
@@ -52,22 +52,35 @@ static void unit_from_path(const char *path, char unit[static CGROUP_UNIT_MAX])
         }
 }
 
-/* Walks the tree until a directory has the inode. */
+/* Extends path by what leads to the directory with the inode, which the listing tells (fs/kernfs/dir.c:
+ * kernfs_fop_readdir). Not by fts(3), which crashes when memory is short (glibc 2.36). */
+static bool find_below(char path[static PATH_MAX], size_t length, uint64_t id)
+{
+        DIR *directory = opendir(path);
+        struct dirent *entry;
+        bool found = false;
+
+        while (directory && !found && (entry = readdir(directory))) {
+                size_t n;
+
+                if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+                        continue;
+                n = (size_t)snprintf(path + length, PATH_MAX - length, "/%s", entry->d_name);
+                found = n < PATH_MAX - length && (entry->d_ino == id || find_below(path, length + n, id));
+        }
+        if (directory)
+                closedir(directory);
+        return found;
+}
+
 static void find_unit(uint64_t id, char unit[static CGROUP_UNIT_MAX])
 {
         const char *root = find_root();
-        char *paths[] = {(char *)root, NULL};
-        FTS *tree = root ? fts_open(paths, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL) : NULL;
-        FTSENT *entry;
+        char path[PATH_MAX];
 
         unit[0] = 0;
-        while (tree && (entry = fts_read(tree)))
-                if (entry->fts_info == FTS_D && entry->fts_statp->st_ino == id) {
-                        unit_from_path(entry->fts_path + strlen(root), unit);
-                        break;
-                }
-        if (tree)
-                fts_close(tree);
+        if (root && find_below(strcpy(path, root), strlen(root), id))
+                unit_from_path(path + strlen(root), unit);
 }
 
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id)
