@@ -55,8 +55,10 @@ static void observe_when_it_must(struct service *s, struct config *config)
         if (config->observe || r == 0)
                 return;
         config->observe = true;
-        event_begin(&event, EVENT_DEGRADED, "cannot write /proc/sys/net/ipv4: %s; %s; observing only", strerror(-r),
-                    r == -EROFS ? "it is mounted read-only" : "CAP_NET_ADMIN is missing");
+        event_begin(&event, EVENT_DEGRADED, "cannot write /proc/sys/net/ipv4: %s%s; observing only", strerror(-r),
+                    r == -EROFS                   ? "; it is mounted read-only"
+                    : r == -EACCES || r == -EPERM ? "; CAP_NET_ADMIN is missing"
+                                                  : "");
         event_add(&event, "ERRNO", "%d", -r);
         s->world.world.report(&s->world.world, &event);
 }
@@ -166,6 +168,8 @@ static int loop(struct service *s)
         if (r >= 0)
                 r = sd_event_source_set_enabled(timer, SD_EVENT_ON);
         if (r >= 0)
+                r = sd_event_source_set_exit_on_failure(timer, true); /* rather than to sleep for ever */
+        if (r >= 0)
                 r = sd_event_loop(event);
         if (r < 0)
                 fprintf(stderr, "twtuned: the event loop failed: %s\n", strerror(-r));
@@ -174,8 +178,8 @@ static int loop(struct service *s)
         return r;
 }
 
-/* What the process before left. What cannot be trusted is said and kept aside, and nothing is restored from it. 0,
- * or a negative errno when there is a ledger that cannot be used. */
+/* What the process before left. What cannot be trusted is said and kept aside, and nothing is restored from it:
+ * -EBADMSG. Another negative errno: there may be a ledger, and what it tells is not known. */
 static int load_ledger(struct linux_world *w, struct ledger *ret)
 {
         int r = ledger_file_load(&w->ledger_file, ret);
@@ -189,12 +193,12 @@ static int load_ledger(struct linux_world *w, struct ledger *ret)
                         w->ledger_file.path, w->ledger_file.path);
                 ledger_file_keep_aside(&w->ledger_file);
         } else if (r < 0) {
-                fprintf(stderr, "twtuned: %s: %s\n", w->ledger_file.path, strerror(-r));
-                w->ledger_error = w->ledger_error < 0 ? w->ledger_error : r; /* not to be written over */
-        }
-        if (w->ledger_error < 0)
+                fprintf(stderr, "twtuned: %s: %s; what it tells is not known, so nothing is done\n",
+                        w->ledger_file.path, strerror(-r));
+        } else if (w->ledger_error < 0) {
                 fprintf(stderr, "twtuned: %s: %s; originals cannot be recorded, so nothing will be written\n",
                         w->ledger_file.directory, strerror(-w->ledger_error));
+        }
         return r;
 }
 
@@ -205,7 +209,11 @@ static int run(struct service *s, struct config *config)
         int r;
 
         lint_report(&s->world.world);
-        load_ledger(&s->world, &ledger);
+        r = load_ledger(&s->world, &ledger);
+        if (r < 0 && r != -EBADMSG) {
+                config_free(config); /* the next start may know what is to be put back; another record would lose it */
+                return EXIT_FAILURE;
+        }
         observe_when_it_must(s, config);
         observe_for(s, config);
         if (tuner_start(&s->tuner, &s->world.world, config, &ledger, now_ns()) < 0) {
