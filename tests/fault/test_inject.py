@@ -1,0 +1,376 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Every call to the outside fails, in every way that it can: no crash, no hang, nothing left open, no value but ours
+and the original, and the original is back in the end. inject.c makes the real daemon's calls fail.
+
+By default each call site fails at a random one of its calls, with a few of its errors; what stands between the
+original and its loss fails at every call with every error. --long: everything. --seed=N runs a sample again."""
+
+import collections
+import concurrent.futures
+import errno
+import itertools
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
+from harness import BUILD, Single, Skip, binary, check, check_equal, diag, main, temp_dir, temp_policy, test  # noqa: E402
+
+LONG = "--long" in sys.argv
+SEED = next((int(a.split("=")[1]) for a in sys.argv if a.startswith("--seed=")), random.randrange(10**6))
+sys.argv[1:] = [a for a in sys.argv[1:] if not a.startswith("--")]
+WORKERS = 16
+MOST = 5  # calls of a vital site
+SHIM = str(BUILD / "tests" / "libinject.so")
+
+REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
+ORIGINAL, WRITTEN = {REUSE: "2", DELAY: "1000"}, {REUSE: "1", DELAY: "250"}
+
+# One sysctl is given back by its rule, the other at the end.
+POLICY = f"""
+[daemon]
+interval = 100ms
+[limits]
+min_interval = 100ms
+[rule released]
+when = ports.used >= 10
+until = ports.used < 5 for 100ms
+set = {REUSE} = 1
+[rule held]
+when = ports.used >= 10
+until = ports.used < 5 for 1h
+set = {DELAY} = 250
+"""
+
+# What each call can say (its man page), and `short` for less than was asked for.
+ERRORS = {
+    "open": "ENOENT EACCES EPERM EROFS ENOMEM EMFILE ENOSPC EINTR",
+    "fopen": "ENOENT EACCES ENOMEM EMFILE EINTR",
+    "read": "EIO EINTR EAGAIN short",
+    "read_event": "EINTR EAGAIN",
+    "pread": "EIO EINTR EAGAIN EPERM EINVAL ENOMEM short",
+    "write": "EIO EINTR ENOSPC EROFS EPERM short",
+    "pwrite": "EIO EINTR EPERM EACCES EINVAL EROFS ENOENT short",
+    "close": "EIO EINTR ENOSPC",
+    "rename": "EROFS ENOSPC EACCES EPERM EIO ENOENT",
+    "unlink": "EROFS EPERM ENOENT",
+    "mkdir": "EROFS ENOSPC EACCES",
+    "getrandom": "EAGAIN EINTR ENOSYS",
+    "socket": "EPROTONOSUPPORT EMFILE ENOBUFS EPERM",
+    "bind": "EADDRINUSE ENOMEM EPERM",
+    "getsockopt": "ENOPROTOOPT EINVAL",
+    "setsockopt": "ENOPROTOOPT EINVAL ENOMEM",
+    "sendto": "ENOBUFS EAGAIN EINTR EPERM ENOMEM short",
+    "recvmsg": "ENOBUFS EAGAIN EINTR ENOMEM short",
+    "sendmsg": "ENOBUFS EAGAIN EINTR ECONNREFUSED EPERM",
+    "epoll_create1": "EMFILE ENOMEM",
+    "epoll_ctl": "ENOMEM ENOSPC",
+    "epoll_wait": "EINTR",
+    "timerfd_create": "EMFILE ENOMEM EPERM",
+    "timerfd_settime": "EINVAL ECANCELED",
+    "signalfd": "EMFILE ENOMEM",
+    "sd_journal_sendv": "ENOBUFS ENOENT EPERM ENOMEM",
+    "sd_notify": "ENOBUFS EAGAIN ECONNREFUSED EPERM",
+    "malloc": "ENOMEM",
+    "calloc": "ENOMEM",
+    "realloc": "ENOMEM",
+}
+HOWS = ("once", "file", "all")
+ONCE = ("read_event", "epoll_wait", "malloc", "calloc", "realloc")  # for ever it would be no loop, or no start
+
+# Between the original and its loss.
+VITAL = re.compile(r"(write|rename|open|close|read|unlink|mkdir) .*(\.ledger|boot_id|run$)|pwrite |pread .*tcp_tw_reuse")
+EXIT_STATUS = {0, 1, 69, 71, 73, 78}  # sysexits(3)
+MEMORY = ("malloc", "calloc", "realloc")
+
+
+class Host:
+    """A namespace of its own with a listener, in which one run follows the other."""
+
+    def __init__(self):
+        self.netns = Single()
+        subprocess.run(["ip", "-n", self.netns.name, "addr", "add", "10.77.0.1/32", "dev", "lo"], check=True)
+        self.sockets = []
+        with self.netns.entered():
+            self.listener = socket.create_server(("10.77.0.1", 8080), backlog=64)
+
+    def connect(self):
+        with self.netns.entered():
+            clients = [socket.create_connection(("10.77.0.1", 8080)) for _ in range(10)]
+        self.sockets = clients + [self.listener.accept()[0] for _ in clients]
+
+    def disconnect(self):
+        for s in self.sockets:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no TIME_WAIT
+            s.close()
+        self.sockets = []
+
+    def sysctls(self, values=None):
+        for name, value in (values or {}).items():
+            self.netns.sysctl(name, value)
+        return {name: self.netns.sysctl(name) for name in ORIGINAL}
+
+
+_hosts = threading.local()
+_directories = itertools.count(1)
+
+
+def host():
+    if not hasattr(_hosts, "host"):
+        _hosts.host = Host()
+    return _hosts.host
+
+
+class Run:
+    """One twtuned with one fault, from its start to its end, and what it left."""
+
+    def __init__(self, args, runtime_dir, fault=None, wrapper=()):
+        self.host, self.runtime_dir, self.fault = host(), runtime_dir, fault
+        self.trace_file, self.log_file = runtime_dir.parent / "trace", runtime_dir.parent / "log"
+        self.trace_file.unlink(missing_ok=True)
+        env = {k: v for k, v in os.environ.items() if k not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")}
+        env |= {"RUNTIME_DIRECTORY": str(runtime_dir), "LD_PRELOAD": SHIM, "INJECT_TRACE": str(self.trace_file),
+                "NOTIFY_SOCKET": str(manager.path)}
+        if fault:
+            env["INJECT"] = fault
+        with open(self.log_file, "w", encoding="utf-8") as log:
+            st = os.fstat(log.fileno())
+            env["JOURNAL_STREAM"] = f"{st.st_dev}:{st.st_ino}"
+            self.process = self.host.netns.popen([*wrapper, binary("twtuned"), *args], stdout=log, stderr=log, env=env)
+
+    @property
+    def trace(self):
+        return self.trace_file.read_text().splitlines() if self.trace_file.exists() else []
+
+    @property
+    def log(self):
+        return self.log_file.read_text(errors="replace").splitlines()
+
+    def ticks(self):
+        return sum(line.startswith("timerfd_settime") for line in self.trace)
+
+    def await_lines(self, *regexes, ticks):
+        """Until the log has these lines, or that many ticks went by, or it ended."""
+        until, deadline = self.ticks() + ticks, time.monotonic() + 30
+        while self.process.poll() is None and time.monotonic() < deadline and self.ticks() < until:
+            if regexes and all(any(re.search(r, line) for line in self.log) for r in regexes):
+                return
+            time.sleep(0.03)
+
+    def end(self, sig=None):
+        if sig and self.process.poll() is None:
+            self.process.send_signal(sig)
+        try:
+            return self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return "it hangs"
+
+
+class Manager:
+    """Reads what sd_notify(3) sends, and forgets it."""
+
+    def __init__(self):
+        self.path = temp_dir() / "notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(self.path))
+        threading.Thread(target=self._drain, daemon=True).start()
+
+    def _drain(self):
+        while self.socket.recv(4096):
+            pass
+
+
+manager = Manager()
+policy = temp_policy(POLICY)
+
+
+def new_directory():
+    path = temp_dir()
+    (path / "run").mkdir()
+    return path / "run"
+
+
+# ---- three lives ----
+
+def life(fault=None, wrapper=()):
+    """Two sysctls are changed, one is given back by its rule, the other at SIGTERM."""
+    h = host()
+    h.sysctls(ORIGINAL)
+    h.connect()
+    run = Run([f"--config={policy}"], new_directory(), fault, wrapper)
+    run.await_lines(f"{REUSE}: 2 -> 1", f"{DELAY}: 1000 -> 250", ticks=7)
+    h.disconnect()
+    run.await_lines(f"{REUSE}: 1 -> 2", ticks=7)
+    run.status = run.end(signal.SIGTERM)
+    return run
+
+
+def killed():
+    """The runtime directory of a twtuned that was killed while it held both."""
+    h = host()
+    if not hasattr(h, "killed"):
+        h.sysctls(ORIGINAL)
+        h.connect()
+        run = Run([f"--config={policy}"], new_directory())
+        run.await_lines(f"{REUSE}: 2 -> 1", f"{DELAY}: 1000 -> 250", ticks=50)
+        run.end(signal.SIGKILL)
+        h.disconnect()
+        check_equal(h.sysctls(), WRITTEN, f"sysctls of a killed twtuned that says {run.log}")
+        h.killed = run.runtime_dir
+    directory = new_directory()
+    for file in h.killed.iterdir():
+        shutil.copy(file, directory)
+    h.sysctls(WRITTEN)
+    return directory
+
+
+def take_over(fault=None, wrapper=()):
+    """A start over what a killed one left."""
+    run = Run([f"--config={policy}"], killed(), fault, wrapper)
+    run.await_lines(f"{REUSE}: 1 -> 2", ticks=7)
+    run.status = run.end(signal.SIGTERM)
+    return run
+
+
+def restore(fault=None, wrapper=()):
+    """--restore of what a killed one left."""
+    run = Run(["--restore"], killed(), fault, wrapper)
+    run.status = run.end()
+    return run
+
+
+# ---- what must hold ----
+
+def normal(line, run):
+    """Without what differs from run to run."""
+    return re.sub(r"\d+(?=\.ledger)", "N", line.replace(str(run.runtime_dir), "run")).replace(str(policy), "policy")
+
+
+def examine(run, clean_log):
+    """What is wrong with how a run ended, and with what is there after the next one: a list of sentences."""
+    trace, log = run.trace, [normal(line, run) for line in run.log]
+    found = []
+    if run.status not in EXIT_STATUS:
+        found.append(f"exit status {run.status}")
+    for line in trace:
+        if match := re.match(r"wrote \S+/(\S+) (\S+)$", line):
+            name = f"net.ipv4.{match[1]}"
+            if match[2] not in (ORIGINAL.get(name), WRITTEN.get(name)):
+                found.append(line)
+        elif line.startswith("left "):
+            found.append(line)
+    values = run.host.sysctls()
+    if any(values[name] not in (ORIGINAL[name], WRITTEN[name]) for name in values):
+        found.append(f"the sysctls are {values}")
+    if run.status == 0 and values != ORIGINAL and not any("see --restore" in line for line in log):
+        found.append(f"it ended well and left {values}")
+    if (run.status != 0 or set(clean_log) - set(log)) and not set(log) - set(clean_log):
+        found.append("nothing in the log says so")
+
+    after = Run(["--restore"], run.runtime_dir)
+    status = after.end()
+    if status != 0 or run.host.sysctls() != ORIGINAL:
+        found.append(f"--restore then gives {status} and leaves {run.host.sysctls()}: {after.log}")
+    if found:
+        found += [f"fault: {run.fault}", *(line for line in trace if line.startswith("fault"))][:6]
+        found += [f"log: {line}" for line in log]
+    return found
+
+
+def sites(scenario):
+    """The calls of a run without a fault: (function, object) -> the numbers of its calls; and its log."""
+    run = scenario()
+    check_equal((run.status, run.host.sysctls()), (0, ORIGINAL), f"a run without a fault, which says {run.log}")
+    calls = collections.defaultdict(list)
+    for line in run.trace:
+        function, number, *name = normal(line, run).split(" ")
+        if function in ERRORS:
+            calls[function, "" if function in MEMORY else " ".join(name)].append(int(number))
+    return calls, [normal(line, run) for line in run.log]
+
+
+def faults(calls, rng):
+    """FUNCTION:N:ERROR:HOW, as inject.c wants it."""
+    for (function, name), numbers in sorted(calls.items()):
+        errors = ERRORS[function].split()
+        if function == "open" and name.endswith(".ledger"):
+            errors.remove("ENOENT")  # there is none: whoever is told so can but believe it
+        hows = ("once",) if function in ONCE else HOWS
+        if LONG:
+            chosen = itertools.product(numbers, errors, hows)
+        elif function in MEMORY or VITAL.search(f"{function} {name}"):
+            chosen = [(n, e, rng.choice(hows)) for n in rng.sample(numbers, min(MOST, len(numbers))) for e in errors]
+        else:
+            chosen = [(rng.choice(numbers), rng.choice(errors), rng.choice(hows))]
+        for n, error, how in chosen:
+            yield f"{function}:{n}:{'short' if error == 'short' else getattr(errno, error)}:{how}"
+
+
+def try_all(scenario, wrapper=(), choose=faults):
+    rng = random.Random(SEED)
+    calls, log = sites(scenario)
+    chosen = list(choose(calls, rng))
+    rng.shuffle(chosen)
+    hit, bad = 0, []
+    start = time.monotonic()
+
+    def one(fault):
+        run = scenario(fault, wrapper)
+        return any(line.startswith("fault ") for line in run.trace), examine(run, log)
+
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        for reached, found in pool.map(one, chosen):
+            hit += reached
+            if found:
+                bad.append(found)
+    diag(f"{len(calls)} call sites, {len(chosen)} faults, of which {hit} were reached, "
+         f"in {time.monotonic() - start:.0f} s; --seed={SEED}")
+    for found in bad[:20]:
+        diag("\n".join(found))
+    check(hit >= 0.8 * len(chosen), f"only {hit} of {len(chosen)} faults were reached")
+    check(not bad, f"{len(bad)} of {len(chosen)} runs went wrong")
+
+
+@test("each call of a life fails: two sysctls changed, one given back, one at the end")
+def _():
+    try_all(life)
+
+
+@test("each call of a start over what a killed one left fails")
+def _():
+    try_all(take_over)
+
+
+@test("each call of --restore fails")
+def _():
+    try_all(restore)
+
+
+@test("no memory is lost, read uninitialised or after its end, whatever fails")
+def _():
+    if not shutil.which("valgrind"):
+        raise Skip("needs valgrind")
+    wrapper = ("valgrind", "-q", "--leak-check=full", "--errors-for-leak-kinds=definite", "--error-exitcode=99")
+
+    def some(calls, rng):  # under valgrind no allocation fails
+        chosen = [f for f in faults(calls, rng) if f.split(":")[0] not in MEMORY]
+        return rng.sample(chosen, len(chosen) if LONG else 8)
+
+    for scenario in (life, take_over, restore):
+        try_all(scenario, wrapper, some)
+
+
+if __name__ == "__main__":
+    main()
