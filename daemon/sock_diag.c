@@ -145,7 +145,7 @@ int sock_diag_take(const char *buf, size_t size, unsigned seq, unsigned portid, 
         for (; r == 0 && mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
                 if (h->nlmsg_len > INT_MAX) /* negative, and so short enough, for libmnl */
                         return -EBADMSG;
-                if (!mnl_nlmsg_seq_ok(h, seq) || !mnl_nlmsg_portid_ok(h, portid))
+                if (h->nlmsg_seq != seq || h->nlmsg_pid != portid) /* libmnl's own check lets 0 pass */
                         return -EPROTO;
                 r = take_message(h, handler, user);
         }
