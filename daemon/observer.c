@@ -307,7 +307,7 @@ static void clear(struct snapshot *s, unsigned readings)
 
 int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const char **ret_what)
 {
-        int error = 0, r;
+        int error = 0, counted, r;
 
         clear(s, METRIC_COUNT + o->counters.n);
         s->now = now_ns();
@@ -326,8 +326,8 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         }
         keep_first(&error, ret_what, fill_sysctls(o, s), "/proc/sys/net");
         o->listeners.syn_limit = syn_limit(s);
-        r = fill_sockstat(o, s);
-        keep_first(&error, ret_what, r, "/proc/net/sockstat");
+        counted = fill_sockstat(o, s);
+        keep_first(&error, ret_what, counted, "/proc/net/sockstat");
         fill_conntrack(o, s);
         keep_first(&error, ret_what, update_listeners(o, s), "the listeners (NETLINK_SOCK_DIAG)");
         keep_first(&error, ret_what, read_limits(o, s), "net.ipv4.ip_local_port_range and ip_local_reserved_ports");
@@ -335,7 +335,8 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         *ret_look = error < 0 || o->always_look || !bounds_hold(o);
         if (!*ret_look)
                 fill_ports_bounds(o, s);
-        states_fill(o, s);
+        if (counted == 0)
+                states_fill(o, s); /* which bounds them by what sockstat counted */
         return error;
 }
 

@@ -92,7 +92,7 @@ static void fill_listeners(struct observer *o, struct snapshot *s)
         s->reading[METRIC_ACCEPT_QUEUE_WORST] = reading_valid(fullest ? listener_accept_queue(fullest) : 0);
         if (fullest)
                 name_listener(o, s, METRIC_ACCEPT_QUEUE_WORST, fullest);
-        if (o->tick > 0)
+        if (o->tick > 0 && listeners_new_drops_known(&o->listeners))
                 s->reading[METRIC_LISTEN_DROPS] =
                         reading_valid((double)listeners_new_drops(&o->listeners) * 1e9 / (double)o->tick);
         if (dropping)

@@ -29,7 +29,7 @@ void listeners_add(struct listeners *l, const struct inet_diag_msg *socket, size
                 .backlog = socket->idiag_wqueue,
         };
         memcpy(item->address, socket->id.idiag_src, sizeof(item->address));
-        diag_drops(socket, length, &item->drops);
+        item->drops_told = diag_drops(socket, length, &item->drops);
 }
 
 /* Most often the listener before stands at the same place. */
@@ -47,13 +47,15 @@ static const struct listener *find_before(const struct listeners *l, unsigned hi
 void listeners_commit(struct listeners *l)
 {
         for (unsigned i = 0; i < l->n; i++) {
-                const struct listener *before = find_before(l, i, l->item[i].cookie);
+                struct listener *item = &l->item[i];
+                const struct listener *before = find_before(l, i, item->cookie);
 
-                /* sk_drops is 32 bits wide and may wrap. */
-                if (before)
-                        l->item[i].new_drops = l->item[i].drops - before->drops;
-                else
-                        l->item[i].new_drops = l->complete ? l->item[i].drops : 0;
+                item->new_drops_known = item->drops_told && (!before || before->drops_told);
+                item->new_drops = 0;
+                if (item->new_drops_known && before)
+                        item->new_drops = item->drops - before->drops; /* sk_drops is 32 bits wide and may wrap */
+                else if (item->new_drops_known && l->complete)
+                        item->new_drops = item->drops;
         }
         memcpy(l->before, l->item, l->n * sizeof(l->item[0]));
         l->n_before = l->n;
@@ -145,6 +147,14 @@ const struct listener *listeners_most_drops(const struct listeners *l)
                 if (l->item[i].new_drops > (worst ? worst->new_drops : 0))
                         worst = &l->item[i];
         return worst;
+}
+
+bool listeners_new_drops_known(const struct listeners *l)
+{
+        for (unsigned i = 0; i < l->n; i++)
+                if (!l->item[i].new_drops_known)
+                        return false;
+        return true;
 }
 
 uint64_t listeners_new_drops(const struct listeners *l)

@@ -19,8 +19,10 @@ struct listener {
         uint16_t port; /* host byte order */
         uint32_t address[4];
         uint32_t queued, backlog; /* accept queue: connections that wait, and the limit listen() gave it */
-        uint32_t drops;           /* since the socket was made; 0 where the kernel does not tell */
-        uint32_t new_drops;       /* since the dump before */
+        bool drops_told;          /* the kernel told them */
+        uint32_t drops;           /* since the socket was made */
+        bool new_drops_known;     /* told now and, where it was there already, in the dump before */
+        uint32_t new_drops;       /* since that dump; 0 where that is not known */
         uint32_t handshakes;      /* SYN_RECV sockets of its address and port */
 };
 
@@ -54,7 +56,8 @@ const struct listener *listeners_fullest_accept_queue(const struct listeners *li
 const struct listener *listeners_fullest_syn_queue(const struct listeners *listeners);
 const struct listener *listeners_most_drops(const struct listeners *listeners);
 
-/* What all listeners dropped since the dump before. */
+/* What all listeners dropped since the dump before, and whether that is known of all. */
+bool listeners_new_drops_known(const struct listeners *listeners);
 uint64_t listeners_new_drops(const struct listeners *listeners);
 
 /* "10.0.0.7:80", "[::]:80" */

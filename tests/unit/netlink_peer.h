@@ -46,7 +46,7 @@ static struct peer {
         struct peer_batch batch[PEER_BATCHES];
         unsigned n_batches, next;
 
-        void (*spoil)(void); /* what is wrong with the answers; NULL: nothing */
+        void (*spoil)(void);              /* what is wrong with the answers; NULL: nothing */
         unsigned spoil_first, spoil_last; /* the numbers of the requests that get one; they begin with 1 */
         int send_error;
 } peer;
@@ -186,29 +186,98 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 
 #define PEER_SPOIL(name) static inline void peer_##name(void)
 
-PEER_SPOIL(cut_message) { peer.batch[0].size -= 8; }
-PEER_SPOIL(cut_header) { peer.batch[0].size = 8; }
-PEER_SPOIL(message_too_long) { peer_first()->nlmsg_len += 4000; }
-PEER_SPOIL(message_too_short) { peer_first()->nlmsg_len = 12; }
-PEER_SPOIL(message_of_no_length) { peer_first()->nlmsg_len = 0; }
-PEER_SPOIL(larger_than_the_buffer) { peer.batch[0].larger = true; }
-PEER_SPOIL(wrong_seq) { peer_first()->nlmsg_seq--; }
-PEER_SPOIL(wrong_portid) { peer_first()->nlmsg_pid++; }
-PEER_SPOIL(no_seq) { peer_first()->nlmsg_seq = 0; }
-PEER_SPOIL(no_portid) { peer_first()->nlmsg_pid = 0; }
-PEER_SPOIL(wrong_seq_of_done) { peer_done()->nlmsg_seq++; }
-PEER_SPOIL(interrupted) { peer_first()->nlmsg_flags |= NLM_F_DUMP_INTR; }
-PEER_SPOIL(interrupted_at_the_end) { peer_done()->nlmsg_flags |= NLM_F_DUMP_INTR; }
-PEER_SPOIL(overrun) { peer_first()->nlmsg_type = NLMSG_OVERRUN; }
-PEER_SPOIL(unknown_type) { peer_first()->nlmsg_type = 77; }
-PEER_SPOIL(no_done) { peer.n_batches--; }
-PEER_SPOIL(nothing) { peer.n_batches = 0; }
-PEER_SPOIL(end_of_file) { peer.batch[0].size = 0; }
-PEER_SPOIL(socket_too_short) { peer_first()->nlmsg_len = NLMSG_LENGTH(sizeof(struct inet_diag_msg) - 1); }
-PEER_SPOIL(unknown_family) { ((struct inet_diag_msg *)NLMSG_DATA(peer_first()))->idiag_family = AF_UNIX; }
-PEER_SPOIL(receive_interrupted) { peer.batch[peer.n_batches - 1].error = EINTR; }
-PEER_SPOIL(receive_no_buffers) { peer.batch[peer.n_batches - 1].error = ENOBUFS; }
-PEER_SPOIL(receive_no_memory) { peer.batch[0].error = ENOMEM; }
+PEER_SPOIL(cut_message)
+{
+        peer.batch[0].size -= 8;
+}
+PEER_SPOIL(cut_header)
+{
+        peer.batch[0].size = 8;
+}
+PEER_SPOIL(message_too_long)
+{
+        peer_first()->nlmsg_len += 4000;
+}
+PEER_SPOIL(message_too_short)
+{
+        peer_first()->nlmsg_len = 12;
+}
+PEER_SPOIL(message_of_no_length)
+{
+        peer_first()->nlmsg_len = 0;
+}
+PEER_SPOIL(larger_than_the_buffer)
+{
+        peer.batch[0].larger = true;
+}
+PEER_SPOIL(wrong_seq)
+{
+        peer_first()->nlmsg_seq--;
+}
+PEER_SPOIL(wrong_portid)
+{
+        peer_first()->nlmsg_pid++;
+}
+PEER_SPOIL(no_seq)
+{
+        peer_first()->nlmsg_seq = 0;
+}
+PEER_SPOIL(no_portid)
+{
+        peer_first()->nlmsg_pid = 0;
+}
+PEER_SPOIL(wrong_seq_of_done)
+{
+        peer_done()->nlmsg_seq++;
+}
+PEER_SPOIL(interrupted)
+{
+        peer_first()->nlmsg_flags |= NLM_F_DUMP_INTR;
+}
+PEER_SPOIL(interrupted_at_the_end)
+{
+        peer_done()->nlmsg_flags |= NLM_F_DUMP_INTR;
+}
+PEER_SPOIL(overrun)
+{
+        peer_first()->nlmsg_type = NLMSG_OVERRUN;
+}
+PEER_SPOIL(unknown_type)
+{
+        peer_first()->nlmsg_type = 77;
+}
+PEER_SPOIL(no_done)
+{
+        peer.n_batches--;
+}
+PEER_SPOIL(nothing)
+{
+        peer.n_batches = 0;
+}
+PEER_SPOIL(end_of_file)
+{
+        peer.batch[0].size = 0;
+}
+PEER_SPOIL(socket_too_short)
+{
+        peer_first()->nlmsg_len = NLMSG_LENGTH(sizeof(struct inet_diag_msg) - 1);
+}
+PEER_SPOIL(unknown_family)
+{
+        ((struct inet_diag_msg *)NLMSG_DATA(peer_first()))->idiag_family = AF_UNIX;
+}
+PEER_SPOIL(receive_interrupted)
+{
+        peer.batch[peer.n_batches - 1].error = EINTR;
+}
+PEER_SPOIL(receive_no_buffers)
+{
+        peer.batch[peer.n_batches - 1].error = ENOBUFS;
+}
+PEER_SPOIL(receive_no_memory)
+{
+        peer.batch[0].error = ENOMEM;
+}
 
 static inline void peer_end_with(uint16_t type, int error, size_t size)
 {
@@ -218,11 +287,26 @@ static inline void peer_end_with(uint16_t type, int error, size_t size)
         peer_put(type, &payload, size);
 }
 
-PEER_SPOIL(done_with_an_error) { peer_end_with(NLMSG_DONE, -ENOMEM, sizeof(int)); }
-PEER_SPOIL(done_with_a_positive_error) { peer_end_with(NLMSG_DONE, 5, sizeof(int)); }
-PEER_SPOIL(error) { peer_end_with(NLMSG_ERROR, -EACCES, sizeof(struct nlmsgerr)); }
-PEER_SPOIL(error_that_is_cut) { peer_end_with(NLMSG_ERROR, -EACCES, 2); }
-PEER_SPOIL(acknowledgement) { peer_end_with(NLMSG_ERROR, 0, sizeof(struct nlmsgerr)); }
+PEER_SPOIL(done_with_an_error)
+{
+        peer_end_with(NLMSG_DONE, -ENOMEM, sizeof(int));
+}
+PEER_SPOIL(done_with_a_positive_error)
+{
+        peer_end_with(NLMSG_DONE, 5, sizeof(int));
+}
+PEER_SPOIL(error)
+{
+        peer_end_with(NLMSG_ERROR, -EACCES, sizeof(struct nlmsgerr));
+}
+PEER_SPOIL(error_that_is_cut)
+{
+        peer_end_with(NLMSG_ERROR, -EACCES, 2);
+}
+PEER_SPOIL(acknowledgement)
+{
+        peer_end_with(NLMSG_ERROR, 0, sizeof(struct nlmsgerr));
+}
 
 /* What each comes to. */
 static const struct peer_fault {

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/* The observer over a kernel that answers wrongly: each metric is right or invalid, never zero instead. */
+
+#include "observer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "netlink_peer.h"
+#include "run.h"
+
+#define CLEAN_REQUESTS 2u /* of a tick that looks at the sockets: listeners, connections */
+#define DROPS 42u
+
+static char root[] = "/tmp/twtuned-check-XXXXXX";
+static struct observer *observer;
+static struct snapshot right, seen; /* what a clean tick says; what one says */
+
+static const struct {
+        const char *path, *text;
+} files[] = {
+        {"net/sockstat", "TCP: inuse 40 orphan 0 tw 20 alloc 40 mem 1\n"},
+        {"net/sockstat6", "TCP6: inuse 0\n"},
+        {"net/netstat", "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 0 0 0\n"},
+        {"net/snmp", "Tcp: ActiveOpens OutRsts\nTcp: 100 0\n"},
+        {"sys/net/ipv4/ip_local_port_range", "32768\t60999\n"},
+        {"sys/net/ipv4/ip_local_reserved_ports", "\n"},
+        {"sys/net/ipv4/tcp_tw_reuse", "2\n"},
+        {"sys/net/ipv4/tcp_tw_reuse_delay", "1000\n"},
+        {"sys/net/ipv4/tcp_timestamps", "1\n"},
+        {"sys/net/ipv4/tcp_max_tw_buckets", "200\n"},
+        {"sys/net/ipv4/tcp_max_orphans", "200\n"},
+        {"sys/net/ipv4/tcp_mem", "100 200 300\n"},
+};
+
+static void make(const char *path, const char *text)
+{
+        char full[256];
+        FILE *f;
+
+        snprintf(full, sizeof(full), "%s/%s", root, path);
+        for (char *p = full + strlen(root) + 1; (p = strchr(p, '/')); p++) {
+                *p = 0;
+                mkdir(full, 0755);
+                *p = '/';
+        }
+        f = fopen(full, "w");
+        ck_assert_ptr_nonnull(f);
+        fputs(text, f);
+        ck_assert_int_eq(fclose(f), 0);
+}
+
+static void put_drops(struct peer_socket *s, uint32_t drops)
+{
+        uint32_t meminfo[SK_MEMINFO_VARS] = {0};
+
+        meminfo[SK_MEMINFO_DROPS] = drops;
+        peer_attribute(s, INET_DIAG_SKMEMINFO, sizeof(struct nlattr) + sizeof(meminfo), meminfo, sizeof(meminfo));
+}
+
+/* Some of each, no two of them as many. */
+static void make_sockets(void)
+{
+        static const uint8_t states[] = {TCP_ESTABLISHED, TCP_SYN_SENT,  TCP_CLOSE_WAIT,
+                                         TCP_LAST_ACK,    TCP_FIN_WAIT1, TCP_SYN_RECV};
+        struct peer_socket *listener;
+        uint16_t port = 40000;
+
+        for (unsigned i = 0; i < ELEMENTSOF(states); i++)
+                for (unsigned n = 0; n < i + 2; n++)
+                        peer_add(states[i], states[i] == TCP_SYN_RECV ? 80 : port++, 443)->msg.idiag_retrans = n == 0;
+        for (unsigned n = 0; n < 9; n++) {
+                struct peer_socket *s = peer_add(TCP_TIME_WAIT, port++, 443);
+
+                s->msg.idiag_timer = 3;
+                s->msg.idiag_expires = 59000;
+        }
+        listener = peer_add(TCP_LISTEN, 80, 0);
+        listener->msg.idiag_rqueue = 3;
+        listener->msg.idiag_wqueue = 15;
+        put_drops(listener, DROPS);
+}
+
+static int observe(void)
+{
+        const char *what;
+        bool look;
+        int r = observer_read(observer, &seen, &look, &what);
+
+        return r < 0 ? r : observer_read_sockets(observer, &seen, &what);
+}
+
+static void set_up(void)
+{
+        static struct counters counters;
+
+        peer = (struct peer){0};
+        make_sockets();
+        ck_assert_ptr_nonnull(mkdtemp(root));
+        for (unsigned i = 0; i < ELEMENTSOF(files); i++)
+                make(files[i].path, files[i].text);
+        ck_assert_int_eq(observer_new(root, &observer), 0);
+        counters_init(&counters);
+        observer_set_config(observer, NULL, &counters);
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_int_eq(observe(), 0);
+        right = seen;
+        peer.requests = 0;
+}
+
+static void tear_down(void)
+{
+        char command[64];
+
+        observer_free(observer);
+        snprintf(command, sizeof(command), "rm -r %s", root);
+        ck_assert_int_eq(system(command), 0);
+}
+
+/* What a tick may say of the sockets: what is there, something that it lies within, or nothing. */
+static void expect_right_or_invalid(const char *name)
+{
+        for (unsigned i = 0; i < METRIC_COUNT; i++) {
+                const struct reading *r = &seen.reading[i], *is = &right.reading[i];
+
+                if (i == METRIC_SELF_OBSERVE_CPU || i == METRIC_SELF_RSS || r->state == READING_INVALID)
+                        continue;
+                if (r->state == READING_BOUNDED)
+                        ck_assert_msg(is->state != READING_VALID ||
+                                              (r->value <= is->value && is->value <= r->upper * (1 + 1e-6)),
+                                      "%s: %s is bounded by %g and %g, and is %g", name, metric_table[i].name,
+                                      r->value, r->upper, is->value);
+                else
+                        ck_assert_msg(r->state == is->state && r->value == is->value, "%s: %s is %g, should be %g",
+                                      name, metric_table[i].name, r->value, is->value);
+        }
+}
+
+static void expect_right(const char *name)
+{
+        ck_assert_msg(observe() == 0, "%s: the next tick is no better", name);
+        expect_right_or_invalid(name);
+        for (unsigned i = 0; i < METRIC_COUNT; i++)
+                ck_assert_msg(seen.reading[i].state == right.reading[i].state,
+                              "%s: %s is in state %d, should be in %d", name, metric_table[i].name,
+                              (int)seen.reading[i].state, (int)right.reading[i].state);
+}
+
+START_TEST(a_clean_tick_counts_what_is_there)
+{
+        static const struct {
+                unsigned metric;
+                double value;
+        } rows[] = {
+                {METRIC_TCP_ESTABLISHED, 2}, {METRIC_TCP_SYN_SENT, 3},  {METRIC_TCP_CLOSE_WAIT, 4},
+                {METRIC_TCP_LAST_ACK, 5},    {METRIC_TCP_FIN_WAIT1, 6}, {METRIC_TCP_SYN_RECV, 7},
+                {METRIC_TCP_TIME_WAIT, 9},   {METRIC_TCP_LISTEN, 1},    {METRIC_ACCEPT_QUEUE_WORST, 300.0 / 16},
+                {METRIC_PORTS_USED, 29},     {METRIC_LISTEN_DROPS, 0},  {METRIC_TIME_WAIT_TABLE, 10},
+        };
+
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                const struct reading *r = &right.reading[rows[i].metric];
+
+                ck_assert_msg(r->state == READING_VALID && r->value == rows[i].value, "%s is %g, should be %g",
+                              metric_table[rows[i].metric].name, r->value, rows[i].value);
+        }
+        ck_assert_uint_eq(peer.requests, 0);
+        expect_right("again");
+        ck_assert_uint_eq(peer.requests, CLEAN_REQUESTS);
+}
+END_TEST
+
+/* One answer that is wrong is asked for again. */
+START_TEST(one_wrong_answer_changes_nothing)
+{
+        for (unsigned request = 1; request <= CLEAN_REQUESTS; request++) {
+                peer.spoil = peer_faults[_i].spoil;
+                peer.spoil_first = peer.spoil_last = peer.requests + request;
+                expect_right(peer_faults[_i].name);
+        }
+}
+END_TEST
+
+/* Answers that go on being wrong, from the first or the second request of the tick on. */
+START_TEST(wrong_answers_make_it_invalid)
+{
+        const struct peer_fault *fault = &peer_faults[_i];
+        int r;
+
+        for (unsigned request = 1; request <= CLEAN_REQUESTS; request++) {
+                peer.spoil = fault->spoil;
+                peer.spoil_first = peer.requests + request;
+                peer.spoil_last = UINT32_MAX;
+                r = observe();
+                ck_assert_msg(r == fault->error, "%s: %s", fault->name, strerror(-r));
+                expect_right_or_invalid(fault->name);
+                ck_assert_int_eq(seen.reading[METRIC_TCP_ESTABLISHED].state == READING_VALID, 0);
+                ck_assert_int_eq(seen.reading[METRIC_PORTS_USED].state == READING_VALID, 0);
+                peer.spoil = NULL;
+                expect_right(fault->name);
+        }
+}
+END_TEST
+
+/* More sockets than it last told of: nothing may be bounded by that any more. */
+START_TEST(without_sockstat_nothing_is_bounded_by_it)
+{
+        make("net/sockstat", "");
+        ck_assert_int_lt(observe(), 0);
+        for (unsigned i = METRIC_TCP_ESTABLISHED; i <= METRIC_TCP_RETRANSMITTING; i++)
+                ck_assert_msg(i == METRIC_TCP_LISTEN || seen.reading[i].state == READING_INVALID, "%s is in state %d",
+                              metric_table[i].name, (int)seen.reading[i].state);
+}
+END_TEST
+
+/* ---- attributes of the listener that are not what they should be ---- */
+
+static struct peer_socket *listener(void)
+{
+        return &peer.socket[peer.n - 1];
+}
+
+static void none(void)
+{
+}
+
+static void too_short(void)
+{
+        peer_attribute(listener(), INET_DIAG_SKMEMINFO, sizeof(struct nlattr) + 8, "01234567", 8);
+}
+
+static void past_the_end(void)
+{
+        peer_attribute(listener(), INET_DIAG_SKMEMINFO, 4000, "01234567", 8);
+}
+
+static void of_no_length(void)
+{
+        peer_attribute(listener(), INET_DIAG_SKMEMINFO, 0, "01234567", 8);
+}
+
+static void only_unknown(void)
+{
+        peer_attribute(listener(), 250, sizeof(struct nlattr) + 4, "0123", 4);
+}
+
+static const struct {
+        const char *name;
+        void (*put)(void);
+} attributes[] = {
+        {"none", none},
+        {"too short", too_short},
+        {"past the end", past_the_end},
+        {"of no length", of_no_length},
+        {"only an unknown one", only_unknown},
+};
+
+/* Nobody knows then what was dropped; and what was dropped long ago was not dropped now. */
+START_TEST(drops_that_are_not_told_are_not_zero)
+{
+        struct peer_socket before = *listener();
+
+        listener()->size = 0;
+        attributes[_i].put();
+        ck_assert_int_eq(observe(), 0);
+        expect_right_or_invalid(attributes[_i].name);
+        ck_assert_msg(seen.reading[METRIC_LISTEN_DROPS].state == READING_INVALID, "%s: listen.drops is %g",
+                      attributes[_i].name, seen.reading[METRIC_LISTEN_DROPS].value);
+        *listener() = before;
+        ck_assert_int_eq(observe(), 0);
+        expect_right_or_invalid(attributes[_i].name);
+        expect_right(attributes[_i].name);
+}
+END_TEST
+
+START_TEST(an_unknown_or_longer_attribute_is_no_error)
+{
+        listener()->size = 0;
+        peer_attribute(listener(), 250, sizeof(struct nlattr) + 3, "012", 3);
+        put_drops(listener(), DROPS);
+        expect_right("unknown");
+
+        listener()->size = 0;
+        peer_attribute(listener(), INET_DIAG_SKMEMINFO, sizeof(struct nlattr) + 48,
+                       &(uint32_t[12]){[SK_MEMINFO_DROPS] = DROPS}, 48);
+        expect_right("longer");
+}
+END_TEST
+
+/* ---- files that are not what they should be ---- */
+
+static const struct {
+        const char *path, *text;
+} spoilt[] = {
+        {"net/sockstat", ""},
+        {"net/sockstat", "TCP: inuse 4"},
+        {"net/sockstat", "TCP: inuse 40 orphan 0\n"},
+        {"net/sockstat", "garbage\n"},
+        {"net/sockstat6", "TCP6: inu"},
+        {"net/netstat", ""},
+        {"net/netstat", "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 0 0"},
+        {"net/snmp", "Tcp: ActiveOpens OutRsts\nTcp: 1"},
+        {"sys/net/ipv4/tcp_max_tw_buckets", "20"},
+        {"sys/net/ipv4/tcp_max_tw_buckets", "x\n"},
+        {"sys/net/ipv4/tcp_max_tw_buckets", ""},
+        {"sys/net/ipv4/tcp_mem", "100 200\n"},
+        {"sys/net/ipv4/ip_local_port_range", "32768\t609"},
+        {"sys/net/ipv4/ip_local_port_range", "60999\t32768\n"},
+        {"sys/net/ipv4/ip_local_reserved_ports", ""},
+        {"sys/net/ipv4/ip_local_reserved_ports", "40000-5000"},
+        {"sys/net/ipv4/tcp_tw_reuse_delay", "1"},
+};
+
+START_TEST(a_spoilt_file_makes_it_invalid)
+{
+        char name[128];
+
+        snprintf(name, sizeof(name), "%s: '%s'", spoilt[_i].path, spoilt[_i].text);
+        make(spoilt[_i].path, spoilt[_i].text);
+        ck_assert_msg(observe() < 0, "%s: no error", name);
+        expect_right_or_invalid(name);
+        for (unsigned i = 0; i < ELEMENTSOF(files); i++)
+                make(files[i].path, files[i].text);
+        ck_assert_int_eq(observe(), 0);
+        expect_right_or_invalid(name);
+        expect_right(name); /* rates want two */
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, set_up, tear_down);
+        tcase_add_test(tcase, a_clean_tick_counts_what_is_there);
+        tcase_add_loop_test(tcase, one_wrong_answer_changes_nothing, 0, ELEMENTSOF(peer_faults));
+        tcase_add_loop_test(tcase, wrong_answers_make_it_invalid, 0, ELEMENTSOF(peer_faults));
+        tcase_add_test(tcase, without_sockstat_nothing_is_bounded_by_it);
+        tcase_add_loop_test(tcase, drops_that_are_not_told_are_not_zero, 0, ELEMENTSOF(attributes));
+        tcase_add_test(tcase, an_unknown_or_longer_attribute_is_no_error);
+        tcase_add_loop_test(tcase, a_spoilt_file_makes_it_invalid, 0, ELEMENTSOF(spoilt));
+}
+
+int main(void)
+{
+        return run_suite("observer", add_tests);
+}
