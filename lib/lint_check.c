@@ -72,7 +72,7 @@ static int64_t stock_size(const struct lint_case *c)
 
         if (!lint_effective(c, conntrack ? "net/netfilter/nf_conntrack_buckets" : "net/ipv4/tcp_ehash_entries", &n))
                 return 0;
-        return conntrack ? n : llabs(n) / 2;
+        return conntrack ? n : llabs(n / 2);
 }
 
 bool lint_check_table(struct lint_case *c)
