@@ -11,6 +11,7 @@
 #include "observer_state.h"
 #include "text.h"
 
+#define ROUNDED (1 + 1e-6) /* values are floats */
 #define NOW (UINT64_C(1000000) * NSEC_PER_SEC)
 
 struct dump {
@@ -45,15 +46,16 @@ static void on_socket(void *user, const struct inet_diag_msg *socket, size_t len
         ports_add_socket(d->observer->ports, socket, length, NOW);
 }
 
-static void check_group(const struct ports_group *g)
+static void check_group(const struct ports_group *g, const struct ports_range bounds[static METRIC_PORTS_COUNT])
 {
         char name[PORTS_NAME_MAX];
         struct ports_key key;
 
         for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++) {
-                struct ports_range r = ports_value(g, metric);
+                struct ports_range r = ports_value(g, metric), bound = bounds[metric - METRIC_PORTS_FIRST];
 
                 assert(r.lower >= 0 && r.lower <= r.upper);
+                assert(bound.lower <= r.lower * ROUNDED && bound.upper * ROUNDED >= r.lower);
         }
         assert(ports_key_parse(ports_group_name(g, name), &key) == 0);
         assert(key.dport == g->key.dport && memcmp(key.src, g->key.src, sizeof(key.src)) == 0 &&
@@ -63,14 +65,16 @@ static void check_group(const struct ports_group *g)
 static void check_ports(const struct ports *ports, unsigned sockets)
 {
         const struct ports_group *busiest = ports_busiest(ports);
+        struct ports_range bounds[METRIC_PORTS_COUNT];
         unsigned counted = 0;
 
+        ports_bounds(ports, 0, sockets, bounds);
         for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
                 const struct ports_group *g = ports_group(ports, slot);
 
                 if (g->id == 0)
                         continue;
-                check_group(g);
+                check_group(g, bounds);
                 counted += g->holders[0] + g->holders[1] + g->blocked[0] + g->blocked[1] + g->reusable[0] +
                            g->reusable[1];
         }
