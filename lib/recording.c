@@ -192,6 +192,23 @@ void recording_row_init(struct recording_row *row, struct snapshot *snapshot)
                 snapshot->sysctl[id].state = READING_UNAVAILABLE;
 }
 
+/* The ports.* are all of one look; what the policy asks of a group is asked of the first of them. */
+static bool ports_agree(const struct recording *rec, const struct snapshot *s)
+{
+        const struct reading *before = NULL;
+
+        for (unsigned i = 0; i < rec->n; i++) {
+                const struct recording_column *c = &rec->column[i];
+
+                if (c->kind != READING || !metric_is_ports(c->id))
+                        continue;
+                if (before && before->state != s->reading[c->id].state)
+                        return false;
+                before = &s->reading[c->id];
+        }
+        return true;
+}
+
 int recording_parse_row(struct recording *rec, char *line, struct recording_row *row, struct origin at,
                         struct problems *problems)
 {
@@ -214,6 +231,8 @@ int recording_parse_row(struct recording *rec, char *line, struct recording_row 
         else if (cell || i < rec->n)
                 problem_add(problems, at, "%s than the %u cells that the first line names", cell ? "more" : "fewer",
                             rec->n);
+        else if (!ports_agree(rec, row->snapshot))
+                problem_add(problems, at, "some ports.* were read and some were not: they are of one look");
         else if (row->snapshot->now <= last)
                 problem_add(problems, at, "time does not go on: two recordings in one file?");
         else
