@@ -68,7 +68,7 @@ static void check_ports(const struct ports *ports, unsigned sockets)
         struct ports_range bounds[METRIC_PORTS_COUNT];
         unsigned counted = 0;
 
-        ports_bounds(ports, 0, sockets, bounds);
+        ports_bounds(ports, 0, sockets, 0, bounds);
         for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
                 const struct ports_group *g = ports_group(ports, slot);
 
