@@ -93,10 +93,10 @@ static void read_all(struct observer *o)
         fill_self(o, &snapshot);
 }
 
-/* A file that has not changed: nothing happened. */
+/* A file that has not changed: nothing happened. Counters that could not be read tell nothing. */
 static void check_second(const struct observer *o)
 {
-        for (unsigned i = 0; i < o->counters.n; i++) {
+        for (unsigned i = 0; o->counters_at != 0 && i < o->counters.n; i++) {
                 const struct reading *r = &snapshot.reading[METRIC_COUNT + i];
 
                 assert(!o->counters.item[i].seen == (r->state == READING_UNAVAILABLE));
