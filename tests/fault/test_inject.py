@@ -10,47 +10,20 @@ import collections
 import concurrent.futures
 import errno
 import itertools
-import os
-import pathlib
 import random
 import re
 import shutil
-import signal
-import socket
-import struct
-import subprocess
 import sys
-import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
-from harness import BUILD, Single, Skip, binary, check, check_equal, diag, main, temp_dir, temp_policy, test  # noqa: E402
+from lives import ORIGINAL, WRITTEN, Run, life, policy, restore, take_over
+from harness import Skip, check, check_equal, diag, main, test
 
 LONG = "--long" in sys.argv
 SEED = next((int(a.split("=")[1]) for a in sys.argv if a.startswith("--seed=")), random.randrange(10**6))
 sys.argv[1:] = [a for a in sys.argv[1:] if not a.startswith("--")]
 WORKERS = 16
 MOST = 5  # calls of a vital site
-SHIM = str(BUILD / "tests" / "libinject.so")
-
-REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
-ORIGINAL, WRITTEN = {REUSE: "2", DELAY: "1000"}, {REUSE: "1", DELAY: "250"}
-
-# One sysctl is given back by its rule, the other at the end.
-POLICY = f"""
-[daemon]
-interval = 100ms
-[limits]
-min_interval = 100ms
-[rule released]
-when = ports.used >= 10
-until = ports.used < 5 for 100ms
-set = {REUSE} = 1
-[rule held]
-when = ports.used >= 10
-until = ports.used < 5 for 1h
-set = {DELAY} = 250
-"""
 
 # What each call can say (its man page), and `short` for less than was asked for.
 ERRORS = {
@@ -92,163 +65,6 @@ ONCE = ("read_event", "epoll_wait", "malloc", "calloc", "realloc")  # for ever i
 VITAL = re.compile(r"(write|rename|open|close|read|unlink|mkdir) .*(\.ledger|boot_id|run$)|pwrite |pread .*tcp_tw_reuse")
 EXIT_STATUS = {0, 1, 69, 71, 73, 78}  # sysexits(3)
 MEMORY = ("malloc", "calloc", "realloc")
-
-
-class Host:
-    """A namespace of its own with a listener, in which one run follows the other."""
-
-    def __init__(self):
-        self.netns = Single()
-        subprocess.run(["ip", "-n", self.netns.name, "addr", "add", "10.77.0.1/32", "dev", "lo"], check=True)
-        self.sockets = []
-        with self.netns.entered():
-            self.listener = socket.create_server(("10.77.0.1", 8080), backlog=64)
-
-    def connect(self):
-        with self.netns.entered():
-            clients = [socket.create_connection(("10.77.0.1", 8080)) for _ in range(10)]
-        self.sockets = clients + [self.listener.accept()[0] for _ in clients]
-
-    def disconnect(self):
-        for s in self.sockets:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no TIME_WAIT
-            s.close()
-        self.sockets = []
-
-    def sysctls(self, values=None):
-        for name, value in (values or {}).items():
-            self.netns.sysctl(name, value)
-        return {name: self.netns.sysctl(name) for name in ORIGINAL}
-
-
-_hosts = threading.local()
-_directories = itertools.count(1)
-
-
-def host():
-    if not hasattr(_hosts, "host"):
-        _hosts.host = Host()
-    return _hosts.host
-
-
-class Run:
-    """One twtuned with one fault, from its start to its end, and what it left."""
-
-    def __init__(self, args, runtime_dir, fault=None, wrapper=()):
-        self.host, self.runtime_dir, self.fault = host(), runtime_dir, fault
-        self.trace_file, self.log_file = runtime_dir.parent / "trace", runtime_dir.parent / "log"
-        self.trace_file.unlink(missing_ok=True)
-        env = {k: v for k, v in os.environ.items() if k not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")}
-        env |= {"RUNTIME_DIRECTORY": str(runtime_dir), "LD_PRELOAD": SHIM, "INJECT_TRACE": str(self.trace_file),
-                "NOTIFY_SOCKET": str(manager.path)}
-        if fault:
-            env["INJECT"] = fault
-        with open(self.log_file, "w", encoding="utf-8") as log:
-            st = os.fstat(log.fileno())
-            env["JOURNAL_STREAM"] = f"{st.st_dev}:{st.st_ino}"
-            self.process = self.host.netns.popen([*wrapper, binary("twtuned"), *args], stdout=log, stderr=log, env=env)
-
-    @property
-    def trace(self):
-        return self.trace_file.read_text().splitlines() if self.trace_file.exists() else []
-
-    @property
-    def log(self):
-        return self.log_file.read_text(errors="replace").splitlines()
-
-    def ticks(self):
-        return sum(line.startswith("timerfd_settime") for line in self.trace)
-
-    def await_lines(self, *regexes, ticks):
-        """Until the log has these lines, or that many ticks went by, or it ended."""
-        until, deadline = self.ticks() + ticks, time.monotonic() + 30
-        while self.process.poll() is None and time.monotonic() < deadline and self.ticks() < until:
-            if regexes and all(any(re.search(r, line) for line in self.log) for r in regexes):
-                return
-            time.sleep(0.03)
-
-    def end(self, sig=None):
-        if sig and self.process.poll() is None:
-            self.process.send_signal(sig)
-        try:
-            return self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            return "it hangs"
-
-
-class Manager:
-    """Reads what sd_notify(3) sends, and forgets it."""
-
-    def __init__(self):
-        self.path = temp_dir() / "notify"
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(str(self.path))
-        threading.Thread(target=self._drain, daemon=True).start()
-
-    def _drain(self):
-        while self.socket.recv(4096):
-            pass
-
-
-manager = Manager()
-policy = temp_policy(POLICY)
-
-
-def new_directory():
-    path = temp_dir()
-    (path / "run").mkdir()
-    return path / "run"
-
-
-# ---- three lives ----
-
-def life(fault=None, wrapper=()):
-    """Two sysctls are changed, one is given back by its rule, the other at SIGTERM."""
-    h = host()
-    h.sysctls(ORIGINAL)
-    h.connect()
-    run = Run([f"--config={policy}"], new_directory(), fault, wrapper)
-    run.await_lines(f"{REUSE}: 2 -> 1", f"{DELAY}: 1000 -> 250", ticks=7)
-    h.disconnect()
-    run.await_lines(f"{REUSE}: 1 -> 2", ticks=7)
-    run.status = run.end(signal.SIGTERM)
-    return run
-
-
-def killed():
-    """The runtime directory of a twtuned that was killed while it held both."""
-    h = host()
-    if not hasattr(h, "killed"):
-        h.sysctls(ORIGINAL)
-        h.connect()
-        run = Run([f"--config={policy}"], new_directory())
-        run.await_lines(f"{REUSE}: 2 -> 1", f"{DELAY}: 1000 -> 250", ticks=50)
-        run.end(signal.SIGKILL)
-        h.disconnect()
-        check_equal(h.sysctls(), WRITTEN, f"sysctls of a killed twtuned that says {run.log}")
-        h.killed = run.runtime_dir
-    directory = new_directory()
-    for file in h.killed.iterdir():
-        shutil.copy(file, directory)
-    h.sysctls(WRITTEN)
-    return directory
-
-
-def take_over(fault=None, wrapper=()):
-    """A start over what a killed one left."""
-    run = Run([f"--config={policy}"], killed(), fault, wrapper)
-    run.await_lines(f"{REUSE}: 1 -> 2", ticks=7)
-    run.status = run.end(signal.SIGTERM)
-    return run
-
-
-def restore(fault=None, wrapper=()):
-    """--restore of what a killed one left."""
-    run = Run(["--restore"], killed(), fault, wrapper)
-    run.status = run.end()
-    return run
 
 
 # ---- what must hold ----
