@@ -3,8 +3,9 @@
  *
  *     INJECT=FUNCTION:N:ERROR:HOW   ERROR is a number of errno, or `short`: less than was asked for.
  *                                   HOW is `once`, `file` (from then on, for the same file) or `all` (from then on)
- *     INJECT_TRACE=FILE             a line a call: FUNCTION N OBJECT; `fault FUNCTION OBJECT` for the one that failed,
- *                                   `wrote OBJECT TEXT` for what reached a sysctl, `left FD OBJECT` at the end
+ *     INJECT_TRACE=FILE             a line a call: FUNCTION N OBJECT; `fault FUNCTION OBJECT` for the one that failed;
+ *                                   for a sysctl `saw NS OBJECT TEXT` and `wrote NS OBJECT TEXT`, with the time before
+ *                                   the call, ns of CLOCK_MONOTONIC; `left FD OBJECT` at the end
  *
  * The journal is a line "journal: MESSAGE" on stderr, so that no real one is needed. */
 #define _GNU_SOURCE
@@ -24,6 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SHORT (-1)
@@ -162,12 +164,24 @@ EXPORT ssize_t read(int fd, void *buf, size_t size)
         return error > 0 ? -1 : NEXT(read)(fd, buf, error == SHORT && size > 7 ? 7 : size);
 }
 
+static unsigned long now(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (unsigned long)ts.tv_sec * 1000000000 + (unsigned long)ts.tv_nsec;
+}
+
 /* Short: cut within the first line, as no /proc of today does. */
 EXPORT ssize_t pread64(int fd, void *buf, size_t size, off64_t offset)
 {
         int error = inject("pread", name_of(fd));
+        unsigned long at = now();
+        ssize_t n = error > 0 ? -1 : NEXT(pread64)(fd, buf, error == SHORT && size > 1 ? 1 : size, offset);
 
-        return error > 0 ? -1 : NEXT(pread64)(fd, buf, error == SHORT && size > 1 ? 1 : size, offset);
+        if (n > 1 && strncmp(name_of(fd), "/proc/sys/", 10) == 0)
+                trace("saw %lu %s %.*s\n", at, name_of(fd), (int)n - 1, (const char *)buf);
+        return n;
 }
 
 EXPORT ssize_t write(int fd, const void *buf, size_t size)
@@ -184,7 +198,7 @@ EXPORT ssize_t pwrite64(int fd, const void *buf, size_t size, off64_t offset)
 
         if (error)
                 return error == SHORT ? 0 : -1;
-        trace("wrote %s %.*s\n", name_of(fd), (int)size, (const char *)buf);
+        trace("wrote %lu %s %.*s\n", now(), name_of(fd), (int)size, (const char *)buf);
         return NEXT(pwrite64)(fd, buf, size, offset);
 }
 

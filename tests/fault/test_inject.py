@@ -81,7 +81,7 @@ def examine(run, clean_log):
     if run.status not in EXIT_STATUS:
         found.append(f"exit status {run.status}")
     for line in trace:
-        if match := re.match(r"wrote \S+/(\S+) (\S+)$", line):
+        if match := re.match(r"wrote \d+ \S+/(\S+) (\S+)$", line):
             name = f"net.ipv4.{match[1]}"
             if match[2] not in (ORIGINAL.get(name), WRITTEN.get(name)):
                 found.append(line)

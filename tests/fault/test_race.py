@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Someone else writes the same sysctls at random moments, while twtuned changes and gives them back, ends, is killed
+and starts anew: what it has seen to be theirs it never writes again, and nothing of theirs is lost.
+
+No sysctl can be written on condition of its value, so what is written between twtuned's look and its write is: that
+may happen, and is counted; what stood there when it looked may not. --long: 60 s; --seed=N: the same moments again."""
+
+import collections
+import concurrent.futures
+import os
+import random
+import re
+import signal
+import sys
+import threading
+import time
+
+from lives import Run, host, new_directory
+from harness import check, diag, main, temp_policy, test
+
+SECONDS = 60 if "--long" in sys.argv else 20
+SEED = next((int(a.split("=")[1]) for a in sys.argv if a.startswith("--seed=")), random.randrange(10**6))
+sys.argv[1:] = [a for a in sys.argv[1:] if not a.startswith("--")]
+WORKERS = 8
+
+# Original, what the rule writes, and what someone else does.
+SYSCTLS = {
+    "net.ipv4.tcp_tw_reuse": ("2", "1", ["0"]),
+    "net.ipv4.tcp_tw_reuse_delay": ("1000", "250", [str(n) for n in range(300, 900)]),
+    "net.ipv4.tcp_fin_timeout": ("60", "20", [str(n) for n in range(25, 55)]),
+    "net.ipv4.tcp_keepalive_intvl": ("75", "15", [str(n) for n in range(20, 70)]),
+    "net.ipv4.tcp_keepalive_probes": ("9", "5", ["6", "7", "8"]),
+}
+NAMES = list(SYSCTLS)
+
+POLICY = """
+[daemon]
+interval = 100ms
+[limits]
+min_interval = 0s
+changes_per_minute = 600
+""" + "".join(f"""
+[rule {rule}]
+when = ports.used >= 10
+until = ports.used < 5 for 100ms
+""" + "".join(f"set = {name} = {SYSCTLS[name][1]}\n" for name in names)
+              for rule, names in (("reuse", NAMES[:2]), ("others", NAMES[2:])))
+
+policy = temp_policy(POLICY)
+
+
+def path_of(name):
+    return "/proc/sys/" + name.replace(".", "/")
+
+
+class Racer(threading.Thread):
+    """Writes values of its own at random moments until it is told to end."""
+
+    def __init__(self, netns, rng):
+        super().__init__(daemon=True)
+        with netns.entered():
+            self.fds = {name: os.open(path_of(name), os.O_RDWR) for name in NAMES}
+        self.rng, self.stopped = rng, threading.Event()
+        self.written = collections.defaultdict(list)  # name -> (begun, ended, value)
+        self.start()
+
+    def run(self):
+        while not self.stopped.wait(self.rng.expovariate(1 / 0.3)):
+            name = self.rng.choice(NAMES)
+            value = self.rng.choice(SYSCTLS[name][2])
+            begun = time.monotonic_ns()
+            os.pwrite(self.fds[name], value.encode(), 0)
+            self.written[name].append((begun, time.monotonic_ns(), value))
+
+    def end(self):
+        self.stopped.set()
+        self.join()
+        for fd in self.fds.values():
+            os.close(fd)
+
+
+def one_round(rng):
+    """One twtuned, or two in turn. Returns their log, their looks and writes by name, the racer's, and the end."""
+    h, directory = host(), new_directory()
+    for name in NAMES:
+        h.netns.sysctl(name, SYSCTLS[name][0])
+    racer, log, trace = Racer(h.netns, rng), [], []
+    ends = [signal.SIGKILL, signal.SIGTERM] if rng.random() < 0.3 else [signal.SIGTERM]
+    for sig in ends:
+        run = Run([f"--config={policy}"], directory)
+        for _ in range(rng.randint(1, 3)):
+            h.connect()
+            time.sleep(rng.uniform(0.05, 0.4))
+            h.disconnect()
+            time.sleep(rng.uniform(0.05, 0.4))
+        status = run.end(sig)
+        log.append(run.log)
+        trace += run.trace
+    racer.end()
+    check(status == 0, f"exit status {status}: {log}")
+    seen = collections.defaultdict(list)  # name -> ("saw" or "wrote", ns, value)
+    for line in trace:
+        if match := re.fullmatch(r"(saw|wrote) (\d+) /proc/sys/(\S+) (.*)", line):
+            seen[match[3].replace("/", ".")].append((match[1], int(match[2]), match[4]))
+    return log, seen, racer.written, {name: h.netns.sysctl(name) for name in NAMES}
+
+
+def judge(name, seen, theirs, end, found, count):
+    """Follows one sysctl through a round."""
+    value = SYSCTLS[name][1]
+    held, seen_theirs, original, last = False, False, None, None
+    for what, at, text in seen:
+        if what == "saw":
+            if held and text not in (value, original):
+                seen_theirs = True
+            last = text
+            continue
+        count["writes"] += 1
+        if seen_theirs:
+            found.append(f"{name}: {text} is written after {last} of someone else was seen")
+        if text == value:
+            original = original if held else last
+            if last == value and not held:
+                found.append(f"{name}: {text} is written over itself")
+        elif text != original:
+            found.append(f"{name}: {text} is given back, the original is {original}")
+        held = text == value
+    count["overridden"] += seen_theirs
+    if not theirs:
+        if end != SYSCTLS[name][0]:
+            found.append(f"{name} ends as {end}, although nobody else wrote it")
+    elif end != theirs[-1][2]:
+        # It was overwritten. Had it stood there when twtuned looked, it would have been left, or been given back.
+        begun, ended, last_value = theirs[-1]
+        after = [(a, t) for w, a, t in seen if w == "wrote" and a >= begun]
+        looks = [a for w, a, t in seen if w == "saw" and a > ended and (not after or a < after[0][0])]
+        if looks or not after:
+            found.append(f"{name} ends as {end}; someone else wrote {last_value} last, and twtuned looked after that")
+        count["between look and write"] += 1
+    return seen_theirs
+
+
+@test("another process writes the same sysctls at random")
+def _():
+    rounds = collections.Counter()
+    deadline = time.monotonic() + SECONDS
+    found = []
+
+    def work(worker):
+        rng = random.Random(SEED + worker)
+        while time.monotonic() < deadline:
+            log, seen, theirs, end = one_round(rng)
+            rounds["rounds"] += 1
+            rounds["writes of someone else"] += sum(map(len, theirs.values()))
+            for name in NAMES:
+                judged = []
+                overridden = judge(name, seen[name], theirs[name], end[name], judged, rounds)
+                said = [sum(line.count(f"{name} is ") > 0 and "someone else" in line for line in lines)
+                        for lines in log]
+                if overridden and not sum(said):
+                    judged.append(f"{name}: it is not said that someone else changed it")
+                if max(said) > 1:
+                    judged.append(f"{name}: it is said {max(said)} times that someone else changed it")
+                if judged:
+                    found.append(judged + [f"seen: {seen[name]}", f"theirs: {theirs[name]}", f"log: {log}"])
+
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(work, range(WORKERS)))
+    diag(", ".join(f"{count} {what}" for what, count in rounds.items()) + f"; --seed={SEED}")
+    for lines in found[:8]:
+        diag("\n".join(line[:2000] for line in lines))
+    check(not found, f"{len(found)} sysctls went wrong")
+    check(rounds["overridden"] >= SECONDS, f"only {rounds['overridden']} sysctls were overridden")
+
+
+if __name__ == "__main__":
+    main()
