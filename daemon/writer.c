@@ -52,6 +52,14 @@ static void apply(struct tuner *t, const struct decision *d, struct change *c)
                 fail(c, r, "the original value could not be recorded, so nothing was written");
                 return;
         }
+        /* Files were read and written since it was looked at, and a sysctl cannot be written on condition. */
+        r = verify(t->world, c->sysctl, &c->before);
+        if (r < 0) {
+                t->ledger.entry[c->sysctl] = before;
+                tuner_save_ledger(t);
+                fail(c, r == -EIO ? -EBUSY : r, "it changed just now or cannot be read, so nothing was written");
+                return;
+        }
         guard_note_change(&t->guard, c->sysctl, t->snapshot.now);
         r = write_verified(t->world, c->sysctl, &c->value);
         if (r == 0) {

@@ -32,7 +32,7 @@ START_TEST(a_read_back_that_fails_loses_no_original)
         start(RULE("r", "30"));
         fake.fin_wait2 = 100;
         fake.read_error = -EIO;
-        fake.read_error_after = 1; /* the look before the write is good */
+        fake.read_error_after = 2; /* both looks before the write are good */
         ticks(1);
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_HELD); /* nobody knows what is there */
         ck_assert_int_eq(fake.file.entry[FIN].original.v[0], 60);
