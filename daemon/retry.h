@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-/* A call that a signal interrupted is made again. Not for ever: here are no handlers that could interrupt it (signal(7)),
- * so where that goes on something else is wrong. */
+/* A call that a signal interrupted is made again. Not for ever: here are no handlers that could interrupt it
+ * (signal(7)), so where that goes on something else is wrong. */
 #define retry_interrupted(call) \
         ({ \
                 unsigned tries_ = 3; \

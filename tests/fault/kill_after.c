@@ -4,8 +4,8 @@
  *     kill_after MARK N FILE PROGRAM [ARGUMENT...]
  *
  * Counts begin anew where the program opens a ledger for writing: MARK is how often it did, N the calls since. MARK
- * `none`: it is not killed, and to FILE goes a line for each call: MARK N NUMBER-OF-THE-CALL. SIGTERM is for the program.
- * Ends with 0 when it killed, else with what the program ended with. */
+ * `none`: it is not killed, and to FILE goes a line for each call: MARK N NUMBER-OF-THE-CALL. SIGTERM is for the
+ * program. Ends with 0 when it killed, else with what the program ended with. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>

@@ -59,7 +59,8 @@ ERRORS = {
     "realloc": "ENOMEM",
 }
 HOWS = ("once", "file", "all")
-ONCE = ("read_event", "epoll_wait", "malloc", "calloc", "realloc")  # for ever it would be no loop, or no start
+# For ever there would be no loop, and no start.
+ONCE = ("read_event", "epoll_wait", "malloc", "calloc", "realloc")
 
 # Between the original and its loss.
 VITAL = re.compile(r"(write|rename|open|close|read|unlink|mkdir) .*(\.ledger|boot_id|run$)|pwrite |pread .*tcp_tw_reuse")
