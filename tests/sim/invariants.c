@@ -13,6 +13,7 @@
 #define QUIET_NS (60 * NSEC_PER_SEC)   /* a rule without until */
 #define NOISE 0.2
 #define FEW 10
+#define TABLE_NOISE 0.02 /* TIME_WAIT ends in lumps of what a second or two began, here as in the kernel */
 #define TRANSIENT_NS (900 * NSEC_PER_SEC) /* after that a constant load has filled whatever it fills */
 
 static _Noreturn void broken(const struct invariants *inv, const struct sim *s, const char *format, ...)
@@ -197,8 +198,12 @@ static void check_hour(struct invariants *inv, const struct sim *s, enum sysctl_
                 if (rule_sets(&config->rule[i], id))
                         most += (1 + steps_of(&config->rule[i], id)) *
                                 (most_entries(release_ns(&config->rule[i]), HOUR_NS) + 1);
+        if (!inv->steady) { /* whoever else interferes makes it change as often as they like */
+                w->changes = 0;
+                return;
+        }
         w->change[w->changes++ % CHANGES_MAX] = sim_now(s);
-        if (!inv->steady || most == 0 || most >= CHANGES_MAX || w->changes <= most)
+        if (most == 0 || most >= CHANGES_MAX || w->changes <= most)
                 return;
         if (sim_now(s) - w->change[(w->changes - 1 - most) % CHANGES_MAX] < HOUR_NS)
                 broken(inv, s, "%s changes more than %u times in an hour", name_of(id), most);
@@ -356,6 +361,8 @@ static void check_calm(const struct invariants *inv, const struct sim *s, const 
 
         if (event->kind == EVENT_RELEASED && configured(s, rule->name))
                 transient += MIN(release_ns(configured(s, rule->name)) * rule->factor, HOUR_NS);
+        if (inv->on_edge && strcmp(sim_event_field(event, "SYSCTL"), name_of(SYSCTL_TCP_MAX_TW_BUCKETS)) == 0)
+                return;
         if (inv->steady && calm > transient && inv->refused == s->kernel.refused && !rule->failed && is_clear(event) &&
             (event->kind == EVENT_APPLIED || event->kind == EVENT_ADVICE || event->kind == EVENT_RELEASED))
                 broken(inv, s, "%s decides, and the load is constant for %.0f s", rule->name, (double)calm / 1e9);
@@ -443,9 +450,19 @@ static void check_seen(const struct invariants *inv, const struct sim *s)
                         broken(inv, s, "%s is held on, and someone else changed it", name_of(id));
 }
 
+/* Before the lump that comes too much. */
+static void note_edge(struct invariants *inv, const struct sim *s)
+{
+        double room = (double)s->kernel.sysctl[SYSCTL_TCP_MAX_TW_BUCKETS].v[0];
+
+        if (sim_now(s) - inv->calm_at <= TRANSIENT_NS)
+                inv->on_edge = (double)kernel_tw(&s->kernel) >= room * (1 - TABLE_NOISE);
+}
+
 void invariants_checkpoint(struct invariants *inv, struct sim *s)
 {
         note_faults(inv, s);
+        note_edge(inv, s);
         if (inv->may_fail && s->in_tick)
                 check_seen(inv, s);
         for (unsigned i = 0; i < inv->n_unaccounted; i++) {

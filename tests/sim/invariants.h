@@ -41,6 +41,7 @@ struct invariants {
         bool steady;      /* the policy must not flap under a constant load */
         uint64_t calm_at; /* load and world are the same since then */
         uint64_t refused; /* connections, by then: those make a load that is not constant at the sockets */
+        bool on_edge;     /* that load fills the table of TIME_WAIT but for the noise of it */
 
         uint64_t faulty_at, died_at; /* when something was made to fail last; when the process was killed */
 
