@@ -458,7 +458,8 @@ class _Run:
             skip = f" # SKIP {reason}"
         except Exception:
             self._passed = False
-            diag(f"{self._name}:\n{traceback.format_exc()}")
+            # What meson shows of a test that failed, with --print-errorlogs, is stderr alone.
+            print(f"{self._name}:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
         self._line = self._name + skip
         diag(f"{self._name}: took {time.monotonic() - start:.1f} s")
 
