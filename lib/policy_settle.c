@@ -152,6 +152,7 @@ static bool settle_step(struct policy *p, const struct decision *d)
 static bool settle_leave(struct policy *p, const struct decision *d)
 {
         struct rule_state *state = &p->state[d->rule];
+        bool left = false;
 
         for (unsigned k = 0; k < d->n; k++) {
                 struct held *held = &p->held[d->change[k].sysctl];
@@ -160,13 +161,14 @@ static bool settle_leave(struct policy *p, const struct decision *d)
                         continue;
                 held->rules &= ~rule_bit(d->rule);
                 held->theirs |= d->change[k].outcome == OUTCOME_THEIRS;
+                left = true;
         }
         if (!holds_any(p, d->rule)) {
                 deactivate(p, d->rule, d->kind == DECISION_UNEXPECTED || d->kind == DECISION_ABORT);
                 return true;
         }
         state->not_before = p->last_now + RESTORE_RETRY_NS;
-        return tell_once(state);
+        return tell_once(state) || left; /* of several sysctls another one may have come back by now */
 }
 
 bool policy_settle(struct policy *p, const struct decision *d)

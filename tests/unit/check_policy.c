@@ -497,6 +497,25 @@ START_TEST(a_restore_that_fails_is_tried_again)
 }
 END_TEST
 
+START_TEST(a_sysctl_that_comes_back_later_than_another_is_told)
+{
+        h = host_new(FIN_RULE "set = net.ipv4.tcp_tw_reuse = 1\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        h->restore_outcome = OUTCOME_FAILED;
+        host_pass(h, 61 + 60);
+        ck_assert(h->log[1].told && !h->log[2].told);
+        h->restore_outcome = OUTCOME_RESTORED;
+        h->stuck = UINT32_C(1) << SYSCTL_TCP_TW_REUSE;
+        host_pass(h, 60);
+        ck_assert(h->log[3].told);
+        ck_assert(!policy_holds(h->policy, SYSCTL_TCP_FIN_TIMEOUT) && policy_holds(h->policy, SYSCTL_TCP_TW_REUSE));
+        host_pass(h, 60);
+        ck_assert(!h->log[4].told);
+}
+END_TEST
+
 START_TEST(what_someone_else_changes_is_theirs)
 {
         h = host_new(FIN_RULE "set = net.ipv4.tcp_tw_reuse = 1\n");
@@ -638,6 +657,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_limit_is_tried_at_every_tick_and_told_once);
         tcase_add_loop_test(tcase, a_write_that_fails_waits_for_retry, 0, 2);
         tcase_add_test(tcase, a_restore_that_fails_is_tried_again);
+        tcase_add_test(tcase, a_sysctl_that_comes_back_later_than_another_is_told);
         tcase_add_test(tcase, what_someone_else_changes_is_theirs);
         tcase_add_test(tcase, adopts_what_a_rule_still_sets);
         tcase_add_test(tcase, leaves_alone_what_the_ledger_says_is_theirs);

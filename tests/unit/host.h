@@ -51,6 +51,7 @@ struct host {
         uint64_t states_again_at;
         const struct host *follows; /* whose samples by state this one takes */
         enum outcome write_outcome, restore_outcome;
+        uint32_t stuck; /* a bit for each sysctl that cannot be put back whatever restore_outcome says */
 };
 
 static inline uint64_t host_start(void)
@@ -271,7 +272,9 @@ static inline void host_carry_out(struct host *h, struct decision *d)
 
                 if (d->kind == DECISION_OVERRIDDEN || !c->write)
                         continue;
-                c->outcome = enter ? h->write_outcome : h->restore_outcome;
+                c->outcome = enter                       ? h->write_outcome
+                             : h->stuck >> c->sysctl & 1 ? OUTCOME_FAILED
+                                                         : h->restore_outcome;
                 if (c->outcome == OUTCOME_APPLIED || c->outcome == OUTCOME_RESTORED)
                         h->snapshot.sysctl[c->sysctl].value = c->value;
         }
