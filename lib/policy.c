@@ -286,6 +286,8 @@ static bool stands_on_rung(const struct policy *p, unsigned i, const struct snap
 
         if (below == RULE_NONE || p->state[below].active)
                 return true;
+        if (p->state[below].released_at == s->now) /* the snapshot still shows what it had set */
+                return false;
         rule = &p->config->rule[below];
         for (unsigned k = 0; k < rule->n_levers; k++) {
                 enum sysctl_id id = rule->lever[k].sysctl;

@@ -248,6 +248,18 @@ START_TEST(advice_waits_for_the_rung_below)
 }
 END_TEST
 
+/* Which the snapshot still shows as taken in the tick of its release. */
+START_TEST(advice_does_not_come_with_the_release_of_the_rung_below)
+{
+        begin(BOTTOM("until = tcp.fin_wait1 < 1\n") ADVICE("after = bottom\n"));
+        press(1, 0, 0, 0);
+        host_pass(h, 1);
+        press(0, 0, 0, 1);
+        host_pass(h, 1);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_RELEASE}, (const unsigned[]){A, A});
+}
+END_TEST
+
 START_TEST(a_rung_above_advice_waits_for_it)
 {
         begin(ADVICE(
@@ -345,6 +357,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, advice_that_comes_back_is_not_repeated_all_the_time);
         tcase_add_test(tcase, advice_does_not_hold_the_rung_below);
         tcase_add_test(tcase, advice_waits_for_the_rung_below);
+        tcase_add_test(tcase, advice_does_not_come_with_the_release_of_the_rung_below);
         tcase_add_test(tcase, a_rung_above_advice_waits_for_it);
         tcase_add_test(tcase, advice_is_not_over_because_a_rung_fails);
         tcase_add_test(tcase, the_culprit_of_the_first_condition_that_has_one);

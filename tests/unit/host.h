@@ -264,7 +264,7 @@ static inline void host_observe(struct host *h)
                 host_observe_always(h);
 }
 
-static inline void host_carry_out(struct host *h, struct decision *d)
+static inline void host_carry_out(struct host *h, struct decision *d, struct live_sysctl *live)
 {
         for (unsigned i = 0; i < d->n; i++) {
                 struct change *c = &d->change[i];
@@ -276,21 +276,23 @@ static inline void host_carry_out(struct host *h, struct decision *d)
                              : h->stuck >> c->sysctl & 1 ? OUTCOME_FAILED
                                                          : h->restore_outcome;
                 if (c->outcome == OUTCOME_APPLIED || c->outcome == OUTCOME_RESTORED)
-                        h->snapshot.sysctl[c->sysctl].value = c->value;
+                        live[c->sysctl].value = c->value;
         }
 }
 
-/* Decides on the snapshot as it stands. */
+/* Decides on the snapshot as it stands. What is written is seen in the next one. */
 static inline void host_decide(struct host *h)
 {
+        struct live_sysctl live[SYSCTL_COUNT];
         struct decision d;
 
+        memcpy(live, h->snapshot.sysctl, sizeof(live));
         policy_step(h->policy, &h->snapshot);
         while (policy_next(h->policy, &h->snapshot, &d)) {
                 struct entry *e = &h->log[h->logged++];
 
                 ck_assert_uint_lt(h->logged, LOG_MAX);
-                host_carry_out(h, &d);
+                host_carry_out(h, &d, live);
                 *e = (struct entry){.kind = d.kind,
                                     .rule = d.rule,
                                     .n = d.n,
@@ -299,6 +301,7 @@ static inline void host_decide(struct host *h)
                                     .at = (h->snapshot.now - host_start()) / SEC};
                 e->told = policy_settle(h->policy, &d);
         }
+        memcpy(h->snapshot.sysctl, live, sizeof(live));
 }
 
 /* The connections of one second. None is closed just when the sockets are looked at: to the millisecond that is known of
