@@ -169,14 +169,14 @@ static uint32_t sysctls_of_metrics(const struct observer *o)
 
 void observer_set_config(struct observer *o, const struct config *config, const struct counters *counters)
 {
-        o->sysctls = o->sysctls_now = 0;
+        o->sysctls = 0;
         o->sysctls_at = 0;
         o->listeners_always = false;
         memset(o->wanted, config ? 0 : 1, sizeof(o->wanted));
         if (config)
                 want_rules(o, config);
-        o->sysctls_now = sysctls_of_metrics(o);
-        o->sysctls |= o->sysctls_now;
+        o->sysctls |= sysctls_of_metrics(o);
+        o->sysctls_now |= sysctls_of_metrics(o); /* and what was asked for before, which may still be held */
         o->listeners_always |= o->wanted[METRIC_TCP_LISTEN] || o->wanted[METRIC_ACCEPT_QUEUE_WORST];
         o->budget = config ? config->cpu_budget / 100 : 0;
         o->slowly_ns =

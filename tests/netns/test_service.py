@@ -17,6 +17,7 @@ from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, 
                      diag, fields, main, quick_policy, temp_dir, temp_policy, test)
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
+FIN_TIMEOUT = "net.ipv4.tcp_fin_timeout"
 
 # A rule that enters as soon as there is a connection and is held while there is.
 HOLDS = f"""
@@ -185,6 +186,20 @@ def _():
         host.twtuned.process.send_signal(signal.SIGHUP)
         host.twtuned.wait_for("^released:", 5)
         check_equal(host.sysctls(), ("2", "1000"), "sysctls after the good reload")
+
+
+@test("after a reload, too, someone else's change of a held sysctl is seen at the next tick")
+def _():
+    # One that nothing is counted by: such are read every tenth tick, but for those that were asked for.
+    policy = HOLDS.replace(f"{REUSE} = 1", f"{FIN_TIMEOUT} = 20").replace("interval = 100ms", "interval = 500ms")
+    with Loaded(policy) as host:
+        before = len(host.twtuned.lines)
+        host.twtuned.process.send_signal(signal.SIGHUP)
+        host.twtuned.wait_for("^config-loaded", 5, since=before)
+        host.client.sysctl(FIN_TIMEOUT, 30)
+        host.twtuned.wait_for(f"^overridden: {FIN_TIMEOUT}", 2.5)
+        check_equal(host.twtuned.stop(), 0, "exit status")
+        check_equal(host.client.sysctl(FIN_TIMEOUT), "30", FIN_TIMEOUT)
 
 
 @test("a reload does not start the release time anew")
