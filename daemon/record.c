@@ -10,6 +10,11 @@
 
 #include "now.h"
 
+static bool is_recording(const struct record *r)
+{
+        return r->path && r->fd >= 0;
+}
+
 int record_open(struct record *r, const char *path)
 {
         int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
@@ -28,7 +33,7 @@ int record_open(struct record *r, const char *path)
 
 void record_close(struct record *r)
 {
-        if (r->path && r->fd >= 0)
+        if (is_recording(r))
                 close(r->fd);
         r->fd = -1;
 }
@@ -40,6 +45,12 @@ void record_set_counters(struct record *r, struct counters *counters)
         for (unsigned i = 0; i < r->recording.counters.n; i++)
                 counters_add(counters, r->recording.counters.item[i].name);
         recording_bind(&r->recording, counters);
+}
+
+void record_before(struct record *r, const struct tuner *t)
+{
+        if (is_recording(r))
+                r->before = t->ledger;
 }
 
 /* What twtuned has changed and nobody else since. */
@@ -83,15 +94,15 @@ static int append(struct record *r, size_t size)
         return n < 0 ? -errno : (size_t)n < size ? -ENOSPC : 0;
 }
 
-void record_tick(struct record *r, struct tuner *t, const struct ledger *before)
+void record_tick(struct record *r, struct tuner *t)
 {
         struct event event;
         size_t n = 0;
         int error;
 
-        if (!r->path || r->fd < 0) /* not asked for, or over */
+        if (!is_recording(r))
                 return;
-        fill_row(&r->row, t, before);
+        fill_row(&r->row, t, &r->before);
         if (!r->begun)
                 n = recording_format_header(&r->recording, r->line);
         error = append(r, n + recording_format_row(&r->recording, &r->row, r->line + n));

@@ -7,9 +7,10 @@
 #include "tuner.h"
 
 struct record {
-        const char *path; /* NULL: nothing is recorded */
-        int fd;           /* -1: the recording is over */
-        bool begun;       /* the header is written */
+        const char *path;     /* NULL: nothing is recorded */
+        int fd;               /* -1: the recording is over */
+        bool begun;           /* the header is written */
+        struct ledger before; /* as the tick at hand found it */
         struct recording recording;
         struct recording_row row;
         char line[2 * RECORDING_LINE_MAX]; /* a header and a row */
@@ -23,6 +24,6 @@ void record_close(struct record *record);
  * after a reload. */
 void record_set_counters(struct record *record, struct counters *counters);
 
-/* The tick that is over. before: the ledger as that tick found it. When the file cannot be written that is said, and
- * the recording ends. */
-void record_tick(struct record *record, struct tuner *tuner, const struct ledger *before);
+/* Before a tick, and when it is over. When the file cannot be written that is said, and the recording ends. */
+void record_before(struct record *record, const struct tuner *tuner);
+void record_tick(struct record *record, struct tuner *tuner);

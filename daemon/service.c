@@ -109,14 +109,13 @@ static void feed_watchdog(struct service *s, uint64_t now, uint64_t interval)
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct service *s = userdata;
-        struct ledger before;
         uint64_t now, interval;
 
         if (s->reload)
                 reload(s);
-        before = s->tuner.ledger;
+        record_before(&s->record, &s->tuner);
         tick(&s->tuner);
-        record_tick(&s->record, &s->tuner, &before);
+        record_tick(&s->record, &s->tuner);
 
         /* A fixed interval, without a burst of ticks after the machine was too busy for some. */
         interval = s->tuner.config->interval_ns / 1000;

@@ -91,10 +91,9 @@ static struct config *config_of_everything(void)
 
 static void recorded_tick(struct tuner *tuner, struct record *record)
 {
-        struct ledger before = tuner->ledger;
-
+        record_before(record, tuner);
         tick(tuner);
-        record_tick(record, tuner, &before);
+        record_tick(record, tuner);
 }
 
 START_TEST(a_tick_allocates_nothing_and_opens_no_file)
