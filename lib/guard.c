@@ -44,11 +44,8 @@ static int check_range(const struct snapshot *s, const struct sysctl_value *live
                        char *reason, size_t size)
 {
         const struct live_sysctl *first = &s->sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START];
-        enum reading_state ports = s->reading[METRIC_PORTS_FIRST].state;
 
-        /* With a rule that sets the range the listeners are read at every tick, and bounds hold only while they are those
-         * of the last look. */
-        if (first->state != READING_VALID || (ports != READING_VALID && ports != READING_BOUNDED)) {
+        if (first->state != READING_VALID || !listeners_known(s)) {
                 snprintf(reason, size, "it is not known now which ports have a listener or are privileged");
                 return -EAGAIN;
         }

@@ -29,8 +29,7 @@ const char *port_obstacle(const struct snapshot *s, int64_t port)
         return ports_is_listening(s->ports, (unsigned)port) ? "has a listener" : NULL;
 }
 
-/* Bounds hold only while the listeners are those of the last look. */
-static bool listeners_known(const struct snapshot *s)
+bool listeners_known(const struct snapshot *s)
 {
         enum reading_state ports = s->reading[METRIC_PORTS_FIRST].state;
 

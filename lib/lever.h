@@ -28,6 +28,10 @@ static inline bool lever_steps(const struct lever *lever)
 /* The largest size of a table that memory allows; INT64_MAX where memory does not matter. */
 int64_t table_most(enum sysctl_id sysctl, uint64_t memory_bytes);
 
+/* Whether it is known which ports have a listener: from a look at the sockets, or from bounds, which hold only while the
+ * listeners are those of the last look. */
+bool listeners_known(const struct snapshot *snapshot);
+
 /* Why connect() should not take that port: it listens, is a NodePort, or is privileged; NULL: it may. */
 const char *port_obstacle(const struct snapshot *snapshot, int64_t port);
 
