@@ -30,7 +30,7 @@ void observer_list_counters(const char *proc_root, struct counters *ret);
  * is needed. On an error the part that failed is invalid in ret and *ret_what names it. */
 int observer_read(struct observer *observer, struct snapshot *ret, bool *ret_look, const char **ret_what);
 
-/* A sample of the sockets by state, when it is due; METRIC_SLOWLY_SECONDS apart at least. */
+/* A sample of the sockets by state, when it is due (SLOWLY in metric.h). */
 int observer_read_states(struct observer *observer, struct snapshot *snapshot, const char **ret_what);
 
 /* A look at all sockets with ephemeral ports, or, when the last one was so dear that another would break cpu_budget,

@@ -146,12 +146,11 @@ static struct reading sampled(struct observer *o, const struct row *row, struct 
 
 static struct reading bounded(const struct observer *o, const struct row *row)
 {
-        static const double any = INFINITY;
         const double most[] = {
                 [MOST_INUSE] = (double)o->inuse,
                 [MOST_TW] = (double)o->tw,
                 [MOST_BOTH] = (double)(o->inuse + o->tw),
-                [MOST_ANY] = any,
+                [MOST_ANY] = INFINITY,
         };
 
         return reading_bounded(0, most[row->most]);

@@ -69,12 +69,13 @@ enum cadence {
         EVERY_TICK, /* a counter or a list that costs next to nothing */
         WITH_DUMP,  /* all sockets with ephemeral ports are dumped: not while bounds tell enough, and no dearer than
                        cpu_budget */
-        SLOWLY, /* sampled every METRIC_SLOWLY_SECONDS at most; between two samples the last one stands. Sockets are
-                       counted by state only when bounds do not tell enough, and no dearer than cpu_budget */
+        SLOWLY, /* sampled every METRIC_SLOWLY_TICKS, or METRIC_SLOWLY_SECONDS where that is less; between two samples
+                       the last one stands. Sockets are counted by state only when bounds do not tell enough, and no
+                       dearer than cpu_budget */
 };
 
+#define METRIC_SLOWLY_TICKS 10u
 #define METRIC_SLOWLY_SECONDS 10u
-#define METRIC_SLOWLY_TICKS 10u /* where that is less */
 
 struct metric {
         const char *name;
