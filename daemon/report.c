@@ -176,10 +176,15 @@ static void report_change(struct tuner *t, const struct decision *d, const struc
         t->world->report(t->world, &event);
 }
 
+static const char *rule_title(const struct rule *rule)
+{
+        return rule->description ? rule->description : rule->name;
+}
+
 /* What a person can do: where a rule has no lever, and where its levers did not help or may not be used. */
 static void report_advice(struct tuner *t, const struct decision *d, const struct rule *rule)
 {
-        const char *unit = culprit(t, d), *what = rule->description ? rule->description : rule->name;
+        const char *unit = culprit(t, d), *what = rule_title(rule);
         struct evidence evidence;
         struct event event;
 
@@ -202,9 +207,8 @@ static void report_advice_over(struct tuner *t, const struct decision *d, const 
         struct event event;
 
         evidence_fill(t, d, &evidence);
-        event_begin(&event, EVENT_RELEASED, "over: %s: %s is %s (%s)",
-                    rule->description ? rule->description : rule->name, evidence.metric, evidence.value,
-                    evidence.threshold);
+        event_begin(&event, EVENT_RELEASED, "over: %s: %s is %s (%s)", rule_title(rule), evidence.metric,
+                    evidence.value, evidence.threshold);
         add_evidence(t, &event, d, &evidence);
         t->world->report(t->world, &event);
 }
