@@ -82,18 +82,15 @@ void tick(struct tuner *t)
         report_status(t);
 }
 
-/* What is there is the last step, or the one before it. What is neither, or cannot be read, is left to be put back:
- * that looks again. */
-static void adopt(struct tuner *t, struct policy *policy, enum sysctl_id id)
+/* What is there is the last step, or the one before it. What is neither is left to be put back: that looks again. */
+static void adopt(struct tuner *t, struct policy *policy, enum sysctl_id id, const struct sysctl_value *live)
 {
         struct ledger_entry *entry = &t->ledger.entry[id];
-        struct sysctl_value live;
 
-        if (t->world->sysctl_read(t->world, id, &live) < 0 || sysctl_equal(&live, &entry->original) ||
-            !ledger_is_ours(entry, &live))
+        if (sysctl_equal(live, &entry->original) || !ledger_is_ours(entry, live))
                 return;
-        entry->written = live;
-        policy_adopt(policy, entry->rule, id, &live, &entry->original);
+        entry->written = *live;
+        policy_adopt(policy, entry->rule, id, live, &entry->original);
 }
 
 /* What the ledger says of one sysctl, against what is there. */
@@ -111,8 +108,8 @@ static void take_over(struct tuner *t, enum sysctl_id id)
                 report_left_alone(t, id, "a twtuned before left it changed; observing writes nothing, see --restore");
         } else if (entry->state == LEDGER_HELD && r == 0 && sysctl_equal(&live, &entry->original)) {
                 entry->state = LEDGER_RELEASED; /* the process died before its write; its time counts for the limits */
-        } else if (entry->state == LEDGER_HELD) {
-                adopt(t, t->policy, id);
+        } else if (entry->state == LEDGER_HELD && r == 0) {
+                adopt(t, t->policy, id, &live);
         }
 }
 
@@ -148,11 +145,13 @@ int tuner_reload(struct tuner *t, struct config *config)
                 policy_inherit(policy, t->policy);
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 const struct ledger_entry *e = &t->ledger.entry[id];
+                struct sysctl_value live;
 
                 if (e->state == LEDGER_THEIRS)
                         policy_leave_alone(policy, id);
-                else if (e->state == LEDGER_HELD && !config->observe && !policy_holds(policy, id))
-                        adopt(t, policy, id);
+                else if (e->state == LEDGER_HELD && !config->observe && !policy_holds(policy, id) &&
+                         t->world->sysctl_read(t->world, id, &live) == 0)
+                        adopt(t, policy, id, &live);
         }
         policy_free(t->policy);
         config_free(t->config);
