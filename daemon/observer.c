@@ -175,8 +175,8 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         memset(o->wanted, config ? 0 : 1, sizeof(o->wanted));
         if (config)
                 want_rules(o, config);
-        o->sysctls |= sysctls_of_metrics(o);
         o->sysctls_now |= sysctls_of_metrics(o); /* and what was asked for before, which may still be held */
+        o->sysctls |= o->sysctls_now;
         o->listeners_always |= o->wanted[METRIC_TCP_LISTEN] || o->wanted[METRIC_ACCEPT_QUEUE_WORST];
         o->budget = config ? config->cpu_budget / 100 : 0;
         o->slowly_ns =
@@ -217,6 +217,7 @@ static int sysctl_read(const struct observer *o, enum sysctl_id id, struct sysct
 /* Who asks for it now may write it, and then wants to see what becomes of it at every tick. */
 int observer_sysctl_read(struct observer *o, enum sysctl_id id, struct sysctl_value *ret)
 {
+        o->sysctls |= UINT32_C(1) << id;
         o->sysctls_now |= UINT32_C(1) << id;
         return sysctl_read(o, id, ret);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "report.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -245,7 +246,9 @@ void report_restored(struct tuner *t, const struct change *c, const char *rule, 
 
         sysctl_format(&c->before, from);
         sysctl_format(&c->value, to);
-        if (c->outcome == OUTCOME_FAILED)
+        if (c->outcome == OUTCOME_FAILED && c->error == -EBUSY)
+                event_begin(&event, kind, "%s stays %s for now, to be %s: %s", name, from, to, c->reason);
+        else if (c->outcome == OUTCOME_FAILED)
                 event_begin(&event, kind, "%s: %s; do it by hand: sysctl -w %s=\"%s\"", name, c->reason, name, to);
         else if (c->outcome == OUTCOME_THEIRS)
                 event_begin(&event, kind, "%s is %s now: someone else changed it: it is left alone", name, to);

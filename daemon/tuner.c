@@ -30,15 +30,26 @@ void tuner_save_ledger(struct tuner *t)
         t->ledger_dirty = r < 0;
 }
 
-static void restore(struct tuner *t, enum sysctl_id id, struct change *ret)
+static void restore(struct tuner *t, enum sysctl_id id, bool at_end, struct change *ret)
 {
         *ret = (struct change){.sysctl = id};
-        writer_restore(t, ret);
+        writer_restore(t, ret, at_end);
         if (ret->outcome == OUTCOME_THEIRS && t->policy)
                 policy_leave_alone(t->policy, id);
 }
 
-/* What the ledger holds and no rule does: left by a dead process, by a reload, or by a write that failed halfway. */
+/* What may have changed the kernel is told every time it is tried, what only waits once. */
+static bool tell_orphan(struct tuner *t, const struct change *c)
+{
+        uint32_t told = t->orphans_told, bit = UINT32_C(1) << c->sysctl;
+        bool waits = c->outcome == OUTCOME_FAILED && !c->unknown;
+
+        t->orphans_told = waits ? told | bit : told & ~bit;
+        return !waits || !(told & bit);
+}
+
+/* What the ledger holds and no rule does: left by a dead process, by a reload, or by a write that failed halfway. In
+ * observe mode only a reload does that, and it does not come again. */
 static void restore_orphans(struct tuner *t, const char *why)
 {
         struct change change;
@@ -46,10 +57,11 @@ static void restore_orphans(struct tuner *t, const char *why)
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 if (t->ledger.entry[id].state != LEDGER_HELD || policy_holds(t->policy, id))
                         continue;
-                restore(t, id, &change);
+                restore(t, id, t->config->observe, &change);
                 if (change.outcome == OUTCOME_FAILED)
                         t->orphans_again_at = t->snapshot.now + ORPHANS_RETRY_NS;
-                report_restored(t, &change, t->ledger.entry[id].rule, why);
+                if (tell_orphan(t, &change))
+                        report_restored(t, &change, t->ledger.entry[id].rule, why);
         }
 }
 
@@ -125,10 +137,8 @@ int tuner_start(struct tuner *t, struct world *world, struct config *config, con
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 if (ledger->entry[id].state != LEDGER_NONE)
                         take_over(t, id);
-        if (!config->observe) {
-                restore_orphans(t, "no rule sets it any more");
+        if (!config->observe)
                 tuner_save_ledger(t);
-        }
         return 0;
 }
 
@@ -172,7 +182,7 @@ unsigned tuner_restore_all(struct tuner *t, const char *why)
         unsigned n = 0;
 
         while ((id = ledger_last_held(&t->ledger, failed)) != SYSCTL_COUNT) {
-                restore(t, id, &change[n]);
+                restore(t, id, true, &change[n]);
                 if (change[n++].outcome == OUTCOME_FAILED)
                         failed |= UINT32_C(1) << id;
         }

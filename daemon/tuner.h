@@ -18,13 +18,14 @@ struct tuner {
         bool degraded;             /* something could not be read at the last tick */
         bool ledger_dirty;         /* the file is not what the ledger is: saving it failed */
         uint64_t orphans_again_at; /* when to try again what could not be put back */
+        uint32_t orphans_told;     /* of which it was said that it waits for that: a bit each */
         char status[256];          /* the sentence that the service manager was last told; "": none */
         uint64_t status_every;     /* snapshot.look_every in it */
         bool status_is_plain;      /* it tells of nothing but that */
 };
 
 /* Takes over config, and the ledger of the process before: what a rule of config still sets is held on, the
- * rest is put back. 0 or -ENOMEM; on an error config stays the caller's. */
+ * rest is put back by the first tick. 0 or -ENOMEM; on an error config stays the caller's. */
 int tuner_start(struct tuner *tuner, struct world *world, struct config *config, const struct ledger *ledger,
                 uint64_t now);
 

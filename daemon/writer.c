@@ -164,8 +164,17 @@ static void enter(struct tuner *t, struct decision *d)
         }
 }
 
+/* A table of TIME_WAIT that is made smaller than what it holds throws every new one away. Not known is not empty. */
+static bool is_too_full(const struct tuner *t, const struct change *c)
+{
+        const struct reading *share = &t->snapshot.reading[METRIC_TIME_WAIT_TABLE];
+
+        return c->sysctl == SYSCTL_TCP_MAX_TW_BUCKETS && c->value.v[0] < c->before.v[0] &&
+               (share->state != READING_VALID || share->value / 100 * (double)c->before.v[0] > (double)c->value.v[0]);
+}
+
 /* What sysctl.d says now comes before what was there when we came. */
-void writer_restore(struct tuner *t, struct change *c)
+void writer_restore(struct tuner *t, struct change *c, bool at_end)
 {
         struct ledger_entry *entry = &t->ledger.entry[c->sysctl];
         struct sysctl_owner owner;
@@ -182,6 +191,8 @@ void writer_restore(struct tuner *t, struct change *c)
                 c->outcome = OUTCOME_THEIRS;
                 c->value = live;
                 ledger_set_state(t, c->sysctl, LEDGER_THEIRS);
+        } else if (!at_end && is_too_full(t, c)) {
+                fail(c, -EBUSY, "the table may hold more than that");
         } else if (!sysctl_equal(&live, &c->value) && (r = write_verified(t->world, c->sysctl, &c->value)) < 0) {
                 fail(c, r, "cannot put the original back");
                 c->unknown = true;
@@ -191,16 +202,6 @@ void writer_restore(struct tuner *t, struct change *c)
                 guard_note_restore(&t->guard, c->sysctl, t->snapshot.now);
                 ledger_set_state(t, c->sysctl, LEDGER_RELEASED);
         }
-}
-
-/* A table of TIME_WAIT that is made smaller than what it holds throws every new one away. */
-static bool is_too_full(const struct tuner *t, const struct change *c)
-{
-        const struct reading *share = &t->snapshot.reading[METRIC_TIME_WAIT_TABLE];
-
-        return c->sysctl == SYSCTL_TCP_MAX_TW_BUCKETS &&
-               (share->state != READING_VALID ||
-                share->value / 100 * (double)c->before.v[0] > (double)c->original.v[0]);
 }
 
 static void leave(struct tuner *t, const struct decision *d, struct change *c)
@@ -214,10 +215,8 @@ static void leave(struct tuner *t, const struct decision *d, struct change *c)
                 c->outcome = OUTCOME_KEPT;
                 c->value = c->before;
                 ledger_set_state(t, c->sysctl, LEDGER_NONE);
-        } else if (is_too_full(t, c)) {
-                fail(c, -EBUSY, "the table holds more than the original allows");
         } else {
-                writer_restore(t, c);
+                writer_restore(t, c, false);
         }
 }
 

@@ -17,7 +17,7 @@ from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, 
                      diag, fields, main, quick_policy, temp_dir, temp_policy, test)
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
-FIN_TIMEOUT = "net.ipv4.tcp_fin_timeout"
+FIN_TIMEOUT, BUCKETS = "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_max_tw_buckets"
 
 # A rule that enters as soon as there is a connection and is held while there is.
 HOLDS = f"""
@@ -116,7 +116,7 @@ def _():
         host.policy.write_text(HOLDS.replace("[rule some]", "[rule other]").replace(">= 10", ">= 10000"))
         again = host.start_again()
         line = again.wait_for("^released: .*", 10)[0]
-        check("no rule sets it" in line, line)
+        check("no rule holds it" in line, line)
         check_equal(host.sysctls(), ("2", "1000"), "sysctls")
 
 
@@ -141,6 +141,29 @@ def _():
         run = host.run("--restore")
         check("truncated or garbled" in run.stderr, run.stderr)
         check_equal(host.sysctls(), ("1", "1000"), "sysctls")
+
+
+@test("whose rule is gone: the table of TIME_WAIT is put back at once when it fits, and else waits, but not at the stop")
+def _():
+    policy = temp_policy(HOLDS.replace(f"{REUSE} = 1", f"{BUCKETS} = 65536"))
+    without = temp_policy(HOLDS.replace("[rule some]", "[rule other]").replace(">= 10", ">= 10000"))
+    with Pair() as pair:
+        pair.client.sysctl(BUCKETS, 100)
+        pair.client.sysctl("net.ipv4.tcp_rfc1337", 1)
+        ChurnServer(pair.server, pair.server.ip4)
+        ChurnHold(pair.client, pair.server.ip4, count=10)
+        for connects, line in ((0, "released: .* 65536 -> 100"), (200, "failed: .* stays 65536 for now, to be 100: ")):
+            first = Twtuned(pair.client, policy)
+            first.wait_for("^applied:", 10)
+            if connects:
+                ChurnClient(pair.client, pair.server.ip4, count=connects).finish()
+            first.stop(signal.SIGKILL)
+            again = Twtuned(pair.client, without, runtime_dir=first.runtime_dir)
+            again.wait_for(f"^{line}", 5)
+            time.sleep(0.5)
+            check_equal(pair.client.sysctl(BUCKETS), "65536" if connects else "100", BUCKETS)
+            check_equal(again.stop(), 0, "exit status")
+            check_equal(pair.client.sysctl(BUCKETS), "100", f"{BUCKETS} after the stop")
 
 
 @test("someone else changes a sysctl of ours: said once, theirs from then on, the other one stays ours")

@@ -255,16 +255,96 @@ START_TEST(observing_writes_nothing_not_even_back)
 }
 END_TEST
 
-START_TEST(a_table_is_not_shrunk_under_what_it_holds)
+#define TW SYSCTL_TCP_MAX_TW_BUCKETS
+#define TABLE "[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_max_tw_buckets = 131072\n"
+
+static double in_table; /* TIME_WAIT */
+
+static void see_table(struct snapshot *s)
 {
-        fake.live[SYSCTL_TCP_MAX_TW_BUCKETS] = 65536;
-        start("[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_max_tw_buckets = 131072\n");
+        s->reading[METRIC_TIME_WAIT_TABLE] = reading_valid(100 * in_table / (double)fake.live[TW]);
+}
+
+static void start_and_raise(void)
+{
+        fake.live[TW] = 65536;
+        start(TABLE);
         fake.fin_wait2 = 100;
         ticks(1);
-        ck_assert_int_eq(fake.live[SYSCTL_TCP_MAX_TW_BUCKETS], 131072);
+        ck_assert_int_eq(fake.live[TW], 131072);
         fake.fin_wait2 = 0;
+}
+
+START_TEST(a_table_is_not_shrunk_under_what_it_holds)
+{
+        start_and_raise();
         ticks(200); /* the fake world does not tell how full it is: not known is not empty */
-        ck_assert_int_eq(fake.live[SYSCTL_TCP_MAX_TW_BUCKETS], 131072);
+        ck_assert_int_eq(fake.live[TW], 131072);
+        fake.also = see_table;
+        in_table = 65537;
+        ticks(200);
+        ck_assert_int_eq(fake.live[TW], 131072);
+        in_table = 65536;
+        ticks(61);
+        ck_assert_int_eq(fake.live[TW], 65536);
+        ck_assert_uint_eq(fake.events[EVENT_FAILED], 1);
+}
+END_TEST
+
+/* What sysctl.d says is what is put back. */
+START_TEST(a_table_is_not_shrunk_under_what_sysctl_d_says)
+{
+        static const struct {
+                int64_t says;
+                double in_table;
+                int64_t live;
+        } rows[] = {{100000, 100001, 131072}, {100000, 90000, 100000}, {50000, 50001, 131072}, {50000, 50000, 50000}};
+
+        start_and_raise();
+        fake.owner[TW] = (struct sysctl_owner){.configured = true, .value = SYSCTL_VALUE(rows[_i].says)};
+        fake.also = see_table;
+        in_table = rows[_i].in_table;
+        ticks(61);
+        ck_assert_int_eq(fake.live[TW], rows[_i].live);
+}
+END_TEST
+
+/* The rule is gone: by a reload, or the next start has another configuration. The value waits for the table, and that is
+ * said once. */
+START_TEST(a_table_that_no_rule_holds_is_not_shrunk_either)
+{
+        start_and_raise();
+        fake.also = see_table;
+        in_table = 65537;
+        ticks(1);
+        if (_i == 0) {
+                reload(RULE("other", "30"));
+        } else {
+                tuner_stop(&tuner);
+                start(RULE("other", "30"));
+        }
+        ticks(200);
+        ck_assert_int_eq(fake.live[TW], 131072);
+        ck_assert_uint_eq(fake.events[EVENT_FAILED], 1);
+        in_table = 65536;
+        ticks(60);
+        ck_assert_int_eq(fake.live[TW], 65536);
+        ck_assert_uint_eq(fake.events[EVENT_RELEASED], 1);
+}
+END_TEST
+
+/* At the end, and where nothing is written any more, it cannot wait. */
+START_TEST(a_full_table_is_put_back_at_the_end)
+{
+        start_and_raise();
+        fake.also = see_table;
+        in_table = 100000;
+        ticks(1);
+        if (_i == 0)
+                reload("[daemon]\nmode = observe\n" TABLE);
+        else
+                ck_assert_uint_eq(tuner_restore_all(&tuner, "test"), 0);
+        ck_assert_int_eq(fake.live[TW], 65536);
 }
 END_TEST
 
@@ -307,6 +387,9 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, observing_writes_nothing_not_even_back);
         tcase_add_test(tcase, what_this_kernel_lacks_is_said_and_left);
         tcase_add_test(tcase, a_table_is_not_shrunk_under_what_it_holds);
+        tcase_add_loop_test(tcase, a_table_is_not_shrunk_under_what_sysctl_d_says, 0, 4);
+        tcase_add_loop_test(tcase, a_table_that_no_rule_holds_is_not_shrunk_either, 0, 2);
+        tcase_add_loop_test(tcase, a_full_table_is_put_back_at_the_end, 0, 2);
 }
 
 int main(void)

@@ -201,6 +201,7 @@ START_TEST(killed_at_any_instant)
                 memcpy(fake.live, instant[i].live, sizeof(fake.live));
                 fake.events[EVENT_OVERRIDDEN] = 0;
                 start(same ? STEPS : "[rule other]\nwhen = tcp.closing > 5\nset = net.ipv4.tcp_tw_reuse = 1\n");
+                ticks(!same);
                 fake.fin_wait2 = 100;
                 ck_assert_msg(fake.live[FIN] == (same ? live : 60), "instant %u: a dip to %lld", i,
                               (long long)fake.live[FIN]);
