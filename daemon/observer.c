@@ -175,8 +175,7 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         memset(o->wanted, config ? 0 : 1, sizeof(o->wanted));
         if (config)
                 want_rules(o, config);
-        o->sysctls_now |= sysctls_of_metrics(o); /* and what was asked for before, which may still be held */
-        o->sysctls |= o->sysctls_now;
+        o->sysctls |= sysctls_of_metrics(o) | o->sysctls_now; /* and what was asked for, which may still be held */
         o->listeners_always |= o->wanted[METRIC_TCP_LISTEN] || o->wanted[METRIC_ACCEPT_QUEUE_WORST];
         o->budget = config ? config->cpu_budget / 100 : 0;
         o->slowly_ns =
@@ -201,7 +200,6 @@ void observer_want_everything(struct observer *o)
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 if (sysctl_table[id].n > 0)
                         o->sysctls |= UINT32_C(1) << id;
-        o->sysctls_now = o->sysctls;
         o->listeners_always = true;
         o->always_look = true;
 }
@@ -239,11 +237,11 @@ int observer_can_write(const struct observer *o)
         return o->sysctl[SYSCTL_TCP_TW_REUSE].error;
 }
 
-/* Those that are neither counted by nor changed are read slowly: they only say whether a rule could change anything,
- * and before it does they are read afresh. */
+/* At every tick only those that we hold, and while the sockets are looked at, which they are counted by. The others
+ * only say whether a rule could change anything, and before it does they are read afresh. */
 static int fill_sysctls(struct observer *o, struct snapshot *s)
 {
-        bool all = o->sysctls_at == 0 || o->now - o->sysctls_at >= o->slowly_ns;
+        bool all = o->sysctls_at == 0 || o->looking || o->now - o->sysctls_at >= o->slowly_ns;
         uint32_t due = o->sysctls & (all ? UINT32_MAX : o->sysctls_now);
         int first_error = 0;
 
@@ -333,7 +331,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         keep_first(&error, ret_what, update_listeners(o, s), "the listeners (NETLINK_SOCK_DIAG)");
         keep_first(&error, ret_what, read_limits(o, s), "net.ipv4.ip_local_port_range and ip_local_reserved_ports");
 
-        *ret_look = error < 0 || o->always_look || !bounds_hold(o);
+        o->looking = *ret_look = error < 0 || o->always_look || !bounds_hold(o);
         if (!*ret_look)
                 fill_ports_bounds(o, s);
         if (counted == 0)

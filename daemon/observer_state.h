@@ -41,11 +41,12 @@ struct observer {
         bool wanted[METRIC_COUNT];
         uint32_t states;       /* of which sockets are counted for the wanted metrics: a bit each */
         bool always_look;      /* at every tick, if cpu_budget allows */
+        bool looking;          /* the last read asked for a look */
         double budget;         /* of one core, 0 to 1; 0: no limit */
         uint64_t memory_bytes; /* of the machine */
         uint64_t slowly_ns;    /* how long what is sampled slowly stands */
         uint32_t sysctls;      /* a bit for each that is read */
-        uint32_t sysctls_now;  /* those of them that are read at every tick, the others slowly */
+        uint32_t sysctls_now;  /* those of them that we hold, or want to: read at every tick */
         uint64_t sysctls_at;   /* when all were read */
         struct live_sysctl live_sysctl[SYSCTL_COUNT];
 
