@@ -97,9 +97,8 @@ static void print_note(enum sysctl_conf conf)
         if (conf == SYSCTL_CONF_LINKED)
                 fputs("twtuned: /etc/sysctl.conf is read where a link in sysctl.d leads to it\n", stderr);
         if (conf == SYSCTL_CONF_LAST)
-                fputs("twtuned: /etc/sysctl.conf is read last, as by 'sysctl --system'; no link in sysctl.d leads to "
-                      "it, "
-                      "so that systemd-sysctl does not read it\n",
+                fputs("twtuned: /etc/sysctl.conf is read last, as by 'sysctl --system'; no link in sysctl.d leads "
+                      "to it, so that systemd-sysctl does not read it\n",
                       stderr);
 }
 
