@@ -44,8 +44,8 @@ def row(family, runs):
     stock, hand, tuned = (statistics.median(rate for rate, _ in results[name]) for name in results)
     paired = statistics.median(t[0] / h[0] for t, h in zip(results["twtuned"], results["hand"]))
     failures = sum(failed for _, failed in results["twtuned"])
-    print(f"| {family} | {stock:,.0f} | {hand:,.0f} | **{tuned:,.0f}** | {tuned / stock:.0f} | {paired:.2f} | {failures} |",
-          flush=True)
+    print(f"| {family} | {stock:,.0f} | {hand:,.0f} | **{tuned:,.0f}** | {tuned / stock:.0f} | {paired:.2f} | "
+          f"{failures} |", flush=True)
 
 
 def main():

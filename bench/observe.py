@@ -55,7 +55,8 @@ def row(count, pairs):
         fill(host, count)
         measured = host.run([str(BUILD / "bench-observe"), str(pairs)]).stdout.split()
         once = median_ms(host, f"{binary('twtuned')} --once")
-        ss, netstat = median_ms(host, "ss -tan", 1), median_ms(host, "netstat -an | awk '{s[$6]++} END {for (i in s) print i, s[i]}'", 1)
+        ss = median_ms(host, "ss -tan", 1)
+        netstat = median_ms(host, "netstat -an | awk '{s[$6]++} END {for (i in s) print i, s[i]}'", 1)
         sockets, discard, observe, over, cheap, rss = measured
         print(f"| {int(sockets):,} | {discard} | {observe} | **{over}** | {cheap} | {once:.0f} | {ss:.0f} "
               f"({once / ss:.2f}) | {netstat:.0f} ({once / netstat:.2f}) | {rss} |", flush=True)

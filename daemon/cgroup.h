@@ -19,5 +19,6 @@ struct cgroup_cache {
 };
 
 /* The unit's name ("nginx.service"), or the cgroup's path where no part of it is a unit's. "": id is 0 or the root's,
- * there is no cgroup2, or the cgroup is gone. The tree is walked once for an id; the name stays good until it is replaced. */
+ * there is no cgroup2, or the cgroup is gone. The tree is walked once for an id; the name is good until it is
+ * replaced. */
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id);

@@ -128,8 +128,8 @@ static bool listeners_dropped(const struct observer *o)
 }
 
 /* Listeners are few, but the kernel walks its whole table for them (net/ipv4/inet_diag.c:inet_diag_dump_icsk), which
- * takes as long as the rest of a tick. So they are read for a look, for what has to be as it is now, and when something
- * was dropped; else slowly, and the bounds leave room for those that come and go between. */
+ * takes as long as the rest of a tick. So they are read for a look, for what has to be as it is now, and when
+ * something was dropped; else slowly, and the bounds leave room for those that come and go between. */
 int update_listeners(struct observer *o, struct snapshot *s)
 {
         if (o->listeners_always || o->listeners_at == 0 || o->now - o->listeners_at >= o->slowly_ns ||

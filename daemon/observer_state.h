@@ -108,8 +108,8 @@ int look(struct observer *o, struct snapshot *s);
 void fill_ports(struct observer *o, struct snapshot *s);
 void fill_ports_bounds(const struct observer *o, struct snapshot *s);
 
-/* observer_states.c: which states are asked for; whether a sample is due; one sample, from a dump; and what it says, or
- * bounds while it is due. */
+/* observer_states.c: which states are asked for; whether a sample is due; one sample, from a dump; and what it says,
+ * or bounds while it is due. */
 void states_want(struct observer *o);
 bool states_due(const struct observer *o);
 void states_begin(struct observer *o);

@@ -15,8 +15,8 @@ struct proc_file {
 struct proc_file proc_file_open(const char *path, int writable);
 void proc_file_close(struct proc_file *file);
 
-/* The whole file from its start, with a 0 behind it. The length, or a negative errno; -EFBIG: it does not fit; -EIO: it
- * ends within a line. */
+/* The whole file from its start, with a 0 behind it. The length, or a negative errno; -EFBIG: it does not fit; -EIO:
+ * it ends within a line. */
 int proc_file_read(const struct proc_file *file, char *buf, size_t size);
 
 /* One write at the start of the file; a part of it is -EIO. 0 or a negative errno. */

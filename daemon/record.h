@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* --record: a row a tick, each one write, so that the file is good up to its last whole line however the daemon ends. */
+/* --record: a row a tick, each one write: however the daemon ends, the file is good up to its last whole line. */
 
 #include "recording.h"
 #include "tuner.h"

@@ -10,5 +10,6 @@ int service_run(const char *config_file, bool observe_only, const char *record_f
 /* Puts back what the ledger of this netns holds. Returns the exit status. */
 int service_restore(void);
 
-/* Prints what is wrong with the configuration; verbose: if nothing is, every value and where it stands. Returns 0 or EX_CONFIG. */
+/* Prints what is wrong with the configuration; verbose: if nothing is, every value and where it stands. Returns 0 or
+ * EX_CONFIG. */
 int service_check(const char *config_file, bool verbose);

@@ -311,8 +311,8 @@ static void key_unknown(struct parser *p, const struct key *keys, const char *na
         fail(p, "unknown key '%s'%s", name, nearest_hint(&nearest, hint));
 }
 
-/* [limits]: SYSCTL = max N. An empty value gives back the built-in bounds. Returns the one name of a sysctl that can be
- * written in several ways. */
+/* [limits]: SYSCTL = max N. An empty value gives back the built-in bounds. Returns the one name of a sysctl that can
+ * be written in several ways. */
 static const char *parse_bounds(struct parser *p, const char *name, const char *value)
 {
         enum sysctl_id id = sysctl_find(name);

@@ -76,7 +76,7 @@ struct sysctl_value lever_next(const struct lever *l, const struct sysctl_bounds
         switch (l->kind) {
         case LEVER_RAISE:
                 limit = MIN(MIN(limit, bounds->max), table_most(l->sysctl, s->memory_bytes));
-                /* As a real number, which does not overflow, until it is within the limit. A step goes by one at least. */
+                /* A real number, which does not overflow, until it is within the limit. A step is one at least. */
                 raised = MAX((double)base->v[0] * l->factor, (double)base->v[0] + 1);
                 next = (int64_t)MIN(MAX(raised, (double)bounds->min), (double)limit);
                 return SYSCTL_VALUE(MAX(next, base->v[0]));

@@ -6,9 +6,9 @@
 #include "rule.h"
 #include "snapshot.h"
 
-/* The value to go to from base, by one at least; base itself when nothing is left to do. Kept inside bounds and, for a table, inside
- * a share of the machine's memory. A range of ports goes as far as it may toward what is set: it stops before
- * the nearest port that listens, before NodePorts and before privileged ports. */
+/* The value to go to from base, by one at least; base itself when nothing is left to do. Kept inside bounds and, for a
+ * table, inside a share of the machine's memory. A range of ports goes as far as it may toward what is set: it stops
+ * before the nearest port that listens, before NodePorts and before privileged ports. */
 struct sysctl_value lever_next(const struct lever *lever, const struct sysctl_bounds *bounds,
                                const struct snapshot *snapshot, const struct sysctl_value *base);
 
@@ -28,8 +28,8 @@ static inline bool lever_steps(const struct lever *lever)
 /* The largest size of a table that memory allows; INT64_MAX where memory does not matter. */
 int64_t table_most(enum sysctl_id sysctl, uint64_t memory_bytes);
 
-/* Whether it is known which ports have a listener: from a look at the sockets, or from bounds, which hold only while the
- * listeners are those of the last look. */
+/* Whether it is known which ports have a listener: from a look at the sockets, or from bounds, which hold only while
+ * the listeners are those of the last look. */
 bool listeners_known(const struct snapshot *snapshot);
 
 /* Why connect() should not take that port: it listens, is a NodePort, or is privileged; NULL: it may. */

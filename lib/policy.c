@@ -186,7 +186,7 @@ static const struct ports_group *find_most(const struct policy *p, const struct 
         return most;
 }
 
-/* A service that begins to listen where the range was widened must not lose its port to connect(). 0: there is none. */
+/* A service that begins to listen where the range was widened must not lose its port to connect(). 0: none does. */
 static unsigned port_given_back(const struct policy *p, unsigned i, const struct snapshot *s)
 {
         const struct held *held = &p->held[SYSCTL_IP_LOCAL_PORT_RANGE];

@@ -218,8 +218,8 @@ double ports_value_unrelieved(const struct ports_group *group, unsigned metric)
                                                : group->lower[metric - METRIC_PORTS_FIRST];
 }
 
-/* Whoever connects has at most one socket toward a destination on a port, so to a group each listener makes a difference
- * of one: a usable port less when it comes, and when it goes a socket more that counts. */
+/* Whoever connects has at most one socket toward a destination on a port, so to a group each listener makes a
+ * difference of one: a usable port less when it comes, and when it goes a socket more that counts. */
 void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, unsigned listeners,
                   struct ports_range ret[static METRIC_PORTS_COUNT])
 {

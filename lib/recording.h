@@ -50,7 +50,8 @@ struct recording {
 /* Every column there is, with a counter for each of the set. */
 void recording_init(struct recording *recording, const struct counters *counters);
 
-/* The columns that the first line of a file, without its end, names; it is cut up in place. 0, or -EINVAL with a problem for each that nobody knows. */
+/* The columns that the first line of a file, without its end, names; it is cut up in place. 0, or -EINVAL with a
+ * problem for each that nobody knows. */
 int recording_parse_header(struct recording *recording, char *line, struct origin at, struct problems *problems);
 
 /* From now on the snapshots have these counters. */

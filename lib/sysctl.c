@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A row a sysctl. A TIME_WAIT socket takes 256 bytes (slab tw_sock_TCP). An orphan takes a socket and some of its data; what
- * data there may be in all is tcp_mem's matter (net/ipv4/tcp.c:tcp_check_oom). */
+/* A row a sysctl. A TIME_WAIT socket takes 256 bytes (slab tw_sock_TCP). An orphan takes a socket and some of its
+ * data; what data there may be in all is tcp_mem's matter (net/ipv4/tcp.c:tcp_check_oom). */
 /* clang-format off */
 #define IPV4(x) "net.ipv4." x
 

@@ -32,8 +32,8 @@ int sysctl_lines_read(struct sysctl_lines *lines, const char *file, const char *
                       struct problems *problems);
 
 /* The line that decides what name (a path, or with dots) becomes in the end: the last one that names it, else the last
- * glob that matches. Its value is NULL where it takes a line before it back, or keeps globs away, and nothing is set. NULL: no
- * line is about it. */
+ * glob that matches. Its value is NULL where it takes a line before it back, or keeps globs away, and nothing is set.
+ * NULL: no line is about it. */
 const struct sysctl_line *sysctl_lines_find(const struct sysctl_lines *lines, const char *name);
 
 bool sysctl_line_is_glob(const struct sysctl_line *line);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The lives of a twtuned that the fault tests cut short: it changes two sysctls, of which a rule gives one back and the
-end the other; it starts over what a killed one left; it puts that back."""
+"""The lives of a twtuned that the fault tests cut short: it changes two sysctls, of which a rule gives one back and
+the end the other; it starts over what a killed one left; it puts that back."""
 
 import ctypes
 import os

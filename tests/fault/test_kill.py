@@ -22,7 +22,7 @@ def killer(mark, n, file="-"):
 
 
 def calls_of(scenario):
-    """How many calls there are from the start, and from each write of the ledger, to the next or the end of the tick."""
+    """How many calls there are from the start, and from each write of the ledger, to the next or the tick's end."""
     file = temp_dir() / "calls"
     run = scenario(wrapper=killer("none", 0, file), shim=False)
     check_equal((run.status, run.host.sysctls()), (0, ORIGINAL), f"a run that is not killed, which says {run.log}")

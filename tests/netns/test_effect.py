@@ -8,8 +8,8 @@ import statistics
 import subprocess
 import time
 
-from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Twtuned, binary, check, check_equal, diag,
-                     fields, main, quick_policy, test)
+from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Twtuned, binary, check, check_equal,
+                     diag, fields, main, quick_policy, test)
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 STEADY = (4, 8)  # the seconds that count: twtuned has had its interval and one more
@@ -51,7 +51,7 @@ def rate_with_twtuned(family):
         check_equal(failures, 0, "failed connects")
         check_equal((pair.client.sysctl(REUSE), pair.client.sysctl(DELAY)), ("1", "250"), "reuse and delay under load")
         twtuned.wait_for(rf"^released: {REUSE}:", 30)
-        check_equal((pair.client.sysctl(REUSE), pair.client.sysctl(DELAY)), ("2", "1000"), "reuse and delay afterwards")
+        check_equal((pair.client.sysctl(REUSE), pair.client.sysctl(DELAY)), ("2", "1000"), "reuse, delay afterwards")
         check_equal(twtuned.stop(), 0, "exit status")
         return client.rate(*STEADY)
 

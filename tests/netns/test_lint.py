@@ -308,7 +308,8 @@ def _():
 def _():
     if not Home.is_first:
         return
-    rule = "[rule r]\nwhen = self.rss > 1B\nset = net.ipv4.tcp_fin_timeout = 21\nset = net.ipv4.tcp_keepalive_intvl = 31\n"
+    rule = ("[rule r]\nwhen = self.rss > 1B\n"
+            "set = net.ipv4.tcp_fin_timeout = 21\nset = net.ipv4.tcp_keepalive_intvl = 31\n")
     tree = temp_dir()
     for directory in DIRECTORIES:
         (tree / directory).mkdir(parents=True)

@@ -63,8 +63,9 @@ class Loaded:
         return self.client.sysctl(REUSE), self.client.sysctl(DELAY)
 
     def run(self, *args):
+        environment = os.environ | {"RUNTIME_DIRECTORY": str(self.twtuned.runtime_dir)}
         return subprocess.run(["ip", "netns", "exec", self.client.name, binary("twtuned"), *args], text=True,
-                              capture_output=True, env=os.environ | {"RUNTIME_DIRECTORY": str(self.twtuned.runtime_dir)})
+                              capture_output=True, env=environment)
 
 
 def check_lines(twtuned, kind, count):
@@ -143,7 +144,7 @@ def _():
         check_equal(host.sysctls(), ("1", "1000"), "sysctls")
 
 
-@test("whose rule is gone: the table of TIME_WAIT is put back at once when it fits, and else waits, but not at the stop")
+@test("a table of TIME_WAIT whose rule is gone: put back at once when it fits, and else it waits, but not at the stop")
 def _():
     policy = temp_policy(HOLDS.replace(f"{REUSE} = 1", f"{BUCKETS} = 65536"))
     without = temp_policy(HOLDS.replace("[rule some]", "[rule other]").replace(">= 10", ">= 10000"))

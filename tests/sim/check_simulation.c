@@ -403,7 +403,7 @@ static void note(struct sim *sim, const struct event *event)
                  sim_event_field(event, "SYSCTL"));
 }
 
-/* A kernel on which nothing that is written has an effect, and the rules whose metrics do not go by what is written. */
+/* A kernel on which no write has an effect, and the rules whose metrics do not go by what is written. */
 static void live_without_effect(unsigned seed, const char *over)
 {
         static struct run r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* In a tick nothing is allocated and no file is opened: counted over 1,000 real ticks, with rules that ask for every
- * metric, and with a recording. The functions below take the place of the C library's, also for the libraries that twtuned uses. */
+ * metric, and with a recording. The functions below take the place of the C library's, also for the libraries that
+ * twtuned uses. */
 
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* raise, lower, every, advise and the bounds in [limits]: taken, cleared, and read over each other by several files. */
+/* raise, lower, every, advise and the bounds in [limits]: taken, cleared, and overridden by a later file. */
 
 #include "read_config.h"
 #include "run.h"

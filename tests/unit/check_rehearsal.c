@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The policy decides on the rows of a recording as on the snapshots that they were made of: a host lives through random
- * loads, and a second one sees nothing but its rows. */
+/* The policy decides on the rows of a recording as on the snapshots that they were made of: a host lives through
+ * random loads, and a second one sees nothing but its rows. */
 
 #include "host.h"
 #include "random.h"

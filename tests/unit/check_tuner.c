@@ -309,8 +309,8 @@ START_TEST(a_table_is_not_shrunk_under_what_sysctl_d_says)
 }
 END_TEST
 
-/* The rule is gone: by a reload, or the next start has another configuration. The value waits for the table, and that is
- * said once. */
+/* The rule is gone: by a reload, or the next start has another configuration. The value waits for the table, and that
+ * is said once. */
 START_TEST(a_table_that_no_rule_holds_is_not_shrunk_either)
 {
         start_and_raise();

@@ -304,8 +304,8 @@ static inline void host_decide(struct host *h)
         memcpy(h->snapshot.sysctl, live, sizeof(live));
 }
 
-/* The connections of one second. None is closed just when the sockets are looked at: to the millisecond that is known of
- * a socket, nothing could tell whether that look has seen it. */
+/* The connections of one second. None is closed just when the sockets are looked at: to the millisecond that is known
+ * of a socket, nothing could tell whether that look has seen it. */
 static inline void host_connect_all(struct host *h, unsigned rate, uint32_t dst)
 {
         for (unsigned i = 0; i < rate; i++)
