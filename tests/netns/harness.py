@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the tests, the benchmarks and the demo share: network namespaces, the programs that run in them,
-and a small runner that prints TAP. Python's standard library and iproute2 only; needs root.
+and the runner of tap.py. Python's standard library and iproute2 only; needs root.
 
     @test("stock connections reach the server")
     def _():
@@ -28,7 +28,9 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
+
+import tap
+from tap import Skip, check, check_equal, diag, test  # noqa: F401: for those who import the harness
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TWTUNED_BUILD", ROOT / "build"))
@@ -63,6 +65,13 @@ def temp_dir():
         if _temp is None:
             _temp = tempfile.TemporaryDirectory(prefix="twtuned-test-")
     return pathlib.Path(tempfile.mkdtemp(dir=_temp.name))
+
+
+def wait_until(condition, otherwise, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        check(time.monotonic() < deadline, f"{otherwise}, not within {seconds} s")
+        time.sleep(0.02)
 
 
 # ---- network namespaces ----
@@ -348,6 +357,19 @@ def shorten(text, to="5s"):
     return temp_policy(text)
 
 
+# A rule that enters as soon as there is a connection and is held while there is.
+HOLDS = """
+[daemon]
+interval = 100ms
+[limits]
+min_interval = 100ms
+[rule some]
+when = ports.used >= 10
+until = tcp.established < 1 for 200ms
+set = net.ipv4.tcp_tw_reuse = 1
+"""
+
+
 def quick_policy():
     """The shipped policy, given back 3 s after the load is gone. As shipped, a rule is held until a stock
     kernel could carry the demand: that takes the 60 s of TIME_WAIT, and 2 minutes to be sure."""
@@ -406,89 +428,9 @@ class ChurnHold(Program):
         self.wait_for("^holding ", 60)
 
 
-# ---- TAP ----
-
-class Skip(Exception):
-    pass
-
-
-_tests = []
-
-
-def test(name, beside=False):
-    """beside: it may run at the same time as those before and after it of which that is true as well, because it
-    mostly waits."""
-    def register(function):
-        _tests.append((name, function, beside))
-        return function
-    return register
-
-
-def diag(text):
-    for line in str(text).splitlines():
-        print(f"# {line}", flush=True)
-
-
-def check(condition, otherwise):
-    if not condition:
-        raise AssertionError(otherwise)
-
-
-def check_equal(actual, expected, what="value"):
-    check(actual == expected, f"{what} is {actual!r}, should be {expected!r}")
-
-
-class _Run:
-    """One test; beside others in a thread of its own, which is a daemon so that SIGTERM need not wait for it."""
-
-    def __init__(self, name, function, beside):
-        self._name, self._function, self._thread = name, function, None
-        if not beside:
-            self._run()
-        else:
-            self._thread = threading.Thread(target=self._run, daemon=True)
-            self._thread.start()
-
-    def _run(self):
-        start = time.monotonic()
-        self._passed, skip = True, ""
-        try:
-            self._function()
-        except Skip as reason:
-            skip = f" # SKIP {reason}"
-        except Exception:
-            self._passed = False
-            # What meson shows of a test that failed, with --print-errorlogs, is stderr alone.
-            print(f"{self._name}:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
-        self._line = self._name + skip
-        diag(f"{self._name}: took {time.monotonic() - start:.1f} s")
-
-    def report(self, number):
-        """Waits for the end, and prints the result; True when it passed."""
-        if self._thread:
-            self._thread.join()
-        print(f"{'ok' if self._passed else 'not ok'} {number} - {self._line}", flush=True)
-        return self._passed
-
-
-def _run_all(tests):
-    """The results, in order; neighbours that may run beside each other do."""
-    for _, group in itertools.groupby(enumerate(tests, 1), lambda t: 0 if t[1][2] else t[0]):
-        group = list(group)
-        runs = [_Run(*entry) for _, entry in group]
-        yield from (run.report(number) for run, (number, _) in zip(runs, group))
-
-
 def main():
-    """Runs the tests that a regex in argv is found in the name of, or all; exits with 1 when one failed."""
-    patterns = sys.argv[1:]
-    chosen = [t for t in _tests if not patterns or any(re.search(p, t[0]) for p in patterns)]
-    if not chosen:
-        sys.exit(f"no test matches {' '.join(patterns)}")
-    if os.geteuid() != 0 or not shutil.which("ip"):
-        print("1..0 # SKIP needs root and iproute2", flush=True)
-        sys.exit(0)
-    sweep()
-    print(f"1..{len(chosen)}", flush=True)
-    passed = list(_run_all(chosen))
-    sys.exit(0 if all(passed) else 1)
+    """See tap.main()."""
+    may_run = os.geteuid() == 0 and shutil.which("ip")
+    if may_run:
+        sweep()
+    tap.main("" if may_run else "needs root and iproute2")

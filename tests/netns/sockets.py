@@ -11,9 +11,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
-from harness import Program, Skip, binary, check, check_equal
+from harness import Program, Skip, binary, check, check_equal, wait_until
 
 NOBODY = "02:00:00:00:00:99"  # a MAC address that no host has
 
@@ -38,13 +37,6 @@ def check_between(metrics, name, low, high):
 
 def ip(namespace, *args):
     subprocess.run(["ip", "-n", namespace.name, *args], check=True)
-
-
-def wait_until(condition, otherwise, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        check(time.monotonic() < deadline, f"{otherwise}, not within {seconds} s")
-        time.sleep(0.05)
 
 
 def states(namespace):

@@ -9,7 +9,7 @@ import sys
 import time
 
 from harness import (STOCK, ChurnClient, ChurnHold, ChurnServer, Namespace, Pair, Program, Single, Twtuned, check,
-                     check_equal, diag, fields, main, message, shorten, sweep, temp_dir, test)
+                     check_equal, diag, fields, main, message, shorten, sweep, temp_dir, test, wait_until)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -21,13 +21,6 @@ def namespaces(pid):
 
 def alive(pid):
     return os.path.exists(f"/proc/{pid}")
-
-
-def eventually(condition, what, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        check(time.monotonic() < deadline, f"{what}: not within {seconds} s")
-        time.sleep(0.02)
 
 
 def time_wait(namespace):
@@ -128,7 +121,7 @@ with Pair() as pair:
         _, err = harness.communicate(timeout=20)
         check_equal(harness.returncode, code, f"exit code after {how} ({err})")
         for pid in words[:2]:
-            eventually(lambda pid=pid: not alive(pid), f"{how}: end of {pid}")
+            wait_until(lambda pid=pid: not alive(pid), f"{how}: end of {pid}")
         if how == "SIGKILL":
             check_equal(len(namespaces(harness.pid)), 2, "namespaces of a killed harness, before sweep()")
             sweep()
@@ -192,7 +185,7 @@ def _():
             client = ChurnClient(pair.client, pair.server.ip4, count=100, read_eof=close_first)
             check_equal(client.finish(), (100, 0), "client")
             holder, other = (pair.server, pair.client) if close_first else (pair.client, pair.server)
-            eventually(lambda: time_wait(holder) == 100, f"100 TIME_WAIT, close_first={close_first}")
+            wait_until(lambda: time_wait(holder) == 100, f"100 TIME_WAIT, close_first={close_first}")
             check_equal(other.sockstat("tw"), 0, f"TIME_WAIT at the other end, close_first={close_first}")
 
 
@@ -204,7 +197,7 @@ def _():
         for end in (pair.client, pair.server):
             check_equal(end.counter("Tcp", "CurrEstab"), 15000, "CurrEstab")
         check_equal(hold.stop(), 0, "exit code")
-        eventually(lambda: pair.server.counter("Tcp", "CurrEstab") == 0, "the server closes them")
+        wait_until(lambda: pair.server.counter("Tcp", "CurrEstab") == 0, "the server closes them")
 
 
 @test("churn server at its limit of descriptors goes on when some are free again")
@@ -216,7 +209,7 @@ def _():
         hold = ChurnHold(host, host.ip4, count=60)  # the kernel completes them; the last wait in the queue
         hold.stop()
         # FIN_WAIT_2 becomes TIME_WAIT when the server closes too; sockstat's tw counts both.
-        eventually(lambda: time_wait(host) == 60, "60 connections closed at both ends")
+        wait_until(lambda: time_wait(host) == 60, "60 connections closed at both ends")
         check_equal(ChurnClient(host, host.ip4, count=5).finish(), (5, 0), "client")
 
 
@@ -283,10 +276,10 @@ main()
             ([], 1, ["1..3", "ok 1 - good", "not ok 2 - bad", "ok 3 - skipped # SKIP no need"]),
             (["^go", "skip"], 0, ["1..2", "ok 1 - good", "ok 2 - skipped # SKIP no need"])):
         runner = child(script, *args)
-        out, _ = runner.communicate(timeout=20)
+        out, err = runner.communicate(timeout=20)
         check_equal([line for line in out.splitlines() if line[0] != "#"], expected, "TAP")
         check_equal(runner.returncode, code, "exit code")
-        check(code == 0 or "# AssertionError: value is 1, should be 2" in out, f"no reason given: {out}")
+        check(code == 0 or "AssertionError: value is 1, should be 2" in err, f"no reason given: {err}")
 
 
 if __name__ == "__main__":

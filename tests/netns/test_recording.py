@@ -12,23 +12,12 @@ import signal
 import subprocess
 import time
 
-from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Twtuned, binary, check, check_equal,
-                     diag, fields, main, message, quick_policy, temp_dir, temp_policy, test)
+from harness import (HOLDS, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Twtuned, binary, check,
+                     check_equal, diag, fields, main, message, quick_policy, temp_dir, temp_policy, test)
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 DECISIONS = r"(applied|released|refused|failed|overridden|unexpected-effect|aborted):"
 DAY = 86400
-
-HOLDS = f"""
-[daemon]
-interval = 100ms
-[limits]
-min_interval = 100ms
-[rule some]
-when = ports.used >= 10
-until = tcp.established < 1 for 200ms
-set = {REUSE} = 1
-"""
 
 
 def new_path():

@@ -13,23 +13,11 @@ import struct
 import subprocess
 import time
 
-from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Twtuned, binary, check, check_equal,
-                     diag, fields, main, quick_policy, temp_dir, temp_policy, test)
+from harness import (HOLDS, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Twtuned, binary, check,
+                     check_equal, diag, fields, main, quick_policy, temp_dir, temp_policy, test)
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 FIN_TIMEOUT, BUCKETS = "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_max_tw_buckets"
-
-# A rule that enters as soon as there is a connection and is held while there is.
-HOLDS = f"""
-[daemon]
-interval = 100ms
-[limits]
-min_interval = 100ms
-[rule some]
-when = ports.used >= 10
-until = tcp.established < 1 for 200ms
-set = {REUSE} = 1
-"""
 
 # A second sysctl, for the order and for what one of two does.
 HOLDS_TWO = HOLDS + f"set = {DELAY} = 250\n"

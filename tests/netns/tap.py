@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""A small runner: tests are functions under @test, what came of them is printed as TAP."""
+
+import itertools
+import re
+import sys
+import threading
+import time
+import traceback
+
+
+class Skip(Exception):
+    pass
+
+
+_tests = []
+
+
+def test(name, beside=False):
+    """beside: it may run at the same time as those before and after it of which that is true as well, because it
+    mostly waits."""
+    def register(function):
+        _tests.append((name, function, beside))
+        return function
+    return register
+
+
+def diag(text):
+    for line in str(text).splitlines():
+        print(f"# {line}", flush=True)
+
+
+def check(condition, otherwise):
+    if not condition:
+        raise AssertionError(otherwise)
+
+
+def check_equal(actual, expected, what="value"):
+    check(actual == expected, f"{what} is {actual!r}, should be {expected!r}")
+
+
+class _Run:
+    """One test; beside others in a thread of its own, which is a daemon so that SIGTERM need not wait for it."""
+
+    def __init__(self, name, function, beside):
+        self._name, self._function, self._thread = name, function, None
+        if not beside:
+            self._run()
+        else:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+
+    def _run(self):
+        start = time.monotonic()
+        self._passed, skip = True, ""
+        try:
+            self._function()
+        except Skip as reason:
+            skip = f" # SKIP {reason}"
+        except Exception:
+            self._passed = False
+            # What meson shows of a test that failed, with --print-errorlogs, is stderr alone.
+            print(f"{self._name}:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+        self._line = self._name + skip
+        diag(f"{self._name}: took {time.monotonic() - start:.1f} s")
+
+    def report(self, number):
+        """Waits for the end, and prints the result; True when it passed."""
+        if self._thread:
+            self._thread.join()
+        print(f"{'ok' if self._passed else 'not ok'} {number} - {self._line}", flush=True)
+        return self._passed
+
+
+def _run_all(tests):
+    """The results, in order; neighbours that may run beside each other do."""
+    for _, group in itertools.groupby(enumerate(tests, 1), lambda t: 0 if t[1][2] else t[0]):
+        group = list(group)
+        runs = [_Run(*entry) for _, entry in group]
+        yield from (run.report(number) for run, (number, _) in zip(runs, group))
+
+
+def main(skip_all=""):
+    """Runs the tests that a regex in argv is found in the name of, or all; exits with 1 when one failed. skip_all: why
+    none can be run."""
+    patterns = sys.argv[1:]
+    chosen = [t for t in _tests if not patterns or any(re.search(p, t[0]) for p in patterns)]
+    if not chosen:
+        sys.exit(f"no test matches {' '.join(patterns)}")
+    if skip_all:
+        print(f"1..0 # SKIP {skip_all}", flush=True)
+        sys.exit(0)
+    print(f"1..{len(chosen)}", flush=True)
+    passed = list(_run_all(chosen))
+    sys.exit(0 if all(passed) else 1)
