@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The daemon's tick() over months of simulated time: generated loads, a world that fails, people who interfere.
- * What must hold is in invariants.c. TEST_SEED=N runs one seed again. */
+ * What must hold is in invariants.c. TEST_SEED=N runs one seed again.
+ * check_simulation [FIRST [SEEDS [TICKS]]] */
 
 #include "../unit/host.h"
 #include "invariants.h"
 
-#define TICKS 1000000u
 #define TROUBLE_EVERY 40000u /* ticks; a part of them */
 #define TROUBLE_FOR 4000u
 #define RESTART_EVERY 5000u
@@ -15,7 +15,7 @@
 #define TICKS_EACH 2000u
 
 static struct random beginning; /* of all runs: what one of them draws is no matter of another */
-static unsigned first_seed, seeds = 5;
+static unsigned first_seed, seeds = 5, ticks = 1000000;
 
 struct run {
         char name[64];
@@ -329,7 +329,7 @@ START_TEST(the_shipped_policy)
 
         run_begin(&r, (unsigned)_i, shipped_policy());
         start(&r);
-        for (unsigned t = 0; t < TICKS; t++) {
+        for (unsigned t = 0; t < ticks; t++) {
                 unsigned at = t % TROUBLE_EVERY;
 
                 if (at == TROUBLE_EVERY - TROUBLE_FOR) {
@@ -413,7 +413,7 @@ static void live_without_effect(unsigned seed, const char *over)
         r.sim->kernel.ignores = r.begun;
         r.sim->on_event = note;
         start(&r);
-        for (unsigned t = 0; t < TICKS / 10; t++)
+        for (unsigned t = 0; t < ticks / 10; t++)
                 live(&r);
         ck_assert(!observing || r.sim->writes == 0);
         r.sim->on_event = NULL;
@@ -456,5 +456,7 @@ int main(int argc, char *argv[])
                 first_seed = (unsigned)strtoul(argv[1], NULL, 10);
         if (argc > 2)
                 seeds = (unsigned)strtoul(argv[2], NULL, 10);
+        if (argc > 3)
+                ticks = (unsigned)strtoul(argv[3], NULL, 10);
         return run_suite("simulation", add);
 }
