@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory is short at one allocation after the other, once or from then on: whatever is made of a configuration says so,
+ * crashes nowhere and leaks nothing. The functions below take the place of the C library's, also for inih. */
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "macro.h"
+#include "policy.h"
+#include "ports.h"
+#include "run.h"
+#include "sysctl_lines.h"
+
+static unsigned long left; /* allocations until one fails; 0: none will */
+static bool for_good, failed;
+static long held;
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t size);
+void __libc_free(void *p);
+
+static bool is_short(void)
+{
+        if (left == 0 || (left > 1 && --left > 0) || (failed && !for_good))
+                return false;
+        failed = true;
+        return true;
+}
+
+static void *take(void *p)
+{
+        held += p != NULL;
+        return p;
+}
+
+void *malloc(size_t size)
+{
+        return is_short() ? NULL : take(__libc_malloc(size));
+}
+
+void *calloc(size_t n, size_t size)
+{
+        return is_short() ? NULL : take(__libc_calloc(n, size));
+}
+
+void *realloc(void *p, size_t size)
+{
+        if (is_short())
+                return NULL;
+        return p ? __libc_realloc(p, size) : take(__libc_realloc(p, size));
+}
+
+void free(void *p)
+{
+        held -= p != NULL;
+        __libc_free(p);
+}
+
+#define GOOD \
+        "[daemon]\ninterval = 2s\n[limits]\nnet.ipv4.tcp_fin_timeout = min 20\n" \
+        "[rule one]\ndescription = one\nwhen = ports.forecast >= 80% for 2s\nwhen = netstat.TcpExt.TWRecycled > " \
+        "0/s\n" \
+        "until = ports.demand < 50% for 2min\nset = net.ipv4.tcp_tw_reuse = 1\n" \
+        "[rule two]\nwhen = ports.used >= 10 for 3s\nadvise = do\nadvise = this\n"
+
+static struct config *good;
+static struct problems problems;
+
+static struct config *read_config(const char *text)
+{
+        struct config *config = config_new();
+
+        if (!config)
+                return NULL;
+        config_read(config, "some.conf", text, strlen(text), NULL, &problems);
+        config_check(config, &problems);
+        problems_sort(&problems);
+        return config;
+}
+
+static bool is_whole(const struct config *config)
+{
+        return config->n_rules == good->n_rules && config->values.n == good->values.n &&
+               strcmp(config->rule[1].advise, good->rule[1].advise) == 0;
+}
+
+/* Each returns whether it says that something is missing. */
+
+static bool reads_configuration(void)
+{
+        struct config *config = read_config(GOOD);
+        /* asprintf() does without giving back what it took too much of (glibc 2.36). */
+        bool told = !config || problems.n > 0 || (failed && is_whole(config));
+
+        config_free(config);
+        problems_free(&problems);
+        return told;
+}
+
+/* Nothing in it is taken for right because what is wrong with it could not be written down. */
+static bool refuses_configuration(void)
+{
+        struct config *config = read_config("[rule one]\nwhen = nothing\nset = net.ipv4.tcp_tw_reuse = 9\n");
+        bool accepted = config && problems.n == 0;
+
+        config_free(config);
+        problems_free(&problems);
+        return failed && !accepted;
+}
+
+static bool makes_policy(void)
+{
+        struct policy *policy = policy_new(good);
+
+        policy_free(policy);
+        return !policy;
+}
+
+static bool makes_ports(void)
+{
+        struct ports *ports = ports_new(1);
+
+        ports_free(ports);
+        return !ports;
+}
+
+static bool reads_sysctl_lines(void)
+{
+        static const char text[] = "net.ipv4.tcp_tw_reuse = 1\n-net.ipv4.tcp_*\nnet/ipv4/tcp_fin_timeout=30\n";
+        struct sysctl_lines lines = {0};
+        const char *file = sysctl_lines_add_file(&lines, "some.conf");
+        bool told = !file || sysctl_lines_read(&lines, file, text, sizeof(text) - 1, &problems) < 0;
+
+        sysctl_lines_free(&lines);
+        return told;
+}
+
+static bool (*const jobs[])(void) = {
+        reads_configuration, refuses_configuration, makes_policy, makes_ports, reads_sysctl_lines,
+};
+
+START_TEST(what_is_short_is_told_and_nothing_leaks)
+{
+        unsigned long n = 0;
+
+        good = read_config(GOOD);
+        ck_assert_msg(problems.n == 0, "%s", problems.n ? problems.item[0].text : "");
+        for_good = _i % 2;
+        do {
+                bool told;
+
+                failed = false;
+                held = 0;
+                left = ++n;
+                told = jobs[_i / 2]();
+                left = 0;
+                ck_assert_msg(told == failed, "allocation %lu: %s", n, failed ? "nothing is said" : "it fails");
+                ck_assert_msg(held == 0, "allocation %lu: %ld are left", n, held);
+        } while (failed);
+        ck_assert_msg(n > 1, "nothing is allocated");
+        config_free(good);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_loop_test(tcase, what_is_short_is_told_and_nothing_leaks, 0, 2 * ELEMENTSOF(jobs));
+}
+
+int main(void)
+{
+        return run_suite("out_of_memory", add);
+}
