@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +163,8 @@ static bool sum_insert_failed(const char *text, uint64_t *ret)
                         p += strcspn(p, " \n");
                         p += strspn(p, " ");
                 }
+                if (!isxdigit((unsigned char)*p))
+                        return false;
                 sum += strtoull(p, NULL, 16);
                 line += strcspn(line, "\n");
         }
@@ -186,9 +189,10 @@ static struct reading insert_failed(struct observer *o)
 static struct reading conntrack_table(struct observer *o, const struct snapshot *s)
 {
         int r = read_source(o, SOURCE_CONNTRACK_COUNT);
+        uint64_t count;
 
-        if (r >= 0)
-                return share_of(strtod(o->text, NULL), &s->sysctl[SYSCTL_NF_CONNTRACK_MAX]);
+        if (r >= 0 && number_after(o->text, "", &count))
+                return share_of((double)count, &s->sysctl[SYSCTL_NF_CONNTRACK_MAX]);
         return (struct reading){.state = r == -ENOENT ? READING_UNAVAILABLE : READING_INVALID};
 }
 

@@ -330,6 +330,48 @@ START_TEST(a_spoilt_file_makes_it_invalid)
 }
 END_TEST
 
+/* ---- conntrack, which not every host has ---- */
+
+#define CONNTRACK_STAT "entries insert_failed drop\n"
+
+static const struct {
+        const char *count, *stat;
+        bool table, failed; /* are known */
+} conntracks[] = {
+        {"131\n", CONNTRACK_STAT "00000083 0000000a 00000000\n00000083 00000001 00000000\n", true, true},
+        {"131\n", CONNTRACK_STAT "00000083\n00000083 0000000a 00000000\n", true, false},
+        {"131\n", "entries drop\n00000083 00000000\n", true, false},
+        {"", CONNTRACK_STAT, false, true},
+        {"x\n", "", false, false},
+};
+
+static void expect_conntrack(unsigned metric, bool known, double value)
+{
+        const struct reading *r = &seen.reading[metric];
+
+        ck_assert_int_eq(r->state, known ? READING_VALID : READING_INVALID);
+        ck_assert(!known || r->value == value);
+}
+
+START_TEST(what_conntrack_does_not_tell_is_not_zero)
+{
+        static struct counters counters;
+
+        ck_assert_int_eq(seen.reading[METRIC_CONNTRACK_TABLE].state, READING_UNAVAILABLE);
+        make("sys/net/netfilter/nf_conntrack_count", conntracks[_i].count);
+        make("sys/net/netfilter/nf_conntrack_max", "262\n");
+        make("net/stat/nf_conntrack", conntracks[_i].stat);
+        observer_free(observer);
+        ck_assert_int_eq(observer_new(root, &observer), 0);
+        counters_init(&counters);
+        observer_set_config(observer, NULL, &counters);
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_int_eq(observe(), 0); /* rates want two */
+        expect_conntrack(METRIC_CONNTRACK_TABLE, conntracks[_i].table, 50);
+        expect_conntrack(METRIC_CONNTRACK_INSERT_FAILED, conntracks[_i].failed, 0);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, tear_down);
@@ -340,6 +382,7 @@ static void add_tests(TCase *tcase)
         tcase_add_loop_test(tcase, drops_that_are_not_told_are_not_zero, 0, ELEMENTSOF(attributes));
         tcase_add_test(tcase, an_unknown_or_longer_attribute_is_no_error);
         tcase_add_loop_test(tcase, a_spoilt_file_makes_it_invalid, 0, ELEMENTSOF(spoilt));
+        tcase_add_loop_test(tcase, what_conntrack_does_not_tell_is_not_zero, 0, ELEMENTSOF(conntracks));
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Not looking at the sockets while bounds decide never changes a decision: random loads and random policies, once
- * with a look at every tick and once with as few as the policy asks for. */
+ * with a look at every tick and once with as few as the policy asks for. check_policy_need [RUNS] */
 
 #include "host.h"
 #include "random.h"
@@ -11,6 +11,7 @@
 #define LINE 200
 
 static struct random generator;
+static int runs = 300;
 
 static unsigned pick(unsigned n)
 {
@@ -235,14 +236,16 @@ END_TEST
 
 static void add(TCase *tcase)
 {
-        tcase_add_loop_test(tcase, skipping_never_changes_a_decision, 0, 300);
+        tcase_add_loop_test(tcase, skipping_never_changes_a_decision, 0, runs);
         tcase_add_test(tcase, a_group_that_has_ended_decides_nothing);
         tcase_add_test(tcase, listeners_that_come_unseen_decide_at_once);
         tcase_add_test(tcase, a_healthy_host_is_not_looked_at);
         tcase_add_test(tcase, a_busy_host_is_looked_at);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
+        if (argc > 1)
+                runs = atoi(argv[1]);
         return run_suite("policy_need", add);
 }
