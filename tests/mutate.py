@@ -19,7 +19,7 @@ FILES = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("lib/policy*.c")) + [
 # Those first that notice the most in the least time.
 TESTS = ["policy_step", "policy_ladder", "policy_range", "guard", "tuner_step", "tuner", "yield", "rule_lever",
          "allocation", "policy", "rehearsal", "policy_need", "simulation"]
-ARGUMENTS = {"policy_need": ["40"], "simulation": ["0", "1", "30000"]}
+ARGUMENTS = {"policy_need": ["40"], "simulation": ["0", "1", "50000"]}
 LONGEST = 20  # seconds of CPU; a test that takes longer does not end any more
 NEEDED = 0.9
 
