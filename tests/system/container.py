@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: MIT
+"""A real systemd with its journal, booted once in a container on an overlay of / (the machine's own files are only
+read); all tests of a program share it. Its network is its own, with nothing but loopback. The load is ten connections
+that are held, and a rule that enters while they are there.
+
+    @on_host("stop puts everything back")
+    def _(host):
+        host.start(CONFIG)
+        host.systemctl("stop", "twtuned")
+"""
+
+import atexit
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
+from harness import BUILD, Skip, binary, check, diag, temp_dir, test  # noqa: E402
+
+REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
+CONF, DROPINS, UNIT_DROPINS = "etc/twtuned.conf", "etc/twtuned.conf.d", "etc/systemd/system/twtuned.service.d"
+
+# established, because the TIME_WAIT sockets of the test before use ports, too. The shipped rule that sets the same
+# is off: after a crash it would be taken over as well, and held for 2 minutes.
+HOLDS = f"""
+[daemon]
+interval = 100ms
+[limits]
+min_interval = 100ms
+[rule time-wait-reuse]
+enabled = no
+[rule some]
+when = ports.used >= 10
+when = tcp.established >= 10
+until = tcp.established < 1 for 200ms
+set = {REUSE} = 1
+"""
+HOLDS_TWO = HOLDS + f"set = {DELAY} = 250\n"
+BAD = "[daemon]\ninterval = soon\n"
+
+# What there is in the container beside twtuned. `watch` ends when tcp_tw_reuse is not 1.
+FILES = {
+    "etc/machine-id": secrets.token_hex(16) + "\n",
+    "etc/systemd/system/server.service": "[Service]\nExecStart=/usr/bin/churn server 10.77.0.1 8080\n",
+    "etc/systemd/system/load.service": """
+[Unit]
+Requires=server.service
+After=server.service
+[Service]
+ExecStart=/usr/bin/churn hold 10.77.0.1 8080 --count=10
+Restart=on-failure
+RestartSec=50ms
+""",
+    "etc/systemd/system/watch.service": """
+[Service]
+ExecStart=/bin/bash -c 'while read v </proc/sys/net/ipv4/tcp_tw_reuse && [ "$v" = 1 ]; do :; done'
+""",
+}
+
+# In mount and pid namespaces of its own, so that no process or mount outlives this program. $1: an empty directory,
+# $2: the files to lay over those of /, and the cgroups to be in.
+BOOT = """set -e
+dir=$1 files=$2
+shift 2
+for cgroup; do echo 0 >"$cgroup/cgroup.procs"; done
+mount -t tmpfs tmpfs "$dir"
+cp -a "$files" "$dir/upper"
+mkdir "$dir/work" "$dir/root"
+mount -t overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" overlay "$dir/root"
+mount -t tmpfs tmpfs /run
+exec systemd-nspawn --directory="$dir/root" --machine=twtuned-test --private-network --register=no --keep-unit \
+    --link-journal=no --console=pipe --boot systemd.unit=basic.target
+"""
+
+
+def wait_until(condition, what, timeout=10):
+    """Returns what the condition gives, as soon as that is true."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        check(time.monotonic() < deadline, f"not within {timeout} s: {what}")
+        time.sleep(0.02)
+    return value
+
+
+def remove_cgroup(cgroup):
+    for directory in sorted(cgroup.rglob("*/"), reverse=True):
+        directory.rmdir()
+    cgroup.rmdir()
+
+
+def make_cgroups():
+    """One below our own, in each hierarchy that systemd may use. Removes those of tests that were killed."""
+    own = dict(line.strip().split(":", 2)[1:] for line in open("/proc/self/cgroup"))
+    for _, mount, kind, options, *_ in map(str.split, open("/proc/mounts")):
+        hierarchy = "" if kind == "cgroup2" else "name=systemd"
+        if kind == "cgroup2" or kind == "cgroup" and hierarchy in options.split(","):
+            cgroup = pathlib.Path(mount + own[hierarchy], f"twtuned-test-{os.getpid()}")
+            for other in cgroup.parent.glob("twtuned-test-*"):
+                if not os.path.exists(f"/proc/{other.name.split('-')[-1]}"):
+                    remove_cgroup(other)
+            cgroup.mkdir()
+            yield cgroup
+
+
+def child(pid):
+    return int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1])
+
+
+class Container:
+    """What meson installs is there as if a package had put it there."""
+
+    def __init__(self):
+        self._cgroups, self._unshare = [], None
+        atexit.register(self._remove)
+        start = time.monotonic()
+        log = temp_dir() / "console"
+        try:
+            self._start(log)
+            self.pid = wait_until(self._systemd, "systemd runs")
+            wait_until(lambda: self.systemctl("is-system-running", check=False) in ("running", "degraded"), "boot", 60)
+        except Exception:
+            diag(log.read_text(errors="replace"))
+            raise
+        # Its own even if the pid should become another's.
+        self.root = pathlib.Path(f"/proc/self/fd/{os.open(f'/proc/{self.pid}/root', os.O_PATH)}")
+        # Toward 127.0.0.1 a stock kernel reuses as it is (tcp_tw_reuse = 2), so that no rule has to.
+        self.run("ip", "address", "add", "10.77.0.1/32", "dev", "lo")
+        diag(f"booted in {time.monotonic() - start:.1f} s")
+
+    def install(self, files):
+        """Puts what is under test below files, which are laid over /."""
+        install = ["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", files]
+        subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
+        self._conf = (files / CONF).read_text()
+
+    def _start(self, log):
+        files = temp_dir() / "files"
+        self.install(files)
+        for name, text in FILES.items():
+            (files / name).parent.mkdir(parents=True, exist_ok=True)
+            (files / name).write_text(text)
+        (files / "usr/bin").mkdir(parents=True, exist_ok=True)
+        shutil.copy(binary("churn"), files / "usr/bin")
+
+        self._cgroups.extend(make_cgroups())
+        argv = ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child",
+                "sh", "-c", BOOT, "sh", temp_dir(), files, *self._cgroups]
+        with open(log, "w") as console:
+            self._unshare = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+
+    def _systemd(self):
+        """The pid of its PID 1; before that is systemd, it is systemd-nspawn."""
+        check(self._unshare.poll() is None, "systemd-nspawn ended")
+        with contextlib.suppress(OSError, IndexError):  # it is not there yet, or no longer
+            pid = child(child(self._unshare.pid))
+            if pathlib.Path(f"/proc/{pid}/comm").read_text() == "systemd\n":
+                return pid
+
+    def _remove(self):
+        if self._unshare and self._unshare.poll() is None:
+            with contextlib.suppress(IndexError):
+                os.kill(child(self._unshare.pid), 9)  # the first of its pid namespace: the end of all of them
+            self._unshare.wait()
+        for cgroup in self._cgroups:
+            remove_cgroup(cgroup)
+
+    def run(self, *argv, check=True):
+        run = subprocess.run(["nsenter", "-t", str(self.pid), "-a", *argv], text=True, capture_output=True, timeout=60)
+        if check and run.returncode:
+            raise RuntimeError(f"{argv}: exit {run.returncode}: {run.stdout}{run.stderr}")
+        return run
+
+    def systemctl(self, *argv, check=True):
+        return self.run("systemctl", *argv, check=check).stdout.strip()
+
+    def show(self, name):
+        return self.systemctl("show", "-P", name, "twtuned")
+
+    def sysctls(self):
+        return tuple(self.run("sysctl", "-n", REUSE, DELAY).stdout.split())
+
+    def ledgers(self):
+        return [path.name for path in (self.root / "run/twtuned").glob("*.ledger")]
+
+    def write(self, name, text):
+        (self.root / name).parent.mkdir(exist_ok=True)
+        (self.root / name).write_text(text)
+
+    def journal(self, *matches):
+        """The entries of twtuned and of systemd about it, since the test began."""
+        self.run("journalctl", "--sync")
+        lines = self.run("journalctl", "-o", "json", "-u", "twtuned", f"--since=@{self.since}", *matches).stdout
+        return [json.loads(line) for line in lines.splitlines()]
+
+    def events(self, kind, count=1):
+        """When there are so many."""
+        return wait_until(lambda: len(found := self.journal(f"EVENT={kind}")) >= count and found, f"{count} x {kind}")
+
+    def wait_for_reuse(self, value):
+        wait_until(lambda: self.sysctls()[0] == value, f"{REUSE} = {value}")
+
+    def start(self, config, unit=None):
+        """twtuned with this drop-in, under load; returns its first change of REUSE."""
+        self.write(f"{DROPINS}/50-test.conf", config)
+        if unit:
+            self.write(f"{UNIT_DROPINS}/50-test.conf", f"[Service]\n{unit}\n")
+            self.systemctl("daemon-reload")
+        self.systemctl("start", "twtuned", "load")
+        self.wait_for_reuse("1")
+        return self.events("applied")[0]
+
+    def begin(self):
+        self.since = f"{time.time():.6f}"
+
+    def end(self):
+        """Leaves it as it was after the boot."""
+        self.systemctl("stop", "twtuned", "load", "server", "watch")
+        self.systemctl("disable", "twtuned")
+        for name in (DROPINS, UNIT_DROPINS):
+            shutil.rmtree(self.root / name, ignore_errors=True)
+        self.write(CONF, self._conf)
+        self.systemctl("daemon-reload")
+        self.systemctl("reset-failed", "twtuned", check=False)  # and its count of starts
+        self.run("sysctl", "-w", f"{REUSE}=2", f"{DELAY}=1000")
+
+
+@functools.cache
+def boot(kind):
+    """The container, or why there is none."""
+    try:
+        return kind()
+    except Exception as error:
+        return error
+
+
+def on_host(name, kind=Container):
+    """A test that is given the container."""
+    def register(function):
+        @test(name)
+        def _():
+            if not shutil.which("systemd-nspawn"):
+                raise Skip("needs systemd-nspawn: apt-get install systemd-container dbus")
+            host = boot(kind)
+            check(isinstance(host, Container), f"did not boot: {host}")
+            host.begin()
+            try:
+                function(host)
+            except Exception:
+                diag("\n".join(entry["MESSAGE"] for entry in host.journal()))
+                raise
+            finally:
+                host.end()
+    return register
