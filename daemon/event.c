@@ -27,6 +27,7 @@ static const struct {
         [EVENT_UNEXPECTED_EFFECT] = {"unexpected-effect", LOG_WARNING, "d77ff43321f74bbca578b7c746452cb1"},
         [EVENT_ABORTED] = {"aborted", LOG_WARNING, "5ea39eca3a284295b87e70509bb29efa"},
         [EVENT_ADVICE] = {"advice", LOG_WARNING, "3f0f2b8dd0a94a5c8a2b1e7a46b0c9d1"},
+        [EVENT_HARMFUL] = {"harmful", LOG_WARNING, "af7dc5ddf29a4ec4a444ad5250532f0c"},
         [EVENT_DEGRADED] = {"degraded", LOG_WARNING, "c7710a994d9143d48a63ac8fe9ca9a8f"},
         [EVENT_RECOVERED] = {"recovered", LOG_NOTICE, "0d6db10567a64e36b5e71b69b7fb42d3"},
         [EVENT_CONFIG_LOADED] = {"config-loaded", LOG_INFO, "629e815ed4d24148a05296a8b62b80fa"},

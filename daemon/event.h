@@ -18,6 +18,7 @@ enum event_kind {
         EVENT_UNEXPECTED_EFFECT,
         EVENT_ABORTED,
         EVENT_ADVICE,
+        EVENT_HARMFUL,
         EVENT_DEGRADED,
         EVENT_RECOVERED,
         EVENT_CONFIG_LOADED,

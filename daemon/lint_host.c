@@ -67,13 +67,12 @@ static void tell(void *user, const struct lint_finding *f)
         }
         if (f->verdict != LINT_HARMFUL)
                 return;
-        event_begin(&event, EVENT_ADVICE, "%s:%u: %s = %s is harmful: %s", at->file, at->line, f->name, f->line->value,
-                    f->why);
+        event_begin(&event, EVENT_HARMFUL, "%s:%u: %s = %s is harmful: %s", at->file, at->line, f->name,
+                    f->line->value, f->why);
         event_add(&event, "SYSCTL", "%s", f->name);
         event_add(&event, "FILE", "%s", at->file);
         event_add(&event, "LINE", "%u", at->line);
         event_add(&event, "RULE", "%s", f->rule ? f->rule : "");
-        event_add(&event, "RESULT", "%s", lint_verdict_name(f->verdict));
         h->world->report(h->world, &event);
 }
 

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "catalog.h"
 #include "invariants.h"
 #include "macro.h"
 
@@ -367,7 +370,12 @@ static const char *find_unit(struct world *w, uint64_t cgroup)
 static void report(struct world *w, const struct event *event)
 {
         struct sim *s = sim_of(w);
+        const char *lacking = catalog_lacks(event);
 
+        if (lacking) {
+                fprintf(stderr, "%s has no %s, which the catalog names\n", event_kind_name(event->kind), lacking);
+                abort();
+        }
         s->events++;
         if (s->invariants)
                 invariants_event(s->invariants, s, event);

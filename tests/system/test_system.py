@@ -76,6 +76,53 @@ def _(host):
     check(applied["MESSAGE"].startswith(f"{REUSE}: 2 -> 1: ports.used is "), applied["MESSAGE"])
 
 
+def explained(host, *matches):
+    """What journalctl -x says beside the one entry that matches, line by line."""
+    host.run("journalctl", "--sync")
+    text = host.run("journalctl", "-x", "-u", "twtuned", f"--since=@{host.since}", *matches).stdout
+    return [line.removeprefix("\u2591\u2591").strip() for line in text.splitlines() if line.startswith("\u2591\u2591")]
+
+
+def paste(host, lines, first, count=1):
+    """Runs what the explanation gives to paste, from the line that begins so."""
+    at = [i for i, line in enumerate(lines) if line.startswith(first)]
+    check(at, f"no '{first}' in {lines}")
+    host.run("bash", "-c", "\n".join(lines[at[0]:at[0] + count]))
+
+
+@on_host("journalctl -x explains each event with its values, and what it gives to paste does what it says")
+def _(host):
+    host.run("journalctl", "--update-catalog")
+    host.start(HOLDS)
+    lines = explained(host, "EVENT=applied")
+    check_equal(lines[0], f"Subject: A sysctl was changed: {REUSE} = 1", "subject")
+    check("where it was 2, and 2 before any rule." in lines, lines)
+    check(any(line.startswith("Why: ports.used was 1") and line.endswith("(>= 10).") for line in lines), lines)
+
+    paste(host, lines, "sysctl -w ")
+    host.events("overridden")
+    time.sleep(0.5)  # five ticks
+    check_equal(host.sysctls()[0], "2", f"{REUSE} after 'sysctl -w', under load")
+    lines = explained(host, "EVENT=overridden")
+    check("Before any rule it was 2. To put that back:" in lines, lines)
+
+    paste(host, lines, "systemctl stop ")
+    host.wait_for_reuse("1")
+    paste(host, explained(host, "EVENT=applied"), "mkdir -p ", 3)
+    host.wait_for_reuse("2")
+    host.events("config-loaded", 3)
+    lines = explained(host, "EVENT=released")
+    check_equal(lines[0], "Subject: The need of a rule is over: some", "subject")
+
+    host.write(f"{DROPINS}/60-bad.conf", BAD)
+    host.systemctl("reload", "twtuned")
+    host.events("config-rejected")
+    check("There are errors (1) in the configuration, the first of which is in the" in
+          explained(host, "EVENT=config-rejected"), "config-rejected is not explained")
+    left = [line for line in explained(host) if re.search(r"@[A-Z_]+@|MESSAGE_ID", line)]
+    check_equal(left, [], "fields that are not filled in")
+
+
 @on_host("reload: a bad file is rejected and the running policy stays, a good one is taken")
 def _(host):
     host.start(HOLDS)

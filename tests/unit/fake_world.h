@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog.h"
 #include "run.h"
 #include "tuner.h"
 
@@ -133,7 +134,10 @@ static inline const char *find_unit(struct world *w, uint64_t cgroup)
 
 static inline void report(struct world *w, const struct event *event)
 {
+        const char *lacking = catalog_lacks(event);
+
         (void)w;
+        ck_assert_msg(!lacking, "%s has no %s, which the catalog names", event_kind_name(event->kind), lacking);
         fake.events[event->kind]++;
         fake.last[event->kind] = *event;
         if (event->kind == EVENT_CONFIG_LOADED)

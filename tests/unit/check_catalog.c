@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* The catalog as a file. That every event has the fields which its text names is asserted wherever the tests of the
+ * tick and the simulation see one (catalog_lacks()). */
+
+#include "catalog.h"
+
+#include "run.h"
+
+/* As catalog-verify of systemd sees it: an entry of ours for each kind, and no other. */
+START_TEST(an_entry_for_each_kind)
+{
+        unsigned entries = 0;
+
+        for (const char *at = catalog_read(); (at = strstr(at, "\n-- ")); at++)
+                entries++;
+        ck_assert_uint_eq(entries, EVENT_KIND_COUNT);
+        for (unsigned kind = 0; kind < EVENT_KIND_COUNT; kind++) {
+                struct event event;
+
+                event_begin(&event, (enum event_kind)kind, "%s", "text");
+                ck_assert_msg(catalog_entry(&event), "no entry for %s", event_kind_name((enum event_kind)kind));
+        }
+}
+END_TEST
+
+/* The headers that journalctl shows, and lines that fit beside its margin. */
+START_TEST(entries_are_well_formed)
+{
+        static const char *const headers[] = {"Subject: ", "Defined-By: twtuned\n", "Documentation: man:"};
+
+        for (unsigned kind = 0; kind < EVENT_KIND_COUNT; kind++) {
+                const char *name = event_kind_name((enum event_kind)kind), *line;
+                struct event event;
+
+                event_begin(&event, (enum event_kind)kind, "%s", "text");
+                line = strchr(catalog_entry(&event), '\n') + 1;
+                for (unsigned i = 0; i < ELEMENTSOF(headers); i++, line = strchr(line, '\n') + 1)
+                        ck_assert_msg(strncmp(line, headers[i], strlen(headers[i])) == 0, "%s: no %s", name,
+                                      headers[i]);
+                ck_assert_msg(*line == '\n', "%s: no empty line behind the headers", name);
+        }
+        for (const char *line = strchr(catalog_read(), '\n'); line && line[1]; line = strchr(line + 1, '\n'))
+                ck_assert_msg(line[1] == '#' || strcspn(line + 1, "\n") <= 83, "too long: %.80s...", line + 1);
+}
+END_TEST
+
+START_TEST(a_field_that_is_missing_is_seen)
+{
+        struct event event;
+
+        event_begin(&event, EVENT_HARMFUL, "%s", "text");
+        ck_assert_str_eq(catalog_lacks(&event), "FILE");
+        event_add(&event, "FILE", "%s", "f");
+        event_add(&event, "LINE", "%u", 1U);
+        ck_assert_str_eq(catalog_lacks(&event), "SYSCTL");
+        event_add(&event, "SYSCTL", "%s", "s");
+        ck_assert_ptr_null(catalog_lacks(&event));
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_test(tcase, an_entry_for_each_kind);
+        tcase_add_test(tcase, entries_are_well_formed);
+        tcase_add_test(tcase, a_field_that_is_missing_is_seen);
+}
+
+int main(void)
+{
+        return run_suite("catalog", add);
+}
