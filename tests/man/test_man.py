@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The man pages say what the program has: every key, option, metric, sysctl, event and exit status, and no other; their
+examples of a configuration are right; nothing in them is wrong for man(1)."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
+from harness import BUILD, POLICY, ROOT, binary, check, check_equal, main, temp_dir, test  # noqa: E402
+
+CONF, DAEMON = "twtuned.conf.5", "twtuned.8"
+# Of scdoc, in every page that it makes; and of a title that is in lower case as the program is.
+LINT_OF_SCDOC = ("skipping paragraph macro", "input text line longer than 80 bytes",
+                 "lower case character in document title")
+
+
+def source(name):
+    return (ROOT / name).read_text()
+
+
+def page(name):
+    return source(f"man/{name}.scd")
+
+
+def rendered(name):
+    """As man(1) shows it, in one line."""
+    path = BUILD / "man" / name
+    check(path.exists(), f"{path} was not built: is scdoc installed?")
+    environment = {**os.environ, "MANWIDTH": "200", "LC_ALL": "C.UTF-8"}
+    run = subprocess.run(["man", "--no-hyphenation", "--no-justification", "-l", path], capture_output=True, text=True,
+                         env=environment, check=True)
+    return " ".join(re.sub(r".\x08", "", run.stdout).split())
+
+
+def section(text, begin, end):
+    return text[text.index(f"\n# {begin}\n"):text.index(f"\n# {end}\n")]
+
+
+@test("twtuned.conf(5) has every key of the configuration, and no other")
+def _():
+    keys = re.findall(r'^ +\{"(\w+)", parse_', source("lib/config.c"), re.M)
+    check(len(keys) > 15, keys)
+    check_equal(sorted(re.findall(r"^\*(\w+) =\*", page(CONF), re.M)), sorted(keys), "keys")
+
+
+@test("twtuned.conf(5) has every metric with its unit, and every sysctl")
+def _():
+    text = rendered(CONF)
+    once = subprocess.run([binary("twtuned"), "--once"], capture_output=True, text=True, check=True).stdout
+    metrics = [line.split() for line in once.splitlines() if not line.startswith(("netstat.", "snmp."))]
+    check(len(metrics) > 35, metrics)
+    for name, _, unit, *_ in metrics:
+        unit = "" if unit == "-" else unit + ", "
+        check(re.search(rf" {re.escape(name)} \({re.escape(unit)}(each tick|sockets|sampled)\) ", text), name)
+    names = re.findall(r'IPV4\("(\w+)"\)|\{"(net\.[\w.]+)"', source("lib/sysctl.c"))
+    check(len(names) > 20, names)
+    for short, long in names:
+        name = long or f"net.ipv4.{short}"
+        check(re.search(rf" {re.escape(name)} \([^)]+\) \w", text), name)
+
+
+@test("twtuned(8) has every option of the command line, and no other")
+def _():
+    options = re.findall(r'^ +\{"(\w+)", (?:no|required)_argument', source("daemon/main.c"), re.M)
+    check_equal(sorted(set(re.findall(r"\*--(\w+)", section(page(DAEMON), "OPTIONS", "EXIT STATUS")))), sorted(options),
+                "options")
+
+
+@test("twtuned(8) has every exit status, and no other")
+def _():
+    code = "".join(path.read_text() for path in (ROOT / "daemon").glob("*.c"))
+    numbers = dict(re.findall(r"#define (EX_\w+)\s+(\d+)", pathlib.Path("/usr/include/sysexits.h").read_text()))
+    used = {numbers[name] for name in re.findall(r"\bEX_[A-Z]+\b", code)} - {numbers["EX_SOFTWARE"]}  # never comes
+    told = re.findall(r"^\*(\d+)\*$", section(page(DAEMON), "EXIT STATUS", "SIGNALS"), re.M)
+    check_equal(sorted(told), sorted(used | {"0", "1"}), "exit status")
+
+
+@test("twtuned(8) has every event and every field, and no other")
+def _():
+    journal = section(page(DAEMON), "JOURNAL", "EXAMPLES")
+    kinds = re.findall(r'\[EVENT_\w+\] = \{"([\w-]+)"', source("daemon/event.c"))
+    check_equal(re.findall(r"^\|  (\S+)$", journal, re.M), kinds, "events")
+    code = "".join(path.read_text() for path in (ROOT / "daemon").glob("*.c"))
+    fields = set(re.findall(r'event_add\(&?\w+, "(\w+)"', code)) | {"EVENT"}
+    told = set(re.findall(r"\b([A-Z]{3,})=", journal))
+    check_equal(sorted(told ^ fields), ["ADVICE"], "fields")  # the end of its message
+
+
+@test("the examples of a configuration are right")
+def _():
+    blocks = re.findall(r"^```\n(\[.*?)^```$", page(CONF), re.M | re.S)
+    check(len(blocks) >= 6, blocks)
+    for block in blocks:
+        path = temp_dir() / "example.conf"
+        path.write_text(POLICY.read_text() + block)
+        run = subprocess.run([binary("twtuned"), "--check", f"--config={path}"], capture_output=True, text=True)
+        check_equal((run.returncode, run.stderr), (0, ""), block)
+
+
+@test("mandoc, man and lexgrog find nothing wrong")
+def _():
+    for name in (CONF, DAEMON):
+        path = BUILD / "man" / name
+        lint = subprocess.run(["mandoc", "-T", "lint", "-W", "style", path], capture_output=True, text=True).stdout
+        check_equal([line for line in lint.splitlines() if not any(known in line for known in LINT_OF_SCDOC)], [], name)
+        run = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-Tutf8", "-Z", "-l", path], capture_output=True,
+                             text=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
+        check_equal((run.returncode, run.stderr), (0, ""), f"man --warnings {name}")
+        run = subprocess.run(["lexgrog", path], capture_output=True, text=True)
+        check(f'"{name[:-2]} - ' in run.stdout, run.stdout + run.stderr)
+
+
+main()
