@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The Debian package, as an administrator meets it: installed, upgraded, removed and purged with dpkg, in a container
+that has booted a real systemd (container.py). TuneD and "sysctl --system" beside it."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+
+from container import BAD, CONF, DROPINS, HOLDS, HOLDS_TWO, REUSE, Container, on_host, wait_until
+from harness import BUILD, ROOT, Skip, check, check_equal, diag, main, temp_dir
+
+SOURCES = ("meson.build", "meson_options.txt", "conf", "ctl", "daemon", "lib", "man", "packaging", "systemd")
+VERSION, NEXT = "1", "2"
+FIN_TIMEOUT = "net.ipv4.tcp_fin_timeout"
+
+
+def newest(paths):
+    return max(path.stat().st_mtime for top in paths for path in [top, *top.rglob("*")])
+
+
+def build_package():
+    """As ./dev package does it, into the build directory; not again while nothing has changed."""
+    directory = BUILD / "package"
+    sources = [ROOT / name for name in SOURCES if (ROOT / name).exists()]
+    built = list(directory.glob("twtuned_*.deb"))
+    if not built or newest(sources) > built[0].stat().st_mtime:
+        shutil.rmtree(directory, ignore_errors=True)
+        start = time.monotonic()
+        subprocess.run([ROOT / "dev", "package", directory], check=True, stdout=subprocess.DEVNULL,
+                       env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck"})
+        diag(f"built in {time.monotonic() - start:.0f} s")
+        built = list(directory.glob("twtuned_*.deb"))
+    check_equal(len(built), 1, "packages")
+    return built[0]
+
+
+def with_version(package, suffix, target):
+    """The same package under a higher version."""
+    tree = temp_dir() / "tree"
+    subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
+    control = tree / "DEBIAN/control"
+    control.write_text(re.sub(r"^(Version: .*)$", rf"\1+{suffix}", control.read_text(), flags=re.M))
+    subprocess.run(["dpkg-deb", "--build", "-Znone", tree, target], check=True, stdout=subprocess.DEVNULL)
+
+
+class PackageHost(Container):
+    """Without twtuned, but with two versions of its package in /opt."""
+
+    def install(self, files):
+        package = build_package()
+        (files / "opt").mkdir(parents=True)
+        for version in (VERSION, NEXT):
+            with_version(package, version, files / f"opt/twtuned-{version}.deb")
+        # The machine may itself be a container, in which packages must not start services.
+        (files / "usr/sbin").mkdir(parents=True)
+        (files / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 0\n")
+        (files / "usr/sbin/policy-rc.d").chmod(0o755)
+
+    def dpkg(self, *argv):
+        return self.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", *argv).stdout
+
+    def upgrade(self, version):
+        start = time.monotonic()
+        self.dpkg("--install", f"/opt/twtuned-{version}.deb")
+        diag(f"dpkg --install: {time.monotonic() - start:.1f} s")
+
+    def configure(self, config):
+        self.write(f"{DROPINS}/50-test.conf", config)
+        self.systemctl("reload", "twtuned")
+
+    def files(self):
+        """All that bears the name, but for what the administrator wrote and what dpkg and systemd log."""
+        found = self.run("find", "/etc", "/usr", "/var", "/run", "/opt", "-xdev", "-name", "*twtuned*").stdout.split()
+        return sorted(name for name in found if not name.startswith(("/opt/", f"/{DROPINS}", "/run/log", "/var/log")))
+
+    def end(self):
+        self.dpkg("--purge", "twtuned")
+        self.systemctl("stop", "load", "server", "watch")
+        shutil.rmtree(self.root / DROPINS, ignore_errors=True)
+        self.run("sysctl", "-w", f"{REUSE}=2", "net.ipv4.tcp_tw_reuse_delay=1000", f"{FIN_TIMEOUT}=60")
+
+
+def on_package_host(name):
+    return on_host(name, PackageHost)
+
+
+@on_package_host("install: enabled, started once, healthy; manuals and explanations are there; nothing is changed")
+def _(host):
+    before = host.run("sysctl", "net.ipv4", "net.core").stdout
+    host.upgrade(VERSION)
+    check_equal(host.systemctl("is-enabled", "twtuned"), "enabled", "is-enabled")
+    wait_until(lambda: host.show("ActiveState") == "active", "active")
+    check('Status: "healthy' in host.systemctl("status", "twtuned"), host.systemctl("status", "twtuned"))
+    host.events("config-loaded")
+    check_equal([entry["EVENT"] for entry in host.journal("_SYSTEMD_UNIT=twtuned.service")], ["config-loaded"],
+                "events, of one start")
+    check_equal(host.run("sysctl", "net.ipv4", "net.core").stdout, before, "sysctls")
+    explained = host.run("journalctl", "-x", "-u", "twtuned", f"--since=@{host.since}").stdout
+    check("Subject: The configuration is in effect" in explained, explained)
+    for section, page in (("8", "twtuned"), ("5", "twtuned.conf")):
+        check(host.run("man", "-w", section, page).stdout.startswith("/usr/share/man/"), page)
+    check_equal(host.dpkg("--verify", "twtuned"), "", "dpkg --verify")
+
+
+@on_package_host("what the examples of twtuned(8) say to run can be run")
+def _(host):
+    host.upgrade(VERSION)
+    page = (ROOT / "man/twtuned.8.scd").read_text().replace("\\\\", "\\")
+    commands = re.findall(r"^[#$] (.*)$", page[page.index("\n# EXAMPLES\n"):].split("\n", 2)[2], re.M)
+    check(len(commands) >= 10, commands)
+    ended_by_hand = "twtuned --observe --record="
+    for command in commands:
+        if command == "SEE ALSO":
+            continue
+        if command.startswith(ended_by_hand):
+            command = f"timeout --preserve-status --signal=INT 2 {command}"
+        host.run("bash", "-c", f"cd /tmp; cp -n /usr/lib/twtuned/policy.conf policy-of-mine.conf; {command}")
+
+
+@on_package_host("edit twtuned.conf, reload a bad file and a good one; an upgrade keeps the file and what it says")
+def _(host):
+    host.upgrade(VERSION)
+    shipped = (host.root / CONF).read_text()
+    host.write(CONF, shipped + BAD)
+    host.systemctl("reload", "twtuned")
+    rejected = host.events("config-rejected")[0]
+    line = len(shipped.splitlines()) + 2
+    check(rejected["MESSAGE"].startswith(f"/{CONF}:{line}: "), rejected["MESSAGE"])
+    mine = shipped + "[daemon]\nmode = observe\n"
+    host.write(CONF, mine)
+    host.systemctl("reload", "twtuned")
+    check_equal(host.events("config-loaded", 2)[-1]["MODE"], "observe", "mode")
+    host.upgrade(NEXT)
+    check_equal((host.root / CONF).read_text(), mine, f"/{CONF} after an upgrade")
+    check_equal(host.events("config-loaded", 3)[-1]["MODE"], "observe", "mode after an upgrade")
+
+
+@on_package_host("remove: everything is put back before the program is gone; the configuration stays")
+def _(host):
+    host.upgrade(VERSION)
+    host.configure(HOLDS_TWO)
+    host.systemctl("start", "load")
+    host.wait_for_reuse("1")
+    wait_until(lambda: host.sysctls() == ("1", "250"), "both are changed")
+    host.dpkg("--remove", "twtuned")
+    check_equal(host.sysctls(), ("2", "1000"), "sysctls")
+    check(not (host.root / "usr/sbin/twtuned").exists(), "it is still there")
+    check_equal(host.systemctl("list-units", "--plain", "--no-legend", "twtuned*"), "", "units")
+    check((host.root / CONF).exists() and (host.root / DROPINS / "50-test.conf").exists(), "the configuration is gone")
+
+
+@on_package_host("purge: nothing of the package is left, what the administrator wrote is")
+def _(host):
+    host.upgrade(VERSION)
+    check(len(host.files()) > 10, host.files())
+    host.write(f"{DROPINS}/50-mine.conf", "[daemon]\nmode = observe\n")
+    host.systemctl("restart", "twtuned")
+    host.dpkg("--purge", "twtuned")
+    check_equal(host.files(), [], "files afterwards")
+    check_equal([path.name for path in (host.root / DROPINS).iterdir()], ["50-mine.conf"], "what the administrator wrote")
+    check_equal(host.systemctl("is-enabled", "twtuned", check=False), "", "is-enabled")
+
+
+@on_package_host("sysctl --system beside it: what that sets is the administrator's; the same value again is no change")
+def _(host):
+    # Of the whole machine nothing else can be written here.
+    check("ro" in host.run("findmnt", "-n", "-o", "OPTIONS", "/proc/sys").stdout.split(","), "/proc/sys is writable")
+    host.upgrade(VERSION)
+    host.configure(HOLDS)
+    host.systemctl("start", "load")
+    host.wait_for_reuse("1")
+    for value in ("1", "0"):
+        host.write("etc/sysctl.d/99-test.conf", f"{REUSE} = {value}\n")
+        host.run("sysctl", "--system", check=False)  # much of it is read-only here
+        if value == "1":
+            time.sleep(0.5)
+            check_equal(host.journal("EVENT=overridden"), [], "what it says of the same value")
+    host.events("overridden")
+    check_equal(host.sysctls()[0], "0", f"{REUSE} under load")
+    host.dpkg("--remove", "twtuned")
+    check_equal(host.sysctls()[0], "0", f"{REUSE} when twtuned is gone")
+    (host.root / "etc/sysctl.d/99-test.conf").unlink()
+
+
+def tuned_packages():
+    """TuneD's and those of it that this machine lacks, downloaded once."""
+    directory = BUILD / "tuned"
+    if not list(directory.glob("tuned_*.deb")):
+        (directory / "partial").mkdir(parents=True, exist_ok=True)
+        run = subprocess.run(["apt-get", "-y", "-qq", "--no-install-recommends", "--download-only", "-o",
+                              f"Dir::Cache::archives={directory}", "install", "tuned"], capture_output=True, text=True)
+        if run.returncode:
+            raise Skip(f"TuneD cannot be downloaded: {run.stderr.strip().splitlines()[-1]}")
+    return directory
+
+
+@on_package_host("TuneD beside it: what that has set is given back to it, what it sets later stays its own")
+def _(host):
+    shutil.copytree(tuned_packages(), host.root / "opt/tuned")
+    # Only what the test is about; its own choice would be for the whole machine, which is read-only here.
+    host.write("etc/tuned/active_profile", "first\n")
+    host.write("etc/tuned/profile_mode", "manual\n")
+    for name, text in (("first", f"{FIN_TIMEOUT} = 45\n"), ("second", f"{FIN_TIMEOUT} = 45\n{REUSE} = 0\n")):
+        host.write(f"etc/tuned/{name}/tuned.conf", f"[sysctl]\n{text}")
+    host.run("sh", "-c", "DEBIAN_FRONTEND=noninteractive apt-get -y -qq -o Dpkg::Options::=--force-confold "
+             "--no-install-recommends install /opt/tuned/*.deb")
+
+    def fin_timeout():
+        return host.run("sysctl", "-n", FIN_TIMEOUT).stdout.strip()
+
+    wait_until(lambda: fin_timeout() == "45", "TuneD has set it", 30)
+    host.upgrade(VERSION)
+    host.configure(HOLDS + f"set = {FIN_TIMEOUT} = 20\n")
+    host.systemctl("start", "load")
+    wait_until(lambda: (host.sysctls()[0], fin_timeout()) == ("1", "20"), "both are changed")
+    host.run("tuned-adm", "profile", "second")
+    wait_until(lambda: (host.sysctls()[0], fin_timeout()) == ("0", "45"), "the profile is there")
+    theirs = {entry["SYSCTL"] for entry in host.events("overridden", 2)}
+    check_equal(theirs, {REUSE, FIN_TIMEOUT}, "what is TuneD's now")
+    time.sleep(0.5)
+    check_equal((host.sysctls()[0], fin_timeout()), ("0", "45"), "sysctls under load")
+
+    host.systemctl("stop", "load", "twtuned")
+    check_equal((host.sysctls()[0], fin_timeout()), ("0", "45"), "sysctls when twtuned has stopped")
+    host.run("sysctl", "-w", f"{REUSE}=2")
+    host.systemctl("start", "load", "twtuned")
+    wait_until(lambda: (host.sysctls()[0], fin_timeout()) == ("1", "20"), "both are changed once more")
+    host.systemctl("stop", "twtuned")
+    wait_until(lambda: (host.sysctls()[0], fin_timeout()) == ("2", "45"), "each is given back")
+
+
+if __name__ == "__main__":
+    main()
