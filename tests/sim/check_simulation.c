@@ -179,25 +179,11 @@ static void write_policy(struct run *r, char *text)
         }
 }
 
-static bool is_good(const char *text)
-{
-        struct config *config = config_new();
-        struct problems problems = {0};
-        bool good;
-
-        config_read(config, "random.conf", text, strlen(text), NULL, &problems);
-        config_check(config, &problems);
-        good = problems.n == 0 && config->n_rules > 0;
-        problems_free(&problems);
-        config_free(config);
-        return good;
-}
-
 static void random_policy(struct run *r)
 {
         do
                 write_policy(r, r->written);
-        while (!is_good(r->written));
+        while (!config_is_good(r->written));
 }
 
 /* ---- trouble ---- */

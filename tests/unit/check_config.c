@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "files.h"
 #include "read_config.h"
 #include "run.h"
 
@@ -538,21 +539,9 @@ START_TEST(damage_is_survived)
 }
 END_TEST
 
-/* A file of conf/, for the caller to free. */
-static char *slurp(const char *path)
-{
-        FILE *f = fopen(path, "r");
-        char *text = calloc(1, 1 << 20);
-
-        ck_assert_msg(f, "%s cannot be read", path);
-        ck_assert_uint_lt(fread(text, 1, (1 << 20) - 1, f), (1 << 20) - 1);
-        fclose(f);
-        return text;
-}
-
 START_TEST(the_policy_is_right)
 {
-        char *text = slurp(CONF_DIR "/policy.conf");
+        char *text = file_read(CONF_DIR "/policy.conf");
 
         read_file("policy.conf", text);
         config_check(config, &problems);
@@ -578,7 +567,7 @@ static void uncomment(char *text)
 
 START_TEST(what_is_commented_out_are_the_defaults)
 {
-        char *policy = slurp(CONF_DIR "/policy.conf"), *text = slurp(CONF_DIR "/twtuned.conf");
+        char *policy = file_read(CONF_DIR "/policy.conf"), *text = file_read(CONF_DIR "/twtuned.conf");
 
         read_file("policy.conf", policy);
         read_file("twtuned.conf", text);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "expect_problem.h"
+#include "files.h"
 #include "lint_row.h"
 #include "macro.h"
 #include "run.h"
@@ -17,17 +18,6 @@ struct model {
         char *text;
         const char *without, *path, *value; /* a sysctl that it lacks; one that has another value */
 };
-
-static char *file_read(const char *path)
-{
-        char *text = calloc(1, 65536);
-        FILE *f = fopen(path, "r");
-
-        ck_assert_msg(f != NULL, "%s cannot be read", path);
-        ck_assert_uint_lt(fread(text, 1, 65535, f), 65535);
-        fclose(f);
-        return text;
-}
 
 static int model_read(void *user, const char *path, char *buf, size_t size)
 {

@@ -6,16 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "files.h"
 #include "netlink_peer.h"
 #include "run.h"
 
 #define CLEAN_REQUESTS 2u /* of a tick that looks at the sockets: listeners, connections */
 #define DROPS 42u
 
-static char root[] = "/tmp/twtuned-check-XXXXXX";
 static struct observer *observer;
 static struct snapshot right, seen; /* what a clean tick says; what one says */
 
@@ -35,23 +33,6 @@ static const struct {
         {"sys/net/ipv4/tcp_max_orphans", "200\n"},
         {"sys/net/ipv4/tcp_mem", "100 200 300\n"},
 };
-
-static void make(const char *path, const char *text)
-{
-        char full[256];
-        FILE *f;
-
-        snprintf(full, sizeof(full), "%s/%s", root, path);
-        for (char *p = full + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-                *p = 0;
-                mkdir(full, 0755);
-                *p = '/';
-        }
-        f = fopen(full, "w");
-        ck_assert_ptr_nonnull(f);
-        fputs(text, f);
-        ck_assert_int_eq(fclose(f), 0);
-}
 
 static void put_drops(struct peer_socket *s, uint32_t drops)
 {
@@ -99,9 +80,9 @@ static void set_up(void)
 
         peer = (struct peer){0};
         make_sockets();
-        ck_assert_ptr_nonnull(mkdtemp(root));
+        tree_new();
         for (unsigned i = 0; i < ELEMENTSOF(files); i++)
-                make(files[i].path, files[i].text);
+                tree_put(files[i].path, files[i].text);
         ck_assert_int_eq(observer_new(root, &observer), 0);
         counters_init(&counters);
         observer_set_config(observer, NULL, &counters);
@@ -113,11 +94,8 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-        char command[64];
-
         observer_free(observer);
-        snprintf(command, sizeof(command), "rm -r %s", root);
-        ck_assert_int_eq(system(command), 0);
+        tree_remove();
 }
 
 /* What a tick may say of the sockets: what is there, something that it lies within, or nothing. */
@@ -208,7 +186,7 @@ END_TEST
 /* More sockets than it last told of: nothing may be bounded by that any more. */
 START_TEST(without_sockstat_nothing_is_bounded_by_it)
 {
-        make("net/sockstat", "");
+        tree_put("net/sockstat", "");
         ck_assert_int_lt(observe(), 0);
         for (unsigned i = METRIC_TCP_ESTABLISHED; i <= METRIC_TCP_RETRANSMITTING; i++)
                 ck_assert_msg(i == METRIC_TCP_LISTEN || seen.reading[i].state == READING_INVALID, "%s is in state %d",
@@ -319,11 +297,11 @@ START_TEST(a_spoilt_file_makes_it_invalid)
         char name[128];
 
         snprintf(name, sizeof(name), "%s: '%s'", spoilt[_i].path, spoilt[_i].text);
-        make(spoilt[_i].path, spoilt[_i].text);
+        tree_put(spoilt[_i].path, spoilt[_i].text);
         ck_assert_msg(observe() < 0, "%s: no error", name);
         expect_right_or_invalid(name);
         for (unsigned i = 0; i < ELEMENTSOF(files); i++)
-                make(files[i].path, files[i].text);
+                tree_put(files[i].path, files[i].text);
         ck_assert_int_eq(observe(), 0);
         expect_right_or_invalid(name);
         expect_right(name); /* rates want two */
@@ -358,9 +336,9 @@ START_TEST(what_conntrack_does_not_tell_is_not_zero)
         static struct counters counters;
 
         ck_assert_int_eq(seen.reading[METRIC_CONNTRACK_TABLE].state, READING_UNAVAILABLE);
-        make("sys/net/netfilter/nf_conntrack_count", conntracks[_i].count);
-        make("sys/net/netfilter/nf_conntrack_max", "262\n");
-        make("net/stat/nf_conntrack", conntracks[_i].stat);
+        tree_put("sys/net/netfilter/nf_conntrack_count", conntracks[_i].count);
+        tree_put("sys/net/netfilter/nf_conntrack_max", "262\n");
+        tree_put("net/stat/nf_conntrack", conntracks[_i].stat);
         observer_free(observer);
         ck_assert_int_eq(observer_new(root, &observer), 0);
         counters_init(&counters);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "host.h"
+#include "one_host.h"
 
 enum {
         FIRST,
@@ -7,15 +7,6 @@ enum {
 };
 
 #define FIN_RULE "[rule fin]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
-
-static struct host *h;
-
-static void tear_down(void)
-{
-        if (h)
-                host_free(h);
-        h = NULL;
-}
 
 static void use_shipped(void)
 {
@@ -568,18 +559,6 @@ START_TEST(leaves_alone_what_the_ledger_says_is_theirs)
         ck_assert_uint_eq(h->logged, 0);
 }
 END_TEST
-
-static void reload(const char *text)
-{
-        struct config *config = config_from(text);
-        struct policy *policy = policy_new(config);
-
-        policy_inherit(policy, h->policy);
-        policy_free(h->policy);
-        config_free(h->config);
-        h->policy = policy;
-        h->config = config;
-}
 
 START_TEST(a_reload_keeps_what_is_the_same)
 {

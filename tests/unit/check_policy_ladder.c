@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Rungs that stand on each other, advice among them. */
 
-#include "host.h"
+#include "one_host.h"
 
 #define FIN SYSCTL_TCP_FIN_TIMEOUT
 #define REUSE SYSCTL_TCP_TW_REUSE
@@ -20,15 +20,6 @@ enum {
         C
 };
 
-static struct host *h;
-
-static void tear_down(void)
-{
-        if (h)
-                host_free(h);
-        h = NULL;
-}
-
 static void press(double bottom, double middle, double top, double advice)
 {
         host_reading(h, METRIC_TCP_FIN_WAIT1, bottom);
@@ -43,21 +34,6 @@ static void begin(const char *policy)
         host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);
         press(1, 1, 1, 1);
 }
-
-/* All decisions of one second, in their order. */
-static void expect_decisions(uint64_t at, enum decision_kind kind, unsigned n, const unsigned rules[])
-{
-        ck_assert_uint_ge(h->logged, n);
-        for (unsigned i = 0; i < n; i++) {
-                const struct entry *e = &h->log[h->logged - n + i];
-
-                ck_assert_msg(e->kind == kind && e->rule == rules[i] && e->at == at,
-                              "decision %u: kind %d of rule %u at %llu", i, e->kind, e->rule,
-                              (unsigned long long)e->at);
-        }
-}
-
-#define EXPECT_DECISIONS(at, kind, n, ...) expect_decisions(at, kind, n, (const unsigned[]){__VA_ARGS__})
 
 /* ---- rungs ---- */
 

@@ -41,20 +41,6 @@ static void random_condition(char *text, const char *key, bool own)
         strcat(text, line);
 }
 
-static bool is_good(const char *text)
-{
-        struct config *config = config_new();
-        struct problems problems = {0};
-        bool good;
-
-        config_read(config, "random.conf", text, strlen(text), NULL, &problems);
-        config_check(config, &problems);
-        good = problems.n == 0;
-        problems_free(&problems);
-        config_free(config);
-        return good;
-}
-
 /* Steps only go where a table is full, so what is lowered here is a time. */
 static void random_policy(char *text)
 {
@@ -179,7 +165,7 @@ START_TEST(skipping_never_changes_a_decision)
         generator.state += (uint64_t)_i << 32; /* each run of the loop is another */
         do
                 random_policy(text);
-        while (!is_good(text));
+        while (!config_is_good(text));
         random_load(load);
         check_alike(text, load);
 }

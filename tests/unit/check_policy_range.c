@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A range of ports that was widened gives way to a service that begins to listen in it. */
 
-#include "host.h"
+#include "one_host.h"
 
 #define RANGE SYSCTL_IP_LOCAL_PORT_RANGE
 #define WIDE(more) "[rule wide]\nwhen = tcp.fin_wait1 >= 1\nset = net.ipv4.ip_local_port_range = 1024 65535\n" more
@@ -12,30 +12,6 @@ enum {
         B,
         C
 };
-
-static struct host *h;
-
-static void tear_down(void)
-{
-        if (h)
-                host_free(h);
-        h = NULL;
-}
-
-/* All decisions of one second, in their order. */
-static void expect_decisions(uint64_t at, enum decision_kind kind, unsigned n, const unsigned rules[])
-{
-        ck_assert_uint_ge(h->logged, n);
-        for (unsigned i = 0; i < n; i++) {
-                const struct entry *e = &h->log[h->logged - n + i];
-
-                ck_assert_msg(e->kind == kind && e->rule == rules[i] && e->at == at,
-                              "decision %u: kind %d of rule %u at %llu", i, e->kind, e->rule,
-                              (unsigned long long)e->at);
-        }
-}
-
-#define EXPECT_DECISIONS(at, kind, n, ...) expect_decisions(at, kind, n, (const unsigned[]){__VA_ARGS__})
 
 /* Who listens from now on; 0: nobody. */
 static void listen_on(unsigned port)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Rules that go step by step: when, how far, and when they are over. */
 
-#include "host.h"
+#include "one_host.h"
 
 #define TW SYSCTL_TCP_MAX_TW_BUCKETS
 #define FIN SYSCTL_TCP_FIN_TIMEOUT
@@ -12,15 +12,6 @@
 #define UNTIL "until = time_wait.table < 50% for 60s\n"
 #define FIN_RULE(more) \
         "[rule fin]\nwhen = tcp.fin_wait2_orphaned >= 100\nlower = net.ipv4.tcp_fin_timeout /2 min 10\n" more
-
-static struct host *h;
-
-static void tear_down(void)
-{
-        if (h)
-                host_free(h);
-        h = NULL;
-}
 
 static void begin(const char *policy)
 {
@@ -413,18 +404,6 @@ START_TEST(adopts_a_raised_table)
         ck_assert_int_eq(host_sysctl_value(h, TW), 131072);
 }
 END_TEST
-
-static void reload(const char *text)
-{
-        struct config *config = config_from(text);
-        struct policy *policy = policy_new(config);
-
-        policy_inherit(policy, h->policy);
-        policy_free(h->policy);
-        config_free(h->config);
-        h->policy = policy;
-        h->config = config;
-}
 
 START_TEST(a_reload_goes_on_from_the_step)
 {

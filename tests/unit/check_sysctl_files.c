@@ -5,42 +5,16 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "expect_problem.h"
+#include "files.h"
 #include "macro.h"
 #include "run.h"
 
-static char root[] = "/tmp/twtuned-check-XXXXXX";
-
-/* What to make: a path below the root with a text, or a link (text begins with "->"), or a directory (NULL). */
+/* As tree_put() takes it. */
 struct file {
         const char *path, *text;
 };
-
-static void make(const struct file *file)
-{
-        char path[PATH_MAX];
-        FILE *f;
-
-        snprintf(path, sizeof(path), "%s%s", root, file->path);
-        for (char *p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-                *p = 0;
-                mkdir(path, 0755);
-                *p = '/';
-        }
-        if (!file->text) {
-                ck_assert_int_eq(mkdir(path, 0755), 0);
-        } else if (strncmp(file->text, "->", 2) == 0) {
-                ck_assert_int_eq(symlink(file->text + 2, path), 0);
-        } else {
-                f = fopen(path, "w");
-                ck_assert_ptr_nonnull(f);
-                fputs(file->text, f);
-                ck_assert_int_eq(fclose(f), 0);
-        }
-}
 
 static const struct {
         const char *name;
@@ -149,9 +123,8 @@ START_TEST(directories_are_read)
         char seen[1024] = "";
         size_t n = 0;
 
-        ck_assert_ptr_nonnull(mkdtemp(root));
         for (unsigned i = 0; i < ELEMENTSOF(rows[_i].file) && rows[_i].file[i].path; i++)
-                make(&rows[_i].file[i]);
+                tree_put(rows[_i].file[i].path, rows[_i].file[i].text);
         ck_assert_int_eq(sysctl_files_load(root, &lines, &conf, &problems), 0);
         for (size_t i = 0; i < lines.n; i++)
                 n += (size_t)snprintf(seen + n, sizeof(seen) - n, "%s %s;", lines.line[i].at.file,
@@ -174,8 +147,7 @@ START_TEST(one_file)
         struct problems problems = {0};
         char path[PATH_MAX];
 
-        ck_assert_ptr_nonnull(mkdtemp(root));
-        make(&(struct file){"/some", "a=1"});
+        tree_put("some", "a=1");
         snprintf(path, sizeof(path), "%s/some", root);
         ck_assert_int_eq(sysctl_files_read(path, &lines, &problems), 0);
         ck_assert_uint_eq(lines.n, 1);
@@ -188,18 +160,9 @@ START_TEST(one_file)
 }
 END_TEST
 
-/* Each test is a process of its own and has a tree of its own. */
-static void remove_tree(void)
-{
-        char command[PATH_MAX];
-
-        snprintf(command, sizeof(command), "rm -r %s", root);
-        ck_assert_int_eq(system(command), 0);
-}
-
 static void add(TCase *tcase)
 {
-        tcase_add_checked_fixture(tcase, NULL, remove_tree);
+        tcase_add_checked_fixture(tcase, tree_new, tree_remove);
         tcase_add_loop_test(tcase, directories_are_read, 0, ELEMENTSOF(rows));
         tcase_add_test(tcase, one_file);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "catalog.h"
+#include "config_text.h"
 #include "run.h"
 #include "tuner.h"
 
@@ -151,17 +152,6 @@ static inline void notify(struct world *w, const char *state)
         (void)w;
         if (status)
                 snprintf(fake.status, sizeof(fake.status), "%s", status + strlen("STATUS="));
-}
-
-static inline struct config *config_of(const char *text)
-{
-        struct config *config = config_new();
-        struct problems problems = {0};
-
-        config_read(config, "t.conf", text, strlen(text), NULL, &problems);
-        config_check(config, &problems);
-        ck_assert_msg(problems.n == 0, "%s", problems.n ? problems.item[0].text : "");
-        return config;
 }
 
 static inline void set_up(void)

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config.h"
+#include "config_text.h"
+#include "files.h"
 #include "policy.h"
 #include "run.h"
 #include "sockets.h"
@@ -69,27 +70,12 @@ static inline int64_t host_sysctl_value(const struct host *h, enum sysctl_id id)
         return h->snapshot.sysctl[id].value.v[0];
 }
 
-static inline struct config *config_from(const char *text)
-{
-        struct config *config = config_new();
-        struct problems problems = {0};
-
-        config_read(config, "test.conf", text, strlen(text), NULL, &problems);
-        config_check(config, &problems);
-        ck_assert_msg(problems.n == 0, "%s", problems.n ? problems.item[0].text : "");
-        return config;
-}
-
 static inline char *shipped_policy(void)
 {
-        static char text[65536];
-        FILE *f = fopen(CONF_DIR "/policy.conf", "r");
-        size_t n;
+        static char *text;
 
-        ck_assert_ptr_nonnull(f);
-        n = fread(text, 1, sizeof(text) - 1, f);
-        fclose(f);
-        text[n] = 0;
+        if (!text)
+                text = file_read(CONF_DIR "/policy.conf");
         return text;
 }
 
@@ -100,7 +86,7 @@ static inline struct host *host_new(const char *policy)
 
         ck_assert_ptr_nonnull(h);
         h->ports = ports_new(7);
-        h->config = config_from(policy);
+        h->config = config_of(policy);
         h->policy = policy_new(h->config);
         h->snapshot.now = host_start();
         h->snapshot.ports = h->ports;
