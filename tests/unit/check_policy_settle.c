@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/* What becomes of a decision: effect and harm, several rules at one sysctl, outcomes, take-over and reload. */
+
+#include "one_host.h"
+
+#define FIN_RULE "[rule fin]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
+
+/* ---- expect and abort ---- */
+
+static void use_expecting(void)
+{
+        h = host_new(FIN_RULE "expect = netstat.TcpExt.TWRecycled > 0/s within 15s\nretry = 100s\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);
+}
+
+START_TEST(an_effect_that_does_not_come_is_put_back)
+{
+        use_expecting();
+        host_pass(h, 15);
+        ck_assert_uint_eq(h->logged, 1);
+        host_pass(h, 1);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_UNEXPECTED}, (const unsigned[]){0, 0});
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 60);
+        host_pass(h, 99);
+        ck_assert_uint_eq(h->logged, 2);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 3); /* tried again */
+}
+END_TEST
+
+START_TEST(an_effect_that_comes_is_enough)
+{
+        use_expecting();
+        host_pass(h, 10);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 1);
+        host_pass(h, 1);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);
+        host_pass(h, 100);
+        CHECK_LOG(h, 1, DECISION_ENTER, 0);
+}
+END_TEST
+
+START_TEST(expect_waits_while_the_pressure_is_off_or_unknown)
+{
+        use_expecting();
+        host_pass(h, 10);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 50);
+        host_pass(h, 30);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        h->snapshot.reading[METRIC_COUNT + COUNTER_TW_RECYCLED].state = READING_INVALID;
+        host_pass(h, 30);
+        ck_assert_uint_eq(h->logged, 1);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);
+        host_pass(h, 5);
+        ck_assert_uint_eq(h->logged, 1);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+}
+END_TEST
+
+/* The dump shows such a group as relieved: what is old enough counts as reusable. TWRecycled knows better. */
+START_TEST(a_peer_without_timestamps_is_found_out)
+{
+        h = host_new(shipped_policy());
+        h->no_timestamps = true;
+        host_run(h, 50, 400, PEER);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_UNEXPECTED}, (const unsigned[]){0, 0});
+}
+END_TEST
+
+START_TEST(a_load_that_ends_at_once_is_no_failed_effect)
+{
+        h = host_new(shipped_policy());
+        host_run(h, 1, 13000, PEER);
+        host_run(h, 50, 0, PEER);
+        for (unsigned i = 0; i < h->logged; i++)
+                ck_assert_int_eq(h->log[i].kind, DECISION_ENTER);
+}
+END_TEST
+
+static void use_aborting(double before)
+{
+        h = host_new(FIN_RULE "abort = opens.syn_retransmits > 3x before within 60s\n");
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, before);
+        host_pass(h, 60);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 1);
+}
+
+START_TEST(harm_is_put_back)
+{
+        use_aborting(2);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 6.1);
+        host_pass(h, 5);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_ABORT}, (const unsigned[]){0, 0});
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 60);
+}
+END_TEST
+
+START_TEST(less_than_the_multiple_is_no_harm)
+{
+        use_aborting(2);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 5.9);
+        host_pass(h, 60);
+        ck_assert_uint_eq(h->logged, 1);
+}
+END_TEST
+
+START_TEST(noise_is_no_harm)
+{
+        use_aborting(0);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 2.9); /* under three times the floor of 1 % */
+        host_pass(h, 60);
+        ck_assert_uint_eq(h->logged, 1);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 90);
+        host_pass(h, 60); /* the window has passed: not of our making */
+        ck_assert_uint_eq(h->logged, 1);
+}
+END_TEST
+
+/* ---- several rules, one sysctl ---- */
+
+START_TEST(held_while_any_rule_wants_it)
+{
+        h = host_new(FIN_RULE "[rule other]\nwhen = tcp.closing >= 10\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_CLOSING, 10);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+        ck_assert_int_eq(h->log[1].outcome, OUTCOME_JOINED);
+
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 70);
+        ck_assert_uint_eq(h->logged, 3);
+        ck_assert_int_eq(h->log[2].outcome, OUTCOME_JOINED);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 30);
+
+        host_reading(h, METRIC_TCP_CLOSING, 0);
+        host_pass(h, 70);
+        ck_assert_uint_eq(h->logged, 4);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 60);
+}
+END_TEST
+
+START_TEST(a_value_that_is_there_is_not_written)
+{
+        h = host_new(FIN_RULE);
+        host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 30);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 0);
+}
+END_TEST
+
+START_TEST(a_disabled_rule_does_nothing)
+{
+        h = host_new(FIN_RULE "enabled = no\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 0);
+}
+END_TEST
+
+/* ---- outcomes ---- */
+
+START_TEST(a_limit_is_tried_at_every_tick_and_told_once)
+{
+        h = host_new(FIN_RULE);
+        h->write_outcome = OUTCOME_LIMITED;
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 5);
+        ck_assert_uint_eq(h->logged, 5);
+        for (unsigned i = 0; i < 5; i++)
+                ck_assert_int_eq(h->log[i].told, i == 0);
+        h->write_outcome = OUTCOME_APPLIED;
+        host_pass(h, 1);
+        ck_assert(h->log[5].told && policy_is_active(h->policy, 0));
+}
+END_TEST
+
+START_TEST(a_write_that_fails_waits_for_retry)
+{
+        static const enum outcome outcomes[] = {OUTCOME_FAILED, OUTCOME_REFUSED};
+
+        h = host_new(FIN_RULE "retry = 30s\n");
+        h->write_outcome = outcomes[_i];
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 30);
+        ck_assert_uint_eq(h->logged, 1);
+        ck_assert(!policy_holds(h->policy, SYSCTL_TCP_FIN_TIMEOUT));
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+}
+END_TEST
+
+START_TEST(a_restore_that_fails_is_tried_again)
+{
+        h = host_new(FIN_RULE);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        h->restore_outcome = OUTCOME_FAILED;
+        host_pass(h, 61 + 60);
+        ck_assert_uint_eq(h->logged, 3);
+        ck_assert(h->log[1].told && !h->log[2].told);
+        ck_assert(policy_holds(h->policy, SYSCTL_TCP_FIN_TIMEOUT));
+        h->restore_outcome = OUTCOME_RESTORED;
+        host_pass(h, 60);
+        ck_assert(!policy_holds(h->policy, SYSCTL_TCP_FIN_TIMEOUT));
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 60);
+}
+END_TEST
+
+START_TEST(a_sysctl_that_comes_back_later_than_another_is_told)
+{
+        h = host_new(FIN_RULE "set = net.ipv4.tcp_tw_reuse = 1\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        h->restore_outcome = OUTCOME_FAILED;
+        host_pass(h, 61 + 60);
+        ck_assert(h->log[1].told && !h->log[2].told);
+        h->restore_outcome = OUTCOME_RESTORED;
+        h->stuck = UINT32_C(1) << SYSCTL_TCP_TW_REUSE;
+        host_pass(h, 60);
+        ck_assert(h->log[3].told);
+        ck_assert(!policy_holds(h->policy, SYSCTL_TCP_FIN_TIMEOUT) && policy_holds(h->policy, SYSCTL_TCP_TW_REUSE));
+        host_pass(h, 60);
+        ck_assert(!h->log[4].told);
+}
+END_TEST
+
+START_TEST(what_someone_else_changes_is_theirs)
+{
+        h = host_new(FIN_RULE "set = net.ipv4.tcp_tw_reuse = 1\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 2);
+        host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 45);
+        host_pass(h, 5);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_OVERRIDDEN}, (const unsigned[]){0, 0});
+        ck_assert(policy_is_active(h->policy, 0));
+        ck_assert(policy_holds(h->policy, SYSCTL_TCP_TW_REUSE));
+
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 70);
+        ck_assert_uint_eq(h->logged, 3);
+        ck_assert_uint_eq(h->log[2].n, 1);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 45);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_TW_REUSE), 2);
+
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100); /* and it stays theirs */
+        host_pass(h, 5);
+        ck_assert_uint_eq(h->log[3].n, 1);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 45);
+}
+END_TEST
+
+/* ---- take-over and reload ---- */
+
+START_TEST(adopts_what_a_rule_still_sets)
+{
+        struct sysctl_value written = SYSCTL_VALUE(30), original = SYSCTL_VALUE(60), other = SYSCTL_VALUE(31);
+
+        h = host_new(FIN_RULE);
+        ck_assert(!policy_adopt(h->policy, "nobody", SYSCTL_TCP_FIN_TIMEOUT, &written, &original));
+        ck_assert(!policy_adopt(h->policy, "fin", SYSCTL_TCP_FIN_TIMEOUT, &other, &original));
+        ck_assert(policy_adopt(h->policy, "fin", SYSCTL_TCP_FIN_TIMEOUT, &written, &original));
+        host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 30);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 61);
+        CHECK_LOG(h, 1, DECISION_RELEASE, 0);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 60);
+}
+END_TEST
+
+START_TEST(leaves_alone_what_the_ledger_says_is_theirs)
+{
+        h = host_new(FIN_RULE);
+        policy_leave_alone(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 0);
+}
+END_TEST
+
+START_TEST(a_reload_keeps_what_is_the_same)
+{
+        h = host_new(FIN_RULE);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        for (unsigned i = 0; i < 6; i++) { /* the release time runs on */
+                host_pass(h, 10);
+                reload("[rule new]\nwhen = tcp.closing > 1k\nset = net.ipv4.tcp_tw_reuse = 1\n" FIN_RULE);
+        }
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+        ck_assert_int_eq(h->log[1].kind, DECISION_RELEASE);
+}
+END_TEST
+
+START_TEST(a_reload_drops_what_is_gone)
+{
+        h = host_new(FIN_RULE);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        reload("[rule fin]\nwhen = tcp.fin_wait2 >= 200\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        ck_assert(!policy_holds(h->policy, SYSCTL_TCP_FIN_TIMEOUT));
+}
+END_TEST
+
+START_TEST(observe_mode_takes_the_effect_as_met)
+{
+        h = host_new("[daemon]\nmode = observe\n" FIN_RULE "expect = netstat.TcpExt.TWRecycled > 0/s within 15s\n");
+        h->write_outcome = h->restore_outcome = OUTCOME_WOULD;
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);
+        host_pass(h, 60);
+        CHECK_LOG(h, 1, DECISION_ENTER, 0);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 61);
+        ck_assert_uint_eq(h->logged, 2);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 60);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, NULL, tear_down);
+        tcase_add_test(tcase, an_effect_that_does_not_come_is_put_back);
+        tcase_add_test(tcase, an_effect_that_comes_is_enough);
+        tcase_add_test(tcase, expect_waits_while_the_pressure_is_off_or_unknown);
+        tcase_add_test(tcase, a_peer_without_timestamps_is_found_out);
+        tcase_add_test(tcase, a_load_that_ends_at_once_is_no_failed_effect);
+        tcase_add_test(tcase, harm_is_put_back);
+        tcase_add_test(tcase, less_than_the_multiple_is_no_harm);
+        tcase_add_test(tcase, noise_is_no_harm);
+        tcase_add_test(tcase, held_while_any_rule_wants_it);
+        tcase_add_test(tcase, a_value_that_is_there_is_not_written);
+        tcase_add_test(tcase, a_disabled_rule_does_nothing);
+        tcase_add_test(tcase, a_limit_is_tried_at_every_tick_and_told_once);
+        tcase_add_loop_test(tcase, a_write_that_fails_waits_for_retry, 0, 2);
+        tcase_add_test(tcase, a_restore_that_fails_is_tried_again);
+        tcase_add_test(tcase, a_sysctl_that_comes_back_later_than_another_is_told);
+        tcase_add_test(tcase, what_someone_else_changes_is_theirs);
+        tcase_add_test(tcase, adopts_what_a_rule_still_sets);
+        tcase_add_test(tcase, leaves_alone_what_the_ledger_says_is_theirs);
+        tcase_add_test(tcase, a_reload_keeps_what_is_the_same);
+        tcase_add_test(tcase, a_reload_drops_what_is_gone);
+        tcase_add_test(tcase, observe_mode_takes_the_effect_as_met);
+}
+
+int main(void)
+{
+        return run_suite("policy_settle", add);
+}
