@@ -78,12 +78,15 @@ int ledger_file_save(const struct ledger_file *f, const struct ledger *ledger)
 {
         char text[LEDGER_TEXT_MAX];
         size_t size = ledger_format(ledger, &f->owner, text);
-        int fd = open(f->aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-        int r;
+        int fd, r;
 
+        unlink(f->aside); /* of one that was killed, who may have been root */
+        fd = open(f->aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         if (fd < 0)
                 return -errno;
-        r = write_whole(fd, text, size);
+        r = fchmod(fd, 0644) < 0 ? -errno : 0; /* whatever the umask: the next reader may be another user */
+        if (r == 0)
+                r = write_whole(fd, text, size);
         if (close(fd) < 0 && r == 0)
                 r = -errno;
         if (r == 0 && rename(f->aside, f->path) < 0)
