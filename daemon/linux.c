@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
+
+#include "netns_name.h"
 
 /* <asm-generic/socket.h>, Linux 5.14; Debian 12's libc headers have it, older ones do not. */
 #ifndef SO_NETNS_COOKIE
@@ -72,7 +75,7 @@ static void report(struct world *world, const struct event *event)
 {
         struct event with_netns = *event;
 
-        event_add(&with_netns, "NETNS", "%llu", (unsigned long long)self(world)->netns_cookie);
+        event_add(&with_netns, "NETNS", "%s", self(world)->netns);
         event_write(&with_netns);
 }
 
@@ -115,6 +118,8 @@ int linux_world_open(struct linux_world *w, const char **ret_what)
                 linux_world_close(w);
                 return r;
         }
+        if (netns_name(w->netns, sizeof(w->netns)) < 0)
+                snprintf(w->netns, sizeof(w->netns), "%llu", (unsigned long long)w->netns_cookie);
         w->ledger_error = ledger_file_open(&w->ledger_file, directory ? directory : TWTUNED_RUNTIME, w->netns_cookie);
         return 0;
 }

@@ -3,6 +3,8 @@
 
 /* The real world: this host's netns, its ledger, its log and its service manager. */
 
+#include <limits.h>
+
 #include "ledger_file.h"
 #include "observer.h"
 #include "world.h"
@@ -13,7 +15,8 @@ struct linux_world {
         struct ledger_file ledger_file;
         int ledger_error; /* why nothing can be recorded; 0: it can */
         uint64_t netns_cookie;
-        int instance; /* the socket whose address keeps a second daemon out of the netns */
+        char netns[NAME_MAX + 1]; /* the name of the netns, else its cookie */
+        int instance;             /* the socket whose address keeps a second daemon out of the netns */
 };
 
 /* 0 or a negative errno: -EADDRINUSE when another twtuned runs in this netns, -EPROTONOSUPPORT and others when

@@ -21,6 +21,7 @@ enum mode {
         MODE_HELP,
 };
 
+/* clang-format off */
 static const struct option options[] = {
         {"once", no_argument, NULL, MODE_ONCE},
         {"check", no_argument, NULL, MODE_CHECK},
@@ -31,15 +32,17 @@ static const struct option options[] = {
         {"help", no_argument, NULL, MODE_HELP},
         {"config", required_argument, NULL, 'c'},
         {"observe", no_argument, NULL, 'o'},
+        {"hold", no_argument, NULL, 'h'},
         {"record", required_argument, NULL, 'r'},
         {"json", no_argument, NULL, 'j'},
         {"verbose", no_argument, NULL, 'v'},
         {0},
 };
+/* clang-format on */
 
 static void print_help(void)
 {
-        puts("twtuned [--config=FILE] [--observe] [--record=FILE]\n"
+        puts("twtuned [--config=FILE] [--observe] [--hold] [--record=FILE]\n"
              "                                      watch, and change sysctls by the rules; in the foreground\n"
              "twtuned --once [--json]               print every metric once: NAME VALUE UNIT [WHOSE]\n"
              "twtuned --check [--config=FILE]       print every error of the configuration; 0, or 78;\n"
@@ -52,6 +55,7 @@ static void print_help(void)
              "  --config=FILE   read FILE alone, not " TWTUNED_POLICY ", " TWTUNED_CONF "\n"
              "                  and " TWTUNED_CONF ".d/*.conf\n"
              "  --observe       decide and log, write nothing\n"
+             "  --hold          for a unit beside twtuned-restore.service: a restart leaves changed what is changed\n"
              "  --record=FILE   write what is seen to FILE, a row of CSV a tick; FILE must be new or empty\n"
              "\n"
              "SIGHUP reads the configuration again; SIGTERM and SIGINT put everything back and end.");
@@ -67,7 +71,7 @@ static int usage(const char *text)
 struct arguments {
         enum mode mode;
         const char *config_file, *record_file, *replay_file;
-        bool observe, json, verbose;
+        bool observe, hold, json, verbose;
         char *const *files; /* of --lint */
 };
 
@@ -75,7 +79,7 @@ static int run_mode(const struct arguments *a)
 {
         switch (a->mode) {
         case MODE_RUN:
-                return service_run(a->config_file, a->observe, a->record_file);
+                return service_run(a->config_file, a->observe, a->hold, a->record_file);
         case MODE_ONCE:
                 return once_print(a->json);
         case MODE_CHECK:
@@ -110,6 +114,8 @@ static const char *parse(int argc, char **argv, struct arguments *a)
                         a->record_file = optarg;
                 else if (c == 'o')
                         a->observe = true;
+                else if (c == 'h')
+                        a->hold = true;
                 else if (c == 'j')
                         a->json = true;
                 else if (c == 'v')
@@ -126,8 +132,8 @@ static const char *parse(int argc, char **argv, struct arguments *a)
                 return "only --lint takes arguments";
         if (a->config_file && a->mode != MODE_RUN && a->mode != MODE_CHECK && a->mode != MODE_REPLAY)
                 return "--config goes with the daemon, --check and --replay";
-        if ((a->observe || a->record_file) && a->mode != MODE_RUN)
-                return "--observe and --record go with the daemon";
+        if ((a->observe || a->hold || a->record_file) && a->mode != MODE_RUN)
+                return "--observe, --hold and --record go with the daemon";
         if (a->json && a->mode != MODE_ONCE)
                 return "--json goes with --once";
         if (a->verbose && a->mode != MODE_CHECK)

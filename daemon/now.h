@@ -15,6 +15,15 @@ static inline uint64_t now_ns(void)
         return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
+/* us of CLOCK_MONOTONIC, as the service manager counts. */
+static inline uint64_t now_monotonic_us(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
 /* For people. */
 static inline struct timespec now_date(void)
 {

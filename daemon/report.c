@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -291,12 +292,14 @@ void report_ledger(struct tuner *t, int error)
 
 void report_observation(struct tuner *t, int error, const char *what)
 {
+        bool told = t->unread_error < 0;
         struct event event;
 
-        if (t->degraded == (error < 0))
+        t->unread = what;
+        t->unread_error = error;
+        if (told == (error < 0))
                 return;
-        t->degraded = error < 0;
-        if (t->degraded) {
+        if (error < 0) {
                 event_begin(&event, EVENT_DEGRADED, "cannot read %s: %s; nothing is decided on what it tells", what,
                             strerror(-error));
                 event_add(&event, "ERRNO", "%d", -error);
@@ -361,25 +364,60 @@ static const char *standing_advice(const struct tuner *t)
         return NULL;
 }
 
+/* It does not do all that it was told to. */
+static bool is_degraded(const struct tuner *t)
+{
+        return t->unread_error < 0 || t->write_error < 0 || t->ledger_dirty || t->rejected;
+}
+
+static void describe_degraded(const struct tuner *t, unsigned held, char *buf, size_t size)
+{
+        char why[160];
+
+        if (t->unread_error < 0)
+                snprintf(why, sizeof(why), "cannot read %s: %s", t->unread, strerror(-t->unread_error));
+        else if (t->write_error < 0)
+                snprintf(why, sizeof(why), "cannot write sysctls: %s; observing only", strerror(-t->write_error));
+        else if (t->ledger_dirty)
+                snprintf(why, sizeof(why), "the ledger cannot be saved, so nothing more is changed");
+        else
+                snprintf(why, sizeof(why), "the new configuration has an error, the one before it goes on");
+        if (held == 0)
+                snprintf(buf, size, "degraded: %s", why);
+        else
+                snprintf(buf, size, "degraded: %s; %u sysctl%s changed", why, held, held == 1 ? "" : "s");
+}
+
+/* ", busiest DESTINATION at 63 %", of the ports that its load needs; bounds where they were enough for the rules. */
+static void describe_ports(const struct tuner *t, char *buf, size_t size)
+{
+        const struct reading *first = &t->snapshot.reading[METRIC_PORTS_FIRST];
+        const struct ports_group *busiest = first->state == READING_VALID ? ports_busiest(t->snapshot.ports) : NULL;
+        char name[PORTS_NAME_MAX] = "";
+
+        buf[0] = 0;
+        if (busiest)
+                snprintf(buf, size, ", busiest %s at %.0f %%", ports_group_name(busiest, name),
+                         ports_value(busiest, METRIC_PORTS_DEMAND).lower);
+        else if (first->state == READING_BOUNDED)
+                snprintf(buf, size, ", no destination over %.0f %%",
+                         ceil(t->snapshot.reading[METRIC_PORTS_DEMAND].upper));
+}
+
 static void describe(const struct tuner *t, unsigned held, const char *advice, char *buf, size_t size)
 {
-        const struct ports_group *busiest = NULL;
-        char name[PORTS_NAME_MAX] = "", cadence[80];
+        char ports[PORTS_NAME_MAX + 40], cadence[80];
 
-        if (t->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID)
-                busiest = ports_busiest(t->snapshot.ports);
+        describe_ports(t, ports, sizeof(ports));
         describe_cadence(t, cadence, sizeof(cadence));
-        if (t->degraded)
-                snprintf(buf, size, "degraded: something cannot be read, see the log");
-        else if (held == 0 && advice)
+        if (is_degraded(t))
+                describe_degraded(t, held, buf, size);
+        else if (held > 0)
+                snprintf(buf, size, "acting: %u sysctl%s changed%s%s", held, held == 1 ? "" : "s", ports, cadence);
+        else if (advice)
                 snprintf(buf, size, "advice: %s, see the log%s", advice, cadence);
-        else if (held == 0)
-                snprintf(buf, size, "healthy%s%s", t->config->observe ? ", observing only" : "", cadence);
-        else if (!busiest)
-                snprintf(buf, size, "acting: %u sysctl%s changed%s", held, held == 1 ? "" : "s", cadence);
         else
-                snprintf(buf, size, "acting: %u sysctl%s changed, busiest %s at %.0f %%%s", held, held == 1 ? "" : "s",
-                         ports_group_name(busiest, name), ports_value(busiest, METRIC_PORTS_DEMAND).lower, cadence);
+                snprintf(buf, size, "healthy%s%s", t->config->observe ? ", observing only" : "", cadence);
 }
 
 /* While nothing is held or wrong, the sentence stays as it was: that is known without formatting it. */
@@ -400,7 +438,7 @@ void report_status(struct tuner *t)
 
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 held += policy_holds(t->policy, id);
-        if (status_stands(t, held == 0 && !advice && !t->degraded))
+        if (status_stands(t, held == 0 && !advice && !is_degraded(t)))
                 return;
         describe(t, held, advice, status, sizeof(status));
         if (strcmp(status, t->status) == 0)

@@ -19,6 +19,7 @@
 #include "record.h"
 #include "report.h"
 #include "tuner.h"
+#include "unit_job.h"
 
 #define PROC "/proc"
 
@@ -29,6 +30,7 @@ struct service {
         struct counters kernel; /* the counters of this kernel, for the configuration's words */
         const char *config_file;
         bool observe_only;
+        bool hold;              /* what is changed, through a restart */
         bool reload;            /* asked for; the next tick sees it */
         uint64_t watchdog, fed; /* us: what sd_watchdog_enabled(3) said, 0: nothing; when it was last fed */
 };
@@ -46,14 +48,14 @@ static int open_world(struct linux_world *world)
 }
 
 /* Without the right to write there is still much to see. */
-static void observe_when_it_must(struct service *s, struct config *config)
+static int observe_when_it_must(struct service *s, struct config *config)
 {
         int r = observer_can_write(s->world.observer);
         struct event event;
 
         config->observe |= s->observe_only;
         if (config->observe || r == 0)
-                return;
+                return 0;
         config->observe = true;
         event_begin(&event, EVENT_DEGRADED, "cannot write /proc/sys/net/ipv4: %s%s; observing only", strerror(-r),
                     r == -EROFS                   ? "; it is mounted read-only"
@@ -61,6 +63,7 @@ static void observe_when_it_must(struct service *s, struct config *config)
                                                   : "");
         event_add(&event, "ERRNO", "%d", -r);
         s->world.world.report(&s->world.world, &event);
+        return r;
 }
 
 /* What to read from now on. */
@@ -73,21 +76,35 @@ static void observe_for(struct service *s, struct config *config)
                 observer_want_everything(s->world.observer);
 }
 
+/* sd_notify(3): Type=notify-reload asks for the time, by which it knows its own reload. */
+static void notify_reloading(struct service *s)
+{
+        char message[64];
+
+        snprintf(message, sizeof(message), "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now_monotonic_us());
+        s->world.world.notify(&s->world.world, message);
+}
+
 static void reload(struct service *s)
 {
         struct problems problems = {0};
-        struct config *config = config_files_load(s->config_file, &s->kernel, &problems);
+        struct config *config;
 
         s->reload = false;
-        s->world.world.notify(&s->world.world, "RELOADING=1");
+        notify_reloading(s);
+        config = config_files_load(s->config_file, &s->kernel, &problems);
         if (!config)
                 problem_add(&problems, (struct origin){.file = "twtuned"}, "out of memory");
         problems_print(&problems);
         if (problems.n > 0) {
                 report_config_rejected(&s->world.world, problems.item, problems.n);
+                s->tuner.rejected = true;
         } else {
-                observe_when_it_must(s, config);
+                int write_error = observe_when_it_must(s, config);
+
                 if (tuner_reload(&s->tuner, config) == 0) {
+                        s->tuner.write_error = write_error;
+                        s->tuner.rejected = false;
                         observe_for(s, config);
                         config = NULL;
                 }
@@ -201,11 +218,19 @@ static int load_ledger(struct linux_world *w, struct ledger *ret)
         return r;
 }
 
+/* With --hold another unit puts back what is left, so that nothing is put back only to be changed again. */
+static bool restores_now(const struct service *s)
+{
+        const struct config *config = s->tuner.config;
+
+        return config->restore_on_exit && !config->observe && (!s->hold || unit_job_is_stop());
+}
+
 /* Takes over config. */
 static int run(struct service *s, struct config *config)
 {
         struct ledger ledger;
-        int r;
+        int r, write_error;
 
         lint_report(&s->world.world);
         r = load_ledger(&s->world, &ledger);
@@ -213,17 +238,17 @@ static int run(struct service *s, struct config *config)
                 config_free(config); /* the next start may know what is to be put back; another record would lose it */
                 return EXIT_FAILURE;
         }
-        observe_when_it_must(s, config);
+        write_error = observe_when_it_must(s, config);
         observe_for(s, config);
         if (tuner_start(&s->tuner, &s->world.world, config, &ledger, now_ns()) < 0) {
                 fprintf(stderr, "twtuned: out of memory\n");
                 config_free(config);
                 return EX_OSERR;
         }
+        s->tuner.write_error = write_error;
         r = loop(s);
         s->world.world.notify(&s->world.world, "STOPPING=1");
-        if (s->tuner.config->restore_on_exit && !s->tuner.config->observe &&
-            tuner_restore_all(&s->tuner, "twtuned stops") > 0)
+        if (restores_now(s) && tuner_restore_all(&s->tuner, "twtuned stops") > 0)
                 r = -EIO;
         tuner_stop(&s->tuner);
         return r < 0 ? EXIT_FAILURE : 0;
@@ -261,7 +286,7 @@ static int open_record(struct record *record, const char *path)
         return r < 0 ? EX_CANTCREAT : 0;
 }
 
-int service_run(const char *config_file, bool observe_only, const char *record_file)
+int service_run(const char *config_file, bool observe_only, bool hold, const char *record_file)
 {
         struct service *s = &service;
         struct config *config;
@@ -270,6 +295,7 @@ int service_run(const char *config_file, bool observe_only, const char *record_f
 
         s->config_file = config_file;
         s->observe_only = observe_only;
+        s->hold = hold;
         signals_begin();
         observer_list_counters(PROC, &s->kernel);
         config = config_files_load_good(config_file, &s->kernel);

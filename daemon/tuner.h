@@ -13,10 +13,13 @@ struct tuner {
         struct policy *policy; /* owned */
         struct guard guard;
         struct ledger ledger;
-        struct snapshot snapshot;  /* of the last tick */
-        bool config_is_new;        /* to be told when it is known what this kernel lacks for it */
-        bool degraded;             /* something could not be read at the last tick */
-        bool ledger_dirty;         /* the file is not what the ledger is: saving it failed */
+        struct snapshot snapshot; /* of the last tick */
+        bool config_is_new;       /* to be told when it is known what this kernel lacks for it */
+        const char *unread;       /* what could not be read at the last tick */
+        int unread_error;         /* why: a negative errno; 0: everything was read */
+        int write_error;          /* why it only observes although the configuration does not say so; 0: it does not */
+        bool rejected;            /* the configuration of the last reload, so that the one before goes on */
+        bool ledger_dirty;        /* the file is not what the ledger is: saving it failed */
         uint64_t orphans_again_at; /* when to try again what could not be put back */
         uint32_t orphans_told;     /* of which it was said that it waits for that: a bit each */
         char status[256];          /* the sentence that the service manager was last told; "": none */

@@ -350,6 +350,27 @@ def _():
         check_equal(daemon.wait(10), 0, "exit status")
 
 
+@test("a reload is told as Type=notify-reload asks for it: RELOADING with its time, then READY")
+def _():
+    path, policy = str(temp_dir() / "notify"), temp_policy(HOLDS)
+    with Single() as netns, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(5)
+        daemon = netns.popen([binary("twtuned"), f"--config={policy}"], stderr=subprocess.DEVNULL,
+                             env=os.environ | {"NOTIFY_SOCKET": path, "RUNTIME_DIRECTORY": str(temp_dir())})
+        check("READY=1" in manager.recv(4096).decode(), "READY at the start")
+        for text, status in ((HOLDS + "x\n", "degraded: the new configuration has an error"), (HOLDS, "healthy")):
+            policy.write_text(text)
+            before = time.monotonic_ns() // 1000
+            daemon.send_signal(signal.SIGHUP)
+            found = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", manager.recv(4096).decode())
+            check(found and before <= int(found.group(1)) <= time.monotonic_ns() // 1000, f"{before}: {found}")
+            check_equal(manager.recv(4096).decode(), "READY=1", "after it")
+            check(f"STATUS={status}" in manager.recv(4096).decode(), "status")
+        daemon.terminate()
+        check_equal(daemon.wait(10), 0, "exit status")
+
+
 @test("cpu_budget: looks at the sockets get rarer than the ticks, and the status says so; the rules go on")
 def _():
     path = str(temp_dir() / "notify")
@@ -410,7 +431,7 @@ def _():
                   "GROUP": "10.77.0.1->10.77.0.2:8080"}
         check_equal({key: found.get(key) for key in wanted}, wanted, "fields")
         check(re.fullmatch("[0-9a-f]{32}", found["MESSAGE_ID"]), line)
-        check(found["NETNS"].isdigit(), line)
+        check_equal(found["NETNS"], host.client.name, "NETNS")
 
 
 @test("the limits hold: not more changes a minute, and restores are exempt")

@@ -23,7 +23,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
-from harness import BUILD, Skip, binary, check, diag, temp_dir, test  # noqa: E402
+from harness import BUILD, Skip, binary, check, check_equal, diag, temp_dir, test  # noqa: E402
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 CONF, DROPINS, UNIT_DROPINS = "etc/twtuned.conf", "etc/twtuned.conf.d", "etc/systemd/system/twtuned.service.d"
@@ -46,7 +46,7 @@ set = {REUSE} = 1
 HOLDS_TWO = HOLDS + f"set = {DELAY} = 250\n"
 BAD = "[daemon]\ninterval = soon\n"
 
-# What there is in the container beside twtuned. `watch` ends when tcp_tw_reuse is not 1.
+# What there is in the container beside twtuned.
 FILES = {
     "etc/machine-id": secrets.token_hex(16) + "\n",
     "etc/systemd/system/server.service": "[Service]\nExecStart=/usr/bin/churn server 10.77.0.1 8080\n",
@@ -58,10 +58,6 @@ After=server.service
 ExecStart=/usr/bin/churn hold 10.77.0.1 8080 --count=10
 Restart=on-failure
 RestartSec=50ms
-""",
-    "etc/systemd/system/watch.service": """
-[Service]
-ExecStart=/bin/bash -c 'while read v </proc/sys/net/ipv4/tcp_tw_reuse && [ "$v" = 1 ]; do :; done'
 """,
 }
 
@@ -129,6 +125,7 @@ class Container:
         except Exception:
             diag(log.read_text(errors="replace"))
             raise
+        self.run("systemd-sysusers")
         # Its own even if the pid should become another's.
         self.root = pathlib.Path(f"/proc/self/fd/{os.open(f'/proc/{self.pid}/root', os.O_PATH)}")
         # Toward 127.0.0.1 a stock kernel reuses as it is (tcp_tw_reuse = 2), so that no rule has to.
@@ -181,8 +178,8 @@ class Container:
     def systemctl(self, *argv, check=True):
         return self.run("systemctl", *argv, check=check).stdout.strip()
 
-    def show(self, name):
-        return self.systemctl("show", "-P", name, "twtuned")
+    def show(self, name, unit="twtuned"):
+        return self.systemctl("show", "-P", name, unit)
 
     def sysctls(self):
         return tuple(self.run("sysctl", "-n", REUSE, DELAY).stdout.split())
@@ -194,15 +191,20 @@ class Container:
         (self.root / name).parent.mkdir(exist_ok=True)
         (self.root / name).write_text(text)
 
-    def journal(self, *matches):
-        """The entries of twtuned and of systemd about it, since the test began."""
+    def journal(self, *matches, unit="twtuned"):
+        """The entries of a unit and of systemd about it, since the test began."""
         self.run("journalctl", "--sync")
-        lines = self.run("journalctl", "-o", "json", "-u", "twtuned", f"--since=@{self.since}", *matches).stdout
+        lines = self.run("journalctl", "-o", "json", "-u", unit, f"--since=@{self.since}", *matches).stdout
         return [json.loads(line) for line in lines.splitlines()]
 
-    def events(self, kind, count=1):
+    def events(self, kind, count=1, unit="twtuned"):
         """When there are so many."""
-        return wait_until(lambda: len(found := self.journal(f"EVENT={kind}")) >= count and found, f"{count} x {kind}")
+        return wait_until(lambda: len(found := self.journal(f"EVENT={kind}", unit=unit)) >= count and found,
+                          f"{count} x {kind}")
+
+    def violations(self):
+        """Of the filter of system calls, as systemd tells them."""
+        return [e["MESSAGE"] for e in self.journal("_PID=1", unit="twtuned*") if "status=31/SYS" in e["MESSAGE"]]
 
     def wait_for_reuse(self, value):
         wait_until(lambda: self.sysctls()[0] == value, f"{REUSE} = {value}")
@@ -222,13 +224,14 @@ class Container:
 
     def end(self):
         """Leaves it as it was after the boot."""
-        self.systemctl("stop", "twtuned", "load", "server", "watch")
-        self.systemctl("disable", "twtuned")
+        self.systemctl("stop", "twtuned*", "load", "server", "web-*")
+        self.run("ip", "-all", "netns", "delete")
+        self.systemctl("disable", "twtuned", "twtuned@")
         for name in (DROPINS, UNIT_DROPINS):
             shutil.rmtree(self.root / name, ignore_errors=True)
         self.write(CONF, self._conf)
         self.systemctl("daemon-reload")
-        self.systemctl("reset-failed", "twtuned", check=False)  # and its count of starts
+        self.systemctl("reset-failed", "twtuned*", check=False)  # and the count of starts
         self.run("sysctl", "-w", f"{REUSE}=2", f"{DELAY}=1000")
 
 
@@ -253,8 +256,9 @@ def on_host(name, kind=Container):
             host.begin()
             try:
                 function(host)
+                check_equal(host.violations(), [], "violations of the filter of system calls")
             except Exception:
-                diag("\n".join(entry["MESSAGE"] for entry in host.journal()))
+                diag("\n".join(entry["MESSAGE"] for entry in host.journal(unit="twtuned*")))
                 raise
             finally:
                 host.end()

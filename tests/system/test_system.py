@@ -5,15 +5,8 @@
 import re
 import time
 
-from container import BAD, CONF, DELAY, DROPINS, HOLDS, HOLDS_TWO, REUSE, UNIT_DROPINS, on_host, wait_until
+from container import BAD, CONF, DELAY, DROPINS, HOLDS, REUSE, UNIT_DROPINS, on_host, wait_until
 from harness import check, check_equal, main
-
-
-@on_host("systemd-analyze has nothing to say about the unit")
-def _(host):
-    run = host.run("systemd-analyze", "verify", "--man=no", "twtuned.service", check=False)
-    said = [line for line in run.stderr.splitlines() if "twtuned" in line]
-    check_equal((run.returncode, said), (0, []), "systemd-analyze verify")
 
 
 @on_host("enable --now: starts now and at boot, and says in its status how it is")
@@ -138,52 +131,6 @@ def _(host):
     host.wait_for_reuse("2")
     host.events("config-loaded", 2)
     check_equal((host.show("ActiveState"), host.show("MainPID")), ("active", pid), "state and MainPID")
-
-
-def check_taken_over(host, pid):
-    """By a process that systemd has started: nothing was put back or written."""
-    wait_until(lambda: host.show("MainPID") not in ("0", pid) and host.show("ActiveState") == "active", "restarted")
-    time.sleep(0.5)
-    check_equal(host.show("NRestarts"), "1", "restarts")
-    check_equal(host.systemctl("is-active", "watch", check=False), "active", f"what watches that {REUSE} stays 1")
-    check_equal([entry["EVENT"] for entry in host.journal("_SYSTEMD_UNIT=twtuned.service")],
-                ["config-loaded", "applied", "config-loaded"], "events")
-    host.systemctl("stop", "load")
-    host.wait_for_reuse("2")
-    wait_until(lambda: host.systemctl("is-active", "watch", check=False) == "inactive", "it was watched")
-
-
-@on_host("kill -9: started again; the ledger is still there and the value is taken over")
-def _(host):
-    host.start(HOLDS, unit="RestartSec=1s")
-    host.systemctl("start", "watch")
-    pid, ledgers = host.show("MainPID"), host.ledgers()
-    host.systemctl("kill", "--signal=KILL", "twtuned")
-    wait_until(lambda: host.show("SubState") == "auto-restart", "between the two")
-    check_equal((len(ledgers), host.ledgers()), (1, ledgers), "ledgers between the two")
-    check_taken_over(host, pid)
-
-
-@on_host("kill -STOP: the watchdog starts it again, and the value is taken over")
-def _(host):
-    host.start(HOLDS, unit="WatchdogSec=1s")
-    host.systemctl("start", "watch")
-    pid = host.show("MainPID")
-    time.sleep(1.5)
-    check_equal(host.show("NRestarts"), "0", "restarts by a watchdog that is fed")
-    host.systemctl("kill", "--signal=STOP", "twtuned")
-    check_taken_over(host, pid)
-
-
-@on_host("stop puts everything back")
-def _(host):
-    host.start(HOLDS_TWO)
-    check_equal(host.sysctls(), ("1", "250"), "sysctls while held")
-    host.systemctl("stop", "twtuned")
-    check_equal(host.sysctls(), ("2", "1000"), "sysctls afterwards")
-    check_equal((host.show("ActiveState"), host.show("Result")), ("inactive", "success"), "state")
-    kept = [(host.root / "run/twtuned" / name).read_text() for name in host.ledgers()]
-    check(kept and not any("\theld\t" in text for text in kept), f"the ledger, which outlives the stop: {kept}")
 
 
 @on_host("a bad configuration at the start: fails with 78, says where, and is not started again")

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit_job.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <systemd/sd-bus.h>
+
+#define SYSTEMD "org.freedesktop.systemd1"
+#define SELF "/org/freedesktop/systemd1/unit/self" /* of whoever asks (systemd's core/dbus-unit.c:find_unit) */
+#define TIMEOUT_US 2000000                         /* of an answer; a stop waits for it */
+
+/* The job of our unit: a restart is one of that type until the unit has stopped (org.freedesktop.systemd1(5)). */
+static int read_job_type(sd_bus *bus, char **ret)
+{
+        sd_bus_message *reply = NULL;
+        const char *job;
+        int r = sd_bus_get_property(bus, SYSTEMD, SELF, SYSTEMD ".Unit", "Job", NULL, &reply, "(uo)");
+
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "(uo)", NULL, &job);
+        if (r >= 0)
+                r = sd_bus_get_property_string(bus, SYSTEMD, job, SYSTEMD ".Job", "JobType", NULL, ret);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
+bool unit_job_is_stop(void)
+{
+        sd_bus *bus = NULL;
+        char *type = NULL;
+        int r = sd_bus_open_system(&bus);
+        bool is_stop;
+
+        if (r >= 0)
+                r = sd_bus_set_method_call_timeout(bus, TIMEOUT_US);
+        if (r >= 0)
+                r = read_job_type(bus, &type);
+        is_stop = r >= 0 && strcmp(type, "stop") == 0;
+        sd_bus_flush_close_unref(bus);
+        free(type);
+        return is_stop;
+}

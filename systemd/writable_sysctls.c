@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Run by the build: prints the lines of a unit that leave writable what twtuned may write. */
+
+#include <stdio.h>
+
+#include "sysctl.h"
+
+int main(void)
+{
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+                if (sysctl_table[id].never)
+                        continue;
+                fputs("ReadWritePaths=-/proc/sys/", stdout);
+                for (const char *c = sysctl_table[id].name; *c; c++)
+                        putchar(*c == '.' ? '/' : *c);
+                putchar('\n');
+        }
+        return fflush(stdout) == 0 ? 0 : 1;
+}
