@@ -142,8 +142,8 @@ int tuner_start(struct tuner *t, struct world *world, struct config *config, con
         return 0;
 }
 
-/* What the same rules held goes on; what other rules of the new configuration set is taken over by them; what is
- * someone else's stays theirs; the rest is put back. */
+/* What the same rules held within its limits goes on; what other rules of the new configuration set is taken over by
+ * them; what is someone else's stays theirs; the rest is put back. */
 int tuner_reload(struct tuner *t, struct config *config)
 {
         struct policy *policy = policy_new(config);
@@ -167,7 +167,7 @@ int tuner_reload(struct tuner *t, struct config *config)
         config_free(t->config);
         t->policy = policy;
         t->config = config;
-        restore_orphans(t, "no rule of the new configuration sets it");
+        restore_orphans(t, "no rule of the new configuration holds it");
         t->config_is_new = true;
         t->status_is_plain = false;
         return 0;

@@ -191,6 +191,14 @@ bool policy_settle(struct policy *p, const struct decision *d)
         return settle_leave(p, d);
 }
 
+/* [limits] may be narrower than when it was written. */
+static bool is_within(const struct config *config, enum sysctl_id sysctl, const struct sysctl_value *value)
+{
+        char reason[192];
+
+        return sysctl_check_bounds(sysctl, value, &config->bounds[sysctl], reason, sizeof(reason)) == 0;
+}
+
 static bool may_have_written(const struct rule *rule, enum sysctl_id sysctl, const struct sysctl_value *written,
                              const struct sysctl_value *original)
 {
@@ -223,7 +231,7 @@ bool policy_adopt(struct policy *p, const char *name, enum sysctl_id sysctl, con
 {
         bool found = false;
 
-        for (unsigned i = 0; i < p->config->n_rules; i++)
+        for (unsigned i = 0; i < p->config->n_rules && is_within(p->config, sysctl, written); i++)
                 found |= strcmp(p->config->rule[i].name, name) == 0 &&
                          may_have_written(&p->config->rule[i], sysctl, written, original);
         /* The ledger names one rule; others may have held the same value, and go in their own time. */
@@ -289,6 +297,14 @@ static bool rules_alike(const struct config *ca, unsigned ia, const struct confi
                levers_alike(a, b) && aborts_alike(a, &ca->counters, b, &cb->counters);
 }
 
+static bool holds_within(const struct policy *old, unsigned rule, const struct config *config)
+{
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                if ((old->held[id].rules & rule_bit(rule)) && !is_within(config, id, &old->held[id].value))
+                        return false;
+        return true;
+}
+
 static void inherit_rule(struct policy *p, unsigned i, const struct policy *old, unsigned k)
 {
         struct rule_state *state = &p->state[i];
@@ -317,7 +333,7 @@ void policy_inherit(struct policy *p, const struct policy *old)
                 p->held[id].theirs = old->held[id].theirs;
         for (unsigned i = 0; i < p->config->n_rules; i++)
                 for (unsigned k = 0; k < old->config->n_rules; k++)
-                        if (rules_alike(p->config, i, old->config, k))
+                        if (rules_alike(p->config, i, old->config, k) && holds_within(old, k, p->config))
                                 inherit_rule(p, i, old, k);
 }
 

@@ -232,6 +232,52 @@ START_TEST(a_step_goes_on_after_a_crash)
 }
 END_TEST
 
+#define BACKLOG SYSCTL_SOMAXCONN
+#define RAISES "[rule raises]\n" WHEN "raise = net.core.somaxconn x2 max 65535\n"
+
+/* Bounds that do not fit what is held any more: it is put back at once, and goes no further than they do. By a reload,
+ * or the next start has them. */
+START_TEST(narrower_limits_do_not_let_it_stay)
+{
+        static const char narrower[] = "[limits]\nnet.core.somaxconn = max 10000\n" RAISES;
+
+        fake.live[BACKLOG] = 4096;
+        start(RAISES);
+        fake.fin_wait2 = 100;
+        ticks(11);
+        ck_assert_int_eq(fake.live[BACKLOG], 16384);
+        if (_i == 0) {
+                reload(narrower);
+        } else {
+                tuner_stop(&tuner);
+                start(narrower);
+        }
+        ticks(1);
+        ck_assert_int_eq(fake.live[BACKLOG], 4096);
+        ck_assert_uint_eq(fake.events[EVENT_RELEASED], 1);
+        ticks(30);
+        ck_assert_int_eq(fake.live[BACKLOG], 10000);
+        expect_told(EVENT_APPLIED, "ORIGINALVALUE", "4096");
+        fake.fin_wait2 = 0;
+        ticks(200);
+        ck_assert_int_eq(fake.live[BACKLOG], 4096);
+}
+END_TEST
+
+/* Bounds that still fit it are no reason for a dip. */
+START_TEST(limits_that_fit_do_not_dip)
+{
+        fake.live[BACKLOG] = 4096;
+        start(RAISES);
+        fake.fin_wait2 = 100;
+        ticks(11);
+        reload("[limits]\nnet.core.somaxconn = max 16384\n" RAISES);
+        ticks(30);
+        ck_assert_int_eq(fake.live[BACKLOG], 16384);
+        ck_assert_uint_eq(fake.writes, 2);
+}
+END_TEST
+
 /* ---- advice ---- */
 
 #define ADVICE "[rule slow]\ndescription = the program is slow\nadvise = More workers,\nadvise = then restart it.\n"
@@ -390,6 +436,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, observing_steps_on_paper);
         tcase_add_loop_test(tcase, killed_at_any_instant, 0, 2);
         tcase_add_test(tcase, a_step_goes_on_after_a_crash);
+        tcase_add_loop_test(tcase, narrower_limits_do_not_let_it_stay, 0, 2);
+        tcase_add_test(tcase, limits_that_fit_do_not_dip);
         tcase_add_test(tcase, advice_is_told_once);
         tcase_add_test(tcase, a_listener_is_at_its_address);
         tcase_add_test(tcase, nobody_is_unknown);
