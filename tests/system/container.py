@@ -61,6 +61,20 @@ RestartSec=50ms
 """,
 }
 
+# As fast as it may without keeping a processor busy: each change of tcp_tw_reuse, until its input ends.
+SAMPLER = """
+import json, os, select, time
+fd = os.open("/proc/sys/net/ipv4/tcp_tw_reuse", os.O_RDONLY)
+samples, gap, values, last = 0, 0, [], time.monotonic()
+print(flush=True)
+while not select.select([0], [], [], 0.0002)[0]:
+    value, now = os.pread(fd, 16, 0).decode().strip(), time.monotonic()
+    if not values or values[-1] != value:
+        values.append(value)
+    samples, gap, last = samples + 1, max(gap, now - last), now
+print(json.dumps({"samples": samples, "gap": gap, "values": values}))
+"""
+
 # In mount and pid namespaces of its own, so that no process or mount outlives this program. $1: an empty directory,
 # $2: the files to lay over those of /, and the cgroups to be in.
 BOOT = """set -e
@@ -233,6 +247,22 @@ class Container:
         self.systemctl("daemon-reload")
         self.systemctl("reset-failed", "twtuned*", check=False)  # and the count of starts
         self.run("sysctl", "-w", f"{REUSE}=2", f"{DELAY}=1000")
+
+
+@contextlib.contextmanager
+def sampled(host, wanted, netns=None):
+    """All values that tcp_tw_reuse had meanwhile, in their order."""
+    enter = ["ip", "netns", "exec", netns] if netns else []
+    sampler = subprocess.Popen(["nsenter", "-t", str(host.pid), "-a", *enter, sys.executable, "-c", SAMPLER],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    sampler.stdout.readline()
+    try:
+        yield
+    finally:
+        result = json.loads(sampler.communicate("\n", timeout=10)[0])
+    diag(f"{result['samples']} samples, at most {1000 * result['gap']:.1f} ms apart: {' '.join(result['values'])}")
+    check(result["samples"] > 500, result)
+    check_equal(result["values"], wanted, f"values of {REUSE}")
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 
-from container import BAD, CONF, DROPINS, HOLDS, HOLDS_TWO, REUSE, Container, on_host, wait_until
+from container import BAD, CONF, DROPINS, HOLDS, REUSE, UNIT_DROPINS, Container, on_host, sampled, wait_until
 from harness import BUILD, ROOT, Skip, check, check_equal, diag, main, temp_dir
 
 SOURCES = ("meson.build", "meson_options.txt", "conf", "ctl", "daemon", "lib", "man", "packaging", "systemd")
@@ -31,7 +31,7 @@ def build_package():
         shutil.rmtree(directory, ignore_errors=True)
         start = time.monotonic()
         subprocess.run([ROOT / "dev", "package", directory], check=True, stdout=subprocess.DEVNULL,
-                       env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck"})
+                       env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck noautodbgsym"})
         diag(f"built in {time.monotonic() - start:.0f} s")
         built = list(directory.glob("twtuned_*.deb"))
     check_equal(len(built), 1, "packages")
@@ -72,6 +72,9 @@ class PackageHost(Container):
         self.write(f"{DROPINS}/50-test.conf", config)
         self.systemctl("reload", "twtuned")
 
+    def reuse(self, netns):
+        return self.run("ip", "netns", "exec", netns, "sysctl", "-n", REUSE).stdout.strip()
+
     def files(self):
         """All that bears the name, but for what the administrator wrote and what dpkg and systemd log."""
         found = self.run("find", "/etc", "/usr", "/var", "/run", "/opt", "-xdev", "-name", "*twtuned*").stdout.split()
@@ -79,8 +82,12 @@ class PackageHost(Container):
 
     def end(self):
         self.dpkg("--purge", "twtuned")
-        self.systemctl("stop", "load", "server", "watch")
-        shutil.rmtree(self.root / DROPINS, ignore_errors=True)
+        self.systemctl("stop", "load", "server", "web-*")
+        self.run("ip", "-all", "netns", "delete")
+        for name in (DROPINS, UNIT_DROPINS):
+            shutil.rmtree(self.root / name, ignore_errors=True)
+        self.systemctl("daemon-reload")
+        self.systemctl("reset-failed", "twtuned*", check=False)
         self.run("sysctl", "-w", f"{REUSE}=2", "net.ipv4.tcp_tw_reuse_delay=1000", f"{FIN_TIMEOUT}=60")
 
 
@@ -139,18 +146,57 @@ def _(host):
     check_equal(host.events("config-loaded", 3)[-1]["MODE"], "observe", "mode after an upgrade")
 
 
-@on_package_host("remove: everything is put back before the program is gone; the configuration stays")
+def hold(host):
+    """A changed sysctl here, and one in the network namespace web, each under its own load."""
+    host.configure(HOLDS)
+    host.run("sh", "-c", "ip netns add web && ip -n web link set lo up && ip -n web address add 10.77.1.1/32 dev lo")
+    for unit, *what in ("web-server", "server"), ("web-load", "hold", "--count=10"):
+        host.run("systemd-run", f"--unit={unit}", "-p", "NetworkNamespacePath=/run/netns/web", "-p",
+                 "Restart=on-failure", "churn", *what, "10.77.1.1", "80")
+    host.systemctl("enable", "--now", "twtuned@web")
+    host.systemctl("start", "load")
+    wait_until(lambda: (host.sysctls()[0], host.reuse("web")) == ("1", "1"), "both are changed")
+
+
+@on_package_host("upgrade while sysctls are changed: a new process of each instance takes over, without a dip")
 def _(host):
     host.upgrade(VERSION)
-    host.configure(HOLDS_TWO)
-    host.systemctl("start", "load")
-    host.wait_for_reuse("1")
-    wait_until(lambda: host.sysctls() == ("1", "250"), "both are changed")
+    hold(host)
+    pids = [host.show("MainPID", unit) for unit in ("twtuned", "twtuned@web")]
+    with sampled(host, ["1"]), sampled(host, ["1"], netns="web"):
+        host.upgrade(NEXT)
+        for unit, pid in zip(("twtuned", "twtuned@web"), pids):
+            wait_until(lambda: host.show("MainPID", unit) not in ("0", pid), f"{unit} is another")
+            wait_until(lambda: host.show("ActiveState", unit) == "active", f"{unit} is active")
+        time.sleep(0.5)
+    events = [entry["EVENT"] for entry in host.journal("_COMM=twtuned")]
+    check_equal(events, ["config-loaded", "config-loaded", "applied", "config-loaded"], "events")
+    host.systemctl("stop", "load", "web-load")
+    wait_until(lambda: (host.sysctls()[0], host.reuse("web")) == ("2", "2"), "both are given back")
+
+
+@on_package_host("remove: each instance puts everything back before the program is gone; the configuration stays")
+def _(host):
+    host.upgrade(VERSION)
+    hold(host)
     host.dpkg("--remove", "twtuned")
-    check_equal(host.sysctls(), ("2", "1000"), "sysctls")
+    check_equal((host.sysctls()[0], host.reuse("web")), ("2", "2"), REUSE)
     check(not (host.root / "usr/sbin/twtuned").exists(), "it is still there")
     check_equal(host.systemctl("list-units", "--plain", "--no-legend", "twtuned*"), "", "units")
     check((host.root / CONF).exists() and (host.root / DROPINS / "50-test.conf").exists(), "the configuration is gone")
+
+
+@on_package_host("remove after a kill -9: what is left changed is put back as well")
+def _(host):
+    host.upgrade(VERSION)
+    host.write(f"{UNIT_DROPINS}/50-test.conf", "[Service]\nRestartSec=1min\n")
+    host.systemctl("daemon-reload")
+    hold(host)
+    host.systemctl("kill", "--signal=KILL", "twtuned")
+    wait_until(lambda: host.show("SubState") == "auto-restart", "it waits to be started again")
+    check_equal(host.sysctls()[0], "1", REUSE)
+    host.dpkg("--remove", "twtuned")
+    check_equal((host.sysctls()[0], host.reuse("web")), ("2", "2"), REUSE)
 
 
 @on_package_host("purge: nothing of the package is left, what the administrator wrote is")
@@ -161,7 +207,7 @@ def _(host):
     host.systemctl("restart", "twtuned")
     host.dpkg("--purge", "twtuned")
     check_equal(host.files(), [], "files afterwards")
-    check_equal([path.name for path in (host.root / DROPINS).iterdir()], ["50-mine.conf"], "what the administrator wrote")
+    check_equal([path.name for path in (host.root / DROPINS).iterdir()], ["50-mine.conf"], "the administrator's files")
     check_equal(host.systemctl("is-enabled", "twtuned", check=False), "", "is-enabled")
 
 

@@ -14,40 +14,10 @@ import sys
 import time
 
 from container import (BAD, BUILD, DELAY, DROPINS, HOLDS, HOLDS_TWO, REUSE, UNIT_DROPINS, check, diag, on_host,
-                       wait_until)
+                       sampled, wait_until)
 from harness import ROOT, binary, check_equal, main, temp_dir, test
 
 UNITS = "twtuned.service", "twtuned-restore.service", "twtuned@web.service", "twtuned-restore@web.service"
-
-# As fast as it may without keeping a processor busy: each change of tcp_tw_reuse, until its input ends.
-SAMPLER = """
-import json, os, select, time
-fd = os.open("/proc/sys/net/ipv4/tcp_tw_reuse", os.O_RDONLY)
-samples, gap, values, last = 0, 0, [], time.monotonic()
-print(flush=True)
-while not select.select([0], [], [], 0.0002)[0]:
-    value, now = os.pread(fd, 16, 0).decode().strip(), time.monotonic()
-    if not values or values[-1] != value:
-        values.append(value)
-    samples, gap, last = samples + 1, max(gap, now - last), now
-print(json.dumps({"samples": samples, "gap": gap, "values": values}))
-"""
-
-
-@contextlib.contextmanager
-def sampled(host, wanted, netns=None):
-    """All values that tcp_tw_reuse had meanwhile, in their order."""
-    enter = ["ip", "netns", "exec", netns] if netns else []
-    sampler = subprocess.Popen(["nsenter", "-t", str(host.pid), "-a", *enter, sys.executable, "-c", SAMPLER],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    sampler.stdout.readline()
-    try:
-        yield
-    finally:
-        result = json.loads(sampler.communicate("\n", timeout=10)[0])
-    diag(f"{result['samples']} samples, at most {1000 * result['gap']:.1f} ms apart: {' '.join(result['values'])}")
-    check(result["samples"] > 500, result)
-    check_equal(result["values"], wanted, f"values of {REUSE}")
 
 
 def wait_for_restart(host, pid, unit="twtuned"):
