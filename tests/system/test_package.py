@@ -4,7 +4,6 @@
 that has booted a real systemd (container.py). TuneD and "sysctl --system" beside it."""
 
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -153,8 +152,7 @@ def hold(host):
     for unit, *what in ("web-server", "server"), ("web-load", "hold", "--count=10"):
         host.run("systemd-run", f"--unit={unit}", "-p", "NetworkNamespacePath=/run/netns/web", "-p",
                  "Restart=on-failure", "churn", *what, "10.77.1.1", "80")
-    host.systemctl("enable", "--now", "twtuned@web")
-    host.systemctl("start", "load")
+    host.systemctl("start", "load", "twtuned@web")
     wait_until(lambda: (host.sysctls()[0], host.reuse("web")) == ("1", "1"), "both are changed")
 
 

@@ -5,7 +5,7 @@
 import re
 import time
 
-from container import BAD, CONF, DELAY, DROPINS, HOLDS, REUSE, UNIT_DROPINS, on_host, wait_until
+from container import BAD, CONF, DROPINS, HOLDS, REUSE, UNIT_DROPINS, on_host, wait_until
 from harness import check, check_equal, main
 
 

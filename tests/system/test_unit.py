@@ -3,8 +3,6 @@
 """The units as shipped, with all their sandboxing: what they may and may not do, what ends in which state, and that a
 sysctl which is held never goes back to its original while a twtuned follows another."""
 
-import contextlib
-import json
 import os
 import pathlib
 import re
@@ -13,9 +11,9 @@ import subprocess
 import sys
 import time
 
-from container import (BAD, BUILD, DELAY, DROPINS, HOLDS, HOLDS_TWO, REUSE, UNIT_DROPINS, check, diag, on_host,
+from container import (BAD, DELAY, DROPINS, HOLDS, HOLDS_TWO, REUSE, UNIT_DROPINS, check, diag, on_host,
                        sampled, wait_until)
-from harness import ROOT, binary, check_equal, main, temp_dir, test
+from harness import ROOT, check_equal, main, temp_dir, test
 
 UNITS = "twtuned.service", "twtuned-restore.service", "twtuned@web.service", "twtuned-restore@web.service"
 
