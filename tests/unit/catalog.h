@@ -58,7 +58,8 @@ static inline bool catalog_has_field(const struct event *event, const char *name
         for (unsigned i = 0; i < event->n; i++)
                 if (strncmp(event->field[i], name, n) == 0 && event->field[i][n] == '=')
                         return true;
-        return strncmp(name, "_SYSTEMD_UNIT", n) == 0; /* the journal's own */
+        /* the journal's own, and what linux.c adds to all */
+        return strncmp(name, "_SYSTEMD_UNIT", n) == 0 || strncmp(name, "NETNS", n) == 0;
 }
 
 /* The first field that the catalog's text names and the event has not; NULL: it has all. */
