@@ -7,37 +7,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <syslog.h>
 
 /* Messages are one call for all places: the code's own file and line would say nothing. */
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
-
-/* The ids are for ever: scripts and the catalog go by them. */
-static const struct {
-        const char *name;
-        int priority;
-        const char *message_id;
-} kinds[EVENT_KIND_COUNT] = {
-        [EVENT_APPLIED] = {"applied", LOG_NOTICE, "d84c9e582b45468a8cf93f4d7595cf06"},
-        [EVENT_RELEASED] = {"released", LOG_NOTICE, "1f8f77a4667043ebb832e3129970f34a"},
-        [EVENT_REFUSED] = {"refused", LOG_WARNING, "6a7f02e5005a436292bdffffc4783b94"},
-        [EVENT_FAILED] = {"failed", LOG_ERR, "b162d3f6fe0d43a3ae1a8a2461b57762"},
-        [EVENT_OVERRIDDEN] = {"overridden", LOG_WARNING, "bdeea48a54a3479d9f776fded41b5aca"},
-        [EVENT_UNEXPECTED_EFFECT] = {"unexpected-effect", LOG_WARNING, "d77ff43321f74bbca578b7c746452cb1"},
-        [EVENT_ABORTED] = {"aborted", LOG_WARNING, "5ea39eca3a284295b87e70509bb29efa"},
-        [EVENT_ADVICE] = {"advice", LOG_WARNING, "3f0f2b8dd0a94a5c8a2b1e7a46b0c9d1"},
-        [EVENT_HARMFUL] = {"harmful", LOG_WARNING, "af7dc5ddf29a4ec4a444ad5250532f0c"},
-        [EVENT_DEGRADED] = {"degraded", LOG_WARNING, "c7710a994d9143d48a63ac8fe9ca9a8f"},
-        [EVENT_RECOVERED] = {"recovered", LOG_NOTICE, "0d6db10567a64e36b5e71b69b7fb42d3"},
-        [EVENT_CONFIG_LOADED] = {"config-loaded", LOG_INFO, "629e815ed4d24148a05296a8b62b80fa"},
-        [EVENT_CONFIG_REJECTED] = {"config-rejected", LOG_ERR, "71e81a67c1dc462ebf63a6fcada03364"},
-};
-
-const char *event_kind_name(enum event_kind kind)
-{
-        return kinds[kind].name;
-}
 
 static void add(struct event *event, const char *name, const char *format, va_list args)
 {
@@ -70,6 +43,16 @@ void event_add(struct event *event, const char *name, const char *format, ...)
         va_end(args);
 }
 
+const char *event_field(const struct event *event, const char *name)
+{
+        size_t n = strlen(name);
+
+        for (unsigned i = 0; i < event->n; i++)
+                if (strncmp(event->field[i], name, n) == 0 && event->field[i][n] == '=')
+                        return event->field[i] + n + 1;
+        return "";
+}
+
 /* systemd.exec(5): $JOURNAL_STREAM is "DEVICE:INODE" of the stream; a redirected stderr has others. */
 static bool stderr_is_journal(void)
 {
@@ -88,9 +71,9 @@ static int write_journal(const struct event *event)
         char *const fixed[] = {priority, id, name, identifier};
         unsigned n = 0;
 
-        snprintf(priority, sizeof(priority), "PRIORITY=%d", kinds[event->kind].priority);
-        snprintf(id, sizeof(id), "MESSAGE_ID=%s", kinds[event->kind].message_id);
-        snprintf(name, sizeof(name), "EVENT=%s", kinds[event->kind].name);
+        snprintf(priority, sizeof(priority), "PRIORITY=%d", event_kinds[event->kind].priority);
+        snprintf(id, sizeof(id), "MESSAGE_ID=%s", event_kinds[event->kind].message_id);
+        snprintf(name, sizeof(name), "EVENT=%s", event_kinds[event->kind].name);
         for (unsigned i = 0; i < ELEMENTSOF(fixed); i++)
                 iov[n++] = (struct iovec){fixed[i], strlen(fixed[i])};
         for (unsigned i = 0; i < event->n; i++)
@@ -111,8 +94,8 @@ static void print_field(const char *field, FILE *f)
 
 void event_print(const struct event *event, FILE *f)
 {
-        fprintf(f, "%s: %s MESSAGE_ID=%s", kinds[event->kind].name, strchr(event->field[0], '=') + 1,
-                kinds[event->kind].message_id);
+        fprintf(f, "%s: %s MESSAGE_ID=%s", event_kinds[event->kind].name, strchr(event->field[0], '=') + 1,
+                event_kinds[event->kind].message_id);
         for (unsigned i = 1; i < event->n; i++)
                 print_field(event->field[i], f);
         fputc('\n', f);

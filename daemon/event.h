@@ -7,24 +7,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "event_kind.h"
 #include "macro.h"
-
-enum event_kind {
-        EVENT_APPLIED,
-        EVENT_RELEASED,
-        EVENT_REFUSED,
-        EVENT_FAILED,
-        EVENT_OVERRIDDEN,
-        EVENT_UNEXPECTED_EFFECT,
-        EVENT_ABORTED,
-        EVENT_ADVICE,
-        EVENT_HARMFUL,
-        EVENT_DEGRADED,
-        EVENT_RECOVERED,
-        EVENT_CONFIG_LOADED,
-        EVENT_CONFIG_REJECTED,
-        EVENT_KIND_COUNT,
-};
 
 #define EVENT_FIELDS_MAX 20u
 #define EVENT_FIELD_SIZE 640
@@ -41,7 +25,8 @@ void event_begin(struct event *event, enum event_kind kind, const char *format, 
 /* Adds NAME=value. An empty value, or a field too many, is left out. */
 void event_add(struct event *event, const char *name, const char *format, ...) _printf_(3, 4);
 
-const char *event_kind_name(enum event_kind kind);
+/* The value of a field, "" where the event has none. */
+const char *event_field(const struct event *event, const char *name);
 
 /* On one line: the kind, the message and the fields as NAME=value. */
 void event_print(const struct event *event, FILE *file);

@@ -77,6 +77,8 @@ static void report(struct world *world, const struct event *event)
 
         event_add(&with_netns, "NETNS", "%s", self(world)->netns);
         event_write(&with_netns);
+        if (self(world)->also_report)
+                self(world)->also_report(self(world)->user, event);
 }
 
 static void notify(struct world *world, const char *state)

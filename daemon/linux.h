@@ -15,8 +15,10 @@ struct linux_world {
         struct ledger_file ledger_file;
         int ledger_error; /* why nothing can be recorded; 0: it can */
         uint64_t netns_cookie;
-        char netns[NAME_MAX + 1]; /* the name of the netns, else its cookie */
-        int instance;             /* the socket whose address keeps a second daemon out of the netns */
+        char netns[NAME_MAX + 1];                                   /* the name of the netns, else its cookie */
+        void (*also_report)(void *user, const struct event *event); /* NULL: nobody else is told */
+        void *user;
+        int instance; /* the socket whose address keeps a second daemon out of the netns */
 };
 
 /* 0 or a negative errno: -EADDRINUSE when another twtuned runs in this netns, -EPROTONOSUPPORT and others when

@@ -26,9 +26,16 @@ int record_open(struct record *r, const char *path)
                 close(fd);
                 return -EEXIST;
         }
+        record_take(r, fd, path);
+        return 0;
+}
+
+void record_take(struct record *r, int fd, const char *path)
+{
         r->path = path;
         r->fd = fd;
-        return 0;
+        r->begun = false;
+        memset(&r->recording, 0, sizeof(r->recording));
 }
 
 void record_close(struct record *r)

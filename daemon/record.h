@@ -7,8 +7,8 @@
 #include "tuner.h"
 
 struct record {
-        const char *path;     /* NULL: nothing is recorded */
-        int fd;               /* -1: the recording is over */
+        const char *path;     /* for people; NULL: nothing is recorded */
+        int fd;               /* owned; -1: the recording is over */
         bool begun;           /* the header is written */
         struct ledger before; /* as the tick at hand found it */
         struct recording recording;
@@ -18,6 +18,9 @@ struct record {
 
 /* 0 or a negative errno; -EEXIST: there is something in the file. path is borrowed. */
 int record_open(struct record *record, const char *path);
+
+/* The same, to a file that is open already, and is the record's from then on. */
+void record_take(struct record *record, int fd, const char *path);
 void record_close(struct record *record);
 
 /* The counters of the configuration that runs from now on. The first one's are recorded, and added to those that come

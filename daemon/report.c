@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "macro.h"
+#include "rule_text.h"
 
 /* The event of an outcome; EVENT_KIND_COUNT: nothing that anyone has to know. */
 static enum event_kind kind_of(enum decision_kind decision, enum outcome outcome)
@@ -274,6 +275,38 @@ void report_left_alone(struct tuner *t, enum sysctl_id id, const char *why)
         t->world->report(t->world, &event);
 }
 
+void report_paused(struct tuner *t, uint64_t ns, const char *why)
+{
+        char time[DURATION_TEXT_MAX] = "";
+        struct event event;
+
+        if (ns > 0)
+                duration_format(ns, time);
+        event_begin(&event, EVENT_DEGRADED, "paused%s%s, %s: nothing is written, and what is held stays",
+                    ns > 0 ? " for " : " until it is resumed", time, why);
+        event_add(&event, "RESULT", "paused");
+        t->world->report(t->world, &event);
+}
+
+void report_resumed(struct tuner *t, const char *why)
+{
+        struct event event;
+
+        event_begin(&event, EVENT_RECOVERED, "the pause ends: %s", why);
+        event_add(&event, "RESULT", "resumed");
+        t->world->report(t->world, &event);
+}
+
+void report_rearmed(struct tuner *t, enum sysctl_id id, const char *why)
+{
+        struct event event;
+
+        event_begin(&event, EVENT_RECOVERED, "%s may be changed by rules again: %s", sysctl_table[id].name, why);
+        event_add(&event, "SYSCTL", "%s", sysctl_table[id].name);
+        event_add(&event, "RESULT", "rearmed");
+        t->world->report(t->world, &event);
+}
+
 void report_ledger(struct tuner *t, int error)
 {
         struct event event;
@@ -412,6 +445,9 @@ static void describe(const struct tuner *t, unsigned held, const char *advice, c
         describe_cadence(t, cadence, sizeof(cadence));
         if (is_degraded(t))
                 describe_degraded(t, held, buf, size);
+        else if (t->paused_until > 0)
+                snprintf(buf, size, "paused: nothing is written, %u sysctl%s held%s", held, held == 1 ? "" : "s",
+                         cadence);
         else if (held > 0)
                 snprintf(buf, size, "acting: %u sysctl%s changed%s%s", held, held == 1 ? "" : "s", ports, cadence);
         else if (advice)
@@ -438,7 +474,7 @@ void report_status(struct tuner *t)
 
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 held += policy_holds(t->policy, id);
-        if (status_stands(t, held == 0 && !advice && !is_degraded(t)))
+        if (status_stands(t, held == 0 && !advice && !is_degraded(t) && t->paused_until == 0))
                 return;
         describe(t, held, advice, status, sizeof(status));
         if (strcmp(status, t->status) == 0)

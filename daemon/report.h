@@ -16,6 +16,11 @@ void report_restored(struct tuner *tuner, const struct change *change, const cha
 /* A sysctl that is not touched, although the ledger knows it. */
 void report_left_alone(struct tuner *tuner, enum sysctl_id sysctl, const char *why);
 
+/* What a person asked for; why is part of a sentence. */
+void report_paused(struct tuner *tuner, uint64_t ns, const char *why);
+void report_resumed(struct tuner *tuner, const char *why);
+void report_rearmed(struct tuner *tuner, enum sysctl_id sysctl, const char *why);
+
 /* Once when saving the ledger begins to fail (error is a negative errno), and once when it works again. */
 void report_ledger(struct tuner *tuner, int error);
 

@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "bus.h"
 #include "config_files.h"
 #include "lint_host.h"
 #include "linux.h"
@@ -27,6 +28,8 @@ struct service {
         struct linux_world world;
         struct tuner tuner;
         struct record record;
+        struct bus bus;
+        sd_event *event;
         struct counters kernel; /* the counters of this kernel, for the configuration's words */
         const char *config_file;
         bool observe_only;
@@ -123,6 +126,27 @@ static void feed_watchdog(struct service *s, uint64_t now, uint64_t interval)
         s->fed = now;
 }
 
+static bool is_recording(const struct service *s)
+{
+        return s->record.path && s->record.fd >= 0;
+}
+
+/* What was asked for on the bus since the last tick. */
+static void follow_bus(struct service *s)
+{
+        if (s->bus.client_gone) {
+                s->bus.client_gone = false;
+                record_close(&s->record);
+                s->record.path = NULL;
+                observe_for(s, s->tuner.config);
+        }
+        if (s->bus.record_fd >= 0) {
+                record_take(&s->record, s->bus.record_fd, "of twtunectl");
+                s->bus.record_fd = -1;
+                observe_for(s, s->tuner.config);
+        }
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct service *s = userdata;
@@ -130,9 +154,12 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 
         if (s->reload)
                 reload(s);
+        follow_bus(s);
         record_before(&s->record, &s->tuner);
         tick(&s->tuner);
         record_tick(&s->record, &s->tuner);
+        s->bus.recording = is_recording(s);
+        bus_after_tick(&s->bus);
 
         /* A fixed interval, without a burst of ticks after the machine was too busy for some. */
         interval = s->tuner.config->interval_ns / 1000;
@@ -180,6 +207,8 @@ static int loop(struct service *s)
         for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
                 r = sd_event_add_signal(event, NULL, signals[i], on_signal, s);
         if (r >= 0)
+                bus_start(&s->bus, event, &s->tuner);
+        if (r >= 0)
                 r = sd_event_add_time_relative(event, &timer, CLOCK_MONOTONIC, 0, 1, on_tick, s);
         if (r >= 0)
                 r = sd_event_source_set_enabled(timer, SD_EVENT_ON);
@@ -190,7 +219,7 @@ static int loop(struct service *s)
         if (r < 0)
                 fprintf(stderr, "twtuned: the event loop failed: %s\n", strerror(-r));
         sd_event_source_unref(timer);
-        sd_event_unref(event);
+        s->event = event; /* the bus needs it until the end */
         return r;
 }
 
@@ -226,6 +255,11 @@ static bool restores_now(const struct service *s)
         return config->restore_on_exit && !config->observe && (!s->hold || unit_job_is_stop());
 }
 
+static void note(void *user, const struct event *event)
+{
+        bus_note(user, event);
+}
+
 /* Takes over config. */
 static int run(struct service *s, struct config *config)
 {
@@ -246,10 +280,14 @@ static int run(struct service *s, struct config *config)
                 return EX_OSERR;
         }
         s->tuner.write_error = write_error;
+        s->world.also_report = note;
+        s->world.user = &s->bus;
         r = loop(s);
         s->world.world.notify(&s->world.world, "STOPPING=1");
         if (restores_now(s) && tuner_restore_all(&s->tuner, "twtuned stops") > 0)
                 r = -EIO;
+        bus_stop(&s->bus);
+        sd_event_unref(s->event);
         tuner_stop(&s->tuner);
         return r < 0 ? EXIT_FAILURE : 0;
 }

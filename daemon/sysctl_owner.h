@@ -19,4 +19,7 @@ struct sysctl_owner {
 };
 
 /* Reads sysctl.d afresh. Where it is not applied (another netns than the first) or cannot be read, it sets nothing. */
+/* Of every sysctl, in one reading. */
+void sysctl_owner_find_all(struct sysctl_owner ret[static SYSCTL_COUNT]);
+
 void sysctl_owner_find(enum sysctl_id sysctl, struct sysctl_owner *ret);

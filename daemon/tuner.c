@@ -54,7 +54,7 @@ static void restore_orphans(struct tuner *t, const char *why)
 {
         struct change change;
 
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+        for (unsigned id = 0; id < SYSCTL_COUNT && t->paused_until == 0; id++) {
                 if (t->ledger.entry[id].state != LEDGER_HELD || policy_holds(t->policy, id))
                         continue;
                 restore(t, id, t->config->observe, &change);
@@ -74,6 +74,13 @@ static bool left_unknown(const struct decision *d)
         return false;
 }
 
+static bool next_decision(struct tuner *t, struct decision *ret)
+{
+        if (t->paused_until > 0)
+                return policy_next_overridden(t->policy, &t->snapshot, ret);
+        return policy_next(t->policy, &t->snapshot, ret);
+}
+
 void tick(struct tuner *t)
 {
         struct decision decision;
@@ -83,10 +90,11 @@ void tick(struct tuner *t)
                 report_config_loaded(t);
         if (t->ledger_dirty)
                 tuner_save_ledger(t);
+        requests_carry_out(t);
         if (t->snapshot.now >= t->orphans_again_at && !t->config->observe)
                 restore_orphans(t, "no rule holds it");
         policy_step(t->policy, &t->snapshot);
-        while (policy_next(t->policy, &t->snapshot, &decision)) {
+        while (next_decision(t, &decision)) {
                 writer_carry_out(t, &decision);
                 if (policy_settle(t->policy, &decision) || left_unknown(&decision))
                         report_decision(t, &decision);
@@ -115,7 +123,7 @@ static void take_over(struct tuner *t, enum sysctl_id id)
         guard_note_past(&t->guard, id, entry->at, t->snapshot.now);
         if (entry->state == LEDGER_THEIRS) {
                 policy_leave_alone(t->policy, id);
-                report_left_alone(t, id, "someone else changed it under the twtuned before");
+                report_left_alone(t, id, "someone else changed it, or a person released it, under the twtuned before");
         } else if (entry->state == LEDGER_HELD && t->config->observe) {
                 report_left_alone(t, id, "a twtuned before left it changed; observing writes nothing, see --restore");
         } else if (entry->state == LEDGER_HELD && r == 0 && sysctl_equal(&live, &entry->original)) {

@@ -5,6 +5,7 @@
 
 #include "guard.h"
 #include "policy.h"
+#include "request.h"
 #include "world.h"
 
 struct tuner {
@@ -14,6 +15,8 @@ struct tuner {
         struct guard guard;
         struct ledger ledger;
         struct snapshot snapshot; /* of the last tick */
+        struct requests requests; /* for the next one */
+        uint64_t paused_until;    /* nothing is written, and what is held stays; 0: not paused; or PAUSED_FOR_GOOD */
         bool config_is_new;       /* to be told when it is known what this kernel lacks for it */
         const char *unread;       /* what could not be read at the last tick */
         int unread_error;         /* why: a negative errno; 0: everything was read */

@@ -112,8 +112,7 @@ static bool find_overridden(struct policy *p, const struct snapshot *s, struct d
         return false;
 }
 
-/* One that is switched off, or that this kernel lacks, is stepped over. */
-static unsigned rung_below(const struct policy *p, unsigned i, const struct snapshot *s)
+unsigned rung_below(const struct policy *p, unsigned i, const struct snapshot *s)
 {
         unsigned below = p->config->rule[i].after;
 
@@ -278,8 +277,7 @@ static bool find_leaving(struct policy *p, const struct snapshot *s, struct deci
         return false;
 }
 
-/* Whether the rung below is taken, by us or by whoever set its sysctls. */
-static bool stands_on_rung(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
+bool stands_on_rung(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
 {
         unsigned below = rung_below(p, i, s);
         const struct rule *rule;
@@ -447,6 +445,11 @@ static bool find_entering(struct policy *p, const struct snapshot *s, struct dec
                         return true;
                 }
         return false;
+}
+
+bool policy_next_overridden(struct policy *p, const struct snapshot *s, struct decision *ret)
+{
+        return find_overridden(p, s, ret);
 }
 
 bool policy_next(struct policy *p, const struct snapshot *s, struct decision *ret)

@@ -18,6 +18,13 @@
 
 struct policy;
 
+/* What is known of a condition at this moment. */
+enum truth {
+        UNKNOWN = -1,
+        NO,
+        YES,
+};
+
 enum decision_kind {
         DECISION_ENTER,
         DECISION_STEP,       /* one more step of what is raised or lowered */
@@ -89,6 +96,9 @@ void policy_step(struct policy *policy, const struct snapshot *snapshot);
 /* The next decision of this tick; false when there is none left. */
 bool policy_next(struct policy *policy, const struct snapshot *snapshot, struct decision *ret);
 
+/* Only what someone else has done, while nothing may be written. */
+bool policy_next_overridden(struct policy *policy, const struct snapshot *snapshot, struct decision *ret);
+
 /* Tells what came of a decision. false: the same was told at the last try, and need not be logged again. */
 bool policy_settle(struct policy *policy, const struct decision *decision);
 
@@ -97,8 +107,14 @@ bool policy_settle(struct policy *policy, const struct decision *decision);
 bool policy_adopt(struct policy *policy, const char *rule, enum sysctl_id sysctl, const struct sysctl_value *written,
                   const struct sysctl_value *original);
 
-/* A sysctl that someone else changed under an earlier process: not to be touched. */
+/* A sysctl that is someone else's: no rule holds it any more, and none touches it until it is taken back. */
 void policy_leave_alone(struct policy *policy, enum sysctl_id sysctl);
+void policy_take_back(struct policy *policy, enum sysctl_id sysctl);
+bool policy_leaves_alone(const struct policy *policy, enum sysctl_id sysctl);
+
+/* A bit for each rule that holds it, and the value that they hold. */
+uint64_t policy_holders(const struct policy *policy, enum sysctl_id sysctl);
+const struct sysctl_value *policy_value(const struct policy *policy, enum sysctl_id sysctl);
 
 /* Takes over the running state of every rule that is the same in both (a reload). */
 void policy_inherit(struct policy *policy, const struct policy *old);

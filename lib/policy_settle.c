@@ -243,7 +243,27 @@ bool policy_adopt(struct policy *p, const char *name, enum sysctl_id sysctl, con
 
 void policy_leave_alone(struct policy *p, enum sysctl_id sysctl)
 {
-        p->held[sysctl].theirs = true;
+        disown(p, sysctl, true);
+}
+
+void policy_take_back(struct policy *p, enum sysctl_id sysctl)
+{
+        p->held[sysctl].theirs = false;
+}
+
+bool policy_leaves_alone(const struct policy *p, enum sysctl_id sysctl)
+{
+        return p->held[sysctl].theirs;
+}
+
+uint64_t policy_holders(const struct policy *p, enum sysctl_id sysctl)
+{
+        return p->held[sysctl].rules;
+}
+
+const struct sysctl_value *policy_value(const struct policy *p, enum sysctl_id sysctl)
+{
+        return &p->held[sysctl].value;
 }
 
 static bool conditions_alike(const struct condition *a, const struct counters *ca, const struct condition *b,

@@ -19,13 +19,6 @@ static inline bool mean_is_trend(const struct mean *mean, bool is_share)
         return mean->n >= TREND_SAMPLES_MIN && (!is_share || mean->weight >= TREND_WEIGHT_MIN);
 }
 
-/* What is known of a condition at this moment. */
-enum truth {
-        UNKNOWN = -1,
-        NO,
-        YES,
-};
-
 struct abort_state {
         struct trail trail; /* the last minute */
         struct mean after;
@@ -104,3 +97,9 @@ const struct ports_group *find_pressing(const struct rule *rule, const struct sn
 /* Whether the rule could change anything for a group on the loopback or not: it cannot where its sysctls work
  * already without it. Advice always can. */
 bool matters(const struct policy *p, const struct rule *rule, const struct snapshot *s, bool loopback);
+
+/* The rung below; one that is switched off, or that this kernel lacks, is stepped over. RULE_NONE: there is none. */
+unsigned rung_below(const struct policy *p, unsigned rule, const struct snapshot *s);
+
+/* Whether that is taken, by us or by whoever set its sysctls. */
+bool stands_on_rung(const struct policy *p, unsigned rule, const struct snapshot *s, bool loopback);

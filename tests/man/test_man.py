@@ -82,7 +82,7 @@ def _():
 @test("twtuned(8) has every event and every field, and no other")
 def _():
     journal = section(page(DAEMON), "JOURNAL", "EXAMPLES")
-    kinds = re.findall(r'\[EVENT_\w+\] = \{"([\w-]+)"', source("daemon/event.c"))
+    kinds = re.findall(r'\[EVENT_\w+\] = \{"([\w-]+)"', source("lib/event_kind.c"))
     check_equal(re.findall(r"^\|  (\S+)$", journal, re.M), kinds, "events")
     code = "".join(path.read_text() for path in (ROOT / "daemon").glob("*.c"))
     fields = set(re.findall(r'event_add\(&?\w+, "(\w+)"', code)) | {"EVENT"}

@@ -322,14 +322,18 @@ class Program:
 
 class Twtuned(Program):
     """The daemon; `lines` is its log. Pass the same runtime_dir to two in turn to see a take-over.
-    program: another executable in its place."""
+    program: another executable in its place. bus: the socket of the system bus that it has, else it has none."""
 
-    def __init__(self, namespace, config=None, args=(), runtime_dir=None, program=None):
+    def __init__(self, namespace, config=None, args=(), runtime_dir=None, program=None, bus=None, instance=None):
         self.runtime_dir = pathlib.Path(runtime_dir or temp_dir())
         argv = [program or binary("twtuned"), *([f"--config={config}"] if config else []), *args]
         # Not the journal's or systemd's business, even when a unit runs the tests.
         env = {k: v for k, v in os.environ.items() if k not in ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC")}
-        super().__init__(namespace, argv, "stderr", env=env | {"RUNTIME_DIRECTORY": str(self.runtime_dir)})
+        env |= {"RUNTIME_DIRECTORY": str(self.runtime_dir),
+                "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={bus or self.runtime_dir / 'no-bus'}"}
+        if instance:
+            env["TWTUNED_INSTANCE"] = instance
+        super().__init__(namespace, argv, "stderr", env=env)
 
 
 def fields(line):

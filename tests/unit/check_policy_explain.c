@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* Why a rule is or is not active, against what the policy then decides; and that its lines read back as they were. */
+
+#include "host.h"
+#include "policy_explain.h"
+#include "rule_text.h"
+
+#define RULE \
+        "[rule a]\nwhen = ports.forecast >= 80%\nwhen = ports.relief >= 30%\nuntil = ports.demand < 50% for 2min\n" \
+        "set = net.ipv4.tcp_tw_reuse = 1\nexpect = netstat.TcpExt.TWRecycled > 0/s within 15s\n" \
+        "abort = opens.syn_retransmits > 3x before within 60s\n"
+#define SECOND \
+        "[rule b]\nafter = a\nwhen = ports.reuse_demand >= 50% for 5s\nset = net.ipv4.tcp_tw_reuse_delay = 250\n"
+#define HOST_RULE "[rule h]\nwhen = tcp.fin_wait2_orphaned >= 100 for 10s\nset = net.ipv4.tcp_fin_timeout = 20\n"
+
+static struct host *h;
+static struct explanation e;
+
+static void tear_down(void)
+{
+        if (h)
+                host_free(h);
+        h = NULL;
+}
+
+static void explain(unsigned rule)
+{
+        policy_explain(h->policy, rule, &h->snapshot, &e);
+}
+
+START_TEST(an_idle_rule_shows_the_nearest_destination)
+{
+        h = host_new(RULE);
+        for (unsigned i = 0; i < 60; i++) {
+                host_connect_all(h, 10, PEER + 1);
+                host_connect_all(h, 100, PEER);
+                h->snapshot.now += SEC;
+                host_observe(h);
+                host_decide(h);
+        }
+        explain(0);
+        ck_assert_int_eq(e.standing, STANDING_IDLE);
+        ck_assert_int_eq(e.when[0].holds, NO);
+        ck_assert_int_eq(e.when[1].holds, YES);
+        ck_assert_double_eq(e.when[1].reading.value, 100);
+        ck_assert_ptr_nonnull(strstr(e.when[0].whose, "10.0.0.2:80"));
+        ck_assert(e.when[0].reading.value > 30 && e.when[0].reading.value < 60);
+        ck_assert_int_eq(e.until[0].holds, YES);
+}
+END_TEST
+
+START_TEST(an_active_rule_shows_what_keeps_it)
+{
+        h = host_new(RULE SECOND);
+        host_run(h, 60, 400, PEER);
+        explain(0);
+        ck_assert_uint_ge(h->logged, 1);
+        ck_assert_int_eq(e.standing, STANDING_ACTIVE);
+        ck_assert_int_eq(e.until[0].holds, NO);
+        ck_assert_ptr_nonnull(strstr(e.until[0].whose, "10.0.0.2:80"));
+        ck_assert_double_gt(e.until[0].reading.value, 50);
+        ck_assert_uint_gt(e.active_ns, SEC);
+        ck_assert(!e.abort[0].watching); /* nothing was known of the minute before */
+        explain(1);
+        ck_assert_int_eq(e.standing, STANDING_IDLE);
+        ck_assert_uint_eq(e.rung, 0);
+}
+END_TEST
+
+START_TEST(a_condition_shows_for_how_long_it_has_held)
+{
+        h = host_new(HOST_RULE);
+        host_reading(h, METRIC_TCP_FIN_WAIT2_ORPHANED, 100);
+        host_pass(h, 5);
+        explain(0);
+        ck_assert_int_eq(e.standing, STANDING_IDLE);
+        ck_assert_int_eq(e.when[0].holds, YES);
+        ck_assert_uint_eq(e.when[0].held_ns, 4 * SEC);
+        h->write_outcome = OUTCOME_LIMITED;
+        host_pass(h, 10);
+        explain(0);
+        ck_assert_int_eq(e.standing, STANDING_READY);
+        host_reading(h, METRIC_TCP_FIN_WAIT2_ORPHANED, 99);
+        host_pass(h, 1);
+        explain(0);
+        ck_assert_int_eq(e.when[0].holds, NO);
+        ck_assert_uint_eq(e.when[0].held_ns, 0);
+        h->snapshot.reading[METRIC_TCP_FIN_WAIT2_ORPHANED].state = READING_INVALID;
+        host_pass(h, 1);
+        explain(0);
+        ck_assert_int_eq(e.when[0].holds, UNKNOWN);
+        ck_assert_int_eq(e.standing, STANDING_IDLE);
+}
+END_TEST
+
+START_TEST(what_failed_waits)
+{
+        h = host_new(HOST_RULE);
+        h->write_outcome = OUTCOME_FAILED;
+        host_reading(h, METRIC_TCP_FIN_WAIT2_ORPHANED, 100);
+        host_pass(h, 12);
+        explain(0);
+        ck_assert_int_eq(e.standing, STANDING_WAITING);
+        ck_assert_uint_eq(e.wait_ns, 599 * SEC);
+}
+END_TEST
+
+START_TEST(what_is_someone_elses_is_told_until_it_is_taken_back)
+{
+        h = host_new(HOST_RULE);
+        policy_leave_alone(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
+        host_reading(h, METRIC_TCP_FIN_WAIT2_ORPHANED, 100);
+        host_pass(h, 30);
+        explain(0);
+        ck_assert_uint_eq(h->logged, 0);
+        ck_assert_int_eq(e.standing, STANDING_THEIRS);
+        ck_assert_uint_eq(e.theirs, UINT32_C(1) << SYSCTL_TCP_FIN_TIMEOUT);
+        policy_take_back(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
+        host_pass(h, 1);
+        explain(0);
+        ck_assert_uint_eq(h->logged, 1);
+        ck_assert_int_eq(e.standing, STANDING_ACTIVE);
+}
+END_TEST
+
+START_TEST(leaving_alone_ends_the_rule_that_holds_it)
+{
+        h = host_new(HOST_RULE);
+        host_reading(h, METRIC_TCP_FIN_WAIT2_ORPHANED, 100);
+        host_pass(h, 12);
+        ck_assert(policy_is_active(h->policy, 0));
+        ck_assert_uint_eq(policy_holders(h->policy, SYSCTL_TCP_FIN_TIMEOUT), 1);
+        ck_assert_int_eq(policy_value(h->policy, SYSCTL_TCP_FIN_TIMEOUT)->v[0], 20);
+        policy_leave_alone(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
+        ck_assert(policy_leaves_alone(h->policy, SYSCTL_TCP_FIN_TIMEOUT));
+        ck_assert(!policy_is_active(h->policy, 0));
+        host_pass(h, 30);
+        ck_assert_uint_eq(h->logged, 1);
+}
+END_TEST
+
+START_TEST(off_lacking_and_needless_are_three_things)
+{
+        h = host_new(HOST_RULE
+                     "[rule off]\nenabled = no\nwhen = tcp.close_wait > 1\nset = net.ipv4.tcp_fin_timeout = 20\n"
+                     "[rule needless]\nwhen = tcp.close_wait > 1\nset = net.ipv4.tcp_tw_reuse = 1\n");
+        host_sysctl(h, SYSCTL_TCP_TW_REUSE, 1);
+        h->snapshot.reading[METRIC_TCP_FIN_WAIT2_ORPHANED].state = READING_UNAVAILABLE;
+        host_pass(h, 1);
+        explain(0);
+        ck_assert_int_eq(e.standing, STANDING_UNAVAILABLE);
+        ck_assert_str_eq(e.lacks, "tcp.fin_wait2_orphaned");
+        explain(1);
+        ck_assert_int_eq(e.standing, STANDING_DISABLED);
+        explain(2);
+        ck_assert_int_eq(e.standing, STANDING_NEEDLESS);
+        h->snapshot.sysctl[SYSCTL_TCP_TW_REUSE].state = READING_UNAVAILABLE;
+        explain(2);
+        ck_assert_str_eq(e.lacks, "net.ipv4.tcp_tw_reuse");
+}
+END_TEST
+
+/* Every line of the shipped policy. */
+START_TEST(lines_read_back_as_they_were)
+{
+        struct config *config = config_from(shipped_policy());
+        static struct counters kernel;
+        struct problems problems = {0};
+        struct vocabulary vocabulary = {&config->counters, &kernel};
+        char text[RULE_TEXT_MAX];
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < config->n_rules; i++) {
+                const struct rule *rule = &config->rule[i];
+
+                for (unsigned k = 0; k < rule->n_when; k++, n++) {
+                        struct condition c;
+
+                        condition_format(&rule->when[k], "for", &config->counters, text);
+                        ck_assert_int_eq(condition_parse(text, "for", rule->at, &vocabulary, &c, &problems), 0);
+                        ck_assert(c.metric == rule->when[k].metric && c.op == rule->when[k].op &&
+                                  c.time_ns == rule->when[k].time_ns);
+                        ck_assert_double_eq(c.number, rule->when[k].number);
+                }
+                for (unsigned k = 0; k < rule->n_abort; k++, n++) {
+                        struct abort_condition a;
+
+                        abort_format(&rule->abort[k], &config->counters, text);
+                        ck_assert_int_eq(abort_parse(text, rule->at, &vocabulary, &a, &problems), 0);
+                        ck_assert(a.metric == rule->abort[k].metric && a.within_ns == rule->abort[k].within_ns);
+                        ck_assert_double_eq(a.multiple, rule->abort[k].multiple);
+                }
+                for (unsigned k = 0; k < rule->n_levers; k++, n++) {
+                        struct lever l;
+
+                        lever_format(&rule->lever[k], text);
+                        ck_assert_int_eq(lever_parse(rule->lever[k].kind, text, rule->at, &l, &problems), 0);
+                        ck_assert(l.sysctl == rule->lever[k].sysctl && sysctl_equal(&l.value, &rule->lever[k].value));
+                        ck_assert_double_eq(l.factor, rule->lever[k].factor);
+                }
+        }
+        ck_assert_uint_gt(n, 30);
+        config_free(config);
+}
+END_TEST
+
+static const struct {
+        uint64_t ns;
+        const char *text;
+} durations[] = {
+        {250 * NSEC_PER_MSEC, "250ms"}, {SEC, "1s"}, {90 * SEC, "90s"}, {120 * SEC, "2min"}, {3600 * SEC, "1h"},
+        {5400 * SEC, "90min"},          {0, "0s"},
+};
+
+START_TEST(durations_take_the_largest_unit_that_fits)
+{
+        char text[DURATION_TEXT_MAX];
+
+        ck_assert_str_eq(duration_format(durations[_i].ns, text), durations[_i].text);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, NULL, tear_down);
+        tcase_add_test(tcase, an_idle_rule_shows_the_nearest_destination);
+        tcase_add_test(tcase, an_active_rule_shows_what_keeps_it);
+        tcase_add_test(tcase, a_condition_shows_for_how_long_it_has_held);
+        tcase_add_test(tcase, what_failed_waits);
+        tcase_add_test(tcase, what_is_someone_elses_is_told_until_it_is_taken_back);
+        tcase_add_test(tcase, leaving_alone_ends_the_rule_that_holds_it);
+        tcase_add_test(tcase, off_lacking_and_needless_are_three_things);
+        tcase_add_test(tcase, lines_read_back_as_they_were);
+        tcase_add_loop_test(tcase, durations_take_the_largest_unit_that_fits, 0, ELEMENTSOF(durations));
+}
+
+int main(void)
+{
+        return run_suite("policy_explain", add);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* What a person asks of a running daemon, in the tick that follows. */
+
+#include "fake_world.h"
+
+#define RULE(name, number) \
+        "[rule " name "]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = " number "\n"
+#define TWO RULE("r", "30") "set = net.ipv4.tcp_tw_reuse = 1\n"
+#define BIT(id) (UINT32_C(1) << (id))
+
+static void start_and_hold(const char *text)
+{
+        start(text);
+        fake.fin_wait2 = 100;
+        ticks(1);
+        ck_assert_int_eq(fake.live[FIN], 30);
+}
+
+static void ask(struct requests asked)
+{
+        tuner.requests = asked;
+        ticks(1);
+}
+
+START_TEST(a_pause_holds_what_is_held_and_writes_nothing)
+{
+        start_and_hold(RULE("r", "30"));
+        ask((struct requests){.pause = true});
+        fake.fin_wait2 = 0;
+        ticks(200);
+        ck_assert_int_eq(fake.live[FIN], 30);
+        ck_assert_uint_eq(fake.writes, 1);
+        ck_assert_str_eq(fake.status, "paused: nothing is written, 1 sysctl held");
+        ask((struct requests){.resume = true});
+        ticks(2);
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ck_assert_str_eq(told(EVENT_RECOVERED, "MESSAGE"), "the pause ends: by request (uid 0)");
+}
+END_TEST
+
+START_TEST(a_pause_lets_no_rule_enter_until_its_time_is_over)
+{
+        start(RULE("r", "30"));
+        ask((struct requests){.pause = true, .pause_ns = 20 * S});
+        fake.fin_wait2 = 100;
+        ticks(19);
+        ck_assert_uint_eq(fake.writes, 0);
+        ticks(1);
+        ck_assert_int_eq(fake.live[FIN], 30);
+        ck_assert_str_eq(told(EVENT_DEGRADED, "MESSAGE"),
+                         "paused for 20s, by request (uid 0): nothing is written, and what is held stays");
+        ck_assert_uint_eq(fake.events[EVENT_RECOVERED], 1);
+}
+END_TEST
+
+START_TEST(a_pause_still_sees_what_someone_else_does)
+{
+        start_and_hold(RULE("r", "30"));
+        ask((struct requests){.pause = true});
+        fake.live[FIN] = 45;
+        ticks(2);
+        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 1);
+        ask((struct requests){.resume = true});
+        ticks(100);
+        ck_assert_int_eq(fake.live[FIN], 45);
+}
+END_TEST
+
+START_TEST(a_pause_keeps_what_a_reload_drops_and_an_end_puts_back)
+{
+        start_and_hold(RULE("r", "30"));
+        ask((struct requests){.pause = true});
+        reload(RULE("other", "40"));
+        ticks(5);
+        ck_assert_int_eq(fake.live[FIN], 30);
+        ck_assert_uint_eq(tuner_restore_all(&tuner, "the end"), 0);
+        ck_assert_int_eq(fake.live[FIN], 60);
+}
+END_TEST
+
+START_TEST(a_release_puts_back_and_leaves_alone_until_rearm)
+{
+        start_and_hold(TWO);
+        ask((struct requests){.release = BIT(FIN)});
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ck_assert_int_eq(fake.live[REUSE], 1); /* one sysctl, not the whole rule */
+        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_THEIRS);
+        ck_assert_ptr_nonnull(strstr(told(EVENT_RELEASED, "MESSAGE"), "30 -> 60: by request (uid 0)"));
+        ticks(100);
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 0);
+
+        ask((struct requests){.release = BIT(REUSE)});
+        ck_assert_int_eq(fake.live[REUSE], 2);
+        ask((struct requests){.rearm = BIT(FIN)});
+        ticks(10);
+        ck_assert_int_eq(fake.live[FIN], 30);
+        ck_assert_int_eq(fake.live[REUSE], 2);
+        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_HELD);
+        ck_assert_int_eq(fake.file.entry[FIN].original.v[0], 60);
+}
+END_TEST
+
+START_TEST(a_release_outlives_a_crash)
+{
+        start_and_hold(TWO);
+        ask((struct requests){.release = BIT(FIN)});
+        tuner_stop(&tuner); /* as after kill -9: nothing was put back */
+        start(TWO);
+        ticks(50);
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ck_assert_int_eq(fake.live[REUSE], 1);
+}
+END_TEST
+
+START_TEST(release_all_is_all_that_is_held)
+{
+        start_and_hold(TWO);
+        ask((struct requests){.release_all = true});
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ck_assert_int_eq(fake.live[REUSE], 2);
+        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_THEIRS);
+        ck_assert_int_eq(fake.file.entry[SYSCTL_TCP_KEEPALIVE_PROBES].state, LEDGER_NONE);
+        ck_assert_uint_eq(fake.events[EVENT_RELEASED], 2);
+}
+END_TEST
+
+START_TEST(what_is_not_held_can_be_taken_out_beforehand)
+{
+        start(RULE("r", "30"));
+        ask((struct requests){.release = BIT(FIN)});
+        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 1);
+        fake.fin_wait2 = 100;
+        ticks(50);
+        ck_assert_uint_eq(fake.writes, 0);
+        ask((struct requests){.release = BIT(FIN)});
+        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 1);
+        ask((struct requests){.rearm = BIT(FIN)});
+        ticks(1);
+        ck_assert_int_eq(fake.live[FIN], 30);
+}
+END_TEST
+
+START_TEST(what_cannot_be_put_back_stays_held)
+{
+        start_and_hold(RULE("r", "30"));
+        fake.write_error = -EROFS;
+        ask((struct requests){.release = BIT(FIN)});
+        ck_assert_int_eq(fake.live[FIN], 30);
+        ck_assert_int_eq(tuner.ledger.entry[FIN].state, LEDGER_HELD);
+        ck_assert_uint_eq(fake.events[EVENT_FAILED], 1);
+        fake.write_error = 0;
+        fake.fin_wait2 = 0;
+        ticks(100);
+        ck_assert_int_eq(fake.live[FIN], 60);
+}
+END_TEST
+
+START_TEST(someone_elses_value_is_not_restored_over)
+{
+        start_and_hold(RULE("r", "30"));
+        fake.live[FIN] = 45;
+        ask((struct requests){.release = BIT(FIN)});
+        ck_assert_int_eq(fake.live[FIN], 45);
+        ck_assert_uint_eq(fake.writes, 1);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, set_up, NULL);
+        tcase_add_test(tcase, a_pause_holds_what_is_held_and_writes_nothing);
+        tcase_add_test(tcase, a_pause_lets_no_rule_enter_until_its_time_is_over);
+        tcase_add_test(tcase, a_pause_still_sees_what_someone_else_does);
+        tcase_add_test(tcase, a_pause_keeps_what_a_reload_drops_and_an_end_puts_back);
+        tcase_add_test(tcase, a_release_puts_back_and_leaves_alone_until_rearm);
+        tcase_add_test(tcase, a_release_outlives_a_crash);
+        tcase_add_test(tcase, release_all_is_all_that_is_held);
+        tcase_add_test(tcase, what_is_not_held_can_be_taken_out_beforehand);
+        tcase_add_test(tcase, what_cannot_be_put_back_stays_held);
+        tcase_add_test(tcase, someone_elses_value_is_not_restored_over);
+}
+
+int main(void)
+{
+        return run_suite("request", add);
+}
