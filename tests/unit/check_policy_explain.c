@@ -163,7 +163,7 @@ END_TEST
 /* Every line of the shipped policy. */
 START_TEST(lines_read_back_as_they_were)
 {
-        struct config *config = config_from(shipped_policy());
+        struct config *config = config_of(shipped_policy());
         static struct counters kernel;
         struct problems problems = {0};
         struct vocabulary vocabulary = {&config->counters, &kernel};

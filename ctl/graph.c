@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "graph.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "show.h"
+
+void graph_add(struct graph *g, double value)
+{
+        g->sample[g->n++ % GRAPH_SAMPLES] = value;
+}
+
+/* The one before so many others; NAN: there is none. */
+static double sample_before(const struct graph *g, unsigned others)
+{
+        if (others >= g->n || others >= GRAPH_SAMPLES)
+                return NAN;
+        return g->sample[(g->n - 1 - others) % GRAPH_SAMPLES];
+}
+
+double graph_most(const struct graph *g, unsigned last)
+{
+        double most = 0;
+
+        for (unsigned i = 0; i < last; i++)
+                if (isfinite(sample_before(g, i)))
+                        most = fmax(most, sample_before(g, i));
+        return most;
+}
+
+void graph_print(const struct graph *g, unsigned width)
+{
+        static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+        static const char *const ascii[] = {"_", ".", ":", "-", "=", "+", "*", "#"};
+        const char *const *set = has_unicode() ? bars : ascii;
+        double most = graph_most(g, width);
+
+        for (unsigned i = width; i-- > 0;) {
+                double sample = sample_before(g, i), share = most > 0 ? sample / most : 0;
+
+                if (isnan(sample) || sample < 0)
+                        putchar(' ');
+                else
+                        fputs(set[(unsigned)(fmin(share, 1) * 7 + 0.5)], stdout);
+        }
+}
