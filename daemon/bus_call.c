@@ -105,7 +105,7 @@ static int accept_record(struct bus_call *c)
         struct bus *b = c->bus;
         int r;
 
-        if (b->recording || b->record_fd >= 0)
+        if ((b->recording && !b->client_gone) || b->record_fd >= 0)
                 return -EBUSY;
         b->client = sd_bus_track_unref(b->client);
         r = sd_bus_track_new(b->bus, &b->client, on_client, b);

@@ -105,11 +105,23 @@ static void describe_destinations(struct json *j, const struct tuner *t)
         json_close_array(j);
 }
 
-/* Whose value is there. Where the kernel's default depends on the machine, nobody knows whether it is that. */
-static const char *owner_of(const struct tuner *t, enum sysctl_id id, const struct sysctl_owner *o)
+/* What is there after the tick: the snapshot has what was there before what the tick wrote. */
+static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id, const struct sysctl_owner *o)
 {
-        const struct live_sysctl *live = &t->snapshot.sysctl[id];
+        const struct ledger_entry *e = &t->ledger.entry[id];
+        struct live_sysctl live = t->snapshot.sysctl[id];
 
+        if (e->state == LEDGER_NONE || e->at < t->snapshot.now)
+                return live;
+        live.state = READING_VALID;
+        live.value = e->state == LEDGER_HELD ? e->written : o->configured ? o->value : e->original;
+        return live;
+}
+
+/* Whose value is there. Where the kernel's default depends on the machine, nobody knows whether it is that. */
+static const char *owner_of(const struct tuner *t, enum sysctl_id id, const struct live_sysctl *live,
+                            const struct sysctl_owner *o)
+{
         if (policy_leaves_alone(t->policy, id))
                 return "someone else";
         if (t->ledger.entry[id].state == LEDGER_HELD)
@@ -132,16 +144,16 @@ static void describe_value(struct json *j, const char *key, bool known, const st
 
 static void describe_sysctl(struct json *j, const struct tuner *t, enum sysctl_id id, const struct sysctl_owner *o)
 {
-        const struct live_sysctl *live = &t->snapshot.sysctl[id];
+        const struct live_sysctl live = live_sysctl(t, id, o);
         const struct ledger_entry *e = &t->ledger.entry[id];
         uint64_t rules = policy_holders(t->policy, id);
         bool is_list = sysctl_table[id].n == 0;
 
         json_open_object(j, NULL);
         json_add_text(j, "name", sysctl_table[id].name);
-        json_add_bool(j, "available", live->state != READING_UNAVAILABLE);
-        describe_value(j, "value", live->state == READING_VALID && !is_list, &live->value);
-        json_add_text(j, "owner", owner_of(t, id, o));
+        json_add_bool(j, "available", live.state != READING_UNAVAILABLE);
+        describe_value(j, "value", live.state == READING_VALID && !is_list, &live.value);
+        json_add_text(j, "owner", owner_of(t, id, &live, o));
         json_add_text(j, "configured_at", o->configured ? o->where : NULL);
         describe_value(j, "configured", o->configured, &o->value);
         describe_value(j, "default", o->has_default && !is_list, &o->kernel_default);

@@ -107,7 +107,7 @@ static const char *why(const struct tuner *t, unsigned i, const struct explanati
                 break;
         case STANDING_WAITING:
                 snprintf(buf, WHY_MAX, "it failed, was refused or did not help: not tried again for %s",
-                         duration_format((e->wait_ns / NSEC_PER_SEC + 1) * NSEC_PER_SEC, time));
+                         duration_format((e->wait_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC * NSEC_PER_SEC, time));
                 break;
         case STANDING_RUNG:
                 snprintf(buf, WHY_MAX, "rule %s comes first and is not active", t->config->rule[e->rung].name);

@@ -390,6 +390,20 @@ def _():
         check_text(host.ctl("status").stdout, "healthy")
 
 
+@test("a bus that does not answer from the beginning stops no tick", beside=True)
+def _():
+    bus = Bus()
+    os.kill(bus.process.pid, signal.SIGSTOP)
+    with Single() as namespace:
+        twtuned = Twtuned(namespace, temp_policy(HOLDS), bus=bus.socket)
+        twtuned.wait_for("^config-loaded", 5)
+        twtuned.process.send_signal(signal.SIGHUP)
+        twtuned.wait_for("^config-loaded", 5, since=1)
+        check_equal(twtuned.stop(), 0, "exit status")
+    os.kill(bus.process.pid, signal.SIGCONT)
+    bus.stop()
+
+
 @test("not running: it says so and how to start it, 3; an instance has a name of its own", beside=True)
 def _():
     with Host(load=False, instance="web-1") as host:
@@ -586,6 +600,59 @@ def _():
         run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
         check_equal((run.returncode, run.stdout), (64, ""), str(args))
         check(run.stderr.startswith(("twtunectl: ", binary("twtunectl"))), run.stderr)
+
+
+def complete(host, line):
+    """What bash offers for the last word."""
+    words = re.findall(r"=|[^\s=]+", line) + ([""] if line.endswith((" ", "=")) else [])
+    script = (f"compopt() {{ :; }}; source {ROOT}/ctl/completion/twtunectl.bash\n"
+              'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _twtunectl; printf "%s\\n" "${COMPREPLY[@]}"')
+    env = host.env(PATH=f"{os.path.dirname(binary('twtunectl'))}:{os.environ['PATH']}")
+    run = subprocess.run(["bash", "-c", script, "bash", *words], text=True, capture_output=True, env=env)
+    check_equal(run.stderr, "", f"stderr of {line!r}")
+    return run.stdout.split()
+
+
+@test("completion: commands, options, and the names that the running daemon knows", beside=True)
+def _():
+    with Host() as host:
+        for line, wanted in (("twtunectl re", ["record", "resume", "release", "rearm"]),
+                             ("twtunectl --no", ["--no-pager"]), ("twtunectl explain ot", ["other"]),
+                             ("twtunectl release net.ipv4.tcp_tw_reuse_", [DELAY]),
+                             ("twtunectl --json explain so", ["some"]), ("twtunectl history --since=y", ["yesterday"]),
+                             ("twtunectl record --for=10", ["10min"])):
+            check_equal(complete(host, line), wanted, f"for {line!r}")
+        check(REUSE in complete(host, "twtunectl rearm "), "no sysctls for rearm")
+        help_text = host.ctl("--help").stdout
+        check_equal(sorted(complete(host, "twtunectl ")), sorted(re.findall(r"^  ([a-z]+) ", help_text, re.M)), "commands")
+        zsh = (ROOT / "ctl/completion/_twtunectl").read_text()
+        for command in complete(host, "twtunectl "):
+            check(f"'{command}:" in zsh, f"zsh does not know {command}")
+        host.twtuned.stop()
+        check_equal(complete(host, "twtunectl explain "), [], "without a daemon")
+
+
+@test("asked again and again it stays as small as it was, and leaks no file", beside=True)
+def _():
+    with Host() as host:
+        def resources():
+            status = pathlib.Path(f"/proc/{host.twtuned.pid}/status").read_text()
+            return int(re.search(r"RssAnon:\s+(\d+)", status)[1]), len(os.listdir(f"/proc/{host.twtuned.pid}/fd"))
+
+        def ask():
+            host.json("status")
+            host.ctl("release", "net.ipv4.foo", check=False)
+            host.ctl("rearm", REUSE, check=False)
+            host.ctl("pause", nobody=True, check=False)
+            host.ctl("record", str(temp_dir() / "r.csv"), "--for=1ms")
+        for _ in range(5):
+            ask()
+        memory, files = resources()
+        for _ in range(40):
+            ask()
+        wait_until(lambda: not host.json("status")["recording"], "the recordings have ended")
+        check_equal(resources()[1], files, "open files")
+        check(resources()[0] <= memory + 128, f"RssAnon went from {memory} to {resources()[0]} kB")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* What the daemon tells of itself: whose each sysctl is, and why each rule is or is not active. */
+
+#include "describe.h"
+#include "fake_world.h"
+
+#define RULE \
+        "[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n" \
+        "[rule off]\nenabled = no\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_keepalive_probes = 5\n" \
+        "[rule advice]\nwhen = tcp.fin_wait2 >= 50\nadvise = look at \"it\"\n"
+
+static struct json json;
+static struct sysctl_owner owner[SYSCTL_COUNT];
+
+static void begin(void)
+{
+        set_up();
+        memset(owner, 0, sizeof(owner));
+        owner[FIN] = (struct sysctl_owner){.has_default = true, .kernel_default = SYSCTL_VALUE(60)};
+        start(RULE);
+        ticks(1);
+}
+
+static void end(void)
+{
+        json_free(&json);
+        tuner_stop(&tuner);
+}
+
+static const char *described(const char *instance, bool recording)
+{
+        struct description d = {&tuner, owner, instance, recording};
+
+        json_free(&json);
+        describe(&json, &d);
+        ck_assert(!json.failed);
+        return json.text;
+}
+
+static void expect(const char *part)
+{
+        ck_assert_msg(strstr(described("", false), part) != NULL, "no %s in %s", part, json.text);
+}
+
+static void expect_owner(const char *value, const char *whose)
+{
+        char part[128];
+
+        snprintf(part, sizeof(part),
+                 "\"net.ipv4.tcp_fin_timeout\",\"available\":true,\"value\":\"%s\",\"owner\":\"%s\"", value, whose);
+        expect(part);
+}
+
+START_TEST(the_owner_of_a_sysctl)
+{
+        expect_owner("60", "kernel default");
+        fake.live[FIN] = 45;
+        ticks(1);
+        expect_owner("45", "someone else");
+        owner[FIN].configured = true;
+        owner[FIN].value = SYSCTL_VALUE(45);
+        strcpy(owner[FIN].where, "/etc/sysctl.d/10.conf:3");
+        expect_owner("45", "sysctl.d");
+        expect("\"configured_at\":\"/etc/sysctl.d/10.conf:3\",\"configured\":\"45\"");
+        owner[FIN].value = SYSCTL_VALUE(50); /* it wants another value than the one that is there */
+        expect_owner("45", "someone else");
+        owner[FIN].has_default = false;
+        expect_owner("45", "unknown");
+}
+END_TEST
+
+START_TEST(what_twtuned_holds_and_what_is_taken_from_it)
+{
+        fake.fin_wait2 = 100;
+        ticks(1);
+        expect_owner("30", "twtuned"); /* the snapshot of the tick that wrote has the value before */
+        ticks(1);
+        expect_owner("30", "twtuned");
+        expect("\"original\":\"60\",\"rearm\":false,\"rules\":[\"r\"]");
+        expect("\"state\":\"active\",\"why\":\"holds net.ipv4.tcp_fin_timeout = 30\"");
+        fake.live[FIN] = 20;
+        ticks(1);
+        expect_owner("20", "someone else");
+        expect("\"rearm\":true,\"rules\":[]");
+        expect("to take it back: twtunectl rearm net.ipv4.tcp_fin_timeout");
+}
+END_TEST
+
+START_TEST(what_was_just_released)
+{
+        fake.fin_wait2 = 100;
+        ticks(3);
+        tuner.requests.release = UINT32_C(1) << FIN;
+        ticks(1);
+        expect_owner("60", "someone else");
+        tuner.requests.rearm = UINT32_C(1) << FIN;
+        fake.fin_wait2 = 0;
+        ticks(2);
+        expect_owner("60", "kernel default");
+}
+END_TEST
+
+START_TEST(why_a_rule_is_not_active)
+{
+        fake.fin_wait2 = 60;
+        ticks(1);
+        expect("\"state\":\"idle\",\"why\":\"\\u0022tcp.fin_wait2 >= 100\\u0022 does not hold: it is 60\"");
+        expect("\"state\":\"disabled\",\"why\":\"switched off: enabled = no\"");
+        expect("\"state\":\"active\",\"why\":\"its advice stands\"");
+        expect("\"advise\":\"look at \\u0022it\\u0022\"");
+        fake.write_error = -EROFS;
+        fake.fin_wait2 = 100;
+        ticks(1);
+        expect("\"state\":\"waiting\",\"why\":\"it failed, was refused or did not help: not tried again for 10min\"");
+        fake.observe_error = -EIO;
+        ticks(1);
+        expect("\"state\":\"degraded\"");
+        expect("\"holds\":null");
+}
+END_TEST
+
+START_TEST(the_daemon_itself)
+{
+        char state[STATE_MAX];
+
+        expect("\"instance\":null,\"mode\":\"enforce\",\"state\":\"healthy\",\"status\":\"healthy\",\"paused\":false,"
+               "\"paused_for\":null,\"recording\":false,\"interval\":1,");
+        ck_assert_ptr_nonnull(strstr(described("web", true), "\"instance\":\"web\""));
+        ck_assert_ptr_nonnull(strstr(json.text, "\"recording\":true"));
+        tuner.requests = (struct requests){.pause = true, .pause_ns = 90 * S};
+        ticks(31);
+        expect("\"state\":\"paused\",\"status\":\"paused: nothing is written, 0 sysctls held\",\"paused\":true,"
+               "\"paused_for\":60,");
+        tuner.status[0] = 0;
+        ck_assert_str_eq(describe_state(&tuner, state), "starting");
+        expect("{\"section\":\"rule off\",\"key\":\"enabled\",\"value\":\"no\",\"file\":\"t.conf\",\"line\":5}");
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, begin, end);
+        tcase_add_test(tcase, the_owner_of_a_sysctl);
+        tcase_add_test(tcase, what_twtuned_holds_and_what_is_taken_from_it);
+        tcase_add_test(tcase, what_was_just_released);
+        tcase_add_test(tcase, why_a_rule_is_not_active);
+        tcase_add_test(tcase, the_daemon_itself);
+}
+
+int main(void)
+{
+        return run_suite("describe", add);
+}
