@@ -99,17 +99,20 @@ static void block_signals(sigset_t *ret)
 
 /* Until Ctrl-C, the time that was asked for, or until the daemon stops. It records for as long as this connection is
  * there. */
-static int record_until_end(struct client *client, double seconds)
+static int record_until_end(struct client *client, uint64_t ns)
 {
-        struct timespec second = {.tv_sec = 1};
         bool recording = true;
         sigset_t signals;
         int status = 0;
 
         block_signals(&signals);
-        for (double passed = 0; status == 0 && recording && (seconds == 0 || passed < seconds); passed++) {
-                if (sigtimedwait(&signals, NULL, &second) > 0)
+        for (uint64_t left = ns > 0 ? ns : UINT64_MAX; status == 0 && recording && left > 0;) {
+                uint64_t wait = MIN(left, NSEC_PER_SEC);
+                struct timespec ts = {.tv_sec = wait == NSEC_PER_SEC, .tv_nsec = (long)(wait % NSEC_PER_SEC)};
+
+                if (sigtimedwait(&signals, NULL, &ts) > 0)
                         return 0;
+                left -= wait;
                 status = client_is_recording(client, &recording);
         }
         if (status == 0 && !recording)
@@ -134,7 +137,7 @@ int do_record(const struct options *o, char **args)
         close(fd);
         if (status == 0) {
                 fprintf(stderr, "recording to %s%s\n", args[0], o->time ? "" : "; Ctrl-C ends it");
-                status = record_until_end(&client, (double)ns / 1e9);
+                status = record_until_end(&client, ns);
         }
         client_close(&client);
         return status;

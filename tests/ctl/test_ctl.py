@@ -645,13 +645,13 @@ def _():
             host.ctl("rearm", REUSE, check=False)
             host.ctl("pause", nobody=True, check=False)
             host.ctl("record", str(temp_dir() / "r.csv"), "--for=1ms")
-        for _ in range(5):
-            ask()
-        memory, files = resources()
-        for _ in range(40):
-            ask()
-        wait_until(lambda: not host.json("status")["recording"], "the recordings have ended")
-        check_equal(resources()[1], files, "open files")
+        def ask_often(times):
+            for _ in range(times):
+                ask()
+            wait_until(lambda: not host.json("status")["recording"], "the recordings have ended")
+            return resources()
+        memory, files = ask_often(10)
+        check_equal(ask_often(40)[1], files, "open files")
         check(resources()[0] <= memory + 128, f"RssAnon went from {memory} to {resources()[0]} kB")
 
 
