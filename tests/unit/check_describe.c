@@ -39,7 +39,7 @@ static const char *described(const char *instance, bool recording)
 
 static void expect(const char *part)
 {
-        ck_assert_msg(strstr(described("", false), part) != NULL, "no %s in %s", part, json.text);
+        ck_assert_msg(strstr(described("", false), part) != NULL, "no %s", part);
 }
 
 static void expect_owner(const char *value, const char *whose)
@@ -133,7 +133,7 @@ START_TEST(the_daemon_itself)
                "\"paused_for\":60,");
         tuner.status[0] = 0;
         ck_assert_str_eq(describe_state(&tuner, state), "starting");
-        expect("{\"section\":\"rule off\",\"key\":\"enabled\",\"value\":\"no\",\"file\":\"t.conf\",\"line\":5}");
+        expect("{\"section\":\"rule off\",\"key\":\"enabled\",\"value\":\"no\",\"file\":\"test.conf\",\"line\":5}");
 }
 END_TEST
 
