@@ -59,13 +59,23 @@ static int explain_error(const struct client *c, const sd_bus_error *error, int 
         return complain(EXIT_FAILURE, "%s", error->message ? error->message : strerror(-r));
 }
 
+/* A daemon that ends just then gives no answer: asked once more, the bus says that there is none. */
+static int ask_description(struct client *c, sd_bus_error *error, sd_bus_message **ret)
+{
+        int r = sd_bus_call_method(c->bus, c->name, c->path, BUS_NAME, "Describe", error, ret, NULL);
+
+        if (r >= 0 || !sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
+                return r;
+        sd_bus_error_free(error);
+        return sd_bus_call_method(c->bus, c->name, c->path, BUS_NAME, "Describe", error, ret, NULL);
+}
+
 int client_describe(struct client *c, json_t **ret)
 {
         sd_bus_error error = SD_BUS_ERROR_NULL;
         sd_bus_message *reply = NULL;
         const char *text;
-        int r = sd_bus_call_method(c->bus, c->name, c->path, BUS_NAME, "Describe", &error, &reply, NULL);
-        int status = 0;
+        int r = ask_description(c, &error, &reply), status = 0;
 
         if (r >= 0)
                 r = sd_bus_message_read(reply, "s", &text);
