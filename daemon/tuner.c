@@ -120,7 +120,6 @@ static void take_over(struct tuner *t, enum sysctl_id id)
         struct sysctl_value live;
         int r = t->world->sysctl_read(t->world, id, &live);
 
-        guard_note_past(&t->guard, id, entry->at, t->snapshot.now);
         if (entry->state == LEDGER_THEIRS) {
                 policy_leave_alone(t->policy, id);
                 report_left_alone(t, id, "someone else changed it, or a person released it, under the twtuned before");
@@ -141,6 +140,7 @@ int tuner_start(struct tuner *t, struct world *world, struct config *config, con
         if (!t->policy)
                 return -ENOMEM;
         guard_init(&t->guard, config, now);
+        guard_resume(&t->guard, ledger, now);
         t->config_is_new = true;
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 if (ledger->entry[id].state != LEDGER_NONE)

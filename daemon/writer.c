@@ -46,6 +46,7 @@ static void apply(struct tuner *t, const struct decision *d, struct change *c)
         int r;
 
         ledger_note(&t->ledger, c->sysctl, &c->original, &c->value, t->config->rule[d->rule].name, t->snapshot.now);
+        guard_record(&t->guard, &t->ledger);
         r = t->world->ledger_save(t->world, &t->ledger);
         if (r < 0) {
                 t->ledger.entry[c->sysctl] = before;

@@ -114,12 +114,22 @@ void guard_note_change(struct guard *guard, enum sysctl_id sysctl, uint64_t now)
         guard->tokens -= 1;
 }
 
-void guard_note_past(struct guard *guard, enum sysctl_id sysctl, uint64_t at, uint64_t now)
+void guard_resume(struct guard *guard, const struct ledger *ledger, uint64_t now)
 {
-        at = MIN(at, now); /* the ledger keeps the order of two writes in one tick by a nanosecond */
-        guard->changed_at[sysctl] = at;
-        if (now - at < 60 * NSEC_PER_SEC)
-                guard->tokens = MAX(guard->tokens - 1, 0);
+        /* The ledger keeps the order of two writes in one tick by a nanosecond. */
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                if (ledger->entry[id].state != LEDGER_NONE)
+                        guard->changed_at[id] = MIN(ledger->entry[id].at, now);
+        if (ledger->changes.at == 0)
+                return;
+        guard->tokens = (double)ledger->changes.left / 1000;
+        guard->filled_at = MIN(ledger->changes.at, now);
+}
+
+void guard_record(const struct guard *guard, struct ledger *ledger)
+{
+        ledger->changes.left = (uint64_t)(MAX(guard->tokens - 1, 0) * 1000);
+        ledger->changes.at = guard->filled_at;
 }
 
 void guard_note_restore(struct guard *guard, enum sysctl_id sysctl, uint64_t now)

@@ -4,6 +4,7 @@
 /* What may be written, and how often: the last look before a write. Restores are exempt. */
 
 #include "config.h"
+#include "ledger.h"
 #include "snapshot.h"
 
 struct guard {
@@ -24,8 +25,10 @@ int guard_check(struct guard *guard, const struct config *config, const struct s
 /* A change was made. */
 void guard_note_change(struct guard *guard, enum sysctl_id sysctl, uint64_t now);
 
-/* A change was made by the process before, as the ledger tells: the limits hold across restarts. */
-void guard_note_past(struct guard *guard, enum sysctl_id sysctl, uint64_t at, uint64_t now);
+/* The limits hold across restarts: what the process before did, as its ledger tells, and what this one will have done
+ * after one more change. */
+void guard_resume(struct guard *guard, const struct ledger *ledger, uint64_t now);
+void guard_record(const struct guard *guard, struct ledger *ledger);
 
 /* A restore: it counts for the interval between two changes of one sysctl, not for the bucket. */
 void guard_note_restore(struct guard *guard, enum sysctl_id sysctl, uint64_t now);

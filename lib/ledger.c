@@ -11,8 +11,10 @@
 #include "macro.h"
 
 #define MAGIC "twtuned-ledger 1"
+#define CHANGES "changes"
 #define FIELDS_MIN 6u
 #define FIELDS_MAX 7u
+#define CHANGES_FIELDS 3u
 
 static const char *const state_names[] = {
         [LEDGER_HELD] = "held",
@@ -36,11 +38,14 @@ size_t ledger_format(const struct ledger *ledger, const struct ledger_owner *own
                                       sysctl_format(&e->original, original), sysctl_format(&e->written, written),
                                       e->rule, e->at, e->before.n > 0 ? "\t" : "", sysctl_format(&e->before, before));
         }
+        if (ledger->changes.at != 0)
+                n += (size_t)snprintf(buf + n, LEDGER_TEXT_MAX - n, CHANGES "\t%" PRIu64 "\t%" PRIu64 "\n",
+                                      ledger->changes.left, ledger->changes.at);
         return n + (size_t)snprintf(buf + n, LEDGER_TEXT_MAX - n, "end\n");
 }
 
-/* Splits a line in place. Returns whether it has as many fields as it should; the last may be missing, and is NULL. */
-static bool line_split(char *line, char *field[static FIELDS_MAX])
+/* Splits a line in place. Returns how many fields it has, or 0: too many; those that are missing stay as they were. */
+static unsigned line_split(char *line, char *field[static FIELDS_MAX])
 {
         unsigned n = 0;
 
@@ -48,13 +53,22 @@ static bool line_split(char *line, char *field[static FIELDS_MAX])
                 char *tab = strchr(p, '\t');
 
                 if (n == FIELDS_MAX)
-                        return false;
+                        return 0;
                 if (tab)
                         *tab++ = 0;
                 field[n] = p;
                 p = tab;
         }
-        return n >= FIELDS_MIN;
+        return n;
+}
+
+static int number_parse(const char *text, uint64_t *ret)
+{
+        char *end;
+
+        errno = 0;
+        *ret = strtoull(text, &end, 10);
+        return isdigit((unsigned char)text[0]) && !*end && errno == 0 ? 0 : -EBADMSG;
 }
 
 static enum ledger_state state_find(const char *name)
@@ -65,14 +79,18 @@ static enum ledger_state state_find(const char *name)
         return LEDGER_NONE;
 }
 
-static int entry_parse(char *line, struct ledger *ledger)
+static int changes_parse(char *const field[static FIELDS_MAX], struct ledger_changes *ret)
+{
+        if (ret->at != 0 || number_parse(field[1], &ret->left) < 0 || number_parse(field[2], &ret->at) < 0)
+                return -EBADMSG;
+        return ret->at != 0 ? 0 : -EBADMSG;
+}
+
+static int entry_parse(char *const field[static FIELDS_MAX], struct ledger *ledger)
 {
         struct ledger_entry e = {0};
         enum sysctl_id id;
-        char *field[FIELDS_MAX] = {NULL}, *end;
 
-        if (!line_split(line, field))
-                return -EBADMSG;
         id = sysctl_find(field[0]);
         e.state = state_find(field[1]);
         if (id == SYSCTL_COUNT || e.state == LEDGER_NONE || sysctl_parse(id, field[2], &e.original) < 0 ||
@@ -80,12 +98,20 @@ static int entry_parse(char *line, struct ledger *ledger)
             (field[6] && sysctl_parse(id, field[6], &e.before) < 0) || ledger->entry[id].state != LEDGER_NONE)
                 return -EBADMSG;
         strcpy(e.rule, field[4]);
-        errno = 0;
-        e.at = strtoull(field[5], &end, 10);
-        if (!isdigit((unsigned char)field[5][0]) || *end || errno != 0)
+        if (number_parse(field[5], &e.at) < 0)
                 return -EBADMSG;
         ledger->entry[id] = e;
         return 0;
+}
+
+static int line_parse(char *line, struct ledger *ledger)
+{
+        char *field[FIELDS_MAX] = {NULL};
+        unsigned n = line_split(line, field);
+
+        if (n == CHANGES_FIELDS && strcmp(field[0], CHANGES) == 0)
+                return changes_parse(field, &ledger->changes);
+        return n >= FIELDS_MIN ? entry_parse(field, ledger) : -EBADMSG;
 }
 
 /* The next line, cut out in place; NULL when no whole line is left. */
@@ -116,7 +142,7 @@ int ledger_parse(const char *text, const struct ledger_owner *owner, struct ledg
                 return -ESTALE;
 
         while ((line = line_next(&p)) && strcmp(line, "end") != 0)
-                if (entry_parse(line, &ledger) < 0)
+                if (line_parse(line, &ledger) < 0)
                         return -EBADMSG;
         if (!line || *p)
                 return -EBADMSG;

@@ -5,6 +5,7 @@
  *
  *         twtuned-ledger 1 BOOT_ID NETNS_COOKIE
  *         SYSCTL <tab> STATE <tab> ORIGINAL <tab> WRITTEN <tab> RULE <tab> NANOSECONDS [<tab> BEFORE]
+ *         changes <tab> LEFT <tab> NANOSECONDS
  *         end
  *
  * The line is there before each write of its sysctl, so a process that dies at any instant leaves enough behind to
@@ -39,11 +40,18 @@ struct ledger_owner {
         uint64_t netns_cookie;
 };
 
-struct ledger {
-        struct ledger_entry entry[SYSCTL_COUNT];
+/* The guard's bucket of changes_per_minute. */
+struct ledger_changes {
+        uint64_t left; /* thousandths of a change */
+        uint64_t at;   /* ns of CLOCK_BOOTTIME; 0: there was no change */
 };
 
-#define LEDGER_TEXT_MAX (SYSCTL_COUNT * 320 + 128)
+struct ledger {
+        struct ledger_entry entry[SYSCTL_COUNT];
+        struct ledger_changes changes;
+};
+
+#define LEDGER_TEXT_MAX (SYSCTL_COUNT * 320 + 192)
 
 /* Writes the text to buf. Returns its length. */
 size_t ledger_format(const struct ledger *ledger, const struct ledger_owner *owner, char buf[static LEDGER_TEXT_MAX]);

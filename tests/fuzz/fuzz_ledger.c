@@ -24,6 +24,7 @@ static void check_equal(const struct ledger *a, const struct ledger *b)
                 assert(x->state == y->state && x->at == y->at && strcmp(x->rule, y->rule) == 0);
                 assert(sysctl_equal(&x->original, &y->original) && sysctl_equal(&x->written, &y->written));
         }
+        assert(a->changes.left == b->changes.left && a->changes.at == b->changes.at);
 }
 
 /* Only the whole text is good, and only for its owner. */

@@ -502,14 +502,11 @@ void invariants_reloaded(struct invariants *inv, struct sim *s)
         inv->n_rules = 0;
 }
 
-/* The ledger has one time for each sysctl, so a new process knows of one change of each. */
+/* What was done on paper is in no ledger. */
 static void restart_bucket(struct invariants *inv, const struct sim *s)
 {
-        double most = s->tuner.config->changes_per_minute;
-
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
-                most -= inv->sysctl[id].changed_at + 60 * NSEC_PER_SEC > sim_now(s);
-        inv->tokens = MAX(inv->tokens, most);
+        if (s->tuner.config->observe)
+                inv->tokens = MAX(inv->tokens, s->tuner.config->changes_per_minute);
 }
 
 void invariants_crashed(struct invariants *inv, struct sim *s)

@@ -11,6 +11,7 @@
 #define HEADER "twtuned-ledger 1 0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f 4026531840\n"
 #define REUSE "net.ipv4.tcp_tw_reuse\theld\t2\t1\ttime-wait-reuse\t123456789\n"
 #define STEP "net.ipv4.tcp_tw_reuse\theld\t2\t0\tsteps\t123456790\t1\n"
+#define LEFT "changes\t10999\t123456790\n"
 #define RANGE "net.ipv4.ip_local_port_range\treleased\t32768 60999\t32768 65535\twide\t5\n"
 
 static const struct ledger_owner owner = {"0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f", 4026531840};
@@ -43,6 +44,8 @@ static void expect_same(const struct ledger *a, const struct ledger *b, uint64_t
                 ck_assert_msg(strcmp(x->rule, y->rule) == 0, "rule of %u, seed %" PRIu64, id, seed);
                 ck_assert_msg(x->at == y->at, "time of %u, seed %" PRIu64, id, seed);
         }
+        ck_assert_msg(a->changes.left == b->changes.left && a->changes.at == b->changes.at, "changes, seed %" PRIu64,
+                      seed);
 }
 
 static void expect_well_formed(const struct ledger *ledger, const char *what, size_t at)
@@ -86,6 +89,9 @@ static void random_ledger(struct random *random, struct ledger *ledger)
                 for (unsigned i = random_below(random, RULE_NAME_MAX); i > 0; i--)
                         e->rule[i - 1] = "abcdefghijklmnopqrstuvwxyz0123456789-_"[random_below(random, 38)];
         }
+        ledger->changes.at = random_below(random, 3) ? random_next(random) >> random_below(random, 64) : 0;
+        if (ledger->changes.at != 0)
+                ledger->changes.left = random_next(random) >> random_below(random, 64);
 }
 
 START_TEST(random_ledgers_come_back)
@@ -125,6 +131,7 @@ START_TEST(largest_ledger_fits)
                 memset(e->rule, 'r', sizeof(e->rule) - 1);
                 e->at = UINT64_MAX;
         }
+        ledger.changes = (struct ledger_changes){UINT64_MAX, UINT64_MAX};
         ck_assert_uint_lt(ledger_format(&ledger, &long_owner, text), sizeof(text));
         ck_assert_int_eq(ledger_parse(text, &long_owner, &back), 0);
         expect_same(&ledger, &back, 0);
@@ -144,6 +151,9 @@ START_TEST(text_is_as_documented)
         ledger_note(&ledger, SYSCTL_TCP_TW_REUSE, &SYSCTL_VALUE(2), &SYSCTL_VALUE(0), "steps", 123456790);
         ledger_format(&ledger, &owner, text);
         ck_assert_str_eq(text, HEADER STEP "end\n");
+        ledger.changes = (struct ledger_changes){10999, 123456790};
+        ledger_format(&ledger, &owner, text);
+        ck_assert_str_eq(text, HEADER STEP LEFT "end\n");
 }
 END_TEST
 
@@ -163,6 +173,9 @@ START_TEST(text_is_read)
         ck_assert_uint_eq(reuse->before.n, 0);
         ck_assert_int_eq(ledger_parse(HEADER STEP "end\n", &owner, &ledger), 0);
         ck_assert(reuse->before.n == 1 && reuse->before.v[0] == 1);
+        ck_assert(ledger.changes.left == 0 && ledger.changes.at == 0);
+        ck_assert_int_eq(ledger_parse(HEADER STEP LEFT "end\n", &owner, &ledger), 0);
+        ck_assert(ledger.changes.left == 10999 && ledger.changes.at == 123456790);
 }
 END_TEST
 
@@ -190,7 +203,7 @@ END_TEST
 
 START_TEST(every_truncation_is_refused)
 {
-        const char whole[] = HEADER STEP RANGE "end\n";
+        const char whole[] = HEADER STEP RANGE LEFT "end\n";
         char text[sizeof(whole)];
 
         for (size_t n = 0; n < strlen(whole); n++) {
@@ -225,9 +238,9 @@ END_TEST
 /* Each byte, in turn replaced by each other byte: refused, or a value that nothing falls over. */
 START_TEST(every_corruption_is_survived)
 {
-        char text[] = HEADER STEP RANGE "end\n";
+        char text[] = HEADER STEP RANGE LEFT "end\n";
 
-        for (size_t at = 0; at < strlen(HEADER STEP RANGE "end\n"); at++) {
+        for (size_t at = 0; at < strlen(HEADER STEP RANGE LEFT "end\n"); at++) {
                 char right = text[at];
 
                 for (unsigned c = 0; c < 256; c++) {
@@ -288,6 +301,12 @@ static const struct refused {
         {"blanks for tabs", HEADER "net.ipv4.tcp_tw_reuse held 2 1 r 1\nend\n"},
         {"a rule's name of 40", HEADER "net.ipv4.tcp_tw_reuse\theld\t2\t1\t"
                                        "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr\t1\nend\n"},
+        {"changes twice", HEADER LEFT LEFT "end\n"},
+        {"changes without a time", HEADER "changes\t10999\nend\n"},
+        {"changes at no time", HEADER "changes\t10999\t0\nend\n"},
+        {"changes that are no number", HEADER "changes\tx\t5\nend\n"},
+        {"half a change", HEADER "changes\t0.5\t5\nend\n"},
+        {"changes with a rule", HEADER "changes\t10999\t5\tr\nend\n"},
         {"one sysctl twice", HEADER REUSE "net.ipv4.tcp_tw_reuse\theld\t1\t1\tr\t2\nend\n"},
 };
 

@@ -232,6 +232,25 @@ START_TEST(a_step_goes_on_after_a_crash)
 }
 END_TEST
 
+/* Each change counts, also of one sysctl: two of two a minute are made, and the next is due half a minute later. */
+START_TEST(the_limits_hold_over_a_crash)
+{
+        static const char text[] = "[limits]\nchanges_per_minute = 2\nmin_interval = 0s\n" STEPS "every = 1s\n";
+
+        start_and_step(text);
+        ticks(1);
+        ck_assert_int_eq(fake.live[FIN], 15);
+        for (unsigned i = 0; i < 4; i++) {
+                tuner_stop(&tuner);
+                start(text);
+                ticks(7);
+                ck_assert_int_eq(fake.live[FIN], 15);
+        }
+        ticks(3);
+        ck_assert_int_eq(fake.live[FIN], 10);
+}
+END_TEST
+
 #define BACKLOG SYSCTL_SOMAXCONN
 #define RAISES "[rule raises]\n" WHEN "raise = net.core.somaxconn x2 max 65535\n"
 
@@ -436,6 +455,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, observing_steps_on_paper);
         tcase_add_loop_test(tcase, killed_at_any_instant, 0, 2);
         tcase_add_test(tcase, a_step_goes_on_after_a_crash);
+        tcase_add_test(tcase, the_limits_hold_over_a_crash);
         tcase_add_loop_test(tcase, narrower_limits_do_not_let_it_stay, 0, 2);
         tcase_add_test(tcase, limits_that_fit_do_not_dip);
         tcase_add_test(tcase, advice_is_told_once);
