@@ -240,8 +240,8 @@ def terminate(host):
     host.systemctl("kill", "--signal=TERM", "twtuned")
 
 
-for name, end in (("stop without a bus", stop_without_bus), ("stop with a bus that does not answer", stop_with_hung_bus),
-                  ("SIGTERM by hand", terminate)):
+for name, end in (("stop without a bus", stop_without_bus),
+                  ("stop with a bus that does not answer", stop_with_hung_bus), ("SIGTERM by hand", terminate)):
     @on_host(f"{name}: twtuned-restore puts all back")
     def _(host, end=end):
         host.start(HOLDS_TWO)

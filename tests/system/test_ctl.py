@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""twtunectl and the bus of a booted systemd, with the units and the policy of the bus as shipped: what reaches the
+daemon in its sandbox, and who may do what."""
+
+import contextlib
+import json
+
+from container import HOLDS, REUSE, on_host, wait_until
+from harness import check, check_equal, main
+
+NOBODY = "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"
+
+
+def ctl(host, *args, user=(), status=0):
+    run = host.run(*user, "twtunectl", *args, check=False)
+    check_equal(run.returncode, status, f"exit status of twtunectl {' '.join(args)}: {run.stdout}{run.stderr}")
+    return run.stdout
+
+
+@contextlib.contextmanager
+def signals(host):
+    """The signals of twtuned meanwhile, in a list that is there at the end."""
+    found, output = [], host.root / "run/monitor"
+    for name in "run/monitor", "run/monitor.err":
+        host.write(name, "")
+    host.run("systemd-run", "--unit=web-monitor", "-p", "StandardOutput=file:/run/monitor",
+             "-p", "StandardError=file:/run/monitor.err", "busctl", "--json=short",
+             "--match=type='signal',interface='org.twtuned1'", "monitor")
+    wait_until(lambda: "Monitoring" in (host.root / "run/monitor.err").read_text(), "busctl listens")
+    yield found
+    wait_until(lambda: output.read_text().endswith("\n"), "a signal")
+    host.systemctl("stop", "web-monitor")
+    found.extend(map(json.loads, output.read_text().splitlines()))
+
+
+@on_host("anyone may read, also as JSON")
+def _(host):
+    host.start(HOLDS)
+    for args in ("status",), ("rules",), ("explain", "some"), ("explain", REUSE), ("config",):
+        check(ctl(host, *args, "--no-pager", user=NOBODY), args)
+        json.loads(ctl(host, *args, "--json", user=NOBODY))
+    check("twtuned, rule some" in ctl(host, "status", "--no-pager", user=NOBODY), "status")
+    check(f"{REUSE}: 2 -> 1" in ctl(host, "history", "--since=1h", "--no-pager"), "history")
+
+
+@on_host("only root may change: refused by twtunectl with 77, and by the bus")
+def _(host):
+    host.start(HOLDS)
+    for args in ("pause",), ("resume",), ("release", REUSE), ("rearm", REUSE), ("record", "/tmp/nobody.csv"):
+        ctl(host, *args, user=NOBODY, status=77)
+    for member, *args in ("Pause", "t", "0"), ("Release", "s", REUSE), ("ReleaseAll",):
+        run = host.run(*NOBODY, "busctl", "call", "org.twtuned1", "/org/twtuned1", "org.twtuned1", member, *args,
+                       check=False)
+        check(run.returncode and "denied" in run.stderr, f"{member}: {run.stderr}")
+    check_equal((host.sysctls()[0], host.show("StatusText").split(":")[0]), ("1", "acting"), "sysctl and status")
+
+
+@on_host("release, rearm, pause and resume, by root; a signal for each change")
+def _(host):
+    host.start(HOLDS)
+    with signals(host) as found:
+        ctl(host, "release", REUSE)
+    check_equal(host.sysctls()[0], "2", f"{REUSE} after release")
+    check_equal([m["payload"]["data"][1:4] for m in found], [[REUSE, "1", "2"]], "signals")
+    ctl(host, "pause", "1h")
+    ctl(host, "rearm", REUSE)
+    check(host.show("StatusText").startswith("paused"), host.show("StatusText"))
+    check_equal(host.sysctls()[0], "2", f"{REUSE} while paused")
+    ctl(host, "resume")
+    host.wait_for_reuse("1")
+
+
+@on_host("record goes to a file that the sandbox cannot open, and --replay reads it")
+def _(host):
+    host.start(HOLDS)
+    ctl(host, "record", "/root/recorded.csv", "--for=1s")
+    check_equal(host.run("stat", "-c", "%U", "/root/recorded.csv").stdout, "root\n", "its owner")
+    check("ticks" in host.run("twtuned", "--replay=/root/recorded.csv").stdout, "replay")
+    (host.root / "root/recorded.csv").unlink()
+
+
+@on_host("an instance has an object of its own")
+def _(host):
+    host.run("ip", "netns", "add", "web")
+    host.start(HOLDS)
+    host.systemctl("start", "twtuned@web")
+    here, web = (json.loads(ctl(host, *which, "status", "--json")) for which in ((), ("--instance=web",)))
+    check_equal((here["status"].split(":")[0], web["status"]), ("acting", "healthy"), "status")
+    ctl(host, "--instance=web", "pause")
+    check_equal([host.show("StatusText", unit).split(":")[0] for unit in ("twtuned", "twtuned@web")],
+                ["acting", "paused"], "status of both")
+
+
+@on_host("when it does not run: 3, and how to start it; also when the bus went away and came back")
+def _(host):
+    run = host.run("twtunectl", "status", check=False)
+    check_equal(run.returncode, 3, "exit status")
+    check("systemctl enable --now twtuned" in run.stderr, run.stderr)
+    host.start(HOLDS)
+    host.systemctl("restart", "dbus")
+    wait_until(lambda: host.run("twtunectl", "status", check=False).returncode == 0, "it is back on the bus", 20)
+    check_equal(host.show("NRestarts"), "0", "restarts")
+
+
+if __name__ == "__main__":
+    main()
