@@ -6,7 +6,7 @@ import re
 import time
 
 from container import BAD, CONF, DROPINS, HOLDS, REUSE, UNIT_DROPINS, on_host, wait_until
-from harness import check, check_equal, main
+from harness import ROOT, check, check_equal, main
 
 
 @on_host("enable --now: starts now and at boot, and says in its status how it is")
@@ -114,6 +114,21 @@ def _(host):
           explained(host, "EVENT=config-rejected"), "config-rejected is not explained")
     left = [line for line in explained(host) if re.search(r"@[A-Z_]+@|MESSAGE_ID", line)]
     check_equal(left, [], "fields that are not filled in")
+
+
+@on_host("all that the catalog gives to paste can be run")
+def _(host):
+    host.start(HOLDS)
+    host.write("etc/sysctl.d/60-pasted.conf", f"{REUSE} = 1\n")
+    values = {**host.events("applied")[0], "FILE": "/etc/sysctl.d/60-pasted.conf", "LINE": "1"}
+    text = re.sub(r"@(\w+)@", lambda field: values.get(field[1], field[0]),
+                  (ROOT / "systemd/twtuned.catalog").read_text())
+    pasted = re.findall(r"(?:^    .*\n)+", text, re.M)
+    check(len(pasted) > 20, pasted)
+    for commands in pasted:
+        host.run("bash", "-ec", commands)
+    check_equal((host.root / "etc/sysctl.d/60-pasted.conf").read_text(), f"# {REUSE} = 1\n", "the line of sysctl.d")
+    (host.root / "etc/sysctl.d/60-pasted.conf").unlink()
 
 
 @on_host("reload: a bad file is rejected and the running policy stays, a good one is taken")
