@@ -102,6 +102,7 @@ def _(host):
     wait_until(lambda: host.show("ActiveState") == "active", "active")
     check('Status: "healthy' in host.systemctl("status", "twtuned"), host.systemctl("status", "twtuned"))
     host.events("config-loaded")
+    check("healthy" in host.run("twtunectl", "status").stdout, "twtunectl reaches it over the bus")
     check_equal([entry["EVENT"] for entry in host.journal("_SYSTEMD_UNIT=twtuned.service")], ["config-loaded"],
                 "events, of one start")
     check_equal(host.run("sysctl", "net.ipv4", "net.core").stdout, before, "sysctls")

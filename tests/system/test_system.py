@@ -99,11 +99,11 @@ def _(host):
     lines = explained(host, "EVENT=overridden")
     check("Before any rule it was 2. To put that back:" in lines, lines)
 
-    paste(host, lines, "systemctl stop ")
+    paste(host, lines, "twtunectl rearm ")
     host.wait_for_reuse("1")
     paste(host, explained(host, "EVENT=applied"), "mkdir -p ", 3)
     host.wait_for_reuse("2")
-    host.events("config-loaded", 3)
+    host.events("config-loaded", 2)
     lines = explained(host, "EVENT=released")
     check_equal(lines[0], "Subject: The need of a rule is over: some", "subject")
 
