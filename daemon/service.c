@@ -361,7 +361,7 @@ int service_restore(void)
         int r = restore_all(&service, "twtuned --restore", &held);
 
         if (r == 0 && !held)
-                fprintf(stderr, "twtuned: the ledger of this network namespace holds nothing to put back\n");
+                puts("twtuned: the ledger of this network namespace holds nothing to put back");
         return r;
 }
 

@@ -215,6 +215,7 @@ def _(host):
     check_equal(host.sysctls(), ("2", "1000"), "sysctls")
     check_equal(restored_by(host, "twtuned"), [REUSE, DELAY], "put back by twtuned")
     wait_for_end(host)
+    check_equal(host.journal("_COMM=twtuned", unit="twtuned-restore"), [], "what twtuned-restore says of nothing")
     kept = [(host.root / "run/twtuned" / name).read_text() for name in host.ledgers()]
     check(kept and not any("\theld\t" in text for text in kept), f"the ledger, which outlives the stop: {kept}")
     check_equal([host.show(name) for name in ("ActiveState", "Result")], ["inactive", "success"], "twtuned")
