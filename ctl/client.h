@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The connection to one twtuned. What goes wrong is said on stderr, and the exit status for it returned; 0: it is good. */
+/* The connection to one twtuned. What goes wrong is said on stderr, and the exit status for it returned; 0: it is
+ * good. */
 
 #include <jansson.h>
 #include <systemd/sd-bus.h>

@@ -333,8 +333,8 @@ void bus_answer_calls(struct bus *b)
         }
 }
 
-/* Who may call what is in org.twtuned1.conf, and on_sender() asks once more. Without this flag sd-bus asks the bus for the
- * sender's capabilities, and waits for the answer (sd-bus/bus-objects.c:check_access). */
+/* Who may call what is in org.twtuned1.conf, and on_sender() asks once more. Without this flag sd-bus asks the bus for
+ * the sender's capabilities, and waits for the answer (sd-bus/bus-objects.c:check_access). */
 #define ANYONE SD_BUS_VTABLE_UNPRIVILEGED
 
 const sd_bus_vtable bus_vtable[] = {

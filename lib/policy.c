@@ -402,6 +402,8 @@ static void fill_enter(const struct policy *p, const struct snapshot *s, struct 
                 bool joins = held->rules != 0 && !lever_steps(lever);
                 const struct sysctl_value *before = held->rules != 0 ? &held->value : &s->sysctl[lever->sysctl].value;
 
+                if (d->kind == DECISION_ENTER && (held->rules >> d->rule & 1))
+                        continue; /* it enters once more, for what was taken back */
                 if (held->theirs || (!joins && lever_has_effect(lever, bounds, s, before, false)))
                         continue;
                 d->change[d->n++] = (struct change){
@@ -436,10 +438,23 @@ static bool find_stepping(struct policy *p, const struct snapshot *s, struct dec
         return false;
 }
 
+bool may_enter(const struct policy *p, unsigned i)
+{
+        const struct rule *rule = &p->config->rule[i];
+
+        for (unsigned k = 0; k < rule->n_levers && p->state[i].active; k++) {
+                const struct held *held = &p->held[rule->lever[k].sysctl];
+
+                if (held->taken_back && !(held->rules >> i & 1))
+                        return true;
+        }
+        return !p->state[i].active;
+}
+
 static bool find_entering(struct policy *p, const struct snapshot *s, struct decision *d)
 {
         for (unsigned i = 0; i < p->config->n_rules; i++)
-                if (!p->state[i].active && may_try(&p->state[i], s) && is_available(p, &p->config->rule[i], s) &&
+                if (may_enter(p, i) && may_try(&p->state[i], s) && is_available(p, &p->config->rule[i], s) &&
                     find_cause(p, i, s, DECISION_ENTER, d)) {
                         fill_enter(p, s, d);
                         return true;

@@ -59,7 +59,7 @@ bool policy_needs_sockets(const struct policy *p, const struct snapshot *s)
                         return true;
                 if (state->active && (state->expecting || leaving_needs_sockets(p, rule, s)))
                         return true;
-                if ((!state->active || rule_steps(rule)) && entering_needs_sockets(rule, s))
+                if ((may_enter(p, i) || rule_steps(rule)) && entering_needs_sockets(rule, s))
                         return true;
         }
         return false;

@@ -121,6 +121,10 @@ static bool settle_enter(struct policy *p, const struct decision *d)
         struct rule_state *state = &p->state[d->rule];
         bool limited = take(p, d);
 
+        if (limited && state->active) /* what was taken back is not had yet */
+                return tell_once(state);
+        for (unsigned k = 0; k < p->config->rule[d->rule].n_levers && !limited; k++)
+                p->held[p->config->rule[d->rule].lever[k].sysctl].taken_back = false;
         if (holds_any(p, d->rule) || p->config->rule[d->rule].n_levers == 0) {
                 activate(p, d->rule);
                 return true;
@@ -249,6 +253,7 @@ void policy_leave_alone(struct policy *p, enum sysctl_id sysctl)
 void policy_take_back(struct policy *p, enum sysctl_id sysctl)
 {
         p->held[sysctl].theirs = false;
+        p->held[sysctl].taken_back = true;
 }
 
 bool policy_leaves_alone(const struct policy *p, enum sysctl_id sysctl)

@@ -48,6 +48,7 @@ struct held {
         struct sysctl_value value, original;
         uint64_t taken_at; /* the tick; the snapshot of that tick still shows the value before */
         bool theirs;
+        bool taken_back; /* it was theirs: a rule that is active without it may take it as well */
 };
 
 struct policy {
@@ -103,3 +104,6 @@ unsigned rung_below(const struct policy *p, unsigned rule, const struct snapshot
 
 /* Whether that is taken, by us or by whoever set its sysctls. */
 bool stands_on_rung(const struct policy *p, unsigned rule, const struct snapshot *s, bool loopback);
+
+/* Whether it is not active, or is so without a sysctl that was taken back. */
+bool may_enter(const struct policy *p, unsigned rule);

@@ -49,7 +49,8 @@ _twtunectl() {
     fi
     case $command in
         '') COMPREPLY=($(compgen -W "$commands" -- "$cur")) ;;
-        explain) COMPREPLY=($(compgen -W "$(__twtunectl_rules "$instance"; __twtunectl_sysctls "$instance")" -- "$cur")) ;;
+        explain)
+            COMPREPLY=($(compgen -W "$(__twtunectl_rules "$instance"; __twtunectl_sysctls "$instance")" -- "$cur")) ;;
         release|rearm) COMPREPLY=($(compgen -W "$(__twtunectl_sysctls "$instance")" -- "$cur")) ;;
         pause) COMPREPLY=($(compgen -W '10min 1h' -- "$cur")) ;;
         record) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")) ;;

@@ -1,158 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""twtunectl and the D-Bus interface: the real daemon in a network namespace, on a bus of our own with the policy file
-that is shipped. What one writes as JSON, Python's own parser reads."""
+"""twtunectl and the D-Bus interface, as ctl_host.py sets them up: what each command shows and does, who may, and a bus
+that comes and goes. What is written as JSON, Python's own parser reads."""
 
 import csv
-import fcntl
 import json
 import os
-import pathlib
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
-import sys
-import termios
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
-from harness import (POLICY, ROOT, ChurnHold, ChurnServer, Pair, Program, Single, Twtuned, binary, check,  # noqa: E402
-                     check_equal, fields, main, message, temp_dir, temp_policy, test)
-
-REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
-# established, because the TIME_WAIT sockets that the connections leave use ports, too. For the clock of the second rule
-# the sockets are looked at in every tick: what else is enough to decide is not read.
-HOLDS = f"""
-[daemon]
-interval = 100ms
-[limits]
-min_interval = 100ms
-[rule some]
-description = ten connections
-when = ports.used >= 10
-when = tcp.established >= 10
-until = tcp.established < 1 for 200ms
-set = {REUSE} = 1
-set = {DELAY} = 250
-[rule other]
-when = ports.used >= 10 for 1h
-when = tcp.close_wait >= 1000 for 5s
-advise = look at it
-"""
-
-BUS = """<busconfig>
-  <type>system</type>
-  <listen>unix:path={socket}</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow user="*"/>
-    <deny own="*"/>
-    <deny send_type="method_call"/>
-    <allow send_type="signal"/>
-    <allow send_requested_reply="true" send_type="method_return"/>
-    <allow send_requested_reply="true" send_type="error"/>
-    <allow receive_type="method_call"/>
-    <allow receive_type="method_return"/>
-    <allow receive_type="error"/>
-    <allow receive_type="signal"/>
-    <allow send_destination="org.freedesktop.DBus"/>
-  </policy>
-  <include>{policy}</include>
-</busconfig>
-"""
-
-OPEN_POLICY = """<busconfig><policy context="default">
-<allow own_prefix="org.twtuned1"/><allow send_destination_prefix="org.twtuned1"/>
-</policy></busconfig>
-"""
-
-
-def wait_until(condition, what, timeout=10):
-    """Returns what the condition gives, as soon as that is true."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        check(time.monotonic() < deadline, f"not within {timeout} s: {what}")
-        time.sleep(0.02)
-    return value
-
-
-class Bus:
-    """A system bus; the rules of who may do what are the distribution's, and ours."""
-
-    def __init__(self, policy=ROOT / "systemd" / "org.twtuned1.conf"):
-        self.directory = temp_dir()
-        for directory in (self.directory, self.directory.parent):
-            directory.chmod(0o755)
-        self.socket = self.directory / "bus"
-        self.config = self.directory / "bus.conf"
-        self.config.write_text(BUS.format(socket=self.socket, policy=policy))
-        self.start()
-
-    def start(self):
-        self.socket.unlink(missing_ok=True)
-        argv = ["setpriv", "--pdeathsig=KILL", "dbus-daemon", f"--config-file={self.config}", "--nofork", "--nopidfile"]
-        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self.socket.exists, "the bus listens")
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-
-
-class Host:
-    """A pair of namespaces, ten open connections, and a twtuned on a bus that holds two sysctls for them."""
-
-    def __init__(self, policy=HOLDS, load=True, instance=None, bus_policy=None, **options):
-        self.bus = Bus(bus_policy) if bus_policy else Bus()
-        self.policy, self.load, self.instance, self.options = temp_policy(policy), load, instance, options
-
-    def __enter__(self):
-        self.pair = Pair().__enter__()
-        self.client = self.pair.client
-        ChurnServer(self.pair.server, self.pair.server.ip4)
-        if self.load:
-            self.connections = ChurnHold(self.client, self.pair.server.ip4, count=10)
-        self.twtuned = Twtuned(self.client, self.policy, bus=self.bus.socket, instance=self.instance, **self.options)
-        wait_until(lambda: self.ctl("status", check=False).returncode == 0, "it is on the bus")
-        if self.load:
-            self.twtuned.wait_for(f"^applied: .*SYSCTL={DELAY} ", 10)
-        return self
-
-    def __exit__(self, *_):
-        self.pair.remove()
-        self.bus.stop()
-
-    def argv(self, *args):
-        named = [f"--instance={self.instance}"] if self.instance else []
-        return [binary("twtunectl"), *named, *args]
-
-    def env(self, **more):
-        return os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.bus.socket}", "LC_ALL": "C.UTF-8"} | more
-
-    def ctl(self, *args, check=True, nobody=False, **more):
-        prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if nobody else []
-        run = subprocess.run([*prefix, *self.argv(*args)], text=True, capture_output=True, timeout=60,
-                             stdin=subprocess.DEVNULL, env=self.env(**more))
-        if check and run.returncode:
-            raise AssertionError(f"twtunectl {' '.join(args)}: {run.returncode}: {run.stderr}")
-        return run
-
-    def json(self, *args):
-        return json.loads(self.ctl(*args, "--json").stdout)
-
-    def sysctls(self):
-        return self.client.sysctl(REUSE), self.client.sysctl(DELAY)
-
-    def owner(self, name):
-        return next(s for s in self.json("status")["sysctls"] if s["name"] == name)
-
-
-def check_text(text, *regexes):
-    for regex in regexes:
-        check(re.search(regex, text, re.M), f"no {regex!r} in:\n{text}")
+from ctl_host import DELAY, HOLDS, OPEN_POLICY, REUSE, Bus, ChurnHoldBeside, Host, check_text, wait_until
+from harness import (POLICY, Program, Single, Twtuned, binary, check, check_equal, fields, main, message, temp_dir,
+                     temp_policy, test)
 
 
 # ---- what reads ----
@@ -188,20 +49,25 @@ def _():
         host.client.sysctl(REUSE, "0")
         host.twtuned.wait_for("^overridden: ", 5)
         wait_until(lambda: host.owner(REUSE)["rearm"], "it can be taken back")
-        check_text(host.ctl("status").stdout, rf"{re.escape(REUSE)} +0 +someone else; .*twtunectl rearm {re.escape(REUSE)}$")
+        name = re.escape(REUSE)
+        check_text(host.ctl("status").stdout, rf"{name} +0 +someone else; .*twtunectl rearm {name}$")
 
 
 @test("rules and explain: each condition, its value against the threshold, and for whom", beside=True)
 def _():
     with Host() as host:
-        check_text(host.ctl("rules").stdout, r"^some +active +holds ", r"^other +idle +\"ports.used >= 10 for 1h\" has held for \d+s$")
+        check_text(host.ctl("rules").stdout, r"^some +active +holds ",
+                   r"^other +idle +\"ports.used >= 10 for 1h\" has held for \d+s$")
         rules = {rule["name"]: rule for rule in host.json("rules")}
-        check_equal({name: rule["state"] for name, rule in rules.items()}, {"some": "active", "other": "idle"}, "states")
+        check_equal([(name, rule["state"]) for name, rule in rules.items()], [("some", "active"), ("other", "idle")],
+                    "states")
         some = host.json("explain", "some")
         check_equal([(c["text"], c["holds"], c["value"], c["whose"]) for c in some["when"]],
-                    [("ports.used >= 10", True, 10, "10.77.0.1->10.77.0.2:8080"), ("tcp.established >= 10", True, 10, None)],
+                    [("ports.used >= 10", True, 10, "10.77.0.1->10.77.0.2:8080"),
+                     ("tcp.established >= 10", True, 10, None)],
                     "when")
-        check_equal([(c["text"], c["holds"]) for c in some["until"]], [("tcp.established < 1 for 200ms", False)], "until")
+        check_equal([(c["text"], c["holds"]) for c in some["until"]], [("tcp.established < 1 for 200ms", False)],
+                    "until")
         check_text(host.ctl("explain", "some").stdout, r"^some: ten connections$", r"^  active: holds ",
                    r"^  ✓ ports.used >= 10: 10, 10\.77\.0\.1->10\.77\.0\.2:8080$",
                    r"^  ✗ tcp.established < 1 for 200ms: 10$", rf"^  {re.escape(REUSE)} = 1: lets connect")
@@ -250,8 +116,8 @@ def _():
         check_text(host.ctl("status").stdout, "paused: nothing is written, 2 sysctls held", "^ Paused: for [01]s more")
         wait_until(lambda: host.sysctls() == ("2", "1000"), "put back when the pause is over", 5)
         said = host.twtuned.wait_for("^degraded: paused for 2s, by request.*", 1)[0]
-        check_equal(message(said), "degraded: paused for 2s, by request (uid 0): nothing is written, and what is held stays",
-                    "the log")
+        check_equal(message(said), "degraded: paused for 2s, by request (uid 0): nothing is written, and what is held "
+                    "stays", "the log")
 
 
 @test("pause until resume", beside=True)
@@ -265,17 +131,6 @@ def _():
             check_equal(host.json("explain", "some")["state"], "ready", "the rule")
             host.ctl("resume")
             wait_until(lambda: host.sysctls() == ("1", "250"), "acts again", 5)
-
-
-class ChurnHoldBeside:
-    def __init__(self, host):
-        self.host = host
-
-    def __enter__(self):
-        self.load = ChurnHold(self.host.client, self.host.pair.server.ip4, count=10)
-
-    def __exit__(self, *_):
-        self.load.stop()
 
 
 @test("release puts one back and leaves it alone, rearm takes it again", beside=True)
@@ -459,200 +314,6 @@ def _():
                   "object.Record(dbus.types.UnixFd(os.pipe()[1]), dbus_interface='org.twtuned1')\n")
         run = subprocess.run(["/usr/bin/python3", "-c", script], text=True, capture_output=True, env=host.env())
         check_text(run.stderr, "Cannot record there: it is no regular file")
-
-
-# ---- a terminal ----
-
-class Terminal:
-    """twtunectl on a terminal of its own."""
-
-    def __init__(self, host, *args, rows=24, columns=100, **env):
-        argv, env = host.argv(*args), host.env(**{"TERM": "xterm"} | env)
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            try:
-                os.execve(argv[0], argv, env)
-            finally:
-                os._exit(127)  # or it would go on as a second harness
-        self.text = ""
-        self.resize(rows, columns)
-
-    def resize(self, rows, columns):
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def read(self, seconds):
-        """What it shows in that time."""
-        start, end = len(self.text), time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if not select.select([self.fd], [], [], left)[0]:
-                break
-            try:
-                data = os.read(self.fd, 65536)
-            except OSError:
-                break
-            if not data:
-                break
-            self.text += data.decode(errors="replace")
-        return self.text[start:]
-
-    def wait_for(self, regex, timeout=10):
-        deadline = time.monotonic() + timeout
-        while not (match := re.search(regex, self.text)):
-            check(time.monotonic() < deadline, f"no {regex!r} in {self.text[-2000:]!r}")
-            self.read(0.1)
-        return match
-
-    def send(self, keys):
-        os.write(self.fd, keys.encode())
-
-    def finish(self, timeout=10):
-        deadline = time.monotonic() + timeout
-        while not (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
-            check(time.monotonic() < deadline, "it does not end")
-            self.read(0.05)
-        self.read(0.5)
-        os.close(self.fd)
-        return os.waitstatus_to_exitcode(ended[1])
-
-
-def plain(text):
-    return re.sub(r"\033\[[?0-9;]*[a-zA-Z]", "", text)
-
-
-@test("top: live, with a graph; it resizes, scrolls and quits on q, and leaves the terminal as it was", beside=True)
-def _():
-    with Host() as host:
-        top = Terminal(host, "top")
-        before = termios.tcgetattr(top.fd)
-        top.wait_for(r"\033\[\?1049h")
-        top.wait_for(r"twtuned: .*acting: 2 sysctls")
-        top.wait_for("tcp.established +10 .*[▁▂▃▄▅▆▇█]")
-        frame = plain(top.read(0.5)).split("twtuned: ")[1]
-        widest = max(map(len, frame.splitlines()))
-        check(60 < widest <= 100, f"{widest} columns of 100")
-        check(15 < len(frame.splitlines()) <= 24, f"{len(frame.splitlines())} lines of 24")
-        top.resize(10, 50)
-        time.sleep(0.3)
-        top.read(0.3)
-        frame = plain(top.read(0.5)).split("twtuned: ")[1]
-        check_equal(len(frame.splitlines()), 10, "lines when resized")
-        check(max(map(len, frame.splitlines())) <= 50, frame)
-        first = frame.splitlines()[2].split()[0]
-        top.send("\033[B")
-        top.read(0.3)
-        frame = plain(top.read(0.5)).split("twtuned: ")[1]
-        check(frame.splitlines()[2].split()[0] != first, f"it does not scroll: {frame}")
-        top.send("q")
-        after = None
-        top.wait_for(r"\033\[\?1049l")
-        after = termios.tcgetattr(top.fd)
-        check_equal(top.finish(), 0, "exit status")
-        check_equal(after, before, "the terminal's settings")
-
-
-@test("top: ends with 3 and says why when the daemon stops; --json is a line each time", beside=True)
-def _():
-    with Host() as host:
-        top = Terminal(host, "top")
-        top.wait_for("tcp.established")
-        lines = Program(host.client, host.argv("top", "--json"), env=host.env())
-        wait_until(lambda: len(lines.lines) >= 3, "three lines")
-        values = [next(m for m in json.loads(line)["metrics"] if m["name"] == "ports.used")["value"]
-                  for line in lines.lines[:3]]
-        check_equal(values, [10, 10, 10], "ports.used")
-        check_equal(host.ctl("top", check=False).returncode, 64, "without a terminal")
-        host.twtuned.stop()
-        check_equal(top.finish(), 3, "exit status")
-        check_text(top.text.split("\033[?1049l")[1], "twtuned is not running")
-        check_equal(lines.process.wait(10), 3, "exit status of --json")
-
-
-@test("colours and the pager: on a terminal only, and as the environment says", beside=True)
-def _():
-    with Host() as host:
-        def run(*args, **env):
-            terminal = Terminal(host, *args, **env)
-            check_equal(terminal.finish(), 0, f"exit status: {terminal.text}")
-            return terminal.text
-
-        check("\033[32m" in run("rules", SYSTEMD_PAGER="cat"), "no colours on a terminal")
-        for env in ({"NO_COLOR": "1"}, {"SYSTEMD_COLORS": "0"}, {"TERM": "dumb"}):
-            check("\033[" not in run("rules", SYSTEMD_PAGER="", **env), f"colours although {env}")
-        check("\033[32m" in host.ctl("rules", SYSTEMD_COLORS="1").stdout, "no colours with SYSTEMD_COLORS=1")
-        pager = {"SYSTEMD_PAGER": "sed \"s/^/paged $LESS: /\""}
-        check_text(run("rules", **pager), "^paged FRSXMK: .*some")
-        check_text(run("rules", PAGER="sed 's/^/paged: /'"), "^paged: .*some")
-        check("paged" not in run("rules", "--no-pager", **pager), "paged although --no-pager")
-        check("paged" not in host.ctl("rules", **pager).stdout, "paged although no terminal")
-
-
-# ---- the command line ----
-
-@test("usage: what is wrong with a command line is said, 64")
-def _():
-    run = subprocess.run([binary("twtunectl"), "--help"], text=True, capture_output=True)
-    check_equal(run.returncode, 0, "exit status of --help")
-    for command in "status top rules explain history config record pause resume release rearm".split():
-        check_text(run.stdout, rf"^  {command} ")
-    for args in (["foo"], ["explain"], ["explain", "a", "b"], ["release"], ["release", "a", "--all"], ["pause", "soon"],
-                 ["pause", "--json"], ["status", "--since=1h"], ["rules", "--for=1h"], ["rearm"], ["--foo"], ["resume", "x"],
-                 ["history", "--since=then"], ["record", "/dev/null", "--for=x"]):
-        run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
-        check_equal((run.returncode, run.stdout), (64, ""), str(args))
-        check(run.stderr.startswith(("twtunectl: ", binary("twtunectl"))), run.stderr)
-
-
-def complete(host, line):
-    """What bash offers for the last word."""
-    words = re.findall(r"=|[^\s=]+", line) + ([""] if line.endswith((" ", "=")) else [])
-    script = (f"compopt() {{ :; }}; source {ROOT}/ctl/completion/twtunectl.bash\n"
-              'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _twtunectl; printf "%s\\n" "${COMPREPLY[@]}"')
-    env = host.env(PATH=f"{os.path.dirname(binary('twtunectl'))}:{os.environ['PATH']}")
-    run = subprocess.run(["bash", "-c", script, "bash", *words], text=True, capture_output=True, env=env)
-    check_equal(run.stderr, "", f"stderr of {line!r}")
-    return run.stdout.split()
-
-
-@test("completion: commands, options, and the names that the running daemon knows", beside=True)
-def _():
-    with Host() as host:
-        for line, wanted in (("twtunectl re", ["record", "resume", "release", "rearm"]),
-                             ("twtunectl --no", ["--no-pager"]), ("twtunectl explain ot", ["other"]),
-                             ("twtunectl release net.ipv4.tcp_tw_reuse_", [DELAY]),
-                             ("twtunectl --json explain so", ["some"]), ("twtunectl history --since=y", ["yesterday"]),
-                             ("twtunectl record --for=10", ["10min"])):
-            check_equal(complete(host, line), wanted, f"for {line!r}")
-        check(REUSE in complete(host, "twtunectl rearm "), "no sysctls for rearm")
-        help_text = host.ctl("--help").stdout
-        check_equal(sorted(complete(host, "twtunectl ")), sorted(re.findall(r"^  ([a-z]+) ", help_text, re.M)), "commands")
-        zsh = (ROOT / "ctl/completion/_twtunectl").read_text()
-        for command in complete(host, "twtunectl "):
-            check(f"'{command}:" in zsh, f"zsh does not know {command}")
-        host.twtuned.stop()
-        check_equal(complete(host, "twtunectl explain "), [], "without a daemon")
-
-
-@test("asked again and again it stays as small as it was, and leaks no file", beside=True)
-def _():
-    with Host() as host:
-        def resources():
-            status = pathlib.Path(f"/proc/{host.twtuned.pid}/status").read_text()
-            return int(re.search(r"RssAnon:\s+(\d+)", status)[1]), len(os.listdir(f"/proc/{host.twtuned.pid}/fd"))
-
-        def ask():
-            host.json("status")
-            host.ctl("release", "net.ipv4.foo", check=False)
-            host.ctl("rearm", REUSE, check=False)
-            host.ctl("pause", nobody=True, check=False)
-            host.ctl("record", str(temp_dir() / "r.csv"), "--for=1ms")
-        def ask_often(times):
-            for _ in range(times):
-                ask()
-            wait_until(lambda: not host.json("status")["recording"], "the recordings have ended")
-            return resources()
-        memory, files = ask_often(10)
-        check_equal(ask_often(40)[1], files, "open files")
-        check(resources()[0] <= memory + 128, f"RssAnon went from {memory} to {resources()[0]} kB")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
 from harness import BUILD, POLICY, ROOT, binary, check, check_equal, main, temp_dir, test  # noqa: E402
 
-CONF, DAEMON = "twtuned.conf.5", "twtuned.8"
+CONF, DAEMON, CTL = "twtuned.conf.5", "twtuned.8", "twtunectl.1"
 # Of scdoc, in every page that it makes; and of a title that is in lower case as the program is.
 LINT_OF_SCDOC = ("skipping paragraph macro", "input text line longer than 80 bytes",
                  "lower case character in document title")
@@ -90,6 +90,23 @@ def _():
     check_equal(sorted(told ^ fields), ["ADVICE"], "fields")  # the end of its message
 
 
+@test("twtunectl(1) has every command, option and exit status, and no other")
+def _():
+    text, code = page(CTL), source("ctl/main.c")
+    commands = re.findall(r'^ +\{"(\w+)", "[^"]*", \d', code, re.M)
+    check(len(commands) > 10, commands)
+    told = re.findall(r"^\*(\w+)\*", text[text.index("# COMMANDS THAT SHOW"):text.index("# OPTIONS")], re.M)
+    check_equal(sorted(told), sorted(commands), "commands")
+    options = re.findall(r'^ +\{"([\w-]+)", (?:no|required)_argument', code, re.M)
+    told = re.findall(r"\*--([\w-]+)", section(text, "OPTIONS", "EXIT STATUS"))
+    check_equal(sorted(told), sorted(options), "options")
+    numbers = dict(re.findall(r"#define (EX_\w+)\s+(\d+)", pathlib.Path("/usr/include/sysexits.h").read_text()))
+    code = "".join(path.read_text() for path in (ROOT / "ctl").glob("*.c"))
+    used = {numbers[name] for name in re.findall(r"\bEX_[A-Z]+\b", code)} - {numbers["EX_OSERR"]}  # never comes
+    told = re.findall(r"^\*(\d+)\*$", section(text, "EXIT STATUS", "ENVIRONMENT"), re.M)
+    check_equal(sorted(told), sorted(used | {"0", "1", "3"}), "exit status")
+
+
 @test("the examples of a configuration are right")
 def _():
     blocks = re.findall(r"^```\n(\[.*?)^```$", page(CONF), re.M | re.S)
@@ -103,7 +120,7 @@ def _():
 
 @test("mandoc, man and lexgrog find nothing wrong")
 def _():
-    for name in (CONF, DAEMON):
+    for name in (CONF, DAEMON, CTL):
         path = BUILD / "man" / name
         lint = subprocess.run(["mandoc", "-T", "lint", "-W", "style", path], capture_output=True, text=True).stdout
         check_equal([line for line in lint.splitlines() if not any(known in line for known in LINT_OF_SCDOC)], [], name)

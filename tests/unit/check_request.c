@@ -113,6 +113,33 @@ START_TEST(a_release_outlives_a_crash)
 }
 END_TEST
 
+/* Once only: what it finds there already, or what is refused, must not be asked for at every tick. */
+START_TEST(an_active_rule_takes_what_is_rearmed_while_it_is_needed)
+{
+        start_and_hold(TWO);
+        ask((struct requests){.release = BIT(FIN)});
+        fake.fin_wait2 = 99;
+        ask((struct requests){.rearm = BIT(FIN)});
+        ticks(5);
+        ck_assert_int_eq(fake.live[FIN], 60);
+        fake.fin_wait2 = 100;
+        ticks(2);
+        ck_assert_int_eq(fake.live[FIN], 30);
+        ck_assert_int_eq(fake.live[REUSE], 1);
+        ck_assert_uint_eq(fake.events[EVENT_APPLIED], 3);
+
+        ask((struct requests){.release = BIT(FIN)});
+        fake.live[FIN] = 30;
+        ask((struct requests){.rearm = BIT(FIN)});
+        ticks(20);
+        ck_assert_uint_eq(fake.writes, 5); /* the release was one of them */
+        fake.fin_wait2 = 0;
+        ticks(61);
+        ck_assert_int_eq(fake.live[REUSE], 2); /* its release was not put off for ever */
+        ck_assert_int_eq(fake.live[FIN], 30);
+}
+END_TEST
+
 START_TEST(release_all_is_all_that_is_held)
 {
         start_and_hold(TWO);
@@ -175,6 +202,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_pause_keeps_what_a_reload_drops_and_an_end_puts_back);
         tcase_add_test(tcase, a_release_puts_back_and_leaves_alone_until_rearm);
         tcase_add_test(tcase, a_release_outlives_a_crash);
+        tcase_add_test(tcase, an_active_rule_takes_what_is_rearmed_while_it_is_needed);
         tcase_add_test(tcase, release_all_is_all_that_is_held);
         tcase_add_test(tcase, what_is_not_held_can_be_taken_out_beforehand);
         tcase_add_test(tcase, what_cannot_be_put_back_stays_held);

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""twtunectl as a person has it: on a terminal, in a pager, with completion, and with mistakes on the command line."""
+
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+
+from ctl_host import DELAY, REUSE, Host, check_text, wait_until
+from harness import ROOT, Program, binary, check, check_equal, main, temp_dir, test
+
+
+# ---- a terminal ----
+
+class Terminal:
+    """twtunectl on a terminal of its own."""
+
+    def __init__(self, host, *args, rows=24, columns=100, **env):
+        argv, env = host.argv(*args), host.env(**{"TERM": "xterm"} | env)
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            try:
+                os.execve(argv[0], argv, env)
+            finally:
+                os._exit(127)  # or it would go on as a second harness
+        self.text = ""
+        self.resize(rows, columns)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read(self, seconds):
+        """What it shows in that time."""
+        start, end = len(self.text), time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if not select.select([self.fd], [], [], left)[0]:
+                break
+            try:
+                data = os.read(self.fd, 65536)
+            except OSError:
+                break
+            if not data:
+                break
+            self.text += data.decode(errors="replace")
+        return self.text[start:]
+
+    def wait_for(self, regex, timeout=10):
+        deadline = time.monotonic() + timeout
+        while not (match := re.search(regex, self.text)):
+            check(time.monotonic() < deadline, f"no {regex!r} in {self.text[-2000:]!r}")
+            self.read(0.1)
+        return match
+
+    def send(self, keys):
+        os.write(self.fd, keys.encode())
+
+    def finish(self, timeout=10):
+        deadline = time.monotonic() + timeout
+        while not (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
+            check(time.monotonic() < deadline, "it does not end")
+            self.read(0.05)
+        self.read(0.5)
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(ended[1])
+
+
+def plain(text):
+    return re.sub(r"\033\[[?0-9;]*[a-zA-Z]", "", text)
+
+
+@test("top: live, with a graph; it resizes, scrolls and quits on q, and leaves the terminal as it was", beside=True)
+def _():
+    with Host() as host:
+        top = Terminal(host, "top")
+        before = termios.tcgetattr(top.fd)
+        top.wait_for(r"\033\[\?1049h")
+        top.wait_for(r"twtuned: .*acting: 2 sysctls")
+        top.wait_for("tcp.established +10 .*[▁▂▃▄▅▆▇█]")
+        frame = plain(top.read(0.5)).split("twtuned: ")[1]
+        widest = max(map(len, frame.splitlines()))
+        check(60 < widest <= 100, f"{widest} columns of 100")
+        check(15 < len(frame.splitlines()) <= 24, f"{len(frame.splitlines())} lines of 24")
+        top.resize(10, 50)
+        time.sleep(0.3)
+        top.read(0.3)
+        frame = plain(top.read(0.5)).split("twtuned: ")[1]
+        check_equal(len(frame.splitlines()), 10, "lines when resized")
+        check(max(map(len, frame.splitlines())) <= 50, frame)
+        first = frame.splitlines()[2].split()[0]
+        top.send("\033[B")
+        top.read(0.3)
+        frame = plain(top.read(0.5)).split("twtuned: ")[1]
+        check(frame.splitlines()[2].split()[0] != first, f"it does not scroll: {frame}")
+        top.send("q")
+        after = None
+        top.wait_for(r"\033\[\?1049l")
+        after = termios.tcgetattr(top.fd)
+        check_equal(top.finish(), 0, "exit status")
+        check_equal(after, before, "the terminal's settings")
+
+
+@test("top: ends with 3 and says why when the daemon stops; --json is a line each time", beside=True)
+def _():
+    with Host() as host:
+        top = Terminal(host, "top")
+        top.wait_for("tcp.established")
+        lines = Program(host.client, host.argv("top", "--json"), env=host.env())
+        wait_until(lambda: len(lines.lines) >= 3, "three lines")
+        values = [next(m for m in json.loads(line)["metrics"] if m["name"] == "ports.used")["value"]
+                  for line in lines.lines[:3]]
+        check_equal(values, [10, 10, 10], "ports.used")
+        check_equal(host.ctl("top", check=False).returncode, 64, "without a terminal")
+        host.twtuned.stop()
+        check_equal(top.finish(), 3, "exit status")
+        check_text(top.text.split("\033[?1049l")[1], "twtuned is not running")
+        check_equal(lines.process.wait(10), 3, "exit status of --json")
+
+
+@test("colours and the pager: on a terminal only, and as the environment says", beside=True)
+def _():
+    with Host() as host:
+        def run(*args, **env):
+            terminal = Terminal(host, *args, **env)
+            check_equal(terminal.finish(), 0, f"exit status: {terminal.text}")
+            return terminal.text
+
+        check("\033[32m" in run("rules", SYSTEMD_PAGER="cat"), "no colours on a terminal")
+        for env in ({"NO_COLOR": "1"}, {"SYSTEMD_COLORS": "0"}, {"TERM": "dumb"}):
+            check("\033[" not in run("rules", SYSTEMD_PAGER="", **env), f"colours although {env}")
+        check("\033[32m" in host.ctl("rules", SYSTEMD_COLORS="1").stdout, "no colours with SYSTEMD_COLORS=1")
+        pager = {"SYSTEMD_PAGER": "sed \"s/^/paged $LESS: /\""}
+        check_text(run("rules", **pager), "^paged FRSXMK: .*some")
+        check_text(run("rules", PAGER="sed 's/^/paged: /'"), "^paged: .*some")
+        check("paged" not in run("rules", "--no-pager", **pager), "paged although --no-pager")
+        check("paged" not in host.ctl("rules", **pager).stdout, "paged although no terminal")
+
+
+# ---- the command line ----
+
+@test("usage: what is wrong with a command line is said, 64")
+def _():
+    run = subprocess.run([binary("twtunectl"), "--help"], text=True, capture_output=True)
+    check_equal(run.returncode, 0, "exit status of --help")
+    for command in "status top rules explain history config record pause resume release rearm".split():
+        check_text(run.stdout, rf"^  {command} ")
+    for args in (["foo"], ["explain"], ["explain", "a", "b"], ["release"], ["release", "a", "--all"],
+                 ["pause", "soon"], ["pause", "--json"], ["status", "--since=1h"], ["rules", "--for=1h"], ["rearm"],
+                 ["--foo"], ["resume", "x"], ["history", "--since=then"], ["record", "/dev/null", "--for=x"]):
+        run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
+        check_equal((run.returncode, run.stdout), (64, ""), str(args))
+        check(run.stderr.startswith(("twtunectl: ", binary("twtunectl"))), run.stderr)
+
+
+def complete(host, line):
+    """What bash offers for the last word."""
+    words = re.findall(r"=|[^\s=]+", line) + ([""] if line.endswith((" ", "=")) else [])
+    script = (f"compopt() {{ :; }}; source {ROOT}/ctl/completion/twtunectl.bash\n"
+              'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _twtunectl; printf "%s\\n" "${COMPREPLY[@]}"')
+    env = host.env(PATH=f"{os.path.dirname(binary('twtunectl'))}:{os.environ['PATH']}")
+    run = subprocess.run(["bash", "-c", script, "bash", *words], text=True, capture_output=True, env=env)
+    check_equal(run.stderr, "", f"stderr of {line!r}")
+    return run.stdout.split()
+
+
+@test("completion: commands, options, and the names that the running daemon knows", beside=True)
+def _():
+    with Host() as host:
+        for line, wanted in (("twtunectl re", ["record", "resume", "release", "rearm"]),
+                             ("twtunectl --no", ["--no-pager"]), ("twtunectl explain ot", ["other"]),
+                             ("twtunectl release net.ipv4.tcp_tw_reuse_", [DELAY]),
+                             ("twtunectl --json explain so", ["some"]), ("twtunectl history --since=y", ["yesterday"]),
+                             ("twtunectl record --for=10", ["10min"])):
+            check_equal(complete(host, line), wanted, f"for {line!r}")
+        check(REUSE in complete(host, "twtunectl rearm "), "no sysctls for rearm")
+        help_text = host.ctl("--help").stdout
+        check_equal(sorted(complete(host, "twtunectl ")), sorted(re.findall(r"^  ([a-z]+) ", help_text, re.M)),
+                    "commands")
+        zsh = (ROOT / "ctl/completion/_twtunectl").read_text()
+        for command in complete(host, "twtunectl "):
+            check(f"'{command}:" in zsh, f"zsh does not know {command}")
+        host.twtuned.stop()
+        check_equal(complete(host, "twtunectl explain "), [], "without a daemon")
+
+
+@test("asked again and again it stays as small as it was, and leaks no file", beside=True)
+def _():
+    with Host() as host:
+        def resources():
+            status = pathlib.Path(f"/proc/{host.twtuned.pid}/status").read_text()
+            return int(re.search(r"RssAnon:\s+(\d+)", status)[1]), len(os.listdir(f"/proc/{host.twtuned.pid}/fd"))
+
+        def ask():
+            host.json("status")
+            host.ctl("release", "net.ipv4.foo", check=False)
+            host.ctl("rearm", REUSE, check=False)
+            host.ctl("pause", nobody=True, check=False)
+            host.ctl("record", str(temp_dir() / "r.csv"), "--for=1ms")
+        def ask_often(times):
+            for _ in range(times):
+                ask()
+            wait_until(lambda: not host.json("status")["recording"], "the recordings have ended")
+            return resources()
+        memory, files = ask_often(10)
+        check_equal(ask_often(40)[1], files, "open files")
+        check(resources()[0] <= memory + 128, f"RssAnon went from {memory} to {resources()[0]} kB")
+
+
+if __name__ == "__main__":
+    main()
