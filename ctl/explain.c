@@ -29,7 +29,7 @@ static void print_condition(const json_t *c, const char *time_word)
 
         print_mark(c);
         printf("%s: %s%s%s", text_of(c, "text"), colour_on(BOLD), text_of(c, "now"), colour_off(BOLD));
-        if (wanted > 0 && is_true(c, "holds") && strcmp(time_word, "for") == 0)
+        if (wanted > 0 && held > 0 && is_true(c, "holds") && strcmp(time_word, "for") == 0)
                 printf(", for %s so far", time_text(held, time));
         printf("%s%s%s%s\n", *whose ? ", " : "", whose, *unit ? ", " : "", unit);
 }
@@ -118,7 +118,7 @@ static void print_rule(const json_t *rule, const json_t *sysctls)
         printf("%s%s%s: %s\n", colour_on(BOLD), text_of(rule, "name"), colour_off(BOLD), text_of(rule, "description"));
         printf("  %s%s%s: %s\n", colour_on(colour), state, colour_off(colour), text_of(rule, "why"));
         printf("  %s%s:%.0f%s\n", colour_on(DIM), text_of(rule, "file"), number_of(rule, "line"), colour_off(DIM));
-        print_conditions(active ? "It became active when all of this held"
+        print_conditions(active ? "It became active when all of this held; now"
                                 : "It becomes active when all of this holds",
                          json_object_get(rule, "when"));
         if (*text_of(rule, "after"))
