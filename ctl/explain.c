@@ -42,7 +42,8 @@ static void print_conditions(const char *title, const json_t *list)
         if (json_array_size(list) == 0)
                 return;
         printf("\n%s\n", title);
-        json_array_foreach(list, i, condition) print_condition(condition, "for");
+        json_array_foreach(list, i, condition)
+                print_condition(condition, "for");
 }
 
 static void print_sysctl(const json_t *sysctl)
@@ -56,7 +57,7 @@ static void print_sysctl(const json_t *sysctl)
         }
         if (*value)
                 printf("    is %s%s%s: %s\n", colour_on(BOLD), value, colour_off(BOLD), owner_text(sysctl, owner));
-        else
+        else if (!*text_of(sysctl, "never"))
                 puts("    no rule asks for its value, so it is not read");
         if (*initial)
                 printf("    the kernel's default is %s\n", initial);
@@ -71,8 +72,7 @@ static void print_levers(const json_t *rule, const json_t *sysctls)
         json_t *lever;
         size_t i;
 
-        json_array_foreach(json_object_get(rule, "levers"), i, lever)
-        {
+        json_array_foreach(json_object_get(rule, "levers"), i, lever) {
                 const json_t *sysctl = find_named(sysctls, text_of(lever, "sysctl"));
 
                 if (i == 0)
@@ -99,8 +99,7 @@ static void print_effect(const json_t *rule)
                 printf("  this is not seen: %s (now %s)%s\n", text_of(expect, "text"), text_of(expect, "now"),
                        is_true(rule, "expecting") ? "; still awaited" : "");
         }
-        json_array_foreach(aborts, i, abort)
-        {
+        json_array_foreach(aborts, i, abort) {
                 printf("  %s", text_of(abort, "text"));
                 if (is_true(abort, "watching"))
                         printf(": %.1f%s so far, at most %.1f%s", number_of(abort, "mean"), text_of(abort, "unit"),
@@ -136,8 +135,9 @@ static bool is_about(const json_t *rule, const char *sysctl)
         json_t *lever;
         size_t i;
 
-        json_array_foreach(json_object_get(rule, "levers"), i,
-                           lever) if (strcmp(text_of(lever, "sysctl"), sysctl) == 0) return true;
+        json_array_foreach(json_object_get(rule, "levers"), i, lever)
+                if (strcmp(text_of(lever, "sysctl"), sysctl) == 0)
+                        return true;
         return false;
 }
 
@@ -147,7 +147,9 @@ static json_t *rules_about(const json_t *rules, const char *sysctl)
         json_t *found = json_array(), *rule;
         size_t i;
 
-        json_array_foreach(rules, i, rule) if (is_about(rule, sysctl)) json_array_append(found, rule);
+        json_array_foreach(rules, i, rule)
+                if (is_about(rule, sysctl))
+                        json_array_append(found, rule);
         return found;
 }
 
@@ -166,8 +168,7 @@ static int explain_sysctl(const struct options *o, const json_t *d, json_t *sysc
                 print_sysctl(sysctl);
                 if (json_array_size(rules) == 0)
                         puts("    no rule is about it");
-                json_array_foreach(rules, i, rule)
-                {
+                json_array_foreach(rules, i, rule) {
                         putchar('\n');
                         print_rule(rule, json_object_get(d, "sysctls"));
                 }

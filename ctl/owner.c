@@ -24,8 +24,9 @@ static void rules_text(const json_t *rules, char *buf, size_t size)
         json_t *rule;
 
         buf[0] = 0;
-        json_array_foreach(rules, i, rule) if (n < size) n +=
-                (size_t)snprintf(buf + n, size - n, "%s%s", i > 0 ? ", " : "", json_string_value(rule));
+        json_array_foreach(rules, i, rule)
+                if (n < size)
+                        n += (size_t)snprintf(buf + n, size - n, "%s%s", i > 0 ? ", " : "", json_string_value(rule));
 }
 
 const char *owner_text(const json_t *sysctl, char buf[static OWNER_TEXT_MAX])

@@ -65,7 +65,7 @@ bool has_unicode(void)
         return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 }
 
-/* The first that is set; an empty one, or "cat", is none. */
+/* The first that is set, or there; an empty one, or "cat", is none. */
 static const char *pager_command(void)
 {
         const char *command = getenv("SYSTEMD_PAGER");
@@ -73,7 +73,7 @@ static const char *pager_command(void)
         if (!command)
                 command = getenv("PAGER");
         if (!command)
-                command = "less";
+                command = "for p in less more; do command -v $p >/dev/null && exec $p; done; exec cat";
         return *command && strcmp(command, "cat") != 0 ? command : NULL;
 }
 
@@ -170,7 +170,9 @@ json_t *find_named(const json_t *array, const char *name)
         size_t i;
         json_t *item;
 
-        json_array_foreach(array, i, item) if (strcmp(text_of(item, "name"), name) == 0) return item;
+        json_array_foreach(array, i, item)
+                if (strcmp(text_of(item, "name"), name) == 0)
+                        return item;
         return NULL;
 }
 

@@ -12,7 +12,8 @@ static unsigned count_state(const json_t *rules, const char *state)
         json_t *rule;
         size_t i;
 
-        json_array_foreach(rules, i, rule) n += strcmp(text_of(rule, "state"), state) == 0;
+        json_array_foreach(rules, i, rule)
+                n += strcmp(text_of(rule, "state"), state) == 0;
         return n;
 }
 
@@ -51,8 +52,9 @@ static bool is_worth_a_line(const json_t *sysctl, const json_t *rules)
         if (strcmp(owner, "kernel default") != 0 && strcmp(owner, "unknown") != 0)
                 return true;
         json_array_foreach(rules, i, rule)
-                json_array_foreach(json_object_get(rule, "levers"), k,
-                                   lever) if (strcmp(text_of(lever, "sysctl"), name) == 0) return true;
+                json_array_foreach(json_object_get(rule, "levers"), k, lever)
+                        if (strcmp(text_of(lever, "sysctl"), name) == 0)
+                                return true;
         return false;
 }
 
@@ -63,8 +65,7 @@ static void print_sysctls(const json_t *d)
         json_t *sysctl;
         size_t i;
 
-        json_array_foreach(json_object_get(d, "sysctls"), i, sysctl)
-        {
+        json_array_foreach(json_object_get(d, "sysctls"), i, sysctl) {
                 enum colour colour = colour_of(text_of(sysctl, "owner"));
 
                 if (!is_worth_a_line(sysctl, json_object_get(d, "rules")))
@@ -84,8 +85,7 @@ static void print_active(const json_t *d)
         size_t i;
         bool first = true;
 
-        json_array_foreach(json_object_get(d, "rules"), i, rule)
-        {
+        json_array_foreach(json_object_get(d, "rules"), i, rule) {
                 if (strcmp(text_of(rule, "state"), "active") != 0)
                         continue;
                 if (first)
@@ -114,8 +114,7 @@ static void print_destinations(const json_t *d)
                 table_cell(table, DIM, "%s", columns[k] + strlen("ports."));
         table_cell(table, DIM, "unit");
         table_end_row(table);
-        json_array_foreach(list, i, item)
-        {
+        json_array_foreach(list, i, item) {
                 table_cell(table, PLAIN, "%s", text_of(item, "name"));
                 for (unsigned k = 0; k < ELEMENTSOF(columns); k++)
                         table_cell(table, PLAIN, k < 3 ? "%.1f%%" : "%.0f", number_of(item, columns[k]));
@@ -168,8 +167,7 @@ int show_rules(const struct options *o, char **args)
         } else if (status == 0) {
                 pager_open(o);
                 table = table_new();
-                json_array_foreach(rules, i, rule)
-                {
+                json_array_foreach(rules, i, rule) {
                         enum colour colour = colour_of(text_of(rule, "state"));
 
                         table_cell(table, colour, "%s", text_of(rule, "name"));
@@ -195,8 +193,7 @@ int show_config(const struct options *o, char **args)
                 status = print_json(json_object_get(d, "config"));
         } else if (status == 0) {
                 pager_open(o);
-                json_array_foreach(json_object_get(d, "config"), i, value)
-                {
+                json_array_foreach(json_object_get(d, "config"), i, value) {
                         if (strcmp(text_of(value, "section"), section) != 0) {
                                 printf("%s%s[%s]%s\n", i > 0 ? "\n" : "", colour_on(BOLD), text_of(value, "section"),
                                        colour_off(BOLD));

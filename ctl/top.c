@@ -21,7 +21,7 @@
 #define NAME_WIDTH 30u
 #define VALUE_WIDTH 13u
 #define MOST_WIDTH 12u
-#define HEAD_LINES 3u
+#define HEAD_LINES 3u /* with the last line */
 
 /* Of a terminal: xterm's alternate screen, without a cursor. */
 #define SCREEN_BEGIN "\033[?1049h\033[?25l"
@@ -67,8 +67,7 @@ static void add_samples(struct top *t)
         json_t *metric;
         size_t i;
 
-        json_array_foreach(json_object_get(t->described, "metrics"), i, metric)
-        {
+        json_array_foreach(json_object_get(t->described, "metrics"), i, metric) {
                 struct graph *g = find_graph(t, text_of(metric, "name"));
 
                 if (g)
@@ -117,6 +116,11 @@ static const char *value_text(const json_t *metric, char buf[static VALUE_WIDTH 
         return buf;
 }
 
+static unsigned name_width(const struct top *t)
+{
+        return MIN(NAME_WIDTH, MAX(t->columns, VALUE_WIDTH + 2) - VALUE_WIDTH - 1);
+}
+
 static void draw_metric(struct top *t, const json_t *metric)
 {
         const char *name = text_of(metric, "name"), *unit = text_of(metric, "unit");
@@ -125,7 +129,8 @@ static void draw_metric(struct top *t, const json_t *metric)
         char value[VALUE_WIDTH * 2];
         unsigned width;
 
-        printf("%-*.*s %*.*s", (int)NAME_WIDTH, (int)NAME_WIDTH, name, (int)VALUE_WIDTH, (int)VALUE_WIDTH,
+        width = name_width(t);
+        printf("%-*.*s %*.*s", (int)width, (int)width, name, (int)VALUE_WIDTH, (int)VALUE_WIDTH,
                value_text(metric, value));
         if (!g || t->columns < fixed + MOST_WIDTH + 4)
                 return;
@@ -154,10 +159,9 @@ static void draw(struct top *t)
 
         printf(HOME "twtuned: %s%.*s%s" REST_OF_LINE "\n", colour_on(colour), (int)MAX(t->columns, 20u) - 10,
                text_of(t->described, "status"), colour_off(colour));
-        printf("%s%-*s %*s  %.*s%s" REST_OF_LINE "\n", colour_on(DIM), (int)NAME_WIDTH, "METRIC", (int)VALUE_WIDTH,
-               "NOW", t->columns > 60 ? 60 : 0, "BEFORE, AND THE MOST OF IT", colour_off(DIM));
-        json_array_foreach(metrics, i, metric)
-        {
+        printf("%s%-*.*s %*s%s%s" REST_OF_LINE "\n", colour_on(DIM), (int)name_width(t), (int)name_width(t), "METRIC",
+               (int)VALUE_WIDTH, "NOW", t->columns > 80 ? "  BEFORE, AND THE MOST OF IT" : "", colour_off(DIM));
+        json_array_foreach(metrics, i, metric) {
                 if (!is_shown(metric) || skipped++ < t->first)
                         continue;
                 if (line++ >= t->rows)
@@ -165,7 +169,8 @@ static void draw(struct top *t)
                 draw_metric(t, metric);
                 fputs(REST_OF_LINE "\n", stdout);
         }
-        printf("%sq quits, up and down scroll%s" REST_OF_LINE REST_OF_SCREEN, colour_on(DIM), colour_off(DIM));
+        printf("%s%.*s%s" REST_OF_LINE REST_OF_SCREEN, colour_on(DIM), (int)t->columns - 1,
+               "q quits, up and down scroll", colour_off(DIM));
         fflush(stdout);
 }
 

@@ -32,26 +32,43 @@ static void disconnect(struct bus *b)
         b->client_gone |= b->client != NULL;
         b->client = sd_bus_track_unref(b->client);
         b->bus = sd_bus_close_unref(b->bus);
-        b->named = false;
+        b->named = b->refused = false;
+}
+
+/* D-Bus specification: RequestName. */
+#define PRIMARY_OWNER 1
+#define ALREADY_OWNER 4
+
+/* NULL: the name is ours; else why it is not. */
+static const char *why_refused(sd_bus_message *m)
+{
+        uint32_t result;
+
+        if (sd_bus_message_is_method_error(m, NULL))
+                return sd_bus_message_get_error(m)->message;
+        if (sd_bus_message_read(m, "u", &result) < 0)
+                return "the answer is not understood";
+        return result == PRIMARY_OWNER || result == ALREADY_OWNER ? NULL : "another twtuned has it";
 }
 
 static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
+        const char *refused = why_refused(m);
         struct bus *b = userdata;
 
         (void)error;
-        if (sd_bus_message_is_method_error(m, NULL)) {
-                if (!b->told_name)
+        if (refused) {
+                if (!b->told)
                         fprintf(stderr,
                                 "twtuned: cannot take the name %s on the bus: %s; twtunectl will not find it\n",
-                                b->name, sd_bus_message_get_error(m)->message);
-                b->told_name = true;
+                                b->name, refused);
+                b->refused = b->told = true;
                 return 0;
         }
         b->named = true;
         if (b->lost)
                 tell(b, EVENT_RECOVERED, "the bus is back", 0);
-        b->lost = b->told_name = false;
+        b->lost = b->told = false;
         return 0;
 }
 
@@ -75,10 +92,11 @@ static int connect_bus(struct bus *b)
         return r;
 }
 
-/* There need not be a bus: only one that was there and is gone is worth a word. */
+/* There need not be a bus: only one that was there and is gone is worth a word. A name that is refused may be had later:
+ * the policy file was not read yet, or another twtuned had it. */
 static void look_after_connection(struct bus *b, uint64_t now)
 {
-        if (b->bus && sd_bus_is_open(b->bus) <= 0) {
+        if (b->bus && (b->refused || sd_bus_is_open(b->bus) <= 0)) {
                 if (b->named && !b->lost) {
                         tell(b, EVENT_DEGRADED, "the bus is gone: twtunectl cannot reach twtuned until it is back", 0);
                         b->lost = true;

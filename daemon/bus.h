@@ -50,7 +50,8 @@ struct bus {
 
         sd_bus *bus;     /* NULL: there is none */
         bool named;      /* it is ours to be found at */
-        bool told_name;  /* that the name cannot be had was said */
+        bool refused;    /* it is not; another connection may have it */
+        bool told;       /* that it cannot be had was said */
         bool lost;       /* it was there, was lost, and that was said */
         uint64_t try_at; /* ns: when to try again */
 

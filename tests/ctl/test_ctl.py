@@ -273,6 +273,16 @@ def _():
                                                       "systemctl enable --now twtuned@web-1\n"), "stopped")
 
 
+@test("a name that another twtuned has is had when that ends", beside=True)
+def _():
+    with Host(load=False) as host, Single() as namespace:
+        second = Twtuned(namespace, host.policy, bus=host.bus.socket)
+        second.wait_for("^twtuned: cannot take the name org.twtuned1 on the bus: .*; twtunectl will not find it$", 5)
+        check_equal(host.twtuned.stop(), 0, "exit status of the first")
+        wait_until(lambda: host.ctl("status", check=False).returncode == 0, "the second is on the bus", 10)
+        check_equal(len(second.lines), 2, f"lines {second.lines}")
+
+
 # ---- record ----
 
 @test("record: to a file of the caller, for as long as that runs; --replay reads it", beside=True)

@@ -9,6 +9,7 @@ import pathlib
 import pty
 import re
 import select
+import shutil
 import struct
 import subprocess
 import termios
@@ -95,6 +96,12 @@ def _():
         check_equal(len(frame.splitlines()), 10, "lines when resized")
         check(max(map(len, frame.splitlines())) <= 50, frame)
         first = frame.splitlines()[2].split()[0]
+        top.resize(6, 25)
+        time.sleep(0.3)
+        top.read(0.3)
+        frame = plain(top.read(0.5)).split("twtuned: ")[1]
+        check(max(map(len, frame.splitlines()[1:-1])) <= 25 and len(frame.splitlines()) == 6, frame)
+        top.resize(10, 50)
         top.send("\033[B")
         top.read(0.3)
         frame = plain(top.read(0.5)).split("twtuned: ")[1]
@@ -139,6 +146,9 @@ def _():
         pager = {"SYSTEMD_PAGER": "sed \"s/^/paged $LESS: /\""}
         check_text(run("rules", **pager), "^paged FRSXMK: .*some")
         check_text(run("rules", PAGER="sed 's/^/paged: /'"), "^paged: .*some")
+        nothing_but_cat = temp_dir()
+        (nothing_but_cat / "cat").symlink_to(shutil.which("cat"))
+        check_text(run("rules", PATH=str(nothing_but_cat)), "some.*active")
         check("paged" not in run("rules", "--no-pager", **pager), "paged although --no-pager")
         check("paged" not in host.ctl("rules", **pager).stdout, "paged although no terminal")
 
