@@ -136,7 +136,8 @@ class Container:
             self.pid = wait_until(self._systemd, "systemd runs")
             wait_until(lambda: self.systemctl("is-system-running", check=False) in ("running", "degraded"), "boot", 60)
         except Exception:
-            diag(log.read_text(errors="replace"))
+            if log.exists():
+                diag(log.read_text(errors="replace"))
             raise
         self.run("systemd-sysusers")
         # Its own even if the pid should become another's.

@@ -29,8 +29,9 @@ def build_package():
     if not built or newest(sources) > built[0].stat().st_mtime:
         shutil.rmtree(directory, ignore_errors=True)
         start = time.monotonic()
-        subprocess.run([ROOT / "dev", "package", directory], check=True, stdout=subprocess.DEVNULL,
-                       env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck noautodbgsym"})
+        run = subprocess.run([ROOT / "dev", "package", directory], capture_output=True, text=True,
+                             env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck noautodbgsym"})
+        check(run.returncode == 0, f"./dev package: {run.stdout}{run.stderr}")
         diag(f"built in {time.monotonic() - start:.0f} s")
         built = list(directory.glob("twtuned_*.deb"))
     check_equal(len(built), 1, "packages")
