@@ -77,7 +77,7 @@ class PackageHost(Container):
 
     def files(self):
         """All that bears the name, but for what the administrator wrote and what dpkg and systemd log."""
-        found = self.run("find", "/etc", "/usr", "/var", "/run", "/opt", "-xdev", "-name", "*twtuned*").stdout.split()
+        found = self.run("find", "/etc", "/usr", "/var", "/run", "/opt", "-xdev", "-name", "*twtune*").stdout.split()
         return sorted(name for name in found if not name.startswith(("/opt/", f"/{DROPINS}", "/run/log", "/var/log")))
 
     def end(self):
