@@ -112,6 +112,8 @@ def _(host):
     for section, page in (("8", "twtuned"), ("5", "twtuned.conf")):
         check(host.run("man", "-w", section, page).stdout.startswith("/usr/share/man/"), page)
     check_equal(host.dpkg("--verify", "twtuned"), "", "dpkg --verify")
+    version = host.run("dpkg-query", "-W", "-f", "${Version}", "twtuned").stdout.removesuffix(f"+{VERSION}")
+    check_equal(host.run("twtuned", "--version").stdout, f"twtuned {version}\n", "version")
 
 
 @on_package_host("what the examples of twtuned(8) say to run can be run")
