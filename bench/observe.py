@@ -4,6 +4,7 @@
 observe` runs it: its own sockets in its own network namespace, under five minutes."""
 
 import argparse
+import itertools
 import os
 import pathlib
 import platform
@@ -72,8 +73,9 @@ def daemon_cpu(count=300_000, seconds=20):
         stat = pathlib.Path(f"/proc/{twtuned.pid}/stat").read_text().rsplit(")", 1)[1].split()
         ticks = int(stat[11]) + int(stat[12])
         left = host.sockstat("tw")
-        print(f"\nThe daemon beside {left:,} TIME_WAIT toward {count // PER_DESTINATION} destinations, default settings: "
-              f"{100 * ticks / os.sysconf('SC_CLK_TCK') / seconds:.1f} % of one core over {seconds} s (cpu_budget 5 %)")
+        print(f"\nThe daemon beside {left:,} TIME_WAIT toward {count // PER_DESTINATION} destinations, default "
+              f"settings: {100 * ticks / os.sysconf('SC_CLK_TCK') / seconds:.1f} % of one core over {seconds} s "
+              "(cpu_budget 5 %)")
 
 
 def pile_up(pair, ports=60, each=6_000):
@@ -96,27 +98,29 @@ def running_us(pid):
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e3
 
 
-def tick_us(host, seconds=15):
-    """CPU of a tick of the daemon, shipped policy and interval, on a host where no look is due. The ticks in process
-    come one right after the other; these find the caches as whoever else runs left them."""
+def seconds_us(host, seconds=21):
+    """CPU of each second of the daemon, which is a tick: shipped policy and interval, on a host where no look is due.
+    The ticks in process come one right after the other; these find the caches as whoever else runs left them."""
     twtuned = Twtuned(host, POLICY)
     twtuned.wait_for("^config-loaded", 10)
     time.sleep(2.5)  # the first look
-    begun = running_us(twtuned.pid)
-    time.sleep(seconds)
-    us = (running_us(twtuned.pid) - begun) / seconds
+    running = [running_us(twtuned.pid)]
+    for _ in range(seconds):
+        time.sleep(1)
+        running.append(running_us(twtuned.pid))
     twtuned.stop()
-    return us
+    return [after - before for before, after in itertools.pairwise(running)]
 
 
 def ticks():
     with Pair() as pair:
-        idle = tick_us(pair.server)
+        idle = seconds_us(pair.server)
         pile_up(pair)
-        busy = tick_us(pair.server)
+        busy = seconds_us(pair.server)
         left = pair.server.sockstat("tw")
-    print(f"\nA tick of the daemon, once a second: {idle:.0f} us idle, {busy:.0f} us beside {left:,} TIME_WAIT "
-          "of a server (/proc/PID/schedstat over 15 s)", flush=True)
+    of = [f"{statistics.median(each):.0f} us (mean {statistics.mean(each):.0f})" for each in (idle, busy)]
+    print(f"\nA tick of the daemon with the whole policy, once a second, median of {len(idle)}: {of[0]} idle, {of[1]} "
+          f"beside {left:,} TIME_WAIT of a server (/proc/PID/schedstat)", flush=True)
 
 
 def main():
