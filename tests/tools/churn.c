@@ -7,12 +7,9 @@
 #define _GNU_SOURCE /* accept4() */
 #endif
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,46 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NSEC_PER_SEC UINT64_C(1000000000)
-
-static const char usage[] = "usage: churn server ADDR PORT [--close-first]\n"
-                            "       churn client ADDR PORT [--seconds=S] [--rate=N] [--count=N]\n"
-                            "                              [--mapped] [--bind=ADDR] [--read-eof]\n"
-                            "       churn hold ADDR PORT --count=N [--seconds=S] [--mapped] [--bind=ADDR]\n"
-                            "                              [--keepalive]\n"
-                            "\n"
-                            "server  accepts, and closes a connection when its peer has closed;\n"
-                            "        --close-first: closes at once, so TIME_WAIT stays on the server\n"
-                            "client  opens and at once closes connections, one after the other; prints\n"
-                            "        SECOND CONNECTS FAILURES each second, at the end: total CONNECTS FAILURES\n"
-                            "        --rate=N      N a second, 0 (the default): as fast as it can\n"
-                            "        --mapped      from an AF_INET6 socket to ::ffff:ADDR\n"
-                            "        --bind=ADDR   bind(ADDR, port 0) before connect()\n"
-                            "        --read-eof    let the server close first\n"
-                            "hold    opens N connections, prints: holding N, and keeps them until SIGTERM\n"
-                            "        --keepalive   with SO_KEEPALIVE\n";
-
-struct address {
-        union {
-                struct sockaddr sa;
-                struct sockaddr_in in;
-                struct sockaddr_in6 in6;
-        };
-        socklen_t size;
-};
-
-struct options {
-        struct address peer; /* of a server: its own */
-        struct address local;
-        bool has_local;
-        bool mapped;
-        bool read_eof;
-        bool close_first;
-        bool keepalive;
-        uint64_t seconds; /* 0: no limit, as for the next two */
-        uint64_t rate;
-        uint64_t count;
-};
+#include "churn.h"
 
 static volatile sig_atomic_t stopped;
 
@@ -74,12 +32,6 @@ static _Noreturn void die(const char *what)
 {
         fprintf(stderr, "churn: %s: %s\n", what, strerror(errno));
         exit(EXIT_FAILURE);
-}
-
-static _Noreturn void die_usage(void)
-{
-        fputs(usage, stderr);
-        exit(2);
 }
 
 static void on_stop(int signo)
@@ -151,44 +103,6 @@ static void raise_fd_limit(void)
         limit.rlim_cur = limit.rlim_max;
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
                 die("setrlimit");
-}
-
-static struct address parse_address(const char *text, uint16_t port, bool mapped)
-{
-        struct address a = {.size = 0};
-        char buffer[INET6_ADDRSTRLEN + sizeof("::ffff:")];
-
-        if (mapped) {
-                snprintf(buffer, sizeof(buffer), "::ffff:%s", text);
-                text = buffer;
-        }
-        if (inet_pton(AF_INET, text, &a.in.sin_addr) == 1) {
-                a.in.sin_family = AF_INET;
-                a.in.sin_port = htons(port);
-                a.size = sizeof(a.in);
-        } else if (inet_pton(AF_INET6, text, &a.in6.sin6_addr) == 1) {
-                a.in6.sin6_family = AF_INET6;
-                a.in6.sin6_port = htons(port);
-                a.size = sizeof(a.in6);
-        } else {
-                fprintf(stderr, "churn: not an address: %s\n", text);
-                exit(2);
-        }
-        return a;
-}
-
-static uint64_t parse_number(const char *text, uint64_t max)
-{
-        char *end;
-        uint64_t n;
-
-        errno = 0;
-        n = strtoull(text, &end, 10);
-        if (errno != 0 || end == text || *end != '\0' || n > max) {
-                fprintf(stderr, "churn: not a number up to %" PRIu64 ": %s\n", max, text);
-                exit(2);
-        }
-        return n;
 }
 
 /* ---- server ---- */
@@ -424,7 +338,7 @@ static int run_hold(const struct options *o)
         uint64_t deadline;
 
         if (o->count == 0)
-                die_usage();
+                churn_usage();
         for (uint64_t i = 0; i < o->count && !stopped; i++) {
                 int fd = open_connection(o); /* closed by exit, all at once */
 
@@ -442,64 +356,6 @@ static int run_hold(const struct options *o)
         return EXIT_SUCCESS;
 }
 
-/* ---- command line ---- */
-
-static struct options parse_options(int argc, char *argv[])
-{
-        static const struct option longopts[] = {
-                {"seconds", required_argument, NULL, 's'},
-                {"rate", required_argument, NULL, 'r'},
-                {"count", required_argument, NULL, 'c'},
-                {"bind", required_argument, NULL, 'b'},
-                {"mapped", no_argument, NULL, 'm'},
-                {"read-eof", no_argument, NULL, 'e'},
-                {"close-first", no_argument, NULL, 'f'},
-                {"keepalive", no_argument, NULL, 'k'},
-                {0},
-        };
-        struct options o = {.mapped = false};
-        const char *local = NULL;
-        int c;
-
-        while ((c = getopt_long(argc, argv, "", longopts, NULL)) >= 0)
-                switch (c) {
-                case 's':
-                        o.seconds = parse_number(optarg, UINT32_MAX);
-                        break;
-                case 'r':
-                        o.rate = parse_number(optarg, NSEC_PER_SEC);
-                        break;
-                case 'c':
-                        o.count = parse_number(optarg, UINT32_MAX);
-                        break;
-                case 'b':
-                        local = optarg;
-                        break;
-                case 'k':
-                        o.keepalive = true;
-                        break;
-                case 'm':
-                        o.mapped = true;
-                        break;
-                case 'e':
-                        o.read_eof = true;
-                        break;
-                case 'f':
-                        o.close_first = true;
-                        break;
-                default:
-                        die_usage();
-                }
-        if (argc - optind != 2)
-                die_usage();
-        o.peer = parse_address(argv[optind], (uint16_t)parse_number(argv[optind + 1], UINT16_MAX), o.mapped);
-        if (local) {
-                o.local = parse_address(local, 0, o.mapped);
-                o.has_local = true;
-        }
-        return o;
-}
-
 int main(int argc, char *argv[])
 {
         static const struct {
@@ -512,14 +368,14 @@ int main(int argc, char *argv[])
         };
 
         if (argc < 2)
-                die_usage();
+                churn_usage();
         for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
                 if (strcmp(argv[1], commands[i].name) == 0) {
-                        struct options o = parse_options(argc - 1, argv + 1);
+                        struct options o = churn_options(argc - 1, argv + 1);
 
                         handle_signals();
                         raise_fd_limit();
                         return commands[i].run(&o);
                 }
-        die_usage();
+        churn_usage();
 }
