@@ -16,7 +16,7 @@ from harness import ChurnClient, ChurnServer, Pair, Twtuned, check, check_equal,
 SECONDS = next((int(a.split("=")[1]) for a in sys.argv if a.startswith("--seconds=")), 1200)
 sys.argv[1:] = [a for a in sys.argv[1:] if not a.startswith("--")]
 RELOAD_EVERY = 10
-LEAK_KB = 16  # a quarter of a kB for each reload of the second half; pages of the tables are touched in the first
+LEAK_KB = 16  # 0.4 kB for each reload of the last third; until then pages of the tables are touched for the first time
 
 
 
@@ -62,7 +62,7 @@ def _():
         check_equal(twtuned.stop(), 0, "exit status")
 
     kinds = {kind: sum(line.startswith(kind + ":") for line in twtuned.lines) for kind in ("applied", "released")}
-    memory, fds = zip(*used[len(used) // 2:])
+    memory, fds = zip(*used[len(used) * 2 // 3:])
     diag(f"{len(used)} reloads, {kinds}, {fds[-1]} descriptors, "
          f"{used[0][0]} kB at first, then {memory[0]} to {max(memory)} kB")
     check(min(kinds.values()) >= SECONDS // 60, f"the rule came and went {kinds} times only")

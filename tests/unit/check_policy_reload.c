@@ -1,30 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What a rule takes along from an earlier process or configuration, and what it does not. */
 
-#include "host.h"
+#include "one_host.h"
 
 #define LINES 8u
-
-static struct host *h;
-
-static void tear_down(void)
-{
-        if (h)
-                host_free(h);
-        h = NULL;
-}
-
-static void reload(const char *text)
-{
-        struct config *config = config_from(text);
-        struct policy *policy = policy_new(config);
-
-        policy_inherit(policy, h->policy);
-        policy_free(h->policy);
-        config_free(h->config);
-        h->policy = policy;
-        h->config = config;
-}
 
 static const char *const base[LINES] = {
         "[rule base]\nenabled = no\nwhen = tcp.closing > 1k\nset = net.ipv4.tcp_tw_reuse = 1\n[rule one]",

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* What a decision says of why: the value, the group with the most of it, and whom the condition points at. */
+
+#include "one_host.h"
+
+#define REUSE(text) "[rule reuse]\nset = net.ipv4.tcp_tw_reuse = 1\n" text
+
+static const struct decision *last(void)
+{
+        return &h->log[h->logged - 1].decision;
+}
+
+static void hold(unsigned n, uint32_t dst)
+{
+        for (unsigned i = 0; i < n; i++)
+                model_add(&h->model, TCP_ESTABLISHED, dst, 80, 0);
+}
+
+static void expect(enum decision_kind kind, double value, const char *group)
+{
+        ck_assert_uint_gt(h->logged, 0);
+        ck_assert_int_eq(last()->kind, kind);
+        ck_assert_msg(last()->value == value, "%g, should be %g", last()->value, value);
+        ck_assert_msg(strstr(last()->group, group) && !last()->group[0] == !group[0], "%s, should be %s",
+                      last()->group, group);
+}
+
+/* Whichever comes first in the table. */
+START_TEST(the_group_with_the_most_is_named)
+{
+        static const unsigned held[][3] = {{150, 200, 120}, {200, 150, 120}, {120, 150, 200}};
+        static const char *const group[] = {"10.0.0.3:80", "10.0.0.2:80", "10.0.0.4:80"};
+
+        h = host_new(REUSE("when = ports.used >= 100\nuntil = ports.used < 100 for 3s\n"));
+        for (unsigned i = 0; i < 3; i++)
+                hold(held[_i][i], PEER + i);
+        host_run(h, 1, 0, PEER);
+        expect(DECISION_ENTER, 200, group[_i]);
+        h->model.n = 0;
+        for (unsigned i = 0; i < 3; i++)
+                hold(held[_i][i] / 10, PEER + i);
+        host_run(h, 4, 0, PEER);
+        expect(DECISION_RELEASE, 20, group[_i]);
+}
+END_TEST
+
+/* On the loopback the sysctl works already: its connections are none of the rule's business. */
+START_TEST(a_group_that_the_rule_is_not_for_is_not_named)
+{
+        h = host_new(REUSE("when = ports.used >= 100\nuntil = ports.used < 100 for 3s\n"));
+        hold(150, PEER);
+        hold(300, LOOPBACK);
+        host_run(h, 1, 0, PEER);
+        expect(DECISION_ENTER, 150, "10.0.0.2:80");
+        h->model.n = 0;
+        hold(15, PEER);
+        hold(300, LOOPBACK);
+        host_run(h, 4, 0, PEER);
+        expect(DECISION_RELEASE, 15, "10.0.0.2:80");
+}
+END_TEST
+
+START_TEST(a_release_without_any_group_is_of_nothing)
+{
+        h = host_new(REUSE("when = ports.used >= 100\nuntil = ports.used < 50 for 3s\n"));
+        hold(150, PEER);
+        host_run(h, 1, 0, PEER);
+        h->model.n = 0;
+        host_run(h, 4, 0, PEER);
+        expect(DECISION_RELEASE, 0, "");
+}
+END_TEST
+
+#define ADVICE(text) "[rule advice]\nadvise = look\n" text
+
+static void point_at(unsigned metric, const char *group, const char *unit)
+{
+        host_reading(h, metric, 90);
+        strcpy(h->snapshot.who[metric], group);
+        strcpy(h->snapshot.unit[metric], unit);
+}
+
+START_TEST(the_culprit_of_the_condition_is_named)
+{
+        h = host_new(ADVICE("when = accept_queue.worst >= 80%\n"));
+        point_at(METRIC_ACCEPT_QUEUE_WORST, "10.0.0.1:80", "slow.service");
+        host_pass(h, 1);
+        expect(DECISION_ENTER, 90, "10.0.0.1:80");
+        ck_assert_str_eq(last()->unit, "slow.service");
+}
+END_TEST
+
+START_TEST(the_first_condition_that_has_a_culprit_names_it)
+{
+        h = host_new(ADVICE(
+                "when = tcp.fin_wait2 >= 10\nwhen = close_wait.growth >= 1/min\nwhen = accept_queue.worst >= 80%\n"));
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 10);
+        point_at(METRIC_CLOSE_WAIT_GROWTH, "", "leaks.service");
+        point_at(METRIC_ACCEPT_QUEUE_WORST, "10.0.0.1:80", "slow.service");
+        host_pass(h, 1);
+        expect(DECISION_ENTER, 10, "");
+        ck_assert_str_eq(last()->unit, "leaks.service");
+}
+END_TEST
+
+START_TEST(a_condition_on_groups_has_no_culprit_of_its_own)
+{
+        h = host_new(REUSE("when = ports.used >= 100\n"));
+        point_at(METRIC_PORTS_USED, "nobody", "nobody.service");
+        hold(150, PEER);
+        host_run(h, 1, 0, PEER);
+        expect(DECISION_ENTER, 150, "10.0.0.2:80");
+        ck_assert_str_eq(last()->unit, "");
+}
+END_TEST
+
+/* A rung that is written before the one below it. */
+START_TEST(rungs_come_down_from_the_top_in_any_order)
+{
+        h = host_new("[rule upper]\nafter = lower\nwhen = tcp.fin_wait2 >= 100\nuntil = tcp.fin_wait2 < 50 for 5s\n"
+                     "set = net.ipv4.tcp_keepalive_probes = 5\n"
+                     "[rule lower]\nwhen = tcp.fin_wait2 >= 100\nuntil = tcp.fin_wait2 < 50 for 2s\n"
+                     "set = net.ipv4.tcp_fin_timeout = 30\n");
+        host_sysctl(h, SYSCTL_TCP_KEEPALIVE_PROBES, 9);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_ENTER}, (const unsigned[]){1, 0});
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 5);
+        ck_assert_uint_eq(h->logged, 2);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 4);
+        ck_assert_uint_eq(h->log[2].rule, 0);
+        ck_assert_uint_eq(h->log[3].rule, 1);
+}
+END_TEST
+
+START_TEST(whatever_is_held_may_be_overridden)
+{
+        struct sysctl_value original;
+
+        h = host_new(REUSE("when = tcp.fin_wait2 >= 100\n"));
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 2);
+        original = h->log[0].decision.change[0].original;
+        host_sysctl(h, SYSCTL_TCP_TW_REUSE, 0);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+        ck_assert_int_eq(last()->kind, DECISION_OVERRIDDEN);
+        ck_assert_uint_eq(last()->n, 1);
+        ck_assert_int_eq(last()->change[0].sysctl, SYSCTL_TCP_TW_REUSE);
+        ck_assert_int_eq(last()->change[0].before.v[0], 1);
+        ck_assert_int_eq(last()->change[0].value.v[0], 0);
+        ck_assert(sysctl_equal(&last()->change[0].original, &original));
+        host_pass(h, 5);
+        ck_assert_uint_eq(h->logged, 2);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, NULL, tear_down);
+        tcase_add_loop_test(tcase, the_group_with_the_most_is_named, 0, 3);
+        tcase_add_test(tcase, a_group_that_the_rule_is_not_for_is_not_named);
+        tcase_add_test(tcase, a_release_without_any_group_is_of_nothing);
+        tcase_add_test(tcase, the_culprit_of_the_condition_is_named);
+        tcase_add_test(tcase, the_first_condition_that_has_a_culprit_names_it);
+        tcase_add_test(tcase, a_condition_on_groups_has_no_culprit_of_its_own);
+        tcase_add_test(tcase, rungs_come_down_from_the_top_in_any_order);
+        tcase_add_test(tcase, whatever_is_held_may_be_overridden);
+}
+
+int main(void)
+{
+        return run_suite("policy_evidence", add);
+}
