@@ -7,7 +7,7 @@
 #include <systemd/sd-bus.h>
 
 #define SYSTEMD "org.freedesktop.systemd1"
-#define SELF "/org/freedesktop/systemd1/unit/self" /* of whoever asks (systemd's core/dbus-unit.c:find_unit) */
+#define SELF "/org/freedesktop/systemd1/unit/self" /* of whoever asks (systemd's core/dbus.c:find_unit) */
 #define TIMEOUT_US 2000000                         /* of an answer; a stop waits for it */
 
 /* The job of our unit: a restart is one of that type until the unit has stopped (org.freedesktop.systemd1(5)). */
