@@ -10,6 +10,7 @@
 
 #include "macro.h"
 #include "retry.h"
+#include "text_file.h"
 
 /* The text of a file, or as much of it as fits: 0 or a negative errno. */
 static int read_path(const char *path, char *buf, size_t size)
@@ -53,19 +54,6 @@ int ledger_file_load(const struct ledger_file *f, struct ledger *ret)
         return r < 0 ? r : ledger_parse(text, &f->owner, ret);
 }
 
-static int write_whole(int fd, const char *buf, size_t size)
-{
-        while (size > 0) {
-                ssize_t n = retry_interrupted(write(fd, buf, size));
-
-                if (n <= 0)
-                        return n < 0 ? -errno : -EIO;
-                buf += n;
-                size -= (size_t)n;
-        }
-        return 0;
-}
-
 void ledger_file_keep_aside(const struct ledger_file *f)
 {
         char bad[sizeof(f->path) + 8];
@@ -78,20 +66,6 @@ int ledger_file_save(const struct ledger_file *f, const struct ledger *ledger)
 {
         char text[LEDGER_TEXT_MAX];
         size_t size = ledger_format(ledger, &f->owner, text);
-        int fd, r;
 
-        unlink(f->aside); /* of one that was killed, who may have been root */
-        fd = open(f->aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-        if (fd < 0)
-                return -errno;
-        r = fchmod(fd, 0644) < 0 ? -errno : 0; /* whatever the umask: the next reader may be another user */
-        if (r == 0)
-                r = write_whole(fd, text, size);
-        if (close(fd) < 0 && r == 0)
-                r = -errno;
-        if (r == 0 && rename(f->aside, f->path) < 0)
-                r = -errno;
-        if (r < 0)
-                unlink(f->aside);
-        return r;
+        return text_file_replace(f->path, f->aside, text, size);
 }

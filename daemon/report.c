@@ -94,20 +94,8 @@ static void sentence(const struct rule *rule, const struct decision *d, const st
                          d->group, c->outcome == OUTCOME_KEPT ? ", and the value is kept" : "");
 }
 
-static const char *outcome_name(enum outcome outcome)
-{
-        static const char *const names[] = {
-                [OUTCOME_JOINED] = "joined",     [OUTCOME_APPLIED] = "applied", [OUTCOME_RESTORED] = "restored",
-                [OUTCOME_KEPT] = "kept",         [OUTCOME_WOULD] = "would",     [OUTCOME_UNCHANGED] = "unchanged",
-                [OUTCOME_THEIRS] = "left-alone", [OUTCOME_YIELDED] = "yielded", [OUTCOME_LIMITED] = "limited",
-                [OUTCOME_REFUSED] = "refused",   [OUTCOME_FAILED] = "failed",
-        };
-
-        return names[outcome];
-}
-
 /* The values before and after; what is refused stays as it was. */
-static void add_change(struct event *event, const struct change *c)
+static void add_change(struct tuner *t, struct event *event, const struct change *c)
 {
         char old[SYSCTL_TEXT_MAX], new[SYSCTL_TEXT_MAX], original[SYSCTL_TEXT_MAX];
 
@@ -116,6 +104,7 @@ static void add_change(struct event *event, const struct change *c)
         event_add(event, "NEWVALUE", "%s", sysctl_format(&c->value, new));
         event_add(event, "ORIGINALVALUE", "%s", sysctl_format(&c->original, original));
         event_add(event, "RESULT", "%s", outcome_name(c->outcome));
+        t->told[c->sysctl][c->outcome]++;
         if (c->outcome == OUTCOME_FAILED)
                 event_add(event, "ERRNO", "%d", -c->error);
 }
@@ -174,7 +163,7 @@ static void report_change(struct tuner *t, const struct decision *d, const struc
         else
                 event_begin(&event, kind, "%s%s: %s -> %s: %s", prefix(c->outcome), sysctl_table[c->sysctl].name, from,
                             to, why);
-        add_change(&event, c);
+        add_change(t, &event, c);
         add_evidence(t, &event, d, &evidence);
         t->world->report(t->world, &event);
 }
@@ -256,7 +245,7 @@ void report_restored(struct tuner *t, const struct change *c, const char *rule, 
                 event_begin(&event, kind, "%s is %s now: someone else changed it: it is left alone", name, to);
         else
                 event_begin(&event, kind, "%s: %s -> %s: %s", name, from, to, why);
-        add_change(&event, c);
+        add_change(t, &event, c);
         event_add(&event, "RULE", "%s", rule);
         t->world->report(t->world, &event);
 }
@@ -319,6 +308,22 @@ void report_ledger(struct tuner *t, int error)
                 event_add(&event, "ERRNO", "%d", -error);
         } else {
                 event_begin(&event, EVENT_RECOVERED, "the ledger is saved again");
+        }
+        t->world->report(t->world, &event);
+}
+
+void report_metrics_file(struct tuner *t, const char *path, bool failed, int error)
+{
+        struct event event;
+
+        if (failed == (error < 0))
+                return;
+        if (error < 0) {
+                event_begin(&event, EVENT_DEGRADED, "the metrics file %s cannot be written: %s; it is tried again",
+                            path, strerror(-error));
+                event_add(&event, "ERRNO", "%d", -error);
+        } else {
+                event_begin(&event, EVENT_RECOVERED, "the metrics file %s is written again", path);
         }
         t->world->report(t->world, &event);
 }

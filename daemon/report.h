@@ -24,6 +24,9 @@ void report_rearmed(struct tuner *tuner, enum sysctl_id sysctl, const char *why)
 /* Once when saving the ledger begins to fail (error is a negative errno), and once when it works again. */
 void report_ledger(struct tuner *tuner, int error);
 
+/* Once when writing the metrics file begins to fail (failed: it was so before), and once when it works again. */
+void report_metrics_file(struct tuner *tuner, const char *path, bool failed, int error);
+
 /* Once when observing begins to fail, and once when it works again. what is what could not be read. */
 void report_observation(struct tuner *tuner, int error, const char *what);
 

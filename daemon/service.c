@@ -15,6 +15,7 @@
 #include "config_files.h"
 #include "lint_host.h"
 #include "linux.h"
+#include "metrics_file.h"
 #include "now.h"
 #include "problem_print.h"
 #include "record.h"
@@ -30,6 +31,7 @@ struct service {
         struct record record;
         struct bus bus;
         sd_event *event;
+        struct metrics_file metrics;
         struct counters kernel; /* the counters of this kernel, for the configuration's words */
         const char *config_file;
         bool observe_only;
@@ -72,6 +74,7 @@ static int observe_when_it_must(struct service *s, struct config *config)
 /* What to read from now on. */
 static void observe_for(struct service *s, struct config *config)
 {
+        metrics_file_set(&s->metrics, config->metrics_file);
         if (s->record.path)
                 record_set_counters(&s->record, &config->counters);
         observer_set_config(s->world.observer, config, &config->counters);
@@ -160,6 +163,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         record_tick(&s->record, &s->tuner);
         s->bus.recording = is_recording(s);
         bus_after_tick(&s->bus);
+        metrics_file_tick(&s->metrics, &s->tuner);
 
         /* A fixed interval, without a burst of ticks after the machine was too busy for some. */
         interval = s->tuner.config->interval_ns / 1000;
@@ -283,6 +287,7 @@ static int run(struct service *s, struct config *config)
         s->world.also_report = note;
         s->world.user = &s->bus;
         r = loop(s);
+        metrics_file_remove(&s->metrics);
         s->world.world.notify(&s->world.world, "STOPPING=1");
         if (restores_now(s) && tuner_restore_all(&s->tuner, "twtuned stops") > 0)
                 r = -EIO;

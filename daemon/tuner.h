@@ -28,6 +28,9 @@ struct tuner {
         char status[256];          /* the sentence that the service manager was last told; "": none */
         uint64_t status_every;     /* snapshot.look_every in it */
         bool status_is_plain;      /* it tells of nothing but that */
+
+        /* How many outcomes the log has told of each sysctl since the start. */
+        uint64_t told[SYSCTL_COUNT][OUTCOME_COUNT];
 };
 
 /* Takes over config, and the ledger of the process before: what a rule of config still sets is held on, the

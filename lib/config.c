@@ -113,6 +113,16 @@ static void parse_yield(struct parser *p, void *target, const char *value)
         fail(p, "'%s' is neither sysctl.d, nondefault nor no", value);
 }
 
+static void parse_path(struct parser *p, void *target, const char *value)
+{
+        if (*value && *value != '/')
+                fail(p, "'%s' is no absolute path", value);
+        else if (strlen(value) >= CONFIG_PATH_MAX)
+                fail(p, "a path of over %d characters", CONFIG_PATH_MAX - 1);
+        else
+                strcpy(target, value);
+}
+
 static void parse_budget(struct parser *p, void *target, const char *value)
 {
         double percent;
@@ -264,6 +274,7 @@ static const struct key daemon_keys[] = {
         {"cpu_budget", parse_budget, offsetof(struct config, cpu_budget), false},
         {"restore_on_exit", parse_bool, offsetof(struct config, restore_on_exit), false},
         {"yield", parse_yield, offsetof(struct config, yield), false},
+        {"metrics_file", parse_path, offsetof(struct config, metrics_file), false},
         {0},
 };
 

@@ -9,6 +9,7 @@
 #include "rule.h"
 
 #define CONFIG_FILES_MAX 64u
+#define CONFIG_PATH_MAX 512
 
 /* Whose values are left alone. */
 enum yield {
@@ -23,7 +24,8 @@ struct config {
         bool observe;
         bool restore_on_exit;
         enum yield yield;
-        double cpu_budget; /* percent of one core, for full dumps */
+        double cpu_budget;                  /* percent of one core, for full dumps */
+        char metrics_file[CONFIG_PATH_MAX]; /* "": none */
 
         /* [limits] */
         double changes_per_minute;

@@ -46,6 +46,28 @@ int config_values_note(struct config_values *values, const char *section, const 
         return 0;
 }
 
+/* FNV-1a, the end of the text as well. */
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+        do
+                hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+        while (*text++);
+        return hash;
+}
+
+/* A sum, because the order in which keys were met depends on the files. */
+uint64_t config_values_hash(const struct config_values *values)
+{
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < values->n; i++) {
+                const struct config_value *v = &values->item[i];
+
+                sum += hash_text(hash_text(hash_text(UINT64_C(0xcbf29ce484222325), v->section), v->key), v->text);
+        }
+        return sum;
+}
+
 void config_values_free(struct config_values *values)
 {
         for (size_t i = 0; i < values->n; i++)

@@ -50,6 +50,11 @@ enum outcome {
         OUTCOME_FAILED,
 };
 
+#define OUTCOME_COUNT (OUTCOME_FAILED + 1)
+
+/* As in RESULT= of an event. */
+const char *outcome_name(enum outcome outcome);
+
 struct change {
         enum sysctl_id sysctl;
         struct sysctl_value before;   /* what is there */

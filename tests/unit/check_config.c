@@ -32,7 +32,7 @@ START_TEST(every_key_is_taken)
 {
         const struct rule *r;
 
-        read_all("[daemon]\ninterval = 500ms\nmode = observe\nrestore_on_exit = no\n"
+        read_all("[daemon]\ninterval = 500ms\nmode = observe\nrestore_on_exit = no\nmetrics_file = /a/b.prom\n"
                  "[limits]\nchanges_per_minute = 30\nmin_interval = 2min\n"
                  "[rule low]\n" WHEN SET
                  "[rule high]\ndescription = some text; with = and #\nenabled = no\nafter = low\n"
@@ -43,6 +43,7 @@ START_TEST(every_key_is_taken)
                  "abort = opens.resets > 3x before within 1min\nretry = 1h\nrelease = keep\n");
         expect_none("all keys", &problems);
         ck_assert(config->interval_ns == S / 2 && config->observe && !config->restore_on_exit);
+        ck_assert_str_eq(config->metrics_file, "/a/b.prom");
         ck_assert(is(config->changes_per_minute, 30) && config->min_interval_ns == 120 * S);
 
         r = find_rule("high");
@@ -139,6 +140,8 @@ static const struct row rows[] = {
         {"bounds of the interval", "[daemon]\ninterval = 100ms\ninterval = 1min\n", {{0}}},
         {"mode", "[daemon]\nmode = observ\n", {{2, "'observ' is neither enforce nor observe"}, {0}}},
         {"comment with a value", "[daemon]\nmode = observe # not yet\n", {{2, "'observe # not yet' is neither"}, {0}}},
+        {"metrics_file", "[daemon]\nmetrics_file = a.prom\n", {{2, "'a.prom' is no absolute path"}, {0}}},
+        {"no metrics_file", "[daemon]\nmetrics_file = /a.prom\nmetrics_file =\n", {{0}}},
         {"restore_on_exit", "[daemon]\nrestore_on_exit = true\n", {{2, "'true' is neither yes nor no"}, {0}}},
         {"enabled", RULE "enabled = 1\n", {{4, "'1' is neither yes nor no"}, {0}}},
         {"release", RULE "release = never\n", {{4, "'never' is neither restore nor keep"}, {0}}},
