@@ -158,7 +158,8 @@ static void put_overridden(struct text *t, const struct exposition *e, const cha
  * rate() as well. */
 static void put_changes(struct text *t, const struct exposition *e, const char *name)
 {
-        static const bool usual[OUTCOME_COUNT] = {[OUTCOME_APPLIED] = true, [OUTCOME_RESTORED] = true};
+        static const bool usual[OUTCOME_COUNT] = {
+                [OUTCOME_APPLIED] = true, [OUTCOME_RESTORED] = true, [OUTCOME_FAILED] = true};
 
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 for (unsigned k = 0; k < OUTCOME_COUNT; k++) {
