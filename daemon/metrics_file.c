@@ -58,7 +58,7 @@ static int write_file(struct metrics_file *f, const struct tuner *t)
                 .ledger = &t->ledger,
                 .told = t->told,
                 .observed_at = unix_time(f->observed_at),
-                .degraded = t->degraded || t->ledger_dirty,
+                .degraded = tuner_is_degraded(t),
         };
         ssize_t n = exposition_format(&exposition, f->text, sizeof(f->text));
 
@@ -69,7 +69,7 @@ void metrics_file_tick(struct metrics_file *f, struct tuner *t)
 {
         int r;
 
-        if (!t->degraded)
+        if (t->unread_error == 0)
                 f->observed_at = t->snapshot.now;
         if (f->path[0] == 0 || t->snapshot.now < f->next)
                 return;

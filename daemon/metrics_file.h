@@ -8,7 +8,7 @@
 #include "exposition.h"
 #include "tuner.h"
 
-#define METRICS_FILE_EVERY (15 * NSEC_PER_SEC)
+#define METRICS_FILE_EVERY (10 * NSEC_PER_SEC)
 #define METRICS_FILE_PATH_MAX 1024
 
 struct metrics_file {

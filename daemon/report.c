@@ -402,12 +402,6 @@ static const char *standing_advice(const struct tuner *t)
         return NULL;
 }
 
-/* It does not do all that it was told to. */
-static bool is_degraded(const struct tuner *t)
-{
-        return t->unread_error < 0 || t->write_error < 0 || t->ledger_dirty || t->rejected;
-}
-
 static void describe_degraded(const struct tuner *t, unsigned held, char *buf, size_t size)
 {
         char why[160];
@@ -448,7 +442,7 @@ static void describe(const struct tuner *t, unsigned held, const char *advice, c
 
         describe_ports(t, ports, sizeof(ports));
         describe_cadence(t, cadence, sizeof(cadence));
-        if (is_degraded(t))
+        if (tuner_is_degraded(t))
                 describe_degraded(t, held, buf, size);
         else if (t->paused_until > 0)
                 snprintf(buf, size, "paused: nothing is written, %u sysctl%s held%s", held, held == 1 ? "" : "s",
@@ -479,7 +473,7 @@ void report_status(struct tuner *t)
 
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 held += policy_holds(t->policy, id);
-        if (status_stands(t, held == 0 && !advice && !is_degraded(t) && t->paused_until == 0))
+        if (status_stands(t, held == 0 && !advice && !tuner_is_degraded(t) && t->paused_until == 0))
                 return;
         describe(t, held, advice, status, sizeof(status));
         if (strcmp(status, t->status) == 0)

@@ -16,6 +16,7 @@
 #include "lint_host.h"
 #include "linux.h"
 #include "metrics_file.h"
+#include "netns_name.h"
 #include "now.h"
 #include "problem_print.h"
 #include "record.h"
@@ -277,6 +278,8 @@ static int run(struct service *s, struct config *config)
                 return EXIT_FAILURE;
         }
         write_error = observe_when_it_must(s, config);
+        if (netns_name(s->metrics.netns, sizeof(s->metrics.netns)) < 0)
+                s->metrics.netns[0] = 0;
         observe_for(s, config);
         if (tuner_start(&s->tuner, &s->world.world, config, &ledger, now_ns()) < 0) {
                 fprintf(stderr, "twtuned: out of memory\n");

@@ -203,6 +203,11 @@ unsigned tuner_restore_all(struct tuner *t, const char *why)
         return (unsigned)__builtin_popcount(failed);
 }
 
+bool tuner_is_degraded(const struct tuner *t)
+{
+        return t->unread_error < 0 || t->write_error < 0 || t->ledger_dirty || t->rejected;
+}
+
 void tuner_stop(struct tuner *t)
 {
         policy_free(t->policy);

@@ -51,4 +51,7 @@ unsigned tuner_restore_all(struct tuner *tuner, const char *why);
 /* Saves the ledger. What fails is said once, and tried again at every tick. */
 void tuner_save_ledger(struct tuner *tuner);
 
+/* It does not do all that it was told to. */
+bool tuner_is_degraded(const struct tuner *tuner);
+
 void tuner_stop(struct tuner *tuner);

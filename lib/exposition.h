@@ -26,7 +26,7 @@ struct exposition {
         const struct ledger *ledger;
         const uint64_t (*told)[OUTCOME_COUNT]; /* for each sysctl, how many changes had which outcome */
         double observed_at;                    /* Unix time of the last tick that could read everything; 0: none yet */
-        bool degraded;
+        bool degraded;                         /* it does not do all that it was told to */
 };
 
 /* The size of the text, or -ENOBUFS. */
