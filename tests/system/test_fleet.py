@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: MIT
 """What an operator of many hosts switches on, as documented, with the units and their sandbox as shipped."""
 
+import contextlib
 import re
 import shutil
+import time
 
 from container import HOLDS, REUSE, check, on_host, wait_until
-from harness import ROOT, Skip, check_equal, main
+from harness import ROOT, Skip, check_equal, diag, main
 
 EXPORTED = "var/lib/prometheus/node-exporter"
 
@@ -35,6 +37,111 @@ def _(host):
     host.systemctl("stop", "twtuned", "twtuned@web")
     check_equal(list((host.root / EXPORTED).iterdir()), [], "files after the stop")
     host.run("sh", "-c", "rm -r /etc/systemd/system/twtuned@.service.d")
+
+
+# ---- every network namespace ----
+
+def instances(host):
+    """{name: pid} of the instances that run."""
+    text = host.systemctl("show", "--property=Id,ActiveState,MainPID", "twtuned@*.service")
+    units = [dict(line.split("=", 1) for line in block.splitlines()) for block in text.split("\n\n") if block]
+    return {u["Id"][len("twtuned@"):-len(".service")]: int(u["MainPID"]) for u in units if u["ActiveState"] == "active"}
+
+
+@contextlib.contextmanager
+def watched(host, patterns=None):
+    """With an instance for each network namespace."""
+    if patterns:
+        host.write("etc/systemd/system/twtuned-netns.service.d/50-test.conf",
+                   f'[Service]\nEnvironment="PATTERN={patterns}"\n')
+        host.systemctl("daemon-reload")
+    host.systemctl("enable", "--now", "twtuned-netns.path")
+    try:
+        yield
+    finally:
+        host.systemctl("disable", "--now", "twtuned-netns.path")
+        wait_until(lambda: host.show("ActiveState", "twtuned-netns.service") == "inactive", "the last run ends")
+        shutil.rmtree(host.root / "etc/systemd/system/twtuned-netns.service.d", ignore_errors=True)
+
+
+def expect_instances(host, *names):
+    try:
+        wait_until(lambda: set(instances(host)) == set(names), "instances", 15)
+    except AssertionError:
+        check_equal(set(instances(host)), set(names), "instances")
+
+
+def check_no_errors(host):
+    check_equal(host.systemctl("list-units", "--state=failed", "--no-legend", "twtuned*"), "", "failed units")
+    check_equal([e["MESSAGE"] for e in host.journal("PRIORITY=3", unit="twtuned*")], [], "errors in the log")
+
+
+@on_host("twtuned-netns: an instance in each namespace that is there, comes, or has a name again; none when it is gone")
+def _(host):
+    host.run("ip", "netns", "add", "old")
+    with watched(host):
+        expect_instances(host, "old")
+        host.run("ip", "netns", "add", "web")
+        host.run("sh", "-c", "for i in 1 2 3 4; do ip netns add burst$i; done")
+        expect_instances(host, "old", "web", "burst1", "burst2", "burst3", "burst4")
+        pid = instances(host)["web"]
+        host.run("sh", "-c", "ip netns del burst1; ip netns del web; ip netns add web; ip netns del old")
+        expect_instances(host, "web", "burst2", "burst3", "burst4")
+        netns = host.run("stat", "-Lc", "%i", "/run/netns/web").stdout
+        wait_until(lambda: host.run("stat", "-Lc", "%i", f"/proc/{instances(host).get('web', pid)}/ns/net",
+                                    check=False).stdout == netns, "an instance in the web that is there now")
+        check_no_errors(host)
+
+
+@on_host("twtuned-netns: Docker's namespaces as docker-ID, but not the host's own; only those that a pattern fits")
+def _(host):
+    host.run("sh", "-ec", """
+        mkdir -p -m 700 /run/docker
+        mkdir -p /run/docker/netns
+        touch /run/docker/netns/4f2a /run/docker/netns/default
+        ip netns add web-1; ip netns add api; ip netns add 'bad name'
+        mount --bind /run/netns/api /run/docker/netns/4f2a
+        mount --bind /proc/1/ns/net /run/docker/netns/default""")
+    with watched(host, "web-* docker-*"):
+        expect_instances(host, "web-1", "docker-4f2a")
+        check_equal(host.journal("EVENT=config-loaded", unit="twtuned@docker-4f2a")[0]["NETNS"], "docker-4f2a", "NETNS")
+        host.systemctl("start", "twtuned@api", check=False)  # by hand, or refused: the netns has one
+        host.systemctl("stop", "twtuned@api")
+        host.run("ip", "netns", "add", "web-2")
+        host.run("umount", "-l", "/run/docker/netns/4f2a")  # as Docker does
+        host.run("rm", "/run/docker/netns/4f2a")
+        expect_instances(host, "web-1", "web-2")
+        wait_until(lambda: not (host.root / "run/netns/docker-4f2a").is_symlink(), "the link is removed")
+    host.run("sh", "-c", "umount -l /run/docker/netns/default; rm -r /run/docker; rm -f /run/netns/docker-*")
+
+
+# Half of 50, for they all start at once. The rest of the machine only adds to what they take.
+@on_host("twtuned-netns: 25 idle namespaces take under 0.5 % of a core together, and under 50 MB")
+def _(host):
+    names = [f"idle{i}" for i in range(25)]
+    start = time.monotonic()
+    with watched(host):
+        host.run("sh", "-c", f"for name in {' '.join(names)}; do ip netns add $name; done")
+        wait_until(lambda: set(instances(host)) == set(names), "25 instances", 60)
+        diag(f"25 instances after {time.monotonic() - start:.1f} s")
+        processes = [host.root / "proc" / str(pid) for pid in instances(host).values()]
+
+        def ran():
+            return sum(int((process / "schedstat").read_text().split()[0]) for process in processes) / 1e9
+
+        def share(seconds):
+            before, at = ran(), time.monotonic()
+            time.sleep(seconds)
+            return (ran() - before) / (time.monotonic() - at)
+        shares = [share(2) for _ in range(4)]
+        rss, pss = (sum(int(re.search(rf"^{name}: *(\d+) kB", (process / "smaps_rollup").read_text(), re.M)[1])
+                        for process in processes) / 1024 for name in ("Rss", "Pss"))
+        diag(f"{' '.join(f'{100 * s:.2f}' for s in shares)} % of a core; {pss:.1f} MB (Pss; Rss {rss:.1f})")
+        check(min(shares) < 0.005, f"{100 * min(shares):.2f} % of a core")
+        check(pss < 50, f"{pss:.1f} MB")
+        host.run("sh", "-c", f"for name in {' '.join(names)}; do ip netns del $name; done")
+        expect_instances(host)
+        check_no_errors(host)
 
 
 main()
