@@ -102,6 +102,42 @@ int describe_once(const struct options *o, json_t **ret)
         return status;
 }
 
+/* The name of an instance by its name on the bus; NULL: that is another's. */
+static char *instance_of(const char *name)
+{
+        char path[256], *instance = NULL;
+
+        if (strcmp(name, BUS_NAME) == 0)
+                return strdup("");
+        if (strncmp(name, BUS_NAME ".instance.", strlen(BUS_NAME ".instance.")) != 0)
+                return NULL;
+        snprintf(path, sizeof(path), BUS_PATH "/instance/%s", name + strlen(BUS_NAME ".instance."));
+        return sd_bus_path_decode(path, BUS_PATH "/instance", &instance) > 0 ? instance : NULL;
+}
+
+int client_list(char ***ret)
+{
+        char **names = NULL;
+        struct client c;
+        size_t n = 0;
+        int status = client_open(&c, NULL), r;
+
+        if (status == 0 && (r = sd_bus_list_names(c.bus, &names, NULL)) < 0)
+                status = explain_error(&c, &SD_BUS_ERROR_NULL, r);
+        client_close(&c);
+        for (char **name = names; name && *name; name++) {
+                char *instance = instance_of(*name);
+
+                free(*name);
+                if (instance)
+                        names[n++] = instance;
+        }
+        if (names)
+                names[n] = NULL;
+        *ret = names;
+        return status;
+}
+
 int client_call(struct client *c, const char *method, const char *types, ...)
 {
         sd_bus_error error = SD_BUS_ERROR_NULL;

@@ -24,6 +24,10 @@ int client_describe(struct client *client, json_t **ret);
 /* Both at once. */
 int describe_once(const struct options *options, json_t **ret);
 
+/* The instances that run, "" for that of the first network namespace; NULL at the end. The caller's to free, each of
+ * them as well. */
+int client_list(char ***ret);
+
 /* One method without a result. */
 int client_call(struct client *client, const char *method, const char *types, ...);
 

@@ -19,6 +19,7 @@ struct options {
 
 /* Each command takes what follows its name, NULL at the end, and returns the exit status. */
 int show_status(const struct options *options, char **args);
+int show_status_of_all(const struct options *options);
 int show_rules(const struct options *options, char **args);
 int show_config(const struct options *options, char **args);
 int show_explanation(const struct options *options, char **args);

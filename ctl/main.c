@@ -38,7 +38,7 @@ static const struct command {
         int (*run)(const struct options *options, char **args);
         const char *help;
 } commands[] = {
-        {"status", "", 0, 0, true, show_status, "what twtuned does now, and who owns each sysctl"},
+        {"status", "[--all]", 0, 0, true, show_status, "what twtuned does now, and who owns each sysctl"},
         {"top", "", 0, 0, true, show_top, "the metrics, live"},
         {"rules", "", 0, 0, true, show_rules, "each rule, and why it is or is not active"},
         {"explain", "RULE|SYSCTL", 1, 1, true, show_explanation, "what it would take, what it does, who owns it"},
@@ -71,6 +71,7 @@ static void print_help(void)
         puts("\n  -n --instance=NAME   of twtuned@NAME, another network namespace\n"
              "  -j --json            as JSON\n"
              "     --since=TIME      2h (ago), today, yesterday, 2026-11-21, \"2026-11-21 10:00\"\n"
+             "     --all             of status: all instances, in a table; of release: all that is held\n"
              "     --for=TIME        10min; without it until Ctrl-C\n"
              "     --no-pager\n"
              "  -h --help\n"
@@ -90,7 +91,7 @@ static const struct command *find_command(const char *name)
 /* What is wrong with the command line; NULL: nothing. */
 static const char *find_error(const struct command *c, const struct options *o, int n)
 {
-        bool is_release = c->run == do_release;
+        bool is_release = c->run == do_release, is_status = c->run == show_status;
 
         if (n < c->least || n > c->most || (is_release && (n == 1) == o->all))
                 return c->arguments;
@@ -100,8 +101,10 @@ static const char *find_error(const struct command *c, const struct options *o, 
                 return "--since is for history";
         if (o->time && c->run != do_record)
                 return "--for is for record";
-        if (o->all && !is_release)
-                return "--all is for release";
+        if (o->all && !is_release && !is_status)
+                return "--all is for release and status";
+        if (o->all && is_status && o->instance)
+                return "--all is of all instances";
         return NULL;
 }
 

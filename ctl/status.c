@@ -136,9 +136,12 @@ static int print_status_json(json_t *d)
 int show_status(const struct options *o, char **args)
 {
         json_t *d = NULL;
-        int status = describe_once(o, &d);
+        int status;
 
         (void)args;
+        if (o->all)
+                return show_status_of_all(o);
+        status = describe_once(o, &d);
         if (status == 0 && o->json) {
                 status = print_status_json(d);
         } else if (status == 0) {

@@ -283,6 +283,23 @@ def _():
         check_equal(len(second.lines), 2, f"lines {second.lines}")
 
 
+@test("status --all: every instance in one table, the first network namespace's first; or as JSON", beside=True)
+def _():
+    with Host() as host, Pair() as pair:
+        check_equal(len(host.ctl("status", "--all").stdout.splitlines()), 1, "lines")
+        twtuned = Twtuned(pair.client, host.policy, ["--observe"], bus=host.bus.socket, instance="a-1")
+        wait_until(lambda: "twtuned@a-1" in host.ctl("status", "--all").stdout, "it is on the bus")
+        first, second = host.ctl("status", "--all").stdout.splitlines()
+        check_text(first, r"^twtuned +\S+ +enforce +acting: 2 sysctls changed")
+        check_text(second, r"^twtuned@a-1 +\S+ +observe +healthy")
+        check_equal([d["instance"] for d in json.loads(host.ctl("status", "--all", "--json").stdout)], [None, "a-1"], "JSON")
+        check_equal(host.ctl("rules", "--all", check=False).returncode, 64, "another command with --all")
+        twtuned.stop()
+        host.twtuned.stop()
+        run = host.ctl("status", "--all", check=False)
+        check_equal((run.returncode, run.stderr), (3, "twtunectl: no twtuned is running\n"), "none")
+
+
 # ---- record ----
 
 @test("record: to a file of the caller, for as long as that runs; --replay reads it", beside=True)
