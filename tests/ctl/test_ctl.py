@@ -12,8 +12,8 @@ import subprocess
 import time
 
 from ctl_host import DELAY, HOLDS, OPEN_POLICY, REUSE, Bus, ChurnHoldBeside, Host, check_text, wait_until
-from harness import (POLICY, Program, Single, Twtuned, binary, check, check_equal, fields, main, message, temp_dir,
-                     temp_policy, test)
+from harness import (POLICY, Pair, Program, Single, Twtuned, binary, check, check_equal, fields, main, message,
+                     temp_dir, temp_policy, test)
 
 
 # ---- what reads ----
