@@ -285,14 +285,15 @@ def _():
 
 @test("status --all: every instance in one table, the first network namespace's first; or as JSON", beside=True)
 def _():
-    with Host() as host, Pair() as pair:
+    with Host() as host, Single() as namespace:
         check_equal(len(host.ctl("status", "--all").stdout.splitlines()), 1, "lines")
-        twtuned = Twtuned(pair.client, host.policy, ["--observe"], bus=host.bus.socket, instance="a-1")
+        twtuned = Twtuned(namespace, host.policy, ["--observe"], bus=host.bus.socket, instance="a-1")
         wait_until(lambda: "twtuned@a-1" in host.ctl("status", "--all").stdout, "it is on the bus")
         first, second = host.ctl("status", "--all").stdout.splitlines()
         check_text(first, r"^twtuned +\S+ +enforce +acting: 2 sysctls changed")
         check_text(second, r"^twtuned@a-1 +\S+ +observe +healthy")
-        check_equal([d["instance"] for d in json.loads(host.ctl("status", "--all", "--json").stdout)], [None, "a-1"], "JSON")
+        found = json.loads(host.ctl("status", "--all", "--json").stdout)
+        check_equal([d["instance"] for d in found], [None, "a-1"], "instances as JSON")
         check_equal(host.ctl("rules", "--all", check=False).returncode, 64, "another command with --all")
         twtuned.stop()
         host.twtuned.stop()

@@ -3,6 +3,7 @@
 """What an operator of many hosts switches on, as documented, with the units and their sandbox as shipped."""
 
 import contextlib
+import json
 import re
 import shutil
 import time
@@ -37,6 +38,52 @@ def _(host):
     host.systemctl("stop", "twtuned", "twtuned@web")
     check_equal(list((host.root / EXPORTED).iterdir()), [], "files after the stop")
     host.run("sh", "-c", "rm -r /etc/systemd/system/twtuned@.service.d")
+
+
+# ---- journals ----
+
+@on_host("journals of two hosts in a collector's directory tell which of them changed a sysctl, and why")
+def _(host):
+    remote = "/lib/systemd/systemd-journal-remote"
+    if not (host.root / remote[1:]).exists():
+        raise Skip("needs systemd-journal-remote")
+    there = host.start(HOLDS)
+    host.run("journalctl", "--sync")
+    # As systemd-journal-remote gets it from systemd-journal-upload; the second host is this one by another name.
+    export = f"journalctl -o export --since=@{host.since} -u 'twtuned*'"
+    host.run("sh", "-ec", f"""
+        rm -rf /root/collector; mkdir /root/collector
+        {export} | {remote} -o /root/collector/remote-a.journal -
+        {export} | sed 's/^_HOSTNAME=.*/_HOSTNAME=other/; s/^EVENT=applied/EVENT=refused/' |
+            {remote} -o /root/collector/remote-b.journal -""")
+    found = host.run("journalctl", "-D", "/root/collector", "-o", "json", f"SYSCTL={REUSE}", "EVENT=applied").stdout
+    entries = [json.loads(line) for line in found.splitlines()]
+    check_equal(len(entries), 1, f"changes of {REUSE} in {found}")
+    for field in ("_HOSTNAME", "MESSAGE_ID", "OLDVALUE", "NEWVALUE", "ORIGINALVALUE", "RULE", "METRIC", "METRICVALUE",
+                  "THRESHOLD", "GROUP", "CULPRIT", "NETNS", "RESULT"):
+        check_equal(entries[0][field], there[field], field)
+    hosts = host.run("journalctl", "-D", "/root/collector", "-F", "_HOSTNAME").stdout.split()
+    check_equal(len(hosts), 2, f"hosts {hosts}")
+    # What the catalog says of it, where twtuned is installed at the collector.
+    host.run("journalctl", "--update-catalog")
+    said = host.run("journalctl", "-D", "/root/collector", "-x", "EVENT=applied").stdout
+    check(f"A sysctl was changed: {REUSE} = 1" in said, said)
+
+
+@on_host("README, rolling out: with its file it tells what it would do and writes nothing; without it, it does")
+def _(host):
+    observe = re.search(r"50-observe.conf`:\n\n((?:    .*\n)+)", (ROOT / "README.md").read_text())[1]
+    host.write("etc/twtuned.conf.d/50-observe.conf", observe.replace("    ", ""))
+    host.write("etc/twtuned.conf.d/60-test.conf", HOLDS)
+    host.systemctl("start", "twtuned", "load")
+    would = host.events("applied")[0]
+    check_equal((would["RESULT"], would["SYSCTL"], host.sysctls()[0]), ("would", REUSE, "2"), "while it observes")
+    status = json.loads(host.run("twtunectl", "status", "--json").stdout)
+    check_equal((status["state"], status["mode"]), ("acting", "observe"), "state and mode")
+    (host.root / "etc/twtuned.conf.d/50-observe.conf").unlink()
+    host.run("twtuned", "--check")
+    host.systemctl("reload", "twtuned")
+    host.wait_for_reuse("1")
 
 
 # ---- every network namespace ----
