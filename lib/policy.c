@@ -404,6 +404,8 @@ static void fill_enter(const struct policy *p, const struct snapshot *s, struct 
 
                 if (d->kind == DECISION_ENTER && (held->rules >> d->rule & 1))
                         continue; /* it enters once more, for what was taken back */
+                if (held->rules == 0 && s->sysctl[lever->sysctl].state != READING_VALID)
+                        continue; /* nobody knows what there is to go on from */
                 if (held->theirs || (!joins && lever_has_effect(lever, bounds, s, before, false)))
                         continue;
                 d->change[d->n++] = (struct change){

@@ -103,6 +103,22 @@ START_TEST(narrowed_bounds_end_it_sooner)
 }
 END_TEST
 
+START_TEST(no_step_from_a_value_that_cannot_be_read)
+{
+        begin(TABLE_RULE("raise = net.ipv4.tcp_max_orphans x2 max 8192\n" UNTIL));
+        host_reading(h, OVERFLOW, 5);
+        fill_table(131072);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->log[0].decision.n, 1); /* the other table is as large as it may be */
+        h->snapshot.sysctl[SYSCTL_TCP_MAX_ORPHANS] = (struct live_sysctl){.state = READING_INVALID};
+        host_pass(h, 20);
+        ck_assert_uint_ge(h->logged, 2);
+        for (unsigned i = 0; i < h->logged; i++)
+                for (unsigned k = 0; k < h->log[i].decision.n; k++)
+                        ck_assert_uint_eq(h->log[i].decision.change[k].before.n, 1);
+}
+END_TEST
+
 START_TEST(no_step_without_the_cause)
 {
         begin_overflow(TABLE_RULE(UNTIL));
@@ -445,6 +461,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, ten_seconds_are_the_default);
         tcase_add_test(tcase, no_faster_than_the_limits_allow);
         tcase_add_test(tcase, narrowed_bounds_end_it_sooner);
+        tcase_add_test(tcase, no_step_from_a_value_that_cannot_be_read);
         tcase_add_test(tcase, no_step_without_the_cause);
         tcase_add_test(tcase, a_cause_for_some_time_has_to_hold_that_long);
         tcase_add_test(tcase, what_is_at_its_limit_does_not_enter);
