@@ -97,6 +97,16 @@ static void block_signals(sigset_t *ret)
         sigprocmask(SIG_BLOCK, ret, NULL);
 }
 
+static int is_recording(struct client *client, bool *ret)
+{
+        json_t *d = NULL;
+        int status = client_describe(client, &d);
+
+        *ret = is_true(d, "recording");
+        json_decref(d);
+        return status;
+}
+
 /* Until Ctrl-C, the time that was asked for, or until the daemon stops. It records for as long as this connection is
  * there. */
 static int record_until_end(struct client *client, uint64_t ns)
@@ -113,7 +123,7 @@ static int record_until_end(struct client *client, uint64_t ns)
                 if (sigtimedwait(&signals, NULL, &ts) > 0)
                         return 0;
                 left -= wait;
-                status = client_is_recording(client, &recording);
+                status = is_recording(client, &recording);
         }
         if (status == 0 && !recording)
                 return complain(EXIT_FAILURE, "twtuned has ended the recording: the log says why");

@@ -157,16 +157,3 @@ int client_call(struct client *c, const char *method, const char *types, ...)
         sd_bus_message_unref(m);
         return status;
 }
-
-int client_is_recording(struct client *c, bool *ret)
-{
-        sd_bus_error error = SD_BUS_ERROR_NULL;
-        int value = 0, status = 0;
-        int r = sd_bus_get_property_trivial(c->bus, c->name, c->path, BUS_NAME, "Recording", &error, 'b', &value);
-
-        if (r < 0)
-                status = explain_error(c, &error, r);
-        *ret = value;
-        sd_bus_error_free(&error);
-        return status;
-}

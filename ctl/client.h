@@ -30,6 +30,3 @@ int client_list(char ***ret);
 
 /* One method without a result. */
 int client_call(struct client *client, const char *method, const char *types, ...);
-
-/* Whether it still records. */
-int client_is_recording(struct client *client, bool *ret);

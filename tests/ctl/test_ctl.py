@@ -192,6 +192,10 @@ def _():
             check_equal((run.returncode, run.stderr), (77, "twtunectl: only root may change something\n"), str(args))
         check_equal(host.sysctls(), ("1", "250"), "sysctls")
         check_equal(host.json("status")["paused"], False, "paused")
+    with Host(load=False, instance="web") as host:
+        check_text(host.ctl("status", nobody=True).stdout, "healthy")
+        check_equal(host.ctl("pause", nobody=True, check=False).returncode, 77, "pause of an instance")
+        host.ctl("pause")
 
 
 @test("only root may change: the daemon's own lock, on a bus that lets everything pass", beside=True)
