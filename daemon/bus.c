@@ -92,8 +92,8 @@ static int connect_bus(struct bus *b)
         return r;
 }
 
-/* There need not be a bus: only one that was there and is gone is worth a word. A name that is refused may be had later:
- * the policy file was not read yet, or another twtuned had it. */
+/* There need not be a bus: only one that was there and is gone is worth a word. A name that is refused may be had
+ * later: the policy file was not read yet, or another twtuned had it. */
 static void look_after_connection(struct bus *b, uint64_t now)
 {
         if (b->bus && (b->refused || sd_bus_is_open(b->bus) <= 0)) {

@@ -2,8 +2,8 @@
 #pragma once
 
 /* org.twtuned1 on the system bus. Reads answer with what the last tick left; what changes something is put down for
- * the next one, and answered after it. Nothing here waits: not for the bus, which may be missing, die and come back, nor
- * for whoever asks. */
+ * the next one, and answered after it. Nothing here waits: not for the bus, which may be missing, die and come back,
+ * nor for whoever asks. */
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>

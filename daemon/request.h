@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What a person asks of a running daemon. Whoever takes it from the bus puts it down here, and the next tick does it. */
+/* What a person asks of a running daemon. Whoever takes it from the bus puts it here, and the next tick does it. */
 
 #include <stdbool.h>
 #include <stdint.h>

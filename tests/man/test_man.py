@@ -66,8 +66,8 @@ def _():
 @test("twtuned(8) has every option of the command line, and no other")
 def _():
     options = re.findall(r'^ +\{"(\w+)", (?:no|required)_argument', source("daemon/main.c"), re.M)
-    check_equal(sorted(set(re.findall(r"\*--(\w+)", section(page(DAEMON), "OPTIONS", "EXIT STATUS")))), sorted(options),
-                "options")
+    written = set(re.findall(r"\*--(\w+)", section(page(DAEMON), "OPTIONS", "EXIT STATUS")))
+    check_equal(sorted(written), sorted(options), "options")
 
 
 @test("twtuned(8) has every exit status, and no other")
@@ -123,7 +123,8 @@ def _():
     for name in (CONF, DAEMON, CTL):
         path = BUILD / "man" / name
         lint = subprocess.run(["mandoc", "-T", "lint", "-W", "style", path], capture_output=True, text=True).stdout
-        check_equal([line for line in lint.splitlines() if not any(known in line for known in LINT_OF_SCDOC)], [], name)
+        unknown = [line for line in lint.splitlines() if not any(known in line for known in LINT_OF_SCDOC)]
+        check_equal(unknown, [], name)
         run = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-Tutf8", "-Z", "-l", path], capture_output=True,
                              text=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
         check_equal((run.returncode, run.stderr), (0, ""), f"man --warnings {name}")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory is short at one allocation after the other, once or from then on: whatever is made of a configuration says so,
- * crashes nowhere and leaks nothing. The functions below take the place of the C library's, also for inih. */
+/* Memory is short at one allocation after the other, once or from then on: whatever is made of a configuration says
+ * so, crashes nowhere and leaks nothing. The functions below take the place of the C library's, also for inih. */
 
 #include <stdbool.h>
 #include <stdio.h>
