@@ -20,8 +20,7 @@ struct policy *policy_new(const struct config *config)
         if (!policy)
                 return NULL;
         policy->config = config;
-        for (unsigned i = 0; i < config->n_rules; i++) {
-                policy->state[i].release_factor = 1;
+        for (unsigned i = 0; i < config->n_rules; i++)
                 for (unsigned k = 0; k < config->rule[i].n_when; k++) {
                         struct group_clock **clocks = &policy->state[i].group_when[k];
 
@@ -33,7 +32,6 @@ struct policy *policy_new(const struct config *config)
                                 return NULL;
                         }
                 }
-        }
         return policy;
 }
 

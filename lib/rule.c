@@ -36,9 +36,9 @@ bool comparison_holds(enum comparison op, double a, double b)
         case EQUAL:
                 return a == b;
         case NOT_EQUAL:
-                return a != b;
+                break;
         }
-        return false;
+        return a != b;
 }
 
 const char *metric_name(unsigned metric, const struct counters *counters)

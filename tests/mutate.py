@@ -4,7 +4,7 @@
 other, and counts the changes that no unit test, nor a few ticks of the simulation, notices. Prints these as FILE:LINE:
 change; exits with 1 when less than 90 % are noticed.
 
-All changes are compiled into one copy of the tree, where MUTANT=N selects one: clang tells where the expressions are."""
+All changes are compiled into one copy of the tree, where MUTANT=N selects one. clang tells where the expressions are."""
 
 import collections
 import concurrent.futures
@@ -20,8 +20,9 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("lib/policy*.c")) + ["lib/guard.c"]
 # Those first that notice the most in the least time.
-TESTS = ["policy_step", "policy_settle", "policy_ladder", "policy_range", "policy_reload", "policy_evidence", "guard", "tuner_step", "tuner",
-         "yield", "rule_lever", "policy_explain", "allocation", "out_of_memory", "rehearsal", "simulation", "policy_need", "policy"]
+TESTS = ["policy_step", "policy_settle", "policy_ladder", "policy_range", "policy_reload", "policy_evidence", "guard",
+         "tuner_step", "tuner", "yield", "rule_lever", "policy_explain", "allocation", "out_of_memory", "rehearsal",
+         "simulation", "policy_need", "policy"]
 ARGUMENTS = {"policy_need": ["40"], "simulation": ["0", "1", "50000"]}
 LONGEST = 20  # seconds of CPU; a test that takes longer does not end any more
 NEEDED = 0.9
@@ -99,12 +100,13 @@ class File:
         return first
 
     def wrap(self, begin, end, before, after):
-        # Of those that begin together the longest is the outer one, of those that end together the last begun the inner.
+        # Of those that begin together the longest is outside; of those that end together the last begun is inside.
         self.edits.append((begin, (1, -end), 0, before))
         self.edits.append((end, (0, -begin), 0, after))
 
     def constant(self, offset, text):
-        n = self.number(offset, [(text, f"{text} + 1")] + ([(text, f"{text} - 1")] if float(text.rstrip("uU")) > 0 else []))
+        less = [(text, f"{text} - 1")] if float(text.rstrip("uU")) > 0 else []
+        n = self.number(offset, [(text, f"{text} + 1")] + less)
         self.wrap(offset, offset + len(text), f"NUMBER_({n}, ", ")")
 
     def operator(self, node, op):

@@ -3,13 +3,18 @@
  * What must hold is in invariants.c. TEST_SEED=N runs one seed again.
  * check_simulation [FIRST [SEEDS [TICKS]]] */
 
+#include <dirent.h>
+#include <malloc.h>
+
 #include "../unit/host.h"
 #include "invariants.h"
 
 #define TROUBLE_EVERY 40000u /* ticks; a part of them */
 #define TROUBLE_FOR 4000u
 #define RESTART_EVERY 5000u
-#define IDLE 8000u /* seconds: the longest release time, and what came before it */
+#define WARM_UP 400000u /* ticks */
+#define GROWTH 16384u   /* bytes, over however long */
+#define IDLE 8000u      /* seconds: the longest release time, and what came before it */
 
 #define POLICIES 20u
 #define TICKS_EACH 2000u
@@ -28,6 +33,8 @@ struct run {
         unsigned changes; /* a minute, of random policies */
         unsigned faults_left;
         struct sysctl_value begun[SYSCTL_COUNT]; /* what the host began with */
+        size_t used;                             /* bytes of the heap, and file descriptors, then */
+        unsigned fds;
 };
 
 static unsigned pick(struct run *r, unsigned n)
@@ -297,6 +304,36 @@ static void end_trouble(struct run *r)
         start(r);
 }
 
+static unsigned count_fds(void)
+{
+        DIR *dir = opendir("/proc/self/fd");
+        unsigned n = 0;
+
+        ck_assert_ptr_nonnull(dir);
+        while (readdir(dir))
+                n++;
+        closedir(dir);
+        return n;
+}
+
+/* With the same configuration each time: nothing is left of all that came between. Until then the C library keeps some
+ * of what was freed for the next time. */
+static void check_growth(struct run *r)
+{
+        size_t used = mallinfo2().uordblks;
+        unsigned fds = count_fds();
+
+        if (r->sim->ticks < WARM_UP)
+                return;
+        if (r->used == 0) {
+                r->used = used;
+                r->fds = fds;
+        }
+        ck_assert_msg(used < r->used + GROWTH && fds == r->fds,
+                      "%s: %zu bytes were %zu, %u descriptors %u, at tick %u", r->name, used, r->used, fds, r->fds,
+                      r->sim->ticks);
+}
+
 static void run_end(struct run *r)
 {
         rest(r);
@@ -326,6 +363,7 @@ START_TEST(the_shipped_policy)
                         trouble(&r);
                 if (at == 0) {
                         end_trouble(&r);
+                        check_growth(&r);
                         r.invariants.may_fail = false;
                         r.invariants.steady = true;
                 }
@@ -399,7 +437,7 @@ static void live_without_effect(unsigned seed, const char *over)
         r.sim->kernel.ignores = r.begun;
         r.sim->on_event = note;
         start(&r);
-        for (unsigned t = 0; t < ticks / 10; t++)
+        for (unsigned t = 0; t < MIN(ticks, 1000000) / 10; t++)
                 live(&r);
         ck_assert(!observing || r.sim->writes == 0);
         r.sim->on_event = NULL;
