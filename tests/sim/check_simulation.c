@@ -256,6 +256,32 @@ static void reload(struct run *r)
                 start(r);
 }
 
+/* What a person asks for over the bus, for the next tick. */
+static void ask(struct run *r)
+{
+        struct requests *asked = &r->sim->tuner.requests;
+        uint32_t sysctl = UINT32_C(1) << pick(r, SYSCTL_COUNT);
+
+        switch (pick(r, 5)) {
+        case 0:
+                asked->pause = true;
+                asked->pause_ns = pick(r, 2) * pick(r, 600) * NSEC_PER_SEC;
+                break;
+        case 1:
+                asked->resume = true;
+                break;
+        case 2:
+                asked->release_all = !r->sim->tuner.config->observe;
+                break;
+        case 3:
+                asked->release =
+                        sysctl_table[__builtin_ctz(sysctl)].never || r->sim->tuner.config->observe ? 0 : sysctl;
+                break;
+        default:
+                asked->rearm = pick(r, 2) ? sysctl : UINT32_MAX;
+        }
+}
+
 static void trouble(struct run *r)
 {
         unsigned soon = 400;
@@ -275,6 +301,8 @@ static void trouble(struct run *r)
                 sim_crash(r->sim);
                 start(r);
         }
+        if (chance(r, 50))
+                ask(r);
         if (chance(r, 400)) /* stopped, or starved of CPU */
                 sim_run(r->sim, &r->story.load, pick(r, 600000));
         if (chance(r, 400))

@@ -407,6 +407,23 @@ static void on_advice(struct invariants *inv, const struct sim *s, const struct 
                 rule_left(inv, s, rule, strncmp(sim_event_field(event, "METRIC"), "opens.", 6) == 0);
 }
 
+/* What a person asked for: put back, and theirs from then on; or twtuned's again. Nothing else is written in a pause. */
+static void on_request(struct invariants *inv, const struct sim *s, enum sysctl_id id, const struct event *event)
+{
+        const char *result = sim_event_field(event, "RESULT");
+        bool changed = strcmp(result, "applied") == 0 || strcmp(result, "restored") == 0;
+        struct watched_sysctl *w = &inv->sysctl[id];
+
+        if (strcmp(result, "rearmed") == 0) {
+                w->told = w->overridden = false;
+                w->foreign = s->kernel.sysctl[id];
+        } else if (strstr(sim_event_field(event, "MESSAGE"), "by request")) {
+                w->told |= changed;
+        } else if (changed && s->in_tick && s->tuner.paused_until > 0) {
+                broken(inv, s, "%s is changed in a pause", name_of(id));
+        }
+}
+
 void invariants_event(struct invariants *inv, struct sim *s, const struct event *event)
 {
         const char *result = sim_event_field(event, "RESULT");
@@ -424,6 +441,8 @@ void invariants_event(struct invariants *inv, struct sim *s, const struct event 
                 account_change(inv, s, id, event);
         else if (strcmp(result, "kept") == 0)
                 inv->sysctl[id].foreign = s->kernel.sysctl[id];
+        if (id != SYSCTL_COUNT)
+                on_request(inv, s, id, event);
         if (id != SYSCTL_COUNT && (strcmp(result, "applied") == 0 || strcmp(result, "kept") == 0 ||
                                    strcmp(result, "restored") == 0 || strcmp(result, "would") == 0))
                 on_change(inv, s, id, event);
