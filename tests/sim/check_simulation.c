@@ -259,27 +259,17 @@ static void reload(struct run *r)
 /* What a person asks for over the bus, for the next tick. */
 static void ask(struct run *r)
 {
-        struct requests *asked = &r->sim->tuner.requests;
-        uint32_t sysctl = UINT32_C(1) << pick(r, SYSCTL_COUNT);
+        unsigned what = pick(r, 5), id = pick(r, SYSCTL_COUNT);
+        bool enforces = !r->sim->tuner.config->observe;
 
-        switch (pick(r, 5)) {
-        case 0:
-                asked->pause = true;
-                asked->pause_ns = pick(r, 2) * pick(r, 600) * NSEC_PER_SEC;
-                break;
-        case 1:
-                asked->resume = true;
-                break;
-        case 2:
-                asked->release_all = !r->sim->tuner.config->observe;
-                break;
-        case 3:
-                asked->release =
-                        sysctl_table[__builtin_ctz(sysctl)].never || r->sim->tuner.config->observe ? 0 : sysctl;
-                break;
-        default:
-                asked->rearm = pick(r, 2) ? sysctl : UINT32_MAX;
-        }
+        r->sim->tuner.requests = (struct requests){
+                .pause = what == 0,
+                .pause_ns = pick(r, 2) * pick(r, 600) * NSEC_PER_SEC,
+                .resume = what == 1,
+                .release_all = what == 2 && enforces,
+                .release = what == 3 && enforces && !sysctl_table[id].never ? UINT32_C(1) << id : 0,
+                .rearm = what == 4 ? UINT32_MAX : 0,
+        };
 }
 
 static void trouble(struct run *r)
