@@ -126,9 +126,9 @@ def _():
         host.ctl("pause")
         check_equal(host.json("status")["paused_for"], None, "paused_for")
         with ChurnHoldBeside(host):
+            wait_until(lambda: host.json("explain", "some")["state"] == "ready", "the rule is ready")
             time.sleep(0.5)
             check_equal(host.sysctls(), ("2", "1000"), "sysctls while paused")
-            check_equal(host.json("explain", "some")["state"], "ready", "the rule")
             host.ctl("resume")
             wait_until(lambda: host.sysctls() == ("1", "250"), "acts again", 5)
 
