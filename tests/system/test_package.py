@@ -183,6 +183,7 @@ def _(host):
 def _(host):
     host.upgrade(VERSION)
     hold(host)
+    host.systemctl("start", "twtuned-netns.path")  # must not start another while they are stopped
     host.dpkg("--remove", "twtuned")
     check_equal((host.sysctls()[0], host.reuse("web")), ("2", "2"), REUSE)
     check(not (host.root / "usr/sbin/twtuned").exists(), "it is still there")
