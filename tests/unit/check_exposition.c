@@ -250,7 +250,7 @@ START_TEST(the_hash_is_of_what_is_in_effect)
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
-                struct config *a = config_from(rows[i].a), *b = config_from(rows[i].b);
+                struct config *a = config_of(rows[i].a), *b = config_of(rows[i].b);
 
                 ck_assert_msg((config_values_hash(&a->values) == config_values_hash(&b->values)) == rows[i].same,
                               "row %u", i);
