@@ -2,6 +2,7 @@
 #include "service.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -286,6 +287,7 @@ static int run(struct service *s, struct config *config)
                 config_free(config);
                 return EX_OSERR;
         }
+        malloc_trim(0); /* what the files were read with */
         s->tuner.write_error = write_error;
         s->world.also_report = note;
         s->world.user = &s->bus;
@@ -302,6 +304,14 @@ static int run(struct service *s, struct config *config)
 
 /* Too large for the stack. */
 static struct service service;
+
+/* What is large and mostly unused stays pages of zeroes that take no memory. Left to itself, malloc() learns from the
+ * first large block that is freed, a configuration's text, to take the next ones from the heap, and clears them there
+ * (mallopt(3), M_MMAP_THRESHOLD). */
+static void memory_begin(void)
+{
+        mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+}
 
 /* Puts back all that the ledger holds, if it holds anything. Returns the exit status. */
 static int restore_all(struct service *s, const char *why, bool *ret_held)
@@ -342,6 +352,7 @@ int service_run(const char *config_file, bool observe_only, bool hold, const cha
         s->config_file = config_file;
         s->observe_only = observe_only;
         s->hold = hold;
+        memory_begin();
         signals_begin();
         observer_list_counters(PROC, &s->kernel);
         config = config_files_load_good(config_file, &s->kernel);

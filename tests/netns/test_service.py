@@ -5,6 +5,7 @@
 import ctypes
 import errno
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -467,6 +468,27 @@ def _():
         run = subprocess.run([binary("twtuned"), *args], text=True, capture_output=True, timeout=10)
         check_equal(run.returncode, status, f"exit status of {args}")
         check("twtuned" in run.stdout + run.stderr, args)
+
+
+@test("less than 1 MB of anonymous memory with the shipped policy, and not more beside sockets that it looks at")
+def _():
+    with Pair() as pair:
+        ChurnServer(pair.server, pair.server.ip4)
+        twtuned = Twtuned(pair.client, POLICY)
+        twtuned.wait_for("^config-loaded", 10)
+
+        def anonymous():
+            status = pathlib.Path(f"/proc/{twtuned.pid}/status").read_text()
+            return int(re.search(r"^RssAnon:\s+(\d+) kB", status, re.M)[1])
+
+        time.sleep(2)
+        idle = anonymous()
+        pair.client.sysctl("net.ipv4.tcp_rfc1337", 1)
+        ChurnClient(pair.client, pair.server.ip4, count=20_000).finish()
+        twtuned.wait_for("^applied: ", 10)
+        time.sleep(2)
+        diag(f"{idle} kB idle, {anonymous()} kB beside {pair.client.sockstat('tw')} TIME_WAIT")
+        check(idle < 1024 and anonymous() < 1024, f"{idle} kB idle, {anonymous()} kB beside sockets")
 
 
 if __name__ == "__main__":
