@@ -84,7 +84,7 @@ static void describe_destination(struct json *j, const struct tuner *t, const st
 static void describe_destinations(struct json *j, const struct tuner *t)
 {
         const struct ports *ports = t->snapshot.ports;
-        const struct ports_group *shown[DESTINATIONS_MAX];
+        const struct ports_group *shown[DESTINATIONS_MAX] = {NULL};
         unsigned n = 0;
 
         json_open_array(j, "destinations");
