@@ -484,7 +484,7 @@ END_TEST
 
 static void add(TCase *tcase)
 {
-        tcase_set_timeout(tcase, 600);
+        tcase_set_timeout(tcase, 3600);
         tcase_add_loop_test(tcase, the_shipped_policy, (int)first_seed, (int)(first_seed + seeds));
         tcase_add_loop_test(tcase, observing_decides_the_same_and_writes_nothing, (int)first_seed,
                             (int)(first_seed + seeds));
