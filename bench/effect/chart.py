@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""The picture: connects per second over time, a panel a program, as SVG that is readable in light and in dark."""
+
+import math
+from xml.sax.saxutils import escape
+
+WIDTH, COLUMNS = 960, 3
+PANEL_WIDTH, PANEL_HEIGHT = 304, 190
+LEFT, TOP, HEAD, GAP = 50, 30, 64, 24  # of the plot in a panel; of the panels in the picture
+BIN_SECONDS = 0.2
+LINES = {  # in the order in which they are drawn
+    "ceiling": "no TIME_WAIT at all: unsafe (tcp_max_tw_buckets = 0)",
+    "stock": "stock sysctls",
+    "twtuned": "stock sysctls, with twtuned",
+}
+
+# Not var(): converters to PNG know no custom properties.
+STYLE = """
+text { font: 12px system-ui, sans-serif; fill: #1f2328 }
+.title { font-size: 17px; font-weight: 600 } .panel { font-weight: 600 } .small { font-size: 11px; fill: #59636e }
+.paper { fill: #ffffff } .grid { stroke: #d1d9e0; stroke-width: 1 }
+.line { fill: none; stroke-width: 2; stroke-linejoin: round }
+.stock { stroke: #d1480f } .twtuned { stroke: #0b62d6; stroke-width: 2.5 }
+.ceiling { stroke: #818b98; stroke-width: 1.5; stroke-dasharray: 4 3 }
+@media (prefers-color-scheme: dark) {
+text { fill: #f0f6fc } .small { fill: #9198a1 } .paper { fill: #0d1117 } .grid { stroke: #30363d }
+.stock { stroke: #ff8a4c } .twtuned { stroke: #58a6ff } .ceiling { stroke: #9198a1 }
+}
+"""
+
+
+def text(x, y, content, kind="", anchor="start"):
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(content)}</text>'
+
+
+def binned(points):
+    """(second, connects/s), means of BIN_SECONDS."""
+    bins = {}
+    for second, rate, _ in points:
+        bins.setdefault(int(second / BIN_SECONDS), []).append(rate)
+    return [((n + 0.5) * BIN_SECONDS, sum(rates) / len(rates)) for n, rates in sorted(bins.items())]
+
+
+def tick_step(top):
+    """1, 2 or 5 times a power of ten, of which three to six are below the top."""
+    power = 10 ** math.floor(math.log10(top / 3))
+    return next(m * power for m in (1, 2, 5, 10) if top / (m * power) <= 5)
+
+
+class Panel:
+    def __init__(self, x, y, title, lines):
+        """lines: {a name of LINES: [(second, connects/s, TIME_WAIT)]}"""
+        self.x, self.y, self.title = x, y, title
+        self.lines = {name: binned(lines[name]) for name in LINES if lines.get(name)}
+        self.seconds = max(math.ceil(line[-1][0]) for line in self.lines.values())
+        top = max(rate for line in self.lines.values() for _, rate in line)
+        self.step = tick_step(top)
+        self.top = math.ceil(top / self.step) * self.step
+
+    def _at(self, second, rate):
+        width, height = PANEL_WIDTH - LEFT, PANEL_HEIGHT - TOP - 22
+        return self.x + LEFT + second / self.seconds * width, self.y + TOP + (1 - rate / self.top) * height
+
+    def _grid(self):
+        for n in range(round(self.top / self.step) + 1):
+            x, y = self._at(0, n * self.step)
+            yield f'<path class="grid" d="M{x:.1f} {y:.1f}H{self.x + PANEL_WIDTH}"/>'
+            yield text(x - 6, y + 4, f"{n * self.step:,.0f}", "small", "end")
+        for second in range(0, self.seconds + 1, 2):
+            x, y = self._at(second, 0)
+            yield text(x, y + 16, f"{second} s", "small", "middle")
+
+    def svg(self):
+        yield text(self.x + LEFT, self.y + 16, self.title, "panel")
+        yield from self._grid()
+        for name, line in self.lines.items():
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (self._at(*point) for point in line))
+            yield f'<polyline class="line {name}" points="{path}"/>'
+
+
+def legend(y):
+    x = LEFT
+    for name in reversed(LINES):
+        yield f'<path class="line {name}" d="M{x} {y - 4}h26"/>'
+        yield text(x + 32, y, LINES[name])
+        x += 60 + 6.6 * len(LINES[name])
+
+
+def draw(panels, subtitle):
+    """panels: [(title, lines)]. The SVG."""
+    rows = math.ceil(len(panels) / COLUMNS)
+    height = HEAD + 28 + rows * (PANEL_HEIGHT + GAP)
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+             f'viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Connects per second of real programs over time">',
+             f"<style>{STYLE}</style>", f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>',
+             text(LEFT, 28, "Connects per second of real programs toward one backend", "title"), *legend(54),
+             text(LEFT, height - 10, subtitle, "small")]
+    for n, (title, lines) in enumerate(panels):
+        x = n % COLUMNS * (PANEL_WIDTH + 16)
+        parts += Panel(x, HEAD + n // COLUMNS * (PANEL_HEIGHT + GAP), title, lines).svg()
+    return "\n".join([*parts, "</svg>", ""])

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: MIT
+"""The real programs whose connections are measured, and the load on them. Debian's own packages, each configured as
+one finds it in the field; what is not said is the program's default.
+
+A proxy runs in the client's network namespace, where h2load asks it for pages over 64 connections that stay open: all
+connects toward the backends are the proxy's. A client of its own (PHP) runs there in 8 processes, as under php-fpm.
+Either writes a line a request in h2load's format: start in us since the epoch, status, us until the answer."""
+
+import contextlib
+import dataclasses
+import pathlib
+import socket
+import time
+from typing import Callable
+
+from harness import Program
+
+HERE = pathlib.Path(__file__).parent
+HTTP_PORT, REDIS_PORT, FRONT_PORT = 8080, 6379, 8000
+CONNECTIONS = 64  # of h2load toward the proxy
+WORKERS = 8  # processes of a client of its own
+
+WEB_SERVER = """
+daemon off; worker_processes auto; pid {dir}/backend.pid; error_log {dir}/backend.log;
+events {{ worker_connections 10000; }}
+http {{
+    access_log off; keepalive_requests 1000000000;
+    server {{ listen 8080 backlog=4096; listen [::]:8080 backlog=4096; location / {{ return 200 "hello\\n"; }} }}
+}}
+"""
+
+NGINX = """
+daemon off; worker_processes auto; pid {dir}/nginx.pid; error_log {dir}/proxy.log;
+events {{ worker_connections 10000; }}
+http {{
+    access_log off; keepalive_requests 1000000000;
+    upstream backends {{ {servers} }}
+    server {{
+        listen 127.0.0.1:8000;
+        location / {{ proxy_pass http://backends; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+    }}
+}}
+"""
+
+APACHE = """
+ServerRoot {dir}
+ServerName localhost
+User www-data
+PidFile {dir}/apache.pid
+DefaultRuntimeDir {dir}
+ErrorLog {dir}/proxy.log
+Listen 127.0.0.1:8000
+{modules}
+MaxKeepAliveRequests 0
+{servers}
+"""
+APACHE_MODULES = ("mpm_event", "authz_core", "proxy", "proxy_http", "proxy_balancer", "slotmem_shm",
+                  "lbmethod_byrequests")
+
+HAPROXY = """
+defaults
+    mode http
+    option http-server-close
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+frontend web
+    bind 127.0.0.1:8000
+    default_backend backends
+backend backends
+{servers}
+"""
+
+SQUID = """
+http_port 127.0.0.1:8000 accel defaultsite=backend
+{servers}
+never_direct allow all
+http_access allow all
+cache deny all
+server_persistent_connections off
+pinger_enable off
+netdb_filename none
+access_log none
+cache_log /dev/null
+pid_filename none
+visible_hostname proxy
+"""
+
+
+def start(namespace, argv):
+    """The program and all that it forks, in a pid namespace, so that they end together even when this is killed. Its
+    first process is a shell: a program that changes its uid loses the signal that --kill-child asks for (prctl(2))."""
+    return Program(namespace, ["unshare", "--pid", "--fork", "--kill-child", "sh", "-c", '"$@"; exit', "sh", *argv])
+
+
+def write_config(directory, name, text):
+    path = directory / name
+    path.write_text(text)
+    return str(path)
+
+
+def literal(address):
+    return f"[{address}]" if ":" in address else address
+
+
+def wait_port(namespace, address, port, seconds=20):
+    """Waits until the program listens."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with namespace.entered(), contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection((address, port), 1).close()
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing listens on {address} port {port}")
+        time.sleep(0.05)
+
+
+def web_server(pair, directory):
+    start(pair.server, ["nginx", "-c", write_config(directory, "backend.conf", WEB_SERVER.format(dir=directory))])
+    wait_port(pair.server, "127.0.0.1", HTTP_PORT)
+
+
+def redis_server(pair, directory):
+    start(pair.server, ["redis-server", "--bind", "*", "-::*", "--protected-mode", "no", "--save", "",
+                        "--dir", str(directory), "--tcp-backlog", "4096"])
+    wait_port(pair.server, "127.0.0.1", REDIS_PORT)
+
+
+def nginx(directory, backends):
+    servers = " ".join(f"server {literal(address)}:{HTTP_PORT};" for address in backends)
+    return ["nginx", "-c", write_config(directory, "nginx.conf", NGINX.format(dir=directory, servers=servers))]
+
+
+def apache(directory, backends):
+    urls = [f"http://{literal(address)}:{HTTP_PORT}" for address in backends]
+    if len(urls) == 1:
+        servers = f"ProxyPass / {urls[0]}/ disablereuse=On"
+    else:
+        members = "\n".join(f"BalancerMember {url} disablereuse=On" for url in urls)
+        servers = f"<Proxy balancer://backends>\n{members}\n</Proxy>\nProxyPass / balancer://backends/"
+    modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in APACHE_MODULES)
+    text = APACHE.format(dir=directory, servers=servers, modules=modules)
+    return ["apache2", "-D", "FOREGROUND", "-f", write_config(directory, "apache.conf", text)]
+
+
+def haproxy(directory, backends):
+    servers = "\n".join(f"    server s{n} {literal(address)}:{HTTP_PORT}" for n, address in enumerate(backends))
+    return ["haproxy", "-db", "-f", write_config(directory, "haproxy.cfg", HAPROXY.format(servers=servers))]
+
+
+def squid(directory, backends):
+    options = "no-query no-digest originserver round-robin"
+    peers = "\n".join(f"cache_peer {literal(address)} parent {HTTP_PORT} 0 {options} name=s{n}"
+                      for n, address in enumerate(backends))
+    return ["squid", "-N", "-f", write_config(directory, "squid.conf", SQUID.format(servers=peers))]
+
+
+class ProxyLoad:
+    """h2load over HTTP/1.1 through a proxy that is started before it."""
+
+    def __init__(self, command):
+        self._command = command
+
+    def prepare(self, pair, directory, backends):
+        start(pair.client, self._command(directory, backends))
+        wait_port(pair.client, "127.0.0.1", FRONT_PORT)
+
+    def run(self, pair, directory, _, seconds):
+        log = directory / "requests"
+        pair.client.run(["h2load", "--h1", "-t1", f"-c{CONNECTIONS}", f"-D{seconds}", f"--log-file={log}",
+                         f"http://127.0.0.1:{FRONT_PORT}/"], timeout=seconds + 60)
+        return [log]
+
+
+class ClientLoad:
+    """client.php, which connects to the backends itself."""
+
+    def __init__(self, what, port):
+        self._what, self._port = what, port
+
+    def prepare(self, *_):
+        pass
+
+    def run(self, pair, directory, backends, seconds):
+        logs = [directory / f"requests-{n}" for n in range(WORKERS)]
+        programs = [pair.client.popen(["php", str(HERE / "client.php"), self._what, str(log), str(seconds),
+                                       str(self._port), *map(literal, backends)]) for log in logs]
+        for program in programs:
+            if program.wait(seconds + 60):
+                raise RuntimeError(f"client.php {self._what}: exit {program.returncode}")
+        return logs
+
+
+@dataclasses.dataclass(frozen=True)
+class RealProgram:
+    """falls: the client closes first, so that TIME_WAIT stays on its ports."""
+    key: str
+    title: str
+    falls: bool
+    backend: Callable
+    load: object
+
+
+PROGRAMS = {program.key: program for program in (
+    RealProgram("nginx", "nginx, no upstream keepalive", True, web_server, ProxyLoad(nginx)),
+    RealProgram("apache", "Apache mod_proxy, disablereuse=On", True, web_server, ProxyLoad(apache)),
+    RealProgram("redis", "PHP, a Redis connection a query", True, redis_server, ClientLoad("redis", REDIS_PORT)),
+    RealProgram("http", "PHP, a cURL handle a request", True, web_server, ClientLoad("http", HTTP_PORT)),
+    RealProgram("haproxy", "HAProxy, http-server-close", False, web_server, ProxyLoad(haproxy)),
+    RealProgram("squid", "Squid, no persistent connections", False, web_server, ProxyLoad(squid)),
+)}
