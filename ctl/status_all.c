@@ -33,7 +33,8 @@ static int print_all(const struct options *o, json_t *all)
                 return print_json(all);
         pager_open(o);
         table = table_new();
-        json_array_foreach(all, i, d) add_row(table, d);
+        json_array_foreach(all, i, d)
+                add_row(table, d);
         table_print(table, 0);
         return 0;
 }

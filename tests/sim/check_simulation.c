@@ -34,7 +34,7 @@ struct run {
         unsigned faults_left;
         struct sysctl_value begun[SYSCTL_COUNT]; /* what the host began with */
         size_t used;                             /* bytes of the heap, and file descriptors, then */
-        unsigned fds;
+        unsigned fds, lost;
 };
 
 static unsigned pick(struct run *r, unsigned n)
@@ -343,8 +343,9 @@ static void check_growth(struct run *r)
 
         if (r->sim->ticks < WARM_UP)
                 return;
-        if (r->used == 0) {
+        if (r->used == 0 || r->lost != r->sim->lost) {
                 r->used = used;
+                r->lost = r->sim->lost;
                 r->fds = fds;
         }
         ck_assert_msg(used < r->used + GROWTH && fds == r->fds,

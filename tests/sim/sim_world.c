@@ -496,6 +496,7 @@ bool sim_reload(struct sim *s, const char *text, const char *over)
 
         set_config(s, config);
         if (setjmp(s->gone)) {
+                s->lost += s->tuner.config != config;
                 sim_crash(s);
                 return false;
         }

@@ -30,6 +30,7 @@ struct sim {
         uint64_t look_every_ns; /* what cpu_budget allows */
         bool running, in_tick, stopping;
         jmp_buf gone;
+        unsigned lost; /* reloads that a crash cut short: here nobody frees what they had begun */
         unsigned ticks, looks, writes, events;
         void (*on_event)(struct sim *sim, const struct event *event);
         struct invariants *invariants; /* NULL: not watched */
