@@ -36,18 +36,19 @@ STEADY = [key for key, program in PROGRAMS.items() if not program.falls]
 PLAN = [
     *((Scenario(key, 1, "IPv4"), PAIRS) for key in FALLING),
     *((Scenario(key, 1, "IPv4"), HEALTHY) for key in STEADY),
-    *((Scenario(key, 1, "IPv6"), ONCE) for key in FALLING),
-    *((Scenario(key, 1, "IPv6"), BESIDE) for key in STEADY),
-    *((Scenario(key, 4, "IPv4"), ONCE) for key in FALLING),
-    *((Scenario(key, 4, "IPv4"), BESIDE) for key in STEADY),
-    (Scenario("nginx", 4, "IPv6"), BESIDE),
+    *((Scenario(key, 1, "IPv6"), ONCE) for key in ("nginx", "redis", "http")),
+    *((Scenario(key, 1, "IPv6"), BESIDE) for key in ("apache", *STEADY)),
+    *((Scenario(key, 4, "IPv4"), ONCE) for key in ("nginx", "redis", "http")),
+    *((Scenario(key, 4, family), BESIDE) for key, family in (("haproxy", "IPv4"), ("nginx", "IPv6"))),
 ]
 
 
 def seconds_of(scenario):
-    """Four destinations have four times the ports, and many of Apache's connections the server closes first: it is
+    """Four destinations have four times the ports, and of Apache's connections the server closes most first: it is
     later that TIME_WAIT holds the ports."""
-    return 10 if scenario.backends > 1 or scenario.program == "apache" else 7
+    if scenario.program == "apache":
+        return 14
+    return 10 if scenario.backends > 1 else 7
 
 
 def in_turns(counts):
