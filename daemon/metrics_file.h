@@ -2,8 +2,8 @@
 #pragma once
 
 /* metrics_file: what exposition.h tells, for the textfile collector of prometheus-node-exporter, every
- * METRICS_FILE_EVERY. Beside the tick, which opens no file: one is written aside and renamed, so that who reads it finds
- * the one or the other. */
+ * METRICS_FILE_EVERY. Beside the tick, which opens no file: one is written aside and renamed, so that who reads it
+ * finds the one or the other. */
 
 #include "exposition.h"
 #include "tuner.h"

@@ -4,9 +4,9 @@
 /* The metrics as text in Prometheus' exposition format 0.0.4, the one that the textfile collector of
  * prometheus-node-exporter reads. Base units: a share is a ratio (1: 100 %), a rate is per second.
  *
- * Only what was observed has a sample: what no rule asks for, this kernel lacks or could not be read this time is absent,
- * never zero. Where it was enough to know bounds, the sample is the upper one and says bound="upper". The number of
- * series depends on the configuration alone, never on the load: of the destinations the EXPOSITION_GROUPS worst. */
+ * Only what was observed has a sample: what no rule asks for, this kernel lacks or could not be read this time is
+ * absent, never zero. Where it was enough to know bounds, the sample is the upper one and says bound="upper". The
+ * number of series depends on the configuration alone, never on the load: of the destinations the EXPOSITION_GROUPS worst. */
 
 #include <stddef.h>
 #include <sys/types.h>

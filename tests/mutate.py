@@ -4,7 +4,8 @@
 other, and counts the changes that no unit test, nor a few ticks of the simulation, notices. Prints these as FILE:LINE:
 change; exits with 1 when less than 90 % are noticed.
 
-All changes are compiled into one copy of the tree, in which MUTANT=N selects one; clang tells where expressions are."""
+All changes are compiled into one copy of the tree, in which MUTANT=N selects one; clang tells where expressions
+are."""
 
 import collections
 import concurrent.futures

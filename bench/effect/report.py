@@ -158,6 +158,6 @@ def replace_between(path, name, text):
 
 
 def conditions(machine, date, refused):
-    text = (f"{machine}, {date}. Requests/s over the last {STEADY_SECONDS} s of a run; medians, a ratio is the median of "
-            "those within a round.")
+    text = (f"{machine}, {date}. Requests/s over the last {STEADY_SECONDS} s of a run; medians, a ratio is the median "
+            "of those within a round.")
     return text + (f" Not taken of the pasted block: {', '.join(refused)}." if refused else "")

@@ -100,7 +100,8 @@ def _():
         check_equal([p.name for p in directory.iterdir()], [], "files after the stop")
 
 
-@test("a file that cannot be written is told once, nothing else suffers, and that it is written again is told", beside=True)
+@test("a file that cannot be written is told once, nothing else suffers, and that it is written again is told",
+      beside=True)
 def _():
     with Pair() as pair:
         directory = temp_dir() / "missing"
@@ -167,10 +168,11 @@ rule_files: ["{ALERTS}"]
 scrape_configs: [{{job_name: node, static_configs: [{{targets: ["127.0.0.1:9100"]}}]}}]
 """)
         (directory / "text").mkdir()
-        Program(host, ["prometheus-node-exporter", "--web.listen-address=127.0.0.1:9100", "--collector.disable-defaults",
-                       "--collector.textfile", f"--collector.textfile.directory={directory}/text"], "stderr")
-        Program(host, ["prometheus", f"--config.file={directory}/prometheus.yml", "--web.listen-address=127.0.0.1:9090",
-                       f"--storage.tsdb.path={directory}/data"], "stderr")
+        Program(host, ["prometheus-node-exporter", "--web.listen-address=127.0.0.1:9100",
+                       "--collector.disable-defaults", "--collector.textfile",
+                       f"--collector.textfile.directory={directory}/text"], "stderr")
+        Program(host, ["prometheus", f"--config.file={directory}/prometheus.yml",
+                       "--web.listen-address=127.0.0.1:9090", f"--storage.tsdb.path={directory}/data"], "stderr")
         ChurnServer(pair.server, pair.server.ip4)
         load = ChurnHold(host, pair.server.ip4, count=300)
         twtuned = Twtuned(host, with_file(directory / "text/twtuned.prom", HOLDS))

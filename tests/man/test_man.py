@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The man pages say what the program has: every key, option, metric, sysctl, event and exit status, and no other; their
-examples of a configuration are right; nothing in them is wrong for man(1)."""
+"""The man pages say what the program has: every key, option, metric, sysctl, event and exit status, and no other;
+their examples of a configuration are right; nothing in them is wrong for man(1)."""
 
 import os
 import pathlib

@@ -407,7 +407,8 @@ static void on_advice(struct invariants *inv, const struct sim *s, const struct 
                 rule_left(inv, s, rule, strncmp(sim_event_field(event, "METRIC"), "opens.", 6) == 0);
 }
 
-/* What a person asked for: put back, and theirs from then on; or twtuned's again. Nothing else is written in a pause. */
+/* What a person asked for: put back, and theirs from then on; or twtuned's again. Nothing else is written in a
+ * pause. */
 static void on_request(struct invariants *inv, const struct sim *s, enum sysctl_id id, const struct event *event)
 {
         const char *result = sim_event_field(event, "RESULT");

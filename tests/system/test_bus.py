@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The bus of a booted systemd with its policy as shipped: what reaches the daemon in its sandbox, and who may do what."""
+"""The bus of a booted systemd with its policy as shipped: what reaches the daemon in its sandbox, and who may do
+what."""
 
 import contextlib
 import json

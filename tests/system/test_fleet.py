@@ -92,7 +92,8 @@ def instances(host):
     """{name: pid} of the instances that run."""
     text = host.systemctl("show", "--property=Id,ActiveState,MainPID", "twtuned@*.service")
     units = [dict(line.split("=", 1) for line in block.splitlines()) for block in text.split("\n\n") if block]
-    return {u["Id"][len("twtuned@"):-len(".service")]: int(u["MainPID"]) for u in units if u["ActiveState"] == "active"}
+    return {u["Id"][len("twtuned@"):-len(".service")]: int(u["MainPID"])
+            for u in units if u["ActiveState"] == "active"}
 
 
 @contextlib.contextmanager
@@ -123,7 +124,8 @@ def check_no_errors(host):
     check_equal([e["MESSAGE"] for e in host.journal("PRIORITY=3", unit="twtuned*")], [], "errors in the log")
 
 
-@on_host("twtuned-netns: an instance in each namespace that is there, comes, or has a name again; none when it is gone")
+@on_host("twtuned-netns: an instance in each namespace that is there, comes, or has a name again; none when it is "
+         "gone")
 def _(host):
     host.run("ip", "netns", "add", "old")
     with watched(host):
@@ -151,7 +153,8 @@ def _(host):
         mount --bind /proc/1/ns/net /run/docker/netns/default""")
     with watched(host, "web-* docker-*"):
         expect_instances(host, "web-1", "docker-4f2a")
-        check_equal(host.journal("EVENT=config-loaded", unit="twtuned@docker-4f2a")[0]["NETNS"], "docker-4f2a", "NETNS")
+        loaded = host.journal("EVENT=config-loaded", unit="twtuned@docker-4f2a")
+        check_equal(loaded[0]["NETNS"], "docker-4f2a", "NETNS")
         host.systemctl("start", "twtuned@api", check=False)  # by hand, or refused: the netns has one
         host.systemctl("stop", "twtuned@api")
         host.run("ip", "netns", "add", "web-2")
