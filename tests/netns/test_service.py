@@ -474,7 +474,9 @@ def _():
 def _():
     with Pair() as pair:
         ChurnServer(pair.server, pair.server.ip4)
+        perturb = os.environ.pop("MALLOC_PERTURB_", None)  # meson's, with which every page is written
         twtuned = Twtuned(pair.client, POLICY)
+        os.environ.update({"MALLOC_PERTURB_": perturb} if perturb else {})
         twtuned.wait_for("^config-loaded", 10)
 
         def anonymous():
