@@ -150,7 +150,7 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
         ports->listening = *listening;
         ports->sources = 0;
         ports->elapsed = ports->shown->begun != 0 ? now - ports->shown->begun : 0;
-        ports->window_ms = (unsigned)MIN(MAX(tick / NSEC_PER_MSEC, RATE_SECONDS * 1000), TIME_WAIT_MS);
+        ports->window_ms = (unsigned)MIN(MAX(tick / NSEC_PER_MSEC, RATE_SECONDS * UINT64_C(1000)), TIME_WAIT_MS);
 
         usable_begin(ports);
         rings_advance(t, ports->shown->begun, now);
