@@ -148,7 +148,7 @@ START_TEST(an_override_ends_with_an_orderly_stop)
         ticks(1);
         ck_assert_uint_eq(tuner_restore_all(&tuner, "test"), 0);
         ck_assert_int_eq(fake.live[FIN], 45);
-        start(RULE("r", "30"));
+        start_again(RULE("r", "30"));
         ticks(10);
         ck_assert_int_eq(fake.live[FIN], 30);
 }
@@ -159,7 +159,7 @@ START_TEST(an_override_outlives_a_crash)
         start_and_hold(RULE("r", "30"));
         fake.live[FIN] = 45;
         ticks(1);
-        start(RULE("r", "30")); /* nothing was put in order before */
+        start_again(RULE("r", "30")); /* nothing was put in order before */
         ticks(100);
         ck_assert_int_eq(fake.live[FIN], 45);
 }
@@ -197,7 +197,7 @@ START_TEST(a_crash_does_not_dip_what_two_rules_hold)
         start_and_hold(both);
         fake.fin_wait2 = 60;
         ticks(61); /* a ends */
-        start(both);
+        start_again(both);
         ticks(200);
         ck_assert_int_eq(fake.live[FIN], 30);
         ck_assert_uint_eq(fake.writes, 1);
@@ -246,7 +246,7 @@ END_TEST
 START_TEST(observing_writes_nothing_not_even_back)
 {
         start_and_hold(RULE("r", "30"));
-        start("[daemon]\nmode = observe\n" RULE("r", "30")); /* after a crash */
+        start_again("[daemon]\nmode = observe\n" RULE("r", "30")); /* after a crash */
         fake.fin_wait2 = 0;
         ticks(100);
         ck_assert_int_eq(fake.live[FIN], 30);

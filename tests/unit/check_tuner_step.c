@@ -137,7 +137,7 @@ START_TEST(someone_else_between_observing_and_writing)
         expect_says(EVENT_OVERRIDDEN, "net.ipv4.tcp_fin_timeout is 45 now: someone else changed it");
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_THEIRS);
         ticks(100);
-        start(STEPS); /* nor after a crash */
+        start_again(STEPS); /* nor after a crash */
         ticks(100);
         ck_assert_int_eq(fake.live[FIN], 45);
         ck_assert_uint_eq(fake.writes, 1);

@@ -174,6 +174,13 @@ static inline void start(const char *text)
         ck_assert_int_eq(tuner_start(&tuner, &fake.world, config_of(text), &ledger, fake.now), 0);
 }
 
+/* As after kill -9: nothing is put in order before, only freed. */
+static inline void start_again(const char *text)
+{
+        tuner_stop(&tuner);
+        start(text);
+}
+
 /* A field of the last event of a kind; "": it has none. */
 static inline const char *told(enum event_kind kind, const char *name)
 {
