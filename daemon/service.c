@@ -104,7 +104,7 @@ static void reload(struct service *s)
         if (!config)
                 problem_add(&problems, (struct origin){.file = "twtuned"}, "out of memory");
         problems_print(&problems);
-        if (problems.n > 0) {
+        if (!config || problems.n > 0) {
                 report_config_rejected(&s->world.world, problems.item, problems.n);
                 s->tuner.rejected = true;
         } else {
