@@ -217,6 +217,45 @@ START_TEST(no_rule_is_held_longer_than_an_hour)
 }
 END_TEST
 
+/* Ten minutes after its release it is a new story. */
+START_TEST(what_comes_back_within_ten_minutes_is_held_for_longer)
+{
+        bool within = _i == 0;
+
+        h = host_new("[rule one]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        for (unsigned i = 0; i < 2; i++) {
+                host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+                host_pass(h, 1);
+                host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+                host_pass(h, 61);
+                if (i == 0)
+                        host_pass(h, within ? 598 : 599);
+        }
+        ck_assert_uint_eq(h->logged, within ? 3 : 4);
+}
+END_TEST
+
+/* ---- harm ---- */
+
+/* A counter of the kernel has a floor of 1/s: three times of nothing is 3/s. */
+START_TEST(harm_in_a_counter_is_more_than_its_noise)
+{
+        bool harm = _i == 1;
+
+        h = host_new("[rule one]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
+                     "abort = netstat.TcpExt.TWRecycled > 3x before within 60s\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);
+        host_pass(h, 5); /* as few as are a trend */
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, harm ? 3.1 : 3);
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, harm ? 2 : 1);
+        ck_assert(!harm || h->log[1].kind == DECISION_ABORT);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, NULL, tear_down);
@@ -228,6 +267,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_rule_of_two_sysctls_is_taken_over_whole);
         tcase_add_test(tcase, another_rule_that_holds_the_same_is_taken_over_as_well);
         tcase_add_test(tcase, no_rule_is_held_longer_than_an_hour);
+        tcase_add_loop_test(tcase, what_comes_back_within_ten_minutes_is_held_for_longer, 0, 2);
+        tcase_add_loop_test(tcase, harm_in_a_counter_is_more_than_its_noise, 0, 2);
 }
 
 int main(void)
