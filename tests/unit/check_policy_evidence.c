@@ -114,6 +114,25 @@ START_TEST(a_condition_on_groups_has_no_culprit_of_its_own)
 }
 END_TEST
 
+/* Nothing is ever reused here. That counts against the rule only as long as there is something to relieve. */
+START_TEST(an_effect_is_missed_only_under_pressure)
+{
+        bool presses = _i == 1;
+
+        h = host_new(REUSE("when = ports.used >= 100\nuntil = ports.used < 10 for 1min\n"
+                           "expect = netstat.TcpExt.TWRecycled > 0/s within 5s\n"));
+        h->no_timestamps = true;
+        hold(150, PEER);
+        host_run(h, 1, 5, PEER);
+        expect(DECISION_ENTER, 155, "10.0.0.2:80");
+        if (!presses)
+                h->model.n = 0;
+        host_run(h, 10, 5, PEER);
+        ck_assert_uint_eq(h->logged, presses ? 2 : 1);
+        ck_assert(!presses || last()->kind == DECISION_UNEXPECTED);
+}
+END_TEST
+
 /* A rung that is written before the one below it. */
 START_TEST(rungs_come_down_from_the_top_in_any_order)
 {
@@ -166,6 +185,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, the_culprit_of_the_condition_is_named);
         tcase_add_test(tcase, the_first_condition_that_has_a_culprit_names_it);
         tcase_add_test(tcase, a_condition_on_groups_has_no_culprit_of_its_own);
+        tcase_add_loop_test(tcase, an_effect_is_missed_only_under_pressure, 0, 2);
         tcase_add_test(tcase, rungs_come_down_from_the_top_in_any_order);
         tcase_add_test(tcase, whatever_is_held_may_be_overridden);
 }
