@@ -9,9 +9,6 @@
 
 #define DESTINATIONS_MAX 10u
 
-/* The build gives it (meson.build). */
-static const char version[] = TWTUNED_VERSION;
-
 const char *describe_state(const struct tuner *t, char buf[static STATE_MAX])
 {
         const char *status = t->status[0] ? t->status : "starting";
@@ -62,11 +59,6 @@ static void describe_metrics(struct json *j, const struct tuner *t)
         json_close_array(j);
 }
 
-static double pressure(const struct ports_group *g)
-{
-        return MAX(ports_value(g, METRIC_PORTS_FORECAST).lower, ports_value(g, METRIC_PORTS_DEMAND).lower);
-}
-
 static void describe_destination(struct json *j, const struct tuner *t, const struct ports_group *g)
 {
         char name[PORTS_NAME_MAX];
@@ -80,28 +72,16 @@ static void describe_destination(struct json *j, const struct tuner *t, const st
         json_close_object(j);
 }
 
-/* Those with the most pressure, the first one first. */
 static void describe_destinations(struct json *j, const struct tuner *t)
 {
-        const struct ports *ports = t->snapshot.ports;
-        const struct ports_group *shown[DESTINATIONS_MAX] = {NULL};
+        const struct ports_group *busy[DESTINATIONS_MAX];
         unsigned n = 0;
 
-        json_open_array(j, "destinations");
         if (t->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID)
-                for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
-                        const struct ports_group *g = ports_group(ports, slot);
-                        unsigned at = MIN(n, DESTINATIONS_MAX - 1);
-
-                        if (g->id == 0 || (n == DESTINATIONS_MAX && pressure(g) <= pressure(shown[at])))
-                                continue;
-                        for (; at > 0 && pressure(g) > pressure(shown[at - 1]); at--)
-                                shown[at] = shown[at - 1];
-                        shown[at] = g;
-                        n = MIN(n + 1, DESTINATIONS_MAX);
-                }
+                n = ports_most_busy(t->snapshot.ports, busy, DESTINATIONS_MAX);
+        json_open_array(j, "destinations");
         for (unsigned i = 0; i < n; i++)
-                describe_destination(j, t, shown[i]);
+                describe_destination(j, t, busy[i]);
         json_close_array(j);
 }
 
@@ -193,7 +173,7 @@ static void describe_daemon(struct json *j, const struct description *d)
         uint64_t until = paused ? MAX(t->paused_until, t->snapshot.now) : 0;
         char state[STATE_MAX];
 
-        json_add_text(j, "version", version);
+        json_add_text(j, "version", TWTUNED_VERSION);
         json_add_text(j, "instance", d->instance[0] ? d->instance : NULL);
         json_add_text(j, "mode", t->config->observe ? "observe" : "enforce");
         json_add_text(j, "state", describe_state(t, state));

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "request.h"
 
-#include <stdio.h>
-
 #include "report.h"
 #include "tuner.h"
 #include "writer.h"
-
-#define WHY_MAX 64
 
 static void pause_or_resume(struct tuner *t, const struct requests *asked, const char *why)
 {
@@ -72,10 +68,9 @@ static void rearm(struct tuner *t, enum sysctl_id id, const char *why)
 void requests_carry_out(struct tuner *t)
 {
         struct requests asked = t->requests;
-        char why[WHY_MAX];
+        const char *why = "by request (uid 0)"; /* nobody else may ask */
 
         t->requests = (struct requests){0};
-        snprintf(why, sizeof(why), "by request (uid %u)", asked.uid);
         pause_or_resume(t, &asked, why);
         if (asked.release_all || asked.release != 0)
                 release_held(t, asked.release_all ? UINT32_MAX : asked.release, why);

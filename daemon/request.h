@@ -15,7 +15,6 @@ struct requests {
         uint64_t pause_ns;       /* 0: for good */
         bool release_all;        /* all that is held then */
         uint32_t release, rearm; /* a bit a sysctl */
-        unsigned uid;            /* who asked */
 };
 
 /* Carries out what was asked for, and ends a pause whose time is over. To be called in a tick, before the policy. */

@@ -170,32 +170,15 @@ static void put_changes(struct text *t, const struct exposition *e, const char *
                 }
 }
 
-static double pressure(const struct ports_group *g)
-{
-        return MAX(ports_value(g, METRIC_PORTS_FORECAST).lower, ports_value(g, METRIC_PORTS_DEMAND).lower);
-}
-
-/* The worst first. What is under the noise floor is no pressure, and would only bring a new series now and then. */
+/* What is under the noise floor is no pressure, and would only bring a new series now and then. */
 static unsigned worst_groups(const struct snapshot *s, const struct ports_group *ret[static EXPOSITION_GROUPS])
 {
         unsigned n = 0;
 
-        if (s->reading[METRIC_PORTS_FIRST].state != READING_VALID)
-                return 0;
-        for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
-                const struct ports_group *g = ports_group(s->ports, slot);
-                unsigned at = n;
-
-                if (g->id == 0 || pressure(g) < metric_table[METRIC_PORTS_DEMAND].floor)
-                        continue;
-                while (at > 0 && pressure(g) > pressure(ret[at - 1]))
-                        at--;
-                if (at == EXPOSITION_GROUPS)
-                        continue;
-                n = MIN(n + 1, EXPOSITION_GROUPS);
-                memmove(&ret[at + 1], &ret[at], (n - at - 1) * sizeof(*ret));
-                ret[at] = g;
-        }
+        if (s->reading[METRIC_PORTS_FIRST].state == READING_VALID)
+                n = ports_most_busy(s->ports, ret, EXPOSITION_GROUPS);
+        while (n > 0 && ports_busyness(ret[n - 1]) < metric_table[METRIC_PORTS_DEMAND].floor)
+                n--;
         return n;
 }
 

@@ -330,27 +330,24 @@ static const struct ports_group *find_group(const struct policy *p, unsigned i, 
         return best;
 }
 
-static bool all_available(const struct condition *list, unsigned n, const struct snapshot *s)
+const char *rule_lacks(const struct policy *p, const struct rule *rule, const struct snapshot *s)
 {
-        for (unsigned k = 0; k < n; k++)
-                if (s->reading[list[k].metric].state == READING_UNAVAILABLE)
-                        return false;
-        return true;
-}
+        const struct condition *lists[] = {rule->when, rule->until, &rule->expect};
+        const unsigned n[] = {rule->n_when, rule->n_until, rule->has_expect};
 
-/* Whether this kernel and netns have all that the rule is made of. */
-static bool rule_is_whole(const struct rule *rule, const struct snapshot *s)
-{
         for (unsigned k = 0; k < rule->n_levers; k++)
                 if (s->sysctl[rule->lever[k].sysctl].state == READING_UNAVAILABLE)
-                        return false;
-        return all_available(rule->when, rule->n_when, s) && all_available(rule->until, rule->n_until, s) &&
-               all_available(&rule->expect, rule->has_expect, s);
+                        return sysctl_table[rule->lever[k].sysctl].name;
+        for (unsigned i = 0; i < ELEMENTSOF(lists); i++)
+                for (unsigned k = 0; k < n[i]; k++)
+                        if (s->reading[lists[i][k].metric].state == READING_UNAVAILABLE)
+                                return metric_name(lists[i][k].metric, &p->config->counters);
+        return NULL;
 }
 
 bool policy_is_unavailable(const struct policy *p, unsigned rule, const struct snapshot *s)
 {
-        return !p->config->rule[rule].disabled && !rule_is_whole(&p->config->rule[rule], s);
+        return !p->config->rule[rule].disabled && rule_lacks(p, &p->config->rule[rule], s);
 }
 
 static bool is_available(const struct policy *p, const struct rule *rule, const struct snapshot *s)
@@ -362,7 +359,7 @@ static bool is_available(const struct policy *p, const struct rule *rule, const 
                         return false;
                 ours += !p->held[rule->lever[k].sysctl].theirs;
         }
-        return !rule->disabled && (ours > 0 || rule->n_levers == 0) && rule_is_whole(rule, s);
+        return !rule->disabled && (ours > 0 || rule->n_levers == 0) && !rule_lacks(p, rule, s);
 }
 
 /* Whether all of when holds, on a group where the rule matters if it is about groups. */

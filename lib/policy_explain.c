@@ -134,21 +134,6 @@ static void explain_effect(const struct policy *p, unsigned i, const struct snap
                 };
 }
 
-static const char *find_lack(const struct policy *p, const struct rule *rule, const struct snapshot *s)
-{
-        const struct condition *lists[] = {rule->when, rule->until, &rule->expect};
-        const unsigned n[] = {rule->n_when, rule->n_until, rule->has_expect};
-
-        for (unsigned k = 0; k < rule->n_levers; k++)
-                if (s->sysctl[rule->lever[k].sysctl].state == READING_UNAVAILABLE)
-                        return sysctl_table[rule->lever[k].sysctl].name;
-        for (unsigned i = 0; i < ELEMENTSOF(lists); i++)
-                for (unsigned k = 0; k < n[i]; k++)
-                        if (s->reading[lists[i][k].metric].state == READING_UNAVAILABLE)
-                                return metric_name(lists[i][k].metric, &p->config->counters);
-        return NULL;
-}
-
 static bool all_hold(const struct rule *rule, const struct explanation *e)
 {
         for (unsigned k = 0; k < rule->n_when; k++)
@@ -195,7 +180,7 @@ void policy_explain(const struct policy *p, unsigned i, const struct snapshot *s
         explain_when(p, i, s, ret);
         explain_until(p, i, s, ret);
         explain_effect(p, i, s, ret);
-        ret->lacks = find_lack(p, rule, s);
+        ret->lacks = rule_lacks(p, rule, s);
         ret->active_ns = state->active ? state->active_ns : 0;
         ret->wait_ns = state->not_before > s->now ? state->not_before - s->now : 0;
         ret->released_ns = state->released_at > 0 ? s->now - state->released_at : 0;

@@ -99,6 +99,9 @@ const struct ports_group *find_pressing(const struct rule *rule, const struct sn
  * already without it. Advice always can. */
 bool matters(const struct policy *p, const struct rule *rule, const struct snapshot *s, bool loopback);
 
+/* What this kernel or netns has not of what the rule is made of: a sysctl, a metric; NULL: it has all. */
+const char *rule_lacks(const struct policy *p, const struct rule *rule, const struct snapshot *s);
+
 /* The rung below; one that is switched off, or that this kernel lacks, is stepped over. RULE_NONE: there is none. */
 unsigned rung_below(const struct policy *p, unsigned rule, const struct snapshot *s);
 

@@ -103,7 +103,13 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
 unsigned ports_slots(const struct ports *ports);
 const struct ports_group *ports_group(const struct ports *ports, unsigned slot);
 
-/* The group with the highest forecast or demand, whichever of its two is higher; NULL when there is none. */
+/* The forecast or the demand, whichever is higher, percent. */
+double ports_busyness(const struct ports_group *group);
+
+/* The groups of which that is the highest, the busiest first. Returns how many there are, most at most. */
+unsigned ports_most_busy(const struct ports *ports, const struct ports_group *ret[], unsigned most);
+
+/* The first of them; NULL when there is none. */
 const struct ports_group *ports_busiest(const struct ports *ports);
 
 struct ports_range ports_value(const struct ports_group *group, unsigned metric);

@@ -253,22 +253,37 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
                 ret[METRIC_PORTS_CLIFF_ETA - METRIC_PORTS_FIRST].lower = INFINITY;
 }
 
-static double busyness(const struct ports_group *g)
+double ports_busyness(const struct ports_group *g)
 {
         return fmax(ports_value(g, METRIC_PORTS_FORECAST).lower, ports_value(g, METRIC_PORTS_DEMAND).lower);
 }
 
-const struct ports_group *ports_busiest(const struct ports *ports)
+unsigned ports_most_busy(const struct ports *ports, const struct ports_group *ret[], unsigned most)
 {
-        const struct ports_group *busiest = NULL;
+        unsigned n = 0;
 
         for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
                 const struct ports_group *g = ports_group(ports, slot);
+                unsigned at = n;
 
-                if (g->id != 0 && (!busiest || busyness(g) > busyness(busiest)))
-                        busiest = g;
+                if (g->id == 0)
+                        continue;
+                while (at > 0 && ports_busyness(g) > ports_busyness(ret[at - 1]))
+                        at--;
+                if (at == most)
+                        continue;
+                n = MIN(n + 1, most);
+                memmove(&ret[at + 1], &ret[at], (n - at - 1) * sizeof(*ret));
+                ret[at] = g;
         }
-        return busiest;
+        return n;
+}
+
+const struct ports_group *ports_busiest(const struct ports *ports)
+{
+        const struct ports_group *busiest[1];
+
+        return ports_most_busy(ports, busiest, 1) > 0 ? busiest[0] : NULL;
 }
 
 unsigned ports_error(const struct ports *ports)

@@ -31,7 +31,7 @@ static inline void tree_new(void)
 {
         const char *directory = getenv("TMPDIR");
 
-        snprintf(root, sizeof(root), "%s/twtuned-check-XXXXXX", directory ? directory : "/tmp");
+        snprintf(root, sizeof(root), "%s/twtuned-check-XXXXXX", directory ? directory : P_tmpdir);
         ck_assert_ptr_nonnull(mkdtemp(root));
 }
 
