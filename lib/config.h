@@ -5,11 +5,11 @@
 
 #include "config_value.h"
 #include "counter.h"
+#include "ini_lines.h"
 #include "problem.h"
 #include "rule.h"
 
 #define CONFIG_FILES_MAX 64u
-#define CONFIG_PATH_MAX 512
 
 /* Whose values are left alone. */
 enum yield {
@@ -24,8 +24,8 @@ struct config {
         bool observe;
         bool restore_on_exit;
         enum yield yield;
-        double cpu_budget;                  /* percent of one core, for full dumps */
-        char metrics_file[CONFIG_PATH_MAX]; /* "": none */
+        double cpu_budget;                       /* percent of one core, for full dumps */
+        char metrics_file[INI_LINE_LONGEST + 1]; /* "": none */
 
         /* [limits] */
         double changes_per_minute;

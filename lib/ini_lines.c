@@ -9,8 +9,7 @@
 #define BLANKS " \t"
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
-/* inih cuts lines at INI_MAX_LINE (200) and sections at 49 characters without a word. */
-#define LINE_LONGEST 197u
+/* inih cuts sections at 49 characters without a word. */
 #define SECTION_LONGEST 48u
 
 struct reader {
@@ -95,8 +94,8 @@ static const char *line_cut(struct reader *p, size_t *ret_len)
         if (len > 0 && line[len - 1] == '\r')
                 len--;
         *ret_len = len;
-        if (len > LINE_LONGEST) {
-                fail(p, "a line of %zu characters: at most %u are read", len, LINE_LONGEST);
+        if (len > INI_LINE_LONGEST) {
+                fail(p, "a line of %zu characters: at most %u are read", len, INI_LINE_LONGEST);
                 return NULL;
         }
         for (size_t i = 0; i < len; i++)
@@ -114,7 +113,7 @@ static char *on_read(char *buf, int size, void *user)
         const char *line;
         size_t len, blanks = 0;
 
-        if (p->text >= p->end || size < (int)LINE_LONGEST + 2)
+        if (p->text >= p->end || size < (int)INI_LINE_LONGEST + 2)
                 return NULL;
         strcpy(buf, "\n");
         line = line_cut(p, &len);

@@ -9,6 +9,9 @@
 
 #include "problem.h"
 
+/* Characters. inih cuts lines at INI_MAX_LINE (200) without a word. */
+#define INI_LINE_LONGEST 197u
+
 struct ini_handler {
         /* name is NULL for a section line that is wrong: what follows belongs to nothing. */
         void (*section)(void *user, struct origin at, const char *name);

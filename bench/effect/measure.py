@@ -92,6 +92,7 @@ class Run:
     family: str
     configuration: str
     round: int
+    began: float  # s since the epoch
     start_rate: float  # answered with 200, a second, in the first START_SECONDS
     steady_rate: float  # and in the last STEADY_SECONDS
     failed: int  # requests, in the whole run
@@ -230,7 +231,7 @@ class Measurement:
         answered = [ms for _, ok, ms in steady if ok]
         connects = [rate for second, rate, _ in self.points(seconds) if second >= seconds - STEADY_SECONDS]
         return Run(
-            *dataclasses.astuple(scenario), configuration, number,
+            *dataclasses.astuple(scenario), configuration, number, self.begin,
             start_rate=sum(ok and end <= self.begin + START_SECONDS for end, ok, _ in self.requests) / START_SECONDS,
             steady_rate=len(answered) / STEADY_SECONDS,
             failed=sum(not ok for _, ok, _ in self.requests),

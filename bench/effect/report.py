@@ -12,7 +12,8 @@ from programs import PROGRAMS
 
 NUMBERS = ("start_rate", "steady_rate", "p50_ms", "p99_ms", "connects", "time_wait", "overflow", "tuner_cpu")
 CEILING_SHARE = 0.90
-PAIRS = 5  # so many, and the bar on the share counts
+SURE = 0.01  # less likely, and it is no chance
+RUNS = 5  # so many, and what compares runs counts
 
 
 def cell(value):
@@ -32,6 +33,24 @@ def median(values):
     return statistics.median(values) if values else None
 
 
+def interpolate(points, at):
+    """What lies at a time between the (time, value) before and the one after; at either end the next."""
+    before, after = ([p for p in points if (p[0] <= at) == early] for early in (True, False))
+    if not before or not after:
+        return (before[-1:] or after[:1])[0][1]
+    (t0, v0), (t1, v1) = before[-1], after[0]
+    return v0 + (v1 - v0) * (at - t0) / (t1 - t0)
+
+
+def chance(low, high):
+    """How likely values from one and the same source would fall apart like that, the first so far below the second:
+    the exact rank test of Mann and Whitney, one-sided."""
+    both = sorted([*low, *high])
+    seen = sum(both.index(value) for value in low)
+    sums = [sum(places) for places in itertools.combinations(range(len(both)), len(low))]
+    return sum(total <= seen for total in sums) / len(sums)
+
+
 @dataclasses.dataclass
 class Case:
     """The runs of a program, with as many backends, over one family, by configuration."""
@@ -46,11 +65,13 @@ class Case:
     def median(self, configuration, name="steady_rate"):
         return median(getattr(run, name) for run in self.of(configuration))
 
+    def rates(self, configuration):
+        return [run.steady_rate for run in self.of(configuration)]
+
     def ratio(self, over, under):
-        """The median of the ratios within a round, whose runs follow one another; and how many there are."""
-        rounds = {run.round: run.steady_rate for run in self.of(under)}
-        ratios = [run.steady_rate / rounds[run.round] for run in self.of(over) if rounds.get(run.round)]
-        return median(ratios), len(ratios)
+        """The median of each run's ratio to what the runs of the other before and after it come to at that time."""
+        points = [(run.began, run.steady_rate) for run in self.of(under)]
+        return median(run.steady_rate / interpolate(points, run.began) for run in self.of(over) if points)
 
     def total(self, configuration, name):
         return sum(getattr(run, name) for run in self.of(configuration))
@@ -101,7 +122,7 @@ def short_row(case):
     ratios = [case.ratio("twtuned", under) for under in ("ceiling", "by hand")]
     rates = {name: number(case.median(name)) for name in CONFIGURATIONS}
     rates["twtuned"] = f"**{rates['twtuned']}**"
-    return [str(case), *rates.values(), *(number(ratio, "{:.2f}") for ratio, _ in ratios),
+    return [str(case), *rates.values(), *(number(ratio, "{:.2f}") for ratio in ratios),
             number(case.total("twtuned", "failed"))]
 
 
@@ -116,21 +137,26 @@ def under_ceiling(case):
     return stock is not None and ceiling is not None and stock < CEILING_SHARE * ceiling
 
 
+def as_fast(case, configuration):
+    """(what, met): twtuned is not slower than that."""
+    others, own = case.rates(configuration), case.rates("twtuned")
+    if min(len(others), len(own)) >= RUNS:
+        p = chance(own, others)
+        yield (f"as fast as {configuration}: {median(own):,.0f}/s and {median(others):,.0f}/s, p = {p:.2f} "
+               f"(>= {SURE}, rank test)"), p >= SURE
+
+
 def falls_bars(case):
     """(what, met) of a program that stock sysctls slow down."""
-    share, pairs = case.ratio("twtuned", "ceiling")
-    if pairs >= PAIRS:
-        yield f"{share:.2f} of the ceiling (>= {CEILING_SHARE:.2f}, median of {pairs} pairs)", share >= CEILING_SHARE
-    hand, tuned = [run.steady_rate for run in case.of("by hand")], case.median("twtuned")
-    if len(hand) >= PAIRS:
-        yield f"{tuned:,.0f}/s, and by hand {min(hand):,.0f} to {max(hand):,.0f}", tuned >= min(hand)
+    share, n = case.ratio("twtuned", "ceiling"), len(case.of("twtuned"))
+    if n >= RUNS:
+        yield f"{share:.2f} of the ceiling (>= {CEILING_SHARE:.2f}, median of {n})", share >= CEILING_SHARE
+    yield from as_fast(case, "by hand")
 
 
 def healthy_bars(case):
-    """The same of one whose TIME_WAIT is the server's: it may differ from the ceiling by chance alone."""
-    stock, tuned = [run.steady_rate for run in case.of("stock")], case.median("twtuned")
-    if len(stock) > 1:
-        yield f"{tuned:,.0f}/s, and stock {min(stock):,.0f} to {max(stock):,.0f}", tuned >= min(stock)
+    """The same of one that they do not."""
+    yield from as_fast(case, "stock")
     changed = max(run.changed for run in case.of("twtuned"))
     yield f"{changed} sysctls changed", changed == 0
 
@@ -148,7 +174,7 @@ def bars(all_cases):
             continue
         own = ()
         if not PROGRAMS[case.program].falls:
-            own = healthy_bars(case) if case.of("stock") else ()
+            own = healthy_bars(case)
         elif under_ceiling(case):
             own = falls_bars(case)
         for what, met in itertools.chain(own, common_bars(case)):
@@ -166,6 +192,6 @@ def replace_between(path, name, text):
 
 
 def conditions(machine, date, refused):
-    text = (f"{machine}, {date}. Requests/s over the last {STEADY_SECONDS} s of a run; medians, a ratio is the median "
-            "of those within a round.")
+    text = (f"{machine}, {date}. Requests/s over the last {STEADY_SECONDS} s of a run; medians; a ratio is that of "
+            "each run to what the runs before and after it come to at that time.")
     return text + (f" Not taken of the pasted block: {', '.join(refused)}." if refused else "")

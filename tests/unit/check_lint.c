@@ -286,6 +286,8 @@ static const struct {
         {"net.ipv4.tcp_adv_win_scale=2", LINT_FINE, "", "6.6", {0, "net/ipv4/tcp_shrink_window", 0, 0}},
         {"net.ipv4.tcp_congestion_control=bbr", LINT_FINE, "if there is a module tcp_bbr", "", {0}},
         {"net.ipv4.tcp_congestion_control=reno", LINT_FINE, "", "module", {0}},
+        {"net.ipv4.tcp_congestion_control=bbr", LINT_FINE, "", "module",
+         {0, "net/ipv4/tcp_available_congestion_control", 0, 0}},
         {"net.ipv4.tcp_abort_on_overflow=1", LINT_HARMFUL, "refused connections", "", {0}},
         {"net.ipv4.tcp_syncookies=2", LINT_HARMFUL, "every SYN", "", {0}},
         {"net.ipv4.ip_local_reserved_ports=8080,9000-9010", LINT_FINE, "leaves out", "", {0}},

@@ -49,6 +49,44 @@ START_TEST(an_idle_rule_shows_the_nearest_destination)
 }
 END_TEST
 
+/* tcp_tw_reuse = 2 is what the loopback needs: the rule does nothing for it, however busy it is. */
+START_TEST(a_destination_that_the_rule_cannot_help_is_not_shown)
+{
+        h = host_new(RULE);
+        for (unsigned i = 0; i < 60; i++) {
+                host_connect_all(h, 200, LOOPBACK);
+                host_connect_all(h, 100, PEER);
+                host_connect_all(h, 10, PEER + 1);
+                h->snapshot.now += SEC;
+                host_observe(h);
+                host_decide(h);
+        }
+        explain(0);
+        ck_assert_int_eq(e.standing, STANDING_IDLE);
+        ck_assert_ptr_nonnull(strstr(e.when[0].whose, "10.0.0.2:80"));
+        ck_assert_ptr_nonnull(strstr(e.until[0].whose, "10.0.0.2:80"));
+}
+END_TEST
+
+/* More of its conditions hold for the one; the other has more of the first of them. */
+START_TEST(the_nearest_destination_is_the_one_for_which_most_holds)
+{
+        h = host_new("[rule a]\nwhen = ports.used >= 5000\nwhen = ports.relief >= 30%\nset = net.ipv4.tcp_tw_reuse = 1\n");
+        for (unsigned i = 0; i < 4000; i++)
+                model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0); /* nothing of which could be reused */
+        for (unsigned i = 0; i < 60; i++) {
+                host_connect_all(h, 10, PEER + 1);
+                h->snapshot.now += SEC;
+                host_observe(h);
+                host_decide(h);
+        }
+        explain(0);
+        ck_assert_int_eq(e.when[0].holds, NO);
+        ck_assert_int_eq(e.when[1].holds, YES);
+        ck_assert_ptr_nonnull(strstr(e.when[0].whose, "10.0.0.3:80"));
+}
+END_TEST
+
 START_TEST(an_active_rule_shows_what_keeps_it)
 {
         h = host_new(RULE SECOND);
@@ -224,6 +262,8 @@ static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, NULL, tear_down);
         tcase_add_test(tcase, an_idle_rule_shows_the_nearest_destination);
+        tcase_add_test(tcase, a_destination_that_the_rule_cannot_help_is_not_shown);
+        tcase_add_test(tcase, the_nearest_destination_is_the_one_for_which_most_holds);
         tcase_add_test(tcase, an_active_rule_shows_what_keeps_it);
         tcase_add_test(tcase, a_condition_shows_for_how_long_it_has_held);
         tcase_add_test(tcase, what_failed_waits);

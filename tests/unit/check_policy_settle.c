@@ -258,6 +258,28 @@ START_TEST(what_someone_else_changes_is_theirs)
 }
 END_TEST
 
+START_TEST(what_is_taken_back_is_tried_until_it_is_had)
+{
+        h = host_new(FIN_RULE "set = net.ipv4.tcp_tw_reuse = 1\n");
+        policy_leave_alone(h->policy, SYSCTL_TCP_TW_REUSE);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 2);
+        ck_assert_uint_eq(h->logged, 1);
+        ck_assert(policy_is_active(h->policy, 0) && !policy_holds(h->policy, SYSCTL_TCP_TW_REUSE));
+
+        policy_take_back(h->policy, SYSCTL_TCP_TW_REUSE);
+        h->write_outcome = OUTCOME_LIMITED;
+        host_pass(h, 3);
+        ck_assert_uint_eq(h->logged, 4);
+        for (unsigned i = 1; i < 4; i++)
+                ck_assert(h->log[i].kind == DECISION_ENTER && h->log[i].told == (i == 1));
+        h->write_outcome = OUTCOME_APPLIED;
+        host_pass(h, 3);
+        ck_assert_uint_eq(h->logged, 5);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_TW_REUSE), 1);
+}
+END_TEST
+
 /* ---- take-over and reload ---- */
 
 START_TEST(adopts_what_a_rule_still_sets)
@@ -346,6 +368,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_restore_that_fails_is_tried_again);
         tcase_add_test(tcase, a_sysctl_that_comes_back_later_than_another_is_told);
         tcase_add_test(tcase, what_someone_else_changes_is_theirs);
+        tcase_add_test(tcase, what_is_taken_back_is_tried_until_it_is_had);
         tcase_add_test(tcase, adopts_what_a_rule_still_sets);
         tcase_add_test(tcase, leaves_alone_what_the_ledger_says_is_theirs);
         tcase_add_test(tcase, a_reload_keeps_what_is_the_same);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <time.h>
@@ -136,19 +137,63 @@ START_TEST(reuse_2_is_for_the_loopback)
 }
 END_TEST
 
-START_TEST(ipv6_loopback)
+static void add_ipv6(uint32_t first_word)
 {
         struct inet_diag_msg m = {.idiag_family = AF_INET6, .idiag_state = TCP_TIME_WAIT, .idiag_expires = 1000};
-        char name[PORTS_NAME_MAX];
 
         m.id.idiag_sport = htons(40000);
         m.id.idiag_dport = htons(80);
+        m.id.idiag_src[0] = m.id.idiag_dst[0] = htonl(first_word);
         m.id.idiag_src[3] = m.id.idiag_dst[3] = htonl(1);
         ports_begin(ports, &limits, &no_ports, START, SEC);
         ports_add_socket(ports, &m, sizeof(m), START);
         ports_commit(ports, 0);
+}
+
+START_TEST(ipv6_loopback)
+{
+        char name[PORTS_NAME_MAX];
+
+        add_ipv6(0);
         ck_assert_double_eq(lower(METRIC_PORTS_REUSABLE), 1);
         ck_assert_str_eq(ports_group_name(ports_busiest(ports), name), "::1->[::1]:80");
+        ck_assert(ports_busiest(ports)->loopback);
+}
+END_TEST
+
+START_TEST(ipv6_elsewhere)
+{
+        char name[PORTS_NAME_MAX];
+
+        add_ipv6(0xfd000000);
+        ck_assert_double_eq(lower(METRIC_PORTS_REUSABLE), 0);
+        ck_assert_str_eq(ports_group_name(ports_busiest(ports), name), "fd00::1->[fd00::1]:80");
+        ck_assert(!ports_busiest(ports)->loopback);
+}
+END_TEST
+
+START_TEST(names_that_are_none_are_refused)
+{
+        static const char *const names[] = {
+                "",
+                "10.0.0.1",
+                "10.0.0.1:80",
+                "10.0.0.1->10.0.0.2",
+                "10.0.0.1->10.0.0.2:",
+                "10.0.0.1->10.0.0.2:80x",
+                "10.0.0.1->10.0.0.2:65536",
+                "10.0.0.1->:80",
+                "->10.0.0.2:80",
+                "10.0.0.256->10.0.0.2:80",
+                "fd00:1111:2222:3333:4444:5555:6666:7777:8888:9999->10.0.0.2:80", /* longer than any address */
+        };
+        struct ports_key key;
+
+        for (unsigned i = 0; i < ELEMENTSOF(names); i++)
+                ck_assert_msg(ports_key_parse(names[i], &key) == -EINVAL, "%s", names[i]);
+        ck_assert_int_eq(ports_key_parse("fd00::1->[fd00::2]:80", &key), 0);
+        ck_assert_uint_eq(ntohl(key.dst[3]), 2);
+        ck_assert_uint_eq(ntohs(key.dport), 80);
 }
 END_TEST
 
@@ -376,6 +421,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, reuse_frees_what_is_old_enough);
         tcase_add_test(tcase, reuse_2_is_for_the_loopback);
         tcase_add_test(tcase, ipv6_loopback);
+        tcase_add_test(tcase, ipv6_elsewhere);
+        tcase_add_test(tcase, names_that_are_none_are_refused);
         tcase_add_test(tcase, mapped_counts_as_ipv4);
         tcase_add_test(tcase, fin_wait2_is_a_holder);
         tcase_add_test(tcase, server_flows_stay_out);

@@ -388,6 +388,8 @@ START_TEST(effect_is_there_already)
                 {SYSCTL_TCP_ORPHAN_RETRIES, VALUE1(0), VALUE1(6), false, false},
                 {SYSCTL_TCP_ORPHAN_RETRIES, VALUE1(5), VALUE1(6), false, true},
                 {SYSCTL_TCP_FIN_TIMEOUT, VALUE1(20), VALUE1(20), false, true},
+                {SYSCTL_TCP_SYNCOOKIES, VALUE1(2), VALUE1(1), false, false},
+                {SYSCTL_TCP_SYNCOOKIES, VALUE1(0), VALUE1(1), false, false},
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++)

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What `./dev bench effect` makes of its runs: these are made up, the arithmetic is the real one."""
+
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "netns"), str(ROOT / "bench" / "effect")]
+import report  # noqa: E402
+from harness import check, check_equal, main, temp_dir, test  # noqa: E402
+from measure import Run  # noqa: E402
+
+
+def made_up(configuration, began, rate, **other):
+    values = {"failed": 0, "overflow": 0, "changed": 0, "tuner_cpu": None, "back": None} | other
+    return Run(values.pop("program", "nginx"), 1, "IPv4", configuration, 1, began, start_rate=rate, steady_rate=rate,
+               p50_ms=1.0, p99_ms=2.0, connects=rate, time_wait=0, **values)
+
+
+def case(stock, hand, ceiling, tuned, **other):
+    """In turns: by hand, ceiling, twtuned, and again."""
+    runs = [made_up("stock", 0, rate, **{**other, "back": None}) for rate in stock]
+    for place, (name, rates) in enumerate((("by hand", hand), ("ceiling", ceiling), ("twtuned", tuned))):
+        for n, rate in enumerate(rates):
+            back = {"back": True} if name == "twtuned" else {}
+            runs.append(made_up(name, 3 * n + place, rate, **{**back, **other}))
+    (only,) = report.cases(runs)
+    return only
+
+
+def missed(*args, **other):
+    return [what.split(": ", 1)[1] for what, met in report.bars([case(*args, **other)]) if not met]
+
+
+@test("a machine that gets slower all the time does not change the ratio")
+def _():
+    rate = [1000 - 20 * t for t in range(18)]
+    slowing = case([400], rate[0::3], rate[1::3], [0.9 * r for r in rate[2::3]][:5])
+    check_equal(round(slowing.ratio("twtuned", "ceiling"), 3), 0.9, "of the ceiling")
+    check(0.8 < slowing.ratio("twtuned", "by hand") < 0.95, slowing.ratio("twtuned", "by hand"))
+    check_equal(slowing.ratio("twtuned", "pasted"), None, "of what was not run")
+
+
+@test("the rank test is the exact one")
+def _():
+    for low, high, expected in (((1, 2), (3, 4), 1 / 6), ((3, 4), (1, 2), 1), ((1, 3), (2, 4), 1 / 3),
+                                ((1, 2, 3, 4, 5), (6, 7, 8, 9, 10), 1 / 252)):
+        check_equal(report.chance(low, high), expected, f"{low} under {high}")
+
+
+@test("each bar is missed by what it is about alone")
+def _():
+    good = ([400, 410], [1000, 990, 1010, 1005, 995], [1000] * 6, [980, 1000, 1005, 990, 1015])
+    check_equal(missed(*good), [], "good")
+    slow = [899.0, 850, 890, 899.5, 899.9]
+    check_equal([what[:19] for what in missed(*good[:3], slow)], ["0.90 of the ceiling", "as fast as by hand:"], "slow")
+    fast = [1101, 1102, 1103, 1104, 1105]
+    check_equal([what[:19] for what in missed(good[0], fast, *good[2:])], ["as fast as by hand:"], "by hand is faster")
+    check_equal(missed([950, 960], fast, *good[2:]), [], "stock is as good as any")
+    check_equal(missed(*good, failed=1), ["5 failed, 0 TIME_WAIT thrown away"], "failed")
+    check_equal(missed(*good, overflow=2), ["0 failed, 10 TIME_WAIT thrown away"], "thrown away")
+    check_equal(missed(*good, back=False), ["every sysctl is back"], "not back")
+
+
+@test("where the server closes first, twtuned changes nothing and is as fast as stock")
+def _():
+    healthy = ([1000, 990, 1010, 1005, 995], [], [], [1001, 991, 996, 1002, 1003])
+    check_equal(missed(*healthy, program="squid"), [], "healthy")
+    check_equal(missed(*healthy, program="squid", changed=1), ["1 sysctls changed"], "changed")
+    what, = missed(healthy[0], [], [], [900, 910, 920, 930, 940], program="squid")
+    check_equal(what, "as fast as stock: 920/s and 1,000/s, p = 0.00 (>= 0.01, rank test)", "slower")
+
+
+@test("a table goes between its comments, and nowhere else")
+def _():
+    path = temp_dir() / "README.md"
+    path.write_text("a\n<!-- effect: by a command -->\nold\n<!-- /effect -->\nb\n")
+    report.replace_between(path, "effect", "\nnew\n")
+    check_equal(path.read_text(), "a\n<!-- effect: by a command -->\n\nnew\n\n<!-- /effect -->\nb\n")
+    try:
+        report.replace_between(path, "cost", "")
+    except ValueError as error:
+        check("no place for cost" in str(error), error)
+    else:
+        check(False, "nothing is said")
+
+
+main()
