@@ -71,7 +71,8 @@ END_TEST
 /* More of its conditions hold for the one; the other has more of the first of them. */
 START_TEST(the_nearest_destination_is_the_one_for_which_most_holds)
 {
-        h = host_new("[rule a]\nwhen = ports.used >= 5000\nwhen = ports.relief >= 30%\nset = net.ipv4.tcp_tw_reuse = 1\n");
+        h = host_new("[rule a]\nwhen = ports.used >= 5000\nwhen = ports.relief >= 30%\n"
+                     "set = net.ipv4.tcp_tw_reuse = 1\n");
         for (unsigned i = 0; i < 4000; i++)
                 model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0); /* nothing of which could be reused */
         for (unsigned i = 0; i < 60; i++) {
@@ -102,6 +103,138 @@ START_TEST(an_active_rule_shows_what_keeps_it)
         explain(1);
         ck_assert_int_eq(e.standing, STANDING_IDLE);
         ck_assert_uint_eq(e.rung, 0);
+}
+END_TEST
+
+/* More of it is better: the least keeps the rule. */
+START_TEST(the_worst_destination_is_the_one_that_is_furthest_from_until)
+{
+        static const char *const rules[] = {
+                "[rule a]\nwhen = ports.used >= 50\nuntil = ports.used <= 10\nset = net.ipv4.tcp_tw_reuse = 1\n",
+                "[rule a]\nwhen = ports.used <= 500\nuntil = ports.used >= 10k\nset = net.ipv4.tcp_tw_reuse = 1\n",
+        };
+        static const char *const worst[] = {"10.0.0.3:80", "10.0.0.2:80"};
+
+        h = host_new(rules[_i]);
+        for (unsigned i = 0; i < 900; i++)
+                model_add(&h->model, TCP_ESTABLISHED, PEER + i % 3 % 2, 80, 0);
+        for (unsigned i = 0; i < 400; i++)
+                model_add(&h->model, TCP_ESTABLISHED, PEER + 1, 80, 0);
+        host_observe(h);
+        host_pass(h, 10);
+        explain(0);
+        ck_assert_int_eq(e.standing, _i == 0 ? STANDING_ACTIVE : STANDING_IDLE);
+        ck_assert_int_eq(e.until[0].holds, NO);
+        ck_assert_ptr_nonnull(strstr(e.until[0].whose, worst[_i]));
+        ck_assert_double_eq(e.until[0].reading.value, _i == 0 ? 700 : 600);
+}
+END_TEST
+
+#define EFFECT_RULE \
+        "[rule f]\nwhen = tcp.fin_wait2 >= 100\nuntil = tcp.fin_wait2 < 50 for 30s\n" \
+        "set = net.ipv4.tcp_fin_timeout = 30\nexpect = netstat.TcpExt.TWRecycled > 0/s within 15s\n" \
+        "abort = opens.syn_retransmits > 3x before within 60s\n"
+
+static void use_effect(void)
+{
+        h = host_new(EFFECT_RULE);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 2);
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);
+        host_pass(h, 60);
+        explain(0);
+        ck_assert(!e.expecting && !e.abort[0].watching);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+}
+
+START_TEST(an_effect_is_awaited_until_it_is_seen)
+{
+        use_effect();
+        host_pass(h, 10);
+        explain(0);
+        ck_assert(e.expecting && e.expect.holds == NO);
+        ck_assert_uint_eq(e.expecting_ns, 10 * SEC);
+        ck_assert_uint_eq(e.active_ns, 10 * SEC);
+        ck_assert_double_eq(e.expect.reading.value, 0);
+        ck_assert_str_eq(e.expect.whose, "");
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 3);
+        host_pass(h, 1);
+        explain(0);
+        ck_assert(!e.expecting && e.expect.holds == YES);
+        ck_assert_uint_eq(e.expecting_ns, 0);
+        ck_assert_uint_eq(e.active_ns, 11 * SEC);
+}
+END_TEST
+
+START_TEST(harm_is_watched_for_within_its_window)
+{
+        use_effect();
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 3);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 5);
+        host_pass(h, 20);
+        explain(0);
+        ck_assert(e.abort[0].watching);
+        ck_assert_double_eq(e.abort[0].limit, 6);
+        ck_assert_double_eq(e.abort[0].mean, 5);
+        host_pass(h, 45);
+        explain(0);
+        ck_assert(!e.abort[0].watching);
+}
+END_TEST
+
+START_TEST(a_release_comes_nearer_and_is_remembered)
+{
+        use_effect();
+        host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 3);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 49);
+        host_pass(h, 21);
+        explain(0);
+        ck_assert_int_eq(e.until[0].holds, YES);
+        ck_assert_uint_eq(e.until[0].held_ns, 20 * SEC);
+        ck_assert_uint_eq(e.released_ns, 0);
+        host_pass(h, 10);
+        explain(0);
+        ck_assert_int_eq(e.standing, STANDING_IDLE);
+        ck_assert_uint_eq(e.until[0].held_ns, 0); /* that was then */
+        ck_assert_uint_eq(e.active_ns, 0);
+        host_pass(h, 7);
+        explain(0);
+        ck_assert_uint_eq(e.released_ns, 7 * SEC);
+}
+END_TEST
+
+START_TEST(whose_a_reading_is_is_told_while_it_is_valid)
+{
+        h = host_new("[rule q]\nwhen = accept_queue.worst >= 80%\nwhen = netstat.TcpExt.ListenDrops > 0/s\nadvise = x\n");
+        host_reading(h, METRIC_ACCEPT_QUEUE_WORST, 50);
+        strcpy(h->snapshot.who[METRIC_ACCEPT_QUEUE_WORST], "0.0.0.0:80");
+        strcpy(h->snapshot.unit[METRIC_ACCEPT_QUEUE_WORST], "nginx.service");
+        host_pass(h, 1);
+        explain(0);
+        ck_assert_str_eq(e.when[0].whose, "0.0.0.0:80");
+        ck_assert_str_eq(e.when[0].unit, "nginx.service");
+        ck_assert_str_eq(e.when[1].whose, "");
+        h->snapshot.reading[METRIC_ACCEPT_QUEUE_WORST].state = READING_INVALID;
+        explain(0);
+        ck_assert_str_eq(e.when[0].whose, "");
+        ck_assert_str_eq(e.when[0].unit, "");
+}
+END_TEST
+
+START_TEST(a_rung_waits_for_the_one_below)
+{
+        h = host_new(HOST_RULE "[rule i]\nafter = h\nwhen = tcp.closing >= 10 for 5s\nset = net.ipv4.tcp_orphan_retries = 5\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2_ORPHANED, 0);
+        host_reading(h, METRIC_TCP_CLOSING, 10);
+        host_sysctl(h, SYSCTL_TCP_ORPHAN_RETRIES, 0);
+        host_pass(h, 6);
+        explain(1);
+        ck_assert_uint_eq(h->logged, 0);
+        ck_assert_int_eq(e.standing, STANDING_RUNG);
+        ck_assert_uint_eq(e.rung, 0);
+        explain(0);
+        ck_assert_uint_eq(e.rung, RULE_NONE);
 }
 END_TEST
 
@@ -265,6 +398,12 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_destination_that_the_rule_cannot_help_is_not_shown);
         tcase_add_test(tcase, the_nearest_destination_is_the_one_for_which_most_holds);
         tcase_add_test(tcase, an_active_rule_shows_what_keeps_it);
+        tcase_add_loop_test(tcase, the_worst_destination_is_the_one_that_is_furthest_from_until, 0, 2);
+        tcase_add_test(tcase, an_effect_is_awaited_until_it_is_seen);
+        tcase_add_test(tcase, harm_is_watched_for_within_its_window);
+        tcase_add_test(tcase, a_release_comes_nearer_and_is_remembered);
+        tcase_add_test(tcase, whose_a_reading_is_is_told_while_it_is_valid);
+        tcase_add_test(tcase, a_rung_waits_for_the_one_below);
         tcase_add_test(tcase, a_condition_shows_for_how_long_it_has_held);
         tcase_add_test(tcase, what_failed_waits);
         tcase_add_test(tcase, what_is_someone_elses_is_told_until_it_is_taken_back);
