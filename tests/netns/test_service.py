@@ -14,7 +14,7 @@ import struct
 import subprocess
 import time
 
-from harness import (HOLDS, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Twtuned, binary, check,
+from harness import (HOLDS, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Skip, Twtuned, binary, check,
                      check_equal, diag, fields, main, quick_policy, temp_dir, temp_policy, test)
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
@@ -490,6 +490,8 @@ def _():
         twtuned.wait_for("^applied: ", 10)
         time.sleep(2)
         diag(f"{idle} kB idle, {anonymous()} kB beside {pair.client.sockstat('tw')} TIME_WAIT")
+        if "GCOV_ERROR_FILE" in os.environ:
+            raise Skip("the counts of ./dev coverage are memory, too")
         check(idle < 1024 and anonymous() < 1024, f"{idle} kB idle, {anonymous()} kB beside sockets")
 
 

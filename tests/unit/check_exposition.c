@@ -182,6 +182,7 @@ START_TEST(of_the_destinations_the_worst)
 }
 END_TEST
 
+/* Three, and one that is no more than noise. */
 START_TEST(few_destinations)
 {
         host = host_new(REUSE);
@@ -190,6 +191,8 @@ START_TEST(few_destinations)
                 model_add(&host->model, TCP_ESTABLISHED, PEER, 80, 0);
                 model_add(&host->model, TCP_ESTABLISHED, PEER + k % 2, 81, 0);
         }
+        for (unsigned k = 0; k < 50; k++)
+                model_add(&host->model, TCP_ESTABLISHED, PEER + 2, 80, 0);
         host_observe(host);
         format("");
         ck_assert_uint_eq(count("twtuned_group_forecast_ratio"), 3);
