@@ -66,8 +66,10 @@ struct reading reading_unrelieved(const struct policy *p, const struct snapshot 
                 if (rows[i].metric != metric || held->rules == 0 || live->state != READING_VALID)
                         continue;
                 factor = (double)live->value.v[0] / (double)MAX(held->original.v[0], 1);
-                r.value *= rows[i].inverse ? 1 / factor : factor;
-                r.upper *= rows[i].inverse ? 1 / factor : factor;
+                if (rows[i].inverse)
+                        factor = 1 / factor;
+                r.value *= factor;
+                r.upper *= factor;
         }
         return r;
 }

@@ -226,14 +226,30 @@ START_TEST(invalid_ports_freeze_the_ladder)
 }
 END_TEST
 
+/* Suspend, or a stopped process, and no tick that came late. */
+static const struct pause {
+        const char *interval;
+        uint64_t ns;
+        bool gap;
+} pauses[] = {
+        {"100ms", 3 * SEC, false}, {"100ms", 3 * SEC + 1, true}, {"1s", 3 * SEC, false},
+        {"1s", 3 * SEC + 1, true}, {"2s", 6 * SEC, false},       {"2s", 6 * SEC + 1, true},
+};
+
 START_TEST(a_gap_starts_the_clocks_anew)
 {
-        h = host_new("[rule r]\nwhen = tcp.fin_wait2 >= 100 for 10s\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        char text[256];
+
+        snprintf(text, sizeof(text),
+                 "[daemon]\ninterval = %s\n[rule r]\nwhen = tcp.fin_wait2 >= 100 for 20s\n"
+                 "set = net.ipv4.tcp_fin_timeout = 30\n",
+                 pauses[_i].interval);
+        h = host_new(text);
         host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
-        host_pass(h, 9);
-        h->snapshot.now += 3 * SEC + 1; /* suspend, or a stopped process */
+        host_pass(h, 10);
+        h->snapshot.now += pauses[_i].ns;
         host_decide(h);
-        host_pass(h, 9);
+        host_pass(h, pauses[_i].gap ? 19 : 10 - (unsigned)(pauses[_i].ns / SEC));
         ck_assert_uint_eq(h->logged, 0);
         host_pass(h, 1);
         CHECK_LOG(h, 1, DECISION_ENTER, FIRST);
@@ -297,7 +313,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, when_for_needs_the_whole_time);
         tcase_add_test(tcase, an_invalid_metric_stops_the_clock_and_decides_nothing);
         tcase_add_test(tcase, invalid_ports_freeze_the_ladder);
-        tcase_add_test(tcase, a_gap_starts_the_clocks_anew);
+        tcase_add_loop_test(tcase, a_gap_starts_the_clocks_anew, 0, ELEMENTSOF(pauses));
         tcase_add_test(tcase, without_until_a_quiet_minute_releases);
         tcase_add_test(tcase, release_time_doubles_when_it_comes_back);
 }
