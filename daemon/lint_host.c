@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lint_host.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,14 +114,7 @@ int lint_print(char *const *files)
                 print_note(h.conf);
         problems_print(&h.problems);
         run(&h);
-        if (fflush(stdout) != 0) {
-                fprintf(stderr, "twtuned: cannot write: %s\n", strerror(errno));
-                r = EX_IOERR;
-        } else if (h.problems.n > 0) {
-                r = EX_DATAERR;
-        } else {
-                r = h.harm ? EXIT_FAILURE : 0;
-        }
+        r = h.problems.n > 0 ? EX_DATAERR : h.harm ? EXIT_FAILURE : 0;
         host_free(&h);
         return r;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "lint_host.h"
@@ -141,6 +143,15 @@ static const char *parse(int argc, char **argv, struct arguments *a)
         return NULL;
 }
 
+/* What was printed is there, or the exit status says that it is not. */
+static int finish(int status)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return status;
+        fprintf(stderr, "twtuned: cannot write the output: %s\n", strerror(errno));
+        return EX_IOERR;
+}
+
 int main(int argc, char **argv)
 {
         static char stderr_buffer[8192];
@@ -149,5 +160,5 @@ int main(int argc, char **argv)
 
         setvbuf(stderr, stderr_buffer, _IOLBF, sizeof(stderr_buffer));
         error = parse(argc, argv, &arguments);
-        return error ? usage(error) : run_mode(&arguments);
+        return error ? usage(error) : finish(run_mode(&arguments));
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "once.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,10 +108,6 @@ static int print(struct observer *observer, const struct counters *counters, boo
         if (r < 0)
                 fprintf(stderr, "twtuned: cannot read %s: %s\n", what, strerror(-r));
         print_snapshot(&snapshot, counters, json);
-        if (fflush(stdout) != 0) {
-                fprintf(stderr, "twtuned: cannot write: %s\n", strerror(errno));
-                return EXIT_FAILURE;
-        }
         return r < 0 ? EXIT_FAILURE : 0;
 }
 

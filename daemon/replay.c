@@ -257,7 +257,7 @@ int replay_print(const char *file, const char *config_file)
                 return EX_NOINPUT;
         }
         status = replay(&r, config_file);
-        if (ferror(r.file) || fflush(stdout) != 0) {
+        if (ferror(r.file)) {
                 fprintf(stderr, "twtuned: %s: %s\n", file, strerror(errno));
                 status = EX_IOERR;
         }

@@ -470,6 +470,18 @@ def _():
         check("twtuned" in run.stdout + run.stderr, args)
 
 
+@test("output that cannot be written is said, and is 74")
+def _():
+    pasted = temp_policy("net.ipv4.tcp_fin_timeout = 30\n")
+    for args in (["--version"], ["--help"], ["--once"], ["--once", "--json"], ["--lint", pasted],
+                 ["--check", "--verbose", f"--config={POLICY}"]):
+        with open("/dev/full", "w") as full:
+            run = subprocess.run([binary("twtuned"), *args], text=True, stdout=full, stderr=subprocess.PIPE,
+                                 timeout=10)
+        check_equal(run.returncode, 74, f"exit status of {args}")
+        check("twtuned: cannot write the output: No space left on device\n" in run.stderr, run.stderr)
+
+
 @test("less than 1 MB of anonymous memory with the shipped policy, and not more beside sockets that it looks at")
 def _():
     with Pair() as pair:
