@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <getopt.h>
 #include <locale.h>
 #include <signal.h>
@@ -146,7 +147,7 @@ static int parse(int argc, char **argv, struct options *o)
         return -1;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
         static char *status[] = {"status", NULL};
         const struct command *command;
@@ -155,8 +156,6 @@ int main(int argc, char **argv)
         char **args;
         int r;
 
-        setlocale(LC_ALL, "");
-        setlocale(LC_NUMERIC, "C");
         r = parse(argc, argv, &options);
         if (r >= 0)
                 return r;
@@ -167,8 +166,19 @@ int main(int argc, char **argv)
         error = find_error(command, &options, optind < argc ? argc - optind - 1 : 0);
         if (error)
                 return complain(EX_USAGE, "twtunectl %s %s", command->name, error);
+        return command->run(&options, args + 1);
+}
+
+int main(int argc, char **argv)
+{
+        int r;
+
+        setlocale(LC_ALL, "");
+        setlocale(LC_NUMERIC, "C");
         signal(SIGPIPE, SIG_IGN); /* a pager that is left early is no failure */
-        r = command->run(&options, args + 1);
+        r = run(argc, argv);
         pager_close();
-        return fflush(stdout) != 0 && r == 0 ? EX_IOERR : r;
+        if (fflush(stdout) == 0 || r != 0)
+                return r;
+        return errno == EPIPE ? EX_IOERR : complain(EX_IOERR, "cannot write the output: %s", strerror(errno));
 }

@@ -93,6 +93,21 @@ def _():
             check("null" not in host.ctl("explain", name).stdout, f"a hole in {name}")
 
 
+@test("output that cannot be written is said, and is 74; a reader that goes early is told nothing", beside=True)
+def _():
+    with Host() as host:
+        for args in (["status"], ["status", "--json"], ["rules"], ["config"], ["--help"]):
+            with open("/dev/full", "w") as full:
+                run = subprocess.run(host.argv(*args), text=True, env=host.env(), stdout=full, stderr=subprocess.PIPE)
+            check_equal((run.returncode, run.stderr),
+                        (74, "twtunectl: cannot write the output: No space left on device\n"), str(args))
+        gone, pipe = os.pipe()
+        os.close(gone)
+        run = subprocess.run(host.argv("rules"), text=True, env=host.env(), stdout=pipe, stderr=subprocess.PIPE)
+        os.close(pipe)
+        check_equal((run.returncode, run.stderr), (74, ""), "nobody reads")
+
+
 @test("config: every value, with its file and line", beside=True)
 def _():
     with Host() as host:
