@@ -48,7 +48,8 @@ int show_status_of_all(const struct options *o)
 
         while (instances && instances[n])
                 n++;
-        qsort(instances, n, sizeof(*instances), compare);
+        if (n > 1)
+                qsort(instances, n, sizeof(*instances), compare);
         for (size_t i = 0; i < n; i++) {
                 struct options one = *o;
 
