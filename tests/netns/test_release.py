@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A slow load, and the shipped times: minutes of waiting, so it runs beside others."""
 
+import statistics
 import time
 
 from harness import POLICY, ChurnClient, ChurnServer, Pair, Twtuned, check, check_equal, diag, main, test
@@ -21,8 +22,7 @@ def _():
         check(used < 14116, f"{used} TIME_WAIT sockets: that is past the cliff")
         _, failures = client.finish()
         check_equal(failures, 0, "failed connects")
-        slowest = min(connects for connects, _ in client.seconds[:45])
-        check(slowest >= 250, f"a second with only {slowest} connects")
+        check(statistics.median(connects for connects, _ in client.seconds) >= 285, f"out of pace: {client.seconds}")
         ended = time.monotonic()
         twtuned.wait_for(rf"^released: {REUSE}:", 240)
         held = time.monotonic() - ended
