@@ -185,7 +185,7 @@ def _():
         twtuned = Watch(pair.server)
 
         def pile_up(port):
-            """Some 9,300 TIME_WAIT sockets (see test_effect.py), and how many were thrown away."""
+            """Some 9,300 TIME_WAIT sockets (see test_quiet.py), and how many were thrown away."""
             before = pair.server.counter("TcpExt", "TCPTimeWaitOverflow")
             ChurnServer(pair.server, pair.server.ip4, port, close_first=True)
             ChurnClient(pair.client, pair.server.ip4, port, count=13_500, read_eof=True).finish()
