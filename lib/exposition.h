@@ -6,7 +6,8 @@
  *
  * Only what was observed has a sample: what no rule asks for, this kernel lacks or could not be read this time is
  * absent, never zero. Where it was enough to know bounds, the sample is the upper one and says bound="upper". The
- * number of series depends on the configuration alone, never on the load: of the destinations the EXPOSITION_GROUPS worst. */
+ * number of series depends on the configuration alone, never on the load: of the destinations the EXPOSITION_GROUPS
+ * worst. */
 
 #include <stddef.h>
 #include <sys/types.h>

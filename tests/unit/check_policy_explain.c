@@ -206,7 +206,8 @@ END_TEST
 
 START_TEST(whose_a_reading_is_is_told_while_it_is_valid)
 {
-        h = host_new("[rule q]\nwhen = accept_queue.worst >= 80%\nwhen = netstat.TcpExt.ListenDrops > 0/s\nadvise = x\n");
+        h = host_new("[rule q]\nwhen = accept_queue.worst >= 80%\nwhen = netstat.TcpExt.ListenDrops > 0/s\n"
+                     "advise = x\n");
         host_reading(h, METRIC_ACCEPT_QUEUE_WORST, 50);
         strcpy(h->snapshot.who[METRIC_ACCEPT_QUEUE_WORST], "0.0.0.0:80");
         strcpy(h->snapshot.unit[METRIC_ACCEPT_QUEUE_WORST], "nginx.service");
@@ -224,7 +225,8 @@ END_TEST
 
 START_TEST(a_rung_waits_for_the_one_below)
 {
-        h = host_new(HOST_RULE "[rule i]\nafter = h\nwhen = tcp.closing >= 10 for 5s\nset = net.ipv4.tcp_orphan_retries = 5\n");
+        h = host_new(HOST_RULE "[rule i]\nafter = h\nwhen = tcp.closing >= 10 for 5s\n"
+                               "set = net.ipv4.tcp_orphan_retries = 5\n");
         host_reading(h, METRIC_TCP_FIN_WAIT2_ORPHANED, 0);
         host_reading(h, METRIC_TCP_CLOSING, 10);
         host_sysctl(h, SYSCTL_TCP_ORPHAN_RETRIES, 0);
