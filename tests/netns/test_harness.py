@@ -4,7 +4,6 @@
 
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -144,17 +143,19 @@ def _():
 
 @test("churn client --rate keeps its pace")
 def _():
-    with Single() as host:
-        ChurnServer(host, host.ip4)
-        client = ChurnClient(host, host.ip4, rate=1000, seconds=5)
-        connects, failures = client.finish()
+    for _ in range(5):  # a machine that stands still meanwhile is not the client's fault
+        with Single() as host:
+            ChurnServer(host, host.ip4)
+            client = ChurnClient(host, host.ip4, rate=2000, seconds=3)
+            connects, failures = client.finish()
         diag(f"{client.seconds}")
-        check(connects <= 5000 and failures == 0, f"{connects} connects, {failures} failures, not 5000")
-        check_equal(len(client.seconds), 5, "lines")
-        # A machine that has no time for it now makes it lose a second, but neither most of them nor its limit.
-        median = statistics.median(c for c, _ in client.seconds)
-        check(median >= 950 and all(c <= 1100 for c, _ in client.seconds), f"uneven: {client.seconds}")
+        check(connects <= 6000 and failures == 0, f"{connects} connects, {failures} failures, not 6000")
+        check_equal(len(client.seconds), 3, "lines")
         check_equal(sum(c for c, _ in client.seconds), connects, "sum of the lines")
+        if connects >= 5990 and all(1900 <= c <= 2100 for c, _ in client.seconds):
+            break
+    else:
+        check(False, f"never in pace, last {client.seconds}")
 
 
 @test("churn client counts failures and goes on")
