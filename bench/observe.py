@@ -4,10 +4,12 @@
 observe` runs it: its own sockets in its own network namespace, under five minutes."""
 
 import argparse
+import contextlib
 import itertools
 import os
 import pathlib
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -123,6 +125,23 @@ def ticks():
           f"beside {left:,} TIME_WAIT of a server (/proc/PID/schedstat)", flush=True)
 
 
+def idle(count=50, seconds=10):
+    """Network namespaces in which nothing happens, a daemon for each (systemd/twtuned-netns.path)."""
+    with contextlib.ExitStack() as stack:
+        hosts = [stack.enter_context(Single()) for _ in range(count)]
+        daemons = [Twtuned(host, POLICY) for host in hosts]
+        for daemon in daemons:
+            daemon.wait_for("^config-loaded", 30)
+        time.sleep(12)  # until the listeners were read twice, and netstat no more (daemon/observer_proc.c)
+        before, at = sum(running_us(daemon.pid) for daemon in daemons), time.monotonic()
+        time.sleep(seconds)
+        running, elapsed = sum(running_us(daemon.pid) for daemon in daemons) - before, time.monotonic() - at
+        maps = [pathlib.Path(f"/proc/{daemon.pid}/smaps_rollup").read_text() for daemon in daemons]
+        pss = sum(int(re.search(r"^Pss: *(\d+)", text, re.M)[1]) for text in maps)
+    print(f"\n{count} daemons in {count} idle network namespaces: {running / elapsed / 1e4:.2f} % of one core over "
+          f"{seconds} s, {pss / 1024:.1f} MB (Pss), together", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=21)
@@ -139,6 +158,7 @@ def main():
     for count in arguments.counts:
         row(count, arguments.pairs if count <= 300_000 else 5)
     daemon_cpu()
+    idle()
 
 
 main()
