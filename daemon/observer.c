@@ -329,6 +329,8 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         keep_first(&error, ret_what, counted, "/proc/net/sockstat");
         fill_conntrack(o, s);
         keep_first(&error, ret_what, update_listeners(o, s), "the listeners (NETLINK_SOCK_DIAG)");
+        o->only_listeners =
+                counted == 0 && o->tw == 0 && o->inuse == o->n_listening && o->listeners_at > o->snmp_moved_at;
         keep_first(&error, ret_what, read_limits(o, s), "net.ipv4.ip_local_port_range and ip_local_reserved_ports");
 
         o->looking = *ret_look = error < 0 || o->always_look || !bounds_hold(o);

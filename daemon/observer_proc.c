@@ -15,23 +15,38 @@ int read_source(struct observer *o, enum source source)
         return proc_file_read(&o->source[source], o->text, sizeof(o->text));
 }
 
+static bool snmp_moved(struct observer *o)
+{
+        if (strcmp(o->text, o->snmp_text) == 0)
+                return false;
+        o->snmp_moved_at = o->now;
+        if (strlen(o->text) < sizeof(o->snmp_text))
+                strcpy(o->snmp_text, o->text);
+        else
+                o->snmp_text[0] = 0; /* too long to remember, so it always moves */
+        return true;
+}
+
+/* The kernel prints 250 names for netstat, a third of what a tick costs. Where listeners are the only sockets and no
+ * packet comes, nothing that it counts happens, but for what arp_filter refuses. snmp is read first, so that a packet
+ * between the two moves the next one. */
 int observer_read_counters(struct observer *o)
 {
         struct counters *c = &o->counters;
         uint64_t now = now_ns();
-        int r;
+        int r = read_source(o, SOURCE_SNMP);
+        bool moved = r < 0 || snmp_moved(o) || o->counters_at == 0 || !o->only_listeners;
 
         for (unsigned i = 0; i < c->n; i++) {
                 o->before[i] = c->item[i].value;
-                c->item[i].seen = false;
+                c->item[i].seen &= !moved;
         }
-        r = read_source(o, SOURCE_NETSTAT);
-        if (r >= 0)
-                counters_read(c, "netstat", o->text);
-        if (r >= 0)
-                r = read_source(o, SOURCE_SNMP);
-        if (r >= 0)
+        if (r >= 0 && moved) {
                 counters_read(c, "snmp", o->text);
+                r = read_source(o, SOURCE_NETSTAT);
+                if (r >= 0)
+                        counters_read(c, "netstat", o->text);
+        }
         if (r < 0) {
                 o->counters_at = 0; /* the next good read is a beginning */
                 return r;

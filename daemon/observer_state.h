@@ -57,6 +57,8 @@ struct observer {
         uint64_t before[COUNTERS_MAX]; /* the counters at the read before */
         uint64_t counters_at;          /* when counters was read; 0: not yet */
         double counters_elapsed;       /* seconds between the last two reads; 0: there is only one */
+        char snmp_text[4096];          /* what they were last read from */
+        uint64_t snmp_moved_at;        /* when it was not what it had been */
         struct reading conntrack_table, conntrack_insert_failed; /* the last sample */
         uint64_t conntrack_at;                                   /* its time; 0: there is none */
         uint64_t insert_failed;                                  /* the counter then */
@@ -70,6 +72,7 @@ struct observer {
         uint64_t listeners_at; /* when they were read */
         uint64_t drops_then;   /* ListenDrops before that */
         unsigned n_listening;
+        bool only_listeners; /* there are no other sockets, nor was a packet since the tick before */
         struct cgroup_cache cgroups;
 
         /* The last sample of states. */

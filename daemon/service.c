@@ -13,6 +13,7 @@
 #include <systemd/sd-event.h>
 
 #include "bus.h"
+#include "clock.h"
 #include "config_files.h"
 #include "lint_host.h"
 #include "linux.h"
@@ -157,6 +158,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         struct service *s = userdata;
         uint64_t now, interval;
 
+        (void)usec;
         if (s->reload)
                 reload(s);
         follow_bus(s);
@@ -173,7 +175,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
                 interval = MIN(interval, s->watchdog / 2); /* which completed ticks alone feed */
         sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &now);
         feed_watchdog(s, now, interval);
-        return sd_event_source_set_time(source, usec + interval > now ? usec + interval : now + interval);
+        return sd_event_source_set_time(source, clock_next_tick(now, interval));
 }
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)

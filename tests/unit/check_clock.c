@@ -152,9 +152,23 @@ START_TEST(a_share_of_many_weighs_more)
 }
 END_TEST
 
+START_TEST(ticks_are_at_multiples_of_the_interval)
+{
+        static const struct {
+                uint64_t now, next;
+        } rows[] = {{0, 1000}, {3000, 4000}, {3001, 4000}, {3499, 4000}, {3500, 5000}, {3999, 5000}, {12000, 13000}};
+
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                ck_assert_uint_eq(clock_next_tick(rows[i].now, 1000), rows[i].next);
+                ck_assert_uint_eq(clock_next_tick(rows[i].now * 500, 500000), rows[i].next * 500);
+        }
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_test(tcase, a_share_of_many_weighs_more);
+        tcase_add_test(tcase, ticks_are_at_multiples_of_the_interval);
         tcase_add_test(tcase, time_that_holds_counts);
         tcase_add_test(tcase, long_times_do_not_overflow);
         tcase_add_test(tcase, trail_of_nothing_is_zero);

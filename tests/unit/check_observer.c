@@ -308,6 +308,59 @@ START_TEST(a_spoilt_file_makes_it_invalid)
 }
 END_TEST
 
+/* ---- netstat, which need not be read where nothing happens ---- */
+
+#define NETSTAT "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 0 7 0\n"
+#define SNMP "Tcp: ActiveOpens OutRsts\nTcp: 100 0\n"
+#define SNMP_MOVED "Tcp: ActiveOpens OutRsts\nTcp: 100 1\n"
+#define SOCKSTAT(inuse, tw) "TCP: inuse " inuse " orphan 0 tw " tw " alloc 1 mem 1\n"
+
+static const struct {
+        const char *sockstat, *snmp;
+        bool read;
+} quiet[] = {
+        {SOCKSTAT("1", "0"), SNMP, false},
+        {SOCKSTAT("1", "0"), SNMP_MOVED, true},
+        {SOCKSTAT("2", "0"), SNMP, true},
+        {SOCKSTAT("1", "1"), SNMP, true},
+};
+
+static double drops_seen(void)
+{
+        const struct reading *r = &seen.reading[METRIC_COUNT + COUNTER_LISTEN_DROPS];
+
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_int_eq(r->state, READING_VALID);
+        return r->value;
+}
+
+START_TEST(netstat_stands_where_there_are_but_listeners_and_no_packets)
+{
+        peer = (struct peer){0};
+        peer_add(TCP_LISTEN, 80, 0);
+        tree_put("net/sockstat", quiet[_i].sockstat);
+        ck_assert(drops_seen() == 0);
+        tree_put("net/netstat", NETSTAT);
+        tree_put("net/snmp", quiet[_i].snmp);
+        ck_assert_int_eq(drops_seen() > 0, quiet[_i].read);
+        tree_put("net/snmp", SNMP_MOVED); /* nothing is lost */
+        ck_assert_int_eq(drops_seen() > 0, !quiet[_i].read);
+        ck_assert(drops_seen() == 0);
+}
+END_TEST
+
+START_TEST(netstat_is_read_once_more_after_a_packet)
+{
+        peer = (struct peer){0};
+        peer_add(TCP_LISTEN, 80, 0);
+        tree_put("net/sockstat", SOCKSTAT("1", "0"));
+        tree_put("net/snmp", SNMP_MOVED);
+        ck_assert(drops_seen() == 0);
+        tree_put("net/netstat", NETSTAT); /* what the packet did was not yet counted */
+        ck_assert(drops_seen() > 0);
+}
+END_TEST
+
 /* ---- conntrack, which not every host has ---- */
 
 #define CONNTRACK_STAT "entries insert_failed drop\n"
@@ -360,6 +413,8 @@ static void add_tests(TCase *tcase)
         tcase_add_loop_test(tcase, drops_that_are_not_told_are_not_zero, 0, ELEMENTSOF(attributes));
         tcase_add_test(tcase, an_unknown_or_longer_attribute_is_no_error);
         tcase_add_loop_test(tcase, a_spoilt_file_makes_it_invalid, 0, ELEMENTSOF(spoilt));
+        tcase_add_loop_test(tcase, netstat_stands_where_there_are_but_listeners_and_no_packets, 0, ELEMENTSOF(quiet));
+        tcase_add_test(tcase, netstat_is_read_once_more_after_a_packet);
         tcase_add_loop_test(tcase, what_conntrack_does_not_tell_is_not_zero, 0, ELEMENTSOF(conntracks));
 }
 
