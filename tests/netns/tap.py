@@ -14,13 +14,16 @@ class Skip(Exception):
 
 
 _tests = []
+TRIES = 3
+STALL = 0.2  # seconds
 
 
-def test(name, beside=False):
+def test(name, beside=False, by_the_clock=False):
     """beside: it may run at the same time as those before and after it of which that is true as well, because it
-    mostly waits."""
+    mostly waits. by_the_clock: it needs a machine that does not stand still, as virtual ones do; when it failed while
+    this one did, it is run again."""
     def register(function):
-        _tests.append((name, function, beside))
+        _tests.append((name, function, beside, TRIES if by_the_clock else 1))
         return function
     return register
 
@@ -39,11 +42,32 @@ def check_equal(actual, expected, what="value"):
     check(actual == expected, f"{what} is {actual!r}, should be {expected!r}")
 
 
+class _Pulse:
+    """Notices when the machine stands still: the longest that something due after 10 ms was late."""
+
+    def __enter__(self):
+        self.late, self._ended = 0, threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+        return self
+
+    def _beat(self):
+        at, ended = time.monotonic(), False
+        while not ended:
+            ended = self._ended.wait(0.01)
+            at, before = time.monotonic(), at
+            self.late = max(self.late, at - before - 0.01)
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+
+
 class _Run:
     """One test; beside others in a thread of its own, which is a daemon so that SIGTERM need not wait for it."""
 
-    def __init__(self, name, function, beside):
-        self._name, self._function, self._thread = name, function, None
+    def __init__(self, name, function, beside, tries):
+        self._name, self._function, self._tries, self._thread = name, function, tries, None
         if not beside:
             self._run()
         else:
@@ -52,17 +76,22 @@ class _Run:
 
     def _run(self):
         start = time.monotonic()
-        self._passed, skip = True, ""
+        while self._tries > 0:
+            with _Pulse() as pulse:
+                self._try()
+            self._tries = 0 if self._passed or pulse.late < STALL else self._tries - 1
+        diag(f"{self._name}: took {time.monotonic() - start:.1f} s; the machine stood still for up to {pulse.late:.2f} s")
+
+    def _try(self):
+        self._passed, self._line = True, self._name
         try:
             self._function()
         except Skip as reason:
-            skip = f" # SKIP {reason}"
+            self._line += f" # SKIP {reason}"
         except Exception:
             self._passed = False
             # What meson shows of a test that failed, with --print-errorlogs, is stderr alone.
             print(f"{self._name}:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
-        self._line = self._name + skip
-        diag(f"{self._name}: took {time.monotonic() - start:.1f} s")
 
     def report(self, number):
         """Waits for the end, and prints the result; True when it passed."""

@@ -89,9 +89,8 @@ def _():
         keep_time_wait(pair.client)
         ChurnServer(pair.server, "::")
         for address, mapped in ((pair.server.ip4, False), (pair.server.ip6, False), (pair.server.ip4, True)):
-            start = time.monotonic()
             check_equal(ChurnClient(pair.client, address, count=5, mapped=mapped).finish(), (5, 0), address)
-            check(time.monotonic() - start < 0.9, f"{address}: a SYN was lost")
+            check_equal(pair.client.counter("Tcp", "RetransSegs"), 0, f"{address}: SYNs that were lost")
         wait_until(lambda: pair.client.sockstat("tw") == 15, "15 TIME_WAIT")  # when the server has closed as well
         check_equal(pair.client.counter("Tcp", "ActiveOpens"), 15, "ActiveOpens")
         sockets = pair.client.run(["ss", "-Htan6"]).stdout
@@ -141,21 +140,16 @@ def _():
 
 # ---- churn ----
 
-@test("churn client --rate keeps its pace")
+@test("churn client --rate keeps its pace", by_the_clock=True)
 def _():
-    for _ in range(5):  # a machine that stands still meanwhile is not the client's fault
-        with Single() as host:
-            ChurnServer(host, host.ip4)
-            client = ChurnClient(host, host.ip4, rate=2000, seconds=3)
-            connects, failures = client.finish()
-        diag(f"{client.seconds}")
-        check(connects <= 6000 and failures == 0, f"{connects} connects, {failures} failures, not 6000")
-        check_equal(len(client.seconds), 3, "lines")
-        check_equal(sum(c for c, _ in client.seconds), connects, "sum of the lines")
-        if connects >= 5990 and all(1900 <= c <= 2100 for c, _ in client.seconds):
-            break
-    else:
-        check(False, f"never in pace, last {client.seconds}")
+    with Single() as host:
+        ChurnServer(host, host.ip4)
+        client = ChurnClient(host, host.ip4, rate=2000, seconds=3)
+        connects, failures = client.finish()
+    check(5990 <= connects <= 6000 and failures == 0, f"{connects} connects, {failures} failures, not 6000")
+    check_equal(len(client.seconds), 3, "lines")
+    check_equal(sum(c for c, _ in client.seconds), connects, "sum of the lines")
+    check(all(1900 <= c <= 2100 for c, _ in client.seconds), f"out of pace: {client.seconds}")
 
 
 @test("churn client counts failures and goes on")
@@ -169,7 +163,7 @@ def _():
         check_equal(ChurnClient(host, host.ip4, count=25).finish(), (20, 5), "20 ports")
 
 
-@test("churn client ends in time though its peer is silent")
+@test("churn client ends in time though its peer is silent", by_the_clock=True)
 def _():
     with Pair() as pair:
         start = time.monotonic()
@@ -246,12 +240,10 @@ def _():
             check(False, "wait_for found what is not there")
         check_equal(daemon.stop(), 3, "exit code")
         check_equal(daemon.lines[-1], "bye", "the last line")
-        start = time.monotonic()
         try:
             daemon.wait_for("never", 30)
-        except TimeoutError:
-            pass
-        check(time.monotonic() - start < 1, "it waits for the lines of a program that has ended")
+        except TimeoutError as error:
+            check("it ended" in str(error), f"it waits for the lines of a program that has ended: {error}")
 
 
 @test("shorten changes the durations of a policy, and complains when there is none")

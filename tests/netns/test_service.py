@@ -204,13 +204,13 @@ def _():
 @test("after a reload, too, someone else's change of a held sysctl is seen at the next tick")
 def _():
     # One that nothing is counted by: such are read every tenth tick, but for those that were asked for.
-    policy = HOLDS.replace(f"{REUSE} = 1", f"{FIN_TIMEOUT} = 20").replace("interval = 100ms", "interval = 500ms")
+    policy = HOLDS.replace(f"{REUSE} = 1", f"{FIN_TIMEOUT} = 20").replace("interval = 100ms", "interval = 1s")
     with Loaded(policy) as host:
         before = len(host.twtuned.lines)
         host.twtuned.process.send_signal(signal.SIGHUP)
         host.twtuned.wait_for("^config-loaded", 5, since=before)
         host.client.sysctl(FIN_TIMEOUT, 30)
-        host.twtuned.wait_for(f"^overridden: {FIN_TIMEOUT}", 2.5)
+        host.twtuned.wait_for(f"^overridden: {FIN_TIMEOUT}", 5)
         check_equal(host.twtuned.stop(), 0, "exit status")
         check_equal(host.client.sysctl(FIN_TIMEOUT), "30", FIN_TIMEOUT)
 
@@ -222,7 +222,9 @@ def _():
         for _ in range(8):
             time.sleep(0.4)
             host.twtuned.process.send_signal(signal.SIGHUP)
-        host.twtuned.wait_for("^released:", 2)
+        host.twtuned.wait_for("^released:", 10)
+        kinds = [line.split(":")[0] for line in host.twtuned.lines]
+        check("config-loaded" in kinds[kinds.index("released"):], f"it was released after the last reload: {kinds}")
 
 
 @test("a second one in the same netns says so and ends; beside it --once and --check work, --restore does not")
@@ -312,7 +314,8 @@ def _():
         check_equal(pair.client.sysctl(REUSE), "2", REUSE)
 
 
-@test("READY, STATUS and WATCHDOG go to the service manager, the last twice in its time; none from a stopped loop")
+@test("READY, STATUS and WATCHDOG go to the service manager, the last twice in its time; none from a stopped loop",
+      by_the_clock=True)
 def _():
     path = str(temp_dir() / "notify")
     with Pair() as pair, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -392,7 +395,7 @@ def _():
         check_equal(daemon.wait(10), 0, "exit status")
 
 
-@test("a peer without timestamps: reuse cannot work, so it is put back and said")
+@test("a peer without timestamps: reuse cannot work, so it is put back and said", by_the_clock=True)
 def _():
     with Pair() as pair:
         pair.server.sysctl("net.ipv4.tcp_timestamps", 0)

@@ -70,7 +70,7 @@ def begin(pair, text):
     return Timeline(pair, shorten(text))
 
 
-@test("slow, fast, a storm, stop: both rungs are taken and given back as in the simulation")
+@test("slow, fast, a storm, stop: both rungs are taken and given back as in the simulation", by_the_clock=True)
 def _():
     with Pair() as pair:
         # So that a machine with other work to do reaches it as well: from 2,823/s on.
@@ -84,7 +84,7 @@ def _():
                              ("released", "time-wait-reuse-sooner"), ("released", "time-wait-reuse")])
 
 
-@test("a peer without timestamps: what does not help is put back as in the simulation")
+@test("a peer without timestamps: what does not help is put back as in the simulation", by_the_clock=True)
 def _():
     with Pair() as pair:
         pair.server.sysctl("net.ipv4.tcp_timestamps", 0)
@@ -95,7 +95,7 @@ def _():
                              ("advice", "time-wait-reuse")])
 
 
-@test("a load below the thresholds: nothing is decided in either")
+@test("a load below the thresholds: nothing is decided in either", by_the_clock=True)
 def _():
     with Pair() as pair:
         timeline = begin(pair, re.sub(r"forecast >= 80%", "forecast >= 90%", POLICY.read_text()))
