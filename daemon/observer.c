@@ -189,7 +189,7 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         o->counters = *counters;
         o->counters_at = 0;
         o->counters_elapsed = 0;
-        o->look_every = 0;
+        o->look_every = o->look_cpu = 0;
         o->looked = false;
 }
 
@@ -347,6 +347,15 @@ int observer_read_states(struct observer *o, struct snapshot *s, const char **re
         return states_due(o) ? read_states(o, s) : 0;
 }
 
+/* By the cheaper of the last two looks: where a virtual machine stands still, that may count as its CPU time, and one
+ * such look must not make the daemon blind for twenty times as long. */
+static void plan_looks(struct observer *o, uint64_t cpu)
+{
+        if (o->budget > 0)
+                o->look_every = (uint64_t)((double)MIN(cpu, o->look_cpu) / o->budget);
+        o->look_cpu = cpu;
+}
+
 int observer_read_sockets(struct observer *o, struct snapshot *s, const char **ret_what)
 {
         uint64_t begun = thread_cpu_ns();
@@ -359,8 +368,7 @@ int observer_read_sockets(struct observer *o, struct snapshot *s, const char **r
                         r = look(o, s);
                 if (r < 0)
                         return r;
-                if (o->budget > 0)
-                        o->look_every = (uint64_t)((double)(thread_cpu_ns() - begun) / o->budget);
+                plan_looks(o, thread_cpu_ns() - begun);
                 o->look_again_at = o->now + o->look_every;
         }
         fill_ports(o, s);

@@ -89,8 +89,8 @@ struct observer {
         struct port_set listening, listening_then; /* when last read, and at that look */
         bool listening_moved;                      /* one is not the other */
         uint64_t opened_then, recycled_then;       /* ActiveOpens and TWRecycled */
-        uint64_t look_again_at;                    /* by cpu_budget */
-        uint64_t look_every;
+        uint64_t look_again_at, look_every;        /* by cpu_budget */
+        uint64_t look_cpu;                         /* ns that it took; 0: there was none yet */
 };
 
 /* observer_proc.c. All return 0 or a negative errno. */

@@ -374,6 +374,13 @@ set = net.ipv4.tcp_tw_reuse = 1
 """
 
 
+def policy_for_busy_machines():
+    """The text of the shipped policy, but that a machine with other work to do reaches the second rung as well: from
+    2,823 connects/s on."""
+    return (POLICY.read_text().replace("reuse_demand >= 50%", "reuse_demand >= 20%")
+            .replace("reuse_demand < 30%", "reuse_demand < 10%"))
+
+
 def quick_policy():
     """The shipped policy, given back 3 s after the load is gone. As shipped, a rule is held until a stock
     kernel could carry the demand: that takes the 60 s of TIME_WAIT, and 2 minutes to be sure."""

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from harness import (BUILD, POLICY, ChurnClient, ChurnServer, Pair, Twtuned, check, check_equal, diag, fields, main,
-                     shorten, test)
+                     policy_for_busy_machines, shorten, test)
 
 TICKS_APART = 2
 DECISIONS = ("applied", "released", "unexpected-effect", "aborted", "advice")
@@ -73,9 +73,7 @@ def begin(pair, text):
 @test("slow, fast, a storm, stop: both rungs are taken and given back as in the simulation", by_the_clock=True)
 def _():
     with Pair() as pair:
-        # So that a machine with other work to do reaches it as well: from 2,823/s on.
-        text = POLICY.read_text().replace("reuse_demand >= 50%", "reuse_demand >= 20%")
-        timeline = begin(pair, text.replace("reuse_demand < 30%", "reuse_demand < 10%"))
+        timeline = begin(pair, policy_for_busy_machines())
         timeline.connect("peer", seconds=5, rate=100)
         timeline.connect("peer", seconds=16, rate=1000)
         timeline.connect("peer", seconds=7)

@@ -9,6 +9,7 @@
 
 #include "files.h"
 #include "netlink_peer.h"
+#include "now.h"
 #include "run.h"
 
 #define CLEAN_REQUESTS 2u /* of a tick that looks at the sockets: listeners, connections */
@@ -361,6 +362,46 @@ START_TEST(netstat_is_read_once_more_after_a_packet)
 }
 END_TEST
 
+/* ---- cpu_budget ---- */
+
+#define SLOW_NS (100 * NSEC_PER_MSEC)
+
+static void be_slow(void)
+{
+        uint64_t begun = thread_cpu_ns();
+
+        while (thread_cpu_ns() - begun < SLOW_NS)
+                ;
+}
+
+/* What cpu_budget makes of looks of which some are slow. */
+static uint64_t look_every_after(unsigned slow)
+{
+        static const struct config config = {.cpu_budget = 5, .interval_ns = NSEC_PER_SEC};
+        static struct counters counters;
+
+        counters_init(&counters);
+        observer_set_config(observer, &config, &counters);
+        ck_assert_int_eq(observe(), 0);
+        peer.requests = 0;
+        peer.spoil = be_slow;
+        peer.spoil_first = 1;
+        peer.spoil_last = CLEAN_REQUESTS * slow;
+        for (unsigned i = 0; i < slow; i++)
+                ck_assert_int_eq(observe(), 0);
+        ck_assert_uint_eq(peer.requests, CLEAN_REQUESTS * slow);
+        peer.spoil = NULL;
+        observe();
+        return seen.look_every;
+}
+
+START_TEST(one_look_that_was_slow_is_no_reason_to_look_less_often)
+{
+        ck_assert_uint_lt(look_every_after(1), 20 * SLOW_NS);
+        ck_assert_uint_ge(look_every_after(2), 20 * SLOW_NS);
+}
+END_TEST
+
 /* ---- conntrack, which not every host has ---- */
 
 #define CONNTRACK_STAT "entries insert_failed drop\n"
@@ -414,6 +455,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, an_unknown_or_longer_attribute_is_no_error);
         tcase_add_loop_test(tcase, a_spoilt_file_makes_it_invalid, 0, ELEMENTSOF(spoilt));
         tcase_add_loop_test(tcase, netstat_stands_where_there_are_but_listeners_and_no_packets, 0, ELEMENTSOF(quiet));
+        tcase_add_test(tcase, one_look_that_was_slow_is_no_reason_to_look_less_often);
         tcase_add_test(tcase, netstat_is_read_once_more_after_a_packet);
         tcase_add_loop_test(tcase, what_conntrack_does_not_tell_is_not_zero, 0, ELEMENTSOF(conntracks));
 }
