@@ -199,7 +199,7 @@ def number(processes, file, name):
 
 
 # Half of 50, for they all start at once; the share of a processor that 50 take is in ./dev bench observe.
-@on_host("twtuned-netns: 25 idle namespaces wake once a second, take less than shells that read the same, and 50 MB")
+@on_host("twtuned-netns: 25 idle namespaces wake once a second, take half of what shells take that read the same, and 50 MB")
 def _(host):
     names = [f"idle{i}" for i in range(25)]
     start = time.monotonic()
@@ -209,7 +209,7 @@ def _(host):
         diag(f"25 instances after {time.monotonic() - start:.1f} s")
         idle = [host.root / "proc" / str(pid) for pid in instances(host).values()]
         with readers(host, names) as shells:
-            time.sleep(2)  # their start
+            time.sleep(12)  # until the listeners were read twice, and netstat no more
             at = time.monotonic()
             before = ran(idle), ran(shells), number(idle, "status", "voluntary_ctxt_switches")
             time.sleep(8)
@@ -219,7 +219,7 @@ def _(host):
         rss, pss = (number(idle, "smaps_rollup", name) / 1024 for name in ("Rss", "Pss"))
         diag(f"{took / seconds / 1e7:.2f} % of a core, {shells_took / seconds / 1e7:.2f} % the shells; "
              f"{woke / len(idle) / seconds:.2f} wakeups a second; {pss:.1f} MB (Pss; Rss {rss:.1f})")
-        check(took < shells_took, f"{took / shells_took:.2f} of what the shells take")
+        check(took < shells_took / 2, f"{took / shells_took:.2f} of what the shells take")
         check(woke <= len(idle) * (seconds + 1), f"{woke} wakeups in {seconds:.1f} s")
         check(pss < 50, f"{pss:.1f} MB")
         host.run("sh", "-c", f"for name in {' '.join(names)}; do ip netns del $name; done")
