@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 
+import test_release  # noqa: F401  minutes of waiting, beside the tests here
 from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Skip, Twtuned, check, check_equal,
                      diag, fields, main, shorten, temp_policy, test)
 from sockets import (DEAF, HOARDER, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once, silence,

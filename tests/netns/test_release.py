@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A slow load, and the shipped times: minutes of waiting, so it runs beside others."""
+"""A slow load, and the shipped times: minutes of waiting, so test_policy.py runs it beside its own."""
 
 import time
 
@@ -13,7 +13,8 @@ def slowest(client):
     return min(connects for connects, _ in client.seconds[:45])
 
 
-@test("300 connects/s: acts before the cliff, and the client never notices; given back in the shipped time")
+@test("300 connects/s: acts before the cliff, and the client never notices; given back in the shipped time",
+      beside=True)
 def _():
     with Pair() as pair, Pair() as other:
         ChurnServer(pair.server, pair.server.ip4)
