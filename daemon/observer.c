@@ -189,7 +189,8 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         o->counters = *counters;
         o->counters_at = 0;
         o->counters_elapsed = 0;
-        o->look_every = o->look_cpu = 0;
+        o->look_every = 0;
+        memset(o->dump_cpu, 0, sizeof(o->dump_cpu));
         o->looked = false;
 }
 
@@ -304,6 +305,15 @@ static void clear(struct snapshot *s, unsigned readings)
         memset(s, 0, offsetof(struct snapshot, reading) + readings * sizeof(s->reading[0]));
 }
 
+/* No sockets but listeners, as many as when they were read, and no packet since. */
+static void count_quiet_ticks(struct observer *o, bool counted)
+{
+        bool quiet = counted && o->tw == 0 && o->inuse == o->n_listening && o->inuse == o->inuse_then &&
+                     o->listeners_at > o->snmp_moved_at;
+
+        o->quiet_ticks = quiet ? o->quiet_ticks + 1 : 0;
+}
+
 int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const char **ret_what)
 {
         int error = 0, counted, r;
@@ -329,8 +339,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         keep_first(&error, ret_what, counted, "/proc/net/sockstat");
         fill_conntrack(o, s);
         keep_first(&error, ret_what, update_listeners(o, s), "the listeners (NETLINK_SOCK_DIAG)");
-        o->only_listeners =
-                counted == 0 && o->tw == 0 && o->inuse == o->n_listening && o->listeners_at > o->snmp_moved_at;
+        count_quiet_ticks(o, counted == 0);
         keep_first(&error, ret_what, read_limits(o, s), "net.ipv4.ip_local_port_range and ip_local_reserved_ports");
 
         o->looking = *ret_look = error < 0 || o->always_look || !bounds_hold(o);
@@ -347,17 +356,9 @@ int observer_read_states(struct observer *o, struct snapshot *s, const char **re
         return states_due(o) ? read_states(o, s) : 0;
 }
 
-/* By the cheaper of the last two looks: where a virtual machine stands still, that may count as its CPU time, and one
- * such look must not make the daemon blind for twenty times as long. */
-static void plan_looks(struct observer *o, uint64_t cpu)
-{
-        if (o->budget > 0)
-                o->look_every = (uint64_t)((double)MIN(cpu, o->look_cpu) / o->budget);
-        o->look_cpu = cpu;
-}
-
 int observer_read_sockets(struct observer *o, struct snapshot *s, const char **ret_what)
 {
+        enum dump kind = states_due(o) ? DUMP_BOTH : DUMP_PORTS;
         uint64_t begun = thread_cpu_ns();
         int r;
 
@@ -368,7 +369,7 @@ int observer_read_sockets(struct observer *o, struct snapshot *s, const char **r
                         r = look(o, s);
                 if (r < 0)
                         return r;
-                plan_looks(o, thread_cpu_ns() - begun);
+                o->look_every = budget_pause(o, kind, begun);
                 o->look_again_at = o->now + o->look_every;
         }
         fill_ports(o, s);

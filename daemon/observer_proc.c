@@ -28,14 +28,14 @@ static bool snmp_moved(struct observer *o)
 }
 
 /* The kernel prints 250 names for netstat, a third of what a tick costs. Where listeners are the only sockets and no
- * packet comes, nothing that it counts happens, but for what arp_filter refuses. snmp is read first, so that a packet
- * between the two moves the next one. */
+ * packet comes, nothing happens that TCP counts there. snmp is read first, so that a packet between the two moves the
+ * next one; the first of two quiet ticks was read before sockstat knew that the last TIME_WAIT is over. */
 int observer_read_counters(struct observer *o)
 {
         struct counters *c = &o->counters;
         uint64_t now = now_ns();
         int r = read_source(o, SOURCE_SNMP);
-        bool moved = r < 0 || snmp_moved(o) || o->counters_at == 0 || !o->only_listeners;
+        bool moved = r < 0 || snmp_moved(o) || o->counters_at == 0 || o->quiet_ticks < 2;
 
         for (unsigned i = 0; i < c->n; i++) {
                 o->before[i] = c->item[i].value;

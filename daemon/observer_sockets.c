@@ -117,6 +117,7 @@ int read_listeners(struct observer *o, struct snapshot *s)
         o->listening_moved = memcmp(&o->listening, &o->listening_then, sizeof(o->listening)) != 0;
         o->drops_then = o->counters.item[COUNTER_LISTEN_DROPS].value;
         o->listeners_at = o->now;
+        o->inuse_then = o->inuse;
         return 0;
 }
 
@@ -157,6 +158,17 @@ static void on_both(void *user, const struct inet_diag_msg *socket, size_t lengt
         on_port(user, socket, length);
 }
 
+/* How long cpu_budget forbids another dump. It goes by the cheaper of the last two of the kind: where a virtual machine
+ * stands still, that may count as its CPU time, and one such dump must not make the daemon blind for twenty times as
+ * long. */
+uint64_t budget_pause(struct observer *o, enum dump kind, uint64_t begun)
+{
+        uint64_t cpu = thread_cpu_ns() - begun, least = MIN(cpu, o->dump_cpu[kind]);
+
+        o->dump_cpu[kind] = cpu;
+        return o->budget > 0 ? (uint64_t)((double)least / o->budget) : 0;
+}
+
 /* A sample by state does not come more often than cpu_budget allows, either. */
 int read_states(struct observer *o, struct snapshot *s)
 {
@@ -174,9 +186,7 @@ int read_states(struct observer *o, struct snapshot *s)
         if (r < 0)
                 return r;
         states_commit(o);
-        if (o->budget > 0)
-                o->states_again_at =
-                        MAX(o->states_again_at, o->now + (uint64_t)((double)(thread_cpu_ns() - begun) / o->budget));
+        o->states_again_at = MAX(o->states_again_at, o->now + budget_pause(o, DUMP_STATES, begun));
         states_fill(o, s);
         return 0;
 }

@@ -25,6 +25,13 @@ enum source {
         SOURCE_COUNT,
 };
 
+enum dump {
+        DUMP_PORTS, /* a look at the sockets with ephemeral ports */
+        DUMP_BOTH,  /* a look that is also a sample by state */
+        DUMP_STATES,
+        DUMP_COUNT,
+};
+
 /* What was counted by state. */
 struct tally {
         unsigned states[TCP_STATES];
@@ -72,7 +79,8 @@ struct observer {
         uint64_t listeners_at; /* when they were read */
         uint64_t drops_then;   /* ListenDrops before that */
         unsigned n_listening;
-        bool only_listeners; /* there are no other sockets, nor was a packet since the tick before */
+        uint64_t inuse_then;  /* inuse when they were read */
+        unsigned quiet_ticks; /* since when there are no other sockets, and no packets */
         struct cgroup_cache cgroups;
 
         /* The last sample of states. */
@@ -90,7 +98,7 @@ struct observer {
         bool listening_moved;                      /* one is not the other */
         uint64_t opened_then, recycled_then;       /* ActiveOpens and TWRecycled */
         uint64_t look_again_at, look_every;        /* by cpu_budget */
-        uint64_t look_cpu;                         /* ns that it took; 0: there was none yet */
+        uint64_t dump_cpu[DUMP_COUNT];             /* ns that the last of each kind took; 0: there was none yet */
 };
 
 /* observer_proc.c. All return 0 or a negative errno. */
@@ -107,6 +115,7 @@ int read_limits(struct observer *o, const struct snapshot *s);
 int read_listeners(struct observer *o, struct snapshot *s);
 int update_listeners(struct observer *o, struct snapshot *s);
 int read_states(struct observer *o, struct snapshot *s);
+uint64_t budget_pause(struct observer *o, enum dump kind, uint64_t begun); /* ns; begun: thread_cpu_ns() */
 int look(struct observer *o, struct snapshot *s);
 void fill_ports(struct observer *o, struct snapshot *s);
 void fill_ports_bounds(const struct observer *o, struct snapshot *s);

@@ -172,7 +172,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         /* A fixed interval, without a burst of ticks after the machine was too busy for some. */
         interval = s->tuner.config->interval_ns / 1000;
         if (s->watchdog > 0)
-                interval = MIN(interval, s->watchdog / 2); /* which completed ticks alone feed */
+                interval = MAX(MIN(interval, s->watchdog / 2), 1); /* which completed ticks alone feed */
         sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &now);
         feed_watchdog(s, now, interval);
         return sd_event_source_set_time(source, clock_next_tick(now, interval));

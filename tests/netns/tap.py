@@ -80,16 +80,19 @@ class _Run:
             with _Pulse() as pulse:
                 self._try()
             self._tries = 0 if self._passed or pulse.late < STALL else self._tries - 1
+            if self._tries > 0:
+                diag(f"{self._name}: failed, {pulse.late:.2f} s late at most; again")
         diag(f"{self._name}: took {time.monotonic() - start:.1f} s, {pulse.late:.2f} s late at most")
 
     def _try(self):
-        self._passed, self._line = True, self._name
+        self._passed, self._line = False, self._name
         try:
             self._function()
+            self._passed = True
         except Skip as reason:
+            self._passed = True
             self._line += f" # SKIP {reason}"
         except Exception:
-            self._passed = False
             # What meson shows of a test that failed, with --print-errorlogs, is stderr alone.
             print(f"{self._name}:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
 

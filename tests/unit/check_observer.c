@@ -75,18 +75,23 @@ static int observe(void)
         return r < 0 ? r : observer_read_sockets(observer, &seen, &what);
 }
 
-static void set_up(void)
+static void configure(const struct config *config)
 {
         static struct counters counters;
 
+        counters_init(&counters);
+        observer_set_config(observer, config, &counters);
+}
+
+static void set_up(void)
+{
         peer = (struct peer){0};
         make_sockets();
         tree_new();
         for (unsigned i = 0; i < ELEMENTSOF(files); i++)
                 tree_put(files[i].path, files[i].text);
         ck_assert_int_eq(observer_new(root, &observer), 0);
-        counters_init(&counters);
-        observer_set_config(observer, NULL, &counters);
+        configure(NULL);
         ck_assert_int_eq(observe(), 0);
         ck_assert_int_eq(observe(), 0);
         right = seen;
@@ -311,7 +316,7 @@ END_TEST
 
 /* ---- netstat, which need not be read where nothing happens ---- */
 
-#define NETSTAT "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 0 7 0\n"
+#define NETSTAT(drops) "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 0 " drops " 0\n"
 #define SNMP "Tcp: ActiveOpens OutRsts\nTcp: 100 0\n"
 #define SNMP_MOVED "Tcp: ActiveOpens OutRsts\nTcp: 100 1\n"
 #define SOCKSTAT(inuse, tw) "TCP: inuse " inuse " orphan 0 tw " tw " alloc 1 mem 1\n"
@@ -326,6 +331,13 @@ static const struct {
         {SOCKSTAT("1", "1"), SNMP, true},
 };
 
+static void only_a_listener(const char *sockstat)
+{
+        peer = (struct peer){0};
+        peer_add(TCP_LISTEN, 80, 0);
+        tree_put("net/sockstat", sockstat);
+}
+
 static double drops_seen(void)
 {
         const struct reading *r = &seen.reading[METRIC_COUNT + COUNTER_LISTEN_DROPS];
@@ -337,11 +349,10 @@ static double drops_seen(void)
 
 START_TEST(netstat_stands_where_there_are_but_listeners_and_no_packets)
 {
-        peer = (struct peer){0};
-        peer_add(TCP_LISTEN, 80, 0);
-        tree_put("net/sockstat", quiet[_i].sockstat);
+        only_a_listener(quiet[_i].sockstat);
         ck_assert(drops_seen() == 0);
-        tree_put("net/netstat", NETSTAT);
+        ck_assert(drops_seen() == 0);
+        tree_put("net/netstat", NETSTAT("7"));
         tree_put("net/snmp", quiet[_i].snmp);
         ck_assert_int_eq(drops_seen() > 0, quiet[_i].read);
         tree_put("net/snmp", SNMP_MOVED); /* nothing is lost */
@@ -350,15 +361,50 @@ START_TEST(netstat_stands_where_there_are_but_listeners_and_no_packets)
 }
 END_TEST
 
-START_TEST(netstat_is_read_once_more_after_a_packet)
+/* What the end of a socket or a packet did may be counted after netstat was read. */
+START_TEST(netstat_is_read_once_more)
 {
-        peer = (struct peer){0};
-        peer_add(TCP_LISTEN, 80, 0);
+        only_a_listener(SOCKSTAT("1", "1"));
+        ck_assert(drops_seen() == 0);
         tree_put("net/sockstat", SOCKSTAT("1", "0"));
+        ck_assert(drops_seen() == 0);
+        tree_put("net/netstat", NETSTAT("7"));
+        ck_assert(drops_seen() > 0);
+        for (unsigned i = 0; i < 3; i++)
+                ck_assert(drops_seen() == 0);
         tree_put("net/snmp", SNMP_MOVED);
         ck_assert(drops_seen() == 0);
-        tree_put("net/netstat", NETSTAT); /* what the packet did was not yet counted */
+        tree_put("net/netstat", NETSTAT("8"));
         ck_assert(drops_seen() > 0);
+}
+END_TEST
+
+/* Between two readings of the listeners one is closed: of a listener and a connection, the connection is left. */
+START_TEST(netstat_is_read_when_a_listener_is_gone)
+{
+        static const struct config config = {.interval_ns = NSEC_PER_SEC};
+
+        configure(&config);
+        only_a_listener(SOCKSTAT("2", "0"));
+        observe();
+        tree_put("net/sockstat", SOCKSTAT("1", "0"));
+        ck_assert(drops_seen() == 0);
+        ck_assert(drops_seen() == 0);
+        tree_put("net/netstat", NETSTAT("7"));
+        ck_assert(drops_seen() > 0);
+}
+END_TEST
+
+START_TEST(a_reload_reads_netstat)
+{
+        only_a_listener(SOCKSTAT("1", "0"));
+        for (unsigned i = 0; i < 3; i++)
+                ck_assert(drops_seen() == 0);
+        tree_put("net/netstat", NETSTAT("7"));
+        configure(NULL);
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_int_eq(seen.reading[METRIC_COUNT + COUNTER_LISTEN_DROPS].state, READING_INVALID); /* a beginning */
+        ck_assert(drops_seen() == 0);
 }
 END_TEST
 
@@ -378,18 +424,15 @@ static void be_slow(void)
 static uint64_t look_every_after(unsigned slow)
 {
         static const struct config config = {.cpu_budget = 5, .interval_ns = NSEC_PER_SEC};
-        static struct counters counters;
 
-        counters_init(&counters);
-        observer_set_config(observer, &config, &counters);
+        configure(&config);
         ck_assert_int_eq(observe(), 0);
         peer.requests = 0;
         peer.spoil = be_slow;
         peer.spoil_first = 1;
         peer.spoil_last = CLEAN_REQUESTS * slow;
-        for (unsigned i = 0; i < slow; i++)
+        while (peer.requests < CLEAN_REQUESTS * slow)
                 ck_assert_int_eq(observe(), 0);
-        ck_assert_uint_eq(peer.requests, CLEAN_REQUESTS * slow);
         peer.spoil = NULL;
         observe();
         return seen.look_every;
@@ -427,16 +470,13 @@ static void expect_conntrack(unsigned metric, bool known, double value)
 
 START_TEST(what_conntrack_does_not_tell_is_not_zero)
 {
-        static struct counters counters;
-
         ck_assert_int_eq(seen.reading[METRIC_CONNTRACK_TABLE].state, READING_UNAVAILABLE);
         tree_put("sys/net/netfilter/nf_conntrack_count", conntracks[_i].count);
         tree_put("sys/net/netfilter/nf_conntrack_max", "262\n");
         tree_put("net/stat/nf_conntrack", conntracks[_i].stat);
         observer_free(observer);
         ck_assert_int_eq(observer_new(root, &observer), 0);
-        counters_init(&counters);
-        observer_set_config(observer, NULL, &counters);
+        configure(NULL);
         ck_assert_int_eq(observe(), 0);
         ck_assert_int_eq(observe(), 0); /* rates want two */
         expect_conntrack(METRIC_CONNTRACK_TABLE, conntracks[_i].table, 50);
@@ -456,7 +496,9 @@ static void add_tests(TCase *tcase)
         tcase_add_loop_test(tcase, a_spoilt_file_makes_it_invalid, 0, ELEMENTSOF(spoilt));
         tcase_add_loop_test(tcase, netstat_stands_where_there_are_but_listeners_and_no_packets, 0, ELEMENTSOF(quiet));
         tcase_add_test(tcase, one_look_that_was_slow_is_no_reason_to_look_less_often);
-        tcase_add_test(tcase, netstat_is_read_once_more_after_a_packet);
+        tcase_add_test(tcase, netstat_is_read_once_more);
+        tcase_add_test(tcase, netstat_is_read_when_a_listener_is_gone);
+        tcase_add_test(tcase, a_reload_reads_netstat);
         tcase_add_loop_test(tcase, what_conntrack_does_not_tell_is_not_zero, 0, ELEMENTSOF(conntracks));
 }
 
