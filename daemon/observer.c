@@ -358,7 +358,7 @@ int observer_read_states(struct observer *o, struct snapshot *s, const char **re
 
 int observer_read_sockets(struct observer *o, struct snapshot *s, const char **ret_what)
 {
-        enum dump kind = states_due(o) ? DUMP_BOTH : DUMP_PORTS;
+        enum dump_kind kind = states_due(o) ? DUMP_BOTH : DUMP_PORTS;
         uint64_t begun = thread_cpu_ns();
         int r;
 

@@ -25,7 +25,7 @@ enum source {
         SOURCE_COUNT,
 };
 
-enum dump {
+enum dump_kind {
         DUMP_PORTS, /* a look at the sockets with ephemeral ports */
         DUMP_BOTH,  /* a look that is also a sample by state */
         DUMP_STATES,
@@ -115,7 +115,7 @@ int read_limits(struct observer *o, const struct snapshot *s);
 int read_listeners(struct observer *o, struct snapshot *s);
 int update_listeners(struct observer *o, struct snapshot *s);
 int read_states(struct observer *o, struct snapshot *s);
-uint64_t budget_pause(struct observer *o, enum dump kind, uint64_t begun); /* ns; begun: thread_cpu_ns() */
+uint64_t budget_pause(struct observer *o, enum dump_kind kind, uint64_t begun); /* ns; begun: thread_cpu_ns() */
 int look(struct observer *o, struct snapshot *s);
 void fill_ports(struct observer *o, struct snapshot *s);
 void fill_ports_bounds(const struct observer *o, struct snapshot *s);
