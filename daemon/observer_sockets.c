@@ -163,7 +163,7 @@ static void on_both(void *user, const struct inet_diag_msg *socket, size_t lengt
  * long. */
 uint64_t budget_pause(struct observer *o, enum dump_kind kind, uint64_t begun)
 {
-        uint64_t cpu = thread_cpu_ns() - begun, least = MIN(cpu, o->dump_cpu[kind]);
+        uint64_t cpu = thread_cpu_ns() - begun, least = o->dump_cpu[kind] ? MIN(cpu, o->dump_cpu[kind]) : cpu;
 
         o->dump_cpu[kind] = cpu;
         return o->budget > 0 ? (uint64_t)((double)least / o->budget) : 0;

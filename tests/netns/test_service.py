@@ -402,7 +402,8 @@ def _():
         pair.server.sysctl("net.ipv4.tcp_timestamps", 0)
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = Twtuned(pair.client, temp_policy(policy_for_busy_machines()))
-        ChurnClient(pair.client, pair.server.ip4, seconds=30)
+        # Four seconds to the cliff, so that both rungs are taken before it, whenever the ticks are.
+        ChurnClient(pair.client, pair.server.ip4, seconds=30, rate=3500)
         twtuned.wait_for(rf"^applied: {REUSE}:", 10)
         line = twtuned.wait_for(r"^unexpected-effect: .*", 30)[0]
         diag(line.split(" MESSAGE_ID")[0])

@@ -97,7 +97,8 @@ def inside(host, *args):
     """What twtuned with these arguments prints in the unit."""
     drop_in(host, f"Type=oneshot\nExecStart=\nExecStart=/usr/sbin/twtuned {' '.join(args)}\nSuccessExitStatus=1")
     host.systemctl("start", "twtuned")
-    return [entry["MESSAGE"] for entry in host.journal("_COMM=twtuned")]
+    # Not _COMM, which journald does not know of a process that is gone when it reads the lines.
+    return [entry["MESSAGE"] for entry in host.journal("SYSLOG_IDENTIFIER=twtuned")]
 
 
 @on_host("inside it can read all metrics that it can read outside")
