@@ -15,15 +15,20 @@ int read_source(struct observer *o, enum source source)
         return proc_file_read(&o->source[source], o->text, sizeof(o->text));
 }
 
+void remember_text(const struct observer *o, char *ret, size_t size)
+{
+        if (strlen(o->text) < size)
+                strcpy(ret, o->text);
+        else
+                *ret = 0;
+}
+
 static bool snmp_moved(struct observer *o)
 {
         if (strcmp(o->text, o->snmp_text) == 0)
                 return false;
         o->snmp_moved_at = o->now;
-        if (strlen(o->text) < sizeof(o->snmp_text))
-                strcpy(o->snmp_text, o->text);
-        else
-                o->snmp_text[0] = 0; /* too long to remember, so it always moves */
+        remember_text(o, o->snmp_text, sizeof(o->snmp_text));
         return true;
 }
 

@@ -37,10 +37,7 @@ static int read_reserved(struct observer *o)
                 return r;
         o->reserved_moved = true;
         o->reserved_at = o->now;
-        if (strlen(o->text) < sizeof(o->reserved_text))
-                strcpy(o->reserved_text, o->text);
-        else
-                o->reserved_text[0] = 0; /* too long to remember, so parsed at every read */
+        remember_text(o, o->reserved_text, sizeof(o->reserved_text));
         return 0;
 }
 
@@ -158,9 +155,9 @@ static void on_both(void *user, const struct inet_diag_msg *socket, size_t lengt
         on_port(user, socket, length);
 }
 
-/* How long cpu_budget forbids another dump. It goes by the cheaper of the last two of the kind: where a virtual machine
- * stands still, that may count as its CPU time, and one such dump must not make the daemon blind for twenty times as
- * long. */
+/* How long cpu_budget forbids another dump. It goes by the cheaper of the last two of the kind: where a virtual
+ * machine stands still, that may count as its CPU time, and one such dump must not make the daemon blind for twenty
+ * times as long. */
 uint64_t budget_pause(struct observer *o, enum dump_kind kind, uint64_t begun)
 {
         uint64_t cpu = thread_cpu_ns() - begun, least = o->dump_cpu[kind] ? MIN(cpu, o->dump_cpu[kind]) : cpu;

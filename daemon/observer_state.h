@@ -80,7 +80,7 @@ struct observer {
         uint64_t drops_then;   /* ListenDrops before that */
         unsigned n_listening;
         uint64_t inuse_then;  /* inuse when they were read */
-        unsigned quiet_ticks; /* since when there are no other sockets, and no packets */
+        unsigned quiet_ticks; /* in a row, without other sockets and without packets */
         struct cgroup_cache cgroups;
 
         /* The last sample of states. */
@@ -109,6 +109,7 @@ int fill_sockstat(struct observer *o, struct snapshot *s);
 void fill_conntrack(struct observer *o, struct snapshot *s);
 void fill_self(struct observer *o, struct snapshot *s);
 int read_source(struct observer *o, enum source source);
+void remember_text(const struct observer *o, char *ret, size_t size); /* "" when it is too long: never the same */
 
 /* observer_sockets.c */
 int read_limits(struct observer *o, const struct snapshot *s);

@@ -78,7 +78,7 @@ def plain(text):
 
 
 @test("top: live, with a graph; it resizes, scrolls and quits on q, and leaves the terminal as it was", beside=True,
-      by_the_clock=True)
+      by_the_clock=0.2)
 def _():
     with Host() as host:
         ends = os.openpty()

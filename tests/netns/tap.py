@@ -15,15 +15,14 @@ class Skip(Exception):
 
 _tests = []
 TRIES = 5
-STALL = 0.05  # seconds
 
 
-def test(name, beside=False, by_the_clock=False):
+def test(name, beside=False, by_the_clock=None):
     """beside: it may run at the same time as those before and after it of which that is true as well, because it
-    mostly waits. by_the_clock: it needs a machine that does not stand still, as virtual ones do; when it failed while
-    this one did, it is run again."""
+    mostly waits. by_the_clock: it needs a machine that does not stand still for so many seconds, as virtual ones do;
+    when it failed while this one did, it is run again."""
     def register(function):
-        _tests.append((name, function, beside, TRIES if by_the_clock else 1))
+        _tests.append((name, function, beside, by_the_clock))
         return function
     return register
 
@@ -66,8 +65,8 @@ class _Pulse:
 class _Run:
     """One test; beside others in a thread of its own, which is a daemon so that SIGTERM need not wait for it."""
 
-    def __init__(self, name, function, beside, tries):
-        self._name, self._function, self._tries, self._thread = name, function, tries, None
+    def __init__(self, name, function, beside, by_the_clock):
+        self._name, self._function, self._stall, self._thread = name, function, by_the_clock, None
         if not beside:
             self._run()
         else:
@@ -76,12 +75,12 @@ class _Run:
 
     def _run(self):
         start = time.monotonic()
-        while self._tries > 0:
+        for left in reversed(range(TRIES)):
             with _Pulse() as pulse:
                 self._try()
-            self._tries = 0 if self._passed or pulse.late < STALL else self._tries - 1
-            if self._tries > 0:
-                diag(f"{self._name}: failed, {pulse.late:.2f} s late at most; again")
+            if self._passed or not self._stall or pulse.late < self._stall or not left:
+                break
+            diag(f"{self._name}: failed, {pulse.late:.2f} s late at most; again")
         diag(f"{self._name}: took {time.monotonic() - start:.1f} s, {pulse.late:.2f} s late at most")
 
     def _try(self):

@@ -316,7 +316,7 @@ def _():
 
 
 @test("READY, STATUS and WATCHDOG go to the service manager, the last twice in its time; none from a stopped loop",
-      by_the_clock=True)
+      by_the_clock=0.2)
 def _():
     path = str(temp_dir() / "notify")
     with Pair() as pair, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -396,7 +396,7 @@ def _():
         check_equal(daemon.wait(10), 0, "exit status")
 
 
-@test("a peer without timestamps: reuse cannot work, so it is put back and said", by_the_clock=True)
+@test("a peer without timestamps: reuse cannot work, so it is put back and said", by_the_clock=0.2)
 def _():
     with Pair() as pair:
         pair.server.sysctl("net.ipv4.tcp_timestamps", 0)

@@ -70,7 +70,7 @@ def begin(pair, text):
     return Timeline(pair, shorten(text))
 
 
-@test("slow, fast, a storm, stop: both rungs are taken and given back as in the simulation", by_the_clock=True)
+@test("slow, fast, a storm, stop: both rungs are taken and given back as in the simulation", by_the_clock=0.2)
 def _():
     with Pair() as pair:
         timeline = begin(pair, policy_for_busy_machines())
@@ -82,7 +82,7 @@ def _():
                              ("released", "time-wait-reuse-sooner"), ("released", "time-wait-reuse")])
 
 
-@test("a peer without timestamps: what does not help is put back as in the simulation", by_the_clock=True)
+@test("a peer without timestamps: what does not help is put back as in the simulation", by_the_clock=0.2)
 def _():
     with Pair() as pair:
         pair.server.sysctl("net.ipv4.tcp_timestamps", 0)
@@ -93,7 +93,7 @@ def _():
                              ("advice", "time-wait-reuse")])
 
 
-@test("a load below the thresholds: nothing is decided in either", by_the_clock=True)
+@test("a load below the thresholds: nothing is decided in either", by_the_clock=0.2)
 def _():
     with Pair() as pair:
         timeline = begin(pair, re.sub(r"forecast >= 80%", "forecast >= 90%", POLICY.read_text()))

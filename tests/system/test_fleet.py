@@ -199,7 +199,8 @@ def number(processes, file, name):
 
 
 # Half of 50, for they all start at once; the share of a processor that 50 take is in ./dev bench observe.
-@on_host("twtuned-netns: 25 idle namespaces wake once a second, take half of what shells take that read the same, and 50 MB")
+@on_host("twtuned-netns: 25 idle namespaces wake once a second, take half of what shells take that read the same, and "
+         "50 MB")
 def _(host):
     names = [f"idle{i}" for i in range(25)]
     start = time.monotonic()
@@ -209,13 +210,12 @@ def _(host):
         diag(f"25 instances after {time.monotonic() - start:.1f} s")
         idle = [host.root / "proc" / str(pid) for pid in instances(host).values()]
         with readers(host, names) as shells:
+            def now():
+                return time.monotonic(), ran(idle), ran(shells), number(idle, "status", "voluntary_ctxt_switches")
             time.sleep(12)  # until the listeners were read twice, and netstat no more
-            at = time.monotonic()
-            before = ran(idle), ran(shells), number(idle, "status", "voluntary_ctxt_switches")
+            before = now()
             time.sleep(8)
-            after = ran(idle), ran(shells), number(idle, "status", "voluntary_ctxt_switches")
-            seconds = time.monotonic() - at
-        took, shells_took, woke = (b - a for a, b in zip(before, after))
+            seconds, took, shells_took, woke = (b - a for a, b in zip(before, now()))
         rss, pss = (number(idle, "smaps_rollup", name) / 1024 for name in ("Rss", "Pss"))
         diag(f"{took / seconds / 1e7:.2f} % of a core, {shells_took / seconds / 1e7:.2f} % the shells; "
              f"{woke / len(idle) / seconds:.2f} wakeups a second; {pss:.1f} MB (Pss; Rss {rss:.1f})")
