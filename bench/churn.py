@@ -28,7 +28,7 @@ def measure(family, by_hand=False, twtuned=False):
         address = pair.server.ip6 if family == "IPv6" else pair.server.ip4
         ChurnServer(pair.server, address)
         if twtuned:
-            Twtuned(pair.client, POLICY).wait_for("^config-loaded", 10)
+            Twtuned(pair.client, POLICY).wait_for("^config-loaded")
         client = ChurnClient(pair.client, address, seconds=SECONDS, mapped=family == "IPv4-mapped")
         _, failures = client.finish()
         return client.rate(*STEADY), failures

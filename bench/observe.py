@@ -70,7 +70,7 @@ def daemon_cpu(count=300_000, seconds=20):
     with fresh() as host:
         fill(host, count)
         twtuned = Twtuned(host, POLICY)
-        twtuned.wait_for("^config-loaded", 10)
+        twtuned.wait_for("^config-loaded")
         time.sleep(seconds)
         stat = pathlib.Path(f"/proc/{twtuned.pid}/stat").read_text().rsplit(")", 1)[1].split()
         ticks = int(stat[11]) + int(stat[12])
@@ -104,7 +104,7 @@ def seconds_us(host, seconds=21):
     """CPU of each second of the daemon, which is a tick: shipped policy and interval, on a host where no look is due.
     The ticks in process come one right after the other; these find the caches as whoever else runs left them."""
     twtuned = Twtuned(host, POLICY)
-    twtuned.wait_for("^config-loaded", 10)
+    twtuned.wait_for("^config-loaded")
     time.sleep(2.5)  # the first look
     running = [running_us(twtuned.pid)]
     for _ in range(seconds):

@@ -202,7 +202,7 @@ class Measurement:
 
     def start_twtuned(self):
         self.twtuned = Twtuned(self.host, POLICY)
-        self.twtuned.wait_for("^config-loaded", 10)
+        self.twtuned.wait_for("^config-loaded")
 
     def load(self, program: RealProgram, backends, seconds):
         overflow = self.host.counter("TcpExt", "TCPTimeWaitOverflow")

@@ -8,10 +8,10 @@ import pathlib
 import re
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
-from harness import ROOT, ChurnHold, ChurnServer, Pair, Twtuned, binary, check, temp_dir, temp_policy  # noqa: E402
+from harness import (ROOT, ChurnHold, ChurnServer, Pair, Twtuned, binary, check, temp_dir,  # noqa: E402
+                     temp_policy, wait_until)
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 # established, because the TIME_WAIT sockets that the connections leave use ports, too. For the clock of the second
@@ -61,15 +61,6 @@ OPEN_POLICY = """<busconfig><policy context="default">
 """
 
 
-def wait_until(condition, what, timeout=10):
-    """Returns what the condition gives, as soon as that is true."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        check(time.monotonic() < deadline, f"not within {timeout} s: {what}")
-        time.sleep(0.02)
-    return value
-
-
 class Bus:
     """A system bus; the rules of who may do what are the distribution's, and ours."""
 
@@ -110,7 +101,7 @@ class Host:
         self.twtuned = Twtuned(self.client, self.policy, bus=self.bus.socket, instance=self.instance, **self.options)
         wait_until(lambda: self.ctl("status", check=False).returncode == 0, "it is on the bus")
         if self.load:
-            self.twtuned.wait_for(f"^applied: .*SYSCTL={DELAY} ", 10)
+            self.twtuned.wait_for(f"^applied: .*SYSCTL={DELAY} ")
         return self
 
     def __exit__(self, *_):

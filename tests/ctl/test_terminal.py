@@ -15,8 +15,8 @@ import subprocess
 import termios
 import time
 
-from ctl_host import DELAY, REUSE, Host, check_text, wait_until
-from harness import ROOT, Program, binary, check, check_equal, main, temp_dir, test
+from ctl_host import DELAY, REUSE, Host, check_text
+from harness import PATIENCE, ROOT, Program, binary, check, check_equal, main, temp_dir, test, wait_until
 
 
 # ---- a terminal ----
@@ -53,8 +53,8 @@ class Terminal:
             self.text += data.decode(errors="replace")
         return self.text[start:]
 
-    def wait_for(self, regex, timeout=10):
-        deadline = time.monotonic() + timeout
+    def wait_for(self, regex):
+        deadline = time.monotonic() + PATIENCE
         while not (match := re.search(regex, self.text)):
             check(time.monotonic() < deadline, f"no {regex!r} in {self.text[-2000:]!r}")
             self.read(0.1)
@@ -63,8 +63,8 @@ class Terminal:
     def send(self, keys):
         os.write(self.fd, keys.encode())
 
-    def finish(self, timeout=10):
-        deadline = time.monotonic() + timeout
+    def finish(self):
+        deadline = time.monotonic() + PATIENCE
         while not (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
             check(time.monotonic() < deadline, "it does not end")
             self.read(0.05)

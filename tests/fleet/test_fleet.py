@@ -82,7 +82,7 @@ def _():
         path = written(host, directory)
         twtuned = Twtuned(host, with_file(directory / "twtuned.prom", POLICY.read_text()), ["--observe"])
         # A rate, which takes two ticks.
-        wait_until(lambda: "twtuned_listen_drops_per_second" in str(samples(path)), "no second file", 25)
+        wait_until(lambda: "twtuned_listen_drops_per_second" in str(samples(path)), "no second file")
         text = path.read_text()
         check_equal(promtool("check", "metrics", input=text), "", "what promtool says")
         described = re.findall(r"^# HELP (\S+)", text, re.M)
@@ -107,13 +107,13 @@ def _():
         directory = temp_dir() / "missing"
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = Twtuned(pair.client, with_file(directory / "twtuned.prom", HOLDS))
-        line = twtuned.wait_for("^degraded:.*", 10)[0]
+        line = twtuned.wait_for("^degraded:.*")[0]
         check("No such file" in line and fields(line)["ERRNO"] == "2", line)
         load = ChurnHold(pair.client, pair.server.ip4, count=10)
-        twtuned.wait_for(f"^applied: .*SYSCTL={REUSE} ", 10)
+        twtuned.wait_for(f"^applied: .*SYSCTL={REUSE} ")
         time.sleep(11)  # another try
         directory.mkdir()
-        twtuned.wait_for("^recovered:", 20)
+        twtuned.wait_for("^recovered:")
         check_equal(len([line for line in twtuned.lines if line.startswith("degraded:")]), 1, "lines 'degraded'")
         netns = f'netns="{pair.client.name}"'
         check_equal(samples(written(pair.client, directory))[f'twtuned_sysctl_held{{sysctl="{REUSE}",{netns}}}'], 1,
@@ -176,9 +176,9 @@ scrape_configs: [{{job_name: node, static_configs: [{{targets: ["127.0.0.1:9100"
         ChurnServer(pair.server, pair.server.ip4)
         load = ChurnHold(host, pair.server.ip4, count=300)
         twtuned = Twtuned(host, with_file(directory / "text/twtuned.prom", HOLDS))
-        twtuned.wait_for(f"^applied: .*SYSCTL={REUSE} ", 10)
+        twtuned.wait_for(f"^applied: .*SYSCTL={REUSE} ")
         held = f'twtuned_sysctl_held{{sysctl="{REUSE}",netns="{host.name}"}} == 1'
-        wait_until(lambda: query(host, held), f"no answer to {held}", 25)
+        wait_until(lambda: query(host, held), f"no answer to {held}")
 
         def value(promql):
             found = query(host, promql)

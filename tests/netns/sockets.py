@@ -130,7 +130,7 @@ class Unit:
     def python(self, namespace, code, *args):
         """A program in the unit and the namespace, which has printed: ready"""
         program = Program(namespace, self.argv(sys.executable, "-c", code, *map(str, args)))
-        program.wait_for("^ready$", 10)
+        program.wait_for("^ready$")
         return program
 
 

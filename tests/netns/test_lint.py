@@ -281,9 +281,9 @@ def events_of(kind, namespace, tree, rule=""):
     program.chmod(0o755)
     twtuned = Twtuned(namespace, policy, ["--observe"], program=str(program))
     try:
-        twtuned.wait_for("^config-loaded", 10)
+        twtuned.wait_for("^config-loaded")
         twtuned.process.send_signal(signal.SIGHUP)  # it is not said again
-        twtuned.wait_for("^config-loaded", 10, since=len(twtuned.lines))
+        twtuned.wait_for("^config-loaded", since=len(twtuned.lines))
     finally:
         twtuned.stop()
     return [line for line in twtuned.lines if line.startswith(f"{kind}:")]

@@ -222,13 +222,13 @@ def _():
                          f"set = {REUSE} = 1\n")
     with Pair() as pair:
         twtuned = Twtuned(pair.server, policy)
-        twtuned.wait_for("^config-loaded", 10)
+        twtuned.wait_for("^config-loaded")
         time.sleep(0.3)
         kept = [listener(pair.server, pair.server.ip4, backlog=1)]
         time.sleep(0.3)
         check_equal(twtuned.lines[1:], [], "log lines before a drop")
         close_all([begin_connect(pair.client, pair.server.ip4, 8080) for _ in range(6)])  # no SYN comes again
-        twtuned.wait_for("^applied: .* GROUP=10.77.0.2:8080", 10)
+        twtuned.wait_for("^applied: .* GROUP=10.77.0.2:8080")
         close_all(kept)
 
 
@@ -268,7 +268,7 @@ def _():
         kept += [begin_connect(pair.server, pair.client.ip4, 8000, "10.77.0.97") for _ in range(3)]
         ChurnServer(pair.server, pair.server.ip4)
         ChurnHold(pair.client, pair.server.ip4, count=3000)
-        line = Twtuned(pair.client, policy).wait_for("^applied: .*", 10)[0]
+        line = Twtuned(pair.client, policy).wait_for("^applied: .*")[0]
         check_equal(fields(line)["GROUP"], "10.77.0.1:8000", "GROUP")
         close_all(kept)
 
@@ -286,7 +286,7 @@ def _():
         close_all(near for near, _ in ends)
         wait_until(lambda: states(pair.server).get("close_wait") == 50, "no FIN came")
         twtuned = Twtuned(pair.server, policy)
-        twtuned.wait_for("^config-loaded", 10)
+        twtuned.wait_for("^config-loaded")
         begun = time.monotonic()
 
         def leak():
@@ -309,9 +309,9 @@ def _():
     with Unit() as unit, Pair() as pair:
         ChurnServer(pair.server, pair.server.ip4)
         load = Program(pair.client, unit.argv(binary("churn"), "hold", pair.server.ip4, "8080", "--count=10"))
-        load.wait_for("^holding ", 10)
+        load.wait_for("^holding ")
         check_equal(once(pair.client)["ports.used"]["systemd_unit"], unit.name, "unit in --once")
-        line = Twtuned(pair.client, policy).wait_for("^applied: .*", 10)[0]
+        line = Twtuned(pair.client, policy).wait_for("^applied: .*")[0]
         check_equal(fields(line)["CULPRIT"], unit.name, "CULPRIT")
         check_equal(fields(line)["GROUP"], "10.77.0.1->10.77.0.2:8080", "GROUP")
 

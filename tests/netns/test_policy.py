@@ -43,7 +43,7 @@ class Watch(Twtuned):
 
     def __init__(self, namespace, text=None):
         super().__init__(namespace, shorten(text or POLICY.read_text(), "2s"))
-        self.wait_for("^config-loaded", 10)
+        self.wait_for("^config-loaded")
 
     def event(self, kind, rule, timeout=40):
         """The fields of the rule's line of this kind."""
@@ -219,7 +219,7 @@ def _():
         for hold in holds:
             hold.stop()
         check_equal(twtuned.event("applied", "orphans")["NEWVALUE"], "6", name)
-        wait_until(lambda: "fin_wait1" not in states(pair.client), "they do not end", 60)
+        wait_until(lambda: "fin_wait1" not in states(pair.client), "they do not end")
         diag(f"10,200 FIN_WAIT_1 ended after {time.monotonic() - begun:.0f} s")
         twtuned.event("released", "orphans")
         check_equal(pair.client.sysctl(name), "0", name)
@@ -232,7 +232,7 @@ def _():
     with Pair() as pair:
         few_ports(pair.client, 4000)
         for port in (8080, 8081):
-            Program(pair.server, [sys.executable, "-c", HOARDER, pair.server.ip4, str(port)]).wait_for("^ready$", 10)
+            Program(pair.server, [sys.executable, "-c", HOARDER, pair.server.ip4, str(port)]).wait_for("^ready$")
         twtuned = Watch(pair.client)
         begun = time.monotonic()
         ChurnClient(pair.client, pair.server.ip4, 8080, count=1700).finish()  # the cliff is at 2000
@@ -322,7 +322,7 @@ def _():
 @test("accept-queue: a small queue that costs every client a second", beside=True)
 def _():
     with Pair() as pair:
-        Program(pair.server, [sys.executable, "-c", BUSY, pair.server.ip4, "8080", "8", "0.1"]).wait_for("^ready$", 10)
+        Program(pair.server, [sys.executable, "-c", BUSY, pair.server.ip4, "8080", "8", "0.1"]).wait_for("^ready$")
         twtuned = Watch(pair.server)
         clients = [ChurnClient(pair.client, pair.server.ip4, rate=1000, seconds=15) for _ in range(8)]
         twtuned.event("advice", "accept-queue")
@@ -375,7 +375,7 @@ def _():
         took = time.monotonic() - begun
         diag(f"ended after {took:.0f} s; 9 probes at 20 s would take 180 s")
         twtuned.event("released", "dead-peers")
-        wait_until(lambda: [pair.client.sysctl(name) for name in names] == ["20", "9"], "interval and probes", 10)
+        wait_until(lambda: [pair.client.sysctl(name) for name in names] == ["20", "9"], "interval and probes")
         twtuned.check_rules("dead-peers")
 
 
@@ -462,7 +462,7 @@ def _():
 def _():
     with Pair() as pair:
         busy = Program(pair.server, [sys.executable, "-c", BUSY, pair.server.ip4, "8080", "250", "0.05"])
-        busy.wait_for("^ready$", 10)
+        busy.wait_for("^ready$")
         pair.client.sysctl("net.ipv4.tcp_tw_reuse", 1)
         twtuned = [Watch(host) for host in (pair.client, pair.server)]
         client = ChurnClient(pair.client, pair.server.ip4, rate=2000, seconds=6)

@@ -16,7 +16,7 @@ REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 def stays_quiet(namespace, seconds):
     """twtuned writes nothing and says nothing."""
     twtuned = Twtuned(namespace, POLICY)
-    twtuned.wait_for("^config-loaded", 10)
+    twtuned.wait_for("^config-loaded")
     time.sleep(seconds)
     check_equal(twtuned.lines[1:], [], "log lines after the first")
     check_equal((namespace.sysctl(REUSE), namespace.sysctl(DELAY)), ("2", "1000"), "reuse and delay")
@@ -28,7 +28,7 @@ def _():
     with Pair() as pair:
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = Twtuned(pair.client, POLICY)
-        twtuned.wait_for("^config-loaded", 10)
+        twtuned.wait_for("^config-loaded")
         for _ in range(4):
             connects, failures = ChurnClient(pair.client, pair.server.ip4, count=200).finish()
             check_equal((connects, failures), (200, 0), "connects and failures")

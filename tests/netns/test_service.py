@@ -39,7 +39,7 @@ class Loaded:
         self.load = ChurnHold(self.client, self.pair.server.ip4, count=10)
         self.twtuned = Twtuned(self.client, self.policy, **self.options)
         for sysctl in re.findall("^set = (\\S+)", self.policy.read_text(), re.M):
-            self.twtuned.wait_for(f"^applied: .*SYSCTL={sysctl} ", 10)
+            self.twtuned.wait_for(f"^applied: .*SYSCTL={sysctl} ")
         return self
 
     def __exit__(self, *_):
@@ -91,12 +91,12 @@ def _():
         host.twtuned.stop(signal.SIGKILL)
         check_equal(host.sysctls(), ("1", "250"), "sysctls after kill -9")
         again = host.start_again()
-        again.wait_for("^config-loaded", 10)
+        again.wait_for("^config-loaded")
         time.sleep(0.5)
         check_equal(len(again.lines), 1, f"log lines of the second in {again.lines}")
         host.load.stop()
-        again.wait_for(rf"^released: {DELAY}", 10)
-        again.wait_for(rf"^released: {REUSE}", 10)
+        again.wait_for(rf"^released: {DELAY}")
+        again.wait_for(rf"^released: {REUSE}")
         check_equal(host.sysctls(), ("2", "1000"), "sysctls afterwards")
 
 
@@ -106,7 +106,7 @@ def _():
         host.twtuned.stop(signal.SIGKILL)
         host.policy.write_text(HOLDS.replace("[rule some]", "[rule other]").replace(">= 10", ">= 10000"))
         again = host.start_again()
-        line = again.wait_for("^released: .*", 10)[0]
+        line = again.wait_for("^released: .*")[0]
         check("no rule holds it" in line, line)
         check_equal(host.sysctls(), ("2", "1000"), "sysctls")
 
@@ -117,7 +117,7 @@ def _():
         host.twtuned.stop(signal.SIGKILL)
         host.client.sysctl(REUSE, 0)
         again = host.start_again()
-        again.wait_for("^overridden:", 10)
+        again.wait_for("^overridden:")
         time.sleep(0.5)
         check_equal(again.stop(), 0, "exit status")
         check_equal(host.sysctls(), ("0", "1000"), "sysctls")
@@ -145,12 +145,12 @@ def _():
         ChurnHold(pair.client, pair.server.ip4, count=10)
         for connects, line in ((0, "released: .* 65536 -> 100"), (200, "failed: .* stays 65536 for now, to be 100: ")):
             first = Twtuned(pair.client, policy)
-            first.wait_for("^applied:", 10)
+            first.wait_for("^applied:")
             if connects:
                 ChurnClient(pair.client, pair.server.ip4, count=connects).finish()
             first.stop(signal.SIGKILL)
             again = Twtuned(pair.client, without, runtime_dir=first.runtime_dir)
-            again.wait_for(f"^{line}", 5)
+            again.wait_for(f"^{line}")
             time.sleep(0.5)
             check_equal(pair.client.sysctl(BUCKETS), "65536" if connects else "100", BUCKETS)
             check_equal(again.stop(), 0, "exit status")
@@ -161,7 +161,7 @@ def _():
 def _():
     with Loaded(HOLDS_TWO) as host:
         host.client.sysctl(REUSE, 0)
-        host.twtuned.wait_for("^overridden:", 5)
+        host.twtuned.wait_for("^overridden:")
         time.sleep(1)
         check_lines(host.twtuned, "overridden", 1)
         check_equal(host.sysctls(), ("0", "250"), "sysctls")
@@ -185,7 +185,7 @@ def _():
         good = host.policy.read_text()
         host.policy.write_text(good + "sett = x\n")
         host.twtuned.process.send_signal(signal.SIGHUP)
-        rejected = host.twtuned.wait_for("^config-rejected: .*", 5)[0]
+        rejected = host.twtuned.wait_for("^config-rejected: .*")[0]
         check(re.search(r"policy.conf:\d+: unknown key 'sett', did you mean set", rejected), rejected)
         time.sleep(0.3)
         check_equal(host.sysctls(), ("1", "1000"), "sysctls after the bad reload")
@@ -198,7 +198,7 @@ def _():
 
         host.policy.write_text(good.replace("[rule some]", "[rule some]\nenabled = no"))
         host.twtuned.process.send_signal(signal.SIGHUP)
-        host.twtuned.wait_for("^released:", 5)
+        host.twtuned.wait_for("^released:")
         check_equal(host.sysctls(), ("2", "1000"), "sysctls after the good reload")
 
 
@@ -209,9 +209,9 @@ def _():
     with Loaded(policy) as host:
         before = len(host.twtuned.lines)
         host.twtuned.process.send_signal(signal.SIGHUP)
-        host.twtuned.wait_for("^config-loaded", 5, since=before)
+        host.twtuned.wait_for("^config-loaded", since=before)
         host.client.sysctl(FIN_TIMEOUT, 30)
-        host.twtuned.wait_for(f"^overridden: {FIN_TIMEOUT}", 5)
+        host.twtuned.wait_for(f"^overridden: {FIN_TIMEOUT}")
         check_equal(host.twtuned.stop(), 0, "exit status")
         check_equal(host.client.sysctl(FIN_TIMEOUT), "30", FIN_TIMEOUT)
 
@@ -223,7 +223,7 @@ def _():
         for _ in range(8):
             time.sleep(0.4)
             host.twtuned.process.send_signal(signal.SIGHUP)
-        host.twtuned.wait_for("^released:", 10)
+        host.twtuned.wait_for("^released:")
         kinds = [line.split(":")[0] for line in host.twtuned.lines]
         check("config-loaded" in kinds[kinds.index("released"):], f"it was released after the last reload: {kinds}")
 
@@ -240,7 +240,7 @@ def _():
         check_equal(host.sysctls(), ("1", "1000"), "sysctls")
         with Pair() as other:  # another netns is another host
             beside = Twtuned(other.client, host.policy)
-            beside.wait_for("^config-loaded", 5)
+            beside.wait_for("^config-loaded")
 
 
 @test("--observe decides and logs, and writes nothing")
@@ -250,7 +250,7 @@ def _():
         check(all("would set" in line and fields(line)["RESULT"] == "would" for line in lines), lines)
         check_equal(host.sysctls(), ("2", "1000"), "sysctls")
         host.load.stop()
-        host.twtuned.wait_for("^released: would set", 5)
+        host.twtuned.wait_for("^released: would set")
         check_equal(host.twtuned.stop(), 0, "exit status")
         check_equal(list(host.twtuned.runtime_dir.glob("*")), [], "files in the runtime directory")
 
@@ -308,8 +308,8 @@ def _():
         ChurnServer(pair.server, pair.server.ip4)
         ChurnHold(pair.client, pair.server.ip4, count=10)
         twtuned = Twtuned(pair.client, temp_policy(HOLDS), runtime_dir="/proc/no/such")
-        twtuned.wait_for("nothing will be written", 5)
-        twtuned.wait_for("^failed: .*could not be recorded", 5)
+        twtuned.wait_for("nothing will be written")
+        twtuned.wait_for("^failed: .*could not be recorded")
         time.sleep(0.5)
         check_lines(twtuned, "failed", 1)
         check_equal(pair.client.sysctl(REUSE), "2", REUSE)
@@ -404,7 +404,7 @@ def _():
         twtuned = Twtuned(pair.client, temp_policy(policy_for_busy_machines()))
         # Four seconds to the cliff, so that both rungs are taken before it, whenever the ticks are.
         ChurnClient(pair.client, pair.server.ip4, seconds=30, rate=3500)
-        twtuned.wait_for(rf"^applied: {REUSE}:", 10)
+        twtuned.wait_for(rf"^applied: {REUSE}:")
         line = twtuned.wait_for(r"^unexpected-effect: .*", 30)[0]
         diag(line.split(" MESSAGE_ID")[0])
         check_equal(fields(line)["METRIC"], "netstat.TcpExt.TWRecycled", "METRIC")
@@ -421,7 +421,7 @@ def _():
         ChurnServer(pair.server, pair.server.ip4)
         ChurnHold(pair.client, pair.server.ip4, count=10)
         twtuned = Twtuned(pair.client, temp_policy(HOLDS))
-        twtuned.wait_for("^refused: .*tcp_timestamps is 0", 5)
+        twtuned.wait_for("^refused: .*tcp_timestamps is 0")
         time.sleep(0.5)
         check_lines(twtuned, "refused", 1)
         check_equal(pair.client.sysctl(REUSE), "2", REUSE)
@@ -494,7 +494,7 @@ def _():
         perturb = os.environ.pop("MALLOC_PERTURB_", None)  # meson's, with which every page is written
         twtuned = Twtuned(pair.client, POLICY)
         os.environ.update({"MALLOC_PERTURB_": perturb} if perturb else {})
-        twtuned.wait_for("^config-loaded", 10)
+        twtuned.wait_for("^config-loaded")
 
         def anonymous():
             status = pathlib.Path(f"/proc/{twtuned.pid}/status").read_text()
@@ -504,7 +504,7 @@ def _():
         idle = anonymous()
         pair.client.sysctl("net.ipv4.tcp_rfc1337", 1)
         ChurnClient(pair.client, pair.server.ip4, count=20_000).finish()
-        twtuned.wait_for("^applied: ", 10)
+        twtuned.wait_for("^applied: ")
         time.sleep(2)
         diag(f"{idle} kB idle, {anonymous()} kB beside {pair.client.sockstat('tw')} TIME_WAIT")
         if "TWTUNED_COVERAGE" in os.environ:

@@ -21,7 +21,7 @@ class Timeline:
     def __init__(self, pair, config):
         self.pair, self.config = pair, config
         self.twtuned = Twtuned(pair.client, config)
-        self.twtuned.wait_for("^config-loaded", 10)
+        self.twtuned.wait_for("^config-loaded")
         self.start = time.monotonic()
         self.parts = []  # (begin, end, connects, destination), seconds from the start
 
@@ -88,7 +88,7 @@ def _():
         pair.server.sysctl("net.ipv4.tcp_timestamps", 0)
         timeline = begin(pair, POLICY.read_text())
         timeline.connect("old-peer", seconds=34, rate=700)
-        timeline.twtuned.wait_for("^unexpected-effect: net.ipv4.tcp_tw_reuse:", 60)
+        timeline.twtuned.wait_for("^unexpected-effect: net.ipv4.tcp_tw_reuse:")
         timeline.check_same([("applied", "time-wait-reuse"), ("unexpected-effect", "time-wait-reuse"),
                              ("advice", "time-wait-reuse")])
 

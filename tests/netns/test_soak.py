@@ -37,7 +37,7 @@ def reload(twtuned, policy, text, n):
     since = len(twtuned.lines)
     policy.write_text(text if n % 2 else text.replace("ports.forecast >= 80%", "ports.forecast >= 79%"))
     twtuned.process.send_signal(signal.SIGHUP)
-    twtuned.wait_for("^config-loaded", 10, since)
+    twtuned.wait_for("^config-loaded", since=since)
 
 
 @test("memory and file descriptors stay as they are")
@@ -48,7 +48,7 @@ def _():
         pair.client.sysctl("net.ipv4.tcp_rfc1337", 1)
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = Twtuned(pair.client, policy)
-        twtuned.wait_for("^config-loaded", 10)
+        twtuned.wait_for("^config-loaded")
         ended = threading.Event()
         load = threading.Thread(target=come_and_go, args=(pair, ended), daemon=True)
         load.start()

@@ -22,7 +22,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
-from harness import BUILD, Skip, binary, check, check_equal, diag, temp_dir, test  # noqa: E402
+from harness import BUILD, Skip, binary, check, check_equal, diag, temp_dir, test, wait_until  # noqa: E402
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 CONF, DROPINS, UNIT_DROPINS = "etc/twtuned.conf", "etc/twtuned.conf.d", "etc/systemd/system/twtuned.service.d"
@@ -60,17 +60,20 @@ RestartSec=50ms
 """,
 }
 
-# As fast as it may without keeping a processor busy: each change of tcp_tw_reuse, until its input ends.
+# As fast as it may without keeping a processor busy: each change of tcp_tw_reuse, until its input has ended and that
+# was seen, too. It says when it has seen the first.
 SAMPLER = """
 import json, os, select, time
 fd = os.open("/proc/sys/net/ipv4/tcp_tw_reuse", os.O_RDONLY)
-samples, gap, values, last = 0, 0, [], time.monotonic()
-print(flush=True)
-while not select.select([0], [], [], 0.0002)[0]:
+samples, gap, values, last, ended = 0, 0, [], time.monotonic(), False
+while not ended:
+    ended = select.select([0], [], [], 0.0002)[0]
     value, now = os.pread(fd, 16, 0).decode().strip(), time.monotonic()
     if not values or values[-1] != value:
         values.append(value)
     samples, gap, last = samples + 1, max(gap, now - last), now
+    if samples == 1:
+        print(flush=True)
 print(json.dumps({"samples": samples, "gap": gap, "values": values}))
 """
 
@@ -88,15 +91,6 @@ mount -t tmpfs tmpfs /run
 exec systemd-nspawn --directory="$dir/root" --machine=twtuned-test --private-network --register=no --keep-unit \
     --link-journal=no --console=pipe --boot systemd.unit=basic.target
 """
-
-
-def wait_until(condition, what, timeout=10):
-    """Returns what the condition gives, as soon as that is true."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        check(time.monotonic() < deadline, f"not within {timeout} s: {what}")
-        time.sleep(0.02)
-    return value
 
 
 def remove_cgroup(cgroup):
@@ -134,7 +128,7 @@ class Container:
         try:
             self._start(log)
             self.pid = wait_until(self._systemd, "systemd runs")
-            wait_until(lambda: self.systemctl("is-system-running", check=False) in ("running", "degraded"), "boot", 60)
+            wait_until(lambda: self.systemctl("is-system-running", check=False) in ("running", "degraded"), "boot")
         except Exception:
             if log.exists():
                 diag(log.read_text(errors="replace"))
@@ -184,7 +178,8 @@ class Container:
             remove_cgroup(cgroup)
 
     def run(self, *argv, check=True):
-        run = subprocess.run(["nsenter", "-t", str(self.pid), "-a", *argv], text=True, capture_output=True, timeout=60)
+        run = subprocess.run(["nsenter", "-t", str(self.pid), "-a", *argv], text=True, capture_output=True,
+                             timeout=300)
         if check and run.returncode:
             raise RuntimeError(f"{argv}: exit {run.returncode}: {run.stdout}{run.stderr}")
         return run

@@ -78,7 +78,7 @@ def _(host):
     host.start(HOLDS)
     status(host)
     host.run("rm", "-f", "/root/storm.csv")
-    ctl(host, "record", "/root/storm.csv", "--for=1s")
+    ctl(host, "record", "/root/storm.csv", "--for=3s")
     rows = list(csv.DictReader((host.root / "root/storm.csv").open()))
     check(len(rows) >= 5 and float(rows[-1]["ports.used"]) >= 10, rows[:1])
     check_equal(host.run("stat", "-c", "%U %a", "/root").stdout, "root 700\n", "the directory")

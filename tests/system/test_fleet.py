@@ -36,7 +36,7 @@ def _(host):
                          ("twtuned-web", f'twtuned_sysctl_held{{sysctl="{REUSE}",netns="web"}} 0')):
         path = f"/{EXPORTED}/{name}.prom"
         wait_until(lambda: sample in host.run("setpriv", "--reuid=prometheus", "--clear-groups", "cat", path,
-                                              check=False).stdout, f"{sample} in {path}, for its reader", 20)
+                                              check=False).stdout, f"{sample} in {path}, for its reader")
     check_equal(host.show("User"), "twtuned", "user")
     host.systemctl("stop", "twtuned", "twtuned@web")
     check_equal(list((host.root / EXPORTED).iterdir()), [], "files after the stop")
@@ -117,7 +117,7 @@ def watched(host, patterns=None):
 
 def expect_instances(host, *names):
     try:
-        wait_until(lambda: set(instances(host)) == set(names), "instances", 15)
+        wait_until(lambda: set(instances(host)) == set(names), "instances")
     except AssertionError:
         check_equal(set(instances(host)), set(names), "instances")
 
@@ -206,7 +206,7 @@ def _(host):
     start = time.monotonic()
     with watched(host):
         host.run("sh", "-c", f"for name in {' '.join(names)}; do ip netns add $name; done")
-        wait_until(lambda: set(instances(host)) == set(names), "25 instances", 60)
+        wait_until(lambda: set(instances(host)) == set(names), "25 instances")
         diag(f"25 instances after {time.monotonic() - start:.1f} s")
         idle = [host.root / "proc" / str(pid) for pid in instances(host).values()]
         with readers(host, names) as shells:

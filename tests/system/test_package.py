@@ -50,6 +50,10 @@ def with_version(package, suffix, target):
 class PackageHost(Container):
     """Without twtuned, but with two versions of its package in /opt."""
 
+    def __init__(self):
+        super().__init__()
+        self.run("rm", "-f", "/var/lib/man-db/auto-update")  # most of the time that dpkg takes
+
     def install(self, files):
         package = build_package()
         (files / "opt").mkdir(parents=True)
@@ -263,7 +267,7 @@ def _(host):
     def fin_timeout():
         return host.run("sysctl", "-n", FIN_TIMEOUT).stdout.strip()
 
-    wait_until(lambda: fin_timeout() == "45", "TuneD has set it", 30)
+    wait_until(lambda: fin_timeout() == "45", "TuneD has set it")
     host.upgrade(VERSION)
     host.configure(HOLDS + f"set = {FIN_TIMEOUT} = 20\n")
     host.systemctl("start", "load")

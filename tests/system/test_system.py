@@ -27,10 +27,12 @@ def _(host):
     host.systemctl("daemon-reload")
     host.systemctl("start", "--no-block", "twtuned")
     wait_until(lambda: host.show("MainPID") != "0", "there is a process")
+    stat = host.root / "proc" / host.show("MainPID") / "stat"
+    wait_until(lambda: stat.read_text().split()[2] == "T", "it stands still")
     time.sleep(0.5)
     check_equal(host.show("ActiveState"), "activating", "ActiveState before READY")
     host.systemctl("kill", "--signal=CONT", "twtuned")
-    wait_until(lambda: host.show("ActiveState") == "active", "active after READY", 5)
+    wait_until(lambda: host.show("ActiveState") == "active", "active after READY")
 
 
 @on_host("policy.conf, twtuned.conf and its drop-ins in order: the later wins, key by key")
