@@ -196,7 +196,7 @@ unsigned tuner_restore_all(struct tuner *t, const char *why)
         }
         for (id = 0; id < SYSCTL_COUNT; id++) /* an orderly end: the next start is a manual one */
                 if (t->ledger.entry[id].state == LEDGER_THEIRS)
-                        t->ledger.entry[id].state = LEDGER_NONE;
+                        t->ledger.entry[id].state = LEDGER_RELEASED;
         tuner_save_ledger(t);
         for (unsigned i = 0; i < n; i++)
                 report_restored(t, &change[i], t->ledger.entry[change[i].sysctl].rule, why);

@@ -215,7 +215,7 @@ static void leave(struct tuner *t, const struct decision *d, struct change *c)
         } else if (t->config->rule[d->rule].keep && d->kind == DECISION_RELEASE) {
                 c->outcome = OUTCOME_KEPT;
                 c->value = c->before;
-                ledger_set_state(t, c->sysctl, LEDGER_NONE);
+                ledger_set_state(t, c->sysctl, LEDGER_RELEASED);
         } else {
                 writer_restore(t, c, false);
         }

@@ -98,6 +98,30 @@ START_TEST(a_process_that_died_before_its_write_leaves_nothing)
 }
 END_TEST
 
+/* Of what was someone else's, or was kept, an orderly end forgets that, but not when it was changed. */
+START_TEST(min_interval_counts_over_a_stop)
+{
+        const char *policy = _i == 0 ? "[limits]\nmin_interval = 3min\n" RULE("r", "30")
+                                     : "[limits]\nmin_interval = 3min\n" RULE("r", "30") "release = keep\n";
+
+        start_and_hold(policy);
+        if (_i == 0)
+                fake.live[FIN] = 45;
+        else
+                fake.fin_wait2 = 0;
+        ticks(61);
+        ck_assert_int_eq(fake.live[FIN], _i == 0 ? 45 : 30);
+        ck_assert_uint_eq(tuner_restore_all(&tuner, "test"), 0);
+        start_again(policy);
+        fake.live[FIN] = 60;
+        fake.fin_wait2 = 100;
+        ticks(118);
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ticks(1);
+        ck_assert_int_eq(fake.live[FIN], 30);
+}
+END_TEST
+
 START_TEST(a_restore_at_a_reload_that_fails_is_tried_again)
 {
         start_and_hold(RULE("r", "30"));
@@ -373,6 +397,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, without_a_ledger_nothing_is_written);
         tcase_add_test(tcase, a_ledger_that_could_not_be_saved_is_saved_later);
         tcase_add_test(tcase, a_process_that_died_before_its_write_leaves_nothing);
+        tcase_add_loop_test(tcase, min_interval_counts_over_a_stop, 0, 2);
         tcase_add_test(tcase, a_restore_at_a_reload_that_fails_is_tried_again);
         tcase_add_loop_test(tcase, an_override_outlives_reloads, 0, 4);
         tcase_add_test(tcase, an_override_just_before_a_reload_is_seen);
