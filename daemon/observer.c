@@ -322,7 +322,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         s->now = now_ns();
         s->ports = o->ports;
         s->memory_bytes = o->memory_bytes;
-        s->look_every = o->look_every;
+        s->look_every = s->now < o->look_again_at ? o->look_every : 0;
         o->tick = o->now != 0 ? s->now - o->now : 0;
         o->now = s->now;
         fill_self(o, s);
@@ -371,6 +371,7 @@ int observer_read_sockets(struct observer *o, struct snapshot *s, const char **r
                         return r;
                 o->look_every = budget_pause(o, kind, begun);
                 o->look_again_at = o->now + o->look_every;
+                s->look_every = o->look_every;
         }
         fill_ports(o, s);
         return 0;

@@ -39,7 +39,7 @@ struct snapshot {
         char unit[METRIC_COUNT][SNAPSHOT_UNIT_MAX];
         struct live_sysctl sysctl[SYSCTL_COUNT];
         uint64_t memory_bytes; /* of the machine */
-        uint64_t look_every;   /* ns between two looks at all sockets that cpu_budget allows; 0: not known yet */
+        uint64_t look_every;   /* ns between two looks at all sockets, while cpu_budget puts off the next; else 0 */
 
         /* Every group. Good only while the ports.* readings are valid; borrowed from the observer until its
          * next snapshot. */

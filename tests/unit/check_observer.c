@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "files.h"
 #include "netlink_peer.h"
@@ -445,6 +446,21 @@ START_TEST(one_look_that_was_slow_is_no_reason_to_look_less_often)
 }
 END_TEST
 
+/* Where the bounds decide, there may be no other look for days. */
+START_TEST(a_pause_is_told_until_it_is_over)
+{
+        uint64_t every = look_every_after(2), end = now_ns() + 2 * every;
+        const char *what;
+        bool look;
+
+        do {
+                usleep(10000);
+                ck_assert_int_eq(observer_read(observer, &seen, &look, &what), 0);
+        } while (seen.look_every == every && now_ns() < end);
+        ck_assert_uint_eq(seen.look_every, 0);
+}
+END_TEST
+
 /* ---- conntrack, which not every host has ---- */
 
 #define CONNTRACK_STAT "entries insert_failed drop\n"
@@ -496,6 +512,7 @@ static void add_tests(TCase *tcase)
         tcase_add_loop_test(tcase, a_spoilt_file_makes_it_invalid, 0, ELEMENTSOF(spoilt));
         tcase_add_loop_test(tcase, netstat_stands_where_there_are_but_listeners_and_no_packets, 0, ELEMENTSOF(quiet));
         tcase_add_test(tcase, one_look_that_was_slow_is_no_reason_to_look_less_often);
+        tcase_add_test(tcase, a_pause_is_told_until_it_is_over);
         tcase_add_test(tcase, netstat_is_read_once_more);
         tcase_add_test(tcase, netstat_is_read_when_a_listener_is_gone);
         tcase_add_test(tcase, a_reload_reads_netstat);
