@@ -64,7 +64,7 @@ def _():
         directory = temp_dir()
         path = written(host, directory)
         Twtuned(host, with_file(directory / "twtuned.prom", POLICY.read_text()), ["--observe"])
-        wait_until(path.exists, "no file")
+        wait_until(path.exists, "there is a file")
         text = path.read_text()
     families = set(re.findall(r"^# TYPE (\S+)", text, re.M))
     alerts = re.sub(r"^#.*", "", ALERTS.read_text(), flags=re.M)
@@ -82,7 +82,7 @@ def _():
         path = written(host, directory)
         twtuned = Twtuned(host, with_file(directory / "twtuned.prom", POLICY.read_text()), ["--observe"])
         # A rate, which takes two ticks.
-        wait_until(lambda: "twtuned_listen_drops_per_second" in str(samples(path)), "no second file")
+        wait_until(lambda: "twtuned_listen_drops_per_second" in str(samples(path)), "there is a second file")
         text = path.read_text()
         check_equal(promtool("check", "metrics", input=text), "", "what promtool says")
         described = re.findall(r"^# HELP (\S+)", text, re.M)
@@ -127,17 +127,17 @@ def _():
         path = written(host, temp_dir())
         policy = with_file(path.with_name("twtuned.prom"), HOLDS)
         twtuned = Twtuned(host, policy)
-        wait_until(path.exists, "no file")
+        wait_until(path.exists, "there is a file")
         twtuned.process.kill()
         twtuned.process.wait()
         at = samples(path)[f'twtuned_last_observation_timestamp_seconds{{netns="{host.name}"}}']
         check(abs(time.time() - at) < 15, f"{at} and now {time.time()}")
         path.write_text("")
         twtuned = Twtuned(host, policy, runtime_dir=twtuned.runtime_dir)
-        wait_until(lambda: samples(path), "the file of the one before is not replaced")
+        wait_until(lambda: samples(path), "the file of the one before is replaced")
         policy.write_text(HOLDS)
         twtuned.process.send_signal(1)
-        wait_until(lambda: not path.exists(), "it is still there")
+        wait_until(lambda: not path.exists(), "it is gone")
 
 
 # ---- end to end ----
@@ -178,7 +178,7 @@ scrape_configs: [{{job_name: node, static_configs: [{{targets: ["127.0.0.1:9100"
         twtuned = Twtuned(host, with_file(directory / "text/twtuned.prom", HOLDS))
         twtuned.wait_for(f"^applied: .*SYSCTL={REUSE} ")
         held = f'twtuned_sysctl_held{{sysctl="{REUSE}",netns="{host.name}"}} == 1'
-        wait_until(lambda: query(host, held), f"no answer to {held}")
+        wait_until(lambda: query(host, held), f"an answer to {held}")
 
         def value(promql):
             found = query(host, promql)

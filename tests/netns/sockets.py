@@ -120,7 +120,7 @@ class Unit:
         return self
 
     def __exit__(self, *_):
-        wait_until(lambda: not (self.path / "cgroup.procs").read_text(), f"{self.name} is not empty")
+        wait_until(lambda: not (self.path / "cgroup.procs").read_text(), f"{self.name} is empty")
         self.path.rmdir()
 
     def argv(self, *argv):

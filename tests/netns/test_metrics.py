@@ -111,21 +111,21 @@ class Population:
             s.shutdown(socket.SHUT_WR)
         near, far = self.new(n["time_wait"])
         close_all(near)
-        wait_until(lambda: states(self.server).get("close_wait") == n["fin_wait2"] + n["time_wait"], "no FIN came")
+        wait_until(lambda: states(self.server).get("close_wait") == n["fin_wait2"] + n["time_wait"], "the FINs come")
         close_all(far)
 
         fin_wait1, _ = self.new(n["fin_wait1"], "10.77.0.97")
         last_ack, last_ack_far = self.new(n["last_ack"], "10.77.0.97")
         closing, closing_far = self.new(n["closing"], "10.77.0.97")
         close_all(last_ack_far)
-        wait_until(lambda: states(self.client).get("close_wait") == n["close_wait"] + n["last_ack"], "no FIN came")
+        wait_until(lambda: states(self.client).get("close_wait") == n["close_wait"] + n["last_ack"], "the FINs come")
         silence(self.client, "10.77.0.97")
         close_all(fin_wait1 + last_ack + closing)
         close_all(closing_far)
 
         self.kept += [begin_connect(self.client, "10.77.0.99", 80) for _ in range(n["syn_sent"])]
         self.kept += [begin_connect(self.server, self.client.ip4, 8000, "10.77.0.98") for _ in range(n["syn_recv"])]
-        wait_until(lambda: states(self.client) == n, f"ss does not show {n}")
+        wait_until(lambda: states(self.client) == n, f"ss shows {n}")
 
 
 @test("tcp.STATE is what ss shows, in every state")
@@ -151,7 +151,7 @@ def _():
         ends = [connect(pair.client, peer) for _ in range(5)]
         for near, _ in ends:
             near.shutdown(socket.SHUT_WR)
-        wait_until(lambda: states(pair.client) == {"fin_wait2": 5}, "no FIN_WAIT2")
+        wait_until(lambda: states(pair.client) == {"fin_wait2": 5}, "FIN_WAIT2")
         check_value(once(pair.client), "tcp.fin_wait2_orphaned", 0)
         close_all(near for near, _ in ends[:3])
         metrics = once(pair.client)
@@ -202,7 +202,7 @@ def _():
 
         overflows = pair.server.counter("TcpExt", "ListenDrops")
         with Repeat(lambda: kept.append(begin_connect(pair.client, pair.server.ip4, 8080)), 0.05):
-            wait_until(lambda: pair.server.counter("TcpExt", "ListenDrops") > overflows, "nothing is dropped")
+            wait_until(lambda: pair.server.counter("TcpExt", "ListenDrops") > overflows, "something is dropped")
             metrics = once(pair.server)
             line = pair.server.run([binary("twtuned"), "--once"]).stdout
         check_equal(metrics["accept_queue.worst"], {"state": "valid", "value": 100, "unit": "%"} | who, "the fullest")
@@ -244,7 +244,7 @@ def _():
                     socket.create_server(("::", 8081), family=socket.AF_INET6, backlog=10, dualstack_ipv6=True)]
 
         def expect(percent, who):
-            wait_until(lambda: states(pair.client).get("syn_recv") == len(kept) - 3, "no SYN_RECV")
+            wait_until(lambda: states(pair.client).get("syn_recv") == len(kept) - 3, "SYN_RECV")
             metrics = once(pair.client)
             check_value(metrics, "syn_queue.worst", percent)
             check_equal(metrics["syn_queue.worst"]["who"], who, "whose SYN queue it is")
@@ -284,7 +284,7 @@ def _():
         steady = listener(pair.server, pair.server.ip4, 8081)
         ends = [connect(pair.client, steady) for _ in range(50)]
         close_all(near for near, _ in ends)
-        wait_until(lambda: states(pair.server).get("close_wait") == 50, "no FIN came")
+        wait_until(lambda: states(pair.server).get("close_wait") == 50, "the FINs come")
         twtuned = Twtuned(pair.server, policy)
         twtuned.wait_for("^config-loaded")
         begun = time.monotonic()

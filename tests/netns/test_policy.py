@@ -219,7 +219,7 @@ def _():
         for hold in holds:
             hold.stop()
         check_equal(twtuned.event("applied", "orphans")["NEWVALUE"], "6", name)
-        wait_until(lambda: "fin_wait1" not in states(pair.client), "they do not end")
+        wait_until(lambda: "fin_wait1" not in states(pair.client), "they end")
         diag(f"10,200 FIN_WAIT_1 ended after {time.monotonic() - begun:.0f} s")
         twtuned.event("released", "orphans")
         check_equal(pair.client.sysctl(name), "0", name)
@@ -244,7 +244,7 @@ def _():
         def left(port):
             return len(pair.client.run(["ss", "-tanH", "state", "fin-wait-2", f"dport = :{port}"]).stdout.splitlines())
         check_equal(left(8081), 100, "FIN_WAIT_2")
-        wait_until(lambda: left(8081) == 0, "the late ones do not end", 40)
+        wait_until(lambda: left(8081) == 0, "the late ones end", 40)
         diag(f"late ones ended after {time.monotonic() - late:.0f} s, {left(8080)} of the others are left "
              f"after {time.monotonic() - begun:.0f} s")
         check(left(8080) == 1700, f"{left(8080)} of the others are left: this shows nothing")
@@ -276,7 +276,7 @@ def _():
         twtuned = Watch(pair.server)
         check(pair.client_connects(), "the client cannot connect before the flood")
         with pair.flood():
-            wait_until(lambda: pair.server.counter("TcpExt", "ListenDrops") > 0, "nothing is dropped")
+            wait_until(lambda: pair.server.counter("TcpExt", "ListenDrops") > 0, "something is dropped")
             check(not pair.client_connects(), "the client connects as if there were no flood")
             line = twtuned.event("applied", "syn-cookies")
             check_equal((line["OLDVALUE"], line["NEWVALUE"]), ("0", "1"), name)
@@ -371,7 +371,7 @@ def _():
         begun = time.monotonic()
         twtuned.event("applied", "dead-peers")
         wait_until(lambda: [pair.client.sysctl(name) for name in names] == ["15", "5"], "interval and probes")
-        wait_until(lambda: "established" not in states(pair.client), "they do not end", 170)
+        wait_until(lambda: "established" not in states(pair.client), "they end", 170)
         took = time.monotonic() - begun
         diag(f"ended after {took:.0f} s; 9 probes at 20 s would take 180 s")
         twtuned.event("released", "dead-peers")
