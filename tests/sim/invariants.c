@@ -551,9 +551,11 @@ void invariants_stopped(struct invariants *inv, struct sim *s)
 {
         restart_bucket(inv, s);
         invariants_reloaded(inv, s);
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+                inv->sysctl[id].changes = 0; /* the next process knows of no rule that came back */
                 if (entry_of(s, id)->state != LEDGER_HELD)
                         inv->sysctl[id].told = inv->sysctl[id].overridden = false;
+        }
 }
 
 void invariants_begin(struct invariants *inv, struct sim *s, const char *run)
