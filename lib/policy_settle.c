@@ -5,7 +5,7 @@
 #include "macro.h"
 #include "policy_state.h"
 
-#define REFIRE_NS (600 * NSEC_PER_SEC) /* a rule that comes back within that of when it may is held for longer */
+#define REFIRE_NS (600 * NSEC_PER_SEC) /* a rule that comes back within that is held for longer */
 #define RESTORE_RETRY_NS (60 * NSEC_PER_SEC)
 
 static uint64_t rule_bit(unsigned rule)
@@ -54,7 +54,7 @@ static void watch(struct policy *p, unsigned i)
 static void activate(struct policy *p, unsigned i)
 {
         struct rule_state *state = &p->state[i];
-        bool again = state->released_at != 0 && p->last_now - MAX(state->released_at, state->not_before) < REFIRE_NS;
+        bool again = state->released_at != 0 && p->last_now - state->released_at < REFIRE_NS;
 
         state->active = true;
         state->release_factor = again ? MIN(state->release_factor * 2, 1u << 16) : 1;

@@ -133,26 +133,6 @@ START_TEST(an_effect_is_missed_only_under_pressure)
 }
 END_TEST
 
-/* It comes back as soon as it may, after ten minutes: that it was not held meanwhile is no reason to begin anew. */
-START_TEST(what_comes_back_after_a_missed_effect_is_held_twice_as_long)
-{
-        h = host_new(REUSE("when = ports.used >= 100\nuntil = ports.used < 10 for 1min\n"
-                           "expect = netstat.TcpExt.TWRecycled > 0/s within 5s\n"));
-        h->no_timestamps = true;
-        hold(150, PEER);
-        while (h->logged < 3)
-                host_run(h, 1, 5, PEER);
-        h->model.n = 0;
-        while (h->logged < 4)
-                host_run(h, 1, 0, PEER);
-        check_log(h, 4,
-                  (const enum decision_kind[]){DECISION_ENTER, DECISION_UNEXPECTED, DECISION_ENTER, DECISION_RELEASE},
-                  (const unsigned[]){0, 0, 0, 0});
-        ck_assert_uint_gt(h->log[2].at - h->log[1].at, 599);
-        ck_assert_uint_ge(h->log[3].at - h->log[2].at, 120);
-}
-END_TEST
-
 /* A rung that is written before the one below it. */
 START_TEST(rungs_come_down_from_the_top_in_any_order)
 {
@@ -206,7 +186,6 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, the_first_condition_that_has_a_culprit_names_it);
         tcase_add_test(tcase, a_condition_on_groups_has_no_culprit_of_its_own);
         tcase_add_loop_test(tcase, an_effect_is_missed_only_under_pressure, 0, 2);
-        tcase_add_test(tcase, what_comes_back_after_a_missed_effect_is_held_twice_as_long);
         tcase_add_test(tcase, rungs_come_down_from_the_top_in_any_order);
         tcase_add_test(tcase, whatever_is_held_may_be_overridden);
 }
