@@ -154,15 +154,18 @@ static bool rule_sets(const struct rule *rule, enum sysctl_id id)
 }
 
 /* The least seconds from the first of n entries of a rule to its last release, if someone times the load so that
- * it costs most: each entry within 10 min of a release doubles the release time, each later one starts anew. */
-static unsigned most_entries(uint64_t release, uint64_t within)
+ * it costs most: each entry within 10 min of a release doubles the release time, each later one starts anew. The last
+ * before it starts anew is not held at all where it may do harm, or not help. */
+static unsigned most_entries(const struct rule *rule, uint64_t within)
 {
+        uint64_t release = MAX(release_ns(rule), NSEC_PER_SEC);
+        bool may_fail = rule->has_expect || rule->n_abort > 0;
         uint64_t least[64] = {0};
 
         for (unsigned n = 1; n < ELEMENTSOF(least); n++) {
                 least[n] = UINT64_MAX;
                 for (unsigned k = 1; k <= n && k < 20; k++) {
-                        uint64_t run = MAX(release, NSEC_PER_SEC) * ((UINT64_C(1) << k) - 1);
+                        uint64_t run = release * ((UINT64_C(1) << (may_fail ? k - 1 : k)) - 1);
 
                         least[n] = MIN(least[n], run + (n > k ? REFIRE_NS + least[n - k] : 0));
                 }
@@ -194,8 +197,7 @@ static void check_hour(struct invariants *inv, const struct sim *s, enum sysctl_
 
         for (unsigned i = 0; i < config->n_rules; i++)
                 if (rule_sets(&config->rule[i], id))
-                        most += (1 + steps_of(&config->rule[i], id)) *
-                                (most_entries(release_ns(&config->rule[i]), HOUR_NS) + 1);
+                        most += (1 + steps_of(&config->rule[i], id)) * (most_entries(&config->rule[i], HOUR_NS) + 1);
         if (!inv->steady) { /* whoever else interferes makes it change as often as they like */
                 w->changes = 0;
                 return;
@@ -350,6 +352,21 @@ static bool is_clear(const struct event *event)
         return value < number * (1 - NOISE) || value > number * (1 + NOISE) + (number <= 0 ? FEW : 0);
 }
 
+/* Rungs come down from the top: a rule is held at least as long as one that stands on it. */
+static uint64_t longest_hold(const struct invariants *inv, const struct sim *s, const struct watched_rule *rule)
+{
+        const struct config *config = s->tuner.config;
+        const struct rule *own = configured(s, rule->name), *other;
+        uint64_t longest = own ? MIN(release_ns(own) * rule->factor, HOUR_NS) : 0;
+
+        for (unsigned i = 0; i < inv->n_rules && own; i++) {
+                other = configured(s, inv->rule[i].name);
+                if (other && other->after != RULE_NONE && &config->rule[other->after] == own)
+                        longest = MAX(longest, longest_hold(inv, s, &inv->rule[i]));
+        }
+        return longest;
+}
+
 /* Nothing is decided any more once a constant load has had its effect, but for rules that do not help and are tried
  * again. */
 static void check_calm(const struct invariants *inv, const struct sim *s, const struct watched_rule *rule,
@@ -357,8 +374,8 @@ static void check_calm(const struct invariants *inv, const struct sim *s, const 
 {
         uint64_t calm = sim_now(s) - inv->calm_at, transient = TRANSIENT_NS;
 
-        if (event->kind == EVENT_RELEASED && configured(s, rule->name))
-                transient += MIN(release_ns(configured(s, rule->name)) * rule->factor, HOUR_NS);
+        if (event->kind == EVENT_RELEASED)
+                transient += longest_hold(inv, s, rule);
         if (inv->on_edge && strcmp(sim_event_field(event, "SYSCTL"), name_of(SYSCTL_TCP_MAX_TW_BUCKETS)) == 0)
                 return;
         if (inv->steady && calm > transient && inv->refused == s->kernel.refused && !rule->failed && is_clear(event) &&
