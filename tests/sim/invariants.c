@@ -154,18 +154,15 @@ static bool rule_sets(const struct rule *rule, enum sysctl_id id)
 }
 
 /* The least seconds from the first of n entries of a rule to its last release, if someone times the load so that
- * it costs most: each entry within 10 min of a release doubles the release time, each later one starts anew. The last
- * before it starts anew is not held at all where it may do harm, or not help. */
-static unsigned most_entries(const struct rule *rule, uint64_t within)
+ * it costs most: each entry within 10 min of a release doubles the release time, each later one starts anew. */
+static unsigned most_entries(uint64_t release, uint64_t within)
 {
-        uint64_t release = MAX(release_ns(rule), NSEC_PER_SEC);
-        bool may_fail = rule->has_expect || rule->n_abort > 0;
         uint64_t least[64] = {0};
 
         for (unsigned n = 1; n < ELEMENTSOF(least); n++) {
                 least[n] = UINT64_MAX;
                 for (unsigned k = 1; k <= n && k < 20; k++) {
-                        uint64_t run = release * ((UINT64_C(1) << (may_fail ? k - 1 : k)) - 1);
+                        uint64_t run = MAX(release, NSEC_PER_SEC) * ((UINT64_C(1) << k) - 1);
 
                         least[n] = MIN(least[n], run + (n > k ? REFIRE_NS + least[n - k] : 0));
                 }
@@ -197,7 +194,8 @@ static void check_hour(struct invariants *inv, const struct sim *s, enum sysctl_
 
         for (unsigned i = 0; i < config->n_rules; i++)
                 if (rule_sets(&config->rule[i], id))
-                        most += (1 + steps_of(&config->rule[i], id)) * (most_entries(&config->rule[i], HOUR_NS) + 1);
+                        most += (1 + steps_of(&config->rule[i], id)) *
+                                (most_entries(release_ns(&config->rule[i]), HOUR_NS) + 1);
         if (!inv->steady) { /* whoever else interferes makes it change as often as they like */
                 w->changes = 0;
                 return;
