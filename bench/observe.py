@@ -17,6 +17,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "netns"))
 from harness import BUILD, POLICY, ChurnClient, ChurnServer, Pair, Single, Twtuned, binary, sweep  # noqa: E402
+from sockets import leave_time_wait  # noqa: E402
 
 PER_DESTINATION = 10_000  # under the 14,116 ports of one parity, so that connect() does not scan
 
@@ -80,21 +81,6 @@ def daemon_cpu(count=300_000, seconds=20):
               "(cpu_budget 5 %)")
 
 
-def pile_up(pair, ports=60, each=6_000):
-    """Leaves over 300,000 TIME_WAIT sockets on a server, which closes first. The client's ports are free again at
-    once, so some connections toward one port of the server take the place of others: of 6,000 some 5,350 stay
-    (measured)."""
-    pair.server.sysctl("net.ipv4.tcp_max_tw_buckets", 4_000_000)
-    pair.server.sysctl("net.ipv4.tcp_rfc1337", 1)
-    servers = range(8080, 8080 + ports)
-    for port in servers:
-        ChurnServer(pair.server, pair.server.ip4, port, close_first=True)
-    for port in servers[::3]:
-        clients = [ChurnClient(pair.client, pair.server.ip4, port + n, count=each, read_eof=True) for n in range(3)]
-        for client in clients:
-            client.finish()
-
-
 def running_us(pid):
     """CPU time of a process so far; /proc/PID/stat counts whole clock ticks."""
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e3
@@ -117,7 +103,8 @@ def seconds_us(host, seconds=21):
 def ticks():
     with Pair() as pair:
         idle = seconds_us(pair.server)
-        pile_up(pair)
+        pair.server.sysctl("net.ipv4.tcp_max_tw_buckets", 4_000_000)
+        leave_time_wait(pair, 320_000)
         busy = seconds_us(pair.server)
         left = pair.server.sockstat("tw")
     of = [f"{statistics.median(each):.0f} us (mean {statistics.mean(each):.0f})" for each in (idle, busy)]

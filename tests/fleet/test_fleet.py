@@ -175,13 +175,15 @@ scrape_configs: [{{job_name: node, static_configs: [{{targets: ["127.0.0.1:9100"
                        "--web.listen-address=127.0.0.1:9090", f"--storage.tsdb.path={directory}/data"], "stderr")
         ChurnServer(pair.server, pair.server.ip4)
         load = ChurnHold(host, pair.server.ip4, count=300)
-        twtuned = Twtuned(host, with_file(directory / "text/twtuned.prom", HOLDS))
+        # Destinations are there while the sockets are looked at, so "until" has to need them.
+        policy = HOLDS.replace("tcp.established < 1", "ports.used < 1")
+        twtuned = Twtuned(host, with_file(directory / "text/twtuned.prom", policy))
         twtuned.wait_for(f"^applied: .*SYSCTL={REUSE} ")
         held = f'twtuned_sysctl_held{{sysctl="{REUSE}",netns="{host.name}"}} == 1'
         wait_until(lambda: query(host, held), f"an answer to {held}")
 
         def value(promql):
-            found = query(host, promql)
+            found = wait_until(lambda: query(host, promql), f"an answer to {promql}")
             check_equal(len(found), 1, f"series of {promql}: {found}")
             return found[0]
         check_equal(value("node_textfile_scrape_error")[1], 0, "node_textfile_scrape_error")

@@ -153,3 +153,36 @@ kept = []
 while True:
     kept.append(s.accept())
 """
+
+# Opens COUNT connections from ADDRESS FIRST, FIRST + 2 ... to the listener on its stdin, at PEER PORT, some at a time;
+# the server's ends are closed first. In one process: two would wait for each other, which takes longer than all else.
+CLOSES_FIRST = """
+import socket, sys
+(address, peer), (first, port, count) = sys.argv[1:3], map(int, sys.argv[3:])
+server = socket.socket(fileno=0)
+for begin in range(0, count, 200):
+    clients = [socket.socket() for _ in range(begin, min(begin + 200, count))]
+    for n, client in enumerate(clients, begin):
+        client.bind((address, first + 2 * n))
+        client.connect((peer, port))
+    for _ in clients:
+        server.accept()[0].close()
+    for client in clients:
+        client.close()
+"""
+EPHEMERAL = range(32768, 61000)
+
+
+def leave_time_wait(pair, count, port=8080):
+    """Leaves so many TIME_WAIT sockets on the server, at `port` and those after it. They end after 60 s, so there is no
+    time to lose: every connection has a port of its own, and a program on each of two CPUs opens every other one."""
+    ports = itertools.count(port)
+    while count > 0:
+        programs = []
+        for first in EPHEMERAL[:2]:
+            n, port = min(count, len(EPHEMERAL) // 2), next(ports)
+            with listener(pair.server, pair.server.ip4, port, backlog=200) as server:
+                argv = [sys.executable, "-c", CLOSES_FIRST, pair.client.ip4, pair.server.ip4, first, port, n]
+                programs.append(pair.client.popen([str(arg) for arg in argv], stdin=server))
+            count -= n
+        check_equal([program.wait() for program in programs], [0, 0], "exits of what leaves TIME_WAIT")

@@ -13,8 +13,8 @@ import time
 import test_release  # noqa: F401  minutes of waiting, beside the tests here
 from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Skip, Twtuned, check, check_equal,
                      diag, fields, main, shorten, temp_policy, test)
-from sockets import (DEAF, HOARDER, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once, silence,
-                     states, value, wait_until)
+from sockets import (DEAF, HOARDER, Repeat, Unit, begin_connect, close_all, connect, ip, leave_time_wait, listener,
+                     once, silence, states, value, wait_until)
 
 NOWHERE = "10.77.0.99"  # nothing that is sent there arrives
 SPOOFED = "10.77.0.98"  # sends, and hears no answer
@@ -181,15 +181,13 @@ def _():
 def _():
     name = "net.ipv4.tcp_max_tw_buckets"
     with Pair() as pair:
-        pair.server.sysctl("net.ipv4.tcp_rfc1337", 1)  # see keep_time_wait() in test_harness.py
         pair.server.sysctl(name, 34000)
         twtuned = Watch(pair.server)
 
         def pile_up(port):
-            """Some 9,300 TIME_WAIT sockets (see test_quiet.py), and how many were thrown away."""
+            """Leaves 9,300 TIME_WAIT sockets; how many were thrown away."""
             before = pair.server.counter("TcpExt", "TCPTimeWaitOverflow")
-            ChurnServer(pair.server, pair.server.ip4, port, close_first=True)
-            ChurnClient(pair.client, pair.server.ip4, port, count=13_500, read_eof=True).finish()
+            leave_time_wait(pair, 9300, port)
             return pair.server.counter("TcpExt", "TCPTimeWaitOverflow") - before
 
         lost = [pile_up(8080 + i) for i in range(4)]

@@ -9,6 +9,7 @@ import time
 
 from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Twtuned, binary, check, check_equal, diag,
                      main, test)
+from sockets import leave_time_wait
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 
@@ -45,22 +46,6 @@ def _():
         stays_quiet(pair.client, 6)
 
 
-def pile_up(pair, first_port):
-    """Leaves over 100,000 TIME_WAIT sockets on a server, which closes first. The client's ports are free again
-    at once, so connect() takes some of the 14,116 of one parity again and again: of 13,500 connections some 9,300
-    have a port of their own (measured), and it takes a dozen ports at the server. More on a machine that is so slow
-    that the first of them end meanwhile."""
-    for first in range(first_port, first_port + 60, 2):
-        clients = []
-        for port in (first, first + 1):
-            ChurnServer(pair.server, pair.server.ip4, port, close_first=True)
-            clients.append(ChurnClient(pair.client, pair.server.ip4, port, count=13_500, read_eof=True))
-        for client in clients:
-            client.finish()
-        if pair.server.sockstat("tw") >= 110_000:
-            break
-
-
 def cpu_of(namespace, argv):
     """CPU seconds, user and system, of one run."""
     process = namespace.popen(argv, stdout=subprocess.DEVNULL)
@@ -72,8 +57,7 @@ def cpu_of(namespace, argv):
 
 def heavy_server(port):
     with Pair() as pair:
-        pair.server.sysctl("net.ipv4.tcp_rfc1337", 1)  # see keep_time_wait() in test_harness.py
-        pile_up(pair, port)
+        leave_time_wait(pair, 110_000, port)
         once, ss = [], []
         for _ in range(5):
             once.append(cpu_of(pair.server, [binary("twtuned"), "--once"]))
