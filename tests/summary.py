@@ -8,17 +8,20 @@ import pathlib
 import sys
 import xml.etree.ElementTree as ElementTree
 
+SAID = 40  # lines of what a program that failed said at last
+
 
 def count(logs):
     """(passed, failed, skipped) of one run."""
-    passed = failed = skipped = 0
-    broken = {}  # programs that did not end well
+    passed = failed = skipped = broken = 0
     if not (logs / "testlog.json").exists():
         return 0, 1, 0  # meson says why
     for line in (logs / "testlog.json").read_text().splitlines():
         result = json.loads(line)
         if result["result"] not in ("OK", "SKIP", "EXPECTEDFAIL"):
-            broken[result["name"].split(" / ")[-1]] = result["result"]
+            broken += 1
+            # What meson printed of it may be far above.
+            print(f"{result['name']}: {result['result']}", *result.get("stderr", "").splitlines()[-SAID:], sep="\n")
 
     for suite in ElementTree.parse(logs / "testlog.junit.xml").getroot().iter("testsuite"):
         for case in suite.iter("testcase"):
@@ -32,11 +35,7 @@ def count(logs):
             else:
                 passed += 1
     # A program that crashed, timed out or broke its plan fails although none of its tests did.
-    if broken and not failed:
-        failed = len(broken)
-        print("failed:", broken)
-
-    return passed, failed, skipped
+    return passed, failed or broken, skipped
 
 
 def main(directories):

@@ -174,8 +174,8 @@ EPHEMERAL = range(32768, 61000)
 
 
 def leave_time_wait(pair, count, port=8080):
-    """Leaves so many TIME_WAIT sockets on the server, at `port` and those after it. They end after 60 s, so there is no
-    time to lose: every connection has a port of its own, and a program on each of two CPUs opens every other one."""
+    """Leaves so many TIME_WAIT sockets on the server, at `port` and those after it. They end after 60 s, so there is
+    no time to lose: every connection has a port of its own, and a program on each of two CPUs opens half of them."""
     ports = itertools.count(port)
     while count > 0:
         programs = []
