@@ -11,8 +11,8 @@ import sys
 import time
 
 import test_release  # noqa: F401  minutes of waiting, beside the tests here
-from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Skip, Twtuned, check, check_equal,
-                     diag, fields, main, shorten, temp_policy, test)
+from harness import (PATIENCE, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Skip, Twtuned, check,
+                     check_equal, diag, fields, main, shorten, temp_policy, test)
 from sockets import (DEAF, HOARDER, Repeat, Unit, begin_connect, close_all, connect, ip, leave_time_wait, listener,
                      once, silence, states, value, wait_until)
 
@@ -45,7 +45,7 @@ class Watch(Twtuned):
         super().__init__(namespace, shorten(text or POLICY.read_text(), "2s"))
         self.wait_for("^config-loaded")
 
-    def event(self, kind, rule, timeout=40):
+    def event(self, kind, rule, timeout=PATIENCE):
         """The fields of the rule's line of this kind."""
         return fields(self.wait_for(rf"^{kind}: .* RULE={rule} .*", timeout)[0])
 
@@ -99,7 +99,7 @@ def _():
         few_ports(pair.client, 200)
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = Watch(pair.client)
-        ChurnClient(pair.client, pair.server.ip4, rate=2000, seconds=60)
+        ChurnClient(pair.client, pair.server.ip4, rate=2000)
         twtuned.event("advice", "ports-exhausted")
         twtuned.check_rules("time-wait-reuse", "time-wait-reuse-sooner", "ports-exhausted")
 
@@ -114,7 +114,7 @@ def _():
         kept = [listener(pair.client, "127.0.0.1", port) for port in (38000, 50000)]
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = Watch(pair.client, text.replace("enabled = no", "enabled = yes"))
-        client = ChurnClient(pair.client, pair.server.ip4, rate=2000, seconds=30)
+        client = ChurnClient(pair.client, pair.server.ip4, rate=2000)
         twtuned.event("applied", "wider-port-range")
         low, high = map(int, pair.client.sysctl(name).split())
         check(38001 <= low <= 38002 and 49998 <= high <= 49999, f"{low} to {high}: next to the listeners")
@@ -242,7 +242,7 @@ def _():
         def left(port):
             return len(pair.client.run(["ss", "-tanH", "state", "fin-wait-2", f"dport = :{port}"]).stdout.splitlines())
         check_equal(left(8081), 100, "FIN_WAIT_2")
-        wait_until(lambda: left(8081) == 0, "the late ones end", 40)
+        wait_until(lambda: left(8081) == 0, "the late ones end")
         diag(f"late ones ended after {time.monotonic() - late:.0f} s, {left(8080)} of the others are left "
              f"after {time.monotonic() - begun:.0f} s")
         check(left(8080) == 1700, f"{left(8080)} of the others are left: this shows nothing")
@@ -349,7 +349,7 @@ def _():
             with pair.client.entered():
                 socket.create_connection((pair.server.ip4, 8080), 10).close()
         with Repeat(leak, 0.2):
-            check_equal(twtuned.event("advice", "close-wait", 60)["CULPRIT"], unit.name, "CULPRIT")
+            check_equal(twtuned.event("advice", "close-wait")["CULPRIT"], unit.name, "CULPRIT")
         twtuned.check_rules("close-wait")
 
 
