@@ -71,6 +71,12 @@ static void decision_group(struct decision *d, const struct ports_group *g)
         ports_group_name(g, d->group);
 }
 
+/* Of a range, which lies on one side of the threshold: the end that is nearer to it. */
+static double nearer_end(const struct reading *r, double threshold)
+{
+        return r->state == READING_BOUNDED && r->upper <= threshold ? r->upper : r->value;
+}
+
 /* Names the condition and, for ports.*, the group that decided; NULL: there is none that the rule is for. */
 static void decision_evidence(struct decision *d, const struct condition *c, const struct snapshot *s,
                               const struct ports_group *g)
@@ -78,13 +84,9 @@ static void decision_evidence(struct decision *d, const struct condition *c, con
         d->metric = c->metric;
         d->op = c->op;
         d->threshold = c->number;
-        d->value = s->reading[c->metric].value;
-        if (!metric_is_ports(c->metric))
+        d->value = nearer_end(&s->reading[c->metric], c->number);
+        if (!metric_is_ports(c->metric) || !ports_valid(s)) /* bounded: the need is over, without a look */
                 return;
-        if (!ports_valid(s)) { /* bounded: the need is over, without a look */
-                d->value = s->reading[c->metric].upper;
-                return;
-        }
         d->value = g ? group_value(c, g) : 0;
         decision_group(d, g);
 }
@@ -222,6 +224,7 @@ static bool find_reason(const struct policy *p, unsigned i, const struct snapsho
 {
         const struct rule *rule = &p->config->rule[i];
         const struct condition *first;
+        struct reading unrelieved;
 
         for (unsigned k = i; k != RULE_NONE; k = rule->n_levers > 0 ? p->config->rule[k].after : RULE_NONE)
                 if (p->state[k].active && find_failure(p, k, s, d)) {
@@ -233,8 +236,10 @@ static bool find_reason(const struct policy *p, unsigned i, const struct snapsho
         decision_begin(d, DECISION_RELEASE, i);
         first = rule->n_until > 0 ? &rule->until[0] : &rule->when[0];
         decision_evidence(d, first, s, find_most(p, rule, first, s));
-        if (!metric_is_ports(first->metric))
-                d->value = reading_unrelieved(p, s, first->metric).value;
+        if (metric_is_ports(first->metric))
+                return true;
+        unrelieved = reading_unrelieved(p, s, first->metric);
+        d->value = nearer_end(&unrelieved, first->number);
         return true;
 }
 

@@ -72,11 +72,14 @@ PATIENCE = 60
 
 
 def wait_until(condition, what, timeout=PATIENCE):
-    """Returns what the condition gives, as soon as that is true."""
-    deadline = time.monotonic() + timeout
+    """Returns what the condition gives, as soon as that is true. What takes long to ask is asked less often."""
+    asked = time.monotonic()
+    deadline = asked + timeout
     while not (value := condition()):
-        check(time.monotonic() < deadline, f"not within {timeout} s: {what}")
-        time.sleep(0.02)
+        now = time.monotonic()
+        check(now < deadline, f"not within {timeout} s: {what}")
+        time.sleep(min(max(0.02, 4 * (now - asked)), 1))
+        asked = time.monotonic()
     return value
 
 

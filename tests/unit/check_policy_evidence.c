@@ -114,6 +114,21 @@ START_TEST(a_condition_on_groups_has_no_culprit_of_its_own)
 }
 END_TEST
 
+START_TEST(of_a_range_the_end_nearer_to_the_threshold_is_told)
+{
+        struct reading *established;
+
+        h = host_new(ADVICE("when = tcp.established >= 100\nuntil = tcp.established < 10 for 3s\n"));
+        established = &h->snapshot.reading[METRIC_TCP_ESTABLISHED];
+        *established = reading_bounded(120, 500);
+        host_pass(h, 1);
+        expect(DECISION_ENTER, 120, "");
+        *established = reading_bounded(0, 7);
+        host_pass(h, 4);
+        expect(DECISION_RELEASE, 7, "");
+}
+END_TEST
+
 /* Nothing is ever reused here. That counts against the rule only as long as there is something to relieve. */
 START_TEST(an_effect_is_missed_only_under_pressure)
 {
@@ -185,6 +200,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, the_culprit_of_the_condition_is_named);
         tcase_add_test(tcase, the_first_condition_that_has_a_culprit_names_it);
         tcase_add_test(tcase, a_condition_on_groups_has_no_culprit_of_its_own);
+        tcase_add_test(tcase, of_a_range_the_end_nearer_to_the_threshold_is_told);
         tcase_add_loop_test(tcase, an_effect_is_missed_only_under_pressure, 0, 2);
         tcase_add_test(tcase, rungs_come_down_from_the_top_in_any_order);
         tcase_add_test(tcase, whatever_is_held_may_be_overridden);
