@@ -364,8 +364,9 @@ def _():
         for near, _ in ends:
             near.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             near.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 3)
-        # Held until all have ended: "for 5min" is shortened.
-        twtuned = Watch(pair.client, POLICY.read_text().replace("keepalive_unanswered < 200", "keepalive_unanswered < 1"))
+        # Held until the last has ended: "for 5min" is shortened.
+        until = "keepalive_unanswered < "
+        twtuned = Watch(pair.client, POLICY.read_text().replace(until + "200", until + "1"))
         ip(pair.server, "link", "set", "veth0", "down")
         begun = time.monotonic()
         twtuned.event("applied", "dead-peers")
