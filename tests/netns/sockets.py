@@ -160,6 +160,7 @@ CLOSES_FIRST = """
 import socket, sys
 (address, peer), (first, port, count) = sys.argv[1:3], map(int, sys.argv[3:])
 server = socket.socket(fileno=0)
+server.setblocking(True)  # what accept() takes may be on its way still
 for begin in range(0, count, 200):
     clients = [socket.socket() for _ in range(begin, min(begin + 200, count))]
     for n, client in enumerate(clients, begin):
