@@ -169,6 +169,7 @@ for begin in range(0, count, 200):
     for _ in clients:
         server.accept()[0].close()
     for client in clients:
+        client.recv(1)  # the end, or both would close at once
         client.close()
 """
 EPHEMERAL = range(32768, 61000)
