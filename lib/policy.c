@@ -85,7 +85,7 @@ static void decision_evidence(struct decision *d, const struct condition *c, con
         d->op = c->op;
         d->threshold = c->number;
         d->value = nearer_end(&s->reading[c->metric], c->number);
-        if (!metric_is_ports(c->metric) || !ports_valid(s)) /* bounded: the need is over, without a look */
+        if (!metric_is_ports(c->metric) || !ports_valid(s)) /* the need for ports is over without a look */
                 return;
         d->value = g ? group_value(c, g) : 0;
         decision_group(d, g);

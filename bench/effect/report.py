@@ -7,12 +7,12 @@ import itertools
 import re
 import statistics
 
-from harness import SURE, chance
 from measure import CONFIGURATIONS, STEADY_SECONDS, Run
 from programs import PROGRAMS
 
 NUMBERS = ("start_rate", "steady_rate", "p50_ms", "p99_ms", "connects", "time_wait", "overflow", "tuner_cpu")
 CEILING_SHARE = 0.90
+SURE = 0.01  # less likely, and it is no chance
 RUNS = 5  # so many, and what compares runs counts
 
 
@@ -40,6 +40,15 @@ def interpolate(points, at):
         return (before[-1:] or after[:1])[0][1]
     (t0, v0), (t1, v1) = before[-1], after[0]
     return v0 + (v1 - v0) * (at - t0) / (t1 - t0)
+
+
+def chance(low, high):
+    """How likely values from one and the same source would fall apart like that, the first so far below the second:
+    the exact rank test of Mann and Whitney, one-sided."""
+    both = sorted([*low, *high])
+    seen = sum(both.index(value) for value in low)
+    sums = [sum(places) for places in itertools.combinations(range(len(both)), len(low))]
+    return sum(total <= seen for total in sums) / len(sums)
 
 
 @dataclasses.dataclass

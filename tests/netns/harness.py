@@ -83,18 +83,6 @@ def wait_until(condition, what, timeout=PATIENCE):
     return value
 
 
-SURE = 0.01  # less likely, and it is no chance
-
-
-def chance(low, high):
-    """How likely values from one and the same source would fall apart like that, the first so far below the second:
-    the exact rank test of Mann and Whitney, one-sided."""
-    both = sorted([*low, *high])
-    seen = sum(both.index(value) for value in low)
-    sums = [sum(places) for places in itertools.combinations(range(len(both)), len(low))]
-    return sum(total <= seen for total in sums) / len(sums)
-
-
 # ---- network namespaces ----
 
 def _ip(*args):

@@ -99,7 +99,7 @@ def _():
         few_ports(pair.client, 200)
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = Watch(pair.client)
-        ChurnClient(pair.client, pair.server.ip4, rate=2000)
+        ChurnClient(pair.client, pair.server.ip4, rate=2000, seconds=PATIENCE)
         twtuned.event("advice", "ports-exhausted")
         twtuned.check_rules("time-wait-reuse", "time-wait-reuse-sooner", "ports-exhausted")
 
@@ -114,7 +114,7 @@ def _():
         kept = [listener(pair.client, "127.0.0.1", port) for port in (38000, 50000)]
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = Watch(pair.client, text.replace("enabled = no", "enabled = yes"))
-        client = ChurnClient(pair.client, pair.server.ip4, rate=2000)
+        client = ChurnClient(pair.client, pair.server.ip4, rate=2000, seconds=2 * PATIENCE)
         twtuned.event("applied", "wider-port-range")
         low, high = map(int, pair.client.sysctl(name).split())
         check(38001 <= low <= 38002 and 49998 <= high <= 49999, f"{low} to {high}: next to the listeners")
@@ -242,7 +242,7 @@ def _():
         def left(port):
             return len(pair.client.run(["ss", "-tanH", "state", "fin-wait-2", f"dport = :{port}"]).stdout.splitlines())
         check_equal(left(8081), 100, "FIN_WAIT_2")
-        wait_until(lambda: left(8081) == 0, "the late ones end")
+        wait_until(lambda: left(8081) == 0, "the late ones end", 40)
         diag(f"late ones ended after {time.monotonic() - late:.0f} s, {left(8080)} of the others are left "
              f"after {time.monotonic() - begun:.0f} s")
         check(left(8080) == 1700, f"{left(8080)} of the others are left: this shows nothing")
