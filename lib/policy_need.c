@@ -36,15 +36,15 @@ static bool abort_needs_sockets(const struct rule *rule, const struct snapshot *
 
 static bool leaving_needs_sockets(const struct policy *p, const struct rule *rule, const struct snapshot *s)
 {
+        bool bounded = false;
+
         for (unsigned k = 0; k < rule->n_until; k++)
                 if (s->reading[rule->until[k].metric].state == READING_BOUNDED &&
                     everywhere_holds(p, rule, &rule->until[k], s) == UNKNOWN)
                         return true;
-        for (unsigned k = 0; k < rule->n_when && rule->n_until == 0; k++)
-                if (s->reading[rule->when[k].metric].state == READING_BOUNDED &&
-                    still_holds(p, &rule->when[k], s) == UNKNOWN)
-                        return true;
-        return false;
+        for (unsigned k = 0; k < rule->n_when; k++)
+                bounded |= s->reading[rule->when[k].metric].state == READING_BOUNDED;
+        return rule->n_until == 0 && bounded && is_quiet(p, rule, s) == UNKNOWN;
 }
 
 bool policy_needs_sockets(const struct policy *p, const struct snapshot *s)

@@ -92,6 +92,10 @@ enum truth still_holds(const struct policy *p, const struct condition *c, const 
 enum truth everywhere_holds(const struct policy *p, const struct rule *rule, const struct condition *c,
                             const struct snapshot *s);
 
+/* Whether nothing that `when` asks for holds any more: no other metric's condition, and no destination that meets all of
+ * the ports.* conditions together. Releases a rule without `until`. */
+enum truth is_quiet(const struct policy *p, const struct rule *rule, const struct snapshot *s);
+
 /* A group that is past every ports.* threshold of the rule, taken as if the rule relieved nothing; NULL: none is. */
 const struct ports_group *find_pressing(const struct rule *rule, const struct snapshot *s);
 

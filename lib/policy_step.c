@@ -174,23 +174,61 @@ static void step_when(struct policy *p, unsigned i, const struct snapshot *s)
                         step_clock(&state->when[k], host_holds(&rule->when[k], s), p->dt);
 }
 
+static bool group_holds_all(const struct rule *rule, const struct ports_group *g)
+{
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (metric_is_ports(rule->when[k].metric) && !group_holds(&rule->when[k], g))
+                        return false;
+        return true;
+}
+
+/* True if one destination meets all ports.* conditions of `when`: different ones for different conditions do not. */
+static enum truth some_group_holds_all(const struct rule *rule, const struct snapshot *s)
+{
+        for (unsigned k = 0; k < rule->n_when && !ports_valid(s); k++)
+                if (metric_is_ports(rule->when[k].metric) && anywhere_holds(&rule->when[k], s) == NO)
+                        return NO;
+        if (!ports_valid(s))
+                return UNKNOWN;
+        for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
+                const struct ports_group *g = ports_group(s->ports, slot);
+
+                if (g->id != 0 && group_holds_all(rule, g))
+                        return YES;
+        }
+        return NO;
+}
+
+enum truth is_quiet(const struct policy *p, const struct rule *rule, const struct snapshot *s)
+{
+        bool per_group = false;
+        enum truth quiet = YES;
+
+        for (unsigned k = 0; k < rule->n_when; k++) {
+                bool ports = metric_is_ports(rule->when[k].metric);
+                enum truth holds;
+
+                if (ports && per_group)
+                        continue;
+                per_group |= ports;
+                holds = ports ? some_group_holds_all(rule, s) : still_holds(p, &rule->when[k], s);
+                if (holds == YES)
+                        return NO;
+                if (holds == UNKNOWN)
+                        quiet = UNKNOWN;
+        }
+        return quiet;
+}
+
 static void step_until(struct policy *p, unsigned i, const struct snapshot *s)
 {
         const struct rule *rule = &p->config->rule[i];
         struct rule_state *state = &p->state[i];
-        enum truth quiet = YES;
 
         for (unsigned k = 0; k < rule->n_until; k++)
                 step_clock(&state->until[k], everywhere_holds(p, rule, &rule->until[k], s), p->dt);
-        for (unsigned k = 0; k < rule->n_when && rule->n_until == 0; k++) {
-                enum truth holds = still_holds(p, &rule->when[k], s);
-
-                if (holds == YES)
-                        quiet = NO;
-                else if (holds == UNKNOWN && quiet == YES)
-                        quiet = UNKNOWN;
-        }
-        step_clock(&state->quiet, quiet, p->dt);
+        if (rule->n_until == 0)
+                step_clock(&state->quiet, is_quiet(p, rule, s), p->dt);
 }
 
 /* Whether the group is past every ports.* threshold of the rule, as if the rule relieved nothing, and still opens

@@ -273,6 +273,28 @@ START_TEST(without_until_a_quiet_minute_releases)
 }
 END_TEST
 
+static void hold_open(unsigned n, uint32_t dst)
+{
+        h->model.n = h->model.next_port = 0;
+        while (h->model.n < n)
+                model_add(&h->model, TCP_ESTABLISHED, dst, 80, 0);
+}
+
+/* Another destination, which is past one of the thresholds alone, does not keep the rule. */
+START_TEST(without_until_the_destination_has_to_be_past_all_thresholds)
+{
+        h = host_new("[rule r]\nwhen = ports.cliff >= 95%\nwhen = ports.relief < 30%\nadvise = look\n");
+        h->model.ports = 100;
+        hold_open(100, PEER);
+        host_run(h, 1, 0, PEER);
+        hold_open(10, PEER + 1);
+        host_run(h, 60, 0, PEER);
+        ck_assert_uint_eq(h->logged, 1);
+        host_run(h, 1, 0, PEER);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_RELEASE}, (const unsigned[]){0, 0});
+}
+END_TEST
+
 START_TEST(release_time_doubles_when_it_comes_back)
 {
         static const uint64_t expected[] = {60, 120, 240, 480};
@@ -315,6 +337,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, invalid_ports_freeze_the_ladder);
         tcase_add_loop_test(tcase, a_gap_starts_the_clocks_anew, 0, ELEMENTSOF(pauses));
         tcase_add_test(tcase, without_until_a_quiet_minute_releases);
+        tcase_add_test(tcase, without_until_the_destination_has_to_be_past_all_thresholds);
         tcase_add_test(tcase, release_time_doubles_when_it_comes_back);
 }
 
