@@ -67,6 +67,7 @@ static void decision_group(struct decision *d, const struct ports_group *g)
 {
         if (!g)
                 return;
+        d->group_id = g->id;
         d->cgroup = g->cgroup;
         ports_group_name(g, d->group);
 }

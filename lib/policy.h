@@ -79,6 +79,7 @@ struct decision {
         double value, threshold;
         char group[PORTS_NAME_MAX];   /* the destination, or the listener; "" when none is meant */
         char unit[SNAPSHOT_UNIT_MAX]; /* the systemd unit where the snapshot has it; or "" */
+        uint64_t group_id;            /* ports_group.id of that destination; 0: none */
         uint64_t cgroup;              /* of the destination's sockets, for who can find the unit; 0: unknown */
         unsigned port;                /* of GIVE_WAY */
 

@@ -34,8 +34,9 @@ static bool abort_needs_sockets(const struct rule *rule, const struct snapshot *
         return false;
 }
 
-static bool leaving_needs_sockets(const struct policy *p, const struct rule *rule, const struct snapshot *s)
+static bool leaving_needs_sockets(const struct policy *p, unsigned i, const struct snapshot *s)
 {
+        const struct rule *rule = &p->config->rule[i];
         bool bounded = false;
 
         for (unsigned k = 0; k < rule->n_until; k++)
@@ -44,7 +45,7 @@ static bool leaving_needs_sockets(const struct policy *p, const struct rule *rul
                         return true;
         for (unsigned k = 0; k < rule->n_when; k++)
                 bounded |= s->reading[rule->when[k].metric].state == READING_BOUNDED;
-        return rule->n_until == 0 && bounded && is_quiet(p, rule, s) == UNKNOWN;
+        return rule->n_until == 0 && bounded && is_quiet(p, i, s) == UNKNOWN;
 }
 
 bool policy_needs_sockets(const struct policy *p, const struct snapshot *s)
@@ -57,7 +58,7 @@ bool policy_needs_sockets(const struct policy *p, const struct snapshot *s)
                         continue;
                 if (clocks_need_sockets(rule, s) || abort_needs_sockets(rule, s))
                         return true;
-                if (state->active && (state->expecting || leaving_needs_sockets(p, rule, s)))
+                if (state->active && (state->expecting || leaving_needs_sockets(p, i, s)))
                         return true;
                 if ((may_enter(p, i) || rule_steps(rule)) && entering_needs_sockets(rule, s))
                         return true;

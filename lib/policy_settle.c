@@ -68,6 +68,7 @@ static void deactivate(struct policy *p, unsigned i, bool failed)
         struct rule_state *state = &p->state[i];
 
         state->active = false;
+        state->taken_for = 0;
         state->told = false;
         state->released_at = p->last_now;
         if (failed)
@@ -127,6 +128,7 @@ static bool settle_enter(struct policy *p, const struct decision *d)
                 p->held[p->config->rule[d->rule].lever[k].sysctl].taken_back = false;
         if (holds_any(p, d->rule) || p->config->rule[d->rule].n_levers == 0) {
                 activate(p, d->rule);
+                state->taken_for = d->group_id;
                 return true;
         }
         if (!limited)
@@ -146,6 +148,7 @@ static bool settle_step(struct policy *p, const struct decision *d)
         }
         if (stepped) {
                 watch(p, d->rule);
+                state->taken_for = d->group_id;
                 return true;
         }
         if (!limited)

@@ -36,6 +36,7 @@ struct rule_state {
         unsigned release_factor;
         uint64_t active_ns;  /* since the last step, on valid ticks */
         uint64_t stepped_at; /* the tick of the last step, or try */
+        uint64_t taken_for;  /* ports_group.id of the destination in the last decision; 0: unknown, or none */
         bool expecting, unexpected;
         uint64_t expecting_ns;
         struct clock when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], quiet;
@@ -92,9 +93,9 @@ enum truth still_holds(const struct policy *p, const struct condition *c, const 
 enum truth everywhere_holds(const struct policy *p, const struct rule *rule, const struct condition *c,
                             const struct snapshot *s);
 
-/* Whether nothing that `when` asks for holds any more: no other metric's condition, and no destination that meets all of
- * the ports.* conditions together. Releases a rule without `until`. */
-enum truth is_quiet(const struct policy *p, const struct rule *rule, const struct snapshot *s);
+/* YES if nothing keeps a rule without `until` any more: no other metric's condition holds, and no destination meets its
+ * ports.* conditions. */
+enum truth is_quiet(const struct policy *p, unsigned rule, const struct snapshot *s);
 
 /* A group that is past every ports.* threshold of the rule, taken as if the rule relieved nothing; NULL: none is. */
 const struct ports_group *find_pressing(const struct rule *rule, const struct snapshot *s);

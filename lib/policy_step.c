@@ -174,44 +174,44 @@ static void step_when(struct policy *p, unsigned i, const struct snapshot *s)
                         step_clock(&state->when[k], host_holds(&rule->when[k], s), p->dt);
 }
 
-static bool group_holds_all(const struct rule *rule, const struct ports_group *g)
+/* True if the destination meets every ports.* condition of `when`; for the one that the rule was taken for the first is
+ * enough. The rest says that the rule can help (relief), and a value near its threshold must not end the rule. */
+static bool group_keeps(const struct rule *rule, const struct rule_state *state, const struct condition *first,
+                        const struct ports_group *g)
 {
-        for (unsigned k = 0; k < rule->n_when; k++)
+        if (g->id == 0 || !group_holds(first, g))
+                return false;
+        for (unsigned k = 0; k < rule->n_when && g->id != state->taken_for; k++)
                 if (metric_is_ports(rule->when[k].metric) && !group_holds(&rule->when[k], g))
                         return false;
         return true;
 }
 
-/* True if one destination meets all ports.* conditions of `when`: different ones for different conditions do not. */
-static enum truth some_group_holds_all(const struct rule *rule, const struct snapshot *s)
+static enum truth some_group_keeps(const struct rule *rule, const struct rule_state *state,
+                                   const struct condition *first, const struct snapshot *s)
 {
-        for (unsigned k = 0; k < rule->n_when && !ports_valid(s); k++)
-                if (metric_is_ports(rule->when[k].metric) && anywhere_holds(&rule->when[k], s) == NO)
-                        return NO;
         if (!ports_valid(s))
-                return UNKNOWN;
-        for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
-                const struct ports_group *g = ports_group(s->ports, slot);
-
-                if (g->id != 0 && group_holds_all(rule, g))
+                return anywhere_holds(first, s); /* no, or unknown */
+        for (unsigned slot = 0; slot < ports_slots(s->ports); slot++)
+                if (group_keeps(rule, state, first, ports_group(s->ports, slot)))
                         return YES;
-        }
         return NO;
 }
 
-enum truth is_quiet(const struct policy *p, const struct rule *rule, const struct snapshot *s)
+enum truth is_quiet(const struct policy *p, unsigned i, const struct snapshot *s)
 {
-        bool per_group = false;
+        const struct rule *rule = &p->config->rule[i];
+        const struct condition *first = NULL; /* of the ports.* conditions */
         enum truth quiet = YES;
 
         for (unsigned k = 0; k < rule->n_when; k++) {
-                bool ports = metric_is_ports(rule->when[k].metric);
+                const struct condition *c = &rule->when[k];
                 enum truth holds;
 
-                if (ports && per_group)
+                if (metric_is_ports(c->metric) && first)
                         continue;
-                per_group |= ports;
-                holds = ports ? some_group_holds_all(rule, s) : still_holds(p, &rule->when[k], s);
+                first = metric_is_ports(c->metric) ? c : first;
+                holds = c == first ? some_group_keeps(rule, &p->state[i], first, s) : still_holds(p, c, s);
                 if (holds == YES)
                         return NO;
                 if (holds == UNKNOWN)
@@ -228,7 +228,7 @@ static void step_until(struct policy *p, unsigned i, const struct snapshot *s)
         for (unsigned k = 0; k < rule->n_until; k++)
                 step_clock(&state->until[k], everywhere_holds(p, rule, &rule->until[k], s), p->dt);
         if (rule->n_until == 0)
-                step_clock(&state->quiet, is_quiet(p, rule, s), p->dt);
+                step_clock(&state->quiet, is_quiet(p, i, s), p->dt);
 }
 
 /* Whether the group is past every ports.* threshold of the rule, as if the rule relieved nothing, and still opens

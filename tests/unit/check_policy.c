@@ -295,6 +295,22 @@ START_TEST(without_until_the_destination_has_to_be_past_all_thresholds)
 }
 END_TEST
 
+/* Its own destination keeps it while it is past the first threshold, whatever the others do. */
+START_TEST(without_until_the_first_threshold_keeps_it)
+{
+        h = host_new("[rule r]\nwhen = ports.cliff >= 50%\nwhen = ports.relief < 30%\nadvise = look\n");
+        h->model.ports = 100;
+        hold_open(60, PEER);
+        host_run(h, 1, 0, PEER);
+        hold_open(30, PEER);
+        host_run(h, 100, 1, PEER); /* up to 60 of TIME_WAIT, so that relief is over 30% soon */
+        ck_assert_uint_eq(h->logged, 1);
+        hold_open(20, PEER);
+        host_run(h, 61, 0, PEER);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_RELEASE}, (const unsigned[]){0, 0});
+}
+END_TEST
+
 START_TEST(release_time_doubles_when_it_comes_back)
 {
         static const uint64_t expected[] = {60, 120, 240, 480};
@@ -338,6 +354,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, a_gap_starts_the_clocks_anew, 0, ELEMENTSOF(pauses));
         tcase_add_test(tcase, without_until_a_quiet_minute_releases);
         tcase_add_test(tcase, without_until_the_destination_has_to_be_past_all_thresholds);
+        tcase_add_test(tcase, without_until_the_first_threshold_keeps_it);
         tcase_add_test(tcase, release_time_doubles_when_it_comes_back);
 }
 
