@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The daemon's tick() over months of simulated time: generated loads, a world that fails, people who interfere.
- * What must hold is in invariants.c. TEST_SEED=N runs one seed again.
- * check_simulation [FIRST [SEEDS [TICKS]]] */
+ * invariants.c has what must hold.
+ *
+ *         check_simulation FILE [TICKS]            the hosts of a file, a line each: SEED RUN, then what it shows
+ *         check_simulation FIRST COUNT [TICKS]     COUNT hosts of TEST_SEED (1), from run FIRST on */
 
 #include <dirent.h>
 #include <malloc.h>
@@ -16,11 +18,16 @@
 #define GROWTH 16384u   /* bytes, over however long */
 #define IDLE 8000u      /* seconds: the longest release time, and what came before it */
 
+#define HOSTS_MAX 1000u
 #define POLICIES 20u
 #define TICKS_EACH 2000u
 
-static struct random beginning; /* of all runs: what one of them draws is no matter of another */
-static unsigned first_seed, seeds = 5, ticks = 1000000;
+/* What begins a host: two of one seed share nothing. */
+static struct host_seed {
+        uint64_t seed;
+        unsigned run;
+} hosts[HOSTS_MAX];
+static unsigned n_hosts, ticks = 1000000;
 
 struct run {
         char name[64];
@@ -61,14 +68,15 @@ static void random_kernel(struct run *r)
         k->sysctl[SYSCTL_TCP_TIMESTAMPS] = SYSCTL_VALUE(!chance(r, 10));
 }
 
-static void run_begin(struct run *r, unsigned i, const char *policy)
+/* series: another story for the same host in each of the tests. */
+static void run_begin(struct run *r, unsigned host, unsigned series, const char *policy)
 {
+        const struct host_seed *h = &hosts[host];
         unsigned ports;
 
         memset(r, 0, sizeof(*r));
-        r->random = beginning;
-        r->random.state += (uint64_t)i << 32;
-        snprintf(r->name, sizeof(r->name), "TEST_SEED=%" PRIu64 " check_simulation %u 1", r->random.seed, i % 1000);
+        r->random = (struct random){h->seed, h->seed + ((uint64_t)(series + h->run) << 32)};
+        snprintf(r->name, sizeof(r->name), "TEST_SEED=%" PRIu64 " check_simulation %u 1", h->seed, h->run);
         ports = 64 + 2 * pick(r, 64);
         r->sim = sim_new(r->random.state, 32768 + 2 * pick(r, 1000), ports);
         ck_assert_ptr_nonnull(r->sim);
@@ -369,7 +377,7 @@ START_TEST(the_shipped_policy)
 {
         static struct run r;
 
-        run_begin(&r, (unsigned)_i, shipped_policy());
+        run_begin(&r, (unsigned)_i, 0, shipped_policy());
         start(&r);
         for (unsigned t = 0; t < ticks; t++) {
                 unsigned at = t % TROUBLE_EVERY;
@@ -402,7 +410,7 @@ START_TEST(random_policies)
         static char text[16384];
         static struct run r;
 
-        run_begin(&r, 1000 + (unsigned)_i, text);
+        run_begin(&r, (unsigned)_i, 1000, text);
         r.invariants.may_fail = true;
         r.written = text;
         r.changes = 1 + pick(&r, 20);
@@ -447,11 +455,11 @@ static void note(struct sim *sim, const struct event *event)
 }
 
 /* A kernel on which no write has an effect, and the rules whose metrics do not go by what is written. */
-static void live_without_effect(unsigned seed, const char *over)
+static void live_without_effect(unsigned host, const char *over)
 {
         static struct run r;
 
-        run_begin(&r, seed, shipped_policy());
+        run_begin(&r, host, 2000, shipped_policy());
         r.over = over;
         r.sim->kernel.ignores = r.begun;
         r.sim->on_event = note;
@@ -470,9 +478,9 @@ START_TEST(observing_decides_the_same_and_writes_nothing)
         "[rule time-wait-reuse]\nexpect =\nabort =\n[rule time-wait-reuse-sooner]\nabort =\n" \
         "[rule syn-cookies]\nexpect =\n[rule orphans-table]\nenabled = no\n[rule fin-wait2-orphans]\nenabled = no\n" \
         "[rule dead-peers]\nenabled = no\n"
-        live_without_effect(2000 + (unsigned)_i, ALIKE);
+        live_without_effect((unsigned)_i, ALIKE);
         observing = 1;
-        live_without_effect(2000 + (unsigned)_i, ALIKE "[daemon]\nmode = observe\n");
+        live_without_effect((unsigned)_i, ALIKE "[daemon]\nmode = observe\n");
         for (unsigned i = 0; i < n_decided[0] && i < n_decided[1]; i++)
                 ck_assert_msg(decided[0][i].tick == decided[1][i].tick &&
                                       strcmp(decided[0][i].what, decided[1][i].what) == 0,
@@ -486,20 +494,37 @@ END_TEST
 static void add(TCase *tcase)
 {
         tcase_set_timeout(tcase, 3600);
-        tcase_add_loop_test(tcase, the_shipped_policy, (int)first_seed, (int)(first_seed + seeds));
-        tcase_add_loop_test(tcase, observing_decides_the_same_and_writes_nothing, (int)first_seed,
-                            (int)(first_seed + seeds));
-        tcase_add_loop_test(tcase, random_policies, (int)first_seed, (int)(first_seed + seeds));
+        tcase_add_loop_test(tcase, the_shipped_policy, 0, (int)n_hosts);
+        tcase_add_loop_test(tcase, observing_decides_the_same_and_writes_nothing, 0, (int)n_hosts);
+        tcase_add_loop_test(tcase, random_policies, 0, (int)n_hosts);
+}
+
+/* Returns false if there is no such file. */
+static bool read_hosts(const char *path)
+{
+        FILE *f = fopen(path, "re");
+        char line[256];
+
+        while (f && fgets(line, sizeof(line), f) && n_hosts < HOSTS_MAX)
+                if (sscanf(line, "%" SCNu64 " %u", &hosts[n_hosts].seed, &hosts[n_hosts].run) == 2)
+                        n_hosts++;
+        if (f)
+                fclose(f);
+        return f;
+}
+
+static unsigned argument(int argc, char *argv[], int i, unsigned otherwise)
+{
+        return argc > i ? (unsigned)strtoul(argv[i], NULL, 10) : otherwise;
 }
 
 int main(int argc, char *argv[])
 {
-        beginning = random_start();
-        if (argc > 1)
-                first_seed = (unsigned)strtoul(argv[1], NULL, 10);
-        if (argc > 2)
-                seeds = (unsigned)strtoul(argv[2], NULL, 10);
-        if (argc > 3)
-                ticks = (unsigned)strtoul(argv[3], NULL, 10);
-        return run_suite("simulation", add);
+        bool file = argc > 1 && read_hosts(argv[1]);
+        unsigned first = argument(argc, argv, 1, 0), count = file ? 0 : argument(argc, argv, 2, 1);
+
+        for (; n_hosts < MIN(count, HOSTS_MAX) && !file; n_hosts++)
+                hosts[n_hosts] = (struct host_seed){random_start().seed, first + n_hosts};
+        ticks = argument(argc, argv, file ? 2 : 3, ticks);
+        return n_hosts > 0 ? run_suite("simulation", add) : EXIT_FAILURE;
 }
