@@ -22,6 +22,7 @@ def count(logs):
             broken += 1
             # What meson printed of it may be far above.
             print(f"{result['name']}: {result['result']}", *result.get("stderr", "").splitlines()[-SAID:], sep="\n")
+            print(f"to repeat: ./dev test {result['name'].split()[-1]}")
 
     for suite in ElementTree.parse(logs / "testlog.junit.xml").getroot().iter("testsuite"):
         for case in suite.iter("testcase"):
