@@ -68,6 +68,18 @@ static void random_kernel(struct run *r)
         k->sysctl[SYSCTL_TCP_TIMESTAMPS] = SYSCTL_VALUE(!chance(r, 10));
 }
 
+/* EVENT_LOG=FILE: what tests/decisions.py compares. */
+static void open_log(struct run *r, unsigned series)
+{
+        const char *path = getenv("EVENT_LOG");
+
+        if (!path)
+                return;
+        r->sim->log = fopen(path, "ae");
+        ck_assert_ptr_nonnull(r->sim->log);
+        fprintf(r->sim->log, "%s, series %u\n", r->name, series);
+}
+
 /* series: another story for the same host in each of the tests. */
 static void run_begin(struct run *r, unsigned host, unsigned series, const char *policy)
 {
@@ -80,6 +92,7 @@ static void run_begin(struct run *r, unsigned host, unsigned series, const char 
         ports = 64 + 2 * pick(r, 64);
         r->sim = sim_new(r->random.state, 32768 + 2 * pick(r, 1000), ports);
         ck_assert_ptr_nonnull(r->sim);
+        open_log(r, series);
         random_kernel(r);
         memcpy(r->begun, r->sim->kernel.sysctl, sizeof(r->begun));
         story_begin(&r->story, &r->random, ports);

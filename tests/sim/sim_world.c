@@ -367,6 +367,16 @@ static const char *find_unit(struct world *w, uint64_t cgroup)
         return cgroup == LEAKING_CGROUP ? "leaking.service" : "";
 }
 
+static void log_event(struct sim *s, const struct event *event)
+{
+        static const char *const fields[] = {"RULE", "SYSCTL", "OLDVALUE", "NEWVALUE", "RESULT", "GROUP"};
+
+        fprintf(s->log, "%u %s", s->ticks, event_kind_name(event->kind));
+        for (unsigned i = 0; i < ELEMENTSOF(fields); i++)
+                fprintf(s->log, "|%s", sim_event_field(event, fields[i]));
+        fputc('\n', s->log);
+}
+
 static void report(struct world *w, const struct event *event)
 {
         struct sim *s = sim_of(w);
@@ -377,6 +387,8 @@ static void report(struct world *w, const struct event *event)
                 abort();
         }
         s->events++;
+        if (s->log)
+                log_event(s, event);
         if (s->invariants)
                 invariants_event(s->invariants, s, event);
         if (s->on_event)
@@ -417,6 +429,8 @@ void sim_free(struct sim *s)
 {
         if (s->running)
                 tuner_stop(&s->tuner);
+        if (s->log)
+                fclose(s->log);
         ports_free(s->ports);
         free(s);
 }

@@ -5,6 +5,7 @@
  * hand, with the daemon's own table of ports. It can fail in every way in which the real one can. */
 
 #include <setjmp.h>
+#include <stdio.h>
 
 #include "close_wait.h"
 #include "kernel_model.h"
@@ -34,6 +35,7 @@ struct sim {
         unsigned ticks, looks, writes, events;
         void (*on_event)(struct sim *sim, const struct event *event);
         struct invariants *invariants; /* NULL: not watched */
+        FILE *log;                     /* a line for each event; owned; NULL: none */
 
         /* As the observer's. */
         struct ports *ports;
