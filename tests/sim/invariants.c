@@ -292,13 +292,45 @@ static bool is_shared(const struct sim *s, enum sysctl_id id)
         return n > 1;
 }
 
-static void rule_entered(struct invariants *inv, const struct sim *s, struct watched_rule *rule, bool shared)
+/* True if the value stands off its threshold by more than the noise of a few ports. */
+static bool is_clear(const struct event *event)
+{
+        double value = strtod(sim_event_field(event, "METRICVALUE"), NULL);
+        const char *threshold = sim_event_field(event, "THRESHOLD");
+        double number = strtod(threshold + strcspn(threshold, "0123456789"), NULL);
+
+        return value < number * (1 - NOISE) || value > number * (1 + NOISE) + (number <= 0 ? FEW : 0);
+}
+
+/* True if the rule, or one that it stands on, did not help under this load: that is tried again, and the rule with it. */
+static bool has_failed(const struct invariants *inv, const struct sim *s, const char *name)
+{
+        const struct rule *rule = configured(s, name);
+
+        for (unsigned i = 0; i < inv->n_rules; i++)
+                if (strcmp(inv->rule[i].name, name) == 0 &&
+                    (inv->rule[i].failed || inv->rule[i].failed_at > inv->calm_at))
+                        return true;
+        return rule && rule->after != RULE_NONE && has_failed(inv, s, s->tuner.config->rule[rule->after].name);
+}
+
+/* A rule without `until` has no second threshold: a value that is near the only one ends and renews it, less often each
+ * time. */
+static bool may_return(const struct invariants *inv, const struct sim *s, const struct watched_rule *rule,
+                       const struct event *event)
+{
+        return has_failed(inv, s, rule->name) || (configured(s, rule->name)->n_until == 0 && !is_clear(event));
+}
+
+static void rule_entered(struct invariants *inv, const struct sim *s, struct watched_rule *rule,
+                         const struct event *event, bool shared)
 {
         uint64_t now = sim_now(s);
 
         if (rule->entered_at != 0) /* another of its sysctls, or another step */
                 return;
-        if (inv->steady && !rule->failed && rule->entered_before > inv->calm_at && inv->refused == s->kernel.refused)
+        if (inv->steady && rule->entered_before > inv->calm_at && inv->refused == s->kernel.refused &&
+            !may_return(inv, s, rule, event))
                 broken(inv, s, "%s flaps under a constant load", rule->name);
         if (rule->failed && now - rule->released_at < configured(s, rule->name)->retry_ns)
                 broken(inv, s, "%s is tried again too soon", rule->name);
@@ -326,6 +358,8 @@ static void rule_left(struct invariants *inv, const struct sim *s, struct watche
         rule->entered_at = 0;
         rule->released_at = now;
         rule->failed = failed;
+        if (failed)
+                rule->failed_at = now;
 }
 
 static void on_override(struct invariants *inv, const struct sim *s, enum sysctl_id id, const char *name)
@@ -338,16 +372,6 @@ static void on_override(struct invariants *inv, const struct sim *s, enum sysctl
         rule->entered_at = 0;
         rule->released_at = sim_now(s);
         rule->failed = false;
-}
-
-/* Whether the value stands off its threshold by more than the noise of a few ports. */
-static bool is_clear(const struct event *event)
-{
-        double value = strtod(sim_event_field(event, "METRICVALUE"), NULL);
-        const char *threshold = sim_event_field(event, "THRESHOLD");
-        double number = strtod(threshold + strcspn(threshold, "0123456789"), NULL);
-
-        return value < number * (1 - NOISE) || value > number * (1 + NOISE) + (number <= 0 ? FEW : 0);
 }
 
 /* Rungs come down from the top: a rule is held at least as long as one that stands on it. */
@@ -366,7 +390,7 @@ static uint64_t longest_hold(const struct invariants *inv, const struct sim *s, 
 }
 
 /* Nothing is decided any more once a constant load has had its effect, but for rules that do not help and are tried
- * again. */
+ * again, and those that stand on them. */
 static void check_calm(const struct invariants *inv, const struct sim *s, const struct watched_rule *rule,
                        const struct event *event)
 {
@@ -376,7 +400,8 @@ static void check_calm(const struct invariants *inv, const struct sim *s, const 
                 transient += longest_hold(inv, s, rule);
         if (inv->on_edge && strcmp(sim_event_field(event, "SYSCTL"), name_of(SYSCTL_TCP_MAX_TW_BUCKETS)) == 0)
                 return;
-        if (inv->steady && calm > transient && inv->refused == s->kernel.refused && !rule->failed && is_clear(event) &&
+        if (inv->steady && calm > transient && inv->refused == s->kernel.refused && !has_failed(inv, s, rule->name) &&
+            is_clear(event) &&
             (event->kind == EVENT_APPLIED || event->kind == EVENT_ADVICE || event->kind == EVENT_RELEASED))
                 broken(inv, s, "%s decides, and the load is constant for %.0f s", rule->name, (double)calm / 1e9);
 }
@@ -397,7 +422,7 @@ static void on_change(struct invariants *inv, const struct sim *s, enum sysctl_i
         if (event->kind == EVENT_APPLIED && is_further_step(event))
                 return;
         if (event->kind == EVENT_APPLIED)
-                rule_entered(inv, s, rule, is_shared(s, id));
+                rule_entered(inv, s, rule, event, is_shared(s, id));
         else if (sim_event_field(event, "METRIC")[0])
                 rule_left(inv, s, rule, event->kind != EVENT_RELEASED);
         else
@@ -417,7 +442,7 @@ static void on_advice(struct invariants *inv, const struct sim *s, const struct 
         if (event->kind == EVENT_ADVICE && rule->entered_at != 0)
                 broken(inv, s, "%s is said again", rule->name);
         if (event->kind == EVENT_ADVICE)
-                rule_entered(inv, s, rule, false);
+                rule_entered(inv, s, rule, event, false);
         else /* with the rung below it, or because it is over */
                 rule_left(inv, s, rule, strncmp(sim_event_field(event, "METRIC"), "opens.", 6) == 0);
 }

@@ -24,7 +24,7 @@ struct watched_sysctl {
 struct watched_rule {
         char name[RULE_NAME_MAX];
         uint64_t entered_at; /* 0: not known to hold anything */
-        uint64_t released_at, entered_before;
+        uint64_t released_at, entered_before, failed_at;
         unsigned factor;
         bool failed; /* it went because it did not help, or did harm */
 };
