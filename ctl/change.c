@@ -11,10 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "owner.h"
-#include "quantity.h"
-#include "show.h"
+#include "ctl/client.h"
+#include "ctl/owner.h"
+#include "lib/util/units.h"
+#include "ctl/show.h"
 
 /* Calls one method, and says what has come of it. */
 static int change(const struct options *o, const char *said, const char *method, const char *argument)

@@ -7,7 +7,7 @@
 #include <jansson.h>
 #include <systemd/sd-bus.h>
 
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 struct client {
         sd_bus *bus;

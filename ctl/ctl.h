@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 
 #define EXIT_NOT_RUNNING 3 /* as of systemctl status (LSB) */
 

@@ -3,10 +3,10 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "client.h"
-#include "nearest.h"
-#include "owner.h"
-#include "show.h"
+#include "ctl/client.h"
+#include "lib/util/suggest.h"
+#include "ctl/owner.h"
+#include "ctl/show.h"
 
 static void print_mark(const json_t *condition)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "graph.h"
+#include "ctl/graph.h"
 
 #include <math.h>
 #include <stdio.h>
 
-#include "show.h"
+#include "ctl/show.h"
 
 void graph_add(struct graph *g, double value)
 {

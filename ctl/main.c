@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "show.h"
+#include "ctl/show.h"
 
 enum {
         OPTION_SINCE = 256,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "owner.h"
+#include "ctl/owner.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "sysctl.h"
+#include "lib/kernel/sysctl.h"
 
 const char *sysctl_full_name(const char *name)
 {

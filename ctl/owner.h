@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "show.h"
+#include "ctl/show.h"
 
 /* The name in the table: "net/ipv4/tcp_x" and, as people say it, "tcp_x" are understood. An unknown one is returned as
  * it is. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "show.h"
+#include "ctl/show.h"
 
 #include <errno.h>
 #include <langinfo.h>

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 enum colour {
         PLAIN,

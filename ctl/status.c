@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client.h"
-#include "owner.h"
-#include "show.h"
+#include "ctl/client.h"
+#include "ctl/owner.h"
+#include "ctl/show.h"
 
 static unsigned count_state(const json_t *rules, const char *state)
 {

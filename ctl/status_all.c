@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client.h"
-#include "show.h"
+#include "ctl/client.h"
+#include "ctl/show.h"
 
 /* The one of the first network namespace comes first. */
 static int compare(const void *a, const void *b)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "show.h"
+#include "ctl/show.h"
 
 #define COLUMNS_MAX 10u
 #define CELL_MAX 256

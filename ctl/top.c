@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "graph.h"
-#include "show.h"
+#include "ctl/client.h"
+#include "ctl/graph.h"
+#include "ctl/show.h"
 
 #define GRAPHS_MAX 256u
 #define NAME_WIDTH 30u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "config_files.h"
+#include "daemon/config_files.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "problem_print.h"
-#include "text_file.h"
+#include "daemon/problem_print.h"
+#include "daemon/text_file.h"
 
 /* Both paths are given by the build (meson.build). */
 static const char policy_path[] = TWTUNED_POLICY;

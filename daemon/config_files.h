@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "config.h"
+#include "lib/config/config.h"
 
 /* Reads FILE alone, or, when file is NULL, the vendor's policy, /etc/twtuned.conf and /etc/twtuned.conf.d in this
  * order. What is wrong is added to problems. kernel as in config_read(). NULL: no memory. */

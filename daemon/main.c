@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "lint_host.h"
-#include "once.h"
-#include "replay.h"
-#include "service.h"
+#include "daemon/commands/lint.h"
+#include "daemon/commands/once.h"
+#include "daemon/commands/replay.h"
+#include "daemon/service.h"
 
 enum mode {
         MODE_RUN,

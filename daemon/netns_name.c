@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "netns_name.h"
+#include "daemon/netns_name.h"
 
 #include <dirent.h>
 #include <errno.h>

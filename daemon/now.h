@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 
 /* ns of CLOCK_BOOTTIME. This file is the only place that reads a clock. */
 static inline uint64_t now_ns(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "problem_print.h"
+#include "daemon/problem_print.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "problem.h"
+#include "lib/util/diagnostics.h"
 
 /* To stderr, a line each: FILE:LINE: what and why. */
 void problems_print(const struct problems *problems);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "service.h"
+#include "daemon/service.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -12,19 +12,19 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
-#include "bus.h"
-#include "clock.h"
-#include "config_files.h"
-#include "lint_host.h"
-#include "linux.h"
-#include "metrics_file.h"
-#include "netns_name.h"
-#include "now.h"
-#include "problem_print.h"
-#include "record.h"
-#include "report.h"
-#include "tuner.h"
-#include "unit_job.h"
+#include "daemon/bus/bus.h"
+#include "lib/policy/clock.h"
+#include "daemon/config_files.h"
+#include "daemon/commands/lint.h"
+#include "daemon/backend_linux.h"
+#include "daemon/audit/metrics_file.h"
+#include "daemon/netns_name.h"
+#include "daemon/now.h"
+#include "daemon/problem_print.h"
+#include "daemon/commands/record.h"
+#include "daemon/audit/report.h"
+#include "daemon/tick.h"
+#include "daemon/unit_job.h"
 
 #define PROC "/proc"
 

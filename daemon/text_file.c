@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "text_file.h"
+#include "daemon/text_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "retry.h"
+#include "daemon/observe/retry.h"
 
 #define FILE_SIZE_MAX (1u << 20)
 

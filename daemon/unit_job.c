@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "unit_job.h"
+#include "daemon/unit_job.h"
 
 #include <stdlib.h>
 #include <string.h>

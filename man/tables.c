@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "metric.h"
-#include "sysctl.h"
+#include "lib/kernel/metric.h"
+#include "lib/kernel/sysctl.h"
 
 /* '_' and '*' would change the font. */
 static void print_text(const char *text)

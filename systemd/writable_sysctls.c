@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "sysctl.h"
+#include "lib/kernel/sysctl.h"
 
 int main(void)
 {

@@ -19,7 +19,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-FILES = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("lib/policy*.c")) + ["lib/guard.c"]
+FILES = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("lib/policy/*.c")) + ["lib/apply/limits.c"]
 # Those first that notice the most in the least time.
 TESTS = ["policy_step", "policy_settle", "policy_ladder", "policy_range", "policy_reload", "policy_evidence",
          "policy_look", "guard", "guard_limits", "tuner_step", "tuner", "yield", "rule_lever", "policy_explain",
@@ -58,7 +58,7 @@ class File:
         self.text = (ROOT / path).read_text()
         self.edits = []  # (offset, order at that offset, length, text)
         self.seen = set()
-        ast = subprocess.run(["clang", "-std=gnu17", "-D_GNU_SOURCE", "-Ilib", "-fsyntax-only", "-Xclang",
+        ast = subprocess.run(["clang", "-std=gnu17", "-D_GNU_SOURCE", "-I.", "-fsyntax-only", "-Xclang",
                               "-ast-dump=json", path], cwd=ROOT, capture_output=True, check=True).stdout
         for node in json.loads(ast)["inner"]:
             if node["kind"] == "FunctionDecl" and "includedFrom" not in node["loc"]:

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#include "config.h"
-#include "policy.h"
+#include "lib/config/config.h"
+#include "lib/policy/policy.h"
 #include "text.h"
 
 static void print_conditions(FILE *f, const char *key, const struct condition *list, unsigned n,

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "ledger.h"
+#include "lib/apply/ledger.h"
 #include "text.h"
 
 /* Whoever the first line names. */

@@ -3,10 +3,10 @@
 
 #include <stdio.h>
 
-#include "config.h"
-#include "policy.h"
-#include "recording.h"
-#include "recording_cell.h"
+#include "lib/config/config.h"
+#include "lib/policy/policy.h"
+#include "lib/recording/recording.h"
+#include "lib/recording/cell.h"
 #include "text.h"
 
 static const struct origin at = {.file = "f", .line = 1};

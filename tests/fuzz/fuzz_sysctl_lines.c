@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "lint.h"
+#include "lib/lint/lint.h"
 #include "text.h"
 
 static char stock[65536]; /* a line each, PATH VALUE; and zeros, more than a path is long */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 
 #define HOUR_NS (3600 * NSEC_PER_SEC)
 #define REFIRE_NS (600 * NSEC_PER_SEC) /* a rule that comes back within that is held for twice as long */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../unit/sockets.h"
-#include "macro.h"
+#include "lib/util/macro.h"
 
 #define SECOND_MS 1000u
 /* 60 s (include/net/tcp.h:TCP_TIMEWAIT_LEN), which kernel/time/timer.c rounds up by as much as 2 s at HZ=250 */

@@ -8,8 +8,8 @@
 #include <netinet/tcp.h>
 
 #include "load.h"
-#include "ports.h"
-#include "sysctl.h"
+#include "lib/ports/table.h"
+#include "lib/kernel/sysctl.h"
 
 #define KERNEL_PORT_BASE 32768u /* no model of a range goes below it */
 #define KERNEL_PORTS (65536u - KERNEL_PORT_BASE)

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 
 static unsigned pick(struct story *s, unsigned n)
 {

@@ -9,7 +9,7 @@
 
 #include "catalog.h"
 #include "invariants.h"
-#include "macro.h"
+#include "lib/util/macro.h"
 
 #define BOOT_NS (1000 * NSEC_PER_SEC)
 #define LEAKING_CGROUP 77

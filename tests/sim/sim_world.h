@@ -7,9 +7,9 @@
 #include <setjmp.h>
 #include <stdio.h>
 
-#include "close_wait.h"
+#include "lib/kernel/close_wait.h"
 #include "kernel_model.h"
-#include "tuner.h"
+#include "daemon/tick.h"
 
 /* In how many of a thousand calls. */
 struct faults {

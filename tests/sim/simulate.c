@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "sim_world.h"
 
 #define TICK_MS 1000u

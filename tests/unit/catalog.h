@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "event.h"
-#include "macro.h"
+#include "daemon/audit/event.h"
+#include "lib/util/macro.h"
 
 #define CATALOG_FIELD "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 

@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linux.h"
-#include "now.h"
-#include "record.h"
+#include "daemon/backend_linux.h"
+#include "daemon/now.h"
+#include "daemon/commands/record.h"
 #include "run.h"
-#include "tuner.h"
+#include "daemon/tick.h"
 
 #define TICKS 1000u
 

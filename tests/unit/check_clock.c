@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "clock.h"
+#include "lib/policy/clock.h"
 
 #include <string.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 #define S NSEC_PER_SEC

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "close_wait.h"
+#include "lib/kernel/close_wait.h"
 
 #include <string.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 #define SEC NSEC_PER_SEC

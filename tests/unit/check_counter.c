@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "counter.h"
+#include "lib/kernel/counter.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 /* As Linux 6.18 gives them, shortened. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the daemon tells of itself: whose each sysctl is, and why each rule is or is not active. */
 
-#include "describe.h"
+#include "daemon/bus/describe.h"
 #include "fake_world.h"
 
 #define RULE \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "diag.h"
+#include "lib/kernel/diag.h"
 
 #include "diag_message.h"
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 #define CGROUP UINT64_C(0x1122334455667788)

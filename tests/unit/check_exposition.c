@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "exposition.h"
+#include "lib/audit/exposition.h"
 
 #include <errno.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "ini_lines.h"
+#include "lib/config/ini_lines.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "expect_problem.h"
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 #define X10 "xxxxxxxxxx"

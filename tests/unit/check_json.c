@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "json.h"
-#include "macro.h"
+#include "lib/util/json.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 static struct json json;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "ledger.h"
+#include "lib/apply/ledger.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "random.h"
 #include "run.h"
 

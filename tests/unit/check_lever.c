@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "lever.h"
+#include "lib/policy/action.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-#include "guard.h"
+#include "lib/apply/limits.h"
 #include "random.h"
 #include "run.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lint.h"
+#include "lib/lint/lint.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -8,10 +8,10 @@
 
 #include "expect_problem.h"
 #include "files.h"
-#include "lint_row.h"
-#include "macro.h"
+#include "lib/lint/row.h"
+#include "lib/util/macro.h"
 #include "run.h"
-#include "sysctl.h"
+#include "lib/kernel/sysctl.h"
 
 /* A kernel with what is in the file: a line each, PATH VALUE. */
 struct model {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "nearest.h"
+#include "lib/util/suggest.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 #define NAMES 6

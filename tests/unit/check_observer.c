@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The observer over a kernel that answers wrongly: each metric is right or invalid, never zero instead. */
 
-#include "observer.h"
+#include "daemon/observe/observer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 #include "files.h"
 #include "netlink_peer.h"
-#include "now.h"
+#include "daemon/now.h"
 #include "run.h"
 
 #define CLEAN_REQUESTS 2u /* of a tick that looks at the sockets: listeners, connections */

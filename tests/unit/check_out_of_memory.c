@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
-#include "json.h"
-#include "macro.h"
-#include "policy.h"
-#include "ports.h"
+#include "lib/config/config.h"
+#include "lib/util/json.h"
+#include "lib/util/macro.h"
+#include "lib/policy/policy.h"
+#include "lib/ports/table.h"
 #include "run.h"
-#include "sysctl_lines.h"
+#include "lib/lint/sysctl_lines.h"
 
 static unsigned long left; /* allocations until one fails; 0: none will */
 static bool for_good, failed;

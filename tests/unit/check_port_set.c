@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "port_set.h"
+#include "lib/util/port_set.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 static unsigned count(const struct port_set *set)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "problem.h"
+#include "lib/util/diagnostics.h"
 
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 START_TEST(text_is_formatted_and_owned)

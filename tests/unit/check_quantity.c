@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "quantity.h"
+#include "lib/util/units.h"
 
 #include <errno.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 #define UNTOUCHED -4711.0

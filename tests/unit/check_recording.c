@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "random.h"
-#include "recording.h"
-#include "recording_cell.h"
+#include "lib/recording/recording.h"
+#include "lib/recording/cell.h"
 #include "run.h"
 
 static struct random generator;

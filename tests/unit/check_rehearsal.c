@@ -4,7 +4,7 @@
 
 #include "host.h"
 #include "random.h"
-#include "recording.h"
+#include "lib/recording/recording.h"
 
 #define TICKS 300u
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "rule.h"
+#include "lib/config/rule.h"
 
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 
 #include "expect_problem.h"
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 #define S NSEC_PER_SEC

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "sock_diag.h"
+#include "daemon/observe/sock_diag.h"
 
 #include "netlink_peer.h"
 #include "run.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "sysctl.h"
+#include "lib/kernel/sysctl.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 #define VALUE1(x) \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "sysctl_files.h"
+#include "daemon/apply/sysctl_files.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "expect_problem.h"
 #include "files.h"
-#include "macro.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 /* As tree_put() takes it. */

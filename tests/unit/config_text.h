@@ -6,7 +6,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "config.h"
+#include "lib/config/config.h"
 
 static inline struct config *config_try(const char *text, struct problems *problems)
 {

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "problem.h"
+#include "lib/util/diagnostics.h"
 
 struct expected {
         unsigned line;

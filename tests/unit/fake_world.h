@@ -11,7 +11,7 @@
 #include "catalog.h"
 #include "config_text.h"
 #include "run.h"
-#include "tuner.h"
+#include "daemon/tick.h"
 
 #define S NSEC_PER_SEC
 #define FIN SYSCTL_TCP_FIN_TIMEOUT

@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "guard.h"
-#include "macro.h"
+#include "lib/apply/limits.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 #define S NSEC_PER_SEC

@@ -9,7 +9,7 @@
 
 #include "config_text.h"
 #include "files.h"
-#include "policy.h"
+#include "lib/policy/policy.h"
 #include "run.h"
 #include "sockets.h"
 

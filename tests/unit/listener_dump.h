@@ -6,8 +6,8 @@
 #include <netinet/tcp.h>
 
 #include "diag_message.h"
-#include "listeners.h"
-#include "macro.h"
+#include "lib/kernel/listeners.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 #define ANY 0

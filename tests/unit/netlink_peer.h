@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "macro.h"
+#include "lib/util/macro.h"
 
 #define PEER_SOCKETS 64u
 #define PEER_BATCHES 32u

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
+#include "lib/config/config.h"
 #include "expect_problem.h"
-#include "macro.h"
+#include "lib/util/macro.h"
 
 #define WHEN "when = ports.cliff >= 80%\n"
 #define SET "set = net.ipv4.tcp_tw_reuse = 1\n"

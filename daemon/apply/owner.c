@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/apply/owner.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/lint/row.h"
+#include "daemon/apply/sysctl_files.h"
+
+static void fill_default(enum sysctl_id id, const char *path, struct sysctl_owner *ret)
+{
+        const struct lint_row *row = lint_row_find(path);
+
+        *ret = (struct sysctl_owner){0};
+        ret->has_default = row && row->initial && sysctl_parse(id, row->initial, &ret->kernel_default) == 0;
+}
+
+static void fill_line(enum sysctl_id id, const char *path, const struct sysctl_lines *lines, struct sysctl_owner *ret)
+{
+        const struct sysctl_line *line = sysctl_lines_find(lines, path);
+
+        if (!line || !line->value || sysctl_parse(id, line->value, &ret->value) < 0)
+                return;
+        ret->configured = true;
+        ret->admin = strncmp(line->at.file, "/etc/", 5) == 0;
+        snprintf(ret->where, sizeof(ret->where), "%s:%u", line->at.file, line->at.line);
+}
+
+/* From first to last. */
+static void find(enum sysctl_id first, enum sysctl_id last, struct sysctl_owner *ret)
+{
+        struct sysctl_lines lines = {0};
+        struct problems problems = {0};
+        enum sysctl_conf conf;
+        bool known = sysctl_files_apply_here() && sysctl_files_load("", &lines, &conf, &problems) == 0;
+
+        for (unsigned id = first; id <= last; id++, ret++) {
+                char path[LINT_NAME_MAX];
+
+                sysctl_name_swap(sysctl_table[id].name, path, sizeof(path));
+                fill_default(id, path, ret);
+                if (known)
+                        fill_line(id, path, &lines, ret);
+        }
+        problems_free(&problems);
+        sysctl_lines_free(&lines);
+}
+
+void sysctl_owner_find(enum sysctl_id id, struct sysctl_owner *ret)
+{
+        find(id, id, ret);
+}
+
+void sysctl_owner_find_all(struct sysctl_owner ret[static SYSCTL_COUNT])
+{
+        find(0, SYSCTL_COUNT - 1, ret);
+}

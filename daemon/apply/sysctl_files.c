@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "daemon/apply/sysctl_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/util/macro.h"
+#include "daemon/text_file.h"
+
+/* The first has the last word. */
+static const char *const directories[] = {
+        "/etc/sysctl.d",
+        "/run/sysctl.d",
+        "/usr/local/lib/sysctl.d",
+        "/usr/lib/sysctl.d",
+};
+static const char sysctl_conf[] = "/etc/sysctl.conf";
+
+struct found {
+        char name[NAME_MAX + 1];
+        const char *directory;
+};
+
+struct listing {
+        struct found *item;
+        size_t n;
+};
+
+static int is_conf(const struct dirent *entry)
+{
+        size_t n = strlen(entry->d_name);
+
+        return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".conf") == 0;
+}
+
+static bool is_listed(const struct listing *list, const char *name)
+{
+        for (size_t i = 0; i < list->n; i++)
+                if (strcmp(list->item[i].name, name) == 0)
+                        return true;
+        return false;
+}
+
+static int list_add(struct listing *list, const char *directory, const char *name)
+{
+        struct found *item = realloc(list->item, (list->n + 1) * sizeof(*item));
+
+        if (!item)
+                return -ENOMEM;
+        list->item = item;
+        item += list->n++;
+        item->directory = directory;
+        snprintf(item->name, sizeof(item->name), "%s", name);
+        return 0;
+}
+
+/* A name that is there already masks this directory's file, whatever is in it: also a link to /dev/null, and one to
+ * nowhere. (systemd's basic/conf-files.c) */
+static int list_directory(struct listing *list, const char *root, const char *directory, struct problems *problems)
+{
+        struct dirent **entries = NULL;
+        char path[PATH_MAX];
+        int n, r = 0;
+
+        snprintf(path, sizeof(path), "%s%s", root, directory);
+        n = scandir(path, &entries, is_conf, NULL);
+        if (n < 0 && errno != ENOENT)
+                problem_add(problems, (struct origin){.file = directory}, "cannot be read: %s", strerror(errno));
+        for (int i = 0; i < n; i++) {
+                if (r == 0 && !is_listed(list, entries[i]->d_name))
+                        r = list_add(list, directory, entries[i]->d_name);
+                free(entries[i]);
+        }
+        free(entries);
+        return r;
+}
+
+static int compare(const void *a, const void *b)
+{
+        const struct found *x = a, *y = b;
+
+        return strcmp(x->name, y->name);
+}
+
+/* path is read, and called name. A link to nowhere is nothing to systemd-sysctl, either. */
+static int read_as(const char *path, const char *name, bool optional, struct sysctl_lines *lines,
+                   struct problems *problems)
+{
+        const char *file = sysctl_lines_add_file(lines, name);
+        char *text = NULL;
+        size_t size = 0;
+        int r;
+
+        if (!file)
+                return -ENOMEM;
+        r = text_file_read(path, &text, &size);
+        if (r == -ENOENT && optional)
+                return 0;
+        if (r < 0) {
+                problem_add(problems, (struct origin){.file = file}, "cannot be read: %s", strerror(-r));
+                return 0;
+        }
+        r = sysctl_lines_read(lines, file, text, size, problems);
+        free(text);
+        return r;
+}
+
+static bool is_same_file(const char *path, const struct stat *other)
+{
+        struct stat st;
+
+        return stat(path, &st) == 0 && st.st_dev == other->st_dev && st.st_ino == other->st_ino;
+}
+
+int sysctl_files_load(const char *root, struct sysctl_lines *lines, enum sysctl_conf *ret_conf,
+                      struct problems *problems)
+{
+        char path[PATH_MAX], conf_path[PATH_MAX];
+        struct listing list = {0};
+        struct stat conf;
+        int r = 0;
+
+        for (unsigned i = 0; r == 0 && i < ELEMENTSOF(directories); i++)
+                r = list_directory(&list, root, directories[i], problems);
+        if (list.n > 0)
+                qsort(list.item, list.n, sizeof(list.item[0]), compare);
+
+        snprintf(conf_path, sizeof(conf_path), "%s%s", root, sysctl_conf);
+        *ret_conf = stat(conf_path, &conf) == 0 ? SYSCTL_CONF_LAST : SYSCTL_CONF_NONE;
+        for (size_t i = 0; r == 0 && i < list.n; i++) {
+                const char *name = path + strlen(root);
+
+                snprintf(path, sizeof(path), "%s%s/%s", root, list.item[i].directory, list.item[i].name);
+                if (*ret_conf == SYSCTL_CONF_LAST && is_same_file(path, &conf)) {
+                        *ret_conf = SYSCTL_CONF_LINKED;
+                        name = sysctl_conf;
+                }
+                r = read_as(path, name, true, lines, problems);
+        }
+        if (r == 0 && *ret_conf == SYSCTL_CONF_LAST)
+                r = read_as(conf_path, sysctl_conf, true, lines, problems);
+        free(list.item);
+        return r;
+}
+
+int sysctl_files_read(const char *path, struct sysctl_lines *lines, struct problems *problems)
+{
+        return read_as(path, path, false, lines, problems);
+}
+
+/* tcp_mem is registered for the first netns alone (net/ipv4/sysctl_net_ipv4.c:ipv4_table). SO_NETNS_COOKIE does not
+ * tell: what the first one's is depends on the kernel (3 on Linux 6.18). */
+bool sysctl_files_apply_here(void)
+{
+        return access("/proc/sys/net/ipv4/tcp_mem", F_OK) == 0;
+}

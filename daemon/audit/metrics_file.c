@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/audit/metrics_file.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/now.h"
+#include "daemon/audit/report.h"
+#include "daemon/text_file.h"
+
+/* The last '.' of the name, or its end. */
+static size_t stem_length(const char *path)
+{
+        const char *name = strrchr(path, '/') ? strrchr(path, '/') : path, *dot = strrchr(name, '.');
+
+        return dot ? (size_t)(dot - path) : strlen(path);
+}
+
+void metrics_file_set(struct metrics_file *f, const char *path)
+{
+        char wanted[METRICS_FILE_PATH_MAX];
+        size_t stem = stem_length(path);
+
+        snprintf(wanted, sizeof(wanted), "%.*s%s%s%s", (int)stem, path, path[0] && f->netns[0] ? "-" : "",
+                 path[0] ? f->netns : "", path + stem);
+        if (strcmp(wanted, f->path) == 0)
+                return;
+        metrics_file_remove(f);
+        strcpy(f->path, wanted);
+        snprintf(f->aside, sizeof(f->aside), "%s.new", f->path); /* only *.prom is read */
+        f->next = 0;
+        f->failed = false;
+}
+
+void metrics_file_remove(struct metrics_file *f)
+{
+        if (f->path[0])
+                unlink(f->path);
+}
+
+/* Of CLOCK_REALTIME, by what the tick's clock has gone on since. */
+static double unix_time(uint64_t at)
+{
+        struct timespec date = now_date();
+
+        return at == 0 ? 0 : (double)date.tv_sec + (double)date.tv_nsec / 1e9 - (double)(now_ns() - at) / 1e9;
+}
+
+static int write_file(struct metrics_file *f, const struct tuner *t)
+{
+        const struct exposition exposition = {
+                .version = TWTUNED_VERSION,
+                .netns = f->netns,
+                .snapshot = &t->snapshot,
+                .config = t->config,
+                .policy = t->policy,
+                .ledger = &t->ledger,
+                .told = t->told,
+                .observed_at = unix_time(f->observed_at),
+                .degraded = tuner_is_degraded(t),
+        };
+        ssize_t n = exposition_format(&exposition, f->text, sizeof(f->text));
+
+        return n < 0 ? (int)n : text_file_replace(f->path, f->aside, f->text, (size_t)n);
+}
+
+void metrics_file_tick(struct metrics_file *f, struct tuner *t)
+{
+        int r;
+
+        if (t->unread_error == 0)
+                f->observed_at = t->snapshot.now;
+        if (f->path[0] == 0 || t->snapshot.now < f->next)
+                return;
+        f->next = t->snapshot.now + METRICS_FILE_EVERY;
+        r = write_file(f, t);
+        report_metrics_file(t, f->path, f->failed, r);
+        f->failed = r < 0;
+}

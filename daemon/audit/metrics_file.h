@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* metrics_file: what exposition.h tells, for the textfile collector of prometheus-node-exporter, every
+ * METRICS_FILE_EVERY. Beside the tick, which opens no file: one is written aside and renamed, so that who reads it
+ * finds the one or the other. */
+
+#include "lib/audit/exposition.h"
+#include "daemon/tick.h"
+
+#define METRICS_FILE_EVERY (10 * NSEC_PER_SEC)
+#define METRICS_FILE_PATH_MAX 1024
+
+struct metrics_file {
+        char path[METRICS_FILE_PATH_MAX], aside[METRICS_FILE_PATH_MAX + 8]; /* "": no such file is wanted */
+        char netns[256];                                                    /* "": it has no name */
+        uint64_t next;                                                      /* when the next one is due */
+        uint64_t observed_at;                                               /* 0: never yet, everything */
+        bool failed;                                                        /* which was said */
+        char text[EXPOSITION_TEXT_MAX];
+};
+
+/* Where it is to be from now on; a file at another place is removed. In a network namespace with a name, that is
+ * put before the extension ("twtuned-web.prom"), because all instances have one configuration. */
+void metrics_file_set(struct metrics_file *file, const char *path);
+
+/* After a tick. What cannot be written is said once, and tried again. */
+void metrics_file_tick(struct metrics_file *file, struct tuner *tuner);
+
+/* Nothing more comes, so there must be nothing that seems to tell how it is. */
+void metrics_file_remove(struct metrics_file *file);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Everything that a tick does to the world goes through these, so that production and a simulation run the same
+ * tick(). All int functions return 0 or a negative errno. */
+
+#include "daemon/audit/event.h"
+#include "lib/apply/ledger.h"
+#include "lib/kernel/snapshot.h"
+#include "daemon/apply/owner.h"
+
+struct world {
+        /* Fills in ret with what costs next to nothing, and bounds for what only a look at all sockets tells;
+         * *ret_look: the bounds do not hold, the look is needed. On an error, what could not be read is invalid in
+         * ret, and *ret_what says what that was. */
+        int (*observe)(struct world *world, struct snapshot *ret, bool *ret_look, const char **ret_what);
+
+        /* A sample of the sockets by state, where the snapshot has bounds for it. */
+        int (*observe_states)(struct world *world, struct snapshot *snapshot, const char **ret_what);
+
+        /* That look. */
+        int (*observe_sockets)(struct world *world, struct snapshot *snapshot, const char **ret_what);
+
+        /* The live value, read afresh. */
+        int (*sysctl_read)(struct world *world, enum sysctl_id sysctl, struct sysctl_value *ret);
+
+        /* One write of the whole value. Whether it took is for the caller to read back. */
+        int (*sysctl_write)(struct world *world, enum sysctl_id sysctl, const struct sysctl_value *value);
+
+        /* Who else has a say in it. */
+        void (*sysctl_owner)(struct world *world, enum sysctl_id sysctl, struct sysctl_owner *ret);
+
+        /* Replaces the ledger on disk, or leaves it as it was. */
+        int (*ledger_save)(struct world *world, const struct ledger *ledger);
+
+        /* The systemd unit of a cgroup (see cgroup.h); "" when it is not known. */
+        const char *(*find_unit)(struct world *world, uint64_t cgroup);
+
+        void (*report)(struct world *world, const struct event *event);
+
+        /* To the service manager, as in sd_notify(3). */
+        void (*notify)(struct world *world, const char *state);
+};

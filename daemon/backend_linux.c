@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/backend_linux.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "daemon/netns_name.h"
+
+/* <asm-generic/socket.h>, Linux 5.14; Debian 12's libc headers have it, older ones do not. */
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+/* An abstract address belongs to the netns (unix(7)): it keeps a second instance out, and it is gone with the
+ * process however that ends. */
+static const char instance_address[] = "\0twtuned";
+
+static struct linux_world *self(struct world *world)
+{
+        return (struct linux_world *)world;
+}
+
+static int observe(struct world *world, struct snapshot *ret, bool *ret_look, const char **ret_what)
+{
+        return observer_read(self(world)->observer, ret, ret_look, ret_what);
+}
+
+static int observe_states(struct world *world, struct snapshot *snapshot, const char **ret_what)
+{
+        return observer_read_states(self(world)->observer, snapshot, ret_what);
+}
+
+static int observe_sockets(struct world *world, struct snapshot *snapshot, const char **ret_what)
+{
+        return observer_read_sockets(self(world)->observer, snapshot, ret_what);
+}
+
+static int sysctl_read(struct world *world, enum sysctl_id sysctl, struct sysctl_value *ret)
+{
+        return observer_sysctl_read(self(world)->observer, sysctl, ret);
+}
+
+static int sysctl_write(struct world *world, enum sysctl_id sysctl, const struct sysctl_value *value)
+{
+        return observer_sysctl_write(self(world)->observer, sysctl, value);
+}
+
+static void sysctl_owner(struct world *world, enum sysctl_id sysctl, struct sysctl_owner *ret)
+{
+        (void)world;
+        sysctl_owner_find(sysctl, ret);
+}
+
+static int ledger_save(struct world *world, const struct ledger *ledger)
+{
+        struct linux_world *w = self(world);
+
+        return w->ledger_error < 0 ? w->ledger_error : ledger_file_save(&w->ledger_file, ledger);
+}
+
+static const char *find_unit(struct world *world, uint64_t cgroup)
+{
+        return observer_find_unit(self(world)->observer, cgroup);
+}
+
+static void report(struct world *world, const struct event *event)
+{
+        struct event with_netns = *event;
+
+        event_add(&with_netns, "NETNS", "%s", self(world)->netns);
+        event_write(&with_netns);
+        if (self(world)->also_report)
+                self(world)->also_report(self(world)->user, event);
+}
+
+static void notify(struct world *world, const char *state)
+{
+        (void)world;
+        sd_notify(0, state);
+}
+
+static int instance_lock(struct linux_world *w)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        socklen_t size = sizeof(w->netns_cookie);
+
+        w->instance = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (w->instance < 0 || getsockopt(w->instance, SOL_SOCKET, SO_NETNS_COOKIE, &w->netns_cookie, &size) < 0)
+                return -errno;
+        memcpy(address.sun_path, instance_address, sizeof(instance_address) - 1);
+        size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(instance_address) - 1);
+        return bind(w->instance, (struct sockaddr *)&address, size) < 0 ? -errno : 0;
+}
+
+int linux_world_open(struct linux_world *w, const char **ret_what)
+{
+        const char *directory = getenv("RUNTIME_DIRECTORY");
+        int r;
+
+        *w = (struct linux_world){
+                .world = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, sysctl_owner,
+                          ledger_save, find_unit, report, notify},
+                .instance = -1,
+        };
+        *ret_what = "the netns's instance address";
+        r = instance_lock(w);
+        if (r == 0) {
+                *ret_what = "NETLINK_SOCK_DIAG";
+                r = observer_new("/proc", &w->observer);
+        }
+        if (r < 0) {
+                linux_world_close(w);
+                return r;
+        }
+        if (netns_name(w->netns, sizeof(w->netns)) < 0)
+                snprintf(w->netns, sizeof(w->netns), "%llu", (unsigned long long)w->netns_cookie);
+        w->ledger_error = ledger_file_open(&w->ledger_file, directory ? directory : TWTUNED_RUNTIME, w->netns_cookie);
+        return 0;
+}
+
+void linux_world_close(struct linux_world *w)
+{
+        observer_free(w->observer);
+        w->observer = NULL;
+        if (w->instance >= 0)
+                close(w->instance);
+        w->instance = -1;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The real world: this host's netns, its ledger, its log and its service manager. */
+
+#include <limits.h>
+
+#include "daemon/apply/ledger_file.h"
+#include "daemon/observe/observer.h"
+#include "daemon/backend.h"
+
+struct linux_world {
+        struct world world; /* first: the functions get a pointer to it */
+        struct observer *observer;
+        struct ledger_file ledger_file;
+        int ledger_error; /* why nothing can be recorded; 0: it can */
+        uint64_t netns_cookie;
+        char netns[NAME_MAX + 1];                                   /* the name of the netns, else its cookie */
+        void (*also_report)(void *user, const struct event *event); /* NULL: nobody else is told */
+        void *user;
+        int instance; /* the socket whose address keeps a second daemon out of the netns */
+};
+
+/* 0 or a negative errno: -EADDRINUSE when another twtuned runs in this netns, -EPROTONOSUPPORT and others when
+ * there is no sock_diag. *ret_what then says what failed. */
+int linux_world_open(struct linux_world *ret, const char **ret_what);
+void linux_world_close(struct linux_world *world);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/bus/bus.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/util/macro.h"
+
+#define RETRY_NS (5 * NSEC_PER_SEC)
+
+static void tell(struct bus *b, enum event_kind kind, const char *what, int error)
+{
+        struct event event;
+
+        if (error < 0) {
+                event_begin(&event, kind, "%s: %s", what, strerror(-error));
+                event_add(&event, "ERRNO", "%d", -error);
+        } else {
+                event_begin(&event, kind, "%s", what);
+        }
+        b->tuner->world->report(b->tuner->world, &event);
+}
+
+static void disconnect(struct bus *b)
+{
+        bus_drop_calls(b);
+        if (b->record_fd >= 0)
+                close(b->record_fd);
+        b->record_fd = -1;
+        b->client_gone |= b->client != NULL;
+        b->client = sd_bus_track_unref(b->client);
+        b->bus = sd_bus_close_unref(b->bus);
+        b->named = b->refused = false;
+}
+
+/* D-Bus specification: RequestName. */
+#define PRIMARY_OWNER 1
+#define ALREADY_OWNER 4
+
+/* NULL: the name is ours; else why it is not. */
+static const char *why_refused(sd_bus_message *m)
+{
+        uint32_t result;
+
+        if (sd_bus_message_is_method_error(m, NULL))
+                return sd_bus_message_get_error(m)->message;
+        if (sd_bus_message_read(m, "u", &result) < 0)
+                return "the answer is not understood";
+        return result == PRIMARY_OWNER || result == ALREADY_OWNER ? NULL : "another twtuned has it";
+}
+
+static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *refused = why_refused(m);
+        struct bus *b = userdata;
+
+        (void)error;
+        if (refused) {
+                if (!b->told)
+                        fprintf(stderr,
+                                "twtuned: cannot take the name %s on the bus: %s; twtunectl will not find it\n",
+                                b->name, refused);
+                b->refused = b->told = true;
+                return 0;
+        }
+        b->named = true;
+        if (b->lost)
+                tell(b, EVENT_RECOVERED, "the bus is back", 0);
+        b->lost = b->told = false;
+        return 0;
+}
+
+/* None of it waits: connecting, logging in and taking the name go on in the event loop. */
+static int connect_bus(struct bus *b)
+{
+        sd_bus *bus = NULL;
+        int r = sd_bus_open_system_with_description(&bus, "twtuned");
+
+        if (r < 0)
+                return r;
+        b->bus = bus;
+        sd_bus_set_close_on_exit(bus, false); /* what is put back at the end is told as well */
+        r = sd_bus_add_object_vtable(bus, NULL, b->path, BUS_NAME, bus_vtable, b);
+        if (r >= 0)
+                r = sd_bus_attach_event(bus, b->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r >= 0)
+                r = sd_bus_request_name_async(bus, NULL, b->name, 0, on_name, b);
+        if (r < 0)
+                disconnect(b);
+        return r;
+}
+
+/* There need not be a bus: only one that was there and is gone is worth a word. A name that is refused may be had
+ * later: the policy file was not read yet, or another twtuned had it. */
+static void look_after_connection(struct bus *b, uint64_t now)
+{
+        if (b->bus && (b->refused || sd_bus_is_open(b->bus) <= 0)) {
+                if (b->named && !b->lost) {
+                        tell(b, EVENT_DEGRADED, "the bus is gone: twtunectl cannot reach twtuned until it is back", 0);
+                        b->lost = true;
+                }
+                disconnect(b);
+        }
+        if (b->bus || now < b->try_at)
+                return;
+        b->try_at = now + RETRY_NS;
+        connect_bus(b);
+}
+
+/* The escape is that of object paths, whose elements names on the bus can have as well. */
+static void name_instance(struct bus *b, const char *instance)
+{
+        char *path = NULL;
+
+        snprintf(b->name, sizeof(b->name), "%s", BUS_NAME);
+        snprintf(b->path, sizeof(b->path), "%s", BUS_PATH);
+        if (!instance || !*instance || sd_bus_path_encode(BUS_PATH "/instance", instance, &path) < 0)
+                return;
+        snprintf(b->instance, sizeof(b->instance), "%s", instance);
+        snprintf(b->path, sizeof(b->path), "%s", path);
+        snprintf(b->name, sizeof(b->name), BUS_NAME ".instance.%s", strrchr(path, '/') + 1);
+        free(path);
+}
+
+void bus_start(struct bus *b, sd_event *event, struct tuner *tuner)
+{
+        *b = (struct bus){.event = event, .tuner = tuner, .record_fd = -1};
+        name_instance(b, getenv("TWTUNED_INSTANCE"));
+        connect_bus(b);
+}
+
+static bool is_change(const struct event *event)
+{
+        static const char *const results[] = {"applied", "restored", "kept", "left-alone", "rearmed"};
+
+        for (unsigned i = 0; i < ELEMENTSOF(results); i++)
+                if (strcmp(event_field(event, "RESULT"), results[i]) == 0)
+                        return event_field(event, "SYSCTL")[0] != 0;
+        return false;
+}
+
+void bus_note(struct bus *b, const struct event *event)
+{
+        struct bus_change *c = &b->change[b->n_changes];
+
+        if (!b->named || b->n_changes == BUS_CHANGES_MAX || !is_change(event))
+                return;
+        b->n_changes++;
+        snprintf(c->kind, sizeof(c->kind), "%s", event_kinds[event->kind].name);
+        snprintf(c->sysctl, sizeof(c->sysctl), "%s", event_field(event, "SYSCTL"));
+        snprintf(c->from, sizeof(c->from), "%s", event_field(event, "OLDVALUE"));
+        snprintf(c->to, sizeof(c->to), "%s", event_field(event, "NEWVALUE"));
+        snprintf(c->rule, sizeof(c->rule), "%s", event_field(event, "RULE"));
+        snprintf(c->message, sizeof(c->message), "%.*s", (int)sizeof(c->message) - 1, event_field(event, "MESSAGE"));
+}
+
+static void emit_changes(struct bus *b)
+{
+        for (unsigned i = 0; i < b->n_changes; i++) {
+                const struct bus_change *c = &b->change[i];
+
+                sd_bus_emit_signal(b->bus, b->path, BUS_NAME, "Changed", "ssssss", c->kind, c->sysctl, c->from, c->to,
+                                   c->rule, c->message);
+        }
+        b->n_changes = 0;
+        if (strcmp(b->status, b->tuner->status) == 0)
+                return;
+        strcpy(b->status, b->tuner->status);
+        sd_bus_emit_properties_changed(b->bus, b->path, BUS_NAME, "State", "Status", "Mode", "Paused", NULL);
+}
+
+void bus_stop(struct bus *b)
+{
+        if (!b->event)
+                return;
+        if (b->bus && b->named)
+                emit_changes(b);
+        disconnect(b);
+        free(b->described);
+        b->described = NULL;
+        b->event = NULL;
+}
+
+void bus_after_tick(struct bus *b)
+{
+        uint64_t now = b->tuner->snapshot.now;
+
+        look_after_connection(b, now);
+        if (!b->bus)
+                return;
+        bus_answer_calls(b);
+        if (b->named)
+                emit_changes(b);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/bus/describe.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/util/macro.h"
+
+#define DESTINATIONS_MAX 10u
+
+const char *describe_state(const struct tuner *t, char buf[static STATE_MAX])
+{
+        const char *status = t->status[0] ? t->status : "starting";
+
+        snprintf(buf, STATE_MAX, "%.*s", (int)strcspn(status, ":, "), status);
+        return buf;
+}
+
+void describe_seconds(struct json *j, const char *key, uint64_t ns)
+{
+        json_add_number(j, key, ns == UINT64_MAX ? (double)INFINITY : (double)ns / 1e9);
+}
+
+void describe_reading(struct json *j, const struct reading *r)
+{
+        static const char *const names[] = {
+                [READING_INVALID] = "invalid",
+                [READING_UNAVAILABLE] = "unavailable",
+                [READING_VALID] = "valid",
+                [READING_BOUNDED] = "bounded",
+        };
+
+        json_add_text(j, "state", names[r->state]);
+        if (r->state == READING_VALID || r->state == READING_BOUNDED)
+                json_add_number(j, "value", r->value);
+        if (r->state == READING_BOUNDED)
+                json_add_number(j, "upper", r->upper);
+}
+
+static void describe_metrics(struct json *j, const struct tuner *t)
+{
+        const struct snapshot *s = &t->snapshot;
+        const struct counters *counters = &t->config->counters;
+
+        json_open_array(j, "metrics");
+        for (unsigned i = 0; i < METRIC_COUNT + counters->n; i++) {
+                json_open_object(j, NULL);
+                json_add_text(j, "name", metric_name(i, counters));
+                json_add_text(j, "unit", unit_suffix(metric_unit(i, counters)));
+                describe_reading(j, &s->reading[i]);
+                if (i < METRIC_COUNT && s->who[i][0])
+                        json_add_text(j, "who", s->who[i]);
+                if (i < METRIC_COUNT && s->unit[i][0])
+                        json_add_text(j, "systemd_unit", s->unit[i]);
+                json_add_text(j, "help", i < METRIC_COUNT ? metric_table[i].help : "a counter of the kernel");
+                json_close_object(j);
+        }
+        json_close_array(j);
+}
+
+static void describe_destination(struct json *j, const struct tuner *t, const struct ports_group *g)
+{
+        char name[PORTS_NAME_MAX];
+        const char *unit = t->world->find_unit(t->world, g->cgroup);
+
+        json_open_object(j, NULL);
+        json_add_text(j, "name", ports_group_name(g, name));
+        json_add_text(j, "systemd_unit", unit[0] ? unit : NULL);
+        for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++)
+                json_add_number(j, metric_table[metric].name, ports_value(g, metric).lower);
+        json_close_object(j);
+}
+
+static void describe_destinations(struct json *j, const struct tuner *t)
+{
+        const struct ports_group *busy[DESTINATIONS_MAX];
+        unsigned n = 0;
+
+        if (t->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID)
+                n = ports_most_busy(t->snapshot.ports, busy, DESTINATIONS_MAX);
+        json_open_array(j, "destinations");
+        for (unsigned i = 0; i < n; i++)
+                describe_destination(j, t, busy[i]);
+        json_close_array(j);
+}
+
+/* What is there after the tick: the snapshot has what was there before what the tick wrote. */
+static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id, const struct sysctl_owner *o)
+{
+        const struct ledger_entry *e = &t->ledger.entry[id];
+        struct live_sysctl live = t->snapshot.sysctl[id];
+
+        if (e->state == LEDGER_NONE || e->at < t->snapshot.now)
+                return live;
+        live.state = READING_VALID;
+        live.value = e->state == LEDGER_HELD ? e->written : o->configured ? o->value : e->original;
+        return live;
+}
+
+/* Whose value is there. Where the kernel's default depends on the machine, nobody knows whether it is that. */
+static const char *owner_of(const struct tuner *t, enum sysctl_id id, const struct live_sysctl *live,
+                            const struct sysctl_owner *o)
+{
+        if (policy_leaves_alone(t->policy, id))
+                return "someone else";
+        if (t->ledger.entry[id].state == LEDGER_HELD)
+                return "twtuned";
+        if (live->state != READING_VALID)
+                return "unknown";
+        if (o->configured && sysctl_equal(&o->value, &live->value))
+                return "sysctl.d";
+        if (!o->has_default)
+                return "unknown";
+        return sysctl_equal(&o->kernel_default, &live->value) ? "kernel default" : "someone else";
+}
+
+static void describe_value(struct json *j, const char *key, bool known, const struct sysctl_value *value)
+{
+        char text[SYSCTL_TEXT_MAX];
+
+        json_add_text(j, key, known ? sysctl_format(value, text) : NULL);
+}
+
+static void describe_sysctl(struct json *j, const struct tuner *t, enum sysctl_id id, const struct sysctl_owner *o)
+{
+        const struct live_sysctl live = live_sysctl(t, id, o);
+        const struct ledger_entry *e = &t->ledger.entry[id];
+        uint64_t rules = policy_holders(t->policy, id);
+        bool is_list = sysctl_table[id].n == 0;
+
+        json_open_object(j, NULL);
+        json_add_text(j, "name", sysctl_table[id].name);
+        json_add_bool(j, "available", live.state != READING_UNAVAILABLE);
+        describe_value(j, "value", live.state == READING_VALID && !is_list, &live.value);
+        json_add_text(j, "owner", owner_of(t, id, &live, o));
+        json_add_text(j, "configured_at", o->configured ? o->where : NULL);
+        describe_value(j, "configured", o->configured, &o->value);
+        describe_value(j, "default", o->has_default && !is_list, &o->kernel_default);
+        describe_value(j, "original", e->state == LEDGER_HELD, &e->original);
+        json_add_bool(j, "rearm", policy_leaves_alone(t->policy, id));
+        json_open_array(j, "rules");
+        for (unsigned i = 0; i < t->config->n_rules; i++)
+                if (rules >> i & 1)
+                        json_add_text(j, NULL, t->config->rule[i].name);
+        json_close_array(j);
+        json_add_text(j, "never", sysctl_table[id].never);
+        json_add_text(j, "help", sysctl_table[id].help);
+        json_close_object(j);
+}
+
+static void describe_config(struct json *j, const struct config *config)
+{
+        json_open_array(j, "config");
+        for (size_t i = 0; i < config->values.n; i++) {
+                const struct config_value *v = &config->values.item[i];
+
+                json_open_object(j, NULL);
+                json_add_text(j, "section", v->section);
+                json_add_text(j, "key", v->key);
+                json_add_text(j, "value", v->text);
+                json_add_text(j, "file", v->at.file);
+                json_add_number(j, "line", v->at.line);
+                json_close_object(j);
+        }
+        json_close_array(j);
+}
+
+static void describe_daemon(struct json *j, const struct description *d)
+{
+        const struct tuner *t = d->tuner;
+        bool paused = t->paused_until > 0;
+        uint64_t until = paused ? MAX(t->paused_until, t->snapshot.now) : 0;
+        char state[STATE_MAX];
+
+        json_add_text(j, "version", TWTUNED_VERSION);
+        json_add_text(j, "instance", d->instance[0] ? d->instance : NULL);
+        json_add_text(j, "mode", t->config->observe ? "observe" : "enforce");
+        json_add_text(j, "state", describe_state(t, state));
+        json_add_text(j, "status", t->status);
+        json_add_bool(j, "paused", paused);
+        describe_seconds(j, "paused_for", !paused || until == PAUSED_FOR_GOOD ? UINT64_MAX : until - t->snapshot.now);
+        json_add_bool(j, "recording", d->recording);
+        describe_seconds(j, "interval", t->config->interval_ns);
+        describe_seconds(j, "look_every", t->snapshot.look_every);
+}
+
+void describe(struct json *j, const struct description *d)
+{
+        json_open_object(j, NULL);
+        describe_daemon(j, d);
+        json_open_array(j, "sysctls");
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                describe_sysctl(j, d->tuner, id, &d->owner[id]);
+        json_close_array(j);
+        describe_rules(j, d->tuner);
+        describe_destinations(j, d->tuner);
+        describe_metrics(j, d->tuner);
+        describe_config(j, d->tuner->config);
+        json_close_object(j);
+}

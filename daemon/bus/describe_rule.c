@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/bus/describe.h"
+#include "lib/policy/action.h"
+#include "lib/lint/row.h"
+#include "lib/util/macro.h"
+#include "lib/policy/explain.h"
+#include "lib/config/rule_text.h"
+
+#define WHY_MAX 512
+
+static const char *const standing_names[] = {
+        [STANDING_ACTIVE] = "active",     [STANDING_DISABLED] = "disabled", [STANDING_UNAVAILABLE] = "unavailable",
+        [STANDING_THEIRS] = "left-alone", [STANDING_WAITING] = "waiting",   [STANDING_RUNG] = "below",
+        [STANDING_NEEDLESS] = "needless", [STANDING_IDLE] = "idle",         [STANDING_READY] = "ready",
+};
+
+/* "3.2%", "at most 4%", "not known" */
+static const char *reading_text(const struct reading *r, unsigned metric, const struct counters *counters,
+                                char buf[static WHY_MAX])
+{
+        const char *unit = unit_suffix(metric_unit(metric, counters));
+        int digits = *unit ? 1 : 0;
+
+        if (r->state == READING_VALID)
+                snprintf(buf, WHY_MAX, "%.*f%s", digits, r->value, unit);
+        else if (r->state == READING_BOUNDED && isfinite(r->upper))
+                snprintf(buf, WHY_MAX, "at most %.*f%s", digits, r->upper, unit);
+        else if (r->state == READING_BOUNDED)
+                snprintf(buf, WHY_MAX, "at least %.*f%s", digits, r->value, unit);
+        else
+                snprintf(buf, WHY_MAX, "not known");
+        return buf;
+}
+
+/* The first condition that does not hold, or has not for long enough. */
+static void why_idle(const struct tuner *t, const struct rule *rule, const struct explanation *e,
+                     char buf[static WHY_MAX])
+{
+        const struct counters *counters = &t->config->counters;
+        char text[RULE_TEXT_MAX], value[WHY_MAX], time[DURATION_TEXT_MAX];
+
+        for (unsigned k = 0; k < rule->n_when; k++) {
+                const struct condition *c = &rule->when[k];
+                const struct condition_now *now = &e->when[k];
+
+                if (now->holds == YES && now->held_ns >= c->time_ns)
+                        continue;
+                condition_format(c, "for", counters, text);
+                if (now->holds == YES)
+                        snprintf(buf, WHY_MAX, "\"%s\" has held for %s", text,
+                                 duration_format(now->held_ns / NSEC_PER_SEC * NSEC_PER_SEC, time));
+                else
+                        snprintf(buf, WHY_MAX, "\"%s\" does not hold: it is %.100s%s%s", text,
+                                 reading_text(&now->reading, c->metric, counters, value), now->whose[0] ? ", " : "",
+                                 now->whose);
+                return;
+        }
+}
+
+static void why_active(const struct tuner *t, unsigned i, char buf[static WHY_MAX])
+{
+        const struct rule *rule = &t->config->rule[i];
+        const char *comma = t->config->observe ? "would hold " : "holds ";
+        char value[SYSCTL_TEXT_MAX];
+        size_t n = 0;
+
+        buf[0] = 0;
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+                if (!(policy_holders(t->policy, id) >> i & 1) || n >= WHY_MAX)
+                        continue;
+                n += (size_t)snprintf(buf + n, WHY_MAX - n, "%s%s = %s", comma, sysctl_table[id].name,
+                                      sysctl_format(policy_value(t->policy, id), value));
+                comma = ", ";
+        }
+        if (rule->n_levers == 0)
+                snprintf(buf, WHY_MAX, "its advice stands");
+}
+
+static void why_theirs(const struct rule *rule, char buf[static WHY_MAX])
+{
+        snprintf(buf, WHY_MAX, "%s is someone else's; to take it back: twtunectl rearm %s",
+                 sysctl_table[rule->lever[0].sysctl].name, sysctl_table[rule->lever[0].sysctl].name);
+}
+
+static const char *why(const struct tuner *t, unsigned i, const struct explanation *e, char buf[static WHY_MAX])
+{
+        const struct rule *rule = &t->config->rule[i];
+        char time[DURATION_TEXT_MAX];
+
+        buf[0] = 0;
+        switch (e->standing) {
+        case STANDING_ACTIVE:
+                why_active(t, i, buf);
+                break;
+        case STANDING_DISABLED:
+                snprintf(buf, WHY_MAX, "switched off: enabled = no");
+                break;
+        case STANDING_UNAVAILABLE:
+                snprintf(buf, WHY_MAX, "this kernel or network namespace has no %s", e->lacks);
+                break;
+        case STANDING_THEIRS:
+                why_theirs(rule, buf);
+                break;
+        case STANDING_WAITING:
+                snprintf(buf, WHY_MAX, "it failed, was refused or did not help: not tried again for %s",
+                         duration_format((e->wait_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC * NSEC_PER_SEC, time));
+                break;
+        case STANDING_RUNG:
+                snprintf(buf, WHY_MAX, "rule %s comes first and is not active", t->config->rule[e->rung].name);
+                break;
+        case STANDING_NEEDLESS:
+                snprintf(buf, WHY_MAX, "%s has that effect already", sysctl_table[rule->lever[0].sysctl].name);
+                break;
+        case STANDING_IDLE:
+                why_idle(t, rule, e, buf);
+                break;
+        case STANDING_READY:
+                snprintf(buf, WHY_MAX, "%s",
+                         t->paused_until > 0 ? "all conditions hold, but twtuned is paused"
+                                             : "all conditions hold: it acts as soon as limits and sysctl.d allow, "
+                                               "see the log");
+                break;
+        }
+        return buf;
+}
+
+static void describe_condition(struct json *j, const char *key, const char *time_word, const struct condition *c,
+                               const struct condition_now *now, const struct counters *counters)
+{
+        char text[RULE_TEXT_MAX], value[WHY_MAX];
+
+        json_open_object(j, key);
+        json_add_text(j, "text", condition_format(c, time_word, counters, text));
+        json_add_text(j, "metric", metric_name(c->metric, counters));
+        json_add_text(j, "op", comparison_text(c->op));
+        json_add_number(j, "threshold", c->number);
+        json_add_text(j, "unit", unit_suffix(metric_unit(c->metric, counters)));
+        describe_reading(j, &now->reading);
+        json_add_text(j, "now", reading_text(&now->reading, c->metric, counters, value));
+        if (now->holds == UNKNOWN)
+                json_add_text(j, "holds", NULL);
+        else
+                json_add_bool(j, "holds", now->holds == YES);
+        describe_seconds(j, "held", now->held_ns);
+        describe_seconds(j, time_word, c->time_ns);
+        json_add_text(j, "whose", now->whose[0] ? now->whose : NULL);
+        json_add_text(j, "systemd_unit", now->unit[0] ? now->unit : NULL);
+        json_close_object(j);
+}
+
+static void describe_conditions(struct json *j, const char *key, const struct condition *list, unsigned n,
+                                const struct condition_now *now, const struct counters *counters)
+{
+        json_open_array(j, key);
+        for (unsigned k = 0; k < n; k++)
+                describe_condition(j, NULL, "for", &list[k], &now[k], counters);
+        json_close_array(j);
+}
+
+static void describe_effect(struct json *j, const struct rule *rule, const struct explanation *e,
+                            const struct counters *counters)
+{
+        char text[RULE_TEXT_MAX];
+
+        if (rule->has_expect)
+                describe_condition(j, "expect", "within", &rule->expect, &e->expect, counters);
+        json_add_bool(j, "expecting", e->expecting);
+        describe_seconds(j, "expecting_for", e->expecting_ns);
+        json_open_array(j, "abort");
+        for (unsigned k = 0; k < rule->n_abort; k++) {
+                json_open_object(j, NULL);
+                json_add_text(j, "text", abort_format(&rule->abort[k], counters, text));
+                json_add_bool(j, "watching", e->abort[k].watching);
+                json_add_number(j, "mean", e->abort[k].mean);
+                json_add_number(j, "limit", e->abort[k].limit);
+                json_add_text(j, "unit", unit_suffix(metric_unit(rule->abort[k].metric, counters)));
+                json_close_object(j);
+        }
+        json_close_array(j);
+}
+
+static void describe_levers(struct json *j, const struct tuner *t, const struct rule *rule)
+{
+        char text[RULE_TEXT_MAX];
+
+        json_open_array(j, "levers");
+        for (unsigned k = 0; k < rule->n_levers; k++) {
+                const struct lever *lever = &rule->lever[k];
+                const struct live_sysctl *live = &t->snapshot.sysctl[lever->sysctl];
+                struct sysctl_value next;
+
+                json_open_object(j, NULL);
+                json_add_text(j, "text", lever_format(lever, text));
+                json_add_text(j, "sysctl", sysctl_table[lever->sysctl].name);
+                if (live->state == READING_VALID) {
+                        next = lever_next(lever, &t->config->bounds[lever->sysctl], &t->snapshot, &live->value);
+                        json_add_text(j, "next", sysctl_format(&next, text));
+                }
+                json_close_object(j);
+        }
+        json_close_array(j);
+}
+
+static void describe_rule(struct json *j, const struct tuner *t, unsigned i)
+{
+        const struct rule *rule = &t->config->rule[i];
+        const struct counters *counters = &t->config->counters;
+        struct explanation e;
+        char text[WHY_MAX];
+        const char *unit;
+
+        policy_explain(t->policy, i, &t->snapshot, &e);
+        unit = e.cgroup != 0 ? t->world->find_unit(t->world, e.cgroup) : "";
+        json_open_object(j, NULL);
+        json_add_text(j, "name", rule->name);
+        json_add_text(j, "description", rule->description);
+        json_add_text(j, "file", rule->at.file);
+        json_add_number(j, "line", rule->at.line);
+        json_add_text(j, "state", standing_names[e.standing]);
+        json_add_text(j, "why", why(t, i, &e, text));
+        json_add_text(j, "systemd_unit", unit[0] ? unit : NULL);
+        if (rule->after != RULE_NONE)
+                json_add_text(j, "after", t->config->rule[rule->after].name);
+        describe_conditions(j, "when", rule->when, rule->n_when, e.when, counters);
+        describe_conditions(j, "until", rule->until, rule->n_until, e.until, counters);
+        describe_levers(j, t, rule);
+        describe_effect(j, rule, &e, counters);
+        describe_seconds(j, "active_for", e.active_ns);
+        describe_seconds(j, "waits_for", e.wait_ns);
+        describe_seconds(j, "released_ago", e.released_ns > 0 ? e.released_ns : UINT64_MAX);
+        json_add_bool(j, "keep", rule->keep);
+        json_add_text(j, "advise", rule->advise);
+        json_add_text(j, "does", lint_rule_does(rule->name));
+        json_close_object(j);
+}
+
+void describe_rules(struct json *j, const struct tuner *t)
+{
+        json_open_array(j, "rules");
+        for (unsigned i = 0; i < t->config->n_rules; i++)
+                describe_rule(j, t, i);
+        json_close_array(j);
+}

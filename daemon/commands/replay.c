@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/commands/replay.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "daemon/config_files.h"
+#include "daemon/problem_print.h"
+#include "lib/recording/recording.h"
+#include "daemon/tick.h"
+
+#define PORTS_SEED 1 /* any: the same input gives the same output */
+
+/* A sysctl that the replay wrote. It is seen in place of the recorded one until it is given back, or someone else
+ * changed the recorded one. */
+struct written {
+        bool shown;
+        struct sysctl_value value, instead_of;
+};
+
+struct replay {
+        struct world world; /* first: the functions get a pointer to it */
+        struct tuner tuner;
+        FILE *file;
+        struct origin at;
+        char *line[2]; /* of this row and the one before; owned */
+        size_t size[2];
+        struct recording recording;
+        struct recording_row row;
+        struct snapshot snapshot; /* of row */
+        struct ports *ports;
+        struct written written[SYSCTL_COUNT];
+        uint64_t begun;
+        unsigned rows, events;
+};
+
+static struct replay *self(struct world *world)
+{
+        return (struct replay *)world;
+}
+
+/* Without what the twtuned that recorded it did. */
+static const struct sysctl_value *recorded_value(const struct replay *r, enum sysctl_id id)
+{
+        return r->row.held >> id & 1 ? &r->row.original[id] : &r->snapshot.sysctl[id].value;
+}
+
+static void show_sysctls(struct replay *r, struct snapshot *s)
+{
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+                const struct sysctl_value *recorded = recorded_value(r, id);
+                struct written *w = &r->written[id];
+
+                if (s->sysctl[id].state != READING_VALID)
+                        continue;
+                if (!policy_holds(r->tuner.policy, id) || !sysctl_equal(recorded, &w->instead_of))
+                        w->shown = false;
+                s->sysctl[id].value = w->shown ? w->value : *recorded;
+        }
+}
+
+static int observe(struct world *world, struct snapshot *ret, bool *ret_look, const char **ret_what)
+{
+        struct replay *r = self(world);
+        unsigned readings = METRIC_COUNT + r->tuner.config->counters.n; /* there is room for many more */
+
+        (void)ret_what;
+        *ret_look = false;
+        memcpy(ret, &r->snapshot, offsetof(struct snapshot, reading) + readings * sizeof(ret->reading[0]));
+        ret->ports = r->ports;
+        ports_give_listening(r->ports, &r->row.listening);
+        if (ret->reading[METRIC_PORTS_FIRST].state == READING_VALID)
+                ports_give_group(r->ports, ret->who[METRIC_PORTS_FIRST][0] ? &r->row.group : NULL);
+        show_sysctls(r, ret);
+        return 0;
+}
+
+/* There is no more to be seen than what was recorded. */
+static int observe_more(struct world *world, struct snapshot *snapshot, const char **ret_what)
+{
+        (void)world, (void)snapshot, (void)ret_what;
+        return 0;
+}
+
+static int sysctl_read(struct world *world, enum sysctl_id id, struct sysctl_value *ret)
+{
+        struct replay *r = self(world);
+
+        if (r->snapshot.sysctl[id].state != READING_VALID)
+                return r->snapshot.sysctl[id].state == READING_UNAVAILABLE ? -ENOENT : -EIO;
+        *ret = r->written[id].shown ? r->written[id].value : *recorded_value(r, id);
+        return 0;
+}
+
+static int sysctl_write(struct world *world, enum sysctl_id id, const struct sysctl_value *value)
+{
+        struct replay *r = self(world);
+
+        r->written[id] = (struct written){true, *value, *recorded_value(r, id)};
+        return 0;
+}
+
+/* Nobody: a recording is good on any machine. */
+static void sysctl_owner(struct world *world, enum sysctl_id sysctl, struct sysctl_owner *ret)
+{
+        (void)world, (void)sysctl;
+        *ret = (struct sysctl_owner){0};
+}
+
+static int ledger_save(struct world *world, const struct ledger *ledger)
+{
+        (void)world, (void)ledger;
+        return 0;
+}
+
+/* The only cgroup is that of the recorded group. */
+static const char *find_unit(struct world *world, uint64_t cgroup)
+{
+        (void)cgroup;
+        return self(world)->snapshot.unit[METRIC_PORTS_FIRST];
+}
+
+static void report(struct world *world, const struct event *event)
+{
+        struct replay *r = self(world);
+
+        printf("%s%s+%.3fs ", r->row.date, r->row.date[0] ? " " : "", (double)(r->snapshot.now - r->begun) / 1e9);
+        event_print(event, stdout);
+        r->events++;
+}
+
+static void notify(struct world *world, const char *state)
+{
+        (void)world, (void)state;
+}
+
+/* The next line without its end; NULL when there is no whole one left. */
+static char *line_next(struct replay *r)
+{
+        char **line = &r->line[r->at.line % 2];
+        ssize_t n = getline(line, &r->size[r->at.line % 2], r->file);
+
+        if (n <= 0)
+                return NULL;
+        r->at.line++;
+        if ((*line)[n - 1] != '\n') {
+                fprintf(stderr, "%s:%u: the last row is cut short, it is left out\n", r->at.file, r->at.line);
+                return NULL;
+        }
+        (*line)[--n] = 0;
+        if (n > 0 && (*line)[n - 1] == '\r')
+                (*line)[--n] = 0;
+        return *line;
+}
+
+/* 1; 0: there is none left; -EINVAL: it is broken, which is said. */
+static int row_next(struct replay *r)
+{
+        struct problems problems = {0};
+        char *line = line_next(r);
+        int error;
+
+        if (!line)
+                return 0;
+        error = recording_parse_row(&r->recording, line, &r->row, r->at, &problems);
+        problems_print(&problems);
+        problems_free(&problems);
+        r->rows++;
+        return error < 0 ? error : 1;
+}
+
+static int header_read(struct replay *r)
+{
+        struct problems problems = {0};
+        char *line = line_next(r);
+        int error = -EINVAL;
+
+        if (line)
+                error = recording_parse_header(&r->recording, line, r->at, &problems);
+        else
+                problem_add(&problems, r->at, "there is no recording in it");
+        problems_print(&problems);
+        problems_free(&problems);
+        return error;
+}
+
+/* Rules that ask for it are unavailable, and the reason is not this kernel. */
+static void print_lacking(const struct recording *recording, const struct counters *wanted)
+{
+        for (unsigned i = 0; i < wanted->n; i++)
+                if (counters_find(&recording->counters, wanted->item[i].name) == COUNTERS_MAX)
+                        printf("not in the recording: %s\n", wanted->item[i].name);
+}
+
+/* Through all rows. Takes over config. */
+static int run(struct replay *r, struct config *config)
+{
+        const struct ledger empty = {0};
+        int more;
+
+        recording_bind(&r->recording, &config->counters);
+        recording_row_init(&r->row, &r->snapshot);
+        more = row_next(r);
+        config->observe = r->row.observe;
+        config->interval_ns = r->row.interval_ns > 0 ? r->row.interval_ns : config->interval_ns;
+        if (tuner_start(&r->tuner, &r->world, config, &empty, r->snapshot.now) < 0) {
+                config_free(config);
+                return EX_OSERR;
+        }
+        r->begun = r->snapshot.now;
+        print_lacking(&r->recording, &config->counters);
+        if (more > 0 && config->observe)
+                printf("recorded while only observing: no effect could show, so each expect is taken as met\n");
+        for (; more > 0; more = row_next(r))
+                tick(&r->tuner);
+        tuner_stop(&r->tuner);
+        return more < 0 ? EX_DATAERR : 0;
+}
+
+static int replay(struct replay *r, const char *config_file)
+{
+        struct config *config;
+        int status;
+
+        r->ports = ports_new(PORTS_SEED);
+        if (!r->ports)
+                return EX_OSERR;
+        if (header_read(r) < 0)
+                return EX_DATAERR;
+        config = config_files_load_good(config_file, &r->recording.counters);
+        if (!config)
+                return EX_CONFIG;
+        status = run(r, config);
+        if (status == 0)
+                printf("%u tick%s, %.0f s, %u event%s\n", r->rows, r->rows == 1 ? "" : "s",
+                       r->rows > 0 ? (double)(r->snapshot.now - r->begun) / 1e9 : 0, r->events,
+                       r->events == 1 ? "" : "s");
+        return status;
+}
+
+int replay_print(const char *file, const char *config_file)
+{
+        static struct replay r = {
+                .world = {observe, observe_more, observe_more, sysctl_read, sysctl_write, sysctl_owner, ledger_save,
+                          find_unit, report, notify},
+        };
+        int status;
+
+        r.at.file = file;
+        r.file = fopen(file, "re");
+        if (!r.file) {
+                fprintf(stderr, "twtuned: %s: %s\n", file, strerror(errno));
+                return EX_NOINPUT;
+        }
+        status = replay(&r, config_file);
+        if (ferror(r.file)) {
+                fprintf(stderr, "twtuned: %s: %s\n", file, strerror(errno));
+                status = EX_IOERR;
+        }
+        fclose(r.file);
+        ports_free(r.ports);
+        free(r.line[0]);
+        free(r.line[1]);
+        return status;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/observe/proc_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/observe/retry.h"
+
+#define HALF_PAGE 2048
+
+struct proc_file proc_file_open(const char *path, int writable)
+{
+        struct proc_file file = {.fd = -1};
+
+        if (writable)
+                file.fd = open(path, O_RDWR | O_CLOEXEC);
+        if (file.fd < 0) {
+                file.error = writable ? -errno : 0;
+                file.fd = open(path, O_RDONLY | O_CLOEXEC);
+        }
+        if (file.fd < 0)
+                file.error = -errno;
+        return file;
+}
+
+void proc_file_close(struct proc_file *file)
+{
+        if (file->fd >= 0)
+                close(file->fd);
+        file->fd = -1;
+}
+
+/* seq_file gives at most a page of whole records a read (fs/seq_file.c:seq_read_iter), so one read is not the file;
+ * but after less than half a page one more of its records, which are lines, would have fitted. What does not end with
+ * a line was cut short: "100" of "1000" is not to be taken for a value. */
+int proc_file_read(const struct proc_file *file, char *buf, size_t size)
+{
+        size_t n = 0;
+
+        if (file->fd < 0)
+                return file->error;
+        while (n < size) {
+                ssize_t r = retry_interrupted(pread(file->fd, buf + n, size - n, (off_t)n));
+
+                if (r < 0)
+                        return -errno;
+                n += (size_t)r;
+                if (n < size && r < HALF_PAGE && (r == 0 || buf[n - 1] == '\n')) {
+                        buf[n] = 0;
+                        return n > 0 && buf[n - 1] == '\n' ? (int)n : -EIO;
+                }
+        }
+        return -EFBIG;
+}
+
+int proc_file_write(const struct proc_file *file, const char *text)
+{
+        size_t size = strlen(text);
+        ssize_t n;
+
+        if (file->error < 0)
+                return file->error; /* it was opened for reading only, or not at all */
+        n = retry_interrupted(pwrite(file->fd, text, size, 0));
+        if (n < 0)
+                return -errno;
+        return (size_t)n == size ? 0 : -EIO;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/observe/sock_diag.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "daemon/now.h"
+
+/* The kernel's batches have at most this size (net/netlink/af_netlink.c:netlink_dump). */
+#define BATCH_SIZE 32768u
+#define TIMEOUT_SECONDS 2
+#define REQUEST_SIZE 128
+
+int sock_diag_open(struct sock_diag *d)
+{
+        struct timeval timeout = {.tv_sec = TIMEOUT_SECONDS};
+
+        d->socket = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+        if (!d->socket)
+                return -errno;
+        if (mnl_socket_bind(d->socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
+            setsockopt(mnl_socket_get_fd(d->socket), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0) {
+                int r = -errno;
+
+                sock_diag_close(d);
+                return r;
+        }
+        return 0;
+}
+
+void sock_diag_close(struct sock_diag *d)
+{
+        if (d->socket)
+                mnl_socket_close(d->socket);
+        d->socket = NULL;
+}
+
+static int send_request(struct sock_diag *d, struct nlmsghdr *request)
+{
+        request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+        request->nlmsg_seq = ++d->seq;
+        return mnl_socket_sendto(d->socket, request, request->nlmsg_len) < 0 ? -errno : 0;
+}
+
+/* A program for the kernel's inet_diag_bc_run(): local port >= low, and <= high. A jump to 4 past the end rejects;
+ * each comparison is two words, the second with the port. */
+static void add_port_filter(struct nlmsghdr *request, const struct sock_diag_query *q)
+{
+        struct inet_diag_bc_op program[4] = {
+                {.code = INET_DIAG_BC_S_GE, .yes = 2 * sizeof(program[0]), .no = sizeof(program) + 4},
+                {.no = q->low},
+                {.code = INET_DIAG_BC_S_LE, .yes = 2 * sizeof(program[0]), .no = sizeof(program) / 2 + 4},
+                {.no = q->high},
+        };
+
+        if (q->high > 0)
+                mnl_attr_put(request, INET_DIAG_REQ_BYTECODE, sizeof(program), program);
+}
+
+/* The old request: it has no protocol family, and the kernel walks its table once for both
+ * (net/ipv4/inet_diag.c:inet_diag_dump_compat). */
+static int request_both(struct sock_diag *d, const struct sock_diag_query *q)
+{
+        _Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
+        struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
+        struct inet_diag_req *body = mnl_nlmsg_put_extra_header(request, sizeof(*body));
+
+        request->nlmsg_type = TCPDIAG_GETSOCK;
+        body->idiag_family = AF_INET;
+        body->idiag_states = q->states;
+        body->idiag_ext = q->extensions;
+        add_port_filter(request, q);
+        return send_request(d, request);
+}
+
+static int request_family(struct sock_diag *d, const struct sock_diag_query *q, uint8_t family)
+{
+        _Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
+        struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
+        struct inet_diag_req_v2 *body = mnl_nlmsg_put_extra_header(request, sizeof(*body));
+
+        request->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+        body->sdiag_family = family;
+        body->sdiag_protocol = IPPROTO_TCP;
+        body->idiag_states = q->states;
+        body->idiag_ext = q->extensions;
+        add_port_filter(request, q);
+        return send_request(d, request);
+}
+
+/* The error that NLMSG_ERROR and NLMSG_DONE begin with. libmnl's own handler takes a DONE with an error for a
+ * success. */
+static int control_error(const struct nlmsghdr *h)
+{
+        int error;
+
+        if (mnl_nlmsg_get_payload_len(h) < sizeof(error))
+                return h->nlmsg_type == NLMSG_DONE ? 0 : -EBADMSG;
+        memcpy(&error, mnl_nlmsg_get_payload(h), sizeof(error));
+        return error <= 0 ? error : -EBADMSG;
+}
+
+/* One message. 1: the dump is complete; 0: go on; else a negative errno. */
+static int take_message(const struct nlmsghdr *h, sock_diag_handler handler, void *user)
+{
+        const struct inet_diag_msg *socket = mnl_nlmsg_get_payload(h);
+        int r;
+
+        if (h->nlmsg_flags & NLM_F_DUMP_INTR)
+                return -EINTR;
+        switch (h->nlmsg_type) {
+        case NLMSG_NOOP:
+                return 0;
+        case NLMSG_DONE:
+                r = control_error(h);
+                return r == 0 ? 1 : r;
+        case NLMSG_ERROR:
+                r = control_error(h);
+                return r == 0 ? -EBADMSG : r; /* an acknowledgement that nobody asked for */
+        case NLMSG_OVERRUN:
+                return -ENOBUFS;
+        case TCPDIAG_GETSOCK:
+        case SOCK_DIAG_BY_FAMILY:
+                break;
+        default:
+                return -EBADMSG;
+        }
+        if (mnl_nlmsg_get_payload_len(h) < sizeof(*socket) ||
+            (socket->idiag_family != AF_INET && socket->idiag_family != AF_INET6))
+                return -EBADMSG;
+        handler(user, socket, mnl_nlmsg_get_payload_len(h));
+        return 0;
+}
+
+int sock_diag_take(const char *buf, size_t size, unsigned seq, unsigned portid, sock_diag_handler handler, void *user)
+{
+        const struct nlmsghdr *h = (const struct nlmsghdr *)buf;
+        int left = (int)size, r = 0;
+
+        for (; r == 0 && mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+                if (h->nlmsg_len > INT_MAX) /* negative, and so short enough, for libmnl */
+                        return -EBADMSG;
+                if (h->nlmsg_seq != seq || h->nlmsg_pid != portid) /* libmnl's own check lets 0 pass */
+                        return -EPROTO;
+                r = take_message(h, handler, user);
+        }
+        return r == 0 && left > 0 ? -EBADMSG : r; /* bytes that are no message */
+}
+
+static int receive(struct sock_diag *d, sock_diag_handler handler, void *user)
+{
+        static _Alignas(struct nlmsghdr) char buf[BATCH_SIZE];
+        unsigned portid = mnl_socket_get_portid(d->socket);
+        ssize_t n;
+        int r;
+
+        do {
+                n = mnl_socket_recvfrom(d->socket, buf, sizeof(buf)); /* ENOSPC: truncated */
+                if (n <= 0)
+                        return n == 0 ? -EPIPE : -errno;
+                d->batch_at = now_ns();
+                r = sock_diag_take(buf, (size_t)n, d->seq, portid, handler, user);
+        } while (r == 0);
+        return r < 0 ? r : 0;
+}
+
+static int dump_two_walks(struct sock_diag *d, const struct sock_diag_query *query, sock_diag_handler handler,
+                          void *user)
+{
+        static const uint8_t families[] = {AF_INET, AF_INET6};
+        int r = 0;
+
+        for (unsigned i = 0; r == 0 && i < sizeof(families); i++) {
+                r = request_family(d, query, families[i]);
+                if (r == 0)
+                        r = receive(d, handler, user);
+                if (r == -ENOENT && families[i] == AF_INET6)
+                        r = 0; /* a kernel without IPv6 */
+        }
+        return r;
+}
+
+int sock_diag_dump(struct sock_diag *d, const struct sock_diag_query *query, sock_diag_handler handler, void *user)
+{
+        int r = 0;
+
+        if (!d->socket)
+                r = sock_diag_open(d);
+        if (r < 0)
+                return r;
+        if (!d->two_walks) {
+                r = request_both(d, query);
+                if (r == 0)
+                        r = receive(d, handler, user);
+                d->two_walks = r == -EOPNOTSUPP;
+        }
+        if (d->two_walks)
+                r = dump_two_walks(d, query, handler, user);
+        if (r < 0)
+                sock_diag_close(d); /* what is still on its way must not get into the next dump */
+        return r;
+}

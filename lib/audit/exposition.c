@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/audit/exposition.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/util/macro.h"
+
+#define NAME_MAX_ 96
+#define PERCENT 100.0
+
+struct text {
+        char *buf;
+        size_t n, size;
+        bool full;
+        const char *netns;
+};
+
+struct label {
+        const char *name, *value;
+};
+
+static void _printf_(2, 3) put(struct text *t, const char *format, ...)
+{
+        va_list args;
+        int n;
+
+        va_start(args, format);
+        n = vsnprintf(t->buf + t->n, t->size - t->n, format, args);
+        va_end(args);
+        if (n < 0 || (size_t)n >= t->size - t->n)
+                t->full = true;
+        else
+                t->n += (size_t)n;
+}
+
+static void put_char(struct text *t, char c)
+{
+        if (t->size - t->n < 2)
+                t->full = true;
+        else
+                t->buf[t->n++] = c;
+}
+
+/* Anyone may choose the name of a cgroup, and a label is UTF-8: what is not plain is a question mark. */
+static void put_label(struct text *t, char before, const char *name, const char *value)
+{
+        put(t, "%c%s=\"", before, name);
+        for (const char *c = value; *c; c++) {
+                if (*c == '"' || *c == '\\')
+                        put_char(t, '\\');
+                put_char(t, *c >= 0x20 && *c < 0x7f ? *c : '?');
+        }
+        put_char(t, '"');
+}
+
+/* Labels without a value are left out: that is the same to Prometheus. */
+static void put_sample(struct text *t, const char *name, const struct label *label, unsigned n, double value)
+{
+        const struct label netns = {"netns", t->netns};
+        char before = '{';
+
+        put(t, "%s", name);
+        for (unsigned i = 0; i <= n; i++) {
+                const struct label *l = i < n ? &label[i] : &netns;
+
+                if (l->value[0] == 0)
+                        continue;
+                put_label(t, before, l->name, l->value);
+                before = ',';
+        }
+        put(t, "%s ", before == '{' ? "" : "}");
+        if (isinf(value))
+                put(t, "%sInf\n", value < 0 ? "-" : "+");
+        else
+                put(t, "%.13g\n", value);
+}
+
+static void put_one(struct text *t, const char *name, const char *label, const char *value, double number)
+{
+        put_sample(t, name, &(struct label){label, value}, 1, number);
+}
+
+static void put_info(struct text *t, const struct exposition *e, const char *name)
+{
+        char config[20];
+        const struct label label[] = {
+                {"version", e->version}, {"config", config}, {"mode", e->config->observe ? "observe" : "enforce"}};
+
+        snprintf(config, sizeof(config), "%016" PRIx64, config_values_hash(&e->config->values));
+        put_sample(t, name, label, ELEMENTSOF(label), 1);
+}
+
+static void put_degraded(struct text *t, const struct exposition *e, const char *name)
+{
+        put_sample(t, name, NULL, 0, e->degraded);
+}
+
+static void put_observed_at(struct text *t, const struct exposition *e, const char *name)
+{
+        if (e->observed_at > 0)
+                put_sample(t, name, NULL, 0, e->observed_at);
+}
+
+static bool is_available(const struct exposition *e, unsigned rule)
+{
+        return !policy_is_unavailable(e->policy, rule, e->snapshot);
+}
+
+static void put_rules_available(struct text *t, const struct exposition *e, const char *name)
+{
+        for (unsigned i = 0; i < e->config->n_rules; i++)
+                if (!e->config->rule[i].disabled)
+                        put_one(t, name, "rule", e->config->rule[i].name, is_available(e, i));
+}
+
+static void put_rules_active(struct text *t, const struct exposition *e, const char *name)
+{
+        for (unsigned i = 0; i < e->config->n_rules; i++)
+                if (!e->config->rule[i].disabled && is_available(e, i))
+                        put_one(t, name, "rule", e->config->rule[i].name, policy_is_active(e->policy, i));
+}
+
+/* Whether twtuned may have anything to do with it. */
+static bool is_concerned(const struct exposition *e, enum sysctl_id id)
+{
+        if (e->ledger->entry[id].state != LEDGER_NONE)
+                return true;
+        for (unsigned i = 0; i < e->config->n_rules; i++)
+                for (unsigned k = 0; k < e->config->rule[i].n_levers; k++)
+                        if (!e->config->rule[i].disabled && e->config->rule[i].lever[k].sysctl == id)
+                                return true;
+        return false;
+}
+
+static void put_ledger_state(struct text *t, const struct exposition *e, const char *name, enum ledger_state state)
+{
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                if (is_concerned(e, id))
+                        put_one(t, name, "sysctl", sysctl_table[id].name, e->ledger->entry[id].state == state);
+}
+
+static void put_held(struct text *t, const struct exposition *e, const char *name)
+{
+        put_ledger_state(t, e, name, LEDGER_HELD);
+}
+
+static void put_overridden(struct text *t, const struct exposition *e, const char *name)
+{
+        put_ledger_state(t, e, name, LEDGER_THEIRS);
+}
+
+/* What is seldom begins with its first time; what is usual is there from the start, so that the first one counts for
+ * rate() as well. */
+static void put_changes(struct text *t, const struct exposition *e, const char *name)
+{
+        static const bool usual[OUTCOME_COUNT] = {
+                [OUTCOME_APPLIED] = true, [OUTCOME_RESTORED] = true, [OUTCOME_FAILED] = true};
+
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                for (unsigned k = 0; k < OUTCOME_COUNT; k++) {
+                        const struct label label[] = {{"sysctl", sysctl_table[id].name}, {"result", outcome_name(k)}};
+
+                        if (e->told[id][k] > 0 || (usual[k] && is_concerned(e, id)))
+                                put_sample(t, name, label, ELEMENTSOF(label), (double)e->told[id][k]);
+                }
+}
+
+/* What is under the noise floor is no pressure, and would only bring a new series now and then. */
+static unsigned worst_groups(const struct snapshot *s, const struct ports_group *ret[static EXPOSITION_GROUPS])
+{
+        unsigned n = 0;
+
+        if (s->reading[METRIC_PORTS_FIRST].state == READING_VALID)
+                n = ports_most_busy(s->ports, ret, EXPOSITION_GROUPS);
+        while (n > 0 && ports_busyness(ret[n - 1]) < metric_table[METRIC_PORTS_DEMAND].floor)
+                n--;
+        return n;
+}
+
+static void put_groups(struct text *t, const struct exposition *e, const char *name, unsigned metric)
+{
+        const struct ports_group *worst[EXPOSITION_GROUPS];
+        unsigned n = worst_groups(e->snapshot, worst);
+        char group[PORTS_NAME_MAX];
+
+        for (unsigned i = 0; i < n; i++)
+                put_one(t, name, "group", ports_group_name(worst[i], group),
+                        ports_value(worst[i], metric).lower / PERCENT);
+}
+
+static void put_group_forecast(struct text *t, const struct exposition *e, const char *name)
+{
+        put_groups(t, e, name, METRIC_PORTS_FORECAST);
+}
+
+static void put_group_demand(struct text *t, const struct exposition *e, const char *name)
+{
+        put_groups(t, e, name, METRIC_PORTS_DEMAND);
+}
+
+static void put_group_cliff(struct text *t, const struct exposition *e, const char *name)
+{
+        put_groups(t, e, name, METRIC_PORTS_CLIFF);
+}
+
+static void put_header(struct text *t, const char *name, const char *type, const char *help)
+{
+        put(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+struct family {
+        const char *name, *type, *help;
+        void (*put)(struct text *t, const struct exposition *e, const char *name);
+};
+
+/* What is no metric of the table: a row a family. */
+/* clang-format off */
+static const struct family families[] = {
+        {"twtuned_info", "gauge", "1; config is a hash of all that the configuration says", put_info},
+        {"twtuned_degraded", "gauge", "1: it does not do all that it was told to, see its status", put_degraded},
+        {"twtuned_last_observation_timestamp_seconds", "gauge", "when everything could be read for the last time",
+         put_observed_at},
+        {"twtuned_rule_available", "gauge", "0: this kernel or network namespace lacks what the rule is made of",
+         put_rules_available},
+        {"twtuned_rule_active", "gauge", "1: the rule has entered; in observe mode: it would have", put_rules_active},
+        {"twtuned_sysctl_held", "gauge", "1: changed by twtuned, and to be given back", put_held},
+        {"twtuned_sysctl_overridden", "gauge", "1: someone else changed what twtuned held; it is left alone",
+         put_overridden},
+        {"twtuned_sysctl_changes_total", "counter", "changes told in the journal, by their RESULT", put_changes},
+        {"twtuned_group_forecast_ratio", "gauge", "ports.forecast of the worst destinations", put_group_forecast},
+        {"twtuned_group_demand_ratio", "gauge", "ports.demand of the worst destinations", put_group_demand},
+        {"twtuned_group_cliff_ratio", "gauge", "ports.cliff of the worst destinations", put_group_cliff},
+};
+/* clang-format on */
+
+/* To a base unit, and how its name ends. */
+static const struct {
+        const char *suffix;
+        double divisor;
+} base_units[] = {
+        [UNIT_COUNT] = {"", 1},
+        [UNIT_PERCENT] = {"_ratio", PERCENT},
+        [UNIT_PER_SECOND] = {"_per_second", 1},
+        [UNIT_PER_MINUTE] = {"_per_second", 60},
+        [UNIT_SECONDS] = {"_seconds", 1},
+        [UNIT_BYTES] = {"_bytes", 1},
+};
+
+/* "twtuned_ports_cliff_ratio" */
+static void family_name(const struct metric *m, char name[static NAME_MAX_])
+{
+        snprintf(name, NAME_MAX_, "twtuned_%s%s", m->name, base_units[m->unit].suffix);
+        for (char *dot = name; (dot = strchr(dot, '.'));)
+                *dot = '_';
+}
+
+/* The destinations have families of their own. */
+static void put_metric(struct text *t, const struct exposition *e, unsigned metric)
+{
+        const struct metric *m = &metric_table[metric];
+        const struct reading *r = &e->snapshot->reading[metric];
+        bool bounded = r->state == READING_BOUNDED;
+        double value = (bounded ? r->upper : r->value) / base_units[m->unit].divisor;
+        const struct label label[] = {{"listener", metric_is_ports(metric) ? "" : e->snapshot->who[metric]},
+                                      {"unit", metric_is_ports(metric) ? "" : e->snapshot->unit[metric]},
+                                      {"bound", bounded ? "upper" : ""}};
+        char name[NAME_MAX_];
+
+        family_name(m, name);
+        put_header(t, name, "gauge", m->help);
+        if ((r->state == READING_VALID && !isnan(value)) || (bounded && isfinite(value)))
+                put_sample(t, name, label, ELEMENTSOF(label), value);
+}
+
+ssize_t exposition_format(const struct exposition *e, char *buf, size_t size)
+{
+        struct text t = {.buf = buf, .size = size, .netns = e->netns};
+
+        for (const struct family *f = families; f < families + ELEMENTSOF(families); f++) {
+                put_header(&t, f->name, f->type, f->help);
+                f->put(&t, e, f->name);
+        }
+        for (unsigned i = 0; i < METRIC_COUNT; i++)
+                put_metric(&t, e, i);
+        return t.full ? -ENOBUFS : (ssize_t)t.n;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* What can only be seen in the whole configuration. */
+
+#include <math.h>
+#include <string.h>
+
+#include "lib/config/config.h"
+#include "lib/util/macro.h"
+#include "lib/util/suggest.h"
+
+static void check_after(struct config *config, struct rule *rule, struct problems *problems)
+{
+        struct nearest nearest = NEAREST(rule->after_name);
+        char hint[128];
+
+        rule->after = RULE_NONE;
+        if (rule->after_name[0] == 0)
+                return;
+        for (unsigned i = 0; i < config->n_rules; i++) {
+                nearest_offer(&nearest, config->rule[i].name);
+                if (strcmp(config->rule[i].name, rule->after_name) == 0)
+                        rule->after = i;
+        }
+        if (rule->after == RULE_NONE)
+                problem_add(problems, rule->after_at, "unknown rule '%s'%s", rule->after_name,
+                            nearest_hint(&nearest, hint));
+}
+
+static void check_circle(const struct config *config, unsigned index, struct problems *problems)
+{
+        unsigned next = config->rule[index].after;
+
+        for (unsigned steps = 1; next != RULE_NONE && next != index && steps < config->n_rules; steps++)
+                next = config->rule[next].after;
+        if (next == index)
+                problem_add(problems, config->rule[index].after_at,
+                            "'after' goes round in a circle: no rung can be first");
+}
+
+static bool levers_agree(const struct lever *a, const struct lever *b)
+{
+        return a->kind == LEVER_SET && b->kind == LEVER_SET && sysctl_equal(&a->value, &b->value);
+}
+
+/* The first lever on the same sysctl that wants another value in an earlier rule, or any value earlier in this one. */
+static const struct lever *find_other(const struct config *config, unsigned index, const struct lever *lever)
+{
+        for (unsigned i = 0; i <= index; i++) {
+                const struct rule *other = &config->rule[i];
+
+                for (unsigned k = 0; k < other->n_levers && &other->lever[k] != lever; k++)
+                        if (!other->disabled && other->lever[k].sysctl == lever->sysctl &&
+                            (i == index || !levers_agree(&other->lever[k], lever)))
+                                return &other->lever[k];
+        }
+        return NULL;
+}
+
+static void check_opposites(const struct config *config, unsigned index, struct problems *problems)
+{
+        const struct rule *rule = &config->rule[index];
+        char a[SYSCTL_TEXT_MAX], b[SYSCTL_TEXT_MAX];
+
+        for (unsigned i = 0; i < rule->n_levers && !rule->disabled; i++) {
+                const struct lever *lever = &rule->lever[i], *other = find_other(config, index, lever);
+                const char *name = sysctl_table[lever->sysctl].name;
+
+                if (other && levers_agree(other, lever))
+                        problem_add(problems, lever->at, "%s is set twice in one rule", name);
+                else if (other && lever->kind == LEVER_SET && other->kind == LEVER_SET)
+                        problem_add(problems, lever->at,
+                                    "%s = %s, but %s:%u wants %s: two rules cannot pull "
+                                    "one sysctl apart",
+                                    name, sysctl_format(&lever->value, a), other->at.file, other->at.line,
+                                    sysctl_format(&other->value, b));
+                else if (other)
+                        problem_add(problems, lever->at,
+                                    "%s is changed at %s:%u as well: what is raised or lowered by steps has one "
+                                    "rule",
+                                    name, other->at.file, other->at.line);
+        }
+}
+
+/* What [limits] narrowed may be the limit of a step, or of a range: they stop there. A value that is to be set has to
+ * fit, and steps must not have to pass the bounds to come to their limit from the far side. */
+static void check_bounds(const struct config *config, const struct rule *rule, struct problems *problems)
+{
+        char reason[256];
+
+        for (unsigned i = 0; i < rule->n_levers && !rule->disabled; i++) {
+                const struct lever *lever = &rule->lever[i];
+                const struct origin *at = &config->bounds_at[lever->sysctl];
+                struct sysctl_bounds bounds = config->bounds[lever->sysctl];
+
+                if (lever->kind == LEVER_RAISE)
+                        bounds.max = sysctl_table[lever->sysctl].bounds.max;
+                if (lever->kind == LEVER_LOWER)
+                        bounds.min = sysctl_table[lever->sysctl].bounds.min;
+                if (lever->sysctl != SYSCTL_IP_LOCAL_PORT_RANGE &&
+                    sysctl_check_bounds(lever->sysctl, &lever->value, &bounds, reason, sizeof(reason)) < 0)
+                        problem_add(problems, lever->at, "%s, by %s:%u", reason, at->file, at->line);
+        }
+}
+
+/* The values of a metric for which conditions hold. */
+struct span {
+        double low, high;
+        bool low_open, high_open;
+};
+
+static struct span span_of_metric(unsigned metric, const struct counters *counters)
+{
+        struct span span = {.low = 0, .high = INFINITY};
+
+        if (metric < METRIC_COUNT && metric_table[metric].most > 0)
+                span.high = metric_table[metric].most;
+        if (metric >= METRIC_COUNT && counters->item[metric - METRIC_COUNT].gauge)
+                span.low = -INFINITY;
+        return span;
+}
+
+static void span_narrow(struct span *s, const struct condition *c)
+{
+        bool open = c->op == LESS || c->op == GREATER;
+
+        if (c->op == NOT_EQUAL && s->low == s->high && c->number == s->low) /* a hole where nothing else is left */
+                s->low_open = true;
+        if ((c->op == GREATER || c->op == GREATER_EQUAL || c->op == EQUAL) &&
+            (c->number > s->low || (c->number == s->low && open))) {
+                s->low = c->number;
+                s->low_open = open;
+        }
+        if ((c->op == LESS || c->op == LESS_EQUAL || c->op == EQUAL) &&
+            (c->number < s->high || (c->number == s->high && open))) {
+                s->high = c->number;
+                s->high_open = open;
+        }
+}
+
+static bool span_is_empty(const struct span *s)
+{
+        return s->low > s->high || (s->low == s->high && (s->low_open || s->high_open));
+}
+
+static bool names(const struct condition *list, unsigned n, unsigned metric)
+{
+        for (unsigned k = 0; k < n; k++)
+                if (list[k].metric == metric)
+                        return true;
+        return false;
+}
+
+static void span_narrow_by_all(struct span *s, const struct condition *list, unsigned n, unsigned metric)
+{
+        for (unsigned k = 0; k < n; k++)
+                if (list[k].metric == metric)
+                        span_narrow(s, &list[k]);
+}
+
+/* Twice, because a != counts once its number is all that is left. */
+static struct span span_of_both(const struct config *config, const struct rule *rule, unsigned metric)
+{
+        struct span span = span_of_metric(metric, &config->counters);
+
+        for (unsigned pass = 0; pass < 2; pass++) {
+                span_narrow_by_all(&span, rule->when, rule->n_when, metric);
+                span_narrow_by_all(&span, rule->until, rule->n_until, metric);
+        }
+        return span;
+}
+
+/* Reports the first condition that no value can meet together with those before it. */
+static bool check_reach(const struct config *config, const struct condition *list, unsigned n,
+                        struct problems *problems)
+{
+        for (unsigned k = 0; k < n; k++) {
+                struct span alone = span_of_metric(list[k].metric, &config->counters), span = alone;
+                const char *name = metric_name(list[k].metric, &config->counters);
+
+                span_narrow(&alone, &list[k]);
+                span_narrow_by_all(&span, list, k + 1, list[k].metric);
+                if (span_is_empty(&alone))
+                        problem_add(problems, list[k].at, "%s %s %g can never hold: it goes from 0 to %g", name,
+                                    comparison_text(list[k].op), list[k].number,
+                                    span_of_metric(list[k].metric, &config->counters).high);
+                else if (span_is_empty(&span))
+                        problem_add(problems, list[k].at,
+                                    "%s %s %g can never hold together with what stands before it", name,
+                                    comparison_text(list[k].op), list[k].number);
+                else
+                        continue;
+                return false;
+        }
+        return true;
+}
+
+/* Whether one state of the host can be a reason both to enter and to leave: every metric of until stands in when as
+ * well, and its two spans meet. Metrics of until alone move on their own. */
+static void check_until(const struct config *config, const struct rule *rule, struct problems *problems)
+{
+        for (unsigned k = 0; k < rule->n_until; k++) {
+                unsigned metric = rule->until[k].metric;
+                struct span span = span_of_both(config, rule, metric);
+
+                if (!names(rule->when, rule->n_when, metric) || span_is_empty(&span))
+                        return;
+        }
+        if (rule->n_until > 0)
+                problem_add(problems, rule->until[0].at,
+                            "until contradicts when: the rule would be released at the very values at which it fires");
+}
+
+static void check_whole(const struct config *config, const struct rule *rule, struct problems *problems)
+{
+        if (rule->n_when == 0 && rule->n_levers == 0 && !rule->advise)
+                problem_add(problems, rule->at, "rule %s is empty: it needs 'when' and 'set' or 'advise'", rule->name);
+        else if (rule->n_when == 0)
+                problem_add(problems, rule->at, "rule %s has no 'when'", rule->name);
+        else if (rule->n_levers == 0 && !rule->advise)
+                problem_add(problems, rule->at, "rule %s has no 'set', 'raise', 'lower' or 'advise'", rule->name);
+        else if (rule->n_levers == 0 && (rule->has_expect || rule->n_abort > 0))
+                problem_add(problems, rule->has_expect ? rule->expect.at : rule->abort[0].at,
+                            "rule %s changes nothing, so there is no effect to watch", rule->name);
+        else if (rule->n_levers > config->changes_per_minute && !rule->disabled)
+                problem_add(problems, rule->at, "rule %s sets %u sysctls at once, changes_per_minute allows %g",
+                            rule->name, rule->n_levers, config->changes_per_minute);
+        if (check_reach(config, rule->when, rule->n_when, problems) &&
+            check_reach(config, rule->until, rule->n_until, problems))
+                check_until(config, rule, problems);
+        check_reach(config, &rule->expect, rule->has_expect, problems);
+}
+
+void config_check(struct config *config, struct problems *problems)
+{
+        for (unsigned i = 0; i < config->n_rules; i++) {
+                struct rule *rule = &config->rule[i];
+
+                if (!rule->faulty) /* what is missing may be the line that is wrong */
+                        check_whole(config, rule, problems);
+                check_bounds(config, rule, problems);
+                check_after(config, rule, problems);
+                check_opposites(config, i, problems);
+        }
+        for (unsigned i = 0; i < config->n_rules; i++)
+                check_circle(config, i, problems);
+}

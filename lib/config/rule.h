@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Rules as values, and the grammar of their lines. See twtuned.conf. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/kernel/counter.h"
+#include "lib/kernel/metric.h"
+#include "lib/util/diagnostics.h"
+#include "lib/kernel/sysctl.h"
+
+#define RULES_MAX 64u
+#define RULE_NAME_MAX 40
+#define RULE_CONDITIONS_MAX 8u
+#define RULE_LEVERS_MAX 4u
+#define RULE_ABORTS_MAX 4u
+#define RULE_NONE UINT32_MAX
+
+enum comparison {
+        LESS,
+        LESS_EQUAL,
+        GREATER,
+        GREATER_EQUAL,
+        EQUAL,
+        NOT_EQUAL,
+};
+
+/* METRIC OP NUMBER[UNIT] [for DURATION], or "within DURATION" for expect */
+struct condition {
+        unsigned metric;
+        enum comparison op;
+        double number;    /* in the metric's unit */
+        uint64_t time_ns; /* for or within; 0: at once */
+        struct origin at;
+};
+
+/* METRIC > Nx before within DURATION */
+struct abort_condition {
+        unsigned metric;
+        double multiple;
+        uint64_t within_ns;
+        struct origin at;
+};
+
+enum lever_kind {
+        LEVER_SET,   /* SYSCTL = VALUE */
+        LEVER_RAISE, /* SYSCTL xN max LIMIT */
+        LEVER_LOWER, /* SYSCTL /N min LIMIT */
+};
+
+/* What a rule does to a sysctl. */
+struct lever {
+        enum lever_kind kind;
+        enum sysctl_id sysctl;
+        struct sysctl_value value; /* what is set, or the limit */
+        double factor;             /* of one step */
+        struct origin at;
+};
+
+struct rule {
+        char name[RULE_NAME_MAX];
+        char *description; /* owned; NULL: none */
+        char *advise;      /* what to do by hand, when there is no lever or the levers did not help; owned; NULL */
+        struct origin at;
+        bool disabled;
+        bool faulty; /* a line of it was wrong */
+        bool has_expect;
+        bool keep;         /* release = keep */
+        uint64_t retry_ns; /* after an expect or abort: how long not to try again */
+        uint64_t every_ns; /* between two steps of raise and lower */
+        unsigned after;    /* index of the lower rung; RULE_NONE: none */
+        char after_name[RULE_NAME_MAX];
+        struct origin after_at;
+
+        struct condition when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], expect;
+        struct lever lever[RULE_LEVERS_MAX];
+        struct abort_condition abort[RULE_ABORTS_MAX];
+        unsigned n_when, n_until, n_levers, n_abort;
+};
+
+/* The grammar's words for known names. Both lists are read; wanted gains the counters that rules name. */
+struct vocabulary {
+        struct counters *wanted;
+        const struct counters *kernel; /* in /proc here; NULL: only the built-in list */
+};
+
+/* Each parses the text of one line. 0, or -EINVAL with one problem added. */
+int condition_parse(const char *text, const char *time_word, struct origin at, struct vocabulary *vocabulary,
+                    struct condition *ret, struct problems *problems);
+int abort_parse(const char *text, struct origin at, struct vocabulary *vocabulary, struct abort_condition *ret,
+                struct problems *problems);
+int lever_parse(enum lever_kind kind, const char *text, struct origin at, struct lever *ret,
+                struct problems *problems);
+
+/* The problem of a sysctl that is not in the table. */
+void sysctl_unknown(const char *name, struct origin at, struct problems *problems);
+
+/* "max N", "min N" or both, in any order, within the built-in bounds of the sysctl. */
+int bounds_parse(enum sysctl_id sysctl, const char *text, struct origin at, struct sysctl_bounds *ret,
+                 struct problems *problems);
+
+bool comparison_holds(enum comparison op, double a, double b);
+const char *comparison_text(enum comparison op);
+
+/* Of any metric id, counters included. */
+const char *metric_name(unsigned metric, const struct counters *counters);
+enum unit metric_unit(unsigned metric, const struct counters *counters);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/kernel/close_wait.h"
+
+#include <string.h>
+
+void close_wait_begin(struct close_wait *cw)
+{
+        memset(cw->building, 0, sizeof(cw->building));
+}
+
+/* Slot 0 stays cgroup 0's. */
+static bool is_free(const struct close_wait *cw, unsigned slot)
+{
+        if (cw->building[slot] > 0)
+                return false;
+        for (unsigned i = 0; i < CLOSE_WAIT_SAMPLES; i++)
+                if (cw->unit[slot].count[i] > 0)
+                        return false;
+        return true;
+}
+
+void close_wait_add(struct close_wait *cw, uint64_t cgroup)
+{
+        unsigned slot = 0;
+
+        while (slot < CLOSE_WAIT_UNITS && cw->unit[slot].cgroup != cgroup)
+                slot++;
+        if (slot == CLOSE_WAIT_UNITS) {
+                for (slot = CLOSE_WAIT_UNITS - 1; slot > 0 && !is_free(cw, slot);)
+                        slot--;
+                if (slot > 0) {
+                        cw->unit[slot].cgroup = cgroup;
+                        cw->unit[slot].is_new = true;
+                }
+        }
+        cw->building[slot]++;
+}
+
+void close_wait_commit(struct close_wait *cw, uint64_t now)
+{
+        /* A unit that comes to a slot of its own may have been counted in the common one: that is no growth. */
+        bool common = cw->unit[0].count[cw->newest] > 0;
+
+        cw->newest = (cw->newest + 1) % CLOSE_WAIT_SAMPLES;
+        cw->at[cw->newest] = now;
+        for (unsigned slot = 0; slot < CLOSE_WAIT_UNITS; slot++) {
+                for (unsigned i = 0; i < CLOSE_WAIT_SAMPLES && common && cw->unit[slot].is_new; i++)
+                        cw->unit[slot].count[i] = cw->building[slot];
+                cw->unit[slot].count[cw->newest] = cw->building[slot];
+                cw->unit[slot].is_new = false;
+        }
+}
+
+/* The oldest sample: the next in the ring, or the first that was ever taken. */
+static unsigned oldest(const struct close_wait *cw)
+{
+        unsigned i = (cw->newest + 1) % CLOSE_WAIT_SAMPLES;
+
+        while (cw->at[i] == 0 && i != cw->newest)
+                i = (i + 1) % CLOSE_WAIT_SAMPLES;
+        return i;
+}
+
+bool close_wait_growth(const struct close_wait *cw, double *ret_growth, uint64_t *ret_cgroup)
+{
+        unsigned from = oldest(cw), worst = 0;
+        uint64_t span = cw->at[cw->newest] - cw->at[from];
+        double most = 0;
+
+        if (span < CLOSE_WAIT_WINDOW_MIN)
+                return false;
+        for (unsigned slot = 0; slot < CLOSE_WAIT_UNITS; slot++) {
+                double grown = (double)cw->unit[slot].count[cw->newest] - cw->unit[slot].count[from];
+
+                if (slot == 0 || grown > most) {
+                        most = grown;
+                        worst = slot;
+                }
+        }
+        *ret_growth = most * 60e9 / (double)span;
+        *ret_cgroup = cw->unit[worst].count[cw->newest] > 0 ? cw->unit[worst].cgroup : 0;
+        return true;
+}

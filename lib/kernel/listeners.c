@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/kernel/listeners.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/kernel/diag.h"
+#include "lib/util/macro.h"
+
+void listeners_begin(struct listeners *l)
+{
+        l->n = 0;
+}
+
+void listeners_add(struct listeners *l, const struct inet_diag_msg *socket, size_t length)
+{
+        struct listener *item = &l->item[l->n];
+
+        if (l->n == LISTENERS_MAX)
+                return;
+        l->n++;
+        *item = (struct listener){
+                .cookie = (uint64_t)socket->id.idiag_cookie[1] << 32 | socket->id.idiag_cookie[0],
+                .cgroup = diag_cgroup(socket, length),
+                .family = socket->idiag_family,
+                .port = ntohs(socket->id.idiag_sport),
+                .queued = socket->idiag_rqueue,
+                .backlog = socket->idiag_wqueue,
+        };
+        memcpy(item->address, socket->id.idiag_src, sizeof(item->address));
+        item->drops_told = diag_drops(socket, length, &item->drops);
+}
+
+/* Most often the listener before stands at the same place. */
+static const struct listener *find_before(const struct listeners *l, unsigned hint, uint64_t cookie)
+{
+        for (unsigned k = 0; k < l->n_before; k++) {
+                const struct listener *b = &l->before[(hint + k) % l->n_before];
+
+                if (b->cookie == cookie)
+                        return b;
+        }
+        return NULL;
+}
+
+void listeners_commit(struct listeners *l)
+{
+        for (unsigned i = 0; i < l->n; i++) {
+                struct listener *item = &l->item[i];
+                const struct listener *before = find_before(l, i, item->cookie);
+
+                item->new_drops_known = item->drops_told && (!before || before->drops_told);
+                item->new_drops = 0;
+                if (item->new_drops_known && before)
+                        item->new_drops = item->drops - before->drops; /* sk_drops is 32 bits wide and may wrap */
+                else if (item->new_drops_known && l->complete)
+                        item->new_drops = item->drops;
+        }
+        memcpy(l->before, l->item, l->n * sizeof(l->item[0]));
+        l->n_before = l->n;
+        l->complete = l->n < LISTENERS_MAX;
+}
+
+/* How well a listener fits a socket; 0: not at all. The kernel takes a specific address before a wildcard
+ * (net/ipv4/inet_hashtables.c:compute_score); [::] takes IPv4 as well, where nothing of IPv4 does. */
+static unsigned fit(const struct listener *l, const struct inet_diag_msg *socket)
+{
+        static const uint32_t any[4];
+        bool same_family = l->family == socket->idiag_family;
+
+        if (l->port != ntohs(socket->id.idiag_sport))
+                return 0;
+        if (same_family && memcmp(l->address, socket->id.idiag_src, sizeof(l->address)) == 0)
+                return 3;
+        if (memcmp(l->address, any, sizeof(any)) != 0)
+                return 0;
+        return same_family ? 2 : l->family == AF_INET6;
+}
+
+void listeners_clear_handshakes(struct listeners *l)
+{
+        for (unsigned i = 0; i < l->n; i++)
+                l->item[i].handshakes = 0;
+}
+
+void listeners_add_handshake(struct listeners *l, const struct inet_diag_msg *socket)
+{
+        struct listener *best = NULL;
+        unsigned most = 0;
+
+        for (unsigned i = 0; i < l->n; i++) {
+                unsigned n = fit(&l->item[i], socket);
+
+                if (n > most) {
+                        most = n;
+                        best = &l->item[i];
+                }
+        }
+        if (best)
+                best->handshakes++;
+}
+
+double listener_accept_queue(const struct listener *l)
+{
+        return 100.0 * l->queued / (l->backlog + 1.0);
+}
+
+double listener_syn_queue(const struct listeners *l, const struct listener *listener)
+{
+        double limit = 0;
+
+        for (unsigned i = 0; i < l->n; i++)
+                if (l->item[i].port == listener->port && l->item[i].family == listener->family &&
+                    memcmp(l->item[i].address, listener->address, sizeof(listener->address)) == 0)
+                        limit += MIN(l->item[i].backlog, l->syn_limit > 0 ? l->syn_limit : UINT32_MAX);
+        return 100.0 * listener->handshakes / (limit > 0 ? limit : 1);
+}
+
+const struct listener *listeners_fullest_accept_queue(const struct listeners *l)
+{
+        const struct listener *worst = NULL;
+
+        for (unsigned i = 0; i < l->n; i++)
+                if (l->item[i].queued > 0 &&
+                    (!worst || listener_accept_queue(&l->item[i]) > listener_accept_queue(worst)))
+                        worst = &l->item[i];
+        return worst;
+}
+
+const struct listener *listeners_fullest_syn_queue(const struct listeners *l)
+{
+        const struct listener *worst = NULL;
+
+        for (unsigned i = 0; i < l->n; i++)
+                if (l->item[i].handshakes > 0 &&
+                    (!worst || listener_syn_queue(l, &l->item[i]) > listener_syn_queue(l, worst)))
+                        worst = &l->item[i];
+        return worst;
+}
+
+const struct listener *listeners_most_drops(const struct listeners *l)
+{
+        const struct listener *worst = NULL;
+
+        for (unsigned i = 0; i < l->n; i++)
+                if (l->item[i].new_drops > (worst ? worst->new_drops : 0))
+                        worst = &l->item[i];
+        return worst;
+}
+
+bool listeners_new_drops_known(const struct listeners *l)
+{
+        for (unsigned i = 0; i < l->n; i++)
+                if (!l->item[i].new_drops_known)
+                        return false;
+        return true;
+}
+
+uint64_t listeners_new_drops(const struct listeners *l)
+{
+        uint64_t sum = 0;
+
+        for (unsigned i = 0; i < l->n; i++)
+                sum += l->item[i].new_drops;
+        return sum;
+}
+
+const char *listener_name(const struct listener *l, char buf[static LISTENER_NAME_MAX])
+{
+        char address[INET6_ADDRSTRLEN];
+
+        inet_ntop(l->family, l->address, address, sizeof(address));
+        snprintf(buf, LISTENER_NAME_MAX, l->family == AF_INET6 ? "[%s]:%u" : "%s:%u", address, l->port);
+        return buf;
+}

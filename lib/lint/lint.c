@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/lint/lint.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lint/row.h"
+#include "lib/util/suggest.h"
+#include "lib/kernel/sysctl.h"
+
+static const char *const verdict_names[] = {
+        [LINT_FINE] = "fine",
+        [LINT_NO_EFFECT] = "no effect",
+        [LINT_HARMFUL] = "harmful",
+};
+
+const char *lint_verdict_name(enum lint_verdict verdict)
+{
+        return verdict_names[verdict];
+}
+
+bool lint_say(struct lint_case *c, enum lint_verdict verdict, const char *format, ...)
+{
+        va_list args;
+
+        c->finding->verdict = verdict;
+        va_start(args, format);
+        vsnprintf(c->finding->why, sizeof(c->finding->why), format, args);
+        va_end(args);
+        return true;
+}
+
+/* Behind what was said. */
+static void _printf_(2, 3) add_why(struct lint_case *c, const char *format, ...)
+{
+        size_t n = strlen(c->finding->why);
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(c->finding->why + n, sizeof(c->finding->why) - n, format, args);
+        va_end(args);
+}
+
+unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const char **ret_rest)
+{
+        unsigned i = 0;
+
+        *ret_rest = text;
+        for (; i < n; i++) {
+                const char *p = *ret_rest + strspn(*ret_rest, " \t");
+                char *end;
+
+                if (!isdigit((unsigned char)p[p[0] == '-']))
+                        break;
+                errno = 0;
+                v[i] = strtoll(p, &end, 0);
+                if (errno != 0 || !strchr(" \t", *end))
+                        break;
+                *ret_rest = end;
+        }
+        *ret_rest += strspn(*ret_rest, " \t");
+        return i;
+}
+
+static int read_live(const struct lint_case *c, const char *path, char *buf, size_t size)
+{
+        return c->kernel->read(c->kernel->user, path, buf, size);
+}
+
+bool lint_effective(const struct lint_case *c, const char *path, int64_t *ret)
+{
+        const struct sysctl_line *line = sysctl_lines_find(c->lines, path);
+        const char *rest;
+        char live[256];
+        int64_t v[3];
+
+        if (!line || !line->value || lint_numbers(line->value, 1, v, &rest) == 0) {
+                if (read_live(c, path, live, sizeof(live)) < 0 || lint_numbers(live, 1, v, &rest) == 0)
+                        return false;
+        }
+        *ret = v[0];
+        return true;
+}
+
+/* What sysctl_table knows of the sysctl; NULL: it is not in there. */
+static const struct sysctl *sysctl_of(const struct lint_case *c)
+{
+        enum sysctl_id id = sysctl_find(c->path);
+
+        return id == SYSCTL_COUNT ? NULL : &sysctl_table[id];
+}
+
+const char *lint_help(const struct lint_case *c)
+{
+        const struct sysctl *s = sysctl_of(c);
+
+        if (c->row && c->row->help)
+                return c->row->help;
+        return s ? s->help : "twtuned knows nothing against it";
+}
+
+static const char *base_name(const char *path)
+{
+        const char *slash = strrchr(path, '/');
+
+        return slash ? slash + 1 : path;
+}
+
+static bool say_missing(struct lint_case *c)
+{
+        const struct sysctl *s = sysctl_of(c);
+        struct nearest nearest = NEAREST(base_name(c->path));
+        char hint[128];
+
+        if (c->row && c->row->gone)
+                return lint_say(c, LINT_NO_EFFECT, "there is no such sysctl here: %s", c->row->gone);
+        if (s && s->never)
+                return lint_say(c, LINT_NO_EFFECT, "there is no such sysctl: %s", s->never);
+        for (unsigned i = 0; i < lint_row_count && !c->row; i++)
+                nearest_offer(&nearest, base_name(lint_rows[i].path));
+        return lint_say(c, LINT_NO_EFFECT, "this kernel has no such sysctl%s", nearest_hint(&nearest, hint));
+}
+
+static bool is_missing(struct lint_case *c)
+{
+        char live[256];
+
+        return read_live(c, c->path, live, sizeof(live)) == -ENOENT && say_missing(c);
+}
+
+static bool is_overridden(struct lint_case *c)
+{
+        const struct sysctl_line *stands = sysctl_lines_find(c->lines, c->path);
+        const char *how = "it is overridden by";
+
+        if (stands == c->line)
+                return false;
+        if (!stands->value)
+                how = "it is taken back by";
+        else if (strcmp(stands->value, c->value) == 0)
+                how = "it is repeated by";
+        c->finding->rule = NULL;
+        return lint_say(c, LINT_NO_EFFECT, "%s %s:%u", how, stands->at.file, stands->at.line);
+}
+
+/* A value with fewer numbers than there should be is taken, and sets the first of them (measured). */
+static bool is_refused(struct lint_case *c)
+{
+        const struct lint_row *row = c->row;
+        int64_t min;
+
+        if (!row || row->n == 0 || (row->min == 0 && row->max == 0))
+                return false;
+        if (!row->floor || !lint_effective(c, row->floor, &min))
+                min = row->min;
+        for (unsigned i = 0; i < c->n; i++)
+                if (c->v[i] < min || c->v[i] > row->max)
+                        return lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: it takes %" PRId64 " to %" PRId64,
+                                        min, row->max);
+        if (c->n == row->n)
+                return false;
+        if (c->n == 0 || *c->rest)
+                return lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: it takes %u number%s", row->n,
+                                row->n == 1 ? "" : "s");
+        return lint_say(c, LINT_HARMFUL, "%u of %u numbers: the kernel sets the first and leaves the rest as it was",
+                        c->n, row->n);
+}
+
+/* Another line that this one overrides; NULL: none of another value. */
+static const struct sysctl_line *overrides(const struct lint_case *c)
+{
+        for (const struct sysctl_line *line = c->line; line-- > c->lines->line;)
+                if (line->value && sysctl_line_matches(line, c->path) && strcmp(line->value, c->value) != 0)
+                        return line;
+        return NULL;
+}
+
+static bool same_numbers(const struct lint_case *c, const char *text)
+{
+        const char *rest;
+        int64_t v[3];
+
+        if (c->row->n == 0)
+                return strcmp(text, c->value) == 0;
+        return c->n == c->row->n && lint_numbers(text, c->n, v, &rest) == c->n && !*rest &&
+               memcmp(v, c->v, c->n * sizeof(v[0])) == 0;
+}
+
+static bool is_default(struct lint_case *c)
+{
+        const struct sysctl_line *before = overrides(c);
+
+        if (!c->row || !c->row->initial || !same_numbers(c, c->row->initial))
+                return false;
+        c->finding->rule = NULL;
+        if (before)
+                return lint_say(c, LINT_FINE, "it puts the kernel's default back over %s:%u", before->at.file,
+                                before->at.line);
+        return lint_say(c, LINT_NO_EFFECT, "it is the kernel's default");
+}
+
+static bool is_idle(struct lint_case *c)
+{
+        char live[256];
+
+        if (!c->row || !c->row->idle)
+                return false;
+        if (c->row->since && read_live(c, c->row->since, live, sizeof(live)) == -ENOENT)
+                return false;
+        return lint_say(c, LINT_NO_EFFECT, "%s", c->row->idle);
+}
+
+static bool has_check(struct lint_case *c)
+{
+        return c->row && c->row->check && c->row->check(c);
+}
+
+static bool is_harmful(struct lint_case *c)
+{
+        const struct lint_row *row = c->row;
+        const struct sysctl *s = sysctl_of(c);
+        const char *text = NULL;
+        int64_t low;
+
+        if (!row || row->n != 1 || (row->min == 0 && row->max == 0))
+                return false;
+        low = row->low == 0 && s && s->below ? s->bounds.min : row->low;
+        if (low != 0 && c->v[0] < low)
+                text = row->below ? row->below : s && s->below ? s->below : s ? s->never : NULL;
+        else if (row->above && c->v[0] > row->high)
+                text = *row->above ? row->above : s ? s->never : NULL;
+        return text && lint_say(c, LINT_HARMFUL, "%s", text);
+}
+
+static bool is_fine(struct lint_case *c)
+{
+        return lint_say(c, LINT_FINE, "%s", lint_help(c));
+}
+
+/* The first that has something to say. */
+static bool (*const steps[])(struct lint_case *) = {
+        is_missing, is_overridden, is_refused, is_default, is_idle, has_check, is_harmful, is_fine,
+};
+
+/* "30 # half a minute" is taken as 30 (measured, with systemd-sysctl and with sysctl -p). */
+static void add_rest(struct lint_case *c)
+{
+        if (c->row && c->row->n > 0 && c->n == c->row->n && *c->rest)
+                add_why(c, "; the kernel takes no notice of '%s'", c->rest);
+}
+
+static void add_live(struct lint_case *c)
+{
+        char live[256];
+
+        if (sysctl_lines_find(c->lines, c->path) != c->line || read_live(c, c->path, live, sizeof(live)) < 0)
+                return;
+        for (char *p = live; *p; p++)
+                *p = *p == '\t' ? ' ' : *p;
+        if (c->row && c->row->n > 0 ? !same_numbers(c, live) : strcmp(live, c->value) != 0)
+                add_why(c, "; live it is %s", *live ? live : "empty");
+}
+
+static void judge(struct lint_case *c)
+{
+        struct lint_finding *f = c->finding;
+
+        c->row = lint_row_find(c->path);
+        c->rest = "";
+        c->n = c->row && c->row->n > 0 ? lint_numbers(c->value, c->row->n, c->v, &c->rest) : 0;
+        f->line = c->line;
+        f->rule = c->row ? c->row->rule : NULL;
+        sysctl_name_swap(c->path, f->name, sizeof(f->name));
+        for (unsigned i = 0; i < ELEMENTSOF(steps) && !steps[i](c); i++)
+                ;
+        f->does = f->rule ? lint_rule_does(f->rule) : NULL;
+        add_rest(c);
+        add_live(c);
+}
+
+static bool is_about_tcp(const char *path)
+{
+        static const char *const prefixes[] = {
+                "net/ipv4/tcp_",
+                "net/ipv4/ip_local_",
+                "net/ipv4/netfilter/",
+                "net/netfilter/nf_conntrack_",
+        };
+
+        for (unsigned i = 0; i < ELEMENTSOF(prefixes); i++)
+                if (strncmp(path, prefixes[i], strlen(prefixes[i])) == 0)
+                        return true;
+        return lint_row_find(path) != NULL;
+}
+
+/* Whether a glob is about the sysctl of this row, and there is one. */
+static bool glob_meets(const struct lint_case *c)
+{
+        char live[256];
+
+        return !strchr(c->path, '*') && sysctl_line_matches(c->line, c->path) &&
+               read_live(c, c->path, live, sizeof(live)) != -ENOENT;
+}
+
+void lint_run(const struct sysctl_lines *lines, const struct lint_kernel *kernel,
+              void (*tell)(void *user, const struct lint_finding *finding), void *user)
+{
+        struct lint_finding finding;
+        struct lint_case c = {.kernel = kernel, .lines = lines, .finding = &finding};
+
+        for (size_t k = 0; k < lines->n; k++) {
+                bool glob = sysctl_line_is_glob(&lines->line[k]);
+
+                c.line = &lines->line[k];
+                c.value = c.line->value;
+                for (unsigned i = 0; c.value && i < (glob ? lint_row_count : 1); i++) {
+                        c.path = glob ? lint_rows[i].path : c.line->name;
+                        if (glob ? !glob_meets(&c) : !is_about_tcp(c.path))
+                                continue;
+                        judge(&c);
+                        tell(user, &finding);
+                }
+        }
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/policy/action.h"
+
+#include <math.h>
+
+#include "lib/util/macro.h"
+
+#define TABLE_MEMORY_SHARE 16
+
+/* Kubernetes' default service-node-port-range: the kernel shows no listener for these, DNAT takes them. */
+#define NODE_PORT_FIRST 30000
+#define NODE_PORT_LAST 32767
+
+int64_t table_most(enum sysctl_id id, uint64_t memory_bytes)
+{
+        unsigned bytes = sysctl_table[id].bytes;
+
+        return bytes > 0 ? (int64_t)(memory_bytes / TABLE_MEMORY_SHARE / bytes) : INT64_MAX;
+}
+
+const char *port_obstacle(const struct snapshot *s, int64_t port)
+{
+        const struct live_sysctl *first = &s->sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START];
+
+        if (first->state != READING_VALID || port < first->value.v[0])
+                return "is privileged";
+        if (port >= NODE_PORT_FIRST && port <= NODE_PORT_LAST)
+                return "is a NodePort (30000-32767)";
+        return ports_is_listening(s->ports, (unsigned)port) ? "has a listener" : NULL;
+}
+
+bool listeners_known(const struct snapshot *s)
+{
+        enum reading_state ports = s->reading[METRIC_PORTS_FIRST].state;
+
+        return ports == READING_VALID || ports == READING_BOUNDED;
+}
+
+unsigned port_range_taken(const struct snapshot *s, const struct sysctl_value *wide, const struct sysctl_value *narrow)
+{
+        for (int64_t port = wide->v[0]; listeners_known(s) && port <= wide->v[1]; port++)
+                if ((port < narrow->v[0] || port > narrow->v[1]) && ports_is_listening(s->ports, (unsigned)port))
+                        return (unsigned)port;
+        return 0;
+}
+
+/* connect() takes every second port, so ends of one parity waste a port of the other. */
+static struct sysctl_value range_next(const struct snapshot *s, const struct sysctl_value *wanted,
+                                      const struct sysctl_bounds *bounds, const struct sysctl_value *base)
+{
+        struct sysctl_value next = *base;
+
+        if (!listeners_known(s))
+                return next;
+        while (next.v[0] > MAX(wanted->v[0], bounds->min) && !port_obstacle(s, next.v[0] - 1))
+                next.v[0]--;
+        while (next.v[1] < MIN(wanted->v[1], bounds->max) && !port_obstacle(s, next.v[1] + 1))
+                next.v[1]++;
+        if ((next.v[0] & 1) == (next.v[1] & 1)) {
+                if (next.v[1] > base->v[1])
+                        next.v[1]--;
+                else if (next.v[0] < base->v[0])
+                        next.v[0]++;
+        }
+        return next;
+}
+
+struct sysctl_value lever_next(const struct lever *l, const struct sysctl_bounds *bounds, const struct snapshot *s,
+                               const struct sysctl_value *base)
+{
+        int64_t limit = l->value.v[0], next;
+        double raised;
+
+        if (l->sysctl == SYSCTL_IP_LOCAL_PORT_RANGE)
+                return range_next(s, &l->value, bounds, base);
+        switch (l->kind) {
+        case LEVER_RAISE:
+                limit = MIN(MIN(limit, bounds->max), table_most(l->sysctl, s->memory_bytes));
+                /* A real number, which does not overflow, until it is within the limit. A step is one at least. */
+                raised = MAX((double)base->v[0] * l->factor, (double)base->v[0] + 1);
+                next = (int64_t)MIN(MAX(raised, (double)bounds->min), (double)limit);
+                return SYSCTL_VALUE(MAX(next, base->v[0]));
+        case LEVER_LOWER:
+                limit = MAX(limit, bounds->min);
+                next = MIN((int64_t)ceil((double)base->v[0] / l->factor), base->v[0] - 1);
+                next = MIN(next, bounds->max);
+                return SYSCTL_VALUE(MIN(MAX(next, limit), base->v[0]));
+        case LEVER_SET:
+                break;
+        }
+        return l->value;
+}
+
+bool lever_has_effect(const struct lever *l, const struct sysctl_bounds *bounds, const struct snapshot *s,
+                      const struct sysctl_value *live, bool loopback)
+{
+        struct sysctl_value next = lever_next(l, bounds, s, live);
+
+        return sysctl_equal(&next, live) ||
+               (l->kind == LEVER_SET && sysctl_has_effect(l->sysctl, live, &l->value, loopback));
+}
+
+bool lever_may_have_written(const struct lever *l, const struct sysctl_value *original,
+                            const struct sysctl_value *written)
+{
+        if (l->sysctl == SYSCTL_IP_LOCAL_PORT_RANGE)
+                return written->v[0] >= l->value.v[0] && written->v[1] <= l->value.v[1] &&
+                       written->v[0] <= original->v[0] && written->v[1] >= original->v[1];
+        switch (l->kind) {
+        case LEVER_RAISE:
+                return written->v[0] > original->v[0] && written->v[0] <= l->value.v[0];
+        case LEVER_LOWER:
+                return written->v[0] < original->v[0] && written->v[0] >= l->value.v[0];
+        case LEVER_SET:
+                break;
+        }
+        return sysctl_equal(written, &l->value);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <math.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/kernel/diag.h"
+#include "lib/ports/table_internal.h"
+
+#define INDEX_FREE UINT16_MAX
+#define TIME_WAIT_MS 60000u
+
+struct ports *ports_new(uint64_t seed)
+{
+        struct ports *ports = calloc(1, sizeof(*ports));
+
+        if (!ports)
+                return NULL;
+        ports->seed = seed | 1;
+        ports->next_id = 1;
+        ports->shown = &ports->table[0];
+        ports->building = &ports->table[1];
+        return ports;
+}
+
+void ports_free(struct ports *ports)
+{
+        free(ports);
+}
+
+static uint64_t key_hash(const struct ports_key *key, uint64_t seed)
+{
+        uint64_t h = seed ^ key->dport;
+
+        for (unsigned i = 0; i < 4; i++) {
+                h = (h ^ ((uint64_t)key->src[i] << 32 | key->dst[i])) * UINT64_C(0x9e3779b97f4a7c15);
+                h ^= h >> 32;
+        }
+        return h;
+}
+
+static bool key_equal(const struct ports_key *a, const struct ports_key *b)
+{
+        return a->dport == b->dport && memcmp(a->dst, b->dst, sizeof(a->dst)) == 0 &&
+               memcmp(a->src, b->src, sizeof(a->src)) == 0;
+}
+
+/* The place in the index where key is, or would be. */
+static unsigned index_find(const struct ports *ports, const struct ports_key *key)
+{
+        const struct table *t = ports->building;
+        unsigned i = (unsigned)key_hash(key, ports->seed) % INDEX_SLOTS;
+
+        while (t->index[i] != INDEX_FREE && !key_equal(&t->group[t->index[i]].key, key))
+                i = (i + 1) % INDEX_SLOTS;
+        return i;
+}
+
+static void index_rebuild(struct ports *ports)
+{
+        struct table *t = ports->building;
+
+        memset(t->index, 0xff, sizeof(t->index));
+        for (unsigned slot = 0; slot < t->slots; slot++)
+                if (t->group[slot].id != 0)
+                        t->index[index_find(ports, &t->group[slot].key)] = (uint16_t)slot;
+}
+/* Clears the seconds of the rings that began since the dump before. A dump takes time: what its end finds may have
+ * been made some seconds after its beginning, for which there is room ahead. */
+static void rings_advance(struct table *t, uint64_t from, uint64_t to)
+{
+        const uint64_t ahead = PORTS_RING - PORTS_WINDOW - 1;
+        uint64_t first = from / NSEC_PER_SEC + ahead + 1, last = to / NSEC_PER_SEC + ahead;
+
+        if (last >= first + PORTS_RING)
+                first = last + 1 - PORTS_RING;
+        for (uint64_t s = first; s <= last; s++) {
+                t->hidden[s % PORTS_RING] = 0;
+                for (unsigned slot = 0; slot < t->slots; slot++)
+                        t->group[slot].made[s % PORTS_RING] = 0;
+        }
+}
+
+/* Clears a group's counts and keeps its history. A group stays the same one as long as it has sockets at every
+ * dump, or made TIME_WAIT in the last minute. */
+static void group_begin(struct ports_group *g, uint64_t now)
+{
+        struct ports_group old = *g;
+
+        if (old.id == 0)
+                return;
+        memset(g, 0, sizeof(*g));
+        g->weight = (uint32_t)ceil(RING_SUM(old.made, now, PORTS_WINDOW)) + (group_sockets(&old) > 0);
+        if (g->weight == 0)
+                return;
+        g->key = old.key;
+        g->id = old.id;
+        g->loopback = old.loopback;
+        g->cgroup = old.cgroup;
+        g->known = true;
+        memcpy(g->made, old.made, sizeof(g->made));
+}
+
+/* connect() rounds the range down to an even number of ports (__inet_hash_connect: remaining &= ~1U). */
+static void usable_begin(struct ports *ports)
+{
+        unsigned n = (ports->limits.high - ports->limits.low + 1) & ~1u;
+
+        memset(&ports->usable, 0, sizeof(ports->usable));
+        for (unsigned port = ports->limits.low; port < ports->limits.low + n; port++)
+                port_set_add(&ports->usable, port);
+        port_set_remove_all(&ports->usable, &ports->limits.reserved);
+        port_set_remove_all(&ports->usable, &ports->listening);
+}
+
+static bool reuse_applies(const struct ports_limits *limits, bool loopback)
+{
+        return limits->timestamps && (limits->tw_reuse == 1 || (limits->tw_reuse == 2 && loopback));
+}
+
+static uint8_t source_find(struct ports *ports, const uint32_t address[static 4])
+{
+        unsigned i;
+
+        for (i = 0; i < ports->sources; i++)
+                if (memcmp(ports->source[i].address, address, sizeof(ports->source[i].address)) == 0)
+                        return (uint8_t)i;
+        if (i < PORTS_SOURCES) {
+                memset(&ports->source[i], 0, sizeof(ports->source[i]));
+                memcpy(ports->source[i].address, address, sizeof(ports->source[i].address));
+                ports->sources++;
+        }
+        return (uint8_t)i;
+}
+
+void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *listening,
+                 uint64_t now, uint64_t tick)
+{
+        struct table *t = ports->building;
+
+        t->slots = ports->shown->slots;
+        memcpy(t->hidden, ports->shown->hidden, sizeof(t->hidden));
+        memcpy(t->group, ports->shown->group, t->slots * sizeof(t->group[0]));
+        t->begun = now;
+        t->passes = t->used = t->next_free = 0;
+        t->error = ports->shown->error;
+        t->error_at = ports->shown->error_at;
+        ports->limits = *limits;
+        ports->listening = *listening;
+        ports->sources = 0;
+        ports->elapsed = ports->shown->begun != 0 ? now - ports->shown->begun : 0;
+        ports->window_ms = (unsigned)MIN(MAX(tick / NSEC_PER_MSEC, RATE_SECONDS * UINT64_C(1000)), TIME_WAIT_MS);
+
+        usable_begin(ports);
+        rings_advance(t, ports->shown->begun, now);
+        for (unsigned slot = 0; slot < t->slots; slot++) {
+                struct ports_group *g = &t->group[slot];
+
+                group_begin(g, now);
+                if (g->id == 0)
+                        continue;
+                g->reuse = reuse_applies(limits, g->loopback);
+                g->source = source_find(ports, g->key.src);
+                t->used++;
+        }
+        index_rebuild(ports);
+}
+
+/* Misra-Gries: a group for which there is no room takes 1 from every other; whoever has nothing left goes. */
+static void groups_decay(struct ports *ports)
+{
+        struct table *t = ports->building;
+        bool freed = false;
+
+        t->passes++;
+        for (unsigned slot = 0; slot < t->slots; slot++)
+                if (--t->group[slot].weight == 0) {
+                        t->group[slot].id = 0;
+                        t->used--;
+                        freed = true;
+                }
+        if (freed)
+                index_rebuild(ports);
+}
+
+/* Only while there is one. */
+static unsigned slot_find_free(struct table *t)
+{
+        while (t->next_free < t->slots && t->group[t->next_free].id != 0)
+                t->next_free++;
+        if (t->next_free == PORTS_GROUPS)
+                for (t->next_free = 0; t->group[t->next_free].id != 0;)
+                        t->next_free++;
+        return t->next_free;
+}
+
+/* tcp_twsk_unique() looks at both ends of the connection. */
+static bool address_is_loopback(const uint32_t a[static 4])
+{
+        if (a[0] != 0 || a[1] != 0)
+                return false;
+        if (a[2] == htonl(0xffff))
+                return (ntohl(a[3]) >> 24) == 127;
+        return a[2] == 0 && a[3] == htonl(1);
+}
+
+/* NULL: the table is full of heavier groups. */
+static struct ports_group *group_insert(struct ports *ports, const struct ports_key *key)
+{
+        struct table *t = ports->building;
+        struct ports_group *g;
+        unsigned slot;
+
+        if (t->used == PORTS_GROUPS) {
+                groups_decay(ports);
+                return NULL;
+        }
+        slot = slot_find_free(t);
+        g = &t->group[slot];
+        t->slots = MAX(t->slots, slot + 1);
+        t->used++;
+        memset(g, 0, sizeof(*g));
+        g->key = *key;
+        g->id = ports->next_id++;
+        g->loopback = address_is_loopback(key->src) || address_is_loopback(key->dst);
+        g->reuse = reuse_applies(&ports->limits, g->loopback);
+        g->source = source_find(ports, key->src);
+        t->index[index_find(ports, key)] = (uint16_t)slot;
+        return g;
+}
+
+static void key_from_socket(struct ports_key *key, const struct inet_diag_msg *socket)
+{
+        const struct inet_diag_sockid *id = &socket->id;
+
+        key->dport = id->idiag_dport;
+        if (socket->idiag_family == AF_INET6) {
+                memcpy(key->src, id->idiag_src, sizeof(key->src));
+                memcpy(key->dst, id->idiag_dst, sizeof(key->dst));
+        } else {
+                *key = (struct ports_key){{0, 0, htonl(0xffff), id->idiag_src[0]},
+                                          {0, 0, htonl(0xffff), id->idiag_dst[0]},
+                                          id->idiag_dport};
+        }
+}
+
+/* connect() begins with the ports of the parity of the range's low end, bind() with the others
+ * (net/ipv4/inet_connection_sock.c:inet_csk_find_open_port). */
+static void source_add(struct source *s, unsigned port, unsigned low)
+{
+        s->of_bind += (port ^ low) & 1;
+        s->sockets++;
+        s->n += !port_set_has(&s->seen, port);
+        port_set_add(&s->seen, port);
+}
+
+/* idiag_expires counts down from 60 s, so it tells when the socket came into TIME_WAIT
+ * (net/ipv4/inet_diag.c:inet_twsk_diag_fill). A group that is new to the table has its whole history in the
+ * sockets that are there; of a known one only those count that came since the dump before. */
+static void time_wait_add(struct ports *ports, struct ports_group *g, unsigned expires_ms, unsigned parity,
+                          uint64_t now)
+{
+        unsigned age_ms = TIME_WAIT_MS - MIN(expires_ms, TIME_WAIT_MS);
+        uint64_t made_at = now - MIN(age_ms * NSEC_PER_MSEC, now);
+        uint16_t *made = &g->made[made_at / NSEC_PER_SEC % PORTS_RING];
+
+        if (g->reuse && age_ms > ports->limits.tw_reuse_delay_ms)
+                g->reusable[parity]++;
+        else
+                g->blocked[parity]++;
+        g->fresh += age_ms < ports->window_ms;
+        g->last_second += age_ms < 1000;
+        if ((!g->known || age_ms * NSEC_PER_MSEC < ports->elapsed) && *made < UINT16_MAX)
+                ++*made;
+}
+
+void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, size_t length, uint64_t now)
+{
+        unsigned port = ntohs(socket->id.idiag_sport);
+        struct ports_group *g;
+        struct ports_key key;
+        uint16_t slot;
+
+        if (!port_set_has(&ports->usable, port))
+                return;
+        key_from_socket(&key, socket);
+        slot = ports->building->index[index_find(ports, &key)];
+        g = slot != INDEX_FREE ? &ports->building->group[slot] : group_insert(ports, &key);
+        if (!g)
+                return;
+
+        g->weight++;
+        if (g->source < PORTS_SOURCES)
+                source_add(&ports->source[g->source], port, ports->limits.low);
+        if (socket->idiag_state == TCP_TIME_WAIT) {
+                time_wait_add(ports, g, socket->idiag_expires, port & 1, now);
+                return;
+        }
+        g->holders[port & 1]++;
+        if (g->cgroup == 0)
+                g->cgroup = diag_cgroup(socket, length);
+}
+
+void ports_give_group(struct ports *ports, const struct ports_group *group)
+{
+        struct ports_group *g = &ports->shown->group[0];
+        uint64_t id = g->id;
+
+        ports->shown->slots = 1;
+        if (!group) {
+                g->id = 0;
+                return;
+        }
+        if (id == 0 || !key_equal(&g->key, &group->key))
+                id = ports->next_id++;
+        *g = *group;
+        g->id = id;
+        g->loopback = address_is_loopback(g->key.src) || address_is_loopback(g->key.dst);
+}
+
+void ports_give_listening(struct ports *ports, const struct port_set *listening)
+{
+        ports->listening = *listening;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/recording/cell.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/util/macro.h"
+
+#define EXACT_DIGITS 15 /* a whole number of so many digits is exact in a double, and so is 10 to that power */
+#define EXACT 1e15
+
+void cell_add(char **p, const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        *p += vsprintf(*p, format, args);
+        va_end(args);
+}
+
+void cell_add_text(char **p, const char *text)
+{
+        bool quoted = text[strcspn(text, ",\"")] != 0;
+
+        if (quoted)
+                *(*p)++ = '"';
+        for (; *text; text++) {
+                if (*text == '"')
+                        *(*p)++ = '"';
+                *(*p)++ = iscntrl((unsigned char)*text) ? '?' : *text;
+        }
+        if (quoted)
+                *(*p)++ = '"';
+        **p = 0;
+}
+
+/* Few digits, as most numbers have: the division of two exact numbers is the nearest one, as strtod() would give
+ * (Clinger, How to read floating point numbers accurately). NULL: it is none of those. */
+static const char *parse_short(const char *text, double *ret)
+{
+        static const double power[EXACT_DIGITS + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+        unsigned digits = 0, behind = 0;
+        const char *p = text;
+        uint64_t n = 0;
+
+        for (; isdigit((unsigned char)*p) && digits <= EXACT_DIGITS; p++, digits++)
+                n = n * 10 + (unsigned)(*p - '0');
+        if (digits > 0 && *p == '.' && isdigit((unsigned char)p[1]))
+                for (p++; isdigit((unsigned char)*p) && digits <= EXACT_DIGITS; p++, digits++, behind++)
+                        n = n * 10 + (unsigned)(*p - '0');
+        if (digits == 0 || digits > EXACT_DIGITS || *p == 'e')
+                return NULL;
+        *ret = (double)n / power[behind];
+        return p;
+}
+
+const char *cell_parse_number(const char *text, double *ret)
+{
+        const char *p = parse_short(text, ret);
+        char *end;
+
+        if (p)
+                return p;
+        p = text + (*text == '-');
+        if (!isdigit((unsigned char)*p) && strncmp(p, "inf", 3) != 0)
+                return NULL;
+        *ret = strtod(text, &end);
+        return end[-1] == '.' ? end - 1 : end; /* the first dot of LOWER..UPPER */
+}
+
+static bool reads_back(const char *text, double value, bool single)
+{
+        double back = strtod(text, NULL);
+
+        return single ? (float)back == (float)value : back == value;
+}
+
+static void add_shortest(char **p, double value, bool single)
+{
+        static const int precision[] = {6, 9, 15, 16, 17};
+
+        if (fabs(value) < EXACT && trunc(value) >= value && trunc(value) <= value) {
+                *p += sprintf(*p, "%.0f", value);
+                return;
+        }
+        for (unsigned i = 0; i < ELEMENTSOF(precision); i++) {
+                int n = sprintf(*p, "%.*g", precision[i], value);
+
+                if (i + 1 < ELEMENTSOF(precision) && !reads_back(*p, value, single))
+                        continue;
+                *p += n;
+                return;
+        }
+}
+
+void cell_add_number(char **p, double value)
+{
+        add_shortest(p, value, false);
+}
+
+void cell_add_range(char **p, float lower, float upper)
+{
+        add_shortest(p, (double)lower, true);
+        if (lower < upper || lower > upper) {
+                cell_add(p, "..");
+                add_shortest(p, (double)upper, true);
+        }
+}
+
+void cell_add_reading(char **p, const struct reading *r)
+{
+        switch (r->state) {
+        case READING_INVALID:
+                break;
+        case READING_UNAVAILABLE:
+                cell_add(p, "-");
+                break;
+        case READING_VALID:
+                cell_add_number(p, r->value);
+                if (r->weight > 0) {
+                        cell_add(p, "*");
+                        cell_add_number(p, r->weight);
+                }
+                break;
+        case READING_BOUNDED:
+                cell_add(p, "~");
+                cell_add_number(p, r->value);
+                cell_add(p, "..");
+                cell_add_number(p, r->upper);
+                break;
+        }
+}
+
+bool cell_parse_reading(const char *text, struct reading *ret, double *ret_upper)
+{
+        struct reading r = {.state = *text == '~' ? READING_BOUNDED : READING_VALID};
+        const char *p = text + (*text == '~');
+
+        if (!*text || strcmp(text, "-") == 0) {
+                *ret = (struct reading){.state = *text ? READING_UNAVAILABLE : READING_INVALID};
+                return true;
+        }
+        p = cell_parse_number(p, &r.value);
+        *ret_upper = r.value;
+        if (p && r.state == READING_VALID && *p == '*')
+                p = cell_parse_number(p + 1, &r.weight);
+        else if (p && strncmp(p, "..", 2) == 0)
+                p = cell_parse_number(p + 2, ret_upper);
+        else if (r.state == READING_BOUNDED)
+                return false;
+        if (!p || *p)
+                return false;
+        if (r.state == READING_BOUNDED)
+                r.upper = *ret_upper;
+        *ret = r;
+        return true;
+}
+
+void cell_add_time(char **p, uint64_t ns)
+{
+        cell_add(p, "%" PRIu64 ".%09" PRIu64, ns / NSEC_PER_SEC, ns % NSEC_PER_SEC);
+}
+
+bool cell_parse_time(const char *text, uint64_t *ret)
+{
+        const char *point = strchr(text, '.');
+        uint64_t ns = 0;
+
+        if (!point || point == text || point - text > 10 || strlen(point) != 10)
+                return false;
+        for (const char *p = text; *p; p++) {
+                if (p == point)
+                        continue;
+                if (!isdigit((unsigned char)*p))
+                        return false;
+                ns = ns * 10 + (unsigned)(*p - '0');
+        }
+        *ret = ns;
+        return true;
+}
+
+void cell_add_sysctl(char **p, const struct live_sysctl *sysctl)
+{
+        char text[SYSCTL_TEXT_MAX];
+
+        if (sysctl->state == READING_VALID)
+                cell_add(p, "%s", sysctl_format(&sysctl->value, text));
+        else if (sysctl->state == READING_UNAVAILABLE)
+                cell_add(p, "-");
+}
+
+bool cell_parse_sysctl(const char *text, enum sysctl_id id, struct live_sysctl *ret)
+{
+        struct live_sysctl sysctl = {.state = READING_VALID};
+
+        if (!*text)
+                sysctl.state = READING_INVALID;
+        else if (strcmp(text, "-") == 0)
+                sysctl.state = READING_UNAVAILABLE;
+        else if (sysctl_parse(id, text, &sysctl.value) < 0)
+                return false;
+        *ret = sysctl;
+        return true;
+}

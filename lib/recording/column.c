@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/recording/column.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/util/macro.h"
+#include "lib/recording/cell.h"
+
+/* The whole name, or what comes after the name of the id. */
+static const char *const names[] = {
+        [TIME] = "time",
+        [DATE] = "date",
+        [MODE] = "mode",
+        [INTERVAL] = "interval",
+        [MEMORY] = "memory_bytes",
+        [LISTENING] = "listening",
+        [HELD] = "held",
+        [GROUP] = "ports.group",
+        [GROUP_UNIT] = "ports.unit",
+        [FRESH] = "ports.fresh",
+        [UNRELIEVED] = ".unrelieved",
+        [READING] = "",
+        [WHO] = ".who",
+        [UNIT] = ".unit",
+        [SYSCTL] = "",
+        [COUNTER] = "",
+};
+
+const char *column_name(const struct recording *rec, const struct recording_column *c,
+                        char buf[static COLUMN_NAME_MAX])
+{
+        const char *name = "";
+
+        if (c->kind == COUNTER)
+                name = rec->counters.item[c->id].name;
+        else if (c->kind == SYSCTL)
+                name = sysctl_table[c->id].name;
+        else if (c->kind >= UNRELIEVED)
+                name = metric_table[c->id].name;
+        snprintf(buf, COLUMN_NAME_MAX, "%s%s", name, names[c->kind]);
+        return buf;
+}
+
+static void add_held(char **p, const struct recording_row *row)
+{
+        char value[SYSCTL_TEXT_MAX];
+        const char *between = "";
+
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                if (row->held >> id & 1) {
+                        cell_add(p, "%s%s=%s", between, sysctl_table[id].name,
+                                 sysctl_format(&row->original[id], value));
+                        between = ";";
+                }
+}
+
+static bool parse_held(const char *text, struct recording_row *row)
+{
+        row->held = 0;
+        for (const char *p = text; *p; p += *p == ';') {
+                size_t n = strcspn(p, ";"), name = strcspn(p, "=");
+                char one[COLUMN_NAME_MAX + SYSCTL_TEXT_MAX];
+                enum sysctl_id id;
+
+                if (n >= sizeof(one) || name >= n)
+                        return false;
+                memcpy(one, p, n);
+                one[n] = one[name] = 0;
+                id = sysctl_find(one);
+                if (id == SYSCTL_COUNT || sysctl_parse(id, one + name + 1, &row->original[id]) < 0)
+                        return false;
+                row->held |= UINT32_C(1) << id;
+                p += n;
+        }
+        return true;
+}
+
+static void add_listening(char **p, const struct port_set *listening)
+{
+        *(*p)++ = '"';
+        *p += port_set_format(listening, *p);
+        *(*p)++ = '"';
+}
+
+static bool has_group(const struct snapshot *s)
+{
+        return s->reading[METRIC_PORTS_FIRST].state == READING_VALID && s->who[METRIC_PORTS_FIRST][0];
+}
+
+static void add_reading(char **p, const struct recording_row *row, unsigned id)
+{
+        unsigned i = id - METRIC_PORTS_FIRST;
+
+        if (metric_is_ports(id) && has_group(row->snapshot))
+                cell_add_range(p, row->group.lower[i], row->group.upper[i]);
+        else if (id != RECORDING_NOWHERE)
+                cell_add_reading(p, &row->snapshot->reading[id]);
+}
+
+/* The reading of a ports.* is the lower end of the busiest group's value. */
+static bool parse_reading(const char *text, struct recording_row *row, unsigned id)
+{
+        struct reading *r;
+        double upper = 0;
+
+        if (id == RECORDING_NOWHERE)
+                return true;
+        r = &row->snapshot->reading[id];
+        if (!cell_parse_reading(text, r, &upper))
+                return false;
+        if (r->state != READING_VALID)
+                return true;
+        if (!metric_is_ports(id))
+                return upper <= r->value && upper >= r->value;
+        row->group.lower[id - METRIC_PORTS_FIRST] = (float)r->value;
+        row->group.upper[id - METRIC_PORTS_FIRST] = (float)upper;
+        r->value = (double)(float)r->value;
+        return true;
+}
+
+static void copy_text(char *to, size_t size, const char *text)
+{
+        size_t n = strnlen(text, size - 1);
+
+        memcpy(to, text, n);
+        to[n] = 0;
+}
+
+/* All ports.* are of one group. */
+static bool parse_group(const char *text, struct recording_row *row)
+{
+        for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++)
+                copy_text(row->snapshot->who[id], SNAPSHOT_WHO_MAX, text);
+        return !*text || ports_key_parse(text, &row->group.key) == 0;
+}
+
+static bool parse_group_unit(const char *text, struct recording_row *row)
+{
+        for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++)
+                copy_text(row->snapshot->unit[id], SNAPSHOT_UNIT_MAX, text);
+        row->group.cgroup = *text != 0; /* any: the unit is known already */
+        return true;
+}
+
+/* A number of the group that is nothing while there is no group. */
+static bool parse_of_group(const char *text, double *ret)
+{
+        const char *end = cell_parse_number(text, ret);
+
+        if (*text)
+                return end && !*end && *ret >= 0;
+        *ret = 0;
+        return true;
+}
+
+static bool parse_mode(const char *text, struct recording_row *row)
+{
+        row->observe = strcmp(text, "observe") == 0;
+        return row->observe || strcmp(text, "enforce") == 0;
+}
+
+static bool parse_memory(const char *text, struct snapshot *s)
+{
+        char *end;
+
+        s->memory_bytes = strtoull(text, &end, 10);
+        return *text >= '0' && *text <= '9' && !*end;
+}
+
+void column_add_cell(const struct recording_column *c, char **p, const struct recording_row *row)
+{
+        const struct snapshot *s = row->snapshot;
+        unsigned at = c->at;
+
+        switch ((enum kind)c->kind) {
+        case TIME:
+                cell_add_time(p, s->now);
+                break;
+        case DATE:
+                cell_add_text(p, row->date);
+                break;
+        case MODE:
+                cell_add(p, "%s", row->observe ? "observe" : "enforce");
+                break;
+        case INTERVAL:
+                cell_add_time(p, row->interval_ns);
+                break;
+        case MEMORY:
+                cell_add(p, "%" PRIu64, s->memory_bytes);
+                break;
+        case LISTENING:
+                add_listening(p, &row->listening);
+                break;
+        case HELD:
+                add_held(p, row);
+                break;
+        case GROUP:
+                cell_add_text(p, s->who[METRIC_PORTS_FIRST]);
+                break;
+        case GROUP_UNIT:
+                cell_add_text(p, s->unit[METRIC_PORTS_FIRST]);
+                break;
+        case FRESH:
+                if (has_group(s))
+                        cell_add(p, "%" PRIu32, row->group.fresh);
+                break;
+        case UNRELIEVED:
+                if (has_group(s))
+                        cell_add_range(p, row->group.unrelieved[at - METRIC_PORTS_FIRST],
+                                       row->group.unrelieved[at - METRIC_PORTS_FIRST]);
+                break;
+        case READING:
+        case COUNTER:
+                add_reading(p, row, at);
+                break;
+        case WHO:
+                cell_add_text(p, s->who[at]);
+                break;
+        case UNIT:
+                cell_add_text(p, s->unit[at]);
+                break;
+        case SYSCTL:
+                cell_add_sysctl(p, &s->sysctl[at]);
+                break;
+        }
+}
+
+bool column_parse_cell(const struct recording_column *c, const char *text, struct recording_row *row)
+{
+        struct snapshot *s = row->snapshot;
+        unsigned at = c->at;
+        double number = 0;
+        bool good = true;
+
+        switch ((enum kind)c->kind) {
+        case TIME:
+                return cell_parse_time(text, &s->now);
+        case DATE:
+                copy_text(row->date, sizeof(row->date), text);
+                break;
+        case MODE:
+                return parse_mode(text, row);
+        case INTERVAL:
+                return cell_parse_time(text, &row->interval_ns);
+        case MEMORY:
+                return parse_memory(text, s);
+        case LISTENING:
+                return port_set_parse(text, &row->listening) == 0;
+        case HELD:
+                return parse_held(text, row);
+        case GROUP:
+                return parse_group(text, row);
+        case GROUP_UNIT:
+                return parse_group_unit(text, row);
+        case FRESH:
+                good = parse_of_group(text, &number) && number <= UINT32_MAX;
+                row->group.fresh = good ? (uint32_t)number : 0;
+                break;
+        case UNRELIEVED:
+                good = parse_of_group(text, &number);
+                row->group.unrelieved[at - METRIC_PORTS_FIRST] = (float)number;
+                break;
+        case READING:
+        case COUNTER:
+                return parse_reading(text, row, at);
+        case WHO:
+                copy_text(s->who[at], SNAPSHOT_WHO_MAX, text);
+                break;
+        case UNIT:
+                copy_text(s->unit[at], SNAPSHOT_UNIT_MAX, text);
+                break;
+        case SYSCTL:
+                return cell_parse_sysctl(text, at, &s->sysctl[at]);
+        }
+        return good;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/recording/recording.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/util/macro.h"
+#include "lib/recording/cell.h"
+#include "lib/recording/column.h"
+
+/* Beside the ports.*, whose culprit is the group. */
+static const unsigned culprits[] = {METRIC_ACCEPT_QUEUE_WORST, METRIC_SYN_QUEUE_WORST, METRIC_LISTEN_DROPS,
+                                    METRIC_CLOSE_WAIT_GROWTH};
+
+static void column_add(struct recording *rec, enum kind kind, unsigned id)
+{
+        rec->column[rec->n++] = (struct recording_column){kind, id, kind == COUNTER ? METRIC_COUNT + id : id};
+}
+
+void recording_init(struct recording *rec, const struct counters *counters)
+{
+        rec->n = 0;
+        rec->counters = *counters;
+        memset(rec->before, 0, sizeof(rec->before));
+        for (unsigned kind = 0; kind < UNRELIEVED; kind++)
+                column_add(rec, kind, 0);
+        for (unsigned id = 0; id < METRIC_COUNT; id++)
+                column_add(rec, READING, id);
+        for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_FORECAST; id++) /* see ports_value_unrelieved() */
+                column_add(rec, UNRELIEVED, id);
+        for (unsigned i = 0; i < ELEMENTSOF(culprits); i++) {
+                column_add(rec, WHO, culprits[i]);
+                column_add(rec, UNIT, culprits[i]);
+        }
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                if (sysctl_table[id].n > 0)
+                        column_add(rec, SYSCTL, id);
+        for (unsigned i = 0; i < counters->n; i++)
+                column_add(rec, COUNTER, i);
+}
+
+void recording_bind(struct recording *rec, const struct counters *counters)
+{
+        for (unsigned i = 0; i < rec->n; i++) {
+                struct recording_column *c = &rec->column[i];
+                unsigned at;
+
+                if (c->kind != COUNTER)
+                        continue;
+                at = counters_find(counters, rec->counters.item[c->id].name);
+                c->at = at < COUNTERS_MAX ? METRIC_COUNT + at : RECORDING_NOWHERE;
+        }
+}
+
+size_t recording_format_header(const struct recording *rec, char line[static RECORDING_LINE_MAX])
+{
+        char name[COLUMN_NAME_MAX], *p = line;
+
+        for (unsigned i = 0; i < rec->n; i++) {
+                cell_add_text(&p, column_name(rec, &rec->column[i], name));
+                *p++ = i + 1 < rec->n ? ',' : '\n';
+        }
+        return (size_t)(p - line);
+}
+
+size_t recording_format_row(const struct recording *rec, const struct recording_row *row,
+                            char line[static RECORDING_LINE_MAX])
+{
+        char *p = line;
+
+        for (unsigned i = 0; i < rec->n; i++) {
+                column_add_cell(&rec->column[i], &p, row);
+                *p++ = i + 1 < rec->n ? ',' : '\n';
+        }
+        return (size_t)(p - line);
+}
+
+/* Takes the quotes off a cell in place. Returns what follows it, NULL when they do not match. */
+static char *unquote(char *cell)
+{
+        char *to = cell;
+
+        for (char *p = cell + 1; *p; *to++ = *p++)
+                if (*p == '"' && *++p != '"') {
+                        *to = 0;
+                        return p;
+                }
+        return NULL;
+}
+
+/* Cells are short, and a day has seven million of them: strchr() and strcmp() would be mostly calls. */
+static char *find_comma(char *p)
+{
+        while (*p && *p != ',')
+                p++;
+        return p;
+}
+
+static bool same(const char *a, const char *b)
+{
+        while (*a && *a == *b)
+                a++, b++;
+        return *a == *b;
+}
+
+/* The next cell of the line, cut out in place; NULL: there is none left. *ret_bad: it is no cell. */
+static char *cell_next(char **line, bool *ret_bad)
+{
+        char *cell = *line, *end;
+
+        *ret_bad = false;
+        if (!cell)
+                return NULL;
+        end = *cell == '"' ? unquote(cell) : find_comma(cell);
+        *ret_bad = !end || (*end && *end != ',');
+        if (*ret_bad)
+                return NULL;
+        *line = *end ? end + 1 : NULL;
+        *end = 0;
+        return cell;
+}
+
+/* A counter is known by how its name begins: kernels differ in which they have. */
+static bool is_counter(const char *name)
+{
+        return strncmp(name, "netstat.", 8) == 0 || strncmp(name, "snmp.", 5) == 0;
+}
+
+static bool column_find(struct recording *rec, const struct recording_column *known, unsigned n, const char *name,
+                        struct recording_column *ret)
+{
+        char text[COLUMN_NAME_MAX];
+
+        if (is_counter(name)) {
+                unsigned i = counters_add(&rec->counters, name);
+
+                *ret = (struct recording_column){COUNTER, i, METRIC_COUNT + i};
+                return i < COUNTERS_MAX;
+        }
+        for (unsigned i = 0; i < n; i++)
+                if (strcmp(column_name(rec, &known[i], text), name) == 0) {
+                        *ret = known[i];
+                        return true;
+                }
+        return false;
+}
+
+static bool has_column(const struct recording *rec, enum kind kind, unsigned id)
+{
+        for (unsigned i = 0; i < rec->n; i++)
+                if (rec->column[i].kind == kind && rec->column[i].id == id)
+                        return true;
+        return false;
+}
+
+int recording_parse_header(struct recording *rec, char *line, struct origin at, struct problems *problems)
+{
+        static const struct counters none;
+        struct recording_column known[2 * METRIC_COUNT + SYSCTL_COUNT], column;
+        size_t before = problems->n;
+        unsigned n;
+        char *name;
+        bool bad;
+
+        recording_init(rec, &none);
+        n = rec->n;
+        memcpy(known, rec->column, n * sizeof(known[0]));
+        rec->n = 0;
+        while ((name = cell_next(&line, &bad))) {
+                if (!column_find(rec, known, n, name, &column))
+                        problem_add(problems, at, "unknown column '%s': is this a recording of this twtuned?", name);
+                else if (has_column(rec, column.kind, column.id))
+                        problem_add(problems, at, "two columns '%s'", name);
+                else
+                        rec->column[rec->n++] = column;
+        }
+        if (bad)
+                problem_add(problems, at, "the quotes do not match");
+        else if (problems->n == before && !has_column(rec, TIME, 0))
+                problem_add(problems, at, "there is no column 'time'");
+        return problems->n == before ? 0 : -EINVAL;
+}
+
+void recording_row_init(struct recording_row *row, struct snapshot *snapshot)
+{
+        memset(row, 0, sizeof(*row));
+        memset(snapshot, 0, sizeof(*snapshot));
+        row->snapshot = snapshot;
+        for (unsigned i = 0; i < ELEMENTSOF(snapshot->reading); i++)
+                snapshot->reading[i].state = READING_UNAVAILABLE;
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                snapshot->sysctl[id].state = READING_UNAVAILABLE;
+}
+
+/* The ports.* are all of one look; what the policy asks of a group is asked of the first of them. */
+static bool ports_agree(const struct recording *rec, const struct snapshot *s)
+{
+        const struct reading *before = NULL;
+
+        for (unsigned i = 0; i < rec->n; i++) {
+                const struct recording_column *c = &rec->column[i];
+
+                if (c->kind != READING || !metric_is_ports(c->id))
+                        continue;
+                if (before && before->state != s->reading[c->id].state)
+                        return false;
+                before = &s->reading[c->id];
+        }
+        return true;
+}
+
+int recording_parse_row(struct recording *rec, char *line, struct recording_row *row, struct origin at,
+                        struct problems *problems)
+{
+        uint64_t last = row->snapshot->now;
+        char name[COLUMN_NAME_MAX], *cell;
+        unsigned i = 0;
+        bool bad;
+
+        while ((cell = cell_next(&line, &bad)) && i < rec->n) {
+                const struct recording_column *c = &rec->column[i];
+
+                if ((!rec->before[i] || !same(cell, rec->before[i])) && !column_parse_cell(c, cell, row)) {
+                        problem_add(problems, at, "%s cannot be '%s'", column_name(rec, c, name), cell);
+                        return -EINVAL;
+                }
+                rec->before[i++] = cell;
+        }
+        if (bad)
+                problem_add(problems, at, "the quotes do not match");
+        else if (cell || i < rec->n)
+                problem_add(problems, at, "%s than the %u cells that the first line names", cell ? "more" : "fewer",
+                            rec->n);
+        else if (!ports_agree(rec, row->snapshot))
+                problem_add(problems, at, "some ports.* were read and some were not: they are of one look");
+        else if (row->snapshot->now <= last)
+                problem_add(problems, at, "time does not go on: two recordings in one file?");
+        else
+                return 0;
+        return -EINVAL;
+}
