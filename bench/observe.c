@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "lib/config/config.h"
-#include "lib/util/macro.h"
 #include "daemon/now.h"
 #include "daemon/observe/observer.h"
 #include "daemon/observe/sock_diag.h"
+#include "lib/config/config.h"
+#include "lib/util/macro.h"
 
 #define PAIRS_MAX 101
 #define CHEAP_TICKS 200

@@ -13,8 +13,8 @@
 
 #include "ctl/client.h"
 #include "ctl/owner.h"
-#include "lib/util/units.h"
 #include "ctl/show.h"
+#include "lib/util/units.h"
 
 /* Calls one method, and says what has come of it. */
 static int change(const struct options *o, const char *said, const char *method, const char *argument)

@@ -4,9 +4,9 @@
 #include <sysexits.h>
 
 #include "ctl/client.h"
-#include "lib/util/suggest.h"
 #include "ctl/owner.h"
 #include "ctl/show.h"
+#include "lib/util/suggest.h"
 
 static void print_mark(const json_t *condition)
 {

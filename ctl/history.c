@@ -10,9 +10,9 @@
 
 #include <systemd/sd-journal.h>
 
+#include "ctl/show.h"
 #include "lib/audit/kind.h"
 #include "lib/util/units.h"
-#include "ctl/show.h"
 
 #define FIELD_MAX 1024
 #define UNIT_NAME_MAX 256

@@ -4,10 +4,10 @@
 /* Everything that a tick does to the world goes through these, so that production and a simulation run the same
  * tick(). All int functions return 0 or a negative errno. */
 
+#include "daemon/apply/owner.h"
 #include "daemon/audit/event.h"
 #include "lib/apply/ledger.h"
 #include "lib/kernel/snapshot.h"
-#include "daemon/apply/owner.h"
 
 struct world {
         /* Fills in ret with what costs next to nothing, and bounds for what only a look at all sockets tells;

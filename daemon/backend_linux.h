@@ -6,8 +6,8 @@
 #include <limits.h>
 
 #include "daemon/apply/ledger_file.h"
-#include "daemon/observe/observer.h"
 #include "daemon/backend.h"
+#include "daemon/observe/observer.h"
 
 struct linux_world {
         struct world world; /* first: the functions get a pointer to it */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/request.h"
 
+#include "daemon/apply/write.h"
 #include "daemon/audit/report.h"
 #include "daemon/tick.h"
-#include "daemon/apply/write.h"
 
 static void pause_or_resume(struct tuner *t, const struct requests *asked, const char *why)
 {

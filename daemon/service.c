@@ -12,19 +12,19 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
-#include "daemon/bus/bus.h"
-#include "lib/policy/clock.h"
-#include "daemon/config_files.h"
-#include "daemon/commands/lint.h"
-#include "daemon/backend_linux.h"
 #include "daemon/audit/metrics_file.h"
+#include "daemon/audit/report.h"
+#include "daemon/backend_linux.h"
+#include "daemon/bus/bus.h"
+#include "daemon/commands/lint.h"
+#include "daemon/commands/record.h"
+#include "daemon/config_files.h"
 #include "daemon/netns_name.h"
 #include "daemon/now.h"
 #include "daemon/problem_print.h"
-#include "daemon/commands/record.h"
-#include "daemon/audit/report.h"
 #include "daemon/tick.h"
 #include "daemon/unit_job.h"
+#include "lib/policy/clock.h"
 
 #define PROC "/proc"
 

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/audit/report.h"
 #include "daemon/apply/write.h"
+#include "daemon/audit/report.h"
 
 #define ORPHANS_RETRY_NS (60 * NSEC_PER_SEC)
 

@@ -3,10 +3,10 @@
 
 /* The tick: one pass from what is seen to what is done about it. */
 
+#include "daemon/backend.h"
+#include "daemon/request.h"
 #include "lib/apply/limits.h"
 #include "lib/policy/policy.h"
-#include "daemon/request.h"
-#include "daemon/backend.h"
 
 struct tuner {
         struct world *world;

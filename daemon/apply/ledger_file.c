@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/util/macro.h"
 #include "daemon/observe/retry.h"
 #include "daemon/text_file.h"
+#include "lib/util/macro.h"
 
 /* The text of a file, or as much of it as fits: 0 or a negative errno. */
 static int read_path(const char *path, char *buf, size_t size)

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/lint/row.h"
 #include "daemon/apply/sysctl_files.h"
+#include "lib/lint/row.h"
 
 static void fill_default(enum sysctl_id id, const char *path, struct sysctl_owner *ret)
 {

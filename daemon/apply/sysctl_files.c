@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/util/macro.h"
 #include "daemon/text_file.h"
+#include "lib/util/macro.h"
 
 /* The first has the last word. */
 static const char *const directories[] = {

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/now.h"
 #include "daemon/audit/report.h"
+#include "daemon/now.h"
 #include "daemon/text_file.h"
 
 /* The last '.' of the name, or its end. */

@@ -5,8 +5,8 @@
  * METRICS_FILE_EVERY. Beside the tick, which opens no file: one is written aside and renamed, so that who reads it
  * finds the one or the other. */
 
-#include "lib/audit/exposition.h"
 #include "daemon/tick.h"
+#include "lib/audit/exposition.h"
 
 #define METRICS_FILE_EVERY (10 * NSEC_PER_SEC)
 #define METRICS_FILE_PATH_MAX 1024

@@ -3,8 +3,8 @@
 
 /* From outcomes to events and the status line. */
 
-#include "lib/config/config.h"
 #include "daemon/tick.h"
+#include "lib/config/config.h"
 
 /* One event for each change of the decision that did or could not do something. */
 void report_decision(struct tuner *tuner, const struct decision *decision);

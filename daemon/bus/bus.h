@@ -8,8 +8,8 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#include "daemon/bus/describe.h"
 #include "daemon/audit/event.h"
+#include "daemon/bus/describe.h"
 #include "daemon/tick.h"
 
 #define BUS_NAME "org.twtuned1"

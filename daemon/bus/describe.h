@@ -4,9 +4,9 @@
 /* What the daemon knows after its last tick, as JSON: all that twtunectl shows. Nothing is read for it but who can be
  * named as a culprit. */
 
-#include "lib/util/json.h"
 #include "daemon/apply/owner.h"
 #include "daemon/tick.h"
+#include "lib/util/json.h"
 
 struct description {
         const struct tuner *tuner;

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "daemon/bus/describe.h"
-#include "lib/policy/action.h"
-#include "lib/lint/row.h"
-#include "lib/util/macro.h"
-#include "lib/policy/explain.h"
 #include "lib/config/rule_text.h"
+#include "lib/lint/row.h"
+#include "lib/policy/action.h"
+#include "lib/policy/explain.h"
+#include "lib/util/macro.h"
 
 #define WHY_MAX 512
 

@@ -7,10 +7,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "lib/lint/lint.h"
-#include "daemon/problem_print.h"
-#include "daemon/observe/proc_file.h"
 #include "daemon/apply/sysctl_files.h"
+#include "daemon/observe/proc_file.h"
+#include "daemon/problem_print.h"
+#include "lib/lint/lint.h"
 
 static int read_sysctl(void *user, const char *path, char *buf, size_t size)
 {

@@ -8,8 +8,8 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "lib/util/macro.h"
 #include "daemon/observe/observer.h"
+#include "lib/util/macro.h"
 
 static const char *const state_names[] = {
         [READING_INVALID] = "invalid",

@@ -3,8 +3,8 @@
 
 /* --record: a row a tick, each one write: however the daemon ends, the file is good up to its last whole line. */
 
-#include "lib/recording/recording.h"
 #include "daemon/tick.h"
+#include "lib/recording/recording.h"
 
 struct record {
         const char *path;     /* for people; NULL: nothing is recorded */

@@ -10,8 +10,8 @@
 
 #include "daemon/config_files.h"
 #include "daemon/problem_print.h"
-#include "lib/recording/recording.h"
 #include "daemon/tick.h"
+#include "lib/recording/recording.h"
 
 #define PORTS_SEED 1 /* any: the same input gives the same output */
 

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/util/macro.h"
 #include "daemon/now.h"
 #include "daemon/observe/internal.h"
+#include "lib/util/macro.h"
 
 int read_source(struct observer *o, enum source source)
 {

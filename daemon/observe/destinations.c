@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/kernel/diag.h"
-#include "lib/util/macro.h"
 #include "daemon/now.h"
 #include "daemon/observe/internal.h"
+#include "lib/kernel/diag.h"
+#include "lib/util/macro.h"
 
 #define DUMP_TRIES 3
 #define REUSE_DELAY_BEFORE_6_14_MS 1000 /* net/ipv4/tcp_ipv4.c:tcp_twsk_unique compared whole seconds */

@@ -5,11 +5,11 @@
  * observer_sockets.c (sock_diag) with observer_states.c. */
 
 #include "daemon/observe/cgroup.h"
-#include "lib/kernel/close_wait.h"
-#include "lib/kernel/listeners.h"
 #include "daemon/observe/observer.h"
 #include "daemon/observe/proc_file.h"
 #include "daemon/observe/sock_diag.h"
+#include "lib/kernel/close_wait.h"
+#include "lib/kernel/listeners.h"
 
 #define TEXT_SIZE 65536u
 #define TCP_STATES 16u

@@ -7,9 +7,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "lib/util/macro.h"
 #include "daemon/now.h"
 #include "daemon/observe/internal.h"
+#include "lib/util/macro.h"
 
 static const char *const source_paths[SOURCE_COUNT] = {
         [SOURCE_SOCKSTAT] = "net/sockstat",

@@ -5,10 +5,10 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 
-#include "lib/kernel/diag.h"
-#include "lib/util/macro.h"
 #include "daemon/now.h"
 #include "daemon/observe/internal.h"
+#include "lib/kernel/diag.h"
+#include "lib/util/macro.h"
 
 /* idiag_timer (net/ipv4/inet_diag.c:inet_sk_diag_fill) */
 enum timer {

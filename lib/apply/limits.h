@@ -3,8 +3,8 @@
 
 /* What may be written, and how often: the last look before a write. Restores are exempt. */
 
-#include "lib/config/config.h"
 #include "lib/apply/ledger.h"
+#include "lib/config/config.h"
 #include "lib/kernel/snapshot.h"
 
 struct guard {

@@ -3,11 +3,11 @@
 
 /* The whole configuration: one or more INI files, later ones over earlier ones key by key. */
 
+#include "lib/config/ini_lines.h"
+#include "lib/config/rule.h"
 #include "lib/config/values.h"
 #include "lib/kernel/counter.h"
-#include "lib/config/ini_lines.h"
 #include "lib/util/diagnostics.h"
-#include "lib/config/rule.h"
 
 #define CONFIG_FILES_MAX 64u
 

@@ -9,8 +9,8 @@
 
 #include "lib/kernel/counter.h"
 #include "lib/kernel/metric.h"
-#include "lib/util/diagnostics.h"
 #include "lib/kernel/sysctl.h"
+#include "lib/util/diagnostics.h"
 
 #define RULES_MAX 64u
 #define RULE_NAME_MAX 40

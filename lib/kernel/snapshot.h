@@ -7,8 +7,8 @@
 
 #include "lib/kernel/counter.h"
 #include "lib/kernel/metric.h"
-#include "lib/ports/table.h"
 #include "lib/kernel/sysctl.h"
+#include "lib/ports/table.h"
 
 enum reading_state {
         READING_INVALID,     /* not read this time; never to be taken for zero */

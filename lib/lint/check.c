@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/kernel/sysctl.h"
 #include "lib/lint/row.h"
 #include "lib/util/port_set.h"
-#include "lib/kernel/sysctl.h"
 
 #define MIB (INT64_C(1) << 20)
 

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/kernel/sysctl.h"
 #include "lib/lint/row.h"
 #include "lib/util/suggest.h"
-#include "lib/kernel/sysctl.h"
 
 static const char *const verdict_names[] = {
         [LINT_FINE] = "fine",

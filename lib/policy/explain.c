@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "lib/util/macro.h"
 #include "lib/policy/state.h"
+#include "lib/util/macro.h"
 
 /* Among the groups that the rule can help, the one for which most of its ports.* conditions hold, and of these the one
  * with the most of the first. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/util/macro.h"
 #include "lib/policy/state.h"
+#include "lib/util/macro.h"
 
 /* A clock has to know at every tick whether its condition holds. */
 static bool clocks_need_sockets(const struct rule *rule, const struct snapshot *s)

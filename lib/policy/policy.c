@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/util/macro.h"
 #include "lib/policy/state.h"
+#include "lib/util/macro.h"
 
 #define QUIET_NS (60 * NSEC_PER_SEC) /* the release time of a rule without until */
 #define RELEASE_LONGEST_NS (3600 * NSEC_PER_SEC)

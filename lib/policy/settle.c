@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "lib/util/macro.h"
 #include "lib/policy/state.h"
+#include "lib/util/macro.h"
 
 #define REFIRE_NS (600 * NSEC_PER_SEC) /* a rule that comes back within that is held for longer */
 #define RESTORE_RETRY_NS (60 * NSEC_PER_SEC)

@@ -6,8 +6,8 @@
 
 #include <assert.h>
 
-#include "lib/policy/clock.h"
 #include "lib/policy/action.h"
+#include "lib/policy/clock.h"
 #include "lib/policy/policy.h"
 
 /* Less than that is no trend: one tick of retransmits, or a few connections. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
-#include "lib/util/macro.h"
 #include "lib/policy/state.h"
+#include "lib/util/macro.h"
 
 #define GAP_INTERVALS 3
 #define GAP_MIN_NS (3 * NSEC_PER_SEC) /* a dump of a million sockets takes longer than three short intervals */

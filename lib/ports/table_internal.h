@@ -4,8 +4,8 @@
 /* The inside of the table of destination groups, shared by ports.c (what a dump puts in) and ports_value.c (what
  * that means). */
 
-#include "lib/util/macro.h"
 #include "lib/ports/table.h"
+#include "lib/util/macro.h"
 
 #define INDEX_SLOTS (2 * PORTS_GROUPS)
 

@@ -3,8 +3,8 @@
 
 /* The cells of a recording. What is formatted goes to *p, which moves on; what is parsed is the whole text. */
 
-#include "lib/util/macro.h"
 #include "lib/kernel/snapshot.h"
+#include "lib/util/macro.h"
 
 void cell_add(char **p, const char *format, ...) _printf_(2, 3);
 

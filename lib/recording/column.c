@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/util/macro.h"
 #include "lib/recording/cell.h"
+#include "lib/util/macro.h"
 
 /* The whole name, or what comes after the name of the id. */
 static const char *const names[] = {

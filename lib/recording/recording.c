@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/util/macro.h"
 #include "lib/recording/cell.h"
 #include "lib/recording/column.h"
+#include "lib/util/macro.h"
 
 /* Beside the ports.*, whose culprit is the group. */
 static const unsigned culprits[] = {METRIC_ACCEPT_QUEUE_WORST, METRIC_SYN_QUEUE_WORST, METRIC_LISTEN_DROPS,

@@ -13,8 +13,8 @@
  *
  * or a text. */
 
-#include "lib/util/diagnostics.h"
 #include "lib/kernel/snapshot.h"
+#include "lib/util/diagnostics.h"
 
 #define RECORDING_COLUMNS_MAX (2 * METRIC_COUNT + COUNTERS_MAX + SYSCTL_COUNT)
 #define RECORDING_LINE_MAX (PORT_SET_TEXT_MAX + 128u * RECORDING_COLUMNS_MAX)

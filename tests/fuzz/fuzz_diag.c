@@ -3,9 +3,9 @@
 
 #include <math.h>
 
+#include "daemon/observe/internal.h"
 #include "lib/kernel/diag.h"
 #include "lib/kernel/listeners.h"
-#include "daemon/observe/internal.h"
 #include "text.h"
 
 #define ROUNDED (1 + 1e-6) /* values are floats */

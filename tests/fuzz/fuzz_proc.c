@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/util/macro.h"
 #include "daemon/observe/internal.h"
+#include "lib/util/macro.h"
 #include "text.h"
 
 static struct observer observer;

@@ -5,8 +5,8 @@
 
 #include "lib/config/config.h"
 #include "lib/policy/policy.h"
-#include "lib/recording/recording.h"
 #include "lib/recording/cell.h"
+#include "lib/recording/recording.h"
 #include "text.h"
 
 static const struct origin at = {.file = "f", .line = 1};

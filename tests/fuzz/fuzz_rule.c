@@ -4,9 +4,9 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "lib/config/rule.h"
 #include "lib/policy/action.h"
 #include "lib/util/macro.h"
-#include "lib/config/rule.h"
 #include "text.h"
 
 static const struct origin at = {.file = "f", .line = 1};

@@ -7,9 +7,9 @@
 
 #include <netinet/tcp.h>
 
-#include "load.h"
-#include "lib/ports/table.h"
 #include "lib/kernel/sysctl.h"
+#include "lib/ports/table.h"
+#include "load.h"
 
 #define KERNEL_PORT_BASE 32768u /* no model of a range goes below it */
 #define KERNEL_PORTS (65536u - KERNEL_PORT_BASE)

@@ -7,9 +7,9 @@
 #include <setjmp.h>
 #include <stdio.h>
 
-#include "lib/kernel/close_wait.h"
-#include "kernel_model.h"
 #include "daemon/tick.h"
+#include "kernel_model.h"
+#include "lib/kernel/close_wait.h"
 
 /* In how many of a thousand calls. */
 struct faults {

@@ -13,10 +13,10 @@
 #include <string.h>
 
 #include "daemon/backend_linux.h"
-#include "daemon/now.h"
 #include "daemon/commands/record.h"
-#include "run.h"
+#include "daemon/now.h"
 #include "daemon/tick.h"
+#include "run.h"
 
 #define TICKS 1000u
 

@@ -8,10 +8,10 @@
 
 #include "expect_problem.h"
 #include "files.h"
+#include "lib/kernel/sysctl.h"
 #include "lib/lint/row.h"
 #include "lib/util/macro.h"
 #include "run.h"
-#include "lib/kernel/sysctl.h"
 
 /* A kernel with what is in the file: a line each, PATH VALUE. */
 struct model {

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/now.h"
 #include "files.h"
 #include "netlink_peer.h"
-#include "daemon/now.h"
 #include "run.h"
 
 #define CLEAN_REQUESTS 2u /* of a tick that looks at the sockets: listeners, connections */

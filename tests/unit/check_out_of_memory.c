@@ -10,12 +10,12 @@
 #include <string.h>
 
 #include "lib/config/config.h"
-#include "lib/util/json.h"
-#include "lib/util/macro.h"
+#include "lib/lint/sysctl_lines.h"
 #include "lib/policy/policy.h"
 #include "lib/ports/table.h"
+#include "lib/util/json.h"
+#include "lib/util/macro.h"
 #include "run.h"
-#include "lib/lint/sysctl_lines.h"
 
 static unsigned long left; /* allocations until one fails; 0: none will */
 static bool for_good, failed;

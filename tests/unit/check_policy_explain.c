@@ -2,8 +2,8 @@
 /* Why a rule is or is not active, against what the policy then decides; and that its lines read back as they were. */
 
 #include "host.h"
-#include "lib/policy/explain.h"
 #include "lib/config/rule_text.h"
+#include "lib/policy/explain.h"
 
 #define RULE \
         "[rule a]\nwhen = ports.forecast >= 80%\nwhen = ports.relief >= 30%\nuntil = ports.demand < 50% for 2min\n" \

@@ -6,9 +6,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "random.h"
-#include "lib/recording/recording.h"
 #include "lib/recording/cell.h"
+#include "lib/recording/recording.h"
+#include "random.h"
 #include "run.h"
 
 static struct random generator;

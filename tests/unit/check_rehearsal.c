@@ -3,8 +3,8 @@
  * random loads, and a second one sees nothing but its rows. */
 
 #include "host.h"
-#include "random.h"
 #include "lib/recording/recording.h"
+#include "random.h"
 
 #define TICKS 300u
 

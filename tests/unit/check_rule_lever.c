@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "expect_problem.h"
-#include "lib/util/macro.h"
 #include "lib/config/rule.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 #define X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"

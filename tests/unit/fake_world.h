@@ -10,8 +10,8 @@
 
 #include "catalog.h"
 #include "config_text.h"
-#include "run.h"
 #include "daemon/tick.h"
+#include "run.h"
 
 #define S NSEC_PER_SEC
 #define FIN SYSCTL_TCP_FIN_TIMEOUT

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/config/config.h"
 #include "expect_problem.h"
+#include "lib/config/config.h"
 #include "lib/util/macro.h"
 
 #define WHEN "when = ports.cliff >= 80%\n"

@@ -8,8 +8,8 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-#include "lib/util/macro.h"
 #include "lib/ports/table.h"
+#include "lib/util/macro.h"
 
 #define MODEL_MAX 400000u
 #define TIME_WAIT_NS (60 * NSEC_PER_SEC)
