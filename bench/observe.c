@@ -54,9 +54,9 @@ static uint64_t discard(struct mnl_socket *socket, unsigned seq)
 static void tick(struct observer *o, struct snapshot *s, bool sockets_too)
 {
         const char *what;
-        bool look;
+        bool dump_ports;
 
-        if (observer_read(o, s, &look, &what) < 0 || (sockets_too && observer_read_sockets(o, s, &what) < 0))
+        if (observer_read(o, s, &dump_ports, &what) < 0 || (sockets_too && observer_read_sockets(o, s, &what) < 0))
                 abort();
 }
 

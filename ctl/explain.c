@@ -69,15 +69,15 @@ static void print_sysctl(const json_t *sysctl)
 
 static void print_levers(const json_t *rule, const json_t *sysctls)
 {
-        json_t *lever;
+        json_t *action;
         size_t i;
 
-        json_array_foreach(json_object_get(rule, "levers"), i, lever) {
-                const json_t *sysctl = find_named(sysctls, text_of(lever, "sysctl"));
+        json_array_foreach(json_object_get(rule, "levers"), i, action) {
+                const json_t *sysctl = find_named(sysctls, text_of(action, "sysctl"));
 
                 if (i == 0)
                         puts("\nWhat it does");
-                printf("  %s: %s\n", text_of(lever, "text"), text_of(sysctl, "help"));
+                printf("  %s: %s\n", text_of(action, "text"), text_of(sysctl, "help"));
                 print_sysctl(sysctl);
         }
         if (*text_of(rule, "advise")) {
@@ -132,11 +132,11 @@ static void print_rule(const json_t *rule, const json_t *sysctls)
 
 static bool is_about(const json_t *rule, const char *sysctl)
 {
-        json_t *lever;
+        json_t *action;
         size_t i;
 
-        json_array_foreach(json_object_get(rule, "levers"), i, lever)
-                if (strcmp(text_of(lever, "sysctl"), sysctl) == 0)
+        json_array_foreach(json_object_get(rule, "levers"), i, action)
+                if (strcmp(text_of(action, "sysctl"), sysctl) == 0)
                         return true;
         return false;
 }
@@ -180,15 +180,15 @@ static int explain_sysctl(const struct options *o, const json_t *d, json_t *sysc
 static int not_found(const json_t *d, const char *name)
 {
         static const char *const lists[] = {"rules", "sysctls"};
-        struct nearest nearest = NEAREST(name);
+        struct suggestion suggestion = SUGGESTION(name);
         char hint[128];
         json_t *item;
         size_t i;
 
         for (unsigned k = 0; k < ELEMENTSOF(lists); k++)
                 json_array_foreach(json_object_get(d, lists[k]), i, item)
-                        nearest_offer(&nearest, text_of(item, "name"));
-        return complain(EX_USAGE, "there is no rule and no sysctl %s%s", name, nearest_hint(&nearest, hint));
+                        suggestion_offer(&suggestion, text_of(item, "name"));
+        return complain(EX_USAGE, "there is no rule and no sysctl %s%s", name, suggestion_hint(&suggestion, hint));
 }
 
 int show_explanation(const struct options *o, char **args)

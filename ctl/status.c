@@ -44,7 +44,7 @@ static void print_head(const json_t *d)
 static bool is_worth_a_line(const json_t *sysctl, const json_t *rules)
 {
         const char *name = text_of(sysctl, "name"), *owner = text_of(sysctl, "owner");
-        json_t *rule, *lever;
+        json_t *rule, *action;
         size_t i, k;
 
         if (!*text_of(sysctl, "value"))
@@ -52,8 +52,8 @@ static bool is_worth_a_line(const json_t *sysctl, const json_t *rules)
         if (strcmp(owner, "kernel default") != 0 && strcmp(owner, "unknown") != 0)
                 return true;
         json_array_foreach(rules, i, rule)
-                json_array_foreach(json_object_get(rule, "levers"), k, lever)
-                        if (strcmp(text_of(lever, "sysctl"), name) == 0)
+                json_array_foreach(json_object_get(rule, "levers"), k, action)
+                        if (strcmp(text_of(action, "sysctl"), name) == 0)
                                 return true;
         return false;
 }

@@ -9,35 +9,35 @@
 #include "lib/apply/ledger.h"
 #include "lib/kernel/snapshot.h"
 
-struct world {
+struct backend {
         /* Fills in ret with what costs next to nothing, and bounds for what only a look at all sockets tells;
          * *ret_look: the bounds do not hold, the look is needed. On an error, what could not be read is invalid in
          * ret, and *ret_what says what that was. */
-        int (*observe)(struct world *world, struct snapshot *ret, bool *ret_look, const char **ret_what);
+        int (*observe)(struct backend *backend, struct snapshot *ret, bool *ret_dump, const char **ret_what);
 
         /* A sample of the sockets by state, where the snapshot has bounds for it. */
-        int (*observe_states)(struct world *world, struct snapshot *snapshot, const char **ret_what);
+        int (*observe_states)(struct backend *backend, struct snapshot *snapshot, const char **ret_what);
 
         /* That look. */
-        int (*observe_sockets)(struct world *world, struct snapshot *snapshot, const char **ret_what);
+        int (*observe_sockets)(struct backend *backend, struct snapshot *snapshot, const char **ret_what);
 
         /* The live value, read afresh. */
-        int (*sysctl_read)(struct world *world, enum sysctl_id sysctl, struct sysctl_value *ret);
+        int (*sysctl_read)(struct backend *backend, enum sysctl_id sysctl, struct sysctl_value *ret);
 
         /* One write of the whole value. Whether it took is for the caller to read back. */
-        int (*sysctl_write)(struct world *world, enum sysctl_id sysctl, const struct sysctl_value *value);
+        int (*sysctl_write)(struct backend *backend, enum sysctl_id sysctl, const struct sysctl_value *value);
 
         /* Who else has a say in it. */
-        void (*sysctl_owner)(struct world *world, enum sysctl_id sysctl, struct sysctl_owner *ret);
+        void (*sysctl_owner)(struct backend *backend, enum sysctl_id sysctl, struct sysctl_owner *ret);
 
         /* Replaces the ledger on disk, or leaves it as it was. */
-        int (*ledger_save)(struct world *world, const struct ledger *ledger);
+        int (*ledger_save)(struct backend *backend, const struct ledger *ledger);
 
         /* The systemd unit of a cgroup (see cgroup.h); "" when it is not known. */
-        const char *(*find_unit)(struct world *world, uint64_t cgroup);
+        const char *(*find_unit)(struct backend *backend, uint64_t cgroup);
 
-        void (*report)(struct world *world, const struct event *event);
+        void (*report)(struct backend *backend, const struct event *event);
 
         /* To the service manager, as in sd_notify(3). */
-        void (*notify)(struct world *world, const char *state);
+        void (*notify)(struct backend *backend, const char *state);
 };

@@ -23,71 +23,71 @@
  * process however that ends. */
 static const char instance_address[] = "\0twtuned";
 
-static struct linux_world *self(struct world *world)
+static struct linux_backend *self(struct backend *backend)
 {
-        return (struct linux_world *)world;
+        return (struct linux_backend *)backend;
 }
 
-static int observe(struct world *world, struct snapshot *ret, bool *ret_look, const char **ret_what)
+static int observe(struct backend *backend, struct snapshot *ret, bool *ret_dump, const char **ret_what)
 {
-        return observer_read(self(world)->observer, ret, ret_look, ret_what);
+        return observer_read(self(backend)->observer, ret, ret_dump, ret_what);
 }
 
-static int observe_states(struct world *world, struct snapshot *snapshot, const char **ret_what)
+static int observe_states(struct backend *backend, struct snapshot *snapshot, const char **ret_what)
 {
-        return observer_read_states(self(world)->observer, snapshot, ret_what);
+        return observer_read_states(self(backend)->observer, snapshot, ret_what);
 }
 
-static int observe_sockets(struct world *world, struct snapshot *snapshot, const char **ret_what)
+static int observe_sockets(struct backend *backend, struct snapshot *snapshot, const char **ret_what)
 {
-        return observer_read_sockets(self(world)->observer, snapshot, ret_what);
+        return observer_read_sockets(self(backend)->observer, snapshot, ret_what);
 }
 
-static int sysctl_read(struct world *world, enum sysctl_id sysctl, struct sysctl_value *ret)
+static int sysctl_read(struct backend *backend, enum sysctl_id sysctl, struct sysctl_value *ret)
 {
-        return observer_sysctl_read(self(world)->observer, sysctl, ret);
+        return observer_sysctl_read(self(backend)->observer, sysctl, ret);
 }
 
-static int sysctl_write(struct world *world, enum sysctl_id sysctl, const struct sysctl_value *value)
+static int sysctl_write(struct backend *backend, enum sysctl_id sysctl, const struct sysctl_value *value)
 {
-        return observer_sysctl_write(self(world)->observer, sysctl, value);
+        return observer_sysctl_write(self(backend)->observer, sysctl, value);
 }
 
-static void sysctl_owner(struct world *world, enum sysctl_id sysctl, struct sysctl_owner *ret)
+static void sysctl_owner(struct backend *backend, enum sysctl_id sysctl, struct sysctl_owner *ret)
 {
-        (void)world;
+        (void)backend;
         sysctl_owner_find(sysctl, ret);
 }
 
-static int ledger_save(struct world *world, const struct ledger *ledger)
+static int ledger_save(struct backend *backend, const struct ledger *ledger)
 {
-        struct linux_world *w = self(world);
+        struct linux_backend *w = self(backend);
 
         return w->ledger_error < 0 ? w->ledger_error : ledger_file_save(&w->ledger_file, ledger);
 }
 
-static const char *find_unit(struct world *world, uint64_t cgroup)
+static const char *find_unit(struct backend *backend, uint64_t cgroup)
 {
-        return observer_find_unit(self(world)->observer, cgroup);
+        return observer_find_unit(self(backend)->observer, cgroup);
 }
 
-static void report(struct world *world, const struct event *event)
+static void report(struct backend *backend, const struct event *event)
 {
         struct event with_netns = *event;
 
-        event_add(&with_netns, "NETNS", "%s", self(world)->netns);
+        event_add(&with_netns, "NETNS", "%s", self(backend)->netns);
         event_write(&with_netns);
-        if (self(world)->also_report)
-                self(world)->also_report(self(world)->user, event);
+        if (self(backend)->also_report)
+                self(backend)->also_report(self(backend)->user, event);
 }
 
-static void notify(struct world *world, const char *state)
+static void notify(struct backend *backend, const char *state)
 {
-        (void)world;
+        (void)backend;
         sd_notify(0, state);
 }
 
-static int instance_lock(struct linux_world *w)
+static int instance_lock(struct linux_backend *w)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         socklen_t size = sizeof(w->netns_cookie);
@@ -100,14 +100,14 @@ static int instance_lock(struct linux_world *w)
         return bind(w->instance, (struct sockaddr *)&address, size) < 0 ? -errno : 0;
 }
 
-int linux_world_open(struct linux_world *w, const char **ret_what)
+int linux_backend_open(struct linux_backend *w, const char **ret_what)
 {
         const char *directory = getenv("RUNTIME_DIRECTORY");
         int r;
 
-        *w = (struct linux_world){
-                .world = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, sysctl_owner,
-                          ledger_save, find_unit, report, notify},
+        *w = (struct linux_backend){
+                .backend = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, sysctl_owner,
+                            ledger_save, find_unit, report, notify},
                 .instance = -1,
         };
         *ret_what = "the netns's instance address";
@@ -117,7 +117,7 @@ int linux_world_open(struct linux_world *w, const char **ret_what)
                 r = observer_new("/proc", &w->observer);
         }
         if (r < 0) {
-                linux_world_close(w);
+                linux_backend_close(w);
                 return r;
         }
         if (netns_name(w->netns, sizeof(w->netns)) < 0)
@@ -126,7 +126,7 @@ int linux_world_open(struct linux_world *w, const char **ret_what)
         return 0;
 }
 
-void linux_world_close(struct linux_world *w)
+void linux_backend_close(struct linux_backend *w)
 {
         observer_free(w->observer);
         w->observer = NULL;

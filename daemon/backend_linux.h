@@ -9,8 +9,8 @@
 #include "daemon/backend.h"
 #include "daemon/observe/observer.h"
 
-struct linux_world {
-        struct world world; /* first: the functions get a pointer to it */
+struct linux_backend {
+        struct backend backend; /* first: the functions get a pointer to it */
         struct observer *observer;
         struct ledger_file ledger_file;
         int ledger_error; /* why nothing can be recorded; 0: it can */
@@ -23,5 +23,5 @@ struct linux_world {
 
 /* 0 or a negative errno: -EADDRINUSE when another twtuned runs in this netns, -EPROTONOSUPPORT and others when
  * there is no sock_diag. *ret_what then says what failed. */
-int linux_world_open(struct linux_world *ret, const char **ret_what);
-void linux_world_close(struct linux_world *world);
+int linux_backend_open(struct linux_backend *ret, const char **ret_what);
+void linux_backend_close(struct linux_backend *backend);

@@ -12,14 +12,14 @@
 /* As `ip netns identify`: a name is a file in there on which the netns is mounted. */
 int netns_name(char *ret, size_t size)
 {
-        const char *told = getenv("TWTUNED_INSTANCE"); /* by the unit, which may see what we may not: Docker's */
+        const char *logged = getenv("TWTUNED_INSTANCE"); /* by the unit, which may see what we may not: Docker's */
         DIR *directory;
         struct stat ours, named;
         struct dirent *entry;
         int r = -ENOENT;
 
-        if (told && told[0])
-                return (size_t)snprintf(ret, size, "%s", told) < size ? 0 : -ENAMETOOLONG;
+        if (logged && logged[0])
+                return (size_t)snprintf(ret, size, "%s", logged) < size ? 0 : -ENAMETOOLONG;
         directory = opendir("/run/netns");
         if (!directory)
                 return -errno;

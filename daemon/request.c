@@ -18,8 +18,8 @@ static void pause_or_resume(struct tuner *t, const struct requests *asked, const
 
 static void leave_to_operator(struct tuner *t, enum sysctl_id id)
 {
-        t->ledger.entry[id].state = LEDGER_THEIRS;
-        policy_leave_alone(t->policy, id);
+        t->ledger.entry[id].state = LEDGER_FOREIGN;
+        policy_set_foreign(t->policy, id);
         tuner_save_ledger(t);
 }
 
@@ -46,7 +46,8 @@ static void release_free(struct tuner *t, enum sysctl_id id, const char *why)
         struct ledger_entry *e = &t->ledger.entry[id];
         struct sysctl_value live;
 
-        if (e->state == LEDGER_THEIRS || e->state == LEDGER_HELD || t->world->sysctl_read(t->world, id, &live) < 0)
+        if (e->state == LEDGER_FOREIGN || e->state == LEDGER_HELD ||
+            t->backend->sysctl_read(t->backend, id, &live) < 0)
                 return;
         *e = (struct ledger_entry){.original = live, .written = live, .rule = "none", .at = e->at};
         leave_to_operator(t, id);
@@ -57,10 +58,10 @@ static void rearm(struct tuner *t, enum sysctl_id id, const char *why)
 {
         struct ledger_entry *e = &t->ledger.entry[id];
 
-        if (e->state != LEDGER_THEIRS)
+        if (e->state != LEDGER_FOREIGN)
                 return;
         e->state = LEDGER_RELEASED; /* its time counts for the limits */
-        policy_take_back(t->policy, id);
+        policy_rearm(t->policy, id);
         tuner_save_ledger(t);
         report_rearmed(t, id, why);
 }

@@ -19,9 +19,9 @@
 #include "daemon/commands/lint.h"
 #include "daemon/commands/record.h"
 #include "daemon/config_files.h"
+#include "daemon/diagnostics_print.h"
 #include "daemon/netns_name.h"
 #include "daemon/now.h"
-#include "daemon/problem_print.h"
 #include "daemon/tick.h"
 #include "daemon/unit_job.h"
 #include "lib/policy/clock.h"
@@ -29,7 +29,7 @@
 #define PROC "/proc"
 
 struct service {
-        struct linux_world world;
+        struct linux_backend backend;
         struct tuner tuner;
         struct record record;
         struct bus bus;
@@ -43,10 +43,10 @@ struct service {
         uint64_t watchdog, fed; /* us: what sd_watchdog_enabled(3) said, 0: nothing; when it was last fed */
 };
 
-static int open_world(struct linux_world *world)
+static int open_backend(struct linux_backend *backend)
 {
         const char *what;
-        int r = linux_world_open(world, &what);
+        int r = linux_backend_open(backend, &what);
 
         if (r == -EADDRINUSE)
                 fprintf(stderr, "twtuned: another twtuned runs in this network namespace; stop it first\n");
@@ -58,7 +58,7 @@ static int open_world(struct linux_world *world)
 /* Without the right to write there is still much to see. */
 static int observe_when_it_must(struct service *s, struct config *config)
 {
-        int r = observer_can_write(s->world.observer);
+        int r = observer_can_write(s->backend.observer);
         struct event event;
 
         config->observe |= s->observe_only;
@@ -70,7 +70,7 @@ static int observe_when_it_must(struct service *s, struct config *config)
                     : r == -EACCES || r == -EPERM ? "; CAP_NET_ADMIN is missing"
                                                   : "");
         event_add(&event, "ERRNO", "%d", -r);
-        s->world.world.report(&s->world.world, &event);
+        s->backend.backend.report(&s->backend.backend, &event);
         return r;
 }
 
@@ -80,9 +80,9 @@ static void observe_for(struct service *s, struct config *config)
         metrics_file_set(&s->metrics, config->metrics_file);
         if (s->record.path)
                 record_set_counters(&s->record, &config->counters);
-        observer_set_config(s->world.observer, config, &config->counters);
+        observer_set_config(s->backend.observer, config, &config->counters);
         if (s->record.path)
-                observer_want_everything(s->world.observer);
+                observer_want_everything(s->backend.observer);
 }
 
 /* sd_notify(3): Type=notify-reload asks for the time, by which it knows its own reload. */
@@ -91,22 +91,22 @@ static void notify_reloading(struct service *s)
         char message[64];
 
         snprintf(message, sizeof(message), "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now_monotonic_us());
-        s->world.world.notify(&s->world.world, message);
+        s->backend.backend.notify(&s->backend.backend, message);
 }
 
 static void reload(struct service *s)
 {
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         struct config *config;
 
         s->reload = false;
         notify_reloading(s);
-        config = config_files_load(s->config_file, &s->kernel, &problems);
+        config = config_files_load(s->config_file, &s->kernel, &diagnostics);
         if (!config)
-                problem_add(&problems, (struct origin){.file = "twtuned"}, "out of memory");
-        problems_print(&problems);
-        if (!config || problems.n > 0) {
-                report_config_rejected(&s->world.world, problems.item, problems.n);
+                diagnostic_add(&diagnostics, (struct origin){.file = "twtuned"}, "out of memory");
+        diagnostics_print(&diagnostics);
+        if (!config || diagnostics.n > 0) {
+                report_config_rejected(&s->backend.backend, diagnostics.item, diagnostics.n);
                 s->tuner.rejected = true;
         } else {
                 int write_error = observe_when_it_must(s, config);
@@ -118,9 +118,9 @@ static void reload(struct service *s)
                         config = NULL;
                 }
         }
-        problems_free(&problems);
+        diagnostics_free(&diagnostics);
         config_free(config);
-        s->world.world.notify(&s->world.world, "READY=1");
+        s->backend.backend.notify(&s->backend.backend, "READY=1");
 }
 
 /* From completed ticks only. Half of the time is what sd_watchdog_enabled(3) asks for, so not from every tick. */
@@ -128,7 +128,7 @@ static void feed_watchdog(struct service *s, uint64_t now, uint64_t interval)
 {
         if (s->watchdog == 0 || now + interval < s->fed + s->watchdog / 2)
                 return;
-        s->world.world.notify(&s->world.world, "WATCHDOG=1");
+        s->backend.backend.notify(&s->backend.backend, "WATCHDOG=1");
         s->fed = now;
 }
 
@@ -233,7 +233,7 @@ static int loop(struct service *s)
 
 /* What the process before left. What cannot be trusted is said and kept aside, and nothing is restored from it:
  * -EBADMSG. Another negative errno: there may be a ledger, and what it tells is not known. */
-static int load_ledger(struct linux_world *w, struct ledger *ret)
+static int load_ledger(struct linux_backend *w, struct ledger *ret)
 {
         int r = ledger_file_load(&w->ledger_file, ret);
 
@@ -274,8 +274,8 @@ static int run(struct service *s, struct config *config)
         struct ledger ledger;
         int r, write_error;
 
-        lint_report(&s->world.world);
-        r = load_ledger(&s->world, &ledger);
+        lint_report(&s->backend.backend);
+        r = load_ledger(&s->backend, &ledger);
         if (r < 0 && r != -EBADMSG) {
                 config_free(config); /* the next start may know what is to be put back; another record would lose it */
                 return EXIT_FAILURE;
@@ -284,18 +284,18 @@ static int run(struct service *s, struct config *config)
         if (netns_name(s->metrics.netns, sizeof(s->metrics.netns)) < 0)
                 s->metrics.netns[0] = 0;
         observe_for(s, config);
-        if (tuner_start(&s->tuner, &s->world.world, config, &ledger, now_ns()) < 0) {
+        if (tuner_start(&s->tuner, &s->backend.backend, config, &ledger, now_ns()) < 0) {
                 fprintf(stderr, "twtuned: out of memory\n");
                 config_free(config);
                 return EX_OSERR;
         }
         malloc_trim(0); /* what the files were read with */
         s->tuner.write_error = write_error;
-        s->world.also_report = note;
-        s->world.user = &s->bus;
+        s->backend.also_report = note;
+        s->backend.user = &s->bus;
         r = loop(s);
         metrics_file_remove(&s->metrics);
-        s->world.world.notify(&s->world.world, "STOPPING=1");
+        s->backend.backend.notify(&s->backend.backend, "STOPPING=1");
         if (restores_now(s) && tuner_restore_all(&s->tuner, "twtuned stops") > 0)
                 r = -EIO;
         bus_stop(&s->bus);
@@ -318,17 +318,17 @@ static void memory_begin(void)
 /* Puts back all that the ledger holds, if it holds anything. Returns the exit status. */
 static int restore_all(struct service *s, const char *why, bool *ret_held)
 {
-        int r = open_world(&s->world);
+        int r = open_backend(&s->backend);
 
         if (r != 0)
                 return r;
-        r = load_ledger(&s->world, &s->tuner.ledger);
-        s->tuner.world = &s->world.world;
+        r = load_ledger(&s->backend, &s->tuner.ledger);
+        s->tuner.backend = &s->backend.backend;
         s->tuner.snapshot.now = now_ns();
         *ret_held = ledger_last_held(&s->tuner.ledger, 0) != SYSCTL_COUNT;
         if (*ret_held && tuner_restore_all(&s->tuner, why) > 0)
                 r = -EIO;
-        linux_world_close(&s->world);
+        linux_backend_close(&s->backend);
         return r < 0 ? EXIT_FAILURE : 0;
 }
 
@@ -364,7 +364,7 @@ int service_run(const char *config_file, bool observe_only, bool hold, const cha
                         restore_all(s, "the configuration is wrong, so twtuned does not run", &held);
                 return EX_CONFIG;
         }
-        r = open_world(&s->world);
+        r = open_backend(&s->backend);
         if (r == 0)
                 r = open_record(&s->record, record_file);
         if (r == 0)
@@ -372,7 +372,7 @@ int service_run(const char *config_file, bool observe_only, bool hold, const cha
         else
                 config_free(config);
         record_close(&s->record);
-        linux_world_close(&s->world);
+        linux_backend_close(&s->backend);
         return r;
 }
 

@@ -12,19 +12,19 @@
 static void observe(struct tuner *t)
 {
         const char *what = NULL;
-        bool look = false;
-        int r = t->world->observe(t->world, &t->snapshot, &look, &what);
+        bool dump_ports = false;
+        int r = t->backend->observe(t->backend, &t->snapshot, &dump_ports, &what);
 
-        if (r == 0 && !look && policy_needs_sockets(t->policy, &t->snapshot))
-                r = t->world->observe_states(t->world, &t->snapshot, &what);
-        if (r == 0 && (look || policy_needs_sockets(t->policy, &t->snapshot)))
-                r = t->world->observe_sockets(t->world, &t->snapshot, &what);
+        if (r == 0 && !dump_ports && policy_needs_dump(t->policy, &t->snapshot))
+                r = t->backend->observe_states(t->backend, &t->snapshot, &what);
+        if (r == 0 && (dump_ports || policy_needs_dump(t->policy, &t->snapshot)))
+                r = t->backend->observe_sockets(t->backend, &t->snapshot, &what);
         report_observation(t, r, what);
 }
 
 void tuner_save_ledger(struct tuner *t)
 {
-        int r = t->world->ledger_save(t->world, &t->ledger);
+        int r = t->backend->ledger_save(t->backend, &t->ledger);
 
         report_ledger(t, r);
         t->ledger_dirty = r < 0;
@@ -34,18 +34,18 @@ static void restore(struct tuner *t, enum sysctl_id id, bool at_end, struct chan
 {
         *ret = (struct change){.sysctl = id};
         writer_restore(t, ret, at_end);
-        if (ret->outcome == OUTCOME_THEIRS && t->policy)
-                policy_leave_alone(t->policy, id);
+        if (ret->outcome == OUTCOME_FOREIGN && t->policy)
+                policy_set_foreign(t->policy, id);
 }
 
 /* What may have changed the kernel is told every time it is tried, what only waits once. */
 static bool tell_orphan(struct tuner *t, const struct change *c)
 {
-        uint32_t told = t->orphans_told, bit = UINT32_C(1) << c->sysctl;
+        uint32_t logged = t->orphans_logged, bit = UINT32_C(1) << c->sysctl;
         bool waits = c->outcome == OUTCOME_FAILED && !c->unknown;
 
-        t->orphans_told = waits ? told | bit : told & ~bit;
-        return !waits || !(told & bit);
+        t->orphans_logged = waits ? logged | bit : logged & ~bit;
+        return !waits || !(logged & bit);
 }
 
 /* What the ledger holds and no rule does: left by a dead process, by a reload, or by a write that failed halfway. In
@@ -118,10 +118,10 @@ static void take_over(struct tuner *t, enum sysctl_id id)
 {
         struct ledger_entry *entry = &t->ledger.entry[id];
         struct sysctl_value live;
-        int r = t->world->sysctl_read(t->world, id, &live);
+        int r = t->backend->sysctl_read(t->backend, id, &live);
 
-        if (entry->state == LEDGER_THEIRS) {
-                policy_leave_alone(t->policy, id);
+        if (entry->state == LEDGER_FOREIGN) {
+                policy_set_foreign(t->policy, id);
                 report_left_alone(t, id, "someone else changed it, or a person released it, under the twtuned before");
         } else if (entry->state == LEDGER_HELD && t->config->observe) {
                 report_left_alone(t, id, "a twtuned before left it changed; observing writes nothing, see --restore");
@@ -132,15 +132,16 @@ static void take_over(struct tuner *t, enum sysctl_id id)
         }
 }
 
-int tuner_start(struct tuner *t, struct world *world, struct config *config, const struct ledger *ledger, uint64_t now)
+int tuner_start(struct tuner *t, struct backend *backend, struct config *config, const struct ledger *ledger,
+                uint64_t now)
 {
-        *t = (struct tuner){.world = world, .config = config, .ledger = *ledger};
+        *t = (struct tuner){.backend = backend, .config = config, .ledger = *ledger};
         t->snapshot.now = now;
         t->policy = policy_new(config);
         if (!t->policy)
                 return -ENOMEM;
-        guard_init(&t->guard, config, now);
-        guard_resume(&t->guard, ledger, now);
+        limits_init(&t->limits, config, now);
+        limits_resume(&t->limits, ledger, now);
         t->config_is_new = true;
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 if (ledger->entry[id].state != LEDGER_NONE)
@@ -165,10 +166,10 @@ int tuner_reload(struct tuner *t, struct config *config)
                 const struct ledger_entry *e = &t->ledger.entry[id];
                 struct sysctl_value live;
 
-                if (e->state == LEDGER_THEIRS)
-                        policy_leave_alone(policy, id);
+                if (e->state == LEDGER_FOREIGN)
+                        policy_set_foreign(policy, id);
                 else if (e->state == LEDGER_HELD && !config->observe && !policy_holds(policy, id) &&
-                         t->world->sysctl_read(t->world, id, &live) == 0)
+                         t->backend->sysctl_read(t->backend, id, &live) == 0)
                         adopt(t, policy, id, &live);
         }
         policy_free(t->policy);
@@ -195,7 +196,7 @@ unsigned tuner_restore_all(struct tuner *t, const char *why)
                         failed |= UINT32_C(1) << id;
         }
         for (id = 0; id < SYSCTL_COUNT; id++) /* an orderly end: the next start is a manual one */
-                if (t->ledger.entry[id].state == LEDGER_THEIRS)
+                if (t->ledger.entry[id].state == LEDGER_FOREIGN)
                         t->ledger.entry[id].state = LEDGER_RELEASED;
         tuner_save_ledger(t);
         for (unsigned i = 0; i < n; i++)

@@ -9,10 +9,10 @@
 #include "lib/policy/policy.h"
 
 struct tuner {
-        struct world *world;
+        struct backend *backend;
         struct config *config; /* owned */
         struct policy *policy; /* owned */
-        struct guard guard;
+        struct limits limits;
         struct ledger ledger;
         struct snapshot snapshot; /* of the last tick */
         struct requests requests; /* for the next one */
@@ -24,18 +24,18 @@ struct tuner {
         bool rejected;            /* the configuration of the last reload, so that the one before goes on */
         bool ledger_dirty;        /* the file is not what the ledger is: saving it failed */
         uint64_t orphans_again_at; /* when to try again what could not be put back */
-        uint32_t orphans_told;     /* of which it was said that it waits for that: a bit each */
+        uint32_t orphans_logged;   /* of which it was said that it waits for that: a bit each */
         char status[256];          /* the sentence that the service manager was last told; "": none */
         uint64_t status_every;     /* snapshot.look_every in it */
         bool status_is_plain;      /* it tells of nothing but that */
 
         /* How many outcomes the log has told of each sysctl since the start. */
-        uint64_t told[SYSCTL_COUNT][OUTCOME_COUNT];
+        uint64_t logged[SYSCTL_COUNT][OUTCOME_COUNT];
 };
 
 /* Takes over config, and the ledger of the process before: what a rule of config still sets is held on, the
  * rest is put back by the first tick. 0 or -ENOMEM; on an error config stays the caller's. */
-int tuner_start(struct tuner *tuner, struct world *world, struct config *config, const struct ledger *ledger,
+int tuner_start(struct tuner *tuner, struct backend *backend, struct config *config, const struct ledger *ledger,
                 uint64_t now);
 
 /* Puts another configuration in place of the running one, which is freed. What no rule sets any more is put

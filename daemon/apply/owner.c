@@ -30,9 +30,9 @@ static void fill_line(enum sysctl_id id, const char *path, const struct sysctl_l
 static void find(enum sysctl_id first, enum sysctl_id last, struct sysctl_owner *ret)
 {
         struct sysctl_lines lines = {0};
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         enum sysctl_conf conf;
-        bool known = sysctl_files_apply_here() && sysctl_files_load("", &lines, &conf, &problems) == 0;
+        bool known = sysctl_files_apply_here() && sysctl_files_load("", &lines, &conf, &diagnostics) == 0;
 
         for (unsigned id = first; id <= last; id++, ret++) {
                 char path[LINT_NAME_MAX];
@@ -42,7 +42,7 @@ static void find(enum sysctl_id first, enum sysctl_id last, struct sysctl_owner 
                 if (known)
                         fill_line(id, path, &lines, ret);
         }
-        problems_free(&problems);
+        diagnostics_free(&diagnostics);
         sysctl_lines_free(&lines);
 }
 

@@ -63,7 +63,8 @@ static int list_add(struct listing *list, const char *directory, const char *nam
 
 /* A name that is there already masks this directory's file, whatever is in it: also a link to /dev/null, and one to
  * nowhere. (systemd's basic/conf-files.c) */
-static int list_directory(struct listing *list, const char *root, const char *directory, struct problems *problems)
+static int list_directory(struct listing *list, const char *root, const char *directory,
+                          struct diagnostics *diagnostics)
 {
         struct dirent **entries = NULL;
         char path[PATH_MAX];
@@ -72,7 +73,7 @@ static int list_directory(struct listing *list, const char *root, const char *di
         snprintf(path, sizeof(path), "%s%s", root, directory);
         n = scandir(path, &entries, is_conf, NULL);
         if (n < 0 && errno != ENOENT)
-                problem_add(problems, (struct origin){.file = directory}, "cannot be read: %s", strerror(errno));
+                diagnostic_add(diagnostics, (struct origin){.file = directory}, "cannot be read: %s", strerror(errno));
         for (int i = 0; i < n; i++) {
                 if (r == 0 && !is_listed(list, entries[i]->d_name))
                         r = list_add(list, directory, entries[i]->d_name);
@@ -91,7 +92,7 @@ static int compare(const void *a, const void *b)
 
 /* path is read, and called name. A link to nowhere is nothing to systemd-sysctl, either. */
 static int read_as(const char *path, const char *name, bool optional, struct sysctl_lines *lines,
-                   struct problems *problems)
+                   struct diagnostics *diagnostics)
 {
         const char *file = sysctl_lines_add_file(lines, name);
         char *text = NULL;
@@ -104,10 +105,10 @@ static int read_as(const char *path, const char *name, bool optional, struct sys
         if (r == -ENOENT && optional)
                 return 0;
         if (r < 0) {
-                problem_add(problems, (struct origin){.file = file}, "cannot be read: %s", strerror(-r));
+                diagnostic_add(diagnostics, (struct origin){.file = file}, "cannot be read: %s", strerror(-r));
                 return 0;
         }
-        r = sysctl_lines_read(lines, file, text, size, problems);
+        r = sysctl_lines_read(lines, file, text, size, diagnostics);
         free(text);
         return r;
 }
@@ -120,7 +121,7 @@ static bool is_same_file(const char *path, const struct stat *other)
 }
 
 int sysctl_files_load(const char *root, struct sysctl_lines *lines, enum sysctl_conf *ret_conf,
-                      struct problems *problems)
+                      struct diagnostics *diagnostics)
 {
         char path[PATH_MAX], conf_path[PATH_MAX];
         struct listing list = {0};
@@ -128,7 +129,7 @@ int sysctl_files_load(const char *root, struct sysctl_lines *lines, enum sysctl_
         int r = 0;
 
         for (unsigned i = 0; r == 0 && i < ELEMENTSOF(directories); i++)
-                r = list_directory(&list, root, directories[i], problems);
+                r = list_directory(&list, root, directories[i], diagnostics);
         if (list.n > 0)
                 qsort(list.item, list.n, sizeof(list.item[0]), compare);
 
@@ -142,17 +143,17 @@ int sysctl_files_load(const char *root, struct sysctl_lines *lines, enum sysctl_
                         *ret_conf = SYSCTL_CONF_LINKED;
                         name = sysctl_conf;
                 }
-                r = read_as(path, name, true, lines, problems);
+                r = read_as(path, name, true, lines, diagnostics);
         }
         if (r == 0 && *ret_conf == SYSCTL_CONF_LAST)
-                r = read_as(conf_path, sysctl_conf, true, lines, problems);
+                r = read_as(conf_path, sysctl_conf, true, lines, diagnostics);
         free(list.item);
         return r;
 }
 
-int sysctl_files_read(const char *path, struct sysctl_lines *lines, struct problems *problems)
+int sysctl_files_read(const char *path, struct sysctl_lines *lines, struct diagnostics *diagnostics)
 {
-        return read_as(path, path, false, lines, problems);
+        return read_as(path, path, false, lines, diagnostics);
 }
 
 /* tcp_mem is registered for the first netns alone (net/ipv4/sysctl_net_ipv4.c:ipv4_table). SO_NETNS_COOKIE does not

@@ -15,10 +15,10 @@ enum sysctl_conf {
  * looked for under root, "" for this host's own, which is left out of their names. A file that cannot be read is a
  * problem, and reading goes on. 0 or -ENOMEM. */
 int sysctl_files_load(const char *root, struct sysctl_lines *lines, enum sysctl_conf *ret_conf,
-                      struct problems *problems);
+                      struct diagnostics *diagnostics);
 
 /* Whether they are applied to this netns: only to the first one. */
 bool sysctl_files_apply_here(void);
 
 /* Reads one file. 0 or -ENOMEM. */
-int sysctl_files_read(const char *path, struct sysctl_lines *lines, struct problems *problems);
+int sysctl_files_read(const char *path, struct sysctl_lines *lines, struct diagnostics *diagnostics);

@@ -15,7 +15,7 @@ static void fail(struct change *c, int error, const char *what)
 }
 
 /* The kernel takes some values in part or changed, and says 0; so what counts is what it gives back. */
-static int verify(struct world *w, enum sysctl_id id, const struct sysctl_value *value)
+static int verify(struct backend *w, enum sysctl_id id, const struct sysctl_value *value)
 {
         struct sysctl_value live;
         int r = w->sysctl_read(w, id, &live);
@@ -23,7 +23,7 @@ static int verify(struct world *w, enum sysctl_id id, const struct sysctl_value 
         return r < 0 ? r : sysctl_equal(&live, value) ? 0 : -EIO;
 }
 
-static int write_verified(struct world *w, enum sysctl_id id, const struct sysctl_value *value)
+static int write_verified(struct backend *w, enum sysctl_id id, const struct sysctl_value *value)
 {
         int r = w->sysctl_write(w, id, value);
 
@@ -46,29 +46,29 @@ static void apply(struct tuner *t, const struct decision *d, struct change *c)
         int r;
 
         ledger_note(&t->ledger, c->sysctl, &c->original, &c->value, t->config->rule[d->rule].name, t->snapshot.now);
-        guard_record(&t->guard, &t->ledger);
-        r = t->world->ledger_save(t->world, &t->ledger);
+        limits_save(&t->limits, &t->ledger);
+        r = t->backend->ledger_save(t->backend, &t->ledger);
         if (r < 0) {
                 t->ledger.entry[c->sysctl] = before;
                 fail(c, r, "the original value could not be recorded, so nothing was written");
                 return;
         }
         /* Files were read and written since it was looked at, and a sysctl cannot be written on condition. */
-        r = verify(t->world, c->sysctl, &c->before);
+        r = verify(t->backend, c->sysctl, &c->before);
         if (r < 0) {
                 t->ledger.entry[c->sysctl] = before;
                 tuner_save_ledger(t);
                 fail(c, r == -EIO ? -EBUSY : r, "it changed just now or cannot be read, so nothing was written");
                 return;
         }
-        guard_note_change(&t->guard, c->sysctl, t->snapshot.now);
-        r = write_verified(t->world, c->sysctl, &c->value);
+        limits_note_change(&t->limits, c->sysctl, t->snapshot.now);
+        r = write_verified(t->backend, c->sysctl, &c->value);
         if (r == 0) {
                 c->outcome = OUTCOME_APPLIED;
                 return;
         }
         fail(c, r, r == -EIO ? "the kernel took another value than the one written" : "cannot write and read back");
-        if (verify(t->world, c->sysctl, &c->before) == 0 || write_verified(t->world, c->sysctl, &c->before) == 0) {
+        if (verify(t->backend, c->sysctl, &c->before) == 0 || write_verified(t->backend, c->sysctl, &c->before) == 0) {
                 t->ledger.entry[c->sysctl] = before;
                 tuner_save_ledger(t);
         } else {
@@ -84,7 +84,7 @@ static bool yields(struct tuner *t, struct change *c)
 
         if (t->config->yield == YIELD_NO)
                 return false;
-        t->world->sysctl_owner(t->world, c->sysctl, &owner);
+        t->backend->sysctl_owner(t->backend, c->sysctl, &owner);
         if (owner.configured && owner.admin)
                 snprintf(c->reason, sizeof(c->reason), "%s sets it; remove that line, or set yield = no", owner.where);
         else if (t->config->yield == YIELD_NONDEFAULT && owner.has_default &&
@@ -113,7 +113,7 @@ static void look_ahead(struct tuner *t, struct change *c, bool step, unsigned wr
                          sysctl_table[c->sysctl].name);
                 return;
         }
-        r = t->world->sysctl_read(t->world, c->sysctl, &live);
+        r = t->backend->sysctl_read(t->backend, c->sysctl, &live);
         if (r < 0) {
                 fail(c, r, "cannot read");
                 return;
@@ -121,16 +121,16 @@ static void look_ahead(struct tuner *t, struct change *c, bool step, unsigned wr
         if (!step) {
                 c->before = c->original = live;
                 c->outcome = OUTCOME_UNCHANGED;
-                if (sysctl_equal(&live, &c->value) || t->ledger.entry[c->sysctl].state == LEDGER_THEIRS)
+                if (sysctl_equal(&live, &c->value) || t->ledger.entry[c->sysctl].state == LEDGER_FOREIGN)
                         return;
         } else if (!t->config->observe && !sysctl_equal(&live, &c->before)) {
-                c->outcome = OUTCOME_THEIRS;
+                c->outcome = OUTCOME_FOREIGN;
                 c->value = live;
-                ledger_set_state(t, c->sysctl, LEDGER_THEIRS);
+                ledger_set_state(t, c->sysctl, LEDGER_FOREIGN);
                 return;
         }
-        r = guard_check(&t->guard, t->config, &t->snapshot, c->sysctl, &live, &c->value, writes, c->reason,
-                        sizeof(c->reason));
+        r = limits_check(&t->limits, t->config, &t->snapshot, c->sysctl, &live, &c->value, writes, c->reason,
+                         sizeof(c->reason));
         c->outcome = r == 0 ? OUTCOME_APPLIED : r == -EAGAIN ? OUTCOME_LIMITED : OUTCOME_REFUSED;
         if (r == 0 && !step && yields(t, c))
                 c->outcome = OUTCOME_YIELDED;
@@ -153,11 +153,11 @@ static void enter(struct tuner *t, struct decision *d)
         for (unsigned i = 0; i < d->n; i++) {
                 struct change *c = &d->change[i];
 
-                if (limited && c->outcome != OUTCOME_THEIRS && c->outcome != OUTCOME_YIELDED) {
+                if (limited && c->outcome != OUTCOME_FOREIGN && c->outcome != OUTCOME_YIELDED) {
                         c->outcome = OUTCOME_LIMITED;
                         memmove(c->reason, limited->reason, sizeof(c->reason));
                 } else if (c->outcome == OUTCOME_APPLIED && t->config->observe) {
-                        guard_note_change(&t->guard, c->sysctl, t->snapshot.now);
+                        limits_note_change(&t->limits, c->sysctl, t->snapshot.now);
                         c->outcome = OUTCOME_WOULD;
                 } else if (c->outcome == OUTCOME_APPLIED) {
                         apply(t, d, c);
@@ -180,27 +180,27 @@ void writer_restore(struct tuner *t, struct change *c, bool at_end)
         struct ledger_entry *entry = &t->ledger.entry[c->sysctl];
         struct sysctl_owner owner;
         struct sysctl_value live;
-        int r = t->world->sysctl_read(t->world, c->sysctl, &live);
+        int r = t->backend->sysctl_read(t->backend, c->sysctl, &live);
 
-        t->world->sysctl_owner(t->world, c->sysctl, &owner);
+        t->backend->sysctl_owner(t->backend, c->sysctl, &owner);
         c->before = r == 0 && sysctl_equal(&live, &entry->before) ? live : entry->written;
         c->original = entry->original;
         c->value = owner.configured ? owner.value : entry->original;
         if (r < 0) {
                 fail(c, r, "cannot read");
         } else if (!ledger_is_ours(entry, &live)) {
-                c->outcome = OUTCOME_THEIRS;
+                c->outcome = OUTCOME_FOREIGN;
                 c->value = live;
-                ledger_set_state(t, c->sysctl, LEDGER_THEIRS);
+                ledger_set_state(t, c->sysctl, LEDGER_FOREIGN);
         } else if (!at_end && is_too_full(t, c)) {
                 fail(c, -EBUSY, "the table may hold more than that");
-        } else if (!sysctl_equal(&live, &c->value) && (r = write_verified(t->world, c->sysctl, &c->value)) < 0) {
+        } else if (!sysctl_equal(&live, &c->value) && (r = write_verified(t->backend, c->sysctl, &c->value)) < 0) {
                 fail(c, r, "cannot put the original back");
                 c->unknown = true;
         } else {
                 c->outcome = OUTCOME_RESTORED;
                 entry->at = MAX(entry->at, t->snapshot.now);
-                guard_note_restore(&t->guard, c->sysctl, t->snapshot.now);
+                limits_note_restore(&t->limits, c->sysctl, t->snapshot.now);
                 ledger_set_state(t, c->sysctl, LEDGER_RELEASED);
         }
 }
@@ -211,7 +211,7 @@ static void leave(struct tuner *t, const struct decision *d, struct change *c)
                 c->outcome = OUTCOME_JOINED;
         } else if (t->config->observe) {
                 c->outcome = OUTCOME_WOULD;
-                guard_note_restore(&t->guard, c->sysctl, t->snapshot.now);
+                limits_note_restore(&t->limits, c->sysctl, t->snapshot.now);
         } else if (t->config->rule[d->rule].keep && d->kind == DECISION_RELEASE) {
                 c->outcome = OUTCOME_KEPT;
                 c->value = c->before;
@@ -236,7 +236,7 @@ void writer_carry_out(struct tuner *t, struct decision *d)
                         leave(t, d, &d->change[i]);
                 break;
         case DECISION_OVERRIDDEN:
-                ledger_set_state(t, d->change[0].sysctl, LEDGER_THEIRS);
+                ledger_set_state(t, d->change[0].sysctl, LEDGER_FOREIGN);
                 break;
         }
 }

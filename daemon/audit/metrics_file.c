@@ -56,7 +56,7 @@ static int write_file(struct metrics_file *f, const struct tuner *t)
                 .config = t->config,
                 .policy = t->policy,
                 .ledger = &t->ledger,
-                .told = t->told,
+                .logged = t->logged,
                 .observed_at = unix_time(f->observed_at),
                 .degraded = tuner_is_degraded(t),
         };

@@ -28,7 +28,7 @@ static enum event_kind kind_of(enum decision_kind decision, enum outcome outcome
         case OUTCOME_RESTORED:
         case OUTCOME_KEPT:
                 return done[decision];
-        case OUTCOME_THEIRS:
+        case OUTCOME_FOREIGN:
                 return EVENT_OVERRIDDEN;
         case OUTCOME_YIELDED:
                 return EVENT_ADVICE;
@@ -80,7 +80,7 @@ static void sentence(const struct rule *rule, const struct decision *d, const st
         if (c->outcome == OUTCOME_LIMITED || c->outcome == OUTCOME_REFUSED || c->outcome == OUTCOME_FAILED ||
             c->outcome == OUTCOME_YIELDED)
                 snprintf(buf, size, "%s", c->reason);
-        else if (c->outcome == OUTCOME_THEIRS)
+        else if (c->outcome == OUTCOME_FOREIGN)
                 snprintf(buf, size, "someone else changed it: it is left alone");
         else if (d->kind == DECISION_UNEXPECTED)
                 snprintf(buf, size, "%s should be %s by now and is %s", e->metric, e->threshold, e->value);
@@ -104,7 +104,7 @@ static void add_change(struct tuner *t, struct event *event, const struct change
         event_add(event, "NEWVALUE", "%s", sysctl_format(&c->value, new));
         event_add(event, "ORIGINALVALUE", "%s", sysctl_format(&c->original, original));
         event_add(event, "RESULT", "%s", outcome_name(c->outcome));
-        t->told[c->sysctl][c->outcome]++;
+        t->logged[c->sysctl][c->outcome]++;
         if (c->outcome == OUTCOME_FAILED)
                 event_add(event, "ERRNO", "%d", -c->error);
 }
@@ -129,7 +129,7 @@ static const char *prefix(enum outcome outcome)
 /* The unit that the evidence points at, or "". */
 static const char *culprit(const struct tuner *t, const struct decision *d)
 {
-        return d->cgroup != 0 ? t->world->find_unit(t->world, d->cgroup) : d->unit;
+        return d->cgroup != 0 ? t->backend->find_unit(t->backend, d->cgroup) : d->unit;
 }
 
 static void add_evidence(const struct tuner *t, struct event *event, const struct decision *d,
@@ -158,14 +158,14 @@ static void report_change(struct tuner *t, const struct decision *d, const struc
         sentence(&t->config->rule[d->rule], d, c, &evidence, why, sizeof(why));
         sysctl_format(&c->before, from);
         sysctl_format(&c->value, to);
-        if (c->outcome == OUTCOME_THEIRS)
+        if (c->outcome == OUTCOME_FOREIGN)
                 event_begin(&event, kind, "%s is %s now: %s", sysctl_table[c->sysctl].name, to, why);
         else
                 event_begin(&event, kind, "%s%s: %s -> %s: %s", prefix(c->outcome), sysctl_table[c->sysctl].name, from,
                             to, why);
         add_change(t, &event, c);
         add_evidence(t, &event, d, &evidence);
-        t->world->report(t->world, &event);
+        t->backend->report(t->backend, &event);
 }
 
 static const char *rule_title(const struct rule *rule)
@@ -181,7 +181,7 @@ static void report_advice(struct tuner *t, const struct decision *d, const struc
         struct event event;
 
         evidence_fill(t, d, &evidence);
-        if (rule->n_levers > 0)
+        if (rule->n_actions > 0)
                 event_begin(&event, EVENT_ADVICE, "%s%s%s%s%s: no sysctl helps here: %s", what, toward(rule, d),
                             d->group, unit[0] ? ", " : "", unit, rule->advise);
         else
@@ -190,7 +190,7 @@ static void report_advice(struct tuner *t, const struct decision *d, const struc
                             rule->advise);
         event_add(&event, "ADVICE", "%s", rule->advise);
         add_evidence(t, &event, d, &evidence);
-        t->world->report(t->world, &event);
+        t->backend->report(t->backend, &event);
 }
 
 static void report_advice_over(struct tuner *t, const struct decision *d, const struct rule *rule)
@@ -202,11 +202,11 @@ static void report_advice_over(struct tuner *t, const struct decision *d, const 
         event_begin(&event, EVENT_RELEASED, "over: %s: %s is %s (%s)", rule_title(rule), evidence.metric,
                     evidence.value, evidence.threshold);
         add_evidence(t, &event, d, &evidence);
-        t->world->report(t->world, &event);
+        t->backend->report(t->backend, &event);
 }
 
 /* Whether the levers of a rule came to nothing. */
-static bool levers_failed(const struct decision *d)
+static bool actions_failed(const struct decision *d)
 {
         if (d->kind == DECISION_UNEXPECTED || d->kind == DECISION_ABORT)
                 return true;
@@ -222,9 +222,9 @@ void report_decision(struct tuner *t, const struct decision *d)
 
         for (unsigned i = 0; i < d->n; i++)
                 report_change(t, d, &d->change[i]);
-        if (rule->n_levers == 0 && d->kind != DECISION_ENTER)
+        if (rule->n_actions == 0 && d->kind != DECISION_ENTER)
                 report_advice_over(t, d, rule);
-        else if (rule->advise && (rule->n_levers == 0 || levers_failed(d)))
+        else if (rule->advise && (rule->n_actions == 0 || actions_failed(d)))
                 report_advice(t, d, rule);
 }
 
@@ -241,13 +241,13 @@ void report_restored(struct tuner *t, const struct change *c, const char *rule, 
                 event_begin(&event, kind, "%s stays %s for now, to be %s: %s", name, from, to, c->reason);
         else if (c->outcome == OUTCOME_FAILED)
                 event_begin(&event, kind, "%s: %s; do it by hand: sysctl -w %s=\"%s\"", name, c->reason, name, to);
-        else if (c->outcome == OUTCOME_THEIRS)
+        else if (c->outcome == OUTCOME_FOREIGN)
                 event_begin(&event, kind, "%s is %s now: someone else changed it: it is left alone", name, to);
         else
                 event_begin(&event, kind, "%s: %s -> %s: %s", name, from, to, why);
         add_change(t, &event, c);
         event_add(&event, "RULE", "%s", rule);
-        t->world->report(t->world, &event);
+        t->backend->report(t->backend, &event);
 }
 
 void report_left_alone(struct tuner *t, enum sysctl_id id, const char *why)
@@ -260,8 +260,8 @@ void report_left_alone(struct tuner *t, enum sysctl_id id, const char *why)
         event_add(&event, "SYSCTL", "%s", sysctl_table[id].name);
         event_add(&event, "ORIGINALVALUE", "%s", sysctl_format(&entry->original, original));
         event_add(&event, "RULE", "%s", entry->rule);
-        event_add(&event, "RESULT", "%s", outcome_name(OUTCOME_THEIRS));
-        t->world->report(t->world, &event);
+        event_add(&event, "RESULT", "%s", outcome_name(OUTCOME_FOREIGN));
+        t->backend->report(t->backend, &event);
 }
 
 void report_paused(struct tuner *t, uint64_t ns, const char *why)
@@ -274,7 +274,7 @@ void report_paused(struct tuner *t, uint64_t ns, const char *why)
         event_begin(&event, EVENT_DEGRADED, "paused%s%s, %s: nothing is written, and what is held stays",
                     ns > 0 ? " for " : " until it is resumed", time, why);
         event_add(&event, "RESULT", "paused");
-        t->world->report(t->world, &event);
+        t->backend->report(t->backend, &event);
 }
 
 void report_resumed(struct tuner *t, const char *why)
@@ -283,7 +283,7 @@ void report_resumed(struct tuner *t, const char *why)
 
         event_begin(&event, EVENT_RECOVERED, "the pause ends: %s", why);
         event_add(&event, "RESULT", "resumed");
-        t->world->report(t->world, &event);
+        t->backend->report(t->backend, &event);
 }
 
 void report_rearmed(struct tuner *t, enum sysctl_id id, const char *why)
@@ -293,7 +293,7 @@ void report_rearmed(struct tuner *t, enum sysctl_id id, const char *why)
         event_begin(&event, EVENT_RECOVERED, "%s may be changed by rules again: %s", sysctl_table[id].name, why);
         event_add(&event, "SYSCTL", "%s", sysctl_table[id].name);
         event_add(&event, "RESULT", "rearmed");
-        t->world->report(t->world, &event);
+        t->backend->report(t->backend, &event);
 }
 
 void report_ledger(struct tuner *t, int error)
@@ -309,7 +309,7 @@ void report_ledger(struct tuner *t, int error)
         } else {
                 event_begin(&event, EVENT_RECOVERED, "the ledger is saved again");
         }
-        t->world->report(t->world, &event);
+        t->backend->report(t->backend, &event);
 }
 
 void report_metrics_file(struct tuner *t, const char *path, bool failed, int error)
@@ -325,17 +325,17 @@ void report_metrics_file(struct tuner *t, const char *path, bool failed, int err
         } else {
                 event_begin(&event, EVENT_RECOVERED, "the metrics file %s is written again", path);
         }
-        t->world->report(t->world, &event);
+        t->backend->report(t->backend, &event);
 }
 
 void report_observation(struct tuner *t, int error, const char *what)
 {
-        bool told = t->unread_error < 0;
+        bool logged = t->unread_error < 0;
         struct event event;
 
         t->unread = what;
         t->unread_error = error;
-        if (told == (error < 0))
+        if (logged == (error < 0))
                 return;
         if (error < 0) {
                 event_begin(&event, EVENT_DEGRADED, "cannot read %s: %s; nothing is decided on what it tells", what,
@@ -344,7 +344,7 @@ void report_observation(struct tuner *t, int error, const char *what)
         } else {
                 event_begin(&event, EVENT_RECOVERED, "everything can be read again");
         }
-        t->world->report(t->world, &event);
+        t->backend->report(t->backend, &event);
 }
 
 void report_config_loaded(struct tuner *t)
@@ -368,25 +368,25 @@ void report_config_loaded(struct tuner *t)
         for (unsigned i = 0; i < t->config->n_rules; i++)
                 if (policy_is_unavailable(t->policy, i, &t->snapshot))
                         event_add(&event, "UNAVAILABLE", "%s", t->config->rule[i].name);
-        t->world->report(t->world, &event);
+        t->backend->report(t->backend, &event);
 }
 
-void report_config_rejected(struct world *world, const struct problem *problem, size_t count)
+void report_config_rejected(struct backend *backend, const struct diagnostic *diagnostic, size_t count)
 {
-        bool lost = !problem || !problem->text; /* no memory for it */
+        bool lost = !diagnostic || !diagnostic->text; /* no memory for it */
         struct event event;
 
         event_begin(&event, EVENT_CONFIG_REJECTED, "%s:%u: %s%s; the running configuration stays",
-                    lost ? "twtuned" : problem->at.file, lost ? 0 : problem->at.line,
-                    lost ? "out of memory" : problem->text, count > 1 ? " (and more; see twtuned --check)" : "");
+                    lost ? "twtuned" : diagnostic->at.file, lost ? 0 : diagnostic->at.line,
+                    lost ? "out of memory" : diagnostic->text, count > 1 ? " (and more; see twtuned --check)" : "");
         event_add(&event, "ERRORS", "%zu", count);
-        world->report(world, &event);
+        backend->report(backend, &event);
 }
 
 /* ", looking every 4.0 s (cpu_budget)", when that is less often than the ticks. */
 static void describe_cadence(const struct tuner *t, char *buf, size_t size)
 {
-        uint64_t every = t->snapshot.look_every;
+        uint64_t every = t->snapshot.dump_every;
 
         buf[0] = 0;
         if (every > t->config->interval_ns)
@@ -397,7 +397,7 @@ static void describe_cadence(const struct tuner *t, char *buf, size_t size)
 static const char *standing_advice(const struct tuner *t)
 {
         for (unsigned i = 0; i < t->config->n_rules; i++)
-                if (t->config->rule[i].n_levers == 0 && policy_is_active(t->policy, i))
+                if (t->config->rule[i].n_actions == 0 && policy_is_active(t->policy, i))
                         return t->config->rule[i].name;
         return NULL;
 }
@@ -424,12 +424,12 @@ static void describe_degraded(const struct tuner *t, unsigned held, char *buf, s
 static void describe_ports(const struct tuner *t, char *buf, size_t size)
 {
         const struct reading *first = &t->snapshot.reading[METRIC_PORTS_FIRST];
-        const struct ports_group *busiest = first->state == READING_VALID ? ports_busiest(t->snapshot.ports) : NULL;
-        char name[PORTS_NAME_MAX] = "";
+        const struct destination *busiest = first->state == READING_VALID ? ports_busiest(t->snapshot.ports) : NULL;
+        char name[DESTINATION_NAME_MAX] = "";
 
         buf[0] = 0;
         if (busiest)
-                snprintf(buf, size, ", busiest %s at %.0f %%", ports_group_name(busiest, name),
+                snprintf(buf, size, ", busiest %s at %.0f %%", destination_name(busiest, name),
                          ports_value(busiest, METRIC_PORTS_DEMAND).lower);
         else if (first->state == READING_BOUNDED)
                 snprintf(buf, size, ", no destination over %.0f %%",
@@ -438,7 +438,7 @@ static void describe_ports(const struct tuner *t, char *buf, size_t size)
 
 static void describe(const struct tuner *t, unsigned held, const char *advice, char *buf, size_t size)
 {
-        char ports[PORTS_NAME_MAX + 40], cadence[80];
+        char ports[DESTINATION_NAME_MAX + 40], cadence[80];
 
         describe_ports(t, ports, sizeof(ports));
         describe_cadence(t, cadence, sizeof(cadence));
@@ -458,10 +458,10 @@ static void describe(const struct tuner *t, unsigned held, const char *advice, c
 /* While nothing is held or wrong, the sentence stays as it was: that is known without formatting it. */
 static bool status_stands(struct tuner *t, bool is_plain)
 {
-        bool stands = is_plain && t->status_is_plain && t->status[0] && t->snapshot.look_every == t->status_every;
+        bool stands = is_plain && t->status_is_plain && t->status[0] && t->snapshot.dump_every == t->status_every;
 
         t->status_is_plain = is_plain;
-        t->status_every = t->snapshot.look_every;
+        t->status_every = t->snapshot.dump_every;
         return stands;
 }
 
@@ -480,5 +480,5 @@ void report_status(struct tuner *t)
                 return;
         strcpy(t->status, status);
         snprintf(message, sizeof(message), "READY=1\nSTATUS=%s", status);
-        t->world->notify(t->world, message);
+        t->backend->notify(t->backend, message);
 }

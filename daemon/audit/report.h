@@ -33,7 +33,7 @@ void report_observation(struct tuner *tuner, int error, const char *what);
 /* Which configuration runs now, and which of its rules this kernel lacks something for, once; or why a new one does
  * not. */
 void report_config_loaded(struct tuner *tuner);
-void report_config_rejected(struct world *world, const struct problem *problem, size_t count);
+void report_config_rejected(struct backend *backend, const struct diagnostic *diagnostic, size_t count);
 
 /* To the service manager: the state in a sentence when it has changed, and that a tick was completed. */
 void report_status(struct tuner *tuner);

@@ -20,7 +20,7 @@ static void tell(struct bus *b, enum event_kind kind, const char *what, int erro
         } else {
                 event_begin(&event, kind, "%s", what);
         }
-        b->tuner->world->report(b->tuner->world, &event);
+        b->tuner->backend->report(b->tuner->backend, &event);
 }
 
 static void disconnect(struct bus *b)
@@ -58,17 +58,17 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         (void)error;
         if (refused) {
-                if (!b->told)
+                if (!b->logged)
                         fprintf(stderr,
                                 "twtuned: cannot take the name %s on the bus: %s; twtunectl will not find it\n",
                                 b->name, refused);
-                b->refused = b->told = true;
+                b->refused = b->logged = true;
                 return 0;
         }
         b->named = true;
         if (b->lost)
                 tell(b, EVENT_RECOVERED, "the bus is back", 0);
-        b->lost = b->told = false;
+        b->lost = b->logged = false;
         return 0;
 }
 

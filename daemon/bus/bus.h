@@ -51,7 +51,7 @@ struct bus {
         sd_bus *bus;     /* NULL: there is none */
         bool named;      /* it is ours to be found at */
         bool refused;    /* it is not; another connection may have it */
-        bool told;       /* that it cannot be had was said */
+        bool logged;     /* that it cannot be had was said */
         bool lost;       /* it was there, was lost, and that was said */
         uint64_t try_at; /* ns: when to try again */
 

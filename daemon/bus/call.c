@@ -267,7 +267,7 @@ static int method_rearm(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         if (r < 0)
                 return r;
-        if (!policy_leaves_alone(b->tuner->policy, id))
+        if (!policy_is_foreign(b->tuner->policy, id))
                 return sd_bus_error_setf(error, ERROR_NOT_POSSIBLE, "%s is not left alone: there is nothing to rearm",
                                          sysctl_table[id].name);
         call.sysctls = UINT32_C(1) << id;

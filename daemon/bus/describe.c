@@ -59,13 +59,13 @@ static void describe_metrics(struct json *j, const struct tuner *t)
         json_close_array(j);
 }
 
-static void describe_destination(struct json *j, const struct tuner *t, const struct ports_group *g)
+static void describe_destination(struct json *j, const struct tuner *t, const struct destination *g)
 {
-        char name[PORTS_NAME_MAX];
-        const char *unit = t->world->find_unit(t->world, g->cgroup);
+        char name[DESTINATION_NAME_MAX];
+        const char *unit = t->backend->find_unit(t->backend, g->cgroup);
 
         json_open_object(j, NULL);
-        json_add_text(j, "name", ports_group_name(g, name));
+        json_add_text(j, "name", destination_name(g, name));
         json_add_text(j, "systemd_unit", unit[0] ? unit : NULL);
         for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++)
                 json_add_number(j, metric_table[metric].name, ports_value(g, metric).lower);
@@ -74,7 +74,7 @@ static void describe_destination(struct json *j, const struct tuner *t, const st
 
 static void describe_destinations(struct json *j, const struct tuner *t)
 {
-        const struct ports_group *busy[DESTINATIONS_MAX];
+        const struct destination *busy[DESTINATIONS_MAX];
         unsigned n = 0;
 
         if (t->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID)
@@ -102,7 +102,7 @@ static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id, 
 static const char *owner_of(const struct tuner *t, enum sysctl_id id, const struct live_sysctl *live,
                             const struct sysctl_owner *o)
 {
-        if (policy_leaves_alone(t->policy, id))
+        if (policy_is_foreign(t->policy, id))
                 return "someone else";
         if (t->ledger.entry[id].state == LEDGER_HELD)
                 return "twtuned";
@@ -138,7 +138,7 @@ static void describe_sysctl(struct json *j, const struct tuner *t, enum sysctl_i
         describe_value(j, "configured", o->configured, &o->value);
         describe_value(j, "default", o->has_default && !is_list, &o->kernel_default);
         describe_value(j, "original", e->state == LEDGER_HELD, &e->original);
-        json_add_bool(j, "rearm", policy_leaves_alone(t->policy, id));
+        json_add_bool(j, "rearm", policy_is_foreign(t->policy, id));
         json_open_array(j, "rules");
         for (unsigned i = 0; i < t->config->n_rules; i++)
                 if (rules >> i & 1)
@@ -182,7 +182,7 @@ static void describe_daemon(struct json *j, const struct description *d)
         describe_seconds(j, "paused_for", !paused || until == PAUSED_FOR_GOOD ? UINT64_MAX : until - t->snapshot.now);
         json_add_bool(j, "recording", d->recording);
         describe_seconds(j, "interval", t->config->interval_ns);
-        describe_seconds(j, "look_every", t->snapshot.look_every);
+        describe_seconds(j, "look_every", t->snapshot.dump_every);
 }
 
 void describe(struct json *j, const struct description *d)

@@ -13,9 +13,9 @@
 #define WHY_MAX 512
 
 static const char *const standing_names[] = {
-        [STANDING_ACTIVE] = "active",     [STANDING_DISABLED] = "disabled", [STANDING_UNAVAILABLE] = "unavailable",
-        [STANDING_THEIRS] = "left-alone", [STANDING_WAITING] = "waiting",   [STANDING_RUNG] = "below",
-        [STANDING_NEEDLESS] = "needless", [STANDING_IDLE] = "idle",         [STANDING_READY] = "ready",
+        [STANDING_ACTIVE] = "active",      [STANDING_DISABLED] = "disabled", [STANDING_UNAVAILABLE] = "unavailable",
+        [STANDING_FOREIGN] = "left-alone", [STANDING_WAITING] = "waiting",   [STANDING_PREREQUISITE] = "below",
+        [STANDING_NEEDLESS] = "needless",  [STANDING_IDLE] = "idle",         [STANDING_READY] = "ready",
 };
 
 /* "3.2%", "at most 4%", "not known" */
@@ -76,14 +76,14 @@ static void why_active(const struct tuner *t, unsigned i, char buf[static WHY_MA
                                       sysctl_format(policy_value(t->policy, id), value));
                 comma = ", ";
         }
-        if (rule->n_levers == 0)
+        if (rule->n_actions == 0)
                 snprintf(buf, WHY_MAX, "its advice stands");
 }
 
-static void why_theirs(const struct rule *rule, char buf[static WHY_MAX])
+static void why_foreign(const struct rule *rule, char buf[static WHY_MAX])
 {
         snprintf(buf, WHY_MAX, "%s is someone else's; to take it back: twtunectl rearm %s",
-                 sysctl_table[rule->lever[0].sysctl].name, sysctl_table[rule->lever[0].sysctl].name);
+                 sysctl_table[rule->action[0].sysctl].name, sysctl_table[rule->action[0].sysctl].name);
 }
 
 static const char *why(const struct tuner *t, unsigned i, const struct explanation *e, char buf[static WHY_MAX])
@@ -102,18 +102,18 @@ static const char *why(const struct tuner *t, unsigned i, const struct explanati
         case STANDING_UNAVAILABLE:
                 snprintf(buf, WHY_MAX, "this kernel or network namespace has no %s", e->lacks);
                 break;
-        case STANDING_THEIRS:
-                why_theirs(rule, buf);
+        case STANDING_FOREIGN:
+                why_foreign(rule, buf);
                 break;
         case STANDING_WAITING:
                 snprintf(buf, WHY_MAX, "it failed, was refused or did not help: not tried again for %s",
                          duration_format((e->wait_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC * NSEC_PER_SEC, time));
                 break;
-        case STANDING_RUNG:
-                snprintf(buf, WHY_MAX, "rule %s comes first and is not active", t->config->rule[e->rung].name);
+        case STANDING_PREREQUISITE:
+                snprintf(buf, WHY_MAX, "rule %s comes first and is not active", t->config->rule[e->prerequisite].name);
                 break;
         case STANDING_NEEDLESS:
-                snprintf(buf, WHY_MAX, "%s has that effect already", sysctl_table[rule->lever[0].sysctl].name);
+                snprintf(buf, WHY_MAX, "%s has that effect already", sysctl_table[rule->action[0].sysctl].name);
                 break;
         case STANDING_IDLE:
                 why_idle(t, rule, e, buf);
@@ -183,21 +183,21 @@ static void describe_effect(struct json *j, const struct rule *rule, const struc
         json_close_array(j);
 }
 
-static void describe_levers(struct json *j, const struct tuner *t, const struct rule *rule)
+static void describe_actions(struct json *j, const struct tuner *t, const struct rule *rule)
 {
         char text[RULE_TEXT_MAX];
 
         json_open_array(j, "levers");
-        for (unsigned k = 0; k < rule->n_levers; k++) {
-                const struct lever *lever = &rule->lever[k];
-                const struct live_sysctl *live = &t->snapshot.sysctl[lever->sysctl];
+        for (unsigned k = 0; k < rule->n_actions; k++) {
+                const struct action *action = &rule->action[k];
+                const struct live_sysctl *live = &t->snapshot.sysctl[action->sysctl];
                 struct sysctl_value next;
 
                 json_open_object(j, NULL);
-                json_add_text(j, "text", lever_format(lever, text));
-                json_add_text(j, "sysctl", sysctl_table[lever->sysctl].name);
+                json_add_text(j, "text", action_format(action, text));
+                json_add_text(j, "sysctl", sysctl_table[action->sysctl].name);
                 if (live->state == READING_VALID) {
-                        next = lever_next(lever, &t->config->bounds[lever->sysctl], &t->snapshot, &live->value);
+                        next = action_next(action, &t->config->bounds[action->sysctl], &t->snapshot, &live->value);
                         json_add_text(j, "next", sysctl_format(&next, text));
                 }
                 json_close_object(j);
@@ -214,7 +214,7 @@ static void describe_rule(struct json *j, const struct tuner *t, unsigned i)
         const char *unit;
 
         policy_explain(t->policy, i, &t->snapshot, &e);
-        unit = e.cgroup != 0 ? t->world->find_unit(t->world, e.cgroup) : "";
+        unit = e.cgroup != 0 ? t->backend->find_unit(t->backend, e.cgroup) : "";
         json_open_object(j, NULL);
         json_add_text(j, "name", rule->name);
         json_add_text(j, "description", rule->description);
@@ -227,7 +227,7 @@ static void describe_rule(struct json *j, const struct tuner *t, unsigned i)
                 json_add_text(j, "after", t->config->rule[rule->after].name);
         describe_conditions(j, "when", rule->when, rule->n_when, e.when, counters);
         describe_conditions(j, "until", rule->until, rule->n_until, e.until, counters);
-        describe_levers(j, t, rule);
+        describe_actions(j, t, rule);
         describe_effect(j, rule, &e, counters);
         describe_seconds(j, "active_for", e.active_ns);
         describe_seconds(j, "waits_for", e.wait_ns);

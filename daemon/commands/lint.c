@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "daemon/apply/sysctl_files.h"
+#include "daemon/diagnostics_print.h"
 #include "daemon/observe/proc_file.h"
-#include "daemon/problem_print.h"
 #include "lib/lint/lint.h"
 
 static int read_sysctl(void *user, const char *path, char *buf, size_t size)
@@ -31,9 +31,9 @@ static int read_sysctl(void *user, const char *path, char *buf, size_t size)
 
 struct host {
         struct sysctl_lines lines;
-        struct problems problems;
+        struct diagnostics diagnostics;
         enum sysctl_conf conf;
-        struct world *world; /* to report to; NULL: it is printed */
+        struct backend *backend; /* to report to; NULL: it is printed */
         bool harm;
 };
 
@@ -43,9 +43,9 @@ static int load(struct host *h, char *const *files)
         int r = 0;
 
         if (!files)
-                return sysctl_files_load("", &h->lines, &h->conf, &h->problems);
+                return sysctl_files_load("", &h->lines, &h->conf, &h->diagnostics);
         for (; r == 0 && *files; files++)
-                r = sysctl_files_read(*files, &h->lines, &h->problems);
+                r = sysctl_files_read(*files, &h->lines, &h->diagnostics);
         return r;
 }
 
@@ -56,7 +56,7 @@ static void tell(void *user, const struct lint_finding *f)
         struct event event;
 
         h->harm |= f->verdict == LINT_HARMFUL;
-        if (!h->world) {
+        if (!h->backend) {
                 printf("%s:%u: %s = %s: %s: %s", at->file, at->line, f->name, f->line->value,
                        lint_verdict_name(f->verdict), f->why);
                 if (f->does)
@@ -72,7 +72,7 @@ static void tell(void *user, const struct lint_finding *f)
         event_add(&event, "FILE", "%s", at->file);
         event_add(&event, "LINE", "%u", at->line);
         event_add(&event, "RULE", "%s", f->rule ? f->rule : "");
-        h->world->report(h->world, &event);
+        h->backend->report(h->backend, &event);
 }
 
 static void run(struct host *h)
@@ -84,7 +84,7 @@ static void run(struct host *h)
 
 static void host_free(struct host *h)
 {
-        problems_free(&h->problems);
+        diagnostics_free(&h->diagnostics);
         sysctl_lines_free(&h->lines);
 }
 
@@ -112,16 +112,16 @@ int lint_print(char *const *files)
         }
         if (!*files)
                 print_note(h.conf);
-        problems_print(&h.problems);
+        diagnostics_print(&h.diagnostics);
         run(&h);
-        r = h.problems.n > 0 ? EX_DATAERR : h.harm ? EXIT_FAILURE : 0;
+        r = h.diagnostics.n > 0 ? EX_DATAERR : h.harm ? EXIT_FAILURE : 0;
         host_free(&h);
         return r;
 }
 
-void lint_report(struct world *world)
+void lint_report(struct backend *backend)
 {
-        struct host h = {.world = world};
+        struct host h = {.backend = backend};
 
         if (sysctl_files_apply_here() && load(&h, NULL) == 0)
                 run(&h);

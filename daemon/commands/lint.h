@@ -9,4 +9,4 @@
 int lint_print(char *const *files);
 
 /* Reports the harmful lines of sysctl.d. Only the first network namespace gets them applied; nothing in another. */
-void lint_report(struct world *world);
+void lint_report(struct backend *backend);

@@ -94,14 +94,14 @@ static int print(struct observer *observer, const struct counters *counters, boo
         static struct snapshot snapshot;
         struct timespec second = {.tv_sec = 1};
         const char *what;
-        bool look;
+        bool dump_ports;
         int r;
 
         observer_set_config(observer, NULL, counters);
-        r = observer_read(observer, &snapshot, &look, &what);
+        r = observer_read(observer, &snapshot, &dump_ports, &what);
         if (r == 0) {
                 nanosleep(&second, NULL);
-                r = observer_read(observer, &snapshot, &look, &what);
+                r = observer_read(observer, &snapshot, &dump_ports, &what);
         }
         if (r == 0)
                 r = observer_read_sockets(observer, &snapshot, &what);

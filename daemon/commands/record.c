@@ -76,7 +76,7 @@ static void fill_held(struct recording_row *row, const struct ledger *ledger)
 
 static void fill_row(struct recording_row *row, struct tuner *t, const struct ledger *before)
 {
-        const struct ports_group *busiest = ports_busiest(t->snapshot.ports);
+        const struct destination *busiest = ports_busiest(t->snapshot.ports);
         struct timespec date = now_date();
         struct tm utc;
         size_t n;
@@ -119,5 +119,5 @@ void record_tick(struct record *r, struct tuner *t)
         record_close(r);
         event_begin(&event, EVENT_DEGRADED, "the recording %s ends here: %s", r->path, strerror(-error));
         event_add(&event, "ERRNO", "%d", -error);
-        t->world->report(t->world, &event);
+        t->backend->report(t->backend, &event);
 }

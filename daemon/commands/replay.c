@@ -9,7 +9,7 @@
 #include <sysexits.h>
 
 #include "daemon/config_files.h"
-#include "daemon/problem_print.h"
+#include "daemon/diagnostics_print.h"
 #include "daemon/tick.h"
 #include "lib/recording/recording.h"
 
@@ -23,7 +23,7 @@ struct written {
 };
 
 struct replay {
-        struct world world; /* first: the functions get a pointer to it */
+        struct backend backend; /* first: the functions get a pointer to it */
         struct tuner tuner;
         FILE *file;
         struct origin at;
@@ -38,9 +38,9 @@ struct replay {
         unsigned rows, events;
 };
 
-static struct replay *self(struct world *world)
+static struct replay *self(struct backend *backend)
 {
-        return (struct replay *)world;
+        return (struct replay *)backend;
 }
 
 /* Without what the twtuned that recorded it did. */
@@ -63,32 +63,32 @@ static void show_sysctls(struct replay *r, struct snapshot *s)
         }
 }
 
-static int observe(struct world *world, struct snapshot *ret, bool *ret_look, const char **ret_what)
+static int observe(struct backend *backend, struct snapshot *ret, bool *ret_dump, const char **ret_what)
 {
-        struct replay *r = self(world);
+        struct replay *r = self(backend);
         unsigned readings = METRIC_COUNT + r->tuner.config->counters.n; /* there is room for many more */
 
         (void)ret_what;
-        *ret_look = false;
+        *ret_dump = false;
         memcpy(ret, &r->snapshot, offsetof(struct snapshot, reading) + readings * sizeof(ret->reading[0]));
         ret->ports = r->ports;
         ports_give_listening(r->ports, &r->row.listening);
         if (ret->reading[METRIC_PORTS_FIRST].state == READING_VALID)
-                ports_give_group(r->ports, ret->who[METRIC_PORTS_FIRST][0] ? &r->row.group : NULL);
+                ports_give_destination(r->ports, ret->who[METRIC_PORTS_FIRST][0] ? &r->row.group : NULL);
         show_sysctls(r, ret);
         return 0;
 }
 
 /* There is no more to be seen than what was recorded. */
-static int observe_more(struct world *world, struct snapshot *snapshot, const char **ret_what)
+static int observe_more(struct backend *backend, struct snapshot *snapshot, const char **ret_what)
 {
-        (void)world, (void)snapshot, (void)ret_what;
+        (void)backend, (void)snapshot, (void)ret_what;
         return 0;
 }
 
-static int sysctl_read(struct world *world, enum sysctl_id id, struct sysctl_value *ret)
+static int sysctl_read(struct backend *backend, enum sysctl_id id, struct sysctl_value *ret)
 {
-        struct replay *r = self(world);
+        struct replay *r = self(backend);
 
         if (r->snapshot.sysctl[id].state != READING_VALID)
                 return r->snapshot.sysctl[id].state == READING_UNAVAILABLE ? -ENOENT : -EIO;
@@ -96,46 +96,46 @@ static int sysctl_read(struct world *world, enum sysctl_id id, struct sysctl_val
         return 0;
 }
 
-static int sysctl_write(struct world *world, enum sysctl_id id, const struct sysctl_value *value)
+static int sysctl_write(struct backend *backend, enum sysctl_id id, const struct sysctl_value *value)
 {
-        struct replay *r = self(world);
+        struct replay *r = self(backend);
 
         r->written[id] = (struct written){true, *value, *recorded_value(r, id)};
         return 0;
 }
 
 /* Nobody: a recording is good on any machine. */
-static void sysctl_owner(struct world *world, enum sysctl_id sysctl, struct sysctl_owner *ret)
+static void sysctl_owner(struct backend *backend, enum sysctl_id sysctl, struct sysctl_owner *ret)
 {
-        (void)world, (void)sysctl;
+        (void)backend, (void)sysctl;
         *ret = (struct sysctl_owner){0};
 }
 
-static int ledger_save(struct world *world, const struct ledger *ledger)
+static int ledger_save(struct backend *backend, const struct ledger *ledger)
 {
-        (void)world, (void)ledger;
+        (void)backend, (void)ledger;
         return 0;
 }
 
 /* The only cgroup is that of the recorded group. */
-static const char *find_unit(struct world *world, uint64_t cgroup)
+static const char *find_unit(struct backend *backend, uint64_t cgroup)
 {
         (void)cgroup;
-        return self(world)->snapshot.unit[METRIC_PORTS_FIRST];
+        return self(backend)->snapshot.unit[METRIC_PORTS_FIRST];
 }
 
-static void report(struct world *world, const struct event *event)
+static void report(struct backend *backend, const struct event *event)
 {
-        struct replay *r = self(world);
+        struct replay *r = self(backend);
 
         printf("%s%s+%.3fs ", r->row.date, r->row.date[0] ? " " : "", (double)(r->snapshot.now - r->begun) / 1e9);
         event_print(event, stdout);
         r->events++;
 }
 
-static void notify(struct world *world, const char *state)
+static void notify(struct backend *backend, const char *state)
 {
-        (void)world, (void)state;
+        (void)backend, (void)state;
 }
 
 /* The next line without its end; NULL when there is no whole one left. */
@@ -160,31 +160,31 @@ static char *line_next(struct replay *r)
 /* 1; 0: there is none left; -EINVAL: it is broken, which is said. */
 static int row_next(struct replay *r)
 {
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char *line = line_next(r);
         int error;
 
         if (!line)
                 return 0;
-        error = recording_parse_row(&r->recording, line, &r->row, r->at, &problems);
-        problems_print(&problems);
-        problems_free(&problems);
+        error = recording_parse_row(&r->recording, line, &r->row, r->at, &diagnostics);
+        diagnostics_print(&diagnostics);
+        diagnostics_free(&diagnostics);
         r->rows++;
         return error < 0 ? error : 1;
 }
 
 static int header_read(struct replay *r)
 {
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char *line = line_next(r);
         int error = -EINVAL;
 
         if (line)
-                error = recording_parse_header(&r->recording, line, r->at, &problems);
+                error = recording_parse_header(&r->recording, line, r->at, &diagnostics);
         else
-                problem_add(&problems, r->at, "there is no recording in it");
-        problems_print(&problems);
-        problems_free(&problems);
+                diagnostic_add(&diagnostics, r->at, "there is no recording in it");
+        diagnostics_print(&diagnostics);
+        diagnostics_free(&diagnostics);
         return error;
 }
 
@@ -207,7 +207,7 @@ static int run(struct replay *r, struct config *config)
         more = row_next(r);
         config->observe = r->row.observe;
         config->interval_ns = r->row.interval_ns > 0 ? r->row.interval_ns : config->interval_ns;
-        if (tuner_start(&r->tuner, &r->world, config, &empty, r->snapshot.now) < 0) {
+        if (tuner_start(&r->tuner, &r->backend, config, &empty, r->snapshot.now) < 0) {
                 config_free(config);
                 return EX_OSERR;
         }
@@ -245,8 +245,8 @@ static int replay(struct replay *r, const char *config_file)
 int replay_print(const char *file, const char *config_file)
 {
         static struct replay r = {
-                .world = {observe, observe_more, observe_more, sysctl_read, sysctl_write, sysctl_owner, ledger_save,
-                          find_unit, report, notify},
+                .backend = {observe, observe_more, observe_more, sysctl_read, sysctl_write, sysctl_owner, ledger_save,
+                            find_unit, report, notify},
         };
         int status;
 

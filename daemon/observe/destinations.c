@@ -189,7 +189,7 @@ int read_states(struct observer *o, struct snapshot *s)
 }
 
 /* The sockets whose ports connect() may pick or, when a sample by state is due as well, all. */
-static int look_once(struct observer *o, bool states)
+static int dump_ports_once(struct observer *o, bool states)
 {
         struct sock_diag_query query = {.states = SOCK_DIAG_CONNECTIONS};
 
@@ -204,7 +204,7 @@ static int look_once(struct observer *o, bool states)
 }
 
 /* 0 only when the counters are known as well: the ports are nothing without TWRecycled. */
-int look(struct observer *o, struct snapshot *s)
+int dump_ports(struct observer *o, struct snapshot *s)
 {
         uint64_t recycled = o->counters.item[COUNTER_TW_RECYCLED].value;
         bool states = states_due(o);
@@ -213,7 +213,7 @@ int look(struct observer *o, struct snapshot *s)
         if (o->counters_at == 0)
                 return -ENODATA;
         for (unsigned tries = 0; r < 0 && tries < DUMP_TRIES; tries++)
-                r = look_once(o, states);
+                r = dump_ports_once(o, states);
         if (r < 0)
                 return r;
         if (states) {
@@ -227,20 +227,20 @@ int look(struct observer *o, struct snapshot *s)
         o->listening_moved = false;
         o->limits = o->live;
         o->reserved_moved = false;
-        o->looked = true;
+        o->dumped = true;
         return 0;
 }
 
 /* The busiest group's values stand for the host. Without any group nothing is used, and the cliff never comes. */
 void fill_ports(struct observer *o, struct snapshot *s)
 {
-        const struct ports_group *busiest = ports_busiest(o->ports);
+        const struct destination *busiest = ports_busiest(o->ports);
 
         for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++) {
                 s->reading[metric] = reading_valid(busiest ? ports_value(busiest, metric).lower : 0);
                 if (!busiest)
                         continue;
-                ports_group_name(busiest, s->who[metric]);
+                destination_name(busiest, s->who[metric]);
                 snprintf(s->unit[metric], sizeof(s->unit[metric]), "%s", cgroup_unit(&o->cgroups, busiest->cgroup));
         }
         if (!busiest)

@@ -47,8 +47,8 @@ struct observer {
 
         bool wanted[METRIC_COUNT];
         uint32_t states;       /* of which sockets are counted for the wanted metrics: a bit each */
-        bool always_look;      /* at every tick, if cpu_budget allows */
-        bool looking;          /* the last read asked for a look */
+        bool always_dump;      /* at every tick, if cpu_budget allows */
+        bool dumping;          /* the last read asked for a look */
         double budget;         /* of one core, 0 to 1; 0: no limit */
         uint64_t memory_bytes; /* of the machine */
         uint64_t slowly_ns;    /* how long what is sampled slowly stands */
@@ -89,7 +89,7 @@ struct observer {
         uint64_t states_again_at; /* until when it stands */
 
         /* The last look at all sockets that succeeded. */
-        bool looked;
+        bool dumped;
         struct ports_limits limits, live;          /* at that look, and now */
         char reserved_text[512];                   /* what live.reserved was parsed from */
         uint64_t reserved_at;                      /* when it was read */
@@ -97,7 +97,7 @@ struct observer {
         struct port_set listening, listening_then; /* when last read, and at that look */
         bool listening_moved;                      /* one is not the other */
         uint64_t opened_then, recycled_then;       /* ActiveOpens and TWRecycled */
-        uint64_t look_again_at, look_every;        /* by cpu_budget */
+        uint64_t dump_again_at, dump_every;        /* by cpu_budget */
         uint64_t dump_cpu[DUMP_COUNT];             /* ns that the last of each kind took; 0: there was none yet */
 };
 
@@ -117,7 +117,7 @@ int read_listeners(struct observer *o, struct snapshot *s);
 int update_listeners(struct observer *o, struct snapshot *s);
 int read_states(struct observer *o, struct snapshot *s);
 uint64_t budget_pause(struct observer *o, enum dump_kind kind, uint64_t begun); /* ns; begun: thread_cpu_ns() */
-int look(struct observer *o, struct snapshot *s);
+int dump_ports(struct observer *o, struct snapshot *s);
 void fill_ports(struct observer *o, struct snapshot *s);
 void fill_ports_bounds(const struct observer *o, struct snapshot *s);
 

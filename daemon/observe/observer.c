@@ -136,8 +136,8 @@ static void want_rules(struct observer *o, const struct config *config)
                         want(o, rule->abort[k].metric);
                 if (rule->has_expect)
                         want(o, rule->expect.metric);
-                for (unsigned k = 0; k < rule->n_levers; k++)
-                        want_sysctl(o, rule->lever[k].sysctl, !rule->disabled);
+                for (unsigned k = 0; k < rule->n_actions; k++)
+                        want_sysctl(o, rule->action[k].sysctl, !rule->disabled);
         }
 }
 
@@ -182,16 +182,16 @@ void observer_set_config(struct observer *o, const struct config *config, const 
                 config ? MIN(METRIC_SLOWLY_TICKS * config->interval_ns, METRIC_SLOWLY_SECONDS * NSEC_PER_SEC) : 0;
         o->conntrack_at = 0;
         o->insert_failed_known = false;
-        o->always_look = false;
+        o->always_dump = false;
         states_want(o);
         o->listeners = (struct listeners){0}; /* who asks for drops only now must not get those of long ago */
         o->listeners_at = 0;
         o->counters = *counters;
         o->counters_at = 0;
         o->counters_elapsed = 0;
-        o->look_every = 0;
+        o->dump_every = 0;
         memset(o->dump_cpu, 0, sizeof(o->dump_cpu));
-        o->looked = false;
+        o->dumped = false;
 }
 
 void observer_want_everything(struct observer *o)
@@ -202,7 +202,7 @@ void observer_want_everything(struct observer *o)
                 if (sysctl_table[id].n > 0)
                         o->sysctls |= UINT32_C(1) << id;
         o->listeners_always = true;
-        o->always_look = true;
+        o->always_dump = true;
 }
 
 static int sysctl_read(const struct observer *o, enum sysctl_id id, struct sysctl_value *ret)
@@ -242,7 +242,7 @@ int observer_can_write(const struct observer *o)
  * only say whether a rule could change anything, and before it does they are read afresh. */
 static int fill_sysctls(struct observer *o, struct snapshot *s)
 {
-        bool all = o->sysctls_at == 0 || o->looking || o->now - o->sysctls_at >= o->slowly_ns;
+        bool all = o->sysctls_at == 0 || o->dumping || o->now - o->sysctls_at >= o->slowly_ns;
         uint32_t due = o->sysctls & (all ? UINT32_MAX : o->sysctls_now);
         int first_error = 0;
 
@@ -294,7 +294,7 @@ static bool limits_equal(const struct ports_limits *a, const struct ports_limits
 /* Whether what the last look gave still bounds what is there. Reuse makes TIME_WAIT that no later look shows. */
 static bool bounds_hold(const struct observer *o)
 {
-        return o->looked && o->counters_at != 0 && !o->reserved_moved && !o->listening_moved &&
+        return o->dumped && o->counters_at != 0 && !o->reserved_moved && !o->listening_moved &&
                limits_equal(&o->live, &o->limits) && o->counters.item[COUNTER_TW_RECYCLED].value == o->recycled_then &&
                o->counters.item[COUNTER_ACTIVE_OPENS].value >= o->opened_then;
 }
@@ -314,7 +314,7 @@ static void count_quiet_ticks(struct observer *o, bool counted)
         o->quiet_ticks = quiet ? o->quiet_ticks + 1 : 0;
 }
 
-int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const char **ret_what)
+int observer_read(struct observer *o, struct snapshot *s, bool *ret_dump, const char **ret_what)
 {
         int error = 0, counted, r;
 
@@ -322,7 +322,7 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         s->now = now_ns();
         s->ports = o->ports;
         s->memory_bytes = o->memory_bytes;
-        s->look_every = s->now < o->look_again_at ? o->look_every : 0;
+        s->dump_every = s->now < o->dump_again_at ? o->dump_every : 0;
         o->tick = o->now != 0 ? s->now - o->now : 0;
         o->now = s->now;
         fill_self(o, s);
@@ -342,8 +342,8 @@ int observer_read(struct observer *o, struct snapshot *s, bool *ret_look, const 
         count_quiet_ticks(o, counted == 0);
         keep_first(&error, ret_what, read_limits(o, s), "net.ipv4.ip_local_port_range and ip_local_reserved_ports");
 
-        o->looking = *ret_look = error < 0 || o->always_look || !bounds_hold(o);
-        if (!*ret_look)
+        o->dumping = *ret_dump = error < 0 || o->always_dump || !bounds_hold(o);
+        if (!*ret_dump)
                 fill_ports_bounds(o, s);
         if (counted == 0)
                 states_fill(o, s); /* which bounds them by what sockstat counted */
@@ -362,16 +362,16 @@ int observer_read_sockets(struct observer *o, struct snapshot *s, const char **r
         uint64_t begun = thread_cpu_ns();
         int r;
 
-        if (!o->looked || o->now >= o->look_again_at) {
+        if (!o->dumped || o->now >= o->dump_again_at) {
                 *ret_what = "the sockets (NETLINK_SOCK_DIAG)";
                 r = o->listeners_at == o->now ? 0 : read_listeners(o, s);
                 if (r == 0)
-                        r = look(o, s);
+                        r = dump_ports(o, s);
                 if (r < 0)
                         return r;
-                o->look_every = budget_pause(o, kind, begun);
-                o->look_again_at = o->now + o->look_every;
-                s->look_every = o->look_every;
+                o->dump_every = budget_pause(o, kind, begun);
+                o->dump_again_at = o->now + o->dump_every;
+                s->dump_every = o->dump_every;
         }
         fill_ports(o, s);
         return 0;

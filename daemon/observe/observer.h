@@ -28,7 +28,7 @@ void observer_list_counters(const char *proc_root, struct counters *ret);
 /* The first step: counters, sysctls, the listeners when they are due, and for what the sockets would tell the last
  * sample by state or the bounds that follow from counters and the last look. *ret_look: these bounds do not hold, a
  * look is needed. On an error the part that failed is invalid in ret and *ret_what names it. */
-int observer_read(struct observer *observer, struct snapshot *ret, bool *ret_look, const char **ret_what);
+int observer_read(struct observer *observer, struct snapshot *ret, bool *ret_dump, const char **ret_what);
 
 /* A sample of the sockets by state, when it is due (SLOWLY in metric.h). */
 int observer_read_states(struct observer *observer, struct snapshot *snapshot, const char **ret_what);

@@ -19,7 +19,7 @@
 static const char *const state_names[] = {
         [LEDGER_HELD] = "held",
         [LEDGER_RELEASED] = "released",
-        [LEDGER_THEIRS] = "theirs",
+        [LEDGER_FOREIGN] = "theirs",
 };
 
 size_t ledger_format(const struct ledger *ledger, const struct ledger_owner *owner, char buf[static LEDGER_TEXT_MAX])

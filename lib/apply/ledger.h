@@ -23,7 +23,7 @@ enum ledger_state {
         LEDGER_NONE,
         LEDGER_HELD,     /* we wrote it, or were about to */
         LEDGER_RELEASED, /* nobody's now; the time is kept for the limits */
-        LEDGER_THEIRS,   /* someone else changed it: not to be touched, nor restored over */
+        LEDGER_FOREIGN,  /* someone else changed it: not to be touched, nor restored over */
 };
 
 struct ledger_entry {

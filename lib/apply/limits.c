@@ -8,30 +8,30 @@
 #include "lib/policy/action.h"
 #include "lib/util/macro.h"
 
-void guard_init(struct guard *guard, const struct config *config, uint64_t now)
+void limits_init(struct limits *limits, const struct config *config, uint64_t now)
 {
-        *guard = (struct guard){.tokens = config->changes_per_minute, .filled_at = now};
+        *limits = (struct limits){.tokens = config->changes_per_minute, .filled_at = now};
 }
 
-static void fill(struct guard *guard, const struct config *config, uint64_t now)
+static void fill(struct limits *limits, const struct config *config, uint64_t now)
 {
-        double gained = (double)(now - guard->filled_at) / (60.0 * 1e9) * config->changes_per_minute;
+        double gained = (double)(now - limits->filled_at) / (60.0 * 1e9) * config->changes_per_minute;
 
-        guard->tokens = MIN(guard->tokens + gained, config->changes_per_minute);
-        guard->filled_at = now;
+        limits->tokens = MIN(limits->tokens + gained, config->changes_per_minute);
+        limits->filled_at = now;
 }
 
-static int check_limits(struct guard *guard, const struct config *config, enum sysctl_id sysctl, uint64_t now,
+static int check_limits(struct limits *limits, const struct config *config, enum sysctl_id sysctl, uint64_t now,
                         unsigned writes, char *reason, size_t size)
 {
-        uint64_t at = guard->changed_at[sysctl];
+        uint64_t at = limits->changed_at[sysctl];
 
-        fill(guard, config, now);
+        fill(limits, config, now);
         if (at != 0 && now - at < config->min_interval_ns) {
                 snprintf(reason, size, "%s was changed less than min_interval ago", sysctl_table[sysctl].name);
                 return -EAGAIN;
         }
-        if (guard->tokens < writes) {
+        if (limits->tokens < writes) {
                 snprintf(reason, size, "the %g changes_per_minute are used up", config->changes_per_minute);
                 return -EAGAIN;
         }
@@ -87,9 +87,9 @@ static int check_memory(const struct snapshot *s, enum sysctl_id id, const struc
         return -ERANGE;
 }
 
-int guard_check(struct guard *guard, const struct config *config, const struct snapshot *s, enum sysctl_id sysctl,
-                const struct sysctl_value *live, const struct sysctl_value *value, unsigned writes, char *reason,
-                size_t size)
+int limits_check(struct limits *limits, const struct config *config, const struct snapshot *s, enum sysctl_id sysctl,
+                 const struct sysctl_value *live, const struct sysctl_value *value, unsigned writes, char *reason,
+                 size_t size)
 {
         int r = sysctl_check(sysctl, value, reason, size);
 
@@ -104,35 +104,35 @@ int guard_check(struct guard *guard, const struct config *config, const struct s
         if (r == 0 && ((sysctl == SYSCTL_TCP_TW_REUSE && value->v[0] != 0) || sysctl == SYSCTL_TCP_TW_REUSE_DELAY))
                 r = check_timestamps(s, reason, size);
         if (r == 0)
-                r = check_limits(guard, config, sysctl, s->now, writes, reason, size);
+                r = check_limits(limits, config, sysctl, s->now, writes, reason, size);
         return r;
 }
 
-void guard_note_change(struct guard *guard, enum sysctl_id sysctl, uint64_t now)
+void limits_note_change(struct limits *limits, enum sysctl_id sysctl, uint64_t now)
 {
-        guard->changed_at[sysctl] = now;
-        guard->tokens -= 1;
+        limits->changed_at[sysctl] = now;
+        limits->tokens -= 1;
 }
 
-void guard_resume(struct guard *guard, const struct ledger *ledger, uint64_t now)
+void limits_resume(struct limits *limits, const struct ledger *ledger, uint64_t now)
 {
         /* The ledger keeps the order of two writes in one tick by a nanosecond. */
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 if (ledger->entry[id].state != LEDGER_NONE)
-                        guard->changed_at[id] = MIN(ledger->entry[id].at, now);
+                        limits->changed_at[id] = MIN(ledger->entry[id].at, now);
         if (ledger->changes.at == 0)
                 return;
-        guard->tokens = (double)ledger->changes.left / 1000;
-        guard->filled_at = MIN(ledger->changes.at, now);
+        limits->tokens = (double)ledger->changes.left / 1000;
+        limits->filled_at = MIN(ledger->changes.at, now);
 }
 
-void guard_record(const struct guard *guard, struct ledger *ledger)
+void limits_save(const struct limits *limits, struct ledger *ledger)
 {
-        ledger->changes.left = (uint64_t)(MAX(guard->tokens - 1, 0) * 1000);
-        ledger->changes.at = guard->filled_at;
+        ledger->changes.left = (uint64_t)(MAX(limits->tokens - 1, 0) * 1000);
+        ledger->changes.at = limits->filled_at;
 }
 
-void guard_note_restore(struct guard *guard, enum sysctl_id sysctl, uint64_t now)
+void limits_note_restore(struct limits *limits, enum sysctl_id sysctl, uint64_t now)
 {
-        guard->changed_at[sysctl] = now;
+        limits->changed_at[sysctl] = now;
 }

@@ -7,28 +7,28 @@
 #include "lib/config/config.h"
 #include "lib/kernel/snapshot.h"
 
-struct guard {
+struct limits {
         double tokens; /* changes left; changes_per_minute is the bucket's size and what it gains in a minute */
         uint64_t filled_at;
         uint64_t changed_at[SYSCTL_COUNT]; /* 0: never */
 };
 
 /* A full bucket. */
-void guard_init(struct guard *guard, const struct config *config, uint64_t now);
+void limits_init(struct limits *limits, const struct config *config, uint64_t now);
 
 /* Whether value may be written over live now. 0; -EPERM or -ERANGE: never, with a reason; -EAGAIN: not yet,
  * with a reason. writes: for how many there must be room. Takes nothing from the bucket. */
-int guard_check(struct guard *guard, const struct config *config, const struct snapshot *snapshot,
-                enum sysctl_id sysctl, const struct sysctl_value *live, const struct sysctl_value *value,
-                unsigned writes, char *reason, size_t size);
+int limits_check(struct limits *limits, const struct config *config, const struct snapshot *snapshot,
+                 enum sysctl_id sysctl, const struct sysctl_value *live, const struct sysctl_value *value,
+                 unsigned writes, char *reason, size_t size);
 
 /* A change was made. */
-void guard_note_change(struct guard *guard, enum sysctl_id sysctl, uint64_t now);
+void limits_note_change(struct limits *limits, enum sysctl_id sysctl, uint64_t now);
 
 /* The limits hold across restarts: what the process before did, as its ledger tells, and what this one will have done
  * after one more change. */
-void guard_resume(struct guard *guard, const struct ledger *ledger, uint64_t now);
-void guard_record(const struct guard *guard, struct ledger *ledger);
+void limits_resume(struct limits *limits, const struct ledger *ledger, uint64_t now);
+void limits_save(const struct limits *limits, struct ledger *ledger);
 
 /* A restore: it counts for the interval between two changes of one sysctl, not for the bucket. */
-void guard_note_restore(struct guard *guard, enum sysctl_id sysctl, uint64_t now);
+void limits_note_restore(struct limits *limits, enum sysctl_id sysctl, uint64_t now);

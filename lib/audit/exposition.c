@@ -131,8 +131,8 @@ static bool is_concerned(const struct exposition *e, enum sysctl_id id)
         if (e->ledger->entry[id].state != LEDGER_NONE)
                 return true;
         for (unsigned i = 0; i < e->config->n_rules; i++)
-                for (unsigned k = 0; k < e->config->rule[i].n_levers; k++)
-                        if (!e->config->rule[i].disabled && e->config->rule[i].lever[k].sysctl == id)
+                for (unsigned k = 0; k < e->config->rule[i].n_actions; k++)
+                        if (!e->config->rule[i].disabled && e->config->rule[i].action[k].sysctl == id)
                                 return true;
         return false;
 }
@@ -151,7 +151,7 @@ static void put_held(struct text *t, const struct exposition *e, const char *nam
 
 static void put_overridden(struct text *t, const struct exposition *e, const char *name)
 {
-        put_ledger_state(t, e, name, LEDGER_THEIRS);
+        put_ledger_state(t, e, name, LEDGER_FOREIGN);
 }
 
 /* What is seldom begins with its first time; what is usual is there from the start, so that the first one counts for
@@ -165,13 +165,13 @@ static void put_changes(struct text *t, const struct exposition *e, const char *
                 for (unsigned k = 0; k < OUTCOME_COUNT; k++) {
                         const struct label label[] = {{"sysctl", sysctl_table[id].name}, {"result", outcome_name(k)}};
 
-                        if (e->told[id][k] > 0 || (usual[k] && is_concerned(e, id)))
-                                put_sample(t, name, label, ELEMENTSOF(label), (double)e->told[id][k]);
+                        if (e->logged[id][k] > 0 || (usual[k] && is_concerned(e, id)))
+                                put_sample(t, name, label, ELEMENTSOF(label), (double)e->logged[id][k]);
                 }
 }
 
 /* What is under the noise floor is no pressure, and would only bring a new series now and then. */
-static unsigned worst_groups(const struct snapshot *s, const struct ports_group *ret[static EXPOSITION_GROUPS])
+static unsigned worst_groups(const struct snapshot *s, const struct destination *ret[static EXPOSITION_GROUPS])
 {
         unsigned n = 0;
 
@@ -184,12 +184,12 @@ static unsigned worst_groups(const struct snapshot *s, const struct ports_group 
 
 static void put_groups(struct text *t, const struct exposition *e, const char *name, unsigned metric)
 {
-        const struct ports_group *worst[EXPOSITION_GROUPS];
+        const struct destination *worst[EXPOSITION_GROUPS];
         unsigned n = worst_groups(e->snapshot, worst);
-        char group[PORTS_NAME_MAX];
+        char group[DESTINATION_NAME_MAX];
 
         for (unsigned i = 0; i < n; i++)
-                put_one(t, name, "group", ports_group_name(worst[i], group),
+                put_one(t, name, "group", destination_name(worst[i], group),
                         ports_value(worst[i], metric).lower / PERCENT);
 }
 

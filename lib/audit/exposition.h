@@ -25,9 +25,9 @@ struct exposition {
         const struct config *config;
         const struct policy *policy;
         const struct ledger *ledger;
-        const uint64_t (*told)[OUTCOME_COUNT]; /* for each sysctl, how many changes had which outcome */
-        double observed_at;                    /* Unix time of the last tick that could read everything; 0: none yet */
-        bool degraded;                         /* it does not do all that it was told to */
+        const uint64_t (*logged)[OUTCOME_COUNT]; /* for each sysctl, how many changes had which outcome */
+        double observed_at; /* Unix time of the last tick that could read everything; 0: none yet */
+        bool degraded;      /* it does not do all that it was told to */
 };
 
 /* The size of the text, or -ENOBUFS. */

@@ -8,97 +8,97 @@
 #include "lib/util/macro.h"
 #include "lib/util/suggest.h"
 
-static void check_after(struct config *config, struct rule *rule, struct problems *problems)
+static void check_after(struct config *config, struct rule *rule, struct diagnostics *diagnostics)
 {
-        struct nearest nearest = NEAREST(rule->after_name);
+        struct suggestion suggestion = SUGGESTION(rule->after_name);
         char hint[128];
 
         rule->after = RULE_NONE;
         if (rule->after_name[0] == 0)
                 return;
         for (unsigned i = 0; i < config->n_rules; i++) {
-                nearest_offer(&nearest, config->rule[i].name);
+                suggestion_offer(&suggestion, config->rule[i].name);
                 if (strcmp(config->rule[i].name, rule->after_name) == 0)
                         rule->after = i;
         }
         if (rule->after == RULE_NONE)
-                problem_add(problems, rule->after_at, "unknown rule '%s'%s", rule->after_name,
-                            nearest_hint(&nearest, hint));
+                diagnostic_add(diagnostics, rule->after_at, "unknown rule '%s'%s", rule->after_name,
+                               suggestion_hint(&suggestion, hint));
 }
 
-static void check_circle(const struct config *config, unsigned index, struct problems *problems)
+static void check_circle(const struct config *config, unsigned index, struct diagnostics *diagnostics)
 {
         unsigned next = config->rule[index].after;
 
         for (unsigned steps = 1; next != RULE_NONE && next != index && steps < config->n_rules; steps++)
                 next = config->rule[next].after;
         if (next == index)
-                problem_add(problems, config->rule[index].after_at,
-                            "'after' goes round in a circle: no rung can be first");
+                diagnostic_add(diagnostics, config->rule[index].after_at,
+                               "'after' goes round in a circle: no rung can be first");
 }
 
-static bool levers_agree(const struct lever *a, const struct lever *b)
+static bool actions_agree(const struct action *a, const struct action *b)
 {
-        return a->kind == LEVER_SET && b->kind == LEVER_SET && sysctl_equal(&a->value, &b->value);
+        return a->kind == ACTION_SET && b->kind == ACTION_SET && sysctl_equal(&a->value, &b->value);
 }
 
 /* The first lever on the same sysctl that wants another value in an earlier rule, or any value earlier in this one. */
-static const struct lever *find_other(const struct config *config, unsigned index, const struct lever *lever)
+static const struct action *find_other(const struct config *config, unsigned index, const struct action *action)
 {
         for (unsigned i = 0; i <= index; i++) {
                 const struct rule *other = &config->rule[i];
 
-                for (unsigned k = 0; k < other->n_levers && &other->lever[k] != lever; k++)
-                        if (!other->disabled && other->lever[k].sysctl == lever->sysctl &&
-                            (i == index || !levers_agree(&other->lever[k], lever)))
-                                return &other->lever[k];
+                for (unsigned k = 0; k < other->n_actions && &other->action[k] != action; k++)
+                        if (!other->disabled && other->action[k].sysctl == action->sysctl &&
+                            (i == index || !actions_agree(&other->action[k], action)))
+                                return &other->action[k];
         }
         return NULL;
 }
 
-static void check_opposites(const struct config *config, unsigned index, struct problems *problems)
+static void check_opposites(const struct config *config, unsigned index, struct diagnostics *diagnostics)
 {
         const struct rule *rule = &config->rule[index];
         char a[SYSCTL_TEXT_MAX], b[SYSCTL_TEXT_MAX];
 
-        for (unsigned i = 0; i < rule->n_levers && !rule->disabled; i++) {
-                const struct lever *lever = &rule->lever[i], *other = find_other(config, index, lever);
-                const char *name = sysctl_table[lever->sysctl].name;
+        for (unsigned i = 0; i < rule->n_actions && !rule->disabled; i++) {
+                const struct action *action = &rule->action[i], *other = find_other(config, index, action);
+                const char *name = sysctl_table[action->sysctl].name;
 
-                if (other && levers_agree(other, lever))
-                        problem_add(problems, lever->at, "%s is set twice in one rule", name);
-                else if (other && lever->kind == LEVER_SET && other->kind == LEVER_SET)
-                        problem_add(problems, lever->at,
-                                    "%s = %s, but %s:%u wants %s: two rules cannot pull "
-                                    "one sysctl apart",
-                                    name, sysctl_format(&lever->value, a), other->at.file, other->at.line,
-                                    sysctl_format(&other->value, b));
+                if (other && actions_agree(other, action))
+                        diagnostic_add(diagnostics, action->at, "%s is set twice in one rule", name);
+                else if (other && action->kind == ACTION_SET && other->kind == ACTION_SET)
+                        diagnostic_add(diagnostics, action->at,
+                                       "%s = %s, but %s:%u wants %s: two rules cannot pull "
+                                       "one sysctl apart",
+                                       name, sysctl_format(&action->value, a), other->at.file, other->at.line,
+                                       sysctl_format(&other->value, b));
                 else if (other)
-                        problem_add(problems, lever->at,
-                                    "%s is changed at %s:%u as well: what is raised or lowered by steps has one "
-                                    "rule",
-                                    name, other->at.file, other->at.line);
+                        diagnostic_add(diagnostics, action->at,
+                                       "%s is changed at %s:%u as well: what is raised or lowered by steps has one "
+                                       "rule",
+                                       name, other->at.file, other->at.line);
         }
 }
 
 /* What [limits] narrowed may be the limit of a step, or of a range: they stop there. A value that is to be set has to
  * fit, and steps must not have to pass the bounds to come to their limit from the far side. */
-static void check_bounds(const struct config *config, const struct rule *rule, struct problems *problems)
+static void check_bounds(const struct config *config, const struct rule *rule, struct diagnostics *diagnostics)
 {
         char reason[256];
 
-        for (unsigned i = 0; i < rule->n_levers && !rule->disabled; i++) {
-                const struct lever *lever = &rule->lever[i];
-                const struct origin *at = &config->bounds_at[lever->sysctl];
-                struct sysctl_bounds bounds = config->bounds[lever->sysctl];
+        for (unsigned i = 0; i < rule->n_actions && !rule->disabled; i++) {
+                const struct action *action = &rule->action[i];
+                const struct origin *at = &config->bounds_at[action->sysctl];
+                struct sysctl_bounds bounds = config->bounds[action->sysctl];
 
-                if (lever->kind == LEVER_RAISE)
-                        bounds.max = sysctl_table[lever->sysctl].bounds.max;
-                if (lever->kind == LEVER_LOWER)
-                        bounds.min = sysctl_table[lever->sysctl].bounds.min;
-                if (lever->sysctl != SYSCTL_IP_LOCAL_PORT_RANGE &&
-                    sysctl_check_bounds(lever->sysctl, &lever->value, &bounds, reason, sizeof(reason)) < 0)
-                        problem_add(problems, lever->at, "%s, by %s:%u", reason, at->file, at->line);
+                if (action->kind == ACTION_RAISE)
+                        bounds.max = sysctl_table[action->sysctl].bounds.max;
+                if (action->kind == ACTION_LOWER)
+                        bounds.min = sysctl_table[action->sysctl].bounds.min;
+                if (action->sysctl != SYSCTL_IP_LOCAL_PORT_RANGE &&
+                    sysctl_check_bounds(action->sysctl, &action->value, &bounds, reason, sizeof(reason)) < 0)
+                        diagnostic_add(diagnostics, action->at, "%s, by %s:%u", reason, at->file, at->line);
         }
 }
 
@@ -171,7 +171,7 @@ static struct span span_of_both(const struct config *config, const struct rule *
 
 /* Reports the first condition that no value can meet together with those before it. */
 static bool check_reach(const struct config *config, const struct condition *list, unsigned n,
-                        struct problems *problems)
+                        struct diagnostics *diagnostics)
 {
         for (unsigned k = 0; k < n; k++) {
                 struct span alone = span_of_metric(list[k].metric, &config->counters), span = alone;
@@ -180,13 +180,13 @@ static bool check_reach(const struct config *config, const struct condition *lis
                 span_narrow(&alone, &list[k]);
                 span_narrow_by_all(&span, list, k + 1, list[k].metric);
                 if (span_is_empty(&alone))
-                        problem_add(problems, list[k].at, "%s %s %g can never hold: it goes from 0 to %g", name,
-                                    comparison_text(list[k].op), list[k].number,
-                                    span_of_metric(list[k].metric, &config->counters).high);
+                        diagnostic_add(diagnostics, list[k].at, "%s %s %g can never hold: it goes from 0 to %g", name,
+                                       comparison_text(list[k].op), list[k].number,
+                                       span_of_metric(list[k].metric, &config->counters).high);
                 else if (span_is_empty(&span))
-                        problem_add(problems, list[k].at,
-                                    "%s %s %g can never hold together with what stands before it", name,
-                                    comparison_text(list[k].op), list[k].number);
+                        diagnostic_add(diagnostics, list[k].at,
+                                       "%s %s %g can never hold together with what stands before it", name,
+                                       comparison_text(list[k].op), list[k].number);
                 else
                         continue;
                 return false;
@@ -196,7 +196,7 @@ static bool check_reach(const struct config *config, const struct condition *lis
 
 /* Whether one state of the host can be a reason both to enter and to leave: every metric of until stands in when as
  * well, and its two spans meet. Metrics of until alone move on their own. */
-static void check_until(const struct config *config, const struct rule *rule, struct problems *problems)
+static void check_until(const struct config *config, const struct rule *rule, struct diagnostics *diagnostics)
 {
         for (unsigned k = 0; k < rule->n_until; k++) {
                 unsigned metric = rule->until[k].metric;
@@ -206,41 +206,44 @@ static void check_until(const struct config *config, const struct rule *rule, st
                         return;
         }
         if (rule->n_until > 0)
-                problem_add(problems, rule->until[0].at,
-                            "until contradicts when: the rule would be released at the very values at which it fires");
+                diagnostic_add(
+                        diagnostics, rule->until[0].at,
+                        "until contradicts when: the rule would be released at the very values at which it fires");
 }
 
-static void check_whole(const struct config *config, const struct rule *rule, struct problems *problems)
+static void check_whole(const struct config *config, const struct rule *rule, struct diagnostics *diagnostics)
 {
-        if (rule->n_when == 0 && rule->n_levers == 0 && !rule->advise)
-                problem_add(problems, rule->at, "rule %s is empty: it needs 'when' and 'set' or 'advise'", rule->name);
+        if (rule->n_when == 0 && rule->n_actions == 0 && !rule->advise)
+                diagnostic_add(diagnostics, rule->at, "rule %s is empty: it needs 'when' and 'set' or 'advise'",
+                               rule->name);
         else if (rule->n_when == 0)
-                problem_add(problems, rule->at, "rule %s has no 'when'", rule->name);
-        else if (rule->n_levers == 0 && !rule->advise)
-                problem_add(problems, rule->at, "rule %s has no 'set', 'raise', 'lower' or 'advise'", rule->name);
-        else if (rule->n_levers == 0 && (rule->has_expect || rule->n_abort > 0))
-                problem_add(problems, rule->has_expect ? rule->expect.at : rule->abort[0].at,
-                            "rule %s changes nothing, so there is no effect to watch", rule->name);
-        else if (rule->n_levers > config->changes_per_minute && !rule->disabled)
-                problem_add(problems, rule->at, "rule %s sets %u sysctls at once, changes_per_minute allows %g",
-                            rule->name, rule->n_levers, config->changes_per_minute);
-        if (check_reach(config, rule->when, rule->n_when, problems) &&
-            check_reach(config, rule->until, rule->n_until, problems))
-                check_until(config, rule, problems);
-        check_reach(config, &rule->expect, rule->has_expect, problems);
+                diagnostic_add(diagnostics, rule->at, "rule %s has no 'when'", rule->name);
+        else if (rule->n_actions == 0 && !rule->advise)
+                diagnostic_add(diagnostics, rule->at, "rule %s has no 'set', 'raise', 'lower' or 'advise'",
+                               rule->name);
+        else if (rule->n_actions == 0 && (rule->has_expect || rule->n_abort > 0))
+                diagnostic_add(diagnostics, rule->has_expect ? rule->expect.at : rule->abort[0].at,
+                               "rule %s changes nothing, so there is no effect to watch", rule->name);
+        else if (rule->n_actions > config->changes_per_minute && !rule->disabled)
+                diagnostic_add(diagnostics, rule->at, "rule %s sets %u sysctls at once, changes_per_minute allows %g",
+                               rule->name, rule->n_actions, config->changes_per_minute);
+        if (check_reach(config, rule->when, rule->n_when, diagnostics) &&
+            check_reach(config, rule->until, rule->n_until, diagnostics))
+                check_until(config, rule, diagnostics);
+        check_reach(config, &rule->expect, rule->has_expect, diagnostics);
 }
 
-void config_check(struct config *config, struct problems *problems)
+void config_check(struct config *config, struct diagnostics *diagnostics)
 {
         for (unsigned i = 0; i < config->n_rules; i++) {
                 struct rule *rule = &config->rule[i];
 
                 if (!rule->faulty) /* what is missing may be the line that is wrong */
-                        check_whole(config, rule, problems);
-                check_bounds(config, rule, problems);
-                check_after(config, rule, problems);
-                check_opposites(config, i, problems);
+                        check_whole(config, rule, diagnostics);
+                check_bounds(config, rule, diagnostics);
+                check_after(config, rule, diagnostics);
+                check_opposites(config, i, diagnostics);
         }
         for (unsigned i = 0; i < config->n_rules; i++)
-                check_circle(config, i, problems);
+                check_circle(config, i, diagnostics);
 }

@@ -25,13 +25,13 @@ enum section {
 
 struct parser {
         struct config *config;
-        struct problems *problems;
+        struct diagnostics *diagnostics;
         struct vocabulary vocabulary;
         struct origin at; /* the line that is being read */
         enum section section;
         char section_name[RULE_NAME_MAX + sizeof("rule ")];
         struct rule *rule;
-        size_t problems_before; /* the section at hand */
+        size_t diagnostics_before; /* the section at hand */
 };
 
 /* A key takes its text to the field at target. It reports what is wrong itself. */
@@ -42,7 +42,7 @@ struct key {
         bool list; /* may be repeated; an empty value clears it */
 };
 
-#define fail(p, ...) problem_add((p)->problems, (p)->at, __VA_ARGS__)
+#define fail(p, ...) diagnostic_add((p)->diagnostics, (p)->at, __VA_ARGS__)
 
 static void parse_bool(struct parser *p, void *target, const char *value)
 {
@@ -125,7 +125,7 @@ static void parse_budget(struct parser *p, void *target, const char *value)
 {
         double percent;
 
-        if (quantity_parse(value, UNIT_PERCENT, &percent) < 0 || percent < 0.1 || percent > 100)
+        if (number_with_unit_parse(value, UNIT_PERCENT, &percent) < 0 || percent < 0.1 || percent > 100)
                 fail(p, "'%s' is no share of a core from 0.1%% to 100%%", value);
         else
                 *(double *)target = percent;
@@ -135,7 +135,7 @@ static void parse_changes(struct parser *p, void *target, const char *value)
 {
         double n;
 
-        if (quantity_parse(value, UNIT_COUNT, &n) < 0 || n < 1 || n > 600)
+        if (number_with_unit_parse(value, UNIT_COUNT, &n) < 0 || n < 1 || n > 600)
                 fail(p, "'%s' is no number of changes from 1 to 600", value);
         else
                 *(double *)target = n;
@@ -184,7 +184,7 @@ static void condition_add(struct parser *p, struct condition *list, unsigned *n,
         }
         if (*n == RULE_CONDITIONS_MAX)
                 fail(p, "more than %u of this key in one rule", RULE_CONDITIONS_MAX);
-        else if (condition_parse(value, "for", p->at, &p->vocabulary, &list[*n], p->problems) == 0)
+        else if (condition_parse(value, "for", p->at, &p->vocabulary, &list[*n], p->diagnostics) == 0)
                 ++*n;
 }
 
@@ -203,39 +203,39 @@ static void parse_until(struct parser *p, void *target, const char *value)
 }
 
 /* An empty value takes away what stood under this key, and leaves what stood under the other two. */
-static void levers_clear(struct rule *rule, enum lever_kind kind)
+static void actions_clear(struct rule *rule, enum action_kind kind)
 {
         unsigned n = 0;
 
-        for (unsigned i = 0; i < rule->n_levers; i++)
-                if (rule->lever[i].kind != kind)
-                        rule->lever[n++] = rule->lever[i];
-        rule->n_levers = n;
+        for (unsigned i = 0; i < rule->n_actions; i++)
+                if (rule->action[i].kind != kind)
+                        rule->action[n++] = rule->action[i];
+        rule->n_actions = n;
 }
 
-static void lever_add(struct parser *p, struct rule *rule, enum lever_kind kind, const char *value)
+static void action_add(struct parser *p, struct rule *rule, enum action_kind kind, const char *value)
 {
         if (*value == 0)
-                levers_clear(rule, kind);
-        else if (rule->n_levers == RULE_LEVERS_MAX)
-                fail(p, "more than %u sysctls in one rule", RULE_LEVERS_MAX);
-        else if (lever_parse(kind, value, p->at, &rule->lever[rule->n_levers], p->problems) == 0)
-                rule->n_levers++;
+                actions_clear(rule, kind);
+        else if (rule->n_actions == RULE_ACTIONS_MAX)
+                fail(p, "more than %u sysctls in one rule", RULE_ACTIONS_MAX);
+        else if (action_parse(kind, value, p->at, &rule->action[rule->n_actions], p->diagnostics) == 0)
+                rule->n_actions++;
 }
 
 static void parse_set(struct parser *p, void *target, const char *value)
 {
-        lever_add(p, target, LEVER_SET, value);
+        action_add(p, target, ACTION_SET, value);
 }
 
 static void parse_raise(struct parser *p, void *target, const char *value)
 {
-        lever_add(p, target, LEVER_RAISE, value);
+        action_add(p, target, ACTION_RAISE, value);
 }
 
 static void parse_lower(struct parser *p, void *target, const char *value)
 {
-        lever_add(p, target, LEVER_LOWER, value);
+        action_add(p, target, ACTION_LOWER, value);
 }
 
 static void parse_expect(struct parser *p, void *target, const char *value)
@@ -245,7 +245,7 @@ static void parse_expect(struct parser *p, void *target, const char *value)
         rule->has_expect = false;
         if (*value == 0)
                 return;
-        if (condition_parse(value, "within", p->at, &p->vocabulary, &rule->expect, p->problems) < 0)
+        if (condition_parse(value, "within", p->at, &p->vocabulary, &rule->expect, p->diagnostics) < 0)
                 return;
         if (rule->expect.time_ns == 0)
                 fail(p, "expect needs a time: write '%s within DURATION'", value);
@@ -262,7 +262,7 @@ static void parse_abort(struct parser *p, void *target, const char *value)
                 rule->n_abort = 0;
         else if (rule->n_abort == RULE_ABORTS_MAX)
                 fail(p, "more than %u abort conditions in one rule", RULE_ABORTS_MAX);
-        else if (abort_parse(value, p->at, &p->vocabulary, &rule->abort[rule->n_abort], p->problems) == 0)
+        else if (abort_parse(value, p->at, &p->vocabulary, &rule->abort[rule->n_abort], p->diagnostics) == 0)
                 rule->n_abort++;
 }
 
@@ -310,14 +310,14 @@ static const struct key *key_find(const struct key *keys, const char *name)
 
 static void key_unknown(struct parser *p, const struct key *keys, const char *name)
 {
-        struct nearest nearest = NEAREST(name);
+        struct suggestion suggestion = SUGGESTION(name);
         char hint[128];
 
         for (; keys->name; keys++)
-                nearest_offer(&nearest, keys->name);
+                suggestion_offer(&suggestion, keys->name);
         for (unsigned id = 0; p->section == SECTION_LIMITS && id < SYSCTL_COUNT; id++)
-                nearest_offer(&nearest, sysctl_table[id].name);
-        fail(p, "unknown key '%s'%s", name, nearest_hint(&nearest, hint));
+                suggestion_offer(&suggestion, sysctl_table[id].name);
+        fail(p, "unknown key '%s'%s", name, suggestion_hint(&suggestion, hint));
 }
 
 /* [limits]: SYSCTL = max N. An empty value gives back the built-in bounds. Returns the one name of a sysctl that can
@@ -328,13 +328,13 @@ static const char *parse_bounds(struct parser *p, const char *name, const char *
         struct config *config = p->config;
 
         if (id == SYSCTL_COUNT) {
-                sysctl_unknown(name, p->at, p->problems);
+                sysctl_unknown(name, p->at, p->diagnostics);
                 return name;
         }
         if (*value == 0) {
                 config->bounds[id] = sysctl_table[id].bounds;
                 config->bounds_at[id] = (struct origin){0};
-        } else if (bounds_parse(id, value, p->at, &config->bounds[id], p->problems) == 0) {
+        } else if (bounds_parse(id, value, p->at, &config->bounds[id], p->diagnostics) == 0) {
                 config->bounds_at[id] = p->at;
         }
         return sysctl_table[id].name;
@@ -403,22 +403,22 @@ static struct rule *rule_open(struct parser *p, const char *name)
 
 static void section_unknown(struct parser *p, const char *name)
 {
-        struct nearest nearest = NEAREST(name);
+        struct suggestion suggestion = SUGGESTION(name);
         char hint[128];
 
-        nearest_offer(&nearest, "daemon");
-        nearest_offer(&nearest, "limits");
-        nearest_hint(&nearest, hint);
+        suggestion_offer(&suggestion, "daemon");
+        suggestion_offer(&suggestion, "limits");
+        suggestion_hint(&suggestion, hint);
         fail(p, "unknown section [%s]%s there are [daemon], [limits] and [rule NAME]", name, hint[0] ? hint : ":");
 }
 
 /* Notes whether a line of the rule that ends before this line was wrong. */
 static void section_close(struct parser *p, unsigned line)
 {
-        for (size_t i = p->problems_before; p->problems->item && i < p->problems->n; i++)
-                if (p->section == SECTION_RULE && p->problems->item[i].at.line < line)
+        for (size_t i = p->diagnostics_before; p->diagnostics->item && i < p->diagnostics->n; i++)
+                if (p->section == SECTION_RULE && p->diagnostics->item[i].at.line < line)
                         p->rule->faulty = true;
-        p->problems_before = p->problems->n;
+        p->diagnostics_before = p->diagnostics->n;
 }
 
 static void on_section(void *user, struct origin at, const char *name)
@@ -477,20 +477,20 @@ void config_free(struct config *config)
 }
 
 void config_read(struct config *config, const char *file, const char *text, size_t size, const struct counters *kernel,
-                 struct problems *problems)
+                 struct diagnostics *diagnostics)
 {
         struct parser p = {
                 .config = config,
-                .problems = problems,
+                .diagnostics = diagnostics,
                 .vocabulary = {.wanted = &config->counters, .kernel = kernel},
-                .problems_before = problems->n,
+                .diagnostics_before = diagnostics->n,
         };
 
         if (config->n_files == CONFIG_FILES_MAX || !(config->file[config->n_files] = strdup(file))) {
-                problem_add(problems, (struct origin){.file = ""}, "%s: too many files, or no memory", file);
+                diagnostic_add(diagnostics, (struct origin){.file = ""}, "%s: too many files, or no memory", file);
                 return;
         }
         file = config->file[config->n_files++];
-        ini_lines_read(file, text, size, &(struct ini_handler){on_section, on_key, &p}, problems);
+        ini_lines_read(file, text, size, &(struct ini_handler){on_section, on_key, &p}, diagnostics);
         section_close(&p, UINT_MAX);
 }

@@ -56,7 +56,7 @@ void config_free(struct config *config);
  * so that a person sees every error at once. kernel: the counters in /proc here, NULL if that is not known.
  * Origins, those of the problems as well, are good for the life of the configuration. */
 void config_read(struct config *config, const char *file, const char *text, size_t size, const struct counters *kernel,
-                 struct problems *problems);
+                 struct diagnostics *diagnostics);
 
 /* After the last file: what can only be seen in the whole. */
-void config_check(struct config *config, struct problems *problems);
+void config_check(struct config *config, struct diagnostics *diagnostics);

@@ -14,12 +14,12 @@
 
 struct reader {
         const struct ini_handler *handler;
-        struct problems *problems;
+        struct diagnostics *diagnostics;
         const char *text, *end; /* what is not read yet */
         struct origin at;
 };
 
-#define fail(p, ...) problem_add((p)->problems, (p)->at, __VA_ARGS__)
+#define fail(p, ...) diagnostic_add((p)->diagnostics, (p)->at, __VA_ARGS__)
 
 static bool section_line(struct reader *p, const char *line)
 {
@@ -141,11 +141,11 @@ static int on_key(void *user, const char *section, const char *name, const char 
 }
 
 void ini_lines_read(const char *file, const char *text, size_t size, const struct ini_handler *handler,
-                    struct problems *problems)
+                    struct diagnostics *diagnostics)
 {
         struct reader p = {
                 .handler = handler,
-                .problems = problems,
+                .diagnostics = diagnostics,
                 .text = text,
                 .end = text + size,
                 .at = {.file = file},

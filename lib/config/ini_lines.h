@@ -21,4 +21,4 @@ struct ini_handler {
 
 /* Reads a whole file's text. Lines that are wrong are added to problems and left out; reading goes on. */
 void ini_lines_read(const char *file, const char *text, size_t size, const struct ini_handler *handler,
-                    struct problems *problems);
+                    struct diagnostics *diagnostics);

@@ -82,22 +82,23 @@ static bool counter_is_known(const struct vocabulary *v, const char *name)
         return (v->kernel && counters_find(v->kernel, name) < COUNTERS_MAX) || counter_is_builtin(name);
 }
 
-static void metric_unknown(const char *name, const struct vocabulary *v, struct origin at, struct problems *problems)
+static void metric_unknown(const char *name, const struct vocabulary *v, struct origin at,
+                           struct diagnostics *diagnostics)
 {
-        struct nearest nearest = NEAREST(name);
+        struct suggestion suggestion = SUGGESTION(name);
         char hint[128];
 
         for (unsigned i = 0; i < METRIC_COUNT; i++)
-                nearest_offer(&nearest, metric_table[i].name);
+                suggestion_offer(&suggestion, metric_table[i].name);
         for (const char *const *known = counter_builtin; *known; known++)
-                nearest_offer(&nearest, *known);
+                suggestion_offer(&suggestion, *known);
         for (unsigned i = 0; v->kernel && i < v->kernel->n; i++)
-                nearest_offer(&nearest, v->kernel->item[i].name);
-        problem_add(problems, at, "unknown metric '%s'%s", name, nearest_hint(&nearest, hint));
+                suggestion_offer(&suggestion, v->kernel->item[i].name);
+        diagnostic_add(diagnostics, at, "unknown metric '%s'%s", name, suggestion_hint(&suggestion, hint));
 }
 
 static int metric_parse(const char *name, struct vocabulary *v, struct origin at, unsigned *ret,
-                        struct problems *problems)
+                        struct diagnostics *diagnostics)
 {
         unsigned metric = metric_find(name), counter;
 
@@ -106,31 +107,32 @@ static int metric_parse(const char *name, struct vocabulary *v, struct origin at
                 return 0;
         }
         if (!counter_is_known(v, name)) {
-                metric_unknown(name, v, at, problems);
+                metric_unknown(name, v, at, diagnostics);
                 return -EINVAL;
         }
         counter = counters_add(v->wanted, name);
         if (counter == COUNTERS_MAX) {
-                problem_add(problems, at, "more than %u counters are named", COUNTERS_MAX);
+                diagnostic_add(diagnostics, at, "more than %u counters are named", COUNTERS_MAX);
                 return -EINVAL;
         }
         *ret = METRIC_COUNT + counter;
         return 0;
 }
 
-static int duration_word(const char *word, struct origin at, uint64_t *ret, struct problems *problems)
+static int duration_word(const char *word, struct origin at, uint64_t *ret, struct diagnostics *diagnostics)
 {
         int r = duration_parse(word, ret);
 
         if (r == -ERANGE)
-                problem_add(problems, at, "'%s' is over a year", word);
+                diagnostic_add(diagnostics, at, "'%s' is over a year", word);
         else if (r < 0)
-                problem_add(problems, at, "'%s' is no duration: write a number and ms, s, min or h", word);
+                diagnostic_add(diagnostics, at, "'%s' is no duration: write a number and ms, s, min or h", word);
         return r < 0 ? -EINVAL : 0;
 }
 
 /* "WORD DURATION" at the end of a line; nothing is 0. */
-static int time_parse(const char *p, const char *time_word, struct origin at, uint64_t *ret, struct problems *problems)
+static int time_parse(const char *p, const char *time_word, struct origin at, uint64_t *ret,
+                      struct diagnostics *diagnostics)
 {
         const char *rest = p + strspn(p, BLANKS);
         char word[WORD_MAX], duration[WORD_MAX];
@@ -140,15 +142,15 @@ static int time_parse(const char *p, const char *time_word, struct origin at, ui
                 return 0;
         if (!word_next(&p, word) || strcmp(word, time_word) != 0 || !word_next(&p, duration) ||
             p[strspn(p, BLANKS)] != 0) {
-                problem_add(problems, at, "'%s' is not understood: only '%s DURATION' may follow here", rest,
-                            time_word);
+                diagnostic_add(diagnostics, at, "'%s' is not understood: only '%s DURATION' may follow here", rest,
+                               time_word);
                 return -EINVAL;
         }
-        return duration_word(duration, at, ret, problems);
+        return duration_word(duration, at, ret, diagnostics);
 }
 
 static int number_parse(const char *text, unsigned metric, struct vocabulary *v, struct origin at, double *ret,
-                        struct problems *problems)
+                        struct diagnostics *diagnostics)
 {
         static const char *const example[] = {
                 [UNIT_COUNT] = "a number, k and M allowed", [UNIT_PERCENT] = "a number and %",
@@ -156,19 +158,19 @@ static int number_parse(const char *text, unsigned metric, struct vocabulary *v,
                 [UNIT_PER_MINUTE] = "a number and /min",    [UNIT_BYTES] = "a number and B, kB, MB or GB",
         };
         enum unit unit = metric_unit(metric, v->wanted);
-        int r = quantity_parse(text, unit, ret);
+        int r = number_with_unit_parse(text, unit, ret);
 
         if (r == -EINVAL)
-                problem_add(problems, at, "'%s' is no number: %s takes %s", text, metric_name(metric, v->wanted),
-                            example[unit]);
+                diagnostic_add(diagnostics, at, "'%s' is no number: %s takes %s", text, metric_name(metric, v->wanted),
+                               example[unit]);
         if (r == -EDOM)
-                problem_add(problems, at, "the unit of '%s' does not fit: %s takes %s", text,
-                            metric_name(metric, v->wanted), example[unit]);
+                diagnostic_add(diagnostics, at, "the unit of '%s' does not fit: %s takes %s", text,
+                               metric_name(metric, v->wanted), example[unit]);
         return r < 0 ? -EINVAL : 0;
 }
 
 int condition_parse(const char *text, const char *time_word, struct origin at, struct vocabulary *v,
-                    struct condition *ret, struct problems *problems)
+                    struct condition *ret, struct diagnostics *diagnostics)
 {
         char name[WORD_MAX], op[WORD_MAX], number[WORD_MAX];
         struct condition c = {.at = at};
@@ -176,27 +178,27 @@ int condition_parse(const char *text, const char *time_word, struct origin at, s
         unsigned i = 0;
 
         if (!word_next(&p, name) || !word_next(&p, op) || !word_next(&p, number)) {
-                problem_add(problems, at, "'%s' is no condition: write METRIC OP NUMBER[UNIT] [%s DURATION]", text,
-                            time_word);
+                diagnostic_add(diagnostics, at, "'%s' is no condition: write METRIC OP NUMBER[UNIT] [%s DURATION]",
+                               text, time_word);
                 return -EINVAL;
         }
         while (i < ELEMENTSOF(comparison_texts) && strcmp(comparison_texts[i], op) != 0)
                 i++;
         if (i == ELEMENTSOF(comparison_texts)) {
-                problem_add(problems, at, "'%s' is no operator: use < <= > >= == or !=", op);
+                diagnostic_add(diagnostics, at, "'%s' is no operator: use < <= > >= == or !=", op);
                 return -EINVAL;
         }
         c.op = (enum comparison)i;
-        if (metric_parse(name, v, at, &c.metric, problems) < 0 ||
-            number_parse(number, c.metric, v, at, &c.number, problems) < 0 ||
-            time_parse(p, time_word, at, &c.time_ns, problems) < 0)
+        if (metric_parse(name, v, at, &c.metric, diagnostics) < 0 ||
+            number_parse(number, c.metric, v, at, &c.number, diagnostics) < 0 ||
+            time_parse(p, time_word, at, &c.time_ns, diagnostics) < 0)
                 return -EINVAL;
         *ret = c;
         return 0;
 }
 
 int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct abort_condition *ret,
-                struct problems *problems)
+                struct diagnostics *diagnostics)
 {
         char word[5][WORD_MAX], duration[WORD_MAX];
         struct abort_condition a = {.at = at};
@@ -208,104 +210,108 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
         if (n < ELEMENTSOF(word) || strcmp(word[1], ">") != 0 || strcmp(word[3], "before") != 0 ||
             strcmp(word[4], "within") != 0 || !word_next(&p, duration) || p[strspn(p, BLANKS)] != 0 ||
             multiple_parse(word[2], &a.multiple) < 0) {
-                problem_add(problems, at, "'%s' is not understood: write METRIC > Nx before within DURATION", text);
+                diagnostic_add(diagnostics, at, "'%s' is not understood: write METRIC > Nx before within DURATION",
+                               text);
                 return -EINVAL;
         }
-        if (metric_parse(word[0], v, at, &a.metric, problems) < 0 ||
-            duration_word(duration, at, &a.within_ns, problems) < 0)
+        if (metric_parse(word[0], v, at, &a.metric, diagnostics) < 0 ||
+            duration_word(duration, at, &a.within_ns, diagnostics) < 0)
                 return -EINVAL;
         if (a.within_ns == 0) {
-                problem_add(problems, at, "within what time? 'within 0s' watches nothing");
+                diagnostic_add(diagnostics, at, "within what time? 'within 0s' watches nothing");
                 return -EINVAL;
         }
         if (metric_is_ports(a.metric)) {
-                problem_add(problems, at, "%s belongs to a destination, abort needs a metric of the host", word[0]);
+                diagnostic_add(diagnostics, at, "%s belongs to a destination, abort needs a metric of the host",
+                               word[0]);
                 return -EINVAL;
         }
         *ret = a;
         return 0;
 }
 
-void sysctl_unknown(const char *name, struct origin at, struct problems *problems)
+void sysctl_unknown(const char *name, struct origin at, struct diagnostics *diagnostics)
 {
-        struct nearest nearest = NEAREST(name);
+        struct suggestion suggestion = SUGGESTION(name);
         char hint[128];
 
         for (unsigned i = 0; i < SYSCTL_COUNT; i++)
-                nearest_offer(&nearest, sysctl_table[i].name);
-        problem_add(problems, at, "unknown sysctl '%s'%s", name, nearest_hint(&nearest, hint));
+                suggestion_offer(&suggestion, sysctl_table[i].name);
+        diagnostic_add(diagnostics, at, "unknown sysctl '%s'%s", name, suggestion_hint(&suggestion, hint));
 }
 
-static void lever_not_understood(enum lever_kind kind, const char *text, struct origin at, struct problems *problems)
+static void action_not_understood(enum action_kind kind, const char *text, struct origin at,
+                                  struct diagnostics *diagnostics)
 {
         static const char *const form[] = {
-                [LEVER_SET] = "SYSCTL = VALUE",
-                [LEVER_RAISE] = "SYSCTL xN max LIMIT",
-                [LEVER_LOWER] = "SYSCTL /N min LIMIT",
+                [ACTION_SET] = "SYSCTL = VALUE",
+                [ACTION_RAISE] = "SYSCTL xN max LIMIT",
+                [ACTION_LOWER] = "SYSCTL /N min LIMIT",
         };
 
-        problem_add(problems, at, "'%s' is not understood: write %s", text, form[kind]);
+        diagnostic_add(diagnostics, at, "'%s' is not understood: write %s", text, form[kind]);
 }
 
 /* What stands between the name and the value: "=", "xN max" or "/N min". */
-static bool lever_middle(const char **p, struct lever *lever)
+static bool action_middle(const char **p, struct action *action)
 {
         char word[WORD_MAX], limit[WORD_MAX];
 
         if (!word_next(p, word))
                 return false;
-        if (lever->kind == LEVER_SET)
+        if (action->kind == ACTION_SET)
                 return strcmp(word, "=") == 0;
-        if (word[0] != (lever->kind == LEVER_RAISE ? 'x' : '/') || factor_parse(word + 1, &lever->factor) < 0)
+        if (word[0] != (action->kind == ACTION_RAISE ? 'x' : '/') || factor_parse(word + 1, &action->factor) < 0)
                 return false;
-        return lever->factor > 1 && lever->factor <= 100 && word_next(p, limit) &&
-               strcmp(limit, lever->kind == LEVER_RAISE ? "max" : "min") == 0;
+        return action->factor > 1 && action->factor <= 100 && word_next(p, limit) &&
+               strcmp(limit, action->kind == ACTION_RAISE ? "max" : "min") == 0;
 }
 
-static int lever_value(const char *text, struct lever *lever, struct problems *problems)
+static int action_value(const char *text, struct action *action, struct diagnostics *diagnostics)
 {
-        const struct sysctl *s = &sysctl_table[lever->sysctl];
+        const struct sysctl *s = &sysctl_table[action->sysctl];
         char reason[256];
 
         text += strspn(text, BLANKS);
-        if (!s->never && lever->kind != LEVER_SET && s->n != 1) {
-                problem_add(problems, lever->at, "%s has %u numbers: it can only be set", s->name, s->n);
+        if (!s->never && action->kind != ACTION_SET && s->n != 1) {
+                diagnostic_add(diagnostics, action->at, "%s has %u numbers: it can only be set", s->name, s->n);
                 return -EINVAL;
         }
-        if (!s->never && sysctl_parse(lever->sysctl, text, &lever->value) < 0) {
-                problem_add(problems, lever->at, "'%s' is no value for %s: it takes %u number%s", text, s->name, s->n,
-                            s->n == 1 ? "" : "s");
+        if (!s->never && sysctl_parse(action->sysctl, text, &action->value) < 0) {
+                diagnostic_add(diagnostics, action->at, "'%s' is no value for %s: it takes %u number%s", text, s->name,
+                               s->n, s->n == 1 ? "" : "s");
                 return -EINVAL;
         }
-        if (sysctl_check(lever->sysctl, &lever->value, reason, sizeof(reason)) < 0) {
-                problem_add(problems, lever->at, "%s", reason);
+        if (sysctl_check(action->sysctl, &action->value, reason, sizeof(reason)) < 0) {
+                diagnostic_add(diagnostics, action->at, "%s", reason);
                 return -EINVAL;
         }
-        if (lever->kind == LEVER_LOWER && s->direction == SYSCTL_RAISE) {
-                problem_add(problems, lever->at, "%s is only ever raised", s->name);
+        if (action->kind == ACTION_LOWER && s->direction == SYSCTL_RAISE) {
+                diagnostic_add(diagnostics, action->at, "%s is only ever raised", s->name);
                 return -EINVAL;
         }
         return 0;
 }
 
-int lever_parse(enum lever_kind kind, const char *text, struct origin at, struct lever *ret, struct problems *problems)
+int action_parse(enum action_kind kind, const char *text, struct origin at, struct action *ret,
+                 struct diagnostics *diagnostics)
 {
-        struct lever lever = {.kind = kind, .at = at};
+        struct action action = {.kind = kind, .at = at};
         char name[WORD_MAX];
         const char *p = text;
 
-        if (!word_next(&p, name) || !lever_middle(&p, &lever)) {
-                lever_not_understood(kind, text, at, problems);
+        if (!word_next(&p, name) || !action_middle(&p, &action)) {
+                action_not_understood(kind, text, at, diagnostics);
                 return -EINVAL;
         }
-        lever.sysctl = sysctl_find(name);
-        if (lever.sysctl == SYSCTL_COUNT) {
-                sysctl_unknown(name, at, problems);
+        action.sysctl = sysctl_find(name);
+        if (action.sysctl == SYSCTL_COUNT) {
+                sysctl_unknown(name, at, diagnostics);
                 return -EINVAL;
         }
-        if (lever_value(p, &lever, problems) < 0)
+        if (action_value(p, &action, diagnostics) < 0)
                 return -EINVAL;
-        *ret = lever;
+        *ret = action;
         return 0;
 }
 
@@ -326,7 +332,7 @@ static bool bound_next(const char **p, struct sysctl_bounds *bounds, bool given[
 }
 
 int bounds_parse(enum sysctl_id id, const char *text, struct origin at, struct sysctl_bounds *ret,
-                 struct problems *problems)
+                 struct diagnostics *diagnostics)
 {
         const struct sysctl *s = &sysctl_table[id];
         struct sysctl_bounds bounds = s->bounds;
@@ -334,20 +340,20 @@ int bounds_parse(enum sysctl_id id, const char *text, struct origin at, struct s
         const char *p = text;
 
         if (s->never) {
-                problem_add(problems, at, "%s is never written: %s", s->name, s->never);
+                diagnostic_add(diagnostics, at, "%s is never written: %s", s->name, s->never);
                 return -EINVAL;
         }
         do
                 good = bound_next(&p, &bounds, given);
         while (good && *(p += strspn(p, BLANKS)));
         if (!good)
-                problem_add(problems, at, "'%s' is not understood: write max N, min N, or both", text);
+                diagnostic_add(diagnostics, at, "'%s' is not understood: write max N, min N, or both", text);
         else if (bounds.min < s->bounds.min || bounds.max > s->bounds.max)
-                problem_add(problems, at,
-                            "'%s' would widen the bounds of %s, %" PRId64 "-%" PRId64 ": they can only be narrowed",
-                            text, s->name, s->bounds.min, s->bounds.max);
+                diagnostic_add(diagnostics, at,
+                               "'%s' would widen the bounds of %s, %" PRId64 "-%" PRId64 ": they can only be narrowed",
+                               text, s->name, s->bounds.min, s->bounds.max);
         else if (bounds.min > bounds.max)
-                problem_add(problems, at, "'%s' leaves no value for %s", text, s->name);
+                diagnostic_add(diagnostics, at, "'%s' leaves no value for %s", text, s->name);
         else
                 *ret = bounds;
         return good && ret->min == bounds.min && ret->max == bounds.max ? 0 : -EINVAL;

@@ -15,7 +15,7 @@
 #define RULES_MAX 64u
 #define RULE_NAME_MAX 40
 #define RULE_CONDITIONS_MAX 8u
-#define RULE_LEVERS_MAX 4u
+#define RULE_ACTIONS_MAX 4u
 #define RULE_ABORTS_MAX 4u
 #define RULE_NONE UINT32_MAX
 
@@ -45,15 +45,15 @@ struct abort_condition {
         struct origin at;
 };
 
-enum lever_kind {
-        LEVER_SET,   /* SYSCTL = VALUE */
-        LEVER_RAISE, /* SYSCTL xN max LIMIT */
-        LEVER_LOWER, /* SYSCTL /N min LIMIT */
+enum action_kind {
+        ACTION_SET,   /* SYSCTL = VALUE */
+        ACTION_RAISE, /* SYSCTL xN max LIMIT */
+        ACTION_LOWER, /* SYSCTL /N min LIMIT */
 };
 
 /* What a rule does to a sysctl. */
-struct lever {
-        enum lever_kind kind;
+struct action {
+        enum action_kind kind;
         enum sysctl_id sysctl;
         struct sysctl_value value; /* what is set, or the limit */
         double factor;             /* of one step */
@@ -76,9 +76,9 @@ struct rule {
         struct origin after_at;
 
         struct condition when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], expect;
-        struct lever lever[RULE_LEVERS_MAX];
+        struct action action[RULE_ACTIONS_MAX];
         struct abort_condition abort[RULE_ABORTS_MAX];
-        unsigned n_when, n_until, n_levers, n_abort;
+        unsigned n_when, n_until, n_actions, n_abort;
 };
 
 /* The grammar's words for known names. Both lists are read; wanted gains the counters that rules name. */
@@ -89,18 +89,18 @@ struct vocabulary {
 
 /* Each parses the text of one line. 0, or -EINVAL with one problem added. */
 int condition_parse(const char *text, const char *time_word, struct origin at, struct vocabulary *vocabulary,
-                    struct condition *ret, struct problems *problems);
+                    struct condition *ret, struct diagnostics *diagnostics);
 int abort_parse(const char *text, struct origin at, struct vocabulary *vocabulary, struct abort_condition *ret,
-                struct problems *problems);
-int lever_parse(enum lever_kind kind, const char *text, struct origin at, struct lever *ret,
-                struct problems *problems);
+                struct diagnostics *diagnostics);
+int action_parse(enum action_kind kind, const char *text, struct origin at, struct action *ret,
+                 struct diagnostics *diagnostics);
 
 /* The problem of a sysctl that is not in the table. */
-void sysctl_unknown(const char *name, struct origin at, struct problems *problems);
+void sysctl_unknown(const char *name, struct origin at, struct diagnostics *diagnostics);
 
 /* "max N", "min N" or both, in any order, within the built-in bounds of the sysctl. */
 int bounds_parse(enum sysctl_id sysctl, const char *text, struct origin at, struct sysctl_bounds *ret,
-                 struct problems *problems);
+                 struct diagnostics *diagnostics);
 
 bool comparison_holds(enum comparison op, double a, double b);
 const char *comparison_text(enum comparison op);

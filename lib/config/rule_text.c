@@ -6,8 +6,8 @@
 
 #include "lib/util/macro.h"
 
-const char *quantity_format(double number, unsigned metric, const struct counters *counters,
-                            char buf[static DURATION_TEXT_MAX])
+const char *number_with_unit_format(double number, unsigned metric, const struct counters *counters,
+                                    char buf[static DURATION_TEXT_MAX])
 {
         snprintf(buf, DURATION_TEXT_MAX, "%.10g%s", number, unit_suffix(metric_unit(metric, counters)));
         return buf;
@@ -35,7 +35,7 @@ const char *condition_format(const struct condition *c, const char *time_word, c
         char number[DURATION_TEXT_MAX], time[DURATION_TEXT_MAX];
 
         snprintf(buf, RULE_TEXT_MAX, "%s %s %s%s%s%s%s", metric_name(c->metric, counters), comparison_text(c->op),
-                 quantity_format(c->number, c->metric, counters, number), c->time_ns > 0 ? " " : "",
+                 number_with_unit_format(c->number, c->metric, counters, number), c->time_ns > 0 ? " " : "",
                  c->time_ns > 0 ? time_word : "", c->time_ns > 0 ? " " : "",
                  c->time_ns > 0 ? duration_format(c->time_ns, time) : "");
         return buf;
@@ -51,16 +51,16 @@ const char *abort_format(const struct abort_condition *abort, const struct count
         return buf;
 }
 
-const char *lever_format(const struct lever *lever, char buf[static RULE_TEXT_MAX])
+const char *action_format(const struct action *action, char buf[static RULE_TEXT_MAX])
 {
-        const char *name = sysctl_table[lever->sysctl].name;
+        const char *name = sysctl_table[action->sysctl].name;
         char value[SYSCTL_TEXT_MAX];
 
-        sysctl_format(&lever->value, value);
-        if (lever->kind == LEVER_SET)
+        sysctl_format(&action->value, value);
+        if (action->kind == ACTION_SET)
                 snprintf(buf, RULE_TEXT_MAX, "%s = %s", name, value);
         else
-                snprintf(buf, RULE_TEXT_MAX, "%s %c%g %s %s", name, lever->kind == LEVER_RAISE ? 'x' : '/',
-                         lever->factor, lever->kind == LEVER_RAISE ? "max" : "min", value);
+                snprintf(buf, RULE_TEXT_MAX, "%s %c%g %s %s", name, action->kind == ACTION_RAISE ? 'x' : '/',
+                         action->factor, action->kind == ACTION_RAISE ? "max" : "min", value);
         return buf;
 }

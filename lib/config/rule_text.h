@@ -9,8 +9,8 @@
 #define DURATION_TEXT_MAX 32
 
 /* "80%", "0/s" */
-const char *quantity_format(double number, unsigned metric, const struct counters *counters,
-                            char buf[static DURATION_TEXT_MAX]);
+const char *number_with_unit_format(double number, unsigned metric, const struct counters *counters,
+                                    char buf[static DURATION_TEXT_MAX]);
 
 /* In the largest unit that keeps it whole: "250ms", "90s", "2min", "1h". */
 const char *duration_format(uint64_t ns, char buf[static DURATION_TEXT_MAX]);
@@ -20,4 +20,4 @@ const char *condition_format(const struct condition *condition, const char *time
                              char buf[static RULE_TEXT_MAX]);
 const char *abort_format(const struct abort_condition *abort, const struct counters *counters,
                          char buf[static RULE_TEXT_MAX]);
-const char *lever_format(const struct lever *lever, char buf[static RULE_TEXT_MAX]);
+const char *action_format(const struct action *action, char buf[static RULE_TEXT_MAX]);

@@ -28,7 +28,7 @@ struct live_sysctl {
         struct sysctl_value value;
 };
 
-#define SNAPSHOT_WHO_MAX PORTS_NAME_MAX
+#define SNAPSHOT_WHO_MAX DESTINATION_NAME_MAX
 #define SNAPSHOT_UNIT_MAX 64
 
 struct snapshot {
@@ -39,7 +39,7 @@ struct snapshot {
         char unit[METRIC_COUNT][SNAPSHOT_UNIT_MAX];
         struct live_sysctl sysctl[SYSCTL_COUNT];
         uint64_t memory_bytes; /* of the machine */
-        uint64_t look_every;   /* ns between two looks at all sockets, while cpu_budget puts off the next; else 0 */
+        uint64_t dump_every;   /* ns between two looks at all sockets, while cpu_budget puts off the next; else 0 */
 
         /* Every group. Good only while the ports.* readings are valid; borrowed from the observer until its
          * next snapshot. */

@@ -114,7 +114,7 @@ static const char *base_name(const char *path)
 static bool say_missing(struct lint_case *c)
 {
         const struct sysctl *s = sysctl_of(c);
-        struct nearest nearest = NEAREST(base_name(c->path));
+        struct suggestion suggestion = SUGGESTION(base_name(c->path));
         char hint[128];
 
         if (c->row && c->row->gone)
@@ -122,8 +122,8 @@ static bool say_missing(struct lint_case *c)
         if (s && s->never)
                 return lint_say(c, LINT_NO_EFFECT, "there is no such sysctl: %s", s->never);
         for (unsigned i = 0; i < lint_row_count && !c->row; i++)
-                nearest_offer(&nearest, base_name(lint_rows[i].path));
-        return lint_say(c, LINT_NO_EFFECT, "this kernel has no such sysctl%s", nearest_hint(&nearest, hint));
+                suggestion_offer(&suggestion, base_name(lint_rows[i].path));
+        return lint_say(c, LINT_NO_EFFECT, "this kernel has no such sysctl%s", suggestion_hint(&suggestion, hint));
 }
 
 static bool is_missing(struct lint_case *c)

@@ -67,7 +67,7 @@ static char *strip(char *text)
 }
 
 /* Comments begin a line; behind a value they are a part of it. (systemd's sysctl.c:parse_file()) */
-static int take_line(struct sysctl_lines *lines, struct origin at, char *text, struct problems *problems)
+static int take_line(struct sysctl_lines *lines, struct origin at, char *text, struct diagnostics *diagnostics)
 {
         struct sysctl_line line = {.at = at};
         char *p = strip(text), *equals = strchr(p, '=');
@@ -75,7 +75,7 @@ static int take_line(struct sysctl_lines *lines, struct origin at, char *text, s
         if (*p == 0 || *p == '#' || *p == ';')
                 return 0;
         if (!equals && *p != '-') {
-                problem_add(problems, at, "'%s' is no assignment: a line is SYSCTL = VALUE", p);
+                diagnostic_add(diagnostics, at, "'%s' is no assignment: a line is SYSCTL = VALUE", p);
                 return 0;
         }
         if (equals) {
@@ -85,8 +85,8 @@ static int take_line(struct sysctl_lines *lines, struct origin at, char *text, s
         line.ignore_errors = equals && *p == '-';
         line.name = strip(*p == '-' ? p + 1 : p);
         if (*line.name == 0 || strpbrk(line.name, BLANKS)) {
-                problem_add(problems, at, "'%s' is no name of a sysctl: it is one word, net.ipv4.tcp_fin_timeout",
-                            line.name);
+                diagnostic_add(diagnostics, at,
+                               "'%s' is no name of a sysctl: it is one word, net.ipv4.tcp_fin_timeout", line.name);
                 return 0;
         }
         return add(lines, &line);
@@ -103,7 +103,7 @@ static size_t line_length(const char *text, size_t size)
 }
 
 int sysctl_lines_read(struct sysctl_lines *lines, const char *file, const char *text, size_t size,
-                      struct problems *problems)
+                      struct diagnostics *diagnostics)
 {
         struct origin at = {.file = file};
         int r = 0;
@@ -113,7 +113,7 @@ int sysctl_lines_read(struct sysctl_lines *lines, const char *file, const char *
                 char *copy = strndup(text, n);
 
                 at.line++;
-                r = copy ? take_line(lines, at, copy, problems) : -ENOMEM;
+                r = copy ? take_line(lines, at, copy, diagnostics) : -ENOMEM;
                 free(copy);
                 end += n + 1 < size && text[n] == '\r' && text[n + 1] == '\n';
                 text += n + end;
@@ -145,7 +145,7 @@ static bool is_repeated(const struct sysctl_lines *lines, const struct sysctl_li
 
 const struct sysctl_line *sysctl_lines_find(const struct sysctl_lines *lines, const char *name)
 {
-        const struct sysctl_line *glob = NULL, *taken_back = NULL;
+        const struct sysctl_line *glob = NULL, *rearmed = NULL;
         const char *first = strpbrk(name, "/.");
         char path[256];
 
@@ -159,11 +159,11 @@ const struct sysctl_line *sysctl_lines_find(const struct sysctl_lines *lines, co
                 if (!sysctl_line_is_glob(line))
                         return line;
                 if (!line->value)
-                        taken_back = line;
+                        rearmed = line;
                 else if (!glob && !is_repeated(lines, line))
                         glob = line;
         }
-        return glob ? glob : taken_back;
+        return glob ? glob : rearmed;
 }
 
 const char *sysctl_name_swap(const char *name, char *buf, size_t size)

@@ -29,7 +29,7 @@ const char *sysctl_lines_add_file(struct sysctl_lines *lines, const char *file);
 /* Adds the lines of a whole file's text; file is what sysctl_lines_add_file() gave. Lines that are wrong are added
  * to problems and left out; reading goes on. 0 or -ENOMEM. */
 int sysctl_lines_read(struct sysctl_lines *lines, const char *file, const char *text, size_t size,
-                      struct problems *problems);
+                      struct diagnostics *diagnostics);
 
 /* The line that decides what name (a path, or with dots) becomes in the end: the last one that names it, else the last
  * glob that matches. Its value is NULL where it takes a line before it back, or keeps globs away, and nothing is set.

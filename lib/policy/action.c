@@ -65,8 +65,8 @@ static struct sysctl_value range_next(const struct snapshot *s, const struct sys
         return next;
 }
 
-struct sysctl_value lever_next(const struct lever *l, const struct sysctl_bounds *bounds, const struct snapshot *s,
-                               const struct sysctl_value *base)
+struct sysctl_value action_next(const struct action *l, const struct sysctl_bounds *bounds, const struct snapshot *s,
+                                const struct sysctl_value *base)
 {
         int64_t limit = l->value.v[0], next;
         double raised;
@@ -74,44 +74,44 @@ struct sysctl_value lever_next(const struct lever *l, const struct sysctl_bounds
         if (l->sysctl == SYSCTL_IP_LOCAL_PORT_RANGE)
                 return range_next(s, &l->value, bounds, base);
         switch (l->kind) {
-        case LEVER_RAISE:
+        case ACTION_RAISE:
                 limit = MIN(MIN(limit, bounds->max), table_most(l->sysctl, s->memory_bytes));
                 /* A real number, which does not overflow, until it is within the limit. A step is one at least. */
                 raised = MAX((double)base->v[0] * l->factor, (double)base->v[0] + 1);
                 next = (int64_t)MIN(MAX(raised, (double)bounds->min), (double)limit);
                 return SYSCTL_VALUE(MAX(next, base->v[0]));
-        case LEVER_LOWER:
+        case ACTION_LOWER:
                 limit = MAX(limit, bounds->min);
                 next = MIN((int64_t)ceil((double)base->v[0] / l->factor), base->v[0] - 1);
                 next = MIN(next, bounds->max);
                 return SYSCTL_VALUE(MIN(MAX(next, limit), base->v[0]));
-        case LEVER_SET:
+        case ACTION_SET:
                 break;
         }
         return l->value;
 }
 
-bool lever_has_effect(const struct lever *l, const struct sysctl_bounds *bounds, const struct snapshot *s,
-                      const struct sysctl_value *live, bool loopback)
+bool action_has_effect(const struct action *l, const struct sysctl_bounds *bounds, const struct snapshot *s,
+                       const struct sysctl_value *live, bool loopback)
 {
-        struct sysctl_value next = lever_next(l, bounds, s, live);
+        struct sysctl_value next = action_next(l, bounds, s, live);
 
         return sysctl_equal(&next, live) ||
-               (l->kind == LEVER_SET && sysctl_has_effect(l->sysctl, live, &l->value, loopback));
+               (l->kind == ACTION_SET && sysctl_has_effect(l->sysctl, live, &l->value, loopback));
 }
 
-bool lever_may_have_written(const struct lever *l, const struct sysctl_value *original,
-                            const struct sysctl_value *written)
+bool action_may_have_written(const struct action *l, const struct sysctl_value *original,
+                             const struct sysctl_value *written)
 {
         if (l->sysctl == SYSCTL_IP_LOCAL_PORT_RANGE)
                 return written->v[0] >= l->value.v[0] && written->v[1] <= l->value.v[1] &&
                        written->v[0] <= original->v[0] && written->v[1] >= original->v[1];
         switch (l->kind) {
-        case LEVER_RAISE:
+        case ACTION_RAISE:
                 return written->v[0] > original->v[0] && written->v[0] <= l->value.v[0];
-        case LEVER_LOWER:
+        case ACTION_LOWER:
                 return written->v[0] < original->v[0] && written->v[0] >= l->value.v[0];
-        case LEVER_SET:
+        case ACTION_SET:
                 break;
         }
         return sysctl_equal(written, &l->value);

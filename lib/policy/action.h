@@ -9,20 +9,20 @@
 /* The value to go to from base, by one at least; base itself when nothing is left to do. Kept inside bounds and, for a
  * table, inside a share of the machine's memory. A range of ports goes as far as it may toward what is set: it stops
  * before the nearest port that listens, before NodePorts and before privileged ports. */
-struct sysctl_value lever_next(const struct lever *lever, const struct sysctl_bounds *bounds,
-                               const struct snapshot *snapshot, const struct sysctl_value *base);
+struct sysctl_value action_next(const struct action *action, const struct sysctl_bounds *bounds,
+                                const struct snapshot *snapshot, const struct sysctl_value *base);
 
 /* Whether live already does what the lever is for, toward a destination that is on the loopback or not. */
-bool lever_has_effect(const struct lever *lever, const struct sysctl_bounds *bounds, const struct snapshot *snapshot,
-                      const struct sysctl_value *live, bool loopback);
+bool action_has_effect(const struct action *action, const struct sysctl_bounds *bounds,
+                       const struct snapshot *snapshot, const struct sysctl_value *live, bool loopback);
 
 /* Whether the lever can have written that value over the original. */
-bool lever_may_have_written(const struct lever *lever, const struct sysctl_value *original,
-                            const struct sysctl_value *written);
+bool action_may_have_written(const struct action *action, const struct sysctl_value *original,
+                             const struct sysctl_value *written);
 
-static inline bool lever_steps(const struct lever *lever)
+static inline bool action_steps(const struct action *action)
 {
-        return lever->kind != LEVER_SET;
+        return action->kind != ACTION_SET;
 }
 
 /* The largest size of a table that memory allows; INT64_MAX where memory does not matter. */

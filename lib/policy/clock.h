@@ -17,7 +17,7 @@ struct clock {
 };
 
 /* The same for one destination group, as long as it is the same group. */
-struct group_clock {
+struct destination_clock {
         uint64_t id;
         struct clock clock;
 };

@@ -8,39 +8,39 @@
 
 /* Among the groups that the rule can help, the one for which most of its ports.* conditions hold, and of these the one
  * with the most of the first. */
-static const struct ports_group *find_nearest(const struct policy *p, const struct rule *rule,
+static const struct destination *find_nearest(const struct policy *p, const struct rule *rule,
                                               const struct snapshot *s, unsigned *ret_slot)
 {
-        const struct ports_group *nearest = NULL;
+        const struct destination *suggestion = NULL;
         unsigned most = 0;
 
         for (unsigned slot = 0; ports_valid(s) && slot < ports_slots(s->ports); slot++) {
-                const struct ports_group *g = ports_group(s->ports, slot);
+                const struct destination *g = destination(s->ports, slot);
                 const struct condition *first = NULL;
                 unsigned n = 0;
 
-                if (g->id == 0 || !matters(p, rule, s, g->loopback))
+                if (g->id == 0 || !rule_can_help(p, rule, s, g->loopback))
                         continue;
                 for (unsigned k = 0; k < rule->n_when; k++) {
                         if (!metric_is_ports(rule->when[k].metric))
                                 continue;
                         first = first ? first : &rule->when[k];
-                        n += group_holds(&rule->when[k], g);
+                        n += destination_holds(&rule->when[k], g);
                 }
                 if (!first || n < most ||
-                    (nearest && n == most && group_value(first, g) <= group_value(first, nearest)))
+                    (suggestion && n == most && destination_value(first, g) <= destination_value(first, suggestion)))
                         continue;
-                nearest = g;
+                suggestion = g;
                 most = n;
                 *ret_slot = slot;
         }
-        return nearest;
+        return suggestion;
 }
 
-static void fill_group(struct condition_now *now, const struct condition *c, const struct ports_group *g)
+static void fill_destination(struct condition_now *now, const struct condition *c, const struct destination *g)
 {
-        now->reading = reading_valid(group_value(c, g));
-        ports_group_name(g, now->whose);
+        now->reading = reading_valid(destination_value(c, g));
+        destination_name(g, now->whose);
 }
 
 static void fill_host(struct condition_now *now, const struct condition *c, const struct snapshot *s)
@@ -57,7 +57,7 @@ static void explain_when(const struct policy *p, unsigned i, const struct snapsh
         const struct rule *rule = &p->config->rule[i];
         const struct rule_state *state = &p->state[i];
         unsigned slot = 0;
-        const struct ports_group *g = find_nearest(p, rule, s, &slot);
+        const struct destination *g = find_nearest(p, rule, s, &slot);
 
         e->cgroup = g ? g->cgroup : 0;
         for (unsigned k = 0; k < rule->n_when; k++) {
@@ -67,30 +67,30 @@ static void explain_when(const struct policy *p, unsigned i, const struct snapsh
                 fill_host(&e->when[k], c, s);
                 e->when[k].holds = anywhere_holds(c, s);
                 if (metric_is_ports(c->metric) && ports_valid(s)) {
-                        e->when[k].holds = g && group_holds(c, g) ? YES : NO;
+                        e->when[k].holds = g && destination_holds(c, g) ? YES : NO;
                         if (g)
-                                fill_group(&e->when[k], c, g);
+                                fill_destination(&e->when[k], c, g);
                 }
-                if (state->group_when[k] && g)
-                        clock = &state->group_when[k][slot].clock;
+                if (state->destination_when[k] && g)
+                        clock = &state->destination_when[k][slot].clock;
                 e->when[k].held_ns = clock->holds && e->when[k].holds == YES ? clock->ns : 0;
         }
 }
 
 /* The group that keeps the rule the longest. */
-static const struct ports_group *find_worst(const struct policy *p, const struct rule *rule, const struct condition *c,
+static const struct destination *find_worst(const struct policy *p, const struct rule *rule, const struct condition *c,
                                             const struct snapshot *s)
 {
         bool less = c->op == LESS || c->op == LESS_EQUAL;
-        const struct ports_group *worst = NULL;
+        const struct destination *worst = NULL;
 
         for (unsigned slot = 0; ports_valid(s) && slot < ports_slots(s->ports); slot++) {
-                const struct ports_group *g = ports_group(s->ports, slot);
+                const struct destination *g = destination(s->ports, slot);
 
-                if (g->id == 0 || !matters(p, rule, s, g->loopback))
+                if (g->id == 0 || !rule_can_help(p, rule, s, g->loopback))
                         continue;
-                if (!worst ||
-                    (less ? group_value(c, g) > group_value(c, worst) : group_value(c, g) < group_value(c, worst)))
+                if (!worst || (less ? destination_value(c, g) > destination_value(c, worst)
+                                    : destination_value(c, g) < destination_value(c, worst)))
                         worst = g;
         }
         return worst;
@@ -103,11 +103,11 @@ static void explain_until(const struct policy *p, unsigned i, const struct snaps
 
         for (unsigned k = 0; k < rule->n_until; k++) {
                 const struct condition *c = &rule->until[k];
-                const struct ports_group *worst = metric_is_ports(c->metric) ? find_worst(p, rule, c, s) : NULL;
+                const struct destination *worst = metric_is_ports(c->metric) ? find_worst(p, rule, c, s) : NULL;
 
                 fill_host(&e->until[k], c, s);
                 if (worst)
-                        fill_group(&e->until[k], c, worst);
+                        fill_destination(&e->until[k], c, worst);
                 else if (!metric_is_ports(c->metric))
                         e->until[k].reading = reading_unrelieved(p, s, c->metric);
                 e->until[k].holds = everywhere_holds(p, rule, c, s);
@@ -143,9 +143,9 @@ static bool all_hold(const struct rule *rule, const struct explanation *e)
 }
 
 /* A look at all destinations: one that the rule can help is enough. */
-static bool matters_somewhere(const struct policy *p, const struct rule *rule, const struct snapshot *s)
+static bool rule_can_help_somewhere(const struct policy *p, const struct rule *rule, const struct snapshot *s)
 {
-        return matters(p, rule, s, false) || matters(p, rule, s, true);
+        return rule_can_help(p, rule, s, false) || rule_can_help(p, rule, s, true);
 }
 
 static enum standing find_standing(const struct policy *p, unsigned i, const struct snapshot *s,
@@ -160,15 +160,15 @@ static enum standing find_standing(const struct policy *p, unsigned i, const str
                 return STANDING_DISABLED;
         if (e->lacks)
                 return STANDING_UNAVAILABLE;
-        if (rule->n_levers > 0 && (unsigned)__builtin_popcount(e->theirs) == rule->n_levers)
-                return STANDING_THEIRS;
+        if (rule->n_actions > 0 && (unsigned)__builtin_popcount(e->foreign) == rule->n_actions)
+                return STANDING_FOREIGN;
         if (e->wait_ns > 0)
                 return STANDING_WAITING;
-        if (!matters_somewhere(p, rule, s))
+        if (!rule_can_help_somewhere(p, rule, s))
                 return STANDING_NEEDLESS;
         if (!all_hold(rule, e))
                 return STANDING_IDLE;
-        return stands_on_rung(p, i, s, false) ? STANDING_READY : STANDING_RUNG;
+        return prerequisite_in_effect(p, i, s, false) ? STANDING_READY : STANDING_PREREQUISITE;
 }
 
 void policy_explain(const struct policy *p, unsigned i, const struct snapshot *s, struct explanation *ret)
@@ -176,7 +176,7 @@ void policy_explain(const struct policy *p, unsigned i, const struct snapshot *s
         const struct rule *rule = &p->config->rule[i];
         const struct rule_state *state = &p->state[i];
 
-        *ret = (struct explanation){.rung = rung_below(p, i, s)};
+        *ret = (struct explanation){.prerequisite = prerequisite_of(p, i, s)};
         explain_when(p, i, s, ret);
         explain_until(p, i, s, ret);
         explain_effect(p, i, s, ret);
@@ -184,8 +184,8 @@ void policy_explain(const struct policy *p, unsigned i, const struct snapshot *s
         ret->active_ns = state->active ? state->active_ns : 0;
         ret->wait_ns = state->not_before > s->now ? state->not_before - s->now : 0;
         ret->released_ns = state->released_at > 0 ? s->now - state->released_at : 0;
-        for (unsigned k = 0; k < rule->n_levers; k++)
-                if (p->held[rule->lever[k].sysctl].theirs)
-                        ret->theirs |= UINT32_C(1) << rule->lever[k].sysctl;
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if (p->held[rule->action[k].sysctl].foreign)
+                        ret->foreign |= UINT32_C(1) << rule->action[k].sysctl;
         ret->standing = find_standing(p, i, s, ret);
 }

@@ -3,7 +3,7 @@
 #include "lib/util/macro.h"
 
 /* A clock has to know at every tick whether its condition holds. */
-static bool clocks_need_sockets(const struct rule *rule, const struct snapshot *s)
+static bool clocks_need_dump(const struct rule *rule, const struct snapshot *s)
 {
         for (unsigned k = 0; k < rule->n_when; k++)
                 if (rule->when[k].time_ns > 0 && s->reading[rule->when[k].metric].state == READING_BOUNDED &&
@@ -13,7 +13,7 @@ static bool clocks_need_sockets(const struct rule *rule, const struct snapshot *
 }
 
 /* All conditions must hold for a rule to enter: one that cannot is enough. */
-static bool entering_needs_sockets(const struct rule *rule, const struct snapshot *s)
+static bool entering_needs_dump(const struct rule *rule, const struct snapshot *s)
 {
         bool bounded = false;
 
@@ -26,7 +26,7 @@ static bool entering_needs_sockets(const struct rule *rule, const struct snapsho
 }
 
 /* What harm would show in has to be watched before the step as well. */
-static bool abort_needs_sockets(const struct rule *rule, const struct snapshot *s)
+static bool abort_needs_dump(const struct rule *rule, const struct snapshot *s)
 {
         for (unsigned k = 0; k < rule->n_abort; k++)
                 if (s->reading[rule->abort[k].metric].state == READING_BOUNDED)
@@ -34,7 +34,7 @@ static bool abort_needs_sockets(const struct rule *rule, const struct snapshot *
         return false;
 }
 
-static bool leaving_needs_sockets(const struct policy *p, unsigned i, const struct snapshot *s)
+static bool leaving_needs_dump(const struct policy *p, unsigned i, const struct snapshot *s)
 {
         const struct rule *rule = &p->config->rule[i];
         bool bounded = false;
@@ -48,7 +48,7 @@ static bool leaving_needs_sockets(const struct policy *p, unsigned i, const stru
         return rule->n_until == 0 && bounded && is_quiet(p, i, s) == UNKNOWN;
 }
 
-bool policy_needs_sockets(const struct policy *p, const struct snapshot *s)
+bool policy_needs_dump(const struct policy *p, const struct snapshot *s)
 {
         for (unsigned i = 0; i < p->config->n_rules; i++) {
                 const struct rule *rule = &p->config->rule[i];
@@ -56,11 +56,11 @@ bool policy_needs_sockets(const struct policy *p, const struct snapshot *s)
 
                 if (rule->disabled)
                         continue;
-                if (clocks_need_sockets(rule, s) || abort_needs_sockets(rule, s))
+                if (clocks_need_dump(rule, s) || abort_needs_dump(rule, s))
                         return true;
-                if (state->active && (state->expecting || leaving_needs_sockets(p, i, s)))
+                if (state->active && (state->expecting || leaving_needs_dump(p, i, s)))
                         return true;
-                if ((may_enter(p, i) || rule_steps(rule)) && entering_needs_sockets(rule, s))
+                if ((rule_may_enter(p, i) || rule_steps(rule)) && entering_needs_dump(rule, s))
                         return true;
         }
         return false;

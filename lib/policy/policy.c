@@ -8,7 +8,7 @@
 #define QUIET_NS (60 * NSEC_PER_SEC) /* the release time of a rule without until */
 #define RELEASE_LONGEST_NS (3600 * NSEC_PER_SEC)
 
-static bool needs_group_clock(const struct condition *c)
+static bool needs_destination_clock(const struct condition *c)
 {
         return metric_is_ports(c->metric) && c->time_ns > 0;
 }
@@ -22,11 +22,11 @@ struct policy *policy_new(const struct config *config)
         policy->config = config;
         for (unsigned i = 0; i < config->n_rules; i++)
                 for (unsigned k = 0; k < config->rule[i].n_when; k++) {
-                        struct group_clock **clocks = &policy->state[i].group_when[k];
+                        struct destination_clock **clocks = &policy->state[i].destination_when[k];
 
-                        if (!needs_group_clock(&config->rule[i].when[k]))
+                        if (!needs_destination_clock(&config->rule[i].when[k]))
                                 continue;
-                        *clocks = calloc(PORTS_GROUPS, sizeof(**clocks));
+                        *clocks = calloc(PORTS_DESTINATIONS, sizeof(**clocks));
                         if (!*clocks) {
                                 policy_free(policy);
                                 return NULL;
@@ -41,7 +41,7 @@ void policy_free(struct policy *policy)
                 return;
         for (unsigned i = 0; i < RULES_MAX; i++)
                 for (unsigned k = 0; k < RULE_CONDITIONS_MAX; k++)
-                        free(policy->state[i].group_when[k]);
+                        free(policy->state[i].destination_when[k]);
         free(policy);
 }
 
@@ -63,13 +63,13 @@ static void decision_culprit(struct decision *d, const struct condition *list, u
         }
 }
 
-static void decision_group(struct decision *d, const struct ports_group *g)
+static void decision_destination(struct decision *d, const struct destination *g)
 {
         if (!g)
                 return;
-        d->group_id = g->id;
+        d->destination_id = g->id;
         d->cgroup = g->cgroup;
-        ports_group_name(g, d->group);
+        destination_name(g, d->group);
 }
 
 /* Of a range, which lies on one side of the threshold: the end that is nearer to it. */
@@ -80,7 +80,7 @@ static double nearer_end(const struct reading *r, double threshold)
 
 /* Names the condition and, for ports.*, the group that decided; NULL: there is none that the rule is for. */
 static void decision_evidence(struct decision *d, const struct condition *c, const struct snapshot *s,
-                              const struct ports_group *g)
+                              const struct destination *g)
 {
         d->metric = c->metric;
         d->op = c->op;
@@ -88,8 +88,8 @@ static void decision_evidence(struct decision *d, const struct condition *c, con
         d->value = nearer_end(&s->reading[c->metric], c->number);
         if (!metric_is_ports(c->metric) || !ports_valid(s)) /* the need for ports is over without a look */
                 return;
-        d->value = g ? group_value(c, g) : 0;
-        decision_group(d, g);
+        d->value = g ? destination_value(c, g) : 0;
+        decision_destination(d, g);
 }
 
 static bool find_overridden(struct policy *p, const struct snapshot *s, struct decision *d)
@@ -106,14 +106,14 @@ static bool find_overridden(struct policy *p, const struct snapshot *s, struct d
                         .before = held->value,
                         .value = s->sysctl[id].value,
                         .original = held->original,
-                        .outcome = OUTCOME_THEIRS,
+                        .outcome = OUTCOME_FOREIGN,
                 };
                 return true;
         }
         return false;
 }
 
-unsigned rung_below(const struct policy *p, unsigned i, const struct snapshot *s)
+unsigned prerequisite_of(const struct policy *p, unsigned i, const struct snapshot *s)
 {
         unsigned below = p->config->rule[i].after;
 
@@ -123,10 +123,10 @@ unsigned rung_below(const struct policy *p, unsigned i, const struct snapshot *s
         return below;
 }
 
-static bool has_active_rung_above(const struct policy *p, unsigned i, const struct snapshot *s)
+static bool has_active_dependent(const struct policy *p, unsigned i, const struct snapshot *s)
 {
         for (unsigned k = 0; k < p->config->n_rules; k++)
-                if (p->state[k].active && p->config->rule[k].n_levers > 0 && rung_below(p, k, s) == i)
+                if (p->state[k].active && p->config->rule[k].n_actions > 0 && prerequisite_of(p, k, s) == i)
                         return true;
         return false;
 }
@@ -171,16 +171,16 @@ static void evidence_of_harm(const struct policy *p, unsigned i, unsigned k, str
 }
 
 /* The group with the most of a metric, among those that the rule is for. */
-static const struct ports_group *find_most(const struct policy *p, const struct rule *rule, const struct condition *c,
+static const struct destination *find_most(const struct policy *p, const struct rule *rule, const struct condition *c,
                                            const struct snapshot *s)
 {
-        const struct ports_group *most = NULL;
+        const struct destination *most = NULL;
 
         for (unsigned slot = 0; metric_is_ports(c->metric) && ports_valid(s) && slot < ports_slots(s->ports); slot++) {
-                const struct ports_group *g = ports_group(s->ports, slot);
+                const struct destination *g = destination(s->ports, slot);
 
-                if (g->id != 0 && matters(p, rule, s, g->loopback) &&
-                    (!most || group_value(c, g) > group_value(c, most)))
+                if (g->id != 0 && rule_can_help(p, rule, s, g->loopback) &&
+                    (!most || destination_value(c, g) > destination_value(c, most)))
                         most = g;
         }
         return most;
@@ -208,7 +208,7 @@ static bool find_failure(const struct policy *p, unsigned i, const struct snapsh
         if (p->state[i].unexpected) {
                 decision_begin(d, DECISION_UNEXPECTED, i);
                 decision_evidence(d, &rule->expect, s, NULL);
-                decision_group(d, find_pressing(rule, s));
+                decision_destination(d, find_pressing(rule, s));
                 return true;
         }
         port = port_given_back(p, i, s);
@@ -227,7 +227,7 @@ static bool find_reason(const struct policy *p, unsigned i, const struct snapsho
         const struct condition *first;
         struct reading unrelieved;
 
-        for (unsigned k = i; k != RULE_NONE; k = rule->n_levers > 0 ? p->config->rule[k].after : RULE_NONE)
+        for (unsigned k = i; k != RULE_NONE; k = rule->n_actions > 0 ? p->config->rule[k].after : RULE_NONE)
                 if (p->state[k].active && find_failure(p, k, s, d)) {
                         d->rule = i;
                         return true;
@@ -249,13 +249,13 @@ static void fill_leave(const struct policy *p, struct decision *d)
         const struct rule *rule = &p->config->rule[d->rule];
         uint64_t bit = UINT64_C(1) << d->rule;
 
-        for (unsigned k = 0; k < rule->n_levers; k++) {
-                const struct held *held = &p->held[rule->lever[k].sysctl];
+        for (unsigned k = 0; k < rule->n_actions; k++) {
+                const struct held *held = &p->held[rule->action[k].sysctl];
 
                 if (!(held->rules & bit))
                         continue;
                 d->change[d->n++] = (struct change){
-                        .sysctl = rule->lever[k].sysctl,
+                        .sysctl = rule->action[k].sysctl,
                         .before = held->value,
                         .value = held->original,
                         .original = held->original,
@@ -273,7 +273,7 @@ static bool may_try(const struct rule_state *state, const struct snapshot *s)
 static bool find_leaving(struct policy *p, const struct snapshot *s, struct decision *d)
 {
         for (unsigned i = p->config->n_rules; i-- > 0;)
-                if (p->state[i].active && may_try(&p->state[i], s) && !has_active_rung_above(p, i, s) &&
+                if (p->state[i].active && may_try(&p->state[i], s) && !has_active_dependent(p, i, s) &&
                     find_reason(p, i, s, d)) {
                         fill_leave(p, d);
                         return true;
@@ -281,9 +281,9 @@ static bool find_leaving(struct policy *p, const struct snapshot *s, struct deci
         return false;
 }
 
-bool stands_on_rung(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
+bool prerequisite_in_effect(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
 {
-        unsigned below = rung_below(p, i, s);
+        unsigned below = prerequisite_of(p, i, s);
         const struct rule *rule;
 
         if (below == RULE_NONE || p->state[below].active)
@@ -291,46 +291,46 @@ bool stands_on_rung(const struct policy *p, unsigned i, const struct snapshot *s
         if (p->state[below].released_at == s->now) /* the snapshot still shows what it had set */
                 return false;
         rule = &p->config->rule[below];
-        for (unsigned k = 0; k < rule->n_levers; k++) {
-                enum sysctl_id id = rule->lever[k].sysctl;
+        for (unsigned k = 0; k < rule->n_actions; k++) {
+                enum sysctl_id id = rule->action[k].sysctl;
                 const struct live_sysctl *live = &s->sysctl[id];
 
                 if (live->state != READING_VALID ||
-                    !lever_has_effect(&rule->lever[k], &p->config->bounds[id], s, &live->value, loopback))
+                    !action_has_effect(&rule->action[k], &p->config->bounds[id], s, &live->value, loopback))
                         return false;
         }
-        return rule->n_levers > 0;
+        return rule->n_actions > 0;
 }
 
-static bool group_enters(const struct policy *p, unsigned i, const struct snapshot *s, unsigned slot)
+static bool destination_enters(const struct policy *p, unsigned i, const struct snapshot *s, unsigned slot)
 {
         const struct rule *rule = &p->config->rule[i];
-        const struct ports_group *g = ports_group(s->ports, slot);
+        const struct destination *g = destination(s->ports, slot);
 
         for (unsigned k = 0; k < rule->n_when; k++) {
-                const struct group_clock *clocks = p->state[i].group_when[k];
+                const struct destination_clock *clocks = p->state[i].destination_when[k];
 
                 if (!metric_is_ports(rule->when[k].metric))
                         continue;
-                if (!group_holds(&rule->when[k], g))
+                if (!destination_holds(&rule->when[k], g))
                         return false;
                 if (clocks && !clock_reached(&clocks[slot].clock, rule->when[k].time_ns))
                         return false;
         }
-        return stands_on_rung(p, i, s, g->loopback) && matters(p, rule, s, g->loopback);
+        return prerequisite_in_effect(p, i, s, g->loopback) && rule_can_help(p, rule, s, g->loopback);
 }
 
 /* The group with the most of the rule's first ports.* metric, among those for which all conditions hold. */
-static const struct ports_group *find_group(const struct policy *p, unsigned i, const struct snapshot *s,
-                                            const struct condition *first)
+static const struct destination *find_destination(const struct policy *p, unsigned i, const struct snapshot *s,
+                                                  const struct condition *first)
 {
-        const struct ports_group *best = NULL;
+        const struct destination *best = NULL;
 
         for (unsigned slot = 0; ports_valid(s) && slot < ports_slots(s->ports); slot++) {
-                const struct ports_group *g = ports_group(s->ports, slot);
+                const struct destination *g = destination(s->ports, slot);
 
-                if (g->id != 0 && group_enters(p, i, s, slot) &&
-                    (!best || group_value(first, g) > group_value(first, best)))
+                if (g->id != 0 && destination_enters(p, i, s, slot) &&
+                    (!best || destination_value(first, g) > destination_value(first, best)))
                         best = g;
         }
         return best;
@@ -341,9 +341,9 @@ const char *rule_lacks(const struct policy *p, const struct rule *rule, const st
         const struct condition *lists[] = {rule->when, rule->until, &rule->expect};
         const unsigned n[] = {rule->n_when, rule->n_until, rule->has_expect};
 
-        for (unsigned k = 0; k < rule->n_levers; k++)
-                if (s->sysctl[rule->lever[k].sysctl].state == READING_UNAVAILABLE)
-                        return sysctl_table[rule->lever[k].sysctl].name;
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if (s->sysctl[rule->action[k].sysctl].state == READING_UNAVAILABLE)
+                        return sysctl_table[rule->action[k].sysctl].name;
         for (unsigned i = 0; i < ELEMENTSOF(lists); i++)
                 for (unsigned k = 0; k < n[i]; k++)
                         if (s->reading[lists[i][k].metric].state == READING_UNAVAILABLE)
@@ -360,12 +360,12 @@ static bool is_available(const struct policy *p, const struct rule *rule, const 
 {
         unsigned ours = 0;
 
-        for (unsigned k = 0; k < rule->n_levers; k++) {
-                if (s->sysctl[rule->lever[k].sysctl].state != READING_VALID)
+        for (unsigned k = 0; k < rule->n_actions; k++) {
+                if (s->sysctl[rule->action[k].sysctl].state != READING_VALID)
                         return false;
-                ours += !p->held[rule->lever[k].sysctl].theirs;
+                ours += !p->held[rule->action[k].sysctl].foreign;
         }
-        return !rule->disabled && (ours > 0 || rule->n_levers == 0) && !rule_lacks(p, rule, s);
+        return !rule->disabled && (ours > 0 || rule->n_actions == 0) && !rule_lacks(p, rule, s);
 }
 
 /* Whether all of when holds, on a group where the rule matters if it is about groups. */
@@ -374,7 +374,7 @@ static bool find_cause(const struct policy *p, unsigned i, const struct snapshot
 {
         const struct rule *rule = &p->config->rule[i];
         const struct condition *first = NULL; /* of the ports.* ones */
-        const struct ports_group *g = NULL;
+        const struct destination *g = NULL;
 
         for (unsigned k = 0; k < rule->n_when; k++)
                 if (metric_is_ports(rule->when[k].metric))
@@ -382,8 +382,8 @@ static bool find_cause(const struct policy *p, unsigned i, const struct snapshot
                 else if (!clock_reached(&p->state[i].when[k], rule->when[k].time_ns))
                         return false;
         if (first)
-                g = find_group(p, i, s, first);
-        if (first ? !g : !stands_on_rung(p, i, s, false) || !matters(p, rule, s, false))
+                g = find_destination(p, i, s, first);
+        if (first ? !g : !prerequisite_in_effect(p, i, s, false) || !rule_can_help(p, rule, s, false))
                 return false;
         decision_begin(d, kind, i);
         decision_evidence(d, first ? first : &rule->when[0], s, g);
@@ -396,23 +396,23 @@ static void fill_enter(const struct policy *p, const struct snapshot *s, struct 
 {
         const struct rule *rule = &p->config->rule[d->rule];
 
-        for (unsigned k = 0; k < rule->n_levers; k++) {
-                const struct lever *lever = &rule->lever[k];
-                const struct held *held = &p->held[lever->sysctl];
-                const struct sysctl_bounds *bounds = &p->config->bounds[lever->sysctl];
-                bool joins = held->rules != 0 && !lever_steps(lever);
-                const struct sysctl_value *before = held->rules != 0 ? &held->value : &s->sysctl[lever->sysctl].value;
+        for (unsigned k = 0; k < rule->n_actions; k++) {
+                const struct action *action = &rule->action[k];
+                const struct held *held = &p->held[action->sysctl];
+                const struct sysctl_bounds *bounds = &p->config->bounds[action->sysctl];
+                bool joins = held->rules != 0 && !action_steps(action);
+                const struct sysctl_value *before = held->rules != 0 ? &held->value : &s->sysctl[action->sysctl].value;
 
                 if (d->kind == DECISION_ENTER && (held->rules >> d->rule & 1))
                         continue; /* it enters once more, for what was taken back */
-                if (held->rules == 0 && s->sysctl[lever->sysctl].state != READING_VALID)
+                if (held->rules == 0 && s->sysctl[action->sysctl].state != READING_VALID)
                         continue; /* nobody knows what there is to go on from */
-                if (held->theirs || (!joins && lever_has_effect(lever, bounds, s, before, false)))
+                if (held->foreign || (!joins && action_has_effect(action, bounds, s, before, false)))
                         continue;
                 d->change[d->n++] = (struct change){
-                        .sysctl = lever->sysctl,
+                        .sysctl = action->sysctl,
                         .before = *before,
-                        .value = joins ? held->value : lever_next(lever, bounds, s, before),
+                        .value = joins ? held->value : action_next(action, bounds, s, before),
                         .original = held->rules != 0 ? held->original : *before,
                         .write = !joins,
                         .outcome = OUTCOME_JOINED,
@@ -441,14 +441,14 @@ static bool find_stepping(struct policy *p, const struct snapshot *s, struct dec
         return false;
 }
 
-bool may_enter(const struct policy *p, unsigned i)
+bool rule_may_enter(const struct policy *p, unsigned i)
 {
         const struct rule *rule = &p->config->rule[i];
 
-        for (unsigned k = 0; k < rule->n_levers && p->state[i].active; k++) {
-                const struct held *held = &p->held[rule->lever[k].sysctl];
+        for (unsigned k = 0; k < rule->n_actions && p->state[i].active; k++) {
+                const struct held *held = &p->held[rule->action[k].sysctl];
 
-                if (held->taken_back && !(held->rules >> i & 1))
+                if (held->rearmed && !(held->rules >> i & 1))
                         return true;
         }
         return !p->state[i].active;
@@ -457,7 +457,7 @@ bool may_enter(const struct policy *p, unsigned i)
 static bool find_entering(struct policy *p, const struct snapshot *s, struct decision *d)
 {
         for (unsigned i = 0; i < p->config->n_rules; i++)
-                if (may_enter(p, i) && may_try(&p->state[i], s) && is_available(p, &p->config->rule[i], s) &&
+                if (rule_may_enter(p, i) && may_try(&p->state[i], s) && is_available(p, &p->config->rule[i], s) &&
                     find_cause(p, i, s, DECISION_ENTER, d)) {
                         fill_enter(p, s, d);
                         return true;

@@ -43,7 +43,7 @@ enum outcome {
         OUTCOME_KEPT,      /* release = keep */
         OUTCOME_WOULD,     /* observe mode */
         OUTCOME_UNCHANGED, /* someone set that value already: it is not ours */
-        OUTCOME_THEIRS,    /* someone else changed it: left alone */
+        OUTCOME_FOREIGN,   /* someone else changed it: left alone */
         OUTCOME_YIELDED,   /* the administrator set it: left alone */
         OUTCOME_LIMITED,   /* not now */
         OUTCOME_REFUSED,   /* outside the bounds */
@@ -77,14 +77,14 @@ struct decision {
         unsigned metric;
         enum comparison op;
         double value, threshold;
-        char group[PORTS_NAME_MAX];   /* the destination, or the listener; "" when none is meant */
-        char unit[SNAPSHOT_UNIT_MAX]; /* the systemd unit where the snapshot has it; or "" */
-        uint64_t group_id;            /* ports_group.id of that destination; 0: none */
-        uint64_t cgroup;              /* of the destination's sockets, for who can find the unit; 0: unknown */
-        unsigned port;                /* of GIVE_WAY */
+        char group[DESTINATION_NAME_MAX]; /* the destination, or the listener; "" when none is meant */
+        char unit[SNAPSHOT_UNIT_MAX];     /* the systemd unit where the snapshot has it; or "" */
+        uint64_t destination_id;          /* ports_group.id of that destination; 0: none */
+        uint64_t cgroup;                  /* of the destination's sockets, for who can find the unit; 0: unknown */
+        unsigned port;                    /* of GIVE_WAY */
 
         unsigned n;
-        struct change change[RULE_LEVERS_MAX];
+        struct change change[RULE_ACTIONS_MAX];
 };
 
 /* config is borrowed. NULL: no memory. */
@@ -93,7 +93,7 @@ void policy_free(struct policy *policy);
 
 /* Whether some rule can only be decided by a look at the sockets: the snapshot has bounds where that look was not
  * taken, and they neither prove nor disprove a condition that counts. Without need the decisions are the same. */
-bool policy_needs_sockets(const struct policy *policy, const struct snapshot *snapshot);
+bool policy_needs_dump(const struct policy *policy, const struct snapshot *snapshot);
 
 /* Moves every clock on by the time since the last snapshot. Clocks stand still where a metric is invalid, and
  * start anew after a gap of over three intervals. */
@@ -114,9 +114,9 @@ bool policy_adopt(struct policy *policy, const char *rule, enum sysctl_id sysctl
                   const struct sysctl_value *original);
 
 /* A sysctl that is someone else's: no rule holds it any more, and none touches it until it is taken back. */
-void policy_leave_alone(struct policy *policy, enum sysctl_id sysctl);
-void policy_take_back(struct policy *policy, enum sysctl_id sysctl);
-bool policy_leaves_alone(const struct policy *policy, enum sysctl_id sysctl);
+void policy_set_foreign(struct policy *policy, enum sysctl_id sysctl);
+void policy_rearm(struct policy *policy, enum sysctl_id sysctl);
+bool policy_is_foreign(const struct policy *policy, enum sysctl_id sysctl);
 
 /* A bit for each rule that holds it, and the value that they hold. */
 uint64_t policy_holders(const struct policy *policy, enum sysctl_id sysctl);

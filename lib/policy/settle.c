@@ -32,7 +32,7 @@ static void watch(struct policy *p, unsigned i)
         const struct rule *rule = &p->config->rule[i];
         struct rule_state *state = &p->state[i];
 
-        state->told = false;
+        state->logged = false;
         state->stepped_at = p->last_now;
         state->active_ns = state->expecting_ns = 0;
         state->unexpected = false;
@@ -69,31 +69,31 @@ static void deactivate(struct policy *p, unsigned i, bool failed)
 
         state->active = false;
         state->taken_for = 0;
-        state->told = false;
+        state->logged = false;
         state->released_at = p->last_now;
         if (failed)
                 state->not_before = p->last_now + p->config->rule[i].retry_ns;
 }
 
 /* No rule holds it any more: someone else changed it, or nobody knows what is there. The latter is put back. */
-static void disown(struct policy *p, enum sysctl_id sysctl, bool theirs)
+static void disown(struct policy *p, enum sysctl_id sysctl, bool foreign)
 {
         struct held *held = &p->held[sysctl];
         uint64_t rules = held->rules;
 
         held->rules = 0;
-        held->theirs |= theirs;
+        held->foreign |= foreign;
         for (unsigned i = 0; i < p->config->n_rules; i++)
                 if ((rules & rule_bit(i)) && !holds_any(p, i))
-                        deactivate(p, i, !theirs);
+                        deactivate(p, i, !foreign);
 }
 
 /* An outcome that is tried again at every tick is told once. */
 static bool tell_once(struct rule_state *state)
 {
-        bool first = !state->told;
+        bool first = !state->logged;
 
-        state->told = true;
+        state->logged = true;
         return first;
 }
 
@@ -124,11 +124,11 @@ static bool settle_enter(struct policy *p, const struct decision *d)
 
         if (limited && state->active) /* what was taken back is not had yet */
                 return tell_once(state);
-        for (unsigned k = 0; k < p->config->rule[d->rule].n_levers && !limited; k++)
-                p->held[p->config->rule[d->rule].lever[k].sysctl].taken_back = false;
-        if (holds_any(p, d->rule) || p->config->rule[d->rule].n_levers == 0) {
+        for (unsigned k = 0; k < p->config->rule[d->rule].n_actions && !limited; k++)
+                p->held[p->config->rule[d->rule].action[k].sysctl].rearmed = false;
+        if (holds_any(p, d->rule) || p->config->rule[d->rule].n_actions == 0) {
                 activate(p, d->rule);
-                state->taken_for = d->group_id;
+                state->taken_for = d->destination_id;
                 return true;
         }
         if (!limited)
@@ -143,12 +143,12 @@ static bool settle_step(struct policy *p, const struct decision *d)
 
         for (unsigned k = 0; k < d->n; k++) {
                 stepped |= d->change[k].outcome <= OUTCOME_WOULD;
-                if (d->change[k].outcome == OUTCOME_THEIRS || d->change[k].unknown)
+                if (d->change[k].outcome == OUTCOME_FOREIGN || d->change[k].unknown)
                         disown(p, d->change[k].sysctl, !d->change[k].unknown);
         }
         if (stepped) {
                 watch(p, d->rule);
-                state->taken_for = d->group_id;
+                state->taken_for = d->destination_id;
                 return true;
         }
         if (!limited)
@@ -167,7 +167,7 @@ static bool settle_leave(struct policy *p, const struct decision *d)
                 if (d->change[k].outcome == OUTCOME_FAILED)
                         continue;
                 held->rules &= ~rule_bit(d->rule);
-                held->theirs |= d->change[k].outcome == OUTCOME_THEIRS;
+                held->foreign |= d->change[k].outcome == OUTCOME_FOREIGN;
                 left = true;
         }
         if (!holds_any(p, d->rule)) {
@@ -209,8 +209,8 @@ static bool is_within(const struct config *config, enum sysctl_id sysctl, const 
 static bool may_have_written(const struct rule *rule, enum sysctl_id sysctl, const struct sysctl_value *written,
                              const struct sysctl_value *original)
 {
-        for (unsigned k = 0; k < rule->n_levers && !rule->disabled; k++)
-                if (rule->lever[k].sysctl == sysctl && lever_may_have_written(&rule->lever[k], original, written))
+        for (unsigned k = 0; k < rule->n_actions && !rule->disabled; k++)
+                if (rule->action[k].sysctl == sysctl && action_may_have_written(&rule->action[k], original, written))
                         return true;
         return false;
 }
@@ -248,20 +248,20 @@ bool policy_adopt(struct policy *p, const char *name, enum sysctl_id sysctl, con
         return found;
 }
 
-void policy_leave_alone(struct policy *p, enum sysctl_id sysctl)
+void policy_set_foreign(struct policy *p, enum sysctl_id sysctl)
 {
         disown(p, sysctl, true);
 }
 
-void policy_take_back(struct policy *p, enum sysctl_id sysctl)
+void policy_rearm(struct policy *p, enum sysctl_id sysctl)
 {
-        p->held[sysctl].theirs = false;
-        p->held[sysctl].taken_back = true;
+        p->held[sysctl].foreign = false;
+        p->held[sysctl].rearmed = true;
 }
 
-bool policy_leaves_alone(const struct policy *p, enum sysctl_id sysctl)
+bool policy_is_foreign(const struct policy *p, enum sysctl_id sysctl)
 {
-        return p->held[sysctl].theirs;
+        return p->held[sysctl].foreign;
 }
 
 uint64_t policy_holders(const struct policy *p, enum sysctl_id sysctl)
@@ -290,16 +290,16 @@ static bool lists_alike(const struct condition *a, unsigned na, const struct cou
         return na == nb;
 }
 
-static bool levers_alike(const struct rule *a, const struct rule *b)
+static bool actions_alike(const struct rule *a, const struct rule *b)
 {
-        for (unsigned k = 0; a->n_levers == b->n_levers && k < a->n_levers; k++) {
-                const struct lever *la = &a->lever[k], *lb = &b->lever[k];
+        for (unsigned k = 0; a->n_actions == b->n_actions && k < a->n_actions; k++) {
+                const struct action *la = &a->action[k], *lb = &b->action[k];
 
                 if (la->kind != lb->kind || la->sysctl != lb->sysctl || la->factor != lb->factor ||
                     !sysctl_equal(&la->value, &lb->value))
                         return false;
         }
-        return a->n_levers == b->n_levers;
+        return a->n_actions == b->n_actions;
 }
 
 static bool aborts_alike(const struct rule *a, const struct counters *ca, const struct rule *b,
@@ -322,7 +322,7 @@ static bool rules_alike(const struct config *ca, unsigned ia, const struct confi
                lists_alike(a->when, a->n_when, &ca->counters, b->when, b->n_when, &cb->counters) &&
                lists_alike(a->until, a->n_until, &ca->counters, b->until, b->n_until, &cb->counters) &&
                lists_alike(&a->expect, a->has_expect, &ca->counters, &b->expect, b->has_expect, &cb->counters) &&
-               levers_alike(a, b) && aborts_alike(a, &ca->counters, b, &cb->counters);
+               actions_alike(a, b) && aborts_alike(a, &ca->counters, b, &cb->counters);
 }
 
 static bool holds_within(const struct policy *old, unsigned rule, const struct config *config)
@@ -336,14 +336,14 @@ static bool holds_within(const struct policy *old, unsigned rule, const struct c
 static void inherit_rule(struct policy *p, unsigned i, const struct policy *old, unsigned k)
 {
         struct rule_state *state = &p->state[i];
-        struct group_clock *mine[RULE_CONDITIONS_MAX];
+        struct destination_clock *mine[RULE_CONDITIONS_MAX];
 
-        memcpy(mine, state->group_when, sizeof(mine));
+        memcpy(mine, state->destination_when, sizeof(mine));
         *state = old->state[k];
-        memcpy(state->group_when, mine, sizeof(mine));
+        memcpy(state->destination_when, mine, sizeof(mine));
         for (unsigned c = 0; c < RULE_CONDITIONS_MAX; c++)
-                if (mine[c] && old->state[k].group_when[c])
-                        memcpy(mine[c], old->state[k].group_when[c], PORTS_GROUPS * sizeof(*mine[c]));
+                if (mine[c] && old->state[k].destination_when[c])
+                        memcpy(mine[c], old->state[k].destination_when[c], PORTS_DESTINATIONS * sizeof(*mine[c]));
 
         for (unsigned id = 0; id < SYSCTL_COUNT && state->active; id++) {
                 if (!(old->held[id].rules & rule_bit(k)))
@@ -358,7 +358,7 @@ void policy_inherit(struct policy *p, const struct policy *old)
 {
         p->last_now = old->last_now;
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
-                p->held[id].theirs = old->held[id].theirs;
+                p->held[id].foreign = old->held[id].foreign;
         for (unsigned i = 0; i < p->config->n_rules; i++)
                 for (unsigned k = 0; k < old->config->n_rules; k++)
                         if (rules_alike(p->config, i, old->config, k) && holds_within(old, k, p->config))
@@ -378,10 +378,10 @@ bool policy_is_active(const struct policy *p, unsigned rule)
 const char *outcome_name(enum outcome outcome)
 {
         static const char *const names[OUTCOME_COUNT] = {
-                [OUTCOME_JOINED] = "joined",     [OUTCOME_APPLIED] = "applied", [OUTCOME_RESTORED] = "restored",
-                [OUTCOME_KEPT] = "kept",         [OUTCOME_WOULD] = "would",     [OUTCOME_UNCHANGED] = "unchanged",
-                [OUTCOME_THEIRS] = "left-alone", [OUTCOME_YIELDED] = "yielded", [OUTCOME_LIMITED] = "limited",
-                [OUTCOME_REFUSED] = "refused",   [OUTCOME_FAILED] = "failed",
+                [OUTCOME_JOINED] = "joined",      [OUTCOME_APPLIED] = "applied", [OUTCOME_RESTORED] = "restored",
+                [OUTCOME_KEPT] = "kept",          [OUTCOME_WOULD] = "would",     [OUTCOME_UNCHANGED] = "unchanged",
+                [OUTCOME_FOREIGN] = "left-alone", [OUTCOME_YIELDED] = "yielded", [OUTCOME_LIMITED] = "limited",
+                [OUTCOME_REFUSED] = "refused",    [OUTCOME_FAILED] = "failed",
         };
 
         return names[outcome];

@@ -29,7 +29,7 @@ struct abort_state {
 
 struct rule_state {
         bool active;
-        bool told;            /* the last outcome that changed nothing was logged */
+        bool logged;          /* the last outcome that changed nothing was logged */
         uint64_t tried_at;    /* the tick of the last try: not twice in one tick */
         uint64_t not_before;  /* after a failure */
         uint64_t released_at; /* 0: never */
@@ -40,7 +40,8 @@ struct rule_state {
         bool expecting, unexpected;
         uint64_t expecting_ns;
         struct clock when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], quiet;
-        struct group_clock *group_when[RULE_CONDITIONS_MAX]; /* owned, PORTS_GROUPS each; NULL: not needed */
+        struct destination_clock
+                *destination_when[RULE_CONDITIONS_MAX]; /* owned, PORTS_GROUPS each; NULL: not needed */
         struct abort_state abort[RULE_ABORTS_MAX];
 };
 
@@ -48,8 +49,8 @@ struct held {
         uint64_t rules; /* a bit for each rule that holds it */
         struct sysctl_value value, original;
         uint64_t taken_at; /* the tick; the snapshot of that tick still shows the value before */
-        bool theirs;
-        bool taken_back; /* it was theirs: a rule that is active without it may take it as well */
+        bool foreign;
+        bool rearmed; /* it was theirs: a rule that is active without it may take it as well */
 };
 
 struct policy {
@@ -63,8 +64,8 @@ static_assert(RULES_MAX <= 64, "struct held has one bit a rule");
 
 static inline bool rule_steps(const struct rule *rule)
 {
-        for (unsigned k = 0; k < rule->n_levers; k++)
-                if (lever_steps(&rule->lever[k]))
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if (action_steps(&rule->action[k]))
                         return true;
         return false;
 }
@@ -80,8 +81,8 @@ struct reading reading_unrelieved(const struct policy *p, const struct snapshot 
 
 /* A value that is known as a range counts at the end that makes the condition harder to hold: rules fire on the
  * lower end and are released on the upper one. */
-double group_value(const struct condition *c, const struct ports_group *g);
-bool group_holds(const struct condition *c, const struct ports_group *g);
+double destination_value(const struct condition *c, const struct destination *g);
+bool destination_holds(const struct condition *c, const struct destination *g);
 
 /* Whether the condition holds for one group at least. */
 enum truth anywhere_holds(const struct condition *c, const struct snapshot *s);
@@ -98,20 +99,20 @@ enum truth everywhere_holds(const struct policy *p, const struct rule *rule, con
 enum truth is_quiet(const struct policy *p, unsigned rule, const struct snapshot *s);
 
 /* A group that is past every ports.* threshold of the rule, taken as if the rule relieved nothing; NULL: none is. */
-const struct ports_group *find_pressing(const struct rule *rule, const struct snapshot *s);
+const struct destination *find_pressing(const struct rule *rule, const struct snapshot *s);
 
 /* Whether the rule could change anything for a group on the loopback or not: it cannot where its sysctls work
  * already without it. Advice always can. */
-bool matters(const struct policy *p, const struct rule *rule, const struct snapshot *s, bool loopback);
+bool rule_can_help(const struct policy *p, const struct rule *rule, const struct snapshot *s, bool loopback);
 
 /* What this kernel or netns has not of what the rule is made of: a sysctl, a metric; NULL: it has all. */
 const char *rule_lacks(const struct policy *p, const struct rule *rule, const struct snapshot *s);
 
 /* The rung below; one that is switched off, or that this kernel lacks, is stepped over. RULE_NONE: there is none. */
-unsigned rung_below(const struct policy *p, unsigned rule, const struct snapshot *s);
+unsigned prerequisite_of(const struct policy *p, unsigned rule, const struct snapshot *s);
 
 /* Whether that is taken, by us or by whoever set its sysctls. */
-bool stands_on_rung(const struct policy *p, unsigned rule, const struct snapshot *s, bool loopback);
+bool prerequisite_in_effect(const struct policy *p, unsigned rule, const struct snapshot *s, bool loopback);
 
 /* Whether it is not active, or is so without a sysctl that was taken back. */
-bool may_enter(const struct policy *p, unsigned rule);
+bool rule_may_enter(const struct policy *p, unsigned rule);

@@ -7,16 +7,16 @@
 #define GAP_INTERVALS 3
 #define GAP_MIN_NS (3 * NSEC_PER_SEC) /* a dump of a million sockets takes longer than three short intervals */
 
-double group_value(const struct condition *c, const struct ports_group *g)
+double destination_value(const struct condition *c, const struct destination *g)
 {
         struct ports_range range = ports_value(g, c->metric);
 
         return c->op == LESS || c->op == LESS_EQUAL ? range.upper : range.lower;
 }
 
-bool group_holds(const struct condition *c, const struct ports_group *g)
+bool destination_holds(const struct condition *c, const struct destination *g)
 {
-        return comparison_holds(c->op, group_value(c, g), c->number);
+        return comparison_holds(c->op, destination_value(c, g), c->number);
 }
 
 /* What is known of a condition whose value lies between two ends. */
@@ -85,9 +85,9 @@ enum truth anywhere_holds(const struct condition *c, const struct snapshot *s)
         if (!ports_valid(s))
                 return UNKNOWN;
         for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
-                const struct ports_group *g = ports_group(s->ports, slot);
+                const struct destination *g = destination(s->ports, slot);
 
-                if (g->id != 0 && group_holds(c, g))
+                if (g->id != 0 && destination_holds(c, g))
                         return YES;
         }
         return NO;
@@ -103,17 +103,17 @@ enum truth still_holds(const struct policy *p, const struct condition *c, const 
         return reading_holds(c, &unrelieved);
 }
 
-bool matters(const struct policy *p, const struct rule *rule, const struct snapshot *s, bool loopback)
+bool rule_can_help(const struct policy *p, const struct rule *rule, const struct snapshot *s, bool loopback)
 {
-        for (unsigned i = 0; i < rule->n_levers; i++) {
-                enum sysctl_id id = rule->lever[i].sysctl;
+        for (unsigned i = 0; i < rule->n_actions; i++) {
+                enum sysctl_id id = rule->action[i].sysctl;
                 const struct held *held = &p->held[id];
                 const struct sysctl_value *without = held->rules ? &held->original : &s->sysctl[id].value;
 
-                if (!lever_has_effect(&rule->lever[i], &p->config->bounds[id], s, without, loopback))
+                if (!action_has_effect(&rule->action[i], &p->config->bounds[id], s, without, loopback))
                         return true;
         }
-        return rule->n_levers == 0;
+        return rule->n_actions == 0;
 }
 
 enum truth everywhere_holds(const struct policy *p, const struct rule *rule, const struct condition *c,
@@ -128,9 +128,9 @@ enum truth everywhere_holds(const struct policy *p, const struct rule *rule, con
         if (!ports_valid(s))
                 return UNKNOWN;
         for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
-                const struct ports_group *g = ports_group(s->ports, slot);
+                const struct destination *g = destination(s->ports, slot);
 
-                if (g->id != 0 && matters(p, rule, s, g->loopback) && !group_holds(c, g))
+                if (g->id != 0 && rule_can_help(p, rule, s, g->loopback) && !destination_holds(c, g))
                         return NO;
         }
         return YES;
@@ -144,21 +144,21 @@ static void step_clock(struct clock *clock, enum truth truth, uint64_t dt)
                 clock_run(clock, truth == YES, dt);
 }
 
-static void step_group_clocks(struct group_clock *clocks, const struct condition *c, const struct snapshot *s,
-                              uint64_t dt)
+static void step_destination_clocks(struct destination_clock *clocks, const struct condition *c,
+                                    const struct snapshot *s, uint64_t dt)
 {
         enum truth bound = ports_valid(s) ? UNKNOWN : anywhere_holds(c, s);
 
         for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
-                const struct ports_group *g = ports_group(s->ports, slot);
+                const struct destination *g = destination(s->ports, slot);
 
                 if (!ports_valid(s)) {
                         step_clock(&clocks[slot].clock, bound, dt);
                         continue;
                 }
                 if (clocks[slot].id != g->id)
-                        clocks[slot] = (struct group_clock){.id = g->id};
-                clock_run(&clocks[slot].clock, g->id != 0 && group_holds(c, g), dt);
+                        clocks[slot] = (struct destination_clock){.id = g->id};
+                clock_run(&clocks[slot].clock, g->id != 0 && destination_holds(c, g), dt);
         }
 }
 
@@ -168,32 +168,32 @@ static void step_when(struct policy *p, unsigned i, const struct snapshot *s)
         struct rule_state *state = &p->state[i];
 
         for (unsigned k = 0; k < rule->n_when; k++)
-                if (state->group_when[k])
-                        step_group_clocks(state->group_when[k], &rule->when[k], s, p->dt);
+                if (state->destination_when[k])
+                        step_destination_clocks(state->destination_when[k], &rule->when[k], s, p->dt);
                 else if (!metric_is_ports(rule->when[k].metric))
                         step_clock(&state->when[k], host_holds(&rule->when[k], s), p->dt);
 }
 
 /* True if the destination meets every ports.* condition of `when`; for the one that the rule was taken for the first is
  * enough. The rest says that the rule can help (relief), and a value near its threshold must not end the rule. */
-static bool group_keeps(const struct rule *rule, const struct rule_state *state, const struct condition *first,
-                        const struct ports_group *g)
+static bool destination_keeps(const struct rule *rule, const struct rule_state *state, const struct condition *first,
+                              const struct destination *g)
 {
-        if (g->id == 0 || !group_holds(first, g))
+        if (g->id == 0 || !destination_holds(first, g))
                 return false;
         for (unsigned k = 0; k < rule->n_when && g->id != state->taken_for; k++)
-                if (metric_is_ports(rule->when[k].metric) && !group_holds(&rule->when[k], g))
+                if (metric_is_ports(rule->when[k].metric) && !destination_holds(&rule->when[k], g))
                         return false;
         return true;
 }
 
-static enum truth some_group_keeps(const struct rule *rule, const struct rule_state *state,
-                                   const struct condition *first, const struct snapshot *s)
+static enum truth some_destination_keeps(const struct rule *rule, const struct rule_state *state,
+                                         const struct condition *first, const struct snapshot *s)
 {
         if (!ports_valid(s))
                 return anywhere_holds(first, s); /* no, or unknown */
         for (unsigned slot = 0; slot < ports_slots(s->ports); slot++)
-                if (group_keeps(rule, state, first, ports_group(s->ports, slot)))
+                if (destination_keeps(rule, state, first, destination(s->ports, slot)))
                         return YES;
         return NO;
 }
@@ -211,7 +211,7 @@ enum truth is_quiet(const struct policy *p, unsigned i, const struct snapshot *s
                 if (metric_is_ports(c->metric) && first)
                         continue;
                 first = metric_is_ports(c->metric) ? c : first;
-                holds = c == first ? some_group_keeps(rule, &p->state[i], first, s) : still_holds(p, c, s);
+                holds = c == first ? some_destination_keeps(rule, &p->state[i], first, s) : still_holds(p, c, s);
                 if (holds == YES)
                         return NO;
                 if (holds == UNKNOWN)
@@ -233,7 +233,7 @@ static void step_until(struct policy *p, unsigned i, const struct snapshot *s)
 
 /* Whether the group is past every ports.* threshold of the rule, as if the rule relieved nothing, and still opens
  * connections: without any, no effect can show. */
-static bool group_still_presses(const struct rule *rule, const struct ports_group *g)
+static bool destination_still_presses(const struct rule *rule, const struct destination *g)
 {
         if (g->id == 0 || g->fresh == 0)
                 return false;
@@ -247,11 +247,11 @@ static bool group_still_presses(const struct rule *rule, const struct ports_grou
         return true;
 }
 
-const struct ports_group *find_pressing(const struct rule *rule, const struct snapshot *s)
+const struct destination *find_pressing(const struct rule *rule, const struct snapshot *s)
 {
         for (unsigned slot = 0; ports_valid(s) && slot < ports_slots(s->ports); slot++)
-                if (group_still_presses(rule, ports_group(s->ports, slot)))
-                        return ports_group(s->ports, slot);
+                if (destination_still_presses(rule, destination(s->ports, slot)))
+                        return destination(s->ports, slot);
         return NULL;
 }
 
@@ -310,8 +310,9 @@ static void restart_clocks(struct rule_state *state)
         memset(state->when, 0, sizeof(state->when));
         memset(state->until, 0, sizeof(state->until));
         for (unsigned k = 0; k < RULE_CONDITIONS_MAX; k++)
-                if (state->group_when[k])
-                        memset(state->group_when[k], 0, PORTS_GROUPS * sizeof(*state->group_when[k]));
+                if (state->destination_when[k])
+                        memset(state->destination_when[k], 0,
+                               PORTS_DESTINATIONS * sizeof(*state->destination_when[k]));
 }
 
 void policy_step(struct policy *p, const struct snapshot *s)

@@ -48,13 +48,13 @@ static double share(double part, unsigned whole)
         return whole > 0 ? 100 * part / whole : 100;
 }
 
-static void group_set(struct ports_group *g, unsigned metric, double lower, double upper)
+static void destination_set(struct destination *g, unsigned metric, double lower, double upper)
 {
         g->lower[metric - METRIC_PORTS_FIRST] = (float)lower;
         g->upper[metric - METRIC_PORTS_FIRST] = (float)upper;
 }
 
-static double seconds_to_cliff(const struct ports_group *g, const unsigned usable[static 2], double rate)
+static double seconds_to_cliff(const struct destination *g, const unsigned usable[static 2], double rate)
 {
         double left = INFINITY;
 
@@ -80,7 +80,7 @@ static void source_judge(struct ports *ports, unsigned index)
 
         for (unsigned slot = 0; slot < t->slots; slot++)
                 if (t->group[slot].id != 0 && t->group[slot].source == index)
-                        unused *= fmax(1 - group_sockets(&t->group[slot]) / usable, 0);
+                        unused *= fmax(1 - destination_sockets(&t->group[slot]) / usable, 0);
         chance = s->sockets - usable * (1 - unused);
         shared = s->sockets - s->n;
         bind_parity = t->usable[(ports->limits.low ^ 1) & 1];
@@ -90,36 +90,37 @@ static void source_judge(struct ports *ports, unsigned index)
                 s->bind_first = 100 * fmax(1 - shared / chance, 0);
 }
 
-static void group_set_present(struct ports *ports, struct ports_group *g)
+static void destination_set_present(struct ports *ports, struct destination *g)
 {
         const unsigned *usable = ports->building->usable;
         unsigned error = ports->building->passes;
         unsigned blocked[2] = {g->holders[0] + g->blocked[0], g->holders[1] + g->blocked[1]};
         unsigned all[2] = {blocked[0] + g->reusable[0], blocked[1] + g->reusable[1]};
         unsigned reusable = g->reusable[0] + g->reusable[1];
-        unsigned used = group_sockets(g);
+        unsigned used = destination_sockets(g);
         double rate = g->fresh * 1000.0 / ports->window_ms, soon = rate * FORECAST_SECONDS;
         bool has_source = g->source < PORTS_SOURCES && used > 0; /* without sockets it is only remembered */
         unsigned source = has_source ? ports->source[g->source].n : used;
         double bind_first = has_source ? ports->source[g->source].bind_first : 0;
 
-        group_set(g, METRIC_PORTS_CLIFF, fuller(blocked, 0, usable), fuller(blocked, error, usable));
-        group_set(g, METRIC_PORTS_FORECAST, fuller(blocked, soon, usable),
-                  fuller(blocked, soon + error * (1.0 + FORECAST_SECONDS), usable));
-        group_set(g, METRIC_PORTS_EXHAUSTION, share(blocked[0] + blocked[1], usable[0] + usable[1]),
-                  share(blocked[0] + blocked[1] + error, usable[0] + usable[1]));
+        destination_set(g, METRIC_PORTS_CLIFF, fuller(blocked, 0, usable), fuller(blocked, error, usable));
+        destination_set(g, METRIC_PORTS_FORECAST, fuller(blocked, soon, usable),
+                        fuller(blocked, soon + error * (1.0 + FORECAST_SECONDS), usable));
+        destination_set(g, METRIC_PORTS_EXHAUSTION, share(blocked[0] + blocked[1], usable[0] + usable[1]),
+                        share(blocked[0] + blocked[1] + error, usable[0] + usable[1]));
         g->unrelieved[METRIC_PORTS_CLIFF - METRIC_PORTS_FIRST] = (float)fuller(all, 0, usable);
         g->unrelieved[METRIC_PORTS_FORECAST - METRIC_PORTS_FIRST] = (float)fuller(all, soon, usable);
         g->unrelieved[METRIC_PORTS_EXHAUSTION - METRIC_PORTS_FIRST] = (float)share(used, usable[0] + usable[1]);
-        group_set(g, METRIC_PORTS_SOURCE_USED, share(source, usable[0] + usable[1]),
-                  share(source + error, usable[0] + usable[1]));
-        group_set(g, METRIC_PORTS_BIND_FIRST, bind_first, bind_first);
-        group_set(g, METRIC_PORTS_USED, used, used + error);
-        group_set(g, METRIC_PORTS_REUSABLE, reusable, reusable + error);
-        group_set(g, METRIC_PORTS_CLIFF_ETA, seconds_to_cliff(g, usable, rate), seconds_to_cliff(g, usable, rate));
+        destination_set(g, METRIC_PORTS_SOURCE_USED, share(source, usable[0] + usable[1]),
+                        share(source + error, usable[0] + usable[1]));
+        destination_set(g, METRIC_PORTS_BIND_FIRST, bind_first, bind_first);
+        destination_set(g, METRIC_PORTS_USED, used, used + error);
+        destination_set(g, METRIC_PORTS_REUSABLE, reusable, reusable + error);
+        destination_set(g, METRIC_PORTS_CLIFF_ETA, seconds_to_cliff(g, usable, rate),
+                        seconds_to_cliff(g, usable, rate));
 }
 
-static void group_set_demand(struct ports *ports, struct ports_group *g)
+static void destination_set_demand(struct ports *ports, struct destination *g)
 {
         const struct table *t = ports->building;
         double half = (t->usable[0] + t->usable[1]) / 2.0;
@@ -134,12 +135,12 @@ static void group_set_demand(struct ports *ports, struct ports_group *g)
                 unseen_second += RING_SUM(t->hidden, t->begun, 1u);
         }
         half = fmax(half, 1);
-        group_set(g, METRIC_PORTS_DEMAND, 100 * (holders + minute) / half,
-                  100 * (holders + minute + unseen_minute) / half);
-        group_set(g, METRIC_PORTS_REUSE_DEMAND, 100 * (holders + g->last_second) / half,
-                  100 * (holders + second + unseen_second) / half);
-        group_set(g, METRIC_PORTS_RELIEF, minute > 0 ? 100 * minute / (holders + minute) : 0,
-                  minute > 0 ? 100 * minute / (holders + minute) : 0);
+        destination_set(g, METRIC_PORTS_DEMAND, 100 * (holders + minute) / half,
+                        100 * (holders + minute + unseen_minute) / half);
+        destination_set(g, METRIC_PORTS_REUSE_DEMAND, 100 * (holders + g->last_second) / half,
+                        100 * (holders + second + unseen_second) / half);
+        destination_set(g, METRIC_PORTS_RELIEF, minute > 0 ? 100 * minute / (holders + minute) : 0,
+                        minute > 0 ? 100 * minute / (holders + minute) : 0);
 }
 
 /* What ports_bounds() begins with. */
@@ -150,11 +151,11 @@ static void table_set_most(struct table *t)
         t->most_used = 0;
         t->most_source_used = t->most_demand = 0;
         for (unsigned slot = 0; slot < t->slots; slot++) {
-                const struct ports_group *g = &t->group[slot];
+                const struct destination *g = &t->group[slot];
 
                 if (g->id == 0)
                         continue;
-                t->most_used = MAX(t->most_used, group_sockets(g));
+                t->most_used = MAX(t->most_used, destination_sockets(g));
                 t->most_demand = fmax(t->most_demand, ports_value(g, METRIC_PORTS_DEMAND).upper / 100 * half);
                 t->most_source_used =
                         fmax(t->most_source_used, ports_value(g, METRIC_PORTS_SOURCE_USED).upper / 100 * 2 * half);
@@ -164,9 +165,9 @@ static void table_set_most(struct table *t)
 
 /* Has no socket any more, and made none in the last minute. Nothing is to be decided about it: how long it would be
  * shown goes by when the dumps are made. */
-static bool group_has_ended(const struct table *t, const struct ports_group *g)
+static bool destination_has_ended(const struct table *t, const struct destination *g)
 {
-        return group_sockets(g) == 0 && RING_SUM(g->made, t->begun, PORTS_WINDOW) <= 0;
+        return destination_sockets(g) == 0 && RING_SUM(g->made, t->begun, PORTS_WINDOW) <= 0;
 }
 
 void ports_commit(struct ports *ports, uint64_t recycled)
@@ -182,14 +183,14 @@ void ports_commit(struct ports *ports, uint64_t recycled)
         for (unsigned i = 0; i < ports->sources; i++)
                 source_judge(ports, i);
         for (unsigned slot = 0; slot < t->slots; slot++) {
-                struct ports_group *g = &t->group[slot];
+                struct destination *g = &t->group[slot];
 
-                if (g->id != 0 && group_has_ended(t, g))
+                if (g->id != 0 && destination_has_ended(t, g))
                         g->id = 0;
                 if (g->id == 0)
                         continue;
-                group_set_present(ports, g);
-                group_set_demand(ports, g);
+                destination_set_present(ports, g);
+                destination_set_demand(ports, g);
         }
         table_set_most(t);
         ports->building = ports->shown;
@@ -201,18 +202,18 @@ unsigned ports_slots(const struct ports *ports)
         return ports->shown->slots;
 }
 
-const struct ports_group *ports_group(const struct ports *ports, unsigned slot)
+const struct destination *destination(const struct ports *ports, unsigned slot)
 {
         return &ports->shown->group[slot];
 }
 
-struct ports_range ports_value(const struct ports_group *group, unsigned metric)
+struct ports_range ports_value(const struct destination *group, unsigned metric)
 {
         return (struct ports_range){group->lower[metric - METRIC_PORTS_FIRST],
                                     group->upper[metric - METRIC_PORTS_FIRST]};
 }
 
-double ports_value_unrelieved(const struct ports_group *group, unsigned metric)
+double ports_value_unrelieved(const struct destination *group, unsigned metric)
 {
         return metric <= METRIC_PORTS_FORECAST ? group->unrelieved[metric - METRIC_PORTS_FIRST]
                                                : group->lower[metric - METRIC_PORTS_FIRST];
@@ -253,17 +254,17 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
                 ret[METRIC_PORTS_CLIFF_ETA - METRIC_PORTS_FIRST].lower = INFINITY;
 }
 
-double ports_busyness(const struct ports_group *g)
+double ports_busyness(const struct destination *g)
 {
         return fmax(ports_value(g, METRIC_PORTS_FORECAST).lower, ports_value(g, METRIC_PORTS_DEMAND).lower);
 }
 
-unsigned ports_most_busy(const struct ports *ports, const struct ports_group *ret[], unsigned most)
+unsigned ports_most_busy(const struct ports *ports, const struct destination *ret[], unsigned most)
 {
         unsigned n = 0;
 
         for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
-                const struct ports_group *g = ports_group(ports, slot);
+                const struct destination *g = destination(ports, slot);
                 unsigned at = n;
 
                 if (g->id == 0)
@@ -279,9 +280,9 @@ unsigned ports_most_busy(const struct ports *ports, const struct ports_group *re
         return n;
 }
 
-const struct ports_group *ports_busiest(const struct ports *ports)
+const struct destination *ports_busiest(const struct ports *ports)
 {
-        const struct ports_group *busiest[1];
+        const struct destination *busiest[1];
 
         return ports_most_busy(ports, busiest, 1) > 0 ? busiest[0] : NULL;
 }
@@ -308,7 +309,7 @@ static const char *address_name(const uint32_t a[static 4], char buf[static INET
         return inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? &a[3] : a, buf, INET6_ADDRSTRLEN);
 }
 
-const char *ports_group_name(const struct ports_group *group, char buf[static PORTS_NAME_MAX])
+const char *destination_name(const struct destination *group, char buf[static DESTINATION_NAME_MAX])
 {
         char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
         bool v6;
@@ -316,7 +317,7 @@ const char *ports_group_name(const struct ports_group *group, char buf[static PO
         address_name(group->key.src, src);
         address_name(group->key.dst, dst);
         v6 = strchr(dst, ':');
-        snprintf(buf, PORTS_NAME_MAX, "%s->%s%s%s:%u", src, v6 ? "[" : "", dst, v6 ? "]" : "",
+        snprintf(buf, DESTINATION_NAME_MAX, "%s->%s%s%s:%u", src, v6 ? "[" : "", dst, v6 ? "]" : "",
                  ntohs(group->key.dport));
         return buf;
 }
@@ -336,10 +337,10 @@ static bool address_parse(const char *text, size_t n, uint32_t ret[static 4])
         return inet_pton(AF_INET, buf, &ret[3]) == 1;
 }
 
-int ports_key_parse(const char *name, struct ports_key *ret)
+int destination_key_parse(const char *name, struct destination_key *ret)
 {
         const char *arrow = strstr(name, "->"), *colon = strrchr(name, ':'), *dst, *end;
-        struct ports_key key;
+        struct destination_key key;
         unsigned dport;
         int n = 0;
 

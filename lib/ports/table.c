@@ -29,7 +29,7 @@ void ports_free(struct ports *ports)
         free(ports);
 }
 
-static uint64_t key_hash(const struct ports_key *key, uint64_t seed)
+static uint64_t key_hash(const struct destination_key *key, uint64_t seed)
 {
         uint64_t h = seed ^ key->dport;
 
@@ -40,14 +40,14 @@ static uint64_t key_hash(const struct ports_key *key, uint64_t seed)
         return h;
 }
 
-static bool key_equal(const struct ports_key *a, const struct ports_key *b)
+static bool key_equal(const struct destination_key *a, const struct destination_key *b)
 {
         return a->dport == b->dport && memcmp(a->dst, b->dst, sizeof(a->dst)) == 0 &&
                memcmp(a->src, b->src, sizeof(a->src)) == 0;
 }
 
 /* The place in the index where key is, or would be. */
-static unsigned index_find(const struct ports *ports, const struct ports_key *key)
+static unsigned index_find(const struct ports *ports, const struct destination_key *key)
 {
         const struct table *t = ports->building;
         unsigned i = (unsigned)key_hash(key, ports->seed) % INDEX_SLOTS;
@@ -84,14 +84,14 @@ static void rings_advance(struct table *t, uint64_t from, uint64_t to)
 
 /* Clears a group's counts and keeps its history. A group stays the same one as long as it has sockets at every
  * dump, or made TIME_WAIT in the last minute. */
-static void group_begin(struct ports_group *g, uint64_t now)
+static void destination_begin(struct destination *g, uint64_t now)
 {
-        struct ports_group old = *g;
+        struct destination old = *g;
 
         if (old.id == 0)
                 return;
         memset(g, 0, sizeof(*g));
-        g->weight = (uint32_t)ceil(RING_SUM(old.made, now, PORTS_WINDOW)) + (group_sockets(&old) > 0);
+        g->weight = (uint32_t)ceil(RING_SUM(old.made, now, PORTS_WINDOW)) + (destination_sockets(&old) > 0);
         if (g->weight == 0)
                 return;
         g->key = old.key;
@@ -155,9 +155,9 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
         usable_begin(ports);
         rings_advance(t, ports->shown->begun, now);
         for (unsigned slot = 0; slot < t->slots; slot++) {
-                struct ports_group *g = &t->group[slot];
+                struct destination *g = &t->group[slot];
 
-                group_begin(g, now);
+                destination_begin(g, now);
                 if (g->id == 0)
                         continue;
                 g->reuse = reuse_applies(limits, g->loopback);
@@ -168,7 +168,7 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
 }
 
 /* Misra-Gries: a group for which there is no room takes 1 from every other; whoever has nothing left goes. */
-static void groups_decay(struct ports *ports)
+static void destinations_decay(struct ports *ports)
 {
         struct table *t = ports->building;
         bool freed = false;
@@ -189,7 +189,7 @@ static unsigned slot_find_free(struct table *t)
 {
         while (t->next_free < t->slots && t->group[t->next_free].id != 0)
                 t->next_free++;
-        if (t->next_free == PORTS_GROUPS)
+        if (t->next_free == PORTS_DESTINATIONS)
                 for (t->next_free = 0; t->group[t->next_free].id != 0;)
                         t->next_free++;
         return t->next_free;
@@ -206,14 +206,14 @@ static bool address_is_loopback(const uint32_t a[static 4])
 }
 
 /* NULL: the table is full of heavier groups. */
-static struct ports_group *group_insert(struct ports *ports, const struct ports_key *key)
+static struct destination *destination_insert(struct ports *ports, const struct destination_key *key)
 {
         struct table *t = ports->building;
-        struct ports_group *g;
+        struct destination *g;
         unsigned slot;
 
-        if (t->used == PORTS_GROUPS) {
-                groups_decay(ports);
+        if (t->used == PORTS_DESTINATIONS) {
+                destinations_decay(ports);
                 return NULL;
         }
         slot = slot_find_free(t);
@@ -230,7 +230,7 @@ static struct ports_group *group_insert(struct ports *ports, const struct ports_
         return g;
 }
 
-static void key_from_socket(struct ports_key *key, const struct inet_diag_msg *socket)
+static void key_from_socket(struct destination_key *key, const struct inet_diag_msg *socket)
 {
         const struct inet_diag_sockid *id = &socket->id;
 
@@ -239,9 +239,9 @@ static void key_from_socket(struct ports_key *key, const struct inet_diag_msg *s
                 memcpy(key->src, id->idiag_src, sizeof(key->src));
                 memcpy(key->dst, id->idiag_dst, sizeof(key->dst));
         } else {
-                *key = (struct ports_key){{0, 0, htonl(0xffff), id->idiag_src[0]},
-                                          {0, 0, htonl(0xffff), id->idiag_dst[0]},
-                                          id->idiag_dport};
+                *key = (struct destination_key){{0, 0, htonl(0xffff), id->idiag_src[0]},
+                                                {0, 0, htonl(0xffff), id->idiag_dst[0]},
+                                                id->idiag_dport};
         }
 }
 
@@ -258,7 +258,7 @@ static void source_add(struct source *s, unsigned port, unsigned low)
 /* idiag_expires counts down from 60 s, so it tells when the socket came into TIME_WAIT
  * (net/ipv4/inet_diag.c:inet_twsk_diag_fill). A group that is new to the table has its whole history in the
  * sockets that are there; of a known one only those count that came since the dump before. */
-static void time_wait_add(struct ports *ports, struct ports_group *g, unsigned expires_ms, unsigned parity,
+static void time_wait_add(struct ports *ports, struct destination *g, unsigned expires_ms, unsigned parity,
                           uint64_t now)
 {
         unsigned age_ms = TIME_WAIT_MS - MIN(expires_ms, TIME_WAIT_MS);
@@ -278,15 +278,15 @@ static void time_wait_add(struct ports *ports, struct ports_group *g, unsigned e
 void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, size_t length, uint64_t now)
 {
         unsigned port = ntohs(socket->id.idiag_sport);
-        struct ports_group *g;
-        struct ports_key key;
+        struct destination *g;
+        struct destination_key key;
         uint16_t slot;
 
         if (!port_set_has(&ports->usable, port))
                 return;
         key_from_socket(&key, socket);
         slot = ports->building->index[index_find(ports, &key)];
-        g = slot != INDEX_FREE ? &ports->building->group[slot] : group_insert(ports, &key);
+        g = slot != INDEX_FREE ? &ports->building->group[slot] : destination_insert(ports, &key);
         if (!g)
                 return;
 
@@ -302,9 +302,9 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
                 g->cgroup = diag_cgroup(socket, length);
 }
 
-void ports_give_group(struct ports *ports, const struct ports_group *group)
+void ports_give_destination(struct ports *ports, const struct destination *group)
 {
-        struct ports_group *g = &ports->shown->group[0];
+        struct destination *g = &ports->shown->group[0];
         uint64_t id = g->id;
 
         ports->shown->slots = 1;

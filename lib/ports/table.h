@@ -21,7 +21,7 @@
 #include "lib/kernel/metric.h"
 #include "lib/util/port_set.h"
 
-#define PORTS_GROUPS 512u
+#define PORTS_DESTINATIONS 512u
 #define PORTS_SOURCES 16u
 #define PORTS_WINDOW 60u /* seconds; TIME_WAIT lasts that long (include/net/tcp.h:TCP_TIMEWAIT_LEN) */
 #define PORTS_RING 64u   /* a second each; at least PORTS_WINDOW + 1 */
@@ -36,13 +36,13 @@ struct ports_limits {
 };
 
 /* Addresses and port as in inet_diag_sockid: network byte order, IPv4 as ::ffff:a.b.c.d. */
-struct ports_key {
+struct destination_key {
         uint32_t src[4], dst[4];
         uint16_t dport;
 };
 
-struct ports_group {
-        struct ports_key key;
+struct destination {
+        struct destination_key key;
         uint64_t id;               /* never used again for another group; 0: a free slot */
         bool loopback;             /* as tcp_twsk_unique() sees it */
         bool reuse;                /* connect() may reuse its TIME_WAIT once they are old enough */
@@ -86,7 +86,7 @@ void ports_commit(struct ports *ports, uint64_t recycled);
 
 /* Instead of a dump: the group whose values are known from elsewhere, such as a recording, alone in the table; NULL:
  * there is none. Its key and values count, its id and loopback follow from the key. */
-void ports_give_group(struct ports *ports, const struct ports_group *group);
+void ports_give_destination(struct ports *ports, const struct destination *group);
 void ports_give_listening(struct ports *ports, const struct port_set *listening);
 
 /* Between two readings of the listeners that many may come or go. */
@@ -101,23 +101,23 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
 
 /* The slots of the table, 0 to ports_slots() - 1; some are free. */
 unsigned ports_slots(const struct ports *ports);
-const struct ports_group *ports_group(const struct ports *ports, unsigned slot);
+const struct destination *destination(const struct ports *ports, unsigned slot);
 
 /* The forecast or the demand, whichever is higher, percent. */
-double ports_busyness(const struct ports_group *group);
+double ports_busyness(const struct destination *group);
 
 /* The groups of which that is the highest, the busiest first. Returns how many there are, most at most. */
-unsigned ports_most_busy(const struct ports *ports, const struct ports_group *ret[], unsigned most);
+unsigned ports_most_busy(const struct ports *ports, const struct destination *ret[], unsigned most);
 
 /* The first of them; NULL when there is none. */
-const struct ports_group *ports_busiest(const struct ports *ports);
+const struct destination *ports_busiest(const struct ports *ports);
 
-struct ports_range ports_value(const struct ports_group *group, unsigned metric);
+struct ports_range ports_value(const struct destination *group, unsigned metric);
 
 /* The value if no TIME_WAIT could be reused. Whether a peer uses timestamps, without which there is no reuse, is
  * in no dump: a group that counts as relieved may be stuck. This one shows the load all the same, and
  * TWRecycled whether reuse works. */
-double ports_value_unrelieved(const struct ports_group *group, unsigned metric);
+double ports_value_unrelieved(const struct destination *group, unsigned metric);
 
 /* How many sockets a count in the table can be short of. 0 while no more than PORTS_GROUPS groups were met. */
 unsigned ports_error(const struct ports *ports);
@@ -127,8 +127,8 @@ bool ports_is_listening(const struct ports *ports, unsigned port);
 const struct port_set *ports_listening(const struct ports *ports);
 
 /* "10.0.0.1->10.0.0.7:8080" */
-#define PORTS_NAME_MAX 112
-const char *ports_group_name(const struct ports_group *group, char buf[static PORTS_NAME_MAX]);
+#define DESTINATION_NAME_MAX 112
+const char *destination_name(const struct destination *group, char buf[static DESTINATION_NAME_MAX]);
 
 /* The key of a group by its name. 0 or -EINVAL. */
-int ports_key_parse(const char *name, struct ports_key *ret);
+int destination_key_parse(const char *name, struct destination_key *ret);

@@ -7,7 +7,7 @@
 #include "lib/ports/table.h"
 #include "lib/util/macro.h"
 
-#define INDEX_SLOTS (2 * PORTS_GROUPS)
+#define INDEX_SLOTS (2 * PORTS_DESTINATIONS)
 
 /* The rate of a forecast is the mean of so long: a pool of connections that is dropped at once is no storm. */
 #define RATE_SECONDS 2u
@@ -36,7 +36,7 @@ struct table {
         unsigned usable[2];          /* ports that connect() may pick, by parity */
         uint32_t hidden[PORTS_RING]; /* TIME_WAIT that may have been made and reused unseen, by second */
         uint16_t index[INDEX_SLOTS]; /* open addressing: slots of group[] */
-        struct ports_group group[PORTS_GROUPS];
+        struct destination group[PORTS_DESTINATIONS];
 };
 
 struct ports {
@@ -65,7 +65,7 @@ struct ports {
                 sum_; \
         })
 
-static inline unsigned group_sockets(const struct ports_group *g)
+static inline unsigned destination_sockets(const struct destination *g)
 {
         return g->holders[0] + g->holders[1] + g->blocked[0] + g->blocked[1] + g->reusable[0] + g->reusable[1];
 }

@@ -85,7 +85,7 @@ static void add_listening(char **p, const struct port_set *listening)
         *(*p)++ = '"';
 }
 
-static bool has_group(const struct snapshot *s)
+static bool has_destination(const struct snapshot *s)
 {
         return s->reading[METRIC_PORTS_FIRST].state == READING_VALID && s->who[METRIC_PORTS_FIRST][0];
 }
@@ -94,7 +94,7 @@ static void add_reading(char **p, const struct recording_row *row, unsigned id)
 {
         unsigned i = id - METRIC_PORTS_FIRST;
 
-        if (metric_is_ports(id) && has_group(row->snapshot))
+        if (metric_is_ports(id) && has_destination(row->snapshot))
                 cell_add_range(p, row->group.lower[i], row->group.upper[i]);
         else if (id != RECORDING_NOWHERE)
                 cell_add_reading(p, &row->snapshot->reading[id]);
@@ -130,14 +130,14 @@ static void copy_text(char *to, size_t size, const char *text)
 }
 
 /* All ports.* are of one group. */
-static bool parse_group(const char *text, struct recording_row *row)
+static bool parse_destination(const char *text, struct recording_row *row)
 {
         for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++)
                 copy_text(row->snapshot->who[id], SNAPSHOT_WHO_MAX, text);
-        return !*text || ports_key_parse(text, &row->group.key) == 0;
+        return !*text || destination_key_parse(text, &row->group.key) == 0;
 }
 
-static bool parse_group_unit(const char *text, struct recording_row *row)
+static bool parse_destination_unit(const char *text, struct recording_row *row)
 {
         for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++)
                 copy_text(row->snapshot->unit[id], SNAPSHOT_UNIT_MAX, text);
@@ -146,7 +146,7 @@ static bool parse_group_unit(const char *text, struct recording_row *row)
 }
 
 /* A number of the group that is nothing while there is no group. */
-static bool parse_of_group(const char *text, double *ret)
+static bool parse_of_destination(const char *text, double *ret)
 {
         const char *end = cell_parse_number(text, ret);
 
@@ -204,11 +204,11 @@ void column_add_cell(const struct recording_column *c, char **p, const struct re
                 cell_add_text(p, s->unit[METRIC_PORTS_FIRST]);
                 break;
         case FRESH:
-                if (has_group(s))
+                if (has_destination(s))
                         cell_add(p, "%" PRIu32, row->group.fresh);
                 break;
         case UNRELIEVED:
-                if (has_group(s))
+                if (has_destination(s))
                         cell_add_range(p, row->group.unrelieved[at - METRIC_PORTS_FIRST],
                                        row->group.unrelieved[at - METRIC_PORTS_FIRST]);
                 break;
@@ -252,15 +252,15 @@ bool column_parse_cell(const struct recording_column *c, const char *text, struc
         case HELD:
                 return parse_held(text, row);
         case GROUP:
-                return parse_group(text, row);
+                return parse_destination(text, row);
         case GROUP_UNIT:
-                return parse_group_unit(text, row);
+                return parse_destination_unit(text, row);
         case FRESH:
-                good = parse_of_group(text, &number) && number <= UINT32_MAX;
+                good = parse_of_destination(text, &number) && number <= UINT32_MAX;
                 row->group.fresh = good ? (uint32_t)number : 0;
                 break;
         case UNRELIEVED:
-                good = parse_of_group(text, &number);
+                good = parse_of_destination(text, &number);
                 row->group.unrelieved[at - METRIC_PORTS_FIRST] = (float)number;
                 break;
         case READING:

@@ -153,11 +153,11 @@ static bool has_column(const struct recording *rec, enum kind kind, unsigned id)
         return false;
 }
 
-int recording_parse_header(struct recording *rec, char *line, struct origin at, struct problems *problems)
+int recording_parse_header(struct recording *rec, char *line, struct origin at, struct diagnostics *diagnostics)
 {
         static const struct counters none;
         struct recording_column known[2 * METRIC_COUNT + SYSCTL_COUNT], column;
-        size_t before = problems->n;
+        size_t before = diagnostics->n;
         unsigned n;
         char *name;
         bool bad;
@@ -168,17 +168,18 @@ int recording_parse_header(struct recording *rec, char *line, struct origin at, 
         rec->n = 0;
         while ((name = cell_next(&line, &bad))) {
                 if (!column_find(rec, known, n, name, &column))
-                        problem_add(problems, at, "unknown column '%s': is this a recording of this twtuned?", name);
+                        diagnostic_add(diagnostics, at, "unknown column '%s': is this a recording of this twtuned?",
+                                       name);
                 else if (has_column(rec, column.kind, column.id))
-                        problem_add(problems, at, "two columns '%s'", name);
+                        diagnostic_add(diagnostics, at, "two columns '%s'", name);
                 else
                         rec->column[rec->n++] = column;
         }
         if (bad)
-                problem_add(problems, at, "the quotes do not match");
-        else if (problems->n == before && !has_column(rec, TIME, 0))
-                problem_add(problems, at, "there is no column 'time'");
-        return problems->n == before ? 0 : -EINVAL;
+                diagnostic_add(diagnostics, at, "the quotes do not match");
+        else if (diagnostics->n == before && !has_column(rec, TIME, 0))
+                diagnostic_add(diagnostics, at, "there is no column 'time'");
+        return diagnostics->n == before ? 0 : -EINVAL;
 }
 
 void recording_row_init(struct recording_row *row, struct snapshot *snapshot)
@@ -210,7 +211,7 @@ static bool ports_agree(const struct recording *rec, const struct snapshot *s)
 }
 
 int recording_parse_row(struct recording *rec, char *line, struct recording_row *row, struct origin at,
-                        struct problems *problems)
+                        struct diagnostics *diagnostics)
 {
         uint64_t last = row->snapshot->now;
         char name[COLUMN_NAME_MAX], *cell;
@@ -221,20 +222,20 @@ int recording_parse_row(struct recording *rec, char *line, struct recording_row 
                 const struct recording_column *c = &rec->column[i];
 
                 if ((!rec->before[i] || !same(cell, rec->before[i])) && !column_parse_cell(c, cell, row)) {
-                        problem_add(problems, at, "%s cannot be '%s'", column_name(rec, c, name), cell);
+                        diagnostic_add(diagnostics, at, "%s cannot be '%s'", column_name(rec, c, name), cell);
                         return -EINVAL;
                 }
                 rec->before[i++] = cell;
         }
         if (bad)
-                problem_add(problems, at, "the quotes do not match");
+                diagnostic_add(diagnostics, at, "the quotes do not match");
         else if (cell || i < rec->n)
-                problem_add(problems, at, "%s than the %u cells that the first line names", cell ? "more" : "fewer",
-                            rec->n);
+                diagnostic_add(diagnostics, at, "%s than the %u cells that the first line names",
+                               cell ? "more" : "fewer", rec->n);
         else if (!ports_agree(rec, row->snapshot))
-                problem_add(problems, at, "some ports.* were read and some were not: they are of one look");
+                diagnostic_add(diagnostics, at, "some ports.* were read and some were not: they are of one look");
         else if (row->snapshot->now <= last)
-                problem_add(problems, at, "time does not go on: two recordings in one file?");
+                diagnostic_add(diagnostics, at, "time does not go on: two recordings in one file?");
         else
                 return 0;
         return -EINVAL;

@@ -26,7 +26,7 @@ struct recording_row {
         char date[RECORDING_DATE_MAX]; /* for people; any text */
         uint64_t interval_ns;
         bool observe;              /* the mode */
-        struct ports_group group;  /* while the ports.* are valid and have a name in who[]: its key and values */
+        struct destination group;  /* while the ports.* are valid and have a name in who[]: its key and values */
         struct port_set listening; /* ports that have a listener */
         uint32_t held;             /* a bit for each sysctl that has a value of twtuned's */
         struct sysctl_value original[SYSCTL_COUNT]; /* the value before, of those */
@@ -52,7 +52,7 @@ void recording_init(struct recording *recording, const struct counters *counters
 
 /* The columns that the first line of a file, without its end, names; it is cut up in place. 0, or -EINVAL with a
  * problem for each that nobody knows. */
-int recording_parse_header(struct recording *recording, char *line, struct origin at, struct problems *problems);
+int recording_parse_header(struct recording *recording, char *line, struct origin at, struct diagnostics *diagnostics);
 
 /* From now on the snapshots have these counters. */
 void recording_bind(struct recording *recording, const struct counters *counters);
@@ -69,4 +69,4 @@ void recording_row_init(struct recording_row *row, struct snapshot *snapshot);
  * line has to stay as it is, and row untouched, until the next call. line has no end of line. 0, or -EINVAL with a
  * problem. */
 int recording_parse_row(struct recording *recording, char *line, struct recording_row *row, struct origin at,
-                        struct problems *problems);
+                        struct diagnostics *diagnostics);

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void problem_add(struct problems *problems, struct origin at, const char *format, ...)
+void diagnostic_add(struct diagnostics *diagnostics, struct origin at, const char *format, ...)
 {
-        size_t n = problems->item ? problems->n : 0; /* counted without an item: see below */
-        struct problem *item = realloc(problems->item, (n + 1) * sizeof(*item));
+        size_t n = diagnostics->item ? diagnostics->n : 0; /* counted without an item: see below */
+        struct diagnostic *item = realloc(diagnostics->item, (n + 1) * sizeof(*item));
         char *text = NULL;
         va_list args;
 
@@ -21,29 +21,29 @@ void problem_add(struct problems *problems, struct origin at, const char *format
         va_end(args);
 
         if (item) {
-                item[n] = (struct problem){.at = at, .text = text};
-                *problems = (struct problems){item, n + 1};
+                item[n] = (struct diagnostic){.at = at, .text = text};
+                *diagnostics = (struct diagnostics){item, n + 1};
         } else {
                 free(text);
-                problems->n += problems->n == 0;
+                diagnostics->n += diagnostics->n == 0;
         }
 }
 
-static bool comes_before(const struct problem *a, const struct problem *b)
+static bool comes_before(const struct diagnostic *a, const struct diagnostic *b)
 {
         return a->rank != b->rank ? a->rank < b->rank : a->at.line < b->at.line;
 }
 
 /* Insertion sort: it is stable, and a configuration has few errors. */
-void problems_sort(struct problems *problems)
+void diagnostics_sort(struct diagnostics *diagnostics)
 {
-        struct problem *item = problems->item;
+        struct diagnostic *item = diagnostics->item;
 
-        for (size_t i = 0; item && i < problems->n; i++)
+        for (size_t i = 0; item && i < diagnostics->n; i++)
                 while (strcmp(item[item[i].rank].at.file, item[i].at.file) != 0)
                         item[i].rank++;
-        for (size_t i = 1; item && i < problems->n; i++) {
-                struct problem p = item[i];
+        for (size_t i = 1; item && i < diagnostics->n; i++) {
+                struct diagnostic p = item[i];
                 size_t k = i;
 
                 for (; k > 0 && comes_before(&p, &item[k - 1]); k--)
@@ -52,10 +52,10 @@ void problems_sort(struct problems *problems)
         }
 }
 
-void problems_free(struct problems *problems)
+void diagnostics_free(struct diagnostics *diagnostics)
 {
-        for (size_t i = 0; problems->item && i < problems->n; i++)
-                free(problems->item[i].text);
-        free(problems->item);
-        *problems = (struct problems){0};
+        for (size_t i = 0; diagnostics->item && i < diagnostics->n; i++)
+                free(diagnostics->item[i].text);
+        free(diagnostics->item);
+        *diagnostics = (struct diagnostics){0};
 }

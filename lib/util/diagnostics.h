@@ -14,21 +14,21 @@ struct origin {
         unsigned line; /* from 1; 0: the file as a whole */
 };
 
-struct problem {
+struct diagnostic {
         struct origin at;
         char *text;  /* NULL: there was no memory for it */
         size_t rank; /* for sorting: where its file was first met */
 };
 
-struct problems {
-        struct problem *item;
+struct diagnostics {
+        struct diagnostic *item;
         size_t n;
 };
 
 /* Adds one. When there is no memory for it, the count still rises, so that bad input is never taken. */
-void problem_add(struct problems *problems, struct origin at, const char *format, ...) _printf_(3, 4);
+void diagnostic_add(struct diagnostics *diagnostics, struct origin at, const char *format, ...) _printf_(3, 4);
 
 /* By file, in the order in which the files were first met, and by line. */
-void problems_sort(struct problems *problems);
+void diagnostics_sort(struct diagnostics *diagnostics);
 
-void problems_free(struct problems *problems);
+void diagnostics_free(struct diagnostics *diagnostics);

@@ -43,22 +43,22 @@ static bool ends_with(const char *text, const char *end)
         return m >= 4 && n > m && strcmp(text + n - m, end) == 0;
 }
 
-void nearest_offer(struct nearest *nearest, const char *name)
+void suggestion_offer(struct suggestion *suggestion, const char *name)
 {
-        unsigned d = ends_with(name, nearest->wanted) || ends_with(nearest->wanted, name)
+        unsigned d = ends_with(name, suggestion->wanted) || ends_with(suggestion->wanted, name)
                              ? 1
-                             : distance(nearest->wanted, name);
+                             : distance(suggestion->wanted, name);
 
-        if (d > MAX(strlen(nearest->wanted) / 3, 1u) || (nearest->name && d >= nearest->distance))
+        if (d > MAX(strlen(suggestion->wanted) / 3, 1u) || (suggestion->name && d >= suggestion->distance))
                 return;
-        nearest->name = name;
-        nearest->distance = d;
+        suggestion->name = name;
+        suggestion->distance = d;
 }
 
-const char *nearest_hint(const struct nearest *nearest, char buf[static 128])
+const char *suggestion_hint(const struct suggestion *suggestion, char buf[static 128])
 {
         buf[0] = 0;
-        if (nearest->name)
-                snprintf(buf, 128, ", did you mean %s?", nearest->name);
+        if (suggestion->name)
+                snprintf(buf, 128, ", did you mean %s?", suggestion->name);
         return buf;
 }

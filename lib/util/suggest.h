@@ -3,17 +3,17 @@
 
 /* Finds the known name that a person most likely meant. */
 
-struct nearest {
+struct suggestion {
         const char *wanted;
         const char *name; /* the best so far, borrowed from the caller; NULL: nothing is near enough */
         unsigned distance;
 };
 
-#define NEAREST(w) ((struct nearest){.wanted = (w)})
+#define SUGGESTION(w) ((struct suggestion){.wanted = (w)})
 
 /* Offers one known name. Near enough is a third of the wanted name's length, or one name at the end of the
  * other ("tw_reuse" for "net.ipv4.tcp_tw_reuse"). */
-void nearest_offer(struct nearest *nearest, const char *name);
+void suggestion_offer(struct suggestion *suggestion, const char *name);
 
 /* ", did you mean NAME?", or "" when nothing is near. */
-const char *nearest_hint(const struct nearest *nearest, char buf[static 128]);
+const char *suggestion_hint(const struct suggestion *suggestion, char buf[static 128]);

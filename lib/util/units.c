@@ -44,7 +44,7 @@ static int scaled_parse(const char *text, const struct scale *scales, double *re
         return -EDOM;
 }
 
-int quantity_parse(const char *text, enum unit unit, double *ret)
+int number_with_unit_parse(const char *text, enum unit unit, double *ret)
 {
         static const struct scale *const scales[] = {
                 [UNIT_COUNT] = count_scales,       [UNIT_PERCENT] = percent_scales, [UNIT_PER_SECOND] = rate_scales,

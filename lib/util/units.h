@@ -7,7 +7,7 @@
 
 /* A number with the unit that a metric asks for: "80%", "0/s", "250ms" for seconds, "10k" for a count. A unit
  * has to be written where the metric has one. 0; -EINVAL: no number; -EDOM: a unit that does not fit. */
-int quantity_parse(const char *text, enum unit unit, double *ret);
+int number_with_unit_parse(const char *text, enum unit unit, double *ret);
 
 /* "250ms", "15s", "2min", "1h". 0; -EINVAL: no number; -EDOM: no unit of time; -ERANGE: over a year. */
 int duration_parse(const char *text, uint64_t *ret_ns);

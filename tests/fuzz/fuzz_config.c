@@ -25,11 +25,11 @@ static void print_rule(FILE *f, const struct config *config, const struct rule *
         print_conditions(f, "when", r->when, r->n_when, &config->counters);
         print_conditions(f, "until", r->until, r->n_until, &config->counters);
         print_conditions(f, "expect", &r->expect, r->has_expect, &config->counters);
-        for (unsigned kind = LEVER_SET; kind <= LEVER_LOWER; kind++)
-                for (unsigned i = 0; i < r->n_levers; i++)
-                        if (r->lever[i].kind == kind)
-                                fprintf(f, "%u %s %.17g %s\n", kind, sysctl_table[r->lever[i].sysctl].name,
-                                        r->lever[i].factor, sysctl_format(&r->lever[i].value, value));
+        for (unsigned kind = ACTION_SET; kind <= ACTION_LOWER; kind++)
+                for (unsigned i = 0; i < r->n_actions; i++)
+                        if (r->action[i].kind == kind)
+                                fprintf(f, "%u %s %.17g %s\n", kind, sysctl_table[r->action[i].sysctl].name,
+                                        r->action[i].factor, sysctl_format(&r->action[i].value, value));
         for (unsigned i = 0; i < r->n_abort; i++)
                 fprintf(f, "abort %s %.17g %llu\n", metric_name(r->abort[i].metric, &config->counters),
                         r->abort[i].multiple, (unsigned long long)r->abort[i].within_ns);
@@ -80,26 +80,26 @@ static char *write_back(const struct config *config)
         return text;
 }
 
-static struct config *read_text(const char *text, size_t size, struct problems *problems)
+static struct config *read_text(const char *text, size_t size, struct diagnostics *diagnostics)
 {
         struct config *config = config_new();
 
-        config_read(config, "f", text, size, NULL, problems);
-        config_check(config, problems);
+        config_read(config, "f", text, size, NULL, diagnostics);
+        config_check(config, diagnostics);
         return config;
 }
 
-static void check_problems(struct problems *problems, const char *text, size_t size)
+static void check_problems(struct diagnostics *diagnostics, const char *text, size_t size)
 {
         unsigned lines = 1, last = 0;
 
         for (size_t i = 0; i < size; i++)
                 lines += text[i] == '\n';
-        problems_sort(problems);
-        for (size_t i = 0; i < problems->n; i++) {
-                assert(*problems->item[i].text && problems->item[i].at.line <= lines &&
-                       problems->item[i].at.line >= last);
-                last = problems->item[i].at.line;
+        diagnostics_sort(diagnostics);
+        for (size_t i = 0; i < diagnostics->n; i++) {
+                assert(*diagnostics->item[i].text && diagnostics->item[i].at.line <= lines &&
+                       diagnostics->item[i].at.line >= last);
+                last = diagnostics->item[i].at.line;
         }
 }
 
@@ -113,10 +113,10 @@ static void check_values(const struct config *config)
         for (unsigned i = 0; i < config->n_rules; i++) {
                 const struct rule *r = &config->rule[i];
 
-                assert(!r->faulty && r->n_when > 0 && (r->n_levers > 0 || r->advise));
+                assert(!r->faulty && r->n_when > 0 && (r->n_actions > 0 || r->advise));
                 assert(r->after == RULE_NONE || r->after < config->n_rules);
-                for (unsigned k = 0; k < r->n_levers; k++)
-                        assert(sysctl_check(r->lever[k].sysctl, &r->lever[k].value, reason, sizeof(reason)) == 0);
+                for (unsigned k = 0; k < r->n_actions; k++)
+                        assert(sysctl_check(r->action[k].sysctl, &r->action[k].value, reason, sizeof(reason)) == 0);
         }
 }
 
@@ -130,7 +130,7 @@ static void check_policy(const struct config *config)
         if (!s.ports)
                 s.ports = ports_new(1);
         s.now += 1000 * NSEC_PER_SEC;
-        policy_needs_sockets(policy, &s);
+        policy_needs_dump(policy, &s);
         policy_step(policy, &s);
         assert(!policy_next(policy, &s, &decision));
         policy_free(policy);
@@ -138,11 +138,11 @@ static void check_policy(const struct config *config)
 
 static void check_accepted(const struct config *config)
 {
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char *text = write_back(config), *meaning = describe(config), *meaning_again;
-        struct config *again = read_text(text, strlen(text), &problems);
+        struct config *again = read_text(text, strlen(text), &diagnostics);
 
-        assert(problems.n == 0);
+        assert(diagnostics.n == 0);
         meaning_again = describe(again);
         assert(strcmp(meaning, meaning_again) == 0);
         check_values(config);
@@ -155,13 +155,13 @@ static void check_accepted(const struct config *config)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        struct problems problems = {0};
-        struct config *config = read_text((const char *)data, size, &problems);
+        struct diagnostics diagnostics = {0};
+        struct config *config = read_text((const char *)data, size, &diagnostics);
 
-        if (problems.n == 0)
+        if (diagnostics.n == 0)
                 check_accepted(config);
-        check_problems(&problems, (const char *)data, size);
-        problems_free(&problems);
+        check_problems(&diagnostics, (const char *)data, size);
+        diagnostics_free(&diagnostics);
         config_free(config);
         return 0;
 }

@@ -43,10 +43,10 @@ static void on_socket(void *user, const struct inet_diag_msg *socket, size_t len
         ports_add_socket(d->observer->ports, socket, length, d->observer->now);
 }
 
-static void check_group(const struct ports_group *g, const struct ports_range bounds[static METRIC_PORTS_COUNT])
+static void check_group(const struct destination *g, const struct ports_range bounds[static METRIC_PORTS_COUNT])
 {
-        char name[PORTS_NAME_MAX];
-        struct ports_key key;
+        char name[DESTINATION_NAME_MAX];
+        struct destination_key key;
 
         for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++) {
                 struct ports_range r = ports_value(g, metric), bound = bounds[metric - METRIC_PORTS_FIRST];
@@ -54,20 +54,20 @@ static void check_group(const struct ports_group *g, const struct ports_range bo
                 assert(r.lower >= 0 && r.lower <= r.upper);
                 assert(bound.lower <= r.lower * ROUNDED && bound.upper * ROUNDED >= r.lower);
         }
-        assert(ports_key_parse(ports_group_name(g, name), &key) == 0);
+        assert(destination_key_parse(destination_name(g, name), &key) == 0);
         assert(key.dport == g->key.dport && memcmp(key.src, g->key.src, sizeof(key.src)) == 0 &&
                memcmp(key.dst, g->key.dst, sizeof(key.dst)) == 0);
 }
 
 static void check_ports(const struct ports *ports, unsigned sockets)
 {
-        const struct ports_group *busiest = ports_busiest(ports);
+        const struct destination *busiest = ports_busiest(ports);
         struct ports_range bounds[METRIC_PORTS_COUNT];
         unsigned counted = 0;
 
         ports_bounds(ports, 0, sockets, 0, bounds);
         for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
-                const struct ports_group *g = ports_group(ports, slot);
+                const struct destination *g = destination(ports, slot);
 
                 if (g->id == 0)
                         continue;

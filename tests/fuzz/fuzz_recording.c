@@ -17,7 +17,7 @@ static struct ports *ports;
 static void config_load(void)
 {
         static char text[65536];
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         FILE *f = fopen(CONF_DIR "/policy.conf", "r");
         size_t n;
 
@@ -25,9 +25,9 @@ static void config_load(void)
         n = fread(text, 1, sizeof(text), f);
         fclose(f);
         config = config_new();
-        config_read(config, "policy.conf", text, n, NULL, &problems);
-        config_check(config, &problems);
-        assert(problems.n == 0 && config->n_rules > 0);
+        config_read(config, "policy.conf", text, n, NULL, &diagnostics);
+        config_check(config, &diagnostics);
+        assert(diagnostics.n == 0 && config->n_rules > 0);
         ports = ports_new(1);
 }
 
@@ -56,10 +56,10 @@ static char *format_row(struct recording *rec, const struct recording_row *row, 
 static void check_header(struct recording *rec, struct recording *again)
 {
         static char line[RECORDING_LINE_MAX];
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
 
         line[recording_format_header(rec, line) - 1] = 0;
-        assert(recording_parse_header(again, line, at, &problems) == 0 && again->n == rec->n);
+        assert(recording_parse_header(again, line, at, &diagnostics) == 0 && again->n == rec->n);
         recording_bind(again, &config->counters);
 }
 
@@ -69,11 +69,11 @@ static void check_line(struct recording *rec, char *line, const char *expected)
         static char text[RECORDING_LINE_MAX];
         static struct recording_row row;
         static struct snapshot snapshot;
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
 
         memset(rec->before, 0, sizeof(rec->before));
         recording_row_init(&row, &snapshot);
-        assert(recording_parse_row(rec, line, &row, at, &problems) == 0);
+        assert(recording_parse_row(rec, line, &row, at, &diagnostics) == 0);
         assert(strcmp(format_row(rec, &row, text), expected) == 0);
 }
 
@@ -115,11 +115,11 @@ static void decide(struct policy *policy, struct snapshot *s, const struct recor
         s->ports = ports;
         ports_give_listening(ports, &row->listening);
         if (s->reading[METRIC_PORTS_FIRST].state == READING_VALID)
-                ports_give_group(ports, s->who[METRIC_PORTS_FIRST][0] ? &row->group : NULL);
-        policy_needs_sockets(policy, s);
+                ports_give_destination(ports, s->who[METRIC_PORTS_FIRST][0] ? &row->group : NULL);
+        policy_needs_dump(policy, s);
         policy_step(policy, s);
         while (policy_next(policy, s, &decision)) {
-                assert(decision.rule < config->n_rules && decision.n <= RULE_LEVERS_MAX);
+                assert(decision.rule < config->n_rules && decision.n <= RULE_ACTIONS_MAX);
                 assert(n++ < 10 * RULES_MAX);
                 for (unsigned i = 0; i < decision.n; i++)
                         decision.change[i].outcome = OUTCOME_APPLIED;
@@ -134,7 +134,7 @@ static void replay(struct recording *rec, char *text)
         static struct recording_row row;
         static struct snapshot snapshot;
         struct policy *policy = policy_new(config);
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char *line, *copy;
         int r;
 
@@ -144,7 +144,7 @@ static void replay(struct recording *rec, char *text)
         while ((line = line_next(&text))) {
                 check_numbers(line);
                 copy = strdup(line);
-                r = recording_parse_row(rec, line, &row, at, &problems);
+                r = recording_parse_row(rec, line, &row, at, &diagnostics);
                 if (r == 0) {
                         check_row(rec, &again, &row, copy);
                         decide(policy, &snapshot, &row);
@@ -153,23 +153,23 @@ static void replay(struct recording *rec, char *text)
                 if (r < 0)
                         break;
         }
-        assert(!line == (problems.n == 0));
-        problems_free(&problems);
+        assert(!line == (diagnostics.n == 0));
+        diagnostics_free(&diagnostics);
         policy_free(policy);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static struct recording rec;
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char *text = text_new(data, size), *p = text, *header;
 
         if (!config)
                 config_load();
         header = line_next(&p);
-        if (header && recording_parse_header(&rec, header, at, &problems) == 0)
+        if (header && recording_parse_header(&rec, header, at, &diagnostics) == 0)
                 replay(&rec, p);
-        problems_free(&problems);
+        diagnostics_free(&diagnostics);
         free(text);
         return 0;
 }

@@ -10,16 +10,16 @@
 #include "text.h"
 
 static const struct origin at = {.file = "f", .line = 1};
-static struct problems problems;
+static struct diagnostics diagnostics;
 
 /* "0, or -EINVAL with one problem added." */
 static bool is_good(int r)
 {
         bool good = r == 0;
 
-        assert(problems.n == (good ? 0 : 1));
-        assert(good || *problems.item[0].text);
-        problems_free(&problems);
+        assert(diagnostics.n == (good ? 0 : 1));
+        assert(good || *diagnostics.item[0].text);
+        diagnostics_free(&diagnostics);
         return good;
 }
 
@@ -32,7 +32,7 @@ static void check_metric(unsigned metric, struct vocabulary *v)
         assert(metric < METRIC_COUNT + v->wanted->n);
         snprintf(text, sizeof(text), "%s > 1%s", metric_name(metric, v->wanted),
                  unit_suffix(metric_unit(metric, v->wanted)));
-        assert(is_good(condition_parse(text, "for", at, v, &c, &problems)) && c.metric == metric);
+        assert(is_good(condition_parse(text, "for", at, v, &c, &diagnostics)) && c.metric == metric);
 }
 
 static void check_condition(const char *text)
@@ -42,7 +42,7 @@ static void check_condition(const char *text)
         struct condition c;
 
         counters_init(&wanted);
-        if (!is_good(condition_parse(text, strstr(text, "within") ? "within" : "for", at, &v, &c, &problems)))
+        if (!is_good(condition_parse(text, strstr(text, "within") ? "within" : "for", at, &v, &c, &diagnostics)))
                 return;
         assert(isfinite(c.number) && c.number >= 0);
         assert(c.time_ns <= 365 * 86400 * NSEC_PER_SEC);
@@ -57,7 +57,7 @@ static void check_abort(const char *text)
         struct abort_condition a;
 
         counters_init(&wanted);
-        if (!is_good(abort_parse(text, at, &v, &a, &problems)))
+        if (!is_good(abort_parse(text, at, &v, &a, &diagnostics)))
                 return;
         assert(isfinite(a.multiple) && a.multiple > 0);
         assert(a.within_ns > 0 && a.within_ns <= 365 * 86400 * NSEC_PER_SEC);
@@ -65,7 +65,7 @@ static void check_abort(const char *text)
 }
 
 /* Wherever it starts from, a step goes the right way, and never out of the bounds. */
-static void check_steps(const struct lever *l)
+static void check_steps(const struct action *l)
 {
         static const int64_t live[] = {INT64_MIN, INT32_MIN, -1,    0,      1,         3,
                                        60,        1000,      65536, 262144, INT32_MAX, INT64_MAX};
@@ -73,32 +73,32 @@ static void check_steps(const struct lever *l)
         const struct sysctl_bounds *bounds = &sysctl_table[l->sysctl].bounds;
 
         for (unsigned i = 0; i < ELEMENTSOF(live); i++) {
-                struct sysctl_value base = SYSCTL_VALUE(live[i]), next = lever_next(l, bounds, &snapshot, &base);
+                struct sysctl_value base = SYSCTL_VALUE(live[i]), next = action_next(l, bounds, &snapshot, &base);
 
                 assert(next.n == 1);
-                assert(l->kind == LEVER_RAISE ? next.v[0] >= live[i] : next.v[0] <= live[i]);
+                assert(l->kind == ACTION_RAISE ? next.v[0] >= live[i] : next.v[0] <= live[i]);
                 assert(next.v[0] == live[i] || (next.v[0] >= bounds->min && next.v[0] <= bounds->max));
                 assert(next.v[0] == live[i] ||
-                       (l->kind == LEVER_RAISE ? next.v[0] <= l->value.v[0] : next.v[0] >= l->value.v[0]));
+                       (l->kind == ACTION_RAISE ? next.v[0] <= l->value.v[0] : next.v[0] >= l->value.v[0]));
         }
 }
 
-static void check_lever(enum lever_kind kind, const char *text)
+static void check_lever(enum action_kind kind, const char *text)
 {
         char reason[256], again[256], value[SYSCTL_TEXT_MAX];
-        struct lever l, same;
+        struct action l, same;
 
-        if (!is_good(lever_parse(kind, text, at, &l, &problems)))
+        if (!is_good(action_parse(kind, text, at, &l, &diagnostics)))
                 return;
         assert(l.kind == kind && l.sysctl < SYSCTL_COUNT);
         assert(sysctl_check(l.sysctl, &l.value, reason, sizeof(reason)) == 0);
-        assert(kind == LEVER_SET || (l.factor > 1 && l.factor <= 100));
-        if (kind != LEVER_SET) {
+        assert(kind == ACTION_SET || (l.factor > 1 && l.factor <= 100));
+        if (kind != ACTION_SET) {
                 check_steps(&l);
                 return;
         }
         snprintf(again, sizeof(again), "%s = %s", sysctl_table[l.sysctl].name, sysctl_format(&l.value, value));
-        assert(is_good(lever_parse(kind, again, at, &same, &problems)));
+        assert(is_good(action_parse(kind, again, at, &same, &diagnostics)));
         assert(same.sysctl == l.sysctl && sysctl_equal(&same.value, &l.value));
 }
 
@@ -107,7 +107,7 @@ static void check_bounds(enum sysctl_id id, const char *text)
         const struct sysctl *s = &sysctl_table[id];
         struct sysctl_bounds bounds = s->bounds;
 
-        if (!is_good(bounds_parse(id, text, at, &bounds, &problems)))
+        if (!is_good(bounds_parse(id, text, at, &bounds, &diagnostics)))
                 return;
         assert(!s->never && bounds.min >= s->bounds.min && bounds.max <= s->bounds.max && bounds.min <= bounds.max);
 }
@@ -121,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 check_abort(text);
         else
                 check_condition(text);
-        for (enum lever_kind kind = LEVER_SET; kind <= LEVER_LOWER; kind++)
+        for (enum action_kind kind = ACTION_SET; kind <= ACTION_LOWER; kind++)
                 check_lever(kind, text);
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 check_bounds(id, text);

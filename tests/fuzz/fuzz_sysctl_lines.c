@@ -64,18 +64,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         const struct lint_kernel kernel = {.read = stock_read, .memory_pages = 6170000};
         struct sysctl_lines lines = {0};
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
 
         if (!*stock)
                 stock_load();
-        assert(sysctl_lines_read(&lines, sysctl_lines_add_file(&lines, "f"), (const char *)data, size, &problems) ==
+        assert(sysctl_lines_read(&lines, sysctl_lines_add_file(&lines, "f"), (const char *)data, size, &diagnostics) ==
                0);
         for (size_t i = 0; i < lines.n; i++) {
                 check_line(&lines.line[i]);
                 check_find(&lines, &lines.line[i]);
         }
         lint_run(&lines, &kernel, on_finding, &lines);
-        problems_free(&problems);
+        diagnostics_free(&diagnostics);
         sysctl_lines_free(&lines);
         return 0;
 }

@@ -176,7 +176,7 @@ static void random_condition(struct run *r, char *text, const char *key)
 /* Whatever a configuration may say, good or foolish. */
 static void write_policy(struct run *r, char *text)
 {
-        static const char *const levers[] = {
+        static const char *const actions[] = {
                 "set = net.ipv4.tcp_tw_reuse = 1",
                 "set = net.ipv4.tcp_tw_reuse = 1", /* two rules that hold the same */
                 "set = net.ipv4.tcp_tw_reuse_delay = 300",
@@ -189,12 +189,12 @@ static void write_policy(struct run *r, char *text)
         };
         sprintf(text, "[daemon]\ninterval = %us\nmode = %s\n[limits]\nchanges_per_minute = %u\nmin_interval = %us\n",
                 1 + pick(r, 3), chance(r, 8) ? "observe" : "enforce", r->changes, pick(r, 20));
-        for (unsigned i = 0; i < ELEMENTSOF(levers); i++) {
+        for (unsigned i = 0; i < ELEMENTSOF(actions); i++) {
                 char line[200];
 
                 if (chance(r, 3))
                         continue;
-                snprintf(line, sizeof(line), "[rule r%u]\n%s\n", i, levers[i]);
+                snprintf(line, sizeof(line), "[rule r%u]\n%s\n", i, actions[i]);
                 strcat(text, line);
                 for (unsigned n = 1 + pick(r, 2); n > 0; n--)
                         random_condition(r, text, "when");
@@ -219,7 +219,7 @@ static void random_policy(struct run *r)
 static void begin_faults(struct run *r)
 {
         struct faults *f = &r->sim->faults;
-        unsigned *const all[] = {&f->read, &f->write, &f->save, &f->swallow, &f->observe, &f->look, &f->invalid};
+        unsigned *const all[] = {&f->read, &f->write, &f->save, &f->swallow, &f->observe, &f->dump_ports, &f->invalid};
 
         *f = (struct faults){0};
         for (unsigned n = 1 + pick(r, 3); n > 0; n--)
@@ -238,9 +238,9 @@ static void interfere(struct run *r)
         struct sysctl_value value;
         enum sysctl_id id;
 
-        if (rule->n_levers == 0)
+        if (rule->n_actions == 0)
                 return;
-        id = rule->lever[pick(r, rule->n_levers)].sysctl;
+        id = rule->action[pick(r, rule->n_actions)].sysctl;
         entry = &r->sim->tuner.ledger.entry[id];
         value = r->sim->kernel.sysctl[id];
         if (chance(r, 3) && entry->state != LEDGER_NONE)
@@ -380,7 +380,7 @@ static void run_end(struct run *r)
         invariants_restored(&r->invariants, r->sim);
         stop(r);
         fprintf(stderr, "# %s: %u ticks, %u looks, %u writes, %u applied, %u released, %u unexpected, %u aborted\n",
-                r->name, r->sim->ticks, r->sim->looks, r->sim->writes, r->invariants.kinds[EVENT_APPLIED],
+                r->name, r->sim->ticks, r->sim->dumps, r->sim->writes, r->invariants.kinds[EVENT_APPLIED],
                 r->invariants.kinds[EVENT_RELEASED], r->invariants.kinds[EVENT_UNEXPECTED_EFFECT],
                 r->invariants.kinds[EVENT_ABORTED]);
         sim_free(r->sim);

@@ -126,7 +126,7 @@ void invariants_before_write(struct invariants *inv, struct sim *s, enum sysctl_
                 broken(inv, s, "%s is written, and the ledger does not hold it", name_of(id));
         if (!sysctl_equal(&entry->original, &w->foreign))
                 broken(inv, s, "the ledger's original of %s is not what was there before twtuned", name_of(id));
-        if (w->told || w->overridden)
+        if (w->logged || w->overridden)
                 broken(inv, s, "%s is someone else's, and is written over", name_of(id));
         if (inv->may_fail && takes_back(inv, s, id, value))
                 return;
@@ -147,8 +147,8 @@ static uint64_t release_ns(const struct rule *rule)
 
 static bool rule_sets(const struct rule *rule, enum sysctl_id id)
 {
-        for (unsigned k = 0; k < rule->n_levers; k++)
-                if (rule->lever[k].sysctl == id)
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if (rule->action[k].sysctl == id)
                         return !rule->disabled;
         return false;
 }
@@ -178,10 +178,10 @@ static unsigned steps_of(const struct rule *rule, enum sysctl_id id)
         const struct sysctl_bounds *bounds = &sysctl_table[id].bounds;
         unsigned steps = 1;
 
-        for (unsigned k = 0; k < rule->n_levers; k++)
-                if (rule->lever[k].sysctl == id && rule->lever[k].kind != LEVER_SET)
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if (rule->action[k].sysctl == id && rule->action[k].kind != ACTION_SET)
                         for (double size = (double)MAX(bounds->min, 1); size < (double)bounds->max; steps++)
-                                size *= rule->lever[k].factor;
+                                size *= rule->action[k].factor;
         return steps;
 }
 
@@ -349,7 +349,7 @@ static void rule_left(struct invariants *inv, const struct sim *s, struct watche
         uint64_t least = MIN(release * MAX(rule->factor, 1u), MAX(release, HOUR_NS));
 
         /* Of several sysctls one can fail and come back while the others stay. */
-        if (inv->may_fail && config && config->n_levers > 1)
+        if (inv->may_fail && config && config->n_actions > 1)
                 least = 0;
         if (!failed && rule->entered_at != 0 && now - rule->entered_at < least)
                 broken(inv, s, "%s is released after %.0f s, and not %.0f", rule->name,
@@ -366,9 +366,9 @@ static void on_override(struct invariants *inv, const struct sim *s, enum sysctl
 {
         struct watched_rule *rule = find_rule(inv, s, name);
 
-        if (s->tuner.ledger.entry[id].state != LEDGER_THEIRS) /* observing, after a process that did not */
+        if (s->tuner.ledger.entry[id].state != LEDGER_FOREIGN) /* observing, after a process that did not */
                 return;
-        inv->sysctl[id].told = true;
+        inv->sysctl[id].logged = true;
         rule->entered_at = 0;
         rule->released_at = sim_now(s);
         rule->failed = false;
@@ -435,7 +435,7 @@ static void on_advice(struct invariants *inv, const struct sim *s, const struct 
         const struct rule *config = configured(s, sim_event_field(event, "RULE"));
         struct watched_rule *rule;
 
-        if (!config || config->n_levers > 0)
+        if (!config || config->n_actions > 0)
                 return;
         rule = find_rule(inv, s, config->name);
         check_calm(inv, s, rule, event);
@@ -456,10 +456,10 @@ static void on_request(struct invariants *inv, const struct sim *s, enum sysctl_
         struct watched_sysctl *w = &inv->sysctl[id];
 
         if (strcmp(result, "rearmed") == 0) {
-                w->told = w->overridden = false;
+                w->logged = w->overridden = false;
                 w->foreign = s->kernel.sysctl[id];
         } else if (strstr(sim_event_field(event, "MESSAGE"), "by request")) {
-                w->told |= changed;
+                w->logged |= changed;
         } else if (changed && s->in_tick && s->tuner.paused_until > 0) {
                 broken(inv, s, "%s is changed in a pause", name_of(id));
         }
@@ -580,8 +580,8 @@ void invariants_crashed(struct invariants *inv, struct sim *s)
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 inv->sysctl[id].settled = s->kernel.sysctl[id];
                 /* What could not be saved nobody knows any more: that it is someone else's, that it was kept. */
-                if (entry_of(s, id)->state != LEDGER_THEIRS)
-                        inv->sysctl[id].told = false;
+                if (entry_of(s, id)->state != LEDGER_FOREIGN)
+                        inv->sysctl[id].logged = false;
                 if (entry_of(s, id)->state == LEDGER_HELD && ledger_is_ours(entry_of(s, id), &s->kernel.sysctl[id]))
                         inv->sysctl[id].foreign = entry_of(s, id)->original;
         }
@@ -594,7 +594,7 @@ void invariants_stopped(struct invariants *inv, struct sim *s)
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 inv->sysctl[id].changes = 0; /* the next process knows of no rule that came back */
                 if (entry_of(s, id)->state != LEDGER_HELD)
-                        inv->sysctl[id].told = inv->sysctl[id].overridden = false;
+                        inv->sysctl[id].logged = inv->sysctl[id].overridden = false;
         }
 }
 

@@ -4,7 +4,7 @@
 /* What must hold whatever happens to a simulated host. What does not is told with the seed and the last events, and
  * the process aborts. */
 
-#include "sim_world.h"
+#include "sim_backend.h"
 
 #define EVENTS_SHOWN 80u
 #define CHANGES_MAX 512u
@@ -15,7 +15,7 @@ struct watched_sysctl {
         struct sysctl_value ours;    /* written by twtuned last; n == 0: never */
         struct sysctl_value settled; /* live when everything was last accounted for */
         bool overridden;             /* someone changed ours: not to be written again */
-        bool told;                   /* twtuned said so */
+        bool logged;                 /* twtuned said so */
         uint64_t changed_at;         /* by twtuned; 0: never */
         uint64_t change[CHANGES_MAX];
         unsigned changes;

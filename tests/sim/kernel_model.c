@@ -91,7 +91,8 @@ static bool is_free(const struct kernel *k, const struct port *p)
 }
 
 /* net/ipv4/tcp_ipv4.c:tcp_twsk_unique */
-static bool is_reusable(const struct destination *d, const struct port *p, const struct ports_limits *l, uint64_t at)
+static bool is_reusable(const struct model_destination *d, const struct port *p, const struct ports_limits *l,
+                        uint64_t at)
 {
         bool applies = l->tw_reuse == 1 || (l->tw_reuse == 2 && d->address == 0x7f000001);
 
@@ -103,7 +104,7 @@ static bool is_reusable(const struct destination *d, const struct port *p, const
 static bool is_free_for_all(const struct kernel *k, unsigned index)
 {
         for (unsigned i = 0; i < DESTINATIONS; i++)
-                if (!is_free(k, &k->destination[i].port[index]))
+                if (!is_free(k, &k->model_destination[i].port[index]))
                         return false;
         return true;
 }
@@ -111,7 +112,7 @@ static bool is_free_for_all(const struct kernel *k, unsigned index)
 /* net/ipv4/inet_hashtables.c:__inet_hash_connect: all ports of the low end's parity from where it was, then those
  * of the other; for bind(), inet_connection_sock.c:inet_csk_find_open_port, the other way round. KERNEL_PORTS:
  * EADDRNOTAVAIL. */
-static unsigned pick_port(struct kernel *k, struct destination *d, const struct ports_limits *l, uint64_t at)
+static unsigned pick_port(struct kernel *k, struct model_destination *d, const struct ports_limits *l, uint64_t at)
 {
         unsigned n = (l->high - l->low + 1) & ~1u, base = l->low - KERNEL_PORT_BASE;
         unsigned start = d->perturb % n & ~1u;
@@ -132,7 +133,7 @@ static unsigned pick_port(struct kernel *k, struct destination *d, const struct 
 }
 
 /* A port for a new connection; what was on it is gone. NULL: EADDRNOTAVAIL. */
-static struct port *take_port(struct kernel *k, struct destination *d, const struct ports_limits *l, uint64_t at)
+static struct port *take_port(struct kernel *k, struct model_destination *d, const struct ports_limits *l, uint64_t at)
 {
         unsigned index = pick_port(k, d, l, at);
         struct port *p = &d->port[index];
@@ -158,7 +159,7 @@ static bool table_has_room(struct kernel *k)
         return false;
 }
 
-static void close_port(struct kernel *k, struct destination *d, struct port *p, uint64_t at)
+static void close_port(struct kernel *k, struct model_destination *d, struct port *p, uint64_t at)
 {
         d->last_ms = at;
         *p = (struct port){.since = at};
@@ -168,7 +169,8 @@ static void close_port(struct kernel *k, struct destination *d, struct port *p, 
         cohorts_add(&k->time_wait, at / SECOND_MS, 1);
 }
 
-static bool open_port(struct kernel *k, struct destination *d, const struct ports_limits *l, uint64_t at, bool hold)
+static bool open_port(struct kernel *k, struct model_destination *d, const struct ports_limits *l, uint64_t at,
+                      bool hold)
 {
         struct port *p = take_port(k, d, l, at);
 
@@ -195,7 +197,7 @@ static const struct ports_limits *limits_now(const struct kernel *k)
         return &limits;
 }
 
-bool kernel_connect(struct kernel *k, struct destination *d, uint64_t at)
+bool kernel_connect(struct kernel *k, struct model_destination *d, uint64_t at)
 {
         return open_port(k, d, limits_now(k), at, false);
 }
@@ -203,7 +205,7 @@ bool kernel_connect(struct kernel *k, struct destination *d, uint64_t at)
 /* Programs that get EADDRNOTAVAIL give up for this second. */
 static void run_connects(struct kernel *k, const struct load *load, unsigned to, uint64_t from, uint64_t until)
 {
-        struct destination *d = &k->destination[to];
+        struct model_destination *d = &k->model_destination[to];
         double seconds = (double)(until - from) / SECOND_MS, recycled = k->counter[KERNEL_TW_RECYCLED];
         unsigned n = due(&d->carry, load->connects[to], seconds), done = 0;
         const struct ports_limits *l = limits_now(k);
@@ -216,7 +218,7 @@ static void run_connects(struct kernel *k, const struct load *load, unsigned to,
                 k->counter[KERNEL_OUT_RSTS] += (k->counter[KERNEL_TW_RECYCLED] - recycled) * load->early_resets;
 }
 
-static void run_held(struct kernel *k, unsigned wanted, struct destination *d, uint64_t until)
+static void run_held(struct kernel *k, unsigned wanted, struct model_destination *d, uint64_t until)
 {
         const struct ports_limits *l = limits_now(k);
         unsigned index = 0; /* some may be outside a range that was wider */
@@ -232,7 +234,7 @@ static void run_held(struct kernel *k, unsigned wanted, struct destination *d, u
                 }
 }
 
-static void run_silent(struct kernel *k, struct destination *d, double seconds)
+static void run_silent(struct kernel *k, struct model_destination *d, double seconds)
 {
         const struct ports_limits *l = limits_now(k);
 
@@ -325,12 +327,12 @@ static void run_slice(struct kernel *k, const struct load *load, uint64_t until)
         k->now_ms = until;
         cohorts_expire(&k->time_wait, second, TIME_WAIT_SECONDS);
         for (unsigned i = 0; i < DESTINATIONS; i++) {
-                if (load->held[i] != k->destination[i].held)
-                        run_held(k, load->held[i], &k->destination[i], until);
+                if (load->held[i] != k->model_destination[i].held)
+                        run_held(k, load->held[i], &k->model_destination[i], until);
                 if (load->connects[i] > 0)
                         run_connects(k, load, i, from, until);
-                if (k->destination[i].silent && (k->destination[i].opening > 0 || load->connects[i] > 0))
-                        run_silent(k, &k->destination[i], seconds);
+                if (k->model_destination[i].silent && (k->model_destination[i].opening > 0 || load->connects[i] > 0))
+                        run_silent(k, &k->model_destination[i], seconds);
         }
         run_orphans(k, load, second, seconds);
         run_server(k, load, second, seconds);
@@ -389,11 +391,12 @@ void kernel_init(struct kernel *k, uint64_t seed, unsigned low, unsigned ports)
         port_set_add(&k->listening, low + ports + NEIGHBOUR);
         k->listener = (struct listener_model){.backlog = 4096, .syn_backlog = 256};
         for (unsigned i = 0; i < DESTINATIONS; i++)
-                k->destination[i] = (struct destination){.address = i == TO_LOOPBACK ? 0x7f000001 : 0x0a000002 + i,
-                                                         .no_timestamps = i == TO_OLD_PEER,
-                                                         .binds = i == TO_BOUND_PEER,
-                                                         .silent = i == TO_DEAD_PEER,
-                                                         .perturb = random_below(&k->random, 65536)};
+                k->model_destination[i] =
+                        (struct model_destination){.address = i == TO_LOOPBACK ? 0x7f000001 : 0x0a000002 + i,
+                                                   .no_timestamps = i == TO_OLD_PEER,
+                                                   .binds = i == TO_BOUND_PEER,
+                                                   .silent = i == TO_DEAD_PEER,
+                                                   .perturb = random_below(&k->random, 65536)};
 }
 
 uint64_t kernel_tw(const struct kernel *k)
@@ -407,11 +410,11 @@ uint64_t kernel_inuse(const struct kernel *k)
                      (uint64_t)k->listener.queued;
 
         for (unsigned i = 0; i < DESTINATIONS; i++)
-                n += k->destination[i].held + k->destination[i].opening;
+                n += k->model_destination[i].held + k->model_destination[i].opening;
         return n;
 }
 
-static void dump_destination(const struct kernel *k, const struct destination *d, const struct ports_limits *l,
+static void dump_destination(const struct kernel *k, const struct model_destination *d, const struct ports_limits *l,
                              struct ports *ports, uint64_t now)
 {
         const struct model_socket socket = {.family = AF_INET,
@@ -438,7 +441,7 @@ void kernel_dump(const struct kernel *k, struct ports *ports, uint64_t now)
         const struct ports_limits *l = limits_now(k);
 
         for (unsigned i = 0; i < DESTINATIONS; i++) {
-                const struct destination *d = &k->destination[i];
+                const struct model_destination *d = &k->model_destination[i];
 
                 if (d->held > 0 || d->last_ms + 2 * SYN_SENT_SECONDS * SECOND_MS > k->now_ms)
                         dump_destination(k, d, l, ports, now);

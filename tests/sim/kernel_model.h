@@ -20,7 +20,7 @@ struct port {
         uint8_t state;  /* TCP_*; 0: free */
 };
 
-struct destination {
+struct model_destination {
         uint32_t address; /* IPv4, host order */
         bool no_timestamps, binds, silent;
         unsigned perturb; /* where connect() goes on looking */
@@ -68,7 +68,7 @@ struct kernel {
         struct port_set listening;          /* ports that connect() leaves out */
         double counter[KERNEL_COUNTERS];
         uint64_t refused; /* connect() with EADDRNOTAVAIL, which no counter of a kernel tells */
-        struct destination destination[DESTINATIONS];
+        struct model_destination model_destination[DESTINATIONS];
 
         struct cohorts time_wait; /* those of the ports, and others that hold no ephemeral port */
         struct cohorts fin_wait2_orphans, orphans, keepalive_unanswered, syn_recv;
@@ -85,7 +85,7 @@ void kernel_init(struct kernel *kernel, uint64_t seed, unsigned low, unsigned po
 void kernel_run(struct kernel *kernel, const struct load *load, uint64_t now_ms);
 
 /* One connect() and close(). false: EADDRNOTAVAIL. */
-bool kernel_connect(struct kernel *kernel, struct destination *to, uint64_t at_ms);
+bool kernel_connect(struct kernel *kernel, struct model_destination *to, uint64_t at_ms);
 
 /* In use, of /proc/net/sockstat: TIME_WAIT (with FIN_WAIT_2 orphans, which are of the same kind), and others. */
 uint64_t kernel_tw(const struct kernel *kernel);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "lib/util/macro.h"
-#include "sim_world.h"
+#include "sim_backend.h"
 
 #define TICK_MS 1000u
 

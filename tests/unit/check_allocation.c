@@ -74,7 +74,7 @@ int open_small(const char *path, int flags, ...)
 static struct config *config_of_everything(void)
 {
         struct config *config = config_new();
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char text[8192] = "[daemon]\nmode = observe\ncpu_budget = 100%\n", line[256];
 
         for (unsigned i = 0; i < METRIC_COUNT; i++) {
@@ -84,9 +84,9 @@ static struct config *config_of_everything(void)
                          unit_suffix(metric_table[i].unit));
                 strcat(text, line);
         }
-        config_read(config, "everything.conf", text, strlen(text), NULL, &problems);
-        config_check(config, &problems);
-        ck_assert_msg(problems.n == 0, "%s", problems.n ? problems.item[0].text : "");
+        config_read(config, "everything.conf", text, strlen(text), NULL, &diagnostics);
+        config_check(config, &diagnostics);
+        ck_assert_msg(diagnostics.n == 0, "%s", diagnostics.n ? diagnostics.item[0].text : "");
         return config;
 }
 
@@ -99,7 +99,7 @@ static void recorded_tick(struct tuner *tuner, struct record *record)
 
 START_TEST(a_tick_allocates_nothing_and_opens_no_file)
 {
-        static struct linux_world world;
+        static struct linux_backend backend;
         static struct tuner tuner;
         static struct record record;
         struct config *config = config_of_everything();
@@ -110,12 +110,12 @@ START_TEST(a_tick_allocates_nothing_and_opens_no_file)
         unshare(CLONE_NEWNET);                          /* as root; a twtuned may run in the netns of this machine */
         setenv("RUNTIME_DIRECTORY", "/nonexistent", 1); /* observing, it writes nothing there */
         unsetenv("NOTIFY_SOCKET");
-        r = linux_world_open(&world, &what);
+        r = linux_backend_open(&backend, &what);
         ck_assert_msg(r == 0, "%s: %s", what, strerror(-r));
-        observer_set_config(world.observer, config, &config->counters);
+        observer_set_config(backend.observer, config, &config->counters);
         ck_assert_int_eq(record_open(&record, "/dev/null"), 0);
         record_set_counters(&record, &config->counters);
-        ck_assert_int_eq(tuner_start(&tuner, &world.world, config, &ledger, now_ns()), 0);
+        ck_assert_int_eq(tuner_start(&tuner, &backend.backend, config, &ledger, now_ns()), 0);
         for (unsigned i = 0; i < 3; i++)
                 recorded_tick(&tuner, &record);
         ck_assert_msg(allocations > 0 && opens > 0, "nothing is counted");
@@ -129,7 +129,7 @@ START_TEST(a_tick_allocates_nothing_and_opens_no_file)
         ck_assert(tuner.unread_error == 0 && record.fd >= 0);
         tuner_stop(&tuner);
         record_close(&record);
-        linux_world_close(&world);
+        linux_backend_close(&backend);
 }
 END_TEST
 

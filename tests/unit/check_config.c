@@ -19,7 +19,7 @@ static void expect_defaults(void)
 START_TEST(defaults)
 {
         read_all("");
-        expect_none("empty", &problems);
+        expect_none("empty", &diagnostics);
         expect_defaults();
         ck_assert_uint_eq(config->n_rules, 0);
         ck_assert_uint_eq(config->counters.n, COUNTER_OWN);
@@ -41,7 +41,7 @@ START_TEST(every_key_is_taken)
                  "set = net.ipv4.ip_local_port_range = 32768 65535\n"
                  "expect = netstat.TcpExt.TWRecycled > 0/s within 15s\n"
                  "abort = opens.resets > 3x before within 1min\nretry = 1h\nrelease = keep\n");
-        expect_none("all keys", &problems);
+        expect_none("all keys", &diagnostics);
         ck_assert(config->interval_ns == S / 2 && config->observe && !config->restore_on_exit);
         ck_assert_str_eq(config->metrics_file, "/a/b.prom");
         ck_assert(is(config->changes_per_minute, 30) && config->min_interval_ns == 120 * S);
@@ -49,9 +49,9 @@ START_TEST(every_key_is_taken)
         r = find_rule("high");
         ck_assert_str_eq(r->description, "some text; with = and #");
         ck_assert(r->disabled && r->keep && r->has_expect && r->after == 0 && r->retry_ns == 3600 * S);
-        ck_assert(r->n_when == 2 && r->n_until == 1 && r->n_levers == 2 && r->n_abort == 1);
+        ck_assert(r->n_when == 2 && r->n_until == 1 && r->n_actions == 2 && r->n_abort == 1);
         ck_assert(r->when[0].metric == METRIC_COUNT + COUNTER_LISTEN_DROPS && r->when[0].time_ns == 3 * S);
-        ck_assert(r->lever[1].value.v[1] == 65535 && r->expect.time_ns == 15 * S);
+        ck_assert(r->action[1].value.v[1] == 65535 && r->expect.time_ns == 15 * S);
         ck_assert(r->abort[0].within_ns == 60 * S && is(r->abort[0].multiple, 3));
         end();
 }
@@ -62,7 +62,7 @@ START_TEST(rule_has_defaults)
         const struct rule *r;
 
         read_all(RULE);
-        expect_none("rule", &problems);
+        expect_none("rule", &diagnostics);
         r = find_rule("r");
         ck_assert(!r->description && !r->disabled && !r->keep && !r->has_expect && !r->faulty);
         ck_assert(r->n_until == 0 && r->n_abort == 0 && r->after == RULE_NONE && r->retry_ns == 600 * S);
@@ -76,12 +76,12 @@ START_TEST(origins_are_exact)
 
         read_all("\n# a comment\n\n[rule r]\n\n" WHEN "until = ports.demand < 1%\n" SET
                  "expect = tcp.listen > 0 within 1s\nabort = opens.resets > 3x before within 1s\n");
-        expect_none("origins", &problems);
+        expect_none("origins", &diagnostics);
         r = find_rule("r");
         ck_assert_uint_eq(r->at.line, 4);
         ck_assert_uint_eq(r->when[0].at.line, 6);
         ck_assert_uint_eq(r->until[0].at.line, 7);
-        ck_assert_uint_eq(r->lever[0].at.line, 8);
+        ck_assert_uint_eq(r->action[0].at.line, 8);
         ck_assert_uint_eq(r->expect.at.line, 9);
         ck_assert_uint_eq(r->abort[0].at.line, 10);
         ck_assert_str_eq(r->when[0].at.file, "a.conf");
@@ -91,7 +91,7 @@ END_TEST
 
 struct row {
         const char *name, *text;
-        struct expected problems[6];
+        struct expected diagnostics[6];
 };
 
 static const struct row rows[] = {
@@ -282,7 +282,7 @@ static const struct row rows[] = {
 START_TEST(bad_input)
 {
         read_all(rows[_i].text);
-        expect_problems(rows[_i].name, "a.conf", rows[_i].problems, &problems);
+        expect_problems(rows[_i].name, "a.conf", rows[_i].diagnostics, &diagnostics);
         end();
 }
 END_TEST
@@ -291,8 +291,8 @@ END_TEST
 START_TEST(long_key_has_no_hint)
 {
         read_all("[daemon]\n" X190 "=1\n");
-        ck_assert_uint_eq(problems.n, 1);
-        ck_assert_msg(!strstr(problems.item[0].text, "did you mean"), "%s", problems.item[0].text);
+        ck_assert_uint_eq(diagnostics.n, 1);
+        ck_assert_msg(!strstr(diagnostics.item[0].text, "did you mean"), "%s", diagnostics.item[0].text);
         end();
 }
 END_TEST
@@ -305,7 +305,7 @@ static const struct capacity {
 } capacities[] = {
         {"when", "ports.cliff >= 80%", RULE_CONDITIONS_MAX, "more than 8 of this key in one rule"},
         {"until", "ports.demand < 5%", RULE_CONDITIONS_MAX, "more than 8 of this key in one rule"},
-        {"set", "net.ipv4.tcp_tw_reuse = 1", RULE_LEVERS_MAX, "more than 4 sysctls in one rule"},
+        {"set", "net.ipv4.tcp_tw_reuse = 1", RULE_ACTIONS_MAX, "more than 4 sysctls in one rule"},
         {"abort", "opens.resets > 3x before within 5s", RULE_ABORTS_MAX, "more than 4 abort conditions"},
 };
 
@@ -318,12 +318,12 @@ START_TEST(lists_have_a_capacity)
         for (unsigned i = 0; i <= c->most; i++)
                 strcat(text, line);
         read_file("a.conf", text);
-        expect_one(c->key, "a.conf", 1 + c->most + 1, c->says, &problems);
-        problems_free(&problems);
+        expect_one(c->key, "a.conf", 1 + c->most + 1, c->says, &diagnostics);
+        diagnostics_free(&diagnostics);
 
         snprintf(cleared, sizeof(cleared), "[rule r]\n%s =\n%s", c->key, line);
         read_file("b.conf", cleared);
-        expect_none(c->key, &problems);
+        expect_none(c->key, &diagnostics);
         end();
 }
 END_TEST
@@ -343,10 +343,10 @@ START_TEST(rules_have_a_capacity)
 
         append_rules(text, sizeof(text), RULES_MAX);
         read_all(text);
-        expect_none("as many as there may be", &problems);
+        expect_none("as many as there may be", &diagnostics);
         ck_assert_uint_eq(config->n_rules, RULES_MAX);
         read_file("b.conf", "[rule r63]\nenabled = no\n[rule one-more]\nnonsense = 1\n[rule r0]\nenabled = no\n");
-        expect_one("one more", "b.conf", 3, "more than 64 rules", &problems);
+        expect_one("one more", "b.conf", 3, "more than 64 rules", &diagnostics);
         ck_assert(config->rule[63].disabled && config->rule[0].disabled);
         ck_assert_uint_eq(config->n_rules, RULES_MAX);
         end();
@@ -364,10 +364,10 @@ START_TEST(ladder_of_all_rules_is_no_circle)
                 snprintf(text + used, sizeof(text) - used, "[rule r%u]\nafter = r%u\n", i, i - 1);
         }
         read_all(text);
-        expect_none("a ladder", &problems);
+        expect_none("a ladder", &diagnostics);
         read_file("b.conf", "[rule r0]\nafter = r63\n");
-        config_check(config, &problems);
-        ck_assert_uint_eq(problems.n, RULES_MAX);
+        config_check(config, &diagnostics);
+        ck_assert_uint_eq(diagnostics.n, RULES_MAX);
         end();
 }
 END_TEST
@@ -377,9 +377,9 @@ START_TEST(wrong_values_are_not_taken)
 {
         read_all("[daemon]\ninterval = 1h\nmode = x\nrestore_on_exit = x\n[limits]\nchanges_per_minute = 0\n"
                  "min_interval = x\n" RULE "retry = x\nrelease = x\nenabled = x\nwhen = x\nset = x\nabort = x\n");
-        ck_assert_uint_eq(problems.n, 11);
+        ck_assert_uint_eq(diagnostics.n, 11);
         expect_defaults();
-        ck_assert(find_rule("r")->n_when == 1 && find_rule("r")->n_levers == 1 && find_rule("r")->n_abort == 0);
+        ck_assert(find_rule("r")->n_when == 1 && find_rule("r")->n_actions == 1 && find_rule("r")->n_abort == 0);
         ck_assert(!find_rule("r")->disabled && !find_rule("r")->keep && find_rule("r")->retry_ns == 600 * S);
         end();
 }
@@ -393,12 +393,12 @@ START_TEST(kernel_tells_its_counters)
         counters_init(&kernel);
         counters_add(&kernel, "netstat.TcpExt.FromTheFuture");
         config = config_new();
-        config_read(config, "a.conf", text, sizeof(text) - 1, &kernel, &problems);
-        expect_none("a counter of the kernel", &problems);
+        config_read(config, "a.conf", text, sizeof(text) - 1, &kernel, &diagnostics);
+        expect_none("a counter of the kernel", &diagnostics);
         ck_assert_str_eq(config->counters.item[COUNTER_OWN].name, "netstat.TcpExt.FromTheFuture");
         end();
         read_all(text);
-        expect_one("not on this kernel", "a.conf", 2, "unknown metric", &problems);
+        expect_one("not on this kernel", "a.conf", 2, "unknown metric", &diagnostics);
         end();
 }
 END_TEST
@@ -416,11 +416,11 @@ START_TEST(damage_is_survived)
                 for (unsigned c = 0; c < 256; c += c < 32 || c > 126 ? 9 : 1) {
                         text[at] = (char)c;
                         config = config_new();
-                        config_read(config, "a.conf", text, c == 9 ? at : sizeof(text) - 1, NULL, &problems);
-                        config_check(config, &problems);
-                        for (size_t i = 0; i < problems.n; i++)
-                                if (problems.item[i].at.line < 1 || problems.item[i].at.line > 8)
-                                        ck_abort_msg("byte %u at %zu: line %u", c, at, problems.item[i].at.line);
+                        config_read(config, "a.conf", text, c == 9 ? at : sizeof(text) - 1, NULL, &diagnostics);
+                        config_check(config, &diagnostics);
+                        for (size_t i = 0; i < diagnostics.n; i++)
+                                if (diagnostics.item[i].at.line < 1 || diagnostics.item[i].at.line > 8)
+                                        ck_abort_msg("byte %u at %zu: line %u", c, at, diagnostics.item[i].at.line);
                         end();
                 }
                 text[at] = right;
@@ -433,11 +433,11 @@ START_TEST(the_policy_is_right)
         char *text = file_read(CONF_DIR "/policy.conf");
 
         read_file("policy.conf", text);
-        config_check(config, &problems);
-        expect_none("policy.conf", &problems);
+        config_check(config, &diagnostics);
+        expect_none("policy.conf", &diagnostics);
         expect_defaults();
         ck_assert_uint_ge(config->n_rules, 2);
-        ck_assert_int_eq(find_rule("time-wait-reuse")->lever[0].sysctl, SYSCTL_TCP_TW_REUSE);
+        ck_assert_int_eq(find_rule("time-wait-reuse")->action[0].sysctl, SYSCTL_TCP_TW_REUSE);
         for (unsigned i = 0; i < config->n_rules; i++)
                 ck_assert_msg(config->rule[i].description && (config->rule[i].n_until > 0 || config->rule[i].advise),
                               "rule %s", config->rule[i].name);
@@ -463,8 +463,8 @@ START_TEST(what_is_commented_out_are_the_defaults)
         ck_assert_uint_eq(find_rule("time-wait-reuse")->disabled, false);
         uncomment(text);
         read_file("twtuned.conf", text);
-        config_check(config, &problems);
-        expect_none("twtuned.conf", &problems);
+        config_check(config, &diagnostics);
+        expect_none("twtuned.conf", &diagnostics);
         expect_defaults();
         ck_assert(find_rule("time-wait-reuse")->disabled); /* the example at the end */
         end();

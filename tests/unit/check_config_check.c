@@ -14,7 +14,7 @@
 
 static const struct row {
         const char *name, *text;
-        struct expected problems[4];
+        struct expected diagnostics[4];
 } rows[] = {
         /* a condition that no value meets */
         {"over all of a share",
@@ -172,7 +172,7 @@ static const struct row {
 START_TEST(the_whole)
 {
         read_all(rows[_i].text);
-        expect_problems(rows[_i].name, "a.conf", rows[_i].problems, &problems);
+        expect_problems(rows[_i].name, "a.conf", rows[_i].diagnostics, &diagnostics);
 }
 END_TEST
 
@@ -180,8 +180,8 @@ START_TEST(the_file_that_narrowed_is_named)
 {
         read_file("policy.conf", "[rule r]\n" LISTEN "> 5\nset = " FIN " = 30\n");
         read_file("twtuned.conf", "[limits]\n\n" FIN " = max 20\n");
-        config_check(config, &problems);
-        expect_one("two files", "policy.conf", 3, "by twtuned.conf:3", &problems);
+        config_check(config, &diagnostics);
+        expect_one("two files", "policy.conf", 3, "by twtuned.conf:3", &diagnostics);
 }
 END_TEST
 

@@ -2,7 +2,7 @@
 /* What the daemon tells of itself: whose each sysctl is, and why each rule is or is not active. */
 
 #include "daemon/bus/describe.h"
-#include "fake_world.h"
+#include "fake_backend.h"
 
 #define RULE \
         "[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n" \

@@ -11,7 +11,7 @@
 
 static struct host *host;
 static struct ledger ledger;
-static uint64_t told[SYSCTL_COUNT][OUTCOME_COUNT];
+static uint64_t logged[SYSCTL_COUNT][OUTCOME_COUNT];
 static char text[EXPOSITION_TEXT_MAX];
 
 static const char *format(const char *netns)
@@ -23,7 +23,7 @@ static const char *format(const char *netns)
                 .config = host->config,
                 .policy = host->policy,
                 .ledger = &ledger,
-                .told = (const uint64_t(*)[OUTCOME_COUNT])told,
+                .logged = (const uint64_t(*)[OUTCOME_COUNT])logged,
                 .observed_at = 1795250804.757,
         };
         ssize_t n = exposition_format(&e, text, sizeof(text));
@@ -131,9 +131,9 @@ START_TEST(rules_and_sysctls)
         host->snapshot.sysctl[SYSCTL_TCP_ORPHAN_RETRIES].state = READING_UNAVAILABLE;
         host_run(host, 30, 2000, PEER);
         ledger.entry[SYSCTL_TCP_TW_REUSE].state = LEDGER_HELD;
-        ledger.entry[SYSCTL_TCP_SYNCOOKIES].state = LEDGER_THEIRS;
-        told[SYSCTL_TCP_TW_REUSE][OUTCOME_APPLIED] = 3;
-        told[SYSCTL_TCP_TW_REUSE][OUTCOME_FAILED] = 1;
+        ledger.entry[SYSCTL_TCP_SYNCOOKIES].state = LEDGER_FOREIGN;
+        logged[SYSCTL_TCP_TW_REUSE][OUTCOME_APPLIED] = 3;
+        logged[SYSCTL_TCP_TW_REUSE][OUTCOME_FAILED] = 1;
         format("");
         ck_assert_uint_eq(count("twtuned_rule_available"), 2);
         expect_line("twtuned_rule_available{rule=\"lacking\"} 0");
@@ -219,7 +219,7 @@ START_TEST(the_text_has_room)
         }
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 for (unsigned k = 0; k < OUTCOME_COUNT; k++)
-                        told[id][k] = ledger.entry[id].state = LEDGER_HELD;
+                        logged[id][k] = ledger.entry[id].state = LEDGER_HELD;
         ck_assert_uint_lt(strlen(format(netns)), EXPOSITION_TEXT_MAX - 5 * 3 * 1024); /* the destinations */
 
         e = (struct exposition){.version = "1.2",
@@ -228,7 +228,7 @@ START_TEST(the_text_has_room)
                                 .config = host->config,
                                 .policy = host->policy,
                                 .ledger = &ledger,
-                                .told = (const uint64_t(*)[OUTCOME_COUNT])told};
+                                .logged = (const uint64_t(*)[OUTCOME_COUNT])logged};
         for (size_t size = 1; size < strlen(text) - 1024; size += 997) {
                 memset(buf, 0x55, EXPOSITION_TEXT_MAX + 8);
                 ck_assert_int_eq(exposition_format(&e, buf, size), -ENOBUFS);

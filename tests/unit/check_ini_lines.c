@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "expect_problem.h"
+#include "expect_diagnostic.h"
 #include "lib/util/macro.h"
 #include "run.h"
 
@@ -37,21 +37,21 @@ static void on_key(void *user, struct origin at, const char *name, const char *v
 }
 
 /* Reads a copy of exactly that size, so that a look behind the end shows under a sanitizer. */
-static void read_text(const char *text, size_t size, struct transcript *t, struct problems *problems)
+static void read_text(const char *text, size_t size, struct transcript *t, struct diagnostics *diagnostics)
 {
         const struct ini_handler handler = {on_section, on_key, t};
         char *copy = malloc(size > 0 ? size : 1);
 
         memcpy(copy, text, size);
         *t = (struct transcript){0};
-        *problems = (struct problems){0};
-        ini_lines_read("a.conf", copy, size, &handler, problems);
+        *diagnostics = (struct diagnostics){0};
+        ini_lines_read("a.conf", copy, size, &handler, diagnostics);
         free(copy);
 }
 
 struct row {
         const char *name, *text, *seen;
-        struct expected problems[5];
+        struct expected diagnostics[5];
         size_t size; /* 0: up to the NUL */
 };
 
@@ -162,12 +162,12 @@ START_TEST(lines)
 {
         const struct row *row = &rows[_i];
         struct transcript t;
-        struct problems problems;
+        struct diagnostics diagnostics;
 
-        read_text(row->text, row->size > 0 ? row->size : strlen(row->text), &t, &problems);
+        read_text(row->text, row->size > 0 ? row->size : strlen(row->text), &t, &diagnostics);
         ck_assert_msg(strcmp(t.text, row->seen) == 0, "%s: handler saw %s", row->name, t.text);
-        expect_problems(row->name, "a.conf", row->problems, &problems);
-        problems_free(&problems);
+        expect_problems(row->name, "a.conf", row->diagnostics, &diagnostics);
+        diagnostics_free(&diagnostics);
 }
 END_TEST
 
@@ -178,13 +178,13 @@ START_TEST(line_numbers_go_far)
         };
         char *text = malloc(LINES + 4);
         struct transcript t;
-        struct problems problems;
+        struct diagnostics diagnostics;
 
         memset(text, '\n', LINES);
         memcpy(text + LINES, "a=b\n", 4);
-        read_text(text, LINES + 4, &t, &problems);
+        read_text(text, LINES + 4, &t, &diagnostics);
         ck_assert_str_eq(t.text, "100001 a=b\n");
-        expect_none("100000 empty lines", &problems);
+        expect_none("100000 empty lines", &diagnostics);
         free(text);
 }
 END_TEST
@@ -195,15 +195,15 @@ START_TEST(every_byte_alone)
         for (unsigned c = 0; c < 256; c++) {
                 char text[] = {(char)c, '\n', 'x', '=', '1', '\n'};
                 struct transcript t;
-                struct problems problems;
+                struct diagnostics diagnostics;
 
-                read_text(text, sizeof(text), &t, &problems);
+                read_text(text, sizeof(text), &t, &diagnostics);
                 ck_assert_msg(strcmp(t.text, c == '\n' ? "3 x=1\n" : "2 x=1\n") == 0 ||
                                       (c == '[' && strcmp(t.text, "1 [?]\n2 x=1\n") == 0) ||
                                       (c == '=' && strcmp(t.text, "1 =\n2 x=1\n") == 0),
                               "byte %u", c);
-                ck_assert_msg(problems.n <= 1, "byte %u", c);
-                problems_free(&problems);
+                ck_assert_msg(diagnostics.n <= 1, "byte %u", c);
+                diagnostics_free(&diagnostics);
         }
 }
 END_TEST

@@ -53,7 +53,7 @@ static void expect_well_formed(const struct ledger *ledger, const char *what, si
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 const struct ledger_entry *e = &ledger->entry[id];
 
-                ck_assert_msg((unsigned)e->state <= LEDGER_THEIRS, "%s at %zu: state of %u", what, at, id);
+                ck_assert_msg((unsigned)e->state <= LEDGER_FOREIGN, "%s at %zu: state of %u", what, at, id);
                 ck_assert_msg(memchr(e->rule, 0, sizeof(e->rule)), "%s at %zu: rule of %u", what, at, id);
                 ck_assert_msg(e->state == LEDGER_NONE ||
                                       (e->original.n == sysctl_table[id].n && e->written.n == sysctl_table[id].n),
@@ -80,7 +80,7 @@ static void random_ledger(struct random *random, struct ledger *ledger)
 
                 if (sysctl_table[id].n == 0)
                         continue;
-                e->state = random_below(random, LEDGER_THEIRS + 1);
+                e->state = random_below(random, LEDGER_FOREIGN + 1);
                 e->original = random_value(random, sysctl_table[id].n);
                 e->written = random_value(random, sysctl_table[id].n);
                 if (random_below(random, 2))
@@ -372,7 +372,7 @@ START_TEST(first_note_keeps_the_original)
         e->state = LEDGER_RELEASED;
         ledger_note(&ledger, SYSCTL_TCP_FIN_TIMEOUT, &SYSCTL_VALUE(50), &SYSCTL_VALUE(20), "third", 300);
         ck_assert(e->state == LEDGER_HELD && e->original.v[0] == 50);
-        e->state = LEDGER_THEIRS;
+        e->state = LEDGER_FOREIGN;
         ledger_note(&ledger, SYSCTL_TCP_FIN_TIMEOUT, &SYSCTL_VALUE(40), &SYSCTL_VALUE(20), "fourth", 400);
         ck_assert(e->state == LEDGER_HELD && e->original.v[0] == 40);
 }
@@ -402,7 +402,7 @@ START_TEST(last_held_is_the_last_written)
                 ledger_note(&ledger, order[i], &SYSCTL_VALUE(1), &SYSCTL_VALUE(2), "r", 1000);
         for (unsigned i = ELEMENTSOF(order); i-- > 0;) {
                 ck_assert_int_eq(ledger_last_held(&ledger, 0), order[i]);
-                ledger.entry[order[i]].state = i % 2 ? LEDGER_RELEASED : LEDGER_THEIRS;
+                ledger.entry[order[i]].state = i % 2 ? LEDGER_RELEASED : LEDGER_FOREIGN;
         }
         ck_assert_int_eq(ledger_last_held(&ledger, 0), SYSCTL_COUNT);
 }

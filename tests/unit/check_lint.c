@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "expect_problem.h"
+#include "expect_diagnostic.h"
 #include "files.h"
 #include "lib/kernel/sysctl.h"
 #include "lib/lint/row.h"
@@ -56,7 +56,7 @@ static void on_finding(void *user, const struct lint_finding *finding)
 }
 
 static struct sysctl_lines lines;
-static struct problems problems;
+static struct diagnostics diagnostics;
 static struct model model;
 static struct findings findings;
 
@@ -66,8 +66,8 @@ static void lint(const char *text)
 
         if (!model.text)
                 model.text = file_read(LINT_DIR "/stock.txt");
-        ck_assert_int_eq(sysctl_lines_read(&lines, sysctl_lines_add_file(&lines, "f"), text, strlen(text), &problems),
-                         0);
+        ck_assert_int_eq(
+                sysctl_lines_read(&lines, sysctl_lines_add_file(&lines, "f"), text, strlen(text), &diagnostics), 0);
         lint_run(&lines, &kernel, on_finding, &findings);
 }
 
@@ -107,7 +107,7 @@ static void check_block(const char *name)
         snprintf(path, sizeof(path), LINT_DIR "/%s", name);
         rest = text = file_read(path);
         lint(text);
-        expect_none(name, &problems);
+        expect_none(name, &diagnostics);
         while ((line = next_line(&rest, &next))) {
                 n++;
                 if (*line && *line != '#') {

@@ -70,8 +70,8 @@ static void make_sockets(void)
 static int observe(void)
 {
         const char *what;
-        bool look;
-        int r = observer_read(observer, &seen, &look, &what);
+        bool dump_ports;
+        int r = observer_read(observer, &seen, &dump_ports, &what);
 
         return r < 0 ? r : observer_read_sockets(observer, &seen, &what);
 }
@@ -436,7 +436,7 @@ static uint64_t look_every_after(unsigned slow)
                 ck_assert_int_eq(observe(), 0);
         peer.spoil = NULL;
         observe();
-        return seen.look_every;
+        return seen.dump_every;
 }
 
 START_TEST(one_look_that_was_slow_is_no_reason_to_look_less_often)
@@ -451,13 +451,13 @@ START_TEST(a_pause_is_told_until_it_is_over)
 {
         uint64_t every = look_every_after(2), end = now_ns() + 2 * every;
         const char *what;
-        bool look;
+        bool dump_ports;
 
         do {
                 usleep(10000);
-                ck_assert_int_eq(observer_read(observer, &seen, &look, &what), 0);
-        } while (seen.look_every == every && now_ns() < end);
-        ck_assert_uint_eq(seen.look_every, 0);
+                ck_assert_int_eq(observer_read(observer, &seen, &dump_ports, &what), 0);
+        } while (seen.dump_every == every && now_ns() < end);
+        ck_assert_uint_eq(seen.dump_every, 0);
 }
 END_TEST
 

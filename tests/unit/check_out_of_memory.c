@@ -79,7 +79,7 @@ int ini_parse_stream(ini_reader reader, void *stream, ini_handler handler, void 
         "[rule two]\nwhen = ports.used >= 10 for 3s\nadvise = do\nadvise = this\n"
 
 static struct config *good;
-static struct problems problems;
+static struct diagnostics diagnostics;
 
 static struct config *read_config(const char *text)
 {
@@ -87,9 +87,9 @@ static struct config *read_config(const char *text)
 
         if (!config)
                 return NULL;
-        config_read(config, "some.conf", text, strlen(text), NULL, &problems);
-        config_check(config, &problems);
-        problems_sort(&problems);
+        config_read(config, "some.conf", text, strlen(text), NULL, &diagnostics);
+        config_check(config, &diagnostics);
+        diagnostics_sort(&diagnostics);
         return config;
 }
 
@@ -105,21 +105,21 @@ static bool reads_configuration(void)
 {
         struct config *config = read_config(GOOD);
         /* asprintf() does without giving back what it took too much of (glibc 2.36). */
-        bool told = !config || problems.n > 0 || (failed && is_whole(config));
+        bool logged = !config || diagnostics.n > 0 || (failed && is_whole(config));
 
         config_free(config);
-        problems_free(&problems);
-        return told;
+        diagnostics_free(&diagnostics);
+        return logged;
 }
 
 /* Nothing in it is taken for right because what is wrong with it could not be written down. */
 static bool refuses_configuration(void)
 {
         struct config *config = read_config("[rule one]\nwhen = nothing\nset = net.ipv4.tcp_tw_reuse = 9\n");
-        bool accepted = config && problems.n == 0;
+        bool accepted = config && diagnostics.n == 0;
 
         config_free(config);
-        problems_free(&problems);
+        diagnostics_free(&diagnostics);
         return failed && !accepted;
 }
 
@@ -144,17 +144,17 @@ static bool reads_sysctl_lines(void)
         static const char text[] = "net.ipv4.tcp_tw_reuse = 1\n-net.ipv4.tcp_*\nnet/ipv4/tcp_fin_timeout=30\n";
         struct sysctl_lines lines = {0};
         const char *file = sysctl_lines_add_file(&lines, "some.conf");
-        bool told = !file || sysctl_lines_read(&lines, file, text, sizeof(text) - 1, &problems) < 0;
+        bool logged = !file || sysctl_lines_read(&lines, file, text, sizeof(text) - 1, &diagnostics) < 0;
 
         sysctl_lines_free(&lines);
-        return told;
+        return logged;
 }
 
 static bool writes_json(void)
 {
         struct json json = {0};
         char text[8192];
-        bool told;
+        bool logged;
 
         memset(text, 'x', sizeof(text) - 1);
         text[sizeof(text) - 1] = 0;
@@ -162,9 +162,9 @@ static bool writes_json(void)
         json_add_text(&json, NULL, "short");
         json_add_text(&json, NULL, text);
         json_close_array(&json);
-        told = json.failed;
+        logged = json.failed;
         json_free(&json);
-        return told;
+        return logged;
 }
 
 static bool (*const jobs[])(void) = {
@@ -176,17 +176,17 @@ START_TEST(what_is_short_is_told_and_nothing_leaks)
         unsigned long n = 0;
 
         good = read_config(GOOD);
-        ck_assert_msg(problems.n == 0, "%s", problems.n ? problems.item[0].text : "");
+        ck_assert_msg(diagnostics.n == 0, "%s", diagnostics.n ? diagnostics.item[0].text : "");
         for_good = _i % 2;
         do {
-                bool told;
+                bool logged;
 
                 failed = false;
                 held = 0;
                 left = ++n;
-                told = jobs[_i / 2]();
+                logged = jobs[_i / 2]();
                 left = 0;
-                ck_assert_msg(told == failed, "allocation %lu: %s", n, failed ? "nothing is said" : "it fails");
+                ck_assert_msg(logged == failed, "allocation %lu: %s", n, failed ? "nothing is said" : "it fails");
                 ck_assert_msg(held == 0, "allocation %lu: %ld are left", n, held);
         } while (failed);
         ck_assert_msg(n > 1, "nothing is allocated");

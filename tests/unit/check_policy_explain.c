@@ -102,7 +102,7 @@ START_TEST(an_active_rule_shows_what_keeps_it)
         ck_assert(!e.abort[0].watching); /* nothing was known of the minute before */
         explain(1);
         ck_assert_int_eq(e.standing, STANDING_IDLE);
-        ck_assert_uint_eq(e.rung, 0);
+        ck_assert_uint_eq(e.prerequisite, 0);
 }
 END_TEST
 
@@ -233,10 +233,10 @@ START_TEST(a_rung_waits_for_the_one_below)
         host_pass(h, 6);
         explain(1);
         ck_assert_uint_eq(h->logged, 0);
-        ck_assert_int_eq(e.standing, STANDING_RUNG);
-        ck_assert_uint_eq(e.rung, 0);
+        ck_assert_int_eq(e.standing, STANDING_PREREQUISITE);
+        ck_assert_uint_eq(e.prerequisite, 0);
         explain(0);
-        ck_assert_uint_eq(e.rung, RULE_NONE);
+        ck_assert_uint_eq(e.prerequisite, RULE_NONE);
 }
 END_TEST
 
@@ -281,14 +281,14 @@ END_TEST
 START_TEST(what_is_someone_elses_is_told_until_it_is_taken_back)
 {
         h = host_new(HOST_RULE);
-        policy_leave_alone(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
+        policy_set_foreign(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
         host_reading(h, METRIC_TCP_FIN_WAIT2_ORPHANED, 100);
         host_pass(h, 30);
         explain(0);
         ck_assert_uint_eq(h->logged, 0);
-        ck_assert_int_eq(e.standing, STANDING_THEIRS);
-        ck_assert_uint_eq(e.theirs, UINT32_C(1) << SYSCTL_TCP_FIN_TIMEOUT);
-        policy_take_back(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
+        ck_assert_int_eq(e.standing, STANDING_FOREIGN);
+        ck_assert_uint_eq(e.foreign, UINT32_C(1) << SYSCTL_TCP_FIN_TIMEOUT);
+        policy_rearm(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
         host_pass(h, 1);
         explain(0);
         ck_assert_uint_eq(h->logged, 1);
@@ -304,8 +304,8 @@ START_TEST(leaving_alone_ends_the_rule_that_holds_it)
         ck_assert(policy_is_active(h->policy, 0));
         ck_assert_uint_eq(policy_holders(h->policy, SYSCTL_TCP_FIN_TIMEOUT), 1);
         ck_assert_int_eq(policy_value(h->policy, SYSCTL_TCP_FIN_TIMEOUT)->v[0], 20);
-        policy_leave_alone(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
-        ck_assert(policy_leaves_alone(h->policy, SYSCTL_TCP_FIN_TIMEOUT));
+        policy_set_foreign(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
+        ck_assert(policy_is_foreign(h->policy, SYSCTL_TCP_FIN_TIMEOUT));
         ck_assert(!policy_is_active(h->policy, 0));
         host_pass(h, 30);
         ck_assert_uint_eq(h->logged, 1);
@@ -338,7 +338,7 @@ START_TEST(lines_read_back_as_they_were)
 {
         struct config *config = config_of(shipped_policy());
         static struct counters kernel;
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         struct vocabulary vocabulary = {&config->counters, &kernel};
         char text[RULE_TEXT_MAX];
         unsigned n = 0;
@@ -350,7 +350,7 @@ START_TEST(lines_read_back_as_they_were)
                         struct condition c;
 
                         condition_format(&rule->when[k], "for", &config->counters, text);
-                        ck_assert_int_eq(condition_parse(text, "for", rule->at, &vocabulary, &c, &problems), 0);
+                        ck_assert_int_eq(condition_parse(text, "for", rule->at, &vocabulary, &c, &diagnostics), 0);
                         ck_assert(c.metric == rule->when[k].metric && c.op == rule->when[k].op &&
                                   c.time_ns == rule->when[k].time_ns);
                         ck_assert_double_eq(c.number, rule->when[k].number);
@@ -359,17 +359,18 @@ START_TEST(lines_read_back_as_they_were)
                         struct abort_condition a;
 
                         abort_format(&rule->abort[k], &config->counters, text);
-                        ck_assert_int_eq(abort_parse(text, rule->at, &vocabulary, &a, &problems), 0);
+                        ck_assert_int_eq(abort_parse(text, rule->at, &vocabulary, &a, &diagnostics), 0);
                         ck_assert(a.metric == rule->abort[k].metric && a.within_ns == rule->abort[k].within_ns);
                         ck_assert_double_eq(a.multiple, rule->abort[k].multiple);
                 }
-                for (unsigned k = 0; k < rule->n_levers; k++, n++) {
-                        struct lever l;
+                for (unsigned k = 0; k < rule->n_actions; k++, n++) {
+                        struct action l;
 
-                        lever_format(&rule->lever[k], text);
-                        ck_assert_int_eq(lever_parse(rule->lever[k].kind, text, rule->at, &l, &problems), 0);
-                        ck_assert(l.sysctl == rule->lever[k].sysctl && sysctl_equal(&l.value, &rule->lever[k].value));
-                        ck_assert_double_eq(l.factor, rule->lever[k].factor);
+                        action_format(&rule->action[k], text);
+                        ck_assert_int_eq(action_parse(rule->action[k].kind, text, rule->at, &l, &diagnostics), 0);
+                        ck_assert(l.sysctl == rule->action[k].sysctl &&
+                                  sysctl_equal(&l.value, &rule->action[k].value));
+                        ck_assert_double_eq(l.factor, rule->action[k].factor);
                 }
         }
         ck_assert_uint_gt(n, 30);

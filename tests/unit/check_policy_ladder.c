@@ -176,13 +176,13 @@ START_TEST(advice_is_given_once_and_over_once)
         begin(ADVICE("until = tcp.last_ack < 1 for 30s\n"));
         host_pass(h, 300);
         CHECK_LOG(h, 1, DECISION_ENTER, A);
-        ck_assert(h->log[0].told && h->log[0].n == 0 && policy_is_active(h->policy, A));
+        ck_assert(h->log[0].logged && h->log[0].n == 0 && policy_is_active(h->policy, A));
         press(0, 0, 0, 0);
         host_pass(h, 30);
         ck_assert_uint_eq(h->logged, 1);
         host_pass(h, 300);
         check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_RELEASE}, (const unsigned[]){A, A});
-        ck_assert(h->log[1].told && h->log[1].n == 0 && !policy_is_active(h->policy, A));
+        ck_assert(h->log[1].logged && h->log[1].n == 0 && !policy_is_active(h->policy, A));
         ck_assert_uint_eq(h->log[1].decision.metric, METRIC_TCP_LAST_ACK);
 }
 END_TEST

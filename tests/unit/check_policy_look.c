@@ -17,7 +17,7 @@ static const struct {
         const char *name, *rule;
         bool active;
         struct known time_wait, established;
-        bool look;
+        bool dump_ports;
 } rows[] = {
         {"the end is open",
          "when = tcp.time_wait >= 100\nuntil = tcp.time_wait < 50 for 10s\n",
@@ -184,8 +184,8 @@ START_TEST(the_sockets_are_looked_at)
         host_reading(h, METRIC_TCP_CLOSING, 0);
         know(METRIC_TCP_TIME_WAIT, &rows[_i].time_wait);
         know(METRIC_TCP_ESTABLISHED, &rows[_i].established);
-        ck_assert_msg(policy_needs_sockets(h->policy, &h->snapshot) == rows[_i].look, "%s: %s", rows[_i].name,
-                      rows[_i].look ? "no look is asked for" : "a look is asked for");
+        ck_assert_msg(policy_needs_dump(h->policy, &h->snapshot) == rows[_i].dump_ports, "%s: %s", rows[_i].name,
+                      rows[_i].dump_ports ? "no look is asked for" : "a look is asked for");
 }
 END_TEST
 
@@ -195,13 +195,13 @@ START_TEST(an_effect_that_is_waited_for_is_looked_for)
                      "expect = netstat.TcpExt.TWRecycled > 0/s within 15s\n");
         host_reading(h, METRIC_TCP_TIME_WAIT, 100);
         host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 0);
-        ck_assert(!policy_needs_sockets(h->policy, &h->snapshot));
+        ck_assert(!policy_needs_dump(h->policy, &h->snapshot));
         host_pass(h, 1);
         ck_assert_uint_eq(h->logged, 1);
-        ck_assert(policy_needs_sockets(h->policy, &h->snapshot));
+        ck_assert(policy_needs_dump(h->policy, &h->snapshot));
         host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 1);
         host_pass(h, 1);
-        ck_assert(!policy_needs_sockets(h->policy, &h->snapshot));
+        ck_assert(!policy_needs_dump(h->policy, &h->snapshot));
 }
 END_TEST
 

@@ -44,15 +44,15 @@ static void random_condition(char *text, const char *key, bool own)
 /* Steps only go where a table is full, so what is lowered here is a time. */
 static void random_policy(char *text)
 {
-        static const char *const levers[] = {
+        static const char *const actions[] = {
                 "set = net.ipv4.tcp_tw_reuse = 1", "set = net.ipv4.tcp_tw_reuse_delay = 250",
                 "lower = net.ipv4.tcp_fin_timeout /1.2 min 15\nevery = 6s", "advise = do something"};
-        unsigned rules = 1 + pick(ELEMENTSOF(levers));
+        unsigned rules = 1 + pick(ELEMENTSOF(actions));
         char line[LINE];
 
         strcpy(text, "");
         for (unsigned i = 0; i < rules; i++) {
-                snprintf(line, sizeof(line), "[rule r%u]\n%s\n", i, levers[i]);
+                snprintf(line, sizeof(line), "[rule r%u]\n%s\n", i, actions[i]);
                 strcat(text, line);
                 if (i > 0 && pick(2))
                         strcat(text, "after = r0\n");
@@ -90,7 +90,7 @@ static void random_load(struct second load[static TICKS])
         }
 }
 
-static uint32_t destination(unsigned d)
+static uint32_t address_of(unsigned d)
 {
         return d == 0 ? LOOPBACK : PEER + d;
 }
@@ -113,9 +113,9 @@ static void close_some(struct host *host, unsigned n)
 static void live_a_second(struct host *host, const struct second *s)
 {
         for (unsigned d = 0; d < DESTINATIONS; d++)
-                host_connect_all(host, s->rate[d], destination(d));
+                host_connect_all(host, s->rate[d], address_of(d));
         for (unsigned i = 0; i < s->open && host->model.n < PORTS; i++, host->opened++)
-                model_add(&host->model, TCP_ESTABLISHED, destination(s->to), 80, 0);
+                model_add(&host->model, TCP_ESTABLISHED, address_of(s->to), 80, 0);
         close_some(host, s->close);
         for (unsigned port = s->listen; port < s->listen + s->listeners; port++)
                 model_listen(&host->model, port);
@@ -151,7 +151,7 @@ static void check_alike(const char *text, const struct second load[static TICKS]
                 live_a_second(always, &load[t]);
                 check_log_alike(always, seldom, from, text);
         }
-        ck_assert_uint_le(seldom->looks, always->looks);
+        ck_assert_uint_le(seldom->dumps, always->dumps);
         host_free(always);
         host_free(seldom);
 }
@@ -202,7 +202,7 @@ START_TEST(a_healthy_host_is_not_looked_at)
         host->skips = true;
         host_run(host, 600, 30, PEER); /* 1,800 TIME_WAIT */
         ck_assert_uint_eq(host->logged, 0);
-        ck_assert_msg(host->looks <= 6, "%u looks in 600 s", host->looks);
+        ck_assert_msg(host->dumps <= 6, "%u looks in 600 s", host->dumps);
         host_free(host);
 }
 END_TEST

@@ -174,10 +174,10 @@ START_TEST(a_limit_is_tried_at_every_tick_and_told_once)
         host_pass(h, 5);
         ck_assert_uint_eq(h->logged, 5);
         for (unsigned i = 0; i < 5; i++)
-                ck_assert_int_eq(h->log[i].told, i == 0);
+                ck_assert_int_eq(h->log[i].logged, i == 0);
         h->write_outcome = OUTCOME_APPLIED;
         host_pass(h, 1);
-        ck_assert(h->log[5].told && policy_is_active(h->policy, 0));
+        ck_assert(h->log[5].logged && policy_is_active(h->policy, 0));
 }
 END_TEST
 
@@ -205,7 +205,7 @@ START_TEST(a_restore_that_fails_is_tried_again)
         h->restore_outcome = OUTCOME_FAILED;
         host_pass(h, 61 + 60);
         ck_assert_uint_eq(h->logged, 3);
-        ck_assert(h->log[1].told && !h->log[2].told);
+        ck_assert(h->log[1].logged && !h->log[2].logged);
         ck_assert(policy_holds(h->policy, SYSCTL_TCP_FIN_TIMEOUT));
         h->restore_outcome = OUTCOME_RESTORED;
         host_pass(h, 60);
@@ -222,14 +222,14 @@ START_TEST(a_sysctl_that_comes_back_later_than_another_is_told)
         host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
         h->restore_outcome = OUTCOME_FAILED;
         host_pass(h, 61 + 60);
-        ck_assert(h->log[1].told && !h->log[2].told);
+        ck_assert(h->log[1].logged && !h->log[2].logged);
         h->restore_outcome = OUTCOME_RESTORED;
         h->stuck = UINT32_C(1) << SYSCTL_TCP_TW_REUSE;
         host_pass(h, 60);
-        ck_assert(h->log[3].told);
+        ck_assert(h->log[3].logged);
         ck_assert(!policy_holds(h->policy, SYSCTL_TCP_FIN_TIMEOUT) && policy_holds(h->policy, SYSCTL_TCP_TW_REUSE));
         host_pass(h, 60);
-        ck_assert(!h->log[4].told);
+        ck_assert(!h->log[4].logged);
 }
 END_TEST
 
@@ -261,18 +261,18 @@ END_TEST
 START_TEST(what_is_taken_back_is_tried_until_it_is_had)
 {
         h = host_new(FIN_RULE "set = net.ipv4.tcp_tw_reuse = 1\n");
-        policy_leave_alone(h->policy, SYSCTL_TCP_TW_REUSE);
+        policy_set_foreign(h->policy, SYSCTL_TCP_TW_REUSE);
         host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
         host_pass(h, 2);
         ck_assert_uint_eq(h->logged, 1);
         ck_assert(policy_is_active(h->policy, 0) && !policy_holds(h->policy, SYSCTL_TCP_TW_REUSE));
 
-        policy_take_back(h->policy, SYSCTL_TCP_TW_REUSE);
+        policy_rearm(h->policy, SYSCTL_TCP_TW_REUSE);
         h->write_outcome = OUTCOME_LIMITED;
         host_pass(h, 3);
         ck_assert_uint_eq(h->logged, 4);
         for (unsigned i = 1; i < 4; i++)
-                ck_assert(h->log[i].kind == DECISION_ENTER && h->log[i].told == (i == 1));
+                ck_assert(h->log[i].kind == DECISION_ENTER && h->log[i].logged == (i == 1));
         h->write_outcome = OUTCOME_APPLIED;
         host_pass(h, 3);
         ck_assert_uint_eq(h->logged, 5);
@@ -301,7 +301,7 @@ END_TEST
 START_TEST(leaves_alone_what_the_ledger_says_is_theirs)
 {
         h = host_new(FIN_RULE);
-        policy_leave_alone(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
+        policy_set_foreign(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
         host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
         host_pass(h, 10);
         ck_assert_uint_eq(h->logged, 0);

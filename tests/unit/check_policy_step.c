@@ -192,11 +192,11 @@ START_TEST(a_limit_is_tried_again_at_once_and_told_once)
         h->write_outcome = OUTCOME_LIMITED;
         host_pass(h, 3);
         ck_assert_uint_eq(h->logged, 4);
-        ck_assert(h->log[1].told && !h->log[2].told && !h->log[3].told);
+        ck_assert(h->log[1].logged && !h->log[2].logged && !h->log[3].logged);
         h->write_outcome = OUTCOME_APPLIED;
         host_pass(h, 1);
         ck_assert_int_eq(host_sysctl_value(h, TW), 524288);
-        ck_assert(h->log[4].told);
+        ck_assert(h->log[4].logged);
 }
 END_TEST
 
@@ -208,7 +208,7 @@ START_TEST(a_step_that_fails_waits_its_time)
         h->write_outcome = outcomes[_i];
         host_pass(h, 29);
         ck_assert_uint_eq(h->logged, 3);
-        ck_assert(h->log[1].told && !h->log[2].told);
+        ck_assert(h->log[1].logged && !h->log[2].logged);
         ck_assert_uint_eq(h->log[2].at - h->log[1].at, 10);
         h->write_outcome = OUTCOME_APPLIED;
         host_pass(h, 1);
@@ -236,7 +236,7 @@ START_TEST(someone_else_at_a_step_is_left_alone)
 {
         begin_orphaned(FIN_RULE("lower = net.ipv4.tcp_keepalive_intvl /2 min 10\n"));
         host_pass(h, 9);
-        h->write_outcome = OUTCOME_THEIRS;
+        h->write_outcome = OUTCOME_FOREIGN;
         host_pass(h, 1);
         ck_assert_uint_eq(h->logged, 2);
         ck_assert(!policy_holds(h->policy, FIN) && !policy_holds(h->policy, SYSCTL_TCP_KEEPALIVE_INTVL));
@@ -439,15 +439,15 @@ END_TEST
 /* Another factor, limit or kind is another rule. */
 START_TEST(a_reload_of_the_lever_is_another_rule)
 {
-        static const char *const levers[] = {
+        static const char *const actions[] = {
                 "raise = net.ipv4.tcp_max_tw_buckets x3 max 1048576\n",
                 "raise = net.ipv4.tcp_max_tw_buckets x2 max 1048575\n",
                 "set = net.ipv4.tcp_max_tw_buckets = 1048576\n",
         };
         char text[256];
 
-        snprintf(text, sizeof(text), "[rule table]\nwhen = netstat.TcpExt.TCPTimeWaitOverflow > 0/s\n%s%s", levers[_i],
-                 UNTIL);
+        snprintf(text, sizeof(text), "[rule table]\nwhen = netstat.TcpExt.TCPTimeWaitOverflow > 0/s\n%s%s",
+                 actions[_i], UNTIL);
         begin_overflow(TABLE_RULE(UNTIL));
         reload(text);
         ck_assert(!policy_holds(h->policy, TW));

@@ -152,22 +152,22 @@ static void add_ipv6(uint32_t first_word)
 
 START_TEST(ipv6_loopback)
 {
-        char name[PORTS_NAME_MAX];
+        char name[DESTINATION_NAME_MAX];
 
         add_ipv6(0);
         ck_assert_double_eq(lower(METRIC_PORTS_REUSABLE), 1);
-        ck_assert_str_eq(ports_group_name(ports_busiest(ports), name), "::1->[::1]:80");
+        ck_assert_str_eq(destination_name(ports_busiest(ports), name), "::1->[::1]:80");
         ck_assert(ports_busiest(ports)->loopback);
 }
 END_TEST
 
 START_TEST(ipv6_elsewhere)
 {
-        char name[PORTS_NAME_MAX];
+        char name[DESTINATION_NAME_MAX];
 
         add_ipv6(0xfd000000);
         ck_assert_double_eq(lower(METRIC_PORTS_REUSABLE), 0);
-        ck_assert_str_eq(ports_group_name(ports_busiest(ports), name), "fd00::1->[fd00::1]:80");
+        ck_assert_str_eq(destination_name(ports_busiest(ports), name), "fd00::1->[fd00::1]:80");
         ck_assert(!ports_busiest(ports)->loopback);
 }
 END_TEST
@@ -187,11 +187,11 @@ START_TEST(names_that_are_none_are_refused)
                 "10.0.0.256->10.0.0.2:80",
                 "fd00:1111:2222:3333:4444:5555:6666:7777:8888:9999->10.0.0.2:80", /* longer than any address */
         };
-        struct ports_key key;
+        struct destination_key key;
 
         for (unsigned i = 0; i < ELEMENTSOF(names); i++)
-                ck_assert_msg(ports_key_parse(names[i], &key) == -EINVAL, "%s", names[i]);
-        ck_assert_int_eq(ports_key_parse("fd00::1->[fd00::2]:80", &key), 0);
+                ck_assert_msg(destination_key_parse(names[i], &key) == -EINVAL, "%s", names[i]);
+        ck_assert_int_eq(destination_key_parse("fd00::1->[fd00::2]:80", &key), 0);
         ck_assert_uint_eq(ntohl(key.dst[3]), 2);
         ck_assert_uint_eq(ntohs(key.dport), 80);
 }
@@ -199,14 +199,14 @@ END_TEST
 
 START_TEST(mapped_counts_as_ipv4)
 {
-        char name[PORTS_NAME_MAX];
+        char name[DESTINATION_NAME_MAX];
 
         add_many(10, TCP_ESTABLISHED, 0);
         for (unsigned i = 0; i < 5; i++)
                 model.socket[i].family = AF_INET6;
         model_dump(&model, ports, &limits, START, 0);
         ck_assert_double_eq(lower(METRIC_PORTS_USED), 10);
-        ck_assert_str_eq(ports_group_name(ports_busiest(ports), name), "10.0.0.1->10.0.0.2:80");
+        ck_assert_str_eq(destination_name(ports_busiest(ports), name), "10.0.0.1->10.0.0.2:80");
 }
 END_TEST
 
@@ -352,20 +352,20 @@ START_TEST(misra_gries_keeps_the_heavy_groups)
                 count[g]++;
         }
         ports_commit(ports, 0);
-        ck_assert_msg(ports_error(ports) > 0 && ports_error(ports) <= n / PORTS_GROUPS, "seed %u: error %u", seed,
-                      ports_error(ports));
+        ck_assert_msg(ports_error(ports) > 0 && ports_error(ports) <= n / PORTS_DESTINATIONS, "seed %u: error %u",
+                      seed, ports_error(ports));
         for (unsigned g = 0; g < ELEMENTSOF(count); g++) {
                 double found = -1, end = 0;
 
                 for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
-                        const struct ports_group *group = ports_group(ports, slot);
+                        const struct destination *group = destination(ports, slot);
 
                         if (group->id != 0 && ntohl(group->key.dst[3]) == SERVER + g) {
                                 found = ports_value(group, METRIC_PORTS_USED).lower;
                                 end = ports_value(group, METRIC_PORTS_USED).upper;
                         }
                 }
-                if (count[g] > n / PORTS_GROUPS)
+                if (count[g] > n / PORTS_DESTINATIONS)
                         ck_assert_msg(found >= 0, "seed %u: group %u of %u is missing", seed, g, count[g]);
                 if (found >= 0)
                         ck_assert_msg(found <= count[g] && end >= count[g], "seed %u: %u is not in %g-%g", seed,
@@ -385,7 +385,7 @@ START_TEST(a_group_without_sockets_is_no_culprit)
         model.n--;
         model_dump(&model, ports, &limits, START + SEC, 0);
         for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
-                const struct ports_group *g = ports_group(ports, slot);
+                const struct destination *g = destination(ports, slot);
 
                 if (g->id == 0 || ports_value(g, METRIC_PORTS_USED).lower > 0)
                         continue;

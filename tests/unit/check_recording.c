@@ -89,7 +89,7 @@ static void random_group(struct recording_row *row)
                 row->group.lower[i] = (float)s->reading[METRIC_PORTS_FIRST + i].value;
                 row->group.upper[i] = pick(2) ? row->group.lower[i] : (float)random_number();
                 row->group.unrelieved[i] = (float)random_number();
-                ports_group_name(&row->group, s->who[METRIC_PORTS_FIRST + i]);
+                destination_name(&row->group, s->who[METRIC_PORTS_FIRST + i]);
         }
         random_text(s->unit[METRIC_PORTS_FIRST], SNAPSHOT_UNIT_MAX);
         for (unsigned id = METRIC_PORTS_FIRST + 1; id <= METRIC_PORTS_LAST; id++)
@@ -244,11 +244,11 @@ static char *whole_line(char *to, size_t n)
 
 static void begin(const struct counters *counters)
 {
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
 
         recording_init(&writer, counters);
         ck_assert_int_eq(recording_parse_header(&reader, whole_line(header, recording_format_header(&writer, line)),
-                                                (struct origin){"r.csv", 1}, &problems),
+                                                (struct origin){"r.csv", 1}, &diagnostics),
                          0);
         recording_bind(&reader, counters);
         ck_assert_uint_eq(reader.n, writer.n);
@@ -256,10 +256,10 @@ static void begin(const struct counters *counters)
 
 static void read_row(char *text, struct recording_row *row)
 {
-        struct problems problems = {0};
-        int r = recording_parse_row(&reader, text, row, (struct origin){"r.csv", 2}, &problems);
+        struct diagnostics diagnostics = {0};
+        int r = recording_parse_row(&reader, text, row, (struct origin){"r.csv", 2}, &diagnostics);
 
-        ck_assert_msg(r == 0, "seed %" PRIu64 ": %s", generator.seed, problems.n ? problems.item[0].text : "?");
+        ck_assert_msg(r == 0, "seed %" PRIu64 ": %s", generator.seed, diagnostics.n ? diagnostics.item[0].text : "?");
 }
 
 START_TEST(a_row_reads_back_as_it_was)
@@ -410,27 +410,27 @@ START_TEST(what_is_broken_is_said_with_its_line)
 {
         static struct snapshot s;
         static struct recording_row row;
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char text[512], before[512], what[512];
         int r;
 
         strcpy(text, broken[_i].header);
-        r = recording_parse_header(&reader, text, (struct origin){"r.csv", 1}, &problems);
+        r = recording_parse_header(&reader, text, (struct origin){"r.csv", 1}, &diagnostics);
         ck_assert_int_eq(r == 0, broken[_i].row != NULL);
         if (broken[_i].row) {
                 recording_row_init(&row, &s);
                 strcpy(before, broken[_i].before);
-                ck_assert_int_eq(recording_parse_row(&reader, before, &row, (struct origin){"r.csv", 2}, &problems),
+                ck_assert_int_eq(recording_parse_row(&reader, before, &row, (struct origin){"r.csv", 2}, &diagnostics),
                                  0);
                 strcpy(text, broken[_i].row);
-                r = recording_parse_row(&reader, text, &row, (struct origin){"r.csv", 3}, &problems);
+                r = recording_parse_row(&reader, text, &row, (struct origin){"r.csv", 3}, &diagnostics);
                 ck_assert_msg(r == -EINVAL, "'%s' is taken", broken[_i].row);
         }
-        ck_assert_uint_eq(problems.n, 1);
-        snprintf(what, sizeof(what), "%s:%u: %s", problems.item[0].at.file, problems.item[0].at.line,
-                 problems.item[0].text);
+        ck_assert_uint_eq(diagnostics.n, 1);
+        snprintf(what, sizeof(what), "%s:%u: %s", diagnostics.item[0].at.file, diagnostics.item[0].at.line,
+                 diagnostics.item[0].text);
         ck_assert_msg(strncmp(what, broken[_i].what, strlen(broken[_i].what)) == 0, "%s", what);
-        problems_free(&problems);
+        diagnostics_free(&diagnostics);
 }
 END_TEST
 
@@ -438,10 +438,10 @@ START_TEST(what_has_no_column_is_unavailable)
 {
         static struct snapshot s;
         static struct recording_row row;
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char text[] = "time,tcp.closing", first[] = "1.000000000,3";
 
-        ck_assert_int_eq(recording_parse_header(&reader, text, (struct origin){"r.csv", 1}, &problems), 0);
+        ck_assert_int_eq(recording_parse_header(&reader, text, (struct origin){"r.csv", 1}, &diagnostics), 0);
         recording_row_init(&row, &s);
         read_row(first, &row);
         ck_assert(same(s.reading[METRIC_TCP_CLOSING].value, 3));

@@ -19,11 +19,11 @@ static unsigned pick(unsigned n)
 
 static void begin(const struct counters *counters)
 {
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
 
         recording_init(&writer, counters);
         line[0][recording_format_header(&writer, line[0]) - 1] = 0;
-        ck_assert_int_eq(recording_parse_header(&reader, line[0], (struct origin){"r.csv", 1}, &problems), 0);
+        ck_assert_int_eq(recording_parse_header(&reader, line[0], (struct origin){"r.csv", 1}, &diagnostics), 0);
         recording_bind(&reader, counters);
 }
 
@@ -40,7 +40,7 @@ static const char *const policies[] = {
 
 static void fill_row(struct recording_row *row, struct host *host)
 {
-        const struct ports_group *busiest = ports_busiest(host->ports);
+        const struct destination *busiest = ports_busiest(host->ports);
         struct snapshot *s = &host->snapshot;
         bool there = busiest && s->reading[METRIC_PORTS_FIRST].state == READING_VALID;
 
@@ -49,7 +49,7 @@ static void fill_row(struct recording_row *row, struct host *host)
         for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++) {
                 s->who[id][0] = 0;
                 if (there)
-                        ports_group_name(busiest, s->who[id]);
+                        destination_name(busiest, s->who[id]);
         }
         if (there)
                 row->group = *busiest;
@@ -57,14 +57,14 @@ static void fill_row(struct recording_row *row, struct host *host)
 
 static void replay_row(struct host *host, struct recording_row *row, char *text)
 {
-        struct problems problems = {0};
-        int r = recording_parse_row(&reader, text, row, (struct origin){"r.csv", 2}, &problems);
+        struct diagnostics diagnostics = {0};
+        int r = recording_parse_row(&reader, text, row, (struct origin){"r.csv", 2}, &diagnostics);
 
-        ck_assert_msg(r == 0, "seed %" PRIu64 ": %s", generator.seed, problems.n ? problems.item[0].text : "?");
+        ck_assert_msg(r == 0, "seed %" PRIu64 ": %s", generator.seed, diagnostics.n ? diagnostics.item[0].text : "?");
         host->snapshot.ports = host->ports;
         ports_give_listening(host->ports, &row->listening);
         if (host->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID)
-                ports_give_group(host->ports, host->snapshot.who[METRIC_PORTS_FIRST][0] ? &row->group : NULL);
+                ports_give_destination(host->ports, host->snapshot.who[METRIC_PORTS_FIRST][0] ? &row->group : NULL);
         host_decide(host);
 }
 
@@ -98,7 +98,7 @@ START_TEST(decisions_on_rows_are_those_on_snapshots)
         }
         for (unsigned i = 0; i < live->logged; i++)
                 ck_assert(live->log[i].kind == replay->log[i].kind && live->log[i].rule == replay->log[i].rule &&
-                          live->log[i].at == replay->log[i].at && live->log[i].told == replay->log[i].told);
+                          live->log[i].at == replay->log[i].at && live->log[i].logged == replay->log[i].logged);
         host_free(live);
         host_free(replay);
 }

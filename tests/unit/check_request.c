@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a person asks of a running daemon, in the tick that follows. */
 
-#include "fake_world.h"
+#include "fake_backend.h"
 
 #define RULE(name, number) \
         "[rule " name "]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = " number "\n"
@@ -34,7 +34,7 @@ START_TEST(a_pause_holds_what_is_held_and_writes_nothing)
         ask((struct requests){.resume = true});
         ticks(2);
         ck_assert_int_eq(fake.live[FIN], 60);
-        ck_assert_str_eq(told(EVENT_RECOVERED, "MESSAGE"), "the pause ends: by request (uid 0)");
+        ck_assert_str_eq(logged(EVENT_RECOVERED, "MESSAGE"), "the pause ends: by request (uid 0)");
 }
 END_TEST
 
@@ -47,7 +47,7 @@ START_TEST(a_pause_lets_no_rule_enter_until_its_time_is_over)
         ck_assert_uint_eq(fake.writes, 0);
         ticks(1);
         ck_assert_int_eq(fake.live[FIN], 30);
-        ck_assert_str_eq(told(EVENT_DEGRADED, "MESSAGE"),
+        ck_assert_str_eq(logged(EVENT_DEGRADED, "MESSAGE"),
                          "paused for 20s, by request (uid 0): nothing is written, and what is held stays");
         ck_assert_uint_eq(fake.events[EVENT_RECOVERED], 1);
 }
@@ -84,8 +84,8 @@ START_TEST(a_release_puts_back_and_leaves_alone_until_rearm)
         ask((struct requests){.release = BIT(FIN)});
         ck_assert_int_eq(fake.live[FIN], 60);
         ck_assert_int_eq(fake.live[REUSE], 1); /* one sysctl, not the whole rule */
-        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_THEIRS);
-        ck_assert_ptr_nonnull(strstr(told(EVENT_RELEASED, "MESSAGE"), "30 -> 60: by request (uid 0)"));
+        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_FOREIGN);
+        ck_assert_ptr_nonnull(strstr(logged(EVENT_RELEASED, "MESSAGE"), "30 -> 60: by request (uid 0)"));
         ticks(100);
         ck_assert_int_eq(fake.live[FIN], 60);
         ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 0);
@@ -146,7 +146,7 @@ START_TEST(release_all_is_all_that_is_held)
         ask((struct requests){.release_all = true});
         ck_assert_int_eq(fake.live[FIN], 60);
         ck_assert_int_eq(fake.live[REUSE], 2);
-        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_THEIRS);
+        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_FOREIGN);
         ck_assert_int_eq(fake.file.entry[SYSCTL_TCP_KEEPALIVE_PROBES].state, LEDGER_NONE);
         ck_assert_uint_eq(fake.events[EVENT_RELEASED], 2);
 }

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "expect_problem.h"
+#include "expect_diagnostic.h"
 #include "lib/util/macro.h"
 #include "run.h"
 
@@ -54,13 +54,13 @@ START_TEST(condition_is_parsed)
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
-                struct problems problems = {0};
+                struct diagnostics diagnostics = {0};
                 struct condition c = {0};
                 int r;
 
                 begin();
-                r = condition_parse(rows[i].text, "for", here, &vocabulary, &c, &problems);
-                expect_none(rows[i].text, &problems);
+                r = condition_parse(rows[i].text, "for", here, &vocabulary, &c, &diagnostics);
+                expect_none(rows[i].text, &diagnostics);
                 ck_assert_msg(r == 0, "'%s': %d", rows[i].text, r);
                 ck_assert_msg(c.metric == rows[i].metric && c.op == rows[i].op, "'%s'", rows[i].text);
                 ck_assert_msg(is(c.number, rows[i].number), "'%s': %g", rows[i].text, c.number);
@@ -125,51 +125,51 @@ static const struct refused {
 START_TEST(condition_is_refused)
 {
         struct condition c = {.metric = 4711};
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
 
         begin();
-        ck_assert_int_eq(condition_parse(conditions[_i].text, "for", here, &vocabulary, &c, &problems), -EINVAL);
-        expect_one(conditions[_i].text, "a.conf", 7, conditions[_i].says, &problems);
+        ck_assert_int_eq(condition_parse(conditions[_i].text, "for", here, &vocabulary, &c, &diagnostics), -EINVAL);
+        expect_one(conditions[_i].text, "a.conf", 7, conditions[_i].says, &diagnostics);
         ck_assert_uint_eq(c.metric, 4711);
-        problems_free(&problems);
+        diagnostics_free(&diagnostics);
 }
 END_TEST
 
 /* It is a duration, and too long: the person must not be told to write a number and a unit. */
 START_TEST(too_long_a_time_is_called_so)
 {
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         struct condition c;
 
         begin();
-        ck_assert_int_eq(condition_parse("ports.cliff > 1% for 8761h", "for", here, &vocabulary, &c, &problems),
+        ck_assert_int_eq(condition_parse("ports.cliff > 1% for 8761h", "for", here, &vocabulary, &c, &diagnostics),
                          -EINVAL);
-        ck_assert_uint_eq(problems.n, 1);
-        ck_assert_msg(!strstr(problems.item[0].text, "write a number and"), "'%s'", problems.item[0].text);
-        problems_free(&problems);
+        ck_assert_uint_eq(diagnostics.n, 1);
+        ck_assert_msg(!strstr(diagnostics.item[0].text, "write a number and"), "'%s'", diagnostics.item[0].text);
+        diagnostics_free(&diagnostics);
 }
 END_TEST
 
 START_TEST(kernel_counters_are_known)
 {
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         struct condition c;
 
         begin();
         vocabulary.kernel = &kernel;
-        ck_assert_int_eq(condition_parse("snmp.Udp.InDatagrams > 5/s", "for", here, &vocabulary, &c, &problems), 0);
+        ck_assert_int_eq(condition_parse("snmp.Udp.InDatagrams > 5/s", "for", here, &vocabulary, &c, &diagnostics), 0);
         ck_assert_uint_eq(c.metric, METRIC_COUNT + COUNTER_OWN);
         ck_assert_str_eq(metric_name(c.metric, &wanted), "snmp.Udp.InDatagrams");
-        ck_assert_int_eq(condition_parse("snmp.Udp.InDatagram > 5/s", "for", here, &vocabulary, &c, &problems),
+        ck_assert_int_eq(condition_parse("snmp.Udp.InDatagram > 5/s", "for", here, &vocabulary, &c, &diagnostics),
                          -EINVAL);
-        expect_one("kernel", "a.conf", 7, "did you mean snmp.Udp.InDatagrams?", &problems);
-        problems_free(&problems);
+        expect_one("kernel", "a.conf", 7, "did you mean snmp.Udp.InDatagrams?", &diagnostics);
+        diagnostics_free(&diagnostics);
 }
 END_TEST
 
 START_TEST(full_set_of_counters_is_an_error)
 {
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char name[COUNTER_NAME_MAX];
         struct condition c;
 
@@ -178,32 +178,32 @@ START_TEST(full_set_of_counters_is_an_error)
                 snprintf(name, sizeof(name), "snmp.Made.N%u", wanted.n);
                 counters_add(&wanted, name);
         }
-        ck_assert_int_eq(condition_parse("netstat.TcpExt.TWRecycled > 0/s", "for", here, &vocabulary, &c, &problems),
-                         0);
         ck_assert_int_eq(
-                condition_parse("netstat.TcpExt.ListenOverflows > 0/s", "for", here, &vocabulary, &c, &problems),
+                condition_parse("netstat.TcpExt.TWRecycled > 0/s", "for", here, &vocabulary, &c, &diagnostics), 0);
+        ck_assert_int_eq(
+                condition_parse("netstat.TcpExt.ListenOverflows > 0/s", "for", here, &vocabulary, &c, &diagnostics),
                 -EINVAL);
-        expect_one("full", "a.conf", 7, "more than 640 counters are named", &problems);
-        problems_free(&problems);
+        expect_one("full", "a.conf", 7, "more than 640 counters are named", &diagnostics);
+        diagnostics_free(&diagnostics);
 }
 END_TEST
 
 START_TEST(abort_is_parsed)
 {
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         struct abort_condition a = {0};
 
         begin();
-        ck_assert_int_eq(abort_parse("opens.syn_retransmits > 3x before within 60s", here, &vocabulary, &a, &problems),
-                         0);
+        ck_assert_int_eq(
+                abort_parse("opens.syn_retransmits > 3x before within 60s", here, &vocabulary, &a, &diagnostics), 0);
         ck_assert_uint_eq(a.metric, METRIC_OPENS_SYN_RETRANSMITS);
         ck_assert(is(a.multiple, 3) && a.within_ns == 60 * S && a.at.line == 7);
         ck_assert_int_eq(abort_parse(" netstat.TcpExt.ListenOverflows>1.5x  before\twithin 1min ", here, &vocabulary,
-                                     &a, &problems),
+                                     &a, &diagnostics),
                          0);
         ck_assert_uint_eq(a.metric, METRIC_COUNT + COUNTER_OWN);
         ck_assert(is(a.multiple, 1.5) && a.within_ns == 60 * S);
-        expect_none("abort", &problems);
+        expect_none("abort", &diagnostics);
 }
 END_TEST
 
@@ -232,13 +232,13 @@ static const struct refused aborts[] = {
 START_TEST(abort_is_refused)
 {
         struct abort_condition a = {.metric = 4711};
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
 
         begin();
-        ck_assert_int_eq(abort_parse(aborts[_i].text, here, &vocabulary, &a, &problems), -EINVAL);
-        expect_one(aborts[_i].text, "a.conf", 7, aborts[_i].says, &problems);
+        ck_assert_int_eq(abort_parse(aborts[_i].text, here, &vocabulary, &a, &diagnostics), -EINVAL);
+        expect_one(aborts[_i].text, "a.conf", 7, aborts[_i].says, &diagnostics);
         ck_assert_uint_eq(a.metric, 4711);
-        problems_free(&problems);
+        diagnostics_free(&diagnostics);
 }
 END_TEST
 
@@ -259,11 +259,11 @@ START_TEST(set_is_parsed)
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
-                struct problems problems = {0};
-                struct lever set = {0};
-                int r = lever_parse(LEVER_SET, rows[i].text, here, &set, &problems);
+                struct diagnostics diagnostics = {0};
+                struct action set = {0};
+                int r = action_parse(ACTION_SET, rows[i].text, here, &set, &diagnostics);
 
-                expect_none(rows[i].text, &problems);
+                expect_none(rows[i].text, &diagnostics);
                 ck_assert_msg(r == 0 && set.sysctl == rows[i].sysctl, "'%s': %d", rows[i].text, r);
                 ck_assert_msg(set.value.v[0] == rows[i].a && set.value.v[1] == rows[i].b, "'%s'", rows[i].text);
                 ck_assert_uint_eq(set.at.line, 7);
@@ -317,13 +317,13 @@ static const struct refused sets[] = {
 
 START_TEST(set_is_refused)
 {
-        struct lever set = {.sysctl = SYSCTL_COUNT};
-        struct problems problems = {0};
+        struct action set = {.sysctl = SYSCTL_COUNT};
+        struct diagnostics diagnostics = {0};
 
-        ck_assert_int_eq(lever_parse(LEVER_SET, sets[_i].text, here, &set, &problems), -EINVAL);
-        expect_one(sets[_i].text, "a.conf", 7, sets[_i].says, &problems);
+        ck_assert_int_eq(action_parse(ACTION_SET, sets[_i].text, here, &set, &diagnostics), -EINVAL);
+        expect_one(sets[_i].text, "a.conf", 7, sets[_i].says, &diagnostics);
         ck_assert_int_eq(set.sysctl, SYSCTL_COUNT);
-        problems_free(&problems);
+        diagnostics_free(&diagnostics);
 }
 END_TEST
 

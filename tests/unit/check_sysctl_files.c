@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "expect_problem.h"
+#include "expect_diagnostic.h"
 #include "files.h"
 #include "lib/util/macro.h"
 #include "run.h"
@@ -21,7 +21,7 @@ static const struct {
         struct file file[6];
         enum sysctl_conf conf;
         const char *seen; /* "FILE VALUE;" in the order in which they are read */
-        struct expected problem;
+        struct expected diagnostic;
         const char *problem_file;
 } rows[] = {
         {"nothing", {{0}}, SYSCTL_CONF_NONE, "", {0}, NULL},
@@ -118,25 +118,25 @@ static const struct {
 START_TEST(directories_are_read)
 {
         struct sysctl_lines lines = {0};
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         enum sysctl_conf conf;
         char seen[1024] = "";
         size_t n = 0;
 
         for (unsigned i = 0; i < ELEMENTSOF(rows[_i].file) && rows[_i].file[i].path; i++)
                 tree_put(rows[_i].file[i].path, rows[_i].file[i].text);
-        ck_assert_int_eq(sysctl_files_load(root, &lines, &conf, &problems), 0);
+        ck_assert_int_eq(sysctl_files_load(root, &lines, &conf, &diagnostics), 0);
         for (size_t i = 0; i < lines.n; i++)
                 n += (size_t)snprintf(seen + n, sizeof(seen) - n, "%s %s;", lines.line[i].at.file,
                                       lines.line[i].value);
         ck_assert_msg(strcmp(seen, rows[_i].seen) == 0, "%s: %s", rows[_i].name, seen);
         ck_assert_msg(conf == rows[_i].conf, "%s: sysctl.conf %d", rows[_i].name, conf);
-        if (rows[_i].problem.says)
-                expect_one(rows[_i].name, rows[_i].problem_file, rows[_i].problem.line, rows[_i].problem.says,
-                           &problems);
+        if (rows[_i].diagnostic.says)
+                expect_one(rows[_i].name, rows[_i].problem_file, rows[_i].diagnostic.line, rows[_i].diagnostic.says,
+                           &diagnostics);
         else
-                expect_none(rows[_i].name, &problems);
-        problems_free(&problems);
+                expect_none(rows[_i].name, &diagnostics);
+        diagnostics_free(&diagnostics);
         sysctl_lines_free(&lines);
 }
 END_TEST
@@ -144,18 +144,18 @@ END_TEST
 START_TEST(one_file)
 {
         struct sysctl_lines lines = {0};
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char path[PATH_MAX];
 
         tree_put("some", "a=1");
         snprintf(path, sizeof(path), "%s/some", root);
-        ck_assert_int_eq(sysctl_files_read(path, &lines, &problems), 0);
+        ck_assert_int_eq(sysctl_files_read(path, &lines, &diagnostics), 0);
         ck_assert_uint_eq(lines.n, 1);
         ck_assert_str_eq(lines.line[0].at.file, path);
         snprintf(path, sizeof(path), "%s/none", root);
-        ck_assert_int_eq(sysctl_files_read(path, &lines, &problems), 0);
-        expect_one("missing", path, 0, "cannot be read: No such file", &problems);
-        problems_free(&problems);
+        ck_assert_int_eq(sysctl_files_read(path, &lines, &diagnostics), 0);
+        expect_one("missing", path, 0, "cannot be read: No such file", &diagnostics);
+        diagnostics_free(&diagnostics);
         sysctl_lines_free(&lines);
 }
 END_TEST

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "expect_problem.h"
+#include "expect_diagnostic.h"
 #include "lib/util/macro.h"
 #include "run.h"
 
@@ -14,19 +14,19 @@
 
 /* Reads a copy of exactly that size, so that a look behind the end shows under a sanitizer. */
 static void read_text(struct sysctl_lines *lines, const char *file, const char *text, size_t size,
-                      struct problems *problems)
+                      struct diagnostics *diagnostics)
 {
         char *copy = malloc(size > 0 ? size : 1);
 
         memcpy(copy, text, size);
-        ck_assert_int_eq(sysctl_lines_read(lines, sysctl_lines_add_file(lines, file), copy, size, problems), 0);
+        ck_assert_int_eq(sysctl_lines_read(lines, sysctl_lines_add_file(lines, file), copy, size, diagnostics), 0);
         free(copy);
 }
 
 static const struct {
         const char *name, *text;
         const char *seen; /* "LINE NAME=VALUE;", "LINE NAME;" for an exclusion; "-" before what ignores errors */
-        struct expected problems[4];
+        struct expected diagnostics[4];
         size_t size; /* 0: up to the NUL */
 } rows[] = {
         {"empty", "", "", {{0}}, 0},
@@ -61,10 +61,10 @@ START_TEST(lines_are_read)
 {
         size_t size = rows[_i].size > 0 ? rows[_i].size : strlen(rows[_i].text), n = 0;
         struct sysctl_lines lines = {0};
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char seen[2048] = "";
 
-        read_text(&lines, "a.conf", rows[_i].text, size, &problems);
+        read_text(&lines, "a.conf", rows[_i].text, size, &diagnostics);
         for (size_t i = 0; i < lines.n; i++) {
                 const struct sysctl_line *line = &lines.line[i];
 
@@ -74,8 +74,8 @@ START_TEST(lines_are_read)
                                       line->value ? line->value : "");
         }
         ck_assert_msg(strcmp(seen, rows[_i].seen) == 0, "%s: %s", rows[_i].name, seen);
-        expect_problems(rows[_i].name, "a.conf", rows[_i].problems, &problems);
-        problems_free(&problems);
+        expect_problems(rows[_i].name, "a.conf", rows[_i].diagnostics, &diagnostics);
+        diagnostics_free(&diagnostics);
         sysctl_lines_free(&lines);
 }
 END_TEST
@@ -112,19 +112,19 @@ static const struct {
 START_TEST(the_last_word)
 {
         struct sysctl_lines lines = {0};
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         const struct sysctl_line *line;
         int got = 0;
 
-        read_text(&lines, "1", stands[_i].first, strlen(stands[_i].first), &problems);
-        read_text(&lines, "2", stands[_i].second, strlen(stands[_i].second), &problems);
+        read_text(&lines, "1", stands[_i].first, strlen(stands[_i].first), &diagnostics);
+        read_text(&lines, "2", stands[_i].second, strlen(stands[_i].second), &diagnostics);
         line = sysctl_lines_find(&lines, stands[_i].wanted);
         if (line)
                 got = (int)line->at.line + (line->at.file[0] == '2' ? 10 : 0);
         if (line && !line->value)
                 got = -got;
         ck_assert_msg(got == stands[_i].line, "%s: %d", stands[_i].name, got);
-        expect_none(stands[_i].name, &problems);
+        expect_none(stands[_i].name, &diagnostics);
         sysctl_lines_free(&lines);
 }
 END_TEST
@@ -133,13 +133,13 @@ END_TEST
 START_TEST(many_lines_and_files)
 {
         struct sysctl_lines lines = {0};
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char text[64], name[16];
 
         for (unsigned i = 0; i < 500; i++) {
                 snprintf(name, sizeof(name), "%u", i);
                 snprintf(text, sizeof(text), "a.x%u = %u\na.y = %u\n", i, i, i);
-                read_text(&lines, name, text, strlen(text), &problems);
+                read_text(&lines, name, text, strlen(text), &diagnostics);
         }
         ck_assert_uint_eq(lines.n, 1000);
         for (unsigned i = 0; i < 500; i++) {
@@ -157,10 +157,10 @@ END_TEST
 START_TEST(long_names)
 {
         struct sysctl_lines lines = {0};
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         const char text[] = "a/" X250 X250 "=1\n";
 
-        read_text(&lines, "a", text, strlen(text), &problems);
+        read_text(&lines, "a", text, strlen(text), &diagnostics);
         ck_assert_ptr_eq(sysctl_lines_find(&lines, "a/" X250 X250), &lines.line[0]);
         ck_assert_ptr_null(sysctl_lines_find(&lines, "a/" X250 X250 "x"));
         ck_assert_ptr_null(sysctl_lines_find(&lines, "a." X250 X250));

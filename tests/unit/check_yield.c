@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the administrator set is left alone, one sysctl and not the whole rule; and it is what is given back. */
 
-#include "fake_world.h"
+#include "fake_backend.h"
 
 #define RULE "[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
 #define TWO RULE "set = net.ipv4.tcp_tw_reuse = 1\n"
@@ -29,9 +29,9 @@ START_TEST(what_the_administrator_set_is_advice)
         ck_assert_int_eq(fake.live[FIN], 60);
         ck_assert_uint_eq(fake.writes, 0);
         ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
-        ck_assert_msg(strstr(told(EVENT_ADVICE, "MESSAGE"), "/etc/sysctl.d/90-x.conf:3"), "%s",
-                      told(EVENT_ADVICE, "MESSAGE"));
-        ck_assert_str_eq(told(EVENT_ADVICE, "RESULT"), "yielded");
+        ck_assert_msg(strstr(logged(EVENT_ADVICE, "MESSAGE"), "/etc/sysctl.d/90-x.conf:3"), "%s",
+                      logged(EVENT_ADVICE, "MESSAGE"));
+        ck_assert_str_eq(logged(EVENT_ADVICE, "RESULT"), "yielded");
         ticks(700); /* it is tried again after 10 min, and told once */
         ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
         ck_assert_uint_eq(fake.writes, 0);
@@ -56,8 +56,8 @@ START_TEST(what_a_package_set_is_changed_and_given_back)
         fake.fin_wait2 = 0;
         ticks(61);
         ck_assert_int_eq(fake.live[FIN], 55); /* what sysctl.d says now, not the 60 that was there */
-        ck_assert_str_eq(told(EVENT_RELEASED, "NEWVALUE"), "55");
-        ck_assert_str_eq(told(EVENT_RELEASED, "ORIGINALVALUE"), "60");
+        ck_assert_str_eq(logged(EVENT_RELEASED, "NEWVALUE"), "55");
+        ck_assert_str_eq(logged(EVENT_RELEASED, "ORIGINALVALUE"), "60");
         ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 0);
 }
 END_TEST
@@ -76,8 +76,8 @@ START_TEST(who_yields_to_all_that_is_not_the_default)
         fake.live[FIN] = 50;
         press(YIELD("nondefault") RULE);
         ck_assert_int_eq(fake.live[FIN], 50);
-        ck_assert_msg(strstr(told(EVENT_ADVICE, "MESSAGE"), "not the kernel's default, 60"), "%s",
-                      told(EVENT_ADVICE, "MESSAGE"));
+        ck_assert_msg(strstr(logged(EVENT_ADVICE, "MESSAGE"), "not the kernel's default, 60"), "%s",
+                      logged(EVENT_ADVICE, "MESSAGE"));
         fake.live[FIN] = 60;
         ticks(700);
         ck_assert_int_eq(fake.live[FIN], 30);

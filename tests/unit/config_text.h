@@ -8,34 +8,34 @@
 
 #include "lib/config/config.h"
 
-static inline struct config *config_try(const char *text, struct problems *problems)
+static inline struct config *config_try(const char *text, struct diagnostics *diagnostics)
 {
         struct config *config = config_new();
 
         ck_assert_ptr_nonnull(config);
-        config_read(config, "test.conf", text, strlen(text), NULL, problems);
-        config_check(config, problems);
+        config_read(config, "test.conf", text, strlen(text), NULL, diagnostics);
+        config_check(config, diagnostics);
         return config;
 }
 
 /* Of a text that is right. */
 static inline struct config *config_of(const char *text)
 {
-        struct problems problems = {0};
-        struct config *config = config_try(text, &problems);
+        struct diagnostics diagnostics = {0};
+        struct config *config = config_try(text, &diagnostics);
 
-        ck_assert_msg(problems.n == 0, "%s", problems.n ? problems.item[0].text : "");
+        ck_assert_msg(diagnostics.n == 0, "%s", diagnostics.n ? diagnostics.item[0].text : "");
         return config;
 }
 
 /* Whether a random text is right, and has a rule. */
 static inline bool config_is_good(const char *text)
 {
-        struct problems problems = {0};
-        struct config *config = config_try(text, &problems);
-        bool good = problems.n == 0 && config->n_rules > 0;
+        struct diagnostics diagnostics = {0};
+        struct config *config = config_try(text, &diagnostics);
+        bool good = diagnostics.n == 0 && config->n_rules > 0;
 
-        problems_free(&problems);
+        diagnostics_free(&diagnostics);
         config_free(config);
         return good;
 }

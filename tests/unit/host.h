@@ -25,7 +25,7 @@ struct entry {
         uint64_t at; /* seconds since the start */
         unsigned n;
         enum outcome outcome;
-        bool told;
+        bool logged;
         struct decision decision; /* as it was carried out */
 };
 
@@ -43,9 +43,9 @@ struct host {
 
         /* As the observer does: look at the sockets only when bounds do not decide. */
         bool skips;
-        unsigned looks;
+        unsigned dumps;
         uint64_t opened, opened_then, recycled_then;
-        bool looked;
+        bool dumped;
         struct port_set listening_then; /* at the last look */
         uint64_t listeners_at;          /* when they were read */
         unsigned sampled[HOST_STATES];
@@ -169,7 +169,7 @@ static inline void host_look(struct host *h)
 {
         struct snapshot *s = &h->snapshot;
         struct ports_limits limits = stock_limits();
-        const struct ports_group *busiest;
+        const struct destination *busiest;
 
         if (h->model.ports > 0)
                 limits.high = limits.low + h->model.ports - 1;
@@ -184,14 +184,14 @@ static inline void host_look(struct host *h)
         h->listeners_at = s->now;
         h->opened_then = h->opened;
         h->recycled_then = h->recycled;
-        h->looked = true;
-        h->looks++;
+        h->dumped = true;
+        h->dumps++;
 }
 
 /* Listeners are read slowly as well. */
 static inline bool host_bounds_hold(struct host *h)
 {
-        if (!h->looked || h->recycled != h->recycled_then)
+        if (!h->dumped || h->recycled != h->recycled_then)
                 return false;
         if (h->snapshot.now - h->listeners_at < METRIC_SLOWLY_SECONDS * SEC)
                 return true;
@@ -213,14 +213,14 @@ static inline void host_bound(struct host *h)
 /* The two steps of the observer and the tick (daemon/tuner.c:observe). */
 static inline void host_observe_seldom(struct host *h)
 {
-        bool look = !host_bounds_hold(h);
+        bool dump_ports = !host_bounds_hold(h);
 
-        if (!look)
+        if (!dump_ports)
                 host_bound(h);
         host_fill_states(h);
-        if (!look && policy_needs_sockets(h->policy, &h->snapshot))
+        if (!dump_ports && policy_needs_dump(h->policy, &h->snapshot))
                 host_sample_states(h);
-        if (look || policy_needs_sockets(h->policy, &h->snapshot))
+        if (dump_ports || policy_needs_dump(h->policy, &h->snapshot))
                 host_look(h);
 }
 
@@ -285,7 +285,7 @@ static inline void host_decide(struct host *h)
                                     .outcome = d.change[0].outcome,
                                     .decision = d,
                                     .at = (h->snapshot.now - host_start()) / SEC};
-                e->told = policy_settle(h->policy, &d);
+                e->logged = policy_settle(h->policy, &d);
         }
         memcpy(h->snapshot.sysctl, live, sizeof(live));
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "expect_problem.h"
+#include "expect_diagnostic.h"
 #include "lib/config/config.h"
 #include "lib/util/macro.h"
 
@@ -15,7 +15,7 @@
 #define RULE "[rule r]\n" WHEN SET /* three lines */
 
 static struct config *config;
-static struct problems problems;
+static struct diagnostics diagnostics;
 
 /* The text is gone after the reading, as with a file. */
 static inline void read_file(const char *file, const char *text)
@@ -26,7 +26,7 @@ static inline void read_file(const char *file, const char *text)
         memcpy(copy, text, size);
         if (!config)
                 config = config_new();
-        config_read(config, name, copy, size, NULL, &problems);
+        config_read(config, name, copy, size, NULL, &diagnostics);
         memset(copy, '?', size);
         free(copy);
         free(name);
@@ -35,13 +35,13 @@ static inline void read_file(const char *file, const char *text)
 static inline void read_all(const char *text)
 {
         read_file("a.conf", text);
-        config_check(config, &problems);
-        problems_sort(&problems);
+        config_check(config, &diagnostics);
+        diagnostics_sort(&diagnostics);
 }
 
 static inline void end(void)
 {
-        problems_free(&problems);
+        diagnostics_free(&diagnostics);
         config_free(config);
         config = NULL;
 }

@@ -10,62 +10,62 @@
 
 START_TEST(text_is_formatted_and_owned)
 {
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char word[] = "word";
 
-        problem_add(&problems, (struct origin){"a.conf", 3}, "%s %d 100%%", word, -5);
+        diagnostic_add(&diagnostics, (struct origin){"a.conf", 3}, "%s %d 100%%", word, -5);
         word[0] = 'W';
-        ck_assert_uint_eq(problems.n, 1);
-        ck_assert_str_eq(problems.item[0].text, "word -5 100%");
-        ck_assert_str_eq(problems.item[0].at.file, "a.conf");
-        ck_assert_uint_eq(problems.item[0].at.line, 3);
-        problems_free(&problems);
-        ck_assert_uint_eq(problems.n, 0);
-        ck_assert_ptr_null(problems.item);
-        problems_free(&problems);
+        ck_assert_uint_eq(diagnostics.n, 1);
+        ck_assert_str_eq(diagnostics.item[0].text, "word -5 100%");
+        ck_assert_str_eq(diagnostics.item[0].at.file, "a.conf");
+        ck_assert_uint_eq(diagnostics.item[0].at.line, 3);
+        diagnostics_free(&diagnostics);
+        ck_assert_uint_eq(diagnostics.n, 0);
+        ck_assert_ptr_null(diagnostics.item);
+        diagnostics_free(&diagnostics);
 }
 END_TEST
 
 START_TEST(many_and_long_ones_are_kept)
 {
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         static char text[100000];
 
         memset(text, 'x', sizeof(text) - 1);
         for (unsigned i = 1; i <= 1000; i++)
-                problem_add(&problems, (struct origin){"a.conf", i}, "%u", i);
-        problem_add(&problems, (struct origin){"a.conf", 1001}, "%s", text);
-        problem_add(&problems, (struct origin){"a.conf", 1002}, "%s", "");
-        ck_assert_uint_eq(problems.n, 1002);
-        ck_assert_str_eq(problems.item[999].text, "1000");
-        ck_assert_str_eq(problems.item[1000].text, text);
-        ck_assert_str_eq(problems.item[1001].text, "");
-        problems_free(&problems);
+                diagnostic_add(&diagnostics, (struct origin){"a.conf", i}, "%u", i);
+        diagnostic_add(&diagnostics, (struct origin){"a.conf", 1001}, "%s", text);
+        diagnostic_add(&diagnostics, (struct origin){"a.conf", 1002}, "%s", "");
+        ck_assert_uint_eq(diagnostics.n, 1002);
+        ck_assert_str_eq(diagnostics.item[999].text, "1000");
+        ck_assert_str_eq(diagnostics.item[1000].text, text);
+        ck_assert_str_eq(diagnostics.item[1001].text, "");
+        diagnostics_free(&diagnostics);
 }
 END_TEST
 
 /* As problem_add() leaves it when there was no memory for the first one: counted, with no list. */
 START_TEST(one_without_memory_stays_counted)
 {
-        struct problems problems = {.n = 1};
+        struct diagnostics diagnostics = {.n = 1};
 
-        problems_sort(&problems);
-        problems_free(&problems);
-        ck_assert_uint_eq(problems.n, 0);
+        diagnostics_sort(&diagnostics);
+        diagnostics_free(&diagnostics);
+        ck_assert_uint_eq(diagnostics.n, 0);
 }
 END_TEST
 
 START_TEST(memory_that_comes_back_is_used_well)
 {
-        struct problems problems = {.n = 1};
+        struct diagnostics diagnostics = {.n = 1};
 
         mallopt(M_PERTURB, 0x5a); /* memory that was not written shows */
-        problem_add(&problems, (struct origin){"a.conf", 3}, "after a lack of memory");
-        ck_assert_uint_ge(problems.n, 1);
-        ck_assert_msg(problems.n == 1 || !problems.item[0].text, "the lost one has text %p",
-                      (void *)problems.item[0].text);
-        ck_assert_str_eq(problems.item[problems.n - 1].text, "after a lack of memory");
-        problems_free(&problems);
+        diagnostic_add(&diagnostics, (struct origin){"a.conf", 3}, "after a lack of memory");
+        ck_assert_uint_ge(diagnostics.n, 1);
+        ck_assert_msg(diagnostics.n == 1 || !diagnostics.item[0].text, "the lost one has text %p",
+                      (void *)diagnostics.item[0].text);
+        ck_assert_str_eq(diagnostics.item[diagnostics.n - 1].text, "after a lack of memory");
+        diagnostics_free(&diagnostics);
 }
 END_TEST
 
@@ -91,16 +91,16 @@ static const struct sorting {
 START_TEST(sorted_by_file_and_line)
 {
         const struct sorting *s = &sortings[_i];
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
         char order[9] = "";
 
         for (unsigned i = 0; i < ELEMENTSOF(s->at) && s->at[i].file; i++)
-                problem_add(&problems, s->at[i], "%u", i);
-        problems_sort(&problems);
-        for (size_t i = 0; i < problems.n; i++)
-                strcat(order, problems.item[i].text);
+                diagnostic_add(&diagnostics, s->at[i], "%u", i);
+        diagnostics_sort(&diagnostics);
+        for (size_t i = 0; i < diagnostics.n; i++)
+                strcat(order, diagnostics.item[i].text);
         ck_assert_msg(strcmp(order, s->order) == 0, "%s: %s instead of %s", s->row, order, s->order);
-        problems_free(&problems);
+        diagnostics_free(&diagnostics);
 }
 END_TEST
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/problem_print.h"
+#include "daemon/diagnostics_print.h"
 
 #include <stdio.h>
 
-void problems_print(const struct problems *problems)
+void diagnostics_print(const struct diagnostics *diagnostics)
 {
-        for (size_t i = 0; problems->item && i < problems->n; i++) {
-                const struct problem *p = &problems->item[i];
+        for (size_t i = 0; diagnostics->item && i < diagnostics->n; i++) {
+                const struct diagnostic *p = &diagnostics->item[i];
 
                 if (p->at.line > 0)
                         fprintf(stderr, "%s:%u: %s\n", p->at.file, p->at.line, p->text);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "sim_world.h"
+#include "sim_backend.h"
 
 #include <errno.h>
 #include <math.h>
@@ -14,7 +14,7 @@
 #define BOOT_NS (1000 * NSEC_PER_SEC)
 #define LEAKING_CGROUP 77
 
-static struct sim *sim_of(struct world *w)
+static struct sim *sim_of(struct backend *w)
 {
         return (struct sim *)w;
 }
@@ -144,7 +144,7 @@ static bool bounds_hold(const struct sim *s)
         struct ports_limits now = s->limits;
 
         kernel_limits(&s->kernel, &now);
-        return s->looked && s->kernel.counter[KERNEL_TW_RECYCLED] == s->recycled_then && now.low == s->limits.low &&
+        return s->dumped && s->kernel.counter[KERNEL_TW_RECYCLED] == s->recycled_then && now.low == s->limits.low &&
                now.high == s->limits.high && now.tw_reuse == s->limits.tw_reuse &&
                now.tw_reuse_delay_ms == s->limits.tw_reuse_delay_ms && now.timestamps == s->limits.timestamps &&
                memcmp(&s->kernel.listening, &s->listening_then, sizeof(s->listening_then)) == 0;
@@ -159,7 +159,7 @@ static void begin_snapshot(struct sim *s, struct snapshot *snapshot)
         snapshot->now = sim_now(s);
         snapshot->ports = s->ports;
         snapshot->memory_bytes = UINT64_C(8) << 30;
-        snapshot->look_every = s->look_every_ns;
+        snapshot->dump_every = s->look_every_ns;
 }
 
 /* Some of what was read is not there after all. */
@@ -175,7 +175,7 @@ static void lose_readings(struct sim *s, struct snapshot *snapshot)
                         snapshot->sysctl[id] = (struct live_sysctl){0};
 }
 
-static int observe(struct world *w, struct snapshot *snapshot, bool *ret_look, const char **ret_what)
+static int observe(struct backend *w, struct snapshot *snapshot, bool *ret_dump, const char **ret_what)
 {
         struct sim *s = sim_of(w);
         double seconds = s->last_ms != 0 ? (double)(s->kernel.now_ms - s->last_ms) / 1000 : 0;
@@ -186,7 +186,7 @@ static int observe(struct world *w, struct snapshot *snapshot, bool *ret_look, c
         s->tick_ns = s->observed_at != 0 ? snapshot->now - s->observed_at : 0;
         s->observed_at = snapshot->now;
         *ret_what = "the simulated kernel";
-        *ret_look = true;
+        *ret_dump = true;
         if (fails(s, s->faults.observe)) {
                 s->counted = false;
                 return -EIO;
@@ -196,8 +196,8 @@ static int observe(struct world *w, struct snapshot *snapshot, bool *ret_look, c
         fill_counters(s, snapshot, seconds);
         fill_listener(s, snapshot, seconds);
         fill_tables(s, snapshot, seconds);
-        *ret_look = !bounds_hold(s);
-        if (!*ret_look)
+        *ret_dump = !bounds_hold(s);
+        if (!*ret_dump)
                 fill_ports_bounds(s, snapshot);
         fill_states(s, snapshot);
         lose_readings(s, snapshot);
@@ -224,8 +224,8 @@ static void sample_states(struct sim *s, uint64_t now)
         unsigned held = 0, opening = 0;
 
         for (unsigned i = 0; i < DESTINATIONS; i++) {
-                held += k->destination[i].held;
-                opening += k->destination[i].opening;
+                held += k->model_destination[i].held;
+                opening += k->model_destination[i].opening;
         }
         s->sample[METRIC_TCP_ESTABLISHED] = reading_valid(held + floor(k->listener.queued));
         s->sample[METRIC_TCP_SYN_SENT] = reading_valid(opening);
@@ -244,7 +244,7 @@ static void sample_states(struct sim *s, uint64_t now)
         s->sample_again_at = now + METRIC_SLOWLY_SECONDS * NSEC_PER_SEC;
 }
 
-static void look(struct sim *s, struct snapshot *snapshot)
+static void dump_ports(struct sim *s, struct snapshot *snapshot)
 {
         double recycled = s->kernel.counter[KERNEL_TW_RECYCLED];
 
@@ -259,14 +259,14 @@ static void look(struct sim *s, struct snapshot *snapshot)
         s->listening_then = s->kernel.listening;
         s->recycled_then = recycled;
         s->opened_then = s->kernel.counter[KERNEL_ACTIVE_OPENS];
-        s->looked = true;
-        s->looks++;
+        s->dumped = true;
+        s->dumps++;
 }
 
 /* As observer_sockets.c:fill_ports(). */
 static void fill_ports(const struct ports *ports, struct snapshot *snapshot)
 {
-        const struct ports_group *busiest = ports_busiest(ports);
+        const struct destination *busiest = ports_busiest(ports);
 
         for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++)
                 snapshot->reading[metric] = reading_valid(busiest ? ports_value(busiest, metric).lower : 0);
@@ -274,14 +274,14 @@ static void fill_ports(const struct ports *ports, struct snapshot *snapshot)
                 snapshot->reading[METRIC_PORTS_CLIFF_ETA] = reading_valid(INFINITY);
 }
 
-static int observe_states(struct world *w, struct snapshot *snapshot, const char **ret_what)
+static int observe_states(struct backend *w, struct snapshot *snapshot, const char **ret_what)
 {
         struct sim *s = sim_of(w);
 
         maybe_crash(s);
         if (snapshot->now < s->sample_again_at)
                 return 0;
-        if (fails(s, s->faults.look)) {
+        if (fails(s, s->faults.dump_ports)) {
                 *ret_what = "the simulated sockets by state";
                 return -EIO;
         }
@@ -290,18 +290,18 @@ static int observe_states(struct world *w, struct snapshot *snapshot, const char
         return 0;
 }
 
-static int observe_sockets(struct world *w, struct snapshot *snapshot, const char **ret_what)
+static int observe_sockets(struct backend *w, struct snapshot *snapshot, const char **ret_what)
 {
         struct sim *s = sim_of(w);
 
         maybe_crash(s);
-        if (fails(s, s->faults.look)) {
+        if (fails(s, s->faults.dump_ports)) {
                 *ret_what = "the simulated sockets";
                 return -EIO;
         }
-        if (!s->looked || snapshot->now >= s->look_again_at) {
-                look(s, snapshot);
-                s->look_again_at = snapshot->now + s->look_every_ns;
+        if (!s->dumped || snapshot->now >= s->dump_again_at) {
+                dump_ports(s, snapshot);
+                s->dump_again_at = snapshot->now + s->look_every_ns;
         }
         fill_ports(s->ports, snapshot);
         lose_readings(s, snapshot);
@@ -310,7 +310,7 @@ static int observe_sockets(struct world *w, struct snapshot *snapshot, const cha
 
 /* ---- the rest of the world ---- */
 
-static int sysctl_read(struct world *w, enum sysctl_id id, struct sysctl_value *ret)
+static int sysctl_read(struct backend *w, enum sysctl_id id, struct sysctl_value *ret)
 {
         struct sim *s = sim_of(w);
 
@@ -323,7 +323,7 @@ static int sysctl_read(struct world *w, enum sysctl_id id, struct sysctl_value *
         return 0;
 }
 
-static int sysctl_write(struct world *w, enum sysctl_id id, const struct sysctl_value *value)
+static int sysctl_write(struct backend *w, enum sysctl_id id, const struct sysctl_value *value)
 {
         struct sim *s = sim_of(w);
 
@@ -343,13 +343,13 @@ static int sysctl_write(struct world *w, enum sysctl_id id, const struct sysctl_
 }
 
 /* sysctl.d is empty. */
-static void sysctl_owner(struct world *w, enum sysctl_id id, struct sysctl_owner *ret)
+static void sysctl_owner(struct backend *w, enum sysctl_id id, struct sysctl_owner *ret)
 {
         (void)w, (void)id;
         *ret = (struct sysctl_owner){0};
 }
 
-static int ledger_save(struct world *w, const struct ledger *ledger)
+static int ledger_save(struct backend *w, const struct ledger *ledger)
 {
         struct sim *s = sim_of(w);
 
@@ -361,7 +361,7 @@ static int ledger_save(struct world *w, const struct ledger *ledger)
         return 0;
 }
 
-static const char *find_unit(struct world *w, uint64_t cgroup)
+static const char *find_unit(struct backend *w, uint64_t cgroup)
 {
         (void)w;
         return cgroup == LEAKING_CGROUP ? "leaking.service" : "";
@@ -377,7 +377,7 @@ static void log_event(struct sim *s, const struct event *event)
         fputc('\n', s->log);
 }
 
-static void report(struct world *w, const struct event *event)
+static void report(struct backend *w, const struct event *event)
 {
         struct sim *s = sim_of(w);
         const char *lacking = catalog_lacks(event);
@@ -395,7 +395,7 @@ static void report(struct world *w, const struct event *event)
                 s->on_event(s, event);
 }
 
-static void notify(struct world *w, const char *state)
+static void notify(struct backend *w, const char *state)
 {
         (void)w, (void)state;
 }
@@ -418,8 +418,8 @@ struct sim *sim_new(uint64_t seed, unsigned low, unsigned ports)
 
         if (!s)
                 return NULL;
-        s->world = (struct world){observe,      observe_states, observe_sockets, sysctl_read, sysctl_write,
-                                  sysctl_owner, ledger_save,    find_unit,       report,      notify};
+        s->backend = (struct backend){observe,      observe_states, observe_sockets, sysctl_read, sysctl_write,
+                                      sysctl_owner, ledger_save,    find_unit,       report,      notify};
         s->random = (struct random){seed, seed};
         kernel_init(&s->kernel, seed, low, ports);
         return s;
@@ -438,17 +438,17 @@ void sim_free(struct sim *s)
 struct config *sim_config(const char *text, const char *over)
 {
         struct config *config = config_new();
-        struct problems problems = {0};
+        struct diagnostics diagnostics = {0};
 
         if (!config)
                 abort();
-        config_read(config, "simulated.conf", text, strlen(text), NULL, &problems);
+        config_read(config, "simulated.conf", text, strlen(text), NULL, &diagnostics);
         if (over)
-                config_read(config, "over.conf", over, strlen(over), NULL, &problems);
-        config_check(config, &problems);
-        if (problems.n > 0) {
-                fprintf(stderr, "%s:%u: %s\n%s%s\n", problems.item[0].at.file, problems.item[0].at.line,
-                        problems.item[0].text, text, over ? over : "");
+                config_read(config, "over.conf", over, strlen(over), NULL, &diagnostics);
+        config_check(config, &diagnostics);
+        if (diagnostics.n > 0) {
+                fprintf(stderr, "%s:%u: %s\n%s%s\n", diagnostics.item[0].at.file, diagnostics.item[0].at.line,
+                        diagnostics.item[0].text, text, over ? over : "");
                 abort();
         }
         return config;
@@ -463,7 +463,7 @@ static void set_config(struct sim *s, const struct config *config)
                        strcmp(kernel_counter_names[s->counter_of[i]], config->counters.item[i].name) != 0)
                         s->counter_of[i]++;
         }
-        s->looked = false;
+        s->dumped = false;
         s->counted = false;
         s->sample_again_at = 0;
 }
@@ -488,7 +488,7 @@ bool sim_start(struct sim *s, const char *text, const char *over)
 
         ports_free(s->ports);
         s->ports = ports_new(1);
-        s->last_ms = s->observed_at = s->look_again_at = s->sample_again_at = 0;
+        s->last_ms = s->observed_at = s->dump_again_at = s->sample_again_at = 0;
         memset(&s->close_wait, 0, sizeof(s->close_wait));
         set_config(s, config);
         memset(&s->tuner, 0, sizeof(s->tuner));
@@ -497,7 +497,7 @@ bool sim_start(struct sim *s, const char *text, const char *over)
                 sim_crash(s);
                 return false;
         }
-        if (tuner_start(&s->tuner, &s->world, config, &ledger, sim_now(s)) < 0)
+        if (tuner_start(&s->tuner, &s->backend, config, &ledger, sim_now(s)) < 0)
                 abort();
         if (s->invariants)
                 invariants_checkpoint(s->invariants, s);

@@ -45,15 +45,16 @@ START_TEST(the_meant_name_is_found)
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
-                struct nearest nearest = NEAREST(rows[i].wanted);
+                struct suggestion suggestion = SUGGESTION(rows[i].wanted);
 
                 for (unsigned k = 0; k < NAMES && rows[i].known[k]; k++)
-                        nearest_offer(&nearest, rows[i].known[k]);
+                        suggestion_offer(&suggestion, rows[i].known[k]);
                 if (rows[i].found)
-                        ck_assert_msg(nearest.name && strcmp(nearest.name, rows[i].found) == 0, "row %u, '%s': %s", i,
-                                      rows[i].wanted, nearest.name ? nearest.name : "nothing");
+                        ck_assert_msg(suggestion.name && strcmp(suggestion.name, rows[i].found) == 0,
+                                      "row %u, '%s': %s", i, rows[i].wanted,
+                                      suggestion.name ? suggestion.name : "nothing");
                 else
-                        ck_assert_msg(!nearest.name, "row %u, '%s': %s", i, rows[i].wanted, nearest.name);
+                        ck_assert_msg(!suggestion.name, "row %u, '%s': %s", i, rows[i].wanted, suggestion.name);
         }
 }
 END_TEST
@@ -64,12 +65,12 @@ START_TEST(nothing_is_near_a_very_long_name)
         char wanted[1024];
 
         for (size_t n = 20; n < sizeof(wanted); n++) {
-                struct nearest nearest = {.wanted = wanted};
+                struct suggestion suggestion = {.wanted = wanted};
 
                 memset(wanted, 'q', n);
                 wanted[n] = 0;
-                nearest_offer(&nearest, "interval");
-                ck_assert_msg(!nearest.name, "%zu characters are near 'interval'", n);
+                suggestion_offer(&suggestion, "interval");
+                ck_assert_msg(!suggestion.name, "%zu characters are near 'interval'", n);
         }
 }
 END_TEST
@@ -77,14 +78,14 @@ END_TEST
 START_TEST(very_long_names_do_no_harm)
 {
         char known[1024];
-        struct nearest nearest = NEAREST("interval");
+        struct suggestion suggestion = SUGGESTION("interval");
 
         for (size_t n = 0; n < sizeof(known); n++) {
                 memset(known, 'q', n);
                 known[n] = 0;
-                nearest_offer(&nearest, known);
+                suggestion_offer(&suggestion, known);
         }
-        ck_assert_ptr_null(nearest.name);
+        ck_assert_ptr_null(suggestion.name);
 }
 END_TEST
 
@@ -93,42 +94,42 @@ START_TEST(names_at_the_limit_are_compared)
         char a[65], b[65];
 
         for (size_t n = 62; n <= 63; n++) {
-                struct nearest nearest = {.wanted = a};
+                struct suggestion suggestion = {.wanted = a};
 
                 memset(a, 'q', n);
                 a[n] = 0;
                 memcpy(b, a, sizeof(b));
                 b[0] = 'p';
-                nearest_offer(&nearest, b);
-                ck_assert_msg(nearest.name == b && nearest.distance == 1, "%zu characters", n);
+                suggestion_offer(&suggestion, b);
+                ck_assert_msg(suggestion.name == b && suggestion.distance == 1, "%zu characters", n);
         }
 }
 END_TEST
 
 START_TEST(bytes_over_127_do_no_harm)
 {
-        struct nearest nearest = NEAREST("\xff\xfe\x80gr\xc3\xb6\xc3\x9f");
+        struct suggestion suggestion = SUGGESTION("\xff\xfe\x80gr\xc3\xb6\xc3\x9f");
 
-        nearest_offer(&nearest, "\xc3\xb6");
-        ck_assert_ptr_null(nearest.name);
-        nearest_offer(&nearest, "\xff\xfe\x80gr\xc3\xb6\xc3\x9e");
-        ck_assert_ptr_nonnull(nearest.name);
+        suggestion_offer(&suggestion, "\xc3\xb6");
+        ck_assert_ptr_null(suggestion.name);
+        suggestion_offer(&suggestion, "\xff\xfe\x80gr\xc3\xb6\xc3\x9e");
+        ck_assert_ptr_nonnull(suggestion.name);
 }
 END_TEST
 
 START_TEST(hint_is_a_sentence_or_nothing)
 {
-        struct nearest nearest = NEAREST("modes");
+        struct suggestion suggestion = SUGGESTION("modes");
         char buf[128], known[512];
 
-        ck_assert_str_eq(nearest_hint(&nearest, buf), "");
-        nearest_offer(&nearest, "mode");
-        ck_assert_str_eq(nearest_hint(&nearest, buf), ", did you mean mode?");
+        ck_assert_str_eq(suggestion_hint(&suggestion, buf), "");
+        suggestion_offer(&suggestion, "mode");
+        ck_assert_str_eq(suggestion_hint(&suggestion, buf), ", did you mean mode?");
 
         memset(known, 'q', sizeof(known) - 1);
         known[sizeof(known) - 1] = 0;
-        nearest.name = known;
-        ck_assert_uint_eq(strlen(nearest_hint(&nearest, buf)), sizeof(buf) - 1);
+        suggestion.name = known;
+        ck_assert_uint_eq(strlen(suggestion_hint(&suggestion, buf)), sizeof(buf) - 1);
 }
 END_TEST
 

@@ -19,10 +19,10 @@ static const struct rule *rule(void)
 /* The sysctls that the rule's levers are about, in their order. */
 static void expect_levers(unsigned n, const enum sysctl_id sysctls[])
 {
-        ck_assert_uint_eq(rule()->n_levers, n);
+        ck_assert_uint_eq(rule()->n_actions, n);
         for (unsigned i = 0; i < n; i++)
-                ck_assert_msg(rule()->lever[i].sysctl == sysctls[i], "lever %u is of %s", i,
-                              sysctl_table[rule()->lever[i].sysctl].name);
+                ck_assert_msg(rule()->action[i].sysctl == sysctls[i], "lever %u is of %s", i,
+                              sysctl_table[rule()->action[i].sysctl].name);
 }
 
 #define EXPECT_LEVERS(n, ...) expect_levers(n, (const enum sysctl_id[]){__VA_ARGS__})
@@ -48,13 +48,13 @@ END_TEST
 START_TEST(keys_are_taken)
 {
         read_all(ALL "advise = two; with = and #\n[limits]\n" TW " = max 1048576\n" FIN " = min 12 max 60\n");
-        expect_none("all", &problems);
+        expect_none("all", &diagnostics);
         EXPECT_LEVERS(3, SYSCTL_TCP_TW_REUSE, SYSCTL_TCP_MAX_TW_BUCKETS, SYSCTL_TCP_FIN_TIMEOUT);
-        ck_assert_int_eq(rule()->lever[1].kind, LEVER_RAISE);
-        ck_assert(is(rule()->lever[1].factor, 2) && rule()->lever[1].value.v[0] == 262144);
-        ck_assert_int_eq(rule()->lever[2].kind, LEVER_LOWER);
-        ck_assert(is(rule()->lever[2].factor, 1.5) && rule()->lever[2].value.v[0] == 15);
-        ck_assert_uint_eq(rule()->lever[2].at.line, 5);
+        ck_assert_int_eq(rule()->action[1].kind, ACTION_RAISE);
+        ck_assert(is(rule()->action[1].factor, 2) && rule()->action[1].value.v[0] == 262144);
+        ck_assert_int_eq(rule()->action[2].kind, ACTION_LOWER);
+        ck_assert(is(rule()->action[2].factor, 1.5) && rule()->action[2].value.v[0] == 15);
+        ck_assert_uint_eq(rule()->action[2].at.line, 5);
         ck_assert_uint_eq(rule()->every_ns, 30 * S);
         ck_assert_str_eq(rule()->advise, "one two; with = and #");
         expect_bounds(SYSCTL_TCP_MAX_TW_BUCKETS, 65536, 1048576);
@@ -83,7 +83,7 @@ START_TEST(an_empty_value_clears_its_kind_alone)
         snprintf(text, sizeof(text), "[rule r]\n%s", cleared[_i].line);
         read_file("a.conf", ALL);
         read_file("b.conf", text);
-        expect_none(cleared[_i].line, &problems);
+        expect_none(cleared[_i].line, &diagnostics);
         expect_levers(cleared[_i].n, cleared[_i].left);
         ck_assert_str_eq(rule()->advise, "one");
 }
@@ -93,10 +93,10 @@ END_TEST
 START_TEST(levers_have_a_capacity)
 {
         read_file("a.conf", ALL "set = net.core.somaxconn = 8192\n" RAISE);
-        expect_one("a fifth", "a.conf", 9, "more than 4 sysctls in one rule", &problems);
-        problems_free(&problems);
+        expect_one("a fifth", "a.conf", 9, "more than 4 sysctls in one rule", &diagnostics);
+        diagnostics_free(&diagnostics);
         read_file("b.conf", "[rule r]\nlower =\nraise = net.ipv4.tcp_max_orphans x2 max 65536\n");
-        expect_none("room again", &problems);
+        expect_none("room again", &diagnostics);
         EXPECT_LEVERS(4, SYSCTL_TCP_TW_REUSE, SYSCTL_TCP_MAX_TW_BUCKETS, SYSCTL_SOMAXCONN, SYSCTL_TCP_MAX_ORPHANS);
 }
 END_TEST
@@ -109,7 +109,7 @@ START_TEST(advice_is_cleared_and_replaced)
         ck_assert_ptr_null(rule()->advise);
         read_file("c.conf", "[rule r]\nadvise = three\nadvise =\nadvise = four\n");
         ck_assert_str_eq(rule()->advise, "four");
-        expect_none("advice", &problems);
+        expect_none("advice", &diagnostics);
 }
 END_TEST
 
@@ -121,7 +121,7 @@ START_TEST(one_word_wins_over_the_one_before)
         read_file("50-own.conf", "[rule r]\nevery = 500ms\n");
         ck_assert_uint_eq(rule()->every_ns, S / 2);
         EXPECT_LEVERS(3, SYSCTL_TCP_TW_REUSE, SYSCTL_TCP_MAX_TW_BUCKETS, SYSCTL_TCP_FIN_TIMEOUT);
-        expect_none("every", &problems);
+        expect_none("every", &diagnostics);
 }
 END_TEST
 
@@ -144,13 +144,13 @@ START_TEST(bounds_of_three_files)
         ck_assert_uint_eq(config->bounds_at[SYSCTL_TCP_MAX_TW_BUCKETS].line, 0);
         for (size_t i = 0; i < config->values.n; i++)
                 ck_abort_msg("%s is still in effect", config->values.item[i].key);
-        expect_none("bounds", &problems);
+        expect_none("bounds", &diagnostics);
 }
 END_TEST
 
 static const struct row {
         const char *name, *text;
-        struct expected problems[3];
+        struct expected diagnostics[3];
 } rows[] = {
         {"every", RULE "every = 10\n", {{4, "'10' is no duration: write a number and ms, s, min or h"}, {0}}},
         {"negative every", RULE "every = -1s\n", {{4, "'-1s' is no duration"}, {0}}},
@@ -191,14 +191,14 @@ static const struct row {
 START_TEST(bad_input)
 {
         read_all(rows[_i].text);
-        expect_problems(rows[_i].name, "a.conf", rows[_i].problems, &problems);
+        expect_problems(rows[_i].name, "a.conf", rows[_i].diagnostics, &diagnostics);
 }
 END_TEST
 
 START_TEST(a_wrong_line_of_limits_changes_nothing)
 {
         read_all("[limits]\n" FIN " = max 60\n" FIN " = max 30 min 40\n" FIN " = max 200\n" FIN " = x\n");
-        ck_assert_uint_eq(problems.n, 3);
+        ck_assert_uint_eq(diagnostics.n, 3);
         expect_bounds(SYSCTL_TCP_FIN_TIMEOUT, 10, 60);
         ck_assert_uint_eq(config->bounds_at[SYSCTL_TCP_FIN_TIMEOUT].line, 2);
 }
@@ -216,9 +216,9 @@ START_TEST(thousands_of_rules)
         read_all(text);
         free(text);
         ck_assert_uint_eq(config->n_rules, RULES_MAX);
-        ck_assert_uint_eq(problems.n, 5000 - RULES_MAX);
-        for (size_t i = 0; i < problems.n; i++)
-                ck_assert_uint_eq(problems.item[i].at.line, 3 * (RULES_MAX + i) + 1);
+        ck_assert_uint_eq(diagnostics.n, 5000 - RULES_MAX);
+        for (size_t i = 0; i < diagnostics.n; i++)
+                ck_assert_uint_eq(diagnostics.item[i].at.line, 3 * (RULES_MAX + i) + 1);
 }
 END_TEST
 

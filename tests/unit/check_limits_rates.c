@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How often may be written. */
 
-#include "guarded.h"
+#include "limited.h"
 #include "random.h"
 
 static const double rates[] = {1, 1.5, 2, 12, 59, 600};
@@ -59,7 +59,7 @@ END_TEST
 START_TEST(what_was_never_changed_needs_no_rest)
 {
         begin(600, 5 * S);
-        guard_init(&guard, config, 1);
+        limits_init(&limits, config, 1);
         ck_assert_int_eq(change_at(SYSCTL_TCP_FIN_TIMEOUT, 1), 0);
         ck_assert_int_eq(check_at(SYSCTL_TCP_FIN_TIMEOUT, S), -EAGAIN);
         ck_assert_int_eq(check_at(SYSCTL_TCP_TW_REUSE, S), 0);
@@ -78,7 +78,7 @@ START_TEST(restores_take_nothing_from_the_bucket)
 {
         begin(2, 5 * S);
         for (unsigned i = 0; i < 100; i++)
-                guard_note_restore(&guard, SYSCTL_TCP_FIN_TIMEOUT, START);
+                limits_note_restore(&limits, SYSCTL_TCP_FIN_TIMEOUT, START);
         ck_assert_int_eq(check_at(SYSCTL_TCP_FIN_TIMEOUT, START), -EAGAIN); /* it was changed */
         ck_assert_int_eq(change_at(SYSCTL_TCP_TW_REUSE, START), 0);
         ck_assert_int_eq(change_at(SYSCTL_TCP_TW_REUSE_DELAY, START), 0);
@@ -93,14 +93,14 @@ static void resume(unsigned changes, uint64_t at)
 
         for (unsigned i = 0; i < changes; i++) {
                 snapshot.now = at;
-                guard_check(&guard, config, &snapshot, SYSCTL_SOMAXCONN, &SYSCTL_VALUE(4096), &SYSCTL_VALUE(8192), 1,
-                            reason, sizeof(reason));
-                guard_record(&guard, &ledger);
-                guard_note_change(&guard, SYSCTL_SOMAXCONN, at);
+                limits_check(&limits, config, &snapshot, SYSCTL_SOMAXCONN, &SYSCTL_VALUE(4096), &SYSCTL_VALUE(8192), 1,
+                             reason, sizeof(reason));
+                limits_save(&limits, &ledger);
+                limits_note_change(&limits, SYSCTL_SOMAXCONN, at);
                 ledger_note(&ledger, SYSCTL_SOMAXCONN, &SYSCTL_VALUE(4096), &SYSCTL_VALUE(8192), "r", at);
         }
-        guard_init(&guard, config, START);
-        guard_resume(&guard, &ledger, START);
+        limits_init(&limits, config, START);
+        limits_resume(&limits, &ledger, START);
 }
 
 /* Each of them, and not each sysctl. */
@@ -119,7 +119,7 @@ START_TEST(past_changes_count)
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
                 begin(4, 5 * S);
-                guard_init(&guard, config, START - rows[i].ago);
+                limits_init(&limits, config, START - rows[i].ago);
                 resume(rows[i].changes, START - rows[i].ago);
                 ck_assert_msg(check_at(SYSCTL_SOMAXCONN, START) == rows[i].same, "row %u", i);
                 ck_assert_msg(burst_at(START) == rows[i].burst, "row %u", i);
@@ -141,7 +141,7 @@ END_TEST
 START_TEST(past_changes_do_not_block_for_long)
 {
         begin(12, 0);
-        guard_init(&guard, config, START - 30 * S);
+        limits_init(&limits, config, START - 30 * S);
         resume(12, START - 30 * S);
         config->changes_per_minute = 1;
         ck_assert_int_eq(check_at(SYSCTL_TCP_FIN_TIMEOUT, START), -EAGAIN);
@@ -200,7 +200,7 @@ START_TEST(never_more_than_the_limits_allow)
 
                 now += random_pause(&random);
                 if (random_below(&random, 10) == 0)
-                        guard_note_restore(&guard, id, now);
+                        limits_note_restore(&limits, id, now);
                 else if (change_at(id, now) == 0)
                         made[n++] = (struct change_made){now, id};
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The whole tick over a world that fails on demand: no original is ever lost, nobody's value is written over. */
 
-#include "fake_world.h"
+#include "fake_backend.h"
 
 #define RULE(name, number) \
         "[rule " name "]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = " number "\n"

@@ -21,11 +21,11 @@ static const enum sysctl_id free_sysctls[] = {
 
 static struct config *config;
 static struct ports *ports;
-static struct guard guard;
+static struct limits limits;
 static struct snapshot snapshot;
 static char reason[256];
 
-static const struct ports_limits limits = {.low = 32768, .high = 60999, .timestamps = true};
+static const struct ports_limits port_limits = {.low = 32768, .high = 60999, .timestamps = true};
 
 static inline void end(void)
 {
@@ -47,20 +47,20 @@ static inline void begin(double changes_per_minute, uint64_t min_interval)
         config->min_interval_ns = min_interval;
         port_set_add(&listening, 8080);
         port_set_add(&listening, 61000);
-        ports_begin(ports, &limits, &listening, START, S);
+        ports_begin(ports, &port_limits, &listening, START, S);
         ports_commit(ports, 0);
         snapshot = (struct snapshot){.now = START, .ports = ports, .memory_bytes = UINT64_C(64) << 30};
         for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
                 snapshot.reading[m] = reading_valid(0);
         snapshot.sysctl[SYSCTL_TCP_TIMESTAMPS] = (struct live_sysctl){READING_VALID, SYSCTL_VALUE(1)};
         snapshot.sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START] = (struct live_sysctl){READING_VALID, SYSCTL_VALUE(1024)};
-        guard_init(&guard, config, START);
+        limits_init(&limits, config, START);
 }
 
 static inline int check_value(enum sysctl_id id, struct sysctl_value live, struct sysctl_value value)
 {
         reason[0] = 0;
-        return guard_check(&guard, config, &snapshot, id, &live, &value, 1, reason, sizeof(reason));
+        return limits_check(&limits, config, &snapshot, id, &live, &value, 1, reason, sizeof(reason));
 }
 
 /* A value that nothing but the limits can object to. */
@@ -77,7 +77,7 @@ static inline int change_at(enum sysctl_id id, uint64_t now)
         int r = check_at(id, now);
 
         if (r == 0)
-                guard_note_change(&guard, id, now);
+                limits_note_change(&limits, id, now);
         return r;
 }
 

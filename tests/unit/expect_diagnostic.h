@@ -16,14 +16,14 @@ struct expected {
 
 /* Exactly the expected problems, in this order, all of one file. row names the case. */
 static inline void expect_problems(const char *row, const char *file, const struct expected *expected,
-                                   const struct problems *problems)
+                                   const struct diagnostics *diagnostics)
 {
         size_t i = 0;
 
         for (; expected[i].says; i++) {
-                const struct problem *p = &problems->item[i];
+                const struct diagnostic *p = &diagnostics->item[i];
 
-                ck_assert_msg(i < problems->n, "%s: only %zu problems, missing: %u: %s", row, problems->n,
+                ck_assert_msg(i < diagnostics->n, "%s: only %zu problems, missing: %u: %s", row, diagnostics->n,
                               expected[i].line, expected[i].says);
                 ck_assert_msg(p->at.line == expected[i].line, "%s: line %u instead of %u: %s", row, p->at.line,
                               expected[i].line, p->text);
@@ -31,21 +31,21 @@ static inline void expect_problems(const char *row, const char *file, const stru
                 ck_assert_msg(strstr(p->text, expected[i].says), "%s: '%s' does not say '%s'", row, p->text,
                               expected[i].says);
         }
-        ck_assert_msg(i == problems->n, "%s: one problem too many: %u: %s", row, problems->item[i].at.line,
-                      problems->item[i].text);
+        ck_assert_msg(i == diagnostics->n, "%s: one problem too many: %u: %s", row, diagnostics->item[i].at.line,
+                      diagnostics->item[i].text);
 }
 
 /* Exactly one problem that says it. */
 static inline void expect_one(const char *row, const char *file, unsigned line, const char *says,
-                              const struct problems *problems)
+                              const struct diagnostics *diagnostics)
 {
         const struct expected expected[] = {{line, says}, {0}};
 
-        expect_problems(row, file, expected, problems);
+        expect_problems(row, file, expected, diagnostics);
 }
 
-static inline void expect_none(const char *row, const struct problems *problems)
+static inline void expect_none(const char *row, const struct diagnostics *diagnostics)
 {
-        ck_assert_msg(problems->n == 0, "%s: %s:%u: %s", row, problems->item[0].at.file, problems->item[0].at.line,
-                      problems->item[0].text);
+        ck_assert_msg(diagnostics->n == 0, "%s: %s:%u: %s", row, diagnostics->item[0].at.file,
+                      diagnostics->item[0].at.line, diagnostics->item[0].text);
 }

@@ -4,4 +4,4 @@
 #include "lib/util/diagnostics.h"
 
 /* To stderr, a line each: FILE:LINE: what and why. */
-void problems_print(const struct problems *problems);
+void diagnostics_print(const struct diagnostics *diagnostics);

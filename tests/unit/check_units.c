@@ -79,7 +79,7 @@ START_TEST(numbers_with_unit)
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
                 double number = UNTOUCHED, want = rows[i].r == 0 ? rows[i].number : UNTOUCHED;
-                int r = quantity_parse(rows[i].text, rows[i].unit, &number);
+                int r = number_with_unit_parse(rows[i].text, rows[i].unit, &number);
 
                 ck_assert_msg(r == rows[i].r, "'%s': %d instead of %d", rows[i].text, r, rows[i].r);
                 ck_assert_msg(number >= want && number <= want, "'%s': %.17g", rows[i].text, number);

@@ -46,14 +46,14 @@ static void begin(const unsigned listeners[])
 
 #define BEGIN(...) begin((const unsigned[]){__VA_ARGS__ __VA_OPT__(, ) 0})
 
-static struct lever lever_of(enum lever_kind kind, enum sysctl_id id, double factor, int64_t limit)
+static struct action lever_of(enum action_kind kind, enum sysctl_id id, double factor, int64_t limit)
 {
-        return (struct lever){.kind = kind, .sysctl = id, .factor = factor, .value = SYSCTL_VALUE(limit)};
+        return (struct action){.kind = kind, .sysctl = id, .factor = factor, .value = SYSCTL_VALUE(limit)};
 }
 
 static const struct row {
         const char *name;
-        enum lever_kind kind;
+        enum action_kind kind;
         enum sysctl_id sysctl;
         double factor;
         int64_t limit;
@@ -61,52 +61,52 @@ static const struct row {
         uint64_t memory;             /* 0: as much as one wants */
         int64_t base, next;
 } rows[] = {
-        {"raise", LEVER_RAISE, TW, 2, 2097152, {0}, 0, 262144, 524288},
-        {"raise by a part", LEVER_RAISE, TW, 1.5, 2097152, {0}, 0, 100001, 150001},
-        {"to the limit", LEVER_RAISE, TW, 2, 500000, {0}, 0, 262144, 500000},
-        {"at the limit", LEVER_RAISE, TW, 2, 262144, {0}, 0, 262144, 262144},
-        {"beyond the limit", LEVER_RAISE, TW, 2, 262144, {0}, 0, 300000, 300000},
-        {"by one at least", LEVER_RAISE, SYSCTL_SOMAXCONN, 1.001, 4096, {0}, 0, 128, 129},
-        {"from under the bounds", LEVER_RAISE, TW, 2, 2097152, {0}, 0, 2048, 65536},
-        {"from nothing", LEVER_RAISE, TW, 2, 2097152, {0}, 0, 0, 65536},
-        {"from less than nothing", LEVER_RAISE, ORPHANS, 2, 2097152, {0}, 0, -1, 4096},
-        {"to a narrowed bound", LEVER_RAISE, TW, 2, 2097152, {65536, 400000}, 0, 262144, 400000},
-        {"beyond a narrowed bound", LEVER_RAISE, TW, 2, 2097152, {65536, 200000}, 0, 262144, 262144},
-        {"from under a narrowed bound", LEVER_RAISE, TW, 2, 2097152, {1000000, 2000000}, 0, 262144, 1000000},
-        {"as memory allows", LEVER_RAISE, TW, 2, 16777216, {0}, 1 * GB, 200000, 262144},
-        {"and no further", LEVER_RAISE, TW, 2, 16777216, {0}, 1 * GB, 262144, 262144},
-        {"nor back", LEVER_RAISE, TW, 2, 16777216, {0}, 1 * GB, 300000, 300000},
-        {"orphans, as memory allows", LEVER_RAISE, ORPHANS, 2, 4194304, {0}, 1 * GB, 10000, 16384},
-        {"no table", LEVER_RAISE, SYSCTL_SOMAXCONN, 2, 1048576, {0}, 1, 4096, 8192},
+        {"raise", ACTION_RAISE, TW, 2, 2097152, {0}, 0, 262144, 524288},
+        {"raise by a part", ACTION_RAISE, TW, 1.5, 2097152, {0}, 0, 100001, 150001},
+        {"to the limit", ACTION_RAISE, TW, 2, 500000, {0}, 0, 262144, 500000},
+        {"at the limit", ACTION_RAISE, TW, 2, 262144, {0}, 0, 262144, 262144},
+        {"beyond the limit", ACTION_RAISE, TW, 2, 262144, {0}, 0, 300000, 300000},
+        {"by one at least", ACTION_RAISE, SYSCTL_SOMAXCONN, 1.001, 4096, {0}, 0, 128, 129},
+        {"from under the bounds", ACTION_RAISE, TW, 2, 2097152, {0}, 0, 2048, 65536},
+        {"from nothing", ACTION_RAISE, TW, 2, 2097152, {0}, 0, 0, 65536},
+        {"from less than nothing", ACTION_RAISE, ORPHANS, 2, 2097152, {0}, 0, -1, 4096},
+        {"to a narrowed bound", ACTION_RAISE, TW, 2, 2097152, {65536, 400000}, 0, 262144, 400000},
+        {"beyond a narrowed bound", ACTION_RAISE, TW, 2, 2097152, {65536, 200000}, 0, 262144, 262144},
+        {"from under a narrowed bound", ACTION_RAISE, TW, 2, 2097152, {1000000, 2000000}, 0, 262144, 1000000},
+        {"as memory allows", ACTION_RAISE, TW, 2, 16777216, {0}, 1 * GB, 200000, 262144},
+        {"and no further", ACTION_RAISE, TW, 2, 16777216, {0}, 1 * GB, 262144, 262144},
+        {"nor back", ACTION_RAISE, TW, 2, 16777216, {0}, 1 * GB, 300000, 300000},
+        {"orphans, as memory allows", ACTION_RAISE, ORPHANS, 2, 4194304, {0}, 1 * GB, 10000, 16384},
+        {"no table", ACTION_RAISE, SYSCTL_SOMAXCONN, 2, 1048576, {0}, 1, 4096, 8192},
 
-        {"lower", LEVER_LOWER, FIN, 2, 10, {0}, 0, 60, 30},
-        {"lower by a part", LEVER_LOWER, FIN, 1.5, 10, {0}, 0, 50, 34},
-        {"lower to the limit", LEVER_LOWER, FIN, 2, 40, {0}, 0, 60, 40},
-        {"lower at the limit", LEVER_LOWER, FIN, 2, 40, {0}, 0, 40, 40},
-        {"lower beyond the limit", LEVER_LOWER, FIN, 2, 40, {0}, 0, 20, 20},
-        {"lower by one at least", LEVER_LOWER, PROBES, 1.2, 3, {0}, 0, 4, 3},
-        {"lower from nothing", LEVER_LOWER, FIN, 2, 10, {0}, 0, 0, 0},
-        {"lower from less than nothing", LEVER_LOWER, FIN, 2, 10, {0}, 0, -5, -5},
-        {"lower from over the bounds", LEVER_LOWER, FIN, 2, 10, {0}, 0, 600, 120},
-        {"lower to a narrowed bound", LEVER_LOWER, FIN, 4, 10, {20, 120}, 0, 60, 20},
-        {"lower beyond a narrowed bound", LEVER_LOWER, FIN, 4, 10, {20, 120}, 0, 15, 15},
+        {"lower", ACTION_LOWER, FIN, 2, 10, {0}, 0, 60, 30},
+        {"lower by a part", ACTION_LOWER, FIN, 1.5, 10, {0}, 0, 50, 34},
+        {"lower to the limit", ACTION_LOWER, FIN, 2, 40, {0}, 0, 60, 40},
+        {"lower at the limit", ACTION_LOWER, FIN, 2, 40, {0}, 0, 40, 40},
+        {"lower beyond the limit", ACTION_LOWER, FIN, 2, 40, {0}, 0, 20, 20},
+        {"lower by one at least", ACTION_LOWER, PROBES, 1.2, 3, {0}, 0, 4, 3},
+        {"lower from nothing", ACTION_LOWER, FIN, 2, 10, {0}, 0, 0, 0},
+        {"lower from less than nothing", ACTION_LOWER, FIN, 2, 10, {0}, 0, -5, -5},
+        {"lower from over the bounds", ACTION_LOWER, FIN, 2, 10, {0}, 0, 600, 120},
+        {"lower to a narrowed bound", ACTION_LOWER, FIN, 4, 10, {20, 120}, 0, 60, 20},
+        {"lower beyond a narrowed bound", ACTION_LOWER, FIN, 4, 10, {20, 120}, 0, 15, 15},
 
-        {"set", LEVER_SET, FIN, 0, 20, {0}, 0, 60, 20},
-        {"set, the other way", LEVER_SET, FIN, 0, 20, {0}, 0, 15, 20},
-        {"is set", LEVER_SET, FIN, 0, 20, {0}, 0, 20, 20},
+        {"set", ACTION_SET, FIN, 0, 20, {0}, 0, 60, 20},
+        {"set, the other way", ACTION_SET, FIN, 0, 20, {0}, 0, 15, 20},
+        {"is set", ACTION_SET, FIN, 0, 20, {0}, 0, 20, 20},
 };
 
 START_TEST(next_value)
 {
         const struct row *row = &rows[_i];
-        struct lever lever = lever_of(row->kind, row->sysctl, row->factor, row->limit);
+        struct action action = lever_of(row->kind, row->sysctl, row->factor, row->limit);
         struct sysctl_bounds bounds = row->bounds.max ? row->bounds : sysctl_table[row->sysctl].bounds;
         struct sysctl_value base = SYSCTL_VALUE(row->base), next;
 
         BEGIN();
         if (row->memory > 0)
                 snapshot.memory_bytes = row->memory;
-        next = lever_next(&lever, &bounds, &snapshot, &base);
+        next = action_next(&action, &bounds, &snapshot, &base);
         ck_assert_uint_eq(next.n, 1);
         ck_assert_msg(next.v[0] == row->next, "%s: %lld", row->name, (long long)next.v[0]);
 }
@@ -147,26 +147,26 @@ static const struct range_row {
         {"listeners at both ends", {39000, 62000, 0}, {1024, 65535}, {0}, {40000, 60999}, {39001, 61998}},
 };
 
-static struct lever range_lever(const int64_t wanted[2])
+static struct action range_lever(const int64_t wanted[2])
 {
-        return (struct lever){
-                .kind = LEVER_SET, .sysctl = SYSCTL_IP_LOCAL_PORT_RANGE, .value = PAIR(wanted[0], wanted[1])};
+        return (struct action){
+                .kind = ACTION_SET, .sysctl = SYSCTL_IP_LOCAL_PORT_RANGE, .value = PAIR(wanted[0], wanted[1])};
 }
 
 START_TEST(next_range)
 {
         const struct range_row *row = &range_rows[_i];
         struct sysctl_bounds bounds = sysctl_table[SYSCTL_IP_LOCAL_PORT_RANGE].bounds;
-        struct lever lever = range_lever(row->wanted);
+        struct action action = range_lever(row->wanted);
         struct sysctl_value base = PAIR(row->base[0], row->base[1]), next;
 
         begin(row->listeners);
         if (row->bounds[1] > 0)
                 bounds = (struct sysctl_bounds){row->bounds[0], row->bounds[1]};
-        next = lever_next(&lever, &bounds, &snapshot, &base);
+        next = action_next(&action, &bounds, &snapshot, &base);
         ck_assert_msg(next.n == 2 && next.v[0] == row->next[0] && next.v[1] == row->next[1], "%s: %lld %lld",
                       row->name, (long long)next.v[0], (long long)next.v[1]);
-        ck_assert_int_eq(lever_has_effect(&lever, &bounds, &snapshot, &base, false), sysctl_equal(&base, &next));
+        ck_assert_int_eq(action_has_effect(&action, &bounds, &snapshot, &base, false), sysctl_equal(&base, &next));
 }
 END_TEST
 
@@ -174,7 +174,7 @@ END_TEST
 START_TEST(an_unknown_listener_stops_everything)
 {
         struct sysctl_bounds bounds = sysctl_table[SYSCTL_IP_LOCAL_PORT_RANGE].bounds;
-        struct lever lever = range_lever((const int64_t[]){1024, 65535});
+        struct action action = range_lever((const int64_t[]){1024, 65535});
         struct sysctl_value base = PAIR(40000, 50001), narrow = PAIR(45000, 45001), next;
         static const struct {
                 enum reading_state ports, privileged;
@@ -192,7 +192,7 @@ START_TEST(an_unknown_listener_stops_everything)
         for (unsigned i = 0; i < ELEMENTSOF(states); i++) {
                 snapshot.reading[METRIC_PORTS_FIRST].state = states[i].ports;
                 snapshot.sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START].state = states[i].privileged;
-                next = lever_next(&lever, &bounds, &snapshot, &base);
+                next = action_next(&action, &bounds, &snapshot, &base);
                 ck_assert_msg(next.v[0] == states[i].low && next.v[1] == states[i].high, "row %u: %lld %lld", i,
                               (long long)next.v[0], (long long)next.v[1]);
                 ck_assert_uint_eq(port_range_taken(&snapshot, &base, &narrow), states[i].taken);
@@ -239,30 +239,30 @@ END_TEST
 START_TEST(has_effect)
 {
         static const struct {
-                struct lever lever;
+                struct action action;
                 int64_t live;
                 bool loopback, has;
         } cases[] = {
-                {{LEVER_RAISE, TW, {1, {262144}}, 2, {0}}, 262143, false, false},
-                {{LEVER_RAISE, TW, {1, {262144}}, 2, {0}}, 262144, false, true},
-                {{LEVER_RAISE, TW, {1, {262144}}, 2, {0}}, 999999, false, true},
-                {{LEVER_LOWER, FIN, {1, {20}}, 2, {0}}, 21, false, false},
-                {{LEVER_LOWER, FIN, {1, {20}}, 2, {0}}, 20, false, true},
-                {{LEVER_LOWER, FIN, {1, {20}}, 2, {0}}, 5, false, true},
-                {{LEVER_SET, FIN, {1, {20}}, 0, {0}}, 21, false, false},
-                {{LEVER_SET, FIN, {1, {20}}, 0, {0}}, 15, false, true},
-                {{LEVER_SET, SYSCTL_TCP_TW_REUSE, {1, {1}}, 0, {0}}, 2, false, false},
-                {{LEVER_SET, SYSCTL_TCP_TW_REUSE, {1, {1}}, 0, {0}}, 2, true, true},
-                {{LEVER_SET, SYSCTL_TCP_ORPHAN_RETRIES, {1, {6}}, 0, {0}}, 0, false, false},
+                {{ACTION_RAISE, TW, {1, {262144}}, 2, {0}}, 262143, false, false},
+                {{ACTION_RAISE, TW, {1, {262144}}, 2, {0}}, 262144, false, true},
+                {{ACTION_RAISE, TW, {1, {262144}}, 2, {0}}, 999999, false, true},
+                {{ACTION_LOWER, FIN, {1, {20}}, 2, {0}}, 21, false, false},
+                {{ACTION_LOWER, FIN, {1, {20}}, 2, {0}}, 20, false, true},
+                {{ACTION_LOWER, FIN, {1, {20}}, 2, {0}}, 5, false, true},
+                {{ACTION_SET, FIN, {1, {20}}, 0, {0}}, 21, false, false},
+                {{ACTION_SET, FIN, {1, {20}}, 0, {0}}, 15, false, true},
+                {{ACTION_SET, SYSCTL_TCP_TW_REUSE, {1, {1}}, 0, {0}}, 2, false, false},
+                {{ACTION_SET, SYSCTL_TCP_TW_REUSE, {1, {1}}, 0, {0}}, 2, true, true},
+                {{ACTION_SET, SYSCTL_TCP_ORPHAN_RETRIES, {1, {6}}, 0, {0}}, 0, false, false},
         };
 
         BEGIN();
         for (unsigned i = 0; i < ELEMENTSOF(cases); i++) {
-                const struct lever *lever = &cases[i].lever;
+                const struct action *action = &cases[i].action;
                 struct sysctl_value live = SYSCTL_VALUE(cases[i].live);
 
-                ck_assert_msg(lever_has_effect(lever, &sysctl_table[lever->sysctl].bounds, &snapshot, &live,
-                                               cases[i].loopback) == cases[i].has,
+                ck_assert_msg(action_has_effect(action, &sysctl_table[action->sysctl].bounds, &snapshot, &live,
+                                                cases[i].loopback) == cases[i].has,
                               "row %u", i);
         }
 }
@@ -271,37 +271,37 @@ END_TEST
 START_TEST(may_have_written)
 {
         static const struct {
-                struct lever lever;
+                struct action action;
                 struct sysctl_value original, written;
                 bool may;
         } cases[] = {
-                {{LEVER_RAISE, TW, {1, {400}}, 2, {0}}, {1, {100}}, {1, {200}}, true},
-                {{LEVER_RAISE, TW, {1, {400}}, 2, {0}}, {1, {100}}, {1, {400}}, true},
-                {{LEVER_RAISE, TW, {1, {400}}, 2, {0}}, {1, {100}}, {1, {401}}, false},
-                {{LEVER_RAISE, TW, {1, {400}}, 2, {0}}, {1, {100}}, {1, {100}}, false},
-                {{LEVER_RAISE, TW, {1, {400}}, 2, {0}}, {1, {100}}, {1, {99}}, false},
-                {{LEVER_LOWER, FIN, {1, {15}}, 2, {0}}, {1, {60}}, {1, {30}}, true},
-                {{LEVER_LOWER, FIN, {1, {15}}, 2, {0}}, {1, {60}}, {1, {15}}, true},
-                {{LEVER_LOWER, FIN, {1, {15}}, 2, {0}}, {1, {60}}, {1, {14}}, false},
-                {{LEVER_LOWER, FIN, {1, {15}}, 2, {0}}, {1, {60}}, {1, {60}}, false},
-                {{LEVER_SET, FIN, {1, {15}}, 0, {0}}, {1, {60}}, {1, {15}}, true},
-                {{LEVER_SET, FIN, {1, {15}}, 0, {0}}, {1, {60}}, {1, {16}}, false},
-                {{LEVER_SET, SYSCTL_IP_LOCAL_PORT_RANGE, {2, {1024, 65535}}, 0, {0}},
+                {{ACTION_RAISE, TW, {1, {400}}, 2, {0}}, {1, {100}}, {1, {200}}, true},
+                {{ACTION_RAISE, TW, {1, {400}}, 2, {0}}, {1, {100}}, {1, {400}}, true},
+                {{ACTION_RAISE, TW, {1, {400}}, 2, {0}}, {1, {100}}, {1, {401}}, false},
+                {{ACTION_RAISE, TW, {1, {400}}, 2, {0}}, {1, {100}}, {1, {100}}, false},
+                {{ACTION_RAISE, TW, {1, {400}}, 2, {0}}, {1, {100}}, {1, {99}}, false},
+                {{ACTION_LOWER, FIN, {1, {15}}, 2, {0}}, {1, {60}}, {1, {30}}, true},
+                {{ACTION_LOWER, FIN, {1, {15}}, 2, {0}}, {1, {60}}, {1, {15}}, true},
+                {{ACTION_LOWER, FIN, {1, {15}}, 2, {0}}, {1, {60}}, {1, {14}}, false},
+                {{ACTION_LOWER, FIN, {1, {15}}, 2, {0}}, {1, {60}}, {1, {60}}, false},
+                {{ACTION_SET, FIN, {1, {15}}, 0, {0}}, {1, {60}}, {1, {15}}, true},
+                {{ACTION_SET, FIN, {1, {15}}, 0, {0}}, {1, {60}}, {1, {16}}, false},
+                {{ACTION_SET, SYSCTL_IP_LOCAL_PORT_RANGE, {2, {1024, 65535}}, 0, {0}},
                  {2, {32768, 60999}},
                  {2, {32768, 65535}},
                  true},
-                {{LEVER_SET, SYSCTL_IP_LOCAL_PORT_RANGE, {2, {1024, 65535}}, 0, {0}},
+                {{ACTION_SET, SYSCTL_IP_LOCAL_PORT_RANGE, {2, {1024, 65535}}, 0, {0}},
                  {2, {32768, 60999}},
                  {2, {32770, 65535}},
                  false},
-                {{LEVER_SET, SYSCTL_IP_LOCAL_PORT_RANGE, {2, {1024, 61001}}, 0, {0}},
+                {{ACTION_SET, SYSCTL_IP_LOCAL_PORT_RANGE, {2, {1024, 61001}}, 0, {0}},
                  {2, {32768, 60999}},
                  {2, {32768, 65535}},
                  false},
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(cases); i++)
-                ck_assert_msg(lever_may_have_written(&cases[i].lever, &cases[i].original, &cases[i].written) ==
+                ck_assert_msg(action_may_have_written(&cases[i].action, &cases[i].original, &cases[i].written) ==
                                       cases[i].may,
                               "row %u", i);
 }
@@ -318,11 +318,11 @@ static void expect_the_guard_to_agree(const struct config *config, enum sysctl_i
                                       const struct sysctl_value *to, uint64_t seed)
 {
         char reason[256] = "", a[SYSCTL_TEXT_MAX], b[SYSCTL_TEXT_MAX];
-        struct guard guard;
+        struct limits limits;
 
-        guard_init(&guard, config, START);
+        limits_init(&limits, config, START);
         if (!sysctl_equal(from, to) &&
-            guard_check(&guard, config, &snapshot, id, from, to, 1, reason, sizeof(reason)) != 0)
+            limits_check(&limits, config, &snapshot, id, from, to, 1, reason, sizeof(reason)) != 0)
                 ck_abort_msg("%s: %s -> %s: %s, seed %" PRIu64, sysctl_table[id].name, sysctl_format(from, a),
                              sysctl_format(to, b), reason, seed);
 }
@@ -339,27 +339,27 @@ START_TEST(steps_come_to_an_end)
                 enum sysctl_id id = ids[random_below(&random, ELEMENTSOF(ids))];
                 bool raise = sysctl_table[id].direction == SYSCTL_RAISE || random_below(&random, 2);
                 struct sysctl_bounds *bounds = &config->bounds[id];
-                struct lever lever = lever_of(raise ? LEVER_RAISE : LEVER_LOWER, id, 0, 0);
+                struct action action = lever_of(raise ? ACTION_RAISE : ACTION_LOWER, id, 0, 0);
                 struct sysctl_value base, next;
                 unsigned steps = 0;
 
                 *bounds = sysctl_table[id].bounds;
-                lever.value = SYSCTL_VALUE(between(&random, bounds->min, bounds->max));
-                bounds->min = between(&random, bounds->min, raise ? lever.value.v[0] : bounds->max);
-                bounds->max = between(&random, raise ? bounds->min : MAX(bounds->min, lever.value.v[0]), bounds->max);
-                lever.factor = 1.1 + random_below(&random, 100) / 10.0;
+                action.value = SYSCTL_VALUE(between(&random, bounds->min, bounds->max));
+                bounds->min = between(&random, bounds->min, raise ? action.value.v[0] : bounds->max);
+                bounds->max = between(&random, raise ? bounds->min : MAX(bounds->min, action.value.v[0]), bounds->max);
+                action.factor = 1.1 + random_below(&random, 100) / 10.0;
                 base = next = SYSCTL_VALUE(between(&random, -5, 2 * sysctl_table[id].bounds.max));
                 do {
                         base = next;
-                        next = lever_next(&lever, bounds, &snapshot, &base);
+                        next = action_next(&action, bounds, &snapshot, &base);
                         expect_the_guard_to_agree(config, id, &base, &next, random.seed);
                         ck_assert(raise ? next.v[0] >= base.v[0] : next.v[0] <= base.v[0]);
                         ck_assert_msg(steps++ < 300, "no end, seed %" PRIu64, random.seed);
                 } while (!sysctl_equal(&base, &next));
                 if (raise)
-                        ck_assert_int_ge(next.v[0], MIN(lever.value.v[0], bounds->max));
+                        ck_assert_int_ge(next.v[0], MIN(action.value.v[0], bounds->max));
                 else if (base.v[0] >= bounds->min)
-                        ck_assert_int_le(next.v[0], MAX(lever.value.v[0], bounds->min));
+                        ck_assert_int_le(next.v[0], MAX(action.value.v[0], bounds->min));
         }
         config_free(config);
 }
@@ -374,12 +374,12 @@ START_TEST(ranges_are_what_the_guard_allows)
                 int64_t low = between(&random, 1024, 60000), high = between(&random, low + 1, 65535);
                 int64_t wanted[2] = {between(&random, 1024, low), between(&random, high, 65535)};
                 struct sysctl_value base = PAIR(low, high), next;
-                struct lever lever = range_lever(wanted);
+                struct action action = range_lever(wanted);
 
                 BEGIN(1 + random_below(&random, 65535), 1 + random_below(&random, 65535),
                       1 + random_below(&random, 65535));
                 snapshot.sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START].value = SYSCTL_VALUE(random_below(&random, 5000));
-                next = lever_next(&lever, &config->bounds[SYSCTL_IP_LOCAL_PORT_RANGE], &snapshot, &base);
+                next = action_next(&action, &config->bounds[SYSCTL_IP_LOCAL_PORT_RANGE], &snapshot, &base);
                 expect_the_guard_to_agree(config, SYSCTL_IP_LOCAL_PORT_RANGE, &base, &next, random.seed);
                 ck_assert_uint_eq(port_range_taken(&snapshot, &next, &base), 0);
         }

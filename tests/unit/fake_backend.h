@@ -26,7 +26,7 @@ struct instant {
 };
 
 static struct fake {
-        struct world world; /* first */
+        struct backend backend; /* first */
         uint64_t now;
         double fin_wait2;
         int64_t live[SYSCTL_COUNT];
@@ -48,11 +48,11 @@ static struct fake {
 
 static struct tuner tuner;
 
-static inline int observe(struct world *w, struct snapshot *s, bool *ret_look, const char **ret_what)
+static inline int observe(struct backend *w, struct snapshot *s, bool *ret_dump, const char **ret_what)
 {
         (void)w;
         *s = (struct snapshot){.now = fake.now, .memory_bytes = UINT64_C(1) << 34};
-        *ret_look = false;
+        *ret_dump = false;
         *ret_what = "the fake world";
         if (fake.observe_error < 0)
                 return fake.observe_error;
@@ -80,13 +80,13 @@ static inline void note_instant(void)
         memcpy(i->live, fake.live, sizeof(i->live));
 }
 
-static inline int observe_sockets(struct world *w, struct snapshot *s, const char **ret_what)
+static inline int observe_sockets(struct backend *w, struct snapshot *s, const char **ret_what)
 {
         (void)w, (void)s, (void)ret_what;
         return 0;
 }
 
-static inline int sysctl_read(struct world *w, enum sysctl_id id, struct sysctl_value *ret)
+static inline int sysctl_read(struct backend *w, enum sysctl_id id, struct sysctl_value *ret)
 {
         (void)w;
         if (fake.read_error < 0 && fake.read_error_after-- == 0) {
@@ -97,7 +97,7 @@ static inline int sysctl_read(struct world *w, enum sysctl_id id, struct sysctl_
         return 0;
 }
 
-static inline int sysctl_write(struct world *w, enum sysctl_id id, const struct sysctl_value *value)
+static inline int sysctl_write(struct backend *w, enum sysctl_id id, const struct sysctl_value *value)
 {
         (void)w;
         fake.writes++;
@@ -112,13 +112,13 @@ static inline int sysctl_write(struct world *w, enum sysctl_id id, const struct 
         return 0;
 }
 
-static inline void sysctl_owner(struct world *w, enum sysctl_id id, struct sysctl_owner *ret)
+static inline void sysctl_owner(struct backend *w, enum sysctl_id id, struct sysctl_owner *ret)
 {
         (void)w;
         *ret = fake.owner[id];
 }
 
-static inline int ledger_save(struct world *w, const struct ledger *ledger)
+static inline int ledger_save(struct backend *w, const struct ledger *ledger)
 {
         (void)w;
         if (fake.save_error == 0)
@@ -127,13 +127,13 @@ static inline int ledger_save(struct world *w, const struct ledger *ledger)
         return fake.save_error;
 }
 
-static inline const char *find_unit(struct world *w, uint64_t cgroup)
+static inline const char *find_unit(struct backend *w, uint64_t cgroup)
 {
         (void)w;
         return cgroup == 4711 ? "group.service" : "";
 }
 
-static inline void report(struct world *w, const struct event *event)
+static inline void report(struct backend *w, const struct event *event)
 {
         const char *lacking = catalog_lacks(event);
 
@@ -145,7 +145,7 @@ static inline void report(struct world *w, const struct event *event)
                 strcpy(fake.loaded, event->field[0]);
 }
 
-static inline void notify(struct world *w, const char *state)
+static inline void notify(struct backend *w, const char *state)
 {
         const char *status = strstr(state, "STATUS=");
 
@@ -157,8 +157,8 @@ static inline void notify(struct world *w, const char *state)
 static inline void set_up(void)
 {
         fake = (struct fake){
-                .world = {observe, observe_sockets, observe_sockets, sysctl_read, sysctl_write, sysctl_owner,
-                          ledger_save, find_unit, report, notify},
+                .backend = {observe, observe_sockets, observe_sockets, sysctl_read, sysctl_write, sysctl_owner,
+                            ledger_save, find_unit, report, notify},
                 .now = 1000 * S,
         };
         fake.live[FIN] = 60;
@@ -171,7 +171,7 @@ static inline void start(const char *text)
 {
         struct ledger ledger = fake.file;
 
-        ck_assert_int_eq(tuner_start(&tuner, &fake.world, config_of(text), &ledger, fake.now), 0);
+        ck_assert_int_eq(tuner_start(&tuner, &fake.backend, config_of(text), &ledger, fake.now), 0);
 }
 
 /* As after kill -9: nothing is put in order before, only freed. */
@@ -182,7 +182,7 @@ static inline void start_again(const char *text)
 }
 
 /* A field of the last event of a kind; "": it has none. */
-static inline const char *told(enum event_kind kind, const char *name)
+static inline const char *logged(enum event_kind kind, const char *name)
 {
         const struct event *event = &fake.last[kind];
         size_t n = strlen(name);

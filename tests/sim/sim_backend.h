@@ -13,15 +13,15 @@
 
 /* In how many of a thousand calls. */
 struct faults {
-        unsigned read, write, save; /* -EIO */
-        unsigned swallow;           /* a write that says 0 and does nothing */
-        unsigned observe, look;     /* -EIO */
-        unsigned invalid;           /* a reading of a snapshot that is not there */
-        unsigned crash;             /* the process is gone: sim_* return false */
+        unsigned read, write, save;   /* -EIO */
+        unsigned swallow;             /* a write that says 0 and does nothing */
+        unsigned observe, dump_ports; /* -EIO */
+        unsigned invalid;             /* a reading of a snapshot that is not there */
+        unsigned crash;               /* the process is gone: sim_* return false */
 };
 
 struct sim {
-        struct world world; /* first */
+        struct backend backend; /* first */
         struct tuner tuner;
         struct kernel kernel;
         struct random random;
@@ -32,7 +32,7 @@ struct sim {
         bool running, in_tick, stopping;
         jmp_buf gone;
         unsigned lost; /* reloads that a crash cut short: here nobody frees what they had begun */
-        unsigned ticks, looks, writes, events;
+        unsigned ticks, dumps, writes, events;
         void (*on_event)(struct sim *sim, const struct event *event);
         struct invariants *invariants; /* NULL: not watched */
         FILE *log;                     /* a line for each event; owned; NULL: none */
@@ -41,8 +41,8 @@ struct sim {
         struct ports *ports;
         struct ports_limits limits;
         struct port_set listening_then;
-        bool looked;
-        uint64_t look_again_at, observed_at, tick_ns, last_ms;
+        bool dumped;
+        uint64_t dump_again_at, observed_at, tick_ns, last_ms;
         double opened_then, recycled_then, before[KERNEL_COUNTERS], drops_before, insert_failed_before;
         bool counted;
         unsigned counter_of[COUNTERS_MAX]; /* enum kernel_counter; KERNEL_COUNTERS: it never moves */

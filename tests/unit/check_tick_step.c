@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The whole tick over rules that go step by step, and what people are told: steps and advice. */
 
-#include "fake_world.h"
+#include "fake_backend.h"
 #include "sockets.h"
 
 #define PROBES SYSCTL_TCP_KEEPALIVE_PROBES
@@ -19,12 +19,12 @@ static void start_and_step(const char *text)
 
 static void expect_told(enum event_kind kind, const char *name, const char *value)
 {
-        ck_assert_msg(strcmp(told(kind, name), value) == 0, "%s=%s instead of %s", name, told(kind, name), value);
+        ck_assert_msg(strcmp(logged(kind, name), value) == 0, "%s=%s instead of %s", name, logged(kind, name), value);
 }
 
 static void expect_says(enum event_kind kind, const char *part)
 {
-        ck_assert_msg(strstr(told(kind, "MESSAGE"), part), "'%s' is not in '%s'", part, told(kind, "MESSAGE"));
+        ck_assert_msg(strstr(logged(kind, "MESSAGE"), part), "'%s' is not in '%s'", part, logged(kind, "MESSAGE"));
 }
 
 /* ---- steps ---- */
@@ -135,7 +135,7 @@ START_TEST(someone_else_between_observing_and_writing)
         expect_told(EVENT_OVERRIDDEN, "ORIGINALVALUE", "60");
         expect_told(EVENT_OVERRIDDEN, "RESULT", "left-alone");
         expect_says(EVENT_OVERRIDDEN, "net.ipv4.tcp_fin_timeout is 45 now: someone else changed it");
-        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_THEIRS);
+        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_FOREIGN);
         ticks(100);
         start_again(STEPS); /* nor after a crash */
         ticks(100);
