@@ -11,7 +11,7 @@
 #include <systemd/sd-journal.h>
 
 #include "ctl/show.h"
-#include "lib/audit/kind.h"
+#include "lib/audit/record.h"
 #include "lib/util/units.h"
 
 #define FIELD_MAX 1024
@@ -62,8 +62,8 @@ static int match_events(sd_journal *journal, const char *instance)
         char match[UNIT_NAME_MAX];
         int r = 0;
 
-        for (unsigned i = 0; r >= 0 && i < EVENT_KIND_COUNT; i++) {
-                snprintf(match, sizeof(match), "MESSAGE_ID=%s", event_kinds[i].message_id);
+        for (unsigned i = 0; r >= 0 && i < AUDIT_KIND_COUNT; i++) {
+                snprintf(match, sizeof(match), "MESSAGE_ID=%s", audit_kinds[i].message_id);
                 r = sd_journal_add_match(journal, match, 0);
         }
         for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(units); i++) {

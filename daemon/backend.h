@@ -4,8 +4,8 @@
 /* Everything that a tick does to the world goes through these, so that production and a simulation run the same
  * tick(). All int functions return 0 or a negative errno. */
 
-#include "daemon/apply/owner.h"
-#include "daemon/audit/event.h"
+#include "lib/apply/preset.h"
+#include "lib/audit/record.h"
 #include "lib/apply/ledger.h"
 #include "lib/kernel/snapshot.h"
 
@@ -28,7 +28,7 @@ struct backend {
         int (*sysctl_write)(struct backend *backend, enum sysctl_id sysctl, const struct sysctl_value *value);
 
         /* Who else has a say in it. */
-        void (*sysctl_owner)(struct backend *backend, enum sysctl_id sysctl, struct sysctl_owner *ret);
+        void (*sysctl_preset)(struct backend *backend, enum sysctl_id sysctl, struct sysctl_preset *ret);
 
         /* Replaces the ledger on disk, or leaves it as it was. */
         int (*ledger_save)(struct backend *backend, const struct ledger *ledger);
@@ -36,7 +36,7 @@ struct backend {
         /* The systemd unit of a cgroup (see cgroup.h); "" when it is not known. */
         const char *(*find_unit)(struct backend *backend, uint64_t cgroup);
 
-        void (*report)(struct backend *backend, const struct event *event);
+        void (*report)(struct backend *backend, const struct audit_record *record);
 
         /* To the service manager, as in sd_notify(3). */
         void (*notify)(struct backend *backend, const char *state);

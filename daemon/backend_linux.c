@@ -12,6 +12,8 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "daemon/apply/preset.h"
+#include "daemon/audit/journal.h"
 #include "daemon/netns_name.h"
 
 /* <asm-generic/socket.h>, Linux 5.14; Debian 12's libc headers have it, older ones do not. */
@@ -53,10 +55,10 @@ static int sysctl_write(struct backend *backend, enum sysctl_id sysctl, const st
         return observer_sysctl_write(self(backend)->observer, sysctl, value);
 }
 
-static void sysctl_owner(struct backend *backend, enum sysctl_id sysctl, struct sysctl_owner *ret)
+static void sysctl_preset(struct backend *backend, enum sysctl_id sysctl, struct sysctl_preset *ret)
 {
         (void)backend;
-        sysctl_owner_find(sysctl, ret);
+        sysctl_preset_find(sysctl, ret);
 }
 
 static int ledger_save(struct backend *backend, const struct ledger *ledger)
@@ -71,14 +73,15 @@ static const char *find_unit(struct backend *backend, uint64_t cgroup)
         return observer_find_unit(self(backend)->observer, cgroup);
 }
 
-static void report(struct backend *backend, const struct event *event)
+static void report(struct backend *backend, const struct audit_record *record)
 {
-        struct event with_netns = *event;
+        static struct audit_text text; /* too large for the stack of every caller */
 
-        event_add(&with_netns, "NETNS", "%s", self(backend)->netns);
-        event_write(&with_netns);
+        audit_text_make(&text, record);
+        audit_text_add(&text, "NETNS", "%s", self(backend)->netns);
+        journal_write(&text);
         if (self(backend)->also_report)
-                self(backend)->also_report(self(backend)->user, event);
+                self(backend)->also_report(self(backend)->user, record);
 }
 
 static void notify(struct backend *backend, const char *state)
@@ -106,7 +109,7 @@ int linux_backend_open(struct linux_backend *w, const char **ret_what)
         int r;
 
         *w = (struct linux_backend){
-                .backend = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, sysctl_owner,
+                .backend = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, sysctl_preset,
                             ledger_save, find_unit, report, notify},
                 .instance = -1,
         };

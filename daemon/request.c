@@ -1,69 +1,69 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/request.h"
 
-#include "daemon/apply/write.h"
-#include "daemon/audit/report.h"
-#include "daemon/tick.h"
-
 static void pause_or_resume(struct tuner *t, const struct requests *asked, const char *why)
 {
         if (asked->pause) {
                 t->paused_until = asked->pause_ns > 0 ? t->snapshot.now + asked->pause_ns : PAUSED_FOR_GOOD;
-                report_paused(t, asked->pause_ns, why);
+                audit_record(&t->audit, &(struct audit_record){.kind = AUDIT_DEGRADED,
+                                                               .subject = SUBJECT_PAUSE,
+                                                               .ns = asked->pause_ns,
+                                                               .why = why});
         } else if (t->paused_until > 0 && (asked->resume || t->snapshot.now >= t->paused_until)) {
                 t->paused_until = 0;
-                report_resumed(t, asked->resume ? why : "its time is over");
+                audit_record(&t->audit, &(struct audit_record){.kind = AUDIT_RECOVERED,
+                                                               .subject = SUBJECT_RESUME,
+                                                               .why = asked->resume ? why : "its time is over"});
         }
 }
 
-static void leave_to_operator(struct tuner *t, enum sysctl_id id)
+static void set_foreign(struct tuner *t, enum sysctl_id id)
 {
-        t->ledger.entry[id].state = LEDGER_FOREIGN;
         policy_set_foreign(t->policy, id);
-        tuner_save_ledger(t);
+        apply_set_state(&t->apply, id, LEDGER_FOREIGN);
 }
 
-/* What is held is put back; what is not is not to be touched from now on. */
+/* Puts back what is held, so that no rule touches it from then on. */
 static void release_held(struct tuner *t, uint32_t which, const char *why)
 {
+        const struct ledger *ledger = &t->apply.ledger;
         uint32_t failed = 0;
         enum sysctl_id id;
 
-        while ((id = ledger_last_held(&t->ledger, ~which | failed)) != SYSCTL_COUNT) {
+        while ((id = ledger_last_held(ledger, ~which | failed)) != SYSCTL_COUNT) {
                 struct change change = {.sysctl = id};
 
-                writer_restore(t, &change, false);
-                report_restored(t, &change, t->ledger.entry[id].rule, why);
+                apply_restore(&t->apply, &change, false);
+                audit_restore(&t->audit, SUBJECT_RESTORE, &change, ledger->entry[id].rule, why);
                 if (change.outcome == OUTCOME_FAILED)
                         failed |= UINT32_C(1) << id;
                 else
-                        leave_to_operator(t, id);
+                        set_foreign(t, id);
         }
 }
 
+/* A sysctl that is not held: no rule touches it from then on. */
 static void release_free(struct tuner *t, enum sysctl_id id, const char *why)
 {
-        struct ledger_entry *e = &t->ledger.entry[id];
+        struct ledger_entry *e = &t->apply.ledger.entry[id];
         struct sysctl_value live;
 
         if (e->state == LEDGER_FOREIGN || e->state == LEDGER_HELD ||
             t->backend->sysctl_read(t->backend, id, &live) < 0)
                 return;
         *e = (struct ledger_entry){.original = live, .written = live, .rule = "none", .at = e->at};
-        leave_to_operator(t, id);
-        report_left_alone(t, id, why);
+        set_foreign(t, id);
+        audit_foreign(&t->audit, id, e, why);
 }
 
 static void rearm(struct tuner *t, enum sysctl_id id, const char *why)
 {
-        struct ledger_entry *e = &t->ledger.entry[id];
-
-        if (e->state != LEDGER_FOREIGN)
+        if (t->apply.ledger.entry[id].state != LEDGER_FOREIGN)
                 return;
-        e->state = LEDGER_RELEASED; /* its time counts for the limits */
         policy_rearm(t->policy, id);
-        tuner_save_ledger(t);
-        report_rearmed(t, id, why);
+        apply_set_state(&t->apply, id, LEDGER_RELEASED); /* its time counts for the limits */
+        audit_record(&t->audit, &(struct audit_record){
+                                        .kind = AUDIT_RECOVERED, .subject = SUBJECT_REARM, .sysctl = id, .why = why});
 }
 
 void requests_carry_out(struct tuner *t)

@@ -13,7 +13,6 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/audit/metrics_file.h"
-#include "daemon/audit/report.h"
 #include "daemon/backend_linux.h"
 #include "daemon/bus/bus.h"
 #include "daemon/commands/lint.h"
@@ -59,18 +58,14 @@ static int open_backend(struct linux_backend *backend)
 static int observe_when_it_must(struct service *s, struct config *config)
 {
         int r = observer_can_write(s->backend.observer);
-        struct event event;
 
         config->observe |= s->observe_only;
         if (config->observe || r == 0)
                 return 0;
         config->observe = true;
-        event_begin(&event, EVENT_DEGRADED, "cannot write /proc/sys/net/ipv4: %s%s; observing only", strerror(-r),
-                    r == -EROFS                   ? "; it is mounted read-only"
-                    : r == -EACCES || r == -EPERM ? "; CAP_NET_ADMIN is missing"
-                                                  : "");
-        event_add(&event, "ERRNO", "%d", -r);
-        s->backend.backend.report(&s->backend.backend, &event);
+        s->backend.backend.report(&s->backend.backend,
+                                  &(struct audit_record){
+                                          .kind = AUDIT_DEGRADED, .subject = SUBJECT_PERMISSION, .error = r});
         return r;
 }
 
@@ -94,6 +89,21 @@ static void notify_reloading(struct service *s)
         s->backend.backend.notify(&s->backend.backend, message);
 }
 
+static void record_rejected(struct service *s, const struct diagnostics *diagnostics)
+{
+        const struct diagnostic *first = diagnostics->item;
+        bool lost = !first || !first->text; /* out of memory */
+
+        audit_record(&s->tuner.audit, &(struct audit_record){
+                                              .kind = AUDIT_CONFIG_REJECTED,
+                                              .subject = SUBJECT_CONFIG_FILE,
+                                              .name = lost ? "twtuned" : first->at.file,
+                                              .line = lost ? 0 : first->at.line,
+                                              .why = lost ? "out of memory" : first->text,
+                                              .count = diagnostics->n,
+                                      });
+}
+
 static void reload(struct service *s)
 {
         struct diagnostics diagnostics = {0};
@@ -106,7 +116,7 @@ static void reload(struct service *s)
                 diagnostic_add(&diagnostics, (struct origin){.file = "twtuned"}, "out of memory");
         diagnostics_print(&diagnostics);
         if (!config || diagnostics.n > 0) {
-                report_config_rejected(&s->backend.backend, diagnostics.item, diagnostics.n);
+                record_rejected(s, &diagnostics);
                 s->tuner.rejected = true;
         } else {
                 int write_error = observe_when_it_must(s, config);
@@ -263,9 +273,9 @@ static bool restores_now(const struct service *s)
         return config->restore_on_exit && !config->observe && (!s->hold || unit_job_is_stop());
 }
 
-static void note(void *user, const struct event *event)
+static void note(void *user, const struct audit_record *record)
 {
-        bus_note(user, event);
+        bus_note(user, record);
 }
 
 /* Takes over config. */
@@ -322,10 +332,11 @@ static int restore_all(struct service *s, const char *why, bool *ret_held)
 
         if (r != 0)
                 return r;
-        r = load_ledger(&s->backend, &s->tuner.ledger);
-        s->tuner.backend = &s->backend.backend;
+        s->tuner.backend = s->tuner.apply.backend = s->tuner.audit.backend = &s->backend.backend;
+        s->tuner.apply.snapshot = &s->tuner.snapshot;
         s->tuner.snapshot.now = now_ns();
-        *ret_held = ledger_last_held(&s->tuner.ledger, 0) != SYSCTL_COUNT;
+        r = load_ledger(&s->backend, &s->tuner.apply.ledger);
+        *ret_held = ledger_last_held(&s->tuner.apply.ledger, 0) != SYSCTL_COUNT;
         if (*ret_held && tuner_restore_all(&s->tuner, why) > 0)
                 r = -EIO;
         linux_backend_close(&s->backend);

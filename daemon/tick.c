@@ -4,81 +4,77 @@
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/apply/write.h"
-#include "daemon/audit/report.h"
+#include "daemon/audit/status.h"
+#include "daemon/request.h"
 
 #define ORPHANS_RETRY_NS (60 * NSEC_PER_SEC)
 
+/* Counters first; then, if bounds decide not every rule, a sample of the sockets by state; then a dump of those with
+ * ephemeral ports. */
 static void observe(struct tuner *t)
 {
         const char *what = NULL;
-        bool dump_ports = false;
-        int r = t->backend->observe(t->backend, &t->snapshot, &dump_ports, &what);
+        bool dump = false;
+        int r = t->backend->observe(t->backend, &t->snapshot, &dump, &what);
 
-        if (r == 0 && !dump_ports && policy_needs_dump(t->policy, &t->snapshot))
+        if (r == 0 && !dump && policy_evaluate(t->policy, &t->snapshot)->needs_dump)
                 r = t->backend->observe_states(t->backend, &t->snapshot, &what);
-        if (r == 0 && (dump_ports || policy_needs_dump(t->policy, &t->snapshot)))
+        if (r == 0 && (dump || policy_evaluate(t->policy, &t->snapshot)->needs_dump))
                 r = t->backend->observe_sockets(t->backend, &t->snapshot, &what);
-        report_observation(t, r, what);
+        t->unread = what;
+        t->unread_error = r;
+        audit_state(&t->audit, SUBJECT_OBSERVATION, what, r);
 }
 
-void tuner_save_ledger(struct tuner *t)
+static void record_config(struct tuner *t)
 {
-        int r = t->backend->ledger_save(t->backend, &t->ledger);
+        uint64_t unavailable = 0;
 
-        report_ledger(t, r);
-        t->ledger_dirty = r < 0;
+        t->config_is_new = false;
+        for (unsigned i = 0; i < t->config->n_rules; i++)
+                if (policy_is_unavailable(t->policy, i, &t->snapshot))
+                        unavailable |= UINT64_C(1) << i;
+        audit_record(&t->audit, &(struct audit_record){.kind = AUDIT_CONFIG_LOADED,
+                                                       .subject = SUBJECT_CONFIG,
+                                                       .config = t->config,
+                                                       .unavailable = unavailable});
+}
+
+static void record_ledger(struct tuner *t)
+{
+        audit_state(&t->audit, SUBJECT_LEDGER, NULL, t->apply.ledger_error);
 }
 
 static void restore(struct tuner *t, enum sysctl_id id, bool at_end, struct change *ret)
 {
         *ret = (struct change){.sysctl = id};
-        writer_restore(t, ret, at_end);
+        apply_restore(&t->apply, ret, at_end);
+        record_ledger(t);
         if (ret->outcome == OUTCOME_FOREIGN && t->policy)
                 policy_set_foreign(t->policy, id);
 }
 
-/* What may have changed the kernel is told every time it is tried, what only waits once. */
-static bool tell_orphan(struct tuner *t, const struct change *c)
-{
-        uint32_t logged = t->orphans_logged, bit = UINT32_C(1) << c->sysctl;
-        bool waits = c->outcome == OUTCOME_FAILED && !c->unknown;
-
-        t->orphans_logged = waits ? logged | bit : logged & ~bit;
-        return !waits || !(logged & bit);
-}
-
-/* What the ledger holds and no rule does: left by a dead process, by a reload, or by a write that failed halfway. In
- * observe mode only a reload does that, and it does not come again. */
+/* Puts back what the ledger holds and no rule does: left by a dead process, by a reload, or by a write that failed
+ * halfway. In observe mode only a reload does that, and only once. */
 static void restore_orphans(struct tuner *t, const char *why)
 {
+        const struct ledger *ledger = &t->apply.ledger;
         struct change change;
 
         for (unsigned id = 0; id < SYSCTL_COUNT && t->paused_until == 0; id++) {
-                if (t->ledger.entry[id].state != LEDGER_HELD || policy_holds(t->policy, id))
+                if (ledger->entry[id].state != LEDGER_HELD || policy_holds(t->policy, id))
                         continue;
                 restore(t, id, t->config->observe, &change);
                 if (change.outcome == OUTCOME_FAILED)
                         t->orphans_again_at = t->snapshot.now + ORPHANS_RETRY_NS;
-                if (tell_orphan(t, &change))
-                        report_restored(t, &change, t->ledger.entry[id].rule, why);
+                audit_restore(&t->audit, SUBJECT_ORPHAN, &change, ledger->entry[id].rule, why);
         }
 }
 
-/* What may have changed the kernel is told every time it is tried. */
-static bool left_unknown(const struct decision *d)
+static void save_ledger(struct tuner *t)
 {
-        for (unsigned i = 0; i < d->n; i++)
-                if (d->change[i].unknown)
-                        return true;
-        return false;
-}
-
-static bool next_decision(struct tuner *t, struct decision *ret)
-{
-        if (t->paused_until > 0)
-                return policy_next_overridden(t->policy, &t->snapshot, ret);
-        return policy_next(t->policy, &t->snapshot, ret);
+        apply_save_ledger(&t->apply);
+        record_ledger(t);
 }
 
 void tick(struct tuner *t)
@@ -87,25 +83,27 @@ void tick(struct tuner *t)
 
         observe(t);
         if (t->config_is_new)
-                report_config_loaded(t);
-        if (t->ledger_dirty)
-                tuner_save_ledger(t);
+                record_config(t);
+        if (t->apply.ledger_error < 0)
+                save_ledger(t);
         requests_carry_out(t);
+        record_ledger(t);
         if (t->snapshot.now >= t->orphans_again_at && !t->config->observe)
                 restore_orphans(t, "no rule holds it");
-        policy_step(t->policy, &t->snapshot);
-        while (next_decision(t, &decision)) {
-                writer_carry_out(t, &decision);
-                if (policy_settle(t->policy, &decision) || left_unknown(&decision))
-                        report_decision(t, &decision);
+        policy_advance(t->policy, &t->snapshot);
+        while (policy_decide(t->policy, &t->snapshot, t->paused_until > 0, &decision)) {
+                apply_decision(&t->apply, &decision);
+                record_ledger(t);
+                audit_decision(&t->audit, t->config, &decision, policy_commit(t->policy, &decision), t->snapshot.now);
         }
-        report_status(t);
+        status_update(t);
 }
 
-/* What is there is the last step, or the one before it. What is neither is left to be put back: that looks again. */
+/* The live value is the one of the last step, or of the step before. Another value is left to be put back, which compares
+ * it again. */
 static void adopt(struct tuner *t, struct policy *policy, enum sysctl_id id, const struct sysctl_value *live)
 {
-        struct ledger_entry *entry = &t->ledger.entry[id];
+        struct ledger_entry *entry = &t->apply.ledger.entry[id];
 
         if (sysctl_equal(live, &entry->original) || !ledger_is_ours(entry, live))
                 return;
@@ -113,18 +111,20 @@ static void adopt(struct tuner *t, struct policy *policy, enum sysctl_id id, con
         policy_adopt(policy, entry->rule, id, live, &entry->original);
 }
 
-/* What the ledger says of one sysctl, against what is there. */
+/* Compares one entry of the ledger with the live value. */
 static void take_over(struct tuner *t, enum sysctl_id id)
 {
-        struct ledger_entry *entry = &t->ledger.entry[id];
+        struct ledger_entry *entry = &t->apply.ledger.entry[id];
         struct sysctl_value live;
         int r = t->backend->sysctl_read(t->backend, id, &live);
 
         if (entry->state == LEDGER_FOREIGN) {
                 policy_set_foreign(t->policy, id);
-                report_left_alone(t, id, "someone else changed it, or a person released it, under the twtuned before");
+                audit_foreign(&t->audit, id, entry,
+                              "someone else changed it, or a person released it, under the twtuned before");
         } else if (entry->state == LEDGER_HELD && t->config->observe) {
-                report_left_alone(t, id, "a twtuned before left it changed; observing writes nothing, see --restore");
+                audit_foreign(&t->audit, id, entry,
+                              "a twtuned before left it changed; observing writes nothing, see --restore");
         } else if (entry->state == LEDGER_HELD && r == 0 && sysctl_equal(&live, &entry->original)) {
                 entry->state = LEDGER_RELEASED; /* the process died before its write; its time counts for the limits */
         } else if (entry->state == LEDGER_HELD && r == 0) {
@@ -135,78 +135,98 @@ static void take_over(struct tuner *t, enum sysctl_id id)
 int tuner_start(struct tuner *t, struct backend *backend, struct config *config, const struct ledger *ledger,
                 uint64_t now)
 {
-        *t = (struct tuner){.backend = backend, .config = config, .ledger = *ledger};
+        *t = (struct tuner){.backend = backend, .config = config, .audit.backend = backend};
+        t->apply = (struct apply){
+                .backend = backend, .config = config, .snapshot = &t->snapshot, .ledger = *ledger};
         t->snapshot.now = now;
         t->policy = policy_new(config);
         if (!t->policy)
                 return -ENOMEM;
-        limits_init(&t->limits, config, now);
-        limits_resume(&t->limits, ledger, now);
+        limits_init(&t->apply.limits, config, now);
+        limits_resume(&t->apply.limits, ledger, now);
         t->config_is_new = true;
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 if (ledger->entry[id].state != LEDGER_NONE)
                         take_over(t, id);
         if (!config->observe)
-                tuner_save_ledger(t);
+                save_ledger(t);
         return 0;
 }
 
-/* What the same rules held within its limits goes on; what other rules of the new configuration set is taken over by
- * them; what is someone else's stays theirs; the rest is put back. */
-int tuner_reload(struct tuner *t, struct config *config)
+/* What other rules of the new configuration set is adopted by them; a foreign sysctl stays foreign. */
+static void adopt_held(struct tuner *t, struct policy *policy, bool observe)
 {
-        struct policy *policy = policy_new(config);
-
-        if (!policy)
-                return -ENOMEM;
-        /* What observe mode would have done was not done, so there is nothing to take over across a change. */
-        if (config->observe == t->config->observe)
-                policy_inherit(policy, t->policy);
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
-                const struct ledger_entry *e = &t->ledger.entry[id];
+                const struct ledger_entry *e = &t->apply.ledger.entry[id];
                 struct sysctl_value live;
 
                 if (e->state == LEDGER_FOREIGN)
                         policy_set_foreign(policy, id);
-                else if (e->state == LEDGER_HELD && !config->observe && !policy_holds(policy, id) &&
+                else if (e->state == LEDGER_HELD && !observe && !policy_holds(policy, id) &&
                          t->backend->sysctl_read(t->backend, id, &live) == 0)
                         adopt(t, policy, id, &live);
         }
+}
+
+/* Ends the episodes of rules that are not active any more. */
+static void cut_episodes(struct tuner *t, const struct policy *policy, const struct config *config)
+{
+        for (unsigned k = 0; k < t->config->n_rules; k++) {
+                bool active = false;
+
+                for (unsigned i = 0; i < config->n_rules; i++)
+                        active |= policy_is_active(policy, i) &&
+                                  strcmp(config->rule[i].name, t->config->rule[k].name) == 0;
+                if (!active)
+                        episodes_cut(&t->audit.episodes, t->config->rule[k].name, t->snapshot.now);
+        }
+}
+
+int tuner_reload(struct tuner *t, struct config *config)
+{
+        struct policy *policy = policy_new(config);
+        uint64_t inherited = 0;
+
+        if (!policy)
+                return -ENOMEM;
+        /* Observe mode changed nothing, so there is nothing to take over from it, or by it. */
+        if (config->observe == t->config->observe)
+                inherited = policy_inherit(policy, t->policy);
+        adopt_held(t, policy, config->observe);
+        news_inherit(&t->audit.news, config, t->config, inherited);
+        cut_episodes(t, policy, config);
         policy_free(t->policy);
         config_free(t->config);
         t->policy = policy;
         t->config = config;
+        t->apply.config = config;
         restore_orphans(t, "no rule of the new configuration holds it");
         t->config_is_new = true;
-        t->status_is_plain = false;
+        t->status.stands = false;
         return 0;
 }
 
-/* All first, then the log: who reads it may be slow, or gone. */
+/* Restores everything first and records it then: whoever reads the log may be slow, or gone. */
 unsigned tuner_restore_all(struct tuner *t, const char *why)
 {
+        struct ledger *ledger = &t->apply.ledger;
         struct change change[SYSCTL_COUNT];
         uint32_t failed = 0;
         enum sysctl_id id;
         unsigned n = 0;
 
-        while ((id = ledger_last_held(&t->ledger, failed)) != SYSCTL_COUNT) {
+        while ((id = ledger_last_held(ledger, failed)) != SYSCTL_COUNT) {
                 restore(t, id, true, &change[n]);
                 if (change[n++].outcome == OUTCOME_FAILED)
                         failed |= UINT32_C(1) << id;
         }
         for (id = 0; id < SYSCTL_COUNT; id++) /* an orderly end: the next start is a manual one */
-                if (t->ledger.entry[id].state == LEDGER_FOREIGN)
-                        t->ledger.entry[id].state = LEDGER_RELEASED;
-        tuner_save_ledger(t);
+                if (ledger->entry[id].state == LEDGER_FOREIGN)
+                        ledger->entry[id].state = LEDGER_RELEASED;
+        save_ledger(t);
         for (unsigned i = 0; i < n; i++)
-                report_restored(t, &change[i], t->ledger.entry[change[i].sysctl].rule, why);
+                audit_restore(&t->audit, SUBJECT_RESTORE, &change[i], ledger->entry[change[i].sysctl].rule, why);
         return (unsigned)__builtin_popcount(failed);
-}
-
-bool tuner_is_degraded(const struct tuner *t)
-{
-        return t->unread_error < 0 || t->write_error < 0 || t->ledger_dirty || t->rejected;
 }
 
 void tuner_stop(struct tuner *t)

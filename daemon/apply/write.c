@@ -14,7 +14,7 @@ static void fail(struct change *c, int error, const char *what)
         snprintf(c->reason, sizeof(c->reason), "%s: %s", what, strerror(-error));
 }
 
-/* The kernel takes some values in part or changed, and says 0; so what counts is what it gives back. */
+/* The kernel takes some values in part or changed, and returns 0: the value that it reads back counts. */
 static int verify(struct backend *w, enum sysctl_id id, const struct sysctl_value *value)
 {
         struct sysctl_value live;
@@ -30,64 +30,71 @@ static int write_verified(struct backend *w, enum sysctl_id id, const struct sys
         return r < 0 ? r : verify(w, id, value);
 }
 
-/* What could not be saved now is saved at the next tick: until then the file tells of more than there is, which
- * --restore finds out by the live value. */
-static void ledger_set_state(struct tuner *t, enum sysctl_id id, enum ledger_state state)
+void apply_save_ledger(struct apply *a)
 {
-        t->ledger.entry[id].state = state;
-        tuner_save_ledger(t);
+        int r = a->backend->ledger_save(a->backend, &a->ledger);
+
+        a->ledger_error = r < 0 ? r : 0;
 }
 
-/* The ledger first: whoever finds it after a crash can tell what was there before. It forgets the sysctl only when
- * it is sure that the value before is there. */
-static void apply(struct tuner *t, const struct decision *d, struct change *c)
+/* A ledger that cannot be saved now is saved at the next tick. Until then the file holds more than was changed; restore
+ * compares it with the live value. */
+void apply_set_state(struct apply *a, enum sysctl_id id, enum ledger_state state)
 {
-        struct ledger_entry before = t->ledger.entry[c->sysctl];
+        a->ledger.entry[id].state = state;
+        apply_save_ledger(a);
+}
+
+/* Saves the ledger first, so that after a crash the original is known. The entry goes only if the value before is live
+ * again. */
+static void write_change(struct apply *a, const struct decision *d, struct change *c)
+{
+        struct ledger_entry before = a->ledger.entry[c->sysctl];
         int r;
 
-        ledger_note(&t->ledger, c->sysctl, &c->original, &c->value, t->config->rule[d->rule].name, t->snapshot.now);
-        limits_save(&t->limits, &t->ledger);
-        r = t->backend->ledger_save(t->backend, &t->ledger);
+        ledger_note(&a->ledger, c->sysctl, &c->original, &c->value, a->config->rule[d->rule].name, a->snapshot->now);
+        limits_save(&a->limits, &a->ledger);
+        r = a->backend->ledger_save(a->backend, &a->ledger);
         if (r < 0) {
-                t->ledger.entry[c->sysctl] = before;
+                a->ledger.entry[c->sysctl] = before;
                 fail(c, r, "the original value could not be recorded, so nothing was written");
                 return;
         }
-        /* Files were read and written since it was looked at, and a sysctl cannot be written on condition. */
-        r = verify(t->backend, c->sysctl, &c->before);
+        /* Another program may have changed it while files were read and written. A sysctl cannot be written on condition. */
+        r = verify(a->backend, c->sysctl, &c->before);
         if (r < 0) {
-                t->ledger.entry[c->sysctl] = before;
-                tuner_save_ledger(t);
+                a->ledger.entry[c->sysctl] = before;
+                apply_save_ledger(a);
                 fail(c, r == -EIO ? -EBUSY : r, "it changed just now or cannot be read, so nothing was written");
                 return;
         }
-        limits_note_change(&t->limits, c->sysctl, t->snapshot.now);
-        r = write_verified(t->backend, c->sysctl, &c->value);
+        limits_note_change(&a->limits, c->sysctl, a->snapshot->now);
+        r = write_verified(a->backend, c->sysctl, &c->value);
         if (r == 0) {
                 c->outcome = OUTCOME_APPLIED;
                 return;
         }
         fail(c, r, r == -EIO ? "the kernel took another value than the one written" : "cannot write and read back");
-        if (verify(t->backend, c->sysctl, &c->before) == 0 || write_verified(t->backend, c->sysctl, &c->before) == 0) {
-                t->ledger.entry[c->sysctl] = before;
-                tuner_save_ledger(t);
+        if (verify(a->backend, c->sysctl, &c->before) == 0 || write_verified(a->backend, c->sysctl, &c->before) == 0) {
+                a->ledger.entry[c->sysctl] = before;
+                apply_save_ledger(a);
         } else {
                 c->unknown = true;
         }
 }
 
-/* Whether someone else's wish comes before the rule. It is asked last: files are read for it. */
-static bool yields(struct tuner *t, struct change *c)
+/* True if the administrator set the sysctl. Asked last, because it reads files. */
+static bool yields(struct apply *a, struct change *c)
 {
         char text[SYSCTL_TEXT_MAX];
-        struct sysctl_owner owner;
+        struct sysctl_preset owner;
 
-        if (t->config->yield == YIELD_NO)
+        if (a->config->yield == YIELD_NO)
                 return false;
-        t->backend->sysctl_owner(t->backend, c->sysctl, &owner);
+        a->backend->sysctl_preset(a->backend, c->sysctl, &owner);
         if (owner.configured && owner.admin)
                 snprintf(c->reason, sizeof(c->reason), "%s sets it; remove that line, or set yield = no", owner.where);
-        else if (t->config->yield == YIELD_NONDEFAULT && owner.has_default &&
+        else if (a->config->yield == YIELD_NONDEFAULT && owner.has_default &&
                  !sysctl_equal(&c->before, &owner.kernel_default))
                 snprintf(c->reason, sizeof(c->reason), "it is not the kernel's default, %s (yield = nondefault)",
                          sysctl_format(&owner.kernel_default, text));
@@ -96,9 +103,9 @@ static bool yields(struct tuner *t, struct change *c)
         return true;
 }
 
-/* Whether the change may be made: YIELDED, LIMITED, REFUSED, FAILED or UNCHANGED if not; JOINED where nothing is to be
- * written, APPLIED where it is. */
-static void look_ahead(struct tuner *t, struct change *c, bool step, unsigned writes)
+/* Fills in the outcome that the change will have: YIELDED, LIMITED, REFUSED, FAILED or UNCHANGED if it may not be made,
+ * JOINED if there is nothing to write, APPLIED if there is. */
+static void look_ahead(struct apply *a, struct change *c, bool step, unsigned writes)
 {
         struct sysctl_value live;
         int r;
@@ -106,14 +113,14 @@ static void look_ahead(struct tuner *t, struct change *c, bool step, unsigned wr
         c->outcome = OUTCOME_JOINED;
         if (!c->write)
                 return;
-        /* What is there may be someone else's by now: who puts it back finds out. */
-        if (!step && !t->config->observe && t->ledger.entry[c->sysctl].state == LEDGER_HELD) {
+        /* Another program may have changed the value since; apply_restore() checks. */
+        if (!step && !a->config->observe && a->ledger.entry[c->sysctl].state == LEDGER_HELD) {
                 c->outcome = OUTCOME_LIMITED;
                 snprintf(c->reason, sizeof(c->reason), "an earlier change of %s has to be put back first",
                          sysctl_table[c->sysctl].name);
                 return;
         }
-        r = t->backend->sysctl_read(t->backend, c->sysctl, &live);
+        r = a->backend->sysctl_read(a->backend, c->sysctl, &live);
         if (r < 0) {
                 fail(c, r, "cannot read");
                 return;
@@ -121,23 +128,23 @@ static void look_ahead(struct tuner *t, struct change *c, bool step, unsigned wr
         if (!step) {
                 c->before = c->original = live;
                 c->outcome = OUTCOME_UNCHANGED;
-                if (sysctl_equal(&live, &c->value) || t->ledger.entry[c->sysctl].state == LEDGER_FOREIGN)
+                if (sysctl_equal(&live, &c->value) || a->ledger.entry[c->sysctl].state == LEDGER_FOREIGN)
                         return;
-        } else if (!t->config->observe && !sysctl_equal(&live, &c->before)) {
+        } else if (!a->config->observe && !sysctl_equal(&live, &c->before)) {
                 c->outcome = OUTCOME_FOREIGN;
                 c->value = live;
-                ledger_set_state(t, c->sysctl, LEDGER_FOREIGN);
+                apply_set_state(a, c->sysctl, LEDGER_FOREIGN);
                 return;
         }
-        r = limits_check(&t->limits, t->config, &t->snapshot, c->sysctl, &live, &c->value, writes, c->reason,
+        r = limits_check(&a->limits, a->config, a->snapshot, c->sysctl, &live, &c->value, writes, c->reason,
                          sizeof(c->reason));
         c->outcome = r == 0 ? OUTCOME_APPLIED : r == -EAGAIN ? OUTCOME_LIMITED : OUTCOME_REFUSED;
-        if (r == 0 && !step && yields(t, c))
+        if (r == 0 && !step && yields(a, c))
                 c->outcome = OUTCOME_YIELDED;
 }
 
-/* All of a rule or, while the limits allow only a part, nothing: it is tried again at the next tick. */
-static void enter(struct tuner *t, struct decision *d)
+/* Makes all changes of a rule, or none while the limits allow only some: then it is tried again at the next tick. */
+static void enter(struct apply *a, struct decision *d)
 {
         bool step = d->kind == DECISION_STEP;
         const struct change *limited = NULL;
@@ -146,7 +153,7 @@ static void enter(struct tuner *t, struct decision *d)
         for (unsigned i = 0; i < d->n; i++)
                 writes += d->change[i].write;
         for (unsigned i = 0; i < d->n; i++) {
-                look_ahead(t, &d->change[i], step, writes);
+                look_ahead(a, &d->change[i], step, writes);
                 if (d->change[i].outcome == OUTCOME_LIMITED)
                         limited = &d->change[i];
         }
@@ -156,33 +163,34 @@ static void enter(struct tuner *t, struct decision *d)
                 if (limited && c->outcome != OUTCOME_FOREIGN && c->outcome != OUTCOME_YIELDED) {
                         c->outcome = OUTCOME_LIMITED;
                         memmove(c->reason, limited->reason, sizeof(c->reason));
-                } else if (c->outcome == OUTCOME_APPLIED && t->config->observe) {
-                        limits_note_change(&t->limits, c->sysctl, t->snapshot.now);
+                } else if (c->outcome == OUTCOME_APPLIED && a->config->observe) {
+                        limits_note_change(&a->limits, c->sysctl, a->snapshot->now);
                         c->outcome = OUTCOME_WOULD;
                 } else if (c->outcome == OUTCOME_APPLIED) {
-                        apply(t, d, c);
+                        write_change(a, d, c);
                 }
         }
 }
 
-/* A table of TIME_WAIT that is made smaller than what it holds throws every new one away. Not known is not empty. */
-static bool is_too_full(const struct tuner *t, const struct change *c)
+/* True if the table of TIME_WAIT would become smaller than what it holds: it would throw every new socket away. An unknown
+ * count is a full table. */
+static bool is_too_full(const struct apply *a, const struct change *c)
 {
-        const struct reading *share = &t->snapshot.reading[METRIC_TIME_WAIT_TABLE];
+        const struct reading *share = &a->snapshot->reading[METRIC_TIME_WAIT_TABLE];
 
         return c->sysctl == SYSCTL_TCP_MAX_TW_BUCKETS && c->value.v[0] < c->before.v[0] &&
                (share->state != READING_VALID || share->value / 100 * (double)c->before.v[0] > (double)c->value.v[0]);
 }
 
-/* What sysctl.d says now comes before what was there when we came. */
-void writer_restore(struct tuner *t, struct change *c, bool at_end)
+/* The value in sysctl.d now takes precedence over the original. */
+void apply_restore(struct apply *a, struct change *c, bool at_end)
 {
-        struct ledger_entry *entry = &t->ledger.entry[c->sysctl];
-        struct sysctl_owner owner;
+        struct ledger_entry *entry = &a->ledger.entry[c->sysctl];
+        struct sysctl_preset owner;
         struct sysctl_value live;
-        int r = t->backend->sysctl_read(t->backend, c->sysctl, &live);
+        int r = a->backend->sysctl_read(a->backend, c->sysctl, &live);
 
-        t->backend->sysctl_owner(t->backend, c->sysctl, &owner);
+        a->backend->sysctl_preset(a->backend, c->sysctl, &owner);
         c->before = r == 0 && sysctl_equal(&live, &entry->before) ? live : entry->written;
         c->original = entry->original;
         c->value = owner.configured ? owner.value : entry->original;
@@ -191,52 +199,52 @@ void writer_restore(struct tuner *t, struct change *c, bool at_end)
         } else if (!ledger_is_ours(entry, &live)) {
                 c->outcome = OUTCOME_FOREIGN;
                 c->value = live;
-                ledger_set_state(t, c->sysctl, LEDGER_FOREIGN);
-        } else if (!at_end && is_too_full(t, c)) {
+                apply_set_state(a, c->sysctl, LEDGER_FOREIGN);
+        } else if (!at_end && is_too_full(a, c)) {
                 fail(c, -EBUSY, "the table may hold more than that");
-        } else if (!sysctl_equal(&live, &c->value) && (r = write_verified(t->backend, c->sysctl, &c->value)) < 0) {
+        } else if (!sysctl_equal(&live, &c->value) && (r = write_verified(a->backend, c->sysctl, &c->value)) < 0) {
                 fail(c, r, "cannot put the original back");
                 c->unknown = true;
         } else {
                 c->outcome = OUTCOME_RESTORED;
-                entry->at = MAX(entry->at, t->snapshot.now);
-                limits_note_restore(&t->limits, c->sysctl, t->snapshot.now);
-                ledger_set_state(t, c->sysctl, LEDGER_RELEASED);
+                entry->at = MAX(entry->at, a->snapshot->now);
+                limits_note_restore(&a->limits, c->sysctl, a->snapshot->now);
+                apply_set_state(a, c->sysctl, LEDGER_RELEASED);
         }
 }
 
-static void leave(struct tuner *t, const struct decision *d, struct change *c)
+static void leave(struct apply *a, const struct decision *d, struct change *c)
 {
         if (!c->write) {
                 c->outcome = OUTCOME_JOINED;
-        } else if (t->config->observe) {
+        } else if (a->config->observe) {
                 c->outcome = OUTCOME_WOULD;
-                limits_note_restore(&t->limits, c->sysctl, t->snapshot.now);
-        } else if (t->config->rule[d->rule].keep && d->kind == DECISION_RELEASE) {
+                limits_note_restore(&a->limits, c->sysctl, a->snapshot->now);
+        } else if (a->config->rule[d->rule].keep && d->kind == DECISION_RELEASE) {
                 c->outcome = OUTCOME_KEPT;
                 c->value = c->before;
-                ledger_set_state(t, c->sysctl, LEDGER_RELEASED);
+                apply_set_state(a, c->sysctl, LEDGER_RELEASED);
         } else {
-                writer_restore(t, c, false);
+                apply_restore(a, c, false);
         }
 }
 
-void writer_carry_out(struct tuner *t, struct decision *d)
+void apply_decision(struct apply *a, struct decision *d)
 {
         switch (d->kind) {
         case DECISION_ENTER:
         case DECISION_STEP:
-                enter(t, d);
+                enter(a, d);
                 break;
         case DECISION_GIVE_WAY:
         case DECISION_RELEASE:
         case DECISION_UNEXPECTED:
         case DECISION_ABORT:
                 for (unsigned i = 0; i < d->n; i++)
-                        leave(t, d, &d->change[i]);
+                        leave(a, d, &d->change[i]);
                 break;
         case DECISION_OVERRIDDEN:
-                ledger_set_state(t, d->change[0].sysctl, LEDGER_FOREIGN);
+                apply_set_state(a, d->change[0].sysctl, LEDGER_FOREIGN);
                 break;
         }
 }

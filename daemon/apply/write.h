@@ -1,14 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Changes sysctls: the guard is asked, the ledger knows the original before the first write, one write, read
- * back. What is reported is the outcome. */
+/* Changes sysctls: the limits are asked, the ledger knows the original before the first write, one write, read back. The
+ * outcome is filled into the change. */
 
-#include "daemon/tick.h"
+#include "daemon/backend.h"
+#include "lib/apply/ledger.h"
+#include "lib/apply/limits.h"
+#include "lib/policy/policy.h"
 
-/* Carries out every change of a decision and fills in what came of it. */
-void writer_carry_out(struct tuner *tuner, struct decision *decision);
+struct apply {
+        struct backend *backend;         /* borrowed */
+        const struct config *config;     /* borrowed */
+        const struct snapshot *snapshot; /* borrowed; of the tick at hand */
+        struct limits limits;
+        struct ledger ledger;
+        int ledger_error; /* why the file is not what the ledger is: negative errno; 0: it is */
+};
 
-/* Puts the original of one held sysctl back, if its value is still ours. RESTORED, THEIRS or FAILED: with -EBUSY, a
- * table may hold more than that, which is no reason at the end. The ledger is saved. */
-void writer_restore(struct tuner *tuner, struct change *change, bool at_end);
+/* Carries out every change of a decision and fills in the outcomes. */
+void apply_decision(struct apply *apply, struct decision *decision);
+
+/* Puts the original of one held sysctl back, if its value is still ours. RESTORED, FOREIGN or FAILED: with -EBUSY, a
+ * table may hold more sockets than the original size, which is no reason at the end. Saves the ledger. */
+void apply_restore(struct apply *apply, struct change *change, bool at_end);
+
+/* A sysctl that a rule or a person gave up: its entry of the ledger gets this state. Saves the ledger. */
+void apply_set_state(struct apply *apply, enum sysctl_id sysctl, enum ledger_state state);
+
+/* Saves the ledger; ledger_error says whether it could be. */
+void apply_save_ledger(struct apply *apply);

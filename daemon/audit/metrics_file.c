@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/audit/report.h"
 #include "daemon/now.h"
 #include "daemon/text_file.h"
 
@@ -30,7 +29,7 @@ void metrics_file_set(struct metrics_file *f, const char *path)
         strcpy(f->path, wanted);
         snprintf(f->aside, sizeof(f->aside), "%s.new", f->path); /* only *.prom is read */
         f->next = 0;
-        f->failed = false;
+        f->moved = true;
 }
 
 void metrics_file_remove(struct metrics_file *f)
@@ -55,10 +54,10 @@ static int write_file(struct metrics_file *f, const struct tuner *t)
                 .snapshot = &t->snapshot,
                 .config = t->config,
                 .policy = t->policy,
-                .ledger = &t->ledger,
-                .logged = t->logged,
+                .ledger = &t->apply.ledger,
+                .logged = t->audit.logged,
                 .observed_at = unix_time(f->observed_at),
-                .degraded = tuner_is_degraded(t),
+                .degraded = t->status.state == STATE_DEGRADED,
         };
         ssize_t n = exposition_format(&exposition, f->text, sizeof(f->text));
 
@@ -67,14 +66,13 @@ static int write_file(struct metrics_file *f, const struct tuner *t)
 
 void metrics_file_tick(struct metrics_file *f, struct tuner *t)
 {
-        int r;
-
         if (t->unread_error == 0)
                 f->observed_at = t->snapshot.now;
         if (f->path[0] == 0 || t->snapshot.now < f->next)
                 return;
         f->next = t->snapshot.now + METRICS_FILE_EVERY;
-        r = write_file(f, t);
-        report_metrics_file(t, f->path, f->failed, r);
-        f->failed = r < 0;
+        if (f->moved)
+                news_forget(&t->audit.news, SUBJECT_METRICS_FILE);
+        f->moved = false;
+        audit_state(&t->audit, SUBJECT_METRICS_FILE, f->path, write_file(f, t));
 }

@@ -16,7 +16,7 @@ struct metrics_file {
         char netns[256];                                                    /* "": it has no name */
         uint64_t next;                                                      /* when the next one is due */
         uint64_t observed_at;                                               /* 0: never yet, everything */
-        bool failed;                                                        /* which was said */
+        bool moved;                                                         /* since the last tick */
         char text[EXPOSITION_TEXT_MAX];
 };
 

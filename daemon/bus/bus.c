@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/bus/bus.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,19 +10,6 @@
 #include "lib/util/macro.h"
 
 #define RETRY_NS (5 * NSEC_PER_SEC)
-
-static void tell(struct bus *b, enum event_kind kind, const char *what, int error)
-{
-        struct event event;
-
-        if (error < 0) {
-                event_begin(&event, kind, "%s: %s", what, strerror(-error));
-                event_add(&event, "ERRNO", "%d", -error);
-        } else {
-                event_begin(&event, kind, "%s", what);
-        }
-        b->tuner->backend->report(b->tuner->backend, &event);
-}
 
 static void disconnect(struct bus *b)
 {
@@ -66,9 +54,8 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return 0;
         }
         b->named = true;
-        if (b->lost)
-                tell(b, EVENT_RECOVERED, "the bus is back", 0);
-        b->lost = b->logged = false;
+        audit_state(&b->tuner->audit, SUBJECT_BUS, NULL, 0);
+        b->logged = false;
         return 0;
 }
 
@@ -97,10 +84,8 @@ static int connect_bus(struct bus *b)
 static void look_after_connection(struct bus *b, uint64_t now)
 {
         if (b->bus && (b->refused || sd_bus_is_open(b->bus) <= 0)) {
-                if (b->named && !b->lost) {
-                        tell(b, EVENT_DEGRADED, "the bus is gone: twtunectl cannot reach twtuned until it is back", 0);
-                        b->lost = true;
-                }
+                if (b->named)
+                        audit_state(&b->tuner->audit, SUBJECT_BUS, NULL, -ENOTCONN);
                 disconnect(b);
         }
         if (b->bus || now < b->try_at)
@@ -131,29 +116,41 @@ void bus_start(struct bus *b, sd_event *event, struct tuner *tuner)
         connect_bus(b);
 }
 
-static bool is_change(const struct event *event)
+/* The result of a sysctl that changed hands or its value; NULL: none did. */
+static const struct sysctl *changed_sysctl(const struct audit_record *r)
 {
-        static const char *const results[] = {"applied", "restored", "kept", "left-alone", "rearmed"};
-
-        for (unsigned i = 0; i < ELEMENTSOF(results); i++)
-                if (strcmp(event_field(event, "RESULT"), results[i]) == 0)
-                        return event_field(event, "SYSCTL")[0] != 0;
-        return false;
+        switch (r->change ? r->change->outcome : OUTCOME_FOREIGN) {
+        case OUTCOME_APPLIED:
+        case OUTCOME_RESTORED:
+        case OUTCOME_KEPT:
+                return &sysctl_table[r->change->sysctl];
+        case OUTCOME_FOREIGN:
+                break;
+        default:
+                return NULL;
+        }
+        if (r->change)
+                return &sysctl_table[r->change->sysctl];
+        return r->subject == SUBJECT_FOREIGN || r->subject == SUBJECT_REARM ? &sysctl_table[r->sysctl] : NULL;
 }
 
-void bus_note(struct bus *b, const struct event *event)
+void bus_note(struct bus *b, const struct audit_record *r)
 {
+        static struct audit_text text;
         struct bus_change *c = &b->change[b->n_changes];
+        const struct sysctl *sysctl = changed_sysctl(r);
 
-        if (!b->named || b->n_changes == BUS_CHANGES_MAX || !is_change(event))
+        if (!b->named || b->n_changes == BUS_CHANGES_MAX || !sysctl)
                 return;
         b->n_changes++;
-        snprintf(c->kind, sizeof(c->kind), "%s", event_kinds[event->kind].name);
-        snprintf(c->sysctl, sizeof(c->sysctl), "%s", event_field(event, "SYSCTL"));
-        snprintf(c->from, sizeof(c->from), "%s", event_field(event, "OLDVALUE"));
-        snprintf(c->to, sizeof(c->to), "%s", event_field(event, "NEWVALUE"));
-        snprintf(c->rule, sizeof(c->rule), "%s", event_field(event, "RULE"));
-        snprintf(c->message, sizeof(c->message), "%.*s", (int)sizeof(c->message) - 1, event_field(event, "MESSAGE"));
+        audit_text_make(&text, r);
+        snprintf(c->kind, sizeof(c->kind), "%s", audit_kind_name(r->kind));
+        snprintf(c->sysctl, sizeof(c->sysctl), "%s", sysctl->name);
+        snprintf(c->from, sizeof(c->from), "%s", audit_text_value(&text, "OLDVALUE"));
+        snprintf(c->to, sizeof(c->to), "%s", audit_text_value(&text, "NEWVALUE"));
+        snprintf(c->rule, sizeof(c->rule), "%s", audit_text_value(&text, "RULE"));
+        snprintf(c->message, sizeof(c->message), "%.*s", (int)sizeof(c->message) - 1,
+                 audit_text_value(&text, "MESSAGE"));
 }
 
 static void emit_changes(struct bus *b)
@@ -165,9 +162,9 @@ static void emit_changes(struct bus *b)
                                    c->rule, c->message);
         }
         b->n_changes = 0;
-        if (strcmp(b->status, b->tuner->status) == 0)
+        if (strcmp(b->status, b->tuner->status.text) == 0)
                 return;
-        strcpy(b->status, b->tuner->status);
+        strcpy(b->status, b->tuner->status.text);
         sd_bus_emit_properties_changed(b->bus, b->path, BUS_NAME, "State", "Status", "Mode", "Paused", NULL);
 }
 

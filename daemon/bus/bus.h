@@ -8,9 +8,9 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#include "daemon/audit/event.h"
+#include "lib/audit/text.h"
 #include "daemon/bus/describe.h"
-#include "daemon/tick.h"
+#include "daemon/tuner.h"
 
 #define BUS_NAME "org.twtuned1"
 #define BUS_PATH "/org/twtuned1"
@@ -52,7 +52,6 @@ struct bus {
         bool named;      /* it is ours to be found at */
         bool refused;    /* it is not; another connection may have it */
         bool logged;     /* that it cannot be had was said */
-        bool lost;       /* it was there, was lost, and that was said */
         uint64_t try_at; /* ns: when to try again */
 
         struct bus_call call[BUS_CALLS_MAX];
@@ -62,7 +61,7 @@ struct bus {
 
         char *described; /* after the tick at described_at; owned */
         uint64_t described_at, owners_at;
-        struct sysctl_owner owner[SYSCTL_COUNT];
+        struct sysctl_preset owner[SYSCTL_COUNT];
 
         /* What service.c takes from here before a tick. */
         int record_fd;        /* to record to, owned; -1: none */
@@ -76,7 +75,7 @@ void bus_start(struct bus *bus, sd_event *event, struct tuner *tuner);
 void bus_stop(struct bus *bus);
 
 /* In a tick: keeps what there is to tell. */
-void bus_note(struct bus *bus, const struct event *event);
+void bus_note(struct bus *bus, const struct audit_record *record);
 
 /* After a tick: answers, tells, and looks after the connection. */
 void bus_after_tick(struct bus *bus);

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/apply/preset.h"
+#include "daemon/audit/status.h"
 #include "lib/util/macro.h"
 
 #define OWNERS_EVERY_NS (10 * NSEC_PER_SEC) /* sysctl.d is read as often at most */
@@ -19,8 +21,7 @@ static int get_text(sd_bus *bus, const char *path, const char *interface, const 
                     void *userdata, sd_bus_error *error)
 {
         const struct bus *b = userdata;
-        char state[STATE_MAX];
-        const char *text = b->tuner->status;
+        const char *text = b->tuner->status.text;
 
         (void)bus, (void)path, (void)interface, (void)error;
         if (strcmp(property, "Version") == 0)
@@ -28,7 +29,7 @@ static int get_text(sd_bus *bus, const char *path, const char *interface, const 
         else if (strcmp(property, "Mode") == 0)
                 text = b->tuner->config->observe ? "observe" : "enforce";
         else if (strcmp(property, "State") == 0)
-                text = describe_state(b->tuner, state);
+                text = daemon_state_name(b->tuner->status.state);
         return sd_bus_message_append(reply, "s", text);
 }
 
@@ -52,7 +53,7 @@ static const char *describe_cached(struct bus *b)
         if (b->described && b->described_at == now)
                 return b->described;
         if (b->owners_at == 0 || now - b->owners_at >= OWNERS_EVERY_NS) {
-                sysctl_owner_find_all(b->owner);
+                sysctl_preset_find_all(b->owner);
                 b->owners_at = now;
         }
         describe(&json, &d);
@@ -305,7 +306,7 @@ static int method_record(sd_bus_message *m, void *userdata, sd_bus_error *error)
 /* What did not come about although the tick tried. */
 static uint32_t still_held(const struct bus_call *c)
 {
-        const struct ledger *ledger = &c->bus->tuner->ledger;
+        const struct ledger *ledger = &c->bus->tuner->apply.ledger;
         uint32_t held = 0;
 
         for (unsigned id = 0; id < SYSCTL_COUNT && c->kind == BUS_RELEASE; id++)

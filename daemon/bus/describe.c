@@ -5,17 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/audit/status.h"
 #include "lib/util/macro.h"
 
 #define DESTINATIONS_MAX 10u
-
-const char *describe_state(const struct tuner *t, char buf[static STATE_MAX])
-{
-        const char *status = t->status[0] ? t->status : "starting";
-
-        snprintf(buf, STATE_MAX, "%.*s", (int)strcspn(status, ":, "), status);
-        return buf;
-}
 
 void describe_seconds(struct json *j, const char *key, uint64_t ns)
 {
@@ -86,9 +79,9 @@ static void describe_destinations(struct json *j, const struct tuner *t)
 }
 
 /* What is there after the tick: the snapshot has what was there before what the tick wrote. */
-static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id, const struct sysctl_owner *o)
+static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id, const struct sysctl_preset *o)
 {
-        const struct ledger_entry *e = &t->ledger.entry[id];
+        const struct ledger_entry *e = &t->apply.ledger.entry[id];
         struct live_sysctl live = t->snapshot.sysctl[id];
 
         if (e->state == LEDGER_NONE || e->at < t->snapshot.now)
@@ -100,11 +93,11 @@ static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id, 
 
 /* Whose value is there. Where the kernel's default depends on the machine, nobody knows whether it is that. */
 static const char *owner_of(const struct tuner *t, enum sysctl_id id, const struct live_sysctl *live,
-                            const struct sysctl_owner *o)
+                            const struct sysctl_preset *o)
 {
         if (policy_is_foreign(t->policy, id))
                 return "someone else";
-        if (t->ledger.entry[id].state == LEDGER_HELD)
+        if (t->apply.ledger.entry[id].state == LEDGER_HELD)
                 return "twtuned";
         if (live->state != READING_VALID)
                 return "unknown";
@@ -122,10 +115,10 @@ static void describe_value(struct json *j, const char *key, bool known, const st
         json_add_text(j, key, known ? sysctl_format(value, text) : NULL);
 }
 
-static void describe_sysctl(struct json *j, const struct tuner *t, enum sysctl_id id, const struct sysctl_owner *o)
+static void describe_sysctl(struct json *j, const struct tuner *t, enum sysctl_id id, const struct sysctl_preset *o)
 {
         const struct live_sysctl live = live_sysctl(t, id, o);
-        const struct ledger_entry *e = &t->ledger.entry[id];
+        const struct ledger_entry *e = &t->apply.ledger.entry[id];
         uint64_t rules = policy_holders(t->policy, id);
         bool is_list = sysctl_table[id].n == 0;
 
@@ -171,13 +164,12 @@ static void describe_daemon(struct json *j, const struct description *d)
         const struct tuner *t = d->tuner;
         bool paused = t->paused_until > 0;
         uint64_t until = paused ? MAX(t->paused_until, t->snapshot.now) : 0;
-        char state[STATE_MAX];
 
         json_add_text(j, "version", TWTUNED_VERSION);
         json_add_text(j, "instance", d->instance[0] ? d->instance : NULL);
         json_add_text(j, "mode", t->config->observe ? "observe" : "enforce");
-        json_add_text(j, "state", describe_state(t, state));
-        json_add_text(j, "status", t->status);
+        json_add_text(j, "state", daemon_state_name(t->status.state));
+        json_add_text(j, "status", t->status.text);
         json_add_bool(j, "paused", paused);
         describe_seconds(j, "paused_for", !paused || until == PAUSED_FOR_GOOD ? UINT64_MAX : until - t->snapshot.now);
         json_add_bool(j, "recording", d->recording);
@@ -194,6 +186,7 @@ void describe(struct json *j, const struct description *d)
                 describe_sysctl(j, d->tuner, id, &d->owner[id]);
         json_close_array(j);
         describe_rules(j, d->tuner);
+        describe_episodes(j, d->tuner);
         describe_destinations(j, d->tuner);
         describe_metrics(j, d->tuner);
         describe_config(j, d->tuner->config);

@@ -4,22 +4,18 @@
 /* What the daemon knows after its last tick, as JSON: all that twtunectl shows. Nothing is read for it but who can be
  * named as a culprit. */
 
-#include "daemon/apply/owner.h"
-#include "daemon/tick.h"
+#include "lib/apply/preset.h"
+#include "daemon/tuner.h"
 #include "lib/util/json.h"
 
 struct description {
         const struct tuner *tuner;
-        const struct sysctl_owner *owner; /* SYSCTL_COUNT of them */
+        const struct sysctl_preset *owner; /* SYSCTL_COUNT of them */
         const char *instance;             /* of twtuned@INSTANCE; "": none */
         bool recording;
 };
 
 void describe(struct json *json, const struct description *description);
-
-/* The first word of the status: healthy, acting, advice, paused, degraded, or starting. */
-#define STATE_MAX 16
-const char *describe_state(const struct tuner *tuner, char buf[static STATE_MAX]);
 
 /* Seconds of ns, as a number; null where there is no end to it. */
 void describe_seconds(struct json *json, const char *key, uint64_t ns);
@@ -27,3 +23,4 @@ void describe_reading(struct json *json, const struct reading *reading);
 
 /* describe_rule.c */
 void describe_rules(struct json *json, const struct tuner *tuner);
+void describe_episodes(struct json *json, const struct tuner *tuner);

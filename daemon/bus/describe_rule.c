@@ -7,7 +7,6 @@
 #include "lib/config/rule_text.h"
 #include "lib/lint/row.h"
 #include "lib/policy/action.h"
-#include "lib/policy/explain.h"
 #include "lib/util/macro.h"
 
 #define WHY_MAX 512
@@ -37,26 +36,26 @@ static const char *reading_text(const struct reading *r, unsigned metric, const 
 }
 
 /* The first condition that does not hold, or has not for long enough. */
-static void why_idle(const struct tuner *t, const struct rule *rule, const struct explanation *e,
+static void why_idle(const struct tuner *t, const struct rule *rule, const struct rule_evaluation *e,
                      char buf[static WHY_MAX])
 {
         const struct counters *counters = &t->config->counters;
-        char text[RULE_TEXT_MAX], value[WHY_MAX], time[DURATION_TEXT_MAX];
+        char text[RULE_TEXT_MAX], value[WHY_MAX], time[DURATION_TEXT_MAX], name[DESTINATION_NAME_MAX];
 
         for (unsigned k = 0; k < rule->n_when; k++) {
                 const struct condition *c = &rule->when[k];
-                const struct condition_now *now = &e->when[k];
+                const struct condition_evaluation *now = &e->when[k];
+                const char *whose = condition_whose(now, c->metric, &t->snapshot, name);
 
-                if (now->holds == YES && now->held_ns >= c->time_ns)
+                if (now->holds == YES && condition_held_ns(now) >= c->time_ns)
                         continue;
                 condition_format(c, "for", counters, text);
                 if (now->holds == YES)
                         snprintf(buf, WHY_MAX, "\"%s\" has held for %s", text,
-                                 duration_format(now->held_ns / NSEC_PER_SEC * NSEC_PER_SEC, time));
+                                 duration_format(condition_held_ns(now) / NSEC_PER_SEC * NSEC_PER_SEC, time));
                 else
                         snprintf(buf, WHY_MAX, "\"%s\" does not hold: it is %.100s%s%s", text,
-                                 reading_text(&now->reading, c->metric, counters, value), now->whose[0] ? ", " : "",
-                                 now->whose);
+                                 reading_text(&now->reading, c->metric, counters, value), whose[0] ? ", " : "", whose);
                 return;
         }
 }
@@ -86,7 +85,7 @@ static void why_foreign(const struct rule *rule, char buf[static WHY_MAX])
                  sysctl_table[rule->action[0].sysctl].name, sysctl_table[rule->action[0].sysctl].name);
 }
 
-static const char *why(const struct tuner *t, unsigned i, const struct explanation *e, char buf[static WHY_MAX])
+static const char *why(const struct tuner *t, unsigned i, const struct rule_evaluation *e, char buf[static WHY_MAX])
 {
         const struct rule *rule = &t->config->rule[i];
         char time[DURATION_TEXT_MAX];
@@ -128,10 +127,13 @@ static const char *why(const struct tuner *t, unsigned i, const struct explanati
         return buf;
 }
 
-static void describe_condition(struct json *j, const char *key, const char *time_word, const struct condition *c,
-                               const struct condition_now *now, const struct counters *counters)
+static void describe_condition(struct json *j, const struct tuner *t, const char *key, const char *time_word,
+                               const struct condition *c, const struct condition_evaluation *now)
 {
-        char text[RULE_TEXT_MAX], value[WHY_MAX];
+        const struct counters *counters = &t->config->counters;
+        char text[RULE_TEXT_MAX], value[WHY_MAX], name[DESTINATION_NAME_MAX];
+        const char *whose = condition_whose(now, c->metric, &t->snapshot, name);
+        const char *unit = condition_unit(now, c->metric, &t->snapshot);
 
         json_open_object(j, key);
         json_add_text(j, "text", condition_format(c, time_word, counters, text));
@@ -145,29 +147,30 @@ static void describe_condition(struct json *j, const char *key, const char *time
                 json_add_text(j, "holds", NULL);
         else
                 json_add_bool(j, "holds", now->holds == YES);
-        describe_seconds(j, "held", now->held_ns);
+        describe_seconds(j, "held", condition_held_ns(now));
         describe_seconds(j, time_word, c->time_ns);
-        json_add_text(j, "whose", now->whose[0] ? now->whose : NULL);
-        json_add_text(j, "systemd_unit", now->unit[0] ? now->unit : NULL);
+        json_add_text(j, "whose", whose[0] ? whose : NULL);
+        json_add_text(j, "systemd_unit", unit[0] ? unit : NULL);
         json_close_object(j);
 }
 
-static void describe_conditions(struct json *j, const char *key, const struct condition *list, unsigned n,
-                                const struct condition_now *now, const struct counters *counters)
+static void describe_conditions(struct json *j, const struct tuner *t, const char *key, const struct condition *list,
+                                unsigned n, const struct condition_evaluation *now)
 {
         json_open_array(j, key);
         for (unsigned k = 0; k < n; k++)
-                describe_condition(j, NULL, "for", &list[k], &now[k], counters);
+                describe_condition(j, t, NULL, "for", &list[k], &now[k]);
         json_close_array(j);
 }
 
-static void describe_effect(struct json *j, const struct rule *rule, const struct explanation *e,
-                            const struct counters *counters)
+static void describe_effect(struct json *j, const struct tuner *t, const struct rule *rule,
+                            const struct rule_evaluation *e)
 {
+        const struct counters *counters = &t->config->counters;
         char text[RULE_TEXT_MAX];
 
         if (rule->has_expect)
-                describe_condition(j, "expect", "within", &rule->expect, &e->expect, counters);
+                describe_condition(j, t, "expect", "within", &rule->expect, &e->expect);
         json_add_bool(j, "expecting", e->expecting);
         describe_seconds(j, "expecting_for", e->expecting_ns);
         json_open_array(j, "abort");
@@ -205,33 +208,33 @@ static void describe_actions(struct json *j, const struct tuner *t, const struct
         json_close_array(j);
 }
 
-static void describe_rule(struct json *j, const struct tuner *t, unsigned i)
+static void describe_rule(struct json *j, const struct tuner *t, unsigned i, const struct rule_evaluation *e)
 {
         const struct rule *rule = &t->config->rule[i];
-        const struct counters *counters = &t->config->counters;
-        struct explanation e;
+        const struct destination *d = e->when[0].destination;
         char text[WHY_MAX];
         const char *unit;
 
-        policy_explain(t->policy, i, &t->snapshot, &e);
-        unit = e.cgroup != 0 ? t->backend->find_unit(t->backend, e.cgroup) : "";
+        for (unsigned k = 1; k < rule->n_when && !d; k++)
+                d = e->when[k].destination;
+        unit = d && d->cgroup != 0 ? t->backend->find_unit(t->backend, d->cgroup) : "";
         json_open_object(j, NULL);
         json_add_text(j, "name", rule->name);
         json_add_text(j, "description", rule->description);
         json_add_text(j, "file", rule->at.file);
         json_add_number(j, "line", rule->at.line);
-        json_add_text(j, "state", standing_names[e.standing]);
-        json_add_text(j, "why", why(t, i, &e, text));
+        json_add_text(j, "state", standing_names[e->standing]);
+        json_add_text(j, "why", why(t, i, e, text));
         json_add_text(j, "systemd_unit", unit[0] ? unit : NULL);
         if (rule->after != RULE_NONE)
                 json_add_text(j, "after", t->config->rule[rule->after].name);
-        describe_conditions(j, "when", rule->when, rule->n_when, e.when, counters);
-        describe_conditions(j, "until", rule->until, rule->n_until, e.until, counters);
+        describe_conditions(j, t, "when", rule->when, rule->n_when, e->when);
+        describe_conditions(j, t, "until", rule->until, rule->n_until, e->until);
         describe_actions(j, t, rule);
-        describe_effect(j, rule, &e, counters);
-        describe_seconds(j, "active_for", e.active_ns);
-        describe_seconds(j, "waits_for", e.wait_ns);
-        describe_seconds(j, "released_ago", e.released_ns > 0 ? e.released_ns : UINT64_MAX);
+        describe_effect(j, t, rule, e);
+        describe_seconds(j, "active_for", e->active_ns);
+        describe_seconds(j, "waits_for", e->wait_ns);
+        describe_seconds(j, "released_ago", e->released_ns > 0 ? e->released_ns : UINT64_MAX);
         json_add_bool(j, "keep", rule->keep);
         json_add_text(j, "advise", rule->advise);
         json_add_text(j, "does", lint_rule_does(rule->name));
@@ -240,8 +243,35 @@ static void describe_rule(struct json *j, const struct tuner *t, unsigned i)
 
 void describe_rules(struct json *j, const struct tuner *t)
 {
+        const struct evaluation *evaluation = policy_evaluate(t->policy, &t->snapshot);
+
         json_open_array(j, "rules");
         for (unsigned i = 0; i < t->config->n_rules; i++)
-                describe_rule(j, t, i);
+                describe_rule(j, t, i, &evaluation->rule[i]);
+        json_close_array(j);
+}
+
+/* The lives of rules, the last one first. */
+void describe_episodes(struct json *j, const struct tuner *t)
+{
+        const struct episodes *all = &t->audit.episodes;
+        uint64_t now = t->snapshot.now;
+
+        json_open_array(j, "episodes");
+        for (unsigned k = 1; k <= EPISODES_MAX; k++) {
+                const struct episode *e = &all->item[(all->next + EPISODES_MAX - k) % EPISODES_MAX];
+
+                if (e->begun == 0)
+                        break;
+                json_open_object(j, NULL);
+                json_add_text(j, "rule", e->rule);
+                describe_seconds(j, "begun_ago", now - e->begun);
+                describe_seconds(j, "lasted", (e->ended > 0 ? e->ended : now) - e->begun);
+                json_add_number(j, "steps", e->steps);
+                json_add_number(j, "peak", e->peak);
+                json_add_text(j, "destination", e->evidence.destination[0] ? e->evidence.destination : NULL);
+                json_add_text(j, "end", episode_end_name(e->end));
+                json_close_object(j);
+        }
         json_close_array(j);
 }

@@ -53,7 +53,6 @@ static void tell(void *user, const struct lint_finding *f)
 {
         struct host *h = user;
         const struct origin *at = &f->line->at;
-        struct event event;
 
         h->harm |= f->verdict == LINT_HARMFUL;
         if (!h->backend) {
@@ -66,13 +65,14 @@ static void tell(void *user, const struct lint_finding *f)
         }
         if (f->verdict != LINT_HARMFUL)
                 return;
-        event_begin(&event, EVENT_HARMFUL, "%s:%u: %s = %s is harmful: %s", at->file, at->line, f->name,
-                    f->line->value, f->why);
-        event_add(&event, "SYSCTL", "%s", f->name);
-        event_add(&event, "FILE", "%s", at->file);
-        event_add(&event, "LINE", "%u", at->line);
-        event_add(&event, "RULE", "%s", f->rule ? f->rule : "");
-        h->backend->report(h->backend, &event);
+        h->backend->report(h->backend, &(struct audit_record){.kind = AUDIT_HARMFUL,
+                                                              .subject = SUBJECT_LINE,
+                                                              .name = at->file,
+                                                              .line = at->line,
+                                                              .sysctl_name = f->name,
+                                                              .value = f->line->value,
+                                                              .why = f->why,
+                                                              .rule_name = f->rule ? f->rule : ""});
 }
 
 static void run(struct host *h)

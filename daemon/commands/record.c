@@ -57,7 +57,7 @@ void record_set_counters(struct record *r, struct counters *counters)
 void record_before(struct record *r, const struct tuner *t)
 {
         if (is_recording(r))
-                r->before = t->ledger;
+                r->before = t->apply.ledger;
 }
 
 /* What twtuned has changed and nobody else since. */
@@ -103,7 +103,6 @@ static int append(struct record *r, size_t size)
 
 void record_tick(struct record *r, struct tuner *t)
 {
-        struct event event;
         size_t n = 0;
         int error;
 
@@ -117,7 +116,5 @@ void record_tick(struct record *r, struct tuner *t)
         if (error == 0)
                 return;
         record_close(r);
-        event_begin(&event, EVENT_DEGRADED, "the recording %s ends here: %s", r->path, strerror(-error));
-        event_add(&event, "ERRNO", "%d", -error);
-        t->backend->report(t->backend, &event);
+        audit_state(&t->audit, SUBJECT_RECORDING, r->path, error);
 }

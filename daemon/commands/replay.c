@@ -11,6 +11,7 @@
 #include "daemon/config_files.h"
 #include "daemon/diagnostics_print.h"
 #include "daemon/tick.h"
+#include "lib/audit/text.h"
 #include "lib/recording/recording.h"
 
 #define PORTS_SEED 1 /* any: the same input gives the same output */
@@ -105,10 +106,10 @@ static int sysctl_write(struct backend *backend, enum sysctl_id id, const struct
 }
 
 /* Nobody: a recording is good on any machine. */
-static void sysctl_owner(struct backend *backend, enum sysctl_id sysctl, struct sysctl_owner *ret)
+static void sysctl_preset(struct backend *backend, enum sysctl_id sysctl, struct sysctl_preset *ret)
 {
         (void)backend, (void)sysctl;
-        *ret = (struct sysctl_owner){0};
+        *ret = (struct sysctl_preset){0};
 }
 
 static int ledger_save(struct backend *backend, const struct ledger *ledger)
@@ -124,12 +125,14 @@ static const char *find_unit(struct backend *backend, uint64_t cgroup)
         return self(backend)->snapshot.unit[METRIC_PORTS_FIRST];
 }
 
-static void report(struct backend *backend, const struct event *event)
+static void report(struct backend *backend, const struct audit_record *record)
 {
+        static struct audit_text text;
         struct replay *r = self(backend);
 
         printf("%s%s+%.3fs ", r->row.date, r->row.date[0] ? " " : "", (double)(r->snapshot.now - r->begun) / 1e9);
-        event_print(event, stdout);
+        audit_text_make(&text, record);
+        audit_text_print(&text, stdout);
         r->events++;
 }
 
@@ -245,7 +248,7 @@ static int replay(struct replay *r, const char *config_file)
 int replay_print(const char *file, const char *config_file)
 {
         static struct replay r = {
-                .backend = {observe, observe_more, observe_more, sysctl_read, sysctl_write, sysctl_owner, ledger_save,
+                .backend = {observe, observe_more, observe_more, sysctl_read, sysctl_write, sysctl_preset, ledger_save,
                             find_unit, report, notify},
         };
         int status;

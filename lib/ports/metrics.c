@@ -202,7 +202,7 @@ unsigned ports_slots(const struct ports *ports)
         return ports->shown->slots;
 }
 
-const struct destination *destination(const struct ports *ports, unsigned slot)
+const struct destination *ports_destination(const struct ports *ports, unsigned slot)
 {
         return &ports->shown->group[slot];
 }
@@ -264,7 +264,7 @@ unsigned ports_most_busy(const struct ports *ports, const struct destination *re
         unsigned n = 0;
 
         for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
-                const struct destination *g = destination(ports, slot);
+                const struct destination *g = ports_destination(ports, slot);
                 unsigned at = n;
 
                 if (g->id == 0)

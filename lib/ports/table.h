@@ -101,7 +101,7 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
 
 /* The slots of the table, 0 to ports_slots() - 1; some are free. */
 unsigned ports_slots(const struct ports *ports);
-const struct destination *destination(const struct ports *ports, unsigned slot);
+const struct destination *ports_destination(const struct ports *ports, unsigned slot);
 
 /* The forecast or the demand, whichever is higher, percent. */
 double ports_busyness(const struct destination *group);

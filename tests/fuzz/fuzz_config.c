@@ -131,8 +131,8 @@ static void check_policy(const struct config *config)
                 s.ports = ports_new(1);
         s.now += 1000 * NSEC_PER_SEC;
         policy_needs_dump(policy, &s);
-        policy_step(policy, &s);
-        assert(!policy_next(policy, &s, &decision));
+        policy_advance(policy, &s);
+        assert(!policy_decide(policy, &s, false, &decision));
         policy_free(policy);
 }
 

@@ -67,7 +67,7 @@ static void check_ports(const struct ports *ports, unsigned sockets)
 
         ports_bounds(ports, 0, sockets, 0, bounds);
         for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
-                const struct destination *g = destination(ports, slot);
+                const struct destination *g = ports_destination(ports, slot);
 
                 if (g->id == 0)
                         continue;

@@ -117,13 +117,13 @@ static void decide(struct policy *policy, struct snapshot *s, const struct recor
         if (s->reading[METRIC_PORTS_FIRST].state == READING_VALID)
                 ports_give_destination(ports, s->who[METRIC_PORTS_FIRST][0] ? &row->group : NULL);
         policy_needs_dump(policy, s);
-        policy_step(policy, s);
-        while (policy_next(policy, s, &decision)) {
+        policy_advance(policy, s);
+        while (policy_decide(policy, s, false, &decision)) {
                 assert(decision.rule < config->n_rules && decision.n <= RULE_ACTIONS_MAX);
                 assert(n++ < 10 * RULES_MAX);
                 for (unsigned i = 0; i < decision.n; i++)
                         decision.change[i].outcome = OUTCOME_APPLIED;
-                policy_settle(policy, &decision);
+                policy_commit(policy, &decision);
         }
 }
 

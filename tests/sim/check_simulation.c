@@ -241,7 +241,7 @@ static void interfere(struct run *r)
         if (rule->n_actions == 0)
                 return;
         id = rule->action[pick(r, rule->n_actions)].sysctl;
-        entry = &r->sim->tuner.ledger.entry[id];
+        entry = &r->sim->tuner.apply.ledger.entry[id];
         value = r->sim->kernel.sysctl[id];
         if (chance(r, 3) && entry->state != LEDGER_NONE)
                 value = pick(r, 2) ? entry->original : entry->written;
@@ -380,9 +380,9 @@ static void run_end(struct run *r)
         invariants_restored(&r->invariants, r->sim);
         stop(r);
         fprintf(stderr, "# %s: %u ticks, %u looks, %u writes, %u applied, %u released, %u unexpected, %u aborted\n",
-                r->name, r->sim->ticks, r->sim->dumps, r->sim->writes, r->invariants.kinds[EVENT_APPLIED],
-                r->invariants.kinds[EVENT_RELEASED], r->invariants.kinds[EVENT_UNEXPECTED_EFFECT],
-                r->invariants.kinds[EVENT_ABORTED]);
+                r->name, r->sim->ticks, r->sim->dumps, r->sim->writes, r->invariants.kinds[AUDIT_APPLIED],
+                r->invariants.kinds[AUDIT_RELEASED], r->invariants.kinds[AUDIT_UNEXPECTED_EFFECT],
+                r->invariants.kinds[AUDIT_ABORTED]);
         sim_free(r->sim);
 }
 
@@ -449,12 +449,12 @@ END_TEST
 
 static struct decided {
         unsigned tick;
-        enum event_kind kind;
+        enum audit_kind kind;
         char what[120];
 } decided[2][4096];
 static unsigned n_decided[2], observing;
 
-static void note(struct sim *sim, const struct event *event)
+static void note(struct sim *sim, const struct audit_text *event)
 {
         struct decided *d = &decided[observing][n_decided[observing]];
 
@@ -463,7 +463,7 @@ static void note(struct sim *sim, const struct event *event)
         ck_assert_uint_lt(n_decided[observing]++, ELEMENTSOF(decided[0]));
         d->tick = sim->ticks;
         d->kind = event->kind;
-        snprintf(d->what, sizeof(d->what), "%s %s %s", event_kind_name(event->kind), sim_event_field(event, "RULE"),
+        snprintf(d->what, sizeof(d->what), "%s %s %s", audit_kind_name(event->kind), sim_event_field(event, "RULE"),
                  sim_event_field(event, "SYSCTL"));
 }
 

@@ -230,7 +230,7 @@ static void account(struct invariants *inv, unsigned i)
 }
 
 /* The event of a change that was made, and the write that it tells of. */
-static void account_change(struct invariants *inv, const struct sim *s, enum sysctl_id id, const struct event *event)
+static void account_change(struct invariants *inv, const struct sim *s, enum sysctl_id id, const struct audit_text *event)
 {
         struct sysctl_value from, to;
 
@@ -293,7 +293,7 @@ static bool is_shared(const struct sim *s, enum sysctl_id id)
 }
 
 /* True if the value stands off its threshold by more than the noise of a few ports. */
-static bool is_clear(const struct event *event)
+static bool is_clear(const struct audit_text *event)
 {
         double value = strtod(sim_event_field(event, "METRICVALUE"), NULL);
         const char *threshold = sim_event_field(event, "THRESHOLD");
@@ -317,13 +317,13 @@ static bool has_failed(const struct invariants *inv, const struct sim *s, const 
 /* A rule without `until` has no second threshold: a value that is near the only one ends and renews it, less often each
  * time. */
 static bool may_return(const struct invariants *inv, const struct sim *s, const struct watched_rule *rule,
-                       const struct event *event)
+                       const struct audit_text *event)
 {
         return has_failed(inv, s, rule->name) || (configured(s, rule->name)->n_until == 0 && !is_clear(event));
 }
 
 static void rule_entered(struct invariants *inv, const struct sim *s, struct watched_rule *rule,
-                         const struct event *event, bool shared)
+                         const struct audit_text *event, bool shared)
 {
         uint64_t now = sim_now(s);
 
@@ -366,7 +366,7 @@ static void on_override(struct invariants *inv, const struct sim *s, enum sysctl
 {
         struct watched_rule *rule = find_rule(inv, s, name);
 
-        if (s->tuner.ledger.entry[id].state != LEDGER_FOREIGN) /* observing, after a process that did not */
+        if (s->tuner.apply.ledger.entry[id].state != LEDGER_FOREIGN) /* observing, after a process that did not */
                 return;
         inv->sysctl[id].logged = true;
         rule->entered_at = 0;
@@ -392,45 +392,45 @@ static uint64_t longest_hold(const struct invariants *inv, const struct sim *s, 
 /* Nothing is decided any more once a constant load has had its effect, but for rules that do not help and are tried
  * again, and those that stand on them. */
 static void check_calm(const struct invariants *inv, const struct sim *s, const struct watched_rule *rule,
-                       const struct event *event)
+                       const struct audit_text *event)
 {
         uint64_t calm = sim_now(s) - inv->calm_at, transient = TRANSIENT_NS;
 
-        if (event->kind == EVENT_RELEASED)
+        if (event->kind == AUDIT_RELEASED)
                 transient += longest_hold(inv, s, rule);
         if (inv->on_edge && strcmp(sim_event_field(event, "SYSCTL"), name_of(SYSCTL_TCP_MAX_TW_BUCKETS)) == 0)
                 return;
         if (inv->steady && calm > transient && inv->refused == s->kernel.refused && !has_failed(inv, s, rule->name) &&
             is_clear(event) &&
-            (event->kind == EVENT_APPLIED || event->kind == EVENT_ADVICE || event->kind == EVENT_RELEASED))
+            (event->kind == AUDIT_APPLIED || event->kind == AUDIT_ADVICE || event->kind == AUDIT_RELEASED))
                 broken(inv, s, "%s decides, and the load is constant for %.0f s", rule->name, (double)calm / 1e9);
 }
 
-static bool is_further_step(const struct event *event)
+static bool is_further_step(const struct audit_text *event)
 {
         return strcmp(sim_event_field(event, "OLDVALUE"), sim_event_field(event, "ORIGINALVALUE")) != 0;
 }
 
 /* What a rule decided names its evidence; what is put back for other reasons does not. */
-static void on_change(struct invariants *inv, const struct sim *s, enum sysctl_id id, const struct event *event)
+static void on_change(struct invariants *inv, const struct sim *s, enum sysctl_id id, const struct audit_text *event)
 {
         struct watched_rule *rule = find_rule(inv, s, sim_event_field(event, "RULE"));
 
         check_calm(inv, s, rule, event);
-        if (event->kind == EVENT_APPLIED)
+        if (event->kind == AUDIT_APPLIED)
                 take_token(inv, s);
-        if (event->kind == EVENT_APPLIED && is_further_step(event))
+        if (event->kind == AUDIT_APPLIED && is_further_step(event))
                 return;
-        if (event->kind == EVENT_APPLIED)
+        if (event->kind == AUDIT_APPLIED)
                 rule_entered(inv, s, rule, event, is_shared(s, id));
         else if (sim_event_field(event, "METRIC")[0])
-                rule_left(inv, s, rule, event->kind != EVENT_RELEASED);
+                rule_left(inv, s, rule, event->kind != AUDIT_RELEASED);
         else
                 rule->entered_at = rule->released_at = 0;
 }
 
 /* Advice changes nothing, and comes and goes like a rule that does. */
-static void on_advice(struct invariants *inv, const struct sim *s, const struct event *event)
+static void on_advice(struct invariants *inv, const struct sim *s, const struct audit_text *event)
 {
         const struct rule *config = configured(s, sim_event_field(event, "RULE"));
         struct watched_rule *rule;
@@ -439,9 +439,9 @@ static void on_advice(struct invariants *inv, const struct sim *s, const struct 
                 return;
         rule = find_rule(inv, s, config->name);
         check_calm(inv, s, rule, event);
-        if (event->kind == EVENT_ADVICE && rule->entered_at != 0)
+        if (event->kind == AUDIT_ADVICE && rule->entered_at != 0)
                 broken(inv, s, "%s is said again", rule->name);
-        if (event->kind == EVENT_ADVICE)
+        if (event->kind == AUDIT_ADVICE)
                 rule_entered(inv, s, rule, event, false);
         else /* with the rung below it, or because it is over */
                 rule_left(inv, s, rule, strncmp(sim_event_field(event, "METRIC"), "opens.", 6) == 0);
@@ -449,7 +449,7 @@ static void on_advice(struct invariants *inv, const struct sim *s, const struct 
 
 /* What a person asked for: put back, and theirs from then on; or twtuned's again. Nothing else is written in a
  * pause. */
-static void on_request(struct invariants *inv, const struct sim *s, enum sysctl_id id, const struct event *event)
+static void on_request(struct invariants *inv, const struct sim *s, enum sysctl_id id, const struct audit_text *event)
 {
         const char *result = sim_event_field(event, "RESULT");
         bool changed = strcmp(result, "applied") == 0 || strcmp(result, "restored") == 0;
@@ -465,18 +465,18 @@ static void on_request(struct invariants *inv, const struct sim *s, enum sysctl_
         }
 }
 
-void invariants_event(struct invariants *inv, struct sim *s, const struct event *event)
+void invariants_event(struct invariants *inv, struct sim *s, const struct audit_text *event)
 {
         const char *result = sim_event_field(event, "RESULT");
         enum sysctl_id id = sysctl_find(sim_event_field(event, "SYSCTL"));
 
-        show(inv, s, "%s: %.160s", event_kind_name(event->kind), sim_event_field(event, "MESSAGE"));
+        show(inv, s, "%s: %.160s", audit_kind_name(event->kind), sim_event_field(event, "MESSAGE"));
         inv->kinds[event->kind]++;
         if (id == SYSCTL_COUNT)
                 on_advice(inv, s, event);
         else if (strcmp(result, "failed") == 0)
                 account_failure(inv, s, id);
-        else if (event->kind == EVENT_OVERRIDDEN)
+        else if (event->kind == AUDIT_OVERRIDDEN)
                 on_override(inv, s, id, sim_event_field(event, "RULE"));
         else if (strcmp(result, "applied") == 0 || strcmp(result, "restored") == 0)
                 account_change(inv, s, id, event);
@@ -536,7 +536,7 @@ void invariants_checkpoint(struct invariants *inv, struct sim *s)
 void invariants_override(struct invariants *inv, struct sim *s, enum sysctl_id id, const struct sysctl_value *value)
 {
         struct watched_sysctl *w = &inv->sysctl[id];
-        const struct ledger_entry *entry = &(s->running ? &s->tuner.ledger : &s->file)->entry[id];
+        const struct ledger_entry *entry = &(s->running ? &s->tuner.apply.ledger : &s->file)->entry[id];
         bool held = entry->state == LEDGER_HELD;
 
         invariants_disturb(inv, s);

@@ -7,6 +7,7 @@
 #include "sim_backend.h"
 
 #define EVENTS_SHOWN 80u
+#define EVENT_SHOWN_SIZE 640
 #define CHANGES_MAX 512u
 
 /* One sysctl, as someone sees it who watches from outside. */
@@ -52,9 +53,9 @@ struct invariants {
         double tokens;
         uint64_t filled_at;
 
-        char shown[EVENTS_SHOWN][EVENT_FIELD_SIZE + 32];
+        char shown[EVENTS_SHOWN][EVENT_SHOWN_SIZE];
         unsigned n_shown;
-        unsigned kinds[EVENT_KIND_COUNT]; /* how many events there were of each */
+        unsigned kinds[AUDIT_KIND_COUNT]; /* how many events there were of each */
 };
 
 /* Before the first start. */
@@ -71,7 +72,7 @@ void invariants_restored(struct invariants *inv, const struct sim *sim);
 void invariants_before_write(struct invariants *inv, struct sim *sim, enum sysctl_id id,
                              const struct sysctl_value *value);
 void invariants_write(struct invariants *inv, struct sim *sim, enum sysctl_id id, const struct sysctl_value *value);
-void invariants_event(struct invariants *inv, struct sim *sim, const struct event *event);
+void invariants_event(struct invariants *inv, struct sim *sim, const struct audit_text *event);
 void invariants_checkpoint(struct invariants *inv, struct sim *sim);
 void invariants_override(struct invariants *inv, struct sim *sim, enum sysctl_id id, const struct sysctl_value *value);
 void invariants_reloaded(struct invariants *inv, struct sim *sim);

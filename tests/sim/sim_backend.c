@@ -343,10 +343,10 @@ static int sysctl_write(struct backend *w, enum sysctl_id id, const struct sysct
 }
 
 /* sysctl.d is empty. */
-static void sysctl_owner(struct backend *w, enum sysctl_id id, struct sysctl_owner *ret)
+static void sysctl_preset(struct backend *w, enum sysctl_id id, struct sysctl_preset *ret)
 {
         (void)w, (void)id;
-        *ret = (struct sysctl_owner){0};
+        *ret = (struct sysctl_preset){0};
 }
 
 static int ledger_save(struct backend *w, const struct ledger *ledger)
@@ -367,23 +367,27 @@ static const char *find_unit(struct backend *w, uint64_t cgroup)
         return cgroup == LEAKING_CGROUP ? "leaking.service" : "";
 }
 
-static void log_event(struct sim *s, const struct event *event)
+static void log_event(struct sim *s, const struct audit_text *event)
 {
         static const char *const fields[] = {"RULE", "SYSCTL", "OLDVALUE", "NEWVALUE", "RESULT", "GROUP"};
 
-        fprintf(s->log, "%u %s", s->ticks, event_kind_name(event->kind));
+        fprintf(s->log, "%u %s", s->ticks, audit_kind_name(event->kind));
         for (unsigned i = 0; i < ELEMENTSOF(fields); i++)
                 fprintf(s->log, "|%s", sim_event_field(event, fields[i]));
         fputc('\n', s->log);
 }
 
-static void report(struct backend *w, const struct event *event)
+static void report(struct backend *w, const struct audit_record *record)
 {
+        static struct audit_text text;
+        const struct audit_text *event = &text;
         struct sim *s = sim_of(w);
-        const char *lacking = catalog_lacks(event);
+        const char *lacking;
 
+        audit_text_make(&text, record);
+        lacking = catalog_lacks(event);
         if (lacking) {
-                fprintf(stderr, "%s has no %s, which the catalog names\n", event_kind_name(event->kind), lacking);
+                fprintf(stderr, "%s has no %s, which the catalog names\n", audit_kind_name(event->kind), lacking);
                 abort();
         }
         s->events++;
@@ -400,14 +404,9 @@ static void notify(struct backend *w, const char *state)
         (void)w, (void)state;
 }
 
-const char *sim_event_field(const struct event *event, const char *name)
+const char *sim_event_field(const struct audit_text *event, const char *name)
 {
-        size_t length = strlen(name);
-
-        for (unsigned i = 0; i < event->n; i++)
-                if (strncmp(event->field[i], name, length) == 0 && event->field[i][length] == '=')
-                        return event->field[i] + length + 1;
-        return "";
+        return audit_text_value(event, name);
 }
 
 /* ---- the process ---- */
@@ -419,7 +418,7 @@ struct sim *sim_new(uint64_t seed, unsigned low, unsigned ports)
         if (!s)
                 return NULL;
         s->backend = (struct backend){observe,      observe_states, observe_sockets, sysctl_read, sysctl_write,
-                                      sysctl_owner, ledger_save,    find_unit,       report,      notify};
+                                      sysctl_preset, ledger_save,    find_unit,       report,      notify};
         s->random = (struct random){seed, seed};
         kernel_init(&s->kernel, seed, low, ports);
         return s;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "daemon/tick.h"
+#include "lib/audit/text.h"
 #include "kernel_model.h"
 #include "lib/kernel/close_wait.h"
 
@@ -33,7 +34,7 @@ struct sim {
         jmp_buf gone;
         unsigned lost; /* reloads that a crash cut short: here nobody frees what they had begun */
         unsigned ticks, dumps, writes, events;
-        void (*on_event)(struct sim *sim, const struct event *event);
+        void (*on_event)(struct sim *sim, const struct audit_text *event);
         struct invariants *invariants; /* NULL: not watched */
         FILE *log;                     /* a line for each event; owned; NULL: none */
 
@@ -78,4 +79,4 @@ bool sim_tick(struct sim *sim);
 void sim_override(struct sim *sim, enum sysctl_id id, const struct sysctl_value *value);
 
 /* The value of a field of an event; "" when it has none. */
-const char *sim_event_field(const struct event *event, const char *name);
+const char *sim_event_field(const struct audit_text *event, const char *name);

@@ -31,10 +31,10 @@ static unsigned find_destination(const char *name)
         exit(2);
 }
 
-static void print_event(struct sim *s, const struct event *event)
+static void print_event(struct sim *s, const struct audit_text *event)
 {
         if (sim_event_field(event, "RULE")[0])
-                printf("%u %s %s %s\n", s->ticks, event_kind_name(event->kind), sim_event_field(event, "RULE"),
+                printf("%u %s %s %s\n", s->ticks, audit_kind_name(event->kind), sim_event_field(event, "RULE"),
                        sim_event_field(event, "SYSCTL"));
 }
 

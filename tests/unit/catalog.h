@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/audit/event.h"
+#include "lib/audit/text.h"
 #include "lib/util/macro.h"
 
 #define CATALOG_FIELD "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
@@ -28,13 +28,13 @@ static inline const char *catalog_read(void)
 }
 
 /* "MESSAGE_ID=..." as it is logged; to be freed. */
-static inline char *catalog_id(const struct event *event)
+static inline char *catalog_id(const struct audit_text *event)
 {
         char *line = NULL, *id;
         size_t size;
         FILE *f = open_memstream(&line, &size);
 
-        event_print(event, f);
+        audit_text_print(event, f);
         fclose(f);
         id = strndup(strstr(line, "MESSAGE_ID=") + strlen("MESSAGE_ID="), 32);
         free(line);
@@ -42,7 +42,7 @@ static inline char *catalog_id(const struct event *event)
 }
 
 /* The entry of an event, from the line with its id on; NULL: there is none. */
-static inline const char *catalog_entry(const struct event *event)
+static inline const char *catalog_entry(const struct audit_text *event)
 {
         char *id = catalog_id(event), line[64];
         const char *at;
@@ -53,17 +53,17 @@ static inline const char *catalog_entry(const struct event *event)
         return at ? at + 1 : NULL;
 }
 
-static inline bool catalog_has_field(const struct event *event, const char *name, size_t n)
+static inline bool catalog_has_field(const struct audit_text *event, const char *name, size_t n)
 {
         for (unsigned i = 0; i < event->n; i++)
-                if (strncmp(event->field[i], name, n) == 0 && event->field[i][n] == '=')
+                if (strncmp(audit_text_field(event, i), name, n) == 0 && audit_text_field(event, i)[n] == '=')
                         return true;
         /* the journal's own, and what linux.c adds to all */
         return strncmp(name, "_SYSTEMD_UNIT", n) == 0 || strncmp(name, "NETNS", n) == 0;
 }
 
 /* The first field that the catalog's text names and the event has not; NULL: it has all. */
-static inline const char *catalog_lacks(const struct event *event)
+static inline const char *catalog_lacks(const struct audit_text *event)
 {
         static char name[64];
         const char *at = catalog_entry(event), *end = at ? strstr(at, "\n-- ") : NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the daemon tells of itself: whose each sysctl is, and why each rule is or is not active. */
 
+#include "daemon/audit/status.h"
 #include "daemon/bus/describe.h"
 #include "fake_backend.h"
 
@@ -10,13 +11,13 @@
         "[rule advice]\nwhen = tcp.fin_wait2 >= 50\nadvise = look at \"it\"\n"
 
 static struct json json;
-static struct sysctl_owner owner[SYSCTL_COUNT];
+static struct sysctl_preset owner[SYSCTL_COUNT];
 
 static void begin(void)
 {
         set_up();
         memset(owner, 0, sizeof(owner));
-        owner[FIN] = (struct sysctl_owner){.has_default = true, .kernel_default = SYSCTL_VALUE(60)};
+        owner[FIN] = (struct sysctl_preset){.has_default = true, .kernel_default = SYSCTL_VALUE(60)};
         start(RULE);
         ticks(1);
 }
@@ -121,8 +122,6 @@ END_TEST
 
 START_TEST(the_daemon_itself)
 {
-        char state[STATE_MAX];
-
         expect("\"instance\":null,\"mode\":\"enforce\",\"state\":\"healthy\",\"status\":\"healthy\",\"paused\":false,"
                "\"paused_for\":null,\"recording\":false,\"interval\":1,");
         ck_assert_ptr_nonnull(strstr(described("web", true), "\"instance\":\"web\""));
@@ -131,8 +130,7 @@ START_TEST(the_daemon_itself)
         ticks(31);
         expect("\"state\":\"paused\",\"status\":\"paused: nothing is written, 0 sysctls held\",\"paused\":true,"
                "\"paused_for\":60,");
-        tuner.status[0] = 0;
-        ck_assert_str_eq(describe_state(&tuner, state), "starting");
+        ck_assert_str_eq(daemon_state_name(STATE_STARTING), "starting");
         expect("{\"section\":\"rule off\",\"key\":\"enabled\",\"value\":\"no\",\"file\":\"test.conf\",\"line\":5}");
 }
 END_TEST

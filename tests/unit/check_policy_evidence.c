@@ -20,9 +20,9 @@ static void expect(enum decision_kind kind, double value, const char *group)
 {
         ck_assert_uint_gt(h->logged, 0);
         ck_assert_int_eq(last()->kind, kind);
-        ck_assert_msg(last()->value == value, "%g, should be %g", last()->value, value);
-        ck_assert_msg(strstr(last()->group, group) && !last()->group[0] == !group[0], "%s, should be %s",
-                      last()->group, group);
+        ck_assert_msg(last()->evidence.value == value, "%g, should be %g", last()->evidence.value, value);
+        ck_assert_msg(strstr(last()->evidence.destination, group) && !last()->evidence.destination[0] == !group[0], "%s, should be %s",
+                      last()->evidence.destination, group);
 }
 
 /* Whichever comes first in the table. */
@@ -86,7 +86,7 @@ START_TEST(the_culprit_of_the_condition_is_named)
         point_at(METRIC_ACCEPT_QUEUE_WORST, "10.0.0.1:80", "slow.service");
         host_pass(h, 1);
         expect(DECISION_ENTER, 90, "10.0.0.1:80");
-        ck_assert_str_eq(last()->unit, "slow.service");
+        ck_assert_str_eq(last()->evidence.unit, "slow.service");
 }
 END_TEST
 
@@ -99,7 +99,7 @@ START_TEST(the_first_condition_that_has_a_culprit_names_it)
         point_at(METRIC_ACCEPT_QUEUE_WORST, "10.0.0.1:80", "slow.service");
         host_pass(h, 1);
         expect(DECISION_ENTER, 10, "");
-        ck_assert_str_eq(last()->unit, "leaks.service");
+        ck_assert_str_eq(last()->evidence.unit, "leaks.service");
 }
 END_TEST
 
@@ -110,7 +110,7 @@ START_TEST(a_condition_on_groups_has_no_culprit_of_its_own)
         hold(150, PEER);
         host_run(h, 1, 0, PEER);
         expect(DECISION_ENTER, 150, "10.0.0.2:80");
-        ck_assert_str_eq(last()->unit, "");
+        ck_assert_str_eq(last()->evidence.unit, "");
 }
 END_TEST
 

@@ -3,7 +3,6 @@
 
 #include "host.h"
 #include "lib/config/rule_text.h"
-#include "lib/policy/explain.h"
 
 #define RULE \
         "[rule a]\nwhen = ports.forecast >= 80%\nwhen = ports.relief >= 30%\nuntil = ports.demand < 50% for 2min\n" \
@@ -14,7 +13,7 @@
 #define HOST_RULE "[rule h]\nwhen = tcp.fin_wait2_orphaned >= 100 for 10s\nset = net.ipv4.tcp_fin_timeout = 20\n"
 
 static struct host *h;
-static struct explanation e;
+static struct rule_evaluation e;
 
 static void tear_down(void)
 {
@@ -25,7 +24,19 @@ static void tear_down(void)
 
 static void explain(unsigned rule)
 {
-        policy_explain(h->policy, rule, &h->snapshot, &e);
+        e = policy_evaluate(h->policy, &h->snapshot)->rule[rule];
+}
+
+static const struct rule *rule_of(unsigned rule)
+{
+        return &h->config->rule[rule];
+}
+
+static const char *whose(const struct condition_evaluation *condition, unsigned metric)
+{
+        static char name[DESTINATION_NAME_MAX];
+
+        return condition_whose(condition, metric, &h->snapshot, name);
 }
 
 START_TEST(an_idle_rule_shows_the_nearest_destination)
@@ -43,7 +54,7 @@ START_TEST(an_idle_rule_shows_the_nearest_destination)
         ck_assert_int_eq(e.when[0].holds, NO);
         ck_assert_int_eq(e.when[1].holds, YES);
         ck_assert_double_eq(e.when[1].reading.value, 100);
-        ck_assert_ptr_nonnull(strstr(e.when[0].whose, "10.0.0.2:80"));
+        ck_assert_ptr_nonnull(strstr(whose(&e.when[0], rule_of(0)->when[0].metric), "10.0.0.2:80"));
         ck_assert(e.when[0].reading.value > 30 && e.when[0].reading.value < 60);
         ck_assert_int_eq(e.until[0].holds, YES);
 }
@@ -63,8 +74,8 @@ START_TEST(a_destination_that_the_rule_cannot_help_is_not_shown)
         }
         explain(0);
         ck_assert_int_eq(e.standing, STANDING_IDLE);
-        ck_assert_ptr_nonnull(strstr(e.when[0].whose, "10.0.0.2:80"));
-        ck_assert_ptr_nonnull(strstr(e.until[0].whose, "10.0.0.2:80"));
+        ck_assert_ptr_nonnull(strstr(whose(&e.when[0], rule_of(0)->when[0].metric), "10.0.0.2:80"));
+        ck_assert_ptr_nonnull(strstr(whose(&e.until[0], rule_of(0)->until[0].metric), "10.0.0.2:80"));
 }
 END_TEST
 
@@ -84,7 +95,7 @@ START_TEST(the_nearest_destination_is_the_one_for_which_most_holds)
         explain(0);
         ck_assert_int_eq(e.when[0].holds, NO);
         ck_assert_int_eq(e.when[1].holds, YES);
-        ck_assert_ptr_nonnull(strstr(e.when[0].whose, "10.0.0.3:80"));
+        ck_assert_ptr_nonnull(strstr(whose(&e.when[0], rule_of(0)->when[0].metric), "10.0.0.3:80"));
 }
 END_TEST
 
@@ -96,7 +107,7 @@ START_TEST(an_active_rule_shows_what_keeps_it)
         ck_assert_uint_ge(h->logged, 1);
         ck_assert_int_eq(e.standing, STANDING_ACTIVE);
         ck_assert_int_eq(e.until[0].holds, NO);
-        ck_assert_ptr_nonnull(strstr(e.until[0].whose, "10.0.0.2:80"));
+        ck_assert_ptr_nonnull(strstr(whose(&e.until[0], rule_of(0)->until[0].metric), "10.0.0.2:80"));
         ck_assert_double_gt(e.until[0].reading.value, 50);
         ck_assert_uint_gt(e.active_ns, SEC);
         ck_assert(!e.abort[0].watching); /* nothing was known of the minute before */
@@ -125,7 +136,7 @@ START_TEST(the_worst_destination_is_the_one_that_is_furthest_from_until)
         explain(0);
         ck_assert_int_eq(e.standing, _i == 0 ? STANDING_ACTIVE : STANDING_IDLE);
         ck_assert_int_eq(e.until[0].holds, NO);
-        ck_assert_ptr_nonnull(strstr(e.until[0].whose, worst[_i]));
+        ck_assert_ptr_nonnull(strstr(whose(&e.until[0], rule_of(0)->until[0].metric), worst[_i]));
         ck_assert_double_eq(e.until[0].reading.value, _i == 0 ? 700 : 600);
 }
 END_TEST
@@ -156,7 +167,7 @@ START_TEST(an_effect_is_awaited_until_it_is_seen)
         ck_assert_uint_eq(e.expecting_ns, 10 * SEC);
         ck_assert_uint_eq(e.active_ns, 10 * SEC);
         ck_assert_double_eq(e.expect.reading.value, 0);
-        ck_assert_str_eq(e.expect.whose, "");
+        ck_assert_str_eq(whose(&e.expect, rule_of(0)->expect.metric), "");
         host_reading(h, METRIC_COUNT + COUNTER_TW_RECYCLED, 3);
         host_pass(h, 1);
         explain(0);
@@ -191,12 +202,12 @@ START_TEST(a_release_comes_nearer_and_is_remembered)
         host_pass(h, 21);
         explain(0);
         ck_assert_int_eq(e.until[0].holds, YES);
-        ck_assert_uint_eq(e.until[0].held_ns, 20 * SEC);
+        ck_assert_uint_eq(condition_held_ns(&e.until[0]), 20 * SEC);
         ck_assert_uint_eq(e.released_ns, 0);
         host_pass(h, 10);
         explain(0);
         ck_assert_int_eq(e.standing, STANDING_IDLE);
-        ck_assert_uint_eq(e.until[0].held_ns, 0); /* that was then */
+        ck_assert_uint_eq(condition_held_ns(&e.until[0]), 0); /* that was then */
         ck_assert_uint_eq(e.active_ns, 0);
         host_pass(h, 7);
         explain(0);
@@ -213,13 +224,13 @@ START_TEST(whose_a_reading_is_is_told_while_it_is_valid)
         strcpy(h->snapshot.unit[METRIC_ACCEPT_QUEUE_WORST], "nginx.service");
         host_pass(h, 1);
         explain(0);
-        ck_assert_str_eq(e.when[0].whose, "0.0.0.0:80");
-        ck_assert_str_eq(e.when[0].unit, "nginx.service");
-        ck_assert_str_eq(e.when[1].whose, "");
+        ck_assert_str_eq(whose(&e.when[0], rule_of(0)->when[0].metric), "0.0.0.0:80");
+        ck_assert_str_eq(condition_unit(&e.when[0], rule_of(0)->when[0].metric, &h->snapshot), "nginx.service");
+        ck_assert_str_eq(whose(&e.when[1], rule_of(0)->when[1].metric), "");
         h->snapshot.reading[METRIC_ACCEPT_QUEUE_WORST].state = READING_INVALID;
         explain(0);
-        ck_assert_str_eq(e.when[0].whose, "");
-        ck_assert_str_eq(e.when[0].unit, "");
+        ck_assert_str_eq(whose(&e.when[0], rule_of(0)->when[0].metric), "");
+        ck_assert_str_eq(condition_unit(&e.when[0], rule_of(0)->when[0].metric, &h->snapshot), "");
 }
 END_TEST
 
@@ -248,7 +259,7 @@ START_TEST(a_condition_shows_for_how_long_it_has_held)
         explain(0);
         ck_assert_int_eq(e.standing, STANDING_IDLE);
         ck_assert_int_eq(e.when[0].holds, YES);
-        ck_assert_uint_eq(e.when[0].held_ns, 4 * SEC);
+        ck_assert_uint_eq(condition_held_ns(&e.when[0]), 4 * SEC);
         h->write_outcome = OUTCOME_LIMITED;
         host_pass(h, 10);
         explain(0);
@@ -257,7 +268,7 @@ START_TEST(a_condition_shows_for_how_long_it_has_held)
         host_pass(h, 1);
         explain(0);
         ck_assert_int_eq(e.when[0].holds, NO);
-        ck_assert_uint_eq(e.when[0].held_ns, 0);
+        ck_assert_uint_eq(condition_held_ns(&e.when[0]), 0);
         h->snapshot.reading[METRIC_TCP_FIN_WAIT2_ORPHANED].state = READING_INVALID;
         host_pass(h, 1);
         explain(0);

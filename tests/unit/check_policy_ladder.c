@@ -183,7 +183,7 @@ START_TEST(advice_is_given_once_and_over_once)
         host_pass(h, 300);
         check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_RELEASE}, (const unsigned[]){A, A});
         ck_assert(h->log[1].logged && h->log[1].n == 0 && !policy_is_active(h->policy, A));
-        ck_assert_uint_eq(h->log[1].decision.metric, METRIC_TCP_LAST_ACK);
+        ck_assert_uint_eq(h->log[1].decision.evidence.metric, METRIC_TCP_LAST_ACK);
 }
 END_TEST
 
@@ -293,8 +293,8 @@ START_TEST(the_culprit_of_the_first_condition_that_has_one)
                 blame(METRIC_TCP_CLOSING, "nobody asked", "other.service");
                 host_pass(h, 1);
                 CHECK_LOG(h, 1, DECISION_ENTER, A);
-                ck_assert_str_eq(h->log[0].decision.group, rows[i].expect_who);
-                ck_assert_str_eq(h->log[0].decision.unit, rows[i].expect_unit);
+                ck_assert_str_eq(h->log[0].decision.evidence.destination, rows[i].expect_who);
+                ck_assert_str_eq(h->log[0].decision.evidence.unit, rows[i].expect_unit);
                 tear_down();
         }
 }
@@ -311,8 +311,8 @@ START_TEST(the_culprit_of_ports_is_the_group)
                 model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0);
         host_run(h, 1, 0, PEER);
         CHECK_LOG(h, 1, DECISION_ENTER, A);
-        ck_assert_ptr_nonnull(strstr(h->log[0].decision.group, "10.0.0.2:80"));
-        ck_assert_str_eq(h->log[0].decision.unit, "");
+        ck_assert_ptr_nonnull(strstr(h->log[0].decision.evidence.destination, "10.0.0.2:80"));
+        ck_assert_str_eq(h->log[0].decision.evidence.unit, "");
 }
 END_TEST
 

@@ -311,7 +311,7 @@ START_TEST(the_evidence_of_a_release_is_on_the_original_scale)
         fill_table(13107.2); /* 5 % of what is there, 10 % of what was */
         host_pass(h, 61);
         ck_assert_uint_eq(h->logged, 2);
-        ck_assert_msg(fabs(h->log[1].decision.value - 10) < 0.001, "%g", h->log[1].decision.value);
+        ck_assert_msg(fabs(h->log[1].decision.evidence.value - 10) < 0.001, "%g", h->log[1].decision.evidence.value);
 }
 END_TEST
 

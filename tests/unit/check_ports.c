@@ -358,7 +358,7 @@ START_TEST(misra_gries_keeps_the_heavy_groups)
                 double found = -1, end = 0;
 
                 for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
-                        const struct destination *group = destination(ports, slot);
+                        const struct destination *group = ports_destination(ports, slot);
 
                         if (group->id != 0 && ntohl(group->key.dst[3]) == SERVER + g) {
                                 found = ports_value(group, METRIC_PORTS_USED).lower;
@@ -385,7 +385,7 @@ START_TEST(a_group_without_sockets_is_no_culprit)
         model.n--;
         model_dump(&model, ports, &limits, START + SEC, 0);
         for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
-                const struct destination *g = destination(ports, slot);
+                const struct destination *g = ports_destination(ports, slot);
 
                 if (g->id == 0 || ports_value(g, METRIC_PORTS_USED).lower > 0)
                         continue;

@@ -34,7 +34,7 @@ START_TEST(a_pause_holds_what_is_held_and_writes_nothing)
         ask((struct requests){.resume = true});
         ticks(2);
         ck_assert_int_eq(fake.live[FIN], 60);
-        ck_assert_str_eq(logged(EVENT_RECOVERED, "MESSAGE"), "the pause ends: by request (uid 0)");
+        ck_assert_str_eq(logged(AUDIT_RECOVERED, "MESSAGE"), "the pause ends: by request (uid 0)");
 }
 END_TEST
 
@@ -47,9 +47,9 @@ START_TEST(a_pause_lets_no_rule_enter_until_its_time_is_over)
         ck_assert_uint_eq(fake.writes, 0);
         ticks(1);
         ck_assert_int_eq(fake.live[FIN], 30);
-        ck_assert_str_eq(logged(EVENT_DEGRADED, "MESSAGE"),
+        ck_assert_str_eq(logged(AUDIT_DEGRADED, "MESSAGE"),
                          "paused for 20s, by request (uid 0): nothing is written, and what is held stays");
-        ck_assert_uint_eq(fake.events[EVENT_RECOVERED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_RECOVERED], 1);
 }
 END_TEST
 
@@ -59,7 +59,7 @@ START_TEST(a_pause_still_sees_what_someone_else_does)
         ask((struct requests){.pause = true});
         fake.live[FIN] = 45;
         ticks(2);
-        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 1);
         ask((struct requests){.resume = true});
         ticks(100);
         ck_assert_int_eq(fake.live[FIN], 45);
@@ -85,10 +85,10 @@ START_TEST(a_release_puts_back_and_leaves_alone_until_rearm)
         ck_assert_int_eq(fake.live[FIN], 60);
         ck_assert_int_eq(fake.live[REUSE], 1); /* one sysctl, not the whole rule */
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_FOREIGN);
-        ck_assert_ptr_nonnull(strstr(logged(EVENT_RELEASED, "MESSAGE"), "30 -> 60: by request (uid 0)"));
+        ck_assert_ptr_nonnull(strstr(logged(AUDIT_RELEASED, "MESSAGE"), "30 -> 60: by request (uid 0)"));
         ticks(100);
         ck_assert_int_eq(fake.live[FIN], 60);
-        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 0);
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 0);
 
         ask((struct requests){.release = BIT(REUSE)});
         ck_assert_int_eq(fake.live[REUSE], 2);
@@ -126,7 +126,7 @@ START_TEST(an_active_rule_takes_what_is_rearmed_while_it_is_needed)
         ticks(2);
         ck_assert_int_eq(fake.live[FIN], 30);
         ck_assert_int_eq(fake.live[REUSE], 1);
-        ck_assert_uint_eq(fake.events[EVENT_APPLIED], 3);
+        ck_assert_uint_eq(fake.events[AUDIT_APPLIED], 3);
 
         ask((struct requests){.release = BIT(FIN)});
         fake.live[FIN] = 30;
@@ -148,7 +148,7 @@ START_TEST(release_all_is_all_that_is_held)
         ck_assert_int_eq(fake.live[REUSE], 2);
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_FOREIGN);
         ck_assert_int_eq(fake.file.entry[SYSCTL_TCP_KEEPALIVE_PROBES].state, LEDGER_NONE);
-        ck_assert_uint_eq(fake.events[EVENT_RELEASED], 2);
+        ck_assert_uint_eq(fake.events[AUDIT_RELEASED], 2);
 }
 END_TEST
 
@@ -156,12 +156,12 @@ START_TEST(what_is_not_held_can_be_taken_out_beforehand)
 {
         start(RULE("r", "30"));
         ask((struct requests){.release = BIT(FIN)});
-        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 1);
         fake.fin_wait2 = 100;
         ticks(50);
         ck_assert_uint_eq(fake.writes, 0);
         ask((struct requests){.release = BIT(FIN)});
-        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 1);
         ask((struct requests){.rearm = BIT(FIN)});
         ticks(1);
         ck_assert_int_eq(fake.live[FIN], 30);
@@ -174,8 +174,8 @@ START_TEST(what_cannot_be_put_back_stays_held)
         fake.write_error = -EROFS;
         ask((struct requests){.release = BIT(FIN)});
         ck_assert_int_eq(fake.live[FIN], 30);
-        ck_assert_int_eq(tuner.ledger.entry[FIN].state, LEDGER_HELD);
-        ck_assert_uint_eq(fake.events[EVENT_FAILED], 1);
+        ck_assert_int_eq(tuner.apply.ledger.entry[FIN].state, LEDGER_HELD);
+        ck_assert_uint_eq(fake.events[AUDIT_FAILED], 1);
         fake.write_error = 0;
         fake.fin_wait2 = 0;
         ticks(100);

@@ -22,7 +22,7 @@ START_TEST(holds_and_gives_back)
         ticks(61);
         ck_assert_int_eq(fake.live[FIN], 60);
         ck_assert_uint_eq(fake.writes, 2);
-        ck_assert_uint_eq(fake.events[EVENT_APPLIED] + fake.events[EVENT_RELEASED], 2);
+        ck_assert_uint_eq(fake.events[AUDIT_APPLIED] + fake.events[AUDIT_RELEASED], 2);
 }
 END_TEST
 
@@ -36,7 +36,7 @@ START_TEST(a_read_back_that_fails_loses_no_original)
         ticks(1);
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_HELD); /* nobody knows what is there */
         ck_assert_int_eq(fake.file.entry[FIN].original.v[0], 60);
-        ck_assert_uint_ge(fake.events[EVENT_FAILED], 1);
+        ck_assert_uint_ge(fake.events[AUDIT_FAILED], 1);
 
         fake.read_error = 0;
         fake.fin_wait2 = 0;
@@ -52,8 +52,8 @@ START_TEST(a_write_that_does_nothing_is_no_success)
         fake.swallow = true;
         fake.fin_wait2 = 100;
         ticks(3);
-        ck_assert_uint_eq(fake.events[EVENT_APPLIED], 0);
-        ck_assert_uint_eq(fake.events[EVENT_FAILED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_APPLIED], 0);
+        ck_assert_uint_eq(fake.events[AUDIT_FAILED], 1);
         ck_assert_int_ne(fake.file.entry[FIN].state, LEDGER_HELD);
 }
 END_TEST
@@ -65,7 +65,7 @@ START_TEST(without_a_ledger_nothing_is_written)
         fake.fin_wait2 = 100;
         ticks(5);
         ck_assert_uint_eq(fake.writes, 0);
-        ck_assert_uint_eq(fake.events[EVENT_FAILED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_FAILED], 1);
 }
 END_TEST
 
@@ -78,11 +78,11 @@ START_TEST(a_ledger_that_could_not_be_saved_is_saved_later)
         ticks(70);
         ck_assert_int_eq(fake.live[FIN], 60);
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_HELD);
-        ck_assert_uint_eq(fake.events[EVENT_DEGRADED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_DEGRADED], 1);
         fake.save_error = 0;
         ticks(1);
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_RELEASED);
-        ck_assert_uint_eq(fake.events[EVENT_RECOVERED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_RECOVERED], 1);
 }
 END_TEST
 
@@ -151,7 +151,7 @@ START_TEST(an_override_outlives_reloads)
         reload(RULE("r", "30"));
         ticks(100);
         ck_assert_int_eq(fake.live[FIN], 45);
-        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 1);
 }
 END_TEST
 
@@ -207,7 +207,7 @@ START_TEST(a_reload_that_drops_expect_forgets_it)
         start_and_hold(RULE("r", "30") "expect = tcp.closing > 1 within 5s\n");
         reload(RULE("r", "30"));
         ticks(30);
-        ck_assert_uint_eq(fake.events[EVENT_UNEXPECTED_EFFECT], 0);
+        ck_assert_uint_eq(fake.events[AUDIT_UNEXPECTED_EFFECT], 0);
         ck_assert_int_eq(fake.live[FIN], 30);
 }
 END_TEST
@@ -249,11 +249,11 @@ START_TEST(nothing_is_decided_while_nothing_can_be_read)
         fake.observe_error = -ENOBUFS;
         ticks(300);
         ck_assert_int_eq(fake.live[FIN], 30);
-        ck_assert_uint_eq(fake.events[EVENT_DEGRADED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_DEGRADED], 1);
         fake.observe_error = 0;
         ticks(62);
         ck_assert_int_eq(fake.live[FIN], 60);
-        ck_assert_uint_eq(fake.events[EVENT_RECOVERED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_RECOVERED], 1);
 }
 END_TEST
 
@@ -311,7 +311,7 @@ START_TEST(a_table_is_not_shrunk_under_what_it_holds)
         in_table = 65536;
         ticks(61);
         ck_assert_int_eq(fake.live[TW], 65536);
-        ck_assert_uint_eq(fake.events[EVENT_FAILED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_FAILED], 1);
 }
 END_TEST
 
@@ -325,7 +325,7 @@ START_TEST(a_table_is_not_shrunk_under_what_sysctl_d_says)
         } rows[] = {{100000, 100001, 131072}, {100000, 90000, 100000}, {50000, 50001, 131072}, {50000, 50000, 50000}};
 
         start_and_raise();
-        fake.owner[TW] = (struct sysctl_owner){.configured = true, .value = SYSCTL_VALUE(rows[_i].says)};
+        fake.owner[TW] = (struct sysctl_preset){.configured = true, .value = SYSCTL_VALUE(rows[_i].says)};
         fake.also = see_table;
         in_table = rows[_i].in_table;
         ticks(61);
@@ -349,11 +349,11 @@ START_TEST(a_table_that_no_rule_holds_is_not_shrunk_either)
         }
         ticks(200);
         ck_assert_int_eq(fake.live[TW], 131072);
-        ck_assert_uint_eq(fake.events[EVENT_FAILED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_FAILED], 1);
         in_table = 65536;
         ticks(60);
         ck_assert_int_eq(fake.live[TW], 65536);
-        ck_assert_uint_eq(fake.events[EVENT_RELEASED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_RELEASED], 1);
 }
 END_TEST
 
@@ -381,7 +381,7 @@ START_TEST(what_this_kernel_lacks_is_said_and_left)
         ck_assert_ptr_nonnull(strstr(fake.loaded, "enforcing 2 rules"));
         ck_assert_ptr_nonnull(strstr(fake.loaded, "1 of them cannot act here"));
         ck_assert(fake.live[FIN] == 30 && fake.live[REUSE] == 2);
-        ck_assert_uint_eq(fake.events[EVENT_CONFIG_LOADED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_CONFIG_LOADED], 1);
         reload(RULE("r", "30"));
         ticks(1);
         ck_assert_ptr_null(strstr(fake.loaded, "cannot act"));

@@ -17,12 +17,12 @@ static void start_and_step(const char *text)
         ck_assert_int_eq(fake.live[FIN], 30);
 }
 
-static void expect_told(enum event_kind kind, const char *name, const char *value)
+static void expect_told(enum audit_kind kind, const char *name, const char *value)
 {
         ck_assert_msg(strcmp(logged(kind, name), value) == 0, "%s=%s instead of %s", name, logged(kind, name), value);
 }
 
-static void expect_says(enum event_kind kind, const char *part)
+static void expect_says(enum audit_kind kind, const char *part)
 {
         ck_assert_msg(strstr(logged(kind, "MESSAGE"), part), "'%s' is not in '%s'", part, logged(kind, "MESSAGE"));
 }
@@ -32,30 +32,30 @@ static void expect_says(enum event_kind kind, const char *part)
 START_TEST(steps_are_taken_told_and_given_back_at_once)
 {
         start_and_step(STEPS);
-        expect_told(EVENT_APPLIED, "OLDVALUE", "60");
-        expect_told(EVENT_APPLIED, "NEWVALUE", "30");
-        expect_told(EVENT_APPLIED, "ORIGINALVALUE", "60");
+        expect_told(AUDIT_APPLIED, "OLDVALUE", "60");
+        expect_told(AUDIT_APPLIED, "NEWVALUE", "30");
+        expect_told(AUDIT_APPLIED, "ORIGINALVALUE", "60");
         ticks(10);
         ck_assert_int_eq(fake.live[FIN], 15);
-        expect_told(EVENT_APPLIED, "SYSCTL", "net.ipv4.tcp_fin_timeout");
-        expect_told(EVENT_APPLIED, "OLDVALUE", "30");
-        expect_told(EVENT_APPLIED, "NEWVALUE", "15");
-        expect_told(EVENT_APPLIED, "ORIGINALVALUE", "60");
-        expect_told(EVENT_APPLIED, "RESULT", "applied");
-        expect_told(EVENT_APPLIED, "RULE", "steps");
-        expect_told(EVENT_APPLIED, "METRIC", "tcp.fin_wait2");
-        expect_told(EVENT_APPLIED, "METRICVALUE", "100");
-        expect_says(EVENT_APPLIED, "net.ipv4.tcp_fin_timeout: 30 -> 15: tcp.fin_wait2 is 100 (>= 100)");
+        expect_told(AUDIT_APPLIED, "SYSCTL", "net.ipv4.tcp_fin_timeout");
+        expect_told(AUDIT_APPLIED, "OLDVALUE", "30");
+        expect_told(AUDIT_APPLIED, "NEWVALUE", "15");
+        expect_told(AUDIT_APPLIED, "ORIGINALVALUE", "60");
+        expect_told(AUDIT_APPLIED, "RESULT", "applied");
+        expect_told(AUDIT_APPLIED, "RULE", "steps");
+        expect_told(AUDIT_APPLIED, "METRIC", "tcp.fin_wait2");
+        expect_told(AUDIT_APPLIED, "METRICVALUE", "100");
+        expect_says(AUDIT_APPLIED, "net.ipv4.tcp_fin_timeout: 30 -> 15: tcp.fin_wait2 is 100 (>= 100)");
         ticks(100);
         ck_assert_int_eq(fake.live[FIN], 10);
-        ck_assert_uint_eq(fake.events[EVENT_APPLIED], 3);
+        ck_assert_uint_eq(fake.events[AUDIT_APPLIED], 3);
         fake.fin_wait2 = 0;
         ticks(61);
         ck_assert_int_eq(fake.live[FIN], 60);
-        ck_assert_uint_eq(fake.events[EVENT_RELEASED], 1);
-        expect_told(EVENT_RELEASED, "OLDVALUE", "10");
-        expect_told(EVENT_RELEASED, "NEWVALUE", "60");
-        expect_told(EVENT_RELEASED, "ORIGINALVALUE", "60");
+        ck_assert_uint_eq(fake.events[AUDIT_RELEASED], 1);
+        expect_told(AUDIT_RELEASED, "OLDVALUE", "10");
+        expect_told(AUDIT_RELEASED, "NEWVALUE", "60");
+        expect_told(AUDIT_RELEASED, "ORIGINALVALUE", "60");
         ck_assert_uint_eq(fake.writes, 4);
 }
 END_TEST
@@ -75,14 +75,14 @@ START_TEST(a_step_that_fails_puts_back_the_step_before)
         fake.bent = 1;
         ticks(10);
         ck_assert_int_eq(fake.live[FIN], 30);
-        ck_assert_uint_eq(fake.events[EVENT_FAILED], 1);
-        expect_told(EVENT_FAILED, "OLDVALUE", "30");
-        expect_told(EVENT_FAILED, "ORIGINALVALUE", "60");
-        expect_told(EVENT_FAILED, "RESULT", "failed");
+        ck_assert_uint_eq(fake.events[AUDIT_FAILED], 1);
+        expect_told(AUDIT_FAILED, "OLDVALUE", "30");
+        expect_told(AUDIT_FAILED, "ORIGINALVALUE", "60");
+        expect_told(AUDIT_FAILED, "RESULT", "failed");
         ck_assert(fake.file.entry[FIN].state == LEDGER_HELD && fake.file.entry[FIN].written.v[0] == 30);
         ticks(10); /* and goes on from there */
         ck_assert_int_eq(fake.live[FIN], 15);
-        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 0);
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 0);
         fake.fin_wait2 = 0;
         ticks(61);
         ck_assert_int_eq(fake.live[FIN], 60);
@@ -97,14 +97,14 @@ START_TEST(a_step_that_cannot_be_read_back_loses_no_original)
         fake.read_error = -EIO;
         fake.read_error_after = 1; /* the look before the write is good */
         ticks(1);
-        ck_assert_uint_eq(fake.events[EVENT_FAILED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_FAILED], 1);
         ck_assert_int_eq(fake.file.entry[FIN].original.v[0], 60);
         fake.read_error = 0;
         fake.fin_wait2 = 0;
         ticks(70);
         ck_assert_int_eq(fake.live[FIN], 60);
-        expect_told(EVENT_RELEASED, "OLDVALUE", "30");
-        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 0);
+        expect_told(AUDIT_RELEASED, "OLDVALUE", "30");
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 0);
 }
 END_TEST
 
@@ -114,7 +114,7 @@ START_TEST(without_a_ledger_there_is_no_step)
         fake.save_error = -ENOSPC;
         ticks(15);
         ck_assert_uint_eq(fake.writes, 1);
-        ck_assert_uint_eq(fake.events[EVENT_FAILED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_FAILED], 1);
         fake.save_error = 0;
         ticks(10);
         ck_assert_int_eq(fake.live[FIN], 15);
@@ -129,12 +129,12 @@ START_TEST(someone_else_between_observing_and_writing)
         ticks(1);
         ck_assert_int_eq(fake.live[FIN], 45);
         ck_assert_uint_eq(fake.writes, 1);
-        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 1);
-        expect_told(EVENT_OVERRIDDEN, "OLDVALUE", "30");
-        expect_told(EVENT_OVERRIDDEN, "NEWVALUE", "45");
-        expect_told(EVENT_OVERRIDDEN, "ORIGINALVALUE", "60");
-        expect_told(EVENT_OVERRIDDEN, "RESULT", "left-alone");
-        expect_says(EVENT_OVERRIDDEN, "net.ipv4.tcp_fin_timeout is 45 now: someone else changed it");
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 1);
+        expect_told(AUDIT_OVERRIDDEN, "OLDVALUE", "30");
+        expect_told(AUDIT_OVERRIDDEN, "NEWVALUE", "45");
+        expect_told(AUDIT_OVERRIDDEN, "ORIGINALVALUE", "60");
+        expect_told(AUDIT_OVERRIDDEN, "RESULT", "left-alone");
+        expect_says(AUDIT_OVERRIDDEN, "net.ipv4.tcp_fin_timeout is 45 now: someone else changed it");
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_FOREIGN);
         ticks(100);
         start_again(STEPS); /* nor after a crash */
@@ -152,13 +152,13 @@ START_TEST(someone_else_while_the_limits_hold_the_rest)
         ticks(9);
         fake.meanwhile = 45;
         ticks(1);
-        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 1);
-        ck_assert_uint_eq(fake.events[EVENT_REFUSED], 1);
-        expect_told(EVENT_REFUSED, "SYSCTL", "net.ipv4.tcp_keepalive_probes");
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_REFUSED], 1);
+        expect_told(AUDIT_REFUSED, "SYSCTL", "net.ipv4.tcp_keepalive_probes");
         ticks(100);
         ck_assert_int_eq(fake.live[FIN], 45);
         ck_assert_int_eq(fake.live[PROBES], 3);
-        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 1);
 }
 END_TEST
 
@@ -168,12 +168,12 @@ START_TEST(observing_steps_on_paper)
         fake.fin_wait2 = 100;
         ticks(60);
         ck_assert_uint_eq(fake.writes, 0);
-        ck_assert_uint_eq(fake.events[EVENT_APPLIED], 3);
-        expect_told(EVENT_APPLIED, "OLDVALUE", "15");
-        expect_told(EVENT_APPLIED, "NEWVALUE", "10");
-        expect_told(EVENT_APPLIED, "ORIGINALVALUE", "60");
-        expect_says(EVENT_APPLIED, "would set net.ipv4.tcp_fin_timeout: 15 -> 10");
-        expect_told(EVENT_APPLIED, "RESULT", "would");
+        ck_assert_uint_eq(fake.events[AUDIT_APPLIED], 3);
+        expect_told(AUDIT_APPLIED, "OLDVALUE", "15");
+        expect_told(AUDIT_APPLIED, "NEWVALUE", "10");
+        expect_told(AUDIT_APPLIED, "ORIGINALVALUE", "60");
+        expect_says(AUDIT_APPLIED, "would set net.ipv4.tcp_fin_timeout: 15 -> 10");
+        expect_told(AUDIT_APPLIED, "RESULT", "would");
 }
 END_TEST
 
@@ -199,7 +199,7 @@ START_TEST(killed_at_any_instant)
                 tuner_stop(&tuner);
                 fake.file = instant[i].file;
                 memcpy(fake.live, instant[i].live, sizeof(fake.live));
-                fake.events[EVENT_OVERRIDDEN] = 0;
+                fake.events[AUDIT_OVERRIDDEN] = 0;
                 start(same ? STEPS : "[rule other]\nwhen = tcp.closing > 5\nset = net.ipv4.tcp_tw_reuse = 1\n");
                 ticks(!same);
                 fake.fin_wait2 = 100;
@@ -209,12 +209,12 @@ START_TEST(killed_at_any_instant)
                         ck_assert_int_eq(fake.file.entry[FIN].written.v[0], live);
                 snprintf(text, sizeof(text), "%lld", (long long)live);
                 if (!same && live != 60)
-                        expect_told(EVENT_RELEASED, "OLDVALUE", text);
+                        expect_told(AUDIT_RELEASED, "OLDVALUE", text);
                 ticks(5);
                 fake.fin_wait2 = 0;
                 ticks(61);
                 ck_assert_msg(fake.live[FIN] == 60, "instant %u: %lld is left", i, (long long)fake.live[FIN]);
-                ck_assert_msg(fake.events[EVENT_OVERRIDDEN] == 0, "instant %u: taken for someone else's", i);
+                ck_assert_msg(fake.events[AUDIT_OVERRIDDEN] == 0, "instant %u: taken for someone else's", i);
         }
 }
 END_TEST
@@ -228,7 +228,7 @@ START_TEST(a_step_goes_on_after_a_crash)
         ck_assert_int_eq(fake.live[FIN], 30);
         ticks(2);
         ck_assert_int_eq(fake.live[FIN], 15);
-        expect_told(EVENT_APPLIED, "ORIGINALVALUE", "60");
+        expect_told(AUDIT_APPLIED, "ORIGINALVALUE", "60");
 }
 END_TEST
 
@@ -273,10 +273,10 @@ START_TEST(narrower_limits_do_not_let_it_stay)
         }
         ticks(1);
         ck_assert_int_eq(fake.live[BACKLOG], 4096);
-        ck_assert_uint_eq(fake.events[EVENT_RELEASED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_RELEASED], 1);
         ticks(30);
         ck_assert_int_eq(fake.live[BACKLOG], 10000);
-        expect_told(EVENT_APPLIED, "ORIGINALVALUE", "4096");
+        expect_told(AUDIT_APPLIED, "ORIGINALVALUE", "4096");
         fake.fin_wait2 = 0;
         ticks(200);
         ck_assert_int_eq(fake.live[BACKLOG], 4096);
@@ -315,26 +315,26 @@ START_TEST(advice_is_told_once)
         start(ADVICE "when = listen.drops >= 1/s\nuntil = listen.drops < 1/s\n");
         fake.fin_wait2 = 5;
         ticks(100);
-        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
-        expect_told(EVENT_ADVICE, "MESSAGE",
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 1);
+        expect_told(AUDIT_ADVICE, "MESSAGE",
                     "the program is slow: listen.drops is 5.0/s (>= 1/s) at 0.0.0.0:80, web.service: More workers, "
                     "then restart it.");
-        expect_told(EVENT_ADVICE, "ADVICE", "More workers, then restart it.");
-        expect_told(EVENT_ADVICE, "RULE", "slow");
-        expect_told(EVENT_ADVICE, "METRIC", "listen.drops");
-        expect_told(EVENT_ADVICE, "METRICVALUE", "5.0/s");
-        expect_told(EVENT_ADVICE, "THRESHOLD", ">= 1/s");
-        expect_told(EVENT_ADVICE, "GROUP", "0.0.0.0:80");
-        expect_told(EVENT_ADVICE, "CULPRIT", "web.service");
-        expect_told(EVENT_ADVICE, "SYSCTL", "");
+        expect_told(AUDIT_ADVICE, "ADVICE", "More workers, then restart it.");
+        expect_told(AUDIT_ADVICE, "RULE", "slow");
+        expect_told(AUDIT_ADVICE, "METRIC", "listen.drops");
+        expect_told(AUDIT_ADVICE, "METRICVALUE", "5.0/s");
+        expect_told(AUDIT_ADVICE, "THRESHOLD", ">= 1/s");
+        expect_told(AUDIT_ADVICE, "GROUP", "0.0.0.0:80");
+        expect_told(AUDIT_ADVICE, "CULPRIT", "web.service");
+        expect_told(AUDIT_ADVICE, "SYSCTL", "");
         ck_assert_str_eq(fake.status, "advice: slow, see the log");
         fake.fin_wait2 = 0;
         ticks(10);
         ck_assert_str_eq(fake.status, "healthy");
-        ck_assert_uint_eq(fake.events[EVENT_RELEASED], 1);
-        expect_told(EVENT_RELEASED, "MESSAGE", "over: the program is slow: listen.drops is 0.0/s (< 1/s)");
-        expect_told(EVENT_RELEASED, "RULE", "slow");
-        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_RELEASED], 1);
+        expect_told(AUDIT_RELEASED, "MESSAGE", "over: the program is slow: listen.drops is 0.0/s (< 1/s)");
+        expect_told(AUDIT_RELEASED, "RULE", "slow");
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 1);
         ck_assert_uint_eq(fake.writes, 0);
 }
 END_TEST
@@ -346,7 +346,7 @@ START_TEST(a_listener_is_at_its_address)
         start("[rule slow]\nadvise = x\nwhen = netstat.TcpExt.ListenOverflows >= 1/s\nwhen = listen.drops >= 1/s\n");
         fake.fin_wait2 = 5;
         ticks(1);
-        expect_told(EVENT_ADVICE, "MESSAGE",
+        expect_told(AUDIT_ADVICE, "MESSAGE",
                     "slow: netstat.TcpExt.ListenOverflows is 7.0/s (>= 1/s) at 0.0.0.0:80, web.service: x");
 }
 END_TEST
@@ -356,10 +356,10 @@ START_TEST(nobody_is_unknown)
         start(ADVICE WHEN);
         fake.fin_wait2 = 100;
         ticks(1);
-        expect_told(EVENT_ADVICE, "MESSAGE",
+        expect_told(AUDIT_ADVICE, "MESSAGE",
                     "the program is slow: tcp.fin_wait2 is 100 (>= 100): More workers, then restart it.");
-        expect_told(EVENT_ADVICE, "CULPRIT", "unknown");
-        expect_told(EVENT_ADVICE, "GROUP", "");
+        expect_told(AUDIT_ADVICE, "CULPRIT", "unknown");
+        expect_told(AUDIT_ADVICE, "GROUP", "");
 }
 END_TEST
 
@@ -368,7 +368,7 @@ START_TEST(advice_is_given_in_observe_mode_too)
         start("[daemon]\nmode = observe\n" ADVICE WHEN);
         fake.fin_wait2 = 100;
         ticks(10);
-        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 1);
 }
 END_TEST
 
@@ -402,16 +402,16 @@ START_TEST(advice_after_an_effect_that_did_not_come_names_the_group)
               "set = net.ipv4.tcp_tw_reuse = 1\nexpect = netstat.TcpExt.TWRecycled > 0/s within 3s\n"
               "advise = No port was reused.\n");
         ticks(3);
-        ck_assert_uint_eq(fake.events[EVENT_APPLIED], 1);
-        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 0);
+        ck_assert_uint_eq(fake.events[AUDIT_APPLIED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 0);
         ticks(5);
-        ck_assert_uint_eq(fake.events[EVENT_UNEXPECTED_EFFECT], 1);
-        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
-        expect_told(EVENT_ADVICE, "MESSAGE",
+        ck_assert_uint_eq(fake.events[AUDIT_UNEXPECTED_EFFECT], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 1);
+        expect_told(AUDIT_ADVICE, "MESSAGE",
                     "ports run out toward 10.0.0.1->10.0.0.2:80: no sysctl helps here: No port was reused.");
-        expect_told(EVENT_ADVICE, "GROUP", "10.0.0.1->10.0.0.2:80");
-        expect_told(EVENT_ADVICE, "METRIC", "netstat.TcpExt.TWRecycled");
-        expect_told(EVENT_UNEXPECTED_EFFECT, "GROUP", "10.0.0.1->10.0.0.2:80");
+        expect_told(AUDIT_ADVICE, "GROUP", "10.0.0.1->10.0.0.2:80");
+        expect_told(AUDIT_ADVICE, "METRIC", "netstat.TcpExt.TWRecycled");
+        expect_told(AUDIT_UNEXPECTED_EFFECT, "GROUP", "10.0.0.1->10.0.0.2:80");
         ck_assert_int_eq(fake.live[REUSE], 2);
         ports_free(ports);
 }
@@ -423,9 +423,9 @@ START_TEST(advice_where_the_lever_is_refused)
         start("[rule reuse]\n" WHEN "set = net.ipv4.tcp_tw_reuse = 1\nadvise = Switch timestamps on.\n");
         fake.fin_wait2 = 100;
         ticks(20);
-        ck_assert_uint_eq(fake.events[EVENT_REFUSED], 1);
-        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
-        expect_says(EVENT_ADVICE, "reuse: no sysctl helps here: Switch timestamps on.");
+        ck_assert_uint_eq(fake.events[AUDIT_REFUSED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 1);
+        expect_says(AUDIT_ADVICE, "reuse: no sysctl helps here: Switch timestamps on.");
 }
 END_TEST
 
@@ -437,8 +437,8 @@ START_TEST(no_advice_where_the_lever_works)
         fake.fin_wait2 = 0;
         ticks(61);
         ck_assert_int_eq(fake.live[FIN], 60);
-        ck_assert_uint_ge(fake.events[EVENT_REFUSED], 1);
-        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 0);
+        ck_assert_uint_ge(fake.events[AUDIT_REFUSED], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 0);
 }
 END_TEST
 

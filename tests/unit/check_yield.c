@@ -9,9 +9,9 @@
 
 static void set_by(enum sysctl_id id, int64_t value, const char *where, bool admin)
 {
-        struct sysctl_owner *owner = &fake.owner[id];
+        struct sysctl_preset *owner = &fake.owner[id];
 
-        *owner = (struct sysctl_owner){.configured = true, .value = SYSCTL_VALUE(value), .admin = admin};
+        *owner = (struct sysctl_preset){.configured = true, .value = SYSCTL_VALUE(value), .admin = admin};
         snprintf(owner->where, sizeof(owner->where), "%s", where);
 }
 
@@ -28,12 +28,12 @@ START_TEST(what_the_administrator_set_is_advice)
         press(RULE);
         ck_assert_int_eq(fake.live[FIN], 60);
         ck_assert_uint_eq(fake.writes, 0);
-        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
-        ck_assert_msg(strstr(logged(EVENT_ADVICE, "MESSAGE"), "/etc/sysctl.d/90-x.conf:3"), "%s",
-                      logged(EVENT_ADVICE, "MESSAGE"));
-        ck_assert_str_eq(logged(EVENT_ADVICE, "RESULT"), "yielded");
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 1);
+        ck_assert_msg(strstr(logged(AUDIT_ADVICE, "MESSAGE"), "/etc/sysctl.d/90-x.conf:3"), "%s",
+                      logged(AUDIT_ADVICE, "MESSAGE"));
+        ck_assert_str_eq(logged(AUDIT_ADVICE, "RESULT"), "yielded");
         ticks(700); /* it is tried again after 10 min, and told once */
-        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 1);
         ck_assert_uint_eq(fake.writes, 0);
 }
 END_TEST
@@ -44,7 +44,7 @@ START_TEST(the_rest_of_the_rule_goes_on)
         press(TWO);
         ck_assert_int_eq(fake.live[FIN], 60);
         ck_assert_int_eq(fake.live[REUSE], 1);
-        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 1);
 }
 END_TEST
 
@@ -56,9 +56,9 @@ START_TEST(what_a_package_set_is_changed_and_given_back)
         fake.fin_wait2 = 0;
         ticks(61);
         ck_assert_int_eq(fake.live[FIN], 55); /* what sysctl.d says now, not the 60 that was there */
-        ck_assert_str_eq(logged(EVENT_RELEASED, "NEWVALUE"), "55");
-        ck_assert_str_eq(logged(EVENT_RELEASED, "ORIGINALVALUE"), "60");
-        ck_assert_uint_eq(fake.events[EVENT_OVERRIDDEN], 0);
+        ck_assert_str_eq(logged(AUDIT_RELEASED, "NEWVALUE"), "55");
+        ck_assert_str_eq(logged(AUDIT_RELEASED, "ORIGINALVALUE"), "60");
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 0);
 }
 END_TEST
 
@@ -72,12 +72,12 @@ END_TEST
 
 START_TEST(who_yields_to_all_that_is_not_the_default)
 {
-        fake.owner[FIN] = (struct sysctl_owner){.has_default = true, .kernel_default = SYSCTL_VALUE(60)};
+        fake.owner[FIN] = (struct sysctl_preset){.has_default = true, .kernel_default = SYSCTL_VALUE(60)};
         fake.live[FIN] = 50;
         press(YIELD("nondefault") RULE);
         ck_assert_int_eq(fake.live[FIN], 50);
-        ck_assert_msg(strstr(logged(EVENT_ADVICE, "MESSAGE"), "not the kernel's default, 60"), "%s",
-                      logged(EVENT_ADVICE, "MESSAGE"));
+        ck_assert_msg(strstr(logged(AUDIT_ADVICE, "MESSAGE"), "not the kernel's default, 60"), "%s",
+                      logged(AUDIT_ADVICE, "MESSAGE"));
         fake.live[FIN] = 60;
         ticks(700);
         ck_assert_int_eq(fake.live[FIN], 30);
@@ -96,8 +96,8 @@ START_TEST(observing_yields_as_well)
 {
         set_by(FIN, 60, "/etc/sysctl.d/90-x.conf:3", true);
         press("[daemon]\nmode = observe\n" RULE);
-        ck_assert_uint_eq(fake.events[EVENT_APPLIED], 0);
-        ck_assert_uint_eq(fake.events[EVENT_ADVICE], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_APPLIED], 0);
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 1);
 }
 END_TEST
 

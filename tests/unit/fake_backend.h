@@ -21,7 +21,7 @@
 /* What a process that is killed leaves behind. */
 struct instant {
         struct ledger file;
-        struct sysctl_owner owner[SYSCTL_COUNT];
+        struct sysctl_preset owner[SYSCTL_COUNT];
         int64_t live[SYSCTL_COUNT];
 };
 
@@ -31,17 +31,17 @@ static struct fake {
         double fin_wait2;
         int64_t live[SYSCTL_COUNT];
         struct ledger file;
-        struct sysctl_owner owner[SYSCTL_COUNT];
-        unsigned writes, events[EVENT_KIND_COUNT];
+        struct sysctl_preset owner[SYSCTL_COUNT];
+        unsigned writes, events[AUDIT_KIND_COUNT];
         int read_error, write_error, save_error, observe_error;
         unsigned read_error_after; /* good reads first */
         bool swallow;              /* writes say 0 and do nothing */
         bool lacks_reuse;          /* the kernel has no tcp_tw_reuse */
-        char loaded[EVENT_FIELD_SIZE], status[256];
+        char loaded[640], status[256];
         void (*also)(struct snapshot *snapshot); /* sees more; NULL: no more */
         int64_t meanwhile;                       /* what someone sets FIN to, right after it was observed; 0: nobody */
         unsigned bent;                           /* so many writes take another value */
-        struct event last[EVENT_KIND_COUNT];
+        struct audit_text last[AUDIT_KIND_COUNT];
         struct instant instant[INSTANTS_MAX]; /* after each save and each write, the first ones */
         unsigned n_instants;
 } fake;
@@ -112,7 +112,7 @@ static inline int sysctl_write(struct backend *w, enum sysctl_id id, const struc
         return 0;
 }
 
-static inline void sysctl_owner(struct backend *w, enum sysctl_id id, struct sysctl_owner *ret)
+static inline void sysctl_preset(struct backend *w, enum sysctl_id id, struct sysctl_preset *ret)
 {
         (void)w;
         *ret = fake.owner[id];
@@ -133,16 +133,20 @@ static inline const char *find_unit(struct backend *w, uint64_t cgroup)
         return cgroup == 4711 ? "group.service" : "";
 }
 
-static inline void report(struct backend *w, const struct event *event)
+static inline void report(struct backend *w, const struct audit_record *record)
 {
-        const char *lacking = catalog_lacks(event);
+        static struct audit_text text;
+        const struct audit_text *event = &text;
+        const char *lacking;
 
         (void)w;
-        ck_assert_msg(!lacking, "%s has no %s, which the catalog names", event_kind_name(event->kind), lacking);
+        audit_text_make(&text, record);
+        lacking = catalog_lacks(event);
+        ck_assert_msg(!lacking, "%s has no %s, which the catalog names", audit_kind_name(event->kind), lacking);
         fake.events[event->kind]++;
         fake.last[event->kind] = *event;
-        if (event->kind == EVENT_CONFIG_LOADED)
-                strcpy(fake.loaded, event->field[0]);
+        if (event->kind == AUDIT_CONFIG_LOADED)
+                snprintf(fake.loaded, sizeof(fake.loaded), "%s", audit_text_field(event, 0));
 }
 
 static inline void notify(struct backend *w, const char *state)
@@ -157,7 +161,7 @@ static inline void notify(struct backend *w, const char *state)
 static inline void set_up(void)
 {
         fake = (struct fake){
-                .backend = {observe, observe_sockets, observe_sockets, sysctl_read, sysctl_write, sysctl_owner,
+                .backend = {observe, observe_sockets, observe_sockets, sysctl_read, sysctl_write, sysctl_preset,
                             ledger_save, find_unit, report, notify},
                 .now = 1000 * S,
         };
@@ -182,15 +186,9 @@ static inline void start_again(const char *text)
 }
 
 /* A field of the last event of a kind; "": it has none. */
-static inline const char *logged(enum event_kind kind, const char *name)
+static inline const char *logged(enum audit_kind kind, const char *name)
 {
-        const struct event *event = &fake.last[kind];
-        size_t n = strlen(name);
-
-        for (unsigned i = 0; i < event->n; i++)
-                if (strncmp(event->field[i], name, n) == 0 && event->field[i][n] == '=')
-                        return event->field[i] + n + 1;
-        return "";
+        return audit_text_value(&fake.last[kind], name);
 }
 
 static inline void ticks(unsigned n)

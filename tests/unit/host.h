@@ -9,6 +9,7 @@
 
 #include "config_text.h"
 #include "files.h"
+#include "lib/audit/news.h"
 #include "lib/policy/policy.h"
 #include "run.h"
 #include "sockets.h"
@@ -34,6 +35,7 @@ struct host {
         struct ports *ports;
         struct config *config;
         struct policy *policy;
+        struct audit_news news;
         struct snapshot snapshot;
         struct entry log[LOG_MAX];
         unsigned logged;
@@ -218,9 +220,9 @@ static inline void host_observe_seldom(struct host *h)
         if (!dump_ports)
                 host_bound(h);
         host_fill_states(h);
-        if (!dump_ports && policy_needs_dump(h->policy, &h->snapshot))
+        if (!dump_ports && policy_evaluate(h->policy, &h->snapshot)->needs_dump)
                 host_sample_states(h);
-        if (dump_ports || policy_needs_dump(h->policy, &h->snapshot))
+        if (dump_ports || policy_evaluate(h->policy, &h->snapshot)->needs_dump)
                 host_look(h);
 }
 
@@ -273,8 +275,8 @@ static inline void host_decide(struct host *h)
         struct decision d;
 
         memcpy(live, h->snapshot.sysctl, sizeof(live));
-        policy_step(h->policy, &h->snapshot);
-        while (policy_next(h->policy, &h->snapshot, &d)) {
+        policy_advance(h->policy, &h->snapshot);
+        while (policy_decide(h->policy, &h->snapshot, false, &d)) {
                 struct entry *e = &h->log[h->logged++];
 
                 ck_assert_uint_lt(h->logged, LOG_MAX);
@@ -285,7 +287,7 @@ static inline void host_decide(struct host *h)
                                     .outcome = d.change[0].outcome,
                                     .decision = d,
                                     .at = (h->snapshot.now - host_start()) / SEC};
-                e->logged = policy_settle(h->policy, &d);
+                e->logged = news_decision_is_new(&h->news, &d, policy_commit(h->policy, &d));
         }
         memcpy(h->snapshot.sysctl, live, sizeof(live));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/apply/owner.h"
+#include "daemon/apply/preset.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -7,15 +7,15 @@
 #include "daemon/apply/sysctl_files.h"
 #include "lib/lint/row.h"
 
-static void fill_default(enum sysctl_id id, const char *path, struct sysctl_owner *ret)
+static void fill_default(enum sysctl_id id, const char *path, struct sysctl_preset *ret)
 {
         const struct lint_row *row = lint_row_find(path);
 
-        *ret = (struct sysctl_owner){0};
+        *ret = (struct sysctl_preset){0};
         ret->has_default = row && row->initial && sysctl_parse(id, row->initial, &ret->kernel_default) == 0;
 }
 
-static void fill_line(enum sysctl_id id, const char *path, const struct sysctl_lines *lines, struct sysctl_owner *ret)
+static void fill_line(enum sysctl_id id, const char *path, const struct sysctl_lines *lines, struct sysctl_preset *ret)
 {
         const struct sysctl_line *line = sysctl_lines_find(lines, path);
 
@@ -27,7 +27,7 @@ static void fill_line(enum sysctl_id id, const char *path, const struct sysctl_l
 }
 
 /* From first to last. */
-static void find(enum sysctl_id first, enum sysctl_id last, struct sysctl_owner *ret)
+static void find(enum sysctl_id first, enum sysctl_id last, struct sysctl_preset *ret)
 {
         struct sysctl_lines lines = {0};
         struct diagnostics diagnostics = {0};
@@ -46,12 +46,12 @@ static void find(enum sysctl_id first, enum sysctl_id last, struct sysctl_owner 
         sysctl_lines_free(&lines);
 }
 
-void sysctl_owner_find(enum sysctl_id id, struct sysctl_owner *ret)
+void sysctl_preset_find(enum sysctl_id id, struct sysctl_preset *ret)
 {
         find(id, id, ret);
 }
 
-void sysctl_owner_find_all(struct sysctl_owner ret[static SYSCTL_COUNT])
+void sysctl_preset_find_all(struct sysctl_preset ret[static SYSCTL_COUNT])
 {
         find(0, SYSCTL_COUNT - 1, ret);
 }

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/audit/audit.h"
+
+/* The kind of an outcome; AUDIT_KIND_COUNT: nothing happened. */
+static enum audit_kind kind_of(enum decision_kind decision, enum outcome outcome)
+{
+        static const enum audit_kind done[] = {
+                [DECISION_ENTER] = AUDIT_APPLIED,
+                [DECISION_STEP] = AUDIT_APPLIED,
+                [DECISION_RELEASE] = AUDIT_RELEASED,
+                [DECISION_GIVE_WAY] = AUDIT_RELEASED,
+                [DECISION_UNEXPECTED] = AUDIT_UNEXPECTED_EFFECT,
+                [DECISION_ABORT] = AUDIT_ABORTED,
+                [DECISION_OVERRIDDEN] = AUDIT_OVERRIDDEN,
+        };
+        static const enum audit_kind not_done[OUTCOME_COUNT] = {
+                [OUTCOME_JOINED] = AUDIT_KIND_COUNT,   [OUTCOME_UNCHANGED] = AUDIT_KIND_COUNT,
+                [OUTCOME_FOREIGN] = AUDIT_OVERRIDDEN,  [OUTCOME_YIELDED] = AUDIT_ADVICE,
+                [OUTCOME_LIMITED] = AUDIT_REFUSED,     [OUTCOME_REFUSED] = AUDIT_REFUSED,
+                [OUTCOME_FAILED] = AUDIT_FAILED,
+        };
+
+        switch (outcome) {
+        case OUTCOME_APPLIED:
+        case OUTCOME_WOULD:
+        case OUTCOME_RESTORED:
+        case OUTCOME_KEPT:
+                return done[decision];
+        default:
+                return not_done[outcome];
+        }
+}
+
+static void send(struct audit *a, const struct audit_record *r)
+{
+        if (r->change)
+                a->logged[r->change->sysctl][r->change->outcome]++;
+        a->backend->report(a->backend, r);
+}
+
+void audit_record(struct audit *a, const struct audit_record *r)
+{
+        if (news_is_new(&a->news, r))
+                send(a, r);
+}
+
+/* True if the actions of a rule came to nothing. */
+static bool actions_failed(const struct decision *d)
+{
+        if (d->kind == DECISION_UNEXPECTED || d->kind == DECISION_ABORT)
+                return true;
+        for (unsigned i = 0; i < d->n; i++)
+                if (d->kind == DECISION_ENTER && d->change[i].outcome == OUTCOME_REFUSED)
+                        return true;
+        return false;
+}
+
+static void send_decision(struct audit *a, const struct config *config, const struct decision *d)
+{
+        const struct rule *rule = &config->rule[d->rule];
+        uint64_t cgroup = d->evidence.cgroup;
+        struct audit_record r = {
+                .decision = d,
+                .rule = rule,
+                .counters = &config->counters,
+                .unit = cgroup != 0 ? a->backend->find_unit(a->backend, cgroup) : d->evidence.unit,
+        };
+
+        for (unsigned i = 0; i < d->n; i++) {
+                r.subject = SUBJECT_CHANGE;
+                r.kind = kind_of(d->kind, d->change[i].outcome);
+                r.change = &d->change[i];
+                if (r.kind != AUDIT_KIND_COUNT)
+                        send(a, &r);
+        }
+        r.change = NULL;
+        if (rule->n_actions == 0 && d->kind != DECISION_ENTER) {
+                r.subject = SUBJECT_ADVICE_OVER;
+                r.kind = AUDIT_RELEASED;
+                send(a, &r);
+        } else if (rule->advise && (rule->n_actions == 0 || actions_failed(d))) {
+                r.subject = SUBJECT_ADVICE;
+                r.kind = AUDIT_ADVICE;
+                send(a, &r);
+        }
+}
+
+void audit_decision(struct audit *a, const struct config *config, const struct decision *d, enum progress progress,
+                    uint64_t now)
+{
+        episodes_take(&a->episodes, &config->rule[d->rule], d, progress, now);
+        if (news_decision_is_new(&a->news, d, progress))
+                send_decision(a, config, d);
+}
+
+void audit_restore(struct audit *a, enum audit_subject subject, const struct change *change, const char *rule,
+                   const char *why)
+{
+        audit_record(a, &(struct audit_record){
+                                .kind = kind_of(DECISION_RELEASE, change->outcome),
+                                .subject = subject,
+                                .change = change,
+                                .rule_name = rule,
+                                .why = why,
+                        });
+}
+
+void audit_foreign(struct audit *a, enum sysctl_id sysctl, const struct ledger_entry *entry, const char *why)
+{
+        audit_record(a, &(struct audit_record){
+                                .kind = AUDIT_OVERRIDDEN,
+                                .subject = SUBJECT_FOREIGN,
+                                .sysctl = sysctl,
+                                .original = &entry->original,
+                                .rule_name = entry->rule,
+                                .why = why,
+                        });
+}
+
+void audit_state(struct audit *a, enum audit_subject subject, const char *name, int error)
+{
+        audit_record(a, &(struct audit_record){
+                                .kind = error < 0 ? AUDIT_DEGRADED : AUDIT_RECOVERED,
+                                .subject = subject,
+                                .name = name,
+                                .error = error,
+                        });
+}

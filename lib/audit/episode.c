@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/audit/episode.h"
+
+#include <string.h>
+
+static struct episode *find(struct episodes *e, const char *rule)
+{
+        for (unsigned i = 0; i < EPISODES_MAX; i++)
+                if (e->item[i].begun != 0 && e->item[i].end == EPISODE_LASTS && strcmp(e->item[i].rule, rule) == 0)
+                        return &e->item[i];
+        return NULL;
+}
+
+const struct episode *episodes_find(const struct episodes *e, const char *rule)
+{
+        return find((struct episodes *)e, rule);
+}
+
+static struct episode *begin(struct episodes *e, const struct rule *rule, const struct decision *d, uint64_t now)
+{
+        struct episode *episode = &e->item[e->next];
+
+        e->next = (e->next + 1) % EPISODES_MAX;
+        *episode = (struct episode){.begun = now, .evidence = d->evidence, .peak = d->evidence.value};
+        memcpy(episode->rule, rule->name, sizeof(episode->rule));
+        return episode;
+}
+
+static void end(struct episode *episode, enum episode_end how, uint64_t now)
+{
+        if (!episode)
+                return;
+        episode->end = how;
+        episode->ended = now;
+}
+
+void episodes_take(struct episodes *e, const struct rule *rule, const struct decision *d, enum progress progress,
+                   uint64_t now)
+{
+        static const enum episode_end ends[] = {
+                [DECISION_RELEASE] = EPISODE_RELEASED,       [DECISION_GIVE_WAY] = EPISODE_RELEASED,
+                [DECISION_UNEXPECTED] = EPISODE_UNEXPECTED,  [DECISION_ABORT] = EPISODE_ABORTED,
+                [DECISION_OVERRIDDEN] = EPISODE_OVERRIDDEN,
+        };
+        struct episode *episode = find(e, rule->name);
+
+        if (progress != PROGRESS_DONE)
+                return;
+        if (d->kind != DECISION_ENTER && d->kind != DECISION_STEP) {
+                end(episode, ends[d->kind], now);
+                return;
+        }
+        if (!episode)
+                episode = begin(e, rule, d, now);
+        episode->steps++;
+        if (d->evidence.value > episode->peak)
+                episode->peak = d->evidence.value;
+}
+
+void episodes_cut(struct episodes *e, const char *rule, uint64_t now)
+{
+        end(find(e, rule), EPISODE_CUT, now);
+}
+
+const char *episode_end_name(enum episode_end how)
+{
+        static const char *const names[] = {
+                [EPISODE_LASTS] = "lasts",           [EPISODE_RELEASED] = "released",
+                [EPISODE_UNEXPECTED] = "unexpected", [EPISODE_ABORTED] = "aborted",
+                [EPISODE_OVERRIDDEN] = "overridden", [EPISODE_CUT] = "cut",
+        };
+
+        return names[how];
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What happened, as a typed record: one for each outcome. Sinks make text of it (text.h), none reads another's. */
+
+#include "lib/kernel/snapshot.h"
+#include "lib/policy/policy.h"
+
+/* The ids are for ever: scripts and the catalog go by them. */
+enum audit_kind {
+        AUDIT_APPLIED,
+        AUDIT_RELEASED,
+        AUDIT_REFUSED,
+        AUDIT_FAILED,
+        AUDIT_OVERRIDDEN,
+        AUDIT_UNEXPECTED_EFFECT,
+        AUDIT_ABORTED,
+        AUDIT_ADVICE,
+        AUDIT_HARMFUL,
+        AUDIT_DEGRADED,
+        AUDIT_RECOVERED,
+        AUDIT_CONFIG_LOADED,
+        AUDIT_CONFIG_REJECTED,
+        AUDIT_KIND_COUNT,
+};
+
+struct audit_kind_row {
+        const char *name;
+        int priority; /* syslog(3) */
+        const char *message_id;
+};
+
+extern const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT];
+const char *audit_kind_name(enum audit_kind kind);
+
+/* Whose outcome it is. */
+enum audit_subject {
+        SUBJECT_CHANGE,      /* a change that a rule decided on */
+        SUBJECT_RESTORE,     /* a sysctl that was put back because a person or the end asked for it, or could not be */
+        SUBJECT_ORPHAN,      /* the same of one that no rule holds: it is tried again until it succeeds */
+        SUBJECT_FOREIGN,     /* a sysctl that is left alone */
+        SUBJECT_ADVICE,      /* advice of a rule */
+        SUBJECT_ADVICE_OVER, /* and its end */
+        SUBJECT_PAUSE,
+        SUBJECT_RESUME,
+        SUBJECT_REARM,
+        SUBJECT_LEDGER,
+        SUBJECT_METRICS_FILE,
+        SUBJECT_OBSERVATION,
+        SUBJECT_PERMISSION, /* to write sysctls */
+        SUBJECT_BUS,
+        SUBJECT_RECORDING,
+        SUBJECT_CONFIG,      /* a configuration that was loaded */
+        SUBJECT_CONFIG_FILE, /* a configuration that was rejected */
+        SUBJECT_LINE,        /* a harmful line of sysctl.d */
+};
+
+/* Everything in it is borrowed and good during the call alone. */
+struct audit_record {
+        enum audit_kind kind;
+        enum audit_subject subject;
+        int error;       /* negative errno; 0: none */
+        const char *why; /* the end of the sentence */
+
+        /* CHANGE, ADVICE and ADVICE_OVER: the decision, and the rule and counters of its configuration. */
+        const struct decision *decision;
+        const struct rule *rule;
+        const struct counters *counters;
+        const char *unit; /* the culprit; "": unknown */
+
+        const struct change *change; /* CHANGE, RESTORE and ORPHAN */
+        const char *rule_name;       /* RESTORE, ORPHAN, FOREIGN and LINE: the rule that held the sysctl, or does the same */
+        enum sysctl_id sysctl;       /* FOREIGN and REARM */
+        const struct sysctl_value *original; /* FOREIGN */
+        uint64_t ns;                 /* PAUSE: for how long; 0: until it is resumed */
+        const char *name;            /* the file, or the source that cannot be read */
+        unsigned line;               /* CONFIG_FILE and LINE: in that file */
+        size_t count;                /* CONFIG_FILE: of errors */
+        const char *sysctl_name, *value; /* LINE */
+
+        /* CONFIG */
+        const struct config *config;
+        uint64_t unavailable; /* a bit for each rule */
+};

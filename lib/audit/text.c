@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/audit/text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "lib/config/rule_text.h"
+
+/* ---- fields ---- */
+
+static void _printf_(3, 0) add(struct audit_text *t, const char *name, const char *format, va_list args)
+{
+        char *field = t->text + t->used;
+        size_t room = sizeof(t->text) - t->used, n = strlen(name) + 1;
+        int value;
+
+        if (t->n == AUDIT_FIELDS_MAX || n >= room)
+                return;
+        snprintf(field, room, "%s=", name);
+        value = vsnprintf(field + n, room - n, format, args);
+        if (value <= 0)
+                return;
+        if ((size_t)value >= room - n)
+                value = (int)(room - n - 1);
+        t->field[t->n++] = t->used;
+        t->used = (uint16_t)(t->used + n + (size_t)value + 1);
+}
+
+void audit_text_add(struct audit_text *t, const char *name, const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        add(t, name, format, args);
+        va_end(args);
+}
+
+static void _printf_(2, 3) message(struct audit_text *t, const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        add(t, "MESSAGE", format, args);
+        va_end(args);
+}
+
+const char *audit_text_value(const struct audit_text *t, const char *name)
+{
+        size_t n = strlen(name);
+
+        for (unsigned i = 0; i < t->n; i++) {
+                const char *field = audit_text_field(t, i);
+
+                if (strncmp(field, name, n) == 0 && field[n] == '=')
+                        return field + n + 1;
+        }
+        return "";
+}
+
+/* NAME="with blanks" and NAME=without. */
+static void print_field(const char *field, FILE *f)
+{
+        const char *value = strchr(field, '=') + 1;
+
+        if (value[strcspn(value, " \t\"")] == 0)
+                fprintf(f, " %s", field);
+        else
+                fprintf(f, " %.*s\"%s\"", (int)(value - field), field, value);
+}
+
+void audit_text_print(const struct audit_text *t, FILE *f)
+{
+        fprintf(f, "%s: %s MESSAGE_ID=%s", audit_kind_name(t->kind), audit_text_value(t, "MESSAGE"),
+                audit_kinds[t->kind].message_id);
+        for (unsigned i = 1; i < t->n; i++)
+                print_field(audit_text_field(t, i), f);
+        fputc('\n', f);
+}
+
+static void add_error(struct audit_text *t, int error)
+{
+        if (error < 0)
+                audit_text_add(t, "ERRNO", "%d", -error);
+}
+
+/* ---- decisions ---- */
+
+struct evidence_text {
+        char metric[80], value[32], threshold[32];
+};
+
+static struct evidence_text evidence_of(const struct audit_record *r)
+{
+        const struct evidence *e = &r->decision->evidence;
+        struct evidence_text text = {"", "", ""};
+        const char *unit;
+
+        if (e->metric == RULE_NONE)
+                return text;
+        unit = unit_suffix(metric_unit(e->metric, r->counters));
+        snprintf(text.metric, sizeof(text.metric), "%s", metric_name(e->metric, r->counters));
+        snprintf(text.value, sizeof(text.value), "%.*f%s", *unit ? 1 : 0, e->value, unit);
+        snprintf(text.threshold, sizeof(text.threshold), "%s %g%s", comparison_text(e->op), e->threshold, unit);
+        return text;
+}
+
+/* The word between the evidence and the destination, or the listener. */
+static const char *toward(const struct audit_record *r)
+{
+        if (r->decision->evidence.destination[0] == 0)
+                return "";
+        for (unsigned k = 0; k < r->rule->n_when; k++)
+                if (metric_is_ports(r->rule->when[k].metric))
+                        return " toward ";
+        return " at ";
+}
+
+/* The reason, as the end of the message. */
+static void reason(const struct audit_record *r, const struct evidence_text *e, char *buf, size_t size)
+{
+        const struct decision *d = r->decision;
+        enum outcome outcome = r->change->outcome;
+
+        if (outcome == OUTCOME_LIMITED || outcome == OUTCOME_REFUSED || outcome == OUTCOME_FAILED ||
+            outcome == OUTCOME_YIELDED)
+                snprintf(buf, size, "%s", r->change->reason);
+        else if (outcome == OUTCOME_FOREIGN)
+                snprintf(buf, size, "someone else changed it: it is left alone");
+        else if (d->kind == DECISION_UNEXPECTED)
+                snprintf(buf, size, "%s should be %s by now and is %s", e->metric, e->threshold, e->value);
+        else if (d->kind == DECISION_GIVE_WAY)
+                snprintf(buf, size, "a service listens on port %u now", d->port);
+        else if (d->kind == DECISION_ABORT)
+                snprintf(buf, size, "%s rose to %s (%s), several times what it was before", e->metric, e->value,
+                         e->threshold);
+        else
+                snprintf(buf, size, "%s is %s (%s)%s%s%s", e->metric, e->value, e->threshold, toward(r),
+                         d->evidence.destination, outcome == OUTCOME_KEPT ? ", and the value is kept" : "");
+}
+
+/* The message alone must not read like a change that was made. */
+static const char *prefix(enum outcome outcome)
+{
+        switch (outcome) {
+        case OUTCOME_WOULD:
+                return "would set ";
+        case OUTCOME_LIMITED:
+                return "not now: ";
+        case OUTCOME_YIELDED:
+        case OUTCOME_REFUSED:
+        case OUTCOME_FAILED:
+                return "not set: ";
+        default:
+                return "";
+        }
+}
+
+/* The values before and after; a value that is refused stays as it was. */
+static void add_change(struct audit_text *t, const struct change *c)
+{
+        char value[SYSCTL_TEXT_MAX];
+
+        audit_text_add(t, "SYSCTL", "%s", sysctl_table[c->sysctl].name);
+        audit_text_add(t, "OLDVALUE", "%s", sysctl_format(&c->before, value));
+        audit_text_add(t, "NEWVALUE", "%s", sysctl_format(&c->value, value));
+        audit_text_add(t, "ORIGINALVALUE", "%s", sysctl_format(&c->original, value));
+        audit_text_add(t, "RESULT", "%s", outcome_name(c->outcome));
+        if (c->outcome == OUTCOME_FAILED)
+                add_error(t, c->error);
+}
+
+static void add_evidence(struct audit_text *t, const struct audit_record *r, const struct evidence_text *e)
+{
+        audit_text_add(t, "RULE", "%s", r->rule->name);
+        audit_text_add(t, "METRIC", "%s", e->metric);
+        audit_text_add(t, "METRICVALUE", "%s", e->value);
+        audit_text_add(t, "THRESHOLD", "%s", e->threshold);
+        audit_text_add(t, "GROUP", "%s", r->decision->evidence.destination);
+        audit_text_add(t, "CULPRIT", "%s", r->unit[0] ? r->unit : "unknown");
+}
+
+static void make_change(struct audit_text *t, const struct audit_record *r)
+{
+        const struct change *c = r->change;
+        const char *name = sysctl_table[c->sysctl].name;
+        struct evidence_text e = evidence_of(r);
+        char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], why[384];
+
+        reason(r, &e, why, sizeof(why));
+        sysctl_format(&c->before, from);
+        sysctl_format(&c->value, to);
+        if (c->outcome == OUTCOME_FOREIGN)
+                message(t, "%s is %s now: %s", name, to, why);
+        else
+                message(t, "%s%s: %s -> %s: %s", prefix(c->outcome), name, from, to, why);
+        add_change(t, c);
+        add_evidence(t, r, &e);
+}
+
+static const char *title(const struct rule *rule)
+{
+        return rule->description ? rule->description : rule->name;
+}
+
+static void make_advice(struct audit_text *t, const struct audit_record *r)
+{
+        const struct rule *rule = r->rule;
+        const char *destination = r->decision->evidence.destination, *comma = r->unit[0] ? ", " : "";
+        struct evidence_text e = evidence_of(r);
+
+        if (rule->n_actions > 0)
+                message(t, "%s%s%s%s%s: no sysctl helps here: %s", title(rule), toward(r), destination, comma, r->unit,
+                        rule->advise);
+        else
+                message(t, "%s: %s is %s (%s)%s%s%s%s: %s", title(rule), e.metric, e.value, e.threshold, toward(r),
+                        destination, comma, r->unit, rule->advise);
+        audit_text_add(t, "ADVICE", "%s", rule->advise);
+        add_evidence(t, r, &e);
+}
+
+static void make_advice_over(struct audit_text *t, const struct audit_record *r)
+{
+        struct evidence_text e = evidence_of(r);
+
+        message(t, "over: %s: %s is %s (%s)", title(r->rule), e.metric, e.value, e.threshold);
+        add_evidence(t, r, &e);
+}
+
+/* ---- without a decision ---- */
+
+static void make_restore(struct audit_text *t, const struct audit_record *r)
+{
+        const struct change *c = r->change;
+        const char *name = sysctl_table[c->sysctl].name;
+        char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX];
+
+        sysctl_format(&c->before, from);
+        sysctl_format(&c->value, to);
+        if (c->outcome == OUTCOME_FAILED && c->error == -EBUSY)
+                message(t, "%s stays %s for now, to be %s: %s", name, from, to, c->reason);
+        else if (c->outcome == OUTCOME_FAILED)
+                message(t, "%s: %s; do it by hand: sysctl -w %s=\"%s\"", name, c->reason, name, to);
+        else if (c->outcome == OUTCOME_FOREIGN)
+                message(t, "%s is %s now: someone else changed it: it is left alone", name, to);
+        else
+                message(t, "%s: %s -> %s: %s", name, from, to, r->why);
+        add_change(t, c);
+        audit_text_add(t, "RULE", "%s", r->rule_name);
+}
+
+static void make_foreign(struct audit_text *t, const struct audit_record *r)
+{
+        char original[SYSCTL_TEXT_MAX];
+
+        message(t, "%s is left alone: %s", sysctl_table[r->sysctl].name, r->why);
+        audit_text_add(t, "SYSCTL", "%s", sysctl_table[r->sysctl].name);
+        audit_text_add(t, "ORIGINALVALUE", "%s", sysctl_format(r->original, original));
+        audit_text_add(t, "RULE", "%s", r->rule_name);
+        audit_text_add(t, "RESULT", "%s", outcome_name(OUTCOME_FOREIGN));
+}
+
+static void make_pause(struct audit_text *t, const struct audit_record *r)
+{
+        char time[DURATION_TEXT_MAX] = "";
+
+        if (r->ns > 0)
+                duration_format(r->ns, time);
+        message(t, "paused%s%s, %s: nothing is written, and what is held stays",
+                r->ns > 0 ? " for " : " until it is resumed", time, r->why);
+        audit_text_add(t, "RESULT", "paused");
+}
+
+static void make_rearm(struct audit_text *t, const struct audit_record *r)
+{
+        message(t, "%s may be changed by rules again: %s", sysctl_table[r->sysctl].name, r->why);
+        audit_text_add(t, "SYSCTL", "%s", sysctl_table[r->sysctl].name);
+        audit_text_add(t, "RESULT", "rearmed");
+}
+
+static void make_config(struct audit_text *t, const struct audit_record *r)
+{
+        const struct config *config = r->config;
+        unsigned enabled = 0, unavailable = (unsigned)__builtin_popcountll(r->unavailable);
+        char lacking[96] = "";
+
+        for (unsigned i = 0; i < config->n_rules; i++)
+                enabled += !config->rule[i].disabled;
+        if (unavailable > 0)
+                snprintf(lacking, sizeof(lacking), "; %u of them cannot act here: this kernel lacks what %s made of",
+                         unavailable, unavailable == 1 ? "it is" : "they are");
+        message(t, "%s %u rule%s every %g s%s", config->observe ? "observing" : "enforcing", enabled,
+                enabled == 1 ? "" : "s", (double)config->interval_ns / 1e9, lacking);
+        audit_text_add(t, "MODE", "%s", config->observe ? "observe" : "enforce");
+        for (unsigned i = 0; i < config->n_rules; i++)
+                if (r->unavailable >> i & 1)
+                        audit_text_add(t, "UNAVAILABLE", "%s", config->rule[i].name);
+}
+
+static void make_config_file(struct audit_text *t, const struct audit_record *r)
+{
+        message(t, "%s:%u: %s%s; the running configuration stays", r->name, r->line, r->why,
+                r->count > 1 ? " (and more; see twtuned --check)" : "");
+        audit_text_add(t, "ERRORS", "%zu", r->count);
+}
+
+static void make_line(struct audit_text *t, const struct audit_record *r)
+{
+        message(t, "%s:%u: %s = %s is harmful: %s", r->name, r->line, r->sysctl_name, r->value, r->why);
+        audit_text_add(t, "SYSCTL", "%s", r->sysctl_name);
+        audit_text_add(t, "FILE", "%s", r->name);
+        audit_text_add(t, "LINE", "%u", r->line);
+        audit_text_add(t, "RULE", "%s", r->rule_name);
+}
+
+static const char *permission_hint(int error)
+{
+        if (error == -EROFS)
+                return "; it is mounted read-only";
+        return error == -EACCES || error == -EPERM ? "; CAP_NET_ADMIN is missing" : "";
+}
+
+/* Something that works again, or does not. */
+static void make_state(struct audit_text *t, const struct audit_record *r)
+{
+        const char *error = r->error < 0 ? strerror(-r->error) : NULL;
+
+        if (r->subject == SUBJECT_LEDGER && error)
+                message(t, "the ledger cannot be saved: %s; it is tried again", error);
+        else if (r->subject == SUBJECT_LEDGER)
+                message(t, "the ledger is saved again");
+        else if (r->subject == SUBJECT_METRICS_FILE && error)
+                message(t, "the metrics file %s cannot be written: %s; it is tried again", r->name, error);
+        else if (r->subject == SUBJECT_METRICS_FILE)
+                message(t, "the metrics file %s is written again", r->name);
+        else if (r->subject == SUBJECT_OBSERVATION && error)
+                message(t, "cannot read %s: %s; nothing is decided on what it tells", r->name, error);
+        else if (r->subject == SUBJECT_OBSERVATION)
+                message(t, "everything can be read again");
+        else if (r->subject == SUBJECT_PERMISSION)
+                message(t, "cannot write /proc/sys/net/ipv4: %s%s; observing only", error, permission_hint(r->error));
+        else if (r->subject == SUBJECT_RECORDING)
+                message(t, "the recording %s ends here: %s", r->name, error);
+        else if (r->kind == AUDIT_DEGRADED)
+                message(t, "the bus is gone: twtunectl cannot reach twtuned until it is back");
+        else
+                message(t, "the bus is back");
+        if (r->subject != SUBJECT_BUS)
+                add_error(t, r->error);
+}
+
+void audit_text_make(struct audit_text *t, const struct audit_record *r)
+{
+        t->kind = r->kind;
+        t->n = t->used = 0;
+        switch (r->subject) {
+        case SUBJECT_CHANGE:
+                make_change(t, r);
+                break;
+        case SUBJECT_RESTORE:
+        case SUBJECT_ORPHAN:
+                make_restore(t, r);
+                break;
+        case SUBJECT_FOREIGN:
+                make_foreign(t, r);
+                break;
+        case SUBJECT_ADVICE:
+                make_advice(t, r);
+                break;
+        case SUBJECT_ADVICE_OVER:
+                make_advice_over(t, r);
+                break;
+        case SUBJECT_PAUSE:
+                make_pause(t, r);
+                break;
+        case SUBJECT_RESUME:
+                message(t, "the pause ends: %s", r->why);
+                audit_text_add(t, "RESULT", "resumed");
+                break;
+        case SUBJECT_REARM:
+                make_rearm(t, r);
+                break;
+        case SUBJECT_CONFIG:
+                make_config(t, r);
+                break;
+        case SUBJECT_CONFIG_FILE:
+                make_config_file(t, r);
+                break;
+        case SUBJECT_LINE:
+                make_line(t, r);
+                break;
+        default:
+                make_state(t, r);
+        }
+}

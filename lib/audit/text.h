@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* A record as text: a message and the fields that an operator needs to reconstruct it months later. */
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "lib/audit/record.h"
+
+#define AUDIT_FIELDS_MAX 80u
+#define AUDIT_TEXT_SIZE 16384u
+
+struct audit_text {
+        enum audit_kind kind;
+        unsigned n;
+        uint16_t field[AUDIT_FIELDS_MAX]; /* where each "NAME=value" begins in text; the first is MESSAGE= */
+        uint16_t used;
+        char text[AUDIT_TEXT_SIZE];
+};
+
+/* Makes the text of a record. An empty value, or what does not fit, is left out. */
+void audit_text_make(struct audit_text *ret, const struct audit_record *record);
+
+/* Adds NAME=value. */
+void audit_text_add(struct audit_text *text, const char *name, const char *format, ...) _printf_(3, 4);
+
+/* "NAME=value" */
+static inline const char *audit_text_field(const struct audit_text *text, unsigned i)
+{
+        return text->text + text->field[i];
+}
+
+/* The value of a field, "" if the record has none. */
+const char *audit_text_value(const struct audit_text *text, const char *name);
+
+/* On one line: the kind, the message and the fields as NAME=value. */
+void audit_text_print(const struct audit_text *text, FILE *file);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* One condition against a value, or against the two ends between which the value lies. */
+
+#include "lib/policy/evaluate.h"
+
+struct clock clock_after(const struct clock *clock, enum truth truth, const struct elapsed *t)
+{
+        struct clock next = t->gap ? (struct clock){0} : *clock;
+
+        if (truth == UNKNOWN)
+                clock_pause(&next);
+        else
+                clock_run(&next, truth == YES, t->ns);
+        return next;
+}
+
+double destination_value(const struct condition *c, const struct destination *d)
+{
+        struct ports_range range = ports_value(d, c->metric);
+
+        return c->op == LESS || c->op == LESS_EQUAL ? range.upper : range.lower;
+}
+
+bool destination_holds(const struct condition *c, const struct destination *d)
+{
+        return comparison_holds(c->op, destination_value(c, d), c->number);
+}
+
+static enum truth bounded_holds(const struct condition *c, const struct reading *r)
+{
+        bool low = comparison_holds(c->op, r->value, c->number), high = comparison_holds(c->op, r->upper, c->number);
+
+        if (low != high || (r->value < r->upper && (c->op == EQUAL || c->op == NOT_EQUAL)))
+                return UNKNOWN;
+        return low ? YES : NO;
+}
+
+enum truth reading_holds(const struct condition *c, const struct reading *r)
+{
+        if (r->state == READING_BOUNDED)
+                return bounded_holds(c, r);
+        if (r->state != READING_VALID)
+                return UNKNOWN;
+        return comparison_holds(c->op, r->value, c->number) ? YES : NO;
+}
+
+enum truth some_may_hold(const struct condition *c, const struct reading *r)
+{
+        return r->state == READING_BOUNDED && bounded_holds(c, r) == NO ? NO : UNKNOWN;
+}
+
+enum truth all_hold(const struct condition *c, const struct reading *r)
+{
+        return r->state == READING_BOUNDED && bounded_holds(c, r) == YES ? YES : UNKNOWN;
+}
+
+static bool has_culprit(const struct condition_evaluation *e, unsigned metric)
+{
+        return !e->destination && metric < METRIC_COUNT && e->reading.state == READING_VALID;
+}
+
+const char *condition_whose(const struct condition_evaluation *e, unsigned metric, const struct snapshot *s,
+                            char buf[static DESTINATION_NAME_MAX])
+{
+        if (e->destination)
+                return destination_name(e->destination, buf);
+        return has_culprit(e, metric) ? s->who[metric] : "";
+}
+
+const char *condition_unit(const struct condition_evaluation *e, unsigned metric, const struct snapshot *s)
+{
+        return has_culprit(e, metric) ? s->unit[metric] : "";
+}

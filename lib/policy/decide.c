@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/* The second phase of a tick: which decision is next, by the evaluation and by what is held. */
+
+#include <string.h>
+
+#include "lib/policy/state.h"
+#include "lib/util/macro.h"
+
+#define RELEASE_LONGEST_NS (3600 * NSEC_PER_SEC)
+
+static void decision_begin(struct decision *d, enum decision_kind kind, unsigned rule)
+{
+        *d = (struct decision){.kind = kind, .rule = rule, .evidence = {.metric = RULE_NONE}};
+}
+
+/* ---- evidence ---- */
+
+/* The first culprit that the rule's conditions name. */
+static void evidence_set_culprit(struct evidence *e, const struct condition *list, unsigned n,
+                                 const struct snapshot *s)
+{
+        for (unsigned k = 0; k < n && !e->destination[0] && !e->unit[0]; k++) {
+                unsigned metric = list[k].metric;
+
+                if (metric >= METRIC_COUNT || metric_is_ports(metric))
+                        continue;
+                memcpy(e->destination, s->who[metric], sizeof(e->destination));
+                memcpy(e->unit, s->unit[metric], sizeof(e->unit));
+        }
+}
+
+static void evidence_set_destination(struct evidence *e, const struct destination *d)
+{
+        if (!d)
+                return;
+        e->destination_id = d->id;
+        e->cgroup = d->cgroup;
+        destination_name(d, e->destination);
+}
+
+/* A bounded reading lies on one side of the threshold. Returns the end that is nearer to it. */
+static double nearer_end(const struct reading *r, double threshold)
+{
+        return r->state == READING_BOUNDED && r->upper <= threshold ? r->upper : r->value;
+}
+
+/* r: the value of a condition on the host. d: of one on ports.*; NULL: no destination counts, or there was no dump. */
+static void evidence_set(struct evidence *e, const struct condition *c, const struct reading *r,
+                         const struct destination *d, const struct snapshot *s)
+{
+        e->metric = c->metric;
+        e->op = c->op;
+        e->threshold = c->number;
+        e->value = nearer_end(r, c->number);
+        if (!metric_is_ports(c->metric) || !ports_valid(s))
+                return;
+        e->value = d ? destination_value(c, d) : 0;
+        evidence_set_destination(e, d);
+}
+
+/* The destination with the most of the condition, of one on the loopback and one that is not. */
+static const struct destination *greater(const struct condition *c, const struct destination *a,
+                                         const struct destination *b)
+{
+        double difference = a && b ? destination_value(c, a) - destination_value(c, b) : a ? 1 : -1;
+
+        return difference > 0 || (difference >= 0 && a < b) ? a : b;
+}
+
+/* ---- changes by other programs ---- */
+
+static bool find_overridden(const struct policy *p, const struct snapshot *s, struct decision *d)
+{
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+                const struct held *held = &p->held[id];
+
+                if (held->rules == 0 || held->taken_at == s->now || p->config->observe ||
+                    s->sysctl[id].state != READING_VALID || sysctl_equal(&held->value, &s->sysctl[id].value))
+                        continue;
+                decision_begin(d, DECISION_OVERRIDDEN, (unsigned)__builtin_ctzll(held->rules));
+                d->change[d->n++] = (struct change){
+                        .sysctl = id,
+                        .before = held->value,
+                        .value = s->sysctl[id].value,
+                        .original = held->original,
+                        .outcome = OUTCOME_FOREIGN,
+                };
+                return true;
+        }
+        return false;
+}
+
+/* ---- releases ---- */
+
+uint64_t release_time(uint64_t configured, unsigned factor)
+{
+        return MIN(configured * factor, MAX(configured, RELEASE_LONGEST_NS));
+}
+
+static bool is_over(const struct policy *p, unsigned i)
+{
+        const struct rule *rule = &p->config->rule[i];
+        const struct rule_state *state = &p->state[i];
+
+        if (rule->n_until == 0)
+                return clock_reached(&state->quiet, release_time(QUIET_NS, state->release_factor));
+        for (unsigned k = 0; k < rule->n_until; k++)
+                if (!clock_reached(&state->until[k], release_time(rule->until[k].time_ns, state->release_factor)))
+                        return false;
+        return true;
+}
+
+static bool has_active_dependent(const struct policy *p, unsigned i, const struct snapshot *s)
+{
+        for (unsigned k = 0; k < p->config->n_rules; k++)
+                if (p->state[k].active && p->config->rule[k].n_actions > 0 && prerequisite_of(p, k, s) == i)
+                        return true;
+        return false;
+}
+
+/* The first abort condition that was met; NULL: none. */
+static const struct abort_state *find_harm(const struct policy *p, unsigned i)
+{
+        for (unsigned k = 0; k < p->config->rule[i].n_abort; k++)
+                if (p->state[i].abort[k].harm)
+                        return &p->state[i].abort[k];
+        return NULL;
+}
+
+static void decide_abort(const struct policy *p, unsigned i, const struct abort_state *a, struct decision *d)
+{
+        decision_begin(d, DECISION_ABORT, i);
+        d->evidence.metric = p->config->rule[i].abort[a - p->state[i].abort].metric;
+        d->evidence.op = GREATER;
+        d->evidence.value = mean_value(&a->after);
+        d->evidence.threshold = a->limit;
+}
+
+/* True if an active rule has to go although it is still needed. */
+static bool find_failure(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
+{
+        const struct held *range = &p->held[SYSCTL_IP_LOCAL_PORT_RANGE];
+        const struct rule_evaluation *e = &p->evaluation.rule[i];
+        const struct abort_state *harm = find_harm(p, i);
+        unsigned port;
+
+        if (harm) {
+                decide_abort(p, i, harm, d);
+                return true;
+        }
+        if (p->state[i].unexpected) {
+                decision_begin(d, DECISION_UNEXPECTED, i);
+                evidence_set(&d->evidence, &p->config->rule[i].expect, &e->expect.reading, NULL, s);
+                evidence_set_destination(&d->evidence, e->pressing);
+                return true;
+        }
+        /* A service that listens where the range was widened must not lose its port to connect(). */
+        port = range->rules >> i & 1 ? port_range_taken(s, &range->value, &range->original) : 0;
+        if (port == 0)
+                return false;
+        decision_begin(d, DECISION_GIVE_WAY, i);
+        d->port = port;
+        return true;
+}
+
+static void decide_release(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
+{
+        const struct rule *rule = &p->config->rule[i];
+        const struct rule_evaluation *e = &p->evaluation.rule[i];
+        const struct condition *first = rule->n_until > 0 ? &rule->until[0] : &rule->when[0];
+        struct reading r = reading_without_remedy(p, s, first->metric);
+        const struct destination *most[2];
+
+        for (unsigned loopback = 0; loopback < 2; loopback++)
+                most[loopback] = rule_can_help(p, i, s, loopback) ? e->most[loopback] : NULL;
+        decision_begin(d, DECISION_RELEASE, i);
+        evidence_set(&d->evidence, first, &r, greater(first, most[0], most[1]), s);
+}
+
+/* True if an active rule has to go. A prerequisite that fails takes all that depends on it along, for the same reason;
+ * but for advice, which is needed the more. */
+static bool find_reason(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
+{
+        const struct rule *rule = &p->config->rule[i];
+
+        for (unsigned k = i; k != RULE_NONE; k = rule->n_actions > 0 ? p->config->rule[k].after : RULE_NONE)
+                if (p->state[k].active && find_failure(p, k, s, d)) {
+                        d->rule = i;
+                        return true;
+                }
+        if (!is_over(p, i))
+                return false;
+        decide_release(p, i, s, d);
+        return true;
+}
+
+static void fill_leave(const struct policy *p, struct decision *d)
+{
+        const struct rule *rule = &p->config->rule[d->rule];
+        uint64_t bit = UINT64_C(1) << d->rule;
+
+        for (unsigned k = 0; k < rule->n_actions; k++) {
+                const struct held *held = &p->held[rule->action[k].sysctl];
+
+                if (!(held->rules & bit))
+                        continue;
+                d->change[d->n++] = (struct change){
+                        .sysctl = rule->action[k].sysctl,
+                        .before = held->value,
+                        .value = held->original,
+                        .original = held->original,
+                        .write = held->rules == bit,
+                        .outcome = OUTCOME_JOINED,
+                };
+        }
+}
+
+static bool may_try(const struct rule_state *state, const struct snapshot *s)
+{
+        return state->tried_at != s->now && s->now >= state->not_before;
+}
+
+static bool find_leaving(const struct policy *p, const struct snapshot *s, struct decision *d)
+{
+        for (unsigned i = p->config->n_rules; i-- > 0;)
+                if (p->state[i].active && may_try(&p->state[i], s) && !has_active_dependent(p, i, s) &&
+                    find_reason(p, i, s, d)) {
+                        fill_leave(p, d);
+                        return true;
+                }
+        return false;
+}
+
+/* ---- entries and steps ---- */
+
+static bool is_available(const struct policy *p, unsigned i, const struct snapshot *s)
+{
+        const struct rule *rule = &p->config->rule[i];
+        unsigned ours = 0;
+
+        for (unsigned k = 0; k < rule->n_actions; k++) {
+                if (s->sysctl[rule->action[k].sysctl].state != READING_VALID)
+                        return false;
+                ours += !p->held[rule->action[k].sysctl].foreign;
+        }
+        return !rule->disabled && (ours > 0 || rule->n_actions == 0) && !p->evaluation.rule[i].lacks;
+}
+
+static bool may_help(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
+{
+        return prerequisite_in_effect(p, i, s, loopback) && rule_can_help(p, i, s, loopback);
+}
+
+/* True if all of `when` holds, for a destination that the rule can help if it is about destinations. */
+static bool find_cause(const struct policy *p, unsigned i, const struct snapshot *s, enum decision_kind kind,
+                       struct decision *d)
+{
+        const struct rule *rule = &p->config->rule[i];
+        const struct rule_evaluation *e = &p->evaluation.rule[i];
+        const struct destination *entering[2] = {NULL, NULL};
+        const struct condition *first = NULL; /* of the ports.* conditions */
+
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (metric_is_ports(rule->when[k].metric))
+                        first = first ? first : &rule->when[k];
+                else if (!clock_reached(&p->state[i].when[k], rule->when[k].time_ns))
+                        return false;
+        for (unsigned loopback = 0; loopback < 2; loopback++)
+                if (e->entering[loopback] && may_help(p, i, s, loopback))
+                        entering[loopback] = e->entering[loopback];
+        if (first ? !entering[0] && !entering[1] : !may_help(p, i, s, false))
+                return false;
+        decision_begin(d, kind, i);
+        if (!first)
+                evidence_set(&d->evidence, &rule->when[0], &s->reading[rule->when[0].metric], NULL, s);
+        else
+                evidence_set(&d->evidence, first, &s->reading[first->metric],
+                             greater(first, entering[0], entering[1]), s);
+        evidence_set_culprit(&d->evidence, rule->when, rule->n_when, s);
+        return true;
+}
+
+/* The next value of each action; one that has nothing left to do is left out. */
+static void fill_enter(const struct policy *p, const struct snapshot *s, struct decision *d)
+{
+        const struct rule *rule = &p->config->rule[d->rule];
+
+        for (unsigned k = 0; k < rule->n_actions; k++) {
+                const struct action *action = &rule->action[k];
+                const struct held *held = &p->held[action->sysctl];
+                const struct sysctl_bounds *bounds = &p->config->bounds[action->sysctl];
+                bool joins = held->rules != 0 && !action_steps(action);
+                const struct sysctl_value *before = held->rules != 0 ? &held->value : &s->sysctl[action->sysctl].value;
+
+                if (d->kind == DECISION_ENTER && (held->rules >> d->rule & 1))
+                        continue; /* it enters once more, for a sysctl that was rearmed */
+                if (held->rules == 0 && s->sysctl[action->sysctl].state != READING_VALID)
+                        continue; /* the value to go on from is unknown */
+                if (held->foreign || (!joins && action_has_effect(action, bounds, s, before, false)))
+                        continue;
+                d->change[d->n++] = (struct change){
+                        .sysctl = action->sysctl,
+                        .before = *before,
+                        .value = joins ? held->value : action_next(action, bounds, s, before),
+                        .original = held->rules != 0 ? held->original : *before,
+                        .write = !joins,
+                        .outcome = OUTCOME_JOINED,
+                };
+        }
+}
+
+/* A sysctl that is raised or lowered goes on as long as the cause does, and no faster than the limits allow. */
+static bool find_stepping(const struct policy *p, const struct snapshot *s, struct decision *d)
+{
+        for (unsigned i = 0; i < p->config->n_rules; i++) {
+                const struct rule *rule = &p->config->rule[i];
+                const struct rule_state *state = &p->state[i];
+                uint64_t every = MAX(rule->every_ns, p->config->min_interval_ns);
+
+                if (!state->active || !rule_steps(rule) || !may_try(state, s) || s->now - state->stepped_at < every ||
+                    !find_cause(p, i, s, DECISION_STEP, d))
+                        continue;
+                fill_enter(p, s, d);
+                for (unsigned k = d->n; k-- > 0;)
+                        if (!d->change[k].write)
+                                d->change[k] = d->change[--d->n];
+                if (d->n > 0)
+                        return true;
+        }
+        return false;
+}
+
+static bool find_entering(const struct policy *p, const struct snapshot *s, struct decision *d)
+{
+        for (unsigned i = 0; i < p->config->n_rules; i++)
+                if (rule_may_enter(p, i) && may_try(&p->state[i], s) && is_available(p, i, s) &&
+                    find_cause(p, i, s, DECISION_ENTER, d)) {
+                        fill_enter(p, s, d);
+                        return true;
+                }
+        return false;
+}
+
+bool policy_decide(struct policy *p, const struct snapshot *s, bool paused, struct decision *ret)
+{
+        return find_overridden(p, s, ret) ||
+               (!paused && (find_leaving(p, s, ret) || find_stepping(p, s, ret) || find_entering(p, s, ret)));
+}

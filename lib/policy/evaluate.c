@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/* The first phase of a tick: what holds now, and for how long it has held. */
+
+#include <string.h>
+
+#include "lib/policy/evaluate.h"
+
+#define GAP_INTERVALS 3
+#define GAP_MIN_NS (3 * NSEC_PER_SEC) /* a dump of a million sockets takes longer than three short intervals */
+
+static struct elapsed elapsed_since(const struct policy *p, const struct snapshot *s)
+{
+        uint64_t ns = p->last_now != 0 ? s->now - p->last_now : 0;
+
+        if (ns > MAX(GAP_INTERVALS * p->config->interval_ns, GAP_MIN_NS))
+                return (struct elapsed){0, true};
+        return (struct elapsed){ns, false};
+}
+
+static void evaluate_when(const struct policy *p, unsigned i, const struct snapshot *s, const struct elapsed *t,
+                          struct rule_evaluation *e)
+{
+        const struct rule *rule = &p->config->rule[i];
+
+        for (unsigned k = 0; k < rule->n_when; k++) {
+                const struct condition *c = &rule->when[k];
+                const struct reading *r = &s->reading[c->metric];
+
+                e->when[k] = (struct condition_evaluation){.reading = *r};
+                if (metric_is_ports(c->metric)) {
+                        e->when[k].holds = some_may_hold(c, r);
+                        continue;
+                }
+                e->when[k].holds = reading_holds(c, r);
+                e->when[k].clock = clock_after(&p->state[i].when[k], e->when[k].holds, t);
+        }
+}
+
+static void evaluate_until(const struct policy *p, unsigned i, const struct snapshot *s, struct rule_evaluation *e)
+{
+        const struct rule *rule = &p->config->rule[i];
+
+        for (unsigned k = 0; k < rule->n_until; k++) {
+                const struct condition *c = &rule->until[k];
+                bool ports = metric_is_ports(c->metric);
+
+                e->until[k] = (struct condition_evaluation){
+                        .reading = ports ? s->reading[c->metric] : reading_without_remedy(p, s, c->metric)};
+                if (!ports)
+                        e->until[k].holds = reading_holds(c, &e->until[k].reading);
+                else if (ports_valid(s))
+                        e->until[k].holds = YES; /* until a destination says otherwise */
+                else
+                        e->until[k].holds = all_hold(c, &e->until[k].reading);
+        }
+}
+
+/* YES if nothing keeps a rule without `until`. */
+static enum truth evaluate_quiet(const struct policy *p, const struct walk *w, const struct snapshot *s)
+{
+        enum truth quiet = YES;
+
+        for (unsigned k = 0; k < w->rule->n_when; k++) {
+                const struct condition *c = &w->rule->when[k];
+                struct reading r = reading_without_remedy(p, s, c->metric);
+                enum truth holds;
+
+                if (metric_is_ports(c->metric) && c != w->first)
+                        continue;
+                if (c != w->first)
+                        holds = reading_holds(c, &r);
+                else if (ports_valid(s))
+                        holds = w->kept ? YES : NO;
+                else
+                        holds = some_may_hold(c, &r);
+                if (holds == YES)
+                        return NO;
+                if (holds == UNKNOWN)
+                        quiet = UNKNOWN;
+        }
+        return quiet;
+}
+
+static void evaluate_release(const struct policy *p, unsigned i, enum truth quiet, const struct elapsed *t,
+                             struct rule_evaluation *e)
+{
+        const struct rule_state *state = &p->state[i];
+
+        e->quiet = (struct clock){0};
+        if (!state->active)
+                return;
+        for (unsigned k = 0; k < p->config->rule[i].n_until; k++)
+                e->until[k].clock = clock_after(&state->until[k], e->until[k].holds, t);
+        e->quiet = clock_after(&state->quiet, quiet, t);
+}
+
+static bool is_unknown(const struct condition_evaluation *e, const struct reading *r)
+{
+        return r->state == READING_BOUNDED && e->holds == UNKNOWN;
+}
+
+/* A dump is needed where bounds leave open whether the rule becomes active or is released, for a clock, which has to
+ * know at every tick, and for the effect and the harm that are watched. */
+static bool needs_dump(const struct policy *p, unsigned i, const struct snapshot *s, enum truth quiet,
+                       const struct rule_evaluation *e)
+{
+        const struct rule *rule = &p->config->rule[i];
+        const struct rule_state *state = &p->state[i];
+        bool bounded = false, may_enter = rule_may_enter(p, i) || rule_steps(rule);
+
+        for (unsigned k = 0; k < rule->n_when; k++) {
+                const struct reading *r = &s->reading[rule->when[k].metric];
+
+                if (rule->when[k].time_ns > 0 && is_unknown(&e->when[k], r))
+                        return true;
+                bounded |= r->state == READING_BOUNDED;
+                may_enter &= e->when[k].holds != NO;
+        }
+        for (unsigned k = 0; k < rule->n_abort; k++)
+                if (s->reading[rule->abort[k].metric].state == READING_BOUNDED)
+                        return true;
+        for (unsigned k = 0; k < rule->n_until && state->active; k++)
+                if (is_unknown(&e->until[k], &s->reading[rule->until[k].metric]))
+                        return true;
+        if (state->active && (state->expecting || (rule->n_until == 0 && bounded && quiet == UNKNOWN)))
+                return true;
+        return bounded && may_enter;
+}
+
+static bool all_have_held(const struct rule *rule, const struct rule_evaluation *e)
+{
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (e->when[k].holds != YES || e->when[k].clock.ns < rule->when[k].time_ns)
+                        return false;
+        return true;
+}
+
+static enum standing find_standing(const struct policy *p, unsigned i, const struct snapshot *s,
+                                   const struct rule_evaluation *e)
+{
+        const struct rule *rule = &p->config->rule[i];
+
+        if (p->state[i].active)
+                return STANDING_ACTIVE;
+        if (rule->disabled)
+                return STANDING_DISABLED;
+        if (e->lacks)
+                return STANDING_UNAVAILABLE;
+        if (rule->n_actions > 0 && (unsigned)__builtin_popcount(e->foreign) == rule->n_actions)
+                return STANDING_FOREIGN;
+        if (e->wait_ns > 0)
+                return STANDING_WAITING;
+        if (!e->can_help[false] && !e->can_help[true])
+                return STANDING_NEEDLESS;
+        if (!all_have_held(rule, e))
+                return STANDING_IDLE;
+        return prerequisite_in_effect(p, i, s, false) ? STANDING_READY : STANDING_PREREQUISITE;
+}
+
+static void evaluate_state(const struct policy *p, unsigned i, const struct snapshot *s, struct rule_evaluation *e)
+{
+        const struct rule *rule = &p->config->rule[i];
+        const struct rule_state *state = &p->state[i];
+
+        e->active_ns = state->active ? state->active_ns : 0;
+        e->wait_ns = state->not_before > s->now ? state->not_before - s->now : 0;
+        e->released_ns = state->released_at > 0 ? s->now - state->released_at : 0;
+        e->expecting = state->active && state->expecting;
+        e->expecting_ns = e->expecting ? state->expecting_ns : 0;
+        for (unsigned k = 0; k < rule->n_abort; k++)
+                e->abort[k] = (struct abort_evaluation){
+                        .watching = state->active && !state->abort[k].over,
+                        .mean = mean_value(&state->abort[k].after),
+                        .limit = state->abort[k].limit,
+                };
+        e->foreign = 0;
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if (p->held[rule->action[k].sysctl].foreign)
+                        e->foreign |= UINT32_C(1) << rule->action[k].sysctl;
+        e->standing = find_standing(p, i, s, e);
+}
+
+static const struct condition *first_of_ports(const struct rule *rule)
+{
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (metric_is_ports(rule->when[k].metric))
+                        return &rule->when[k];
+        return NULL;
+}
+
+static void evaluate_rule(struct policy *p, unsigned i, const struct snapshot *s, const struct elapsed *t)
+{
+        const struct rule *rule = &p->config->rule[i];
+        struct rule_evaluation *e = &p->evaluation.rule[i];
+        struct walk w = {.rule = rule,
+                         .state = &p->state[i],
+                         .e = e,
+                         .elapsed = t,
+                         .first = first_of_ports(rule),
+                         .release = rule->n_until > 0 ? &rule->until[0] : &rule->when[0]};
+        enum truth quiet = UNKNOWN;
+
+        e->lacks = rule_lacks(p, i, s);
+        e->prerequisite = prerequisite_of(p, i, s);
+        e->can_help[false] = rule_can_help(p, i, s, false);
+        e->can_help[true] = rule_can_help(p, i, s, true);
+        e->entering[false] = e->entering[true] = e->most[false] = e->most[true] = e->pressing = NULL;
+        evaluate_when(p, i, s, t, e);
+        evaluate_until(p, i, s, e);
+        if (ports_valid(s))
+                walk_destinations(&w, s->ports);
+        if (rule->n_until == 0)
+                quiet = evaluate_quiet(p, &w, s);
+        evaluate_release(p, i, quiet, t, e);
+        e->expect = (struct condition_evaluation){UNKNOWN, .reading = {0}};
+        if (rule->has_expect) {
+                e->expect.reading = s->reading[rule->expect.metric];
+                e->expect.holds = reading_holds(&rule->expect, &e->expect.reading);
+        }
+        evaluate_state(p, i, s, e);
+        e->needs_dump = !rule->disabled && needs_dump(p, i, s, quiet, e);
+}
+
+const struct evaluation *policy_evaluate(struct policy *p, const struct snapshot *s)
+{
+        struct elapsed t = elapsed_since(p, s);
+
+        p->evaluation.needs_dump = false;
+        for (unsigned i = 0; i < p->config->n_rules; i++) {
+                evaluate_rule(p, i, s, &t);
+                p->evaluation.needs_dump |= p->evaluation.rule[i].needs_dump;
+        }
+        return &p->evaluation;
+}
+
+/* ---- the clocks ---- */
+
+static void advance_destination_clocks(struct destination_clock *clocks, const struct condition *c,
+                                       const struct snapshot *s, const struct elapsed *t)
+{
+        enum truth bound = some_may_hold(c, &s->reading[c->metric]);
+
+        for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
+                const struct destination *d = ports_destination(s->ports, slot);
+                bool holds = ports_valid(s) && d->id != 0 && destination_holds(c, d);
+
+                if (!ports_valid(s))
+                        clocks[slot].clock = clock_after(&clocks[slot].clock, bound, t);
+                else
+                        clocks[slot] = (struct destination_clock){d->id,
+                                                                  destination_clock(clocks, slot, d, holds, t)};
+        }
+}
+
+/* True while the pressure goes on against which the rule was taken. */
+static bool still_presses(const struct rule *rule, const struct rule_evaluation *e)
+{
+        bool ports = false;
+
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (metric_is_ports(rule->when[k].metric))
+                        ports = true;
+                else if (e->when[k].holds != YES)
+                        return false;
+        return !ports || e->pressing;
+}
+
+static void advance_expect(const struct rule *rule, const struct rule_evaluation *e, struct rule_state *state,
+                           uint64_t ns)
+{
+        if (!state->expecting || e->expect.holds == UNKNOWN)
+                return;
+        if (e->expect.holds == YES) {
+                state->expecting = false;
+        } else if (still_presses(rule, e)) {
+                state->expecting_ns += ns;
+                state->unexpected = state->expecting_ns >= rule->expect.time_ns;
+        }
+}
+
+static void advance_abort(const struct abort_condition *abort, const struct snapshot *s, struct rule_state *state,
+                          struct abort_state *a)
+{
+        const struct reading *r = &s->reading[abort->metric];
+        double weight = r->weight > 0 ? r->weight : 1;
+
+        if (r->state != READING_VALID)
+                return;
+        trail_add(&a->trail, s->now, r->value, weight); /* also while it is active: another step may follow */
+        if (!state->active || a->over)
+                return;
+        mean_add(&a->after, r->value, weight);
+        a->over = state->active_ns >= abort->within_ns;
+        a->harm = a->after.n >= TREND_SAMPLES_MIN && (r->weight <= 0 || a->after.weight >= TREND_WEIGHT_MIN) &&
+                  mean_value(&a->after) > a->limit;
+}
+
+static void advance_active(const struct policy *p, unsigned i, struct rule_state *state, const struct snapshot *s,
+                           const struct elapsed *t)
+{
+        const struct rule_evaluation *e = &p->evaluation.rule[i];
+        const struct rule *rule = &p->config->rule[i];
+
+        state->active_ns += t->ns;
+        if (state->stepped_at == 0) /* by the process before; the time is unknown */
+                state->stepped_at = s->now;
+        for (unsigned k = 0; k < rule->n_until; k++)
+                state->until[k] = e->until[k].clock;
+        state->quiet = e->quiet;
+        advance_expect(rule, e, state, t->ns);
+}
+
+static void advance_rule(struct policy *p, unsigned i, const struct snapshot *s, const struct elapsed *t)
+{
+        const struct rule *rule = &p->config->rule[i];
+        struct rule_state *state = &p->state[i];
+
+        if (t->gap) {
+                state->expecting_ns = state->active_ns = 0;
+                state->quiet = (struct clock){0};
+                memset(state->until, 0, sizeof(state->until));
+        }
+        for (unsigned k = 0; k < rule->n_when; k++) {
+                state->when[k] = p->evaluation.rule[i].when[k].clock;
+                if (state->destination_when[k])
+                        advance_destination_clocks(state->destination_when[k], &rule->when[k], s, t);
+        }
+        if (state->active)
+                advance_active(p, i, state, s, t);
+        for (unsigned k = 0; k < rule->n_abort; k++)
+                advance_abort(&rule->abort[k], s, state, &state->abort[k]);
+}
+
+void policy_advance(struct policy *p, const struct snapshot *s)
+{
+        struct elapsed t = elapsed_since(p, s);
+
+        policy_evaluate(p, s);
+        p->last_now = s->now;
+        for (unsigned i = 0; i < p->config->n_rules; i++)
+                advance_rule(p, i, s, &t);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The inside of the first phase: evaluate.c (a rule), walk.c (its destinations) and condition.c (one condition). */
+
+#include "lib/policy/state.h"
+#include "lib/util/macro.h"
+
+/* The time since the last tick. */
+struct elapsed {
+        uint64_t ns;
+        bool gap; /* it was so long that clocks start anew: suspend, or a stopped process */
+};
+
+/* The clock of a condition at the time of the snapshot. */
+struct clock clock_after(const struct clock *clock, enum truth truth, const struct elapsed *elapsed);
+
+bool destination_holds(const struct condition *c, const struct destination *d);
+enum truth reading_holds(const struct condition *c, const struct reading *r);
+
+/* Without a dump, bounds hold for every destination: they can disprove that some destination meets the condition, and
+ * prove that all do. There may be no destination at all. */
+enum truth some_may_hold(const struct condition *c, const struct reading *r);
+enum truth all_hold(const struct condition *c, const struct reading *r);
+
+/* The clock of a condition for the destination in a slot: it starts anew for another destination. */
+struct clock destination_clock(const struct destination_clock *clocks, unsigned slot, const struct destination *d,
+                               bool holds, const struct elapsed *elapsed);
+
+/* One walk over the destinations of a dump, for one rule. */
+struct walk {
+        const struct rule *rule;
+        const struct rule_state *state;
+        struct rule_evaluation *e;
+        const struct elapsed *elapsed;
+        const struct condition *first;       /* of the ports.* conditions of `when`; NULL: there is none */
+        const struct condition *release;     /* the first condition of the release */
+        const struct destination *nearest;   /* for which most of `when` holds, then with the most of the first */
+        unsigned nearest_slot, nearest_hold; /* its slot, and how many conditions hold */
+        bool kept;                           /* a destination keeps a rule without `until` */
+};
+
+/* Fills in what the rule's evaluation says of destinations; the dump is valid. */
+void walk_destinations(struct walk *walk, const struct ports *ports);

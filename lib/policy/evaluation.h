@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the policy makes of one snapshot: for each rule and each of its conditions the truth, the value, the destination
+ * that it belongs to and the time that it has held. Decisions, the question whether a dump of the sockets is needed, the
+ * evidence in the log and the explanation for a person all read this. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/config/config.h"
+#include "lib/kernel/snapshot.h"
+#include "lib/policy/clock.h"
+
+enum truth {
+        UNKNOWN = -1,
+        NO,
+        YES,
+};
+
+/* Where a rule stands, the first that applies. */
+enum standing {
+        STANDING_ACTIVE,
+        STANDING_DISABLED,
+        STANDING_UNAVAILABLE,  /* this kernel or netns lacks a metric or sysctl of it */
+        STANDING_FOREIGN,      /* its sysctls are foreign */
+        STANDING_WAITING,      /* it failed or was refused, and is not tried before wait_ns have passed */
+        STANDING_NEEDLESS,     /* its sysctls have that effect already, or cannot go further */
+        STANDING_IDLE,         /* a condition does not hold, or has not held for long enough */
+        STANDING_PREREQUISITE, /* its prerequisite is not in effect */
+        STANDING_READY,        /* all conditions hold: it acts as soon as limits and sysctl.d allow */
+};
+
+struct condition_evaluation {
+        enum truth holds;
+        struct reading reading;                /* the value that was compared, or its two ends */
+        const struct destination *destination; /* whose value it is, borrowed from the snapshot; NULL: the host's */
+        struct clock clock;                    /* for how long it has held */
+};
+
+/* For how long the condition has held without a break; 0: it does not. */
+static inline uint64_t condition_held_ns(const struct condition_evaluation *e)
+{
+        return e->holds == YES && e->clock.holds ? e->clock.ns : 0;
+}
+
+/* Whose value it is: the destination or the listener, and its systemd unit if the snapshot has it; "": nobody's. */
+const char *condition_whose(const struct condition_evaluation *e, unsigned metric, const struct snapshot *s,
+                            char buf[static DESTINATION_NAME_MAX]);
+const char *condition_unit(const struct condition_evaluation *e, unsigned metric, const struct snapshot *s);
+
+/* What is seen of an abort condition. */
+struct abort_evaluation {
+        bool watching;      /* its time is not over */
+        double mean, limit; /* since the step, and what that must not exceed */
+};
+
+struct rule_evaluation {
+        enum standing standing;
+        const char *lacks;     /* the name of a sysctl or metric that this kernel or netns lacks; NULL: it has all */
+        unsigned prerequisite; /* index of the rule; RULE_NONE: none */
+        bool can_help[2];      /* a change would have an effect, [1]: on the loopback */
+        bool needs_dump;       /* an unknown condition counts, and a dump of the sockets tells */
+
+        /* The ports.* conditions of `when` are those of the destination for which most of them hold. Of `until` the
+         * destination that is furthest from it. */
+        struct condition_evaluation when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], expect;
+        struct clock quiet; /* of a rule without `until`: how long nothing has kept it */
+        struct abort_evaluation abort[RULE_ABORTS_MAX];
+
+        /* Destinations, [1]: on the loopback; NULL: there is none. */
+        const struct destination *entering[2]; /* all ports.* conditions of `when` hold for their time: with the most
+                                                  of the first */
+        const struct destination *most[2];     /* with the most of the first condition of the release */
+        const struct destination *pressing;    /* past every ports.* threshold of `when`, were nothing reused */
+
+        uint64_t active_ns;    /* on valid ticks since the last step; 0: not active */
+        uint64_t expecting_ns; /* how long the effect has been missing */
+        uint64_t wait_ns;      /* until it may be tried again */
+        uint64_t released_ns;  /* since its release; 0: never released, or unknown */
+        bool expecting;        /* the effect is awaited */
+        uint32_t foreign;      /* a bit for each of its sysctls that is foreign */
+};
+
+struct evaluation {
+        bool needs_dump; /* of any rule */
+        struct rule_evaluation rule[RULES_MAX];
+};

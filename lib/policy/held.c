@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* Questions whose answers depend on which sysctls are held: they change between two decisions of a tick. */
+
+#include "lib/policy/state.h"
+#include "lib/util/macro.h"
+
+bool rule_steps(const struct rule *rule)
+{
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if (action_steps(&rule->action[k]))
+                        return true;
+        return false;
+}
+
+bool rule_may_enter(const struct policy *p, unsigned i)
+{
+        const struct rule *rule = &p->config->rule[i];
+
+        for (unsigned k = 0; k < rule->n_actions && p->state[i].active; k++) {
+                const struct held *held = &p->held[rule->action[k].sysctl];
+
+                if (held->rearmed && !(held->rules >> i & 1))
+                        return true;
+        }
+        return !p->state[i].active;
+}
+
+bool rule_can_help(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
+{
+        const struct rule *rule = &p->config->rule[i];
+
+        for (unsigned k = 0; k < rule->n_actions; k++) {
+                enum sysctl_id id = rule->action[k].sysctl;
+                const struct held *held = &p->held[id];
+                const struct sysctl_value *without = held->rules ? &held->original : &s->sysctl[id].value;
+
+                if (!action_has_effect(&rule->action[k], &p->config->bounds[id], s, without, loopback))
+                        return true;
+        }
+        return rule->n_actions == 0;
+}
+
+static const char *lacking_metric(const struct policy *p, const struct condition *list, unsigned n,
+                                  const struct snapshot *s)
+{
+        for (unsigned k = 0; k < n; k++)
+                if (s->reading[list[k].metric].state == READING_UNAVAILABLE)
+                        return metric_name(list[k].metric, &p->config->counters);
+        return NULL;
+}
+
+const char *rule_lacks(const struct policy *p, unsigned i, const struct snapshot *s)
+{
+        const struct rule *rule = &p->config->rule[i];
+        const char *name = NULL;
+
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if (s->sysctl[rule->action[k].sysctl].state == READING_UNAVAILABLE)
+                        return sysctl_table[rule->action[k].sysctl].name;
+        name = lacking_metric(p, rule->when, rule->n_when, s);
+        if (!name)
+                name = lacking_metric(p, rule->until, rule->n_until, s);
+        return name ? name : lacking_metric(p, &rule->expect, rule->has_expect, s);
+}
+
+bool policy_is_unavailable(const struct policy *p, unsigned i, const struct snapshot *s)
+{
+        return !p->config->rule[i].disabled && rule_lacks(p, i, s);
+}
+
+unsigned prerequisite_of(const struct policy *p, unsigned i, const struct snapshot *s)
+{
+        unsigned below = p->config->rule[i].after;
+
+        while (below != RULE_NONE && !p->state[below].active &&
+               (p->config->rule[below].disabled || policy_is_unavailable(p, below, s)))
+                below = p->config->rule[below].after;
+        return below;
+}
+
+bool prerequisite_in_effect(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
+{
+        unsigned below = prerequisite_of(p, i, s);
+        const struct rule *rule;
+
+        if (below == RULE_NONE || p->state[below].active)
+                return true;
+        if (p->state[below].released_at == s->now) /* the snapshot still shows the value that it had set */
+                return false;
+        rule = &p->config->rule[below];
+        for (unsigned k = 0; k < rule->n_actions; k++) {
+                enum sysctl_id id = rule->action[k].sysctl;
+                const struct live_sysctl *live = &s->sysctl[id];
+
+                if (live->state != READING_VALID ||
+                    !action_has_effect(&rule->action[k], &p->config->bounds[id], s, &live->value, loopback))
+                        return false;
+        }
+        return rule->n_actions > 0;
+}
+
+struct reading reading_without_remedy(const struct policy *p, const struct snapshot *s, unsigned metric)
+{
+        static const struct {
+                unsigned metric;
+                enum sysctl_id sysctl;
+                bool inverse; /* the sysctl is the time for which each counted socket stays */
+        } rows[] = {
+                {METRIC_TIME_WAIT_TABLE, SYSCTL_TCP_MAX_TW_BUCKETS, false},
+                {METRIC_ORPHANS_TABLE, SYSCTL_TCP_MAX_ORPHANS, false},
+                {METRIC_TCP_FIN_WAIT2_ORPHANED, SYSCTL_TCP_FIN_TIMEOUT, true},
+                {METRIC_TCP_KEEPALIVE_UNANSWERED, SYSCTL_TCP_KEEPALIVE_INTVL, true},
+                {METRIC_TCP_KEEPALIVE_UNANSWERED, SYSCTL_TCP_KEEPALIVE_PROBES, true},
+        };
+        struct reading r = s->reading[metric];
+
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                const struct held *held = &p->held[rows[i].sysctl];
+                const struct live_sysctl *live = &s->sysctl[rows[i].sysctl];
+                double factor;
+
+                if (rows[i].metric != metric || held->rules == 0 || live->state != READING_VALID)
+                        continue;
+                factor = (double)live->value.v[0] / (double)MAX(held->original.v[0], 1);
+                if (rows[i].inverse)
+                        factor = 1 / factor;
+                r.value *= factor;
+                r.upper *= factor;
+        }
+        return r;
+}
+
+bool is_within_bounds(const struct config *config, enum sysctl_id sysctl, const struct sysctl_value *value)
+{
+        char reason[192];
+
+        return sysctl_check_bounds(sysctl, value, &config->bounds[sysctl], reason, sizeof(reason)) == 0;
+}

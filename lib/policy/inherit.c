@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* A reload: the state of a rule goes on in the new configuration if the rule is the same. */
+
+#include <string.h>
+
+#include "lib/policy/state.h"
+
+static bool conditions_alike(const struct condition *a, const struct counters *ca, const struct condition *b,
+                             const struct counters *cb)
+{
+        return strcmp(metric_name(a->metric, ca), metric_name(b->metric, cb)) == 0 && a->op == b->op &&
+               a->number == b->number && a->time_ns == b->time_ns;
+}
+
+static bool lists_alike(const struct condition *a, unsigned na, const struct counters *ca, const struct condition *b,
+                        unsigned nb, const struct counters *cb)
+{
+        for (unsigned k = 0; na == nb && k < na; k++)
+                if (!conditions_alike(&a[k], ca, &b[k], cb))
+                        return false;
+        return na == nb;
+}
+
+static bool actions_alike(const struct rule *a, const struct rule *b)
+{
+        for (unsigned k = 0; a->n_actions == b->n_actions && k < a->n_actions; k++) {
+                const struct action *la = &a->action[k], *lb = &b->action[k];
+
+                if (la->kind != lb->kind || la->sysctl != lb->sysctl || la->factor != lb->factor ||
+                    !sysctl_equal(&la->value, &lb->value))
+                        return false;
+        }
+        return a->n_actions == b->n_actions;
+}
+
+static bool aborts_alike(const struct rule *a, const struct counters *ca, const struct rule *b,
+                         const struct counters *cb)
+{
+        for (unsigned k = 0; a->n_abort == b->n_abort && k < a->n_abort; k++)
+                if (strcmp(metric_name(a->abort[k].metric, ca), metric_name(b->abort[k].metric, cb)) != 0 ||
+                    a->abort[k].multiple != b->abort[k].multiple || a->abort[k].within_ns != b->abort[k].within_ns)
+                        return false;
+        return a->n_abort == b->n_abort;
+}
+
+/* True if the state of one rule means the same for the other. */
+static bool rules_alike(const struct config *ca, unsigned ia, const struct config *cb, unsigned ib)
+{
+        const struct rule *a = &ca->rule[ia], *b = &cb->rule[ib];
+
+        return strcmp(a->name, b->name) == 0 && strcmp(a->after_name, b->after_name) == 0 &&
+               a->disabled == b->disabled && a->has_expect == b->has_expect &&
+               lists_alike(a->when, a->n_when, &ca->counters, b->when, b->n_when, &cb->counters) &&
+               lists_alike(a->until, a->n_until, &ca->counters, b->until, b->n_until, &cb->counters) &&
+               lists_alike(&a->expect, a->has_expect, &ca->counters, &b->expect, b->has_expect, &cb->counters) &&
+               actions_alike(a, b) && aborts_alike(a, &ca->counters, b, &cb->counters);
+}
+
+static bool holds_within(const struct policy *old, unsigned rule, const struct config *config)
+{
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                if ((old->held[id].rules & rule_bit(rule)) && !is_within_bounds(config, id, &old->held[id].value))
+                        return false;
+        return true;
+}
+
+static void inherit_rule(struct policy *p, unsigned i, const struct policy *old, unsigned k)
+{
+        struct rule_state *state = &p->state[i];
+        struct destination_clock *mine[RULE_CONDITIONS_MAX];
+
+        memcpy(mine, state->destination_when, sizeof(mine));
+        *state = old->state[k];
+        memcpy(state->destination_when, mine, sizeof(mine));
+        for (unsigned c = 0; c < RULE_CONDITIONS_MAX; c++)
+                if (mine[c] && old->state[k].destination_when[c])
+                        memcpy(mine[c], old->state[k].destination_when[c], PORTS_DESTINATIONS * sizeof(*mine[c]));
+
+        for (unsigned id = 0; id < SYSCTL_COUNT && state->active; id++) {
+                if (!(old->held[id].rules & rule_bit(k)))
+                        continue;
+                p->held[id].value = old->held[id].value;
+                p->held[id].original = old->held[id].original;
+                p->held[id].rules |= rule_bit(i);
+        }
+}
+
+uint64_t policy_inherit(struct policy *p, const struct policy *old)
+{
+        uint64_t inherited = 0;
+
+        p->last_now = old->last_now;
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                p->held[id].foreign = old->held[id].foreign;
+        for (unsigned i = 0; i < p->config->n_rules; i++)
+                for (unsigned k = 0; k < old->config->n_rules; k++)
+                        if (rules_alike(p->config, i, old->config, k) && holds_within(old, k, p->config)) {
+                                inherit_rule(p, i, old, k);
+                                inherited |= rule_bit(i);
+                        }
+        return inherited;
+}

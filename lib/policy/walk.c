@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* The destinations of a dump, for one rule: all that is asked of them in one walk. */
+
+#include "lib/policy/evaluate.h"
+
+struct clock destination_clock(const struct destination_clock *clocks, unsigned slot,
+                                      const struct destination *d, bool holds, const struct elapsed *t)
+{
+        static const struct clock none;
+
+        return clock_after(clocks[slot].id == d->id ? &clocks[slot].clock : &none, holds ? YES : NO, t);
+}
+
+static void take_greater(const struct destination **best, const struct condition *c, const struct destination *d)
+{
+        if (!*best || destination_value(c, d) > destination_value(c, *best))
+                *best = d;
+}
+
+/* Past every ports.* threshold of the rule, were no port reused, and still opening connections: without any, no effect
+ * can show. */
+static bool destination_presses(const struct rule *rule, const struct destination *d)
+{
+        for (unsigned k = 0; k < rule->n_when; k++) {
+                const struct condition *c = &rule->when[k];
+
+                if (metric_is_ports(c->metric) &&
+                    !comparison_holds(c->op, ports_value_unrelieved(d, c->metric), c->number))
+                        return false;
+        }
+        return d->fresh > 0;
+}
+
+/* A rule without `until` is kept by a destination that meets every ports.* condition of `when`. For the destination that
+ * the rule was taken for the first is enough: the others say that the rule can help, and a value near such a threshold
+ * must not end the rule. */
+static void walk_when(struct walk *w, const struct destination *d, unsigned slot)
+{
+        bool all = true, timed = true;
+        unsigned n = 0;
+
+        for (unsigned k = 0; k < w->rule->n_when; k++) {
+                const struct destination_clock *clocks = w->state->destination_when[k];
+                const struct condition *c = &w->rule->when[k];
+                struct clock clock;
+                bool holds;
+
+                if (!metric_is_ports(c->metric))
+                        continue;
+                holds = destination_holds(c, d);
+                n += holds;
+                all &= holds;
+                if (clocks) {
+                        clock = destination_clock(clocks, slot, d, holds, w->elapsed);
+                        timed &= clock_reached(&clock, c->time_ns);
+                }
+        }
+        if (all && timed)
+                take_greater(&w->e->entering[d->loopback], w->first, d);
+        w->kept |= destination_holds(w->first, d) && (all || d->id == w->state->taken_for);
+        if (!w->e->can_help[d->loopback] || n < w->nearest_hold ||
+            (w->nearest && n == w->nearest_hold &&
+             destination_value(w->first, d) <= destination_value(w->first, w->nearest)))
+                return;
+        w->nearest = d;
+        w->nearest_slot = slot;
+        w->nearest_hold = n;
+}
+
+static void walk_until(struct walk *w, const struct destination *d)
+{
+        for (unsigned k = 0; k < w->rule->n_until; k++) {
+                const struct condition *c = &w->rule->until[k];
+                struct condition_evaluation *e = &w->e->until[k];
+                bool less = c->op == LESS || c->op == LESS_EQUAL;
+
+                if (!metric_is_ports(c->metric))
+                        continue;
+                if (!destination_holds(c, d))
+                        e->holds = NO;
+                if (!e->destination || (less ? destination_value(c, d) > destination_value(c, e->destination)
+                                             : destination_value(c, d) < destination_value(c, e->destination)))
+                        e->destination = d;
+        }
+}
+
+/* Shows the ports.* conditions by the destinations that the walk has found. */
+static void show_destinations(const struct walk *w)
+{
+        const struct destination *d = w->nearest;
+
+        for (unsigned k = 0; k < w->rule->n_when; k++) {
+                const struct condition *c = &w->rule->when[k];
+                struct condition_evaluation *e = &w->e->when[k];
+
+                if (!metric_is_ports(c->metric))
+                        continue;
+                e->holds = d && destination_holds(c, d) ? YES : NO;
+                e->destination = d;
+                if (d)
+                        e->reading = reading_valid(destination_value(c, d));
+                if (d && w->state->destination_when[k])
+                        e->clock = destination_clock(w->state->destination_when[k], w->nearest_slot, d,
+                                                     e->holds == YES, w->elapsed);
+        }
+        for (unsigned k = 0; k < w->rule->n_until; k++) {
+                struct condition_evaluation *e = &w->e->until[k];
+
+                if (e->destination)
+                        e->reading = reading_valid(destination_value(&w->rule->until[k], e->destination));
+        }
+}
+
+/* True if the rule asks for destinations. */
+static bool is_about_destinations(const struct walk *w)
+{
+        bool ports = w->first;
+
+        for (unsigned k = 0; k < w->rule->n_until; k++)
+                ports |= metric_is_ports(w->rule->until[k].metric);
+        return ports;
+}
+
+void walk_destinations(struct walk *w, const struct ports *ports)
+{
+        if (!is_about_destinations(w))
+                return;
+        for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
+                const struct destination *d = ports_destination(ports, slot);
+
+                if (d->id == 0)
+                        continue;
+                if (w->first)
+                        walk_when(w, d, slot);
+                if (w->e->can_help[d->loopback])
+                        walk_until(w, d);
+                if (metric_is_ports(w->release->metric))
+                        take_greater(&w->e->most[d->loopback], w->release, d);
+                if (w->rule->has_expect && !w->e->pressing && destination_presses(w->rule, d))
+                        w->e->pressing = d;
+        }
+        show_destinations(w);
+}
