@@ -19,6 +19,7 @@ static void pause_or_resume(struct tuner *t, const struct requests *asked, const
 
 static void set_foreign(struct tuner *t, enum sysctl_id id)
 {
+        news_forget_rules(&t->audit.news, policy_holders(t->policy, id));
         policy_set_foreign(t->policy, id);
         apply_set_state(&t->apply, id, LEDGER_FOREIGN);
 }

@@ -30,5 +30,11 @@ static inline void news_forget(struct audit_news *news, enum audit_subject subje
         news->failing &= ~(UINT32_C(1) << subject);
 }
 
+/* These rules (a bit each) begin anew: a person has released or rearmed a sysctl of theirs. */
+static inline void news_forget_rules(struct audit_news *news, uint64_t rules)
+{
+        news->repeated &= ~rules;
+}
+
 /* A reload: what is remembered of a rule goes on for those that are the same in both configurations. */
 void news_inherit(struct audit_news *news, const struct config *config, const struct config *old, uint64_t inherited);
