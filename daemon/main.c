@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "daemon/commands/check.h"
 #include "daemon/commands/lint.h"
 #include "daemon/commands/once.h"
 #include "daemon/commands/replay.h"
@@ -85,7 +86,7 @@ static int run_mode(const struct arguments *a)
         case MODE_ONCE:
                 return once_print(a->json);
         case MODE_CHECK:
-                return service_check(a->config_file, a->verbose);
+                return check_print(a->config_file, a->verbose);
         case MODE_LINT:
                 return lint_print(a->files);
         case MODE_REPLAY:

@@ -385,27 +385,3 @@ int service_restore(void)
                 puts("twtuned: the ledger of this network namespace holds nothing to put back");
         return r;
 }
-
-static void print_values(const struct config *config)
-{
-        for (size_t i = 0; i < config->values.n; i++) {
-                const struct config_value *v = &config->values.item[i];
-
-                printf("%s:%u: [%s] %s = %s\n", v->at.file, v->at.line, v->section, v->key, v->text);
-        }
-}
-
-int service_check(const char *config_file, bool verbose)
-{
-        struct config *config;
-
-        observer_list_counters(PROC, &service.kernel);
-        config = config_files_load_good(config_file, &service.kernel);
-        if (!config)
-                return EX_CONFIG;
-        if (verbose)
-                print_values(config);
-        printf("twtuned: the configuration is good, %u rule%s\n", config->n_rules, config->n_rules == 1 ? "" : "s");
-        config_free(config);
-        return 0;
-}
