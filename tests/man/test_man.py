@@ -87,7 +87,7 @@ def _():
 def _():
     journal = section(page(DAEMON), "JOURNAL", "EXAMPLES")
     kinds = re.findall(r'\[EVENT_\w+\] = \{"([\w-]+)"', code("lib/audit"))
-    check_equal(re.findall(r"^\|  (\S+)$", journal, re.M), kinds, "events")
+    check_equal(re.findall(r"^\*(\S+)\*$", journal, re.M), kinds, "events")
     fields = set(re.findall(r'event_add\(&?\w+, "(\w+)"', code("daemon"))) | {"EVENT"}
     told = set(re.findall(r"\b([A-Z]{3,})=", journal))
     check_equal(sorted(told ^ fields), ["ADVICE"], "fields")  # the end of its message
