@@ -170,7 +170,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         bus_after_tick(&s->bus);
         metrics_file_tick(&s->metrics, &s->tuner);
 
-        /* The interval is fixed; ticks that a busy machine has missed are not made up for. */
+        /* Ticks come at multiples of the interval. Those that a busy machine has missed are not made up for. */
         interval = s->tuner.config->interval_ns / 1000;
         if (s->watchdog > 0)
                 interval = MAX(MIN(interval, s->watchdog / 2), 1); /* ticks alone feed the watchdog */
@@ -241,7 +241,7 @@ static int load_ledger(struct linux_backend *w, struct ledger *ret)
         if (r < 0)
                 *ret = (struct ledger){0};
         if (r == -ENOENT || r == -ESTALE)
-                r = 0; /* of another boot: its changes ended with that kernel */
+                r = 0; /* none, or of another boot: its changes ended with that kernel */
         if (r == -EBADMSG) {
                 fprintf(stderr,
                         "twtuned: %s: truncated or garbled; nothing is restored from it; it is kept as %s.bad\n",
@@ -257,8 +257,8 @@ static int load_ledger(struct linux_backend *w, struct ledger *ret)
         return r;
 }
 
-/* True if the originals are put back at the end. With --hold they are only if systemd stops the unit: after a restart
- * the next process takes over, and twtuned-restore.service puts back what nobody takes over. */
+/* True if the originals are put back at the end. With --hold they are put back only if systemd stops the unit: after a
+ * restart the next process takes over, and twtuned-restore.service puts back what nobody takes over. */
 static bool restores_on_exit(const struct service *s)
 {
         const struct config *config = s->tuner.config;
