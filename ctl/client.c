@@ -11,10 +11,10 @@
 #include "ctl/terminal.h"
 
 #define BUS_NAME "org.twtuned1"
-#define INSTANCE_PREFIX BUS_NAME ".instance."
+#define INSTANCES_PATH "/org/twtuned1/instance"
 #define CALL_TIMEOUT_US (90 * UINT64_C(1000000)) /* the answer comes after the next tick, and interval may be 1min */
 
-/* An object has the name of its owner, with slashes. */
+/* The path of an object is the name of its owner, with slashes. */
 static void set_name(struct client *c, const char *name)
 {
         snprintf(c->name, sizeof(c->name), "%s", name);
@@ -30,7 +30,7 @@ int client_open(struct client *c, const char *instance)
 
         *c = (struct client){.instance = instance};
         if (instance && sd_bus_path_encode("/", instance, &path) >= 0)
-                snprintf(name, sizeof(name), INSTANCE_PREFIX "%s", path + 1);
+                snprintf(name, sizeof(name), BUS_NAME ".instance.%s", path + 1);
         free(path);
         set_name(c, name);
         r = sd_bus_open_system(&c->bus);
@@ -125,7 +125,7 @@ int show_part(const struct options *o, const char *key, void (*print)(const json
 
         if (status != 0)
                 return status;
-        part = key ? json_object_get(d, key) : d;
+        part = json_object_get(d, key);
         if (o->json)
                 return print_json(part);
         pager_open(o);
@@ -138,16 +138,20 @@ static int compare(const void *a, const void *b)
         return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Appends the description of the instance with that name on the bus, if it is one and has not just ended. */
+/* Appends the description of the instance that has a name on the bus, unless it has just ended. */
 static void append_description(struct client *c, const char *name, json_t *list)
 {
+        char *instance = NULL;
         json_t *d;
 
-        if (strcmp(name, BUS_NAME) != 0 && strncmp(name, INSTANCE_PREFIX, strlen(INSTANCE_PREFIX)) != 0)
-                return;
         set_name(c, name);
+        if (strcmp(name, BUS_NAME) != 0 && sd_bus_path_decode(c->path, INSTANCES_PATH, &instance) <= 0)
+                return; /* another program's name */
+        c->instance = instance;
         if (client_describe(c, &d) == 0)
                 json_array_append_new(list, d);
+        free(instance);
+        c->instance = NULL;
 }
 
 int describe_all(json_t **ret)

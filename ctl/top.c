@@ -98,7 +98,7 @@ static void measure_terminal(struct top *t)
         }
 }
 
-/* "3.2%", "<= 4%", "-" where nothing is known but that it has a value; NULL: it is neither valid nor bounded. */
+/* "3.2%"; "<= 4%": bounded; "-": bounded, without an upper bound. NULL: the metric has neither value nor bounds. */
 static const char *value_text(const json_t *metric, char buf[static VALUE_WIDTH * 2])
 {
         const char *unit = text_of(metric, "unit");
@@ -150,7 +150,7 @@ static void draw_screen(struct top *t)
         print_coloured(colour, "%.*s", status_width, text_of(t->description, "status"));
         fputs(REST_OF_LINE "\n", stdout);
         print_coloured(DIM, "%-*.*s %*s%s", name, name, "METRIC", (int)VALUE_WIDTH, "NOW",
-                       t->columns > 80 ? "  BEFORE, AND THE MOST OF IT" : "");
+                       t->columns > 80 ? "  BEFORE, AND ITS MAXIMUM" : "");
         fputs(REST_OF_LINE "\n", stdout);
         json_array_foreach(json_object_get(t->description, "metrics"), i, metric) {
                 const char *value = value_text(metric, buf);
@@ -196,7 +196,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
                 status = show(t);
         if (status != 0)
                 return sd_event_exit(sd_event_source_get_event(source), status);
-        return sd_event_source_set_time_relative(source, interval_us(t));
+        sd_event_source_set_time_relative(source, interval_us(t));
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static int on_resize(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -229,14 +230,16 @@ static int on_keys(sd_event_source *source, int fd, uint32_t events, void *userd
         return quit ? sd_event_exit(sd_event_source_get_event(source), 0) : 0;
 }
 
-/* Runs until q, a signal, or the end of the daemon. Returns the exit status. */
+/* Shows each sample until q, a signal, or the end of the daemon. Returns the exit status. */
 static int loop(struct top *t)
 {
         static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
-        sd_event_source *timer = NULL;
-        int r = sd_event_new(&event);
+        int status = show(t), r;
 
+        if (status != 0)
+                return status;
+        r = sd_event_new(&event);
         for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(ends); i++)
                 r = sd_event_add_signal(event, NULL, ends[i] | SD_EVENT_SIGNAL_PROCMASK, NULL, NULL);
         if (r >= 0 && !t->json)
@@ -244,12 +247,9 @@ static int loop(struct top *t)
         if (r >= 0 && !t->json)
                 r = sd_event_add_io(event, NULL, STDIN_FILENO, EPOLLIN, on_keys, t);
         if (r >= 0)
-                r = sd_event_add_time_relative(event, &timer, CLOCK_MONOTONIC, interval_us(t), 1, on_timer, t);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(timer, SD_EVENT_ON);
+                r = sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, interval_us(t), 1, on_timer, t);
         if (r >= 0)
                 r = sd_event_loop(event);
-        sd_event_source_unref(timer);
         return r < 0 ? complain(EX_OSERR, "the event loop failed: %s", strerror(-r)) : r;
 }
 
@@ -266,12 +266,11 @@ static int run_on_terminal(struct top *t)
         raw.c_cc[VTIME] = 0;
         tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
         fputs(SCREEN_BEGIN, stdout);
-        draw_screen(t);
         status = loop(t);
         fputs(SCREEN_END, stdout);
         fflush(stdout);
         tcsetattr(STDIN_FILENO, TCSADRAIN, &t->termios);
-        /* The error went away with the alternate screen: ask again to print it. */
+        /* The error was printed on the alternate screen: ask again, to print it where the person sees it. */
         return status != 0 ? sample(t) : 0;
 }
 
@@ -281,10 +280,7 @@ static int run(struct top *t)
 
         if (status != 0)
                 return status;
-        if (!t->json)
-                return run_on_terminal(t);
-        status = print_line(t);
-        return status == 0 ? loop(t) : status;
+        return t->json ? loop(t) : run_on_terminal(t);
 }
 
 int command_top(const struct options *o)
