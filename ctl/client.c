@@ -1,34 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl/client.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
+#include "ctl/description.h"
+#include "ctl/terminal.h"
+
 #define BUS_NAME "org.twtuned1"
-#define BUS_PATH "/org/twtuned1"
-#define ANSWER_USEC (90 * UINT64_C(1000000)) /* a change is answered after the next tick, up to a minute later */
+#define INSTANCES_PATH "/org/twtuned1/instance"
+#define CALL_TIMEOUT_US (90 * UINT64_C(1000000)) /* the answer comes after the next tick, and interval may be 1min */
+
+/* The path of an object is the name of its owner, with slashes. */
+static void set_name(struct client *c, const char *name)
+{
+        snprintf(c->name, sizeof(c->name), "%s", name);
+        snprintf(c->path, sizeof(c->path), "/%s", name);
+        for (char *dot = c->path; (dot = strchr(dot, '.'));)
+                *dot = '/';
+}
 
 int client_open(struct client *c, const char *instance)
 {
-        char *path = NULL;
+        char name[128] = BUS_NAME, *path = NULL;
         int r;
 
         *c = (struct client){.instance = instance};
-        snprintf(c->name, sizeof(c->name), "%s", BUS_NAME);
-        snprintf(c->path, sizeof(c->path), "%s", BUS_PATH);
-        if (instance && sd_bus_path_encode(BUS_PATH "/instance", instance, &path) >= 0) {
-                snprintf(c->path, sizeof(c->path), "%s", path);
-                snprintf(c->name, sizeof(c->name), BUS_NAME ".instance.%s", strrchr(path, '/') + 1);
-                free(path);
-        }
+        if (instance && sd_bus_path_encode("/", instance, &path) >= 0)
+                snprintf(name, sizeof(name), BUS_NAME ".instance.%s", path + 1);
+        free(path);
+        set_name(c, name);
         r = sd_bus_open_system(&c->bus);
         if (r < 0)
                 return complain(EX_UNAVAILABLE,
-                                "cannot reach the system bus: %s; twtuned itself may be running, see: "
+                                "cannot connect to the system bus: %s; twtuned may run without it, see: "
                                 "systemctl status twtuned",
                                 strerror(-r));
         return 0;
@@ -39,19 +47,15 @@ void client_close(struct client *c)
         c->bus = sd_bus_flush_close_unref(c->bus);
 }
 
-static int not_running(const struct client *c)
+/* Prints why a call failed and returns the exit status. */
+static int explain_error(const char *instance, const sd_bus_error *error, int r)
 {
-        const char *at = c->instance ? "@" : "", *instance = c->instance ? c->instance : "";
+        const char *at = instance ? "@" : "", *name = instance ? instance : "";
 
-        return complain(EXIT_NOT_RUNNING,
-                        "twtuned%s%s is not running; start it with: systemctl enable --now twtuned%s%s", at, instance,
-                        at, instance);
-}
-
-static int explain_error(const struct client *c, const sd_bus_error *error, int r)
-{
         if (sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
-                return not_running(c);
+                return complain(EXIT_NOT_RUNNING,
+                                "twtuned%s%s is not running; start it with: systemctl enable --now twtuned%s%s", at,
+                                name, at, name);
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
                 return complain(EX_NOPERM, "only root may change something");
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
@@ -59,101 +63,117 @@ static int explain_error(const struct client *c, const sd_bus_error *error, int 
         return complain(EXIT_FAILURE, "%s", error->message ? error->message : strerror(-r));
 }
 
-/* A daemon that ends just then gives no answer: asked once more, the bus says that there is none. */
-static int ask_description(struct client *c, sd_bus_error *error, sd_bus_message **ret)
+static int call_describe(struct client *c, sd_bus_error *error, sd_bus_message **ret)
 {
-        int r = sd_bus_call_method(c->bus, c->name, c->path, BUS_NAME, "Describe", error, ret, NULL);
-
-        if (r >= 0 || !sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
-                return r;
-        sd_bus_error_free(error);
         return sd_bus_call_method(c->bus, c->name, c->path, BUS_NAME, "Describe", error, ret, NULL);
 }
 
 int client_describe(struct client *c, json_t **ret)
 {
-        sd_bus_error error = SD_BUS_ERROR_NULL;
-        sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *text;
-        int r = ask_description(c, &error, &reply), status = 0;
+        int r = call_describe(c, &error, &reply);
 
+        /* A daemon that ends during a call leaves it without a reply; the second call then says that it is gone. */
+        if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_NO_REPLY)) {
+                sd_bus_error_free(&error);
+                r = call_describe(c, &error, &reply);
+        }
         if (r >= 0)
                 r = sd_bus_message_read(reply, "s", &text);
-        if (r < 0) {
-                status = explain_error(c, &error, r);
-        } else {
-                *ret = json_loads(text, 0, NULL);
-                if (!*ret)
-                        status = complain(EX_PROTOCOL, "twtuned's answer is not understood: is it another version?");
-        }
-        sd_bus_error_free(&error);
-        sd_bus_message_unref(reply);
-        return status;
-}
-
-int describe_once(const struct options *o, json_t **ret)
-{
-        struct client client;
-        int status = client_open(&client, o->instance);
-
-        if (status == 0)
-                status = client_describe(&client, ret);
-        client_close(&client);
-        return status;
-}
-
-/* The name of an instance by its name on the bus; NULL: that is another's. */
-static char *instance_of(const char *name)
-{
-        char path[256], *instance = NULL;
-
-        if (strcmp(name, BUS_NAME) == 0)
-                return strdup("");
-        if (strncmp(name, BUS_NAME ".instance.", strlen(BUS_NAME ".instance.")) != 0)
-                return NULL;
-        snprintf(path, sizeof(path), BUS_PATH "/instance/%s", name + strlen(BUS_NAME ".instance."));
-        return sd_bus_path_decode(path, BUS_PATH "/instance", &instance) > 0 ? instance : NULL;
-}
-
-int client_list(char ***ret)
-{
-        char **names = NULL;
-        struct client c;
-        size_t n = 0;
-        int status = client_open(&c, NULL), r;
-
-        if (status == 0 && (r = sd_bus_list_names(c.bus, &names, NULL)) < 0)
-                status = explain_error(&c, &SD_BUS_ERROR_NULL, r);
-        client_close(&c);
-        for (char **name = names; name && *name; name++) {
-                char *instance = instance_of(*name);
-
-                free(*name);
-                if (instance)
-                        names[n++] = instance;
-        }
-        if (names)
-                names[n] = NULL;
-        *ret = names;
-        return status;
+        if (r < 0)
+                return explain_error(c->instance, &error, r);
+        *ret = json_loads(text, 0, NULL);
+        return *ret ? 0 : complain(EX_PROTOCOL, "twtuned sent invalid JSON; it may be another version");
 }
 
 int client_call(struct client *c, const char *method, const char *types, ...)
 {
-        sd_bus_error error = SD_BUS_ERROR_NULL;
-        sd_bus_message *m = NULL;
-        int r = sd_bus_message_new_method_call(c->bus, &m, c->name, c->path, BUS_NAME, method), status = 0;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         va_list args;
+        int r = sd_bus_set_method_call_timeout(c->bus, CALL_TIMEOUT_US);
 
         va_start(args, types);
-        if (r >= 0 && *types)
-                r = sd_bus_message_appendv(m, types, args);
-        va_end(args);
         if (r >= 0)
-                r = sd_bus_call(c->bus, m, ANSWER_USEC, &error, NULL);
+                r = sd_bus_call_methodv(c->bus, c->name, c->path, BUS_NAME, method, &error, NULL, types, args);
+        va_end(args);
+        return r < 0 ? explain_error(c->instance, &error, r) : 0;
+}
+
+int describe_once(const char *instance, json_t **ret)
+{
+        _cleanup_(client_close) struct client client;
+        int status = client_open(&client, instance);
+
+        return status == 0 ? client_describe(&client, ret) : status;
+}
+
+int call_once(const char *instance, const char *method, const char *argument)
+{
+        _cleanup_(client_close) struct client client;
+        int status = client_open(&client, instance);
+
+        return status == 0 ? client_call(&client, method, argument ? "s" : "", argument) : status;
+}
+
+int show_part(const struct options *o, const char *key, void (*print)(const json_t *part))
+{
+        json_auto_t *d = NULL;
+        const json_t *part;
+        int status = describe_once(o->instance, &d);
+
+        if (status != 0)
+                return status;
+        part = json_object_get(d, key);
+        if (o->json)
+                return print_json(part);
+        pager_open(o);
+        print(part);
+        return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+        return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Appends the description of the instance that has a name on the bus, unless it has just ended. */
+static void append_description(struct client *c, const char *name, json_t *list)
+{
+        char *instance = NULL;
+        json_t *d;
+
+        set_name(c, name);
+        if (strcmp(name, BUS_NAME) != 0 && sd_bus_path_decode(c->path, INSTANCES_PATH, &instance) <= 0)
+                return; /* another program's name */
+        c->instance = instance;
+        if (client_describe(c, &d) == 0)
+                json_array_append_new(list, d);
+        free(instance);
+        c->instance = NULL;
+}
+
+int describe_all(json_t **ret)
+{
+        _cleanup_(client_close) struct client client;
+        int status = client_open(&client, NULL), r;
+        char **names;
+        size_t n = 0;
+
+        if (status != 0)
+                return status;
+        r = sd_bus_list_names(client.bus, &names, NULL);
         if (r < 0)
-                status = explain_error(c, &error, r);
-        sd_bus_error_free(&error);
-        sd_bus_message_unref(m);
-        return status;
+                return explain_error(NULL, &SD_BUS_ERROR_NULL, r);
+        while (names[n])
+                n++;
+        qsort(names, n, sizeof(*names), compare);
+        *ret = json_array();
+        for (size_t i = 0; i < n; i++) {
+                append_description(&client, names[i], *ret);
+                free(names[i]);
+        }
+        free(names);
+        return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The connection to one twtuned. What goes wrong is said on stderr, and the exit status for it returned; 0: it is
- * good. */
+/* The connection to one twtuned on the system bus. These functions print their errors and return an exit status, 0 for
+ * success. */
 
 #include <jansson.h>
 #include <systemd/sd-bus.h>
@@ -12,21 +12,25 @@
 struct client {
         sd_bus *bus;
         char name[128], path[128];
-        const char *instance; /* NULL: the one of the first network namespace */
+        const char *instance; /* borrowed; NULL: the twtuned of the first network namespace */
 };
 
 int client_open(struct client *client, const char *instance);
 void client_close(struct client *client);
 
-/* All that it tells; the caller's to json_decref(). */
+/* Reads what Describe() returns; the caller owns *ret. */
 int client_describe(struct client *client, json_t **ret);
 
-/* Both at once. */
-int describe_once(const struct options *options, json_t **ret);
-
-/* The instances that run, "" for that of the first network namespace; NULL at the end. The caller's to free, each of
- * them as well. */
-int client_list(char ***ret);
-
-/* One method without a result. */
+/* Calls a method that returns nothing; types and what follows are as of sd_bus_message_append(3). Waits until the
+ * next tick has carried it out. */
 int client_call(struct client *client, const char *method, const char *types, ...);
+
+/* Open a connection, do the same, and close it. */
+int describe_once(const char *instance, json_t **ret);
+int call_once(const char *instance, const char *method, const char *argument);
+
+/* Prints the part of the description with that key: as JSON with --json, else by print(). */
+int show_part(const struct options *options, const char *key, void (*print)(const json_t *part));
+
+/* Describes all running instances, sorted by their names on the bus; the caller owns the array. */
+int describe_all(json_t **ret);

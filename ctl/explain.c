@@ -4,33 +4,32 @@
 #include <sysexits.h>
 
 #include "ctl/client.h"
-#include "ctl/owner.h"
-#include "ctl/show.h"
+#include "ctl/description.h"
+#include "ctl/terminal.h"
 #include "lib/util/suggest.h"
 
-static void print_mark(const json_t *condition)
+static void print_mark(const json_t *holds)
 {
-        const json_t *holds = json_object_get(condition, "holds");
         bool unicode = has_unicode();
 
         if (json_is_true(holds))
-                printf("  %s%s%s ", colour_on(GREEN), unicode ? "✓" : "+", colour_off(GREEN));
+                print_coloured(GREEN, "  %s ", unicode ? "✓" : "+");
         else if (json_is_false(holds))
-                printf("  %s%s%s ", colour_on(RED), unicode ? "✗" : "-", colour_off(RED));
+                print_coloured(RED, "  %s ", unicode ? "✗" : "-");
         else
                 printf("  ? ");
 }
 
-static void print_condition(const json_t *c, const char *time_word)
+static void print_condition(const json_t *c)
 {
         const char *whose = text_of(c, "whose"), *unit = text_of(c, "systemd_unit");
-        double wanted = number_of(c, time_word), held = number_of(c, "held");
         char time[TIME_TEXT_MAX];
 
-        print_mark(c);
-        printf("%s: %s%s%s", text_of(c, "text"), colour_on(BOLD), text_of(c, "now"), colour_off(BOLD));
-        if (wanted > 0 && held > 0 && is_true(c, "holds") && strcmp(time_word, "for") == 0)
-                printf(", for %s so far", time_text(held, time));
+        print_mark(json_object_get(c, "holds"));
+        printf("%s: ", text_of(c, "text"));
+        print_coloured(BOLD, "%s", text_of(c, "now"));
+        if (is_true(c, "holds") && number_of(c, "for") > 0 && number_of(c, "held") > 0)
+                printf(", for %s so far", time_text(number_of(c, "held"), time));
         printf("%s%s%s%s\n", *whose ? ", " : "", whose, *unit ? ", " : "", unit);
 }
 
@@ -39,35 +38,36 @@ static void print_conditions(const char *title, const json_t *list)
         json_t *condition;
         size_t i;
 
-        if (json_array_size(list) == 0)
-                return;
         printf("\n%s\n", title);
         json_array_foreach(list, i, condition)
-                print_condition(condition, "for");
+                print_condition(condition);
 }
 
 static void print_sysctl(const json_t *sysctl)
 {
         const char *value = text_of(sysctl, "value"), *initial = text_of(sysctl, "default");
+        const char *configured = text_of(sysctl, "configured"), *never = text_of(sysctl, "never");
         char owner[OWNER_TEXT_MAX];
 
         if (!is_true(sysctl, "available")) {
                 puts("    this kernel or network namespace has no such sysctl");
                 return;
         }
-        if (*value)
-                printf("    is %s%s%s: %s\n", colour_on(BOLD), value, colour_off(BOLD), owner_text(sysctl, owner));
-        else if (!*text_of(sysctl, "never"))
-                puts("    no rule asks for its value, so it is not read");
+        if (*value) {
+                printf("    is ");
+                print_item(0, BOLD, value, owner_text(sysctl, owner));
+        } else if (!*never) {
+                puts("    not read: no rule uses it");
+        }
         if (*initial)
                 printf("    the kernel's default is %s\n", initial);
-        if (*text_of(sysctl, "configured"))
-                printf("    sysctl.d wants %s: %s\n", text_of(sysctl, "configured"), text_of(sysctl, "configured_at"));
-        if (*text_of(sysctl, "never"))
-                printf("    twtuned never writes it: %s\n", text_of(sysctl, "never"));
+        if (*configured)
+                printf("    sysctl.d sets %s: %s\n", configured, text_of(sysctl, "configured_at"));
+        if (*never)
+                printf("    twtuned never writes it: %s\n", never);
 }
 
-static void print_levers(const json_t *rule, const json_t *sysctls)
+static void print_actions(const json_t *rule, const json_t *sysctls)
 {
         json_t *action;
         size_t i;
@@ -76,12 +76,12 @@ static void print_levers(const json_t *rule, const json_t *sysctls)
                 const json_t *sysctl = find_named(sysctls, text_of(action, "sysctl"));
 
                 if (i == 0)
-                        puts("\nWhat it does");
-                printf("  %s: %s\n", text_of(action, "text"), text_of(sysctl, "help"));
+                        puts("\nIt changes");
+                print_item(2, PLAIN, text_of(action, "text"), text_of(sysctl, "help"));
                 print_sysctl(sysctl);
         }
         if (*text_of(rule, "advise")) {
-                puts(i == 0 ? "\nWhat it advises" : "\nWhat it advises where that does not help");
+                puts(i == 0 ? "\nIt advises" : "\nIt advises, if that does not help");
                 print_wrapped(text_of(rule, "advise"), 2);
         }
 }
@@ -94,86 +94,82 @@ static void print_effect(const json_t *rule)
 
         if (!expect && json_array_size(aborts) == 0)
                 return;
-        puts("\nIt is put back when");
-        if (expect) {
-                printf("  this is not seen: %s (now %s)%s\n", text_of(expect, "text"), text_of(expect, "now"),
+        puts("\nIts sysctls are put back early if");
+        if (expect)
+                printf("  this does not come: %s (now %s)%s\n", text_of(expect, "text"), text_of(expect, "now"),
                        is_true(rule, "expecting") ? "; still awaited" : "");
-        }
         json_array_foreach(aborts, i, abort) {
+                const char *unit = text_of(abort, "unit");
+
                 printf("  %s", text_of(abort, "text"));
                 if (is_true(abort, "watching"))
-                        printf(": %.1f%s so far, at most %.1f%s", number_of(abort, "mean"), text_of(abort, "unit"),
-                               number_of(abort, "limit"), text_of(abort, "unit"));
+                        printf(": %.1f%s so far, at most %.1f%s", number_of(abort, "mean"), unit,
+                               number_of(abort, "limit"), unit);
                 putchar('\n');
         }
 }
 
 static void print_rule(const json_t *rule, const json_t *sysctls)
 {
+        const json_t *until = json_object_get(rule, "until");
         const char *state = text_of(rule, "state");
-        bool active = strcmp(state, "active") == 0;
-        enum colour colour = colour_of(state);
 
-        printf("%s%s%s: %s\n", colour_on(BOLD), text_of(rule, "name"), colour_off(BOLD), text_of(rule, "description"));
-        printf("  %s%s%s: %s\n", colour_on(colour), state, colour_off(colour), text_of(rule, "why"));
-        printf("  %s%s:%.0f%s\n", colour_on(DIM), text_of(rule, "file"), number_of(rule, "line"), colour_off(DIM));
-        print_conditions(active ? "It became active when all of this held; now"
-                                : "It becomes active when all of this holds",
+        print_item(0, BOLD, text_of(rule, "name"), text_of(rule, "description"));
+        print_item(2, colour_of(state), state, text_of(rule, "why"));
+        print_coloured(DIM, "  %s:%.0f\n", text_of(rule, "file"), number_of(rule, "line"));
+        print_conditions(strcmp(state, "active") == 0 ? "It became active when all of these held; their values now"
+                                                      : "It becomes active when all of these hold",
                          json_object_get(rule, "when"));
         if (*text_of(rule, "after"))
                 printf("  and rule %s is active, or its sysctl has that effect already\n", text_of(rule, "after"));
-        if (json_array_size(json_object_get(rule, "until")) > 0)
-                print_conditions("It ends when all of this holds", json_object_get(rule, "until"));
+        if (json_array_size(until) > 0)
+                print_conditions("It ends when all of these hold", until);
         else
-                puts("\nIt ends when none of that has held for a minute");
-        print_levers(rule, sysctls);
+                puts("\nIt ends when none of these has held for a minute");
+        print_actions(rule, sysctls);
         print_effect(rule);
 }
 
-static bool is_about(const json_t *rule, const char *sysctl)
+static int explain_rule(const struct options *o, const json_t *d, const json_t *rule)
 {
-        json_t *action;
-        size_t i;
-
-        json_array_foreach(json_object_get(rule, "levers"), i, action)
-                if (strcmp(text_of(action, "sysctl"), sysctl) == 0)
-                        return true;
-        return false;
+        if (o->json)
+                return print_json(rule);
+        pager_open(o);
+        print_rule(rule, json_object_get(d, "sysctls"));
+        return 0;
 }
 
-/* The rules that are about a sysctl; the caller's to json_decref(). */
+/* The rules that may change a sysctl; the caller owns the array. */
 static json_t *rules_about(const json_t *rules, const char *sysctl)
 {
         json_t *found = json_array(), *rule;
         size_t i;
 
         json_array_foreach(rules, i, rule)
-                if (is_about(rule, sysctl))
+                if (rule_changes(rule, sysctl))
                         json_array_append(found, rule);
         return found;
 }
 
 static int explain_sysctl(const struct options *o, const json_t *d, json_t *sysctl)
 {
-        json_t *rules = rules_about(json_object_get(d, "rules"), text_of(sysctl, "name")), *rule;
+        json_auto_t *rules = rules_about(json_object_get(d, "rules"), text_of(sysctl, "name"));
+        json_t *rule;
         size_t i;
 
         if (o->json) {
                 json_object_set(sysctl, "rules_about_it", rules);
-                print_json(sysctl);
-        } else {
-                pager_open(o);
-                printf("%s%s%s: %s\n", colour_on(BOLD), text_of(sysctl, "name"), colour_off(BOLD),
-                       text_of(sysctl, "help"));
-                print_sysctl(sysctl);
-                if (json_array_size(rules) == 0)
-                        puts("    no rule is about it");
-                json_array_foreach(rules, i, rule) {
-                        putchar('\n');
-                        print_rule(rule, json_object_get(d, "sysctls"));
-                }
+                return print_json(sysctl);
         }
-        json_decref(rules);
+        pager_open(o);
+        print_item(0, BOLD, text_of(sysctl, "name"), text_of(sysctl, "help"));
+        print_sysctl(sysctl);
+        if (json_array_size(rules) == 0)
+                puts("    no rule changes it");
+        json_array_foreach(rules, i, rule) {
+                putchar('\n');
+                print_rule(rule, json_object_get(d, "sysctls"));
+        }
         return 0;
 }
 
@@ -191,25 +187,18 @@ static int not_found(const json_t *d, const char *name)
         return complain(EX_USAGE, "there is no rule and no sysctl %s%s", name, suggestion_hint(&suggestion, hint));
 }
 
-int show_explanation(const struct options *o, char **args)
+int command_explain(const struct options *o)
 {
-        json_t *d = NULL, *rule, *sysctl;
-        int status = describe_once(o, &d);
+        const char *name = o->argument;
+        json_auto_t *d = NULL;
+        json_t *rule, *sysctl;
+        int status = describe_once(o->instance, &d);
 
-        if (status == 0) {
-                rule = find_named(json_object_get(d, "rules"), args[0]);
-                sysctl = find_named(json_object_get(d, "sysctls"), sysctl_full_name(args[0]));
-                if (rule && o->json) {
-                        status = print_json(rule);
-                } else if (rule) {
-                        pager_open(o);
-                        print_rule(rule, json_object_get(d, "sysctls"));
-                } else if (sysctl) {
-                        status = explain_sysctl(o, d, sysctl);
-                } else {
-                        status = not_found(d, args[0]);
-                }
-        }
-        json_decref(d);
-        return status;
+        if (status != 0)
+                return status;
+        rule = find_named(json_object_get(d, "rules"), name);
+        if (rule)
+                return explain_rule(o, d, rule);
+        sysctl = find_named(json_object_get(d, "sysctls"), sysctl_full_name(name));
+        return sysctl ? explain_sysctl(o, d, sysctl) : not_found(d, name);
 }

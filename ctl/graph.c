@@ -4,19 +4,19 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "ctl/show.h"
+#include "ctl/terminal.h"
 
 void graph_add(struct graph *g, double value)
 {
         g->sample[g->n++ % GRAPH_SAMPLES] = value;
 }
 
-/* The one before so many others; NAN: there is none. */
-static double sample_before(const struct graph *g, unsigned others)
+/* The sample that is age samples old; NAN: there is none. */
+static double sample_at(const struct graph *g, unsigned age)
 {
-        if (others >= g->n || others >= GRAPH_SAMPLES)
+        if (age >= g->n || age >= GRAPH_SAMPLES)
                 return NAN;
-        return g->sample[(g->n - 1 - others) % GRAPH_SAMPLES];
+        return g->sample[(g->n - 1 - age) % GRAPH_SAMPLES];
 }
 
 double graph_most(const struct graph *g, unsigned last)
@@ -24,8 +24,8 @@ double graph_most(const struct graph *g, unsigned last)
         double most = 0;
 
         for (unsigned i = 0; i < last; i++)
-                if (isfinite(sample_before(g, i)))
-                        most = fmax(most, sample_before(g, i));
+                if (isfinite(sample_at(g, i)))
+                        most = fmax(most, sample_at(g, i));
         return most;
 }
 
@@ -37,7 +37,7 @@ void graph_print(const struct graph *g, unsigned width)
         double most = graph_most(g, width);
 
         for (unsigned i = width; i-- > 0;) {
-                double sample = sample_before(g, i), share = most > 0 ? sample / most : 0;
+                double sample = sample_at(g, i), share = most > 0 ? sample / most : 0;
 
                 if (isnan(sample) || sample < 0)
                         putchar(' ');

@@ -7,14 +7,14 @@
 
 struct graph {
         char name[64];
-        double sample[GRAPH_SAMPLES]; /* a ring; NAN: not known then */
-        unsigned n;                   /* how many there were ever */
+        double sample[GRAPH_SAMPLES]; /* a ring; NAN: unknown */
+        unsigned n;                   /* samples ever added */
 };
 
 void graph_add(struct graph *graph, double value);
 
-/* The largest of the last ones; 0: none is known. */
+/* The largest of the last samples; 0: all are unknown. */
 double graph_most(const struct graph *graph, unsigned last);
 
-/* One bar a sample, the newest at the right. */
+/* Prints the last width samples, a bar for each, the newest at the right. */
 void graph_print(const struct graph *graph, unsigned width);

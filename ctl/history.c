@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,8 @@
 
 #include <systemd/sd-journal.h>
 
-#include "ctl/show.h"
+#include "ctl/description.h"
+#include "ctl/terminal.h"
 #include "lib/audit/record.h"
 #include "lib/util/units.h"
 
@@ -22,40 +24,46 @@ static const char *const field_names[] = {
         "METRICVALUE", "THRESHOLD", "GROUP",  "CULPRIT",  "ADVICE",   "RESULT",        "ERRNO", "NETNS",
 };
 
-/* "2h", "today", "yesterday", "2026-11-21 10:00:00" and shorter, in local time. 0, or -1. */
+/* Local time, in us. mktime() brings fields out of range into range (day 0 is the last one of the month before). */
+static uint64_t time_of(struct tm tm)
+{
+        tm.tm_isdst = -1;
+        return (uint64_t)mktime(&tm) * 1000000;
+}
+
+/* "2h", "today", "yesterday", "2026-11-21 10:00:00" and shorter, in local time. Returns 0 or -EINVAL. */
 static int parse_since(const char *text, uint64_t *ret_usec)
 {
         static const char *const formats[] = {"%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"};
         time_t now = time(NULL);
-        struct tm day, tm;
+        struct tm today;
         uint64_t ns;
 
         if (duration_parse(text, &ns) == 0) {
                 *ret_usec = (uint64_t)now * 1000000 - MIN(ns / 1000, (uint64_t)now * 1000000);
                 return 0;
         }
-        localtime_r(&now, &day);
-        day.tm_hour = day.tm_min = day.tm_sec = 0;
-        day.tm_isdst = -1;
         if (strcmp(text, "today") == 0 || strcmp(text, "yesterday") == 0) {
-                day.tm_mday -= text[0] == 'y';
-                *ret_usec = (uint64_t)mktime(&day) * 1000000;
+                localtime_r(&now, &today);
+                *ret_usec = time_of((struct tm){.tm_year = today.tm_year,
+                                                .tm_mon = today.tm_mon,
+                                                .tm_mday = today.tm_mday - (text[0] == 'y')});
                 return 0;
         }
         for (unsigned i = 0; i < ELEMENTSOF(formats); i++) {
-                const char *end;
+                struct tm tm = {0};
+                const char *end = strptime(text, formats[i], &tm);
 
-                tm = (struct tm){.tm_isdst = -1};
-                end = strptime(text, formats[i], &tm);
                 if (end && *end == 0) {
-                        *ret_usec = (uint64_t)mktime(&tm) * 1000000;
+                        *ret_usec = time_of(tm);
                         return 0;
                 }
         }
-        return -1;
+        return -EINVAL;
 }
 
-/* Any program may write these ids into the journal; of which unit it is, only journald says. */
+/* Matches our MESSAGE_IDs and our units: any program may log such an id, but only journald sets _SYSTEMD_UNIT
+ * (systemd.journal-fields(7)). Returns 0 or a negative errno. */
 static int match_events(sd_journal *journal, const char *instance)
 {
         static const char *const units[] = {"twtuned", "twtuned-restore"};
@@ -74,7 +82,7 @@ static int match_events(sd_journal *journal, const char *instance)
         return r;
 }
 
-/* The text of a field of the entry at hand; "" where it has none. */
+/* The text of a field of the current entry; "" if it has none. */
 static const char *field(sd_journal *journal, const char *name, char buf[static FIELD_MAX])
 {
         size_t length, n = strlen(name) + 1;
@@ -86,25 +94,31 @@ static const char *field(sd_journal *journal, const char *name, char buf[static 
         return buf;
 }
 
+static enum colour event_colour(const char *event)
+{
+        if (strcmp(event, "applied") == 0 || strcmp(event, "released") == 0)
+                return GREEN;
+        if (strcmp(event, "failed") == 0)
+                return RED;
+        return strncmp(event, "config-", strlen("config-")) == 0 ? DIM : YELLOW;
+}
+
 static void print_entry(sd_journal *journal, uint64_t usec)
 {
         char event[FIELD_MAX], message[FIELD_MAX], culprit[FIELD_MAX], date[64];
         time_t seconds = (time_t)(usec / 1000000);
-        enum colour colour;
         struct tm tm;
-        bool named;
 
         localtime_r(&seconds, &tm);
         strftime(date, sizeof(date), "%F %T", &tm);
         field(journal, "EVENT", event);
-        colour = strcmp(event, "applied") == 0 || strcmp(event, "released") == 0 ? GREEN
-                 : strcmp(event, "failed") == 0                                  ? RED
-                 : strncmp(event, "config-", 7) == 0                             ? DIM
-                                                                                 : YELLOW;
         field(journal, "CULPRIT", culprit);
-        named = *culprit && strcmp(culprit, "unknown") != 0;
-        printf("%s %s%-17s%s %s%s%s%s\n", date, colour_on(colour), event, colour_off(colour),
-               field(journal, "MESSAGE", message), named ? " (" : "", named ? culprit : "", named ? ")" : "");
+        printf("%s ", date);
+        print_coloured(event_colour(event), "%-17s", event);
+        printf(" %s", field(journal, "MESSAGE", message));
+        if (*culprit && strcmp(culprit, "unknown") != 0)
+                printf(" (%s)", culprit);
+        putchar('\n');
 }
 
 static void append_entry(sd_journal *journal, uint64_t usec, json_t *list)
@@ -121,14 +135,14 @@ static void append_entry(sd_journal *journal, uint64_t usec, json_t *list)
                         key[n] = (char)tolower((unsigned char)name[n]);
                 key[n] = 0;
                 if (*field(journal, name, text))
-                        json_object_set_new(entry, key, json_string(text)); /* left out where it is no UTF-8 */
+                        json_object_set_new(entry, key, json_string(text)); /* not if it is invalid UTF-8 */
         }
         json_array_append_new(list, entry);
 }
 
 static void show_entries(sd_journal *journal, const struct options *o)
 {
-        json_t *list = o->json ? json_array() : NULL;
+        json_auto_t *list = o->json ? json_array() : NULL;
         unsigned n = 0;
         uint64_t usec;
 
@@ -142,32 +156,28 @@ static void show_entries(sd_journal *journal, const struct options *o)
         }
         if (list)
                 print_json(list);
-        json_decref(list);
         if (n == 0 && geteuid() != 0)
-                fputs("twtunectl: nothing that you may read; root, and the group systemd-journal, may read all\n",
-                      stderr);
+                complain(0, "no entry that you may read; root and the group systemd-journal may read all");
 }
 
-int show_history(const struct options *o, char **args)
+int command_history(const struct options *o)
 {
-        sd_journal *journal = NULL;
+        _cleanup_(sd_journal_closep) sd_journal *journal = NULL;
         uint64_t since = 0;
         int r;
 
-        (void)args;
         if (o->since && parse_since(o->since, &since) < 0)
-                return complain(EX_USAGE, "'%s' is no time: write 2h, today, 2026-11-21 or \"2026-11-21 10:00\"",
+                return complain(EX_USAGE, "invalid time '%s': write 2h, today, 2026-11-21 or \"2026-11-21 10:00\"",
                                 o->since);
         r = sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY);
         if (r >= 0)
                 r = match_events(journal, o->instance);
         if (r >= 0)
                 r = o->since ? sd_journal_seek_realtime_usec(journal, since) : sd_journal_seek_head(journal);
-        if (r >= 0) {
-                if (!o->json)
-                        pager_open(o);
-                show_entries(journal, o);
-        }
-        sd_journal_close(journal);
-        return r < 0 ? complain(EXIT_FAILURE, "cannot read the journal: %s", strerror(-r)) : 0;
+        if (r < 0)
+                return complain(EXIT_FAILURE, "cannot read the journal: %s", strerror(-r));
+        if (!o->json)
+                pager_open(o);
+        show_entries(journal, o);
+        return 0;
 }

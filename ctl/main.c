@@ -3,82 +3,60 @@
 #include <getopt.h>
 #include <locale.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "ctl/show.h"
-
-enum {
-        OPTION_SINCE = 256,
-        OPTION_FOR,
-        OPTION_ALL,
-        OPTION_NO_PAGER,
-        OPTION_VERSION,
-};
+#include "ctl/terminal.h"
 
 static const struct option long_options[] = {
         {"instance", required_argument, NULL, 'n'},
         {"json", no_argument, NULL, 'j'},
-        {"since", required_argument, NULL, OPTION_SINCE},
-        {"for", required_argument, NULL, OPTION_FOR},
-        {"all", no_argument, NULL, OPTION_ALL},
-        {"no-pager", no_argument, NULL, OPTION_NO_PAGER},
+        {"since", required_argument, NULL, 's'},
+        {"for", required_argument, NULL, 'f'},
+        {"all", no_argument, NULL, 'a'},
+        {"no-pager", no_argument, NULL, 'p'},
         {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, OPTION_VERSION},
+        {"version", no_argument, NULL, 'v'},
         {0},
 };
 
-/* A command a row. */
 static const struct command {
         const char *name, *arguments;
-        int least, most; /* arguments */
-        bool shows;      /* --json is for it */
-        int (*run)(const struct options *options, char **args);
+        int min, max;        /* number of arguments */
+        const char *options; /* letters of long_options: which of --json, --since, --for, --all it takes */
+        int (*run)(const struct options *options);
         const char *help;
 } commands[] = {
-        {"status", "[--all]", 0, 0, true, show_status, "what twtuned does now, and who owns each sysctl"},
-        {"top", "", 0, 0, true, show_top, "the metrics, live"},
-        {"rules", "", 0, 0, true, show_rules, "each rule, and why it is or is not active"},
-        {"explain", "RULE|SYSCTL", 1, 1, true, show_explanation, "what it would take, what it does, who owns it"},
-        {"history", "[--since=TIME]", 0, 0, true, show_history, "what was changed and why, from the journal"},
-        {"config", "", 0, 0, true, show_config, "each value in effect, and its file and line"},
-        {"record", "FILE [--for=TIME]", 1, 1, false, do_record, "what is seen to FILE, for twtuned --replay"},
-        {"pause", "[TIME]", 0, 1, false, do_pause, "write nothing, hold what is held"},
-        {"resume", "", 0, 0, false, do_resume, "end a pause"},
-        {"release", "SYSCTL|--all", 0, 1, false, do_release, "put back now, and leave alone from then on"},
-        {"rearm", "SYSCTL", 1, 1, false, do_rearm, "let rules change it again"},
+        {"status", "[--all]", 0, 0, "ja", command_status, "show the state, the active rules and who set each sysctl"},
+        {"top", "", 0, 0, "j", command_top, "show the metrics, live"},
+        {"rules", "", 0, 0, "j", command_rules, "show each rule, and why it is or is not active"},
+        {"explain", "RULE|SYSCTL", 1, 1, "j", command_explain, "show each condition with its value, and what is set"},
+        {"history", "[--since=TIME]", 0, 0, "js", command_history, "show what was changed and why, from the journal"},
+        {"config", "", 0, 0, "j", command_config, "show each value in effect, with its file and line"},
+        {"record", "FILE [--for=TIME]", 1, 1, "f", command_record, "record the metrics to FILE, for twtuned --replay"},
+        {"pause", "[TIME]", 0, 1, "", command_pause, "write no sysctl, and keep what is changed as it is"},
+        {"resume", "", 0, 0, "", command_resume, "end a pause"},
+        {"release", "SYSCTL|--all", 0, 1, "a", command_release, "put back now; no rule changes it until rearm"},
+        {"rearm", "SYSCTL", 1, 1, "", command_rearm, "let rules change it again"},
 };
-
-int complain(int status, const char *format, ...)
-{
-        va_list args;
-
-        fputs("twtunectl: ", stderr);
-        va_start(args, format);
-        vfprintf(stderr, format, args);
-        va_end(args);
-        fputc('\n', stderr);
-        return status;
-}
 
 static void print_help(void)
 {
         puts("twtunectl [OPTION...] COMMAND\n");
         for (unsigned i = 0; i < ELEMENTSOF(commands); i++)
                 printf("  %-8s %-18s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
-        puts("\n  -n --instance=NAME   of twtuned@NAME, another network namespace\n"
-             "  -j --json            as JSON\n"
+        puts("\n  -n --instance=NAME   ask twtuned@NAME, the one of that network namespace\n"
+             "  -j --json            print JSON\n"
              "     --since=TIME      2h (ago), today, yesterday, 2026-11-21, \"2026-11-21 10:00\"\n"
-             "     --all             of status: all instances, in a table; of release: all that is held\n"
-             "     --for=TIME        10min; without it until Ctrl-C\n"
-             "     --no-pager\n"
-             "  -h --help\n"
-             "     --version\n"
+             "     --all             status: all instances, in a table; release: all that twtuned holds\n"
+             "     --for=TIME        record for that time (10min) instead of until Ctrl-C\n"
+             "     --no-pager        do not use a pager\n"
+             "  -h --help            print this text\n"
+             "     --version         print the version\n"
              "\n"
-             "Exit status: 0; 3 when twtuned is not running; 77 when only root may; another when it failed.");
+             "Without a command: status.\n"
+             "Exit status: 0; 3 if twtuned is not running; 77 if only root may do that; other: see twtunectl(1).");
 }
 
 static const struct command *find_command(const char *name)
@@ -89,84 +67,71 @@ static const struct command *find_command(const char *name)
         return NULL;
 }
 
-/* What is wrong with the command line; NULL: nothing. */
-static const char *find_error(const struct command *c, const struct options *o, int n)
+/* Checks the options and the number of arguments. Returns 0 or EX_USAGE. */
+static int check_usage(const struct command *command, const struct options *o, int n)
 {
-        bool is_release = c->run == do_release, is_status = c->run == show_status;
+        const struct {
+                bool given;
+                char letter;
+                const char *name;
+        } row[] = {{o->json, 'j', "json"}, {o->since, 's', "since"}, {o->duration, 'f', "for"}, {o->all, 'a', "all"}};
 
-        if (n < c->least || n > c->most || (is_release && (n == 1) == o->all))
-                return c->arguments;
-        if (o->json && !c->shows)
-                return "it shows nothing, so --json is not for it";
-        if (o->since && c->run != show_history)
-                return "--since is for history";
-        if (o->time && c->run != do_record)
-                return "--for is for record";
-        if (o->all && !is_release && !is_status)
-                return "--all is for release and status";
-        if (o->all && is_status && o->instance)
-                return "--all is of all instances";
-        return NULL;
+        for (unsigned i = 0; i < ELEMENTSOF(row); i++)
+                if (row[i].given && !strchr(command->options, row[i].letter))
+                        return complain(EX_USAGE, "%s has no option --%s", command->name, row[i].name);
+        if (n < command->min || n > command->max || (command->run == command_release && (n == 1) == o->all))
+                return complain(EX_USAGE, "usage: twtunectl %s %s", command->name, command->arguments);
+        if (command->run == command_status && o->all && o->instance)
+                return complain(EX_USAGE, "status takes --all or --instance, not both");
+        return 0;
 }
 
-/* -1: go on; else an exit status. */
-static int parse(int argc, char **argv, struct options *o)
+/* Takes one option. Returns -1 to go on, or an exit status. */
+static int take_option(int letter, struct options *o)
 {
-        int c;
-
-        while ((c = getopt_long(argc, argv, "n:jh", long_options, NULL)) != -1) {
-                switch (c) {
-                case 'n':
-                        o->instance = optarg;
-                        break;
-                case 'j':
-                        o->json = true;
-                        break;
-                case OPTION_SINCE:
-                        o->since = optarg;
-                        break;
-                case OPTION_FOR:
-                        o->time = optarg;
-                        break;
-                case OPTION_ALL:
-                        o->all = true;
-                        break;
-                case OPTION_NO_PAGER:
-                        o->no_pager = true;
-                        break;
-                case 'h':
-                        print_help();
-                        return 0;
-                case OPTION_VERSION:
-                        puts("twtunectl " TWTUNED_VERSION);
-                        return 0;
-                default:
-                        return EX_USAGE;
-                }
-        }
-        return -1;
+        if (letter == 'n')
+                o->instance = optarg;
+        else if (letter == 'j')
+                o->json = true;
+        else if (letter == 's')
+                o->since = optarg;
+        else if (letter == 'f')
+                o->duration = optarg;
+        else if (letter == 'a')
+                o->all = true;
+        else if (letter == 'p')
+                o->no_pager = true;
+        else if (letter == 'h')
+                print_help();
+        else if (letter == 'v')
+                puts("twtunectl " TWTUNED_VERSION);
+        else
+                return EX_USAGE; /* getopt_long() has printed the error */
+        return letter == 'h' || letter == 'v' ? 0 : -1;
 }
 
 static int run(int argc, char **argv)
 {
-        static char *status[] = {"status", NULL};
         const struct command *command;
         struct options options = {0};
-        const char *error;
-        char **args;
-        int r;
+        const char *name = "status";
+        int letter, r;
 
-        r = parse(argc, argv, &options);
-        if (r >= 0)
-                return r;
-        args = optind < argc ? argv + optind : status;
-        command = find_command(args[0]);
+        while ((letter = getopt_long(argc, argv, "n:jh", long_options, NULL)) != -1) {
+                r = take_option(letter, &options);
+                if (r >= 0)
+                        return r;
+        }
+        if (optind < argc)
+                name = argv[optind++];
+        command = find_command(name);
         if (!command)
-                return complain(EX_USAGE, "there is no command %s; see twtunectl --help", args[0]);
-        error = find_error(command, &options, optind < argc ? argc - optind - 1 : 0);
-        if (error)
-                return complain(EX_USAGE, "twtunectl %s %s", command->name, error);
-        return command->run(&options, args + 1);
+                return complain(EX_USAGE, "unknown command '%s'; see twtunectl --help", name);
+        r = check_usage(command, &options, argc - optind);
+        if (r != 0)
+                return r;
+        options.argument = argv[optind];
+        return command->run(&options);
 }
 
 int main(int argc, char **argv)
@@ -175,7 +140,7 @@ int main(int argc, char **argv)
 
         setlocale(LC_ALL, "");
         setlocale(LC_NUMERIC, "C");
-        signal(SIGPIPE, SIG_IGN); /* a pager that is left early is no failure */
+        signal(SIGPIPE, SIG_IGN); /* to leave a pager early is no failure */
         r = run(argc, argv);
         pager_close();
         if (fflush(stdout) == 0 || r != 0)

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "ctl/client.h"
-#include "ctl/owner.h"
-#include "ctl/show.h"
+#include "ctl/description.h"
+#include "ctl/terminal.h"
 
 static unsigned count_state(const json_t *rules, const char *state)
 {
@@ -13,26 +13,27 @@ static unsigned count_state(const json_t *rules, const char *state)
         size_t i;
 
         json_array_foreach(rules, i, rule)
-                n += strcmp(text_of(rule, "state"), state) == 0;
+                n += has_text(rule, "state", state);
         return n;
 }
 
 static void print_head(const json_t *d)
 {
         enum colour colour = colour_of(text_of(d, "state"));
-        const char *instance = text_of(d, "instance"), *dot = has_unicode() ? "●" : "*";
+        const char *instance = text_of(d, "instance");
         const json_t *rules = json_object_get(d, "rules");
-        double every = number_of(d, "look_every"), interval = number_of(d, "interval");
+        double dump_every = number_of(d, "look_every"), interval = number_of(d, "interval");
         char time[TIME_TEXT_MAX];
 
-        printf("%s%s%s twtuned%s%s %s: %s%s%s\n", colour_on(colour), dot, colour_off(colour), *instance ? "@" : "",
-               instance, text_of(d, "version"), colour_on(colour), text_of(d, "status"), colour_off(colour));
+        print_coloured(colour, "%s", has_unicode() ? "●" : "*");
+        printf(" twtuned%s%s %s: ", *instance ? "@" : "", instance, text_of(d, "version"));
+        print_coloured(colour, "%s\n", text_of(d, "status"));
         printf("   Mode: %s, every %g s%s\n", text_of(d, "mode"), interval,
                is_true(d, "recording") ? ", recording" : "");
-        printf("  Rules: %zu, %u active, %u unavailable here, %u off\n", json_array_size(rules),
+        printf("  Rules: %zu, %u active, %u unavailable here, %u disabled\n", json_array_size(rules),
                count_state(rules, "active"), count_state(rules, "unavailable"), count_state(rules, "disabled"));
-        if (every > interval)
-                printf("   Look: at the sockets every %.1f s at most (cpu_budget)\n", every);
+        if (dump_every > interval)
+                printf("  Dumps: of the sockets every %.1f s at most (cpu_budget)\n", dump_every);
         if (is_true(d, "paused") && json_is_number(json_object_get(d, "paused_for")))
                 printf(" Paused: for %s more; to end it: twtunectl resume\n",
                        time_text(number_of(d, "paused_for"), time));
@@ -40,172 +41,155 @@ static void print_head(const json_t *d)
                 puts(" Paused: until twtunectl resume");
 }
 
-/* Those that a rule is about, and whatever is not as the kernel has it. */
+/* True if someone changed it, or if a rule could. */
 static bool is_worth_a_line(const json_t *sysctl, const json_t *rules)
 {
-        const char *name = text_of(sysctl, "name"), *owner = text_of(sysctl, "owner");
-        json_t *rule, *action;
-        size_t i, k;
+        json_t *rule;
+        size_t i;
 
         if (!*text_of(sysctl, "value"))
                 return false;
-        if (strcmp(owner, "kernel default") != 0 && strcmp(owner, "unknown") != 0)
+        if (!has_text(sysctl, "owner", "kernel default") && !has_text(sysctl, "owner", "unknown"))
                 return true;
         json_array_foreach(rules, i, rule)
-                json_array_foreach(json_object_get(rule, "levers"), k, action)
-                        if (strcmp(text_of(action, "sysctl"), name) == 0)
-                                return true;
+                if (rule_changes(rule, text_of(sysctl, "name")))
+                        return true;
         return false;
 }
 
 static void print_sysctls(const json_t *d)
 {
-        struct table *table = table_new();
+        struct table table = {0};
         char owner[OWNER_TEXT_MAX];
         json_t *sysctl;
         size_t i;
 
         json_array_foreach(json_object_get(d, "sysctls"), i, sysctl) {
-                enum colour colour = colour_of(text_of(sysctl, "owner"));
-
                 if (!is_worth_a_line(sysctl, json_object_get(d, "rules")))
                         continue;
-                table_cell(table, PLAIN, "%s", text_of(sysctl, "name"));
-                table_cell(table, BOLD, "%s", text_of(sysctl, "value"));
-                table_cell(table, colour, "%s", owner_text(sysctl, owner));
-                table_end_row(table);
+                table_begin_row(&table);
+                table_cell(&table, PLAIN, "%s", text_of(sysctl, "name"));
+                table_cell(&table, BOLD, "%s", text_of(sysctl, "value"));
+                table_cell(&table, colour_of(text_of(sysctl, "owner")), "%s", owner_text(sysctl, owner));
         }
-        puts("\nSysctls, and whose value is there");
-        table_print(table, 2);
+        puts("\nSysctls, and who set them");
+        table_print(&table, 2);
 }
 
-static void print_active(const json_t *d)
+static void print_active(const json_t *rules)
 {
+        const char *title = "\nActive rules\n";
         json_t *rule;
         size_t i;
-        bool first = true;
 
-        json_array_foreach(json_object_get(d, "rules"), i, rule) {
-                if (strcmp(text_of(rule, "state"), "active") != 0)
+        json_array_foreach(rules, i, rule) {
+                if (!has_text(rule, "state", "active"))
                         continue;
-                if (first)
-                        puts("\nActive rules");
-                first = false;
-                printf("  %s%s%s: %s\n", colour_on(GREEN), text_of(rule, "name"), colour_off(GREEN),
-                       text_of(rule, "description"));
+                fputs(title, stdout);
+                title = "";
+                print_item(2, GREEN, text_of(rule, "name"), text_of(rule, "description"));
                 printf("    %s\n", text_of(rule, "why"));
         }
 }
 
-static void print_destinations(const json_t *d)
+static void print_destinations(const json_t *list)
 {
-        static const char *const columns[] = {"ports.forecast", "ports.demand", "ports.cliff", "ports.used",
-                                              "ports.reusable"};
-        const json_t *list = json_object_get(d, "destinations");
-        struct table *table;
+        static const struct {
+                const char *metric;
+                int digits;
+                const char *unit;
+        } column[] = {
+                {"ports.forecast", 1, "%"}, {"ports.demand", 1, "%"},  {"ports.cliff", 1, "%"},
+                {"ports.used", 0, ""},      {"ports.reusable", 0, ""},
+        };
+        struct table table = {0};
         json_t *item;
         size_t i;
 
         if (json_array_size(list) == 0)
                 return;
-        table = table_new();
-        table_cell(table, DIM, "DESTINATION");
-        for (unsigned k = 0; k < ELEMENTSOF(columns); k++)
-                table_cell(table, DIM, "%s", columns[k] + strlen("ports."));
-        table_cell(table, DIM, "unit");
-        table_end_row(table);
+        table_begin_row(&table);
+        table_cell(&table, DIM, "DESTINATION");
+        for (unsigned k = 0; k < ELEMENTSOF(column); k++)
+                table_cell(&table, DIM, "%s", column[k].metric + strlen("ports."));
+        table_cell(&table, DIM, "unit");
         json_array_foreach(list, i, item) {
-                table_cell(table, PLAIN, "%s", text_of(item, "name"));
-                for (unsigned k = 0; k < ELEMENTSOF(columns); k++)
-                        table_cell(table, PLAIN, k < 3 ? "%.1f%%" : "%.0f", number_of(item, columns[k]));
-                table_cell(table, PLAIN, "%s", *text_of(item, "systemd_unit") ? text_of(item, "systemd_unit") : "-");
-                table_end_row(table);
+                const char *unit = text_of(item, "systemd_unit");
+
+                table_begin_row(&table);
+                table_cell(&table, PLAIN, "%s", text_of(item, "name"));
+                for (unsigned k = 0; k < ELEMENTSOF(column); k++)
+                        table_cell(&table, PLAIN, "%.*f%s", column[k].digits, number_of(item, column[k].metric),
+                                   column[k].unit);
+                table_cell(&table, PLAIN, "%s", *unit ? unit : "-");
         }
         puts("\nBusiest destinations");
-        table_print(table, 2);
+        table_print(&table, 2);
 }
 
-/* All but what the other commands are for. */
-static int print_status_json(json_t *d)
+/* Leaves to "twtunectl config" and "twtunectl rules" what they show. */
+static void remove_other_parts(json_t *d)
 {
         json_object_del(d, "config");
         json_object_del(d, "rules");
-        return print_json(d);
 }
 
-int show_status(const struct options *o, char **args)
+static void print_all(const json_t *all)
 {
-        json_t *d = NULL;
+        struct table table = {0};
+        json_t *d;
+        size_t i;
+
+        json_array_foreach(all, i, d) {
+                const char *instance = text_of(d, "instance");
+
+                table_begin_row(&table);
+                table_cell(&table, BOLD, "twtuned%s%s", *instance ? "@" : "", instance);
+                table_cell(&table, PLAIN, "%s", text_of(d, "version"));
+                table_cell(&table, PLAIN, "%s", text_of(d, "mode"));
+                table_cell(&table, colour_of(text_of(d, "state")), "%s", text_of(d, "status"));
+        }
+        table_print(&table, 0);
+}
+
+static int show_all(const struct options *o)
+{
+        json_auto_t *all = NULL;
+        int status = describe_all(&all);
+        json_t *d;
+        size_t i;
+
+        if (status != 0)
+                return status;
+        if (json_array_size(all) == 0)
+                return complain(EXIT_NOT_RUNNING, "no twtuned is running");
+        json_array_foreach(all, i, d)
+                remove_other_parts(d);
+        if (o->json)
+                return print_json(all);
+        pager_open(o);
+        print_all(all);
+        return 0;
+}
+
+int command_status(const struct options *o)
+{
+        json_auto_t *d = NULL;
         int status;
 
-        (void)args;
         if (o->all)
-                return show_status_of_all(o);
-        status = describe_once(o, &d);
-        if (status == 0 && o->json) {
-                status = print_status_json(d);
-        } else if (status == 0) {
-                pager_open(o);
-                print_head(d);
-                print_active(d);
-                print_sysctls(d);
-                print_destinations(d);
+                return show_all(o);
+        status = describe_once(o->instance, &d);
+        if (status != 0)
+                return status;
+        if (o->json) {
+                remove_other_parts(d);
+                return print_json(d);
         }
-        json_decref(d);
-        return status;
-}
-
-int show_rules(const struct options *o, char **args)
-{
-        const json_t *rules;
-        struct table *table;
-        json_t *d = NULL, *rule;
-        int status = describe_once(o, &d);
-        size_t i;
-
-        (void)args;
-        rules = json_object_get(d, "rules");
-        if (status == 0 && o->json) {
-                status = print_json(rules);
-        } else if (status == 0) {
-                pager_open(o);
-                table = table_new();
-                json_array_foreach(rules, i, rule) {
-                        enum colour colour = colour_of(text_of(rule, "state"));
-
-                        table_cell(table, colour, "%s", text_of(rule, "name"));
-                        table_cell(table, colour, "%s", text_of(rule, "state"));
-                        table_cell(table, PLAIN, "%s", text_of(rule, "why"));
-                        table_end_row(table);
-                }
-                table_print(table, 0);
-        }
-        json_decref(d);
-        return status;
-}
-
-int show_config(const struct options *o, char **args)
-{
-        const char *section = "";
-        json_t *d = NULL, *value;
-        int status = describe_once(o, &d);
-        size_t i;
-
-        (void)args;
-        if (status == 0 && o->json) {
-                status = print_json(json_object_get(d, "config"));
-        } else if (status == 0) {
-                pager_open(o);
-                json_array_foreach(json_object_get(d, "config"), i, value) {
-                        if (strcmp(text_of(value, "section"), section) != 0) {
-                                printf("%s%s[%s]%s\n", i > 0 ? "\n" : "", colour_on(BOLD), text_of(value, "section"),
-                                       colour_off(BOLD));
-                                section = text_of(value, "section");
-                        }
-                        printf("%s = %s  %s# %s:%.0f%s\n", text_of(value, "key"), text_of(value, "value"),
-                               colour_on(DIM), text_of(value, "file"), number_of(value, "line"), colour_off(DIM));
-                }
-        }
-        json_decref(d);
-        return status;
+        pager_open(o);
+        print_head(d);
+        print_active(json_object_get(d, "rules"));
+        print_sysctls(d);
+        print_destinations(json_object_get(d, "destinations"));
+        return 0;
 }

@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <math.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
 #include <sysexits.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <systemd/sd-event.h>
+
 #include "ctl/client.h"
+#include "ctl/description.h"
 #include "ctl/graph.h"
-#include "ctl/show.h"
+#include "ctl/terminal.h"
 
 #define GRAPHS_MAX 256u
 #define NAME_WIDTH 30u
 #define VALUE_WIDTH 13u
 #define MOST_WIDTH 12u
-#define HEAD_LINES 3u /* with the last line */
+#define OTHER_LINES 3u /* the state, the titles and the keys */
 
-/* Of a terminal: xterm's alternate screen, without a cursor. */
+/* xterm's alternate screen, without a cursor (ctlseqs.ms of xterm) */
 #define SCREEN_BEGIN "\033[?1049h\033[?25l"
 #define SCREEN_END "\033[?25h\033[?1049l"
 #define HOME "\033[H"
@@ -32,15 +32,16 @@
 
 struct top {
         struct client client;
-        struct termios termios; /* as it was */
-        int signals;            /* a signalfd */
-        unsigned rows, columns, first;
-        double interval;
+        struct termios termios; /* the terminal's before we changed them */
+        unsigned rows, columns; /* of the terminal */
+        unsigned first;         /* metric shown */
+        bool json;
         struct graph graph[GRAPHS_MAX];
         unsigned n_graphs;
-        json_t *described;
+        json_t *description; /* of the last sample */
 };
 
+/* Finds or makes the graph of a metric. NULL: there are too many. */
 static struct graph *find_graph(struct top *t, const char *name)
 {
         for (unsigned i = 0; i < t->n_graphs; i++)
@@ -52,45 +53,40 @@ static struct graph *find_graph(struct top *t, const char *name)
         return &t->graph[t->n_graphs++];
 }
 
-/* What is bounded is known to be no more than that. */
+/* NAN: unknown, or bounded only. JSON has no infinity, so a valid metric without a value is infinite. */
 static double value_of(const json_t *metric)
 {
-        const char *state = text_of(metric, "state");
-
-        if (strcmp(state, "valid") == 0)
-                return json_is_number(json_object_get(metric, "value")) ? number_of(metric, "value") : INFINITY;
-        return NAN;
+        if (!has_text(metric, "state", "valid"))
+                return NAN;
+        return json_is_number(json_object_get(metric, "value")) ? number_of(metric, "value") : INFINITY;
 }
 
-static void add_samples(struct top *t)
+/* Asks for a new description. Returns 0 or an exit status. */
+static int sample(struct top *t)
 {
-        json_t *metric;
+        json_t *d, *metric;
+        int status = client_describe(&t->client, &d);
         size_t i;
 
-        json_array_foreach(json_object_get(t->described, "metrics"), i, metric) {
+        if (status != 0)
+                return status;
+        json_decref(t->description);
+        t->description = d;
+        json_array_foreach(json_object_get(d, "metrics"), i, metric) {
                 struct graph *g = find_graph(t, text_of(metric, "name"));
 
                 if (g)
                         graph_add(g, value_of(metric));
         }
-}
-
-/* Takes a look; 0, or an exit status. */
-static int sample(struct top *t)
-{
-        json_t *d = NULL;
-        int status = client_describe(&t->client, &d);
-
-        if (status != 0)
-                return status;
-        json_decref(t->described);
-        t->described = d;
-        t->interval = fmax(number_of(d, "interval"), 0.1);
-        add_samples(t);
         return 0;
 }
 
-static void measure(struct top *t)
+static uint64_t interval_us(const struct top *t)
+{
+        return (uint64_t)(fmax(number_of(t->description, "interval"), 0.1) * 1e6);
+}
+
+static void measure_terminal(struct top *t)
 {
         struct winsize size;
 
@@ -102,14 +98,17 @@ static void measure(struct top *t)
         }
 }
 
+/* "3.2%"; "<= 4%": bounded; "-": bounded, without an upper bound. NULL: the metric has neither value nor bounds. */
 static const char *value_text(const json_t *metric, char buf[static VALUE_WIDTH * 2])
 {
-        const char *unit = text_of(metric, "unit"), *state = text_of(metric, "state");
+        const char *unit = text_of(metric, "unit");
         int digits = *unit && *unit != 'B' ? 1 : 0;
 
-        if (strcmp(state, "valid") == 0)
+        if (has_text(metric, "state", "valid"))
                 snprintf(buf, VALUE_WIDTH * 2, "%.*f%s", digits, value_of(metric), unit);
-        else if (strcmp(state, "bounded") == 0 && json_is_number(json_object_get(metric, "upper")))
+        else if (!has_text(metric, "state", "bounded"))
+                return NULL;
+        else if (json_is_number(json_object_get(metric, "upper")))
                 snprintf(buf, VALUE_WIDTH * 2, "<= %.*f%s", digits, number_of(metric, "upper"), unit);
         else
                 snprintf(buf, VALUE_WIDTH * 2, "-");
@@ -121,17 +120,13 @@ static unsigned name_width(const struct top *t)
         return MIN(NAME_WIDTH, MAX(t->columns, VALUE_WIDTH + 2) - VALUE_WIDTH - 1);
 }
 
-static void draw_metric(struct top *t, const json_t *metric)
+static void draw_metric(struct top *t, const json_t *metric, const char *value)
 {
-        const char *name = text_of(metric, "name"), *unit = text_of(metric, "unit");
-        unsigned fixed = NAME_WIDTH + 1 + VALUE_WIDTH + 2;
-        const struct graph *g = find_graph(t, name);
-        char value[VALUE_WIDTH * 2];
-        unsigned width;
+        const struct graph *g = find_graph(t, text_of(metric, "name"));
+        unsigned fixed = NAME_WIDTH + 1 + VALUE_WIDTH + 2, width = name_width(t);
 
-        width = name_width(t);
-        printf("%-*.*s %*.*s", (int)width, (int)width, name, (int)VALUE_WIDTH, (int)VALUE_WIDTH,
-               value_text(metric, value));
+        printf("%-*.*s %*.*s", (int)width, (int)width, text_of(metric, "name"), (int)VALUE_WIDTH, (int)VALUE_WIDTH,
+               value);
         if (!g || t->columns < fixed + MOST_WIDTH + 4)
                 return;
         width = MIN(t->columns - fixed - MOST_WIDTH, GRAPH_SAMPLES);
@@ -139,45 +134,131 @@ static void draw_metric(struct top *t, const json_t *metric)
         graph_print(g, width);
         printf("%s", colour_off(GREEN));
         if (graph_most(g, width) > 0)
-                printf(" %s%.4g%s%s", colour_on(DIM), graph_most(g, width), unit, colour_off(DIM));
+                print_coloured(DIM, " %.4g%s", graph_most(g, width), text_of(metric, "unit"));
 }
 
-static bool is_shown(const json_t *metric)
+static void draw_screen(struct top *t)
 {
-        const char *state = text_of(metric, "state");
-
-        return strcmp(state, "valid") == 0 || strcmp(state, "bounded") == 0;
-}
-
-static void draw(struct top *t)
-{
-        const json_t *metrics = json_object_get(t->described, "metrics");
-        enum colour colour = colour_of(text_of(t->described, "state"));
-        unsigned line = HEAD_LINES, skipped = 0;
+        enum colour colour = colour_of(text_of(t->description, "state"));
+        int status_width = (int)MAX(t->columns, 20u) - 10, name = (int)name_width(t);
+        unsigned line = OTHER_LINES, skipped = 0;
+        char buf[VALUE_WIDTH * 2];
         json_t *metric;
         size_t i;
 
-        printf(HOME "twtuned: %s%.*s%s" REST_OF_LINE "\n", colour_on(colour), (int)MAX(t->columns, 20u) - 10,
-               text_of(t->described, "status"), colour_off(colour));
-        printf("%s%-*.*s %*s%s%s" REST_OF_LINE "\n", colour_on(DIM), (int)name_width(t), (int)name_width(t), "METRIC",
-               (int)VALUE_WIDTH, "NOW", t->columns > 80 ? "  BEFORE, AND THE MOST OF IT" : "", colour_off(DIM));
-        json_array_foreach(metrics, i, metric) {
-                if (!is_shown(metric) || skipped++ < t->first)
+        printf(HOME "twtuned: ");
+        print_coloured(colour, "%.*s", status_width, text_of(t->description, "status"));
+        fputs(REST_OF_LINE "\n", stdout);
+        print_coloured(DIM, "%-*.*s %*s%s", name, name, "METRIC", (int)VALUE_WIDTH, "NOW",
+                       t->columns > 80 ? "  BEFORE, AND ITS MAXIMUM" : "");
+        fputs(REST_OF_LINE "\n", stdout);
+        json_array_foreach(json_object_get(t->description, "metrics"), i, metric) {
+                const char *value = value_text(metric, buf);
+
+                if (!value || skipped++ < t->first)
                         continue;
                 if (line++ >= t->rows)
                         break;
-                draw_metric(t, metric);
+                draw_metric(t, metric, value);
                 fputs(REST_OF_LINE "\n", stdout);
         }
-        printf("%s%.*s%s" REST_OF_LINE REST_OF_SCREEN, colour_on(DIM), (int)t->columns - 1,
-               "q quits, up and down scroll", colour_off(DIM));
+        print_coloured(DIM, "%.*s", (int)t->columns - 1, "q quits, up and down scroll");
+        fputs(REST_OF_LINE REST_OF_SCREEN, stdout);
         fflush(stdout);
 }
 
-static void screen_begin(struct top *t)
+/* --json: a line for each sample. Returns 0 or an exit status. */
+static int print_line(const struct top *t)
+{
+        json_auto_t *line = json_pack("{s:f, s:O}", "time", (double)time(NULL), "metrics",
+                                      json_object_get(t->description, "metrics"));
+
+        json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
+        putchar('\n');
+        return fflush(stdout) == 0 ? 0 : EX_IOERR;
+}
+
+static int show(struct top *t)
+{
+        if (t->json)
+                return print_line(t);
+        draw_screen(t);
+        return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct top *t = userdata;
+        int status = sample(t);
+
+        (void)usec;
+        if (status == 0)
+                status = show(t);
+        if (status != 0)
+                return sd_event_exit(sd_event_source_get_event(source), status);
+        sd_event_source_set_time_relative(source, interval_us(t));
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int on_resize(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        (void)source;
+        (void)info;
+        measure_terminal(userdata);
+        draw_screen(userdata);
+        return 0;
+}
+
+/* An arrow key sends ESC [ A (up) or ESC [ B (down). */
+static int on_keys(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct top *t = userdata;
+        char keys[32];
+        ssize_t n = read(fd, keys, sizeof(keys));
+        bool quit = n <= 0;
+
+        (void)events;
+        for (ssize_t i = 0; i < n; i++) {
+                if (keys[i] == 'q' || keys[i] == 'Q')
+                        quit = true;
+                else if (keys[i] == 'A' || keys[i] == 'k')
+                        t->first -= t->first > 0;
+                else if (keys[i] == 'B' || keys[i] == 'j')
+                        t->first += t->first + 1 < json_array_size(json_object_get(t->description, "metrics"));
+        }
+        draw_screen(t);
+        return quit ? sd_event_exit(sd_event_source_get_event(source), 0) : 0;
+}
+
+/* Shows each sample until q, a signal, or the end of the daemon. Returns the exit status. */
+static int loop(struct top *t)
+{
+        static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+        _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        int status = show(t), r;
+
+        if (status != 0)
+                return status;
+        r = sd_event_new(&event);
+        for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(ends); i++)
+                r = sd_event_add_signal(event, NULL, ends[i] | SD_EVENT_SIGNAL_PROCMASK, NULL, NULL);
+        if (r >= 0 && !t->json)
+                r = sd_event_add_signal(event, NULL, SIGWINCH | SD_EVENT_SIGNAL_PROCMASK, on_resize, t);
+        if (r >= 0 && !t->json)
+                r = sd_event_add_io(event, NULL, STDIN_FILENO, EPOLLIN, on_keys, t);
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, interval_us(t), 1, on_timer, t);
+        if (r >= 0)
+                r = sd_event_loop(event);
+        return r < 0 ? complain(EX_OSERR, "the event loop failed: %s", strerror(-r)) : r;
+}
+
+static int run_on_terminal(struct top *t)
 {
         struct termios raw;
+        int status;
 
+        measure_terminal(t);
         tcgetattr(STDIN_FILENO, &t->termios);
         raw = t->termios;
         raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
@@ -185,140 +266,35 @@ static void screen_begin(struct top *t)
         raw.c_cc[VTIME] = 0;
         tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
         fputs(SCREEN_BEGIN, stdout);
-}
-
-static void screen_end(struct top *t)
-{
+        status = loop(t);
         fputs(SCREEN_END, stdout);
         fflush(stdout);
         tcsetattr(STDIN_FILENO, TCSADRAIN, &t->termios);
-}
-
-static int open_signals(void)
-{
-        static const int wanted[] = {SIGWINCH, SIGINT, SIGTERM, SIGHUP};
-        sigset_t mask;
-
-        sigemptyset(&mask);
-        for (unsigned i = 0; i < ELEMENTSOF(wanted); i++)
-                sigaddset(&mask, wanted[i]);
-        sigprocmask(SIG_BLOCK, &mask, NULL);
-        return signalfd(-1, &mask, SFD_CLOEXEC);
-}
-
-/* Keys: false: to quit. An arrow is ESC [ A or B. */
-static bool take_keys(struct top *t)
-{
-        char keys[32];
-        ssize_t n = read(STDIN_FILENO, keys, sizeof(keys));
-
-        for (ssize_t i = 0; i < n; i++) {
-                if (keys[i] == 'q' || keys[i] == 'Q')
-                        return false;
-                if (keys[i] == 'A' || keys[i] == 'k')
-                        t->first -= t->first > 0;
-                if ((keys[i] == 'B' || keys[i] == 'j') &&
-                    t->first + 1 < json_array_size(json_object_get(t->described, "metrics")))
-                        t->first++;
-        }
-        return n > 0;
-}
-
-static bool take_signal(struct top *t)
-{
-        struct signalfd_siginfo info;
-
-        if (read(t->signals, &info, sizeof(info)) != sizeof(info) || info.ssi_signo != SIGWINCH)
-                return false;
-        measure(t);
-        return true;
-}
-
-static double monotonic(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-/* Until q, a signal, or the daemon is gone. */
-static int loop(struct top *t)
-{
-        struct pollfd fds[] = {{t->signals, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
-        double next = monotonic() + t->interval;
-        int status;
-
-        for (;;) {
-                double left = next - monotonic();
-                int n;
-
-                draw(t);
-                n = poll(fds, ELEMENTSOF(fds), left > 0 ? (int)ceil(left * 1000) : 0);
-                if (n < 0 && errno != EINTR)
-                        return complain(EX_OSERR, "poll: %s", strerror(errno));
-                if ((fds[0].revents && !take_signal(t)) || (fds[1].revents && !take_keys(t)))
-                        return 0;
-                if (n > 0)
-                        continue;
-                status = sample(t);
-                if (status != 0)
-                        return status;
-                next = monotonic() + t->interval;
-        }
-}
-
-/* A line of JSON an interval, for other programs. */
-static int print_lines(struct top *t)
-{
-        struct pollfd fd = {t->signals, POLLIN, 0};
-        int status = 0;
-
-        while (status == 0) {
-                json_t *line = json_pack("{s:f, s:O}", "time", (double)time(NULL), "metrics",
-                                         json_object_get(t->described, "metrics"));
-
-                json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
-                json_decref(line);
-                putchar('\n');
-                if (fflush(stdout) != 0)
-                        return EX_IOERR;
-                if (poll(&fd, 1, (int)(t->interval * 1000)) > 0 && !take_signal(t))
-                        return 0;
-                status = sample(t);
-        }
-        return status;
-}
-
-static int run(struct top *t, const struct options *o)
-{
-        int status;
-
-        if (o->json)
-                return print_lines(t);
-        if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
-                return complain(EX_USAGE, "top needs a terminal; --json prints a line each time instead");
-        measure(t);
-        screen_begin(t);
-        status = loop(t);
-        screen_end(t);
-        /* What was said went down with the screen. */
+        /* The error was printed on the alternate screen: ask again, to print it where the person sees it. */
         return status != 0 ? sample(t) : 0;
 }
 
-int show_top(const struct options *o, char **args)
+static int run(struct top *t)
+{
+        int status = sample(t);
+
+        if (status != 0)
+                return status;
+        return t->json ? loop(t) : run_on_terminal(t);
+}
+
+int command_top(const struct options *o)
 {
         static struct top top;
-        int status = client_open(&top.client, o->instance);
+        int status;
 
-        (void)args;
+        top.json = o->json;
+        if (!o->json && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
+                return complain(EX_USAGE, "top needs a terminal; --json prints a line for each sample instead");
+        status = client_open(&top.client, o->instance);
         if (status == 0)
-                status = sample(&top);
-        if (status == 0) {
-                top.signals = open_signals();
-                status = run(&top, o);
-        }
-        json_decref(top.described);
+                status = run(&top);
+        json_decref(top.description);
         client_close(&top.client);
         return status;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "daemon/commands/check.h"
 #include "daemon/commands/lint.h"
 #include "daemon/commands/once.h"
 #include "daemon/commands/replay.h"
@@ -45,22 +46,23 @@ static const struct option options[] = {
 static void print_help(void)
 {
         puts("twtuned [--config=FILE] [--observe] [--hold] [--record=FILE]\n"
-             "                                      watch, and change sysctls by the rules; in the foreground\n"
+             "                                      run the daemon in the foreground\n"
              "twtuned --once [--json]               print every metric once: NAME VALUE UNIT [WHOSE]\n"
-             "twtuned --check [--config=FILE]       print every error of the configuration; 0, or 78;\n"
-             "        [--verbose]                   every value that is in effect, and its FILE:LINE\n"
-             "twtuned --lint [FILE...]              print what each TCP line of sysctl.d or FILE does; 0, or 1\n"
-             "twtuned --replay=FILE [--config=FILE] print what the rules would do over a recording; changes nothing\n"
+             "twtuned --check [--config=FILE]       print every error of the configuration; exit with 0 or 78\n"
+             "        [--verbose]                   print every value in effect, and its FILE:LINE, as well\n"
+             "twtuned --lint [FILE...]              print what each TCP line of sysctl.d or FILE does; exit with 1\n"
+             "                                      if a line does harm\n"
+             "twtuned --replay=FILE [--config=FILE] print what the rules decide over a recording; change nothing\n"
              "twtuned --restore                     put back all that a dead twtuned left changed\n"
              "twtuned --version | --help\n"
              "\n"
              "  --config=FILE   read FILE alone, not " TWTUNED_POLICY ", " TWTUNED_CONF "\n"
              "                  and " TWTUNED_CONF ".d/*.conf\n"
-             "  --observe       decide and log, write nothing\n"
-             "  --hold          for a unit beside twtuned-restore.service: a restart leaves changed what is changed\n"
-             "  --record=FILE   write what is seen to FILE, a row of CSV a tick; FILE must be new or empty\n"
+             "  --observe       decide and log, but write no sysctl\n"
+             "  --hold          put nothing back when systemd restarts the unit (with twtuned-restore.service)\n"
+             "  --record=FILE   append a row of CSV for each tick to FILE, which must be new or empty\n"
              "\n"
-             "SIGHUP reads the configuration again; SIGTERM and SIGINT put everything back and end.");
+             "SIGHUP reloads the configuration; SIGTERM and SIGINT put everything back and end the daemon.");
 }
 
 static int usage(const char *text)
@@ -69,12 +71,12 @@ static int usage(const char *text)
         return EX_USAGE;
 }
 
-/* What is left of the command line. */
+/* The command line, borrowed from argv. */
 struct arguments {
         enum mode mode;
         const char *config_file, *record_file, *replay_file;
         bool observe, hold, json, verbose;
-        char *const *files; /* of --lint */
+        char *const *files; /* of --lint, up to a NULL */
 };
 
 static int run_mode(const struct arguments *a)
@@ -85,7 +87,7 @@ static int run_mode(const struct arguments *a)
         case MODE_ONCE:
                 return once_print(a->json);
         case MODE_CHECK:
-                return service_check(a->config_file, a->verbose);
+                return check_print(a->config_file, a->verbose);
         case MODE_LINT:
                 return lint_print(a->files);
         case MODE_REPLAY:
@@ -102,14 +104,14 @@ static int run_mode(const struct arguments *a)
         return EX_SOFTWARE;
 }
 
-/* The text of a usage error, or NULL. */
+/* Reads the command line. Returns the text of a usage error, or NULL. */
 static const char *parse(int argc, char **argv, struct arguments *a)
 {
         int c;
 
         while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
                 if (c == '?')
-                        return "that is no option";
+                        return "invalid command line"; /* getopt_long() has printed why */
                 if (c == 'c')
                         a->config_file = optarg;
                 else if (c == 'r')
@@ -123,7 +125,7 @@ static const char *parse(int argc, char **argv, struct arguments *a)
                 else if (c == 'v')
                         a->verbose = true;
                 else if (a->mode != MODE_RUN)
-                        return "only one of --once, --check, --lint, --replay, --restore, --version and --help";
+                        return "--once, --check, --lint, --replay, --restore, --version and --help exclude each other";
                 else
                         a->mode = (enum mode)c;
                 if (c == MODE_REPLAY)
@@ -143,7 +145,7 @@ static const char *parse(int argc, char **argv, struct arguments *a)
         return NULL;
 }
 
-/* What was printed is there, or the exit status says that it is not. */
+/* Flushes stdout. Returns status, or EX_IOERR if the output was not written. */
 static int finish(int status)
 {
         if (fflush(stdout) == 0 && !ferror(stdout))

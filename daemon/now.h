@@ -1,30 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+/* The only file that reads clocks: lib/ gets the time as a parameter. */
+
 #include <stdint.h>
 #include <time.h>
 
 #include "lib/util/macro.h"
 
-/* ns of CLOCK_BOOTTIME. This file is the only place that reads a clock. */
-static inline uint64_t now_ns(void)
+/* The time of a clock in ns (clock_gettime(2)). */
+static inline uint64_t clock_ns(clockid_t clock)
 {
         struct timespec ts;
 
-        clock_gettime(CLOCK_BOOTTIME, &ts);
+        clock_gettime(clock, &ts);
         return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
-/* us of CLOCK_MONOTONIC, as the service manager counts. */
-static inline uint64_t now_monotonic_us(void)
+/* ns. CLOCK_BOOTTIME counts suspend, which the policy must see as a gap. */
+static inline uint64_t now_ns(void)
 {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+        return clock_ns(CLOCK_BOOTTIME);
 }
 
-/* For people. */
+/* us, of the clock that sd_notify(3) and sd-event count in. */
+static inline uint64_t now_monotonic_us(void)
+{
+        return clock_ns(CLOCK_MONOTONIC) / 1000;
+}
+
+/* The date, for people. */
 static inline struct timespec now_date(void)
 {
         struct timespec ts;
@@ -33,11 +38,8 @@ static inline struct timespec now_date(void)
         return ts;
 }
 
-/* ns of CPU time of the calling thread */
+/* ns of CPU time of the calling thread. */
 static inline uint64_t thread_cpu_ns(void)
 {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-        return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+        return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }

@@ -34,12 +34,12 @@ struct service {
         struct bus bus;
         sd_event *event;
         struct metrics_file metrics;
-        struct counters kernel; /* the counters of this kernel, for the configuration's words */
+        struct counters kernel; /* those that this kernel has: the configuration may name them */
         const char *config_file;
         bool observe_only;
-        bool hold;              /* what is changed, through a restart */
-        bool reload;            /* asked for; the next tick sees it */
-        uint64_t watchdog, fed; /* us: what sd_watchdog_enabled(3) said, 0: nothing; when it was last fed */
+        bool hold;              /* leave what is changed to the next process when systemd restarts the unit */
+        bool reload;            /* SIGHUP came; the next tick reloads */
+        uint64_t watchdog, fed; /* us: its timeout, 0 without one (sd_watchdog_enabled(3)); when it was last fed */
 };
 
 static int open_backend(struct linux_backend *backend)
@@ -54,8 +54,8 @@ static int open_backend(struct linux_backend *backend)
         return r < 0 ? EX_UNAVAILABLE : 0;
 }
 
-/* Without the right to write there is still much to see. */
-static int observe_when_it_must(struct service *s, struct config *config)
+/* Switches config to observe if sysctls cannot be written, and reports it. Returns 0 or why they cannot be written. */
+static int observe_if_readonly(struct service *s, struct config *config)
 {
         int r = observer_can_write(s->backend.observer);
 
@@ -69,8 +69,8 @@ static int observe_when_it_must(struct service *s, struct config *config)
         return r;
 }
 
-/* What to read from now on. */
-static void observe_for(struct service *s, struct config *config)
+/* Reads what config and the recording need from now on. */
+static void follow_config(struct service *s, struct config *config)
 {
         metrics_file_set(&s->metrics, config->metrics_file);
         if (s->record.path)
@@ -80,7 +80,7 @@ static void observe_for(struct service *s, struct config *config)
                 observer_want_everything(s->backend.observer);
 }
 
-/* sd_notify(3): Type=notify-reload asks for the time, by which it knows its own reload. */
+/* Type=notify-reload needs the time of the reload (sd_notify(3), MONOTONIC_USEC). */
 static void notify_reloading(struct service *s)
 {
         char message[64];
@@ -119,12 +119,12 @@ static void reload(struct service *s)
                 record_rejected(s, &diagnostics);
                 s->tuner.rejected = true;
         } else {
-                int write_error = observe_when_it_must(s, config);
+                int write_error = observe_if_readonly(s, config);
 
                 if (tuner_reload(&s->tuner, config) == 0) {
                         s->tuner.write_error = write_error;
                         s->tuner.rejected = false;
-                        observe_for(s, config);
+                        follow_config(s, config);
                         config = NULL;
                 }
         }
@@ -133,7 +133,8 @@ static void reload(struct service *s)
         s->backend.backend.notify(&s->backend.backend, "READY=1");
 }
 
-/* From completed ticks only. Half of the time is what sd_watchdog_enabled(3) asks for, so not from every tick. */
+/* Feeds the watchdog after a completed tick, if half of its timeout would pass before the end of the next one
+ * (sd_watchdog_enabled(3)). now and interval are us. */
 static void feed_watchdog(struct service *s, uint64_t now, uint64_t interval)
 {
         if (s->watchdog == 0 || now + interval < s->fed + s->watchdog / 2)
@@ -147,19 +148,19 @@ static bool is_recording(const struct service *s)
         return s->record.path && s->record.fd >= 0;
 }
 
-/* What was asked for on the bus since the last tick. */
+/* Begins or ends the recording that twtunectl asked for since the last tick. */
 static void follow_bus(struct service *s)
 {
         if (s->bus.client_gone) {
                 s->bus.client_gone = false;
                 record_close(&s->record);
                 s->record.path = NULL;
-                observe_for(s, s->tuner.config);
+                follow_config(s, s->tuner.config);
         }
         if (s->bus.record_fd >= 0) {
                 record_take(&s->record, s->bus.record_fd, "of twtunectl");
                 s->bus.record_fd = -1;
-                observe_for(s, s->tuner.config);
+                follow_config(s, s->tuner.config);
         }
 }
 
@@ -179,10 +180,10 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         bus_after_tick(&s->bus);
         metrics_file_tick(&s->metrics, &s->tuner);
 
-        /* A fixed interval, without a burst of ticks after the machine was too busy for some. */
+        /* Ticks come at multiples of the interval. Those that a busy machine has missed are not made up for. */
         interval = s->tuner.config->interval_ns / 1000;
         if (s->watchdog > 0)
-                interval = MAX(MIN(interval, s->watchdog / 2), 1); /* which completed ticks alone feed */
+                interval = MAX(MIN(interval, s->watchdog / 2), 1); /* ticks alone feed the watchdog */
         sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &now);
         feed_watchdog(s, now, interval);
         return sd_event_source_set_time(source, clock_next_tick(now, interval));
@@ -201,9 +202,9 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 
-/* Before anything is changed: a signal waits for the loop, which puts everything back, and a log that nobody reads
- * any more must not end the daemon. */
-static void signals_begin(void)
+/* Call this before the first change. A blocked signal waits for the event loop, after which everything is put back;
+ * without SIGPIPE, a pipe as stderr that nobody reads does not end the daemon. */
+static void prepare_signals(void)
 {
         sigset_t mask;
 
@@ -231,18 +232,18 @@ static int loop(struct service *s)
         if (r >= 0)
                 r = sd_event_source_set_enabled(timer, SD_EVENT_ON);
         if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(timer, true); /* rather than to sleep for ever */
+                r = sd_event_source_set_exit_on_failure(timer, true); /* else it would never tick again */
         if (r >= 0)
                 r = sd_event_loop(event);
         if (r < 0)
                 fprintf(stderr, "twtuned: the event loop failed: %s\n", strerror(-r));
         sd_event_source_unref(timer);
-        s->event = event; /* the bus needs it until the end */
+        s->event = event; /* until bus_stop() */
         return r;
 }
 
-/* What the process before left. What cannot be trusted is said and kept aside, and nothing is restored from it:
- * -EBADMSG. Another negative errno: there may be a ledger, and what it tells is not known. */
+/* Loads the ledger that an earlier process left; *ret is empty if there is none, and on errors, which are printed.
+ * Returns 0; -EBADMSG: the ledger is damaged and was kept aside; another negative errno: it could not be read. */
 static int load_ledger(struct linux_backend *w, struct ledger *ret)
 {
         int r = ledger_file_load(&w->ledger_file, ret);
@@ -250,35 +251,37 @@ static int load_ledger(struct linux_backend *w, struct ledger *ret)
         if (r < 0)
                 *ret = (struct ledger){0};
         if (r == -ENOENT || r == -ESTALE)
-                r = 0; /* none, or one of another boot: the kernel has forgotten what it tells */
+                r = 0; /* none, or of another boot: its changes ended with that kernel */
         if (r == -EBADMSG) {
-                fprintf(stderr, "twtuned: %s: truncated or garbled; nothing is restored from it, see %s.bad\n",
+                fprintf(stderr,
+                        "twtuned: %s: truncated or garbled; nothing is restored from it; it is kept as %s.bad\n",
                         w->ledger_file.path, w->ledger_file.path);
                 ledger_file_keep_aside(&w->ledger_file);
         } else if (r < 0) {
-                fprintf(stderr, "twtuned: %s: %s; what it tells is not known, so nothing is done\n",
+                fprintf(stderr, "twtuned: cannot read the ledger %s: %s; nothing is changed or put back\n",
                         w->ledger_file.path, strerror(-r));
         } else if (w->ledger_error < 0) {
-                fprintf(stderr, "twtuned: %s: %s; originals cannot be recorded, so nothing will be written\n",
+                fprintf(stderr, "twtuned: cannot save originals in %s: %s; no sysctl will be written\n",
                         w->ledger_file.directory, strerror(-w->ledger_error));
         }
         return r;
 }
 
-/* With --hold another unit puts back what is left, so that nothing is put back only to be changed again. */
-static bool restores_now(const struct service *s)
+/* True if the originals are put back at the end. With --hold they are put back only if systemd stops the unit: after a
+ * restart the next process takes over, and twtuned-restore.service puts back what nobody takes over. */
+static bool restores_on_exit(const struct service *s)
 {
         const struct config *config = s->tuner.config;
 
         return config->restore_on_exit && !config->observe && (!s->hold || unit_job_is_stop());
 }
 
-static void note(void *user, const struct audit_record *record)
+static void note_on_bus(void *user, const struct audit_record *record)
 {
         bus_note(user, record);
 }
 
-/* Takes over config. */
+/* Runs the daemon. Takes ownership of config. Returns the exit status. */
 static int run(struct service *s, struct config *config)
 {
         struct ledger ledger;
@@ -287,26 +290,26 @@ static int run(struct service *s, struct config *config)
         lint_report(&s->backend.backend);
         r = load_ledger(&s->backend, &ledger);
         if (r < 0 && r != -EBADMSG) {
-                config_free(config); /* the next start may know what is to be put back; another record would lose it */
+                config_free(config); /* a new ledger would overwrite originals that the next start may read */
                 return EXIT_FAILURE;
         }
-        write_error = observe_when_it_must(s, config);
+        write_error = observe_if_readonly(s, config);
         if (netns_name(s->metrics.netns, sizeof(s->metrics.netns)) < 0)
                 s->metrics.netns[0] = 0;
-        observe_for(s, config);
+        follow_config(s, config);
         if (tuner_start(&s->tuner, &s->backend.backend, config, &ledger, now_ns()) < 0) {
                 fprintf(stderr, "twtuned: out of memory\n");
                 config_free(config);
                 return EX_OSERR;
         }
-        malloc_trim(0); /* what the files were read with */
+        malloc_trim(0); /* what reading the files took goes back to the kernel */
         s->tuner.write_error = write_error;
-        s->backend.also_report = note;
+        s->backend.also_report = note_on_bus;
         s->backend.user = &s->bus;
         r = loop(s);
         metrics_file_remove(&s->metrics);
         s->backend.backend.notify(&s->backend.backend, "STOPPING=1");
-        if (restores_now(s) && tuner_restore_all(&s->tuner, "twtuned stops") > 0)
+        if (restores_on_exit(s) && tuner_restore_all(&s->tuner, "twtuned stops") > 0)
                 r = -EIO;
         bus_stop(&s->bus);
         sd_event_unref(s->event);
@@ -317,15 +320,16 @@ static int run(struct service *s, struct config *config)
 /* Too large for the stack. */
 static struct service service;
 
-/* What is large and mostly unused stays pages of zeroes that take no memory. Left to itself, malloc() learns from the
- * first large block that is freed, a configuration's text, to take the next ones from the heap, and clears them there
+/* Makes calloc() map large blocks: their unused pages then take no memory. By default, freeing the first large block
+ * (the text of a configuration) raises the threshold, and later blocks come from the heap and are cleared there
  * (mallopt(3), M_MMAP_THRESHOLD). */
-static void memory_begin(void)
+static void prepare_memory(void)
 {
         mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 }
 
-/* Puts back all that the ledger holds, if it holds anything. Returns the exit status. */
+/* Puts back all that the ledger holds; why is for the log; *ret_held says whether it held anything. Returns the exit
+ * status. */
 static int restore_all(struct service *s, const char *why, bool *ret_held)
 {
         int r = open_backend(&s->backend);
@@ -343,13 +347,13 @@ static int restore_all(struct service *s, const char *why, bool *ret_held)
         return r < 0 ? EXIT_FAILURE : 0;
 }
 
-/* 0, or an exit status: what could not be recorded was asked for, so nothing is begun without it. */
+/* Opens the recording if path is not NULL. Returns 0 or the exit status: without it the daemon does not start. */
 static int open_record(struct record *record, const char *path)
 {
         int r = path ? record_open(record, path) : 0;
 
         if (r == -EEXIST)
-                fprintf(stderr, "twtuned: %s is not empty; recordings are not written over\n", path);
+                fprintf(stderr, "twtuned: %s is not empty; name a new file for the recording\n", path);
         else if (r < 0)
                 fprintf(stderr, "twtuned: cannot record to %s: %s\n", path, strerror(-r));
         return r < 0 ? EX_CANTCREAT : 0;
@@ -365,12 +369,12 @@ int service_run(const char *config_file, bool observe_only, bool hold, const cha
         s->config_file = config_file;
         s->observe_only = observe_only;
         s->hold = hold;
-        memory_begin();
-        signals_begin();
+        prepare_memory();
+        prepare_signals();
         observer_list_counters(PROC, &s->kernel);
         config = config_files_load_good(config_file, &s->kernel);
         if (!config) {
-                /* It will not run, so it holds nothing: not what it held before it died, either. */
+                /* The daemon will not run, so what an earlier process left changed is put back. */
                 if (!observe_only)
                         restore_all(s, "the configuration is wrong, so twtuned does not run", &held);
                 return EX_CONFIG;
@@ -395,28 +399,4 @@ int service_restore(void)
         if (r == 0 && !held)
                 puts("twtuned: the ledger of this network namespace holds nothing to put back");
         return r;
-}
-
-static void print_values(const struct config *config)
-{
-        for (size_t i = 0; i < config->values.n; i++) {
-                const struct config_value *v = &config->values.item[i];
-
-                printf("%s:%u: [%s] %s = %s\n", v->at.file, v->at.line, v->section, v->key, v->text);
-        }
-}
-
-int service_check(const char *config_file, bool verbose)
-{
-        struct config *config;
-
-        observer_list_counters(PROC, &service.kernel);
-        config = config_files_load_good(config_file, &service.kernel);
-        if (!config)
-                return EX_CONFIG;
-        if (verbose)
-                print_values(config);
-        printf("twtuned: the configuration is good, %u rule%s\n", config->n_rules, config->n_rules == 1 ? "" : "s");
-        config_free(config);
-        return 0;
 }

@@ -3,14 +3,12 @@
 
 #include <stdbool.h>
 
-/* Runs the daemon until SIGTERM or SIGINT. config_file NULL: the usual files. observe_only: whatever the
- * configuration says, nothing is written. hold: when systemd does not say that it stops the unit for good, what is
- * changed is left to whoever comes next. record_file NULL: nothing is recorded. Returns the exit status. */
+/* Runs the daemon until SIGTERM or SIGINT. Returns the exit status.
+ * config_file: read alone; NULL: /usr/lib/twtuned/policy.conf, /etc/twtuned.conf and the files in /etc/twtuned.conf.d.
+ * observe_only: never write a sysctl, whatever the configuration says.
+ * hold: put the originals back at the end only if systemd stops the unit for good; else the next process takes over.
+ * record_file: append a row of CSV for each tick to this new or empty file; NULL: do not record. */
 int service_run(const char *config_file, bool observe_only, bool hold, const char *record_file);
 
-/* Puts back what the ledger of this netns holds. Returns the exit status. */
+/* Puts back all that the ledger of this network namespace holds. Returns the exit status. */
 int service_restore(void);
-
-/* Prints what is wrong with the configuration; verbose: if nothing is, every value and where it stands. Returns 0 or
- * EX_CONFIG. */
-int service_check(const char *config_file, bool verbose);

@@ -7,10 +7,11 @@
 #include <systemd/sd-bus.h>
 
 #define SYSTEMD "org.freedesktop.systemd1"
-#define SELF "/org/freedesktop/systemd1/unit/self" /* of whoever asks (systemd's core/dbus.c:find_unit) */
-#define TIMEOUT_US 2000000                         /* of an answer; a stop waits for it */
+#define SELF "/org/freedesktop/systemd1/unit/self" /* the caller's unit (systemd's core/dbus.c:find_unit) */
+#define TIMEOUT_US 2000000                         /* short, because the stop of the unit waits for us */
 
-/* The job of our unit: a restart is one of that type until the unit has stopped (org.freedesktop.systemd1(5)). */
+/* Reads the type of our unit's job: "restart" until the unit has stopped, when systemd restarts it
+ * (org.freedesktop.systemd1(5)). Returns a negative errno on failure, else the caller frees *ret. */
 static int read_job_type(sd_bus *bus, char **ret)
 {
         sd_bus_message *reply = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Run by the build: prints a man page in scdoc(5), with the tables of metrics and sysctls where it says @METRICS@ and
- * @SYSCTLS@. */
+/* The build runs this. It prints a man page in scdoc(5) and replaces the lines @METRICS@ and @SYSCTLS@ by the tables
+ * of metrics and sysctls. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "lib/kernel/metric.h"
 #include "lib/kernel/sysctl.h"
 
-/* '_' and '*' would change the font. */
+/* Escapes what scdoc(5) would take as markup: '_' and '*' change the font. */
 static void print_text(const char *text)
 {
         for (; *text; text++) {
@@ -67,7 +67,7 @@ static void print_sysctls(void)
                 print_text(s->name);
                 fputs("* (", stdout);
                 print_bounds(s);
-                fputs(")\n\t", stdout); /* what follows a break is not indented again */
+                fputs(")\n\t", stdout); /* no tab after "++": scdoc keeps the indent */
                 print_text(s->help);
                 if (s->never)
                         fputs("++\nNever written: ", stdout);

@@ -1,7 +1,7 @@
 # bash completion for twtunectl(1)                                          -*- shell-script -*-
 # SPDX-License-Identifier: MIT
 
-# __twtunectl_names COMMAND FILTER: names out of what a running twtuned tells; nothing when there is none
+# __twtunectl_names INSTANCE COMMAND FILTER: the names that a running twtuned knows; none if it does not run
 __twtunectl_names() {
     local instance=()
     [[ -n $1 ]] && instance=(--instance="$1")
@@ -31,7 +31,7 @@ _twtunectl() {
             *) command=${command:-${COMP_WORDS[i]}} ;;
         esac
     done
-    # "=" is a word of its own.
+    # bash splits words at "=".
     [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}
     [[ $cur == = ]] && cur=
     case $prev in

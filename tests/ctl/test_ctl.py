@@ -69,7 +69,7 @@ def _():
         check_equal([(c["text"], c["holds"]) for c in some["until"]], [("tcp.established < 1 for 200ms", False)],
                     "until")
         check_text(host.ctl("explain", "some").stdout, r"^some: ten connections$", r"^  active: holds ",
-                   r"^It became active when all of this held; now$",
+                   r"^It became active when all of these held; their values now$",
                    r"^  ✓ ports.used >= 10: 10, 10\.77\.0\.1->10\.77\.0\.2:8080$",
                    r"^  ✗ tcp.established < 1 for 200ms: 10$", rf"^  {re.escape(REUSE)} = 1: lets connect")
         check_text(host.ctl("explain", "other").stdout, r"^  ✗ tcp.close_wait >= 1000 for 5s: 0$", r"^  look at it$")

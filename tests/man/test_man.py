@@ -22,6 +22,10 @@ def source(name):
     return (ROOT / name).read_text()
 
 
+def code(room):
+    return "".join(path.read_text() for path in sorted((ROOT / room).rglob("*.c")))
+
+
 def page(name):
     return source(f"man/{name}.scd")
 
@@ -42,7 +46,7 @@ def section(text, begin, end):
 
 @test("twtuned.conf(5) has every key of the configuration, and no other")
 def _():
-    keys = re.findall(r'^ +\{"(\w+)", parse_', source("lib/config.c"), re.M)
+    keys = re.findall(r'^ +\{"(\w+)", parse_', code("lib/config"), re.M)
     check(len(keys) > 15, keys)
     check_equal(sorted(re.findall(r"^\*(\w+) =\*", page(CONF), re.M)), sorted(keys), "keys")
 
@@ -56,7 +60,7 @@ def _():
     for name, _, unit, *_ in metrics:
         unit = "" if unit == "-" else unit + ", "
         check(re.search(rf" {re.escape(name)} \({re.escape(unit)}(each tick|sockets|sampled)\) ", text), name)
-    names = re.findall(r'IPV4\("(\w+)"\)|\{"(net\.[\w.]+)"', source("lib/sysctl.c"))
+    names = re.findall(r'IPV4\("(\w+)"\)|\{"(net\.[\w.]+)"', source("lib/kernel/sysctl.c"))
     check(len(names) > 20, names)
     for short, long in names:
         name = long or f"net.ipv4.{short}"
@@ -72,9 +76,9 @@ def _():
 
 @test("twtuned(8) has every exit status, and no other")
 def _():
-    code = "".join(path.read_text() for path in (ROOT / "daemon").glob("*.c"))
     numbers = dict(re.findall(r"#define (EX_\w+)\s+(\d+)", pathlib.Path("/usr/include/sysexits.h").read_text()))
-    used = {numbers[name] for name in re.findall(r"\bEX_[A-Z]+\b", code)} - {numbers["EX_SOFTWARE"]}  # never comes
+    used = {numbers[name] for name in re.findall(r"\bEX_[A-Z]+\b", code("daemon"))}
+    used -= {numbers["EX_SOFTWARE"]}  # never comes
     told = re.findall(r"^\*(\d+)\*$", section(page(DAEMON), "EXIT STATUS", "SIGNALS"), re.M)
     check_equal(sorted(told), sorted(used | {"0", "1"}), "exit status")
 
@@ -82,27 +86,26 @@ def _():
 @test("twtuned(8) has every event and every field, and no other")
 def _():
     journal = section(page(DAEMON), "JOURNAL", "EXAMPLES")
-    kinds = re.findall(r'\[EVENT_\w+\] = \{"([\w-]+)"', source("lib/event_kind.c"))
-    check_equal(re.findall(r"^\|  (\S+)$", journal, re.M), kinds, "events")
-    code = "".join(path.read_text() for path in (ROOT / "daemon").glob("*.c"))
-    fields = set(re.findall(r'event_add\(&?\w+, "(\w+)"', code)) | {"EVENT"}
+    kinds = re.findall(r'\[EVENT_\w+\] = \{"([\w-]+)"', code("lib/audit"))
+    check_equal(re.findall(r"^\*(\S+)\*$", journal, re.M), kinds, "events")
+    fields = set(re.findall(r'event_add\(&?\w+, "(\w+)"', code("daemon"))) | {"EVENT"}
     told = set(re.findall(r"\b([A-Z]{3,})=", journal))
     check_equal(sorted(told ^ fields), ["ADVICE"], "fields")  # the end of its message
 
 
 @test("twtunectl(1) has every command, option and exit status, and no other")
 def _():
-    text, code = page(CTL), source("ctl/main.c")
-    commands = re.findall(r'^ +\{"(\w+)", "[^"]*", \d', code, re.M)
+    text, table = page(CTL), source("ctl/main.c")
+    commands = re.findall(r'^ +\{"(\w+)", "[^"]*", \d', table, re.M)
     check(len(commands) > 10, commands)
     told = re.findall(r"^\*(\w+)\*", text[text.index("# COMMANDS THAT SHOW"):text.index("# OPTIONS")], re.M)
     check_equal(sorted(told), sorted(commands), "commands")
-    options = re.findall(r'^ +\{"([\w-]+)", (?:no|required)_argument', code, re.M)
+    options = re.findall(r'^ +\{"([\w-]+)", (?:no|required)_argument', table, re.M)
     told = re.findall(r"\*--([\w-]+)", section(text, "OPTIONS", "EXIT STATUS"))
     check_equal(sorted(told), sorted(options), "options")
     numbers = dict(re.findall(r"#define (EX_\w+)\s+(\d+)", pathlib.Path("/usr/include/sysexits.h").read_text()))
-    code = "".join(path.read_text() for path in (ROOT / "ctl").glob("*.c"))
-    used = {numbers[name] for name in re.findall(r"\bEX_[A-Z]+\b", code)} - {numbers["EX_OSERR"]}  # never comes
+    used = {numbers[name] for name in re.findall(r"\bEX_[A-Z]+\b", code("ctl"))}
+    used -= {numbers["EX_OSERR"]}  # never comes
     told = re.findall(r"^\*(\d+)\*$", section(text, "EXIT STATUS", "ENVIRONMENT"), re.M)
     check_equal(sorted(told), sorted(used | {"0", "1", "3"}), "exit status")
 

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/terminal.h"
+
+#include <langinfo.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/util/units.h"
+
+static FILE *pager;
+
+/* Decided once, before a pager takes the place of the terminal. */
+static bool colours_on(void)
+{
+        static int colours = -1; /* undecided */
+        const char *wish = getenv("SYSTEMD_COLORS"), *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+        if (colours < 0 && wish)
+                colours = strcmp(wish, "0") != 0 && strcmp(wish, "no") != 0 && strcmp(wish, "false") != 0;
+        else if (colours < 0)
+                colours = (!no || !*no) && isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+        return colours;
+}
+
+const char *colour_on(enum colour colour)
+{
+        static const char *const codes[] = {
+                [PLAIN] = "",       [BOLD] = "\033[1m",   [DIM] = "\033[2m",
+                [RED] = "\033[31m", [GREEN] = "\033[32m", [YELLOW] = "\033[33m",
+        };
+
+        return colours_on() ? codes[colour] : "";
+}
+
+const char *colour_off(enum colour colour)
+{
+        return colours_on() && colour != PLAIN ? "\033[0m" : "";
+}
+
+enum colour colour_of(const char *state)
+{
+        static const struct {
+                const char *state;
+                enum colour colour;
+        } rows[] = {
+                {"healthy", GREEN},     {"acting", GREEN},        {"active", GREEN}, {"twtuned", GREEN},
+                {"advice", YELLOW},     {"paused", YELLOW},       {"ready", YELLOW}, {"waiting", YELLOW},
+                {"disabled", DIM},      {"unavailable", DIM},     {"needless", DIM}, {"degraded", RED},
+                {"left-alone", YELLOW}, {"someone else", YELLOW},
+        };
+
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++)
+                if (strcmp(rows[i].state, state) == 0)
+                        return rows[i].colour;
+        return PLAIN;
+}
+
+void print_coloured(enum colour colour, const char *format, ...)
+{
+        va_list args;
+
+        fputs(colour_on(colour), stdout);
+        va_start(args, format);
+        vprintf(format, args);
+        va_end(args);
+        fputs(colour_off(colour), stdout);
+}
+
+void print_item(unsigned indent, enum colour colour, const char *title, const char *text)
+{
+        printf("%*s", (int)indent, "");
+        print_coloured(colour, "%s", title);
+        printf(": %s\n", text);
+}
+
+bool has_unicode(void)
+{
+        return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
+/* The shell command of the pager; NULL: none is wanted ("" and "cat"). */
+static const char *pager_command(void)
+{
+        const char *command = getenv("SYSTEMD_PAGER");
+
+        if (!command)
+                command = getenv("PAGER");
+        if (!command)
+                command = "for p in less more; do command -v $p >/dev/null && exec $p; done; exec cat";
+        return *command && strcmp(command, "cat") != 0 ? command : NULL;
+}
+
+void pager_open(const struct options *o)
+{
+        const char *less = getenv("SYSTEMD_LESS"), *charset = getenv("SYSTEMD_LESSCHARSET");
+        const char *command = pager_command();
+
+        if (o->no_pager || !command || !isatty(STDOUT_FILENO) || pager)
+                return;
+        colours_on(); /* decides by the terminal, not by the pipe */
+        setenv("LESS", less ? less : "FRSXMK", 1);
+        if (charset || has_unicode())
+                setenv("LESSCHARSET", charset ? charset : "utf-8", 1);
+        setenv("LESSSECURE", "1", 1); /* no shell in less for whom sudo lets run twtunectl alone */
+        fflush(stdout);
+        pager = popen(command, "we");
+        if (pager)
+                dup2(fileno(pager), STDOUT_FILENO);
+}
+
+void pager_close(void)
+{
+        if (!pager)
+                return;
+        fflush(stdout);
+        close(STDOUT_FILENO);
+        pclose(pager);
+        pager = NULL;
+}
+
+void print_wrapped(const char *text, unsigned indent)
+{
+        struct winsize size = {0};
+        unsigned width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > indent + 30 ? size.ws_col : 100;
+
+        while (*text) {
+                size_t n = strlen(text), room = width - indent;
+
+                if (n > room) {
+                        for (n = room; n > 0 && text[n] != ' '; n--)
+                                ;
+                        n = n > 0 ? n : room;
+                }
+                printf("%*s%.*s\n", (int)indent, "", (int)n, text);
+                text += n + strspn(text + n, " ");
+        }
+}
+
+int complain(int status, const char *format, ...)
+{
+        va_list args;
+
+        fputs("twtunectl: ", stderr);
+        va_start(args, format);
+        vfprintf(stderr, format, args);
+        va_end(args);
+        fputc('\n', stderr);
+        return status;
+}
+
+int parse_duration(const char *text, uint64_t *ret_ns)
+{
+        if (duration_parse(text, ret_ns) == 0 && *ret_ns > 0)
+                return 0;
+        return complain(EX_USAGE, "invalid duration '%s': write a number and s, min or h", text);
+}

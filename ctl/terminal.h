@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Output for people, as systemd's own tools do it: colours, a pager, columns. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ctl/ctl.h"
+#include "lib/util/macro.h"
+
+enum colour {
+        PLAIN,
+        BOLD,
+        DIM,
+        RED,
+        GREEN,
+        YELLOW,
+};
+
+/* The escape sequences that begin and end a colour. "" if stdout is no terminal, or if $NO_COLOR (no-color.org) or
+ * $SYSTEMD_COLORS forbid colours. */
+const char *colour_on(enum colour colour);
+const char *colour_off(enum colour colour);
+
+/* The colour of the daemon's state, of a rule's state, or of an owner. */
+enum colour colour_of(const char *state);
+
+void print_coloured(enum colour colour, const char *format, ...) _printf_(2, 3);
+
+/* "TITLE: TEXT" on a line, the title in colour */
+void print_item(unsigned indent, enum colour colour, const char *title, const char *text);
+
+/* Breaks the text at blanks to the width of the terminal, or to 100 columns. */
+void print_wrapped(const char *text, unsigned indent);
+
+/* True if the locale's character set is UTF-8. */
+bool has_unicode(void);
+
+/* Sends stdout through $SYSTEMD_PAGER, $PAGER or less from now on, if it is a terminal. */
+void pager_open(const struct options *options);
+
+/* Waits until the person has left the pager. */
+void pager_close(void);
+
+/* Prints an error and returns status. */
+int complain(int status, const char *format, ...) _printf_(2, 3);
+
+/* Reads a duration over 0 of the command line. Returns 0 or EX_USAGE, and prints the error. */
+int parse_duration(const char *text, uint64_t *ret_ns);
+
+/* Cells in columns, each as wide as its widest cell. Out of memory ends the program. */
+#define COLUMNS_MAX 10u
+
+struct table {
+        struct row *row;
+        size_t n;
+        size_t width[COLUMNS_MAX];
+};
+
+void table_begin_row(struct table *table);
+void table_cell(struct table *table, enum colour colour, const char *format, ...) _printf_(3, 4);
+
+/* Prints the table and frees its rows. */
+void table_print(struct table *table, unsigned indent);
