@@ -104,13 +104,3 @@ unsigned metric_find(const char *name)
                         return i;
         return METRIC_COUNT;
 }
-
-const char *unit_suffix(enum unit unit)
-{
-        static const char *const suffix[] = {
-                [UNIT_COUNT] = "",          [UNIT_PERCENT] = "%", [UNIT_PER_SECOND] = "/s",
-                [UNIT_PER_MINUTE] = "/min", [UNIT_SECONDS] = "s", [UNIT_BYTES] = "B",
-        };
-
-        return suffix[unit];
-}

@@ -7,14 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum unit {
-        UNIT_COUNT,
-        UNIT_PERCENT,
-        UNIT_PER_SECOND,
-        UNIT_PER_MINUTE,
-        UNIT_SECONDS,
-        UNIT_BYTES,
-};
+#include "lib/util/units.h"
 
 enum metric_id {
         METRIC_TCP_ESTABLISHED,
@@ -91,9 +84,6 @@ extern const struct metric metric_table[METRIC_COUNT];
 
 /* METRIC_COUNT when there is no such row. */
 unsigned metric_find(const char *name);
-
-/* The unit as it is written after a number: "%", "/s", "/min", "s", "B" or "". */
-const char *unit_suffix(enum unit unit);
 
 /* The metrics that exist once for each destination group. */
 static inline bool metric_is_ports(unsigned metric)

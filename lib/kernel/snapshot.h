@@ -8,7 +8,6 @@
 #include "lib/kernel/counter.h"
 #include "lib/kernel/metric.h"
 #include "lib/kernel/sysctl.h"
-#include "lib/ports/table.h"
 
 enum reading_state {
         READING_INVALID,     /* not read this time; never to be taken for zero */
@@ -28,7 +27,7 @@ struct live_sysctl {
         struct sysctl_value value;
 };
 
-#define SNAPSHOT_WHO_MAX DESTINATION_NAME_MAX
+#define SNAPSHOT_WHO_MAX 112 /* the name of a destination or of a listener fits */
 #define SNAPSHOT_UNIT_MAX 64
 
 struct snapshot {

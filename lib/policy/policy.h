@@ -15,6 +15,7 @@
 
 #include "lib/config/config.h"
 #include "lib/kernel/snapshot.h"
+#include "lib/ports/table.h"
 
 struct policy;
 

@@ -14,6 +14,7 @@
  * or a text. */
 
 #include "lib/kernel/snapshot.h"
+#include "lib/ports/table.h"
 #include "lib/util/diagnostics.h"
 
 #define RECORDING_COLUMNS_MAX (2 * METRIC_COUNT + COUNTERS_MAX + SYSCTL_COUNT)

@@ -168,5 +168,5 @@ static void add(TCase *tcase)
 
 int main(void)
 {
-        return run_suite("quantity", add);
+        return run_suite("units", add);
 }
