@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/kernel/counter.h"
 
-#include <ctype.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/util/macro.h"
+#include "lib/util/units.h"
 
 /* The levels among the counters (net/ipv4/proc.c:snmp4_tcp_list and snmp_seq_show_ipstats). */
 static const char *const gauges[] = {
@@ -163,11 +162,14 @@ static void members_find(struct members *members, struct counters *counters, con
 }
 
 /* MaxConn is -1 where there is no limit. */
-static bool number_parse(const char *text, uint64_t *ret)
+static bool value_parse(const char *text, uint64_t *ret)
 {
-        if (!isdigit((unsigned char)text[*text == '-']))
+        bool negative = *text == '-';
+
+        if (!number_parse(text + negative, ret))
                 return false;
-        *ret = strtoull(text, NULL, 10);
+        if (negative)
+                *ret = -*ret;
         return true;
 }
 
@@ -200,7 +202,7 @@ void counters_read(struct counters *counters, const char *prefix, const char *te
 
                         if (i == members.n)
                                 continue;
-                        members.counter[i]->seen = number_parse(pair.number, &members.counter[i]->value);
+                        members.counter[i]->seen = value_parse(pair.number, &members.counter[i]->value);
                         next = i + 1;
                         found++;
                 }

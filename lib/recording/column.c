@@ -3,11 +3,11 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/recording/cell.h"
 #include "lib/util/macro.h"
+#include "lib/util/units.h"
 
 /* The whole name, or what comes after the name of the id. */
 static const char *const names[] = {
@@ -164,10 +164,9 @@ static bool parse_mode(const char *text, struct recording_row *row)
 
 static bool parse_memory(const char *text, struct snapshot *s)
 {
-        char *end;
+        const char *end = number_parse(text, &s->memory_bytes);
 
-        s->memory_bytes = strtoull(text, &end, 10);
-        return *text >= '0' && *text <= '9' && !*end;
+        return end && !*end;
 }
 
 void column_add_cell(const struct recording_column *c, char **p, const struct recording_row *row)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/util/port_set.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "lib/util/macro.h"
+#include "lib/util/units.h"
 
 void port_set_add(struct port_set *set, unsigned port)
 {
@@ -14,22 +15,21 @@ void port_set_add(struct port_set *set, unsigned port)
 
 void port_set_remove_all(struct port_set *set, const struct port_set *others)
 {
-        for (unsigned i = 0; i < sizeof(set->bit) / sizeof(set->bit[0]); i++)
+        for (unsigned i = 0; i < ELEMENTSOF(set->bit); i++)
                 set->bit[i] &= ~others->bit[i];
 }
 
-/* One port number at *p, which moves on. Digits alone: strtoul() would take blanks and signs. */
+/* Parses the port number at *p and moves *p behind it. */
 static bool port_parse(const char **p, unsigned *ret)
 {
-        unsigned long port;
-        char *end;
+        uint64_t port;
+        const char *end = number_parse(*p, &port);
 
-        if (!isdigit((unsigned char)**p))
+        if (!end || port > UINT16_MAX)
                 return false;
-        port = strtoul(*p, &end, 10);
         *p = end;
         *ret = (unsigned)port;
-        return port <= UINT16_MAX;
+        return true;
 }
 
 int port_set_parse(const char *text, struct port_set *ret)

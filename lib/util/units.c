@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/util/units.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,21 @@ static const struct scale factor_scale[SCALES_MAX] = {{"", 1}}, multiple_scale[S
 const char *unit_suffix(enum unit unit)
 {
         return unit_table[unit].suffix;
+}
+
+const char *number_parse(const char *text, uint64_t *ret)
+{
+        unsigned long long number;
+        char *end;
+
+        if (!isdigit((unsigned char)*text))
+                return NULL;
+        errno = 0;
+        number = strtoull(text, &end, 10);
+        if (errno != 0)
+                return NULL;
+        *ret = number;
+        return end;
 }
 
 /* Parses digits, at most one point between them, and one of the suffixes. strtod() alone would take "inf", "0x10"
