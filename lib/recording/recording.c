@@ -88,21 +88,6 @@ static char *unquote(char *cell)
         return NULL;
 }
 
-/* Cells are short, and a day has seven million of them: strchr() and strcmp() would be mostly calls. */
-static char *find_comma(char *p)
-{
-        while (*p && *p != ',')
-                p++;
-        return p;
-}
-
-static bool same(const char *a, const char *b)
-{
-        while (*a && *a == *b)
-                a++, b++;
-        return *a == *b;
-}
-
 /* The next cell of the line, cut out in place; NULL: there is none left. *ret_bad: it is no cell. */
 static char *cell_next(char **line, bool *ret_bad)
 {
@@ -111,7 +96,7 @@ static char *cell_next(char **line, bool *ret_bad)
         *ret_bad = false;
         if (!cell)
                 return NULL;
-        end = *cell == '"' ? unquote(cell) : find_comma(cell);
+        end = *cell == '"' ? unquote(cell) : cell + strcspn(cell, ",");
         *ret_bad = !end || (*end && *end != ',');
         if (*ret_bad)
                 return NULL;
@@ -221,7 +206,7 @@ int recording_parse_row(struct recording *rec, char *line, struct recording_row 
         while ((cell = cell_next(&line, &bad)) && i < rec->n) {
                 const struct recording_column *c = &rec->column[i];
 
-                if ((!rec->before[i] || !same(cell, rec->before[i])) && !column_parse_cell(c, cell, row)) {
+                if ((!rec->before[i] || strcmp(cell, rec->before[i]) != 0) && !column_parse_cell(c, cell, row)) {
                         diagnostic_add(diagnostics, at, "%s cannot be '%s'", column_name(rec, c, name), cell);
                         return -EINVAL;
                 }
