@@ -41,12 +41,12 @@ struct snapshot {
         uint64_t memory_bytes; /* of the machine */
         uint64_t dump_every;   /* ns between two dumps while cpu_budget delays the next one; else 0 */
 
-        /* All destinations. Usable only while the ports.* readings are valid; borrowed from the observer until its next
-         * snapshot. */
+        /* All destinations. Usable only while the ports.* readings are valid; borrowed from the observer until its
+         * next snapshot. */
         const struct ports *ports;
 
-        /* By metric id; from METRIC_COUNT on, the kernel counters that the configuration names. The ports.* are those of
-         * the busiest destination; where they are bounded, the bounds hold for every destination. */
+        /* By metric id; from METRIC_COUNT on, the kernel counters that the configuration names. The ports.* are those
+         * of the busiest destination; where they are bounded, the bounds hold for every destination. */
         struct reading reading[METRIC_COUNT + COUNTERS_MAX];
 };
 

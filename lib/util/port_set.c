@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/util/port_set.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 void port_set_add(struct port_set *set, unsigned port)
 {
+        assert(port <= UINT16_MAX);
         set->bit[port / 64] |= UINT64_C(1) << (port % 64);
 }
 
@@ -19,50 +21,36 @@ void port_set_remove_all(struct port_set *set, const struct port_set *others)
                 set->bit[i] &= ~others->bit[i];
 }
 
-/* Parses the port number at *p and moves *p behind it. */
-static bool port_parse(const char **p, unsigned *ret)
-{
-        uint64_t port;
-        const char *end = number_parse(*p, &port);
-
-        if (!end || port > UINT16_MAX)
-                return false;
-        *p = end;
-        *ret = (unsigned)port;
-        return true;
-}
-
 int port_set_parse(const char *text, struct port_set *ret)
 {
         struct port_set set = {0};
         const char *p = text;
 
         while (*p && strcmp(p, "\n") != 0) {
-                unsigned first, last;
+                uint64_t first = 0, last;
 
                 if (p != text && *p++ != ',')
                         return -EINVAL;
-                if (!port_parse(&p, &first))
-                        return -EINVAL;
+                p = number_parse(p, &first);
                 last = first;
-                if (*p == '-' && (p++, !port_parse(&p, &last)))
-                        return -EINVAL;
-                if (first > last)
+                if (p && *p == '-')
+                        p = number_parse(p + 1, &last);
+                if (!p || first > last || last > UINT16_MAX)
                         return -EINVAL;
                 for (; first <= last; first++)
-                        port_set_add(&set, first);
+                        port_set_add(&set, (unsigned)first);
         }
         *ret = set;
         return 0;
 }
 
-/* The first port from here on that is in the set, or is not; 65536: none. */
+/* Returns the first port from this one on that is in the set, or that is not; 65536: none. */
 static unsigned port_find(const struct port_set *set, unsigned port, bool in)
 {
-        const uint64_t boring = in ? 0 : UINT64_MAX;
+        const uint64_t none = in ? 0 : UINT64_MAX; /* a word to skip as a whole */
 
         while (port <= UINT16_MAX && port_set_has(set, port) != in)
-                port = port % 64 == 0 && set->bit[port / 64] == boring ? port + 64 : port + 1;
+                port = port % 64 == 0 && set->bit[port / 64] == none ? port + 64 : port + 1;
         return port;
 }
 

@@ -17,8 +17,8 @@ enum unit {
 /* The unit as it is written after a number: "", "%", "/s", "/min", "s" or "B". */
 const char *unit_suffix(enum unit unit);
 
-/* Parses the decimal number that text begins with: digits only, no blank and no sign before them. Returns the text after
- * it; NULL: there is none, or it is over UINT64_MAX. */
+/* Parses the decimal number that text begins with: digits only, no blank and no sign before them. Returns the text
+ * after it; NULL: there is none, or it is over UINT64_MAX. */
 const char *number_parse(const char *text, uint64_t *ret);
 
 /* Parses a number with its unit: "10k" for a count, "80%", "0/s", "3k/min", "250ms" for seconds, "2MB". Returns 0;
