@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "lib/kernel/counter.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/util/macro.h"
@@ -58,20 +60,13 @@ unsigned counters_add(struct counters *counters, const char *name)
         return i;
 }
 
-/* One pair of lines: "TcpExt: NAME NAME ..." and "TcpExt: NUMBER NUMBER ...". */
+/* A pair of lines: "TcpExt: NAME NAME ..." and "TcpExt: NUMBER NUMBER ...". */
 struct pair {
-        const char *group, *name, *number; /* the words at hand; each ends at a blank or a newline */
+        const char *group, *name, *number; /* the current words; each ends at a blank or a newline */
         size_t group_len, name_len;
 };
 
-static const char *line_end(const char *p)
-{
-        const char *end = strchr(p, '\n');
-
-        return end ? end : p + strlen(p);
-}
-
-/* These are read at every tick: strcspn() for words this short would cost three times as much. */
+/* A loop of its own, because every tick reads these files: strcspn() costs three times as much on such short words. */
 static const char *word_end(const char *p)
 {
         while ((unsigned char)*p > ' ')
@@ -79,7 +74,7 @@ static const char *word_end(const char *p)
         return p;
 }
 
-/* The next word of the line, NULL at its end. */
+/* Returns the next word of the line; NULL: there is none. */
 static const char *word_after(const char *p)
 {
         p = word_end(p);
@@ -88,10 +83,10 @@ static const char *word_after(const char *p)
         return (unsigned char)*p > ' ' ? p : NULL;
 }
 
-/* Opens the pair of lines at p. Returns what follows it, NULL at the end of the text or when it is garbled. */
+/* Opens the pair of lines at p. Returns the text after it; NULL: the text ends here, or it is garbled. */
 static const char *pair_open(struct pair *pair, const char *p)
 {
-        const char *values = line_end(p);
+        const char *values = strchrnul(p, '\n');
 
         pair->group = p;
         pair->group_len = strcspn(p, ":\n");
@@ -99,7 +94,7 @@ static const char *pair_open(struct pair *pair, const char *p)
                 return NULL;
         pair->name = p;
         pair->number = values;
-        p = line_end(values);
+        p = strchrnul(values, '\n');
         return *p ? p + 1 : p;
 }
 
@@ -113,21 +108,11 @@ static bool pair_next(struct pair *pair)
         return true;
 }
 
-/* "PREFIX.GROUP.NAME"; false when that is too long for us. */
+/* Writes "PREFIX.GROUP.NAME". Returns false if that does not fit. */
 static bool pair_full_name(const struct pair *pair, const char *prefix, char buf[static COUNTER_NAME_MAX])
 {
-        size_t n = strlen(prefix);
-
-        if (n + 1 + pair->group_len + 1 + pair->name_len >= COUNTER_NAME_MAX)
-                return false;
-        memcpy(buf, prefix, n);
-        buf[n++] = '.';
-        memcpy(buf + n, pair->group, pair->group_len);
-        n += pair->group_len;
-        buf[n++] = '.';
-        memcpy(buf + n, pair->name, pair->name_len);
-        buf[n + pair->name_len] = 0;
-        return true;
+        return snprintf(buf, COUNTER_NAME_MAX, "%s.%.*s.%.*s", prefix, (int)pair->group_len, pair->group,
+                        (int)pair->name_len, pair->name) < COUNTER_NAME_MAX;
 }
 
 void counters_add_all(struct counters *counters, const char *prefix, const char *text)
@@ -141,7 +126,7 @@ void counters_add_all(struct counters *counters, const char *prefix, const char 
                                 counters_add(counters, name);
 }
 
-/* Those of the set that are in the pair's group: of all the lines a rule wants few, and of many it wants none. */
+/* The counters of the set that belong to the group of a pair: few of a line are wanted, and of many lines none. */
 struct members {
         unsigned n;
         struct counter *counter[COUNTERS_MAX];
@@ -177,8 +162,8 @@ static bool value_parse(const char *text, uint64_t *ret)
         return true;
 }
 
-/* The member that the name at hand is. It is looked for after the one before first: a set that was made from the
- * file has the file's order. */
+/* Returns the index of the member with the current name; members->n: it is not wanted. Begins after the member found
+ * last: a set made from the file has the order of the file. */
 static unsigned member_find(const struct members *members, unsigned from, const struct pair *pair)
 {
         for (unsigned k = 0; k < members->n; k++) {
