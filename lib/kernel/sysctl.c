@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A row a sysctl. A TIME_WAIT socket takes 256 bytes (slab tw_sock_TCP). An orphan takes a socket and some of its
- * data; what data there may be in all is tcp_mem's matter (net/ipv4/tcp.c:tcp_check_oom). */
+/* A TIME_WAIT socket takes 256 bytes (slab tw_sock_TCP). An orphan takes a socket and some of its data; tcp_mem limits
+ * the data of all orphans (net/ipv4/tcp.c:tcp_check_oom). */
 /* clang-format off */
 #define IPV4(x) "net.ipv4." x
 
@@ -25,7 +25,7 @@ const struct sysctl sysctl_table[SYSCTL_COUNT] = {
                  .never = "the ports that the administrator reserved stay reserved",
                  .help = "ports that connect() leaves out"},
         [SYSCTL_IP_UNPRIVILEGED_PORT_START] = {IPV4("ip_unprivileged_port_start"), 1,
-                 .never = "it decides who may bind to a port, which is no matter of load",
+                 .never = "it decides who may bind to a port, which has nothing to do with load",
                  .help = "the first port that needs no privilege to bind to"},
         [SYSCTL_TCP_MAX_TW_BUCKETS] = {IPV4("tcp_max_tw_buckets"), 1, {65536, 16777216}, SYSCTL_RAISE, 256,
                  .below = "a small table throws TIME_WAIT away, which protects new connections from old segments",
@@ -76,9 +76,9 @@ const struct sysctl sysctl_table[SYSCTL_COUNT] = {
                  .never = "it turns a short burst that clients would have survived into refused connections",
                  .help = "a full accept queue answers with RST"},
         [SYSCTL_TCP_TW_RECYCLE] = {IPV4("tcp_tw_recycle"), 1,
-                 .never = "it broke clients behind NAT, and Linux 4.12 removed it; tcp_tw_reuse = 1 is what helps "
-                          "outgoing connections",
-                 .help = "gone since Linux 4.12"},
+                 .never = "it broke clients behind NAT, and Linux 4.12 removed it; for outgoing connections use "
+                          "tcp_tw_reuse = 1",
+                 .help = "removed in Linux 4.12"},
 };
 /* clang-format on */
 
@@ -130,9 +130,9 @@ bool sysctl_equal(const struct sysctl_value *a, const struct sysctl_value *b)
         return a->n == b->n && memcmp(a->v, b->v, a->n * sizeof(a->v[0])) == 0;
 }
 
-/* connect() takes every second port of the range, so ends of one parity waste a port of the other
- * (net/ipv4/sysctl_net_ipv4.c:ipv4_local_port_range warns of it). */
-static bool range_is_sane(const struct sysctl_value *value)
+/* connect() takes every second port of the range, so two ends of the same parity leave one port of the other parity
+ * unused (net/ipv4/sysctl_net_ipv4.c:ipv4_local_port_range warns about it). */
+static bool is_port_range(const struct sysctl_value *value)
 {
         return value->v[0] < value->v[1] && (value->v[0] & 1) != (value->v[1] & 1);
 }
@@ -168,7 +168,7 @@ int sysctl_check(enum sysctl_id id, const struct sysctl_value *value, char *reas
         }
         if (sysctl_check_bounds(id, value, &s->bounds, reason, size) < 0)
                 return -ERANGE;
-        if (id == SYSCTL_IP_LOCAL_PORT_RANGE && !range_is_sane(value)) {
+        if (id == SYSCTL_IP_LOCAL_PORT_RANGE && !is_port_range(value)) {
                 snprintf(reason, size, "the two ends of %s must rise and be of different parity", s->name);
                 return -ERANGE;
         }
