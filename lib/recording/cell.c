@@ -44,7 +44,7 @@ const char *cell_parse_number(const char *text, double *ret)
         if (!isdigit((unsigned char)*p) && strncmp(p, "inf", 3) != 0)
                 return NULL;
         *ret = strtod(text, &end);
-        return end[-1] == '.' ? end - 1 : end; /* the first dot of LOWER..UPPER */
+        return end[-1] == '.' ? end - 1 : end; /* that dot belongs to LOWER..UPPER */
 }
 
 static bool reads_back(const char *text, double value, bool single)
