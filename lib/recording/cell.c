@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/util/macro.h"
+#include "lib/util/units.h"
 
 void cell_add(char **p, const char *format, ...)
 {
@@ -82,25 +83,18 @@ void cell_add_range(char **p, float lower, float upper)
 
 void cell_add_reading(char **p, const struct reading *r)
 {
-        switch (r->state) {
-        case READING_INVALID:
-                break;
-        case READING_UNAVAILABLE:
+        bool bounded = r->state == READING_BOUNDED;
+
+        if (r->state == READING_UNAVAILABLE)
                 cell_add(p, "-");
-                break;
-        case READING_VALID:
-                cell_add_number(p, r->value);
-                if (r->weight > 0) {
-                        cell_add(p, "*");
-                        cell_add_number(p, r->weight);
-                }
-                break;
-        case READING_BOUNDED:
+        if (!bounded && r->state != READING_VALID)
+                return;
+        if (bounded)
                 cell_add(p, "~");
-                cell_add_number(p, r->value);
-                cell_add(p, "..");
-                cell_add_number(p, r->upper);
-                break;
+        cell_add_number(p, r->value);
+        if (bounded || r->weight > 0) {
+                cell_add(p, bounded ? ".." : "*");
+                cell_add_number(p, bounded ? r->upper : r->weight);
         }
 }
 
@@ -136,19 +130,15 @@ void cell_add_time(char **p, uint64_t ns)
 
 bool cell_parse_time(const char *text, uint64_t *ret)
 {
-        const char *point = strchr(text, '.');
-        uint64_t ns = 0;
+        uint64_t seconds, ns;
+        const char *point = number_parse(text, &seconds), *end;
 
-        if (!point || point == text || point - text > 10 || strlen(point) != 10)
+        if (!point || point - text > 10 || *point != '.' || strlen(point) != 10)
                 return false;
-        for (const char *p = text; *p; p++) {
-                if (p == point)
-                        continue;
-                if (!isdigit((unsigned char)*p))
-                        return false;
-                ns = ns * 10 + (unsigned)(*p - '0');
-        }
-        *ret = ns;
+        end = number_parse(point + 1, &ns);
+        if (!end || *end)
+                return false;
+        *ret = seconds * NSEC_PER_SEC + ns;
         return true;
 }
 
