@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/kernel/snapshot.h"
 
+#include <assert.h>
+
+#include "lib/util/macro.h"
+
 const char *reading_state_name(enum reading_state state)
 {
         static const char *const names[] = {
@@ -10,5 +14,6 @@ const char *reading_state_name(enum reading_state state)
                 [READING_BOUNDED] = "bounded",
         };
 
+        assert(state < ELEMENTSOF(names));
         return names[state];
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/kernel/sysctl.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/util/macro.h"
 
 /* A TIME_WAIT socket takes 256 bytes (slab tw_sock_TCP). An orphan takes a socket and some of its data; tcp_mem limits
  * the data of all orphans (net/ipv4/tcp.c:tcp_check_oom). */
@@ -100,6 +103,7 @@ int sysctl_parse(enum sysctl_id id, const char *text, struct sysctl_value *ret)
         struct sysctl_value value = {.n = sysctl_table[id].n};
         const char *p = text;
 
+        assert(id < SYSCTL_COUNT);
         for (unsigned i = 0; i < value.n; i++) {
                 char *end;
 
@@ -119,6 +123,7 @@ int sysctl_parse(enum sysctl_id id, const char *text, struct sysctl_value *ret)
 
 const char *sysctl_format(const struct sysctl_value *value, char buf[static SYSCTL_TEXT_MAX])
 {
+        assert(value->n <= ELEMENTSOF(value->v));
         buf[0] = 0;
         for (unsigned i = 0, at = 0; i < value->n; i++)
                 at += (unsigned)snprintf(buf + at, SYSCTL_TEXT_MAX - at, "%s%" PRId64, i ? " " : "", value->v[i]);
@@ -158,6 +163,7 @@ int sysctl_check(enum sysctl_id id, const struct sysctl_value *value, char *reas
 {
         const struct sysctl *s = &sysctl_table[id];
 
+        assert(id < SYSCTL_COUNT);
         if (s->never) {
                 snprintf(reason, size, "%s is never written: %s", s->name, s->never);
                 return -EPERM;
@@ -180,6 +186,7 @@ int sysctl_check_step(enum sysctl_id id, const struct sysctl_value *live, const 
 {
         const struct sysctl *s = &sysctl_table[id];
 
+        assert(id < SYSCTL_COUNT);
         if (s->direction == SYSCTL_RAISE && value->v[0] < live->v[0]) {
                 snprintf(reason, size, "%s is only ever raised: %" PRId64 " is under the live %" PRId64, s->name,
                          value->v[0], live->v[0]);

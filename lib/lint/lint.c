@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/lint/lint.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -50,6 +51,7 @@ unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const c
 {
         unsigned i = 0;
 
+        assert(n <= 3);
         *ret_rest = text;
         for (; i < n; i++) {
                 const char *p = *ret_rest + strspn(*ret_rest, " \t");
@@ -315,6 +317,7 @@ void lint_run(const struct sysctl_lines *lines, const struct lint_kernel *kernel
         struct lint_finding finding;
         struct lint_case c = {.kernel = kernel, .lines = lines, .finding = &finding};
 
+        assert(kernel->read && report);
         for (size_t k = 0; k < lines->n; k++) {
                 bool glob = sysctl_line_is_glob(&lines->line[k]);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/recording/recording.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -203,6 +204,7 @@ int recording_parse_row(struct recording *rec, char *line, struct recording_row 
         unsigned i = 0;
         bool bad;
 
+        assert(rec->n > 0);
         while ((cell = cell_next(&line, &bad)) && i < rec->n) {
                 const struct recording_column *c = &rec->column[i];
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/util/units.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static const struct scale factor_scale[SCALES_MAX] = {{"", 1}}, multiple_scale[S
 
 const char *unit_suffix(enum unit unit)
 {
+        assert(unit < ELEMENTSOF(unit_table));
         return unit_table[unit].suffix;
 }
 
@@ -75,6 +77,7 @@ static int scaled_parse(const char *text, const struct scale scale[static SCALES
 
 int number_with_unit_parse(const char *text, enum unit unit, double *ret)
 {
+        assert(unit < ELEMENTSOF(unit_table));
         return scaled_parse(text, unit_table[unit].scale, ret);
 }
 
