@@ -106,7 +106,7 @@ static char *cell_next(char **line, bool *ret_bad)
         return cell;
 }
 
-/* The prefix tells a counter, because kernels differ in their counters. */
+/* Every name with one of these prefixes is a counter, because kernels differ in their counters. */
 static bool is_counter(const char *name)
 {
         return strncmp(name, "netstat.", 8) == 0 || strncmp(name, "snmp.", 5) == 0;
