@@ -3,5 +3,5 @@
 
 #include "lib/util/diagnostics.h"
 
-/* To stderr, a line each: FILE:LINE: what and why. */
+/* Prints a line for each on stderr, FILE:LINE: TEXT, or FILE: TEXT if it is about the whole file. */
 void diagnostics_print(const struct diagnostics *diagnostics);

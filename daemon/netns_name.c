@@ -9,17 +9,17 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-/* As `ip netns identify`: a name is a file in there on which the netns is mounted. */
+/* As `ip netns identify`: the name is a file in /run/netns on which the network namespace is mounted. */
 int netns_name(char *ret, size_t size)
 {
-        const char *logged = getenv("TWTUNED_INSTANCE"); /* by the unit, which may see what we may not: Docker's */
+        const char *instance = getenv("TWTUNED_INSTANCE"); /* set by the unit, which may see names that we may not */
         DIR *directory;
         struct stat ours, named;
         struct dirent *entry;
         int r = -ENOENT;
 
-        if (logged && logged[0])
-                return (size_t)snprintf(ret, size, "%s", logged) < size ? 0 : -ENAMETOOLONG;
+        if (instance && instance[0])
+                return (size_t)snprintf(ret, size, "%s", instance) < size ? 0 : -ENAMETOOLONG;
         directory = opendir("/run/netns");
         if (!directory)
                 return -errno;

@@ -57,11 +57,11 @@ int text_file_replace(const char *path, const char *aside, const char *text, siz
 {
         int fd, r;
 
-        unlink(aside); /* of one that was killed, who may have been root */
+        unlink(aside); /* left by a process that was killed, which may have been root */
         fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         if (fd < 0)
                 return -errno;
-        r = fchmod(fd, 0644) < 0 ? -errno : 0; /* whatever the umask: the next reader may be another user */
+        r = fchmod(fd, 0644) < 0 ? -errno : 0; /* despite the umask: another user may read it */
         if (r == 0)
                 r = write_whole(fd, text, size);
         if (close(fd) < 0 && r == 0)

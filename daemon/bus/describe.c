@@ -17,14 +17,7 @@ void describe_seconds(struct json *j, const char *key, uint64_t ns)
 
 void describe_reading(struct json *j, const struct reading *r)
 {
-        static const char *const names[] = {
-                [READING_INVALID] = "invalid",
-                [READING_UNAVAILABLE] = "unavailable",
-                [READING_VALID] = "valid",
-                [READING_BOUNDED] = "bounded",
-        };
-
-        json_add_text(j, "state", names[r->state]);
+        json_add_text(j, "state", reading_state_name(r->state));
         if (r->state == READING_VALID || r->state == READING_BOUNDED)
                 json_add_number(j, "value", r->value);
         if (r->state == READING_BOUNDED)

@@ -29,101 +29,111 @@ static int read_sysctl(void *user, const char *path, char *buf, size_t size)
         return 0;
 }
 
-struct host {
+struct lint {
         struct sysctl_lines lines;
         struct diagnostics diagnostics;
         enum sysctl_conf conf;
-        struct backend *backend; /* to report to; NULL: it is printed */
-        bool harm;
+        struct backend *backend; /* gets the harmful lines; NULL: all lines are printed */
+        bool harmful;            /* a line is */
 };
 
-/* files NULL: sysctl.d. 0 or -ENOMEM. */
-static int load(struct host *h, char *const *files)
+/* Reads the files; NULL: sysctl.d. Returns 0 or -ENOMEM. */
+static int load(struct lint *l, char *const *files)
 {
         int r = 0;
 
         if (!files)
-                return sysctl_files_load("", &h->lines, &h->conf, &h->diagnostics);
+                return sysctl_files_load("", &l->lines, &l->conf, &l->diagnostics);
         for (; r == 0 && *files; files++)
-                r = sysctl_files_read(*files, &h->lines, &h->diagnostics);
+                r = sysctl_files_read(*files, &l->lines, &l->diagnostics);
         return r;
 }
 
-static void tell(void *user, const struct lint_finding *f)
+static void print_finding(const struct lint_finding *f)
 {
-        struct host *h = user;
-        const struct origin *at = &f->line->at;
-
-        h->harm |= f->verdict == LINT_HARMFUL;
-        if (!h->backend) {
-                printf("%s:%u: %s = %s: %s: %s", at->file, at->line, f->name, f->line->value,
-                       lint_verdict_name(f->verdict), f->why);
-                if (f->does)
-                        printf("; twtuned %s (rule %s)", f->does, f->rule);
-                putchar('\n');
-                return;
-        }
-        if (f->verdict != LINT_HARMFUL)
-                return;
-        h->backend->report(h->backend, &(struct audit_record){.kind = AUDIT_HARMFUL,
-                                                              .subject = SUBJECT_LINE,
-                                                              .name = at->file,
-                                                              .line = at->line,
-                                                              .sysctl_name = f->name,
-                                                              .value = f->line->value,
-                                                              .why = f->why,
-                                                              .rule_name = f->rule ? f->rule : ""});
+        printf("%s:%u: %s = %s: %s: %s", f->line->at.file, f->line->at.line, f->name, f->line->value,
+               lint_verdict_name(f->verdict), f->why);
+        if (f->does)
+                printf("; twtuned %s (rule %s)", f->does, f->rule);
+        putchar('\n');
 }
 
-static void run(struct host *h)
+static void report_harmful(struct backend *backend, const struct lint_finding *f)
+{
+        const struct origin *at = &f->line->at;
+
+        backend->report(backend, &(struct audit_record){.kind = AUDIT_HARMFUL,
+                                                        .subject = SUBJECT_LINE,
+                                                        .name = at->file,
+                                                        .line = at->line,
+                                                        .sysctl_name = f->name,
+                                                        .value = f->line->value,
+                                                        .why = f->why,
+                                                        .rule_name = f->rule ? f->rule : ""});
+}
+
+static void report(void *user, const struct lint_finding *f)
+{
+        struct lint *l = user;
+
+        l->harmful |= f->verdict == LINT_HARMFUL;
+        if (!l->backend)
+                print_finding(f);
+        else if (f->verdict == LINT_HARMFUL)
+                report_harmful(l->backend, f);
+}
+
+static void run(struct lint *l)
 {
         const struct lint_kernel kernel = {.read = read_sysctl, .memory_pages = sysconf(_SC_PHYS_PAGES)};
 
-        lint_run(&h->lines, &kernel, tell, h);
+        lint_run(&l->lines, &kernel, report, l);
 }
 
-static void host_free(struct host *h)
+static void lint_free(struct lint *l)
 {
-        diagnostics_free(&h->diagnostics);
-        sysctl_lines_free(&h->lines);
+        diagnostics_free(&l->diagnostics);
+        sysctl_lines_free(&l->lines);
 }
 
+/* Prints what is special about sysctl.d here. */
 static void print_note(enum sysctl_conf conf)
 {
         if (!sysctl_files_apply_here())
-                fputs("twtuned: sysctl.d is applied to the first network namespace; this is another\n", stderr);
+                fputs("twtuned: sysctl.d applies to the first network namespace only; this is another one\n", stderr);
         if (conf == SYSCTL_CONF_LINKED)
-                fputs("twtuned: /etc/sysctl.conf is read where a link in sysctl.d leads to it\n", stderr);
+                fputs("twtuned: /etc/sysctl.conf is read at the place of the link to it in sysctl.d\n", stderr);
         if (conf == SYSCTL_CONF_LAST)
-                fputs("twtuned: /etc/sysctl.conf is read last, as by 'sysctl --system'; no link in sysctl.d leads "
-                      "to it, so that systemd-sysctl does not read it\n",
+                fputs("twtuned: /etc/sysctl.conf is read last, as 'sysctl --system' does; systemd-sysctl does not "
+                      "read "
+                      "it, because sysctl.d has no link to it\n",
                       stderr);
 }
 
 int lint_print(char *const *files)
 {
-        struct host h = {0};
-        int r = load(&h, *files ? files : NULL);
+        struct lint l = {0};
+        int r = load(&l, *files ? files : NULL);
 
         if (r < 0) {
                 fprintf(stderr, "twtuned: out of memory\n");
-                host_free(&h);
+                lint_free(&l);
                 return EX_OSERR;
         }
         if (!*files)
-                print_note(h.conf);
-        diagnostics_print(&h.diagnostics);
-        run(&h);
-        r = h.diagnostics.n > 0 ? EX_DATAERR : h.harm ? EXIT_FAILURE : 0;
-        host_free(&h);
+                print_note(l.conf);
+        diagnostics_print(&l.diagnostics);
+        run(&l);
+        r = l.diagnostics.n > 0 ? EX_DATAERR : l.harmful ? EXIT_FAILURE : 0;
+        lint_free(&l);
         return r;
 }
 
 void lint_report(struct backend *backend)
 {
-        struct host h = {.backend = backend};
+        struct lint l = {.backend = backend};
 
-        if (sysctl_files_apply_here() && load(&h, NULL) == 0)
-                run(&h);
-        host_free(&h);
+        if (sysctl_files_apply_here() && load(&l, NULL) == 0)
+                run(&l);
+        lint_free(&l);
 }

@@ -3,10 +3,10 @@
 
 #include "daemon/backend.h"
 
-/* --lint: prints what each line about TCP of the files, or of sysctl.d where the list is empty, really does on this
- * kernel. files ends with a NULL. Returns the exit status: 0; 1: a line is harmful; EX_DATAERR: a file could not be
- * read, or a line is none. */
+/* --lint: prints what each line about TCP really does on this kernel. files ends with NULL; if it is empty, the files
+ * are those of sysctl.d. Returns the exit status: 0; EXIT_FAILURE: a line is harmful; EX_DATAERR: a file could not be
+ * read, or a line is not an assignment; EX_OSERR: no memory. */
 int lint_print(char *const *files);
 
-/* Reports the harmful lines of sysctl.d. Only the first network namespace gets them applied; nothing in another. */
+/* Reports the harmful lines of sysctl.d, but only in the first network namespace: sysctl.d applies to no other. */
 void lint_report(struct backend *backend);

@@ -1,120 +1,94 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/commands/once.h"
 
+#include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
 
 #include "daemon/observe/observer.h"
-#include "lib/util/macro.h"
+#include "lib/util/json.h"
 
-static const char *const state_names[] = {
-        [READING_INVALID] = "invalid",
-        [READING_UNAVAILABLE] = "unavailable",
-        [READING_VALID] = "valid",
-        [READING_BOUNDED] = "bounded",
-};
-
-/* Whose a value is: "10.0.0.1->10.0.0.2:80", "nginx.service". "": nobody's. */
-struct culprit {
-        const char *who, *unit;
-};
-
-static struct culprit culprit_of(const struct snapshot *s, unsigned metric)
+static void write_text(FILE *f, const struct snapshot *s, const struct counters *counters, unsigned metric)
 {
-        if (metric >= METRIC_COUNT)
-                return (struct culprit){"", ""};
-        return (struct culprit){s->who[metric], s->unit[metric]};
-}
+        const struct reading *r = &s->reading[metric];
+        const char *unit = unit_suffix(metric_unit(metric, counters));
 
-/* Invalid, unavailable and zero are three things. */
-static void print_line(const char *name, const struct reading *r, const char *unit, struct culprit culprit)
-{
-        char value[32];
-
-        snprintf(value, sizeof(value), "%.10g", r->value);
-        printf("%s %s %s%s%s%s%s\n", name, r->state == READING_VALID ? value : state_names[r->state],
-               unit[0] ? unit : "-", culprit.who[0] ? " " : "", culprit.who, culprit.unit[0] ? " " : "", culprit.unit);
-}
-
-/* Names and units have no character that JSON would want escaped, but for a cgroup's name, which anyone may choose. */
-static void print_string(const char *key, const char *text)
-{
-        printf(", \"%s\": \"", key);
-        for (const char *p = text; *p; p++)
-                if (*p == '"' || *p == '\\' || (unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
-                        printf("\\u%04x", (unsigned char)*p);
-                else
-                        putchar(*p);
-        putchar('"');
-}
-
-/* JSON has no infinity: null, as for a value that is not there; the state tells them apart. */
-static void print_json(const char *name, const struct reading *r, const char *unit, struct culprit culprit)
-{
-        printf("  \"%s\": {\"state\": \"%s\", \"value\": ", name, state_names[r->state]);
-        if (r->state == READING_VALID && isfinite(r->value))
-                printf("%.17g", r->value);
+        fprintf(f, "%s ", metric_name(metric, counters));
+        if (r->state == READING_VALID)
+                fprintf(f, "%.10g", r->value);
         else
-                fputs("null", stdout);
-        print_string("unit", unit);
-        if (culprit.who[0])
-                print_string("who", culprit.who);
-        if (culprit.unit[0])
-                print_string("systemd_unit", culprit.unit);
-        putchar('}');
+                fputs(reading_state_name(r->state), f);
+        fprintf(f, " %s", unit[0] ? unit : "-");
+        if (metric < METRIC_COUNT && s->who[metric][0])
+                fprintf(f, " %s", s->who[metric]);
+        if (metric < METRIC_COUNT && s->unit[metric][0])
+                fprintf(f, " %s", s->unit[metric]);
+        fputc('\n', f);
 }
 
-static void print_snapshot(const struct snapshot *s, const struct counters *counters, bool json)
+static void add_json(struct json *j, const struct snapshot *s, const struct counters *counters, unsigned metric)
 {
-        unsigned n = METRIC_COUNT + counters->n;
+        const struct reading *r = &s->reading[metric];
 
-        if (json)
-                puts("{");
-        for (unsigned i = 0; i < n; i++) {
-                const char *name = metric_name(i, counters), *unit = unit_suffix(metric_unit(i, counters));
-
-                if (!json) {
-                        print_line(name, &s->reading[i], unit, culprit_of(s, i));
-                        continue;
-                }
-                print_json(name, &s->reading[i], unit, culprit_of(s, i));
-                puts(i + 1 < n ? "," : "");
-        }
-        if (json)
-                puts("}");
+        json_open_object(j, metric_name(metric, counters));
+        json_add_text(j, "state", reading_state_name(r->state));
+        json_add_number(j, "value", r->state == READING_VALID ? r->value : (double)NAN);
+        json_add_text(j, "unit", unit_suffix(metric_unit(metric, counters)));
+        if (metric < METRIC_COUNT && s->who[metric][0])
+                json_add_text(j, "who", s->who[metric]);
+        if (metric < METRIC_COUNT && s->unit[metric][0])
+                json_add_text(j, "systemd_unit", s->unit[metric]);
+        json_close_object(j);
 }
 
-/* Counters twice, for the rates; one look at the sockets, at the end. */
-static int print(struct observer *observer, const struct counters *counters, bool json)
+static int write_json(FILE *f, const struct snapshot *s, const struct counters *counters)
 {
-        static struct snapshot snapshot;
-        struct timespec second = {.tv_sec = 1};
-        const char *what;
-        bool dump_ports;
+        struct json j = {0};
         int r;
 
-        observer_set_config(observer, NULL, counters);
-        r = observer_read(observer, &snapshot, &dump_ports, &what);
-        if (r == 0) {
-                nanosleep(&second, NULL);
-                r = observer_read(observer, &snapshot, &dump_ports, &what);
-        }
+        json_open_object(&j, NULL);
+        for (unsigned metric = 0; metric < METRIC_COUNT + counters->n; metric++)
+                add_json(&j, s, counters, metric);
+        json_close_object(&j);
+        r = j.failed ? -ENOMEM : 0;
         if (r == 0)
-                r = observer_read_sockets(observer, &snapshot, &what);
+                fprintf(f, "%s\n", j.text);
+        json_free(&j);
+        return r;
+}
+
+int once_write(FILE *f, const struct snapshot *s, const struct counters *counters, bool json)
+{
+        if (json)
+                return write_json(f, s, counters);
+        for (unsigned metric = 0; metric < METRIC_COUNT + counters->n; metric++)
+                write_text(f, s, counters, metric);
+        return 0;
+}
+
+/* On an error, the metrics that were not read are invalid, and *ret_what names the source. */
+static int observe(struct observer *observer, struct snapshot *ret, const char **ret_what)
+{
+        const struct timespec second = {.tv_sec = 1};
+        bool dump_ports;
+        int r = observer_read(observer, ret, &dump_ports, ret_what);
+
         if (r < 0)
-                fprintf(stderr, "twtuned: cannot read %s: %s\n", what, strerror(-r));
-        print_snapshot(&snapshot, counters, json);
-        return r < 0 ? EXIT_FAILURE : 0;
+                return r;
+        nanosleep(&second, NULL);
+        r = observer_read(observer, ret, &dump_ports, ret_what);
+        return r < 0 ? r : observer_read_sockets(observer, ret, ret_what);
 }
 
 int once_print(bool json)
 {
         static struct counters counters;
+        static struct snapshot snapshot;
         struct observer *observer = NULL;
+        const char *what;
         int r = observer_new("/proc", &observer);
 
         if (r < 0) {
@@ -123,7 +97,14 @@ int once_print(bool json)
         }
         counters_init(&counters);
         observer_list_counters("/proc", &counters);
-        r = print(observer, &counters, json);
+        observer_set_config(observer, NULL, &counters);
+        r = observe(observer, &snapshot, &what);
+        if (r < 0)
+                fprintf(stderr, "twtuned: cannot read %s: %s\n", what, strerror(-r));
+        if (once_write(stdout, &snapshot, &counters, json) < 0) {
+                fprintf(stderr, "twtuned: out of memory\n");
+                r = -ENOMEM;
+        }
         observer_free(observer);
-        return r;
+        return r < 0 ? EXIT_FAILURE : 0;
 }

@@ -2,7 +2,16 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdio.h>
 
-/* --once: reads the counters twice, a second apart, and the sockets at the end, and prints a line a metric, NAME
- * VALUE UNIT and whose it is where that is known, or all of them as one JSON object. Returns the exit status. */
+#include "lib/kernel/snapshot.h"
+
+/* --once: reads the counters twice, one second apart, dumps the sockets at the end, and prints the snapshot on stdout.
+ * Returns the exit status: 0; EXIT_FAILURE: a source could not be read, or there was no memory; EX_UNAVAILABLE: no
+ * sock_diag. */
 int once_print(bool json);
+
+/* Writes a line for each metric, NAME VALUE UNIT and the culprit if it is known, or one JSON object with a member for
+ * each metric. The state stands in the place of a VALUE that is not valid; in JSON the value is then null, as is
+ * infinity. Returns 0 or -ENOMEM. */
+int once_write(FILE *f, const struct snapshot *snapshot, const struct counters *counters, bool json);

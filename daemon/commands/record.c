@@ -60,7 +60,7 @@ void record_before(struct record *r, const struct tuner *t)
                 r->before = t->apply.ledger;
 }
 
-/* What twtuned has changed and nobody else since. */
+/* The sysctls with the value that twtuned wrote. */
 static void fill_held(struct recording_row *row, const struct ledger *ledger)
 {
         row->held = 0;
@@ -93,7 +93,7 @@ static void fill_row(struct recording_row *row, struct tuner *t, const struct le
         snprintf(row->date + n, sizeof(row->date) - n, ".%03ldZ", date.tv_nsec / 1000000);
 }
 
-/* One call for a whole row: a part of it is left only where there is no more room. */
+/* Writes the line with one call. Returns 0 or a negative errno; a part is written only if the disk is full. */
 static int append(struct record *r, size_t size)
 {
         ssize_t n = write(r->fd, r->line, size);

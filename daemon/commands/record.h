@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* --record: a row a tick, each one write: however the daemon ends, the file is good up to its last whole line. */
+/* --record: writes one row for each tick with a single write(), so that however the daemon ends, the file is valid up
+ * to its last whole line. */
 
 #include "daemon/tick.h"
 #include "lib/recording/recording.h"
 
 struct record {
-        const char *path;     /* for people; NULL: nothing is recorded */
-        int fd;               /* owned; -1: the recording is over */
+        const char *path;     /* for messages, borrowed; NULL: nothing is recorded */
+        int fd;               /* owned; -1: the recording has ended */
         bool begun;           /* the header is written */
-        struct ledger before; /* as the tick at hand found it */
+        struct ledger before; /* the ledger before the current tick */
         struct recording recording;
         struct recording_row row;
         char line[2 * RECORDING_LINE_MAX]; /* a header and a row */
 };
 
-/* 0 or a negative errno; -EEXIST: there is something in the file. path is borrowed. */
+/* Opens a file, which must be new or empty. Returns 0 or a negative errno; -EEXIST: it is not empty. */
 int record_open(struct record *record, const char *path);
 
-/* The same, to a file that is open already, and is the record's from then on. */
+/* Takes over an open file. */
 void record_take(struct record *record, int fd, const char *path);
+
+/* Ends the recording. */
 void record_close(struct record *record);
 
-/* The counters of the configuration that runs from now on. The first one's are recorded, and added to those that come
- * after a reload. */
+/* Sets the counters of the configuration that runs from now on. The recording has those of the first configuration;
+ * they are added to counters after a reload. */
 void record_set_counters(struct record *record, struct counters *counters);
 
-/* Before a tick, and when it is over. When the file cannot be written that is said, and the recording ends. */
+/* Call before and after each tick. If the row cannot be written, this is reported and the recording ends. */
 void record_before(struct record *record, const struct tuner *tuner);
 void record_tick(struct record *record, struct tuner *tuner);

@@ -14,21 +14,21 @@
 #include "lib/audit/text.h"
 #include "lib/recording/recording.h"
 
-#define PORTS_SEED 1 /* any: the same input gives the same output */
+#define PORTS_SEED 1 /* fixed, so that the same input gives the same output */
 
-/* A sysctl that the replay wrote. It is seen in place of the recorded one until it is given back, or someone else
- * changed the recorded one. */
+/* A sysctl that the replay wrote. Its value hides the recorded one until the rule releases it, or until the recorded
+ * one changes. */
 struct written {
         bool shown;
-        struct sysctl_value value, instead_of;
+        struct sysctl_value value, recorded; /* written, and recorded at that time */
 };
 
 struct replay {
-        struct backend backend; /* first: the functions get a pointer to it */
+        struct backend backend; /* first: see self() */
         struct tuner tuner;
         FILE *file;
         struct origin at;
-        char *line[2]; /* of this row and the one before; owned */
+        char *line[2]; /* this row and the one before; owned */
         size_t size[2];
         struct recording recording;
         struct recording_row row;
@@ -44,7 +44,7 @@ static struct replay *self(struct backend *backend)
         return (struct replay *)backend;
 }
 
-/* Without what the twtuned that recorded it did. */
+/* Returns the value without the changes of the twtuned that recorded it. */
 static const struct sysctl_value *recorded_value(const struct replay *r, enum sysctl_id id)
 {
         return r->row.held >> id & 1 ? &r->row.original[id] : &r->snapshot.sysctl[id].value;
@@ -58,7 +58,7 @@ static void show_sysctls(struct replay *r, struct snapshot *s)
 
                 if (s->sysctl[id].state != READING_VALID)
                         continue;
-                if (!policy_holds(r->tuner.policy, id) || !sysctl_equal(recorded, &w->instead_of))
+                if (!policy_holds(r->tuner.policy, id) || !sysctl_equal(recorded, &w->recorded))
                         w->shown = false;
                 s->sysctl[id].value = w->shown ? w->value : *recorded;
         }
@@ -80,7 +80,7 @@ static int observe(struct backend *backend, struct snapshot *ret, bool *ret_dump
         return 0;
 }
 
-/* There is no more to be seen than what was recorded. */
+/* There is nothing more to read than the row. */
 static int observe_more(struct backend *backend, struct snapshot *snapshot, const char **ret_what)
 {
         (void)backend, (void)snapshot, (void)ret_what;
@@ -105,7 +105,7 @@ static int sysctl_write(struct backend *backend, enum sysctl_id id, const struct
         return 0;
 }
 
-/* Nobody: a recording is good on any machine. */
+/* No file of this machine counts: a replay gives the same on every machine. */
 static void sysctl_preset(struct backend *backend, enum sysctl_id sysctl, struct sysctl_preset *ret)
 {
         (void)backend, (void)sysctl;
@@ -118,7 +118,7 @@ static int ledger_save(struct backend *backend, const struct ledger *ledger)
         return 0;
 }
 
-/* The only cgroup is that of the recorded group. */
+/* The only cgroup is that of the recorded destination. */
 static const char *find_unit(struct backend *backend, uint64_t cgroup)
 {
         (void)cgroup;
@@ -141,7 +141,7 @@ static void notify(struct backend *backend, const char *state)
         (void)backend, (void)state;
 }
 
-/* The next line without its end; NULL when there is no whole one left. */
+/* Returns the next line without its newline; NULL: no whole line is left. */
 static char *line_next(struct replay *r)
 {
         char **line = &r->line[r->at.line % 2];
@@ -151,7 +151,7 @@ static char *line_next(struct replay *r)
                 return NULL;
         r->at.line++;
         if ((*line)[n - 1] != '\n') {
-                fprintf(stderr, "%s:%u: the last row is cut short, it is left out\n", r->at.file, r->at.line);
+                fprintf(stderr, "%s:%u: the last row is cut short and is left out\n", r->at.file, r->at.line);
                 return NULL;
         }
         (*line)[--n] = 0;
@@ -160,7 +160,7 @@ static char *line_next(struct replay *r)
         return *line;
 }
 
-/* 1; 0: there is none left; -EINVAL: it is broken, which is said. */
+/* Reads the next row. Returns 1; 0: none is left; -EINVAL: it is invalid, and the reason is printed. */
 static int row_next(struct replay *r)
 {
         struct diagnostics diagnostics = {0};
@@ -176,6 +176,7 @@ static int row_next(struct replay *r)
         return error < 0 ? error : 1;
 }
 
+/* Returns 0; -EINVAL: it is invalid, and the reason is printed. */
 static int header_read(struct replay *r)
 {
         struct diagnostics diagnostics = {0};
@@ -191,7 +192,7 @@ static int header_read(struct replay *r)
         return error;
 }
 
-/* Rules that ask for it are unavailable, and the reason is not this kernel. */
+/* A rule that needs one of these counters is unavailable because of the recording, not of the kernel. */
 static void print_lacking(const struct recording *recording, const struct counters *wanted)
 {
         for (unsigned i = 0; i < wanted->n; i++)
@@ -199,7 +200,7 @@ static void print_lacking(const struct recording *recording, const struct counte
                         printf("not in the recording: %s\n", wanted->item[i].name);
 }
 
-/* Through all rows. Takes over config. */
+/* Runs all rows. Takes over config. Returns the exit status. */
 static int run(struct replay *r, struct config *config)
 {
         const struct ledger empty = {0};

@@ -6,6 +6,7 @@
 
 #include "lib/config/config.h"
 #include "lib/kernel/snapshot.h"
+#include "lib/ports/table.h"
 
 struct observer;
 

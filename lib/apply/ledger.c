@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/apply/ledger.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/util/macro.h"
+#include "lib/util/units.h"
 
 #define MAGIC "twtuned-ledger 1"
 #define CHANGES "changes"
@@ -62,13 +61,11 @@ static unsigned line_split(char *line, char *field[static FIELDS_MAX])
         return n;
 }
 
-static int number_parse(const char *text, uint64_t *ret)
+static int field_parse(const char *text, uint64_t *ret)
 {
-        char *end;
+        const char *end = number_parse(text, ret);
 
-        errno = 0;
-        *ret = strtoull(text, &end, 10);
-        return isdigit((unsigned char)text[0]) && !*end && errno == 0 ? 0 : -EBADMSG;
+        return end && !*end ? 0 : -EBADMSG;
 }
 
 static enum ledger_state state_find(const char *name)
@@ -81,7 +78,7 @@ static enum ledger_state state_find(const char *name)
 
 static int changes_parse(char *const field[static FIELDS_MAX], struct ledger_changes *ret)
 {
-        if (ret->at != 0 || number_parse(field[1], &ret->left) < 0 || number_parse(field[2], &ret->at) < 0)
+        if (ret->at != 0 || field_parse(field[1], &ret->left) < 0 || field_parse(field[2], &ret->at) < 0)
                 return -EBADMSG;
         return ret->at != 0 ? 0 : -EBADMSG;
 }
@@ -98,7 +95,7 @@ static int entry_parse(char *const field[static FIELDS_MAX], struct ledger *ledg
             (field[6] && sysctl_parse(id, field[6], &e.before) < 0) || ledger->entry[id].state != LEDGER_NONE)
                 return -EBADMSG;
         strcpy(e.rule, field[4]);
-        if (number_parse(field[5], &e.at) < 0)
+        if (field_parse(field[5], &e.at) < 0)
                 return -EBADMSG;
         ledger->entry[id] = e;
         return 0;

@@ -149,8 +149,8 @@ static int time_parse(const char *p, const char *time_word, struct origin at, ui
         return duration_word(duration, at, ret, diagnostics);
 }
 
-static int number_parse(const char *text, unsigned metric, struct vocabulary *v, struct origin at, double *ret,
-                        struct diagnostics *diagnostics)
+static int threshold_parse(const char *text, unsigned metric, struct vocabulary *v, struct origin at, double *ret,
+                           struct diagnostics *diagnostics)
 {
         static const char *const example[] = {
                 [UNIT_COUNT] = "a number, k and M allowed", [UNIT_PERCENT] = "a number and %",
@@ -190,7 +190,7 @@ int condition_parse(const char *text, const char *time_word, struct origin at, s
         }
         c.op = (enum comparison)i;
         if (metric_parse(name, v, at, &c.metric, diagnostics) < 0 ||
-            number_parse(number, c.metric, v, at, &c.number, diagnostics) < 0 ||
+            threshold_parse(number, c.metric, v, at, &c.number, diagnostics) < 0 ||
             time_parse(p, time_word, at, &c.time_ns, diagnostics) < 0)
                 return -EINVAL;
         *ret = c;

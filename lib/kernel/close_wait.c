@@ -8,7 +8,7 @@ void close_wait_begin(struct close_wait *cw)
         memset(cw->building, 0, sizeof(cw->building));
 }
 
-/* Slot 0 stays cgroup 0's. */
+/* True if a window has passed without CLOSE_WAIT in the slot. */
 static bool is_free(const struct close_wait *cw, unsigned slot)
 {
         if (cw->building[slot] > 0)
@@ -21,7 +21,7 @@ static bool is_free(const struct close_wait *cw, unsigned slot)
 
 void close_wait_add(struct close_wait *cw, uint64_t cgroup)
 {
-        unsigned slot = 0;
+        unsigned slot = 0; /* cgroup 0, and all that find no other */
 
         while (slot < CLOSE_WAIT_UNITS && cw->unit[slot].cgroup != cgroup)
                 slot++;
@@ -38,7 +38,7 @@ void close_wait_add(struct close_wait *cw, uint64_t cgroup)
 
 void close_wait_commit(struct close_wait *cw, uint64_t now)
 {
-        /* A unit that comes to a slot of its own may have been counted in the common one: that is no growth. */
+        /* A unit with a new slot may have been counted in slot 0 before, so its past is unknown: no growth. */
         bool common = cw->unit[0].count[cw->newest] > 0;
 
         cw->newest = (cw->newest + 1) % CLOSE_WAIT_SAMPLES;
@@ -51,7 +51,7 @@ void close_wait_commit(struct close_wait *cw, uint64_t now)
         }
 }
 
-/* The oldest sample: the next in the ring, or the first that was ever taken. */
+/* Returns the oldest sample: the next one in the ring, or the first one taken. */
 static unsigned oldest(const struct close_wait *cw)
 {
         unsigned i = (cw->newest + 1) % CLOSE_WAIT_SAMPLES;

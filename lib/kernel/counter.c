@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "lib/kernel/counter.h"
 
-#include <ctype.h>
 #include <stddef.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/util/macro.h"
+#include "lib/util/units.h"
+
+#define EXT(name) "netstat.TcpExt." name
+#define TCP(name) "snmp.Tcp." name
+#define IP(name) "snmp.Ip." name
 
 /* The levels among the counters (net/ipv4/proc.c:snmp4_tcp_list and snmp_seq_show_ipstats). */
 static const char *const gauges[] = {
-        "snmp.Tcp.CurrEstab", "snmp.Tcp.RtoAlgorithm", "snmp.Tcp.RtoMin",    "snmp.Tcp.RtoMax",
-        "snmp.Tcp.MaxConn",   "snmp.Ip.Forwarding",    "snmp.Ip.DefaultTTL",
+        TCP("CurrEstab"), TCP("RtoAlgorithm"), TCP("RtoMin"),    TCP("RtoMax"),
+        TCP("MaxConn"),   IP("Forwarding"),    IP("DefaultTTL"),
 };
 
 void counters_init(struct counters *counters)
 {
         static const char *const own[COUNTER_OWN] = {
-                [COUNTER_TW_RECYCLED] = "netstat.TcpExt.TWRecycled",
-                [COUNTER_LISTEN_DROPS] = "netstat.TcpExt.ListenDrops",
-                [COUNTER_SYN_RETRANS] = "netstat.TcpExt.TCPSynRetrans",
-                [COUNTER_ACTIVE_OPENS] = "snmp.Tcp.ActiveOpens",
-                [COUNTER_OUT_RSTS] = "snmp.Tcp.OutRsts",
+                [COUNTER_TW_RECYCLED] = EXT("TWRecycled"),    [COUNTER_LISTEN_DROPS] = EXT("ListenDrops"),
+                [COUNTER_SYN_RETRANS] = EXT("TCPSynRetrans"), [COUNTER_ACTIVE_OPENS] = TCP("ActiveOpens"),
+                [COUNTER_OUT_RSTS] = TCP("OutRsts"),
         };
 
         counters->n = 0;
@@ -55,20 +58,13 @@ unsigned counters_add(struct counters *counters, const char *name)
         return i;
 }
 
-/* One pair of lines: "TcpExt: NAME NAME ..." and "TcpExt: NUMBER NUMBER ...". */
+/* A pair of lines: "TcpExt: NAME NAME ..." and "TcpExt: NUMBER NUMBER ...". */
 struct pair {
-        const char *group, *name, *number; /* the words at hand; each ends at a blank or a newline */
+        const char *group, *name, *number; /* the current words; each ends at a blank or a newline */
         size_t group_len, name_len;
 };
 
-static const char *line_end(const char *p)
-{
-        const char *end = strchr(p, '\n');
-
-        return end ? end : p + strlen(p);
-}
-
-/* These are read at every tick: strcspn() for words this short would cost three times as much. */
+/* A loop of its own, because every tick reads these files: strcspn() costs three times as much on such short words. */
 static const char *word_end(const char *p)
 {
         while ((unsigned char)*p > ' ')
@@ -76,7 +72,7 @@ static const char *word_end(const char *p)
         return p;
 }
 
-/* The next word of the line, NULL at its end. */
+/* Returns the next word of the line; NULL: there is none. */
 static const char *word_after(const char *p)
 {
         p = word_end(p);
@@ -85,10 +81,10 @@ static const char *word_after(const char *p)
         return (unsigned char)*p > ' ' ? p : NULL;
 }
 
-/* Opens the pair of lines at p. Returns what follows it, NULL at the end of the text or when it is garbled. */
+/* Opens the pair of lines at p. Returns the text after it; NULL: the text ends here, or it is garbled. */
 static const char *pair_open(struct pair *pair, const char *p)
 {
-        const char *values = line_end(p);
+        const char *values = strchrnul(p, '\n');
 
         pair->group = p;
         pair->group_len = strcspn(p, ":\n");
@@ -96,7 +92,7 @@ static const char *pair_open(struct pair *pair, const char *p)
                 return NULL;
         pair->name = p;
         pair->number = values;
-        p = line_end(values);
+        p = strchrnul(values, '\n');
         return *p ? p + 1 : p;
 }
 
@@ -110,21 +106,11 @@ static bool pair_next(struct pair *pair)
         return true;
 }
 
-/* "PREFIX.GROUP.NAME"; false when that is too long for us. */
+/* Writes "PREFIX.GROUP.NAME". Returns false if that does not fit. */
 static bool pair_full_name(const struct pair *pair, const char *prefix, char buf[static COUNTER_NAME_MAX])
 {
-        size_t n = strlen(prefix);
-
-        if (n + 1 + pair->group_len + 1 + pair->name_len >= COUNTER_NAME_MAX)
-                return false;
-        memcpy(buf, prefix, n);
-        buf[n++] = '.';
-        memcpy(buf + n, pair->group, pair->group_len);
-        n += pair->group_len;
-        buf[n++] = '.';
-        memcpy(buf + n, pair->name, pair->name_len);
-        buf[n + pair->name_len] = 0;
-        return true;
+        return snprintf(buf, COUNTER_NAME_MAX, "%s.%.*s.%.*s", prefix, (int)pair->group_len, pair->group,
+                        (int)pair->name_len, pair->name) < COUNTER_NAME_MAX;
 }
 
 void counters_add_all(struct counters *counters, const char *prefix, const char *text)
@@ -138,7 +124,7 @@ void counters_add_all(struct counters *counters, const char *prefix, const char 
                                 counters_add(counters, name);
 }
 
-/* Those of the set that are in the pair's group: of all the lines a rule wants few, and of many it wants none. */
+/* The counters of the set that belong to the group of a pair: few of a line are wanted, and of many lines none. */
 struct members {
         unsigned n;
         struct counter *counter[COUNTERS_MAX];
@@ -163,16 +149,19 @@ static void members_find(struct members *members, struct counters *counters, con
 }
 
 /* MaxConn is -1 where there is no limit. */
-static bool number_parse(const char *text, uint64_t *ret)
+static bool value_parse(const char *text, uint64_t *ret)
 {
-        if (!isdigit((unsigned char)text[*text == '-']))
+        bool negative = *text == '-';
+
+        if (!number_parse(text + negative, ret))
                 return false;
-        *ret = strtoull(text, NULL, 10);
+        if (negative)
+                *ret = -*ret;
         return true;
 }
 
-/* The member that the name at hand is. It is looked for after the one before first: a set that was made from the
- * file has the file's order. */
+/* Returns the index of the member with the current name; members->n: it is not wanted. Begins after the member found
+ * last: a set made from the file has the order of the file. */
 static unsigned member_find(const struct members *members, unsigned from, const struct pair *pair)
 {
         for (unsigned k = 0; k < members->n; k++) {
@@ -200,163 +189,52 @@ void counters_read(struct counters *counters, const char *prefix, const char *te
 
                         if (i == members.n)
                                 continue;
-                        members.counter[i]->seen = number_parse(pair.number, &members.counter[i]->value);
+                        members.counter[i]->seen = value_parse(pair.number, &members.counter[i]->value);
                         next = i + 1;
                         found++;
                 }
         }
 }
 
+/* In the order of net/ipv4/proc.c: snmp4_net_list, then snmp4_tcp_list. */
+/* clang-format off */
 const char *const counter_builtin[] = {
-        "netstat.TcpExt.SyncookiesSent",
-        "netstat.TcpExt.SyncookiesRecv",
-        "netstat.TcpExt.SyncookiesFailed",
-        "netstat.TcpExt.EmbryonicRsts",
-        "netstat.TcpExt.PruneCalled",
-        "netstat.TcpExt.RcvPruned",
-        "netstat.TcpExt.OfoPruned",
-        "netstat.TcpExt.OutOfWindowIcmps",
-        "netstat.TcpExt.LockDroppedIcmps",
-        "netstat.TcpExt.ArpFilter",
-        "netstat.TcpExt.TW",
-        "netstat.TcpExt.TWRecycled",
-        "netstat.TcpExt.TWKilled",
-        "netstat.TcpExt.PAWSActive",
-        "netstat.TcpExt.PAWSEstab",
-        "netstat.TcpExt.BeyondWindow",
-        "netstat.TcpExt.TSEcrRejected",
-        "netstat.TcpExt.PAWSOldAck",
-        "netstat.TcpExt.PAWSTimewait",
-        "netstat.TcpExt.DelayedACKs",
-        "netstat.TcpExt.DelayedACKLocked",
-        "netstat.TcpExt.DelayedACKLost",
-        "netstat.TcpExt.ListenOverflows",
-        "netstat.TcpExt.ListenDrops",
-        "netstat.TcpExt.TCPHPHits",
-        "netstat.TcpExt.TCPPureAcks",
-        "netstat.TcpExt.TCPHPAcks",
-        "netstat.TcpExt.TCPRenoRecovery",
-        "netstat.TcpExt.TCPSackRecovery",
-        "netstat.TcpExt.TCPSACKReneging",
-        "netstat.TcpExt.TCPSACKReorder",
-        "netstat.TcpExt.TCPRenoReorder",
-        "netstat.TcpExt.TCPTSReorder",
-        "netstat.TcpExt.TCPFullUndo",
-        "netstat.TcpExt.TCPPartialUndo",
-        "netstat.TcpExt.TCPDSACKUndo",
-        "netstat.TcpExt.TCPLossUndo",
-        "netstat.TcpExt.TCPLostRetransmit",
-        "netstat.TcpExt.TCPRenoFailures",
-        "netstat.TcpExt.TCPSackFailures",
-        "netstat.TcpExt.TCPLossFailures",
-        "netstat.TcpExt.TCPFastRetrans",
-        "netstat.TcpExt.TCPSlowStartRetrans",
-        "netstat.TcpExt.TCPTimeouts",
-        "netstat.TcpExt.TCPLossProbes",
-        "netstat.TcpExt.TCPLossProbeRecovery",
-        "netstat.TcpExt.TCPRenoRecoveryFail",
-        "netstat.TcpExt.TCPSackRecoveryFail",
-        "netstat.TcpExt.TCPRcvCollapsed",
-        "netstat.TcpExt.TCPBacklogCoalesce",
-        "netstat.TcpExt.TCPDSACKOldSent",
-        "netstat.TcpExt.TCPDSACKOfoSent",
-        "netstat.TcpExt.TCPDSACKRecv",
-        "netstat.TcpExt.TCPDSACKOfoRecv",
-        "netstat.TcpExt.TCPAbortOnData",
-        "netstat.TcpExt.TCPAbortOnClose",
-        "netstat.TcpExt.TCPAbortOnMemory",
-        "netstat.TcpExt.TCPAbortOnTimeout",
-        "netstat.TcpExt.TCPAbortOnLinger",
-        "netstat.TcpExt.TCPAbortFailed",
-        "netstat.TcpExt.TCPMemoryPressures",
-        "netstat.TcpExt.TCPMemoryPressuresChrono",
-        "netstat.TcpExt.TCPSACKDiscard",
-        "netstat.TcpExt.TCPDSACKIgnoredOld",
-        "netstat.TcpExt.TCPDSACKIgnoredNoUndo",
-        "netstat.TcpExt.TCPSpuriousRTOs",
-        "netstat.TcpExt.TCPMD5NotFound",
-        "netstat.TcpExt.TCPMD5Unexpected",
-        "netstat.TcpExt.TCPMD5Failure",
-        "netstat.TcpExt.TCPSackShifted",
-        "netstat.TcpExt.TCPSackMerged",
-        "netstat.TcpExt.TCPSackShiftFallback",
-        "netstat.TcpExt.TCPBacklogDrop",
-        "netstat.TcpExt.PFMemallocDrop",
-        "netstat.TcpExt.TCPMinTTLDrop",
-        "netstat.TcpExt.TCPDeferAcceptDrop",
-        "netstat.TcpExt.IPReversePathFilter",
-        "netstat.TcpExt.TCPTimeWaitOverflow",
-        "netstat.TcpExt.TCPReqQFullDoCookies",
-        "netstat.TcpExt.TCPReqQFullDrop",
-        "netstat.TcpExt.TCPRetransFail",
-        "netstat.TcpExt.TCPRcvCoalesce",
-        "netstat.TcpExt.TCPOFOQueue",
-        "netstat.TcpExt.TCPOFODrop",
-        "netstat.TcpExt.TCPOFOMerge",
-        "netstat.TcpExt.TCPChallengeACK",
-        "netstat.TcpExt.TCPSYNChallenge",
-        "netstat.TcpExt.TCPFastOpenActive",
-        "netstat.TcpExt.TCPFastOpenActiveFail",
-        "netstat.TcpExt.TCPFastOpenPassive",
-        "netstat.TcpExt.TCPFastOpenPassiveFail",
-        "netstat.TcpExt.TCPFastOpenListenOverflow",
-        "netstat.TcpExt.TCPFastOpenCookieReqd",
-        "netstat.TcpExt.TCPFastOpenBlackhole",
-        "netstat.TcpExt.TCPSpuriousRtxHostQueues",
-        "netstat.TcpExt.BusyPollRxPackets",
-        "netstat.TcpExt.TCPAutoCorking",
-        "netstat.TcpExt.TCPFromZeroWindowAdv",
-        "netstat.TcpExt.TCPToZeroWindowAdv",
-        "netstat.TcpExt.TCPWantZeroWindowAdv",
-        "netstat.TcpExt.TCPSynRetrans",
-        "netstat.TcpExt.TCPOrigDataSent",
-        "netstat.TcpExt.TCPHystartTrainDetect",
-        "netstat.TcpExt.TCPHystartTrainCwnd",
-        "netstat.TcpExt.TCPHystartDelayDetect",
-        "netstat.TcpExt.TCPHystartDelayCwnd",
-        "netstat.TcpExt.TCPACKSkippedSynRecv",
-        "netstat.TcpExt.TCPACKSkippedPAWS",
-        "netstat.TcpExt.TCPACKSkippedSeq",
-        "netstat.TcpExt.TCPACKSkippedFinWait2",
-        "netstat.TcpExt.TCPACKSkippedTimeWait",
-        "netstat.TcpExt.TCPACKSkippedChallenge",
-        "netstat.TcpExt.TCPWinProbe",
-        "netstat.TcpExt.TCPKeepAlive",
-        "netstat.TcpExt.TCPMTUPFail",
-        "netstat.TcpExt.TCPMTUPSuccess",
-        "netstat.TcpExt.TCPDelivered",
-        "netstat.TcpExt.TCPDeliveredCE",
-        "netstat.TcpExt.TCPAckCompressed",
-        "netstat.TcpExt.TCPZeroWindowDrop",
-        "netstat.TcpExt.TCPRcvQDrop",
-        "netstat.TcpExt.TCPWqueueTooBig",
-        "netstat.TcpExt.TCPFastOpenPassiveAltKey",
-        "netstat.TcpExt.TcpTimeoutRehash",
-        "netstat.TcpExt.TcpDuplicateDataRehash",
-        "netstat.TcpExt.TCPDSACKRecvSegs",
-        "netstat.TcpExt.TCPDSACKIgnoredDubious",
-        "netstat.TcpExt.TCPMigrateReqSuccess",
-        "netstat.TcpExt.TCPMigrateReqFailure",
-        "netstat.TcpExt.TCPPLBRehash",
-        "netstat.TcpExt.TCPAORequired",
-        "netstat.TcpExt.TCPAOBad",
-        "netstat.TcpExt.TCPAOKeyNotFound",
-        "netstat.TcpExt.TCPAOGood",
-        "netstat.TcpExt.TCPAODroppedIcmps",
-        "snmp.Tcp.RtoAlgorithm",
-        "snmp.Tcp.RtoMin",
-        "snmp.Tcp.RtoMax",
-        "snmp.Tcp.MaxConn",
-        "snmp.Tcp.ActiveOpens",
-        "snmp.Tcp.PassiveOpens",
-        "snmp.Tcp.AttemptFails",
-        "snmp.Tcp.EstabResets",
-        "snmp.Tcp.CurrEstab",
-        "snmp.Tcp.InSegs",
-        "snmp.Tcp.OutSegs",
-        "snmp.Tcp.RetransSegs",
-        "snmp.Tcp.InErrs",
-        "snmp.Tcp.OutRsts",
-        "snmp.Tcp.InCsumErrors",
+        EXT("SyncookiesSent"), EXT("SyncookiesRecv"), EXT("SyncookiesFailed"), EXT("EmbryonicRsts"),
+        EXT("PruneCalled"), EXT("RcvPruned"), EXT("OfoPruned"), EXT("OutOfWindowIcmps"), EXT("LockDroppedIcmps"),
+        EXT("ArpFilter"), EXT("TW"), EXT("TWRecycled"), EXT("TWKilled"), EXT("PAWSActive"), EXT("PAWSEstab"),
+        EXT("BeyondWindow"), EXT("TSEcrRejected"), EXT("PAWSOldAck"), EXT("PAWSTimewait"), EXT("DelayedACKs"),
+        EXT("DelayedACKLocked"), EXT("DelayedACKLost"), EXT("ListenOverflows"), EXT("ListenDrops"), EXT("TCPHPHits"),
+        EXT("TCPPureAcks"), EXT("TCPHPAcks"), EXT("TCPRenoRecovery"), EXT("TCPSackRecovery"), EXT("TCPSACKReneging"),
+        EXT("TCPSACKReorder"), EXT("TCPRenoReorder"), EXT("TCPTSReorder"), EXT("TCPFullUndo"), EXT("TCPPartialUndo"),
+        EXT("TCPDSACKUndo"), EXT("TCPLossUndo"), EXT("TCPLostRetransmit"), EXT("TCPRenoFailures"),
+        EXT("TCPSackFailures"), EXT("TCPLossFailures"), EXT("TCPFastRetrans"), EXT("TCPSlowStartRetrans"),
+        EXT("TCPTimeouts"), EXT("TCPLossProbes"), EXT("TCPLossProbeRecovery"), EXT("TCPRenoRecoveryFail"),
+        EXT("TCPSackRecoveryFail"), EXT("TCPRcvCollapsed"), EXT("TCPBacklogCoalesce"), EXT("TCPDSACKOldSent"),
+        EXT("TCPDSACKOfoSent"), EXT("TCPDSACKRecv"), EXT("TCPDSACKOfoRecv"), EXT("TCPAbortOnData"),
+        EXT("TCPAbortOnClose"), EXT("TCPAbortOnMemory"), EXT("TCPAbortOnTimeout"), EXT("TCPAbortOnLinger"),
+        EXT("TCPAbortFailed"), EXT("TCPMemoryPressures"), EXT("TCPMemoryPressuresChrono"), EXT("TCPSACKDiscard"),
+        EXT("TCPDSACKIgnoredOld"), EXT("TCPDSACKIgnoredNoUndo"), EXT("TCPSpuriousRTOs"), EXT("TCPMD5NotFound"),
+        EXT("TCPMD5Unexpected"), EXT("TCPMD5Failure"), EXT("TCPSackShifted"), EXT("TCPSackMerged"),
+        EXT("TCPSackShiftFallback"), EXT("TCPBacklogDrop"), EXT("PFMemallocDrop"), EXT("TCPMinTTLDrop"),
+        EXT("TCPDeferAcceptDrop"), EXT("IPReversePathFilter"), EXT("TCPTimeWaitOverflow"), EXT("TCPReqQFullDoCookies"),
+        EXT("TCPReqQFullDrop"), EXT("TCPRetransFail"), EXT("TCPRcvCoalesce"), EXT("TCPOFOQueue"), EXT("TCPOFODrop"),
+        EXT("TCPOFOMerge"), EXT("TCPChallengeACK"), EXT("TCPSYNChallenge"), EXT("TCPFastOpenActive"),
+        EXT("TCPFastOpenActiveFail"), EXT("TCPFastOpenPassive"), EXT("TCPFastOpenPassiveFail"),
+        EXT("TCPFastOpenListenOverflow"), EXT("TCPFastOpenCookieReqd"), EXT("TCPFastOpenBlackhole"),
+        EXT("TCPSpuriousRtxHostQueues"), EXT("BusyPollRxPackets"), EXT("TCPAutoCorking"), EXT("TCPFromZeroWindowAdv"),
+        EXT("TCPToZeroWindowAdv"), EXT("TCPWantZeroWindowAdv"), EXT("TCPSynRetrans"), EXT("TCPOrigDataSent"),
+        EXT("TCPHystartTrainDetect"), EXT("TCPHystartTrainCwnd"), EXT("TCPHystartDelayDetect"),
+        EXT("TCPHystartDelayCwnd"), EXT("TCPACKSkippedSynRecv"), EXT("TCPACKSkippedPAWS"), EXT("TCPACKSkippedSeq"),
+        EXT("TCPACKSkippedFinWait2"), EXT("TCPACKSkippedTimeWait"), EXT("TCPACKSkippedChallenge"), EXT("TCPWinProbe"),
+        EXT("TCPKeepAlive"), EXT("TCPMTUPFail"), EXT("TCPMTUPSuccess"), EXT("TCPDelivered"), EXT("TCPDeliveredCE"),
+        EXT("TCPAckCompressed"), EXT("TCPZeroWindowDrop"), EXT("TCPRcvQDrop"), EXT("TCPWqueueTooBig"),
+        EXT("TCPFastOpenPassiveAltKey"), EXT("TcpTimeoutRehash"), EXT("TcpDuplicateDataRehash"),
+        EXT("TCPDSACKRecvSegs"), EXT("TCPDSACKIgnoredDubious"), EXT("TCPMigrateReqSuccess"),
+        EXT("TCPMigrateReqFailure"), EXT("TCPPLBRehash"), EXT("TCPAORequired"), EXT("TCPAOBad"),
+        EXT("TCPAOKeyNotFound"), EXT("TCPAOGood"), EXT("TCPAODroppedIcmps"),
+        TCP("RtoAlgorithm"), TCP("RtoMin"), TCP("RtoMax"), TCP("MaxConn"), TCP("ActiveOpens"), TCP("PassiveOpens"),
+        TCP("AttemptFails"), TCP("EstabResets"), TCP("CurrEstab"), TCP("InSegs"), TCP("OutSegs"), TCP("RetransSegs"),
+        TCP("InErrs"), TCP("OutRsts"), TCP("InCsumErrors"),
         NULL,
 };
+/* clang-format on */

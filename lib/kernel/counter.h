@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Kernel counters by name: /proc/net/netstat and /proc/net/snmp (net/ipv4/proc.c), as netstat.TcpExt.NAME and
- * snmp.Tcp.NAME. Both files are pairs of lines, names and numbers; columns come and go with the kernel, so
- * only names count. */
+/* Kernel counters by name: those of /proc/net/netstat and /proc/net/snmp (net/ipv4/proc.c), as netstat.TcpExt.NAME and
+ * snmp.Tcp.NAME. Both files are pairs of lines, names and numbers. Kernels differ in their columns, so a counter is
+ * found by its name, never by its place. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 #define COUNTERS_MAX 640u
 #define COUNTER_NAME_MAX 56
 
-/* The counters that the observer itself needs stand first in every set. */
+/* The counters that the observer needs; they come first in every set. */
 enum {
         COUNTER_TW_RECYCLED,
         COUNTER_LISTEN_DROPS,
@@ -23,8 +23,8 @@ enum {
 
 struct counter {
         char name[COUNTER_NAME_MAX];
-        bool gauge; /* a level such as CurrEstab: shown as it is, not per second */
-        bool seen;  /* in the text of the last counters_read() */
+        bool gauge; /* a level such as CurrEstab: it has no rate */
+        bool seen;  /* it was in the text of the last counters_read() */
         uint64_t value;
 };
 
@@ -33,20 +33,20 @@ struct counters {
         struct counter item[COUNTERS_MAX];
 };
 
-/* A set with the observer's own counters. */
+/* Makes a set of the observer's counters. */
 void counters_init(struct counters *counters);
 
-/* The index of name, COUNTERS_MAX if it is not in the set. */
+/* Returns the index of a name; COUNTERS_MAX: it is not in the set. */
 unsigned counters_find(const struct counters *counters, const char *name);
 
-/* The index of name, which is added if it is new. COUNTERS_MAX: the set is full or the name too long. */
+/* Adds a name if it is new. Returns its index; COUNTERS_MAX: the set is full, or the name too long. */
 unsigned counters_add(struct counters *counters, const char *name);
 
-/* Adds every counter that text has. prefix is "netstat" or "snmp". */
+/* Adds every counter of a file. text is its content, prefix is "netstat" or "snmp". Leaves out what does not fit. */
 void counters_add_all(struct counters *counters, const char *prefix, const char *text);
 
-/* Sets value and seen of those in the set that text has. The caller clears seen. */
+/* Sets value and seen of the counters of the set that are in the text. The caller clears seen before. */
 void counters_read(struct counters *counters, const char *prefix, const char *text);
 
-/* Counters of Linux 6.18 that a rule may name although this kernel lacks them. NULL ends the list. */
+/* The counters of Linux 6.18, which a rule may name even if this kernel lacks them. NULL ends the list. */
 extern const char *const counter_builtin[];

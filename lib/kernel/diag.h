@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What a message of sock_diag says beyond its fixed part (net/ipv4/inet_diag.c:inet_diag_msg_attrs_fill). Sizes
- * differ by kernel and privilege, so only attributes of exactly the length that is expected count. */
+/* The attributes of a sock_diag message (net/ipv4/inet_diag.c:inet_diag_msg_attrs_fill). Which ones there are, and
+ * their sizes, differ by kernel and privilege: an attribute of an unexpected size is ignored. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,17 +10,17 @@
 
 #include <linux/inet_diag.h>
 
-/* The payload of an attribute that is size bytes long (at_least: or longer). NULL: it is not there, or the
- * attributes are garbled. length is that of socket with all its attributes. */
+/* Returns the payload, of size bytes (at_least: or more), of the first attribute of the type; it may be unaligned.
+ * NULL: there is none, or the attributes are garbled. length is that of socket with all its attributes. */
 const void *diag_attribute(const struct inet_diag_msg *socket, size_t length, unsigned type, size_t size,
                            bool at_least);
 
-/* INET_DIAG_CGROUP_ID: the inode of the cgroup2 directory of the socket's creator (Linux 5.8; full sockets only).
- * 0: unknown. */
+/* Returns INET_DIAG_CGROUP_ID, the inode of the cgroup2 directory of the socket's creator (Linux 5.8; full sockets
+ * only). 0: unknown. */
 uint64_t diag_cgroup(const struct inet_diag_msg *socket, size_t length);
 
-/* INET_DIAG_SKMEMINFO: how many packets the socket dropped; for a listener, connections. Asked for by
- * DIAG_EXT_DROPS in the request. false: not there. */
+/* Gives the drops in INET_DIAG_SKMEMINFO: the packets that the socket dropped, for a listener the connections. The
+ * request must ask for them with DIAG_EXT_DROPS in idiag_ext. Returns false if they are not in the message. */
 bool diag_drops(const struct inet_diag_msg *socket, size_t length, uint32_t *ret);
 
 #define DIAG_EXT_DROPS (1u << (INET_DIAG_SKMEMINFO - 1))

@@ -29,10 +29,10 @@ void listeners_add(struct listeners *l, const struct inet_diag_msg *socket, size
                 .backlog = socket->idiag_wqueue,
         };
         memcpy(item->address, socket->id.idiag_src, sizeof(item->address));
-        item->drops_told = diag_drops(socket, length, &item->drops);
+        item->drops_known = diag_drops(socket, length, &item->drops);
 }
 
-/* Most often the listener before stands at the same place. */
+/* Searches from the same index on, where the listener most often is. */
 static const struct listener *find_before(const struct listeners *l, unsigned hint, uint64_t cookie)
 {
         for (unsigned k = 0; k < l->n_before; k++) {
@@ -50,7 +50,7 @@ void listeners_commit(struct listeners *l)
                 struct listener *item = &l->item[i];
                 const struct listener *before = find_before(l, i, item->cookie);
 
-                item->new_drops_known = item->drops_told && (!before || before->drops_told);
+                item->new_drops_known = item->drops_known && (!before || before->drops_known);
                 item->new_drops = 0;
                 if (item->new_drops_known && before)
                         item->new_drops = item->drops - before->drops; /* sk_drops is 32 bits wide and may wrap */
@@ -62,9 +62,9 @@ void listeners_commit(struct listeners *l)
         l->complete = l->n < LISTENERS_MAX;
 }
 
-/* How well a listener fits a socket; 0: not at all. The kernel takes a specific address before a wildcard
- * (net/ipv4/inet_hashtables.c:compute_score); [::] takes IPv4 as well, where nothing of IPv4 does. */
-static unsigned fit(const struct listener *l, const struct inet_diag_msg *socket)
+/* Returns how well a listener matches a SYN_RECV socket; 0: not at all. The kernel prefers a specific address to a
+ * wildcard (net/ipv4/inet_hashtables.c:compute_score); [::] gets IPv4 too if no listener of IPv4 matches. */
+static unsigned match_score(const struct listener *l, const struct inet_diag_msg *socket)
 {
         static const uint32_t any[4];
         bool same_family = l->family == socket->idiag_family;
@@ -87,13 +87,13 @@ void listeners_clear_handshakes(struct listeners *l)
 void listeners_add_handshake(struct listeners *l, const struct inet_diag_msg *socket)
 {
         struct listener *best = NULL;
-        unsigned most = 0;
+        unsigned highest = 0;
 
         for (unsigned i = 0; i < l->n; i++) {
-                unsigned n = fit(&l->item[i], socket);
+                unsigned score = match_score(&l->item[i], socket);
 
-                if (n > most) {
-                        most = n;
+                if (score > highest) {
+                        highest = score;
                         best = &l->item[i];
                 }
         }

@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What can be asked for in a rule and is printed by --once: one row each in metric.c. A kernel counter is a
- * metric as well, with an id from METRIC_COUNT on (counter.h). */
+/* The metrics that a rule may name and --once prints: one row each in metric.c. A kernel counter is a metric too, with
+ * an id from METRIC_COUNT on (counter.h). */
 
 #include <stdbool.h>
 #include <stddef.h>
 
-enum unit {
-        UNIT_COUNT,
-        UNIT_PERCENT,
-        UNIT_PER_SECOND,
-        UNIT_PER_MINUTE,
-        UNIT_SECONDS,
-        UNIT_BYTES,
-};
+#include "lib/util/units.h"
 
 enum metric_id {
         METRIC_TCP_ESTABLISHED,
@@ -66,12 +59,16 @@ enum metric_id {
 
 /* When a metric is read. */
 enum cadence {
-        EVERY_TICK, /* a counter or a list that costs next to nothing */
-        WITH_DUMP,  /* all sockets with ephemeral ports are dumped: not while bounds tell enough, and no dearer than
-                       cpu_budget */
-        SLOWLY, /* sampled every METRIC_SLOWLY_TICKS, or METRIC_SLOWLY_SECONDS where that is less; between two samples
-                       the last one stands. Sockets are counted by state only when bounds do not tell enough, and no
-                       dearer than cpu_budget */
+        EVERY_TICK, /* from a counter or a list that costs next to nothing to read */
+
+        /* From a dump of all sockets with ephemeral ports. There is none while bounds are enough to decide, nor past
+         * cpu_budget. */
+        WITH_DUMP,
+
+        /* Sampled every METRIC_SLOWLY_TICKS, or every METRIC_SLOWLY_SECONDS if that is sooner; the last sample stands
+         * until the next. Sockets are counted by state only when bounds are not enough to decide, and within
+         * cpu_budget. */
+        SLOWLY,
 };
 
 #define METRIC_SLOWLY_TICKS 10u
@@ -80,22 +77,19 @@ enum cadence {
 struct metric {
         const char *name;
         enum unit unit;
-        double floor; /* a level under this is noise: "3x before" compares with at least this */
-        const char *source;
+        double floor;       /* a lower level is noise: "3x before" compares with this at least */
+        const char *source; /* where the kernel shows it */
         enum cadence cadence;
         const char *help;
-        double most; /* what it can reach; 0: there is no such limit */
+        double most; /* its highest possible value; 0: it has none */
 };
 
 extern const struct metric metric_table[METRIC_COUNT];
 
-/* METRIC_COUNT when there is no such row. */
+/* Returns the id of a name; METRIC_COUNT: unknown. */
 unsigned metric_find(const char *name);
 
-/* The unit as it is written after a number: "%", "/s", "/min", "s", "B" or "". */
-const char *unit_suffix(enum unit unit);
-
-/* The metrics that exist once for each destination group. */
+/* True for the metrics that exist once for each destination. */
 static inline bool metric_is_ports(unsigned metric)
 {
         return metric >= METRIC_PORTS_FIRST && metric <= METRIC_PORTS_LAST;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/kernel/sysctl.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A row a sysctl. A TIME_WAIT socket takes 256 bytes (slab tw_sock_TCP). An orphan takes a socket and some of its
- * data; what data there may be in all is tcp_mem's matter (net/ipv4/tcp.c:tcp_check_oom). */
+#include "lib/util/macro.h"
+
+/* A TIME_WAIT socket takes 256 bytes (slab tw_sock_TCP). An orphan takes a socket and some of its data; tcp_mem limits
+ * the data of all orphans (net/ipv4/tcp.c:tcp_check_oom). */
 /* clang-format off */
 #define IPV4(x) "net.ipv4." x
 
@@ -25,7 +28,7 @@ const struct sysctl sysctl_table[SYSCTL_COUNT] = {
                  .never = "the ports that the administrator reserved stay reserved",
                  .help = "ports that connect() leaves out"},
         [SYSCTL_IP_UNPRIVILEGED_PORT_START] = {IPV4("ip_unprivileged_port_start"), 1,
-                 .never = "it decides who may bind to a port, which is no matter of load",
+                 .never = "it decides who may bind to a port, which has nothing to do with load",
                  .help = "the first port that needs no privilege to bind to"},
         [SYSCTL_TCP_MAX_TW_BUCKETS] = {IPV4("tcp_max_tw_buckets"), 1, {65536, 16777216}, SYSCTL_RAISE, 256,
                  .below = "a small table throws TIME_WAIT away, which protects new connections from old segments",
@@ -76,9 +79,9 @@ const struct sysctl sysctl_table[SYSCTL_COUNT] = {
                  .never = "it turns a short burst that clients would have survived into refused connections",
                  .help = "a full accept queue answers with RST"},
         [SYSCTL_TCP_TW_RECYCLE] = {IPV4("tcp_tw_recycle"), 1,
-                 .never = "it broke clients behind NAT, and Linux 4.12 removed it; tcp_tw_reuse = 1 is what helps "
-                          "outgoing connections",
-                 .help = "gone since Linux 4.12"},
+                 .never = "it broke clients behind NAT, and Linux 4.12 removed it; for outgoing connections use "
+                          "tcp_tw_reuse = 1",
+                 .help = "removed in Linux 4.12"},
 };
 /* clang-format on */
 
@@ -100,6 +103,7 @@ int sysctl_parse(enum sysctl_id id, const char *text, struct sysctl_value *ret)
         struct sysctl_value value = {.n = sysctl_table[id].n};
         const char *p = text;
 
+        assert(id < SYSCTL_COUNT);
         for (unsigned i = 0; i < value.n; i++) {
                 char *end;
 
@@ -119,6 +123,7 @@ int sysctl_parse(enum sysctl_id id, const char *text, struct sysctl_value *ret)
 
 const char *sysctl_format(const struct sysctl_value *value, char buf[static SYSCTL_TEXT_MAX])
 {
+        assert(value->n <= ELEMENTSOF(value->v));
         buf[0] = 0;
         for (unsigned i = 0, at = 0; i < value->n; i++)
                 at += (unsigned)snprintf(buf + at, SYSCTL_TEXT_MAX - at, "%s%" PRId64, i ? " " : "", value->v[i]);
@@ -130,9 +135,9 @@ bool sysctl_equal(const struct sysctl_value *a, const struct sysctl_value *b)
         return a->n == b->n && memcmp(a->v, b->v, a->n * sizeof(a->v[0])) == 0;
 }
 
-/* connect() takes every second port of the range, so ends of one parity waste a port of the other
- * (net/ipv4/sysctl_net_ipv4.c:ipv4_local_port_range warns of it). */
-static bool range_is_sane(const struct sysctl_value *value)
+/* connect() takes every second port of the range, so two ends of the same parity leave one port of the other parity
+ * unused (net/ipv4/sysctl_net_ipv4.c:ipv4_local_port_range warns about it). */
+static bool is_port_range(const struct sysctl_value *value)
 {
         return value->v[0] < value->v[1] && (value->v[0] & 1) != (value->v[1] & 1);
 }
@@ -158,6 +163,7 @@ int sysctl_check(enum sysctl_id id, const struct sysctl_value *value, char *reas
 {
         const struct sysctl *s = &sysctl_table[id];
 
+        assert(id < SYSCTL_COUNT);
         if (s->never) {
                 snprintf(reason, size, "%s is never written: %s", s->name, s->never);
                 return -EPERM;
@@ -168,7 +174,7 @@ int sysctl_check(enum sysctl_id id, const struct sysctl_value *value, char *reas
         }
         if (sysctl_check_bounds(id, value, &s->bounds, reason, size) < 0)
                 return -ERANGE;
-        if (id == SYSCTL_IP_LOCAL_PORT_RANGE && !range_is_sane(value)) {
+        if (id == SYSCTL_IP_LOCAL_PORT_RANGE && !is_port_range(value)) {
                 snprintf(reason, size, "the two ends of %s must rise and be of different parity", s->name);
                 return -ERANGE;
         }
@@ -180,6 +186,7 @@ int sysctl_check_step(enum sysctl_id id, const struct sysctl_value *live, const 
 {
         const struct sysctl *s = &sysctl_table[id];
 
+        assert(id < SYSCTL_COUNT);
         if (s->direction == SYSCTL_RAISE && value->v[0] < live->v[0]) {
                 snprintf(reason, size, "%s is only ever raised: %" PRId64 " is under the live %" PRId64, s->name,
                          value->v[0], live->v[0]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The sysctls that twtuned knows: one row each in sysctl.c. The kernel checks next to nothing (it takes
- * tcp_fin_timeout = -5), so the bounds are ours, and no configuration can widen them. */
+/* The sysctls that twtuned knows: one row each in sysctl.c. The kernel checks next to nothing (it accepts
+ * tcp_fin_timeout = -5), so twtuned has bounds of its own; no configuration can widen them. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,7 +35,7 @@ enum sysctl_id {
         SYSCTL_COUNT,
 };
 
-/* One number, two for ip_local_port_range, three for tcp_mem. n == 0: no value. */
+/* One number; two for ip_local_port_range, three for tcp_mem. n == 0: no value. */
 struct sysctl_value {
         unsigned n;
         int64_t v[3];
@@ -44,57 +44,57 @@ struct sysctl_value {
 #define SYSCTL_VALUE(x) ((struct sysctl_value){.n = 1, .v = {(x)}})
 #define SYSCTL_TEXT_MAX 72
 
-/* Ours, both inclusive. */
+/* Both inclusive. */
 struct sysctl_bounds {
         int64_t min, max;
 };
 
-/* Which way it may go, and what is more of its effect. */
+/* In which direction a value may change, and in which direction its effect grows. */
 enum sysctl_direction {
-        SYSCTL_BOTH,  /* any way; another value is another effect */
-        SYSCTL_LESS,  /* any way; a smaller value has the same effect and more */
-        SYSCTL_RAISE, /* never under the live value; a larger one has the same effect and more */
-        SYSCTL_WIDEN, /* a pair that may only grow at both ends */
+        SYSCTL_BOTH,  /* up and down; every value has another effect */
+        SYSCTL_LESS,  /* up and down; a smaller value has more of the same effect */
+        SYSCTL_RAISE, /* never below the live value; a larger value has more of the same effect */
+        SYSCTL_WIDEN, /* a range, which may only be widened */
 };
 
 struct sysctl {
-        const char *name; /* as in sysctl.conf; '/' for '.' gives the file under /proc/sys */
-        unsigned n;       /* numbers in the value; 0: a list, which is read as text */
+        const char *name; /* as in sysctl.conf; with '/' for '.' it is the file below /proc/sys */
+        unsigned n;       /* numbers in the value; 0: a list of any length, read as text */
         struct sysctl_bounds bounds;
         enum sysctl_direction direction;
-        unsigned bytes;    /* of kernel memory for each entry of a table; 0: it is none, or a small one */
-        const char *never; /* why it is never written, whatever the configuration says; NULL: it may be */
-        const char *below; /* what a value below min would do, for the person who asks for it */
+        unsigned bytes;    /* kernel memory of each entry of a table; 0: not a table, or a small one */
+        const char *never; /* why it is never written, whatever the configuration says; NULL: it may be written */
+        const char *below; /* the harm of a value below min; NULL: not said */
         const char *help;  /* what it really acts on */
 };
 
 extern const struct sysctl sysctl_table[SYSCTL_COUNT];
 
-/* SYSCTL_COUNT when there is no such row. Both "a.b" and "a/b" are understood, as sysctl(8) does. */
+/* Returns the id of "a.b" or "a/b", the two forms of sysctl(8); SYSCTL_COUNT: unknown. */
 enum sysctl_id sysctl_find(const char *name);
 
-/* Parses as many numbers as the row has, blanks between them. 0, or -EINVAL. */
+/* Parses as many numbers as the row has, with blanks between them. Returns 0; -EINVAL, and *ret is untouched. */
 int sysctl_parse(enum sysctl_id id, const char *text, struct sysctl_value *ret);
 
-/* The text that the kernel takes: numbers with one blank between them. */
+/* Writes the text that the kernel accepts, numbers with one blank between them, and returns buf. */
 const char *sysctl_format(const struct sysctl_value *value, char buf[static SYSCTL_TEXT_MAX]);
 
 bool sysctl_equal(const struct sysctl_value *a, const struct sysctl_value *b);
 
-/* Whether value may ever be written, whatever the live one is. 0; -EPERM: this sysctl is never written;
- * -ERANGE: out of our bounds. reason then says why in one sentence. */
+/* Checks whether value may be written, whatever the live value is. Returns 0; -EPERM: this sysctl is never written;
+ * -ERANGE: out of bounds, or a wrong number of numbers. On an error, reason says why in one sentence, cut at size. */
 int sysctl_check(enum sysctl_id id, const struct sysctl_value *value, char *reason, size_t size);
 
-/* Whether value keeps to bounds that [limits] has narrowed. 0, or -ERANGE and a reason. */
+/* Checks value against bounds that [limits] has narrowed. Returns 0, or -ERANGE and a reason. */
 int sysctl_check_bounds(enum sysctl_id id, const struct sysctl_value *value, const struct sysctl_bounds *bounds,
                         char *reason, size_t size);
 
-/* Whether going from live to value keeps to the row's direction. 0, or -ERANGE and a reason. */
+/* Checks whether the step from live to value has the direction of the row. Returns 0, or -ERANGE and a reason. */
 int sysctl_check_step(enum sysctl_id id, const struct sysctl_value *live, const struct sysctl_value *value,
                       char *reason, size_t size);
 
-/* Whether live already does what value is wanted for, toward a destination that is on the loopback or not:
- * tcp_tw_reuse = 2 is 1 for loopback destinations (net/ipv4/tcp_ipv4.c:tcp_twsk_unique), and a table that is
- * larger than wanted is large enough. */
+/* True if live already has the effect of value toward a destination, which is on the loopback or not: tcp_tw_reuse = 2
+ * acts as 1 on loopback destinations (net/ipv4/tcp_ipv4.c:tcp_twsk_unique), and a table that is larger than wanted is
+ * large enough. */
 bool sysctl_has_effect(enum sysctl_id id, const struct sysctl_value *live, const struct sysctl_value *value,
                        bool loopback);

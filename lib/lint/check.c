@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The checks of lint's rows that are more than a threshold. */
+/* The checks of lint's rows that need more than a threshold. */
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -35,8 +35,8 @@ bool lint_check_tw_reuse_delay(struct lint_case *c)
         return false;
 }
 
-/* Measured: past half of the range each connect() scans it, which takes 2.7 ms of CPU on the default range and 6.0 on
- * 1024-65000. Rule wider-port-range asks who listens first; a line in a file cannot. */
+/* Measured: past half of the range each connect() scans it, which takes 2.7 ms of CPU on the default range and 6.0 ms
+ * on 1024-65000. The rule wider-port-range checks first which ports have a listener; a line in a file cannot. */
 bool lint_check_port_range(struct lint_case *c)
 {
         int64_t ports = c->v[1] - c->v[0] + 1;
@@ -58,14 +58,14 @@ bool lint_check_reserved_ports(struct lint_case *c)
         struct port_set set;
 
         if (port_set_parse(c->value, &set) < 0)
-                return lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: that is no list of ports");
+                return lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: it is not a list of ports");
         return false;
 }
 
-/* How many places the kernel gives a table by itself. TIME_WAIT and orphans: half as many as the hash table of
- * connections has (net/ipv4/tcp.c:tcp_init(), tcp_ipv4.c:tcp_sk_init()), a number that is negative in a netns that
- * shares the first one's. conntrack: as many as buckets. 0: not known. */
-static int64_t stock_size(const struct lint_case *c)
+/* Returns the default size of a table; 0: unknown. TIME_WAIT and orphans: half the size of the hash table of
+ * connections (net/ipv4/tcp.c:tcp_init(), tcp_ipv4.c:tcp_sk_init()), which is negative in a network namespace that
+ * shares that of the first one. conntrack: the number of its buckets. */
+static int64_t default_size(const struct lint_case *c)
 {
         bool conntrack = strstr(c->path, "nf_conntrack") != NULL;
         int64_t n;
@@ -78,16 +78,16 @@ static int64_t stock_size(const struct lint_case *c)
 bool lint_check_table(struct lint_case *c)
 {
         const char *below = c->row->below ? c->row->below : sysctl_table[sysctl_find(c->path)].below;
-        int64_t stock = stock_size(c);
+        int64_t size = default_size(c);
 
-        if (stock > 0 && c->v[0] == stock)
+        if (size > 0 && c->v[0] == size)
                 return lint_say(c, LINT_NO_EFFECT, "it is the kernel's default on this machine");
-        if (c->v[0] < MIN(65536, stock > 0 ? stock : 65536))
+        if (c->v[0] < MIN(65536, size > 0 ? size : 65536))
                 return lint_say(c, LINT_HARMFUL, "%s", below);
         return lint_say(c, LINT_FINE, "%s", lint_help(c));
 }
 
-/* Measured; net/ipv4/tcp_input.c:tcp_conn_request() looks at it when tcp_syncookies is 0 only. */
+/* Measured; net/ipv4/tcp_input.c:tcp_conn_request() reads it only while tcp_syncookies is 0. */
 bool lint_check_syn_backlog(struct lint_case *c)
 {
         int64_t cookies;
@@ -101,7 +101,7 @@ bool lint_check_syn_backlog(struct lint_case *c)
         return false;
 }
 
-/* The kernel's own: 4.7 %, 6.2 % and 9.4 % of the memory (net/ipv4/tcp.c:tcp_init_mem()). */
+/* The defaults are 4.7 %, 6.2 % and 9.4 % of the memory (net/ipv4/tcp.c:tcp_init_mem()). */
 bool lint_check_tcp_mem(struct lint_case *c)
 {
         int64_t memory = c->kernel->memory_pages;
@@ -112,7 +112,7 @@ bool lint_check_tcp_mem(struct lint_case *c)
                                 "limits what sockets take");
         if (c->v[2] < memory / 32)
                 return lint_say(c, LINT_HARMFUL,
-                                "%" PRId64 " pages for all sockets; the kernel's own would be about %" PRId64
+                                "%" PRId64 " pages for all sockets; the kernel's default is about %" PRId64
                                 " here: connections are squeezed and reset with memory to spare",
                                 c->v[2], memory / 32 * 3);
         return lint_say(c, LINT_FINE, "%s; %s", sysctl_table[SYSCTL_TCP_MEM].help, sysctl_table[SYSCTL_TCP_MEM].never);
@@ -129,12 +129,12 @@ bool lint_check_buffer(struct lint_case *c)
                                 c->v[1] / MIB);
         if (c->v[2] < MIB)
                 return lint_say(c, LINT_HARMFUL,
-                                "at most %" PRId64 " KiB: a connection is held to %" PRId64 " Mbit/s at 100 ms",
+                                "at most %" PRId64 " KiB: a connection is limited to %" PRId64 " Mbit/s at 100 ms",
                                 c->v[2] / 1024, c->v[2] * 8 / 100000);
         return false;
 }
 
-/* The kernel loads the module that is asked for (net/ipv4/tcp_cong.c:tcp_ca_find_autoload()). */
+/* The kernel loads the module of the name on demand (net/ipv4/tcp_cong.c:tcp_ca_find_autoload()). */
 bool lint_check_congestion_control(struct lint_case *c)
 {
         char available[256], *word, *rest = available;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/lint/lint.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -13,15 +14,15 @@
 #include "lib/lint/row.h"
 #include "lib/util/suggest.h"
 
-static const char *const verdict_names[] = {
-        [LINT_FINE] = "fine",
-        [LINT_NO_EFFECT] = "no effect",
-        [LINT_HARMFUL] = "harmful",
-};
-
 const char *lint_verdict_name(enum lint_verdict verdict)
 {
-        return verdict_names[verdict];
+        static const char *const names[] = {
+                [LINT_FINE] = "fine",
+                [LINT_NO_EFFECT] = "no effect",
+                [LINT_HARMFUL] = "harmful",
+        };
+
+        return names[verdict];
 }
 
 bool lint_say(struct lint_case *c, enum lint_verdict verdict, const char *format, ...)
@@ -35,7 +36,7 @@ bool lint_say(struct lint_case *c, enum lint_verdict verdict, const char *format
         return true;
 }
 
-/* Behind what was said. */
+/* Appends to the reason. */
 static void _printf_(2, 3) add_why(struct lint_case *c, const char *format, ...)
 {
         size_t n = strlen(c->finding->why);
@@ -50,6 +51,7 @@ unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const c
 {
         unsigned i = 0;
 
+        assert(n <= 3);
         *ret_rest = text;
         for (; i < n; i++) {
                 const char *p = *ret_rest + strspn(*ret_rest, " \t");
@@ -87,7 +89,7 @@ bool lint_effective(const struct lint_case *c, const char *path, int64_t *ret)
         return true;
 }
 
-/* What sysctl_table knows of the sysctl; NULL: it is not in there. */
+/* Returns the row of sysctl_table; NULL: there is none. */
 static const struct sysctl *sysctl_of(const struct lint_case *c)
 {
         enum sysctl_id id = sysctl_find(c->path);
@@ -101,7 +103,7 @@ const char *lint_help(const struct lint_case *c)
 
         if (c->row && c->row->help)
                 return c->row->help;
-        return s ? s->help : "twtuned knows nothing against it";
+        return s ? s->help : "twtuned knows no objection to it";
 }
 
 static const char *base_name(const char *path)
@@ -111,6 +113,7 @@ static const char *base_name(const char *path)
         return slash ? slash + 1 : path;
 }
 
+/* Says why this kernel has no such sysctl. */
 static bool say_missing(struct lint_case *c)
 {
         const struct sysctl *s = sysctl_of(c);
@@ -135,20 +138,20 @@ static bool is_missing(struct lint_case *c)
 
 static bool is_overridden(struct lint_case *c)
 {
-        const struct sysctl_line *stands = sysctl_lines_find(c->lines, c->path);
+        const struct sysctl_line *last = sysctl_lines_find(c->lines, c->path);
         const char *how = "it is overridden by";
 
-        if (stands == c->line)
+        if (last == c->line)
                 return false;
-        if (!stands->value)
-                how = "it is taken back by";
-        else if (strcmp(stands->value, c->value) == 0)
+        if (!last->value)
+                how = "it is revoked by";
+        else if (strcmp(last->value, c->value) == 0)
                 how = "it is repeated by";
         c->finding->rule = NULL;
-        return lint_say(c, LINT_NO_EFFECT, "%s %s:%u", how, stands->at.file, stands->at.line);
+        return lint_say(c, LINT_NO_EFFECT, "%s %s:%u", how, last->at.file, last->at.line);
 }
 
-/* A value with fewer numbers than there should be is taken, and sets the first of them (measured). */
+/* The kernel accepts a value with too few numbers, and sets the first ones (measured). */
 static bool is_refused(struct lint_case *c)
 {
         const struct lint_row *row = c->row;
@@ -160,19 +163,19 @@ static bool is_refused(struct lint_case *c)
                 min = row->min;
         for (unsigned i = 0; i < c->n; i++)
                 if (c->v[i] < min || c->v[i] > row->max)
-                        return lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: it takes %" PRId64 " to %" PRId64,
+                        return lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: it accepts %" PRId64 " to %" PRId64,
                                         min, row->max);
         if (c->n == row->n)
                 return false;
         if (c->n == 0 || *c->rest)
-                return lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: it takes %u number%s", row->n,
+                return lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: it needs %u number%s", row->n,
                                 row->n == 1 ? "" : "s");
         return lint_say(c, LINT_HARMFUL, "%u of %u numbers: the kernel sets the first and leaves the rest as it was",
                         c->n, row->n);
 }
 
-/* Another line that this one overrides; NULL: none of another value. */
-static const struct sysctl_line *overrides(const struct lint_case *c)
+/* Returns the last line before this one that sets another value; NULL: there is none. */
+static const struct sysctl_line *overridden_line(const struct lint_case *c)
 {
         for (const struct sysctl_line *line = c->line; line-- > c->lines->line;)
                 if (line->value && sysctl_line_matches(line, c->path) && strcmp(line->value, c->value) != 0)
@@ -193,13 +196,13 @@ static bool same_numbers(const struct lint_case *c, const char *text)
 
 static bool is_default(struct lint_case *c)
 {
-        const struct sysctl_line *before = overrides(c);
+        const struct sysctl_line *before = overridden_line(c);
 
         if (!c->row || !c->row->initial || !same_numbers(c, c->row->initial))
                 return false;
         c->finding->rule = NULL;
         if (before)
-                return lint_say(c, LINT_FINE, "it puts the kernel's default back over %s:%u", before->at.file,
+                return lint_say(c, LINT_FINE, "it restores the kernel's default, which %s:%u changes", before->at.file,
                                 before->at.line);
         return lint_say(c, LINT_NO_EFFECT, "it is the kernel's default");
 }
@@ -242,16 +245,16 @@ static bool is_fine(struct lint_case *c)
         return lint_say(c, LINT_FINE, "%s", lint_help(c));
 }
 
-/* The first that has something to say. */
+/* In this order; the first that returns true has given the verdict. */
 static bool (*const steps[])(struct lint_case *) = {
         is_missing, is_overridden, is_refused, is_default, is_idle, has_check, is_harmful, is_fine,
 };
 
-/* "30 # half a minute" is taken as 30 (measured, with systemd-sysctl and with sysctl -p). */
+/* "30 # half a minute" is read as 30 (measured, with systemd-sysctl and with sysctl -p). */
 static void add_rest(struct lint_case *c)
 {
         if (c->row && c->row->n > 0 && c->n == c->row->n && *c->rest)
-                add_why(c, "; the kernel takes no notice of '%s'", c->rest);
+                add_why(c, "; the kernel ignores '%s'", c->rest);
 }
 
 static void add_live(struct lint_case *c)
@@ -266,6 +269,7 @@ static void add_live(struct lint_case *c)
                 add_why(c, "; live it is %s", *live ? live : "empty");
 }
 
+/* Makes the finding for one line and one sysctl. */
 static void judge(struct lint_case *c)
 {
         struct lint_finding *f = c->finding;
@@ -298,8 +302,8 @@ static bool is_about_tcp(const char *path)
         return lint_row_find(path) != NULL;
 }
 
-/* Whether a glob is about the sysctl of this row, and there is one. */
-static bool glob_meets(const struct lint_case *c)
+/* True if the glob of the line matches the sysctl c->path, and this kernel has it. */
+static bool glob_matches(const struct lint_case *c)
 {
         char live[256];
 
@@ -308,11 +312,12 @@ static bool glob_meets(const struct lint_case *c)
 }
 
 void lint_run(const struct sysctl_lines *lines, const struct lint_kernel *kernel,
-              void (*tell)(void *user, const struct lint_finding *finding), void *user)
+              void (*report)(void *user, const struct lint_finding *finding), void *user)
 {
         struct lint_finding finding;
         struct lint_case c = {.kernel = kernel, .lines = lines, .finding = &finding};
 
+        assert(kernel->read && report);
         for (size_t k = 0; k < lines->n; k++) {
                 bool glob = sysctl_line_is_glob(&lines->line[k]);
 
@@ -320,10 +325,10 @@ void lint_run(const struct sysctl_lines *lines, const struct lint_kernel *kernel
                 c.value = c.line->value;
                 for (unsigned i = 0; c.value && i < (glob ? lint_row_count : 1); i++) {
                         c.path = glob ? lint_rows[i].path : c.line->name;
-                        if (glob ? !glob_meets(&c) : !is_about_tcp(c.path))
+                        if (glob ? !glob_matches(&c) : !is_about_tcp(c.path))
                                 continue;
                         judge(&c);
-                        tell(user, &finding);
+                        report(user, &finding);
                 }
         }
 }

@@ -4,25 +4,24 @@
 #include <fnmatch.h>
 #include <string.h>
 
-/* What the kernel takes was measured on Linux 6.18 by writing (tests/netns/test_lint.py does so again); so were the
- * defaults, in a netns of its own. Sources of the rest: ip-sysctl is Documentation/networking/ip-sysctl.rst,
- * nf_conntrack-sysctl likewise. */
+/* Measured on Linux 6.18: the values that the kernel accepts, by writing them (tests/netns/test_lint.py repeats it),
+ * and the defaults, in a new network namespace. Sources of the rest: ip-sysctl is
+ * Documentation/networking/ip-sysctl.rst, nf_conntrack-sysctl likewise. */
 
-/* A row a sysctl. */
 /* clang-format off */
 #define IPV4(x) "net/ipv4/" x
 #define CORE(x) "net/core/" x
 #define U8 0, 255
 #define BOOL 0, 1
 #define INT INT32_MIN, INT32_MAX
-/* The kernel keeps them in ticks of up to a 100th of a second. */
+/* The kernel stores them in ticks, at least 100 a second. */
 #define SECONDS -21474836, 21474836
 #define POSITIVE 0, INT32_MAX
 #define CONNTRACK(x) "net/netfilter/nf_conntrack_" x
 
 #define LOADED "it is there once nf_conntrack is loaded, and a line that is applied before is lost"
 #define FIRST "it is there in the first network namespace only"
-#define OLD_CONNTRACK "the name of before Linux 4.9; it is net.netfilter.nf_conntrack_* now"
+#define OLD_CONNTRACK "the name before Linux 4.9; it is net.netfilter.nf_conntrack_* now"
 
 const struct lint_row lint_rows[] = {
         /* ---- TIME_WAIT and ports ---- */
@@ -63,7 +62,7 @@ const struct lint_row lint_rows[] = {
          .rule = "accept-queue"},
         {CORE("netdev_max_backlog"), 1, INT, "1000", .gone = FIRST, .low = 1000,
          .below = "that is under the kernel's default (1000), so that bursts are dropped",
-         /* net/core/dev.c:enqueue_to_backlog(): drivers with NAPI and no RPS never come there. */
+         /* net/core/dev.c:enqueue_to_backlog(): drivers with NAPI and without RPS do not use it. */
          .help = "packets that wait for a CPU behind RPS, loopback, veth and tunnels; most network cards do not use "
                  "it"},
         {IPV4("tcp_synack_retries"), 1, U8, "5", .rule = "syn-queue"},
@@ -81,18 +80,18 @@ const struct lint_row lint_rows[] = {
         /* ip-sysctl: RFC 1122 asks for at least 3 and for at least 100 s, which is 8. Measured: 5 is 13 s. */
         {IPV4("tcp_retries1"), 1, U8, "3", .help = "retransmissions before another route is asked for"},
         {IPV4("tcp_retries2"), 1, U8, "15", .low = 8, .help = "retransmissions before a connection is given up",
-         .below = "an outage of less than 100 s (RFC 1122) ends every connection with data under way"},
+         .below = "an outage of less than 100 s (RFC 1122) ends every connection with data in flight"},
         {IPV4("tcp_orphan_retries"), 1, U8, "0", .rule = "orphans"},
         {IPV4("tcp_max_orphans"), 1, INT, .gone = FIRST, .check = lint_check_table, .rule = "orphans-table",
          .below = "a full table resets connections that are closed before all is sent"},
-        {IPV4("tcp_frto"), 1, U8, "2", .help = "undoes retransmission timeouts that were none (F-RTO)"},
+        {IPV4("tcp_frto"), 1, U8, "2", .help = "undoes spurious retransmission timeouts (F-RTO)"},
         {IPV4("tcp_frto_response"), 1, .gone = "Linux 3.10 removed it"},
         {IPV4("tcp_early_retrans"), 1, 0, 4, "3", .help = "tail loss probe (3 and 4 switch it on)"},
         {IPV4("tcp_recovery"), 1, U8, "1", .help = "RACK loss detection"},
         {IPV4("tcp_reordering"), 1, 1, 300, "3", .help = "how much reordering is expected before any was seen"},
         {IPV4("tcp_retrans_collapse"), 1, U8, "1", .help = "joins small segments when they are sent again"},
         {IPV4("tcp_thin_linear_timeouts"), 1, U8, "0",
-         .help = "no backoff for connections with few packets under way"},
+         .help = "no backoff for connections with few packets in flight"},
         {IPV4("tcp_thin_dupack"), 1, .gone = "Linux 4.11 removed it, RACK does the same"},
 
         /* ---- options and windows ---- */
@@ -100,11 +99,11 @@ const struct lint_row lint_rows[] = {
          .below = "without SACK each lost packet of a window costs a round trip of its own"},
         {IPV4("tcp_dsack"), 1, U8, "1", .low = 1, .help = "tells the sender what arrived twice",
          .below = "the sender cannot see that it retransmitted for nothing and stays slow"},
-        /* net/ipv4/sysctl_net_ipv4.c: the variables have no reader any more. */
+        /* net/ipv4/sysctl_net_ipv4.c: nothing reads the variables any more. */
         {IPV4("tcp_fack"), 1, U8, "0", .idle = "nothing reads it since Linux 4.15, RACK took its place"},
         {IPV4("tcp_low_latency"), 1, U8, "0", .idle = "nothing reads it since Linux 4.14, the prequeue is gone"},
         {IPV4("tcp_window_scaling"), 1, U8, "1", .low = 1, .help = "windows over 64 KiB",
-         .below = "a connection is held to 64 KiB a round trip: 5 Mbit/s at 100 ms"},
+         .below = "a connection is limited to 64 KiB per round trip: 5 Mbit/s at 100 ms"},
         /* ip-sysctl: obsolete since Linux 6.6, which brought tcp_shrink_window. */
         {IPV4("tcp_adv_win_scale"), 1, -31, 31, "1", .help = "share of a receive buffer that the window does not use",
          .idle = "nothing reads it since Linux 6.6, the kernel measures it", .since = IPV4("tcp_shrink_window")},
@@ -117,7 +116,7 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_min_snd_mss"), 1, 48, 65535, "48", .help = "smallest segment that a peer may ask for"},
         {IPV4("tcp_slow_start_after_idle"), 1, U8, "1", .help = "whether an idle connection starts slowly again"},
         {IPV4("tcp_no_metrics_save"), 1, U8, "0",
-         .help = "whether what was measured toward a destination is forgotten"},
+         .help = "whether the measurements toward a destination are discarded"},
         {IPV4("tcp_moderate_rcvbuf"), 1, U8, "1", .low = 1, .help = "whether receive buffers grow as they are needed",
          .below = "every connection keeps the middle value of tcp_rmem as its window"},
         {IPV4("tcp_autocorking"), 1, BOOL, "1", .help = "joins small writes while a packet waits in the queue"},
@@ -127,7 +126,7 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_tso_win_divisor"), 1, U8, "3", .help = "share of the window that one TSO packet may take"},
         {IPV4("tcp_stdurg"), 1, U8, "0", .help = "where urgent data ends; almost nothing uses it"},
         {IPV4("tcp_workaround_signed_windows"), 1, U8, "0",
-         .help = "for peers of last century without window scaling"},
+         .help = "for very old peers without window scaling"},
         {IPV4("tcp_congestion_control"), 0, .help = "congestion control of new sockets",
          .check = lint_check_congestion_control},
         {CORE("default_qdisc"), 0, .gone = FIRST, .help = "queue of network devices that come up later"},
@@ -148,14 +147,14 @@ const struct lint_row lint_rows[] = {
          .check = lint_check_buffer},
         {IPV4("tcp_wmem"), 3, 1, INT32_MAX, .help = "send buffer of a connection: least, at first, most",
          .check = lint_check_buffer},
-        /* net/ipv4/tcp_input.c:tcp_rcv_space_adjust() goes by tcp_rmem alone. */
+        /* net/ipv4/tcp_input.c:tcp_rcv_space_adjust() uses tcp_rmem only. */
         {CORE("rmem_max"), 1, 1, INT32_MAX, .gone = FIRST, .low = 65536,
          .below = "it caps the programs that size their buffers themselves",
          .help = "upper bound of setsockopt(SO_RCVBUF); a TCP socket without it grows up to tcp_rmem"},
         {CORE("wmem_max"), 1, 1, INT32_MAX, .gone = FIRST, .low = 65536,
          .below = "it caps the programs that size their buffers themselves",
          .help = "upper bound of setsockopt(SO_SNDBUF); a TCP socket without it grows up to tcp_wmem"},
-        /* net/ipv4/tcp.c:tcp_init_sock() puts tcp_rmem[1] and tcp_wmem[1] in their place. */
+        /* net/ipv4/tcp.c:tcp_init_sock() replaces them by tcp_rmem[1] and tcp_wmem[1]. */
         {CORE("rmem_default"), 1, 1, INT32_MAX, "212992", .gone = FIRST,
          .idle = "TCP does not use it (tcp_rmem is what counts); UDP and unix sockets do"},
         {CORE("wmem_default"), 1, 1, INT32_MAX, "212992", .gone = FIRST,
@@ -204,7 +203,7 @@ static const struct {
         {"time-wait-reuse", "sets tcp_tw_reuse = 1 while TIME_WAIT is about to hold the ports toward one destination"},
         {"time-wait-reuse-sooner", "sets tcp_tw_reuse_delay = 250 while reuse after a second is not enough"},
         {"bind-before-connect", "names the program that binds before it connects"},
-        {"wider-port-range", "widens it up to the nearest listener, if that rule is switched on"},
+        {"wider-port-range", "widens it up to the nearest listener, if that rule is enabled"},
         {"time-wait-table", "raises tcp_max_tw_buckets when the table overflows"},
         {"syn-cookies", "sets tcp_syncookies = 1 when a SYN queue overflows"},
         {"syn-queue", "names the listener whose SYN queue overflows"},
@@ -221,7 +220,7 @@ static const struct {
 
 const unsigned lint_row_count = ELEMENTSOF(lint_rows);
 
-/* Rows of one sysctl stand before that of its family. */
+/* The row of one sysctl comes before that of its family. */
 const struct lint_row *lint_row_find(const char *path)
 {
         for (unsigned i = 0; i < lint_row_count; i++)

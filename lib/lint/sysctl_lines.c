@@ -9,7 +9,7 @@
 
 #define BLANKS " \t"
 
-/* What the origins borrow must not move: an array of pointers. */
+/* An array of pointers, because the origins borrow the names, so that these must not move. */
 const char *sysctl_lines_add_file(struct sysctl_lines *lines, const char *file)
 {
         char **all = realloc(lines->file, (lines->n_files + 1) * sizeof(*all));
@@ -24,8 +24,8 @@ const char *sysctl_lines_add_file(struct sysctl_lines *lines, const char *file)
         return lines->file[lines->n_files++] = copy;
 }
 
-/* systemd's basic/sysctl-util.c:sysctl_normalize(): the first separator decides which of the two it is, and the
- * other one is then a part of a name: net.ipv4.conf.eth0/100.forwarding. */
+/* As systemd's basic/sysctl-util.c:sysctl_normalize(): the first of "/" and "." is the separator, and the other one is
+ * part of a name: net.ipv4.conf.eth0/100.forwarding. */
 static void normalize(char *name)
 {
         char *first = strpbrk(name, "/.");
@@ -55,7 +55,7 @@ static int add(struct sysctl_lines *lines, const struct sysctl_line *line)
         return 0;
 }
 
-/* In place. */
+/* Cuts off the blanks around text, in place. */
 static char *strip(char *text)
 {
         size_t n;
@@ -66,7 +66,7 @@ static char *strip(char *text)
         return text;
 }
 
-/* Comments begin a line; behind a value they are a part of it. (systemd's sysctl.c:parse_file()) */
+/* A comment is a line of its own; after a value it is part of the value (systemd's sysctl.c:parse_file()). */
 static int take_line(struct sysctl_lines *lines, struct origin at, char *text, struct diagnostics *diagnostics)
 {
         struct sysctl_line line = {.at = at};
@@ -75,7 +75,7 @@ static int take_line(struct sysctl_lines *lines, struct origin at, char *text, s
         if (*p == 0 || *p == '#' || *p == ';')
                 return 0;
         if (!equals && *p != '-') {
-                diagnostic_add(diagnostics, at, "'%s' is no assignment: a line is SYSCTL = VALUE", p);
+                diagnostic_add(diagnostics, at, "'%s' is not an assignment: write SYSCTL = VALUE", p);
                 return 0;
         }
         if (equals) {
@@ -86,13 +86,14 @@ static int take_line(struct sysctl_lines *lines, struct origin at, char *text, s
         line.name = strip(*p == '-' ? p + 1 : p);
         if (*line.name == 0 || strpbrk(line.name, BLANKS)) {
                 diagnostic_add(diagnostics, at,
-                               "'%s' is no name of a sysctl: it is one word, net.ipv4.tcp_fin_timeout", line.name);
+                               "'%s' is not the name of a sysctl: write one word, such as net.ipv4.tcp_fin_timeout",
+                               line.name);
                 return 0;
         }
         return add(lines, &line);
 }
 
-/* LF, CR LF, CR and NUL end a line (systemd's basic/fileio.c:categorize_eol()). */
+/* A line ends at LF, CR LF, CR or NUL (systemd's basic/fileio.c:categorize_eol()). */
 static size_t line_length(const char *text, size_t size)
 {
         size_t n = 0;
@@ -134,8 +135,8 @@ bool sysctl_line_matches(const struct sysctl_line *line, const char *name)
         return fnmatch(line->name, name, FNM_PATHNAME | FNM_PERIOD) == 0;
 }
 
-/* "-a.*" takes back an "a.* = 1" before it, and keeps no other glob away. */
-static bool is_repeated(const struct sysctl_lines *lines, const struct sysctl_line *line)
+/* True if a later line has the same glob: "-a.*" revokes an "a.* = 1" before it, and excludes from no other glob. */
+static bool is_replaced(const struct sysctl_lines *lines, const struct sysctl_line *line)
 {
         for (const struct sysctl_line *later = line + 1; later < lines->line + lines->n; later++)
                 if (strcmp(later->name, line->name) == 0)
@@ -145,7 +146,7 @@ static bool is_repeated(const struct sysctl_lines *lines, const struct sysctl_li
 
 const struct sysctl_line *sysctl_lines_find(const struct sysctl_lines *lines, const char *name)
 {
-        const struct sysctl_line *glob = NULL, *rearmed = NULL;
+        const struct sysctl_line *glob = NULL, *revoked = NULL;
         const char *first = strpbrk(name, "/.");
         char path[256];
 
@@ -159,11 +160,11 @@ const struct sysctl_line *sysctl_lines_find(const struct sysctl_lines *lines, co
                 if (!sysctl_line_is_glob(line))
                         return line;
                 if (!line->value)
-                        rearmed = line;
-                else if (!glob && !is_repeated(lines, line))
+                        revoked = line;
+                else if (!glob && !is_replaced(lines, line))
                         glob = line;
         }
-        return glob ? glob : rearmed;
+        return glob ? glob : revoked;
 }
 
 const char *sysctl_name_swap(const char *name, char *buf, size_t size)
@@ -171,10 +172,8 @@ const char *sysctl_name_swap(const char *name, char *buf, size_t size)
         size_t i;
 
         for (i = 0; name[i] && i + 1 < size; i++)
-                buf[i] = name[i];
+                buf[i] = name[i] == '/' ? '.' : name[i] == '.' ? '/' : name[i];
         buf[i] = 0;
-        for (char *p = buf; *p; p++)
-                *p = *p == '/' ? '.' : *p == '.' ? '/' : *p;
         return buf;
 }
 

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "lib/ports/table.h"
 #include "lib/util/macro.h"
 
 #define TABLE_MEMORY_SHARE 16

@@ -11,6 +11,7 @@
 #include "lib/config/config.h"
 #include "lib/kernel/snapshot.h"
 #include "lib/policy/clock.h"
+#include "lib/ports/table.h"
 
 enum truth {
         UNKNOWN = -1,

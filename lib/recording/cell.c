@@ -2,17 +2,15 @@
 #include "lib/recording/cell.h"
 
 #include <ctype.h>
+#include <float.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/util/macro.h"
-
-#define EXACT_DIGITS 15 /* a whole number of so many digits is exact in a double, and so is 10 to that power */
-#define EXACT 1e15
+#include "lib/util/units.h"
 
 void cell_add(char **p, const char *format, ...)
 {
@@ -39,39 +37,15 @@ void cell_add_text(char **p, const char *text)
         **p = 0;
 }
 
-/* Few digits, as most numbers have: the division of two exact numbers is the nearest one, as strtod() would give
- * (Clinger, How to read floating point numbers accurately). NULL: it is none of those. */
-static const char *parse_short(const char *text, double *ret)
-{
-        static const double power[EXACT_DIGITS + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-        unsigned digits = 0, behind = 0;
-        const char *p = text;
-        uint64_t n = 0;
-
-        for (; isdigit((unsigned char)*p) && digits <= EXACT_DIGITS; p++, digits++)
-                n = n * 10 + (unsigned)(*p - '0');
-        if (digits > 0 && *p == '.' && isdigit((unsigned char)p[1]))
-                for (p++; isdigit((unsigned char)*p) && digits <= EXACT_DIGITS; p++, digits++, behind++)
-                        n = n * 10 + (unsigned)(*p - '0');
-        if (digits == 0 || digits > EXACT_DIGITS || *p == 'e')
-                return NULL;
-        *ret = (double)n / power[behind];
-        return p;
-}
-
 const char *cell_parse_number(const char *text, double *ret)
 {
-        const char *p = parse_short(text, ret);
+        const char *p = text + (*text == '-');
         char *end;
 
-        if (p)
-                return p;
-        p = text + (*text == '-');
         if (!isdigit((unsigned char)*p) && strncmp(p, "inf", 3) != 0)
                 return NULL;
         *ret = strtod(text, &end);
-        return end[-1] == '.' ? end - 1 : end; /* the first dot of LOWER..UPPER */
+        return end[-1] == '.' ? end - 1 : end; /* that dot belongs to LOWER..UPPER */
 }
 
 static bool reads_back(const char *text, double value, bool single)
@@ -81,22 +55,16 @@ static bool reads_back(const char *text, double value, bool single)
         return single ? (float)back == (float)value : back == value;
 }
 
+/* Writes the shortest text that reads back as the same number. A text of up to FLT_DIG or DBL_DIG digits is never
+ * longer than it has to be, and one of FLT_DECIMAL_DIG or DBL_DECIMAL_DIG digits always reads back (C17 5.2.4.2.2). */
 static void add_shortest(char **p, double value, bool single)
 {
-        static const int precision[] = {6, 9, 15, 16, 17};
+        int most = single ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG, digits = single ? FLT_DIG : DBL_DIG;
+        int n = sprintf(*p, "%.*g", digits, value);
 
-        if (fabs(value) < EXACT && trunc(value) >= value && trunc(value) <= value) {
-                *p += sprintf(*p, "%.0f", value);
-                return;
-        }
-        for (unsigned i = 0; i < ELEMENTSOF(precision); i++) {
-                int n = sprintf(*p, "%.*g", precision[i], value);
-
-                if (i + 1 < ELEMENTSOF(precision) && !reads_back(*p, value, single))
-                        continue;
-                *p += n;
-                return;
-        }
+        while (digits < most && !reads_back(*p, value, single))
+                n = sprintf(*p, "%.*g", ++digits, value);
+        *p += n;
 }
 
 void cell_add_number(char **p, double value)
@@ -115,25 +83,18 @@ void cell_add_range(char **p, float lower, float upper)
 
 void cell_add_reading(char **p, const struct reading *r)
 {
-        switch (r->state) {
-        case READING_INVALID:
-                break;
-        case READING_UNAVAILABLE:
+        bool bounded = r->state == READING_BOUNDED;
+
+        if (r->state == READING_UNAVAILABLE)
                 cell_add(p, "-");
-                break;
-        case READING_VALID:
-                cell_add_number(p, r->value);
-                if (r->weight > 0) {
-                        cell_add(p, "*");
-                        cell_add_number(p, r->weight);
-                }
-                break;
-        case READING_BOUNDED:
+        if (!bounded && r->state != READING_VALID)
+                return;
+        if (bounded)
                 cell_add(p, "~");
-                cell_add_number(p, r->value);
-                cell_add(p, "..");
-                cell_add_number(p, r->upper);
-                break;
+        cell_add_number(p, r->value);
+        if (bounded || r->weight > 0) {
+                cell_add(p, bounded ? ".." : "*");
+                cell_add_number(p, bounded ? r->upper : r->weight);
         }
 }
 
@@ -169,19 +130,15 @@ void cell_add_time(char **p, uint64_t ns)
 
 bool cell_parse_time(const char *text, uint64_t *ret)
 {
-        const char *point = strchr(text, '.');
-        uint64_t ns = 0;
+        uint64_t seconds, ns;
+        const char *point = number_parse(text, &seconds), *end;
 
-        if (!point || point == text || point - text > 10 || strlen(point) != 10)
+        if (!point || point - text > 10 || *point != '.' || strlen(point) != 10)
                 return false;
-        for (const char *p = text; *p; p++) {
-                if (p == point)
-                        continue;
-                if (!isdigit((unsigned char)*p))
-                        return false;
-                ns = ns * 10 + (unsigned)(*p - '0');
-        }
-        *ret = ns;
+        end = number_parse(point + 1, &ns);
+        if (!end || *end)
+                return false;
+        *ret = seconds * NSEC_PER_SEC + ns;
         return true;
 }
 

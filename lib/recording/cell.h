@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The cells of a recording. What is formatted goes to *p, which moves on; what is parsed is the whole text. */
+/* The cells of a recording. A function that adds writes at *p and moves *p behind the text, which ends with a 0; the
+ * caller has room for it (RECORDING_LINE_MAX). A function that parses reads the whole text of a cell and returns false
+ * if it is invalid; *ret is then untouched. */
 
 #include "lib/kernel/snapshot.h"
 #include "lib/util/macro.h"
 
 void cell_add(char **p, const char *format, ...) _printf_(2, 3);
 
-/* Quoted where that is needed. A text has no control characters: a row is a line. */
+/* Adds a text, with quotes if it needs them. A control character becomes '?', because a row is one line. */
 void cell_add_text(char **p, const char *text);
 
-/* The number that text begins with; returns what follows it, NULL when there is none. */
+/* Parses the number that text begins with. Returns the text after it; NULL: there is none. */
 const char *cell_parse_number(const char *text, double *ret);
 
+/* Add the shortest text that reads back as the same value. */
 void cell_add_number(char **p, double value);
 void cell_add_reading(char **p, const struct reading *reading);
 void cell_add_range(char **p, float lower, float upper);
 
-/* ret_upper: of LOWER..UPPER without ~; else the value. */
+/* *ret_upper: the upper end of LOWER..UPPER, else the value; untouched if the text has no number. */
 bool cell_parse_reading(const char *text, struct reading *ret, double *ret_upper);
 
-/* Seconds with nine digits behind the point. */
+/* Seconds with nine digits after the point. */
 void cell_add_time(char **p, uint64_t ns);
 bool cell_parse_time(const char *text, uint64_t *ret);
 

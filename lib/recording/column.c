@@ -3,13 +3,13 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/recording/cell.h"
 #include "lib/util/macro.h"
+#include "lib/util/units.h"
 
-/* The whole name, or what comes after the name of the id. */
+/* The name, or the suffix to the name of the id. */
 static const char *const names[] = {
         [TIME] = "time",
         [DATE] = "date",
@@ -85,6 +85,8 @@ static void add_listening(char **p, const struct port_set *listening)
         *(*p)++ = '"';
 }
 
+_Static_assert(SNAPSHOT_WHO_MAX >= DESTINATION_NAME_MAX, "who[] holds the name of a destination");
+
 static bool has_destination(const struct snapshot *s)
 {
         return s->reading[METRIC_PORTS_FIRST].state == READING_VALID && s->who[METRIC_PORTS_FIRST][0];
@@ -100,7 +102,7 @@ static void add_reading(char **p, const struct recording_row *row, unsigned id)
                 cell_add_reading(p, &row->snapshot->reading[id]);
 }
 
-/* The reading of a ports.* is the lower end of the busiest group's value. */
+/* The reading of a ports.* is the lower end of the value of the busiest destination. */
 static bool parse_reading(const char *text, struct recording_row *row, unsigned id)
 {
         struct reading *r;
@@ -121,31 +123,33 @@ static bool parse_reading(const char *text, struct recording_row *row, unsigned 
         return true;
 }
 
-static void copy_text(char *to, size_t size, const char *text)
+/* Copies as much of the text as fits. Returns true: every text is valid. */
+static bool parse_text(const char *text, char *to, size_t size)
 {
         size_t n = strnlen(text, size - 1);
 
         memcpy(to, text, n);
         to[n] = 0;
+        return true;
 }
 
-/* All ports.* are of one group. */
+/* All ports.* are of the same destination. */
 static bool parse_destination(const char *text, struct recording_row *row)
 {
         for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++)
-                copy_text(row->snapshot->who[id], SNAPSHOT_WHO_MAX, text);
+                parse_text(text, row->snapshot->who[id], SNAPSHOT_WHO_MAX);
         return !*text || destination_key_parse(text, &row->group.key) == 0;
 }
 
 static bool parse_destination_unit(const char *text, struct recording_row *row)
 {
         for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++)
-                copy_text(row->snapshot->unit[id], SNAPSHOT_UNIT_MAX, text);
-        row->group.cgroup = *text != 0; /* any: the unit is known already */
+                parse_text(text, row->snapshot->unit[id], SNAPSHOT_UNIT_MAX);
+        row->group.cgroup = *text != 0; /* any value but 0: the unit is known already */
         return true;
 }
 
-/* A number of the group that is nothing while there is no group. */
+/* Parses a number that is not negative, of the destination; empty is 0: there is no destination. */
 static bool parse_of_destination(const char *text, double *ret)
 {
         const char *end = cell_parse_number(text, ret);
@@ -153,6 +157,26 @@ static bool parse_of_destination(const char *text, double *ret)
         if (*text)
                 return end && !*end && *ret >= 0;
         *ret = 0;
+        return true;
+}
+
+static bool parse_fresh(const char *text, uint32_t *ret)
+{
+        double number;
+
+        if (!parse_of_destination(text, &number) || number > UINT32_MAX)
+                return false;
+        *ret = (uint32_t)number;
+        return true;
+}
+
+static bool parse_unrelieved(const char *text, float *ret)
+{
+        double number;
+
+        if (!parse_of_destination(text, &number))
+                return false;
+        *ret = (float)number;
         return true;
 }
 
@@ -164,10 +188,9 @@ static bool parse_mode(const char *text, struct recording_row *row)
 
 static bool parse_memory(const char *text, struct snapshot *s)
 {
-        char *end;
+        const char *end = number_parse(text, &s->memory_bytes);
 
-        s->memory_bytes = strtoull(text, &end, 10);
-        return *text >= '0' && *text <= '9' && !*end;
+        return end && !*end;
 }
 
 void column_add_cell(const struct recording_column *c, char **p, const struct recording_row *row)
@@ -232,15 +255,12 @@ bool column_parse_cell(const struct recording_column *c, const char *text, struc
 {
         struct snapshot *s = row->snapshot;
         unsigned at = c->at;
-        double number = 0;
-        bool good = true;
 
         switch ((enum kind)c->kind) {
         case TIME:
                 return cell_parse_time(text, &s->now);
         case DATE:
-                copy_text(row->date, sizeof(row->date), text);
-                break;
+                return parse_text(text, row->date, sizeof(row->date));
         case MODE:
                 return parse_mode(text, row);
         case INTERVAL:
@@ -256,24 +276,18 @@ bool column_parse_cell(const struct recording_column *c, const char *text, struc
         case GROUP_UNIT:
                 return parse_destination_unit(text, row);
         case FRESH:
-                good = parse_of_destination(text, &number) && number <= UINT32_MAX;
-                row->group.fresh = good ? (uint32_t)number : 0;
-                break;
+                return parse_fresh(text, &row->group.fresh);
         case UNRELIEVED:
-                good = parse_of_destination(text, &number);
-                row->group.unrelieved[at - METRIC_PORTS_FIRST] = (float)number;
-                break;
+                return parse_unrelieved(text, &row->group.unrelieved[at - METRIC_PORTS_FIRST]);
         case READING:
         case COUNTER:
                 return parse_reading(text, row, at);
         case WHO:
-                copy_text(s->who[at], SNAPSHOT_WHO_MAX, text);
-                break;
+                return parse_text(text, s->who[at], SNAPSHOT_WHO_MAX);
         case UNIT:
-                copy_text(s->unit[at], SNAPSHOT_UNIT_MAX, text);
-                break;
+                return parse_text(text, s->unit[at], SNAPSHOT_UNIT_MAX);
         case SYSCTL:
                 return cell_parse_sysctl(text, at, &s->sysctl[at]);
         }
-        return good;
+        return false;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What a column of a recording tells: the inside of recording.h, shared by recording.c (which columns there are, and
- * lines) and recording_column.c (a cell of each). */
+/* Internal to recording: the kinds of columns, and a cell of each. */
 
 #include "lib/recording/recording.h"
 
@@ -19,7 +18,7 @@ enum kind {
         GROUP,
         GROUP_UNIT,
         FRESH,
-        /* From here on there is a column for each of some ids. */
+        /* Each of these kinds has a column for every one of some ids. */
         UNRELIEVED,
         READING,
         WHO,
@@ -28,11 +27,12 @@ enum kind {
         COUNTER,
 };
 
+/* Writes the name of a column and returns buf. */
 const char *column_name(const struct recording *recording, const struct recording_column *column,
                         char buf[static COLUMN_NAME_MAX]);
 
-/* Writes what the row says to *p, which moves on. */
+/* Adds the cell of a row; see cell.h. */
 void column_add_cell(const struct recording_column *column, char **p, const struct recording_row *row);
 
-/* Reads it back from the text of one cell. false: it cannot be that. */
+/* Parses the text of a cell into row. Returns false if it is invalid; row is then undefined. */
 bool column_parse_cell(const struct recording_column *column, const char *text, struct recording_row *row);

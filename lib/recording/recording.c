@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/recording/recording.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "lib/recording/column.h"
 #include "lib/util/macro.h"
 
-/* Beside the ports.*, whose culprit is the group. */
+/* The metrics with a culprit, without the ports.*: their culprit is the destination. */
 static const unsigned culprits[] = {METRIC_ACCEPT_QUEUE_WORST, METRIC_SYN_QUEUE_WORST, METRIC_LISTEN_DROPS,
                                     METRIC_CLOSE_WAIT_GROWTH};
 
@@ -75,7 +76,7 @@ size_t recording_format_row(const struct recording *rec, const struct recording_
         return (size_t)(p - line);
 }
 
-/* Takes the quotes off a cell in place. Returns what follows it, NULL when they do not match. */
+/* Removes the quotes of a cell in place. Returns the text after it; NULL: the quotes do not match. */
 static char *unquote(char *cell)
 {
         char *to = cell;
@@ -88,22 +89,7 @@ static char *unquote(char *cell)
         return NULL;
 }
 
-/* Cells are short, and a day has seven million of them: strchr() and strcmp() would be mostly calls. */
-static char *find_comma(char *p)
-{
-        while (*p && *p != ',')
-                p++;
-        return p;
-}
-
-static bool same(const char *a, const char *b)
-{
-        while (*a && *a == *b)
-                a++, b++;
-        return *a == *b;
-}
-
-/* The next cell of the line, cut out in place; NULL: there is none left. *ret_bad: it is no cell. */
+/* Returns the next cell of the line, cut out in place. NULL: none is left, or its quotes do not match: *ret_bad. */
 static char *cell_next(char **line, bool *ret_bad)
 {
         char *cell = *line, *end;
@@ -111,7 +97,7 @@ static char *cell_next(char **line, bool *ret_bad)
         *ret_bad = false;
         if (!cell)
                 return NULL;
-        end = *cell == '"' ? unquote(cell) : find_comma(cell);
+        end = *cell == '"' ? unquote(cell) : cell + strcspn(cell, ",");
         *ret_bad = !end || (*end && *end != ',');
         if (*ret_bad)
                 return NULL;
@@ -120,7 +106,7 @@ static char *cell_next(char **line, bool *ret_bad)
         return cell;
 }
 
-/* A counter is known by how its name begins: kernels differ in which they have. */
+/* Every name with one of these prefixes is a counter, because kernels differ in their counters. */
 static bool is_counter(const char *name)
 {
         return strncmp(name, "netstat.", 8) == 0 || strncmp(name, "snmp.", 5) == 0;
@@ -168,8 +154,8 @@ int recording_parse_header(struct recording *rec, char *line, struct origin at, 
         rec->n = 0;
         while ((name = cell_next(&line, &bad))) {
                 if (!column_find(rec, known, n, name, &column))
-                        diagnostic_add(diagnostics, at, "unknown column '%s': is this a recording of this twtuned?",
-                                       name);
+                        diagnostic_add(diagnostics, at,
+                                       "unknown column '%s': this version of twtuned does not record it", name);
                 else if (has_column(rec, column.kind, column.id))
                         diagnostic_add(diagnostics, at, "two columns '%s'", name);
                 else
@@ -193,7 +179,7 @@ void recording_row_init(struct recording_row *row, struct snapshot *snapshot)
                 snapshot->sysctl[id].state = READING_UNAVAILABLE;
 }
 
-/* The ports.* are all of one look; what the policy asks of a group is asked of the first of them. */
+/* True if all ports.* have the same state, as they come from one dump: the policy only checks the first of them. */
 static bool ports_agree(const struct recording *rec, const struct snapshot *s)
 {
         const struct reading *before = NULL;
@@ -218,10 +204,11 @@ int recording_parse_row(struct recording *rec, char *line, struct recording_row 
         unsigned i = 0;
         bool bad;
 
+        assert(rec->n > 0);
         while ((cell = cell_next(&line, &bad)) && i < rec->n) {
                 const struct recording_column *c = &rec->column[i];
 
-                if ((!rec->before[i] || !same(cell, rec->before[i])) && !column_parse_cell(c, cell, row)) {
+                if ((!rec->before[i] || strcmp(cell, rec->before[i]) != 0) && !column_parse_cell(c, cell, row)) {
                         diagnostic_add(diagnostics, at, "%s cannot be '%s'", column_name(rec, c, name), cell);
                         return -EINVAL;
                 }
@@ -233,9 +220,10 @@ int recording_parse_row(struct recording *rec, char *line, struct recording_row 
                 diagnostic_add(diagnostics, at, "%s than the %u cells that the first line names",
                                cell ? "more" : "fewer", rec->n);
         else if (!ports_agree(rec, row->snapshot))
-                diagnostic_add(diagnostics, at, "some ports.* were read and some were not: they are of one look");
+                diagnostic_add(diagnostics, at,
+                               "some ports.* are valid and some are not, but they come from one dump");
         else if (row->snapshot->now <= last)
-                diagnostic_add(diagnostics, at, "time does not go on: two recordings in one file?");
+                diagnostic_add(diagnostics, at, "time does not increase: are these two recordings in one file?");
         else
                 return 0;
         return -EINVAL;

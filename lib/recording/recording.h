@@ -1,40 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A recording: CSV (RFC 4180), the names in the first line, a row a tick. It has what the policy and the guard read of
- * a snapshot, so that they decide on the row as they would have decided then. A cell is
+/* A recording: CSV (RFC 4180) with the names in the first line and one row for each tick. It has everything that the
+ * policy and the limits read from a snapshot, so that they decide on a row as they did then. A cell is a text or
  *
- *         (empty)          invalid: it was not read this time
- *         -                unavailable: that kernel or netns had no such thing
- *         NUMBER           valid; every number reads back as the one it was
+ *         (empty)          invalid: not read this time
+ *         -                unavailable: this kernel or network namespace has no such thing
+ *         NUMBER           valid; every number reads back as the same number
  *         NUMBER*WEIGHT    a share of WEIGHT
- *         LOWER..UPPER     valid, known only as a range: a ports.* value of the busiest group
- *         ~LOWER..UPPER    bounded: not read, because it was enough to know that it lies in between
- *
- * or a text. */
+ *         LOWER..UPPER     valid, known as a range: a ports.* value of the busiest destination
+ *         ~LOWER..UPPER    bounded: not read, because its bounds were enough to decide */
 
 #include "lib/kernel/snapshot.h"
+#include "lib/ports/table.h"
 #include "lib/util/diagnostics.h"
 
 #define RECORDING_COLUMNS_MAX (2 * METRIC_COUNT + COUNTERS_MAX + SYSCTL_COUNT)
 #define RECORDING_LINE_MAX (PORT_SET_TEXT_MAX + 128u * RECORDING_COLUMNS_MAX)
 #define RECORDING_DATE_MAX 32
 
-/* What a row says. */
 struct recording_row {
-        struct snapshot *snapshot;     /* borrowed. ports is neither read nor set: group and listening are for it */
+        struct snapshot *snapshot;     /* borrowed; its ports are not recorded: group and listening stand for them */
         char date[RECORDING_DATE_MAX]; /* for people; any text */
         uint64_t interval_ns;
-        bool observe;              /* the mode */
-        struct destination group;  /* while the ports.* are valid and have a name in who[]: its key and values */
-        struct port_set listening; /* ports that have a listener */
-        uint32_t held;             /* a bit for each sysctl that has a value of twtuned's */
-        struct sysctl_value original[SYSCTL_COUNT]; /* the value before, of those */
+        bool observe; /* the mode */
+        struct destination
+                group; /* the busiest one: key and values; while the ports.* are valid and who[] has its name */
+        struct port_set listening;                  /* ports with a listener */
+        uint32_t held;                              /* a bit for each sysctl with a value that twtuned wrote */
+        struct sysctl_value original[SYSCTL_COUNT]; /* the original values of those */
 };
 
 struct recording_column {
-        unsigned kind, id; /* id: of a metric, of a sysctl, or an index in counters */
-        unsigned at; /* the same, but for a counter the id of its reading; RECORDING_NOWHERE: nobody asks for it */
+        unsigned kind, id; /* id of a metric or of a sysctl, or index in counters */
+        unsigned at;       /* the same; of a counter, the id of its reading. RECORDING_NOWHERE: it has none */
 };
 
 #define RECORDING_NOWHERE UINT32_MAX
@@ -43,30 +42,30 @@ struct recording_column {
 struct recording {
         unsigned n;
         struct recording_column column[RECORDING_COLUMNS_MAX];
-        char *before[RECORDING_COLUMNS_MAX]; /* the cells of the row that was parsed last; NULL: none was */
-        struct counters counters;            /* those that have a column */
+        char *before[RECORDING_COLUMNS_MAX]; /* the cells of the last row that was parsed, borrowed; NULL: none */
+        struct counters counters;            /* those with a column */
 };
 
-/* Every column there is, with a counter for each of the set. */
+/* Makes a recording of all columns, with one for each counter of the set. */
 void recording_init(struct recording *recording, const struct counters *counters);
 
-/* The columns that the first line of a file, without its end, names; it is cut up in place. 0, or -EINVAL with a
- * problem for each that nobody knows. */
+/* Makes a recording of the columns in the first line of a file, given without its newline and cut up in place. Returns
+ * 0; -EINVAL, with a diagnostic for each unknown column. */
 int recording_parse_header(struct recording *recording, char *line, struct origin at, struct diagnostics *diagnostics);
 
-/* From now on the snapshots have these counters. */
+/* Binds the columns of counters to the readings of these counters: from now on, the snapshots have these. */
 void recording_bind(struct recording *recording, const struct counters *counters);
 
-/* A whole line, with its end. Returns its length. */
+/* Write a line with its newline. Return its length. */
 size_t recording_format_header(const struct recording *recording, char line[static RECORDING_LINE_MAX]);
 size_t recording_format_row(const struct recording *recording, const struct recording_row *row,
                             char line[static RECORDING_LINE_MAX]);
 
-/* A row before the first: whatever has no column stays unavailable. */
+/* Makes the row before the first one: everything is unavailable, and stays so if it has no column. */
 void recording_row_init(struct recording_row *row, struct snapshot *snapshot);
 
-/* Reads a line, which is cut up in place, over the row before. Cells that are as they were there are passed over, so
- * line has to stay as it is, and row untouched, until the next call. line has no end of line. 0, or -EINVAL with a
- * problem. */
+/* Parses a line, given without its newline and cut up in place, into row, which holds the row before. A cell that did
+ * not change is not parsed again, so line and row must not change until the next call. Returns 0; -EINVAL, with a
+ * diagnostic. */
 int recording_parse_row(struct recording *recording, char *line, struct recording_row *row, struct origin at,
                         struct diagnostics *diagnostics);

@@ -10,7 +10,7 @@
 
 void diagnostic_add(struct diagnostics *diagnostics, struct origin at, const char *format, ...)
 {
-        size_t n = diagnostics->item ? diagnostics->n : 0; /* counted without an item: see below */
+        size_t n = diagnostics->item ? diagnostics->n : 0; /* without memory, n counts items that are not there */
         struct diagnostic *item = realloc(diagnostics->item, (n + 1) * sizeof(*item));
         char *text = NULL;
         va_list args;
@@ -34,7 +34,7 @@ static bool comes_before(const struct diagnostic *a, const struct diagnostic *b)
         return a->rank != b->rank ? a->rank < b->rank : a->at.line < b->at.line;
 }
 
-/* Insertion sort: it is stable, and a configuration has few errors. */
+/* Insertion sort: stable, and a configuration has few errors. */
 void diagnostics_sort(struct diagnostics *diagnostics)
 {
         struct diagnostic *item = diagnostics->item;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What is wrong with a configuration. Library code never logs: it collects, and the caller prints all of it
- * at once. */
+/* The errors of a configuration. Library code never logs: it collects all errors, and the caller prints them. */
 
 #include <stddef.h>
 
@@ -16,19 +15,21 @@ struct origin {
 
 struct diagnostic {
         struct origin at;
-        char *text;  /* NULL: there was no memory for it */
-        size_t rank; /* for sorting: where its file was first met */
+        char *text;  /* owned; NULL: there was no memory for it */
+        size_t rank; /* for sorting: the index of the first diagnostic of the same file */
 };
 
+/* Zero-initialized: empty. */
 struct diagnostics {
-        struct diagnostic *item;
+        struct diagnostic *item; /* owned; NULL although n > 0: there was no memory for it */
         size_t n;
 };
 
-/* Adds one. When there is no memory for it, the count still rises, so that bad input is never taken. */
+/* Adds a diagnostic. Counts it also when there is no memory for it, so that wrong input is never accepted. */
 void diagnostic_add(struct diagnostics *diagnostics, struct origin at, const char *format, ...) _printf_(3, 4);
 
-/* By file, in the order in which the files were first met, and by line. */
+/* Sorts by file, in the order in which the files were first named, then by line. */
 void diagnostics_sort(struct diagnostics *diagnostics);
 
+/* Frees the items and leaves an empty list. */
 void diagnostics_free(struct diagnostics *diagnostics);

@@ -36,7 +36,7 @@ static void add_string(struct json *j, const char *text)
         add(j, text, strlen(text));
 }
 
-/* How many bytes the character takes (RFC 3629); 0: it is none. */
+/* Returns the bytes of the character at text (RFC 3629); 0: invalid UTF-8. */
 static size_t character_length(const char *text)
 {
         static const struct {

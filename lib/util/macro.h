@@ -9,7 +9,7 @@
 
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
 
-/* Time is nanoseconds of CLOCK_BOOTTIME everywhere: monotonic, and it counts suspend, which the policy has
- * to see as a gap. */
+/* Every time is nanoseconds of CLOCK_BOOTTIME: it is monotonic, and it counts the time in suspend, which the policy
+ * must see as a gap. */
 #define NSEC_PER_MSEC UINT64_C(1000000)
 #define NSEC_PER_SEC UINT64_C(1000000000)

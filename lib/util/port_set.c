@@ -1,35 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/util/port_set.h"
 
-#include <ctype.h>
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "lib/util/macro.h"
+#include "lib/util/units.h"
 
 void port_set_add(struct port_set *set, unsigned port)
 {
+        assert(port <= UINT16_MAX);
         set->bit[port / 64] |= UINT64_C(1) << (port % 64);
 }
 
 void port_set_remove_all(struct port_set *set, const struct port_set *others)
 {
-        for (unsigned i = 0; i < sizeof(set->bit) / sizeof(set->bit[0]); i++)
+        for (unsigned i = 0; i < ELEMENTSOF(set->bit); i++)
                 set->bit[i] &= ~others->bit[i];
-}
-
-/* One port number at *p, which moves on. Digits alone: strtoul() would take blanks and signs. */
-static bool port_parse(const char **p, unsigned *ret)
-{
-        unsigned long port;
-        char *end;
-
-        if (!isdigit((unsigned char)**p))
-                return false;
-        port = strtoul(*p, &end, 10);
-        *p = end;
-        *ret = (unsigned)port;
-        return port <= UINT16_MAX;
 }
 
 int port_set_parse(const char *text, struct port_set *ret)
@@ -38,31 +27,30 @@ int port_set_parse(const char *text, struct port_set *ret)
         const char *p = text;
 
         while (*p && strcmp(p, "\n") != 0) {
-                unsigned first, last;
+                uint64_t first = 0, last;
 
                 if (p != text && *p++ != ',')
                         return -EINVAL;
-                if (!port_parse(&p, &first))
-                        return -EINVAL;
+                p = number_parse(p, &first);
                 last = first;
-                if (*p == '-' && (p++, !port_parse(&p, &last)))
-                        return -EINVAL;
-                if (first > last)
+                if (p && *p == '-')
+                        p = number_parse(p + 1, &last);
+                if (!p || first > last || last > UINT16_MAX)
                         return -EINVAL;
                 for (; first <= last; first++)
-                        port_set_add(&set, first);
+                        port_set_add(&set, (unsigned)first);
         }
         *ret = set;
         return 0;
 }
 
-/* The first port from here on that is in the set, or is not; 65536: none. */
+/* Returns the first port from this one on that is in the set, or that is not; 65536: none. */
 static unsigned port_find(const struct port_set *set, unsigned port, bool in)
 {
-        const uint64_t boring = in ? 0 : UINT64_MAX;
+        const uint64_t none = in ? 0 : UINT64_MAX; /* a word to skip as a whole */
 
         while (port <= UINT16_MAX && port_set_has(set, port) != in)
-                port = port % 64 == 0 && set->bit[port / 64] == boring ? port + 64 : port + 1;
+                port = port % 64 == 0 && set->bit[port / 64] == none ? port + 64 : port + 1;
         return port;
 }
 

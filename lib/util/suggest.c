@@ -11,7 +11,7 @@
 
 #define LONGEST 63
 
-/* Levenshtein's distance without regard to case, one row at a time. Names over LONGEST are far from all. */
+/* Levenshtein distance without regard to case, one row at a time. Names over LONGEST are far from every name. */
 static unsigned distance(const char *a, const char *b)
 {
         size_t an = strlen(a), bn = strlen(b);

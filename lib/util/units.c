@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/util/units.h"
 
+#include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,23 +10,52 @@
 #include "lib/util/macro.h"
 
 #define DIGITS "0123456789"
+#define SCALES_MAX 4u
 
 struct scale {
         const char *suffix;
         double factor;
 };
 
-static const struct scale time_scales[] = {{"ms", 1e-3}, {"s", 1}, {"min", 60}, {"h", 3600}, {NULL, 0}};
-static const struct scale count_scales[] = {{"", 1}, {"k", 1e3}, {"M", 1e6}, {NULL, 0}};
-static const struct scale rate_scales[] = {{"/s", 1}, {"k/s", 1e3}, {"M/s", 1e6}, {NULL, 0}};
-static const struct scale minute_scales[] = {{"/min", 1}, {"k/min", 1e3}, {"M/min", 1e6}, {NULL, 0}};
-static const struct scale byte_scales[] = {{"B", 1}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {NULL, 0}};
-static const struct scale percent_scales[] = {{"%", 1}, {NULL, 0}};
-static const struct scale multiple_scales[] = {{"x", 1}, {NULL, 0}};
-static const struct scale factor_scales[] = {{"", 1}, {NULL, 0}};
+struct unit_row {
+        const char *suffix; /* in output */
+        struct scale scale[SCALES_MAX];
+};
 
-/* Digits, at most one point between them, a suffix; strtod() alone would take "inf", "0x10" and " 1". */
-static int scaled_parse(const char *text, const struct scale *scales, double *ret)
+static const struct unit_row unit_table[] = {
+        [UNIT_COUNT] = {"", {{"", 1}, {"k", 1e3}, {"M", 1e6}}},
+        [UNIT_PERCENT] = {"%", {{"%", 1}}},
+        [UNIT_PER_SECOND] = {"/s", {{"/s", 1}, {"k/s", 1e3}, {"M/s", 1e6}}},
+        [UNIT_PER_MINUTE] = {"/min", {{"/min", 1}, {"k/min", 1e3}, {"M/min", 1e6}}},
+        [UNIT_SECONDS] = {"s", {{"ms", 1e-3}, {"s", 1}, {"min", 60}, {"h", 3600}}},
+        [UNIT_BYTES] = {"B", {{"B", 1}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}}},
+};
+static const struct scale factor_scale[SCALES_MAX] = {{"", 1}}, multiple_scale[SCALES_MAX] = {{"x", 1}};
+
+const char *unit_suffix(enum unit unit)
+{
+        assert(unit < ELEMENTSOF(unit_table));
+        return unit_table[unit].suffix;
+}
+
+const char *number_parse(const char *text, uint64_t *ret)
+{
+        unsigned long long number;
+        char *end;
+
+        if (!isdigit((unsigned char)*text))
+                return NULL;
+        errno = 0;
+        number = strtoull(text, &end, 10);
+        if (errno != 0)
+                return NULL;
+        *ret = number;
+        return end;
+}
+
+/* Parses digits, at most one point between them, and one of the suffixes. strtod() alone would take "inf", "0x10"
+ * and " 1". */
+static int scaled_parse(const char *text, const struct scale scale[static SCALES_MAX], double *ret)
 {
         char number[32];
         size_t n = strspn(text, DIGITS);
@@ -36,9 +67,9 @@ static int scaled_parse(const char *text, const struct scale *scales, double *re
 
         memcpy(number, text, n);
         number[n] = 0;
-        for (; scales->suffix; scales++)
-                if (strcmp(scales->suffix, text + n) == 0) {
-                        *ret = strtod(number, NULL) * scales->factor;
+        for (unsigned i = 0; i < SCALES_MAX && scale[i].suffix; i++)
+                if (strcmp(scale[i].suffix, text + n) == 0) {
+                        *ret = strtod(number, NULL) * scale[i].factor;
                         return 0;
                 }
         return -EDOM;
@@ -46,18 +77,14 @@ static int scaled_parse(const char *text, const struct scale *scales, double *re
 
 int number_with_unit_parse(const char *text, enum unit unit, double *ret)
 {
-        static const struct scale *const scales[] = {
-                [UNIT_COUNT] = count_scales,       [UNIT_PERCENT] = percent_scales, [UNIT_PER_SECOND] = rate_scales,
-                [UNIT_PER_MINUTE] = minute_scales, [UNIT_SECONDS] = time_scales,    [UNIT_BYTES] = byte_scales,
-        };
-
-        return scaled_parse(text, scales[unit], ret);
+        assert(unit < ELEMENTSOF(unit_table));
+        return scaled_parse(text, unit_table[unit].scale, ret);
 }
 
 int duration_parse(const char *text, uint64_t *ret_ns)
 {
         double seconds;
-        int r = scaled_parse(text, time_scales, &seconds);
+        int r = number_with_unit_parse(text, UNIT_SECONDS, &seconds);
 
         if (r < 0)
                 return r;
@@ -69,14 +96,14 @@ int duration_parse(const char *text, uint64_t *ret_ns)
 
 int factor_parse(const char *text, double *ret)
 {
-        return scaled_parse(text, factor_scales, ret);
+        return scaled_parse(text, factor_scale, ret);
 }
 
 int multiple_parse(const char *text, double *ret)
 {
         double multiple;
 
-        if (scaled_parse(text, multiple_scales, &multiple) < 0 || multiple <= 0)
+        if (scaled_parse(text, multiple_scale, &multiple) < 0 || multiple <= 0)
                 return -EINVAL;
         *ret = multiple;
         return 0;

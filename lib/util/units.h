@@ -1,19 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+/* Numbers in text, and their units of measure. A function that fails leaves *ret untouched. */
+
 #include <stdint.h>
 
-#include "lib/kernel/metric.h"
+enum unit {
+        UNIT_COUNT,
+        UNIT_PERCENT,
+        UNIT_PER_SECOND,
+        UNIT_PER_MINUTE,
+        UNIT_SECONDS,
+        UNIT_BYTES,
+};
 
-/* A number with the unit that a metric asks for: "80%", "0/s", "250ms" for seconds, "10k" for a count. A unit
- * has to be written where the metric has one. 0; -EINVAL: no number; -EDOM: a unit that does not fit. */
+/* The unit as it is written after a number: "", "%", "/s", "/min", "s" or "B". */
+const char *unit_suffix(enum unit unit);
+
+/* Parses the decimal number that text begins with: digits only, no blank and no sign before them. Returns the text
+ * after it; NULL: there is none, or it is over UINT64_MAX. */
+const char *number_parse(const char *text, uint64_t *ret);
+
+/* Parses a number with its unit: "10k" for a count, "80%", "0/s", "3k/min", "250ms" for seconds, "2MB". Returns 0;
+ * -EINVAL: invalid number; -EDOM: the unit is missing or another one. */
 int number_with_unit_parse(const char *text, enum unit unit, double *ret);
 
-/* "250ms", "15s", "2min", "1h". 0; -EINVAL: no number; -EDOM: no unit of time; -ERANGE: over a year. */
+/* Parses "250ms", "15s", "2min" or "1h" into ns. Returns 0; -EINVAL: invalid number; -EDOM: invalid unit of time;
+ * -ERANGE: over a year. */
 int duration_parse(const char *text, uint64_t *ret_ns);
 
-/* "2", "1.5": digits and one point, no unit. 0, -EINVAL or -EDOM. */
+/* Parses "2" or "1.5": digits and at most one point. Returns 0, -EINVAL or -EDOM as above. */
 int factor_parse(const char *text, double *ret);
 
-/* "3x". The number must be over 0. 0 or -EINVAL. */
+/* Parses "3x". Returns 0; -EINVAL: invalid, or not over 0. */
 int multiple_parse(const char *text, double *ret);

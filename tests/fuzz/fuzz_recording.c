@@ -88,7 +88,7 @@ static void check_row(struct recording *rec, struct recording *again, const stru
         check_line(again, copy, text);
 }
 
-/* The short way to read a number gives what strtod() gives. */
+/* A number reads as strtod() reads it, also where ".." follows it. */
 static void check_number(const char *cell)
 {
         char text[64] = "";

@@ -106,7 +106,7 @@ def _():
         check_equal((result.returncode, len(findings(result))), (0, 1), "exit status and findings")
         result, path = lint_text(host, "sysctl -p\nnet.ipv4.tcp_sack = 0\n")
         check_equal((result.returncode, len(findings(result))), (65, 1), "exit status and findings")
-        check(result.stderr.startswith(f"{path}:1: 'sysctl -p' is no assignment"), result.stderr)
+        check(result.stderr.startswith(f"{path}:1: 'sysctl -p' is not an assignment"), result.stderr)
         result = lint(host, temp_dir() / "none", path)
         check_equal((result.returncode, len(findings(result))), (65, 1), "exit status and findings")
         check(re.match(r"/.*/none: cannot be read: No such file", result.stderr), result.stderr)
@@ -245,7 +245,7 @@ def _():
             result = lint(host, tree=tree)
         listing = subprocess.run(["grep", "-r", "", tree], text=True, capture_output=True).stdout
         found = findings(result)
-        stands = [f for f in found if not re.search("it is (overridden|repeated|taken back) by", f["why"])]
+        stands = [f for f in found if not re.search("it is (overridden|repeated|revoked) by", f["why"])]
         applied = {f["name"].removeprefix("net.ipv4."): f["value"] for f in stands if "refuses" not in f["why"]}
         check_equal(live, stock | applied, f"what is live by\n{listing}\n{result.stdout}\n")
         check_equal(len({f["name"] for f in stands}), len(stands), f"lines that stand\n{listing}\n{result.stdout}\n")

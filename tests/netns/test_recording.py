@@ -240,7 +240,7 @@ def _():
     bad = new_path()
     for number, old, new, what in ((4, ",enforce,", ",perhaps,", "mode cannot be 'perhaps'"),
                                    (6, ",enforce,", ",enforce,,", "interval cannot be ''"),
-                                   (5, lines[4], lines[3], "time does not go on"),
+                                   (5, lines[4], lines[3], "time does not increase"),
                                    (3, lines[2], "", "time cannot be ''"),
                                    (7, lines[6], lines[6].rsplit(",", 3)[0], "fewer than the"),
                                    (1, "ports.cliff,", "ports.clif,", "unknown column 'ports.clif'")):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/policy/action.h"
+#include "lib/ports/table.h"
 
 #include <errno.h>
 #include <stdio.h>

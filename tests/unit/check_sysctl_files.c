@@ -111,7 +111,7 @@ static const struct {
          {{"/etc/sysctl.d/1.conf", "a=1\nb\na=2\n"}},
          SYSCTL_CONF_NONE,
          "/etc/sysctl.d/1.conf 1;/etc/sysctl.d/1.conf 2;",
-         {2, "'b' is no assignment"},
+         {2, "'b' is not an assignment"},
          "/etc/sysctl.d/1.conf"},
 };
 

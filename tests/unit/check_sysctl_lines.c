@@ -50,11 +50,11 @@ static const struct {
         {"NUL ends a line", "a.b=1\0c.d=2", "1 a/b=1;2 c/d=2;", {{0}}, 11},
         {"a long line", "a.b=" X250 X250, "1 a/b=" X250 X250 ";", {{0}}, 0},
 
-        {"no =", "a.b\nx.y=1", "2 x/y=1;", {{1, "'a.b' is no assignment"}, {0}}, 0},
-        {"shell", "sysctl -w a.b=1\nx.y=1", "2 x/y=1;", {{1, "'sysctl -w a.b' is no name"}, {0}}, 0},
-        {"echo", "echo 1 > /proc/sys/a/b\n", "", {{1, "is no assignment"}, {0}}, 0},
-        {"no name", "= 1\n-\n-=1", "", {{1, "'' is no name"}, {2, "'' is no name"}, {3, "'' is no name"}, {0}}, 0},
-        {"section", "[sysctl]\na.b=1\n", "2 a/b=1;", {{1, "'[sysctl]' is no assignment"}, {0}}, 0},
+        {"no =", "a.b\nx.y=1", "2 x/y=1;", {{1, "'a.b' is not an assignment"}, {0}}, 0},
+        {"shell", "sysctl -w a.b=1\nx.y=1", "2 x/y=1;", {{1, "'sysctl -w a.b' is not the name"}, {0}}, 0},
+        {"echo", "echo 1 > /proc/sys/a/b\n", "", {{1, "is not an assignment"}, {0}}, 0},
+        {"no name", "= 1\n-\n-=1", "", {{1, "'' is not the name"}, {2, "'' is not the name"}, {3, "'' is not the name"}, {0}}, 0},
+        {"section", "[sysctl]\na.b=1\n", "2 a/b=1;", {{1, "'[sysctl]' is not an assignment"}, {0}}, 0},
 };
 
 START_TEST(lines_are_read)

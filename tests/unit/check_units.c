@@ -87,6 +87,32 @@ START_TEST(numbers_with_unit)
 }
 END_TEST
 
+START_TEST(plain_numbers)
+{
+        static const struct {
+                const char *text, *rest; /* NULL: refused */
+                uint64_t number;
+        } rows[] = {
+                {"0", "", 0},
+                {"007,8", ",8", 7},
+                {"18446744073709551615\n", "\n", UINT64_MAX},
+                {"18446744073709551616", NULL, 0},
+                {"", NULL, 0},
+                {" 1", NULL, 0},
+                {"-1", NULL, 0},
+                {"+1", NULL, 0},
+        };
+
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                uint64_t number = 4711, want = rows[i].rest ? rows[i].number : 4711;
+                const char *rest = number_parse(rows[i].text, &number);
+
+                ck_assert_pstr_eq(rest, rows[i].rest);
+                ck_assert_msg(number == want, "'%s': %llu", rows[i].text, (unsigned long long)number);
+        }
+}
+END_TEST
+
 START_TEST(durations)
 {
         static const struct {
@@ -162,11 +188,12 @@ END_TEST
 static void add(TCase *tcase)
 {
         tcase_add_test(tcase, numbers_with_unit);
+        tcase_add_test(tcase, plain_numbers);
         tcase_add_test(tcase, durations);
         tcase_add_test(tcase, multiples);
 }
 
 int main(void)
 {
-        return run_suite("quantity", add);
+        return run_suite("units", add);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/apply/limits.h"
+#include "lib/ports/table.h"
 #include "lib/util/macro.h"
 #include "run.h"
 
