@@ -53,10 +53,13 @@ static uint64_t discard(struct mnl_socket *socket, unsigned seq)
 
 static void tick(struct observer *o, struct snapshot *s, bool sockets_too)
 {
-        const char *what;
-        bool dump_ports;
+        struct unread unread = {0};
+        bool dump;
 
-        if (observer_read(o, s, &dump_ports, &what) < 0 || (sockets_too && observer_read_sockets(o, s, &what) < 0))
+        observer_read(o, s, &dump, &unread);
+        if (sockets_too)
+                observer_read_sockets(o, s, &unread);
+        if (unread.error < 0)
                 abort();
 }
 

@@ -9,17 +9,20 @@
 
 #define ORPHANS_RETRY_NS (60 * NSEC_PER_SEC)
 
+/* Counters and bounds; a sample of the sockets by state if that may decide; a dump if the bounds do not hold or some
+ * condition is still open. Each goes on whatever could not be read before. */
 static void observe(struct tuner *t)
 {
-        const char *what = NULL;
-        bool dump_ports = false;
-        int r = t->backend->observe(t->backend, &t->snapshot, &dump_ports, &what);
+        struct backend *backend = t->backend;
+        struct unread unread = {0};
+        bool dump = false;
 
-        if (r == 0 && !dump_ports && policy_needs_dump(t->policy, &t->snapshot))
-                r = t->backend->observe_states(t->backend, &t->snapshot, &what);
-        if (r == 0 && (dump_ports || policy_needs_dump(t->policy, &t->snapshot)))
-                r = t->backend->observe_sockets(t->backend, &t->snapshot, &what);
-        report_observation(t, r, what);
+        backend->observe(backend, &t->snapshot, &dump, &unread);
+        if (!dump && policy_needs_dump(t->policy, &t->snapshot))
+                backend->observe_states(backend, &t->snapshot, &unread);
+        if (dump || policy_needs_dump(t->policy, &t->snapshot))
+                backend->observe_sockets(backend, &t->snapshot, &unread);
+        report_observation(t, unread.error, unread.what);
 }
 
 void tuner_save_ledger(struct tuner *t)

@@ -88,27 +88,23 @@ static void print_snapshot(const struct snapshot *s, const struct counters *coun
                 puts("}");
 }
 
-/* Counters twice, for the rates; one look at the sockets, at the end. */
+/* Counters twice, for the rates; one dump of the sockets, at the end. */
 static int print(struct observer *observer, const struct counters *counters, bool json)
 {
         static struct snapshot snapshot;
         struct timespec second = {.tv_sec = 1};
-        const char *what;
-        bool dump_ports;
-        int r;
+        struct unread unread = {0};
+        bool dump;
 
         observer_set_config(observer, NULL, counters);
-        r = observer_read(observer, &snapshot, &dump_ports, &what);
-        if (r == 0) {
-                nanosleep(&second, NULL);
-                r = observer_read(observer, &snapshot, &dump_ports, &what);
-        }
-        if (r == 0)
-                r = observer_read_sockets(observer, &snapshot, &what);
-        if (r < 0)
-                fprintf(stderr, "twtuned: cannot read %s: %s\n", what, strerror(-r));
+        observer_read(observer, &snapshot, &dump, &(struct unread){0});
+        nanosleep(&second, NULL);
+        observer_read(observer, &snapshot, &dump, &unread);
+        observer_read_sockets(observer, &snapshot, &unread);
+        if (unread.error < 0)
+                fprintf(stderr, "twtuned: cannot read %s: %s\n", unread.what, strerror(-unread.error));
         print_snapshot(&snapshot, counters, json);
-        return r < 0 ? EXIT_FAILURE : 0;
+        return unread.error < 0 ? EXIT_FAILURE : 0;
 }
 
 int once_print(bool json)

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The observer over a kernel that answers wrongly: each metric is right or invalid, never zero instead. */
 
+#define _GNU_SOURCE /* stpcpy() */
+
 #include "daemon/observe/observer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/now.h"
@@ -17,7 +22,19 @@
 #define DROPS 42u
 
 static struct observer *observer;
-static struct snapshot right, seen; /* what a clean tick says; what one says */
+static struct snapshot right, seen; /* what a clean tick reads; what the last one read */
+static struct unread unread;        /* by the last tick */
+static time_t skipped;              /* seconds */
+
+/* Takes the place of the C library's, so that a minute can pass. */
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+        long r = syscall(SYS_clock_gettime, clock, ret);
+
+        if (clock == CLOCK_BOOTTIME)
+                ret->tv_sec += skipped;
+        return (int)r;
+}
 
 static const struct {
         const char *path, *text;
@@ -69,11 +86,12 @@ static void make_sockets(void)
 
 static int observe(void)
 {
-        const char *what;
-        bool dump_ports;
-        int r = observer_read(observer, &seen, &dump_ports, &what);
+        bool dump;
 
-        return r < 0 ? r : observer_read_sockets(observer, &seen, &what);
+        unread = (struct unread){0};
+        observer_read(observer, &seen, &dump, &unread);
+        observer_read_sockets(observer, &seen, &unread);
+        return unread.error;
 }
 
 static void configure(const struct config *config)
@@ -190,14 +208,219 @@ START_TEST(wrong_answers_make_it_invalid)
 }
 END_TEST
 
-/* More sockets than it last told of: nothing may be bounded by that any more. */
+/* There may be more sockets than it counted last, so its counts bound nothing any more. */
 START_TEST(without_sockstat_nothing_is_bounded_by_it)
 {
+        bool dump;
+
         tree_put("net/sockstat", "");
-        ck_assert_int_lt(observe(), 0);
+        observer_read(observer, &seen, &dump, &unread);
+        ck_assert_int_lt(unread.error, 0);
+        ck_assert(dump);
         for (unsigned i = METRIC_TCP_ESTABLISHED; i <= METRIC_TCP_RETRANSMITTING; i++)
-                ck_assert_msg(i == METRIC_TCP_LISTEN || seen.reading[i].state == READING_INVALID, "%s is in state %d",
-                              metric_table[i].name, (int)seen.reading[i].state);
+                ck_assert_msg(i == METRIC_TCP_LISTEN ||
+                                      (seen.reading[i].state == READING_BOUNDED && isinf(seen.reading[i].upper)),
+                              "%s is in state %d", metric_table[i].name, (int)seen.reading[i].state);
+}
+END_TEST
+
+/* ---- a source fails alone ---- */
+
+#define COUNTER(id) (METRIC_COUNT + (id))
+#define PORTS METRIC_PORTS_FIRST, METRIC_PORTS_LAST
+#define SYSCTL "sys/net/ipv4/"
+#define CONNTRACK_COUNT "sys/net/netfilter/nf_conntrack_count"
+#define CONNTRACK_STAT "net/stat/nf_conntrack"
+
+static const struct lone_fault {
+        const char *path, *text, *what;
+        unsigned first, last; /* metrics that are lost */
+} lone_faults[] = {
+        {"net/netstat", "", "/proc/net/netstat", COUNTER(COUNTER_TW_RECYCLED), COUNTER(COUNTER_SYN_RETRANS)},
+        {"net/snmp", "", "/proc/net/snmp", COUNTER(COUNTER_ACTIVE_OPENS), COUNTER(COUNTER_OUT_RSTS)},
+        {"net/sockstat", "x\n", "/proc/net/sockstat", METRIC_TIME_WAIT_TABLE, METRIC_MEMORY_TCP},
+        {"net/sockstat6", "x\n", "/proc/net/sockstat6", 1, 0},
+        {CONNTRACK_COUNT, "x\n", "/proc/" CONNTRACK_COUNT, METRIC_CONNTRACK_TABLE, METRIC_CONNTRACK_TABLE},
+        {SYSCTL "tcp_mem", "x\n", "net.ipv4.tcp_mem", METRIC_MEMORY_TCP, METRIC_MEMORY_TCP},
+        {SYSCTL "tcp_tw_reuse", "", "net.ipv4.tcp_tw_reuse", PORTS},
+        {SYSCTL "ip_local_port_range", "60999\t32768\n", "net.ipv4.ip_local_port_range", PORTS},
+        {SYSCTL "ip_local_reserved_ports", "", "net.ipv4.ip_local_reserved_ports", PORTS},
+};
+
+static void expect_lost(const char *name, unsigned first, unsigned last)
+{
+        for (unsigned i = 0; i < METRIC_COUNT + COUNTER_OWN; i++) {
+                enum reading_state state = i >= first && i <= last ? READING_INVALID : right.reading[i].state;
+
+                ck_assert_msg(i == METRIC_SELF_OBSERVE_CPU || seen.reading[i].state == state,
+                              "%s: metric %u is in state %d, should be in %d", name, i, (int)seen.reading[i].state,
+                              (int)state);
+        }
+}
+
+/* It costs its own metrics and no other, and is named. */
+START_TEST(a_source_fails_alone)
+{
+        const struct lone_fault *fault = &lone_faults[_i];
+
+        tree_put(CONNTRACK_COUNT, "131\n");
+        tree_put("sys/net/netfilter/nf_conntrack_max", "262\n");
+        configure(NULL);
+        observe();
+        ck_assert_int_eq(observe(), 0);
+        right = seen;
+        tree_put(fault->path, fault->text);
+        ck_assert_int_lt(observe(), 0);
+        ck_assert_str_eq(unread.what, fault->what);
+        expect_lost(fault->what, fault->first, fault->last);
+        expect_right_or_invalid(fault->what);
+}
+END_TEST
+
+START_TEST(a_dump_that_fails_costs_no_counter)
+{
+        static const unsigned kept[] = {METRIC_TIME_WAIT_TABLE, COUNTER(COUNTER_LISTEN_DROPS),
+                                        COUNTER(COUNTER_OUT_RSTS)};
+
+        peer.spoil = peer_nothing;
+        peer.spoil_first = peer.requests + 1;
+        peer.spoil_last = UINT32_MAX;
+        ck_assert_int_lt(observe(), 0);
+        for (unsigned i = 0; i < ELEMENTSOF(kept); i++)
+                ck_assert_int_eq(seen.reading[kept[i]].state, READING_VALID);
+}
+END_TEST
+
+/* Sockets are counted by state all the same, but for the handshakes of each listener. */
+START_TEST(listeners_that_fail_cost_no_state)
+{
+        peer.spoil = peer_nothing;
+        peer.spoil_first = peer.requests + 1;
+        peer.spoil_last = peer.requests + 3; /* as often as it tries */
+        ck_assert_int_lt(observe(), 0);
+        ck_assert_int_eq(seen.reading[METRIC_TCP_ESTABLISHED].state, READING_VALID);
+        ck_assert_int_eq(seen.reading[METRIC_SYN_QUEUE_WORST].state, READING_INVALID);
+        ck_assert_int_eq(seen.reading[METRIC_TCP_LISTEN].state, READING_INVALID);
+        ck_assert_int_eq(seen.reading[METRIC_PORTS_USED].state, READING_INVALID);
+        expect_right_or_invalid("listeners");
+        expect_right("listeners");
+}
+END_TEST
+
+/* ---- what comes later ---- */
+
+#define MINUTE 60
+
+static void put_conntrack(void)
+{
+        tree_put(CONNTRACK_COUNT, "131\n");
+        tree_put("sys/net/netfilter/nf_conntrack_max", "262\n");
+        tree_put(CONNTRACK_STAT, "entries insert_failed\n00000083 0000000a\n");
+}
+
+static void expect_states_of_conntrack(enum reading_state table, enum reading_state insert_failed)
+{
+        observe();
+        ck_assert_int_eq(seen.reading[METRIC_CONNTRACK_TABLE].state, table);
+        ck_assert_int_eq(seen.reading[METRIC_CONNTRACK_INSERT_FAILED].state, insert_failed);
+}
+
+/* As when nf_conntrack is loaded after the start. */
+START_TEST(a_source_that_comes_later_is_found_within_a_minute)
+{
+        expect_states_of_conntrack(READING_UNAVAILABLE, READING_UNAVAILABLE);
+        put_conntrack();
+        skipped += MINUTE - 10;
+        expect_states_of_conntrack(READING_UNAVAILABLE, READING_UNAVAILABLE);
+        skipped += 11;
+        expect_states_of_conntrack(READING_VALID, READING_INVALID); /* a rate wants two reads */
+        expect_states_of_conntrack(READING_VALID, READING_VALID);
+        ck_assert_int_eq(unread.error, 0);
+}
+END_TEST
+
+/* As when its module is unloaded and loaded again. */
+START_TEST(a_file_that_fails_is_opened_again)
+{
+        char path[PATH_MAX];
+
+        put_conntrack();
+        configure(NULL);
+        expect_states_of_conntrack(READING_VALID, READING_INVALID);
+        tree_put(CONNTRACK_COUNT, "");
+        expect_states_of_conntrack(READING_INVALID, READING_VALID);
+        snprintf(path, sizeof(path), "%s/" CONNTRACK_COUNT, root);
+        ck_assert_int_eq(unlink(path), 0);
+        put_conntrack();
+        expect_states_of_conntrack(READING_INVALID, READING_VALID);
+        skipped += MINUTE + 1;
+        expect_states_of_conntrack(READING_VALID, READING_VALID);
+}
+END_TEST
+
+/* ---- what outgrows the buffer ---- */
+
+#define CPUS 16384u
+
+static void put_many_cpus(void)
+{
+        static const char line[] = "00000083 00000001\n";
+        static char text[64 + CPUS * sizeof(line)];
+        char *end = stpcpy(text, "entries insert_failed\n");
+
+        for (unsigned i = 0; i < CPUS; i++)
+                end = stpcpy(end, line);
+        tree_put(CONNTRACK_STAT, text);
+}
+
+static void put_many_reserved_ports(void)
+{
+        static char text[PORT_SET_TEXT_MAX + 1];
+        char *end = text;
+
+        for (unsigned port = 1024; port < 30000; port += 2)
+                end += sprintf(end, "%s%u", port > 1024 ? "," : "", port);
+        strcpy(end, "\n");
+        tree_put(SYSCTL "ip_local_reserved_ports", text);
+}
+
+static const struct {
+        void (*put)(void);
+        unsigned metric;
+} outgrown[] = {
+        {put_many_cpus, METRIC_CONNTRACK_INSERT_FAILED},
+        {put_many_reserved_ports, METRIC_PORTS_USED},
+};
+
+START_TEST(a_file_that_outgrows_the_buffer_is_read_after_a_minute)
+{
+        enum reading_state *state = &seen.reading[outgrown[_i].metric].state;
+
+        put_conntrack();
+        configure(NULL);
+        observe();
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_int_eq(*state, READING_VALID);
+        outgrown[_i].put();
+        ck_assert_int_eq(observe(), -EFBIG);
+        ck_assert_int_eq(*state, READING_INVALID);
+        skipped += MINUTE + 1;
+        observe();
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_int_eq(*state, READING_VALID);
+}
+END_TEST
+
+START_TEST(a_large_file_is_read_from_the_start)
+{
+        put_conntrack();
+        outgrown[_i].put();
+        observer_free(observer);
+        ck_assert_int_eq(observer_new(root, &observer), 0);
+        configure(NULL);
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_int_eq(seen.reading[outgrown[_i].metric].state, READING_VALID);
 }
 END_TEST
 
@@ -450,12 +673,12 @@ END_TEST
 START_TEST(a_pause_is_told_until_it_is_over)
 {
         uint64_t every = look_every_after(2), end = now_ns() + 2 * every;
-        const char *what;
-        bool dump_ports;
+        bool dump;
 
         do {
                 usleep(10000);
-                ck_assert_int_eq(observer_read(observer, &seen, &dump_ports, &what), 0);
+                observer_read(observer, &seen, &dump, &unread);
+                ck_assert_int_eq(unread.error, 0);
         } while (seen.dump_every == every && now_ns() < end);
         ck_assert_uint_eq(seen.dump_every, 0);
 }
@@ -463,16 +686,16 @@ END_TEST
 
 /* ---- conntrack, which not every host has ---- */
 
-#define CONNTRACK_STAT "entries insert_failed drop\n"
+#define CONNTRACK_COLUMNS "entries insert_failed drop\n"
 
 static const struct {
         const char *count, *stat;
         bool table, failed; /* are known */
 } conntracks[] = {
-        {"131\n", CONNTRACK_STAT "00000083 0000000a 00000000\n00000083 00000001 00000000\n", true, true},
-        {"131\n", CONNTRACK_STAT "00000083\n00000083 0000000a 00000000\n", true, false},
+        {"131\n", CONNTRACK_COLUMNS "00000083 0000000a 00000000\n00000083 00000001 00000000\n", true, true},
+        {"131\n", CONNTRACK_COLUMNS "00000083\n00000083 0000000a 00000000\n", true, false},
         {"131\n", "entries drop\n00000083 00000000\n", true, false},
-        {"", CONNTRACK_STAT, false, true},
+        {"", CONNTRACK_COLUMNS, false, true},
         {"x\n", "", false, false},
 };
 
@@ -487,14 +710,15 @@ static void expect_conntrack(unsigned metric, bool known, double value)
 START_TEST(what_conntrack_does_not_tell_is_not_zero)
 {
         ck_assert_int_eq(seen.reading[METRIC_CONNTRACK_TABLE].state, READING_UNAVAILABLE);
-        tree_put("sys/net/netfilter/nf_conntrack_count", conntracks[_i].count);
-        tree_put("sys/net/netfilter/nf_conntrack_max", "262\n");
-        tree_put("net/stat/nf_conntrack", conntracks[_i].stat);
+        put_conntrack();
+        tree_put(CONNTRACK_COUNT, conntracks[_i].count);
+        tree_put(CONNTRACK_STAT, conntracks[_i].stat);
         observer_free(observer);
         ck_assert_int_eq(observer_new(root, &observer), 0);
         configure(NULL);
-        ck_assert_int_eq(observe(), 0);
-        ck_assert_int_eq(observe(), 0); /* rates want two */
+        observe();
+        observe(); /* a rate wants two reads */
+        ck_assert_int_eq(unread.error == 0, conntracks[_i].table && conntracks[_i].failed);
         expect_conntrack(METRIC_CONNTRACK_TABLE, conntracks[_i].table, 50);
         expect_conntrack(METRIC_CONNTRACK_INSERT_FAILED, conntracks[_i].failed, 0);
 }
@@ -507,6 +731,13 @@ static void add_tests(TCase *tcase)
         tcase_add_loop_test(tcase, one_wrong_answer_changes_nothing, 0, ELEMENTSOF(peer_faults));
         tcase_add_loop_test(tcase, wrong_answers_make_it_invalid, 0, ELEMENTSOF(peer_faults));
         tcase_add_test(tcase, without_sockstat_nothing_is_bounded_by_it);
+        tcase_add_loop_test(tcase, a_source_fails_alone, 0, ELEMENTSOF(lone_faults));
+        tcase_add_test(tcase, a_dump_that_fails_costs_no_counter);
+        tcase_add_test(tcase, listeners_that_fail_cost_no_state);
+        tcase_add_test(tcase, a_source_that_comes_later_is_found_within_a_minute);
+        tcase_add_test(tcase, a_file_that_fails_is_opened_again);
+        tcase_add_loop_test(tcase, a_file_that_outgrows_the_buffer_is_read_after_a_minute, 0, ELEMENTSOF(outgrown));
+        tcase_add_loop_test(tcase, a_large_file_is_read_from_the_start, 0, ELEMENTSOF(outgrown));
         tcase_add_loop_test(tcase, drops_that_are_not_told_are_not_zero, 0, ELEMENTSOF(attributes));
         tcase_add_test(tcase, an_unknown_or_longer_attribute_is_no_error);
         tcase_add_loop_test(tcase, a_spoilt_file_makes_it_invalid, 0, ELEMENTSOF(spoilt));
