@@ -2,7 +2,6 @@
 /* ports.*: of a dump, or bounds for them that follow from counters and the last dump. */
 
 #include <math.h>
-#include <stdio.h>
 
 #include "daemon/observe/internal.h"
 
@@ -47,7 +46,7 @@ void fill_destinations(struct observer *o, struct snapshot *s)
                 if (!busiest)
                         continue;
                 destination_name(busiest, s->who[metric]);
-                snprintf(s->unit[metric], sizeof(s->unit[metric]), "%s", cgroup_unit(&o->cgroups, busiest->cgroup));
+                fill_unit(o, s, metric, busiest->cgroup);
         }
         if (!busiest)
                 s->reading[METRIC_PORTS_CLIFF_ETA] = reading_valid(INFINITY);

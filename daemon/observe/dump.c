@@ -15,14 +15,9 @@ static void on_port(void *user, const struct inet_diag_msg *socket, size_t lengt
         ports_add_socket(o->ports, socket, length, o->diag.batch_at);
 }
 
-static void on_state(void *user, const struct inet_diag_msg *socket, size_t length)
-{
-        states_count(user, socket, length);
-}
-
 static void on_both(void *user, const struct inet_diag_msg *socket, size_t length)
 {
-        on_state(user, socket, length);
+        states_count(user, socket, length);
         on_port(user, socket, length);
 }
 
@@ -39,7 +34,7 @@ static uint64_t budget_pause(struct observer *o, enum dump_kind kind, uint64_t b
 
 static int dump(struct observer *o, enum dump_kind kind, struct snapshot *s)
 {
-        static const sock_diag_handler handlers[DUMP_COUNT] = {on_port, on_state, on_both};
+        static const sock_diag_handler handlers[DUMP_COUNT] = {on_port, states_count, on_both};
         struct sock_diag_query query = {.states = kind == DUMP_STATES ? o->states : SOCK_DIAG_CONNECTIONS};
         int r = -EINTR;
 
@@ -68,11 +63,12 @@ static int dump(struct observer *o, enum dump_kind kind, struct snapshot *s)
 /* The listeners say whose the handshakes are; without them only the SYN queues are unknown. */
 void observer_read_states(struct observer *o, struct snapshot *s, struct unread *unread)
 {
-        uint64_t begun = thread_cpu_ns();
+        uint64_t begun;
         int r;
 
         if (!states_due(o))
                 return;
+        begun = thread_cpu_ns();
         read_listeners(o, s, unread);
         r = dump(o, DUMP_STATES, s);
         unread_add(unread, r, "the sockets by state (NETLINK_SOCK_DIAG)");
@@ -80,33 +76,30 @@ void observer_read_states(struct observer *o, struct snapshot *s, struct unread 
                 o->states_again_at = MAX(o->states_again_at, o->now + budget_pause(o, DUMP_STATES, begun));
 }
 
-static int dump_ports(struct observer *o, struct snapshot *s, uint64_t begun)
+static void dump_ports(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         enum dump_kind kind = states_due(o) ? DUMP_BOTH : DUMP_PORTS;
-        int r = dump(o, kind, s);
+        uint64_t begun = thread_cpu_ns();
+        int r;
 
+        /* Without the listeners the sockets of servers would count; without the limits, unknown ports. */
+        if (!read_listeners(o, s, unread) || !o->limits_known) {
+                observer_read_states(o, s, unread);
+                return;
+        }
+        r = dump(o, kind, s);
+        unread_add(unread, r, "the sockets (NETLINK_SOCK_DIAG)");
         if (r < 0)
-                return r;
-        o->dump_every = budget_pause(o, kind, begun);
+                return;
+        s->dump_every = o->dump_every = budget_pause(o, kind, begun);
         o->dump_again_at = o->now + o->dump_every;
-        s->dump_every = o->dump_every;
-        return 0;
+        fill_destinations(o, s);
 }
 
 void observer_read_sockets(struct observer *o, struct snapshot *s, struct unread *unread)
 {
-        uint64_t begun = thread_cpu_ns();
-        int r = 0;
-
-        if (!o->dumped || o->now >= o->dump_again_at) {
-                /* Without the listeners the sockets of servers would count; without the limits, who knows which. */
-                if (!read_listeners(o, s, unread) || !o->limits_known) {
-                        observer_read_states(o, s, unread);
-                        return;
-                }
-                r = dump_ports(o, s, begun);
-        }
-        unread_add(unread, r, "the sockets (NETLINK_SOCK_DIAG)");
-        if (r == 0)
+        if (o->dumped && o->now < o->dump_again_at)
                 fill_destinations(o, s);
+        else
+                dump_ports(o, s, unread);
 }

@@ -168,6 +168,9 @@ void fill_conntrack(struct observer *observer, struct snapshot *s);
 void fill_self(struct observer *observer, struct snapshot *s);
 void fill_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);
 
+/* observer.c: the unit of a cgroup that a metric is about. */
+void fill_unit(struct observer *observer, struct snapshot *s, unsigned metric, uint64_t cgroup);
+
 /* sysctls.c: sets limits, from sysctls that were read. */
 void read_limits(struct observer *observer, const struct snapshot *s);
 
@@ -183,7 +186,7 @@ bool read_listeners(struct observer *observer, struct snapshot *s, struct unread
 void states_want(struct observer *observer);
 bool states_due(const struct observer *observer);
 void states_begin(struct observer *observer);
-void states_count(struct observer *observer, const struct inet_diag_msg *socket, size_t length);
+void states_count(void *observer, const struct inet_diag_msg *socket, size_t length);
 void states_commit(struct observer *observer);
 void states_fill(struct observer *observer, struct snapshot *s);
 

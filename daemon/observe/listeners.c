@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "daemon/observe/internal.h"
@@ -35,7 +34,7 @@ static void name_listener(struct observer *o, struct snapshot *s, unsigned metri
 {
         if (!l)
                 return;
-        snprintf(s->unit[metric], sizeof(s->unit[metric]), "%s", cgroup_unit(&o->cgroups, l->cgroup));
+        fill_unit(o, s, metric, l->cgroup);
         listener_name(l, s->who[metric]);
 }
 

@@ -76,15 +76,17 @@ const char *observer_find_unit(struct observer *o, uint64_t cgroup)
         return cgroup_unit(&o->cgroups, cgroup);
 }
 
-/* Every reading that there is becomes READING_INVALID. There is room for 640 counters, and rules name few. */
-static void clear(struct snapshot *s, unsigned readings)
+void fill_unit(struct observer *o, struct snapshot *s, unsigned metric, uint64_t cgroup)
 {
-        memset(s, 0, offsetof(struct snapshot, reading) + readings * sizeof(s->reading[0]));
+        snprintf(s->unit[metric], sizeof(s->unit[metric]), "%s", cgroup_unit(&o->cgroups, cgroup));
 }
 
+/* Every reading becomes READING_INVALID, and no more is cleared than there are: of 640 counters, rules name few. */
 static void begin(struct observer *o, struct snapshot *s)
 {
-        clear(s, METRIC_COUNT + o->counters.n);
+        unsigned readings = METRIC_COUNT + o->counters.n;
+
+        memset(s, 0, offsetof(struct snapshot, reading) + readings * sizeof(s->reading[0]));
         s->now = now_ns();
         s->ports = o->ports;
         s->memory_bytes = o->memory_bytes;
@@ -93,7 +95,7 @@ static void begin(struct observer *o, struct snapshot *s)
         o->now = s->now;
 }
 
-/* All CPU time since the read before: the daemon does little else than observe. */
+/* CPU: all of the thread since the read before, because the daemon does little else than observe. */
 void fill_self(struct observer *o, struct snapshot *s)
 {
         uint64_t cpu = o->wanted[METRIC_SELF_OBSERVE_CPU] ? thread_cpu_ns() : 0;
@@ -124,7 +126,7 @@ void observer_read(struct observer *o, struct snapshot *s, bool *ret_dump, struc
                 sources_retry(o);
         fill_self(o, s);
         fill_counters(o, s);
-        fill_sysctls(o, s); /* before all that is a share of one */
+        fill_sysctls(o, s); /* before the metrics that are a share of one */
         fill_sockstat(o, s);
         fill_conntrack(o, s);
         fill_listeners(o, s, unread);

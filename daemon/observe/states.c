@@ -22,35 +22,35 @@ enum timer {
 #define OPEN (BIT(TCP_ESTABLISHED) | BIT(TCP_CLOSE_WAIT))
 #define SENDING (OPEN | BIT(TCP_SYN_SENT) | BIT(TCP_FIN_WAIT1) | BIT(TCP_LAST_ACK) | BIT(TCP_CLOSING))
 
-/* The counts of /proc/net/sockstat that bound a metric. */
-enum most {
-        MOST_INUSE, /* full sockets */
-        MOST_TW,    /* minisockets of TIME_WAIT and FIN_WAIT_2 */
-        MOST_BOTH,
-        MOST_ANY, /* none: request sockets are not counted there */
+/* The counts of /proc/net/sockstat whose sum bounds a metric. */
+enum bound {
+        BY_NONE = 0,  /* request sockets are not counted there */
+        BY_INUSE = 1, /* full sockets */
+        BY_TW = 2,    /* minisockets of TIME_WAIT and FIN_WAIT_2 */
+        BY_BOTH = BY_INUSE | BY_TW,
 };
 
 static const struct row {
         unsigned metric;
         uint32_t states;
-        enum most most;
+        enum bound bound;
         unsigned count; /* index in struct tally */
 } rows[] = {
-        {METRIC_TCP_ESTABLISHED, BIT(TCP_ESTABLISHED), MOST_INUSE, TCP_ESTABLISHED},
-        {METRIC_TCP_SYN_SENT, BIT(TCP_SYN_SENT), MOST_INUSE, TCP_SYN_SENT},
-        {METRIC_TCP_SYN_RECV, BIT(TCP_SYN_RECV), MOST_ANY, TCP_SYN_RECV},
-        {METRIC_TCP_FIN_WAIT1, BIT(TCP_FIN_WAIT1), MOST_INUSE, TCP_FIN_WAIT1},
-        {METRIC_TCP_FIN_WAIT2, BIT(TCP_FIN_WAIT2), MOST_BOTH, TCP_FIN_WAIT2},
-        {METRIC_TCP_TIME_WAIT, BIT(TCP_TIME_WAIT), MOST_TW, TCP_TIME_WAIT},
-        {METRIC_TCP_CLOSE_WAIT, BIT(TCP_CLOSE_WAIT), MOST_INUSE, TCP_CLOSE_WAIT},
-        {METRIC_TCP_LAST_ACK, BIT(TCP_LAST_ACK), MOST_INUSE, TCP_LAST_ACK},
-        {METRIC_TCP_CLOSING, BIT(TCP_CLOSING), MOST_INUSE, TCP_CLOSING},
-        {METRIC_TCP_FIN_WAIT2_ORPHANED, BIT(TCP_FIN_WAIT2), MOST_BOTH, COUNT_FIN_WAIT2_ORPHANED},
-        {METRIC_TCP_FIN_WAIT2_HELD, BIT(TCP_FIN_WAIT2), MOST_INUSE, COUNT_FIN_WAIT2_HELD},
-        {METRIC_TCP_KEEPALIVE_UNANSWERED, OPEN | BIT(TCP_FIN_WAIT2), MOST_INUSE, COUNT_KEEPALIVE_UNANSWERED},
-        {METRIC_TCP_RETRANSMITTING, SENDING, MOST_INUSE, COUNT_RETRANSMITTING},
-        {METRIC_SYN_QUEUE_WORST, BIT(TCP_SYN_RECV), MOST_ANY, TCP_SYN_RECV},
-        {METRIC_CLOSE_WAIT_GROWTH, BIT(TCP_CLOSE_WAIT), MOST_ANY, TCP_CLOSE_WAIT},
+        {METRIC_TCP_ESTABLISHED, BIT(TCP_ESTABLISHED), BY_INUSE, TCP_ESTABLISHED},
+        {METRIC_TCP_SYN_SENT, BIT(TCP_SYN_SENT), BY_INUSE, TCP_SYN_SENT},
+        {METRIC_TCP_SYN_RECV, BIT(TCP_SYN_RECV), BY_NONE, TCP_SYN_RECV},
+        {METRIC_TCP_FIN_WAIT1, BIT(TCP_FIN_WAIT1), BY_INUSE, TCP_FIN_WAIT1},
+        {METRIC_TCP_FIN_WAIT2, BIT(TCP_FIN_WAIT2), BY_BOTH, TCP_FIN_WAIT2},
+        {METRIC_TCP_TIME_WAIT, BIT(TCP_TIME_WAIT), BY_TW, TCP_TIME_WAIT},
+        {METRIC_TCP_CLOSE_WAIT, BIT(TCP_CLOSE_WAIT), BY_INUSE, TCP_CLOSE_WAIT},
+        {METRIC_TCP_LAST_ACK, BIT(TCP_LAST_ACK), BY_INUSE, TCP_LAST_ACK},
+        {METRIC_TCP_CLOSING, BIT(TCP_CLOSING), BY_INUSE, TCP_CLOSING},
+        {METRIC_TCP_FIN_WAIT2_ORPHANED, BIT(TCP_FIN_WAIT2), BY_BOTH, COUNT_FIN_WAIT2_ORPHANED},
+        {METRIC_TCP_FIN_WAIT2_HELD, BIT(TCP_FIN_WAIT2), BY_INUSE, COUNT_FIN_WAIT2_HELD},
+        {METRIC_TCP_KEEPALIVE_UNANSWERED, OPEN | BIT(TCP_FIN_WAIT2), BY_INUSE, COUNT_KEEPALIVE_UNANSWERED},
+        {METRIC_TCP_RETRANSMITTING, SENDING, BY_INUSE, COUNT_RETRANSMITTING},
+        {METRIC_SYN_QUEUE_WORST, BIT(TCP_SYN_RECV), BY_NONE, TCP_SYN_RECV},
+        {METRIC_CLOSE_WAIT_GROWTH, BIT(TCP_CLOSE_WAIT), BY_NONE, TCP_CLOSE_WAIT},
 };
 
 void states_want(struct observer *o)
@@ -74,8 +74,9 @@ void states_begin(struct observer *o)
         close_wait_begin(&o->close_wait);
 }
 
-void states_count(struct observer *o, const struct inet_diag_msg *socket, size_t length)
+void states_count(void *observer, const struct inet_diag_msg *socket, size_t length)
 {
+        struct observer *o = observer;
         unsigned *count = o->tally.count;
         bool orphaned = socket->idiag_timer == TIMER_TIME_WAIT || socket->idiag_inode == 0;
 
@@ -113,11 +114,6 @@ void states_commit(struct observer *o)
         o->states_again_at = o->now + MAX(o->slowly_ns, 1); /* not again in this tick */
 }
 
-static void name_unit(struct observer *o, struct snapshot *s, unsigned metric, uint64_t cgroup)
-{
-        snprintf(s->unit[metric], sizeof(s->unit[metric]), "%s", cgroup_unit(&o->cgroups, cgroup));
-}
-
 static struct reading close_wait_reading(struct observer *o, struct snapshot *s)
 {
         uint64_t cgroup;
@@ -125,14 +121,14 @@ static struct reading close_wait_reading(struct observer *o, struct snapshot *s)
 
         if (!close_wait_growth(&o->close_wait, &growth, &cgroup))
                 return (struct reading){.state = READING_INVALID};
-        name_unit(o, s, METRIC_CLOSE_WAIT_GROWTH, cgroup);
+        fill_unit(o, s, METRIC_CLOSE_WAIT_GROWTH, cgroup);
         return reading_valid(growth);
 }
 
 static struct reading syn_queue_reading(struct observer *o, struct snapshot *s)
 {
         snprintf(s->who[METRIC_SYN_QUEUE_WORST], sizeof(s->who[0]), "%s", o->tally.syn_queue_name);
-        name_unit(o, s, METRIC_SYN_QUEUE_WORST, o->tally.syn_queue_cgroup);
+        fill_unit(o, s, METRIC_SYN_QUEUE_WORST, o->tally.syn_queue_cgroup);
         return o->tally.syn_queue;
 }
 
@@ -148,17 +144,11 @@ static struct reading sampled(struct observer *o, const struct row *row, struct 
         }
 }
 
-/* Infinity where sockstat could not be read. */
-static struct reading bounded(const struct observer *o, enum most most)
+static struct reading bounded(const struct observer *o, enum bound bound)
 {
-        const double upper[] = {
-                [MOST_INUSE] = (double)o->inuse,
-                [MOST_TW] = (double)o->tw,
-                [MOST_BOTH] = (double)(o->inuse + o->tw),
-                [MOST_ANY] = INFINITY,
-        };
-
-        return reading_bounded(0, upper[o->inuse_known ? most : MOST_ANY]);
+        if (!o->inuse_known || bound == BY_NONE)
+                return reading_bounded(0, INFINITY);
+        return reading_bounded(0, (double)((bound & BY_INUSE ? o->inuse : 0) + (bound & BY_TW ? o->tw : 0)));
 }
 
 /* Between two samples the last one stands, unless the counters say that it cannot be true any more. */
@@ -167,7 +157,7 @@ void states_fill(struct observer *o, struct snapshot *s)
         bool due = states_due(o);
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
-                struct reading *r = &s->reading[rows[i].metric], most = bounded(o, rows[i].most);
+                struct reading *r = &s->reading[rows[i].metric], most = bounded(o, rows[i].bound);
 
                 if (!o->wanted[rows[i].metric])
                         continue;

@@ -86,26 +86,28 @@ static bool is_range(const struct sysctl_value *range)
         return range->v[0] >= 1 && range->v[0] <= range->v[1] && range->v[1] <= UINT16_MAX;
 }
 
+static unsigned value_of(const struct live_sysctl *live, unsigned if_unavailable)
+{
+        return live->state == READING_VALID ? (unsigned)live->value.v[0] : if_unavailable;
+}
+
 void read_limits(struct observer *o, const struct snapshot *s)
 {
         const struct live_sysctl *range = &s->sysctl[SYSCTL_IP_LOCAL_PORT_RANGE];
         const struct live_sysctl *reuse = &s->sysctl[SYSCTL_TCP_TW_REUSE];
         const struct live_sysctl *delay = &s->sysctl[SYSCTL_TCP_TW_REUSE_DELAY];
         const struct live_sysctl *timestamps = &s->sysctl[SYSCTL_TCP_TIMESTAMPS];
-        struct ports_limits *limits = &o->limits;
 
         read_reserved(o);
         if (range->state == READING_VALID && !is_range(&range->value))
                 o->error[RANGE] = -EBADMSG;
-        o->limits_known = o->error[RESERVED] == 0 && range->state == READING_VALID && o->error[RANGE] == 0 &&
-                          reuse->state != READING_INVALID && delay->state != READING_INVALID &&
-                          timestamps->state != READING_INVALID;
+        o->limits_known = o->error[RANGE] == 0 && o->error[RESERVED] == 0 && reuse->state != READING_INVALID &&
+                          delay->state != READING_INVALID && timestamps->state != READING_INVALID;
         if (!o->limits_known)
                 return;
-        limits->low = (unsigned)range->value.v[0];
-        limits->high = (unsigned)range->value.v[1];
-        limits->tw_reuse = reuse->state == READING_VALID ? (unsigned)reuse->value.v[0] : 0;
-        limits->tw_reuse_delay_ms =
-                delay->state == READING_VALID ? (unsigned)delay->value.v[0] : REUSE_DELAY_BEFORE_6_14_MS;
-        limits->timestamps = timestamps->state == READING_VALID && timestamps->value.v[0] != 0;
+        o->limits.low = (unsigned)range->value.v[0];
+        o->limits.high = (unsigned)range->value.v[1];
+        o->limits.tw_reuse = value_of(reuse, 0);
+        o->limits.tw_reuse_delay_ms = value_of(delay, REUSE_DELAY_BEFORE_6_14_MS);
+        o->limits.timestamps = value_of(timestamps, 0) != 0;
 }
