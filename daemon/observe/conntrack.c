@@ -12,7 +12,7 @@ static const char *next_word(const char *p)
         return p + strspn(p, " ");
 }
 
-/* The number of the column whose name begins the text's first line; UINT32_MAX: there is none. */
+/* The index of the column with that name in a line of names; UINT32_MAX: there is none. */
 static unsigned find_column(const char *line, const char *name)
 {
         size_t n = strlen(name);

@@ -21,9 +21,9 @@ static void on_both(void *user, const struct inet_diag_msg *socket, size_t lengt
         on_port(user, socket, length);
 }
 
-/* How long cpu_budget forbids another dump. It goes by the cheaper of the last two of the kind: where a virtual
- * machine stands still, that may count as its CPU time, and one such dump must not make the daemon blind for twenty
- * times as long. */
+/* How long cpu_budget forbids another dump, in ns, after one that began at a CPU time of begun. The cheaper of the
+ * last two of the kind counts: time in which a virtual machine is stopped may count as its CPU time, and one such
+ * dump must not make the daemon blind for twenty times as long. */
 static uint64_t budget_pause(struct observer *o, enum dump_kind kind, uint64_t begun)
 {
         uint64_t cpu = thread_cpu_ns() - begun, least = o->dump_cpu[kind] ? MIN(cpu, o->dump_cpu[kind]) : cpu;

@@ -98,7 +98,7 @@ static int take_message(const struct nlmsghdr *h, sock_diag_handler handler, voi
                 return r == 0 ? 1 : r;
         case NLMSG_ERROR:
                 r = control_error(h);
-                return r == 0 ? -EBADMSG : r; /* an acknowledgement that nobody asked for */
+                return r == 0 ? -EBADMSG : r; /* an acknowledgement without a request for it */
         case NLMSG_OVERRUN:
                 return -ENOBUFS;
         case TCPDIAG_GETSOCK:

@@ -18,7 +18,7 @@
 #include "netlink_peer.h"
 #include "run.h"
 
-#define CLEAN_REQUESTS 2u /* of a tick that looks at the sockets: listeners, connections */
+#define CLEAN_REQUESTS 2u /* of a tick that dumps: the listeners, then the connections */
 #define DROPS 42u
 
 static struct observer *observer;
@@ -61,7 +61,7 @@ static void put_drops(struct peer_socket *s, uint32_t drops)
         peer_attribute(s, INET_DIAG_SKMEMINFO, sizeof(struct nlattr) + sizeof(meminfo), meminfo, sizeof(meminfo));
 }
 
-/* Some of each, no two of them as many. */
+/* Sockets in several states, a different number in each. */
 static void make_sockets(void)
 {
         static const uint8_t states[] = {TCP_ESTABLISHED, TCP_SYN_SENT,  TCP_CLOSE_WAIT,
@@ -123,7 +123,7 @@ static void tear_down(void)
         tree_remove();
 }
 
-/* What a tick may say of the sockets: what is there, something that it lies within, or nothing. */
+/* Each reading is right, or bounds that hold, or invalid. */
 static void expect_right_or_invalid(const char *name)
 {
         for (unsigned i = 0; i < METRIC_COUNT; i++) {
@@ -152,7 +152,7 @@ static void expect_right(const char *name)
                               (int)seen.reading[i].state, (int)right.reading[i].state);
 }
 
-START_TEST(a_clean_tick_counts_what_is_there)
+START_TEST(a_clean_tick_counts_all_sockets)
 {
         static const struct {
                 unsigned metric;
@@ -176,7 +176,7 @@ START_TEST(a_clean_tick_counts_what_is_there)
 }
 END_TEST
 
-/* One answer that is wrong is asked for again. */
+/* The observer asks again after one wrong answer. */
 START_TEST(one_wrong_answer_changes_nothing)
 {
         for (unsigned request = 1; request <= CLEAN_REQUESTS; request++) {
@@ -187,8 +187,8 @@ START_TEST(one_wrong_answer_changes_nothing)
 }
 END_TEST
 
-/* Answers that go on being wrong, from the first or the second request of the tick on. */
-START_TEST(wrong_answers_make_it_invalid)
+/* Every answer is wrong from the first or the second request of the tick on. */
+START_TEST(wrong_answers_make_metrics_invalid)
 {
         const struct peer_fault *fault = &peer_faults[_i];
         int r;
@@ -258,7 +258,7 @@ static void expect_lost(const char *name, unsigned first, unsigned last)
         }
 }
 
-/* It costs its own metrics and no other, and is named. */
+/* A fault costs the metrics of its source and no other, and names it. */
 START_TEST(a_source_fails_alone)
 {
         const struct lone_fault *fault = &lone_faults[_i];
@@ -307,7 +307,7 @@ START_TEST(listeners_that_fail_cost_no_state)
 }
 END_TEST
 
-/* ---- what comes later ---- */
+/* ---- sources that come later ---- */
 
 #define MINUTE 60
 
@@ -358,7 +358,7 @@ START_TEST(a_file_that_fails_is_opened_again)
 }
 END_TEST
 
-/* ---- what outgrows the buffer ---- */
+/* ---- files that outgrow the buffer ---- */
 
 #define CPUS 16384u
 
@@ -424,7 +424,7 @@ START_TEST(a_large_file_is_read_from_the_start)
 }
 END_TEST
 
-/* ---- attributes of the listener that are not what they should be ---- */
+/* ---- wrong attributes of the listener ---- */
 
 static struct peer_socket *listener(void)
 {
@@ -466,8 +466,8 @@ static const struct {
         {"only an unknown one", only_unknown},
 };
 
-/* Nobody knows then what was dropped; and what was dropped long ago was not dropped now. */
-START_TEST(drops_that_are_not_told_are_not_zero)
+/* Without a readable attribute the new drops are unknown; after it, drops of long ago are not new. */
+START_TEST(unknown_drops_are_not_zero)
 {
         struct peer_socket before = *listener();
 
@@ -498,7 +498,7 @@ START_TEST(an_unknown_or_longer_attribute_is_no_error)
 }
 END_TEST
 
-/* ---- files that are not what they should be ---- */
+/* ---- wrong files ---- */
 
 static const struct {
         const char *path, *text;
@@ -522,7 +522,7 @@ static const struct {
         {"sys/net/ipv4/tcp_tw_reuse_delay", "1"},
 };
 
-START_TEST(a_spoilt_file_makes_it_invalid)
+START_TEST(a_spoilt_file_makes_its_metrics_invalid)
 {
         char name[128];
 
@@ -538,7 +538,7 @@ START_TEST(a_spoilt_file_makes_it_invalid)
 }
 END_TEST
 
-/* ---- netstat, which need not be read where nothing happens ---- */
+/* ---- netstat, which is not read while nothing happens ---- */
 
 #define NETSTAT(drops) "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 0 " drops " 0\n"
 #define SNMP "Tcp: ActiveOpens OutRsts\nTcp: 100 0\n"
@@ -571,7 +571,7 @@ static double drops_seen(void)
         return r->value;
 }
 
-START_TEST(netstat_stands_where_there_are_but_listeners_and_no_packets)
+START_TEST(netstat_is_not_read_without_connections_and_packets)
 {
         only_a_listener(quiet[_i].sockstat);
         ck_assert(drops_seen() == 0);
@@ -579,13 +579,13 @@ START_TEST(netstat_stands_where_there_are_but_listeners_and_no_packets)
         tree_put("net/netstat", NETSTAT("7"));
         tree_put("net/snmp", quiet[_i].snmp);
         ck_assert_int_eq(drops_seen() > 0, quiet[_i].read);
-        tree_put("net/snmp", SNMP_MOVED); /* nothing is lost */
+        tree_put("net/snmp", SNMP_MOVED); /* no drop is lost */
         ck_assert_int_eq(drops_seen() > 0, !quiet[_i].read);
         ck_assert(drops_seen() == 0);
 }
 END_TEST
 
-/* What the end of a socket or a packet did may be counted after netstat was read. */
+/* The kernel may count the end of a socket, or a packet, after netstat was read. */
 START_TEST(netstat_is_read_once_more)
 {
         only_a_listener(SOCKSTAT("1", "1"));
@@ -603,7 +603,7 @@ START_TEST(netstat_is_read_once_more)
 }
 END_TEST
 
-/* Between two readings of the listeners one is closed: of a listener and a connection, the connection is left. */
+/* Between two dumps of the listeners, the listener of a listener and a connection is closed. */
 START_TEST(netstat_is_read_when_a_listener_is_gone)
 {
         static const struct config config = {.interval_ns = NSEC_PER_SEC};
@@ -644,8 +644,8 @@ static void be_slow(void)
                 ;
 }
 
-/* What cpu_budget makes of looks of which some are slow. */
-static uint64_t look_every_after(unsigned slow)
+/* The pause that cpu_budget asks for after so many slow dumps, in ns. */
+static uint64_t pause_after(unsigned slow)
 {
         static const struct config config = {.cpu_budget = 5, .interval_ns = NSEC_PER_SEC};
 
@@ -662,35 +662,35 @@ static uint64_t look_every_after(unsigned slow)
         return seen.dump_every;
 }
 
-START_TEST(one_look_that_was_slow_is_no_reason_to_look_less_often)
+START_TEST(one_slow_dump_makes_dumps_no_rarer)
 {
-        ck_assert_uint_lt(look_every_after(1), 20 * SLOW_NS);
-        ck_assert_uint_ge(look_every_after(2), 20 * SLOW_NS);
+        ck_assert_uint_lt(pause_after(1), 20 * SLOW_NS);
+        ck_assert_uint_ge(pause_after(2), 20 * SLOW_NS);
 }
 END_TEST
 
-/* Where the bounds decide, there may be no other look for days. */
-START_TEST(a_pause_is_told_until_it_is_over)
+/* While bounds decide, there may be no other dump for days. */
+START_TEST(a_pause_is_shown_until_it_is_over)
 {
-        uint64_t every = look_every_after(2), end = now_ns() + 2 * every;
+        uint64_t pause = pause_after(2), end = now_ns() + 2 * pause;
         bool dump;
 
         do {
                 usleep(10000);
                 observer_read(observer, &seen, &dump, &unread);
                 ck_assert_int_eq(unread.error, 0);
-        } while (seen.dump_every == every && now_ns() < end);
+        } while (seen.dump_every == pause && now_ns() < end);
         ck_assert_uint_eq(seen.dump_every, 0);
 }
 END_TEST
 
-/* ---- conntrack, which not every host has ---- */
+/* ---- wrong files of conntrack ---- */
 
 #define CONNTRACK_COLUMNS "entries insert_failed drop\n"
 
 static const struct {
         const char *count, *stat;
-        bool table, failed; /* are known */
+        bool table, failed; /* whether each is known */
 } conntracks[] = {
         {"131\n", CONNTRACK_COLUMNS "00000083 0000000a 00000000\n00000083 00000001 00000000\n", true, true},
         {"131\n", CONNTRACK_COLUMNS "00000083\n00000083 0000000a 00000000\n", true, false},
@@ -707,7 +707,7 @@ static void expect_conntrack(unsigned metric, bool known, double value)
         ck_assert(!known || r->value == value);
 }
 
-START_TEST(what_conntrack_does_not_tell_is_not_zero)
+START_TEST(conntrack_that_cannot_be_read_is_not_zero)
 {
         ck_assert_int_eq(seen.reading[METRIC_CONNTRACK_TABLE].state, READING_UNAVAILABLE);
         put_conntrack();
@@ -727,9 +727,9 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, tear_down);
-        tcase_add_test(tcase, a_clean_tick_counts_what_is_there);
+        tcase_add_test(tcase, a_clean_tick_counts_all_sockets);
         tcase_add_loop_test(tcase, one_wrong_answer_changes_nothing, 0, ELEMENTSOF(peer_faults));
-        tcase_add_loop_test(tcase, wrong_answers_make_it_invalid, 0, ELEMENTSOF(peer_faults));
+        tcase_add_loop_test(tcase, wrong_answers_make_metrics_invalid, 0, ELEMENTSOF(peer_faults));
         tcase_add_test(tcase, without_sockstat_nothing_is_bounded_by_it);
         tcase_add_loop_test(tcase, a_source_fails_alone, 0, ELEMENTSOF(lone_faults));
         tcase_add_test(tcase, a_dump_that_fails_costs_no_counter);
@@ -738,16 +738,16 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, a_file_that_fails_is_opened_again);
         tcase_add_loop_test(tcase, a_file_that_outgrows_the_buffer_is_read_after_a_minute, 0, ELEMENTSOF(outgrown));
         tcase_add_loop_test(tcase, a_large_file_is_read_from_the_start, 0, ELEMENTSOF(outgrown));
-        tcase_add_loop_test(tcase, drops_that_are_not_told_are_not_zero, 0, ELEMENTSOF(attributes));
+        tcase_add_loop_test(tcase, unknown_drops_are_not_zero, 0, ELEMENTSOF(attributes));
         tcase_add_test(tcase, an_unknown_or_longer_attribute_is_no_error);
-        tcase_add_loop_test(tcase, a_spoilt_file_makes_it_invalid, 0, ELEMENTSOF(spoilt));
-        tcase_add_loop_test(tcase, netstat_stands_where_there_are_but_listeners_and_no_packets, 0, ELEMENTSOF(quiet));
-        tcase_add_test(tcase, one_look_that_was_slow_is_no_reason_to_look_less_often);
-        tcase_add_test(tcase, a_pause_is_told_until_it_is_over);
+        tcase_add_loop_test(tcase, a_spoilt_file_makes_its_metrics_invalid, 0, ELEMENTSOF(spoilt));
+        tcase_add_loop_test(tcase, netstat_is_not_read_without_connections_and_packets, 0, ELEMENTSOF(quiet));
+        tcase_add_test(tcase, one_slow_dump_makes_dumps_no_rarer);
+        tcase_add_test(tcase, a_pause_is_shown_until_it_is_over);
         tcase_add_test(tcase, netstat_is_read_once_more);
         tcase_add_test(tcase, netstat_is_read_when_a_listener_is_gone);
         tcase_add_test(tcase, a_reload_reads_netstat);
-        tcase_add_loop_test(tcase, what_conntrack_does_not_tell_is_not_zero, 0, ELEMENTSOF(conntracks));
+        tcase_add_loop_test(tcase, conntrack_that_cannot_be_read_is_not_zero, 0, ELEMENTSOF(conntracks));
 }
 
 int main(void)
