@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What observing costs, in process: `bench-observe PAIRS` prints, for the sockets of the netns that it runs in,
+/* The CPU time of observing, in process: `bench-observe PAIRS` prints, for the sockets of the netns that it runs in,
  * SOCKETS DISCARD_NS OBSERVE_NS OVER_NS CHEAP_US RSS_KB
- * where DISCARD is a loop that only receives the same dump, OVER the median of the paired differences, both a socket,
- * CHEAP a tick that makes do with bounds, and RSS anonymous memory. */
+ * DISCARD: a loop that only receives the same dump; OVER: the median of the paired differences; these and OBSERVE are
+ * per socket. CHEAP: a tick without a dump. RSS: anonymous memory. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static void count(void *user, const struct inet_diag_msg *socket, size_t length)
         sockets++;
 }
 
-/* Receives a dump and looks at nothing but the end. */
+/* Receives a dump and ignores all but its end. Returns its CPU time, ns. */
 static uint64_t discard(struct mnl_socket *socket, unsigned seq)
 {
         struct {
@@ -51,12 +51,15 @@ static uint64_t discard(struct mnl_socket *socket, unsigned seq)
         return thread_cpu_ns() - begun;
 }
 
-static void tick(struct observer *o, struct snapshot *s, bool sockets_too)
+static void tick(struct observer *o, struct snapshot *s, bool dump_sockets)
 {
-        const char *what;
-        bool dump_ports;
+        struct unread unread = {0};
+        bool dump;
 
-        if (observer_read(o, s, &dump_ports, &what) < 0 || (sockets_too && observer_read_sockets(o, s, &what) < 0))
+        observer_read(o, s, &dump, &unread);
+        if (dump_sockets)
+                observer_read_sockets(o, s, &unread);
+        if (unread.error < 0)
                 abort();
 }
 

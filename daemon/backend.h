@@ -6,20 +6,23 @@
 
 #include "lib/apply/preset.h"
 #include "lib/audit/record.h"
+#include "lib/kernel/unread.h"
 #include "lib/apply/ledger.h"
 #include "lib/kernel/snapshot.h"
 
 struct backend {
-        /* Fills in ret with what costs next to nothing, and bounds for what only a look at all sockets tells;
-         * *ret_look: the bounds do not hold, the look is needed. On an error, what could not be read is invalid in
-         * ret, and *ret_what says what that was. */
-        int (*observe)(struct backend *backend, struct snapshot *ret, bool *ret_dump, const char **ret_what);
+        /* These three fill in a snapshot. A source that cannot be read makes its own metrics invalid, and unread keeps
+         * its name and error; the others are read all the same.
+         *
+         * Fills in ret with what costs next to nothing, and bounds for what only a dump of all sockets tells.
+         * *ret_dump: the bounds do not hold, so a dump is needed. */
+        void (*observe)(struct backend *backend, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
-        /* A sample of the sockets by state, where the snapshot has bounds for it. */
-        int (*observe_states)(struct backend *backend, struct snapshot *snapshot, const char **ret_what);
+        /* Samples the sockets by state where the snapshot has bounds for them. */
+        void (*observe_states)(struct backend *backend, struct snapshot *snapshot, struct unread *unread);
 
-        /* That look. */
-        int (*observe_sockets)(struct backend *backend, struct snapshot *snapshot, const char **ret_what);
+        /* That dump. */
+        void (*observe_sockets)(struct backend *backend, struct snapshot *snapshot, struct unread *unread);
 
         /* The live value, read afresh. */
         int (*sysctl_read)(struct backend *backend, enum sysctl_id sysctl, struct sysctl_value *ret);

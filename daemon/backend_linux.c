@@ -30,19 +30,19 @@ static struct linux_backend *self(struct backend *backend)
         return (struct linux_backend *)backend;
 }
 
-static int observe(struct backend *backend, struct snapshot *ret, bool *ret_dump, const char **ret_what)
+static void observe(struct backend *backend, struct snapshot *ret, bool *ret_dump, struct unread *unread)
 {
-        return observer_read(self(backend)->observer, ret, ret_dump, ret_what);
+        observer_read(self(backend)->observer, ret, ret_dump, unread);
 }
 
-static int observe_states(struct backend *backend, struct snapshot *snapshot, const char **ret_what)
+static void observe_states(struct backend *backend, struct snapshot *snapshot, struct unread *unread)
 {
-        return observer_read_states(self(backend)->observer, snapshot, ret_what);
+        observer_read_states(self(backend)->observer, snapshot, unread);
 }
 
-static int observe_sockets(struct backend *backend, struct snapshot *snapshot, const char **ret_what)
+static void observe_sockets(struct backend *backend, struct snapshot *snapshot, struct unread *unread)
 {
-        return observer_read_sockets(self(backend)->observer, snapshot, ret_what);
+        observer_read_sockets(self(backend)->observer, snapshot, unread);
 }
 
 static int sysctl_read(struct backend *backend, enum sysctl_id sysctl, struct sysctl_value *ret)

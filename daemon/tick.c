@@ -9,21 +9,21 @@
 
 #define ORPHANS_RETRY_NS (60 * NSEC_PER_SEC)
 
-/* Counters first; then, if bounds decide not every rule, a sample of the sockets by state; then a dump of those with
- * ephemeral ports. */
+/* Counters and bounds; a sample of the sockets by state if that may decide; a dump if the bounds do not hold or some
+ * condition is still unknown. Each goes on whatever could not be read before. */
 static void observe(struct tuner *t)
 {
-        const char *what = NULL;
+        struct backend *backend = t->backend;
+        struct unread unread = {0};
         bool dump = false;
-        int r = t->backend->observe(t->backend, &t->snapshot, &dump, &what);
 
-        if (r == 0 && !dump && policy_evaluate(t->policy, &t->snapshot)->needs_dump)
-                r = t->backend->observe_states(t->backend, &t->snapshot, &what);
-        if (r == 0 && (dump || policy_evaluate(t->policy, &t->snapshot)->needs_dump))
-                r = t->backend->observe_sockets(t->backend, &t->snapshot, &what);
-        t->unread = what;
-        t->unread_error = r;
-        audit_state(&t->audit, SUBJECT_OBSERVATION, what, r);
+        backend->observe(backend, &t->snapshot, &dump, &unread);
+        if (!dump && policy_evaluate(t->policy, &t->snapshot)->needs_dump)
+                backend->observe_states(backend, &t->snapshot, &unread);
+        if (dump || policy_evaluate(t->policy, &t->snapshot)->needs_dump)
+                backend->observe_sockets(backend, &t->snapshot, &unread);
+        t->unread = unread;
+        audit_state(&t->audit, SUBJECT_OBSERVATION, unread.what, unread.error);
 }
 
 static void record_config(struct tuner *t)

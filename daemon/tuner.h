@@ -44,8 +44,7 @@ struct tuner {
         uint64_t paused_until;    /* nothing is written, and what is held stays; 0: not paused; or PAUSED_FOR_GOOD */
         bool config_is_new;       /* to be logged once it is known what this kernel lacks for it */
         bool rejected;            /* the configuration of the last reload: the one before it goes on */
-        const char *unread;       /* the source that could not be read at the last tick */
-        int unread_error;         /* negative errno; 0: everything was read */
+        struct unread unread;     /* at the last tick */
         int write_error;          /* why it only observes although the configuration does not say so; 0: it does not */
         uint64_t orphans_again_at; /* when to try again to put back what no rule holds */
         struct status status;

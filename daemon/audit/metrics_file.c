@@ -66,7 +66,7 @@ static int write_file(struct metrics_file *f, const struct tuner *t)
 
 void metrics_file_tick(struct metrics_file *f, struct tuner *t)
 {
-        if (t->unread_error == 0)
+        if (t->unread.error == 0)
                 f->observed_at = t->snapshot.now;
         if (f->path[0] == 0 || t->snapshot.now < f->next)
                 return;

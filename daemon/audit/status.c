@@ -26,7 +26,7 @@ static const struct rule *standing_advice(const struct tuner *t)
 
 static bool is_degraded(const struct tuner *t)
 {
-        return t->unread_error < 0 || t->write_error < 0 || t->apply.ledger_error < 0 || t->rejected;
+        return t->unread.error < 0 || t->write_error < 0 || t->apply.ledger_error < 0 || t->rejected;
 }
 
 static enum daemon_state find_state(const struct tuner *t, unsigned held)
@@ -68,8 +68,8 @@ static void format_ports(const struct tuner *t, char *buf, size_t size)
 
 static void format_degraded(const struct tuner *t, char *buf, size_t size)
 {
-        if (t->unread_error < 0)
-                snprintf(buf, size, "cannot read %s: %s", t->unread, strerror(-t->unread_error));
+        if (t->unread.error < 0)
+                snprintf(buf, size, "cannot read %s: %s", t->unread.what, strerror(-t->unread.error));
         else if (t->write_error < 0)
                 snprintf(buf, size, "cannot write sysctls: %s; observing only", strerror(-t->write_error));
         else if (t->apply.ledger_error < 0)

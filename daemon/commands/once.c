@@ -69,18 +69,19 @@ int once_write(FILE *f, const struct snapshot *s, const struct counters *counter
         return 0;
 }
 
-/* On an error, the metrics that were not read are invalid, and *ret_what names the source. */
-static int observe(struct observer *observer, struct snapshot *ret, const char **ret_what)
+/* Reads counters twice, for the rates, and the sockets once, at the end. The metrics of what cannot be read are
+ * invalid. */
+static struct unread observe(struct observer *observer, struct snapshot *ret)
 {
         const struct timespec second = {.tv_sec = 1};
-        bool dump_ports;
-        int r = observer_read(observer, ret, &dump_ports, ret_what);
+        struct unread unread = {0};
+        bool dump;
 
-        if (r < 0)
-                return r;
+        observer_read(observer, ret, &dump, &(struct unread){0});
         nanosleep(&second, NULL);
-        r = observer_read(observer, ret, &dump_ports, ret_what);
-        return r < 0 ? r : observer_read_sockets(observer, ret, ret_what);
+        observer_read(observer, ret, &dump, &unread);
+        observer_read_sockets(observer, ret, &unread);
+        return unread;
 }
 
 int once_print(bool json)
@@ -88,7 +89,7 @@ int once_print(bool json)
         static struct counters counters;
         static struct snapshot snapshot;
         struct observer *observer = NULL;
-        const char *what;
+        struct unread unread;
         int r = observer_new("/proc", &observer);
 
         if (r < 0) {
@@ -98,9 +99,10 @@ int once_print(bool json)
         counters_init(&counters);
         observer_list_counters("/proc", &counters);
         observer_set_config(observer, NULL, &counters);
-        r = observe(observer, &snapshot, &what);
+        unread = observe(observer, &snapshot);
+        r = unread.error;
         if (r < 0)
-                fprintf(stderr, "twtuned: cannot read %s: %s\n", what, strerror(-r));
+                fprintf(stderr, "twtuned: cannot read %s: %s\n", unread.what, strerror(-r));
         if (once_write(stdout, &snapshot, &counters, json) < 0) {
                 fprintf(stderr, "twtuned: out of memory\n");
                 r = -ENOMEM;

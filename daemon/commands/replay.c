@@ -64,12 +64,12 @@ static void show_sysctls(struct replay *r, struct snapshot *s)
         }
 }
 
-static int observe(struct backend *backend, struct snapshot *ret, bool *ret_dump, const char **ret_what)
+static void observe(struct backend *backend, struct snapshot *ret, bool *ret_dump, struct unread *unread)
 {
         struct replay *r = self(backend);
         unsigned readings = METRIC_COUNT + r->tuner.config->counters.n; /* there is room for many more */
 
-        (void)ret_what;
+        (void)unread;
         *ret_dump = false;
         memcpy(ret, &r->snapshot, offsetof(struct snapshot, reading) + readings * sizeof(ret->reading[0]));
         ret->ports = r->ports;
@@ -77,14 +77,12 @@ static int observe(struct backend *backend, struct snapshot *ret, bool *ret_dump
         if (ret->reading[METRIC_PORTS_FIRST].state == READING_VALID)
                 ports_give_destination(r->ports, ret->who[METRIC_PORTS_FIRST][0] ? &r->row.group : NULL);
         show_sysctls(r, ret);
-        return 0;
 }
 
 /* There is nothing more to read than the row. */
-static int observe_more(struct backend *backend, struct snapshot *snapshot, const char **ret_what)
+static void observe_more(struct backend *backend, struct snapshot *snapshot, struct unread *unread)
 {
-        (void)backend, (void)snapshot, (void)ret_what;
-        return 0;
+        (void)backend, (void)snapshot, (void)unread;
 }
 
 static int sysctl_read(struct backend *backend, enum sysctl_id id, struct sysctl_value *ret)

@@ -35,8 +35,8 @@ static bool is_unit(const char *name, size_t len)
         return false;
 }
 
-/* The first part of a path below the root that is a unit's: what is under it is the unit's own business
- * (user@1000.service is left for what runs in it). */
+/* The first part of a path below the root that names a unit: the cgroups under it are the unit's own business. Only
+ * user@1000.service is passed over for a unit that runs in it. */
 static void unit_from_path(const char *path, char unit[static CGROUP_UNIT_MAX])
 {
         snprintf(unit, CGROUP_UNIT_MAX, "%s", path);
@@ -52,8 +52,8 @@ static void unit_from_path(const char *path, char unit[static CGROUP_UNIT_MAX])
         }
 }
 
-/* Extends path by what leads to the directory with the inode, which the listing tells (fs/kernfs/dir.c:
- * kernfs_fop_readdir). Not by fts(3), which crashes when memory is short (glibc 2.36). */
+/* Extends path to the directory below it with inode id. The listing has the inodes
+ * (fs/kernfs/dir.c:kernfs_fop_readdir). Not fts(3), which crashes when memory is short (glibc 2.36). */
 static bool find_below(char path[static PATH_MAX], size_t length, uint64_t id)
 {
         DIR *directory = opendir(path);

@@ -15,10 +15,10 @@ struct cgroup_cache {
                 uint64_t id;
                 char unit[CGROUP_UNIT_MAX];
         } item[CGROUP_CACHE];
-        unsigned next; /* the oldest one, which the next new one replaces */
+        unsigned next; /* the oldest one, which a new one replaces */
 };
 
-/* The unit's name ("nginx.service"), or the cgroup's path where no part of it is a unit's. "": id is 0 or the root's,
- * there is no cgroup2, or the cgroup is gone. The tree is walked once for an id; the name is good until it is
- * replaced. */
+/* The unit's name ("nginx.service"), or the cgroup's path if no part of it names a unit. "": id is 0 or the root's,
+ * there is no cgroup2, or the cgroup is gone. Walks the tree once per id. The name belongs to the cache and is valid
+ * until it is replaced. */
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id);

@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The inside of the observer, shared by observer.c (what is read when), observer_proc.c (files under /proc) and
- * observer_sockets.c (sock_diag) with observer_states.c. */
+/* The inside of the observer, a file for each source:
+ *   wanted.c        what the configuration asks for
+ *   observer.c      what a tick reads, in which order
+ *   sources.c       the files under /proc: open, read, retry
+ *   counters.c      netstat and snmp
+ *   sockstat.c      sockstat and sockstat6: the tables, and how many sockets there are
+ *   conntrack.c     nf_conntrack's files
+ *   sysctls.c       the sysctls, and what connect() picks ports by
+ *   listeners.c     a dump of the listeners
+ *   dump.c          a dump of all other sockets, for the next two
+ *   states.c        sockets by state
+ *   destinations.c  ports.* toward each destination */
 
 #include "daemon/observe/cgroup.h"
 #include "daemon/observe/observer.h"
@@ -11,121 +21,177 @@
 #include "lib/kernel/close_wait.h"
 #include "lib/kernel/listeners.h"
 
-#define TEXT_SIZE 65536u
+#define DUMP_TRIES 3u
 #define TCP_STATES 16u
+#define SOURCE_TEXT_SIZE 65536u /* to begin with */
 
 enum source {
-        SOURCE_SOCKSTAT,
-        SOURCE_SOCKSTAT6,
         SOURCE_NETSTAT,
         SOURCE_SNMP,
+        SOURCE_SOCKSTAT,
+        SOURCE_SOCKSTAT6,
         SOURCE_CONNTRACK_COUNT,
         SOURCE_CONNTRACK_STAT,
         SOURCE_STATM,
-        SOURCE_COUNT,
+        SOURCE_SYSCTL, /* and from here on one for each sysctl */
+        SOURCE_COUNT = SOURCE_SYSCTL + SYSCTL_COUNT,
 };
 
 enum dump_kind {
-        DUMP_PORTS, /* a look at the sockets with ephemeral ports */
-        DUMP_BOTH,  /* a look that is also a sample by state */
+        DUMP_PORTS, /* the sockets with ephemeral ports */
         DUMP_STATES,
+        DUMP_BOTH,
         DUMP_COUNT,
 };
 
-/* What was counted by state. */
+/* The sockets that one sample counts: by state, then these. */
+enum {
+        COUNT_FIN_WAIT2_ORPHANED = TCP_STATES,
+        COUNT_FIN_WAIT2_HELD,
+        COUNT_KEEPALIVE_UNANSWERED,
+        COUNT_RETRANSMITTING,
+        COUNTS,
+};
+
 struct tally {
-        unsigned states[TCP_STATES];
-        unsigned fin_wait2_orphaned, keepalive_unanswered, retransmitting;
-        double syn_queue; /* of the listener with the fullest, percent */
+        unsigned count[COUNTS];
+        struct reading syn_queue; /* of the listener with the fullest, percent; invalid: the listeners are unknown */
         char syn_queue_name[LISTENER_NAME_MAX];
         uint64_t syn_queue_cgroup;
 };
 
-struct observer {
-        struct proc_file source[SOURCE_COUNT], sysctl[SYSCTL_COUNT];
-        char text[TEXT_SIZE]; /* of the file at hand */
+/* What the bounds of ports.* are derived from: the last dump of the ports that succeeded. */
+struct basis {
+        struct ports_limits limits;
+        struct port_set listening;
+        bool counted;              /* the next two were read then */
+        uint64_t opened, recycled; /* ActiveOpens and TWRecycled */
+};
 
-        bool wanted[METRIC_COUNT];
-        uint32_t states;       /* of which sockets are counted for the wanted metrics: a bit each */
-        bool always_dump;      /* at every tick, if cpu_budget allows */
-        bool dumping;          /* the last read asked for a look */
-        double budget;         /* of one core, 0 to 1; 0: no limit */
+struct observer {
+        const char *root; /* "/proc"; the caller's */
+        struct proc_file file[SOURCE_COUNT];
+        char *text; /* of the file read last, with a 0 behind it; "" if that failed */
+        size_t text_size;
+        uint64_t retry_at;     /* when to open again what is missing or failed */
         uint64_t memory_bytes; /* of the machine */
-        uint64_t slowly_ns;    /* how long what is sampled slowly stands */
-        uint32_t sysctls;      /* a bit for each that is read */
-        uint32_t sysctls_now;  /* those of them that we hold, or want to: read at every tick */
-        uint64_t sysctls_at;   /* when all were read */
-        struct live_sysctl live_sysctl[SYSCTL_COUNT];
 
         uint64_t now, tick;  /* of this read, and since the one before; 0: there was none */
-        uint64_t cpu_before; /* CPU time of the thread when the read before began; 0: not known */
+        uint64_t cpu_before; /* CPU time of the thread when the read before began; 0: unknown */
+
+        uint32_t sysctls_now; /* a bit for each sysctl that we hold, or want to: read at every tick */
+        struct sock_diag diag;
+        struct ports *ports;
+        struct basis basis;
+        struct close_wait close_wait;
+        struct cgroup_cache cgroups;
+
+        /* From here on everything begins anew with observer_set_config(). */
+        bool wanted[METRIC_COUNT];
+        uint32_t states;         /* of the sockets that are counted for the wanted metrics: a bit each */
+        uint32_t sysctls;        /* a bit for each that is read */
+        bool listeners_always;   /* a rule asks for what has to be as it is now */
+        bool always_dump;        /* at every tick, if cpu_budget allows */
+        double budget;           /* cpu_budget as a share of one core, 0 to 1; 0: no limit */
+        uint64_t slowly_ns;      /* how long a slow sample stands */
+        int error[SOURCE_COUNT]; /* of the last read of each: a negative errno; 0: none */
 
         struct counters counters;
         uint64_t before[COUNTERS_MAX]; /* the counters at the read before */
-        uint64_t counters_at;          /* when counters was read; 0: not yet */
-        double counters_elapsed;       /* seconds between the last two reads; 0: there is only one */
-        char snmp_text[4096];          /* what they were last read from */
-        uint64_t snmp_moved_at;        /* when it was not what it had been */
+        bool seen_before[COUNTERS_MAX];
+        char snmp_text[4096];   /* what they were last read from */
+        uint64_t snmp_moved_at; /* when it last differed from the read before */
+        unsigned quiet_ticks;   /* in a row, without sockets but listeners and without packets */
+
+        bool inuse_known;
+        uint64_t tw, inuse; /* sockets: minisockets of TIME_WAIT and FIN_WAIT_2, and full ones, IPv4 and IPv6 */
+
         struct reading conntrack_table, conntrack_insert_failed; /* the last sample */
         uint64_t conntrack_at;                                   /* its time; 0: there is none */
         uint64_t insert_failed;                                  /* the counter then */
         bool insert_failed_known;
-        uint64_t tw, inuse; /* sockets: minisockets of TIME_WAIT and FIN_WAIT_2, and full ones, IPv4 and IPv6 */
 
-        struct sock_diag diag;
-        struct ports *ports;
+        struct live_sysctl live_sysctl[SYSCTL_COUNT];
+        uint64_t sysctls_at; /* when all were read; 0: not yet */
+        bool limits_known;
+        struct ports_limits limits; /* what connect() picks ports by now */
+        char reserved_text[512];    /* what limits.reserved was parsed from */
+        uint64_t reserved_at;       /* when it was read; 0: not yet */
+        bool reserved_moved;        /* since the last dump of the ports */
+
         struct listeners listeners;
-        bool listeners_always; /* a rule asks for what has to be as it is now */
-        uint64_t listeners_at; /* when they were read */
-        uint64_t drops_then;   /* ListenDrops before that */
+        struct port_set listening; /* their ports */
+        bool listening_moved;      /* they differ from those at the last dump of the ports */
         unsigned n_listening;
-        uint64_t inuse_then;  /* inuse when they were read */
-        unsigned quiet_ticks; /* in a row, without other sockets and without packets */
-        struct cgroup_cache cgroups;
+        uint64_t listeners_at;       /* when they were read; 0: not yet */
+        uint64_t listeners_tried_at; /* when that was last tried */
+        int listeners_error;         /* what came of it */
+        uint64_t drops_then;         /* ListenDrops when they were read */
+        uint64_t inuse_then;         /* inuse then; UINT64_MAX: unknown */
 
-        /* The last sample of states. */
-        struct tally tally;
-        struct close_wait close_wait;
+        struct tally tally;       /* the last sample by state */
         uint64_t states_again_at; /* until when it stands */
 
-        /* The last look at all sockets that succeeded. */
-        bool dumped;
-        struct ports_limits limits, live;          /* at that look, and now */
-        char reserved_text[512];                   /* what live.reserved was parsed from */
-        uint64_t reserved_at;                      /* when it was read */
-        bool reserved_moved;                       /* since that look */
-        struct port_set listening, listening_then; /* when last read, and at that look */
-        bool listening_moved;                      /* one is not the other */
-        uint64_t opened_then, recycled_then;       /* ActiveOpens and TWRecycled */
-        uint64_t dump_again_at, dump_every;        /* by cpu_budget */
-        uint64_t dump_cpu[DUMP_COUNT];             /* ns that the last of each kind took; 0: there was none yet */
+        bool dumping;                       /* the last read asked for a dump */
+        bool dumped;                        /* the ports, at least once */
+        uint64_t dump_again_at, dump_every; /* by cpu_budget */
+        uint64_t dump_cpu[DUMP_COUNT];      /* ns that the last of each kind took; 0: there was none yet */
 };
 
-/* observer_proc.c. All return 0 or a negative errno. */
-int observer_read_counters(struct observer *o);
-void fill_counters(const struct observer *o, struct snapshot *s);
-void fill_opens(const struct observer *o, struct snapshot *s);
-int fill_sockstat(struct observer *o, struct snapshot *s);
-void fill_conntrack(struct observer *o, struct snapshot *s);
-void fill_self(struct observer *o, struct snapshot *s);
-int read_source(struct observer *o, enum source source);
-void remember_text(const struct observer *o, char *ret, size_t size); /* "" when it is too long: never the same */
+#define OBSERVER_LASTS offsetof(struct observer, wanted) /* bytes that outlast observer_set_config() */
 
-/* observer_sockets.c */
-int read_limits(struct observer *o, const struct snapshot *s);
-int read_listeners(struct observer *o, struct snapshot *s);
-int update_listeners(struct observer *o, struct snapshot *s);
-int read_states(struct observer *o, struct snapshot *s);
-uint64_t budget_pause(struct observer *o, enum dump_kind kind, uint64_t begun); /* ns; begun: thread_cpu_ns() */
-int dump_ports(struct observer *o, struct snapshot *s);
-void fill_ports(struct observer *o, struct snapshot *s);
-void fill_ports_bounds(const struct observer *o, struct snapshot *s);
+/* wanted.c: sets wanted, sysctls, listeners_always, budget and slowly_ns. config NULL: everything. */
+void want(struct observer *observer, const struct config *config);
 
-/* observer_states.c: which states are asked for; whether a sample is due; one sample, from a dump; and what it says,
- * or bounds while it is due. */
-void states_want(struct observer *o);
-bool states_due(const struct observer *o);
-void states_begin(struct observer *o);
-void states_count(struct observer *o, const struct inet_diag_msg *socket, size_t length);
-void states_commit(struct observer *o);
-void states_fill(struct observer *o, struct snapshot *s);
+/* sources.c: every minute sources_retry() opens again what is missing or failed, and makes room for what did not
+ * fit. */
+int sources_open(struct observer *observer); /* 0 or -ENOMEM */
+void sources_close(struct observer *observer);
+void sources_retry(struct observer *observer);
+void sources_make_room(struct observer *observer); /* for all of them */
+void sources_unread(const struct observer *observer, struct unread *unread);
+struct proc_file source_open(const char *root, enum source source);
+
+/* Reads a file into text, or what fits into size bytes. Returns 0 or a negative errno, which error[] keeps until
+ * the next read; a caller that cannot parse the text puts -EBADMSG there. source_state() says what an error makes
+ * of the metrics. */
+int source_read(struct observer *observer, enum source source);
+int source_read_start(struct observer *observer, enum source source, size_t size);
+enum reading_state source_state(const struct observer *observer, enum source source);
+void remember_text(const struct observer *observer, char *ret, size_t size); /* "" if it is too long: never equal */
+
+/* Each reads its source if that is due, and fills in its metrics. */
+void fill_counters(struct observer *observer, struct snapshot *s);
+void fill_sysctls(struct observer *observer, struct snapshot *s);
+void fill_sockstat(struct observer *observer, struct snapshot *s);
+void fill_conntrack(struct observer *observer, struct snapshot *s);
+void fill_self(struct observer *observer, struct snapshot *s);
+void fill_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);
+
+/* observer.c: the unit of a cgroup that a metric is about. */
+void fill_unit(struct observer *observer, struct snapshot *s, unsigned metric, uint64_t cgroup);
+
+/* sysctls.c: sets limits, from sysctls that were read. */
+void read_limits(struct observer *observer, const struct snapshot *s);
+
+/* sockstat.c: a part of a table whose size is the last number of a sysctl, in percent; the number after a word. */
+struct reading share_of(double part, const struct live_sysctl *whole);
+bool number_after(const char *text, const char *word, uint64_t *ret);
+
+/* listeners.c: reads the listeners, unless this tick has tried already. Returns false if they are unknown. */
+bool read_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);
+
+/* states.c: which states are asked for; whether a sample is due; one sample, from a dump; and its metrics, or
+ * bounds while it is due. */
+void states_want(struct observer *observer);
+bool states_due(const struct observer *observer);
+void states_begin(struct observer *observer);
+void states_count(void *observer, const struct inet_diag_msg *socket, size_t length);
+void states_commit(struct observer *observer);
+void states_fill(struct observer *observer, struct snapshot *s);
+
+/* destinations.c: one dump of the ports, after ports_begin(); its metrics; and bounds for these, without a dump.
+ * Returns false if no bounds hold. */
+void destinations_commit(struct observer *observer);
+void fill_destinations(struct observer *observer, struct snapshot *s);
+bool bound_destinations(const struct observer *observer, struct snapshot *s);

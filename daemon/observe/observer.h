@@ -1,48 +1,55 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Reads the sockets, the counters and the sysctls of this netns into a snapshot: what costs next to nothing at every
- * tick, and sockets only when that is not enough to decide. */
+/* Reads the sockets, the counters and the sysctls of this netns into a snapshot: at every tick what costs next to
+ * nothing, and sockets only when that is not enough to decide.
+ *
+ * Each source fails alone. If one cannot be read, its own metrics are invalid (unavailable if this kernel or netns
+ * has no such file), and the others are read all the same. A file that is missing or fails is opened again every
+ * minute, so that a module may be loaded later. A file that has grown past the buffer gets a larger one then: that
+ * minute's retry and observer_set_config() are the only places that open a file or allocate memory. */
 
+#include "lib/kernel/unread.h"
 #include "lib/config/config.h"
 #include "lib/kernel/snapshot.h"
 #include "lib/ports/table.h"
 
 struct observer;
 
-/* proc_root is "/proc". Opens all files; what this kernel lacks shows as unavailable later. 0 or a negative
- * errno: -ENOMEM, or what NETLINK_SOCK_DIAG said. */
+/* Opens all files under proc_root ("/proc"), which has to outlive the observer. Returns 0 or a negative errno:
+ * -ENOMEM, or an error of NETLINK_SOCK_DIAG, without which there is nothing to observe. */
 int observer_new(const char *proc_root, struct observer **ret);
 void observer_free(struct observer *observer);
 
-/* What to read from now on: what the rules ask for, and the ports. config NULL: everything, as often as asked.
- * counters are those to read; both are copied. Rates need two reads, so counters are invalid once after it. */
+/* Sets what to read from now on: the ports, and what the rules ask for. config NULL: everything, as often as asked.
+ * counters are those to read; both are copied. Rates need two reads, so counters are invalid in the first one. */
 void observer_set_config(struct observer *observer, const struct config *config, const struct counters *counters);
 
-/* For a recording: from here to the next observer_set_config() every metric and sysctl is read, and the bounds never
- * hold, so that all sockets are looked at as often as cpu_budget allows. */
+/* For a recording: until the next observer_set_config() every metric and sysctl is read, and all sockets are dumped as
+ * often as cpu_budget allows. */
 void observer_want_everything(struct observer *observer);
 
-/* Every counter that this kernel has, added to a set. */
+/* Adds every counter of this kernel to a set. */
 void observer_list_counters(const char *proc_root, struct counters *ret);
 
-/* The first step: counters, sysctls, the listeners when they are due, and for what the sockets would tell the last
- * sample by state or the bounds that follow from counters and the last look. *ret_look: these bounds do not hold, a
- * look is needed. On an error the part that failed is invalid in ret and *ret_what names it. */
-int observer_read(struct observer *observer, struct snapshot *ret, bool *ret_dump, const char **ret_what);
+/* The first step of a tick: counters, sysctls, the listeners when they are due, and, for what only sockets tell,
+ * the last sample by state or the bounds that follow from counters and the last dump. *ret_dump: these bounds do
+ * not hold, so a dump is needed. */
+void observer_read(struct observer *observer, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
-/* A sample of the sockets by state, when it is due (SLOWLY in metric.h). */
-int observer_read_states(struct observer *observer, struct snapshot *snapshot, const char **ret_what);
+/* Samples the sockets by state if that is due (SLOWLY in metric.h). */
+void observer_read_states(struct observer *observer, struct snapshot *snapshot, struct unread *unread);
 
-/* A look at all sockets with ephemeral ports, or, when the last one was so dear that another would break cpu_budget,
- * what that one gave. On an error what the sockets would tell is invalid. */
-int observer_read_sockets(struct observer *observer, struct snapshot *snapshot, const char **ret_what);
+/* Dumps all sockets with ephemeral ports, or, while cpu_budget forbids another dump, repeats the values of the last
+ * one. On an error ports.* are invalid. */
+void observer_read_sockets(struct observer *observer, struct snapshot *snapshot, struct unread *unread);
 
-/* One sysctl, and a write to it. 0 or a negative errno; -ENOENT: this kernel or netns does not have it. */
+/* Reads and writes one sysctl. A sysctl that was read once is read at every tick from then on, so that its reader sees
+ * what becomes of it. Returns 0 or a negative errno; -ENOENT: this kernel or netns does not have it. */
 int observer_sysctl_read(struct observer *observer, enum sysctl_id sysctl, struct sysctl_value *ret);
 int observer_sysctl_write(struct observer *observer, enum sysctl_id sysctl, const struct sysctl_value *value);
 
-/* The systemd unit of a cgroup, "" when it is not known; good until the next call. */
+/* The systemd unit of a cgroup, "" if it is unknown; valid until the next call. */
 const char *observer_find_unit(struct observer *observer, uint64_t cgroup);
 
 /* Whether sysctls under net.ipv4 can be written at all: 0, -EACCES, -EPERM or -EROFS. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/observe/proc_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 
 #define HALF_PAGE 2048
 
-struct proc_file proc_file_open(const char *path, int writable)
+struct proc_file proc_file_open(const char *path, bool writable)
 {
         struct proc_file file = {.fd = -1};
 
@@ -32,13 +33,14 @@ void proc_file_close(struct proc_file *file)
         file->fd = -1;
 }
 
-/* seq_file gives at most a page of whole records a read (fs/seq_file.c:seq_read_iter), so one read is not the file;
- * but after less than half a page one more of its records, which are lines, would have fitted. What does not end with
- * a line was cut short: "100" of "1000" is not to be taken for a value. */
+/* A seq_file gives at most a page of whole records per read (fs/seq_file.c:seq_read_iter), so one read is not the
+ * file; but after less than half a page another of its records, which are lines, would have fitted. A text that
+ * does not end with a line was cut short: "100" of "1000" must not be taken for a value. */
 int proc_file_read(const struct proc_file *file, char *buf, size_t size)
 {
         size_t n = 0;
 
+        assert(size > 0);
         if (file->fd < 0)
                 return file->error;
         while (n < size) {
@@ -61,7 +63,7 @@ int proc_file_write(const struct proc_file *file, const char *text)
         ssize_t n;
 
         if (file->error < 0)
-                return file->error; /* it was opened for reading only, or not at all */
+                return file->error; /* not open, or open for reading only */
         n = retry_interrupted(pwrite(file->fd, text, size, 0));
         if (n < 0)
                 return -errno;

@@ -3,8 +3,9 @@
 
 #include <errno.h>
 
-/* A call that a signal interrupted is made again. Not for ever: here are no handlers that could interrupt it
- * (signal(7)), so where that goes on something else is wrong. */
+/* Makes a system call again when a signal interrupted it (EINTR), three times at most: the daemon has no signal
+ * handlers (signal(7)), so a call that goes on being interrupted has another cause. The call is evaluated each
+ * time. */
 #define retry_interrupted(call) \
         ({ \
                 unsigned tries_ = 3; \

@@ -11,7 +11,7 @@
 
 #include "daemon/now.h"
 
-/* The kernel's batches have at most this size (net/netlink/af_netlink.c:netlink_dump). */
+/* The kernel's batches are at most this large (net/netlink/af_netlink.c:netlink_dump). */
 #define BATCH_SIZE 32768u
 #define TIMEOUT_SECONDS 2
 #define REQUEST_SIZE 128
@@ -40,15 +40,8 @@ void sock_diag_close(struct sock_diag *d)
         d->socket = NULL;
 }
 
-static int send_request(struct sock_diag *d, struct nlmsghdr *request)
-{
-        request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-        request->nlmsg_seq = ++d->seq;
-        return mnl_socket_sendto(d->socket, request, request->nlmsg_len) < 0 ? -errno : 0;
-}
-
-/* A program for the kernel's inet_diag_bc_run(): local port >= low, and <= high. A jump to 4 past the end rejects;
- * each comparison is two words, the second with the port. */
+/* Adds a program for the kernel's inet_diag_bc_run(): local port >= low, and <= high. Each comparison is two words,
+ * the second with the port; a jump to 4 bytes past the end rejects the socket. */
 static void add_port_filter(struct nlmsghdr *request, const struct sock_diag_query *q)
 {
         struct inet_diag_bc_op program[4] = {
@@ -62,38 +55,21 @@ static void add_port_filter(struct nlmsghdr *request, const struct sock_diag_que
                 mnl_attr_put(request, INET_DIAG_REQ_BYTECODE, sizeof(program), program);
 }
 
-/* The old request: it has no protocol family, and the kernel walks its table once for both
- * (net/ipv4/inet_diag.c:inet_diag_dump_compat). */
-static int request_both(struct sock_diag *d, const struct sock_diag_query *q)
+static int send_request(struct sock_diag *d, const struct sock_diag_query *q, uint16_t type, const void *body,
+                        size_t size)
 {
         _Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
         struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
-        struct inet_diag_req *body = mnl_nlmsg_put_extra_header(request, sizeof(*body));
 
-        request->nlmsg_type = TCPDIAG_GETSOCK;
-        body->idiag_family = AF_INET;
-        body->idiag_states = q->states;
-        body->idiag_ext = q->extensions;
+        memcpy(mnl_nlmsg_put_extra_header(request, size), body, size);
         add_port_filter(request, q);
-        return send_request(d, request);
+        request->nlmsg_type = type;
+        request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+        request->nlmsg_seq = ++d->seq;
+        return mnl_socket_sendto(d->socket, request, request->nlmsg_len) < 0 ? -errno : 0;
 }
 
-static int request_family(struct sock_diag *d, const struct sock_diag_query *q, uint8_t family)
-{
-        _Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
-        struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
-        struct inet_diag_req_v2 *body = mnl_nlmsg_put_extra_header(request, sizeof(*body));
-
-        request->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-        body->sdiag_family = family;
-        body->sdiag_protocol = IPPROTO_TCP;
-        body->idiag_states = q->states;
-        body->idiag_ext = q->extensions;
-        add_port_filter(request, q);
-        return send_request(d, request);
-}
-
-/* The error that NLMSG_ERROR and NLMSG_DONE begin with. libmnl's own handler takes a DONE with an error for a
+/* The error at the start of NLMSG_ERROR and NLMSG_DONE. libmnl's own handler takes a DONE with an error for
  * success. */
 static int control_error(const struct nlmsghdr *h)
 {
@@ -105,10 +81,11 @@ static int control_error(const struct nlmsghdr *h)
         return error <= 0 ? error : -EBADMSG;
 }
 
-/* One message. 1: the dump is complete; 0: go on; else a negative errno. */
+/* Takes one message. Returns 1 if the dump is complete, 0 if more is to come, else a negative errno. */
 static int take_message(const struct nlmsghdr *h, sock_diag_handler handler, void *user)
 {
         const struct inet_diag_msg *socket = mnl_nlmsg_get_payload(h);
+        size_t length = mnl_nlmsg_get_payload_len(h);
         int r;
 
         if (h->nlmsg_flags & NLM_F_DUMP_INTR)
@@ -121,7 +98,7 @@ static int take_message(const struct nlmsghdr *h, sock_diag_handler handler, voi
                 return r == 0 ? 1 : r;
         case NLMSG_ERROR:
                 r = control_error(h);
-                return r == 0 ? -EBADMSG : r; /* an acknowledgement that nobody asked for */
+                return r == 0 ? -EBADMSG : r; /* an acknowledgement without a request for it */
         case NLMSG_OVERRUN:
                 return -ENOBUFS;
         case TCPDIAG_GETSOCK:
@@ -130,10 +107,9 @@ static int take_message(const struct nlmsghdr *h, sock_diag_handler handler, voi
         default:
                 return -EBADMSG;
         }
-        if (mnl_nlmsg_get_payload_len(h) < sizeof(*socket) ||
-            (socket->idiag_family != AF_INET && socket->idiag_family != AF_INET6))
+        if (length < sizeof(*socket) || (socket->idiag_family != AF_INET && socket->idiag_family != AF_INET6))
                 return -EBADMSG;
-        handler(user, socket, mnl_nlmsg_get_payload_len(h));
+        handler(user, socket, length);
         return 0;
 }
 
@@ -169,38 +145,58 @@ static int receive(struct sock_diag *d, sock_diag_handler handler, void *user)
         return r < 0 ? r : 0;
 }
 
-static int dump_two_walks(struct sock_diag *d, const struct sock_diag_query *query, sock_diag_handler handler,
-                          void *user)
+/* One walk of the kernel's table. */
+static int walk(struct sock_diag *d, const struct sock_diag_query *q, uint16_t type, const void *body, size_t size,
+                sock_diag_handler handler, void *user)
 {
-        static const uint8_t families[] = {AF_INET, AF_INET6};
-        int r = 0;
+        int r = send_request(d, q, type, body, size);
 
-        for (unsigned i = 0; r == 0 && i < sizeof(families); i++) {
-                r = request_family(d, query, families[i]);
-                if (r == 0)
-                        r = receive(d, handler, user);
-                if (r == -ENOENT && families[i] == AF_INET6)
-                        r = 0; /* a kernel without IPv6 */
-        }
-        return r;
+        return r < 0 ? r : receive(d, handler, user);
+}
+
+/* The old request, which has no protocol family: the kernel walks its table once for both
+ * (net/ipv4/inet_diag.c:inet_diag_dump_compat). */
+static int walk_both(struct sock_diag *d, const struct sock_diag_query *q, sock_diag_handler handler, void *user)
+{
+        const struct inet_diag_req body = {
+                .idiag_family = AF_INET, .idiag_states = q->states, .idiag_ext = q->extensions};
+
+        return walk(d, q, TCPDIAG_GETSOCK, &body, sizeof(body), handler, user);
+}
+
+static int walk_family(struct sock_diag *d, const struct sock_diag_query *q, uint8_t family, sock_diag_handler handler,
+                       void *user)
+{
+        const struct inet_diag_req_v2 body = {.sdiag_family = family,
+                                              .sdiag_protocol = IPPROTO_TCP,
+                                              .idiag_states = q->states,
+                                              .idiag_ext = q->extensions};
+
+        return walk(d, q, SOCK_DIAG_BY_FAMILY, &body, sizeof(body), handler, user);
+}
+
+static int walk_twice(struct sock_diag *d, const struct sock_diag_query *q, sock_diag_handler handler, void *user)
+{
+        int r = walk_family(d, q, AF_INET, handler, user);
+
+        if (r < 0)
+                return r;
+        r = walk_family(d, q, AF_INET6, handler, user);
+        return r == -ENOENT ? 0 : r; /* a kernel without IPv6 */
 }
 
 int sock_diag_dump(struct sock_diag *d, const struct sock_diag_query *query, sock_diag_handler handler, void *user)
 {
-        int r = 0;
+        int r = d->socket ? 0 : sock_diag_open(d);
 
-        if (!d->socket)
-                r = sock_diag_open(d);
         if (r < 0)
                 return r;
         if (!d->two_walks) {
-                r = request_both(d, query);
-                if (r == 0)
-                        r = receive(d, handler, user);
+                r = walk_both(d, query, handler, user);
                 d->two_walks = r == -EOPNOTSUPP;
         }
         if (d->two_walks)
-                r = dump_two_walks(d, query, handler, user);
+                r = walk_twice(d, query, handler, user);
         if (r < 0)
                 sock_diag_close(d); /* what is still on its way must not get into the next dump */
         return r;

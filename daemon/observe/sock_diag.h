@@ -17,29 +17,30 @@
 struct sock_diag {
         struct mnl_socket *socket; /* kept open: the kernel's batches grow with what the socket last received */
         unsigned seq;
-        bool two_walks;    /* the kernel lacks TCPDIAG_GETSOCK, which gives both families in one */
-        uint64_t batch_at; /* ns of CLOCK_BOOTTIME at which the kernel filled in the messages at hand */
+        bool two_walks;    /* the kernel lacks TCPDIAG_GETSOCK, which gives both families in one walk */
+        uint64_t batch_at; /* ns of CLOCK_BOOTTIME when the kernel filled the current batch */
 };
 
 /* What to ask for. */
 struct sock_diag_query {
         uint32_t states;    /* a bit for each */
         uint8_t extensions; /* INET_DIAG_*, see diag.h */
-        uint16_t low, high; /* only local ports from low to high; 0 and 0: all. The kernel leaves out the others at
-                                a third of the cost of showing them */
+        uint16_t low, high; /* only local ports from low to high; 0 and 0: all. The kernel leaves out the others at a
+                               third of the cost of showing them */
 };
 
-/* length is that of the socket with its attributes. */
+/* length: of the socket with its attributes, in bytes. */
 typedef void (*sock_diag_handler)(void *user, const struct inet_diag_msg *socket, size_t length);
 
-/* 0 or a negative errno. */
+/* Returns 0 or a negative errno. */
 int sock_diag_open(struct sock_diag *diag);
 void sock_diag_close(struct sock_diag *diag);
 
-/* Calls handler for every TCP socket that the query fits, IPv4 and IPv6. 0 only when the dump was complete; on an
- * error what handler saw is worth nothing, and the socket is open anew for the next try. */
+/* Calls handler for every TCP socket that the query fits, IPv4 and IPv6. Returns 0 only if the dump was complete.
+ * On an error (a negative errno) the caller has to forget the sockets that handler saw; the next dump opens a new
+ * socket. */
 int sock_diag_dump(struct sock_diag *diag, const struct sock_diag_query *query, sock_diag_handler handler, void *user);
 
-/* One batch of it, as it was received. seq and portid are those of the request; buf is aligned for a struct nlmsghdr.
- * 1: the dump is complete; 0: more is to come; else a negative errno. */
+/* Takes one batch, as it was received. seq and portid are those of the request; buf is aligned for a struct nlmsghdr.
+ * Returns 1 if the dump is complete, 0 if more is to come, else a negative errno. */
 int sock_diag_take(const char *buf, size_t size, unsigned seq, unsigned portid, sock_diag_handler handler, void *user);

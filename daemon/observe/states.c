@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The metrics that count sockets by state, whatever their ports: sampled slowly, and not while bounds tell enough. */
+/* The metrics that count sockets by state, whatever their ports: sampled slowly, and only when bounds do not
+ * decide. */
 
 #include <math.h>
 #include <netinet/tcp.h>
@@ -21,34 +22,35 @@ enum timer {
 #define OPEN (BIT(TCP_ESTABLISHED) | BIT(TCP_CLOSE_WAIT))
 #define SENDING (OPEN | BIT(TCP_SYN_SENT) | BIT(TCP_FIN_WAIT1) | BIT(TCP_LAST_ACK) | BIT(TCP_CLOSING))
 
-/* What /proc/net/sockstat says of how many there can be. */
-enum most {
-        MOST_INUSE, /* full sockets */
-        MOST_TW,    /* minisockets of TIME_WAIT and FIN_WAIT_2 */
-        MOST_BOTH,
-        MOST_ANY, /* request sockets are not counted there */
+/* The counts of /proc/net/sockstat whose sum bounds a metric. */
+enum bound {
+        BY_NONE = 0,  /* request sockets are not counted there */
+        BY_INUSE = 1, /* full sockets */
+        BY_TW = 2,    /* minisockets of TIME_WAIT and FIN_WAIT_2 */
+        BY_BOTH = BY_INUSE | BY_TW,
 };
 
 static const struct row {
         unsigned metric;
         uint32_t states;
-        enum most most;
+        enum bound bound;
+        unsigned count; /* index in struct tally */
 } rows[] = {
-        {METRIC_TCP_ESTABLISHED, BIT(TCP_ESTABLISHED), MOST_INUSE},
-        {METRIC_TCP_SYN_SENT, BIT(TCP_SYN_SENT), MOST_INUSE},
-        {METRIC_TCP_SYN_RECV, BIT(TCP_SYN_RECV), MOST_ANY},
-        {METRIC_TCP_FIN_WAIT1, BIT(TCP_FIN_WAIT1), MOST_INUSE},
-        {METRIC_TCP_FIN_WAIT2, BIT(TCP_FIN_WAIT2), MOST_BOTH},
-        {METRIC_TCP_TIME_WAIT, BIT(TCP_TIME_WAIT), MOST_TW},
-        {METRIC_TCP_CLOSE_WAIT, BIT(TCP_CLOSE_WAIT), MOST_INUSE},
-        {METRIC_TCP_LAST_ACK, BIT(TCP_LAST_ACK), MOST_INUSE},
-        {METRIC_TCP_CLOSING, BIT(TCP_CLOSING), MOST_INUSE},
-        {METRIC_TCP_FIN_WAIT2_ORPHANED, BIT(TCP_FIN_WAIT2), MOST_BOTH},
-        {METRIC_TCP_FIN_WAIT2_HELD, BIT(TCP_FIN_WAIT2), MOST_INUSE},
-        {METRIC_TCP_KEEPALIVE_UNANSWERED, OPEN | BIT(TCP_FIN_WAIT2), MOST_INUSE},
-        {METRIC_TCP_RETRANSMITTING, SENDING, MOST_INUSE},
-        {METRIC_SYN_QUEUE_WORST, BIT(TCP_SYN_RECV), MOST_ANY},
-        {METRIC_CLOSE_WAIT_GROWTH, BIT(TCP_CLOSE_WAIT), MOST_ANY},
+        {METRIC_TCP_ESTABLISHED, BIT(TCP_ESTABLISHED), BY_INUSE, TCP_ESTABLISHED},
+        {METRIC_TCP_SYN_SENT, BIT(TCP_SYN_SENT), BY_INUSE, TCP_SYN_SENT},
+        {METRIC_TCP_SYN_RECV, BIT(TCP_SYN_RECV), BY_NONE, TCP_SYN_RECV},
+        {METRIC_TCP_FIN_WAIT1, BIT(TCP_FIN_WAIT1), BY_INUSE, TCP_FIN_WAIT1},
+        {METRIC_TCP_FIN_WAIT2, BIT(TCP_FIN_WAIT2), BY_BOTH, TCP_FIN_WAIT2},
+        {METRIC_TCP_TIME_WAIT, BIT(TCP_TIME_WAIT), BY_TW, TCP_TIME_WAIT},
+        {METRIC_TCP_CLOSE_WAIT, BIT(TCP_CLOSE_WAIT), BY_INUSE, TCP_CLOSE_WAIT},
+        {METRIC_TCP_LAST_ACK, BIT(TCP_LAST_ACK), BY_INUSE, TCP_LAST_ACK},
+        {METRIC_TCP_CLOSING, BIT(TCP_CLOSING), BY_INUSE, TCP_CLOSING},
+        {METRIC_TCP_FIN_WAIT2_ORPHANED, BIT(TCP_FIN_WAIT2), BY_BOTH, COUNT_FIN_WAIT2_ORPHANED},
+        {METRIC_TCP_FIN_WAIT2_HELD, BIT(TCP_FIN_WAIT2), BY_INUSE, COUNT_FIN_WAIT2_HELD},
+        {METRIC_TCP_KEEPALIVE_UNANSWERED, OPEN | BIT(TCP_FIN_WAIT2), BY_INUSE, COUNT_KEEPALIVE_UNANSWERED},
+        {METRIC_TCP_RETRANSMITTING, SENDING, BY_INUSE, COUNT_RETRANSMITTING},
+        {METRIC_SYN_QUEUE_WORST, BIT(TCP_SYN_RECV), BY_NONE, TCP_SYN_RECV},
+        {METRIC_CLOSE_WAIT_GROWTH, BIT(TCP_CLOSE_WAIT), BY_NONE, TCP_CLOSE_WAIT},
 };
 
 void states_want(struct observer *o)
@@ -72,34 +74,43 @@ void states_begin(struct observer *o)
         close_wait_begin(&o->close_wait);
 }
 
-void states_count(struct observer *o, const struct inet_diag_msg *socket, size_t length)
+void states_count(void *observer, const struct inet_diag_msg *socket, size_t length)
 {
-        struct tally *tally = &o->tally;
+        struct observer *o = observer;
+        unsigned *count = o->tally.count;
         bool orphaned = socket->idiag_timer == TIMER_TIME_WAIT || socket->idiag_inode == 0;
 
-        tally->states[socket->idiag_state % TCP_STATES]++;
+        count[socket->idiag_state % TCP_STATES]++;
         if (socket->idiag_state == TCP_SYN_RECV)
                 listeners_add_handshake(&o->listeners, socket);
         else if (socket->idiag_state == TCP_CLOSE_WAIT)
                 close_wait_add(&o->close_wait, diag_cgroup(socket, length));
         else if (socket->idiag_state == TCP_FIN_WAIT2)
-                tally->fin_wait2_orphaned += orphaned;
+                count[orphaned ? COUNT_FIN_WAIT2_ORPHANED : COUNT_FIN_WAIT2_HELD]++;
         if (socket->idiag_retrans > 0) {
-                tally->keepalive_unanswered += socket->idiag_timer == TIMER_KEEPALIVE;
-                tally->retransmitting += socket->idiag_timer == TIMER_RETRANSMIT;
+                count[COUNT_KEEPALIVE_UNANSWERED] += socket->idiag_timer == TIMER_KEEPALIVE;
+                count[COUNT_RETRANSMITTING] += socket->idiag_timer == TIMER_RETRANSMIT;
         }
+}
+
+static void commit_syn_queue(struct observer *o)
+{
+        const struct listener *fullest = listeners_fullest_syn_queue(&o->listeners);
+        struct tally *tally = &o->tally;
+
+        if (o->listeners_at != o->now)
+                return; /* they could not be read */
+        tally->syn_queue = reading_valid(fullest ? listener_syn_queue(&o->listeners, fullest) : 0);
+        if (!fullest)
+                return;
+        tally->syn_queue_cgroup = fullest->cgroup;
+        listener_name(fullest, tally->syn_queue_name);
 }
 
 void states_commit(struct observer *o)
 {
-        const struct listener *fullest = listeners_fullest_syn_queue(&o->listeners);
-
         close_wait_commit(&o->close_wait, o->now);
-        if (fullest) {
-                o->tally.syn_queue = listener_syn_queue(&o->listeners, fullest);
-                o->tally.syn_queue_cgroup = fullest->cgroup;
-                listener_name(fullest, o->tally.syn_queue_name);
-        }
+        commit_syn_queue(o);
         o->states_again_at = o->now + MAX(o->slowly_ns, 1); /* not again in this tick */
 }
 
@@ -110,50 +121,34 @@ static struct reading close_wait_reading(struct observer *o, struct snapshot *s)
 
         if (!close_wait_growth(&o->close_wait, &growth, &cgroup))
                 return (struct reading){.state = READING_INVALID};
-        snprintf(s->unit[METRIC_CLOSE_WAIT_GROWTH], sizeof(s->unit[0]), "%s", cgroup_unit(&o->cgroups, cgroup));
+        fill_unit(o, s, METRIC_CLOSE_WAIT_GROWTH, cgroup);
         return reading_valid(growth);
 }
 
 static struct reading syn_queue_reading(struct observer *o, struct snapshot *s)
 {
         snprintf(s->who[METRIC_SYN_QUEUE_WORST], sizeof(s->who[0]), "%s", o->tally.syn_queue_name);
-        snprintf(s->unit[METRIC_SYN_QUEUE_WORST], sizeof(s->unit[0]), "%s",
-                 cgroup_unit(&o->cgroups, o->tally.syn_queue_cgroup));
-        return reading_valid(o->tally.syn_queue);
+        fill_unit(o, s, METRIC_SYN_QUEUE_WORST, o->tally.syn_queue_cgroup);
+        return o->tally.syn_queue;
 }
 
 static struct reading sampled(struct observer *o, const struct row *row, struct snapshot *s)
 {
-        const struct tally *tally = &o->tally;
-
         switch (row->metric) {
-        case METRIC_TCP_FIN_WAIT2_ORPHANED:
-                return reading_valid(tally->fin_wait2_orphaned);
-        case METRIC_TCP_FIN_WAIT2_HELD:
-                return reading_valid(tally->states[TCP_FIN_WAIT2] - tally->fin_wait2_orphaned);
-        case METRIC_TCP_KEEPALIVE_UNANSWERED:
-                return reading_valid(tally->keepalive_unanswered);
-        case METRIC_TCP_RETRANSMITTING:
-                return reading_valid(tally->retransmitting);
         case METRIC_SYN_QUEUE_WORST:
                 return syn_queue_reading(o, s);
         case METRIC_CLOSE_WAIT_GROWTH:
                 return close_wait_reading(o, s);
         default:
-                return reading_valid(tally->states[__builtin_ctz(row->states)]);
+                return reading_valid(o->tally.count[row->count]);
         }
 }
 
-static struct reading bounded(const struct observer *o, const struct row *row)
+static struct reading bounded(const struct observer *o, enum bound bound)
 {
-        const double most[] = {
-                [MOST_INUSE] = (double)o->inuse,
-                [MOST_TW] = (double)o->tw,
-                [MOST_BOTH] = (double)(o->inuse + o->tw),
-                [MOST_ANY] = INFINITY,
-        };
-
-        return reading_bounded(0, most[row->most]);
+        if (!o->inuse_known || bound == BY_NONE)
+                return reading_bounded(0, INFINITY);
+        return reading_bounded(0, (double)((bound & BY_INUSE ? o->inuse : 0) + (bound & BY_TW ? o->tw : 0)));
 }
 
 /* Between two samples the last one stands, unless the counters say that it cannot be true any more. */
@@ -162,7 +157,7 @@ void states_fill(struct observer *o, struct snapshot *s)
         bool due = states_due(o);
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
-                struct reading *r = &s->reading[rows[i].metric], most = bounded(o, &rows[i]);
+                struct reading *r = &s->reading[rows[i].metric], most = bounded(o, rows[i].bound);
 
                 if (!o->wanted[rows[i].metric])
                         continue;

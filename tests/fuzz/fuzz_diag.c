@@ -83,8 +83,8 @@ static void check_states(const struct observer *o, unsigned sockets)
         unsigned counted = 0;
 
         for (unsigned i = 0; i < TCP_STATES; i++)
-                counted += o->tally.states[i];
-        assert(counted == sockets && o->tally.syn_queue >= 0 && isfinite(o->tally.syn_queue));
+                counted += o->tally.count[i];
+        assert(counted == sockets && o->tally.syn_queue.value >= 0 && isfinite(o->tally.syn_queue.value));
         for (unsigned i = 0; i < o->listeners.n; i++) {
                 char name[LISTENER_NAME_MAX];
 
@@ -117,6 +117,7 @@ static void begin(struct observer *o)
 static void commit(struct observer *o)
 {
         listeners_commit(&o->listeners);
+        o->listeners_at = o->now;
         states_commit(o);
         ports_commit(o->ports, 0);
 }

@@ -25,15 +25,17 @@ static void set_text(const uint8_t *data, size_t size)
 /* Everything is wanted, and the counters are those that the file itself has. */
 static void begin(struct observer *o)
 {
+        static char text[SOURCE_TEXT_SIZE];
+
         memset(o, 0, sizeof(*o));
         for (unsigned i = 0; i < SOURCE_COUNT; i++)
-                o->source[i].fd = memory;
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
-                o->sysctl[id].fd = memory;
+                o->file[i].fd = memory;
+        o->text = text;
+        o->text_size = sizeof(text);
         for (unsigned i = 0; i < METRIC_COUNT; i++)
                 o->wanted[i] = true;
         counters_init(&o->counters);
-        if (read_source(o, SOURCE_NETSTAT) >= 0) {
+        if (source_read(o, SOURCE_NETSTAT) == 0) {
                 counters_add_all(&o->counters, "netstat", o->text);
                 counters_add_all(&o->counters, "snmp", o->text);
         }
@@ -54,7 +56,7 @@ static void fill_sysctl(struct observer *o, enum sysctl_id id)
 }
 
 /* Where the file cannot be a sysctl, shares are of some table all the same. */
-static void fill_sysctls(struct observer *o)
+static void fill_sysctl_of_each(struct observer *o)
 {
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 fill_sysctl(o, id);
@@ -68,12 +70,13 @@ static void check_limits(struct observer *o)
         char *text = NULL;
         struct port_set again;
 
-        if (read_limits(o, &snapshot) < 0)
+        read_limits(o, &snapshot);
+        if (!o->limits_known)
                 return;
-        assert(o->live.low >= 1 && o->live.low <= o->live.high && o->live.high <= UINT16_MAX);
+        assert(o->limits.low >= 1 && o->limits.low <= o->limits.high && o->limits.high <= UINT16_MAX);
         text = malloc(PORT_SET_TEXT_MAX);
-        assert(port_set_format(&o->live.reserved, text) < PORT_SET_TEXT_MAX);
-        assert(port_set_parse(text, &again) == 0 && memcmp(&again, &o->live.reserved, sizeof(again)) == 0);
+        assert(port_set_format(&o->limits.reserved, text) < PORT_SET_TEXT_MAX);
+        assert(port_set_parse(text, &again) == 0 && memcmp(&again, &o->limits.reserved, sizeof(again)) == 0);
         free(text);
 }
 
@@ -82,12 +85,9 @@ static void read_all(struct observer *o)
         o->now += 10 * NSEC_PER_SEC;
         o->tick = NSEC_PER_SEC;
         memset(snapshot.reading, 0, sizeof(snapshot.reading));
-        fill_sysctls(o);
+        fill_sysctl_of_each(o);
         check_limits(o);
-        if (observer_read_counters(o) == 0) {
-                fill_counters(o, &snapshot);
-                fill_opens(o, &snapshot);
-        }
+        fill_counters(o, &snapshot);
         fill_sockstat(o, &snapshot);
         fill_conntrack(o, &snapshot);
         fill_self(o, &snapshot);
@@ -96,7 +96,7 @@ static void read_all(struct observer *o)
 /* A file that has not changed: nothing happened. Counters that could not be read tell nothing. */
 static void check_second(const struct observer *o)
 {
-        for (unsigned i = 0; o->counters_at != 0 && i < o->counters.n; i++) {
+        for (unsigned i = 0; o->error[SOURCE_NETSTAT] == 0 && i < o->counters.n; i++) {
                 const struct reading *r = &snapshot.reading[METRIC_COUNT + i];
 
                 assert(!o->counters.item[i].seen == (r->state == READING_UNAVAILABLE));

@@ -108,7 +108,7 @@ static void fill_tables(struct sim *s, struct snapshot *snapshot, double seconds
         snapshot->reading[METRIC_SELF_RSS] = reading_valid(5e6);
 }
 
-/* As observer_sockets.c:fill_ports_bounds(). */
+/* As destinations.c:bound_destinations(). */
 static void fill_ports_bounds(struct sim *s, struct snapshot *snapshot)
 {
         const struct kernel *k = &s->kernel;
@@ -120,7 +120,7 @@ static void fill_ports_bounds(struct sim *s, struct snapshot *snapshot)
                 snapshot->reading[METRIC_PORTS_FIRST + i] = reading_bounded(ports[i].lower, ports[i].upper);
 }
 
-/* As observer_states.c: between two samples the last one stands; when one is due, bounds. */
+/* As states.c: between two samples the last one stands; when one is due, bounds. */
 static void fill_states(const struct sim *s, struct snapshot *snapshot)
 {
         double tw = (double)kernel_tw(&s->kernel), inuse = (double)kernel_inuse(&s->kernel);
@@ -138,7 +138,7 @@ static void fill_states(const struct sim *s, struct snapshot *snapshot)
         }
 }
 
-/* As observer.c:bounds_hold(). */
+/* As destinations.c:bounds_hold(). */
 static bool bounds_hold(const struct sim *s)
 {
         struct ports_limits now = s->limits;
@@ -175,7 +175,14 @@ static void lose_readings(struct sim *s, struct snapshot *snapshot)
                         snapshot->sysctl[id] = (struct live_sysctl){0};
 }
 
-static int observe(struct backend *w, struct snapshot *snapshot, bool *ret_dump, const char **ret_what)
+/* A kernel that cannot be read at all stays so for the tick. (lose_readings(): sources that fail alone.) */
+static void fail_tick(struct sim *s, struct unread *unread, const char *what)
+{
+        s->unreadable = true;
+        unread_add(unread, -EIO, what);
+}
+
+static void observe(struct backend *w, struct snapshot *snapshot, bool *ret_dump, struct unread *unread)
 {
         struct sim *s = sim_of(w);
         double seconds = s->last_ms != 0 ? (double)(s->kernel.now_ms - s->last_ms) / 1000 : 0;
@@ -185,11 +192,12 @@ static int observe(struct backend *w, struct snapshot *snapshot, bool *ret_dump,
         begin_snapshot(s, snapshot);
         s->tick_ns = s->observed_at != 0 ? snapshot->now - s->observed_at : 0;
         s->observed_at = snapshot->now;
-        *ret_what = "the simulated kernel";
-        *ret_dump = true;
+        *ret_dump = false;
+        s->unreadable = false;
         if (fails(s, s->faults.observe)) {
                 s->counted = false;
-                return -EIO;
+                fail_tick(s, unread, "the simulated kernel");
+                return;
         }
         s->last_ms = s->kernel.now_ms;
         fill_sysctls(s, snapshot);
@@ -201,7 +209,6 @@ static int observe(struct backend *w, struct snapshot *snapshot, bool *ret_dump,
                 fill_ports_bounds(s, snapshot);
         fill_states(s, snapshot);
         lose_readings(s, snapshot);
-        return 0;
 }
 
 static void sample_close_wait(struct sim *s, uint64_t now)
@@ -263,7 +270,7 @@ static void dump_ports(struct sim *s, struct snapshot *snapshot)
         s->dumps++;
 }
 
-/* As observer_sockets.c:fill_ports(). */
+/* As destinations.c:fill_destinations(). */
 static void fill_ports(const struct ports *ports, struct snapshot *snapshot)
 {
         const struct destination *busiest = ports_busiest(ports);
@@ -274,30 +281,33 @@ static void fill_ports(const struct ports *ports, struct snapshot *snapshot)
                 snapshot->reading[METRIC_PORTS_CLIFF_ETA] = reading_valid(INFINITY);
 }
 
-static int observe_states(struct backend *w, struct snapshot *snapshot, const char **ret_what)
+static void observe_states(struct backend *w, struct snapshot *snapshot, struct unread *unread)
 {
         struct sim *s = sim_of(w);
 
+        if (s->unreadable)
+                return;
         maybe_crash(s);
         if (snapshot->now < s->sample_again_at)
-                return 0;
+                return;
         if (fails(s, s->faults.dump_ports)) {
-                *ret_what = "the simulated sockets by state";
-                return -EIO;
+                fail_tick(s, unread, "the simulated sockets by state");
+                return;
         }
         sample_states(s, snapshot->now);
         fill_states(s, snapshot);
-        return 0;
 }
 
-static int observe_sockets(struct backend *w, struct snapshot *snapshot, const char **ret_what)
+static void observe_sockets(struct backend *w, struct snapshot *snapshot, struct unread *unread)
 {
         struct sim *s = sim_of(w);
 
+        if (s->unreadable)
+                return;
         maybe_crash(s);
         if (fails(s, s->faults.dump_ports)) {
-                *ret_what = "the simulated sockets";
-                return -EIO;
+                fail_tick(s, unread, "the simulated sockets");
+                return;
         }
         if (!s->dumped || snapshot->now >= s->dump_again_at) {
                 dump_ports(s, snapshot);
@@ -305,7 +315,6 @@ static int observe_sockets(struct backend *w, struct snapshot *snapshot, const c
         }
         fill_ports(s->ports, snapshot);
         lose_readings(s, snapshot);
-        return 0;
 }
 
 /* ---- the rest of the world ---- */

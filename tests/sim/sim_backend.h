@@ -31,6 +31,7 @@ struct sim {
         uint64_t suspended_ns;  /* the clock runs on while the kernel's timers stand still */
         uint64_t look_every_ns; /* what cpu_budget allows */
         bool running, in_tick, stopping;
+        bool unreadable; /* nothing more can be read in this tick */
         jmp_buf gone;
         unsigned lost; /* reloads that a crash cut short: here nobody frees what they had begun */
         unsigned ticks, dumps, writes, events;

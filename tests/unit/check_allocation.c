@@ -119,14 +119,14 @@ START_TEST(a_tick_allocates_nothing_and_opens_no_file)
         for (unsigned i = 0; i < 3; i++)
                 recorded_tick(&tuner, &record);
         ck_assert_msg(allocations > 0 && opens > 0, "nothing is counted");
-        ck_assert(tuner.unread_error == 0);
+        ck_assert(tuner.unread.error == 0);
 
         allocations = opens = 0;
         for (unsigned i = 0; i < TICKS; i++)
                 recorded_tick(&tuner, &record);
         ck_assert_msg(allocations == 0 && opens == 0, "%lu allocations and %lu opened files in %u ticks", allocations,
                       opens, TICKS);
-        ck_assert(tuner.unread_error == 0 && record.fd >= 0);
+        ck_assert(tuner.unread.error == 0 && record.fd >= 0);
         tuner_stop(&tuner);
         record_close(&record);
         linux_backend_close(&backend);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What each listener has dropped since the dump before, by its cookie. */
+/* The connections that each listener dropped since the dump before, by its cookie. */
 
 #include "listener_dump.h"
 
@@ -11,7 +11,7 @@ static uint32_t drops_of(uint64_t cookie)
         ck_abort_msg("no listener %llu", (unsigned long long)cookie);
 }
 
-/* What was dropped before twtuned looked is not new. */
+/* Drops from before the first dump are not new. */
 START_TEST(the_first_dump_knows_no_new_drops)
 {
         DUMP({1, .drops = 1000}, {2, .drops = UINT32_MAX});
@@ -20,7 +20,7 @@ START_TEST(the_first_dump_knows_no_new_drops)
 }
 END_TEST
 
-START_TEST(drops_are_told_by_cookie)
+START_TEST(drops_are_counted_by_cookie)
 {
         DUMP({1, .drops = 10}, {2, .drops = 20}, {3, .drops = 30});
         DUMP({3, .drops = 33}, {1, .drops = 11}, {2, .drops = 20}); /* in another order */
@@ -53,7 +53,7 @@ START_TEST(listeners_come_and_go)
         ck_assert_uint_eq(listeners_new_drops(&l), 1002);
         ck_assert(listeners_most_drops(&l)->cookie == 4);
         DUMP({5, .drops = 1}, {2, .drops = 22}, {4, .drops = 1004},
-             {1, .drops = 10}); /* a cookie is never used again, but whoever is new is new */
+             {1, .drops = 10}); /* the kernel never reuses a cookie; what was not in the dump before is new */
         ck_assert_uint_eq(listeners_new_drops(&l), 15);
         ck_assert_uint_eq(drops_of(1), 10);
         ck_assert(listeners_most_drops(&l)->cookie == 1);
@@ -73,8 +73,8 @@ START_TEST(after_no_listener_at_all)
 }
 END_TEST
 
-/* Past LISTENERS_MAX, who was not seen before may be old. */
-START_TEST(a_full_table_does_not_tell_who_is_new)
+/* Past LISTENERS_MAX, a listener that was not in the dump before may be old. */
+START_TEST(after_a_full_table_no_listener_is_new)
 {
         static struct row rows[LISTENERS_MAX + 1];
 
@@ -119,7 +119,7 @@ START_TEST(an_abandoned_dump_leaves_no_trace)
         ck_assert_uint_eq(drops_of(2), 1);
         begin(half);
         begin(half);
-        DUMP({1, .drops = 13}, {2, .drops = 21}, {9, .drops = 5}); /* in no dump that counts until now */
+        DUMP({1, .drops = 13}, {2, .drops = 21}, {9, .drops = 5}); /* in no complete dump until now */
         ck_assert_uint_eq(listeners_new_drops(&l), 5);
 }
 END_TEST
@@ -128,11 +128,11 @@ static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, NULL);
         tcase_add_test(tcase, the_first_dump_knows_no_new_drops);
-        tcase_add_test(tcase, drops_are_told_by_cookie);
+        tcase_add_test(tcase, drops_are_counted_by_cookie);
         tcase_add_test(tcase, cookies_are_64_bits);
         tcase_add_test(tcase, listeners_come_and_go);
         tcase_add_test(tcase, after_no_listener_at_all);
-        tcase_add_test(tcase, a_full_table_does_not_tell_who_is_new);
+        tcase_add_test(tcase, after_a_full_table_no_listener_is_new);
         tcase_add_test(tcase, the_counter_wraps);
         tcase_add_test(tcase, many_drops);
         tcase_add_test(tcase, an_abandoned_dump_leaves_no_trace);

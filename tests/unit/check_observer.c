@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The observer over a kernel that answers wrongly: each metric is right or invalid, never zero instead. */
 
+#define _GNU_SOURCE /* stpcpy() */
+
 #include "daemon/observe/observer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/now.h"
@@ -13,11 +18,23 @@
 #include "netlink_peer.h"
 #include "run.h"
 
-#define CLEAN_REQUESTS 2u /* of a tick that looks at the sockets: listeners, connections */
+#define CLEAN_REQUESTS 2u /* of a tick that dumps: the listeners, then the connections */
 #define DROPS 42u
 
 static struct observer *observer;
-static struct snapshot right, seen; /* what a clean tick says; what one says */
+static struct snapshot right, seen; /* what a clean tick reads; what the last one read */
+static struct unread unread;        /* by the last tick */
+static time_t skipped;              /* seconds */
+
+/* Takes the place of the C library's, so that a minute can pass. */
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+        long r = syscall(SYS_clock_gettime, clock, ret);
+
+        if (clock == CLOCK_BOOTTIME)
+                ret->tv_sec += skipped;
+        return (int)r;
+}
 
 static const struct {
         const char *path, *text;
@@ -44,7 +61,7 @@ static void put_drops(struct peer_socket *s, uint32_t drops)
         peer_attribute(s, INET_DIAG_SKMEMINFO, sizeof(struct nlattr) + sizeof(meminfo), meminfo, sizeof(meminfo));
 }
 
-/* Some of each, no two of them as many. */
+/* Sockets in several states, a different number in each. */
 static void make_sockets(void)
 {
         static const uint8_t states[] = {TCP_ESTABLISHED, TCP_SYN_SENT,  TCP_CLOSE_WAIT,
@@ -69,11 +86,12 @@ static void make_sockets(void)
 
 static int observe(void)
 {
-        const char *what;
-        bool dump_ports;
-        int r = observer_read(observer, &seen, &dump_ports, &what);
+        bool dump;
 
-        return r < 0 ? r : observer_read_sockets(observer, &seen, &what);
+        unread = (struct unread){0};
+        observer_read(observer, &seen, &dump, &unread);
+        observer_read_sockets(observer, &seen, &unread);
+        return unread.error;
 }
 
 static void configure(const struct config *config)
@@ -105,7 +123,7 @@ static void tear_down(void)
         tree_remove();
 }
 
-/* What a tick may say of the sockets: what is there, something that it lies within, or nothing. */
+/* Each reading is right, or bounds that hold, or invalid. */
 static void expect_right_or_invalid(const char *name)
 {
         for (unsigned i = 0; i < METRIC_COUNT; i++) {
@@ -134,7 +152,7 @@ static void expect_right(const char *name)
                               (int)seen.reading[i].state, (int)right.reading[i].state);
 }
 
-START_TEST(a_clean_tick_counts_what_is_there)
+START_TEST(a_clean_tick_counts_all_sockets)
 {
         static const struct {
                 unsigned metric;
@@ -158,7 +176,7 @@ START_TEST(a_clean_tick_counts_what_is_there)
 }
 END_TEST
 
-/* One answer that is wrong is asked for again. */
+/* The observer asks again after one wrong answer. */
 START_TEST(one_wrong_answer_changes_nothing)
 {
         for (unsigned request = 1; request <= CLEAN_REQUESTS; request++) {
@@ -169,8 +187,8 @@ START_TEST(one_wrong_answer_changes_nothing)
 }
 END_TEST
 
-/* Answers that go on being wrong, from the first or the second request of the tick on. */
-START_TEST(wrong_answers_make_it_invalid)
+/* Every answer is wrong from the first or the second request of the tick on. */
+START_TEST(wrong_answers_make_metrics_invalid)
 {
         const struct peer_fault *fault = &peer_faults[_i];
         int r;
@@ -190,18 +208,223 @@ START_TEST(wrong_answers_make_it_invalid)
 }
 END_TEST
 
-/* More sockets than it last told of: nothing may be bounded by that any more. */
+/* There may be more sockets than it counted last, so its counts bound nothing any more. */
 START_TEST(without_sockstat_nothing_is_bounded_by_it)
 {
+        bool dump;
+
         tree_put("net/sockstat", "");
-        ck_assert_int_lt(observe(), 0);
+        observer_read(observer, &seen, &dump, &unread);
+        ck_assert_int_lt(unread.error, 0);
+        ck_assert(dump);
         for (unsigned i = METRIC_TCP_ESTABLISHED; i <= METRIC_TCP_RETRANSMITTING; i++)
-                ck_assert_msg(i == METRIC_TCP_LISTEN || seen.reading[i].state == READING_INVALID, "%s is in state %d",
-                              metric_table[i].name, (int)seen.reading[i].state);
+                ck_assert_msg(i == METRIC_TCP_LISTEN ||
+                                      (seen.reading[i].state == READING_BOUNDED && isinf(seen.reading[i].upper)),
+                              "%s is in state %d", metric_table[i].name, (int)seen.reading[i].state);
 }
 END_TEST
 
-/* ---- attributes of the listener that are not what they should be ---- */
+/* ---- a source fails alone ---- */
+
+#define COUNTER(id) (METRIC_COUNT + (id))
+#define PORTS METRIC_PORTS_FIRST, METRIC_PORTS_LAST
+#define SYSCTL "sys/net/ipv4/"
+#define CONNTRACK_COUNT "sys/net/netfilter/nf_conntrack_count"
+#define CONNTRACK_STAT "net/stat/nf_conntrack"
+
+static const struct lone_fault {
+        const char *path, *text, *what;
+        unsigned first, last; /* metrics that are lost */
+} lone_faults[] = {
+        {"net/netstat", "", "/proc/net/netstat", COUNTER(COUNTER_TW_RECYCLED), COUNTER(COUNTER_SYN_RETRANS)},
+        {"net/snmp", "", "/proc/net/snmp", COUNTER(COUNTER_ACTIVE_OPENS), COUNTER(COUNTER_OUT_RSTS)},
+        {"net/sockstat", "x\n", "/proc/net/sockstat", METRIC_TIME_WAIT_TABLE, METRIC_MEMORY_TCP},
+        {"net/sockstat6", "x\n", "/proc/net/sockstat6", 1, 0},
+        {CONNTRACK_COUNT, "x\n", "/proc/" CONNTRACK_COUNT, METRIC_CONNTRACK_TABLE, METRIC_CONNTRACK_TABLE},
+        {SYSCTL "tcp_mem", "x\n", "net.ipv4.tcp_mem", METRIC_MEMORY_TCP, METRIC_MEMORY_TCP},
+        {SYSCTL "tcp_tw_reuse", "", "net.ipv4.tcp_tw_reuse", PORTS},
+        {SYSCTL "ip_local_port_range", "60999\t32768\n", "net.ipv4.ip_local_port_range", PORTS},
+        {SYSCTL "ip_local_reserved_ports", "", "net.ipv4.ip_local_reserved_ports", PORTS},
+};
+
+static void expect_lost(const char *name, unsigned first, unsigned last)
+{
+        for (unsigned i = 0; i < METRIC_COUNT + COUNTER_OWN; i++) {
+                enum reading_state state = i >= first && i <= last ? READING_INVALID : right.reading[i].state;
+
+                ck_assert_msg(i == METRIC_SELF_OBSERVE_CPU || seen.reading[i].state == state,
+                              "%s: metric %u is in state %d, should be in %d", name, i, (int)seen.reading[i].state,
+                              (int)state);
+        }
+}
+
+/* A fault costs the metrics of its source and no other, and names it. */
+START_TEST(a_source_fails_alone)
+{
+        const struct lone_fault *fault = &lone_faults[_i];
+
+        tree_put(CONNTRACK_COUNT, "131\n");
+        tree_put("sys/net/netfilter/nf_conntrack_max", "262\n");
+        configure(NULL);
+        observe();
+        ck_assert_int_eq(observe(), 0);
+        right = seen;
+        tree_put(fault->path, fault->text);
+        ck_assert_int_lt(observe(), 0);
+        ck_assert_str_eq(unread.what, fault->what);
+        expect_lost(fault->what, fault->first, fault->last);
+        expect_right_or_invalid(fault->what);
+}
+END_TEST
+
+START_TEST(a_dump_that_fails_costs_no_counter)
+{
+        static const unsigned kept[] = {METRIC_TIME_WAIT_TABLE, COUNTER(COUNTER_LISTEN_DROPS),
+                                        COUNTER(COUNTER_OUT_RSTS)};
+
+        peer.spoil = peer_nothing;
+        peer.spoil_first = peer.requests + 1;
+        peer.spoil_last = UINT32_MAX;
+        ck_assert_int_lt(observe(), 0);
+        for (unsigned i = 0; i < ELEMENTSOF(kept); i++)
+                ck_assert_int_eq(seen.reading[kept[i]].state, READING_VALID);
+}
+END_TEST
+
+/* Sockets are counted by state all the same, but for the handshakes of each listener. */
+START_TEST(listeners_that_fail_cost_no_state)
+{
+        peer.spoil = peer_nothing;
+        peer.spoil_first = peer.requests + 1;
+        peer.spoil_last = peer.requests + 3; /* as often as it tries */
+        ck_assert_int_lt(observe(), 0);
+        ck_assert_int_eq(seen.reading[METRIC_TCP_ESTABLISHED].state, READING_VALID);
+        ck_assert_int_eq(seen.reading[METRIC_SYN_QUEUE_WORST].state, READING_INVALID);
+        ck_assert_int_eq(seen.reading[METRIC_TCP_LISTEN].state, READING_INVALID);
+        ck_assert_int_eq(seen.reading[METRIC_PORTS_USED].state, READING_INVALID);
+        expect_right_or_invalid("listeners");
+        expect_right("listeners");
+}
+END_TEST
+
+/* ---- sources that come later ---- */
+
+#define MINUTE 60
+
+static void put_conntrack(void)
+{
+        tree_put(CONNTRACK_COUNT, "131\n");
+        tree_put("sys/net/netfilter/nf_conntrack_max", "262\n");
+        tree_put(CONNTRACK_STAT, "entries insert_failed\n00000083 0000000a\n");
+}
+
+static void expect_states_of_conntrack(enum reading_state table, enum reading_state insert_failed)
+{
+        observe();
+        ck_assert_int_eq(seen.reading[METRIC_CONNTRACK_TABLE].state, table);
+        ck_assert_int_eq(seen.reading[METRIC_CONNTRACK_INSERT_FAILED].state, insert_failed);
+}
+
+/* As when nf_conntrack is loaded after the start. */
+START_TEST(a_source_that_comes_later_is_found_within_a_minute)
+{
+        expect_states_of_conntrack(READING_UNAVAILABLE, READING_UNAVAILABLE);
+        put_conntrack();
+        skipped += MINUTE - 10;
+        expect_states_of_conntrack(READING_UNAVAILABLE, READING_UNAVAILABLE);
+        skipped += 11;
+        expect_states_of_conntrack(READING_VALID, READING_INVALID); /* a rate wants two reads */
+        expect_states_of_conntrack(READING_VALID, READING_VALID);
+        ck_assert_int_eq(unread.error, 0);
+}
+END_TEST
+
+/* As when its module is unloaded and loaded again. */
+START_TEST(a_file_that_fails_is_opened_again)
+{
+        char path[PATH_MAX];
+
+        put_conntrack();
+        configure(NULL);
+        expect_states_of_conntrack(READING_VALID, READING_INVALID);
+        tree_put(CONNTRACK_COUNT, "");
+        expect_states_of_conntrack(READING_INVALID, READING_VALID);
+        snprintf(path, sizeof(path), "%s/" CONNTRACK_COUNT, root);
+        ck_assert_int_eq(unlink(path), 0);
+        put_conntrack();
+        expect_states_of_conntrack(READING_INVALID, READING_VALID);
+        skipped += MINUTE + 1;
+        expect_states_of_conntrack(READING_VALID, READING_VALID);
+}
+END_TEST
+
+/* ---- files that outgrow the buffer ---- */
+
+#define CPUS 16384u
+
+static void put_many_cpus(void)
+{
+        static const char line[] = "00000083 00000001\n";
+        static char text[64 + CPUS * sizeof(line)];
+        char *end = stpcpy(text, "entries insert_failed\n");
+
+        for (unsigned i = 0; i < CPUS; i++)
+                end = stpcpy(end, line);
+        tree_put(CONNTRACK_STAT, text);
+}
+
+static void put_many_reserved_ports(void)
+{
+        static char text[PORT_SET_TEXT_MAX + 1];
+        char *end = text;
+
+        for (unsigned port = 1024; port < 30000; port += 2)
+                end += sprintf(end, "%s%u", port > 1024 ? "," : "", port);
+        strcpy(end, "\n");
+        tree_put(SYSCTL "ip_local_reserved_ports", text);
+}
+
+static const struct {
+        void (*put)(void);
+        unsigned metric;
+} outgrown[] = {
+        {put_many_cpus, METRIC_CONNTRACK_INSERT_FAILED},
+        {put_many_reserved_ports, METRIC_PORTS_USED},
+};
+
+START_TEST(a_file_that_outgrows_the_buffer_is_read_after_a_minute)
+{
+        enum reading_state *state = &seen.reading[outgrown[_i].metric].state;
+
+        put_conntrack();
+        configure(NULL);
+        observe();
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_int_eq(*state, READING_VALID);
+        outgrown[_i].put();
+        ck_assert_int_eq(observe(), -EFBIG);
+        ck_assert_int_eq(*state, READING_INVALID);
+        skipped += MINUTE + 1;
+        observe();
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_int_eq(*state, READING_VALID);
+}
+END_TEST
+
+START_TEST(a_large_file_is_read_from_the_start)
+{
+        put_conntrack();
+        outgrown[_i].put();
+        observer_free(observer);
+        ck_assert_int_eq(observer_new(root, &observer), 0);
+        configure(NULL);
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_int_eq(seen.reading[outgrown[_i].metric].state, READING_VALID);
+}
+END_TEST
+
+/* ---- wrong attributes of the listener ---- */
 
 static struct peer_socket *listener(void)
 {
@@ -243,8 +466,8 @@ static const struct {
         {"only an unknown one", only_unknown},
 };
 
-/* Nobody knows then what was dropped; and what was dropped long ago was not dropped now. */
-START_TEST(drops_that_are_not_told_are_not_zero)
+/* Without a readable attribute the new drops are unknown; after it, drops of long ago are not new. */
+START_TEST(unknown_drops_are_not_zero)
 {
         struct peer_socket before = *listener();
 
@@ -275,7 +498,7 @@ START_TEST(an_unknown_or_longer_attribute_is_no_error)
 }
 END_TEST
 
-/* ---- files that are not what they should be ---- */
+/* ---- wrong files ---- */
 
 static const struct {
         const char *path, *text;
@@ -299,7 +522,7 @@ static const struct {
         {"sys/net/ipv4/tcp_tw_reuse_delay", "1"},
 };
 
-START_TEST(a_spoilt_file_makes_it_invalid)
+START_TEST(a_spoilt_file_makes_its_metrics_invalid)
 {
         char name[128];
 
@@ -315,7 +538,7 @@ START_TEST(a_spoilt_file_makes_it_invalid)
 }
 END_TEST
 
-/* ---- netstat, which need not be read where nothing happens ---- */
+/* ---- netstat, which is not read while nothing happens ---- */
 
 #define NETSTAT(drops) "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 0 " drops " 0\n"
 #define SNMP "Tcp: ActiveOpens OutRsts\nTcp: 100 0\n"
@@ -348,7 +571,7 @@ static double drops_seen(void)
         return r->value;
 }
 
-START_TEST(netstat_stands_where_there_are_but_listeners_and_no_packets)
+START_TEST(netstat_is_not_read_without_connections_and_packets)
 {
         only_a_listener(quiet[_i].sockstat);
         ck_assert(drops_seen() == 0);
@@ -356,13 +579,13 @@ START_TEST(netstat_stands_where_there_are_but_listeners_and_no_packets)
         tree_put("net/netstat", NETSTAT("7"));
         tree_put("net/snmp", quiet[_i].snmp);
         ck_assert_int_eq(drops_seen() > 0, quiet[_i].read);
-        tree_put("net/snmp", SNMP_MOVED); /* nothing is lost */
+        tree_put("net/snmp", SNMP_MOVED); /* no drop is lost */
         ck_assert_int_eq(drops_seen() > 0, !quiet[_i].read);
         ck_assert(drops_seen() == 0);
 }
 END_TEST
 
-/* What the end of a socket or a packet did may be counted after netstat was read. */
+/* The kernel may count the end of a socket, or a packet, after netstat was read. */
 START_TEST(netstat_is_read_once_more)
 {
         only_a_listener(SOCKSTAT("1", "1"));
@@ -380,7 +603,7 @@ START_TEST(netstat_is_read_once_more)
 }
 END_TEST
 
-/* Between two readings of the listeners one is closed: of a listener and a connection, the connection is left. */
+/* Between two dumps of the listeners, the listener of a listener and a connection is closed. */
 START_TEST(netstat_is_read_when_a_listener_is_gone)
 {
         static const struct config config = {.interval_ns = NSEC_PER_SEC};
@@ -421,8 +644,8 @@ static void be_slow(void)
                 ;
 }
 
-/* What cpu_budget makes of looks of which some are slow. */
-static uint64_t look_every_after(unsigned slow)
+/* The pause that cpu_budget asks for after so many slow dumps, in ns. */
+static uint64_t pause_after(unsigned slow)
 {
         static const struct config config = {.cpu_budget = 5, .interval_ns = NSEC_PER_SEC};
 
@@ -439,40 +662,40 @@ static uint64_t look_every_after(unsigned slow)
         return seen.dump_every;
 }
 
-START_TEST(one_look_that_was_slow_is_no_reason_to_look_less_often)
+START_TEST(one_slow_dump_makes_dumps_no_rarer)
 {
-        ck_assert_uint_lt(look_every_after(1), 20 * SLOW_NS);
-        ck_assert_uint_ge(look_every_after(2), 20 * SLOW_NS);
+        ck_assert_uint_lt(pause_after(1), 20 * SLOW_NS);
+        ck_assert_uint_ge(pause_after(2), 20 * SLOW_NS);
 }
 END_TEST
 
-/* Where the bounds decide, there may be no other look for days. */
-START_TEST(a_pause_is_told_until_it_is_over)
+/* While bounds decide, there may be no other dump for days. */
+START_TEST(a_pause_is_shown_until_it_is_over)
 {
-        uint64_t every = look_every_after(2), end = now_ns() + 2 * every;
-        const char *what;
-        bool dump_ports;
+        uint64_t pause = pause_after(2), end = now_ns() + 2 * pause;
+        bool dump;
 
         do {
                 usleep(10000);
-                ck_assert_int_eq(observer_read(observer, &seen, &dump_ports, &what), 0);
-        } while (seen.dump_every == every && now_ns() < end);
+                observer_read(observer, &seen, &dump, &unread);
+                ck_assert_int_eq(unread.error, 0);
+        } while (seen.dump_every == pause && now_ns() < end);
         ck_assert_uint_eq(seen.dump_every, 0);
 }
 END_TEST
 
-/* ---- conntrack, which not every host has ---- */
+/* ---- wrong files of conntrack ---- */
 
-#define CONNTRACK_STAT "entries insert_failed drop\n"
+#define CONNTRACK_COLUMNS "entries insert_failed drop\n"
 
 static const struct {
         const char *count, *stat;
-        bool table, failed; /* are known */
+        bool table, failed; /* whether each is known */
 } conntracks[] = {
-        {"131\n", CONNTRACK_STAT "00000083 0000000a 00000000\n00000083 00000001 00000000\n", true, true},
-        {"131\n", CONNTRACK_STAT "00000083\n00000083 0000000a 00000000\n", true, false},
+        {"131\n", CONNTRACK_COLUMNS "00000083 0000000a 00000000\n00000083 00000001 00000000\n", true, true},
+        {"131\n", CONNTRACK_COLUMNS "00000083\n00000083 0000000a 00000000\n", true, false},
         {"131\n", "entries drop\n00000083 00000000\n", true, false},
-        {"", CONNTRACK_STAT, false, true},
+        {"", CONNTRACK_COLUMNS, false, true},
         {"x\n", "", false, false},
 };
 
@@ -484,17 +707,18 @@ static void expect_conntrack(unsigned metric, bool known, double value)
         ck_assert(!known || r->value == value);
 }
 
-START_TEST(what_conntrack_does_not_tell_is_not_zero)
+START_TEST(conntrack_that_cannot_be_read_is_not_zero)
 {
         ck_assert_int_eq(seen.reading[METRIC_CONNTRACK_TABLE].state, READING_UNAVAILABLE);
-        tree_put("sys/net/netfilter/nf_conntrack_count", conntracks[_i].count);
-        tree_put("sys/net/netfilter/nf_conntrack_max", "262\n");
-        tree_put("net/stat/nf_conntrack", conntracks[_i].stat);
+        put_conntrack();
+        tree_put(CONNTRACK_COUNT, conntracks[_i].count);
+        tree_put(CONNTRACK_STAT, conntracks[_i].stat);
         observer_free(observer);
         ck_assert_int_eq(observer_new(root, &observer), 0);
         configure(NULL);
-        ck_assert_int_eq(observe(), 0);
-        ck_assert_int_eq(observe(), 0); /* rates want two */
+        observe();
+        observe(); /* a rate wants two reads */
+        ck_assert_int_eq(unread.error == 0, conntracks[_i].table && conntracks[_i].failed);
         expect_conntrack(METRIC_CONNTRACK_TABLE, conntracks[_i].table, 50);
         expect_conntrack(METRIC_CONNTRACK_INSERT_FAILED, conntracks[_i].failed, 0);
 }
@@ -503,20 +727,27 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, tear_down);
-        tcase_add_test(tcase, a_clean_tick_counts_what_is_there);
+        tcase_add_test(tcase, a_clean_tick_counts_all_sockets);
         tcase_add_loop_test(tcase, one_wrong_answer_changes_nothing, 0, ELEMENTSOF(peer_faults));
-        tcase_add_loop_test(tcase, wrong_answers_make_it_invalid, 0, ELEMENTSOF(peer_faults));
+        tcase_add_loop_test(tcase, wrong_answers_make_metrics_invalid, 0, ELEMENTSOF(peer_faults));
         tcase_add_test(tcase, without_sockstat_nothing_is_bounded_by_it);
-        tcase_add_loop_test(tcase, drops_that_are_not_told_are_not_zero, 0, ELEMENTSOF(attributes));
+        tcase_add_loop_test(tcase, a_source_fails_alone, 0, ELEMENTSOF(lone_faults));
+        tcase_add_test(tcase, a_dump_that_fails_costs_no_counter);
+        tcase_add_test(tcase, listeners_that_fail_cost_no_state);
+        tcase_add_test(tcase, a_source_that_comes_later_is_found_within_a_minute);
+        tcase_add_test(tcase, a_file_that_fails_is_opened_again);
+        tcase_add_loop_test(tcase, a_file_that_outgrows_the_buffer_is_read_after_a_minute, 0, ELEMENTSOF(outgrown));
+        tcase_add_loop_test(tcase, a_large_file_is_read_from_the_start, 0, ELEMENTSOF(outgrown));
+        tcase_add_loop_test(tcase, unknown_drops_are_not_zero, 0, ELEMENTSOF(attributes));
         tcase_add_test(tcase, an_unknown_or_longer_attribute_is_no_error);
-        tcase_add_loop_test(tcase, a_spoilt_file_makes_it_invalid, 0, ELEMENTSOF(spoilt));
-        tcase_add_loop_test(tcase, netstat_stands_where_there_are_but_listeners_and_no_packets, 0, ELEMENTSOF(quiet));
-        tcase_add_test(tcase, one_look_that_was_slow_is_no_reason_to_look_less_often);
-        tcase_add_test(tcase, a_pause_is_told_until_it_is_over);
+        tcase_add_loop_test(tcase, a_spoilt_file_makes_its_metrics_invalid, 0, ELEMENTSOF(spoilt));
+        tcase_add_loop_test(tcase, netstat_is_not_read_without_connections_and_packets, 0, ELEMENTSOF(quiet));
+        tcase_add_test(tcase, one_slow_dump_makes_dumps_no_rarer);
+        tcase_add_test(tcase, a_pause_is_shown_until_it_is_over);
         tcase_add_test(tcase, netstat_is_read_once_more);
         tcase_add_test(tcase, netstat_is_read_when_a_listener_is_gone);
         tcase_add_test(tcase, a_reload_reads_netstat);
-        tcase_add_loop_test(tcase, what_conntrack_does_not_tell_is_not_zero, 0, ELEMENTSOF(conntracks));
+        tcase_add_loop_test(tcase, conntrack_that_cannot_be_read_is_not_zero, 0, ELEMENTSOF(conntracks));
 }
 
 int main(void)

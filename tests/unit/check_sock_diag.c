@@ -61,7 +61,7 @@ START_TEST(a_good_dump_is_complete)
 }
 END_TEST
 
-/* And the next one is good again. */
+/* The next dump is good again. */
 START_TEST(a_spoilt_dump_is_an_error)
 {
         const struct peer_fault *fault = &peer_faults[_i];
@@ -71,7 +71,7 @@ START_TEST(a_spoilt_dump_is_an_error)
         expect_good_dump();
         r = dump();
         ck_assert_msg(r == fault->error, "%s: %s, should be %s", fault->name, strerror(-r), strerror(-fault->error));
-        ck_assert_msg(!diag.socket, "%s: what is still on its way would get into the next dump", fault->name);
+        ck_assert_msg(!diag.socket, "%s: the rest of the answer would get into the next dump", fault->name);
         expect_good_dump();
 }
 END_TEST
@@ -111,7 +111,7 @@ START_TEST(a_done_without_payload_and_a_noop_are_no_error)
 }
 END_TEST
 
-/* An old answer that came too late, in front of the right one. */
+/* The answer to the request before, in front of the right one. */
 static void late_answer(void)
 {
         struct peer_batch late = peer.batch[0];
@@ -121,7 +121,7 @@ static void late_answer(void)
         peer.batch[0] = late;
 }
 
-START_TEST(an_answer_to_another_request_counts_for_nothing)
+START_TEST(an_answer_to_another_request_is_an_error)
 {
         spoil(late_answer, 1, 1);
         ck_assert_int_eq(dump(), -EPROTO);
@@ -171,7 +171,7 @@ START_TEST(a_kernel_without_ipv6_has_none_of_its_sockets)
 }
 END_TEST
 
-/* The second of the two walks, in turn, in each way. */
+/* Each fault, in the second of the two walks. */
 START_TEST(a_spoilt_second_walk_is_an_error)
 {
         int r;
@@ -192,7 +192,7 @@ static void add_tests(TCase *tcase)
         tcase_add_loop_test(tcase, a_spoilt_dump_is_an_error, 0, ELEMENTSOF(peer_faults));
         tcase_add_test(tcase, a_request_that_cannot_be_sent_is_an_error);
         tcase_add_test(tcase, a_done_without_payload_and_a_noop_are_no_error);
-        tcase_add_test(tcase, an_answer_to_another_request_counts_for_nothing);
+        tcase_add_test(tcase, an_answer_to_another_request_is_an_error);
         tcase_add_test(tcase, without_the_request_for_both_families_there_are_two);
         tcase_add_test(tcase, a_kernel_without_ipv6_has_none_of_its_sockets);
         tcase_add_loop_test(tcase, a_spoilt_second_walk_is_an_error, 0, ELEMENTSOF(peer_faults));

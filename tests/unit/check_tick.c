@@ -257,6 +257,20 @@ START_TEST(nothing_is_decided_while_nothing_can_be_read)
 }
 END_TEST
 
+/* The sockets are dumped all the same for the rules that ask for them. */
+START_TEST(a_source_that_fails_blinds_no_rule_that_does_without_it)
+{
+        start(RULE("r", "30"));
+        fake.lone_error = -EIO;
+        fake.bounds = true;
+        fake.fin_wait2 = 100;
+        ticks(5);
+        ck_assert_int_eq(fake.live[FIN], 30);
+        ck_assert_uint_eq(fake.events[AUDIT_DEGRADED], 1);
+        ck_assert_str_eq(tuner.unread.what, "one source");
+}
+END_TEST
+
 START_TEST(what_cannot_be_put_back_is_counted_and_stays_in_the_ledger)
 {
         start_and_hold(TWO);
@@ -408,6 +422,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_crash_does_not_dip_what_two_rules_hold);
         tcase_add_test(tcase, a_rule_is_applied_whole_or_not_yet);
         tcase_add_test(tcase, nothing_is_decided_while_nothing_can_be_read);
+        tcase_add_test(tcase, a_source_that_fails_blinds_no_rule_that_does_without_it);
         tcase_add_test(tcase, what_cannot_be_put_back_is_counted_and_stays_in_the_ledger);
         tcase_add_test(tcase, observing_writes_nothing_not_even_back);
         tcase_add_test(tcase, what_this_kernel_lacks_is_said_and_left);

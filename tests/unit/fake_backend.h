@@ -4,6 +4,7 @@
 /* A world that fails on demand, and the tick over it. */
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,8 @@ static struct fake {
         unsigned writes, events[AUDIT_KIND_COUNT];
         int read_error, write_error, save_error, observe_error;
         unsigned read_error_after; /* good reads first */
+        int lone_error;            /* of one source; the others can be read */
+        bool bounds;               /* fin_wait2 is only in a dump */
         bool swallow;              /* writes say 0 and do nothing */
         bool lacks_reuse;          /* the kernel has no tcp_tw_reuse */
         char loaded[640], status[256];
@@ -48,15 +51,16 @@ static struct fake {
 
 static struct tuner tuner;
 
-static inline int observe(struct backend *w, struct snapshot *s, bool *ret_dump, const char **ret_what)
+static inline void observe(struct backend *w, struct snapshot *s, bool *ret_dump, struct unread *unread)
 {
         (void)w;
         *s = (struct snapshot){.now = fake.now, .memory_bytes = UINT64_C(1) << 34};
         *ret_dump = false;
-        *ret_what = "the fake world";
+        unread_add(unread, fake.observe_error, "the fake backend");
         if (fake.observe_error < 0)
-                return fake.observe_error;
-        s->reading[METRIC_TCP_FIN_WAIT2] = reading_valid(fake.fin_wait2);
+                return;
+        unread_add(unread, fake.lone_error, "one source");
+        s->reading[METRIC_TCP_FIN_WAIT2] = fake.bounds ? reading_bounded(0, INFINITY) : reading_valid(fake.fin_wait2);
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 s->sysctl[id] = (struct live_sysctl){READING_VALID, SYSCTL_VALUE(fake.live[id])};
         if (fake.lacks_reuse)
@@ -66,7 +70,6 @@ static inline int observe(struct backend *w, struct snapshot *s, bool *ret_dump,
         if (fake.meanwhile != 0)
                 fake.live[FIN] = fake.meanwhile;
         fake.meanwhile = 0;
-        return 0;
 }
 
 static inline void note_instant(void)
@@ -80,10 +83,11 @@ static inline void note_instant(void)
         memcpy(i->live, fake.live, sizeof(i->live));
 }
 
-static inline int observe_sockets(struct backend *w, struct snapshot *s, const char **ret_what)
+static inline void observe_sockets(struct backend *w, struct snapshot *s, struct unread *unread)
 {
-        (void)w, (void)s, (void)ret_what;
-        return 0;
+        (void)w, (void)unread;
+        if (fake.bounds)
+                s->reading[METRIC_TCP_FIN_WAIT2] = reading_valid(fake.fin_wait2);
 }
 
 static inline int sysctl_read(struct backend *w, enum sysctl_id id, struct sysctl_value *ret)

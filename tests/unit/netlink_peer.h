@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A kernel for sock_diag that says what a test wants: it stands in for sendto() and recvmsg(), so all that is above
- * them, libmnl as well, is the real thing. */
+/* A fake kernel for sock_diag: it takes the place of sendto() and recvmsg(), so that all code above them, with libmnl,
+ * is the real one. */
 
 #include <errno.h>
 #include <linux/inet_diag.h>
@@ -46,8 +46,8 @@ static struct peer {
         struct peer_batch batch[PEER_BATCHES];
         unsigned n_batches, next;
 
-        void (*spoil)(void);              /* what is wrong with the answers; NULL: nothing */
-        unsigned spoil_first, spoil_last; /* the numbers of the requests that get one; they begin with 1 */
+        void (*spoil)(void);              /* makes an answer wrong; NULL: all are right */
+        unsigned spoil_first, spoil_last; /* the numbers of the requests that get such an answer, from 1 on */
         int send_error;
 } peer;
 
@@ -67,7 +67,7 @@ static inline struct peer_socket *peer_add(uint8_t state, uint16_t sport, uint16
         return s;
 }
 
-/* nla_len = size + 4 is a good one. */
+/* A right attribute has nla_len = size + 4. */
 static inline void peer_attribute(struct peer_socket *s, unsigned type, unsigned nla_len, const void *payload,
                                   size_t size)
 {
@@ -100,7 +100,7 @@ static inline void peer_new_batch(void)
         peer.batch[peer.n_batches++] = (struct peer_batch){0};
 }
 
-/* The last message of the answer, which is DONE, and the first of the first batch. */
+/* The last message of the answer, which is DONE, and the first one. */
 static inline struct nlmsghdr *peer_done(void)
 {
         return (struct nlmsghdr *)peer.batch[peer.n_batches - 1].data;
@@ -138,7 +138,7 @@ static inline void peer_answer(uint32_t states)
                 peer.spoil();
 }
 
-/* ---- what libmnl calls ---- */
+/* ---- the functions that libmnl calls ---- */
 
 ssize_t sendto(int fd, const void *buf, size_t size, int flags, const struct sockaddr *to, socklen_t to_size)
 {
@@ -164,7 +164,7 @@ ssize_t sendto(int fd, const void *buf, size_t size, int flags, const struct soc
         return (ssize_t)size;
 }
 
-/* When nothing is left: what SO_RCVTIMEO says (socket(7)). */
+/* When no batch is left, fails as after SO_RCVTIMEO (socket(7)). */
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
         const struct peer_batch *b = &peer.batch[peer.next];
@@ -182,7 +182,7 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
         return (ssize_t)size;
 }
 
-/* ---- what can be wrong with an answer ---- */
+/* ---- faults of an answer ---- */
 
 #define PEER_SPOIL(name) static inline void peer_##name(void)
 
@@ -308,7 +308,7 @@ PEER_SPOIL(acknowledgement)
         peer_end_with(NLMSG_ERROR, 0, sizeof(struct nlmsgerr));
 }
 
-/* What each comes to. */
+/* The error that each must give. */
 static const struct peer_fault {
         const char *name;
         void (*spoil)(void);
@@ -321,7 +321,7 @@ static const struct peer_fault {
         {"a message of no length", peer_message_of_no_length, -EBADMSG},
         {"a message is longer than the buffer", peer_larger_than_the_buffer, -ENOSPC},
         {"seq of the dump before", peer_wrong_seq, -EPROTO},
-        {"portid of someone else", peer_wrong_portid, -EPROTO},
+        {"portid of another socket", peer_wrong_portid, -EPROTO},
         {"no seq", peer_no_seq, -EPROTO},
         {"no portid", peer_no_portid, -EPROTO},
         {"DONE of another dump", peer_wrong_seq_of_done, -EPROTO},
@@ -341,5 +341,5 @@ static const struct peer_fault {
         {"DONE with a positive error", peer_done_with_a_positive_error, -EBADMSG},
         {"ERROR", peer_error, -EACCES},
         {"ERROR that is cut", peer_error_that_is_cut, -EBADMSG},
-        {"an acknowledgement that nobody asked for", peer_acknowledgement, -EBADMSG},
+        {"an acknowledgement without a request for it", peer_acknowledgement, -EBADMSG},
 };

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* One dump of the sockets that do not listen: for the ports, for a sample by state, or for both, as often as
+ * cpu_budget allows. */
+
+#include <errno.h>
+
+#include "daemon/now.h"
+#include "daemon/observe/internal.h"
+#include "lib/util/macro.h"
+
+static void on_port(void *user, const struct inet_diag_msg *socket, size_t length)
+{
+        struct observer *o = user;
+
+        ports_add_socket(o->ports, socket, length, o->diag.batch_at);
+}
+
+static void on_both(void *user, const struct inet_diag_msg *socket, size_t length)
+{
+        states_count(user, socket, length);
+        on_port(user, socket, length);
+}
+
+/* How long cpu_budget forbids another dump, in ns, after one that began at a CPU time of begun. The cheaper of the
+ * last two of the kind counts: time in which a virtual machine is stopped may count as its CPU time, and one such
+ * dump must not make the daemon blind for twenty times as long. */
+static uint64_t budget_pause(struct observer *o, enum dump_kind kind, uint64_t begun)
+{
+        uint64_t cpu = thread_cpu_ns() - begun, least = o->dump_cpu[kind] ? MIN(cpu, o->dump_cpu[kind]) : cpu;
+
+        o->dump_cpu[kind] = cpu;
+        return o->budget > 0 ? (uint64_t)((double)least / o->budget) : 0;
+}
+
+static int dump(struct observer *o, enum dump_kind kind, struct snapshot *s)
+{
+        static const sock_diag_handler handlers[DUMP_COUNT] = {on_port, states_count, on_both};
+        struct sock_diag_query query = {.states = kind == DUMP_STATES ? o->states : SOCK_DIAG_CONNECTIONS};
+        int r = -EINTR;
+
+        if (kind == DUMP_PORTS) { /* only those that connect() may pick */
+                query.low = (uint16_t)o->limits.low;
+                query.high = (uint16_t)o->limits.high;
+        }
+        for (unsigned tries = 0; r < 0 && tries < DUMP_TRIES; tries++) {
+                if (kind != DUMP_PORTS)
+                        states_begin(o);
+                if (kind != DUMP_STATES)
+                        ports_begin(o->ports, &o->limits, &o->listening, o->now, o->tick);
+                r = sock_diag_dump(&o->diag, &query, handlers[kind], o);
+        }
+        if (r < 0)
+                return r;
+        if (kind != DUMP_PORTS) {
+                states_commit(o);
+                states_fill(o, s);
+        }
+        if (kind != DUMP_STATES)
+                destinations_commit(o);
+        return 0;
+}
+
+/* The listeners say whose the handshakes are; without them only the SYN queues are unknown. */
+void observer_read_states(struct observer *o, struct snapshot *s, struct unread *unread)
+{
+        uint64_t begun;
+        int r;
+
+        if (!states_due(o))
+                return;
+        begun = thread_cpu_ns();
+        read_listeners(o, s, unread);
+        r = dump(o, DUMP_STATES, s);
+        unread_add(unread, r, "the sockets by state (NETLINK_SOCK_DIAG)");
+        if (r == 0)
+                o->states_again_at = MAX(o->states_again_at, o->now + budget_pause(o, DUMP_STATES, begun));
+}
+
+static void dump_ports(struct observer *o, struct snapshot *s, struct unread *unread)
+{
+        enum dump_kind kind = states_due(o) ? DUMP_BOTH : DUMP_PORTS;
+        uint64_t begun = thread_cpu_ns();
+        int r;
+
+        /* Without the listeners the sockets of servers would count; without the limits, unknown ports. */
+        if (!read_listeners(o, s, unread) || !o->limits_known) {
+                observer_read_states(o, s, unread);
+                return;
+        }
+        r = dump(o, kind, s);
+        unread_add(unread, r, "the sockets (NETLINK_SOCK_DIAG)");
+        if (r < 0)
+                return;
+        s->dump_every = o->dump_every = budget_pause(o, kind, begun);
+        o->dump_again_at = o->now + o->dump_every;
+        fill_destinations(o, s);
+}
+
+void observer_read_sockets(struct observer *o, struct snapshot *s, struct unread *unread)
+{
+        if (o->dumped && o->now < o->dump_again_at)
+                fill_destinations(o, s);
+        else
+                dump_ports(o, s, unread);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/observe/internal.h"
+#include "lib/kernel/diag.h"
+#include "lib/util/macro.h"
+
+static void on_listener(void *user, const struct inet_diag_msg *socket, size_t length)
+{
+        struct observer *o = user;
+
+        o->n_listening++;
+        port_set_add(&o->listening, ntohs(socket->id.idiag_sport));
+        listeners_add(&o->listeners, socket, length);
+}
+
+static int dump(struct observer *o)
+{
+        const struct sock_diag_query query = {.states = SOCK_DIAG_LISTEN, .extensions = DIAG_EXT_DROPS};
+        int r = -EINTR;
+
+        for (unsigned tries = 0; r < 0 && tries < DUMP_TRIES; tries++) {
+                o->n_listening = 0;
+                memset(&o->listening, 0, sizeof(o->listening));
+                listeners_begin(&o->listeners);
+                r = sock_diag_dump(&o->diag, &query, on_listener, o);
+        }
+        return r;
+}
+
+static void name_listener(struct observer *o, struct snapshot *s, unsigned metric, const struct listener *l)
+{
+        if (!l)
+                return;
+        fill_unit(o, s, metric, l->cgroup);
+        listener_name(l, s->who[metric]);
+}
+
+static void fill(struct observer *o, struct snapshot *s)
+{
+        const struct listener *fullest = listeners_fullest_accept_queue(&o->listeners);
+
+        s->reading[METRIC_TCP_LISTEN] = reading_valid(o->n_listening);
+        s->reading[METRIC_ACCEPT_QUEUE_WORST] = reading_valid(fullest ? listener_accept_queue(fullest) : 0);
+        name_listener(o, s, METRIC_ACCEPT_QUEUE_WORST, fullest);
+        if (o->tick > 0 && listeners_new_drops_known(&o->listeners))
+                s->reading[METRIC_LISTEN_DROPS] =
+                        reading_valid((double)listeners_new_drops(&o->listeners) * 1e9 / (double)o->tick);
+        name_listener(o, s, METRIC_LISTEN_DROPS, listeners_most_drops(&o->listeners));
+}
+
+bool read_listeners(struct observer *o, struct snapshot *s, struct unread *unread)
+{
+        if (o->listeners_tried_at == o->now)
+                return o->listeners_error == 0;
+        o->listeners_tried_at = o->now;
+        o->listeners_error = dump(o);
+        unread_add(unread, o->listeners_error, "the listeners (NETLINK_SOCK_DIAG)");
+        if (o->listeners_error < 0)
+                return false;
+        listeners_commit(&o->listeners);
+        fill(o, s);
+        o->listening_moved = memcmp(&o->listening, &o->basis.listening, sizeof(o->listening)) != 0;
+        o->drops_then = o->counters.item[COUNTER_LISTEN_DROPS].value;
+        o->inuse_then = o->inuse_known ? o->inuse : UINT64_MAX;
+        o->listeners_at = o->now;
+        return true;
+}
+
+static bool something_dropped(const struct observer *o)
+{
+        const struct counter *drops = &o->counters.item[COUNTER_LISTEN_DROPS];
+
+        return !drops->seen || drops->value != o->drops_then;
+}
+
+/* Without SYN cookies, the last quarter of tcp_max_syn_backlog is for peers that are known, and the others are dropped
+ * with no counter but ListenDrops (net/ipv4/tcp_input.c:tcp_conn_request; measured at 1,537 of 2,048). 0: no limit. */
+static uint32_t syn_limit(const struct snapshot *s)
+{
+        const struct live_sysctl *cookies = &s->sysctl[SYSCTL_TCP_SYNCOOKIES];
+        const struct live_sysctl *backlog = &s->sysctl[SYSCTL_TCP_MAX_SYN_BACKLOG];
+
+        if (cookies->state != READING_VALID || cookies->value.v[0] != 0 || backlog->state != READING_VALID)
+                return 0;
+        return (uint32_t)MIN(MAX(backlog->value.v[0] - backlog->value.v[0] / 4, 1), INT32_MAX);
+}
+
+/* Listeners are few, but the kernel walks its whole table for them (net/ipv4/inet_diag.c:inet_diag_dump_icsk),
+ * which takes as long as the rest of a tick. So they are read for a dump of the ports, for metrics that must be of
+ * now, and when something was dropped; else slowly, and the bounds leave room for those that come and go between. */
+void fill_listeners(struct observer *o, struct snapshot *s, struct unread *unread)
+{
+        o->listeners.syn_limit = syn_limit(s);
+        if (o->listeners_always || o->listeners_at == 0 || o->now - o->listeners_at >= o->slowly_ns ||
+            (o->wanted[METRIC_LISTEN_DROPS] && something_dropped(o)))
+                read_listeners(o, s, unread);
+        else
+                s->reading[METRIC_LISTEN_DROPS] = reading_valid(0);
+}

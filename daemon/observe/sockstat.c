@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/observe/internal.h"
+
+struct reading share_of(double part, const struct live_sysctl *whole)
+{
+        int64_t size = whole->value.n > 0 ? whole->value.v[whole->value.n - 1] : 0;
+
+        if (whole->state != READING_VALID)
+                return (struct reading){.state = whole->state};
+        return size > 0 ? reading_valid(100 * part / (double)size) : (struct reading){0};
+}
+
+/* sscanf() would cost as much as the read. */
+bool number_after(const char *text, const char *word, uint64_t *ret)
+{
+        const char *p = strstr(text, word);
+        char *end;
+
+        if (!p)
+                return false;
+        p += strlen(word);
+        *ret = strtoull(p, &end, 10);
+        return end != p;
+}
+
+/* "TCP: inuse 5 orphan 0 tw 17 alloc 6 mem 1" (net/ipv4/proc.c:sockstat_seq_show). tw counts what
+ * tcp_max_tw_buckets limits, IPv6 as well; mem is in pages; orphan and mem are of the whole host. */
+static int read_sockstat(struct observer *o, struct snapshot *s)
+{
+        int r = source_read(o, SOURCE_SOCKSTAT);
+        const char *line = strstr(o->text, "TCP: inuse");
+        uint64_t orphan, mem;
+
+        if (r < 0)
+                return r;
+        if (!line || !number_after(line, " inuse ", &o->inuse) || !number_after(line, " orphan ", &orphan) ||
+            !number_after(line, " tw ", &o->tw) || !number_after(line, " mem ", &mem))
+                return -EBADMSG;
+        s->reading[METRIC_TIME_WAIT_TABLE] = share_of((double)o->tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
+        s->reading[METRIC_ORPHANS_TABLE] = share_of((double)orphan, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
+        s->reading[METRIC_MEMORY_TCP] = share_of((double)mem, &s->sysctl[SYSCTL_TCP_MEM]);
+        return 0;
+}
+
+/* A kernel without IPv6 has no such file. */
+static int read_sockstat6(struct observer *o)
+{
+        uint64_t inuse;
+        int r = source_read(o, SOURCE_SOCKSTAT6);
+
+        if (r < 0)
+                return r;
+        if (!number_after(o->text, "TCP6: inuse ", &inuse))
+                return -EBADMSG;
+        o->inuse += inuse;
+        return 0;
+}
+
+void fill_sockstat(struct observer *o, struct snapshot *s)
+{
+        o->error[SOURCE_SOCKSTAT] = read_sockstat(o, s);
+        o->error[SOURCE_SOCKSTAT6] = read_sockstat6(o);
+        o->inuse_known = o->error[SOURCE_SOCKSTAT] == 0 && source_state(o, SOURCE_SOCKSTAT6) != READING_INVALID;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/observe/internal.h"
+
+#define BIT(id) (UINT32_C(1) << (id))
+#define RESERVED (SOURCE_SYSCTL + SYSCTL_IP_LOCAL_RESERVED_PORTS)
+#define RANGE (SOURCE_SYSCTL + SYSCTL_IP_LOCAL_PORT_RANGE)
+#define REUSE_DELAY_BEFORE_6_14_MS 1000 /* net/ipv4/tcp_ipv4.c:tcp_twsk_unique compared whole seconds */
+
+static int sysctl_read(const struct observer *o, enum sysctl_id id, struct sysctl_value *ret)
+{
+        char text[SYSCTL_TEXT_MAX];
+        int r = proc_file_read(&o->file[SOURCE_SYSCTL + id], text, sizeof(text));
+
+        return r < 0 ? r : sysctl_parse(id, text, ret);
+}
+
+/* The caller may write the sysctl now, and then wants to see at every tick what becomes of it. */
+int observer_sysctl_read(struct observer *o, enum sysctl_id id, struct sysctl_value *ret)
+{
+        o->sysctls |= BIT(id);
+        o->sysctls_now |= BIT(id);
+        return sysctl_read(o, id, ret);
+}
+
+int observer_sysctl_write(struct observer *o, enum sysctl_id id, const struct sysctl_value *value)
+{
+        char text[SYSCTL_TEXT_MAX];
+
+        return proc_file_write(&o->file[SOURCE_SYSCTL + id], sysctl_format(value, text));
+}
+
+int observer_can_write(const struct observer *o)
+{
+        return o->file[SOURCE_SYSCTL + SYSCTL_TCP_TW_REUSE].error;
+}
+
+/* Every tick reads the sysctls that we hold, and, while the sockets are dumped, those that they are counted by. The
+ * others only say whether a rule could change anything, and are read afresh before it does. */
+void fill_sysctls(struct observer *o, struct snapshot *s)
+{
+        bool all = o->sysctls_at == 0 || o->dumping || o->now - o->sysctls_at >= o->slowly_ns, failed = false;
+        uint32_t due = o->sysctls & (all ? UINT32_MAX : o->sysctls_now);
+
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+                struct live_sysctl *live = &o->live_sysctl[id];
+
+                if (due & BIT(id)) {
+                        o->error[SOURCE_SYSCTL + id] = sysctl_read(o, id, &live->value);
+                        live->state = source_state(o, SOURCE_SYSCTL + id);
+                        failed |= live->state == READING_INVALID;
+                }
+                if (o->sysctls & BIT(id))
+                        s->sysctl[id] = *live;
+        }
+        if (all && !failed)
+                o->sysctls_at = o->now;
+}
+
+/* ip_local_reserved_ports is a set of 8 kB that the kernel walks for every read (kernel/sysctl.c:
+ * proc_do_large_bitmap), and it hardly ever changes: it is read slowly, and parsed when its text has changed. The
+ * kernel clears as much memory as it is asked for (fs/proc/proc_sysctl.c:proc_sys_call_handler). */
+static void read_reserved(struct observer *o)
+{
+        bool moved;
+
+        if (o->reserved_at != 0 && o->now - o->reserved_at < o->slowly_ns)
+                return;
+        if (source_read_start(o, RESERVED, sizeof(o->reserved_text)) == -EFBIG)
+                source_read(o, RESERVED);
+        moved = strcmp(o->text, o->reserved_text) != 0;
+        if (o->error[RESERVED] == 0 && moved)
+                o->error[RESERVED] = port_set_parse(o->text, &o->limits.reserved);
+        if (o->error[RESERVED] < 0)
+                return;
+        o->reserved_at = o->now;
+        o->reserved_moved |= moved;
+        if (moved)
+                remember_text(o, o->reserved_text, sizeof(o->reserved_text));
+}
+
+static bool is_range(const struct sysctl_value *range)
+{
+        return range->v[0] >= 1 && range->v[0] <= range->v[1] && range->v[1] <= UINT16_MAX;
+}
+
+static unsigned value_of(const struct live_sysctl *live, unsigned if_unavailable)
+{
+        return live->state == READING_VALID ? (unsigned)live->value.v[0] : if_unavailable;
+}
+
+void read_limits(struct observer *o, const struct snapshot *s)
+{
+        const struct live_sysctl *range = &s->sysctl[SYSCTL_IP_LOCAL_PORT_RANGE];
+        const struct live_sysctl *reuse = &s->sysctl[SYSCTL_TCP_TW_REUSE];
+        const struct live_sysctl *delay = &s->sysctl[SYSCTL_TCP_TW_REUSE_DELAY];
+        const struct live_sysctl *timestamps = &s->sysctl[SYSCTL_TCP_TIMESTAMPS];
+
+        read_reserved(o);
+        if (range->state == READING_VALID && !is_range(&range->value))
+                o->error[RANGE] = -EBADMSG;
+        o->limits_known = o->error[RANGE] == 0 && o->error[RESERVED] == 0 && reuse->state != READING_INVALID &&
+                          delay->state != READING_INVALID && timestamps->state != READING_INVALID;
+        if (!o->limits_known)
+                return;
+        o->limits.low = (unsigned)range->value.v[0];
+        o->limits.high = (unsigned)range->value.v[1];
+        o->limits.tw_reuse = value_of(reuse, 0);
+        o->limits.tw_reuse_delay_ms = value_of(delay, REUSE_DELAY_BEFORE_6_14_MS);
+        o->limits.timestamps = value_of(timestamps, 0) != 0;
+}
