@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/config/rule_text.h"
 #include "lib/util/macro.h"
+#include "lib/util/units.h"
 
 /* The event of an outcome; EVENT_KIND_COUNT: nothing that anyone has to know. */
 static enum event_kind kind_of(enum decision_kind decision, enum outcome outcome)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,6 +170,18 @@ static int number_parse(const char *text, unsigned metric, struct vocabulary *v,
         return r < 0 ? -EINVAL : 0;
 }
 
+/* "METRIC OP NUMBER[UNIT]", with " for DURATION" or " within DURATION" if there is a time. It parses to the same. */
+static void condition_format(struct condition *c, const char *time_word, const struct counters *counters)
+{
+        char time[DURATION_TEXT_MAX];
+        int n = snprintf(c->text, sizeof(c->text), "%s %s %.10g%s", metric_name(c->metric, counters),
+                         comparison_text(c->op), c->number, unit_suffix(metric_unit(c->metric, counters)));
+
+        if (c->time_ns > 0)
+                snprintf(c->text + n, sizeof(c->text) - (size_t)n, " %s %s", time_word,
+                         duration_format(c->time_ns, time));
+}
+
 int condition_parse(const char *text, const char *time_word, struct origin at, struct vocabulary *v,
                     struct condition *ret, struct diagnostics *diagnostics)
 {
@@ -193,6 +206,7 @@ int condition_parse(const char *text, const char *time_word, struct origin at, s
             number_parse(number, c.metric, v, at, &c.number, diagnostics) < 0 ||
             time_parse(p, time_word, at, &c.time_ns, diagnostics) < 0)
                 return -EINVAL;
+        condition_format(&c, time_word, v->wanted);
         *ret = c;
         return 0;
 }
@@ -200,7 +214,7 @@ int condition_parse(const char *text, const char *time_word, struct origin at, s
 int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct abort_condition *ret,
                 struct diagnostics *diagnostics)
 {
-        char word[5][WORD_MAX], duration[WORD_MAX];
+        char word[5][WORD_MAX], duration[WORD_MAX], within[DURATION_TEXT_MAX];
         struct abort_condition a = {.at = at};
         const char *p = text;
         unsigned n = 0;
@@ -226,6 +240,8 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
                                word[0]);
                 return -EINVAL;
         }
+        snprintf(a.text, sizeof(a.text), "%s > %gx before within %s", metric_name(a.metric, v->wanted), a.multiple,
+                 duration_format(a.within_ns, within));
         *ret = a;
         return 0;
 }
@@ -293,6 +309,21 @@ static int action_value(const char *text, struct action *action, struct diagnost
         return 0;
 }
 
+/* It parses to the same. */
+static void action_format(struct action *action)
+{
+        const char *name = sysctl_table[action->sysctl].name;
+        bool raise = action->kind == ACTION_RAISE;
+        char value[SYSCTL_TEXT_MAX];
+
+        sysctl_format(&action->value, value);
+        if (action->kind == ACTION_SET)
+                snprintf(action->text, sizeof(action->text), "%s = %s", name, value);
+        else
+                snprintf(action->text, sizeof(action->text), "%s %c%g %s %s", name, raise ? 'x' : '/', action->factor,
+                         raise ? "max" : "min", value);
+}
+
 int action_parse(enum action_kind kind, const char *text, struct origin at, struct action *ret,
                  struct diagnostics *diagnostics)
 {
@@ -311,6 +342,7 @@ int action_parse(enum action_kind kind, const char *text, struct origin at, stru
         }
         if (action_value(p, &action, diagnostics) < 0)
                 return -EINVAL;
+        action_format(&action);
         *ret = action;
         return 0;
 }

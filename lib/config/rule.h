@@ -18,6 +18,7 @@
 #define RULE_ACTIONS_MAX 4u
 #define RULE_ABORTS_MAX 4u
 #define RULE_NONE UINT32_MAX
+#define RULE_TEXT_MAX 192
 
 enum comparison {
         LESS,
@@ -35,6 +36,7 @@ struct condition {
         double number;    /* in the metric's unit */
         uint64_t time_ns; /* for or within; 0: at once */
         struct origin at;
+        char text[RULE_TEXT_MAX]; /* the line in its normal form, for people */
 };
 
 /* METRIC > Nx before within DURATION */
@@ -43,6 +45,7 @@ struct abort_condition {
         double multiple;
         uint64_t within_ns;
         struct origin at;
+        char text[RULE_TEXT_MAX]; /* as in struct condition */
 };
 
 enum action_kind {
@@ -58,6 +61,7 @@ struct action {
         struct sysctl_value value; /* what is set, or the limit */
         double factor;             /* of one step */
         struct origin at;
+        char text[RULE_TEXT_MAX]; /* as in struct condition */
 };
 
 struct rule {

@@ -12,6 +12,10 @@ int number_with_unit_parse(const char *text, enum unit unit, double *ret);
 /* "250ms", "15s", "2min", "1h". 0; -EINVAL: no number; -EDOM: no unit of time; -ERANGE: over a year. */
 int duration_parse(const char *text, uint64_t *ret_ns);
 
+/* Formats ns in the largest unit that keeps it whole: "250ms", "90s", "2min", "1h". Returns buf. */
+#define DURATION_TEXT_MAX 32
+const char *duration_format(uint64_t ns, char buf[static DURATION_TEXT_MAX]);
+
 /* "2", "1.5": digits and one point, no unit. 0, -EINVAL or -EDOM. */
 int factor_parse(const char *text, double *ret);
 

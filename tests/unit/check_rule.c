@@ -188,6 +188,56 @@ START_TEST(full_set_of_counters_is_an_error)
 }
 END_TEST
 
+/* Whatever the writing, people read one form. */
+START_TEST(text_is_normal)
+{
+        static const struct {
+                const char *written, *text;
+        } rows[] = {
+                {" \tports.cliff>=80%", "ports.cliff >= 80%"},
+                {"ports.demand < 1.50% for 120s", "ports.demand < 1.5% for 2min"},
+                {"tcp.time_wait > 10k for 0s", "tcp.time_wait > 10000"},
+                {"ports.cliff_eta < 250ms", "ports.cliff_eta < 0.25s"},
+                {"netstat.TcpExt.ListenOverflows > 2k/s for 1.5s",
+                 "netstat.TcpExt.ListenOverflows > 2000/s for 1500ms"},
+        };
+
+        begin();
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                struct diagnostics diagnostics = {0};
+                struct condition c = {0};
+
+                condition_parse(rows[i].written, "for", here, &vocabulary, &c, &diagnostics);
+                expect_none(rows[i].written, &diagnostics);
+                ck_assert_str_eq(c.text, rows[i].text);
+        }
+}
+END_TEST
+
+/* The longest names and numbers that are read. */
+START_TEST(longest_text_is_whole)
+{
+        const char *name = "snmp." X50, *number = "1234567890123456789012345678.9";
+        struct diagnostics diagnostics = {0};
+        struct abort_condition a = {0};
+        struct condition c = {0};
+        char line[256];
+
+        begin();
+        counters_add(&kernel, name);
+        vocabulary.kernel = &kernel;
+        snprintf(line, sizeof(line), "%s >= %sM/s within 8759.9h", name, number);
+        condition_parse(line, "within", here, &vocabulary, &c, &diagnostics);
+        snprintf(line, sizeof(line), "%s >= 1.23456789e+33/s within 31535640s", name);
+        ck_assert_str_eq(c.text, line);
+        snprintf(line, sizeof(line), "%s > %sx before within 8759.9h", name, number);
+        abort_parse(line, here, &vocabulary, &a, &diagnostics);
+        snprintf(line, sizeof(line), "%s > 1.23457e+27x before within 31535640s", name);
+        ck_assert_str_eq(a.text, line);
+        expect_none("longest", &diagnostics);
+}
+END_TEST
+
 START_TEST(abort_is_parsed)
 {
         struct diagnostics diagnostics = {0};
@@ -203,6 +253,7 @@ START_TEST(abort_is_parsed)
                          0);
         ck_assert_uint_eq(a.metric, METRIC_COUNT + COUNTER_OWN);
         ck_assert(is(a.multiple, 1.5) && a.within_ns == 60 * S);
+        ck_assert_str_eq(a.text, "netstat.TcpExt.ListenOverflows > 1.5x before within 1min");
         expect_none("abort", &diagnostics);
 }
 END_TEST
@@ -375,6 +426,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, too_long_a_time_is_called_so);
         tcase_add_test(tcase, kernel_counters_are_known);
         tcase_add_test(tcase, full_set_of_counters_is_an_error);
+        tcase_add_test(tcase, text_is_normal);
+        tcase_add_test(tcase, longest_text_is_whole);
         tcase_add_test(tcase, abort_is_parsed);
         tcase_add_loop_test(tcase, abort_is_refused, 0, ELEMENTSOF(aborts));
         tcase_add_test(tcase, set_is_parsed);

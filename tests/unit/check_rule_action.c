@@ -27,15 +27,17 @@ static const struct good {
         enum sysctl_id sysctl;
         double factor;
         int64_t limit;
+        const char *normal; /* NULL: the same text */
 } good_levers[] = {
-        {ACTION_RAISE, TW " x2 max 2097152", SYSCTL_TCP_MAX_TW_BUCKETS, 2, 2097152},
-        {ACTION_RAISE, "  net/ipv4/tcp_max_tw_buckets\tx1.5  max\t2097152 ", SYSCTL_TCP_MAX_TW_BUCKETS, 1.5, 2097152},
-        {ACTION_RAISE, TW " x1.001 max 65536", SYSCTL_TCP_MAX_TW_BUCKETS, 1.001, 65536},
-        {ACTION_RAISE, TW " x100 max 16777216", SYSCTL_TCP_MAX_TW_BUCKETS, 100, 16777216},
-        {ACTION_RAISE, FIN " x2 max 120", SYSCTL_TCP_FIN_TIMEOUT, 2, 120},
-        {ACTION_LOWER, FIN " /2 min 10", SYSCTL_TCP_FIN_TIMEOUT, 2, 10},
-        {ACTION_LOWER, "net/ipv4/tcp_fin_timeout /1.25 min 10", SYSCTL_TCP_FIN_TIMEOUT, 1.25, 10},
-        {ACTION_LOWER, FIN " /100 min 120", SYSCTL_TCP_FIN_TIMEOUT, 100, 120},
+        {ACTION_RAISE, TW " x2 max 2097152", SYSCTL_TCP_MAX_TW_BUCKETS, 2, 2097152, NULL},
+        {ACTION_RAISE, "  net/ipv4/tcp_max_tw_buckets\tx1.5  max\t2097152 ", SYSCTL_TCP_MAX_TW_BUCKETS, 1.5, 2097152,
+         TW " x1.5 max 2097152"},
+        {ACTION_RAISE, TW " x1.001 max 65536", SYSCTL_TCP_MAX_TW_BUCKETS, 1.001, 65536, NULL},
+        {ACTION_RAISE, TW " x100 max 16777216", SYSCTL_TCP_MAX_TW_BUCKETS, 100, 16777216, NULL},
+        {ACTION_RAISE, FIN " x2 max 120", SYSCTL_TCP_FIN_TIMEOUT, 2, 120, NULL},
+        {ACTION_LOWER, FIN " /2 min 10", SYSCTL_TCP_FIN_TIMEOUT, 2, 10, NULL},
+        {ACTION_LOWER, "net/ipv4/tcp_fin_timeout /1.25 min 10", SYSCTL_TCP_FIN_TIMEOUT, 1.25, 10, FIN " /1.25 min 10"},
+        {ACTION_LOWER, FIN " /100 min 120", SYSCTL_TCP_FIN_TIMEOUT, 100, 120, NULL},
 };
 
 START_TEST(a_step_is_parsed)
@@ -51,6 +53,7 @@ START_TEST(a_step_is_parsed)
         ck_assert(is(action.factor, row->factor));
         ck_assert(action.value.n == 1 && action.value.v[0] == row->limit);
         ck_assert_uint_eq(action.at.line, 7);
+        ck_assert_str_eq(action.text, row->normal ? row->normal : row->text);
 }
 END_TEST
 
