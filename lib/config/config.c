@@ -117,8 +117,10 @@ static void parse_path(struct parser *p, void *target, const char *value)
 {
         if (*value && *value != '/')
                 fail(p, "'%s' is no absolute path", value);
+        else if (strlen(value) >= PATH_MAX)
+                fail(p, "a path has at most %d characters", PATH_MAX - 1);
         else
-                strcpy(target, value); /* it stood in a line */
+                strcpy(target, value);
 }
 
 static void parse_budget(struct parser *p, void *target, const char *value)

@@ -3,7 +3,8 @@
 
 /* The whole configuration: one or more INI files, later ones over earlier ones key by key. */
 
-#include "lib/config/ini_lines.h"
+#include <limits.h>
+
 #include "lib/config/rule.h"
 #include "lib/config/values.h"
 #include "lib/kernel/counter.h"
@@ -24,8 +25,8 @@ struct config {
         bool observe;
         bool restore_on_exit;
         enum yield yield;
-        double cpu_budget;                       /* percent of one core, for full dumps */
-        char metrics_file[INI_LINE_LONGEST + 1]; /* "": none */
+        double cpu_budget;           /* percent of one core, for full dumps */
+        char metrics_file[PATH_MAX]; /* "": none */
 
         /* [limits] */
         double changes_per_minute;

@@ -36,6 +36,17 @@ static void on_key(void *user, struct origin at, const char *name, const char *v
         note(user, "%u %s=%s\n", at.line, name, value);
 }
 
+/* Expects a value of that length. */
+static void on_long_key(void *user, struct origin at, const char *name, const char *value)
+{
+        size_t *length = user;
+
+        ck_assert_uint_eq(at.line, 1);
+        ck_assert_str_eq(name, "a");
+        ck_assert_uint_eq(strlen(value), *length);
+        *length = 0;
+}
+
 /* Reads a copy of exactly that size, so that a look behind the end shows under a sanitizer. */
 static void read_text(const char *text, size_t size, struct transcript *t, struct diagnostics *diagnostics)
 {
@@ -81,11 +92,22 @@ static const struct row rows[] = {
         {"half a byte order mark", "\xef\xbb", "", {{1, "no line of the form"}, {0}}, 0},
         {"UTF-8", "a = \xc3\xbc\xe2\x82\xac\n", "1 a=\xc3\xbc\xe2\x82\xac\n", {{0}}, 0},
         {"same key twice", "a=1\na=2\n", "1 a=1\n2 a=2\n", {{0}}, 0},
-        {"empty key", "= b\n", "1 =b\n", {{0}}, 0},
         {"197 characters", "key=" X190 "abc\n", "1 key=" X190 "abc\n", {{0}}, 0},
         {"197 characters, CRLF", "key=" X190 "abc\r\n", "1 key=" X190 "abc\n", {{0}}, 0},
         {"197 characters, no newline", "key=" X190 "abc", "1 key=" X190 "abc\n", {{0}}, 0},
         {"a comment of 197 characters", "#---" X190 "abc\na=b\n", "2 a=b\n", {{0}}, 0},
+        {"198 characters", "key=" X190 "abcd\na=b\n", "1 key=" X190 "abcd\n2 a=b\n", {{0}}, 0},
+        {"198 characters, CRLF", "key=" X190 "abcd\r\na=b\n", "1 key=" X190 "abcd\n2 a=b\n", {{0}}, 0},
+        {"199, 200 and 201",
+         "k=" X190 "1234567\nk=" X190 "12345678\nk=" X190 "123456789\na=b\n",
+         "1 k=" X190 "1234567\n2 k=" X190 "12345678\n3 k=" X190 "123456789\n4 a=b\n",
+         {{0}},
+         0},
+        {"a long comment", "#" X190 X190 "\na=b\n", "2 a=b\n", {{0}}, 0},
+        {"a long line at the end", "a=b\nk=" X190 X190, "1 a=b\n2 k=" X190 X190 "\n", {{0}}, 0},
+        {"a long key", X190 "=b\na=b\n", "1 " X190 "=b\n2 a=b\n", {{0}}, 0},
+        {"a long key of a long line", X190 "=" X190 "\na=b\n", "1 " X190 "=" X190 "\n2 a=b\n", {{0}}, 0},
+        {"two long lines", "a=" X190 X190 "\nb=" X190 X190 "\n", "1 a=" X190 X190 "\n2 b=" X190 X190 "\n", {{0}}, 0},
         {"a section of 48 characters",
          "[" X10 X10 X10 X10 "12345678]\n",
          "1 [" X10 X10 X10 X10 "12345678]\n",
@@ -93,15 +115,19 @@ static const struct row rows[] = {
          0},
 
         /* what is wrong; each time a good line follows */
-        {"198 characters", "key=" X190 "abcd\na=b\n", "2 a=b\n", {{1, "a line of 198 characters"}, {0}}, 0},
-        {"198 characters, CRLF", "key=" X190 "abcd\r\na=b\n", "2 a=b\n", {{1, "198"}, {0}}, 0},
-        {"a long comment", "#" X190 X190 "\na=b\n", "2 a=b\n", {{1, "a line of 381 characters"}, {0}}, 0},
-        {"199, 200 and 201",
-         "k=" X190 "1234567\nk=" X190 "12345678\nk=" X190 "123456789\na=b\n",
-         "4 a=b\n",
-         {{1, "199"}, {2, "200"}, {3, "201"}, {0}},
-         0},
-        {"a long line at the end", "a=b\nk=" X190 X190, "1 a=b\n", {{2, "a line of 382 characters"}, {0}}, 0},
+        {"a long line without =", X190 X190 "\na=b\n", "2 a=b\n", {{1, "x' is no line of the form"}, {0}}, 0},
+        {"a long line without a key", "=" X190 X190 "\na=b\n", "2 a=b\n", {{1, "no key before '='"}, {0}}, 0},
+        {"a long key", X190 "y=b\na=b\n", "2 a=b\n", {{1, "more than 190 characters before '='"}, {0}}, 0},
+        {"a long key of two words", X190 X190 " y=b\na=b\n", "2 a=b\n", {{1, "a key is one word"}, {0}}, 0},
+        {"a comment far behind", "a=" X190 X190 " ; c\na=b\n", "2 a=b\n", {{1, "put '; c'"}, {0}}, 0},
+        {"a NUL far behind",
+         "a=" X190 "\0" X190 "\na=b\n",
+         "2 a=b\n",
+         {{1, "(0x00) at column 193"}, {0}},
+         2 + 190 + 1 + 190 + 1 + 4},
+        {"the mark of a cut", "a=" X190 "\1b\na=b\n", "2 a=b\n", {{1, "(0x01) at column 193"}, {0}}, 0},
+        {"an indented long line", " a=" X190 X190 "\n", "1 a=" X190 X190 "\n", {{1, "an indented line"}, {0}}, 0},
+        {"no key", "= b\nx=1\n", "2 x=1\n", {{1, "no key before '='"}, {0}}, 0},
         {"no =", "a\nx=1\n", "2 x=1\n", {{1, "'a' is no line of the form KEY = VALUE"}, {0}}, 0},
         {"no = but :", "a: b\nx=1\n", "2 x=1\n", {{1, "'a: b' is no line"}, {0}}, 0},
         {": before =", "a: b = c\nx=1\n", "2 x=1\n", {{1, "'a: b = c' is no line"}, {0}}, 0},
@@ -199,12 +225,80 @@ START_TEST(every_byte_alone)
 
                 read_text(text, sizeof(text), &t, &diagnostics);
                 ck_assert_msg(strcmp(t.text, c == '\n' ? "3 x=1\n" : "2 x=1\n") == 0 ||
-                                      (c == '[' && strcmp(t.text, "1 [?]\n2 x=1\n") == 0) ||
-                                      (c == '=' && strcmp(t.text, "1 =\n2 x=1\n") == 0),
+                                      (c == '[' && strcmp(t.text, "1 [?]\n2 x=1\n") == 0),
                               "byte %u", c);
                 ck_assert_msg(diagnostics.n <= 1, "byte %u", c);
                 diagnostics_free(&diagnostics);
         }
+}
+END_TEST
+
+/* Reads key, blanks, '=', blanks and value as one line, and another line after it. */
+static void expect_whole(const char *key, int before, int after, const char *value)
+{
+        size_t size = strlen(value) + 1000;
+        char *text = malloc(size), *seen = malloc(size);
+        struct transcript t;
+        struct diagnostics diagnostics;
+
+        snprintf(text, size, "%s%*s=%*s%s\nnext = 1\n", key, before, "", after, "", value);
+        snprintf(seen, size, "1 %s=%s\n2 next=1\n", key, value);
+        read_text(text, strlen(text), &t, &diagnostics);
+        ck_assert_msg(strcmp(t.text, seen) == 0, "%s", t.text);
+        expect_none(text, &diagnostics);
+        free(text);
+        free(seen);
+}
+
+/* Wherever a line is cut, nothing is lost and nothing is taken for something else. */
+static const char *const patterns[] = {"x", "x ", "x    ", "x\t",    "x;", "#",
+                                       "[", "]",  "a=b",   "a = b ", ":",  "\xc3\xbc"};
+
+START_TEST(values_of_every_length)
+{
+        const char *pattern = patterns[_i];
+        size_t n = strlen(pattern);
+        char value[1001];
+
+        for (size_t length = 1; length < sizeof(value); length++) {
+                for (size_t i = 0; i < length; i++)
+                        value[i] = pattern[i % n];
+                value[length - 1] = '.';
+                value[length] = 0;
+                expect_whole("key", 1, 1, value);
+        }
+}
+END_TEST
+
+START_TEST(blanks_of_every_length)
+{
+        char value[700];
+
+        for (int n = 0; n < 600; n++) {
+                expect_whole("key", 1, n, "value");
+                expect_whole("net.netfilter.nf_conntrack_tcp_timeout_time_wait_and_more", 0, n, "value");
+                expect_whole("key", n % 180, 0, "value");
+                snprintf(value, sizeof(value), "one%*stwo", n, "");
+                expect_whole("key", 1, 1, value);
+        }
+}
+END_TEST
+
+START_TEST(a_line_as_long_as_a_file)
+{
+        enum {
+                LENGTH = 1000000
+        };
+        char *text = malloc(LENGTH);
+        struct ini_handler handler = {on_section, on_long_key, &(size_t){LENGTH - 4}};
+        struct diagnostics diagnostics = {0};
+
+        memset(text, 'x', LENGTH);
+        memcpy(text, "a = ", 4);
+        ini_lines_read("a.conf", text, LENGTH, &handler, &diagnostics);
+        expect_none("a long line", &diagnostics);
+        ck_assert_uint_eq(*(size_t *)handler.user, 0);
+        free(text);
 }
 END_TEST
 
@@ -213,6 +307,9 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, lines, 0, ELEMENTSOF(rows));
         tcase_add_test(tcase, line_numbers_go_far);
         tcase_add_test(tcase, every_byte_alone);
+        tcase_add_loop_test(tcase, values_of_every_length, 0, ELEMENTSOF(patterns));
+        tcase_add_test(tcase, blanks_of_every_length);
+        tcase_add_test(tcase, a_line_as_long_as_a_file);
 }
 
 int main(void)
