@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What can only be seen in the whole configuration. */
+/* The errors that only show in the whole configuration. */
 
 #include <math.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static void check_circle(const struct config *config, unsigned index, struct dia
                 next = config->rule[next].after;
         if (next == index)
                 diagnostic_add(diagnostics, config->rule[index].after_at,
-                               "'after' goes round in a circle: no rung can be first");
+                               "'after' forms a circle: no rule can be the first");
 }
 
 static bool actions_agree(const struct action *a, const struct action *b)
@@ -42,7 +42,7 @@ static bool actions_agree(const struct action *a, const struct action *b)
         return a->kind == ACTION_SET && b->kind == ACTION_SET && sysctl_equal(&a->value, &b->value);
 }
 
-/* The first lever on the same sysctl that wants another value in an earlier rule, or any value earlier in this one. */
+/* The first action on the same sysctl that stands earlier in this rule, or in an earlier rule and with another value. */
 static const struct action *find_other(const struct config *config, unsigned index, const struct action *action)
 {
         for (unsigned i = 0; i <= index; i++) {
@@ -69,20 +69,18 @@ static void check_opposites(const struct config *config, unsigned index, struct 
                         diagnostic_add(diagnostics, action->at, "%s is set twice in one rule", name);
                 else if (other && action->kind == ACTION_SET && other->kind == ACTION_SET)
                         diagnostic_add(diagnostics, action->at,
-                                       "%s = %s, but %s:%u wants %s: two rules cannot pull "
-                                       "one sysctl apart",
-                                       name, sysctl_format(&action->value, a), other->at.file, other->at.line,
+                                       "%s = %s, but %s:%u sets %s: all rules must set the same value", name,
+                                       sysctl_format(&action->value, a), other->at.file, other->at.line,
                                        sysctl_format(&other->value, b));
                 else if (other)
                         diagnostic_add(diagnostics, action->at,
-                                       "%s is changed at %s:%u as well: what is raised or lowered by steps has one "
-                                       "rule",
-                                       name, other->at.file, other->at.line);
+                                       "%s is also changed at %s:%u: only one rule may raise or lower a sysctl", name,
+                                       other->at.file, other->at.line);
         }
 }
 
-/* What [limits] narrowed may be the limit of a step, or of a range: they stop there. A value that is to be set has to
- * fit, and steps must not have to pass the bounds to come to their limit from the far side. */
+/* Checks the value of each action against [limits]. A value that is set has to fit. Steps and a port range stop at a
+ * narrower bound, so the limit of a step may lie beyond it; but steps must not have to cross the other bound. */
 static void check_bounds(const struct config *config, const struct rule *rule, struct diagnostics *diagnostics)
 {
         char reason[256];
@@ -98,11 +96,11 @@ static void check_bounds(const struct config *config, const struct rule *rule, s
                         bounds.min = sysctl_table[action->sysctl].bounds.min;
                 if (action->sysctl != SYSCTL_IP_LOCAL_PORT_RANGE &&
                     sysctl_check_bounds(action->sysctl, &action->value, &bounds, reason, sizeof(reason)) < 0)
-                        diagnostic_add(diagnostics, action->at, "%s, by %s:%u", reason, at->file, at->line);
+                        diagnostic_add(diagnostics, action->at, "%s (narrowed in %s:%u)", reason, at->file, at->line);
         }
 }
 
-/* The values of a metric for which conditions hold. */
+/* The values of a metric for which some conditions hold. */
 struct span {
         double low, high;
         bool low_open, high_open;
@@ -123,7 +121,7 @@ static void span_narrow(struct span *s, const struct condition *c)
 {
         bool open = c->op == LESS || c->op == GREATER;
 
-        if (c->op == NOT_EQUAL && s->low == s->high && c->number == s->low) /* a hole where nothing else is left */
+        if (c->op == NOT_EQUAL && s->low == s->high && c->number == s->low) /* the only value left */
                 s->low_open = true;
         if ((c->op == GREATER || c->op == GREATER_EQUAL || c->op == EQUAL) &&
             (c->number > s->low || (c->number == s->low && open))) {
@@ -142,51 +140,35 @@ static bool span_is_empty(const struct span *s)
         return s->low > s->high || (s->low == s->high && (s->low_open || s->high_open));
 }
 
-static bool names(const struct condition *list, unsigned n, unsigned metric)
+/* Returns true if one of the conditions names the metric. */
+static bool span_narrow_by_all(struct span *s, const struct condition *list, unsigned n, unsigned metric)
 {
-        for (unsigned k = 0; k < n; k++)
-                if (list[k].metric == metric)
-                        return true;
-        return false;
-}
+        bool named = false;
 
-static void span_narrow_by_all(struct span *s, const struct condition *list, unsigned n, unsigned metric)
-{
         for (unsigned k = 0; k < n; k++)
-                if (list[k].metric == metric)
+                if (list[k].metric == metric) {
                         span_narrow(s, &list[k]);
+                        named = true;
+                }
+        return named;
 }
 
-/* Twice, because a != counts once its number is all that is left. */
-static struct span span_of_both(const struct config *config, const struct rule *rule, unsigned metric)
-{
-        struct span span = span_of_metric(metric, &config->counters);
-
-        for (unsigned pass = 0; pass < 2; pass++) {
-                span_narrow_by_all(&span, rule->when, rule->n_when, metric);
-                span_narrow_by_all(&span, rule->until, rule->n_until, metric);
-        }
-        return span;
-}
-
-/* Reports the first condition that no value can meet together with those before it. */
+/* Reports the first condition that no value can meet, alone or together with those before it. Returns false then. */
 static bool check_reach(const struct config *config, const struct condition *list, unsigned n,
                         struct diagnostics *diagnostics)
 {
         for (unsigned k = 0; k < n; k++) {
-                struct span alone = span_of_metric(list[k].metric, &config->counters), span = alone;
-                const char *name = metric_name(list[k].metric, &config->counters);
+                const struct condition *c = &list[k];
+                struct span all = span_of_metric(c->metric, &config->counters), alone = all, together = all;
 
-                span_narrow(&alone, &list[k]);
-                span_narrow_by_all(&span, list, k + 1, list[k].metric);
+                span_narrow(&alone, c);
+                span_narrow_by_all(&together, list, k + 1, c->metric);
                 if (span_is_empty(&alone))
-                        diagnostic_add(diagnostics, list[k].at, "%s %s %g can never hold: it goes from 0 to %g", name,
-                                       comparison_text(list[k].op), list[k].number,
-                                       span_of_metric(list[k].metric, &config->counters).high);
-                else if (span_is_empty(&span))
-                        diagnostic_add(diagnostics, list[k].at,
-                                       "%s %s %g can never hold together with what stands before it", name,
-                                       comparison_text(list[k].op), list[k].number);
+                        diagnostic_add(diagnostics, c->at, "\"%s\" never holds: the metric goes from 0 to %g", c->text,
+                                       all.high);
+                else if (span_is_empty(&together))
+                        diagnostic_add(diagnostics, c->at, "\"%s\" never holds together with the conditions before it",
+                                       c->text);
                 else
                         continue;
                 return false;
@@ -194,21 +176,26 @@ static bool check_reach(const struct config *config, const struct condition *lis
         return true;
 }
 
-/* Whether one state of the host can be a reason both to enter and to leave: every metric of until stands in when as
- * well, and its two spans meet. Metrics of until alone move on their own. */
+/* Reports an until that holds at values at which when holds: every metric of until is in when as well, and there is a
+ * value of it that meets both. A metric that is in until alone may have any value then. */
 static void check_until(const struct config *config, const struct rule *rule, struct diagnostics *diagnostics)
 {
         for (unsigned k = 0; k < rule->n_until; k++) {
                 unsigned metric = rule->until[k].metric;
-                struct span span = span_of_both(config, rule, metric);
+                struct span span = span_of_metric(metric, &config->counters);
+                bool in_when = false;
 
-                if (!names(rule->when, rule->n_when, metric) || span_is_empty(&span))
+                for (unsigned pass = 0; pass < 2;
+                     pass++) { /* again, as != counts once its number is all that is left */
+                        in_when = span_narrow_by_all(&span, rule->when, rule->n_when, metric);
+                        span_narrow_by_all(&span, rule->until, rule->n_until, metric);
+                }
+                if (!in_when || span_is_empty(&span))
                         return;
         }
         if (rule->n_until > 0)
-                diagnostic_add(
-                        diagnostics, rule->until[0].at,
-                        "until contradicts when: the rule would be released at the very values at which it fires");
+                diagnostic_add(diagnostics, rule->until[0].at,
+                               "until contradicts when: the rule would be released at the values at which it fires");
 }
 
 static void check_whole(const struct config *config, const struct rule *rule, struct diagnostics *diagnostics)
@@ -238,7 +225,7 @@ void config_check(struct config *config, struct diagnostics *diagnostics)
         for (unsigned i = 0; i < config->n_rules; i++) {
                 struct rule *rule = &config->rule[i];
 
-                if (!rule->faulty) /* what is missing may be the line that is wrong */
+                if (!rule->faulty) /* the line with an error may be the one that is missing */
                         check_whole(config, rule, diagnostics);
                 check_bounds(config, rule, diagnostics);
                 check_after(config, rule, diagnostics);

@@ -31,7 +31,8 @@ struct reader {
         size_t length;             /* of that part */
 };
 
-#define fail(p, ...) diagnostic_add((p)->diagnostics, (p)->at, __VA_ARGS__)
+/* Reports an error in the line at hand of the reader p. */
+#define fail(...) diagnostic_add(p->diagnostics, p->at, __VA_ARGS__)
 
 /* inih shows no empty section, so it gets none at all. */
 static void section_read(struct reader *p, char *line)
@@ -40,9 +41,9 @@ static void section_read(struct reader *p, char *line)
         char *name = NULL;
 
         if (strcmp(line + 1 + n, "]") != 0)
-                fail(p, "a section is [NAME] and nothing after it");
+                fail("invalid section line: write [NAME] and nothing after it");
         else if (n > SECTION_LONGEST)
-                fail(p, "a section's name has at most %u characters", SECTION_LONGEST);
+                fail("a section's name has at most %u characters", SECTION_LONGEST);
         else
                 name = line + 1;
         line[1 + n] = 0;
@@ -67,15 +68,15 @@ static bool line_check(struct reader *p, const char *line)
         const char *rest = line + word + strspn(line + word, BLANKS);
 
         if (!equals || memchr(line, ':', (size_t)(equals - line)))
-                fail(p, "'%.100s' is no line of the form KEY = VALUE", line);
+                fail("invalid line '%.100s': write KEY = VALUE", line);
         else if (comment)
-                fail(p, "a comment cannot follow a value: put '%s' on a line of its own", comment);
+                fail("a comment cannot follow a value: put '%s' on a line of its own", comment);
         else if (word == 0)
-                fail(p, "no key before '='");
+                fail("no key before '='");
         else if (rest != equals)
-                fail(p, "a key is one word: write '%.*s = %s'", (int)word, line, rest);
+                fail("a key is one word: write '%.*s = %s'", (int)word, line, rest);
         else if (equals - line > (int)KEY_LONGEST)
-                fail(p, "more than %u characters before '='", KEY_LONGEST);
+                fail("more than %u characters before '='", KEY_LONGEST);
         else
                 return true;
         return false;
@@ -94,7 +95,7 @@ static size_t line_cut(struct reader *p, const char *line)
                 length--;
         for (size_t i = 0; i < length; i++)
                 if (iscntrl((unsigned char)line[i]) && line[i] != '\t') {
-                        fail(p, "a control character (0x%02x) at column %zu", (unsigned char)line[i], i + 1);
+                        fail("control character 0x%02x at column %zu", (unsigned char)line[i], i + 1);
                         return 0;
                 }
         while (length > 0 && strchr(BLANKS, line[length - 1]))
@@ -112,7 +113,7 @@ static const char *line_read(struct reader *p)
         if (*line == 0 || *line == '#' || *line == ';')
                 return "";
         if (line > begin)
-                fail(p, "an indented line: it starts in the first column (there are no continued lines)");
+                fail("indented line: start it in the first column (no line continues another)");
         if (*line == '[')
                 section_read(p, line);
         return *line != '[' && line_check(p, line) ? line : "";
@@ -164,24 +165,24 @@ static int on_key(void *user, const char *section, const char *key, const char *
 void ini_lines_read(const char *file, const char *text, size_t size, const struct ini_handler *handler,
                     struct diagnostics *diagnostics)
 {
-        char *copy = malloc(size + 1), *value = malloc(size + 1);
-        struct reader p = {
+        struct reader *p = &(struct reader){
                 .handler = handler,
                 .diagnostics = diagnostics,
                 .at = {.file = file},
                 .rest = "",
-                .value = value,
+                .value = malloc(size + 1),
         };
+        char *copy = malloc(size + 1);
 
-        if (copy && value) {
+        if (copy && p->value) {
                 memcpy(copy, text, size);
-                p.next = copy + (size >= 3 && memcmp(text, BYTE_ORDER_MARK, 3) == 0 ? 3 : 0);
-                p.end = copy + size;
+                p->next = copy + (size >= 3 && memcmp(text, BYTE_ORDER_MARK, 3) == 0 ? 3 : 0);
+                p->end = copy + size;
+                if (ini_parse_stream(on_read, p, on_key, p) != 0)
+                        fail("the INI parser failed before this line");
+        } else {
+                fail("out of memory");
         }
-        if (!copy || !value)
-                fail(&p, "out of memory");
-        else if (ini_parse_stream(on_read, &p, on_key, &p) != 0)
-                fail(&p, "the INI parser gave up here");
-        free(value);
+        free(p->value);
         free(copy);
 }

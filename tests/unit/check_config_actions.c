@@ -93,7 +93,7 @@ END_TEST
 START_TEST(levers_have_a_capacity)
 {
         read_file("a.conf", ALL "set = net.core.somaxconn = 8192\n" RAISE);
-        expect_one("a fifth", "a.conf", 9, "more than 4 sysctls in one rule", &diagnostics);
+        expect_one("a fifth", "a.conf", 9, "more than 4 lines 'set', 'raise' and 'lower' in one rule", &diagnostics);
         diagnostics_free(&diagnostics);
         read_file("b.conf", "[rule r]\nlower =\nraise = net.ipv4.tcp_max_orphans x2 max 65536\n");
         expect_none("room again", &diagnostics);
@@ -152,15 +152,15 @@ static const struct row {
         const char *name, *text;
         struct expected diagnostics[3];
 } rows[] = {
-        {"every", RULE "every = 10\n", {{4, "'10' is no duration: write a number and ms, s, min or h"}, {0}}},
-        {"negative every", RULE "every = -1s\n", {{4, "'-1s' is no duration"}, {0}}},
-        {"huge every", RULE "every = 9999999999h\n", {{4, "'9999999999h' is over a year"}, {0}}},
-        {"empty every", RULE "every =\n", {{4, "'' is no duration"}, {0}}},
-        {"raise", RULE "raise = " TW " x1 max 262144\n", {{4, "is not understood: write SYSCTL xN max LIMIT"}, {0}}},
-        {"lower", RULE "lower = " FIN " /0 min 15\n", {{4, "is not understood: write SYSCTL /N min LIMIT"}, {0}}},
+        {"every", RULE "every = 10\n", {{4, "invalid duration '10': write a number and ms, s, min or h"}, {0}}},
+        {"negative every", RULE "every = -1s\n", {{4, "invalid duration '-1s'"}, {0}}},
+        {"huge every", RULE "every = 9999999999h\n", {{4, "duration '9999999999h' is longer than a year"}, {0}}},
+        {"empty every", RULE "every =\n", {{4, "invalid duration ''"}, {0}}},
+        {"raise", RULE "raise = " TW " x1 max 262144\n", {{4, "': write SYSCTL xN max LIMIT"}, {0}}},
+        {"lower", RULE "lower = " FIN " /0 min 15\n", {{4, "': write SYSCTL /N min LIMIT"}, {0}}},
         {"a comment after it", RULE "raise = " TW " x2 max 262144 ; or so\n", {{4, "put '; or so' on a line"}, {0}}},
-        {"another one after it", RULE "raise = " TW " x2 max 262144 # or so\n", {{4, "is no value for " TW}, {0}}},
-        {"the raise is what is wrong", "[rule r]\n" WHEN "raise = x\n", {{3, "'x' is not understood"}, {0}}},
+        {"another one after it", RULE "raise = " TW " x2 max 262144 # or so\n", {{4, "' for " TW}, {0}}},
+        {"the raise is what is wrong", "[rule r]\n" WHEN "raise = x\n", {{3, "invalid value 'x'"}, {0}}},
         {"the advice is what is wrong",
          "[rule r]\n" WHEN "advice = x\n",
          {{3, "'advice', did you mean advise?"}, {0}}},
@@ -180,10 +180,10 @@ static const struct row {
         {"its last word alone",
          "[limits]\ntcp_fin_timeout = max 60\n",
          {{2, "unknown key 'tcp_fin_timeout', did you mean " FIN "?"}, {0}}},
-        {"widened", "[limits]\n" FIN " = max 121\n", {{2, "'max 121' would widen the bounds"}, {0}}},
+        {"widened", "[limits]\n" FIN " = max 121\n", {{2, "'max 121' widens the bounds"}, {0}}},
         {"one of two lines is wrong",
          "[limits]\n" FIN " = max 60\n" FIN " = max many\n",
-         {{3, "'max many' is not understood"}, {0}}},
+         {{3, "invalid bounds 'max many'"}, {0}}},
         {"never written", "[limits]\nnet.ipv4.tcp_timestamps = max 1\n", {{2, "is never written"}, {0}}},
         {"never written, with a blank key", "[limits]\nnet.ipv4. tcp_mem = max 1\n", {{2, "a key is one word"}, {0}}},
 };

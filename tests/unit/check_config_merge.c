@@ -86,7 +86,7 @@ START_TEST(each_file_begins_outside_of_sections)
 {
         read_file("a.conf", "[daemon]\n");
         read_file("b.conf", "mode = observe\n");
-        expect_one("second file", "b.conf", 1, "stands before the first section", &diagnostics);
+        expect_one("second file", "b.conf", 1, "comes before the first section", &diagnostics);
         ck_assert(!config->observe);
         end();
 }
