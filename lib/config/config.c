@@ -23,22 +23,15 @@ static void on_key(void *user, struct origin at, const char *name, const char *v
                 key_read(p, name, value);
 }
 
-static struct rule *rule_find(struct config *config, const char *name)
-{
-        for (unsigned i = 0; i < config->n_rules; i++)
-                if (strcmp(config->rule[i].name, name) == 0)
-                        return &config->rule[i];
-        return NULL;
-}
-
 /* Returns the rule of that name, which is a new one if there is none yet; NULL if there can be none. */
 static struct rule *rule_open(struct parser *p, const char *name)
 {
         struct config *config = p->config;
-        struct rule *rule = rule_find(config, name);
+        struct rule *rule;
 
-        if (rule)
-                return rule;
+        for (unsigned i = 0; i < config->n_rules; i++)
+                if (strcmp(config->rule[i].name, name) == 0)
+                        return &config->rule[i];
         if (*name == 0 || strlen(name) >= RULE_NAME_MAX || name[strspn(name, RULE_NAME_CHARACTERS)] != 0) {
                 fail("invalid rule name '%s': write at most %d letters, digits, - and _", name, RULE_NAME_MAX - 1);
                 return NULL;

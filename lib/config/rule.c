@@ -35,21 +35,14 @@ const char *comparison_text(enum comparison op)
 
 bool comparison_holds(enum comparison op, double a, double b)
 {
-        switch (op) {
-        case LESS:
-                return a < b;
-        case LESS_EQUAL:
-                return a <= b;
-        case GREATER:
-                return a > b;
-        case GREATER_EQUAL:
-                return a >= b;
-        case EQUAL:
-                return a == b;
-        case NOT_EQUAL:
-                break;
-        }
-        return a != b;
+        const bool holds[] = {
+                [LESS] = a<b, [LESS_EQUAL] = a <= b, [GREATER] = a> b,
+                [GREATER_EQUAL] = a >= b,
+                [EQUAL] = a == b,
+                [NOT_EQUAL] = a != b,
+        };
+
+        return holds[op];
 }
 
 const char *metric_name(unsigned metric, const struct counters *counters)

@@ -314,36 +314,26 @@ const char *destination_name(const struct destination *d, char buf[static DESTIN
         return buf;
 }
 
-static bool address_parse(const char *text, size_t n, uint32_t ret[static 4])
+static bool address_parse(const char *text, uint32_t ret[static 4])
 {
-        char buf[INET6_ADDRSTRLEN];
-
-        if (n >= sizeof(buf))
-                return false;
-        memcpy(buf, text, n);
-        buf[n] = 0;
-        if (inet_pton(AF_INET6, buf, ret) == 1)
+        if (inet_pton(AF_INET6, text, ret) == 1)
                 return true;
         ret[0] = ret[1] = 0;
         ret[2] = htonl(0xffff);
-        return inet_pton(AF_INET, buf, &ret[3]) == 1;
+        return inet_pton(AF_INET, text, &ret[3]) == 1;
 }
 
 int destination_key_parse(const char *name, struct destination_key *ret)
 {
-        const char *arrow = strstr(name, "->"), *colon = strrchr(name, ':'), *dst, *end;
+        char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
         struct destination_key key;
         unsigned dport;
         int n = 0;
 
-        if (!arrow || !colon || colon < arrow + 2 || sscanf(colon, ":%5u%n", &dport, &n) != 1 || colon[n] ||
-            dport > UINT16_MAX)
+        if (sscanf(name, "%45[^-]->%45[0-9.]:%5u%n", src, dst, &dport, &n) != 3 &&
+            sscanf(name, "%45[^-]->[%45[^]]]:%5u%n", src, dst, &dport, &n) != 3)
                 return -EINVAL;
-        dst = arrow + 2;
-        end = colon;
-        if (*dst == '[' && end[-1] == ']')
-                dst++, end--;
-        if (!address_parse(name, (size_t)(arrow - name), key.src) || !address_parse(dst, (size_t)(end - dst), key.dst))
+        if (name[n] != 0 || dport > UINT16_MAX || !address_parse(src, key.src) || !address_parse(dst, key.dst))
                 return -EINVAL;
         key.dport = htons((uint16_t)dport);
         *ret = key;

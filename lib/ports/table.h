@@ -86,17 +86,19 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
 /* recycled: the change of TWRecycled since the dump before. */
 void ports_commit(struct ports *ports, uint64_t recycled);
 
-/* Instead of a dump, as for a recording: puts one destination, alone, into the table; NULL: none. Its key and values are
- * copied; its id and loopback follow from the key. */
+/* Instead of a dump, as for a recording: puts one destination, alone, into the table; NULL: none. Copies its key and
+ * values; its id and loopback follow from the key. */
 void ports_give_destination(struct ports *ports, const struct destination *given);
 void ports_give_listening(struct ports *ports, const struct port_set *listening);
 
 /* So many listeners may come or go between two readings of them. */
 #define LISTENERS_UNSEEN 64u
 
-/* Sets the ends between which the values of every destination lie now, without a dump: since the last one connect() has
- * opened at most opened connections (ActiveOpens), the host has at most that many sockets, and at most so many listeners
- * came or went. There must have been a dump, with the port range and the reserved ports of now. */
+/* Sets the ends between which the values of every destination lie now, without a new dump.
+ * opened: the connections that connect() has opened since the last dump (ActiveOpens), or more
+ * sockets: all sockets of the host, or more
+ * listeners: those that came or went since the last dump, or more
+ * There must have been a dump, with the port range and the reserved ports of now. */
 void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, unsigned listeners,
                   struct ports_range ret[static METRIC_PORTS_COUNT]);
 
