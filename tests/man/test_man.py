@@ -42,7 +42,7 @@ def section(text, begin, end):
 
 @test("twtuned.conf(5) has every key of the configuration, and no other")
 def _():
-    keys = re.findall(r'^ +\{"(\w+)", parse_', source("lib/config.c"), re.M)
+    keys = re.findall(r'^ +\{"(\w+)", parse_', source("lib/config/keys.c"), re.M)
     check(len(keys) > 15, keys)
     check_equal(sorted(re.findall(r"^\*(\w+) =\*", page(CONF), re.M)), sorted(keys), "keys")
 
