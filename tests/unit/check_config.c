@@ -309,7 +309,7 @@ static const struct row rows[] = {
         {"disabled", RULE "[rule s]\nenabled = no\n" WHEN "set = net.ipv4.tcp_tw_reuse = 2\n", {{0}}},
         {"the first one is disabled", RULE "enabled = no\n[rule s]\n" WHEN "set = net.ipv4.tcp_tw_reuse = 2\n", {{0}}},
 
-        /* ladders */
+        /* prerequisites */
         {"after an unknown rule", RULE "after = nobody\n", {{4, "unknown rule 'nobody'"}, {0}}},
         {"after a misspelt rule",
          RULE "[rule second]\nafter = secnd\n" WHEN "set = net.ipv4.tcp_fin_timeout = 30\n",
@@ -338,7 +338,7 @@ static const struct row rows[] = {
 START_TEST(bad_input)
 {
         read_all(rows[_i].text);
-        expect_problems(rows[_i].name, "a.conf", rows[_i].diagnostics, &diagnostics);
+        expect_diagnostics(rows[_i].name, "a.conf", rows[_i].diagnostics, &diagnostics);
         end();
 }
 END_TEST
@@ -410,7 +410,7 @@ START_TEST(rules_have_a_capacity)
 }
 END_TEST
 
-START_TEST(ladder_of_all_rules_is_no_circle)
+START_TEST(chain_of_all_rules_is_no_circle)
 {
         static char text[20000];
 
@@ -421,7 +421,7 @@ START_TEST(ladder_of_all_rules_is_no_circle)
                 snprintf(text + used, sizeof(text) - used, "[rule r%u]\nafter = r%u\n", i, i - 1);
         }
         read_all(text);
-        expect_none("a ladder", &diagnostics);
+        expect_none("a chain", &diagnostics);
         read_file("b.conf", "[rule r0]\nafter = r63\n");
         config_check(config, &diagnostics);
         ck_assert_uint_eq(diagnostics.n, RULES_MAX);
@@ -543,7 +543,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, long_key_has_no_hint);
         tcase_add_loop_test(tcase, lists_have_a_capacity, 0, ELEMENTSOF(capacities));
         tcase_add_test(tcase, rules_have_a_capacity);
-        tcase_add_test(tcase, ladder_of_all_rules_is_no_circle);
+        tcase_add_test(tcase, chain_of_all_rules_is_no_circle);
         tcase_add_test(tcase, wrong_values_are_not_taken);
         tcase_add_test(tcase, kernel_tells_its_counters);
         tcase_add_test(tcase, damage_is_survived);

@@ -91,8 +91,8 @@ static const struct row {
          {{4, "until contradicts when"}, {0}}},
 
         /* nothing to watch, nothing to do */
-        {"no lever", "[rule r]\nwhen = tcp.listen > 5\n", {{1, "no 'set', 'raise', 'lower' or 'advise'"}, {0}}},
-        {"cleared levers",
+        {"no action", "[rule r]\nwhen = tcp.listen > 5\n", {{1, "no 'set', 'raise', 'lower' or 'advise'"}, {0}}},
+        {"cleared actions",
          "[rule r]\nwhen = tcp.listen > 5\n" SET RAISE LOWER "set =\nraise =\nlower =\n",
          {{1, "no 'set', 'raise', 'lower' or 'advise'"}, {0}}},
         {"cleared advice", ADVICE LISTEN "> 5\nadvise =\n", {{1, "no 'set', 'raise', 'lower' or 'advise'"}, {0}}},
@@ -106,12 +106,12 @@ static const struct row {
         {"advice that aborts",
          ADVICE LISTEN "> 5\nabort = opens.resets > 3x before within 5s\n",
          {{4, "changes nothing"}, {0}}},
-        {"a lever that expects", R(LISTEN "> 5\nadvise = x\nexpect = tcp.closing > 5 within 5s\n"), {{0}}},
+        {"an action that expects", R(LISTEN "> 5\nadvise = x\nexpect = tcp.closing > 5 within 5s\n"), {{0}}},
         {"more at once than the limits allow",
          "[limits]\nchanges_per_minute = 1\n[rule r]\n" LISTEN "> 5\n" SET RAISE,
          {{3, "rule r sets 2 sysctls at once, changes_per_minute allows 1"}, {0}}},
 
-        /* two levers, one sysctl */
+        /* two actions, one sysctl */
         {"twice in one rule", R(LISTEN "> 5\n" SET), {{4, "net.ipv4.tcp_tw_reuse is set twice in one rule"}, {0}}},
         {"set and raised",
          "[rule r]\n" LISTEN "> 5\n" RAISE "set = " TW " = 262144\n",
@@ -172,7 +172,7 @@ static const struct row {
 START_TEST(the_whole)
 {
         read_all(rows[_i].text);
-        expect_problems(rows[_i].name, "a.conf", rows[_i].diagnostics, &diagnostics);
+        expect_diagnostics(rows[_i].name, "a.conf", rows[_i].diagnostics, &diagnostics);
 }
 END_TEST
 

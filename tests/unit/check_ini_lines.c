@@ -13,7 +13,7 @@
 #define X190 X50 X50 X50 X10 X10 X10 X10
 #define BOM "\xef\xbb\xbf"
 
-/* What the handler was told, a line a call: "2 key=value" or "1 [section]". */
+/* A line for each call of the handler: "2 key=value" or "1 [section]". */
 struct transcript {
         char text[4096];
         size_t n;
@@ -192,7 +192,7 @@ START_TEST(lines)
 
         read_text(row->text, row->size > 0 ? row->size : strlen(row->text), &t, &diagnostics);
         ck_assert_msg(strcmp(t.text, row->seen) == 0, "%s: handler saw %s", row->name, t.text);
-        expect_problems(row->name, "a.conf", row->diagnostics, &diagnostics);
+        expect_diagnostics(row->name, "a.conf", row->diagnostics, &diagnostics);
         diagnostics_free(&diagnostics);
 }
 END_TEST

@@ -135,7 +135,7 @@ START_TEST(condition_is_refused)
 }
 END_TEST
 
-/* It is a duration, and too long: the person must not be told to write a number and a unit. */
+/* It is a duration, only too long: the error must not ask for a number and a unit. */
 START_TEST(too_long_a_time_is_called_so)
 {
         struct diagnostics diagnostics = {0};
@@ -188,7 +188,7 @@ START_TEST(full_set_of_counters_is_an_error)
 }
 END_TEST
 
-/* Whatever the writing, people read one form. */
+/* However a condition is written, people read it in one form. */
 START_TEST(text_is_normal)
 {
         static const struct {

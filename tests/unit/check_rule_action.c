@@ -28,7 +28,7 @@ static const struct good {
         double factor;
         int64_t limit;
         const char *normal; /* NULL: the same text */
-} good_levers[] = {
+} good_actions[] = {
         {ACTION_RAISE, TW " x2 max 2097152", SYSCTL_TCP_MAX_TW_BUCKETS, 2, 2097152, NULL},
         {ACTION_RAISE, "  net/ipv4/tcp_max_tw_buckets\tx1.5  max\t2097152 ", SYSCTL_TCP_MAX_TW_BUCKETS, 1.5, 2097152,
          TW " x1.5 max 2097152"},
@@ -42,7 +42,7 @@ static const struct good {
 
 START_TEST(a_step_is_parsed)
 {
-        const struct good *row = &good_levers[_i];
+        const struct good *row = &good_actions[_i];
         struct diagnostics diagnostics = {0};
         struct action action = {0};
 
@@ -60,7 +60,7 @@ END_TEST
 static const struct bad {
         enum action_kind kind;
         const char *text, *says;
-} bad_levers[] = {
+} bad_actions[] = {
         /* the form */
         {ACTION_RAISE, "", "invalid value '': write SYSCTL xN max LIMIT"},
         {ACTION_LOWER, "", "invalid value '': write SYSCTL /N min LIMIT"},
@@ -146,7 +146,7 @@ static const struct bad {
 
 START_TEST(a_step_is_refused)
 {
-        const struct bad *row = &bad_levers[_i];
+        const struct bad *row = &bad_actions[_i];
         struct action action = {.sysctl = SYSCTL_COUNT};
         struct diagnostics diagnostics = {0};
 
@@ -228,13 +228,13 @@ END_TEST
 
 static void add(TCase *tcase)
 {
-        tcase_add_loop_test(tcase, a_step_is_parsed, 0, ELEMENTSOF(good_levers));
-        tcase_add_loop_test(tcase, a_step_is_refused, 0, ELEMENTSOF(bad_levers));
+        tcase_add_loop_test(tcase, a_step_is_parsed, 0, ELEMENTSOF(good_actions));
+        tcase_add_loop_test(tcase, a_step_is_refused, 0, ELEMENTSOF(bad_actions));
         tcase_add_test(tcase, bounds_are_parsed);
         tcase_add_loop_test(tcase, bounds_are_refused, 0, ELEMENTSOF(bad_bounds));
 }
 
 int main(void)
 {
-        return run_suite("rule_lever", add);
+        return run_suite("rule_action", add);
 }
