@@ -18,7 +18,7 @@
 #define RULE_ACTIONS_MAX 4u
 #define RULE_ABORTS_MAX 4u
 #define RULE_NONE UINT32_MAX
-#define RULE_TEXT_MAX 192
+#define RULE_TEXT_MAX 128
 
 enum comparison {
         LESS,
