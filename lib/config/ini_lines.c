@@ -16,7 +16,7 @@
 
 /* inih reads lines of at most INI_MAX_LINE (200) bytes, so it gets a longer one in pieces: the first, then the others
  * as continued lines. CUT stands at both sides of a cut, where inih would strip blanks. A file cannot contain it, as
- * line_read() rejects control characters. */
+ * line_cut() rejects control characters. */
 #define CUT '\1'
 #define CUT_TEXT "\1"
 
