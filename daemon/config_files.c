@@ -11,13 +11,19 @@
 #include "daemon/diagnostics_print.h"
 #include "daemon/text_file.h"
 
-/* Both paths are given by the build (meson.build). */
+/* The build sets both paths (meson.build). */
 static const char policy_path[] = TWTUNED_POLICY;
 static const char admin_path[] = TWTUNED_CONF;
 static const char dropin_path[] = TWTUNED_CONF ".d";
 
-static void load(struct config *config, const char *path, bool optional, const struct counters *kernel,
-                 struct diagnostics *diagnostics)
+/* Where the files are read to. */
+struct loading {
+        struct config *config;
+        const struct counters *kernel;
+        struct diagnostics *diagnostics;
+};
+
+static void load(const struct loading *l, const char *path, bool optional)
 {
         char *text = NULL;
         size_t size = 0;
@@ -25,13 +31,10 @@ static void load(struct config *config, const char *path, bool optional, const s
 
         if (r == -ENOENT && optional)
                 return;
-        if (r < 0)
-                config_read(config, path, "", 0, kernel, diagnostics);
-        if (r < 0 && config->n_files > 0)
-                diagnostic_add(diagnostics, (struct origin){.file = config->file[config->n_files - 1]},
+        config_read(l->config, path, r < 0 ? "" : text, r < 0 ? 0 : size, l->kernel, l->diagnostics);
+        if (r < 0 && l->config->n_files > 0)
+                diagnostic_add(l->diagnostics, (struct origin){.file = l->config->file[l->config->n_files - 1]},
                                "cannot be read: %s", strerror(-r));
-        if (r == 0)
-                config_read(config, path, text, size, kernel, diagnostics);
         free(text);
 }
 
@@ -42,19 +45,18 @@ static int is_conf(const struct dirent *entry)
         return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".conf") == 0;
 }
 
-static void load_dropins(struct config *config, const struct counters *kernel, struct diagnostics *diagnostics)
+static void load_dropins(const struct loading *l)
 {
         struct dirent **entries = NULL;
         int n = scandir(dropin_path, &entries, is_conf, alphasort);
         char path[512];
 
         if (n < 0 && errno != ENOENT)
-                diagnostic_add(diagnostics, (struct origin){.file = dropin_path}, "cannot be read: %s",
+                diagnostic_add(l->diagnostics, (struct origin){.file = dropin_path}, "cannot be read: %s",
                                strerror(errno));
-
         for (int i = 0; i < n; i++) {
                 snprintf(path, sizeof(path), "%s/%s", dropin_path, entries[i]->d_name);
-                load(config, path, false, kernel, diagnostics);
+                load(l, path, false);
                 free(entries[i]);
         }
         free(entries);
@@ -62,20 +64,18 @@ static void load_dropins(struct config *config, const struct counters *kernel, s
 
 struct config *config_files_load(const char *file, const struct counters *kernel, struct diagnostics *diagnostics)
 {
-        struct config *config = config_new();
+        const struct loading l = {config_new(), kernel, diagnostics};
 
-        if (!config)
+        if (!l.config)
                 return NULL;
-        if (file) {
-                load(config, file, false, kernel, diagnostics);
-        } else {
-                load(config, policy_path, false, kernel, diagnostics);
-                load(config, admin_path, true, kernel, diagnostics);
-                load_dropins(config, kernel, diagnostics);
+        load(&l, file ? file : policy_path, false);
+        if (!file) {
+                load(&l, admin_path, true);
+                load_dropins(&l);
         }
-        config_check(config, diagnostics);
+        config_check(l.config, diagnostics);
         diagnostics_sort(diagnostics);
-        return config;
+        return l.config;
 }
 
 struct config *config_files_load_good(const char *file, const struct counters *kernel)

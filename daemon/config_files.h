@@ -3,9 +3,9 @@
 
 #include "lib/config/config.h"
 
-/* Reads FILE alone, or, when file is NULL, the vendor's policy, /etc/twtuned.conf and /etc/twtuned.conf.d in this
- * order. What is wrong is added to problems. kernel as in config_read(). NULL: no memory. */
+/* Reads file alone; if file is NULL, the vendor's policy, /etc/twtuned.conf and the files of /etc/twtuned.conf.d, in
+ * this order. Adds the errors to diagnostics, sorted. kernel: as in config_read(). Returns NULL without memory. */
 struct config *config_files_load(const char *file, const struct counters *kernel, struct diagnostics *diagnostics);
 
-/* The same. NULL: it is wrong, and what is wrong was printed to stderr. */
+/* The same, but prints the errors to stderr. Returns NULL if there are any. */
 struct config *config_files_load_good(const char *file, const struct counters *kernel);

@@ -5,11 +5,13 @@
  * METRICS_FILE_EVERY. Beside the tick, which opens no file: one is written aside and renamed, so that who reads it
  * finds the one or the other. */
 
+#include <limits.h>
+
 #include "daemon/tick.h"
 #include "lib/audit/exposition.h"
 
 #define METRICS_FILE_EVERY (10 * NSEC_PER_SEC)
-#define METRICS_FILE_PATH_MAX 1024
+#define METRICS_FILE_PATH_MAX (PATH_MAX + 256) /* of the configuration, with the name of a network namespace */
 
 struct metrics_file {
         char path[METRICS_FILE_PATH_MAX], aside[METRICS_FILE_PATH_MAX + 8]; /* "": no such file is wanted */

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "daemon/bus/describe.h"
-#include "lib/config/rule_text.h"
 #include "lib/lint/row.h"
 #include "lib/policy/action.h"
 #include "lib/util/macro.h"
+#include "lib/util/units.h"
 
 #define WHY_MAX 512
 
@@ -40,7 +40,7 @@ static void why_idle(const struct tuner *t, const struct rule *rule, const struc
                      char buf[static WHY_MAX])
 {
         const struct counters *counters = &t->config->counters;
-        char text[RULE_TEXT_MAX], value[WHY_MAX], time[DURATION_TEXT_MAX], name[DESTINATION_NAME_MAX];
+        char value[WHY_MAX], time[DURATION_TEXT_MAX], name[DESTINATION_NAME_MAX];
 
         for (unsigned k = 0; k < rule->n_when; k++) {
                 const struct condition *c = &rule->when[k];
@@ -49,12 +49,11 @@ static void why_idle(const struct tuner *t, const struct rule *rule, const struc
 
                 if (now->holds == YES && condition_held_ns(now) >= c->time_ns)
                         continue;
-                condition_format(c, "for", counters, text);
                 if (now->holds == YES)
-                        snprintf(buf, WHY_MAX, "\"%s\" has held for %s", text,
+                        snprintf(buf, WHY_MAX, "\"%s\" has held for %s", c->text,
                                  duration_format(condition_held_ns(now) / NSEC_PER_SEC * NSEC_PER_SEC, time));
                 else
-                        snprintf(buf, WHY_MAX, "\"%s\" does not hold: it is %.100s%s%s", text,
+                        snprintf(buf, WHY_MAX, "\"%s\" does not hold: it is %.100s%s%s", c->text,
                                  reading_text(&now->reading, c->metric, counters, value), whose[0] ? ", " : "", whose);
                 return;
         }
@@ -131,12 +130,12 @@ static void describe_condition(struct json *j, const struct tuner *t, const char
                                const struct condition *c, const struct condition_evaluation *now)
 {
         const struct counters *counters = &t->config->counters;
-        char text[RULE_TEXT_MAX], value[WHY_MAX], name[DESTINATION_NAME_MAX];
+        char value[WHY_MAX], name[DESTINATION_NAME_MAX];
         const char *whose = condition_whose(now, c->metric, &t->snapshot, name);
         const char *unit = condition_unit(now, c->metric, &t->snapshot);
 
         json_open_object(j, key);
-        json_add_text(j, "text", condition_format(c, time_word, counters, text));
+        json_add_text(j, "text", c->text);
         json_add_text(j, "metric", metric_name(c->metric, counters));
         json_add_text(j, "op", comparison_text(c->op));
         json_add_number(j, "threshold", c->number);
@@ -167,7 +166,6 @@ static void describe_effect(struct json *j, const struct tuner *t, const struct 
                             const struct rule_evaluation *e)
 {
         const struct counters *counters = &t->config->counters;
-        char text[RULE_TEXT_MAX];
 
         if (rule->has_expect)
                 describe_condition(j, t, "expect", "within", &rule->expect, &e->expect);
@@ -176,7 +174,7 @@ static void describe_effect(struct json *j, const struct tuner *t, const struct 
         json_open_array(j, "abort");
         for (unsigned k = 0; k < rule->n_abort; k++) {
                 json_open_object(j, NULL);
-                json_add_text(j, "text", abort_format(&rule->abort[k], counters, text));
+                json_add_text(j, "text", rule->abort[k].text);
                 json_add_bool(j, "watching", e->abort[k].watching);
                 json_add_number(j, "mean", e->abort[k].mean);
                 json_add_number(j, "limit", e->abort[k].limit);
@@ -188,7 +186,7 @@ static void describe_effect(struct json *j, const struct tuner *t, const struct 
 
 static void describe_actions(struct json *j, const struct tuner *t, const struct rule *rule)
 {
-        char text[RULE_TEXT_MAX];
+        char text[SYSCTL_TEXT_MAX];
 
         json_open_array(j, "levers");
         for (unsigned k = 0; k < rule->n_actions; k++) {
@@ -197,7 +195,7 @@ static void describe_actions(struct json *j, const struct tuner *t, const struct
                 struct sysctl_value next;
 
                 json_open_object(j, NULL);
-                json_add_text(j, "text", action_format(action, text));
+                json_add_text(j, "text", action->text);
                 json_add_text(j, "sysctl", sysctl_table[action->sysctl].name);
                 if (live->state == READING_VALID) {
                         next = action_next(action, &t->config->bounds[action->sysctl], &t->snapshot, &live->value);

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "lib/config/rule_text.h"
+#include "lib/util/units.h"
 
 /* ---- fields ---- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What can only be seen in the whole configuration. */
+/* The errors that only show in the whole configuration. */
 
 #include <math.h>
 #include <string.h>
@@ -8,7 +8,16 @@
 #include "lib/util/macro.h"
 #include "lib/util/suggest.h"
 
-static void check_after(struct config *config, struct rule *rule, struct diagnostics *diagnostics)
+struct check {
+        struct config *config;
+        struct diagnostics *diagnostics;
+};
+
+/* Reports an error that the check c has found. */
+#define fail(at, ...) diagnostic_add(c->diagnostics, at, __VA_ARGS__)
+
+/* Sets the index of the rule that 'after' names. */
+static void check_after(const struct check *c, struct rule *rule)
 {
         struct suggestion suggestion = SUGGESTION(rule->after_name);
         char hint[128];
@@ -16,25 +25,24 @@ static void check_after(struct config *config, struct rule *rule, struct diagnos
         rule->after = RULE_NONE;
         if (rule->after_name[0] == 0)
                 return;
-        for (unsigned i = 0; i < config->n_rules; i++) {
-                suggestion_offer(&suggestion, config->rule[i].name);
-                if (strcmp(config->rule[i].name, rule->after_name) == 0)
+        for (unsigned i = 0; i < c->config->n_rules; i++) {
+                suggestion_offer(&suggestion, c->config->rule[i].name);
+                if (strcmp(c->config->rule[i].name, rule->after_name) == 0)
                         rule->after = i;
         }
         if (rule->after == RULE_NONE)
-                diagnostic_add(diagnostics, rule->after_at, "unknown rule '%s'%s", rule->after_name,
-                               suggestion_hint(&suggestion, hint));
+                fail(rule->after_at, "unknown rule '%s'%s", rule->after_name, suggestion_hint(&suggestion, hint));
 }
 
-static void check_circle(const struct config *config, unsigned index, struct diagnostics *diagnostics)
+static void check_circle(const struct check *c, unsigned index)
 {
-        unsigned next = config->rule[index].after;
+        const struct rule *rule = c->config->rule;
+        unsigned next = rule[index].after;
 
-        for (unsigned steps = 1; next != RULE_NONE && next != index && steps < config->n_rules; steps++)
-                next = config->rule[next].after;
+        for (unsigned steps = 1; next != RULE_NONE && next != index && steps < c->config->n_rules; steps++)
+                next = rule[next].after;
         if (next == index)
-                diagnostic_add(diagnostics, config->rule[index].after_at,
-                               "'after' goes round in a circle: no rung can be first");
+                fail(rule[index].after_at, "'after' forms a circle: no rule can be the first");
 }
 
 static bool actions_agree(const struct action *a, const struct action *b)
@@ -42,7 +50,8 @@ static bool actions_agree(const struct action *a, const struct action *b)
         return a->kind == ACTION_SET && b->kind == ACTION_SET && sysctl_equal(&a->value, &b->value);
 }
 
-/* The first lever on the same sysctl that wants another value in an earlier rule, or any value earlier in this one. */
+/* Returns the first action on the same sysctl that stands earlier in this rule, or in an earlier rule and with another
+ * value; NULL: none. */
 static const struct action *find_other(const struct config *config, unsigned index, const struct action *action)
 {
         for (unsigned i = 0; i <= index; i++) {
@@ -56,41 +65,37 @@ static const struct action *find_other(const struct config *config, unsigned ind
         return NULL;
 }
 
-static void check_opposites(const struct config *config, unsigned index, struct diagnostics *diagnostics)
+static void check_opposites(const struct check *c, unsigned index)
 {
-        const struct rule *rule = &config->rule[index];
+        const struct rule *rule = &c->config->rule[index];
         char a[SYSCTL_TEXT_MAX], b[SYSCTL_TEXT_MAX];
 
         for (unsigned i = 0; i < rule->n_actions && !rule->disabled; i++) {
-                const struct action *action = &rule->action[i], *other = find_other(config, index, action);
+                const struct action *action = &rule->action[i], *other = find_other(c->config, index, action);
                 const char *name = sysctl_table[action->sysctl].name;
 
                 if (other && actions_agree(other, action))
-                        diagnostic_add(diagnostics, action->at, "%s is set twice in one rule", name);
+                        fail(action->at, "%s is set twice in one rule", name);
                 else if (other && action->kind == ACTION_SET && other->kind == ACTION_SET)
-                        diagnostic_add(diagnostics, action->at,
-                                       "%s = %s, but %s:%u wants %s: two rules cannot pull "
-                                       "one sysctl apart",
-                                       name, sysctl_format(&action->value, a), other->at.file, other->at.line,
-                                       sysctl_format(&other->value, b));
+                        fail(action->at, "%s = %s, but %s:%u sets %s: all rules must set the same value", name,
+                             sysctl_format(&action->value, a), other->at.file, other->at.line,
+                             sysctl_format(&other->value, b));
                 else if (other)
-                        diagnostic_add(diagnostics, action->at,
-                                       "%s is changed at %s:%u as well: what is raised or lowered by steps has one "
-                                       "rule",
-                                       name, other->at.file, other->at.line);
+                        fail(action->at, "%s is also changed at %s:%u: only one rule may raise or lower a sysctl",
+                             name, other->at.file, other->at.line);
         }
 }
 
-/* What [limits] narrowed may be the limit of a step, or of a range: they stop there. A value that is to be set has to
- * fit, and steps must not have to pass the bounds to come to their limit from the far side. */
-static void check_bounds(const struct config *config, const struct rule *rule, struct diagnostics *diagnostics)
+/* Checks the value of each action against [limits]. A value that is set has to fit. Steps and a port range stop at a
+ * narrower bound, so the limit of a step may lie beyond it; but steps must not have to cross the other bound. */
+static void check_bounds(const struct check *c, const struct rule *rule)
 {
         char reason[256];
 
         for (unsigned i = 0; i < rule->n_actions && !rule->disabled; i++) {
                 const struct action *action = &rule->action[i];
-                const struct origin *at = &config->bounds_at[action->sysctl];
-                struct sysctl_bounds bounds = config->bounds[action->sysctl];
+                const struct origin *at = &c->config->bounds_at[action->sysctl];
+                struct sysctl_bounds bounds = c->config->bounds[action->sysctl];
 
                 if (action->kind == ACTION_RAISE)
                         bounds.max = sysctl_table[action->sysctl].bounds.max;
@@ -98,11 +103,11 @@ static void check_bounds(const struct config *config, const struct rule *rule, s
                         bounds.min = sysctl_table[action->sysctl].bounds.min;
                 if (action->sysctl != SYSCTL_IP_LOCAL_PORT_RANGE &&
                     sysctl_check_bounds(action->sysctl, &action->value, &bounds, reason, sizeof(reason)) < 0)
-                        diagnostic_add(diagnostics, action->at, "%s, by %s:%u", reason, at->file, at->line);
+                        fail(action->at, "%s (narrowed in %s:%u)", reason, at->file, at->line);
         }
 }
 
-/* The values of a metric for which conditions hold. */
+/* The values of a metric for which some conditions hold. */
 struct span {
         double low, high;
         bool low_open, high_open;
@@ -119,20 +124,20 @@ static struct span span_of_metric(unsigned metric, const struct counters *counte
         return span;
 }
 
-static void span_narrow(struct span *s, const struct condition *c)
+static void span_narrow(struct span *s, const struct condition *condition)
 {
-        bool open = c->op == LESS || c->op == GREATER;
+        enum comparison op = condition->op;
+        double number = condition->number;
+        bool open = op == LESS || op == GREATER;
 
-        if (c->op == NOT_EQUAL && s->low == s->high && c->number == s->low) /* a hole where nothing else is left */
+        if (op == NOT_EQUAL && s->low == s->high && number == s->low) /* the only value left */
                 s->low_open = true;
-        if ((c->op == GREATER || c->op == GREATER_EQUAL || c->op == EQUAL) &&
-            (c->number > s->low || (c->number == s->low && open))) {
-                s->low = c->number;
+        if ((op == GREATER || op == GREATER_EQUAL || op == EQUAL) && (number > s->low || (number == s->low && open))) {
+                s->low = number;
                 s->low_open = open;
         }
-        if ((c->op == LESS || c->op == LESS_EQUAL || c->op == EQUAL) &&
-            (c->number < s->high || (c->number == s->high && open))) {
-                s->high = c->number;
+        if ((op == LESS || op == LESS_EQUAL || op == EQUAL) && (number < s->high || (number == s->high && open))) {
+                s->high = number;
                 s->high_open = open;
         }
 }
@@ -142,51 +147,31 @@ static bool span_is_empty(const struct span *s)
         return s->low > s->high || (s->low == s->high && (s->low_open || s->high_open));
 }
 
-static bool names(const struct condition *list, unsigned n, unsigned metric)
+/* Returns true if one of the conditions names the metric. */
+static bool span_narrow_by_all(struct span *s, const struct condition *list, unsigned n, unsigned metric)
 {
-        for (unsigned k = 0; k < n; k++)
-                if (list[k].metric == metric)
-                        return true;
-        return false;
-}
+        bool named = false;
 
-static void span_narrow_by_all(struct span *s, const struct condition *list, unsigned n, unsigned metric)
-{
         for (unsigned k = 0; k < n; k++)
-                if (list[k].metric == metric)
+                if (list[k].metric == metric) {
                         span_narrow(s, &list[k]);
+                        named = true;
+                }
+        return named;
 }
 
-/* Twice, because a != counts once its number is all that is left. */
-static struct span span_of_both(const struct config *config, const struct rule *rule, unsigned metric)
-{
-        struct span span = span_of_metric(metric, &config->counters);
-
-        for (unsigned pass = 0; pass < 2; pass++) {
-                span_narrow_by_all(&span, rule->when, rule->n_when, metric);
-                span_narrow_by_all(&span, rule->until, rule->n_until, metric);
-        }
-        return span;
-}
-
-/* Reports the first condition that no value can meet together with those before it. */
-static bool check_reach(const struct config *config, const struct condition *list, unsigned n,
-                        struct diagnostics *diagnostics)
+/* Reports the first condition that no value can meet, alone or together with those before it. Returns false then. */
+static bool check_reach(const struct check *c, const struct condition *list, unsigned n)
 {
         for (unsigned k = 0; k < n; k++) {
-                struct span alone = span_of_metric(list[k].metric, &config->counters), span = alone;
-                const char *name = metric_name(list[k].metric, &config->counters);
+                struct span all = span_of_metric(list[k].metric, &c->config->counters), alone = all, together = all;
 
                 span_narrow(&alone, &list[k]);
-                span_narrow_by_all(&span, list, k + 1, list[k].metric);
+                span_narrow_by_all(&together, list, k + 1, list[k].metric);
                 if (span_is_empty(&alone))
-                        diagnostic_add(diagnostics, list[k].at, "%s %s %g can never hold: it goes from 0 to %g", name,
-                                       comparison_text(list[k].op), list[k].number,
-                                       span_of_metric(list[k].metric, &config->counters).high);
-                else if (span_is_empty(&span))
-                        diagnostic_add(diagnostics, list[k].at,
-                                       "%s %s %g can never hold together with what stands before it", name,
-                                       comparison_text(list[k].op), list[k].number);
+                        fail(list[k].at, "\"%s\" never holds: the metric goes from 0 to %g", list[k].text, all.high);
+                else if (span_is_empty(&together))
+                        fail(list[k].at, "\"%s\" never holds together with the conditions before it", list[k].text);
                 else
                         continue;
                 return false;
@@ -194,56 +179,60 @@ static bool check_reach(const struct config *config, const struct condition *lis
         return true;
 }
 
-/* Whether one state of the host can be a reason both to enter and to leave: every metric of until stands in when as
- * well, and its two spans meet. Metrics of until alone move on their own. */
-static void check_until(const struct config *config, const struct rule *rule, struct diagnostics *diagnostics)
+/* Reports an until that holds at values at which when holds: every metric of until is in when as well, and there is a
+ * value of it that meets both. A metric that is in until alone may have any value then. */
+static void check_until(const struct check *c, const struct rule *rule)
 {
         for (unsigned k = 0; k < rule->n_until; k++) {
                 unsigned metric = rule->until[k].metric;
-                struct span span = span_of_both(config, rule, metric);
+                struct span span = span_of_metric(metric, &c->config->counters);
+                bool in_when = false;
 
-                if (!names(rule->when, rule->n_when, metric) || span_is_empty(&span))
+                for (unsigned pass = 0; pass < 2;
+                     pass++) { /* again, as != counts once its number is all that is left */
+                        in_when = span_narrow_by_all(&span, rule->when, rule->n_when, metric);
+                        span_narrow_by_all(&span, rule->until, rule->n_until, metric);
+                }
+                if (!in_when || span_is_empty(&span))
                         return;
         }
         if (rule->n_until > 0)
-                diagnostic_add(
-                        diagnostics, rule->until[0].at,
-                        "until contradicts when: the rule would be released at the very values at which it fires");
+                fail(rule->until[0].at,
+                     "until contradicts when: the rule would be released at the values at which it fires");
 }
 
-static void check_whole(const struct config *config, const struct rule *rule, struct diagnostics *diagnostics)
+static void check_whole(const struct check *c, const struct rule *rule)
 {
+        double changes = c->config->changes_per_minute;
+
         if (rule->n_when == 0 && rule->n_actions == 0 && !rule->advise)
-                diagnostic_add(diagnostics, rule->at, "rule %s is empty: it needs 'when' and 'set' or 'advise'",
-                               rule->name);
+                fail(rule->at, "rule %s is empty: it needs 'when' and 'set' or 'advise'", rule->name);
         else if (rule->n_when == 0)
-                diagnostic_add(diagnostics, rule->at, "rule %s has no 'when'", rule->name);
+                fail(rule->at, "rule %s has no 'when'", rule->name);
         else if (rule->n_actions == 0 && !rule->advise)
-                diagnostic_add(diagnostics, rule->at, "rule %s has no 'set', 'raise', 'lower' or 'advise'",
-                               rule->name);
+                fail(rule->at, "rule %s has no 'set', 'raise', 'lower' or 'advise'", rule->name);
         else if (rule->n_actions == 0 && (rule->has_expect || rule->n_abort > 0))
-                diagnostic_add(diagnostics, rule->has_expect ? rule->expect.at : rule->abort[0].at,
-                               "rule %s changes nothing, so there is no effect to watch", rule->name);
-        else if (rule->n_actions > config->changes_per_minute && !rule->disabled)
-                diagnostic_add(diagnostics, rule->at, "rule %s sets %u sysctls at once, changes_per_minute allows %g",
-                               rule->name, rule->n_actions, config->changes_per_minute);
-        if (check_reach(config, rule->when, rule->n_when, diagnostics) &&
-            check_reach(config, rule->until, rule->n_until, diagnostics))
-                check_until(config, rule, diagnostics);
-        check_reach(config, &rule->expect, rule->has_expect, diagnostics);
+                fail(rule->has_expect ? rule->expect.at : rule->abort[0].at,
+                     "rule %s changes nothing, so there is no effect to watch", rule->name);
+        else if (rule->n_actions > changes && !rule->disabled)
+                fail(rule->at, "rule %s sets %u sysctls at once, changes_per_minute allows %g", rule->name,
+                     rule->n_actions, changes);
+        if (check_reach(c, rule->when, rule->n_when) && check_reach(c, rule->until, rule->n_until))
+                check_until(c, rule);
+        check_reach(c, &rule->expect, rule->has_expect);
 }
 
 void config_check(struct config *config, struct diagnostics *diagnostics)
 {
-        for (unsigned i = 0; i < config->n_rules; i++) {
-                struct rule *rule = &config->rule[i];
+        const struct check c = {config, diagnostics};
 
-                if (!rule->faulty) /* what is missing may be the line that is wrong */
-                        check_whole(config, rule, diagnostics);
-                check_bounds(config, rule, diagnostics);
-                check_after(config, rule, diagnostics);
-                check_opposites(config, i, diagnostics);
+        for (unsigned i = 0; i < config->n_rules; i++) {
+                if (!config->rule[i].faulty) /* else what is missing may be the line with the error */
+                        check_whole(&c, &config->rule[i]);
+                check_bounds(&c, &config->rule[i]);
+                check_after(&c, &config->rule[i]);
+                check_opposites(&c, i);
         }
         for (unsigned i = 0; i < config->n_rules; i++)
-                check_circle(config, i, diagnostics);
+                check_circle(&c, i);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The whole configuration: one or more INI files, later ones over earlier ones key by key. */
+/* The whole configuration: several INI files, of which a later one overrides the earlier ones key by key. */
 
-#include "lib/config/ini_lines.h"
+#include <limits.h>
+
 #include "lib/config/rule.h"
 #include "lib/config/values.h"
 #include "lib/kernel/counter.h"
@@ -11,11 +12,11 @@
 
 #define CONFIG_FILES_MAX 64u
 
-/* Whose values are left alone. */
+/* Whose values twtuned does not change. */
 enum yield {
         YIELD_SYSCTL_D,   /* those that sysctl.d sets under /etc */
-        YIELD_NONDEFAULT, /* and those that are not what the kernel begins with */
-        YIELD_NO,
+        YIELD_NONDEFAULT, /* those, and all that are not the kernel's default */
+        YIELD_NO,         /* nobody's */
 };
 
 struct config {
@@ -24,39 +25,40 @@ struct config {
         bool observe;
         bool restore_on_exit;
         enum yield yield;
-        double cpu_budget;                       /* percent of one core, for full dumps */
-        char metrics_file[INI_LINE_LONGEST + 1]; /* "": none */
+        double cpu_budget;           /* percent of one core, for full dumps */
+        char metrics_file[PATH_MAX]; /* absolute; "": none */
 
         /* [limits] */
         double changes_per_minute;
         uint64_t min_interval_ns;
         struct sysctl_bounds bounds[SYSCTL_COUNT]; /* never wider than the built-in ones */
-        struct origin bounds_at[SYSCTL_COUNT];     /* where they were narrowed; line 0: nowhere */
+        struct origin bounds_at[SYSCTL_COUNT];     /* the line that narrowed them; line 0: none */
 
-        /* [rule NAME], in the order in which the names were first met */
+        /* [rule NAME], in the order of their first lines */
         struct rule rule[RULES_MAX];
         unsigned n_rules;
 
-        /* All that the files say and that is in effect, section by section as it was met. */
+        /* All keys in effect as they were written, in the order of their lines. */
         struct config_values values;
 
-        /* The names of the files that were read, for the origins. */
+        /* The names of the files that were read, to which all origins point. Owned. */
         char *file[CONFIG_FILES_MAX];
         unsigned n_files;
 
-        /* The kernel counters that the rules name, after the observer's own. */
+        /* The kernel counters that the observer needs itself, then those that the rules name. */
         struct counters counters;
 };
 
-/* Defaults and no rules. NULL: no memory. */
+/* Returns a configuration with the defaults and no rules; NULL: no memory. */
 struct config *config_new(void);
 void config_free(struct config *config);
 
-/* Reads one file's text over what is there. All that is wrong is added to problems; reading goes on after each,
- * so that a person sees every error at once. kernel: the counters in /proc here, NULL if that is not known.
- * Origins, those of the problems as well, are good for the life of the configuration. */
+/* Reads the text of one file over what was read before. Adds each error to diagnostics and goes on, so that a person
+ * sees all of them at once. kernel: the counters of /proc, NULL if they are unknown. All origins, also those of the
+ * diagnostics, borrow the file's name from the configuration. */
 void config_read(struct config *config, const char *file, const char *text, size_t size, const struct counters *kernel,
                  struct diagnostics *diagnostics);
 
-/* After the last file: what can only be seen in the whole. */
+/* Checks the whole configuration after the last file: rules against each other, against [limits], and in themselves.
+ * Resolves struct rule's after. */
 void config_check(struct config *config, struct diagnostics *diagnostics);

@@ -1,48 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/config/ini_lines.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <ini.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BLANKS " \t"
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
-
-/* inih cuts sections at 49 characters without a word. */
 #define SECTION_LONGEST 48u
+#define KEY_LONGEST 190u /* with its '=' it fits into one piece */
+
+/* inih reads lines of at most INI_MAX_LINE (200) bytes, so it gets a longer one in pieces: the first, then the others
+ * as continued lines. CUT stands at both sides of a cut, where inih would strip blanks. A file cannot contain it, as
+ * line_cut() rejects control characters. */
+#define CUT '\1'
+#define CUT_TEXT "\1"
 
 struct reader {
         const struct ini_handler *handler;
         struct diagnostics *diagnostics;
-        const char *text, *end; /* what is not read yet */
         struct origin at;
+        char *next, *end;          /* the lines that are not read yet */
+        const char *rest;          /* what inih has not got yet of the line at hand */
+        char key[KEY_LONGEST + 1]; /* of that line */
+        char *value;               /* of that line, as far as inih has returned it; has room for the whole text */
+        size_t length;             /* of that part */
 };
 
-#define fail(p, ...) diagnostic_add((p)->diagnostics, (p)->at, __VA_ARGS__)
+/* Reports an error in the line at hand of the reader p. */
+#define fail(...) diagnostic_add(p->diagnostics, p->at, __VA_ARGS__)
 
-static bool section_line(struct reader *p, const char *line)
+/* inih shows no empty section, so it gets none at all. */
+static void section_read(struct reader *p, char *line)
 {
-        char name[SECTION_LONGEST + 1];
-        const char *close = strchr(line, ']');
-        size_t n = close ? (size_t)(close - line) - 1 : 0;
+        size_t n = strcspn(line, "]") - 1;
+        char *name = NULL;
 
-        if (!close || close[1 + strspn(close + 1, BLANKS)] != 0)
-                fail(p, "a section is [NAME] and nothing after it");
+        if (strcmp(line + 1 + n, "]") != 0)
+                fail("invalid section line: write [NAME] and nothing after it");
         else if (n > SECTION_LONGEST)
-                fail(p, "a section's name has at most %u characters", SECTION_LONGEST);
-        else {
-                memcpy(name, line + 1, n);
-                name[n] = 0;
-                p->handler->section(p->handler->user, p->at, name);
-                return false;
-        }
-        p->handler->section(p->handler->user, p->at, NULL);
-        return false;
+                fail("a section's name has at most %u characters", SECTION_LONGEST);
+        else
+                name = line + 1;
+        line[1 + n] = 0;
+        p->handler->section(p->handler->user, p->at, name);
 }
 
 /* Where inih would begin a comment inside a value; NULL: nowhere. */
-static const char *find_comment(const char *value)
+static const char *comment_find(const char *value)
 {
         for (const char *s = strchr(value, ';'); s; s = strchr(s + 1, ';'))
                 if (s > value && strchr(BLANKS, s[-1]))
@@ -50,109 +59,130 @@ static const char *find_comment(const char *value)
         return NULL;
 }
 
-/* "when ports.cliff >= 80%" would be the key "when ports.cliff >" for inih. */
-static bool key_is_one_word(struct reader *p, const char *line, const char *equals)
+/* True if inih may read this line. Reports what inih would accept: for it "when ports.cliff >= 80%" has the key "when
+ * ports.cliff >". */
+static bool line_check(struct reader *p, const char *line)
 {
-        size_t word = strcspn(line, BLANKS "=");
+        const char *equals = strchr(line, '='), *comment = equals ? comment_find(equals) : NULL;
+        size_t word = strcspn(line, BLANKS "=:");
         const char *rest = line + word + strspn(line + word, BLANKS);
 
-        if (rest == equals)
+        if (!equals || memchr(line, ':', (size_t)(equals - line)))
+                fail("invalid line '%.100s': write KEY = VALUE", line);
+        else if (comment)
+                fail("a comment cannot follow a value: put '%s' on a line of its own", comment);
+        else if (word == 0)
+                fail("no key before '='");
+        else if (rest != equals)
+                fail("a key is one word: write '%.*s = %s'", (int)word, line, rest);
+        else if (equals - line > (int)KEY_LONGEST)
+                fail("more than %u characters before '='", KEY_LONGEST);
+        else
                 return true;
-        fail(p, "a key is one word: write '%.*s = %s'", (int)word, line, rest);
         return false;
 }
 
-/* Looks at what inih would take in silence. false: inih must not see this line. */
-static bool line_check(struct reader *p, char *line)
+/* Cuts the next line off the text. Returns its length without the end of the line and trailing blanks; 0 if it has a
+ * control character. */
+static size_t line_cut(struct reader *p, const char *line)
 {
-        const char *equals = strchr(line, '='), *colon = strchr(line, ':'), *comment;
+        char *newline = memchr(line, '\n', (size_t)(p->end - line));
+        size_t length = (size_t)((newline ? newline : p->end) - line);
 
-        if (*line == 0 || *line == '#' || *line == ';')
-                return false;
-        if (*line == '[')
-                return section_line(p, line);
-        if (!equals || (colon && colon < equals)) {
-                fail(p, "'%s' is no line of the form KEY = VALUE", line);
-                return false;
-        }
-        comment = find_comment(equals);
-        if (comment) {
-                fail(p, "a comment cannot follow a value: put '%s' on a line of its own", comment);
-                return false;
-        }
-        return key_is_one_word(p, line, equals);
-}
-
-/* Cuts one line off the text. NULL: it is too long or has control characters, which is said. */
-static const char *line_cut(struct reader *p, size_t *ret_len)
-{
-        const char *line = p->text, *newline = memchr(line, '\n', (size_t)(p->end - line));
-        size_t len = (size_t)((newline ? newline : p->end) - line);
-
-        p->text = newline ? newline + 1 : p->end;
+        p->next = newline ? newline + 1 : p->end;
         p->at.line++;
-        if (len > 0 && line[len - 1] == '\r')
-                len--;
-        *ret_len = len;
-        if (len > INI_LINE_LONGEST) {
-                fail(p, "a line of %zu characters: at most %u are read", len, INI_LINE_LONGEST);
-                return NULL;
-        }
-        for (size_t i = 0; i < len; i++)
+        if (length > 0 && line[length - 1] == '\r')
+                length--;
+        for (size_t i = 0; i < length; i++)
                 if (iscntrl((unsigned char)line[i]) && line[i] != '\t') {
-                        fail(p, "a control character (0x%02x) at column %zu", (unsigned char)line[i], i + 1);
-                        return NULL;
+                        fail("control character 0x%02x at column %zu", (unsigned char)line[i], i + 1);
+                        return 0;
                 }
-        return line;
+        while (length > 0 && strchr(BLANKS, line[length - 1]))
+                length--;
+        return length;
 }
 
-/* inih's reader, one line a call. A line that inih must not see is an empty one for it. */
+/* Returns what inih may read of the next line; "": nothing. */
+static const char *line_read(struct reader *p)
+{
+        char *begin = p->next, *line = begin;
+
+        begin[line_cut(p, begin)] = 0;
+        line += strspn(line, BLANKS);
+        if (*line == 0 || *line == '#' || *line == ';')
+                return "";
+        if (line > begin)
+                fail("indented line: start it in the first column (no line continues another)");
+        if (*line == '[')
+                section_read(p, line);
+        return *line != '[' && line_check(p, line) ? line : "";
+}
+
+/* Gives inih the next piece of the line at hand, or the next line (ini_reader in <ini.h>). */
 static char *on_read(char *buf, int size, void *user)
 {
         struct reader *p = user;
-        const char *line;
-        size_t len, blanks = 0;
+        bool continued = *p->rest != 0;
+        size_t room, n;
 
-        if (p->text >= p->end || size < (int)INI_LINE_LONGEST + 2)
+        assert(size > (int)(KEY_LONGEST + sizeof("=" CUT_TEXT "\n")));
+        if (!continued && p->next >= p->end)
                 return NULL;
-        strcpy(buf, "\n");
-        line = line_cut(p, &len);
-        if (!line)
-                return buf;
-        while (blanks < len && strchr(BLANKS, line[blanks]))
-                blanks++;
-
-        memcpy(buf, line + blanks, len - blanks);
-        buf[len - blanks] = 0;
-        if (blanks > 0 && *buf && *buf != '#' && *buf != ';')
-                fail(p, "an indented line: it starts in the first column (there are no continued lines)");
-        strcpy(line_check(p, buf) ? buf + strlen(buf) : buf, "\n");
+        if (!continued)
+                p->rest = line_read(p);
+        room = (size_t)size - sizeof(" " CUT_TEXT CUT_TEXT "\n");
+        n = strnlen(p->rest, room);
+        snprintf(buf, (size_t)size, "%s%.*s%s\n", continued ? " " CUT_TEXT : "", (int)n, p->rest,
+                 p->rest[n] ? CUT_TEXT : "");
+        p->rest += n;
         return buf;
 }
 
-/* inih's callback. It comes before the next line is read, so at is this line's. */
-static int on_key(void *user, const char *section, const char *name, const char *value)
+/* Collects the pieces of a value (ini_handler in <ini.h>), and passes it on with the last one. inih calls this before
+ * it reads on, so p->at is the line of the key. */
+static int on_key(void *user, const char *section, const char *key, const char *piece)
 {
         struct reader *p = user;
+        size_t n;
 
         (void)section;
-        p->handler->key(p->handler->user, p->at, name, value);
+        if (p->key[0] == 0) /* the first piece; for the others inih cuts the key */
+                snprintf(p->key, sizeof(p->key), "%s", key);
+        piece += *piece == CUT;
+        n = strcspn(piece, CUT_TEXT);
+        memcpy(p->value + p->length, piece, n);
+        p->length += n;
+        if (*p->rest)
+                return 1;
+        p->value[p->length] = 0;
+        p->handler->key(p->handler->user, p->at, p->key, p->value + strspn(p->value, BLANKS));
+        p->key[0] = 0;
+        p->length = 0;
         return 1;
 }
 
 void ini_lines_read(const char *file, const char *text, size_t size, const struct ini_handler *handler,
                     struct diagnostics *diagnostics)
 {
-        struct reader p = {
+        struct reader *p = &(struct reader){
                 .handler = handler,
                 .diagnostics = diagnostics,
-                .text = text,
-                .end = text + size,
                 .at = {.file = file},
+                .rest = "",
+                .value = malloc(size + 1),
         };
+        char *copy = malloc(size + 1);
 
-        if (size >= 3 && memcmp(text, BYTE_ORDER_MARK, 3) == 0)
-                p.text += 3;
-        if (ini_parse_stream(on_read, &p, on_key, &p) != 0)
-                fail(&p, "the INI parser gave up here");
+        if (copy && p->value) {
+                memcpy(copy, text, size);
+                p->next = copy + (size >= 3 && memcmp(text, BYTE_ORDER_MARK, 3) == 0 ? 3 : 0);
+                p->end = copy + size;
+                if (ini_parse_stream(on_read, p, on_key, p) != 0)
+                        fail("the INI parser failed before this line");
+        } else {
+                fail("out of memory");
+        }
+        free(p->value);
+        free(copy);
 }

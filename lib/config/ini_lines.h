@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* inih, fed line by line. inih alone gives no line numbers, joins an indented line to the value before it, cuts
- * long lines, sees no empty sections, and stops to count after the first error: none of that may happen to a
- * configuration in silence. */
+/* Reads an INI file with inih, and reports all that inih would accept, cut or skip without an error: it numbers no
+ * lines, takes an indented line for a continued value, cuts lines at 199 characters, and shows no empty section. */
 
 #include <stddef.h>
 
 #include "lib/util/diagnostics.h"
 
-/* Characters. inih cuts lines at INI_MAX_LINE (200) without a word. */
-#define INI_LINE_LONGEST 197u
-
 struct ini_handler {
-        /* name is NULL for a section line that is wrong: what follows belongs to nothing. */
+        /* name is NULL for a section line with an error: the keys after it belong to no section. */
         void (*section)(void *user, struct origin at, const char *name);
+        /* value is whole, however long its line is. Both texts are borrowed for the call. */
         void (*key)(void *user, struct origin at, const char *name, const char *value);
         void *user;
 };
 
-/* Reads a whole file's text. Lines that are wrong are added to problems and left out; reading goes on. */
+/* Reads the whole text of a file, which need not end with a NUL. Adds a diagnostic for each line with an error, skips
+ * that line and goes on. file is borrowed by all origins. */
 void ini_lines_read(const char *file, const char *text, size_t size, const struct ini_handler *handler,
                     struct diagnostics *diagnostics);

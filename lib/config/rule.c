@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,16 @@
 
 #define WORD_MAX 64
 #define BLANKS " \t"
+
+/* A line while it is read. */
+struct line {
+        const char *text, *rest; /* the whole, and what is not read yet */
+        struct origin at;
+        struct diagnostics *diagnostics;
+};
+
+/* Reports an error in the line at hand. An expression: -EINVAL. */
+#define reject(...) (diagnostic_add(line->diagnostics, line->at, __VA_ARGS__), -EINVAL)
 
 static const char *const comparison_texts[] = {
         [LESS] = "<", [LESS_EQUAL] = "<=", [GREATER] = ">", [GREATER_EQUAL] = ">=", [EQUAL] = "==", [NOT_EQUAL] = "!=",
@@ -24,21 +35,14 @@ const char *comparison_text(enum comparison op)
 
 bool comparison_holds(enum comparison op, double a, double b)
 {
-        switch (op) {
-        case LESS:
-                return a < b;
-        case LESS_EQUAL:
-                return a <= b;
-        case GREATER:
-                return a > b;
-        case GREATER_EQUAL:
-                return a >= b;
-        case EQUAL:
-                return a == b;
-        case NOT_EQUAL:
-                break;
-        }
-        return a != b;
+        const bool holds[] = {
+                [LESS] = a<b, [LESS_EQUAL] = a <= b, [GREATER] = a> b,
+                [GREATER_EQUAL] = a >= b,
+                [EQUAL] = a == b,
+                [NOT_EQUAL] = a != b,
+        };
+
+        return holds[op];
 }
 
 const char *metric_name(unsigned metric, const struct counters *counters)
@@ -53,10 +57,11 @@ enum unit metric_unit(unsigned metric, const struct counters *counters)
         return counters->item[metric - METRIC_COUNT].gauge ? UNIT_COUNT : UNIT_PER_SECOND;
 }
 
-/* Takes the next word off *p: up to a blank, or up to where an operator begins or ends. */
-static bool word_next(const char **p, char word[static WORD_MAX])
+/* Takes the next word: up to a blank, or up to the begin or end of an operator. Returns false at the end of the line,
+ * and for a word that does not fit. */
+static bool word_next(struct line *line, char word[static WORD_MAX])
 {
-        const char *s = *p + strspn(*p, BLANKS);
+        const char *s = line->rest + strspn(line->rest, BLANKS);
         size_t n = strspn(s, "<>=!");
 
         if (n == 0)
@@ -65,40 +70,39 @@ static bool word_next(const char **p, char word[static WORD_MAX])
                 return false;
         memcpy(word, s, n);
         word[n] = 0;
-        *p = s + n;
+        line->rest = s + n;
         return true;
 }
 
-static bool counter_is_builtin(const char *name)
+static bool line_ends(const struct line *line)
 {
-        for (const char *const *known = counter_builtin; *known; known++)
-                if (strcmp(*known, name) == 0)
-                        return true;
-        return false;
+        return line->rest[strspn(line->rest, BLANKS)] == 0;
 }
 
 static bool counter_is_known(const struct vocabulary *v, const char *name)
 {
-        return (v->kernel && counters_find(v->kernel, name) < COUNTERS_MAX) || counter_is_builtin(name);
+        bool known = v->kernel && counters_find(v->kernel, name) < COUNTERS_MAX;
+
+        for (const char *const *builtin = counter_builtin; *builtin && !known; builtin++)
+                known = strcmp(*builtin, name) == 0;
+        return known;
 }
 
-static void metric_unknown(const char *name, const struct vocabulary *v, struct origin at,
-                           struct diagnostics *diagnostics)
+static int metric_unknown(struct line *line, const struct vocabulary *v, const char *name)
 {
         struct suggestion suggestion = SUGGESTION(name);
         char hint[128];
 
         for (unsigned i = 0; i < METRIC_COUNT; i++)
                 suggestion_offer(&suggestion, metric_table[i].name);
-        for (const char *const *known = counter_builtin; *known; known++)
-                suggestion_offer(&suggestion, *known);
+        for (const char *const *builtin = counter_builtin; *builtin; builtin++)
+                suggestion_offer(&suggestion, *builtin);
         for (unsigned i = 0; v->kernel && i < v->kernel->n; i++)
                 suggestion_offer(&suggestion, v->kernel->item[i].name);
-        diagnostic_add(diagnostics, at, "unknown metric '%s'%s", name, suggestion_hint(&suggestion, hint));
+        return reject("unknown metric '%s'%s", name, suggestion_hint(&suggestion, hint));
 }
 
-static int metric_parse(const char *name, struct vocabulary *v, struct origin at, unsigned *ret,
-                        struct diagnostics *diagnostics)
+static int metric_parse(struct line *line, struct vocabulary *v, const char *name, unsigned *ret)
 {
         unsigned metric = metric_find(name), counter;
 
@@ -106,53 +110,43 @@ static int metric_parse(const char *name, struct vocabulary *v, struct origin at
                 *ret = metric;
                 return 0;
         }
-        if (!counter_is_known(v, name)) {
-                metric_unknown(name, v, at, diagnostics);
-                return -EINVAL;
-        }
+        if (!counter_is_known(v, name))
+                return metric_unknown(line, v, name);
         counter = counters_add(v->wanted, name);
-        if (counter == COUNTERS_MAX) {
-                diagnostic_add(diagnostics, at, "more than %u counters are named", COUNTERS_MAX);
-                return -EINVAL;
-        }
+        if (counter == COUNTERS_MAX)
+                return reject("the rules name more than %u kernel counters", COUNTERS_MAX);
         *ret = METRIC_COUNT + counter;
         return 0;
 }
 
-static int duration_word(const char *word, struct origin at, uint64_t *ret, struct diagnostics *diagnostics)
+int duration_read(const char *text, struct origin at, uint64_t *ret_ns, struct diagnostics *diagnostics)
 {
-        int r = duration_parse(word, ret);
+        int r = duration_parse(text, ret_ns);
 
         if (r == -ERANGE)
-                diagnostic_add(diagnostics, at, "'%s' is over a year", word);
+                diagnostic_add(diagnostics, at, "duration '%s' is longer than a year", text);
         else if (r < 0)
-                diagnostic_add(diagnostics, at, "'%s' is no duration: write a number and ms, s, min or h", word);
+                diagnostic_add(diagnostics, at, "invalid duration '%s': write a number and ms, s, min or h", text);
         return r < 0 ? -EINVAL : 0;
 }
 
-/* "WORD DURATION" at the end of a line; nothing is 0. */
-static int time_parse(const char *p, const char *time_word, struct origin at, uint64_t *ret,
-                      struct diagnostics *diagnostics)
+/* "WORD DURATION" at the end of a line; without it the time is 0. */
+static int time_parse(struct line *line, const char *time_word, uint64_t *ret)
 {
-        const char *rest = p + strspn(p, BLANKS);
+        const char *begin = line->rest + strspn(line->rest, BLANKS);
         char word[WORD_MAX], duration[WORD_MAX];
 
         *ret = 0;
-        if (*rest == 0)
+        if (*begin == 0)
                 return 0;
-        if (!word_next(&p, word) || strcmp(word, time_word) != 0 || !word_next(&p, duration) ||
-            p[strspn(p, BLANKS)] != 0) {
-                diagnostic_add(diagnostics, at, "'%s' is not understood: only '%s DURATION' may follow here", rest,
-                               time_word);
-                return -EINVAL;
-        }
-        return duration_word(duration, at, ret, diagnostics);
+        if (!word_next(line, word) || strcmp(word, time_word) != 0 || !word_next(line, duration) || !line_ends(line))
+                return reject("unexpected '%s': only '%s DURATION' may follow here", begin, time_word);
+        return duration_read(duration, line->at, ret, line->diagnostics);
 }
 
-static int threshold_parse(const char *text, unsigned metric, struct vocabulary *v, struct origin at, double *ret,
-                           struct diagnostics *diagnostics)
+static int threshold_parse(struct line *line, const struct vocabulary *v, const char *text, unsigned metric, double *ret)
 {
-        static const char *const example[] = {
+        static const char *const form[] = {
                 [UNIT_COUNT] = "a number, k and M allowed", [UNIT_PERCENT] = "a number and %",
                 [UNIT_PER_SECOND] = "a number and /s",      [UNIT_SECONDS] = "a number and ms, s, min or h",
                 [UNIT_PER_MINUTE] = "a number and /min",    [UNIT_BYTES] = "a number and B, kB, MB or GB",
@@ -160,39 +154,45 @@ static int threshold_parse(const char *text, unsigned metric, struct vocabulary 
         enum unit unit = metric_unit(metric, v->wanted);
         int r = number_with_unit_parse(text, unit, ret);
 
-        if (r == -EINVAL)
-                diagnostic_add(diagnostics, at, "'%s' is no number: %s takes %s", text, metric_name(metric, v->wanted),
-                               example[unit]);
-        if (r == -EDOM)
-                diagnostic_add(diagnostics, at, "the unit of '%s' does not fit: %s takes %s", text,
-                               metric_name(metric, v->wanted), example[unit]);
-        return r < 0 ? -EINVAL : 0;
+        return r == 0 ? 0
+                      : reject("invalid %s '%s': %s takes %s", r == -EDOM ? "unit in" : "number", text,
+                               metric_name(metric, v->wanted), form[unit]);
+}
+
+static int comparison_parse(struct line *line, const char *text, enum comparison *ret)
+{
+        for (enum comparison op = LESS; op <= NOT_EQUAL; op++)
+                if (strcmp(comparison_texts[op], text) == 0) {
+                        *ret = op;
+                        return 0;
+                }
+        return reject("invalid operator '%s': use < <= > >= == or !=", text);
+}
+
+static void condition_format(struct condition *c, const char *time_word, const struct counters *counters)
+{
+        char time[DURATION_TEXT_MAX];
+        int n = snprintf(c->text, sizeof(c->text), "%s %s %.10g%s", metric_name(c->metric, counters),
+                         comparison_text(c->op), c->number, unit_suffix(metric_unit(c->metric, counters)));
+
+        if (c->time_ns > 0)
+                snprintf(c->text + n, sizeof(c->text) - (size_t)n, " %s %s", time_word,
+                         duration_format(c->time_ns, time));
 }
 
 int condition_parse(const char *text, const char *time_word, struct origin at, struct vocabulary *v,
                     struct condition *ret, struct diagnostics *diagnostics)
 {
+        struct line *line = &(struct line){text, text, at, diagnostics};
         char name[WORD_MAX], op[WORD_MAX], number[WORD_MAX];
         struct condition c = {.at = at};
-        const char *p = text;
-        unsigned i = 0;
 
-        if (!word_next(&p, name) || !word_next(&p, op) || !word_next(&p, number)) {
-                diagnostic_add(diagnostics, at, "'%s' is no condition: write METRIC OP NUMBER[UNIT] [%s DURATION]",
-                               text, time_word);
+        if (!word_next(line, name) || !word_next(line, op) || !word_next(line, number))
+                return reject("invalid condition '%s': write METRIC OP NUMBER[UNIT] [%s DURATION]", text, time_word);
+        if (comparison_parse(line, op, &c.op) < 0 || metric_parse(line, v, name, &c.metric) < 0 ||
+            threshold_parse(line, v, number, c.metric, &c.number) < 0 || time_parse(line, time_word, &c.time_ns) < 0)
                 return -EINVAL;
-        }
-        while (i < ELEMENTSOF(comparison_texts) && strcmp(comparison_texts[i], op) != 0)
-                i++;
-        if (i == ELEMENTSOF(comparison_texts)) {
-                diagnostic_add(diagnostics, at, "'%s' is no operator: use < <= > >= == or !=", op);
-                return -EINVAL;
-        }
-        c.op = (enum comparison)i;
-        if (metric_parse(name, v, at, &c.metric, diagnostics) < 0 ||
-            threshold_parse(number, c.metric, v, at, &c.number, diagnostics) < 0 ||
-            time_parse(p, time_word, at, &c.time_ns, diagnostics) < 0)
-                return -EINVAL;
+        condition_format(&c, time_word, v->wanted);
         *ret = c;
         return 0;
 }
@@ -200,32 +200,24 @@ int condition_parse(const char *text, const char *time_word, struct origin at, s
 int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct abort_condition *ret,
                 struct diagnostics *diagnostics)
 {
-        char word[5][WORD_MAX], duration[WORD_MAX];
+        struct line *line = &(struct line){text, text, at, diagnostics};
+        char word[6][WORD_MAX], within[DURATION_TEXT_MAX];
         struct abort_condition a = {.at = at};
-        const char *p = text;
         unsigned n = 0;
 
-        while (n < ELEMENTSOF(word) && word_next(&p, word[n]))
+        while (n < ELEMENTSOF(word) && word_next(line, word[n]))
                 n++;
-        if (n < ELEMENTSOF(word) || strcmp(word[1], ">") != 0 || strcmp(word[3], "before") != 0 ||
-            strcmp(word[4], "within") != 0 || !word_next(&p, duration) || p[strspn(p, BLANKS)] != 0 ||
-            multiple_parse(word[2], &a.multiple) < 0) {
-                diagnostic_add(diagnostics, at, "'%s' is not understood: write METRIC > Nx before within DURATION",
-                               text);
+        if (n < ELEMENTSOF(word) || strcmp(word[1], ">") != 0 || multiple_parse(word[2], &a.multiple) < 0 ||
+            strcmp(word[3], "before") != 0 || strcmp(word[4], "within") != 0 || !line_ends(line))
+                return reject("invalid condition '%s': write METRIC > Nx before within DURATION", text);
+        if (metric_parse(line, v, word[0], &a.metric) < 0 || duration_read(word[5], at, &a.within_ns, diagnostics) < 0)
                 return -EINVAL;
-        }
-        if (metric_parse(word[0], v, at, &a.metric, diagnostics) < 0 ||
-            duration_word(duration, at, &a.within_ns, diagnostics) < 0)
-                return -EINVAL;
-        if (a.within_ns == 0) {
-                diagnostic_add(diagnostics, at, "within what time? 'within 0s' watches nothing");
-                return -EINVAL;
-        }
-        if (metric_is_ports(a.metric)) {
-                diagnostic_add(diagnostics, at, "%s belongs to a destination, abort needs a metric of the host",
-                               word[0]);
-                return -EINVAL;
-        }
+        if (a.within_ns == 0)
+                return reject("abort needs a time: 'within %s' watches nothing", word[5]);
+        if (metric_is_ports(a.metric))
+                return reject("%s belongs to a destination: abort needs a metric of the host", word[0]);
+        snprintf(a.text, sizeof(a.text), "%s > %gx before within %s", metric_name(a.metric, v->wanted), a.multiple,
+                 duration_format(a.within_ns, within));
         *ret = a;
         return 0;
 }
@@ -240,88 +232,87 @@ void sysctl_unknown(const char *name, struct origin at, struct diagnostics *diag
         diagnostic_add(diagnostics, at, "unknown sysctl '%s'%s", name, suggestion_hint(&suggestion, hint));
 }
 
-static void action_not_understood(enum action_kind kind, const char *text, struct origin at,
-                                  struct diagnostics *diagnostics)
-{
-        static const char *const form[] = {
-                [ACTION_SET] = "SYSCTL = VALUE",
-                [ACTION_RAISE] = "SYSCTL xN max LIMIT",
-                [ACTION_LOWER] = "SYSCTL /N min LIMIT",
-        };
+static const struct {
+        char sign; /* begins the word after the sysctl's name; the factor follows */
+        const char *limit, *form;
+} action_forms[] = {
+        [ACTION_SET] = {'=', NULL, "SYSCTL = VALUE"},
+        [ACTION_RAISE] = {'x', "max", "SYSCTL xN max LIMIT"},
+        [ACTION_LOWER] = {'/', "min", "SYSCTL /N min LIMIT"},
+};
 
-        diagnostic_add(diagnostics, at, "'%s' is not understood: write %s", text, form[kind]);
-}
-
-/* What stands between the name and the value: "=", "xN max" or "/N min". */
-static bool action_middle(const char **p, struct action *action)
+/* The words between the name and the value: "=", "xN max" or "/N min". */
+static bool action_middle(struct line *line, struct action *action)
 {
         char word[WORD_MAX], limit[WORD_MAX];
 
-        if (!word_next(p, word))
+        if (!word_next(line, word) || word[0] != action_forms[action->kind].sign)
                 return false;
         if (action->kind == ACTION_SET)
-                return strcmp(word, "=") == 0;
-        if (word[0] != (action->kind == ACTION_RAISE ? 'x' : '/') || factor_parse(word + 1, &action->factor) < 0)
-                return false;
-        return action->factor > 1 && action->factor <= 100 && word_next(p, limit) &&
-               strcmp(limit, action->kind == ACTION_RAISE ? "max" : "min") == 0;
+                return word[1] == 0;
+        return factor_parse(word + 1, &action->factor) == 0 && action->factor > 1 && action->factor <= 100 &&
+               word_next(line, limit) && strcmp(limit, action_forms[action->kind].limit) == 0;
 }
 
-static int action_value(const char *text, struct action *action, struct diagnostics *diagnostics)
+static int action_value(struct line *line, struct action *action)
 {
         const struct sysctl *s = &sysctl_table[action->sysctl];
+        const char *value = line->rest + strspn(line->rest, BLANKS);
         char reason[256];
 
-        text += strspn(text, BLANKS);
-        if (!s->never && action->kind != ACTION_SET && s->n != 1) {
-                diagnostic_add(diagnostics, action->at, "%s has %u numbers: it can only be set", s->name, s->n);
-                return -EINVAL;
-        }
-        if (!s->never && sysctl_parse(action->sysctl, text, &action->value) < 0) {
-                diagnostic_add(diagnostics, action->at, "'%s' is no value for %s: it takes %u number%s", text, s->name,
-                               s->n, s->n == 1 ? "" : "s");
-                return -EINVAL;
-        }
-        if (sysctl_check(action->sysctl, &action->value, reason, sizeof(reason)) < 0) {
-                diagnostic_add(diagnostics, action->at, "%s", reason);
-                return -EINVAL;
-        }
-        if (action->kind == ACTION_LOWER && s->direction == SYSCTL_RAISE) {
-                diagnostic_add(diagnostics, action->at, "%s is only ever raised", s->name);
-                return -EINVAL;
-        }
+        if (!s->never && action->kind != ACTION_SET && s->n != 1)
+                return reject("%s has %u numbers: it can only be set", s->name, s->n);
+        if (!s->never && sysctl_parse(action->sysctl, value, &action->value) < 0)
+                return reject("invalid value '%s' for %s: it takes %u number%s", value, s->name, s->n,
+                              s->n == 1 ? "" : "s");
+        if (sysctl_check(action->sysctl, &action->value, reason, sizeof(reason)) < 0)
+                return reject("%s", reason);
+        if (action->kind == ACTION_LOWER && s->direction == SYSCTL_RAISE)
+                return reject("%s can only be raised", s->name);
         return 0;
+}
+
+static void action_format(struct action *action)
+{
+        const char *name = sysctl_table[action->sysctl].name;
+        char value[SYSCTL_TEXT_MAX];
+
+        sysctl_format(&action->value, value);
+        if (action->kind == ACTION_SET)
+                snprintf(action->text, sizeof(action->text), "%s = %s", name, value);
+        else
+                snprintf(action->text, sizeof(action->text), "%s %c%g %s %s", name, action_forms[action->kind].sign,
+                         action->factor, action_forms[action->kind].limit, value);
 }
 
 int action_parse(enum action_kind kind, const char *text, struct origin at, struct action *ret,
                  struct diagnostics *diagnostics)
 {
+        struct line *line = &(struct line){text, text, at, diagnostics};
         struct action action = {.kind = kind, .at = at};
         char name[WORD_MAX];
-        const char *p = text;
 
-        if (!word_next(&p, name) || !action_middle(&p, &action)) {
-                action_not_understood(kind, text, at, diagnostics);
-                return -EINVAL;
-        }
+        if (!word_next(line, name) || !action_middle(line, &action))
+                return reject("invalid value '%s': write %s", text, action_forms[kind].form);
         action.sysctl = sysctl_find(name);
         if (action.sysctl == SYSCTL_COUNT) {
                 sysctl_unknown(name, at, diagnostics);
                 return -EINVAL;
         }
-        if (action_value(p, &action, diagnostics) < 0)
+        if (action_value(line, &action) < 0)
                 return -EINVAL;
+        action_format(&action);
         *ret = action;
         return 0;
 }
 
-/* "min N" or "max N" off *p, each once. */
-static bool bound_next(const char **p, struct sysctl_bounds *bounds, bool given[static 2])
+/* "min N" or "max N", each at most once. */
+static bool bound_next(struct line *line, struct sysctl_bounds *bounds, bool given[static 2])
 {
         char word[WORD_MAX], number[WORD_MAX], *end;
         bool max;
 
-        if (!word_next(p, word) || !word_next(p, number))
+        if (!word_next(line, word) || !word_next(line, number))
                 return false;
         max = strcmp(word, "max") == 0;
         if ((!max && strcmp(word, "min") != 0) || given[max])
@@ -334,27 +325,22 @@ static bool bound_next(const char **p, struct sysctl_bounds *bounds, bool given[
 int bounds_parse(enum sysctl_id id, const char *text, struct origin at, struct sysctl_bounds *ret,
                  struct diagnostics *diagnostics)
 {
+        struct line *line = &(struct line){text, text, at, diagnostics};
         const struct sysctl *s = &sysctl_table[id];
         struct sysctl_bounds bounds = s->bounds;
-        bool good = true, given[2] = {false, false};
-        const char *p = text;
+        bool given[2] = {false, false};
 
-        if (s->never) {
-                diagnostic_add(diagnostics, at, "%s is never written: %s", s->name, s->never);
-                return -EINVAL;
-        }
-        do
-                good = bound_next(&p, &bounds, given);
-        while (good && *(p += strspn(p, BLANKS)));
-        if (!good)
-                diagnostic_add(diagnostics, at, "'%s' is not understood: write max N, min N, or both", text);
-        else if (bounds.min < s->bounds.min || bounds.max > s->bounds.max)
-                diagnostic_add(diagnostics, at,
-                               "'%s' would widen the bounds of %s, %" PRId64 "-%" PRId64 ": they can only be narrowed",
-                               text, s->name, s->bounds.min, s->bounds.max);
-        else if (bounds.min > bounds.max)
-                diagnostic_add(diagnostics, at, "'%s' leaves no value for %s", text, s->name);
-        else
-                *ret = bounds;
-        return good && ret->min == bounds.min && ret->max == bounds.max ? 0 : -EINVAL;
+        if (s->never)
+                return reject("%s is never written: %s", s->name, s->never);
+        do {
+                if (!bound_next(line, &bounds, given))
+                        return reject("invalid bounds '%s': write max N, min N or both", text);
+        } while (!line_ends(line));
+        if (bounds.min < s->bounds.min || bounds.max > s->bounds.max)
+                return reject("'%s' widens the bounds of %s, %" PRId64 "-%" PRId64 ": they can only be narrowed", text,
+                              s->name, s->bounds.min, s->bounds.max);
+        if (bounds.min > bounds.max)
+                return reject("'%s' leaves no value for %s", text, s->name);
+        *ret = bounds;
+        return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Rules as values, and the grammar of their lines. See twtuned.conf. */
+/* Rules as values, and the grammar of their lines (twtuned.conf(5)). */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +18,7 @@
 #define RULE_ACTIONS_MAX 4u
 #define RULE_ABORTS_MAX 4u
 #define RULE_NONE UINT32_MAX
+#define RULE_TEXT_MAX 128
 
 enum comparison {
         LESS,
@@ -30,11 +31,12 @@ enum comparison {
 
 /* METRIC OP NUMBER[UNIT] [for DURATION], or "within DURATION" for expect */
 struct condition {
-        unsigned metric;
+        unsigned metric; /* enum metric_id; from METRIC_COUNT on a kernel counter */
         enum comparison op;
         double number;    /* in the metric's unit */
         uint64_t time_ns; /* for or within; 0: at once */
         struct origin at;
+        char text[RULE_TEXT_MAX]; /* the line in its normal form, which reads back as the same condition */
 };
 
 /* METRIC > Nx before within DURATION */
@@ -43,6 +45,7 @@ struct abort_condition {
         double multiple;
         uint64_t within_ns;
         struct origin at;
+        char text[RULE_TEXT_MAX]; /* as in struct condition */
 };
 
 enum action_kind {
@@ -55,23 +58,24 @@ enum action_kind {
 struct action {
         enum action_kind kind;
         enum sysctl_id sysctl;
-        struct sysctl_value value; /* what is set, or the limit */
-        double factor;             /* of one step */
+        struct sysctl_value value; /* the value to set, or the limit */
+        double factor;             /* of one step; over 1 */
         struct origin at;
+        char text[RULE_TEXT_MAX]; /* as in struct condition */
 };
 
 struct rule {
         char name[RULE_NAME_MAX];
         char *description; /* owned; NULL: none */
-        char *advise;      /* what to do by hand, when there is no lever or the levers did not help; owned; NULL */
+        char *advise; /* what a person can do if the rule has no action, or its actions did not help; owned; NULL */
         struct origin at;
         bool disabled;
-        bool faulty; /* a line of it was wrong */
+        bool faulty; /* one of its lines has an error */
         bool has_expect;
         bool keep;         /* release = keep */
-        uint64_t retry_ns; /* after an expect or abort: how long not to try again */
-        uint64_t every_ns; /* between two steps of raise and lower */
-        unsigned after;    /* index of the lower rung; RULE_NONE: none */
+        uint64_t retry_ns; /* the wait after expect or abort put a change back */
+        uint64_t every_ns; /* the least time between two steps of raise and lower */
+        unsigned after;    /* index of the prerequisite rule; RULE_NONE: none */
         char after_name[RULE_NAME_MAX];
         struct origin after_at;
 
@@ -81,13 +85,14 @@ struct rule {
         unsigned n_when, n_until, n_actions, n_abort;
 };
 
-/* The grammar's words for known names. Both lists are read; wanted gains the counters that rules name. */
+/* The counters that a rule may name. */
 struct vocabulary {
-        struct counters *wanted;
-        const struct counters *kernel; /* in /proc here; NULL: only the built-in list */
+        struct counters *wanted;       /* gains those that the rules name */
+        const struct counters *kernel; /* those of /proc; NULL: only the built-in list is known */
 };
 
-/* Each parses the text of one line. 0, or -EINVAL with one problem added. */
+/* Each parses the text of one line. Returns 0, or -EINVAL and adds one diagnostic; then ret is as before. time_word:
+ * "for" or "within". */
 int condition_parse(const char *text, const char *time_word, struct origin at, struct vocabulary *vocabulary,
                     struct condition *ret, struct diagnostics *diagnostics);
 int abort_parse(const char *text, struct origin at, struct vocabulary *vocabulary, struct abort_condition *ret,
@@ -95,16 +100,19 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *vocabular
 int action_parse(enum action_kind kind, const char *text, struct origin at, struct action *ret,
                  struct diagnostics *diagnostics);
 
-/* The problem of a sysctl that is not in the table. */
-void sysctl_unknown(const char *name, struct origin at, struct diagnostics *diagnostics);
-
 /* "max N", "min N" or both, in any order, within the built-in bounds of the sysctl. */
 int bounds_parse(enum sysctl_id sysctl, const char *text, struct origin at, struct sysctl_bounds *ret,
                  struct diagnostics *diagnostics);
 
+/* duration_parse() with a diagnostic. */
+int duration_read(const char *text, struct origin at, uint64_t *ret_ns, struct diagnostics *diagnostics);
+
+/* Adds the diagnostic of a sysctl that is not in the table. */
+void sysctl_unknown(const char *name, struct origin at, struct diagnostics *diagnostics);
+
 bool comparison_holds(enum comparison op, double a, double b);
 const char *comparison_text(enum comparison op);
 
-/* Of any metric id, counters included. */
+/* The name and the unit of a metric or kernel counter. */
 const char *metric_name(unsigned metric, const struct counters *counters);
 enum unit metric_unit(unsigned metric, const struct counters *counters);

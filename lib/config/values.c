@@ -12,7 +12,7 @@ static void value_free(struct config_value *v)
         free(v->text);
 }
 
-static void forget(struct config_values *values, const char *section, const char *key)
+static void remove_key(struct config_values *values, const char *section, const char *key)
 {
         size_t n = 0;
 
@@ -30,7 +30,7 @@ int config_values_note(struct config_values *values, const char *section, const 
         struct config_value v, *grown;
 
         if (!list || *text == 0)
-                forget(values, section, key);
+                remove_key(values, section, key);
         if (*text == 0)
                 return 0;
         grown = realloc(values->item, (values->n + 1) * sizeof(*grown));
@@ -46,7 +46,7 @@ int config_values_note(struct config_values *values, const char *section, const 
         return 0;
 }
 
-/* FNV-1a, the end of the text as well. */
+/* FNV-1a over the text and its NUL. */
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
         do
@@ -55,7 +55,7 @@ static uint64_t hash_text(uint64_t hash, const char *text)
         return hash;
 }
 
-/* A sum, because the order in which keys were met depends on the files. */
+/* A sum, as the order of the keys depends on the files. */
 uint64_t config_values_hash(const struct config_values *values)
 {
         uint64_t sum = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Every value that is in effect as it was written, and where it stands: for people who ask why. */
+/* Every value in effect as it was written, and where: for --check --verbose, `twtunectl config` and the hash of a
+ * configuration. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,11 +20,12 @@ struct config_values {
         size_t n;
 };
 
-/* Puts text in the place of what the key had; for a list adds it, and an empty text clears the list. 0 or -ENOMEM. */
+/* Replaces the value of a key, or adds one to a list; an empty text removes the key, or clears the list. Copies the
+ * texts. Returns 0 or -ENOMEM. */
 int config_values_note(struct config_values *values, const char *section, const char *key, const char *text, bool list,
                        struct origin at);
 
-/* Equal where the same is in effect, whichever files it stands in. */
+/* Returns the same for the same values, whatever their order and their files. */
 uint64_t config_values_hash(const struct config_values *values);
 
 void config_values_free(struct config_values *values);

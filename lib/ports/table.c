@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <arpa/inet.h>
+#include <assert.h>
 #include <math.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -46,13 +46,13 @@ static bool key_equal(const struct destination_key *a, const struct destination_
                memcmp(a->src, b->src, sizeof(a->src)) == 0;
 }
 
-/* The place in the index where key is, or would be. */
+/* Returns the place of key in the index, or the one where it would be inserted. */
 static unsigned index_find(const struct ports *ports, const struct destination_key *key)
 {
         const struct table *t = ports->building;
         unsigned i = (unsigned)key_hash(key, ports->seed) % INDEX_SLOTS;
 
-        while (t->index[i] != INDEX_FREE && !key_equal(&t->group[t->index[i]].key, key))
+        while (t->index[i] != INDEX_FREE && !key_equal(&t->destination[t->index[i]].key, key))
                 i = (i + 1) % INDEX_SLOTS;
         return i;
 }
@@ -63,11 +63,12 @@ static void index_rebuild(struct ports *ports)
 
         memset(t->index, 0xff, sizeof(t->index));
         for (unsigned slot = 0; slot < t->slots; slot++)
-                if (t->group[slot].id != 0)
-                        t->index[index_find(ports, &t->group[slot].key)] = (uint16_t)slot;
+                if (t->destination[slot].id != 0)
+                        t->index[index_find(ports, &t->destination[slot].key)] = (uint16_t)slot;
 }
-/* Clears the seconds of the rings that began since the dump before. A dump takes time: what its end finds may have
- * been made some seconds after its beginning, for which there is room ahead. */
+
+/* Clears the seconds of the rings that began since the dump before, and some seconds ahead: a dump takes time, and a
+ * socket at its end may have come into TIME_WAIT after its begin. */
 static void rings_advance(struct table *t, uint64_t from, uint64_t to)
 {
         const uint64_t ahead = PORTS_RING - PORTS_WINDOW - 1;
@@ -78,31 +79,32 @@ static void rings_advance(struct table *t, uint64_t from, uint64_t to)
         for (uint64_t s = first; s <= last; s++) {
                 t->hidden[s % PORTS_RING] = 0;
                 for (unsigned slot = 0; slot < t->slots; slot++)
-                        t->group[slot].made[s % PORTS_RING] = 0;
+                        t->destination[slot].made[s % PORTS_RING] = 0;
         }
 }
 
-/* Clears a group's counts and keeps its history. A group stays the same one as long as it has sockets at every
- * dump, or made TIME_WAIT in the last minute. */
-static void destination_begin(struct destination *g, uint64_t now)
+/* Clears the counts of a destination and keeps its history. Frees the slot of one that had no socket at the dump
+ * before, and none that came into TIME_WAIT in the last minute. */
+static void destination_begin(struct destination *d, uint64_t now)
 {
-        struct destination old = *g;
+        struct destination old = *d;
 
         if (old.id == 0)
                 return;
-        memset(g, 0, sizeof(*g));
-        g->weight = (uint32_t)ceil(RING_SUM(old.made, now, PORTS_WINDOW)) + (destination_sockets(&old) > 0);
-        if (g->weight == 0)
+        memset(d, 0, sizeof(*d));
+        d->weight = (uint32_t)ceil(RING_SUM(old.made, now, PORTS_WINDOW)) + (destination_sockets(&old) > 0);
+        if (d->weight == 0)
                 return;
-        g->key = old.key;
-        g->id = old.id;
-        g->loopback = old.loopback;
-        g->cgroup = old.cgroup;
-        g->known = true;
-        memcpy(g->made, old.made, sizeof(g->made));
+        d->key = old.key;
+        d->id = old.id;
+        d->loopback = old.loopback;
+        d->cgroup = old.cgroup;
+        d->known = true;
+        memcpy(d->made, old.made, sizeof(d->made));
 }
 
-/* connect() rounds the range down to an even number of ports (__inet_hash_connect: remaining &= ~1U). */
+/* connect() rounds the range down to an even number of ports (net/ipv4/inet_hashtables.c:__inet_hash_connect,
+ * remaining &= ~1U). */
 static void usable_begin(struct ports *ports)
 {
         unsigned n = (ports->limits.high - ports->limits.low + 1) & ~1u;
@@ -119,16 +121,18 @@ static bool reuse_applies(const struct ports_limits *limits, bool loopback)
         return limits->timestamps && (limits->tw_reuse == 1 || (limits->tw_reuse == 2 && loopback));
 }
 
+/* Returns the slot of a source address, a new one if there is none yet; PORTS_SOURCES if all are used. */
 static uint8_t source_find(struct ports *ports, const uint32_t address[static 4])
 {
+        struct source *s = ports->source;
         unsigned i;
 
-        for (i = 0; i < ports->sources; i++)
-                if (memcmp(ports->source[i].address, address, sizeof(ports->source[i].address)) == 0)
+        for (i = 0; i < ports->sources; i++, s++)
+                if (memcmp(s->address, address, sizeof(s->address)) == 0)
                         return (uint8_t)i;
         if (i < PORTS_SOURCES) {
-                memset(&ports->source[i], 0, sizeof(ports->source[i]));
-                memcpy(ports->source[i].address, address, sizeof(ports->source[i].address));
+                memset(s, 0, sizeof(*s));
+                memcpy(s->address, address, sizeof(s->address));
                 ports->sources++;
         }
         return (uint8_t)i;
@@ -141,7 +145,7 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
 
         t->slots = ports->shown->slots;
         memcpy(t->hidden, ports->shown->hidden, sizeof(t->hidden));
-        memcpy(t->group, ports->shown->group, t->slots * sizeof(t->group[0]));
+        memcpy(t->destination, ports->shown->destination, t->slots * sizeof(t->destination[0]));
         t->begun = now;
         t->passes = t->used = t->next_free = 0;
         t->error = ports->shown->error;
@@ -155,19 +159,20 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
         usable_begin(ports);
         rings_advance(t, ports->shown->begun, now);
         for (unsigned slot = 0; slot < t->slots; slot++) {
-                struct destination *g = &t->group[slot];
+                struct destination *d = &t->destination[slot];
 
-                destination_begin(g, now);
-                if (g->id == 0)
+                destination_begin(d, now);
+                if (d->id == 0)
                         continue;
-                g->reuse = reuse_applies(limits, g->loopback);
-                g->source = source_find(ports, g->key.src);
+                d->reuse = reuse_applies(limits, d->loopback);
+                d->source = source_find(ports, d->key.src);
                 t->used++;
         }
         index_rebuild(ports);
 }
 
-/* Misra-Gries: a group for which there is no room takes 1 from every other; whoever has nothing left goes. */
+/* Misra-Gries: a destination for which there is no room takes 1 from the weight of every other, and frees the slots of
+ * those with no weight left. */
 static void destinations_decay(struct ports *ports)
 {
         struct table *t = ports->building;
@@ -175,8 +180,8 @@ static void destinations_decay(struct ports *ports)
 
         t->passes++;
         for (unsigned slot = 0; slot < t->slots; slot++)
-                if (--t->group[slot].weight == 0) {
-                        t->group[slot].id = 0;
+                if (--t->destination[slot].weight == 0) {
+                        t->destination[slot].id = 0;
                         t->used--;
                         freed = true;
                 }
@@ -184,32 +189,36 @@ static void destinations_decay(struct ports *ports)
                 index_rebuild(ports);
 }
 
-/* Only while there is one. */
+/* There must be one. */
 static unsigned slot_find_free(struct table *t)
 {
-        while (t->next_free < t->slots && t->group[t->next_free].id != 0)
+        assert(t->used < PORTS_DESTINATIONS);
+        while (t->next_free < t->slots && t->destination[t->next_free].id != 0)
                 t->next_free++;
         if (t->next_free == PORTS_DESTINATIONS)
-                for (t->next_free = 0; t->group[t->next_free].id != 0;)
+                for (t->next_free = 0; t->destination[t->next_free].id != 0;)
                         t->next_free++;
         return t->next_free;
 }
 
-/* tcp_twsk_unique() looks at both ends of the connection. */
 static bool address_is_loopback(const uint32_t a[static 4])
 {
-        if (a[0] != 0 || a[1] != 0)
-                return false;
-        if (a[2] == htonl(0xffff))
+        if (address_is_v4(a))
                 return (ntohl(a[3]) >> 24) == 127;
-        return a[2] == 0 && a[3] == htonl(1);
+        return a[0] == 0 && a[1] == 0 && a[2] == 0 && a[3] == htonl(1);
 }
 
-/* NULL: the table is full of heavier groups. */
+/* One end is enough (net/ipv4/tcp_ipv4.c:tcp_twsk_unique). */
+static bool key_is_loopback(const struct destination_key *key)
+{
+        return address_is_loopback(key->src) || address_is_loopback(key->dst);
+}
+
+/* Returns NULL if there is no room, for which the weights of all others were reduced. */
 static struct destination *destination_insert(struct ports *ports, const struct destination_key *key)
 {
         struct table *t = ports->building;
-        struct destination *g;
+        struct destination *d;
         unsigned slot;
 
         if (t->used == PORTS_DESTINATIONS) {
@@ -217,17 +226,17 @@ static struct destination *destination_insert(struct ports *ports, const struct 
                 return NULL;
         }
         slot = slot_find_free(t);
-        g = &t->group[slot];
+        d = &t->destination[slot];
         t->slots = MAX(t->slots, slot + 1);
         t->used++;
-        memset(g, 0, sizeof(*g));
-        g->key = *key;
-        g->id = ports->next_id++;
-        g->loopback = address_is_loopback(key->src) || address_is_loopback(key->dst);
-        g->reuse = reuse_applies(&ports->limits, g->loopback);
-        g->source = source_find(ports, key->src);
+        memset(d, 0, sizeof(*d));
+        d->key = *key;
+        d->id = ports->next_id++;
+        d->loopback = key_is_loopback(key);
+        d->reuse = reuse_applies(&ports->limits, d->loopback);
+        d->source = source_find(ports, key->src);
         t->index[index_find(ports, key)] = (uint16_t)slot;
-        return g;
+        return d;
 }
 
 static void key_from_socket(struct destination_key *key, const struct inet_diag_msg *socket)
@@ -245,40 +254,40 @@ static void key_from_socket(struct destination_key *key, const struct inet_diag_
         }
 }
 
-/* connect() begins with the ports of the parity of the range's low end, bind() with the others
- * (net/ipv4/inet_connection_sock.c:inet_csk_find_open_port). */
+/* connect() begins with the ports of the parity of the range's low end (net/ipv4/inet_hashtables.c:
+ * __inet_hash_connect), bind() with the others (net/ipv4/inet_connection_sock.c:inet_csk_find_open_port). */
 static void source_add(struct source *s, unsigned port, unsigned low)
 {
-        s->of_bind += (port ^ low) & 1;
+        s->on_bind_parity += (port ^ low) & 1;
         s->sockets++;
         s->n += !port_set_has(&s->seen, port);
         port_set_add(&s->seen, port);
 }
 
-/* idiag_expires counts down from 60 s, so it tells when the socket came into TIME_WAIT
- * (net/ipv4/inet_diag.c:inet_twsk_diag_fill). A group that is new to the table has its whole history in the
- * sockets that are there; of a known one only those count that came since the dump before. */
-static void time_wait_add(struct ports *ports, struct destination *g, unsigned expires_ms, unsigned parity,
+/* expires_ms counts down from 60 s, which gives the time when the socket came into TIME_WAIT
+ * (net/ipv4/inet_diag.c:inet_twsk_diag_fill, idiag_expires). Of a destination that is new to the table all sockets are
+ * added to its history; of a known one only those that came since the dump before. */
+static void time_wait_add(struct ports *ports, struct destination *d, unsigned expires_ms, unsigned parity,
                           uint64_t now)
 {
         unsigned age_ms = TIME_WAIT_MS - MIN(expires_ms, TIME_WAIT_MS);
         uint64_t made_at = now - MIN(age_ms * NSEC_PER_MSEC, now);
-        uint16_t *made = &g->made[made_at / NSEC_PER_SEC % PORTS_RING];
+        uint16_t *made = &d->made[made_at / NSEC_PER_SEC % PORTS_RING];
 
-        if (g->reuse && age_ms > ports->limits.tw_reuse_delay_ms)
-                g->reusable[parity]++;
+        if (d->reuse && age_ms > ports->limits.tw_reuse_delay_ms)
+                d->reusable[parity]++;
         else
-                g->blocked[parity]++;
-        g->fresh += age_ms < ports->window_ms;
-        g->last_second += age_ms < 1000;
-        if ((!g->known || age_ms * NSEC_PER_MSEC < ports->elapsed) && *made < UINT16_MAX)
+                d->blocked[parity]++;
+        d->fresh += age_ms < ports->window_ms;
+        d->last_second += age_ms < 1000;
+        if ((!d->known || age_ms * NSEC_PER_MSEC < ports->elapsed) && *made < UINT16_MAX)
                 ++*made;
 }
 
 void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, size_t length, uint64_t now)
 {
         unsigned port = ntohs(socket->id.idiag_sport);
-        struct destination *g;
+        struct destination *d;
         struct destination_key key;
         uint16_t slot;
 
@@ -286,37 +295,37 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
                 return;
         key_from_socket(&key, socket);
         slot = ports->building->index[index_find(ports, &key)];
-        g = slot != INDEX_FREE ? &ports->building->group[slot] : destination_insert(ports, &key);
-        if (!g)
+        d = slot != INDEX_FREE ? &ports->building->destination[slot] : destination_insert(ports, &key);
+        if (!d)
                 return;
 
-        g->weight++;
-        if (g->source < PORTS_SOURCES)
-                source_add(&ports->source[g->source], port, ports->limits.low);
+        d->weight++;
+        if (d->source < PORTS_SOURCES)
+                source_add(&ports->source[d->source], port, ports->limits.low);
         if (socket->idiag_state == TCP_TIME_WAIT) {
-                time_wait_add(ports, g, socket->idiag_expires, port & 1, now);
+                time_wait_add(ports, d, socket->idiag_expires, port & 1, now);
                 return;
         }
-        g->holders[port & 1]++;
-        if (g->cgroup == 0)
-                g->cgroup = diag_cgroup(socket, length);
+        d->holders[port & 1]++;
+        if (d->cgroup == 0)
+                d->cgroup = diag_cgroup(socket, length);
 }
 
-void ports_give_destination(struct ports *ports, const struct destination *group)
+void ports_give_destination(struct ports *ports, const struct destination *given)
 {
-        struct destination *g = &ports->shown->group[0];
-        uint64_t id = g->id;
+        struct destination *d = &ports->shown->destination[0];
+        uint64_t id = d->id;
 
         ports->shown->slots = 1;
-        if (!group) {
-                g->id = 0;
+        if (!given) {
+                d->id = 0;
                 return;
         }
-        if (id == 0 || !key_equal(&g->key, &group->key))
+        if (id == 0 || !key_equal(&d->key, &given->key))
                 id = ports->next_id++;
-        *g = *group;
-        g->id = id;
-        g->loopback = address_is_loopback(g->key.src) || address_is_loopback(g->key.dst);
+        *d = *given;
+        d->id = id;
+        d->loopback = key_is_loopback(&d->key);
 }
 
 void ports_give_listening(struct ports *ports, const struct port_set *listening)

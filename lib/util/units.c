@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,6 +94,21 @@ int duration_parse(const char *text, uint64_t *ret_ns)
                 return -ERANGE;
         *ret_ns = (uint64_t)(seconds * 1e9 + 0.5);
         return 0;
+}
+
+const char *duration_format(uint64_t ns, char buf[static DURATION_TEXT_MAX])
+{
+        static const struct {
+                uint64_t ns;
+                const char *unit;
+        } rows[] = {
+                {3600 * NSEC_PER_SEC, "h"}, {60 * NSEC_PER_SEC, "min"}, {NSEC_PER_SEC, "s"}, {NSEC_PER_MSEC, "ms"}};
+        unsigned i = ns > 0 ? 0 : 2; /* nothing is 0s */
+
+        while (i + 1 < ELEMENTSOF(rows) && ns % rows[i].ns != 0)
+                i++;
+        snprintf(buf, DURATION_TEXT_MAX, "%" PRIu64 "%s", ns / rows[i].ns, rows[i].unit);
+        return buf;
 }
 
 int factor_parse(const char *text, double *ret)

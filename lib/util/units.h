@@ -29,6 +29,10 @@ int number_with_unit_parse(const char *text, enum unit unit, double *ret);
  * -ERANGE: over a year. */
 int duration_parse(const char *text, uint64_t *ret_ns);
 
+/* Formats ns in the largest unit that keeps it whole: "250ms", "90s", "2min", "1h". Returns buf. */
+#define DURATION_TEXT_MAX 32
+const char *duration_format(uint64_t ns, char buf[static DURATION_TEXT_MAX]);
+
 /* Parses "2" or "1.5": digits and at most one point. Returns 0, -EINVAL or -EDOM as above. */
 int factor_parse(const char *text, double *ret);
 

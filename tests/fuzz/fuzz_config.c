@@ -89,7 +89,7 @@ static struct config *read_text(const char *text, size_t size, struct diagnostic
         return config;
 }
 
-static void check_problems(struct diagnostics *diagnostics, const char *text, size_t size)
+static void check_diagnostics(struct diagnostics *diagnostics, const char *text, size_t size)
 {
         unsigned lines = 1, last = 0;
 
@@ -160,7 +160,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         if (diagnostics.n == 0)
                 check_accepted(config);
-        check_problems(&diagnostics, (const char *)data, size);
+        check_diagnostics(&diagnostics, (const char *)data, size);
         diagnostics_free(&diagnostics);
         config_free(config);
         return 0;

@@ -12,7 +12,7 @@
 static const struct origin at = {.file = "f", .line = 1};
 static struct diagnostics diagnostics;
 
-/* "0, or -EINVAL with one problem added." */
+/* "0, or -EINVAL with one diagnostic added." */
 static bool is_good(int r)
 {
         bool good = r == 0;
@@ -83,7 +83,7 @@ static void check_steps(const struct action *l)
         }
 }
 
-static void check_lever(enum action_kind kind, const char *text)
+static void check_action(enum action_kind kind, const char *text)
 {
         char reason[256], again[256], value[SYSCTL_TEXT_MAX];
         struct action l, same;
@@ -122,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         else
                 check_condition(text);
         for (enum action_kind kind = ACTION_SET; kind <= ACTION_LOWER; kind++)
-                check_lever(kind, text);
+                check_action(kind, text);
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 check_bounds(id, text);
         free(text);

@@ -16,16 +16,16 @@ static const struct rule *rule(void)
         return find_rule("r");
 }
 
-/* The sysctls that the rule's levers are about, in their order. */
-static void expect_levers(unsigned n, const enum sysctl_id sysctls[])
+/* The rule's actions are on these sysctls, in this order. */
+static void expect_actions(unsigned n, const enum sysctl_id sysctls[])
 {
         ck_assert_uint_eq(rule()->n_actions, n);
         for (unsigned i = 0; i < n; i++)
-                ck_assert_msg(rule()->action[i].sysctl == sysctls[i], "lever %u is of %s", i,
+                ck_assert_msg(rule()->action[i].sysctl == sysctls[i], "action %u is of %s", i,
                               sysctl_table[rule()->action[i].sysctl].name);
 }
 
-#define EXPECT_LEVERS(n, ...) expect_levers(n, (const enum sysctl_id[]){__VA_ARGS__})
+#define EXPECT_ACTIONS(n, ...) expect_actions(n, (const enum sysctl_id[]){__VA_ARGS__})
 
 static void expect_bounds(enum sysctl_id id, int64_t min, int64_t max)
 {
@@ -49,7 +49,7 @@ START_TEST(keys_are_taken)
 {
         read_all(ALL "advise = two; with = and #\n[limits]\n" TW " = max 1048576\n" FIN " = min 12 max 60\n");
         expect_none("all", &diagnostics);
-        EXPECT_LEVERS(3, SYSCTL_TCP_TW_REUSE, SYSCTL_TCP_MAX_TW_BUCKETS, SYSCTL_TCP_FIN_TIMEOUT);
+        EXPECT_ACTIONS(3, SYSCTL_TCP_TW_REUSE, SYSCTL_TCP_MAX_TW_BUCKETS, SYSCTL_TCP_FIN_TIMEOUT);
         ck_assert_int_eq(rule()->action[1].kind, ACTION_RAISE);
         ck_assert(is(rule()->action[1].factor, 2) && rule()->action[1].value.v[0] == 262144);
         ck_assert_int_eq(rule()->action[2].kind, ACTION_LOWER);
@@ -84,20 +84,20 @@ START_TEST(an_empty_value_clears_its_kind_alone)
         read_file("a.conf", ALL);
         read_file("b.conf", text);
         expect_none(cleared[_i].line, &diagnostics);
-        expect_levers(cleared[_i].n, cleared[_i].left);
+        expect_actions(cleared[_i].n, cleared[_i].left);
         ck_assert_str_eq(rule()->advise, "one");
 }
 END_TEST
 
 /* Four sysctls in all, of whatever kind. */
-START_TEST(levers_have_a_capacity)
+START_TEST(actions_have_a_capacity)
 {
         read_file("a.conf", ALL "set = net.core.somaxconn = 8192\n" RAISE);
-        expect_one("a fifth", "a.conf", 9, "more than 4 sysctls in one rule", &diagnostics);
+        expect_one("a fifth", "a.conf", 9, "more than 4 lines 'set', 'raise' and 'lower' in one rule", &diagnostics);
         diagnostics_free(&diagnostics);
         read_file("b.conf", "[rule r]\nlower =\nraise = net.ipv4.tcp_max_orphans x2 max 65536\n");
         expect_none("room again", &diagnostics);
-        EXPECT_LEVERS(4, SYSCTL_TCP_TW_REUSE, SYSCTL_TCP_MAX_TW_BUCKETS, SYSCTL_SOMAXCONN, SYSCTL_TCP_MAX_ORPHANS);
+        EXPECT_ACTIONS(4, SYSCTL_TCP_TW_REUSE, SYSCTL_TCP_MAX_TW_BUCKETS, SYSCTL_SOMAXCONN, SYSCTL_TCP_MAX_ORPHANS);
 }
 END_TEST
 
@@ -120,7 +120,7 @@ START_TEST(one_word_wins_over_the_one_before)
         ck_assert_uint_eq(rule()->every_ns, 120 * S);
         read_file("50-own.conf", "[rule r]\nevery = 500ms\n");
         ck_assert_uint_eq(rule()->every_ns, S / 2);
-        EXPECT_LEVERS(3, SYSCTL_TCP_TW_REUSE, SYSCTL_TCP_MAX_TW_BUCKETS, SYSCTL_TCP_FIN_TIMEOUT);
+        EXPECT_ACTIONS(3, SYSCTL_TCP_TW_REUSE, SYSCTL_TCP_MAX_TW_BUCKETS, SYSCTL_TCP_FIN_TIMEOUT);
         expect_none("every", &diagnostics);
 }
 END_TEST
@@ -152,15 +152,15 @@ static const struct row {
         const char *name, *text;
         struct expected diagnostics[3];
 } rows[] = {
-        {"every", RULE "every = 10\n", {{4, "'10' is no duration: write a number and ms, s, min or h"}, {0}}},
-        {"negative every", RULE "every = -1s\n", {{4, "'-1s' is no duration"}, {0}}},
-        {"huge every", RULE "every = 9999999999h\n", {{4, "'9999999999h' is over a year"}, {0}}},
-        {"empty every", RULE "every =\n", {{4, "'' is no duration"}, {0}}},
-        {"raise", RULE "raise = " TW " x1 max 262144\n", {{4, "is not understood: write SYSCTL xN max LIMIT"}, {0}}},
-        {"lower", RULE "lower = " FIN " /0 min 15\n", {{4, "is not understood: write SYSCTL /N min LIMIT"}, {0}}},
+        {"every", RULE "every = 10\n", {{4, "invalid duration '10': write a number and ms, s, min or h"}, {0}}},
+        {"negative every", RULE "every = -1s\n", {{4, "invalid duration '-1s'"}, {0}}},
+        {"huge every", RULE "every = 9999999999h\n", {{4, "duration '9999999999h' is longer than a year"}, {0}}},
+        {"empty every", RULE "every =\n", {{4, "invalid duration ''"}, {0}}},
+        {"raise", RULE "raise = " TW " x1 max 262144\n", {{4, "': write SYSCTL xN max LIMIT"}, {0}}},
+        {"lower", RULE "lower = " FIN " /0 min 15\n", {{4, "': write SYSCTL /N min LIMIT"}, {0}}},
         {"a comment after it", RULE "raise = " TW " x2 max 262144 ; or so\n", {{4, "put '; or so' on a line"}, {0}}},
-        {"another one after it", RULE "raise = " TW " x2 max 262144 # or so\n", {{4, "is no value for " TW}, {0}}},
-        {"the raise is what is wrong", "[rule r]\n" WHEN "raise = x\n", {{3, "'x' is not understood"}, {0}}},
+        {"another one after it", RULE "raise = " TW " x2 max 262144 # or so\n", {{4, "' for " TW}, {0}}},
+        {"the raise is what is wrong", "[rule r]\n" WHEN "raise = x\n", {{3, "invalid value 'x'"}, {0}}},
         {"the advice is what is wrong",
          "[rule r]\n" WHEN "advice = x\n",
          {{3, "'advice', did you mean advise?"}, {0}}},
@@ -180,10 +180,10 @@ static const struct row {
         {"its last word alone",
          "[limits]\ntcp_fin_timeout = max 60\n",
          {{2, "unknown key 'tcp_fin_timeout', did you mean " FIN "?"}, {0}}},
-        {"widened", "[limits]\n" FIN " = max 121\n", {{2, "'max 121' would widen the bounds"}, {0}}},
+        {"widened", "[limits]\n" FIN " = max 121\n", {{2, "'max 121' widens the bounds"}, {0}}},
         {"one of two lines is wrong",
          "[limits]\n" FIN " = max 60\n" FIN " = max many\n",
-         {{3, "'max many' is not understood"}, {0}}},
+         {{3, "invalid bounds 'max many'"}, {0}}},
         {"never written", "[limits]\nnet.ipv4.tcp_timestamps = max 1\n", {{2, "is never written"}, {0}}},
         {"never written, with a blank key", "[limits]\nnet.ipv4. tcp_mem = max 1\n", {{2, "a key is one word"}, {0}}},
 };
@@ -191,7 +191,7 @@ static const struct row {
 START_TEST(bad_input)
 {
         read_all(rows[_i].text);
-        expect_problems(rows[_i].name, "a.conf", rows[_i].diagnostics, &diagnostics);
+        expect_diagnostics(rows[_i].name, "a.conf", rows[_i].diagnostics, &diagnostics);
 }
 END_TEST
 
@@ -204,7 +204,7 @@ START_TEST(a_wrong_line_of_limits_changes_nothing)
 }
 END_TEST
 
-/* However many, each is told where it stands. */
+/* Each of many errors has its own line. */
 START_TEST(thousands_of_rules)
 {
         size_t size = 5000 * 64, used = 0;
@@ -228,7 +228,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, defaults);
         tcase_add_test(tcase, keys_are_taken);
         tcase_add_loop_test(tcase, an_empty_value_clears_its_kind_alone, 0, ELEMENTSOF(cleared));
-        tcase_add_test(tcase, levers_have_a_capacity);
+        tcase_add_test(tcase, actions_have_a_capacity);
         tcase_add_test(tcase, advice_is_cleared_and_replaced);
         tcase_add_test(tcase, one_word_wins_over_the_one_before);
         tcase_add_test(tcase, bounds_of_three_files);
@@ -239,5 +239,5 @@ static void add(TCase *tcase)
 
 int main(void)
 {
-        return run_suite("config_levers", add);
+        return run_suite("config_actions", add);
 }

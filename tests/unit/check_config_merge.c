@@ -86,13 +86,13 @@ START_TEST(each_file_begins_outside_of_sections)
 {
         read_file("a.conf", "[daemon]\n");
         read_file("b.conf", "mode = observe\n");
-        expect_one("second file", "b.conf", 1, "stands before the first section", &diagnostics);
+        expect_one("second file", "b.conf", 1, "comes before the first section", &diagnostics);
         ck_assert(!config->observe);
         end();
 }
 END_TEST
 
-START_TEST(problem_names_the_file_that_said_it)
+START_TEST(diagnostic_names_the_file_that_said_it)
 {
         read_file("a.conf", RULE "after = nobody\n");
         read_file("b.conf", "[rule s]\n" WHEN "set = net.ipv4.tcp_tw_reuse = 2\n");
@@ -107,7 +107,7 @@ START_TEST(problem_names_the_file_that_said_it)
 }
 END_TEST
 
-START_TEST(problems_of_all_files_are_in_order)
+START_TEST(diagnostics_of_all_files_are_in_order)
 {
         read_file("a.conf", "[rule r]\n[daemon]\nmode = x\n");
         read_file("b.conf", "[rule s]\n[daemon]\nmode = y\n");
@@ -115,9 +115,9 @@ START_TEST(problems_of_all_files_are_in_order)
         diagnostics_sort(&diagnostics);
         ck_assert_uint_eq(diagnostics.n, 4);
         for (unsigned i = 0; i < 4; i++) {
-                ck_assert_msg(strcmp(diagnostics.item[i].at.file, i < 2 ? "a.conf" : "b.conf") == 0, "problem %u: %s",
-                              i, diagnostics.item[i].at.file);
-                ck_assert_msg(diagnostics.item[i].at.line == (i % 2 ? 3 : 1), "problem %u: line %u", i,
+                ck_assert_msg(strcmp(diagnostics.item[i].at.file, i < 2 ? "a.conf" : "b.conf") == 0,
+                              "diagnostic %u: %s", i, diagnostics.item[i].at.file);
+                ck_assert_msg(diagnostics.item[i].at.line == (i % 2 ? 3 : 1), "diagnostic %u: line %u", i,
                               diagnostics.item[i].at.line);
         }
         end();
@@ -132,8 +132,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, lists_grow_until_they_are_cleared);
         tcase_add_test(tcase, expect_is_cleared_and_replaced);
         tcase_add_test(tcase, each_file_begins_outside_of_sections);
-        tcase_add_test(tcase, problem_names_the_file_that_said_it);
-        tcase_add_test(tcase, problems_of_all_files_are_in_order);
+        tcase_add_test(tcase, diagnostic_names_the_file_that_said_it);
+        tcase_add_test(tcase, diagnostics_of_all_files_are_in_order);
 }
 
 int main(void)

@@ -13,7 +13,7 @@
 #define X190 X50 X50 X50 X10 X10 X10 X10
 #define BOM "\xef\xbb\xbf"
 
-/* What the handler was told, a line a call: "2 key=value" or "1 [section]". */
+/* A line for each call of the handler: "2 key=value" or "1 [section]". */
 struct transcript {
         char text[4096];
         size_t n;
@@ -34,6 +34,17 @@ static void on_key(void *user, struct origin at, const char *name, const char *v
 {
         ck_assert_str_eq(at.file, "a.conf");
         note(user, "%u %s=%s\n", at.line, name, value);
+}
+
+/* Expects a value of that length. */
+static void on_long_key(void *user, struct origin at, const char *name, const char *value)
+{
+        size_t *length = user;
+
+        ck_assert_uint_eq(at.line, 1);
+        ck_assert_str_eq(name, "a");
+        ck_assert_uint_eq(strlen(value), *length);
+        *length = 0;
 }
 
 /* Reads a copy of exactly that size, so that a look behind the end shows under a sanitizer. */
@@ -78,14 +89,25 @@ static const struct row rows[] = {
         {"byte order mark", BOM "[a]\nx=1\n", "1 [a]\n2 x=1\n", {{0}}, 0},
         {"byte order mark and a key", BOM "x=1\n", "1 x=1\n", {{0}}, 0},
         {"byte order mark alone", BOM, "", {{0}}, 0},
-        {"half a byte order mark", "\xef\xbb", "", {{1, "no line of the form"}, {0}}, 0},
+        {"half a byte order mark", "\xef\xbb", "", {{1, "invalid line"}, {0}}, 0},
         {"UTF-8", "a = \xc3\xbc\xe2\x82\xac\n", "1 a=\xc3\xbc\xe2\x82\xac\n", {{0}}, 0},
         {"same key twice", "a=1\na=2\n", "1 a=1\n2 a=2\n", {{0}}, 0},
-        {"empty key", "= b\n", "1 =b\n", {{0}}, 0},
         {"197 characters", "key=" X190 "abc\n", "1 key=" X190 "abc\n", {{0}}, 0},
         {"197 characters, CRLF", "key=" X190 "abc\r\n", "1 key=" X190 "abc\n", {{0}}, 0},
         {"197 characters, no newline", "key=" X190 "abc", "1 key=" X190 "abc\n", {{0}}, 0},
         {"a comment of 197 characters", "#---" X190 "abc\na=b\n", "2 a=b\n", {{0}}, 0},
+        {"198 characters", "key=" X190 "abcd\na=b\n", "1 key=" X190 "abcd\n2 a=b\n", {{0}}, 0},
+        {"198 characters, CRLF", "key=" X190 "abcd\r\na=b\n", "1 key=" X190 "abcd\n2 a=b\n", {{0}}, 0},
+        {"199, 200 and 201",
+         "k=" X190 "1234567\nk=" X190 "12345678\nk=" X190 "123456789\na=b\n",
+         "1 k=" X190 "1234567\n2 k=" X190 "12345678\n3 k=" X190 "123456789\n4 a=b\n",
+         {{0}},
+         0},
+        {"a long comment", "#" X190 X190 "\na=b\n", "2 a=b\n", {{0}}, 0},
+        {"a long line at the end", "a=b\nk=" X190 X190, "1 a=b\n2 k=" X190 X190 "\n", {{0}}, 0},
+        {"a long key", X190 "=b\na=b\n", "1 " X190 "=b\n2 a=b\n", {{0}}, 0},
+        {"a long key of a long line", X190 "=" X190 "\na=b\n", "1 " X190 "=" X190 "\n2 a=b\n", {{0}}, 0},
+        {"two long lines", "a=" X190 X190 "\nb=" X190 X190 "\n", "1 a=" X190 X190 "\n2 b=" X190 X190 "\n", {{0}}, 0},
         {"a section of 48 characters",
          "[" X10 X10 X10 X10 "12345678]\n",
          "1 [" X10 X10 X10 X10 "12345678]\n",
@@ -93,18 +115,22 @@ static const struct row rows[] = {
          0},
 
         /* what is wrong; each time a good line follows */
-        {"198 characters", "key=" X190 "abcd\na=b\n", "2 a=b\n", {{1, "a line of 198 characters"}, {0}}, 0},
-        {"198 characters, CRLF", "key=" X190 "abcd\r\na=b\n", "2 a=b\n", {{1, "198"}, {0}}, 0},
-        {"a long comment", "#" X190 X190 "\na=b\n", "2 a=b\n", {{1, "a line of 381 characters"}, {0}}, 0},
-        {"199, 200 and 201",
-         "k=" X190 "1234567\nk=" X190 "12345678\nk=" X190 "123456789\na=b\n",
-         "4 a=b\n",
-         {{1, "199"}, {2, "200"}, {3, "201"}, {0}},
-         0},
-        {"a long line at the end", "a=b\nk=" X190 X190, "1 a=b\n", {{2, "a line of 382 characters"}, {0}}, 0},
-        {"no =", "a\nx=1\n", "2 x=1\n", {{1, "'a' is no line of the form KEY = VALUE"}, {0}}, 0},
-        {"no = but :", "a: b\nx=1\n", "2 x=1\n", {{1, "'a: b' is no line"}, {0}}, 0},
-        {": before =", "a: b = c\nx=1\n", "2 x=1\n", {{1, "'a: b = c' is no line"}, {0}}, 0},
+        {"a long line without =", X190 X190 "\na=b\n", "2 a=b\n", {{1, "x': write KEY = VALUE"}, {0}}, 0},
+        {"a long line without a key", "=" X190 X190 "\na=b\n", "2 a=b\n", {{1, "no key before '='"}, {0}}, 0},
+        {"a long key", X190 "y=b\na=b\n", "2 a=b\n", {{1, "more than 190 characters before '='"}, {0}}, 0},
+        {"a long key of two words", X190 X190 " y=b\na=b\n", "2 a=b\n", {{1, "a key is one word"}, {0}}, 0},
+        {"a comment far behind", "a=" X190 X190 " ; c\na=b\n", "2 a=b\n", {{1, "put '; c'"}, {0}}, 0},
+        {"a NUL far behind",
+         "a=" X190 "\0" X190 "\na=b\n",
+         "2 a=b\n",
+         {{1, "0x00 at column 193"}, {0}},
+         2 + 190 + 1 + 190 + 1 + 4},
+        {"the mark of a cut", "a=" X190 "\1b\na=b\n", "2 a=b\n", {{1, "0x01 at column 193"}, {0}}, 0},
+        {"an indented long line", " a=" X190 X190 "\n", "1 a=" X190 X190 "\n", {{1, "indented line"}, {0}}, 0},
+        {"no key", "= b\nx=1\n", "2 x=1\n", {{1, "no key before '='"}, {0}}, 0},
+        {"no =", "a\nx=1\n", "2 x=1\n", {{1, "invalid line 'a': write KEY = VALUE"}, {0}}, 0},
+        {"no = but :", "a: b\nx=1\n", "2 x=1\n", {{1, "invalid line 'a: b'"}, {0}}, 0},
+        {": before =", "a: b = c\nx=1\n", "2 x=1\n", {{1, "invalid line 'a: b = c'"}, {0}}, 0},
         {"key of two words",
          "when ports.cliff >= 80%\nx=1\n",
          "2 x=1\n",
@@ -118,16 +144,16 @@ static const struct row rows[] = {
         {"indented key",
          "[s]\na = 1\n  b = 2\n\tc = 3\nd = 4\n",
          "1 [s]\n2 a=1\n3 b=2\n4 c=3\n5 d=4\n",
-         {{3, "an indented line"}, {4, "an indented line"}, {0}},
+         {{3, "indented line"}, {4, "indented line"}, {0}},
          0},
-        {"indented section", " [a]\nx=1\n", "1 [a]\n2 x=1\n", {{1, "an indented line"}, {0}}, 0},
+        {"indented section", " [a]\nx=1\n", "1 [a]\n2 x=1\n", {{1, "indented line"}, {0}}, 0},
         {"continued line",
          "a = 1\n    and more\nx=1\n",
          "1 a=1\n3 x=1\n",
-         {{2, "an indented line"}, {2, "'and more' is no line"}, {0}},
+         {{2, "indented line"}, {2, "invalid line 'and more'"}, {0}},
          0},
-        {"open section", "[a\nx=1\n", "1 [?]\n2 x=1\n", {{1, "a section is [NAME]"}, {0}}, 0},
-        {"[", "[\nx=1\n", "1 [?]\n2 x=1\n", {{1, "a section is [NAME]"}, {0}}, 0},
+        {"open section", "[a\nx=1\n", "1 [?]\n2 x=1\n", {{1, "write [NAME]"}, {0}}, 0},
+        {"[", "[\nx=1\n", "1 [?]\n2 x=1\n", {{1, "write [NAME]"}, {0}}, 0},
         {"text after a section", "[a] b\nx=1\n", "1 [?]\n2 x=1\n", {{1, "nothing after it"}, {0}}, 0},
         {"comment after a section", "[a] # b\nx=1\n", "1 [?]\n2 x=1\n", {{1, "nothing after it"}, {0}}, 0},
         {"] twice", "[a]]\nx=1\n", "1 [?]\n2 x=1\n", {{1, "nothing after it"}, {0}}, 0},
@@ -137,24 +163,24 @@ static const struct row rows[] = {
          {{1, "at most 48"}, {0}},
          0},
         {"a long section", "[" X190 "]\nx=1\n", "1 [?]\n2 x=1\n", {{1, "at most 48"}, {0}}, 0},
-        {"NUL in a value", "a=b\0c\nx=1\n", "2 x=1\n", {{1, "a control character (0x00) at column 4"}, {0}}, 10},
-        {"NUL first", "\0a=b\nx=1\n", "2 x=1\n", {{1, "(0x00) at column 1"}, {0}}, 9},
-        {"NUL after a blank", " \0\nx=1\n", "2 x=1\n", {{1, "(0x00) at column 2"}, {0}}, 7},
-        {"NUL at the end", "x=1\n\0", "1 x=1\n", {{2, "(0x00) at column 1"}, {0}}, 5},
-        {"only NULs", "\0\0\0", "", {{1, "(0x00) at column 1"}, {0}}, 3},
-        {"CR inside", "a=b\rc=d\nx=1\n", "2 x=1\n", {{1, "(0x0d) at column 4"}, {0}}, 0},
-        {"CR twice", "a=b\r\r\nx=1\n", "2 x=1\n", {{1, "(0x0d) at column 4"}, {0}}, 0},
-        {"old Macintosh", "a=b\rx=1\r", "", {{1, "(0x0d) at column 4"}, {0}}, 0},
-        {"form feed", "a=b\f\nx=1\n", "2 x=1\n", {{1, "(0x0c) at column 4"}, {0}}, 0},
-        {"vertical tab", "\va=b\nx=1\n", "2 x=1\n", {{1, "(0x0b) at column 1"}, {0}}, 0},
-        {"escape", "# \x1b[31m\nx=1\n", "2 x=1\n", {{1, "(0x1b) at column 3"}, {0}}, 0},
-        {"delete", "a=\x7f\nx=1\n", "2 x=1\n", {{1, "(0x7f) at column 3"}, {0}}, 0},
-        {"column after a byte order mark", BOM "a=\x01\nx=1\n", "2 x=1\n", {{1, "(0x01) at column 3"}, {0}}, 0},
-        {"UTF-16", "\xff\xfe[\0a\0]\0", "", {{1, "(0x00) at column 4"}, {0}}, 8},
+        {"NUL in a value", "a=b\0c\nx=1\n", "2 x=1\n", {{1, "control character 0x00 at column 4"}, {0}}, 10},
+        {"NUL first", "\0a=b\nx=1\n", "2 x=1\n", {{1, "0x00 at column 1"}, {0}}, 9},
+        {"NUL after a blank", " \0\nx=1\n", "2 x=1\n", {{1, "0x00 at column 2"}, {0}}, 7},
+        {"NUL at the end", "x=1\n\0", "1 x=1\n", {{2, "0x00 at column 1"}, {0}}, 5},
+        {"only NULs", "\0\0\0", "", {{1, "0x00 at column 1"}, {0}}, 3},
+        {"CR inside", "a=b\rc=d\nx=1\n", "2 x=1\n", {{1, "0x0d at column 4"}, {0}}, 0},
+        {"CR twice", "a=b\r\r\nx=1\n", "2 x=1\n", {{1, "0x0d at column 4"}, {0}}, 0},
+        {"old Macintosh", "a=b\rx=1\r", "", {{1, "0x0d at column 4"}, {0}}, 0},
+        {"form feed", "a=b\f\nx=1\n", "2 x=1\n", {{1, "0x0c at column 4"}, {0}}, 0},
+        {"vertical tab", "\va=b\nx=1\n", "2 x=1\n", {{1, "0x0b at column 1"}, {0}}, 0},
+        {"escape", "# \x1b[31m\nx=1\n", "2 x=1\n", {{1, "0x1b at column 3"}, {0}}, 0},
+        {"delete", "a=\x7f\nx=1\n", "2 x=1\n", {{1, "0x7f at column 3"}, {0}}, 0},
+        {"column after a byte order mark", BOM "a=\x01\nx=1\n", "2 x=1\n", {{1, "0x01 at column 3"}, {0}}, 0},
+        {"UTF-16", "\xff\xfe[\0a\0]\0", "", {{1, "0x00 at column 4"}, {0}}, 8},
         {"several at once",
          "a\n[b\n c=d\ne=f ; g\nx=1\n",
          "2 [?]\n3 c=d\n5 x=1\n",
-         {{1, "'a'"}, {2, "a section"}, {3, "indented"}, {4, "'; g'"}, {0}},
+         {{1, "'a'"}, {2, "write [NAME]"}, {3, "indented"}, {4, "'; g'"}, {0}},
          0},
 };
 
@@ -166,7 +192,7 @@ START_TEST(lines)
 
         read_text(row->text, row->size > 0 ? row->size : strlen(row->text), &t, &diagnostics);
         ck_assert_msg(strcmp(t.text, row->seen) == 0, "%s: handler saw %s", row->name, t.text);
-        expect_problems(row->name, "a.conf", row->diagnostics, &diagnostics);
+        expect_diagnostics(row->name, "a.conf", row->diagnostics, &diagnostics);
         diagnostics_free(&diagnostics);
 }
 END_TEST
@@ -199,12 +225,80 @@ START_TEST(every_byte_alone)
 
                 read_text(text, sizeof(text), &t, &diagnostics);
                 ck_assert_msg(strcmp(t.text, c == '\n' ? "3 x=1\n" : "2 x=1\n") == 0 ||
-                                      (c == '[' && strcmp(t.text, "1 [?]\n2 x=1\n") == 0) ||
-                                      (c == '=' && strcmp(t.text, "1 =\n2 x=1\n") == 0),
+                                      (c == '[' && strcmp(t.text, "1 [?]\n2 x=1\n") == 0),
                               "byte %u", c);
                 ck_assert_msg(diagnostics.n <= 1, "byte %u", c);
                 diagnostics_free(&diagnostics);
         }
+}
+END_TEST
+
+/* Reads key, blanks, '=', blanks and value as one line, and another line after it. */
+static void expect_whole(const char *key, int before, int after, const char *value)
+{
+        size_t size = strlen(value) + 1000;
+        char *text = malloc(size), *seen = malloc(size);
+        struct transcript t;
+        struct diagnostics diagnostics;
+
+        snprintf(text, size, "%s%*s=%*s%s\nnext = 1\n", key, before, "", after, "", value);
+        snprintf(seen, size, "1 %s=%s\n2 next=1\n", key, value);
+        read_text(text, strlen(text), &t, &diagnostics);
+        ck_assert_msg(strcmp(t.text, seen) == 0, "%s", t.text);
+        expect_none(text, &diagnostics);
+        free(text);
+        free(seen);
+}
+
+/* Wherever a line is cut, nothing is lost and nothing is taken for something else. */
+static const char *const patterns[] = {"x", "x ", "x    ", "x\t",    "x;", "#",
+                                       "[", "]",  "a=b",   "a = b ", ":",  "\xc3\xbc"};
+
+START_TEST(values_of_every_length)
+{
+        const char *pattern = patterns[_i];
+        size_t n = strlen(pattern);
+        char value[1001];
+
+        for (size_t length = 1; length < sizeof(value); length++) {
+                for (size_t i = 0; i < length; i++)
+                        value[i] = pattern[i % n];
+                value[length - 1] = '.';
+                value[length] = 0;
+                expect_whole("key", 1, 1, value);
+        }
+}
+END_TEST
+
+START_TEST(blanks_of_every_length)
+{
+        char value[700];
+
+        for (int n = 0; n < 600; n++) {
+                expect_whole("key", 1, n, "value");
+                expect_whole("net.netfilter.nf_conntrack_tcp_timeout_time_wait_and_more", 0, n, "value");
+                expect_whole("key", n % 180, 0, "value");
+                snprintf(value, sizeof(value), "one%*stwo", n, "");
+                expect_whole("key", 1, 1, value);
+        }
+}
+END_TEST
+
+START_TEST(a_line_as_long_as_a_file)
+{
+        enum {
+                LENGTH = 1000000
+        };
+        char *text = malloc(LENGTH);
+        struct ini_handler handler = {on_section, on_long_key, &(size_t){LENGTH - 4}};
+        struct diagnostics diagnostics = {0};
+
+        memset(text, 'x', LENGTH);
+        memcpy(text, "a = ", 4);
+        ini_lines_read("a.conf", text, LENGTH, &handler, &diagnostics);
+        expect_none("a long line", &diagnostics);
+        ck_assert_uint_eq(*(size_t *)handler.user, 0);
+        free(text);
 }
 END_TEST
 
@@ -213,6 +307,9 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, lines, 0, ELEMENTSOF(rows));
         tcase_add_test(tcase, line_numbers_go_far);
         tcase_add_test(tcase, every_byte_alone);
+        tcase_add_loop_test(tcase, values_of_every_length, 0, ELEMENTSOF(patterns));
+        tcase_add_test(tcase, blanks_of_every_length);
+        tcase_add_test(tcase, a_line_as_long_as_a_file);
 }
 
 int main(void)

@@ -73,19 +73,19 @@ END_TEST
 static const struct refused {
         const char *text, *says;
 } conditions[] = {
-        {"", "is no condition: write METRIC OP NUMBER[UNIT] [for DURATION]"},
-        {" ", "is no condition"},
-        {"ports.cliff", "'ports.cliff' is no condition"},
-        {"ports.cliff >=", "is no condition"},
-        {">= 80%", "is no condition"},
-        {"ports.cliff 80%", "is no condition"},
-        {"ports.cliff 80% for 2min", "'80%' is no operator"},
-        {"ports.cliff = 80%", "'=' is no operator: use < <= > >= == or !="},
-        {"ports.cliff => 80%", "'=>' is no operator"},
-        {"ports.cliff >== 80%", "'>==' is no operator"},
-        {"ports.cliff <> 80%", "'<>' is no operator"},
-        {"ports.cliff > = 80%", "'=' is no number"},
-        {"ports.cliff ! 80%", "'!' is no operator"},
+        {"", ": write METRIC OP NUMBER[UNIT] [for DURATION]"},
+        {" ", "invalid condition"},
+        {"ports.cliff", "invalid condition 'ports.cliff'"},
+        {"ports.cliff >=", "invalid condition"},
+        {">= 80%", "invalid condition"},
+        {"ports.cliff 80%", "invalid condition"},
+        {"ports.cliff 80% for 2min", "invalid operator '80%'"},
+        {"ports.cliff = 80%", "invalid operator '=': use < <= > >= == or !="},
+        {"ports.cliff => 80%", "invalid operator '=>'"},
+        {"ports.cliff >== 80%", "invalid operator '>=='"},
+        {"ports.cliff <> 80%", "invalid operator '<>'"},
+        {"ports.cliff > = 80%", "invalid number '='"},
+        {"ports.cliff ! 80%", "invalid operator '!'"},
         {"ports.clif >= 80%", "unknown metric 'ports.clif', did you mean ports.cliff?"},
         {"Ports.Cliff >= 80%", "unknown metric 'Ports.Cliff', did you mean ports.cliff?"},
         {"cliff >= 80%", "unknown metric 'cliff', did you mean ports.cliff?"},
@@ -93,33 +93,33 @@ static const struct refused {
         {"netstat.TcpExt.TWRecyled > 0/s", "did you mean netstat.TcpExt.TWRecycled?"},
         {"snmp.Udp.InDatagrams > 0/s", "unknown metric 'snmp.Udp.InDatagrams'"},
         {"zzz > 0", "unknown metric 'zzz'"},
-        {"ports.cliff >= eighty%", "'eighty%' is no number: ports.cliff takes a number and %"},
-        {"ports.cliff >= -1%", "'-1%' is no number"},
-        {"ports.cliff >= .5%", "'.5%' is no number"},
-        {"ports.cliff >= inf%", "'inf%' is no number"},
-        {"ports.cliff >= 80", "the unit of '80' does not fit: ports.cliff takes a number and %"},
-        {"ports.cliff >= 80 %", "the unit of '80' does not fit"},
-        {"ports.cliff >= 80/s", "the unit of '80/s' does not fit"},
+        {"ports.cliff >= eighty%", "invalid number 'eighty%': ports.cliff takes a number and %"},
+        {"ports.cliff >= -1%", "invalid number '-1%'"},
+        {"ports.cliff >= .5%", "invalid number '.5%'"},
+        {"ports.cliff >= inf%", "invalid number 'inf%'"},
+        {"ports.cliff >= 80", "invalid unit in '80': ports.cliff takes a number and %"},
+        {"ports.cliff >= 80 %", "invalid unit in '80'"},
+        {"ports.cliff >= 80/s", "invalid unit in '80/s'"},
         {"tcp.time_wait > 80%", "tcp.time_wait takes a number, k and M allowed"},
         {"ports.cliff_eta < 3", "takes a number and ms, s, min or h"},
         {"netstat.TcpExt.TWRecycled > 5", "takes a number and /s"},
         {"snmp.Tcp.CurrEstab > 5/s", "takes a number, k and M allowed"},
-        {"ports.cliff >= 80% 2min", "'2min' is not understood: only 'for DURATION' may follow here"},
-        {"ports.cliff >= 80% for", "'for' is not understood"},
-        {"ports.cliff >= 80% within 2min", "'within 2min' is not understood"},
-        {"ports.cliff >= 80% for 2min 5s", "'for 2min 5s' is not understood"},
-        {"ports.cliff >= 80% For 2min", "'For 2min' is not understood"},
-        {"ports.cliff >= 80% and ports.relief > 1%", "is not understood"},
-        {"ports.cliff >= 80% for soon", "'soon' is no duration: write a number and ms, s, min or h"},
-        {"ports.cliff >= 80% for 2", "'2' is no duration"},
-        {"ports.cliff >= 80% for 2m", "'2m' is no duration"},
-        {"ports.cliff >= 80% for -2s", "'-2s' is no duration"},
-        {X50 X50 " > 1", "is no condition"},
+        {"ports.cliff >= 80% 2min", "unexpected '2min': only 'for DURATION' may follow here"},
+        {"ports.cliff >= 80% for", "unexpected 'for'"},
+        {"ports.cliff >= 80% within 2min", "unexpected 'within 2min'"},
+        {"ports.cliff >= 80% for 2min 5s", "unexpected 'for 2min 5s'"},
+        {"ports.cliff >= 80% For 2min", "unexpected 'For 2min'"},
+        {"ports.cliff >= 80% and ports.relief > 1%", "unexpected '"},
+        {"ports.cliff >= 80% for soon", "invalid duration 'soon': write a number and ms, s, min or h"},
+        {"ports.cliff >= 80% for 2", "invalid duration '2'"},
+        {"ports.cliff >= 80% for 2m", "invalid duration '2m'"},
+        {"ports.cliff >= 80% for -2s", "invalid duration '-2s'"},
+        {X50 X50 " > 1", "invalid condition"},
         {X50 "1234567890123 > 1", "unknown metric '" X50 "1234567890123'"}, /* 63 characters are one word */
-        {X50 "12345678901234 > 1", "is no condition"},
-        {"ports.cliff > " X50 X50, "is no condition"},
-        {"ports.cliff > 80% " X50 X50 " 1s", "is not understood"},
-        {"ports.cliff > 1000000000000000000000000000000000%", "is no number"},
+        {X50 "12345678901234 > 1", "invalid condition"},
+        {"ports.cliff > " X50 X50, "invalid condition"},
+        {"ports.cliff > 80% " X50 X50 " 1s", "unexpected '"},
+        {"ports.cliff > 1000000000000000000000000000000000%", "invalid number"},
 };
 
 START_TEST(condition_is_refused)
@@ -135,7 +135,7 @@ START_TEST(condition_is_refused)
 }
 END_TEST
 
-/* It is a duration, and too long: the person must not be told to write a number and a unit. */
+/* It is a duration, only too long: the error must not ask for a number and a unit. */
 START_TEST(too_long_a_time_is_called_so)
 {
         struct diagnostics diagnostics = {0};
@@ -183,8 +183,58 @@ START_TEST(full_set_of_counters_is_an_error)
         ck_assert_int_eq(
                 condition_parse("netstat.TcpExt.ListenOverflows > 0/s", "for", here, &vocabulary, &c, &diagnostics),
                 -EINVAL);
-        expect_one("full", "a.conf", 7, "more than 640 counters are named", &diagnostics);
+        expect_one("full", "a.conf", 7, "the rules name more than 640 kernel counters", &diagnostics);
         diagnostics_free(&diagnostics);
+}
+END_TEST
+
+/* However a condition is written, people read it in one form. */
+START_TEST(text_is_normal)
+{
+        static const struct {
+                const char *written, *text;
+        } rows[] = {
+                {" \tports.cliff>=80%", "ports.cliff >= 80%"},
+                {"ports.demand < 1.50% for 120s", "ports.demand < 1.5% for 2min"},
+                {"tcp.time_wait > 10k for 0s", "tcp.time_wait > 10000"},
+                {"ports.cliff_eta < 250ms", "ports.cliff_eta < 0.25s"},
+                {"netstat.TcpExt.ListenOverflows > 2k/s for 1.5s",
+                 "netstat.TcpExt.ListenOverflows > 2000/s for 1500ms"},
+        };
+
+        begin();
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                struct diagnostics diagnostics = {0};
+                struct condition c = {0};
+
+                condition_parse(rows[i].written, "for", here, &vocabulary, &c, &diagnostics);
+                expect_none(rows[i].written, &diagnostics);
+                ck_assert_str_eq(c.text, rows[i].text);
+        }
+}
+END_TEST
+
+/* The longest names and numbers that are read. */
+START_TEST(longest_text_is_whole)
+{
+        const char *name = "snmp." X50, *number = "1234567890123456789012345678.9";
+        struct diagnostics diagnostics = {0};
+        struct abort_condition a = {0};
+        struct condition c = {0};
+        char line[256];
+
+        begin();
+        counters_add(&kernel, name);
+        vocabulary.kernel = &kernel;
+        snprintf(line, sizeof(line), "%s >= %sM/s within 31535999.5s", name, number);
+        condition_parse(line, "within", here, &vocabulary, &c, &diagnostics);
+        snprintf(line, sizeof(line), "%s >= 1.23456789e+33/s within 31535999500ms", name);
+        ck_assert_str_eq(c.text, line);
+        snprintf(line, sizeof(line), "%s > %sx before within 31535999.5s", name, number);
+        abort_parse(line, here, &vocabulary, &a, &diagnostics);
+        snprintf(line, sizeof(line), "%s > 1.23457e+27x before within 31535999500ms", name);
+        ck_assert_str_eq(a.text, line);
+        expect_none("longest", &diagnostics);
 }
 END_TEST
 
@@ -203,30 +253,31 @@ START_TEST(abort_is_parsed)
                          0);
         ck_assert_uint_eq(a.metric, METRIC_COUNT + COUNTER_OWN);
         ck_assert(is(a.multiple, 1.5) && a.within_ns == 60 * S);
+        ck_assert_str_eq(a.text, "netstat.TcpExt.ListenOverflows > 1.5x before within 1min");
         expect_none("abort", &diagnostics);
 }
 END_TEST
 
 static const struct refused aborts[] = {
-        {"", "is not understood: write METRIC > Nx before within DURATION"},
-        {"opens.resets", "is not understood"},
-        {"opens.resets > 3x", "is not understood"},
-        {"opens.resets > 3x before", "is not understood"},
-        {"opens.resets > 3x before within", "is not understood"},
-        {"opens.resets > 3x before within 60s now", "is not understood"},
-        {"opens.resets > 3x before for 60s", "is not understood"},
-        {"opens.resets > 3x after within 60s", "is not understood"},
-        {"opens.resets >= 3x before within 60s", "is not understood"},
-        {"opens.resets < 3x before within 60s", "is not understood"},
-        {"opens.resets > 3% before within 60s", "is not understood"},
-        {"opens.resets > 3 before within 60s", "is not understood"},
-        {"opens.resets > 0x before within 60s", "is not understood"},
-        {"opens.resets > -3x before within 60s", "is not understood"},
+        {"", "': write METRIC > Nx before within DURATION"},
+        {"opens.resets", "write METRIC > Nx before"},
+        {"opens.resets > 3x", "write METRIC > Nx before"},
+        {"opens.resets > 3x before", "write METRIC > Nx before"},
+        {"opens.resets > 3x before within", "write METRIC > Nx before"},
+        {"opens.resets > 3x before within 60s now", "write METRIC > Nx before"},
+        {"opens.resets > 3x before for 60s", "write METRIC > Nx before"},
+        {"opens.resets > 3x after within 60s", "write METRIC > Nx before"},
+        {"opens.resets >= 3x before within 60s", "write METRIC > Nx before"},
+        {"opens.resets < 3x before within 60s", "write METRIC > Nx before"},
+        {"opens.resets > 3% before within 60s", "write METRIC > Nx before"},
+        {"opens.resets > 3 before within 60s", "write METRIC > Nx before"},
+        {"opens.resets > 0x before within 60s", "write METRIC > Nx before"},
+        {"opens.resets > -3x before within 60s", "write METRIC > Nx before"},
         {"opens.reset > 3x before within 60s", "unknown metric 'opens.reset', did you mean opens.resets?"},
-        {"opens.resets > 3x before within soon", "'soon' is no duration"},
-        {"opens.resets > 3x before within 60", "'60' is no duration"},
+        {"opens.resets > 3x before within soon", "invalid duration 'soon'"},
+        {"opens.resets > 3x before within 60", "invalid duration '60'"},
         {"ports.cliff > 3x before within 60s", "ports.cliff belongs to a destination"},
-        {X50 X50 " > 3x before within 60s", "is not understood"},
+        {X50 X50 " > 3x before within 60s", "write METRIC > Nx before"},
 };
 
 START_TEST(abort_is_refused)
@@ -272,22 +323,22 @@ START_TEST(set_is_parsed)
 END_TEST
 
 static const struct refused sets[] = {
-        {"", "is not understood: write SYSCTL = VALUE"},
-        {"net.ipv4.tcp_tw_reuse", "is not understood"},
-        {"net.ipv4.tcp_tw_reuse 1", "is not understood"},
-        {"net.ipv4.tcp_tw_reuse == 1", "is not understood"},
-        {"= 1", "is not understood"},
-        {X50 X50 " = 1", "is not understood"},
+        {"", "': write SYSCTL = VALUE"},
+        {"net.ipv4.tcp_tw_reuse", "write SYSCTL = VALUE"},
+        {"net.ipv4.tcp_tw_reuse 1", "write SYSCTL = VALUE"},
+        {"net.ipv4.tcp_tw_reuse == 1", "write SYSCTL = VALUE"},
+        {"= 1", "write SYSCTL = VALUE"},
+        {X50 X50 " = 1", "write SYSCTL = VALUE"},
         {"net.ipv4.tcp_tw_reus = 1", "unknown sysctl 'net.ipv4.tcp_tw_reus', did you mean net.ipv4.tcp_tw_reuse?"},
         {"tcp_tw_reuse = 1", "did you mean net.ipv4.tcp_tw_reuse?"},
         {"net.ipv4.tcp_fin_timout = 30", "did you mean net.ipv4.tcp_fin_timeout?"},
         {"vm.swappiness = 1", "unknown sysctl 'vm.swappiness'"},
-        {"net.ipv4.tcp_tw_reuse =", "'' is no value for net.ipv4.tcp_tw_reuse: it takes 1 number"},
-        {"net.ipv4.tcp_tw_reuse = yes", "'yes' is no value"},
-        {"net.ipv4.tcp_tw_reuse = 1 1", "'1 1' is no value"},
-        {"net.ipv4.tcp_tw_reuse = 1x", "'1x' is no value"},
-        {"net.ipv4.tcp_tw_reuse = 0x1", "'0x1' is no value"},
-        {"net.ipv4.tcp_tw_reuse = 99999999999999999999", "is no value"},
+        {"net.ipv4.tcp_tw_reuse =", "invalid value '' for net.ipv4.tcp_tw_reuse: it takes 1 number"},
+        {"net.ipv4.tcp_tw_reuse = yes", "invalid value 'yes'"},
+        {"net.ipv4.tcp_tw_reuse = 1 1", "invalid value '1 1'"},
+        {"net.ipv4.tcp_tw_reuse = 1x", "invalid value '1x'"},
+        {"net.ipv4.tcp_tw_reuse = 0x1", "invalid value '0x1'"},
+        {"net.ipv4.tcp_tw_reuse = 99999999999999999999", "invalid value"},
         {"net.ipv4.ip_local_port_range = 1024", "it takes 2 numbers"},
         {"net.ipv4.ip_local_port_range = 32768-65535", "it takes 2 numbers"},
         {"net.ipv4.tcp_tw_reuse = 3", "3 is outside 0-2 for net.ipv4.tcp_tw_reuse"},
@@ -375,6 +426,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, too_long_a_time_is_called_so);
         tcase_add_test(tcase, kernel_counters_are_known);
         tcase_add_test(tcase, full_set_of_counters_is_an_error);
+        tcase_add_test(tcase, text_is_normal);
+        tcase_add_test(tcase, longest_text_is_whole);
         tcase_add_test(tcase, abort_is_parsed);
         tcase_add_loop_test(tcase, abort_is_refused, 0, ELEMENTSOF(aborts));
         tcase_add_test(tcase, set_is_parsed);

@@ -27,20 +27,22 @@ static const struct good {
         enum sysctl_id sysctl;
         double factor;
         int64_t limit;
-} good_levers[] = {
-        {ACTION_RAISE, TW " x2 max 2097152", SYSCTL_TCP_MAX_TW_BUCKETS, 2, 2097152},
-        {ACTION_RAISE, "  net/ipv4/tcp_max_tw_buckets\tx1.5  max\t2097152 ", SYSCTL_TCP_MAX_TW_BUCKETS, 1.5, 2097152},
-        {ACTION_RAISE, TW " x1.001 max 65536", SYSCTL_TCP_MAX_TW_BUCKETS, 1.001, 65536},
-        {ACTION_RAISE, TW " x100 max 16777216", SYSCTL_TCP_MAX_TW_BUCKETS, 100, 16777216},
-        {ACTION_RAISE, FIN " x2 max 120", SYSCTL_TCP_FIN_TIMEOUT, 2, 120},
-        {ACTION_LOWER, FIN " /2 min 10", SYSCTL_TCP_FIN_TIMEOUT, 2, 10},
-        {ACTION_LOWER, "net/ipv4/tcp_fin_timeout /1.25 min 10", SYSCTL_TCP_FIN_TIMEOUT, 1.25, 10},
-        {ACTION_LOWER, FIN " /100 min 120", SYSCTL_TCP_FIN_TIMEOUT, 100, 120},
+        const char *normal; /* NULL: the same text */
+} good_actions[] = {
+        {ACTION_RAISE, TW " x2 max 2097152", SYSCTL_TCP_MAX_TW_BUCKETS, 2, 2097152, NULL},
+        {ACTION_RAISE, "  net/ipv4/tcp_max_tw_buckets\tx1.5  max\t2097152 ", SYSCTL_TCP_MAX_TW_BUCKETS, 1.5, 2097152,
+         TW " x1.5 max 2097152"},
+        {ACTION_RAISE, TW " x1.001 max 65536", SYSCTL_TCP_MAX_TW_BUCKETS, 1.001, 65536, NULL},
+        {ACTION_RAISE, TW " x100 max 16777216", SYSCTL_TCP_MAX_TW_BUCKETS, 100, 16777216, NULL},
+        {ACTION_RAISE, FIN " x2 max 120", SYSCTL_TCP_FIN_TIMEOUT, 2, 120, NULL},
+        {ACTION_LOWER, FIN " /2 min 10", SYSCTL_TCP_FIN_TIMEOUT, 2, 10, NULL},
+        {ACTION_LOWER, "net/ipv4/tcp_fin_timeout /1.25 min 10", SYSCTL_TCP_FIN_TIMEOUT, 1.25, 10, FIN " /1.25 min 10"},
+        {ACTION_LOWER, FIN " /100 min 120", SYSCTL_TCP_FIN_TIMEOUT, 100, 120, NULL},
 };
 
 START_TEST(a_step_is_parsed)
 {
-        const struct good *row = &good_levers[_i];
+        const struct good *row = &good_actions[_i];
         struct diagnostics diagnostics = {0};
         struct action action = {0};
 
@@ -51,74 +53,75 @@ START_TEST(a_step_is_parsed)
         ck_assert(is(action.factor, row->factor));
         ck_assert(action.value.n == 1 && action.value.v[0] == row->limit);
         ck_assert_uint_eq(action.at.line, 7);
+        ck_assert_str_eq(action.text, row->normal ? row->normal : row->text);
 }
 END_TEST
 
 static const struct bad {
         enum action_kind kind;
         const char *text, *says;
-} bad_levers[] = {
+} bad_actions[] = {
         /* the form */
-        {ACTION_RAISE, "", "'' is not understood: write SYSCTL xN max LIMIT"},
-        {ACTION_LOWER, "", "'' is not understood: write SYSCTL /N min LIMIT"},
-        {ACTION_RAISE, TW, "is not understood: write SYSCTL xN max LIMIT"},
-        {ACTION_RAISE, TW " = 262144", "is not understood: write SYSCTL xN max LIMIT"},
-        {ACTION_RAISE, TW " x2", "is not understood"},
-        {ACTION_RAISE, TW " max 262144", "is not understood"},
-        {ACTION_RAISE, TW " max 262144 x2", "is not understood"},
-        {ACTION_RAISE, TW " x 2 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " *2 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " X2 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " 2x max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x2 min 262144", "is not understood"},
-        {ACTION_RAISE, TW " x2 to 262144", "is not understood"},
-        {ACTION_RAISE, TW " /2 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x2 max=262144", "is no value"},
-        {ACTION_LOWER, FIN " /2", "is not understood: write SYSCTL /N min LIMIT"},
-        {ACTION_LOWER, FIN " x2 min 10", "is not understood"},
-        {ACTION_LOWER, FIN " /2 max 10", "is not understood"},
-        {ACTION_LOWER, FIN " /2min 10", "is not understood"},
-        {ACTION_SET, TW " x2 max 262144", "is not understood: write SYSCTL = VALUE"},
-        {ACTION_RAISE, X50 X50 " x2 max 1", "is not understood"},
-        {ACTION_RAISE, TW " x2" X50 X50 " max 262144", "is not understood"},
+        {ACTION_RAISE, "", "invalid value '': write SYSCTL xN max LIMIT"},
+        {ACTION_LOWER, "", "invalid value '': write SYSCTL /N min LIMIT"},
+        {ACTION_RAISE, TW, "': write SYSCTL xN max LIMIT"},
+        {ACTION_RAISE, TW " = 262144", "': write SYSCTL xN max LIMIT"},
+        {ACTION_RAISE, TW " x2", "': write SYSCTL"},
+        {ACTION_RAISE, TW " max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " max 262144 x2", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x 2 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " *2 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " X2 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " 2x max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x2 min 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x2 to 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " /2 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x2 max=262144", "invalid value"},
+        {ACTION_LOWER, FIN " /2", "': write SYSCTL /N min LIMIT"},
+        {ACTION_LOWER, FIN " x2 min 10", "': write SYSCTL"},
+        {ACTION_LOWER, FIN " /2 max 10", "': write SYSCTL"},
+        {ACTION_LOWER, FIN " /2min 10", "': write SYSCTL"},
+        {ACTION_SET, TW " x2 max 262144", "': write SYSCTL = VALUE"},
+        {ACTION_RAISE, X50 X50 " x2 max 1", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x2" X50 X50 " max 262144", "': write SYSCTL"},
 
         /* the factor */
-        {ACTION_RAISE, TW " x max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x0 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x1 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x1.0 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x0.5 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x-2 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x+2 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " xnan max 262144", "is not understood"},
-        {ACTION_RAISE, TW " xinf max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x1e1 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x1e9 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x0x2 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x0.01k max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x2% max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x2. max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x.5 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x1.5.5 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x1,5 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x100.1 max 262144", "is not understood"},
-        {ACTION_RAISE, TW " x99999999999999999999999999999999999999 max 262144", "is not understood"},
-        {ACTION_LOWER, FIN " /0 min 10", "is not understood"},
-        {ACTION_LOWER, FIN " /1 min 10", "is not understood"},
-        {ACTION_LOWER, FIN " /-2 min 10", "is not understood"},
-        {ACTION_LOWER, FIN " /0.5 min 10", "is not understood"},
-        {ACTION_LOWER, FIN " /nan min 10", "is not understood"},
-        {ACTION_LOWER, FIN " /0x2 min 10", "is not understood"},
-        {ACTION_LOWER, FIN " /101 min 10", "is not understood"},
+        {ACTION_RAISE, TW " x max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x0 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x1 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x1.0 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x0.5 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x-2 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x+2 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " xnan max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " xinf max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x1e1 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x1e9 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x0x2 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x0.01k max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x2% max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x2. max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x.5 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x1.5.5 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x1,5 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x100.1 max 262144", "': write SYSCTL"},
+        {ACTION_RAISE, TW " x99999999999999999999999999999999999999 max 262144", "': write SYSCTL"},
+        {ACTION_LOWER, FIN " /0 min 10", "': write SYSCTL"},
+        {ACTION_LOWER, FIN " /1 min 10", "': write SYSCTL"},
+        {ACTION_LOWER, FIN " /-2 min 10", "': write SYSCTL"},
+        {ACTION_LOWER, FIN " /0.5 min 10", "': write SYSCTL"},
+        {ACTION_LOWER, FIN " /nan min 10", "': write SYSCTL"},
+        {ACTION_LOWER, FIN " /0x2 min 10", "': write SYSCTL"},
+        {ACTION_LOWER, FIN " /101 min 10", "': write SYSCTL"},
 
         /* the limit */
-        {ACTION_RAISE, TW " x2 max", "'' is no value for " TW ": it takes 1 number"},
-        {ACTION_RAISE, TW " x2 max many", "'many' is no value"},
-        {ACTION_RAISE, TW " x2 max 1M", "'1M' is no value"},
-        {ACTION_RAISE, TW " x2 max 1e6", "'1e6' is no value"},
-        {ACTION_RAISE, TW " x2 max 262144 262144", "is no value"},
-        {ACTION_RAISE, TW " x2 max 262144 min 1", "is no value"},
-        {ACTION_RAISE, TW " x2 max 99999999999999999999", "is no value"},
+        {ACTION_RAISE, TW " x2 max", "invalid value '' for " TW ": it takes 1 number"},
+        {ACTION_RAISE, TW " x2 max many", "invalid value 'many'"},
+        {ACTION_RAISE, TW " x2 max 1M", "invalid value '1M'"},
+        {ACTION_RAISE, TW " x2 max 1e6", "invalid value '1e6'"},
+        {ACTION_RAISE, TW " x2 max 262144 262144", "invalid value"},
+        {ACTION_RAISE, TW " x2 max 262144 min 1", "invalid value"},
+        {ACTION_RAISE, TW " x2 max 99999999999999999999", "invalid value"},
         {ACTION_RAISE, TW " x2 max 16777217", "16777217 is outside 65536-16777216 for " TW},
         {ACTION_RAISE, TW " x2 max 5000", "throws TIME_WAIT away"},
         {ACTION_RAISE, TW " x2 max -1", "-1 is outside"},
@@ -130,8 +133,8 @@ static const struct bad {
          "unknown sysctl 'net.ipv4.tcp_max_tw_bucket', did you mean " TW "?"},
         {ACTION_RAISE, "tcp_max_tw_buckets x2 max 262144", "did you mean " TW "?"},
         {ACTION_LOWER, "net/ipv4/tcp_fin_timout /2 min 10", "did you mean " FIN "?"},
-        {ACTION_LOWER, TW " /2 min 65536", TW " is only ever raised"},
-        {ACTION_LOWER, "net.core.somaxconn /2 min 128", "net.core.somaxconn is only ever raised"},
+        {ACTION_LOWER, TW " /2 min 65536", TW " can only be raised"},
+        {ACTION_LOWER, "net.core.somaxconn /2 min 128", "net.core.somaxconn can only be raised"},
         {ACTION_RAISE, RANGE " x2 max 65535", RANGE " has 2 numbers: it can only be set"},
         {ACTION_LOWER, RANGE " /2 min 1024", RANGE " has 2 numbers: it can only be set"},
         {ACTION_RAISE, RANGE " x2 max 1024 65535", RANGE " has 2 numbers: it can only be set"},
@@ -143,7 +146,7 @@ static const struct bad {
 
 START_TEST(a_step_is_refused)
 {
-        const struct bad *row = &bad_levers[_i];
+        const struct bad *row = &bad_actions[_i];
         struct action action = {.sysctl = SYSCTL_COUNT};
         struct diagnostics diagnostics = {0};
 
@@ -180,32 +183,32 @@ static const struct bad_bounds {
         enum sysctl_id sysctl;
         const char *text, *says;
 } bad_bounds[] = {
-        {SYSCTL_TCP_FIN_TIMEOUT, "60", "'60' is not understood: write max N, min N, or both"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "max", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "max60", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "max 60s", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "max 0x20", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "max 6e1", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "max = 60", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "most 60", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "Max 60", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "max 60 min", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "max 60 30", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "max 60 max 30", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "min 20 min 30", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "min 20 max 60 min 30", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "10-60", "is not understood"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "max 121", "would widen the bounds of " FIN ", 10-120: they can only be narrowed"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "min 9", "would widen the bounds"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "min -1", "would widen the bounds"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "min 9 max 60", "would widen the bounds"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "max 99999999999999999999", "would widen the bounds"},
-        {SYSCTL_TCP_FIN_TIMEOUT, "min -99999999999999999999", "would widen the bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "60", "invalid bounds '60': write max N, min N or both"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "max", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "max60", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "max 60s", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "max 0x20", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "max 6e1", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "max = 60", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "most 60", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "Max 60", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "max 60 min", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "max 60 30", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "max 60 max 30", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "min 20 min 30", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "min 20 max 60 min 30", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "10-60", "invalid bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "max 121", "widens the bounds of " FIN ", 10-120: they can only be narrowed"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "min 9", "widens the bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "min -1", "widens the bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "min 9 max 60", "widens the bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "max 99999999999999999999", "widens the bounds"},
+        {SYSCTL_TCP_FIN_TIMEOUT, "min -99999999999999999999", "widens the bounds"},
         {SYSCTL_TCP_FIN_TIMEOUT, "min 60 max 30", "'min 60 max 30' leaves no value for " FIN},
         {SYSCTL_TCP_FIN_TIMEOUT, "max 9", "'max 9' leaves no value"},
         {SYSCTL_TCP_FIN_TIMEOUT, "max -1", "leaves no value"},
         {SYSCTL_TCP_FIN_TIMEOUT, "min 121", "leaves no value"},
-        {SYSCTL_IP_LOCAL_PORT_RANGE, "min 80", "would widen the bounds of " RANGE ", 1024-65535"},
+        {SYSCTL_IP_LOCAL_PORT_RANGE, "min 80", "widens the bounds of " RANGE ", 1024-65535"},
         {SYSCTL_TCP_MEM, "max 5", "net.ipv4.tcp_mem is never written: the kernel sizes it"},
         {SYSCTL_NF_CONNTRACK_MAX, "nonsense", "is never written: kube-proxy"},
 };
@@ -225,13 +228,13 @@ END_TEST
 
 static void add(TCase *tcase)
 {
-        tcase_add_loop_test(tcase, a_step_is_parsed, 0, ELEMENTSOF(good_levers));
-        tcase_add_loop_test(tcase, a_step_is_refused, 0, ELEMENTSOF(bad_levers));
+        tcase_add_loop_test(tcase, a_step_is_parsed, 0, ELEMENTSOF(good_actions));
+        tcase_add_loop_test(tcase, a_step_is_refused, 0, ELEMENTSOF(bad_actions));
         tcase_add_test(tcase, bounds_are_parsed);
         tcase_add_loop_test(tcase, bounds_are_refused, 0, ELEMENTSOF(bad_bounds));
 }
 
 int main(void)
 {
-        return run_suite("rule_lever", add);
+        return run_suite("rule_action", add);
 }

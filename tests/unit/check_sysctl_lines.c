@@ -74,7 +74,7 @@ START_TEST(lines_are_read)
                                       line->value ? line->value : "");
         }
         ck_assert_msg(strcmp(seen, rows[_i].seen) == 0, "%s: %s", rows[_i].name, seen);
-        expect_problems(rows[_i].name, "a.conf", rows[_i].diagnostics, &diagnostics);
+        expect_diagnostics(rows[_i].name, "a.conf", rows[_i].diagnostics, &diagnostics);
         diagnostics_free(&diagnostics);
         sysctl_lines_free(&lines);
 }

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* asprintf() */
+#include "lib/config/keys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/util/macro.h"
+#include "lib/util/suggest.h"
+#include "lib/util/units.h"
+
+/* One row a key. parse() reads a value into the field, and reports an error itself. */
+struct key {
+        const char *name;
+        void (*parse)(struct parser *p, const struct key *key, void *field, const char *value);
+        size_t field; /* offset in struct config or, for the key of a rule, in struct rule */
+        bool list;    /* may be repeated; an empty value clears it, as in systemd */
+
+        const char *words[3]; /* for parse_flag(): false, true. For parse_yield(): by enum yield */
+        double min, max;      /* inclusive, in the unit or in seconds; 0, 0: any */
+        const char *range;    /* the same for people */
+        enum unit unit;
+        size_t count;          /* offset of the length of a list in struct rule */
+        unsigned most;         /* how long that list can be */
+        enum action_kind kind; /* for parse_action() */
+};
+
+static bool is_in_range(struct parser *p, const struct key *key, double number, const char *value)
+{
+        bool good = key->max <= 0 || (number >= key->min && number <= key->max);
+
+        if (!good)
+                fail("invalid %s '%s': write %s", key->name, value, key->range);
+        return good;
+}
+
+static void parse_flag(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        bool flag = strcmp(value, key->words[true]) == 0;
+
+        if (flag || strcmp(value, key->words[false]) == 0)
+                *(bool *)field = flag;
+        else
+                fail("invalid %s '%s': write %s or %s", key->name, value, key->words[false], key->words[true]);
+}
+
+static void parse_yield(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        for (enum yield yield = YIELD_SYSCTL_D; yield <= YIELD_NO; yield++)
+                if (strcmp(value, key->words[yield]) == 0) {
+                        *(enum yield *)field = yield;
+                        return;
+                }
+        fail("invalid yield '%s': write sysctl.d, nondefault or no", value);
+}
+
+static void parse_duration(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        uint64_t ns;
+
+        if (duration_read(value, p->at, &ns, p->diagnostics) == 0 && is_in_range(p, key, (double)ns / 1e9, value))
+                *(uint64_t *)field = ns;
+}
+
+static void parse_number(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        double number = 0; /* which no such key accepts */
+
+        number_with_unit_parse(value, key->unit, &number);
+        if (is_in_range(p, key, number, value))
+                *(double *)field = number;
+}
+
+static void parse_path(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        if (*value && *value != '/')
+                fail("invalid %s '%s': write an absolute path", key->name, value);
+        else if (strlen(value) >= PATH_MAX)
+                fail("a path has at most %d characters", PATH_MAX - 1);
+        else
+                strcpy(field, value);
+}
+
+/* The texts of a list add up to one. */
+static void parse_text(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        char **text = field, *whole = NULL;
+        const char *before = key->list ? *text : NULL;
+
+        if (*value && asprintf(&whole, "%s%s%s", before ? before : "", before ? " " : "", value) < 0) {
+                fail("out of memory");
+                whole = NULL;
+        }
+        free(*text);
+        *text = whole;
+}
+
+static void parse_after(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        (void)key;
+        if (strlen(value) >= RULE_NAME_MAX) {
+                fail("a rule's name has at most %d characters", RULE_NAME_MAX - 1);
+                return;
+        }
+        strcpy(field, value);
+        p->rule->after_at = p->at;
+}
+
+/* Clears the list if value is empty. Returns the length of the list if it has room for value, else NULL. */
+static unsigned *list_begin(struct parser *p, const struct key *key, const char *value)
+{
+        unsigned *n = (void *)((char *)p->rule + key->count);
+
+        if (*value && *n == key->most)
+                fail("more than %u lines '%s' in one rule", key->most, key->name);
+        else if (*value)
+                return n;
+        else
+                *n = 0;
+        return NULL;
+}
+
+static void parse_condition(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        struct condition *list = field;
+        unsigned *n = list_begin(p, key, value);
+
+        if (n && condition_parse(value, "for", p->at, &p->vocabulary, &list[*n], p->diagnostics) == 0)
+                ++*n;
+}
+
+static void parse_abort(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        struct abort_condition *list = field;
+        unsigned *n = list_begin(p, key, value);
+
+        if (n && abort_parse(value, p->at, &p->vocabulary, &list[*n], p->diagnostics) == 0)
+                ++*n;
+}
+
+/* set, raise and lower are in one list, in the order of the lines. An empty value clears those of its own kind. */
+static void parse_action(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        struct rule *rule = p->rule;
+        unsigned n = 0;
+
+        (void)field;
+        for (unsigned i = 0; i < rule->n_actions; i++)
+                if (*value || rule->action[i].kind != key->kind)
+                        rule->action[n++] = rule->action[i];
+        rule->n_actions = n;
+        if (*value && n == RULE_ACTIONS_MAX)
+                fail("more than %u lines 'set', 'raise' and 'lower' in one rule", RULE_ACTIONS_MAX);
+        else if (*value && action_parse(key->kind, value, p->at, &rule->action[n], p->diagnostics) == 0)
+                rule->n_actions++;
+}
+
+static void parse_expect(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        struct condition *expect = field;
+
+        (void)key;
+        p->rule->has_expect = false;
+        if (*value == 0 || condition_parse(value, "within", p->at, &p->vocabulary, expect, p->diagnostics) < 0)
+                return;
+        if (expect->time_ns == 0)
+                fail("expect needs a time: write '%s within DURATION'", value);
+        else if (metric_is_ports(expect->metric))
+                fail("%s belongs to a destination: expect needs a metric of the host",
+                     metric_table[expect->metric].name);
+        p->rule->has_expect = true;
+}
+
+#define CONFIG(member) .field = offsetof(struct config, member)
+#define RULE(member) .field = offsetof(struct rule, member)
+#define COUNT(member) .count = offsetof(struct rule, member)
+
+static const struct key daemon_keys[] = {
+        {"interval", parse_duration, CONFIG(interval_ns), .min = 0.1, .max = 60, .range = "100ms to 1min"},
+        {"mode", parse_flag, CONFIG(observe), .words = {"enforce", "observe"}},
+        {"cpu_budget", parse_number, CONFIG(cpu_budget), .min = 0.1, .max = 100, .range = "0.1% to 100%",
+         .unit = UNIT_PERCENT},
+        {"restore_on_exit", parse_flag, CONFIG(restore_on_exit), .words = {"no", "yes"}},
+        {"yield", parse_yield, CONFIG(yield), .words = {"sysctl.d", "nondefault", "no"}},
+        {"metrics_file", parse_path, CONFIG(metrics_file)},
+        {0},
+};
+
+static const struct key limits_keys[] = {
+        {"changes_per_minute", parse_number, CONFIG(changes_per_minute), .min = 1, .max = 600, .range = "1 to 600"},
+        {"min_interval", parse_duration, CONFIG(min_interval_ns)},
+        {0},
+};
+
+static const struct key rule_keys[] = {
+        {"description", parse_text, RULE(description)},
+        {"advise", parse_text, RULE(advise), .list = true},
+        {"enabled", parse_flag, RULE(disabled), .words = {"yes", "no"}},
+        {"when", parse_condition, RULE(when), .list = true, COUNT(n_when), .most = RULE_CONDITIONS_MAX},
+        {"until", parse_condition, RULE(until), .list = true, COUNT(n_until), .most = RULE_CONDITIONS_MAX},
+        {"after", parse_after, RULE(after_name)},
+        {"set", parse_action, RULE(action), .list = true, .kind = ACTION_SET},
+        {"raise", parse_action, RULE(action), .list = true, .kind = ACTION_RAISE},
+        {"lower", parse_action, RULE(action), .list = true, .kind = ACTION_LOWER},
+        {"every", parse_duration, RULE(every_ns)},
+        {"expect", parse_expect, RULE(expect)},
+        {"abort", parse_abort, RULE(abort), .list = true, COUNT(n_abort), .most = RULE_ABORTS_MAX},
+        {"retry", parse_duration, RULE(retry_ns)},
+        {"release", parse_flag, RULE(keep), .words = {"restore", "keep"}},
+        {0},
+};
+
+static const struct key *const section_keys[] = {
+        [SECTION_DAEMON] = daemon_keys,
+        [SECTION_LIMITS] = limits_keys,
+        [SECTION_RULE] = rule_keys,
+};
+
+static void key_unknown(struct parser *p, const char *name)
+{
+        struct suggestion suggestion = SUGGESTION(name);
+        char hint[128];
+
+        for (const struct key *key = section_keys[p->section]; key->name; key++)
+                suggestion_offer(&suggestion, key->name);
+        for (unsigned id = 0; p->section == SECTION_LIMITS && id < SYSCTL_COUNT; id++)
+                suggestion_offer(&suggestion, sysctl_table[id].name);
+        fail("unknown key '%s'%s", name, suggestion_hint(&suggestion, hint));
+}
+
+/* The bounds of a sysctl in [limits]. An empty value restores the built-in ones. */
+static void bounds_read(struct parser *p, enum sysctl_id id, const char *value)
+{
+        struct config *config = p->config;
+
+        if (*value == 0) {
+                config->bounds[id] = sysctl_table[id].bounds;
+                config->bounds_at[id] = (struct origin){0};
+        } else if (bounds_parse(id, value, p->at, &config->bounds[id], p->diagnostics) == 0) {
+                config->bounds_at[id] = p->at;
+        }
+}
+
+void key_read(struct parser *p, const char *name, const char *value)
+{
+        const struct key *key = section_keys[p->section];
+        enum sysctl_id id = p->section == SECTION_LIMITS ? sysctl_find(name) : SYSCTL_COUNT;
+        char *base = p->section == SECTION_RULE ? (char *)p->rule : (char *)p->config;
+
+        while (key->name && strcmp(key->name, name) != 0)
+                key++;
+        if (key->name)
+                key->parse(p, key, base + key->field, value);
+        else if (id != SYSCTL_COUNT)
+                bounds_read(p, id, value);
+        else if (p->section == SECTION_LIMITS && strpbrk(name, "./"))
+                sysctl_unknown(name, p->at, p->diagnostics);
+        else
+                key_unknown(p, name);
+        if (id != SYSCTL_COUNT)
+                name = sysctl_table[id].name; /* "a/b" is "a.b" */
+        if (config_values_note(&p->config->values, p->section_name, name, value, key->list, p->at) < 0)
+                fail("out of memory");
+}
