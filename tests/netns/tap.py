@@ -14,15 +14,13 @@ class Skip(Exception):
 
 
 _tests = []
-TRIES = 5
 
 
-def test(name, beside=False, by_the_clock=None):
+def test(name, beside=False):
     """beside: it may run at the same time as those before and after it of which that is true as well, because it
-    mostly waits. by_the_clock: it needs a machine that does not stand still for so many seconds, as virtual ones do;
-    when it failed while this one did, it is run again."""
+    mostly waits."""
     def register(function):
-        _tests.append((name, function, beside, by_the_clock))
+        _tests.append((name, function, beside))
         return function
     return register
 
@@ -41,32 +39,11 @@ def check_equal(actual, expected, what="value"):
     check(actual == expected, f"{what} is {actual!r}, should be {expected!r}")
 
 
-class _Pulse:
-    """Notices when the machine stands still: the longest that something due after 10 ms was late."""
-
-    def __enter__(self):
-        self.late, self._ended = 0, threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-        self._thread.start()
-        return self
-
-    def _beat(self):
-        at, ended = time.monotonic(), False
-        while not ended:
-            ended = self._ended.wait(0.01)
-            at, before = time.monotonic(), at
-            self.late = max(self.late, at - before - 0.01)
-
-    def __exit__(self, *_):
-        self._ended.set()
-        self._thread.join()
-
-
 class _Run:
     """One test; beside others in a thread of its own, which is a daemon so that SIGTERM need not wait for it."""
 
-    def __init__(self, name, function, beside, by_the_clock):
-        self._name, self._function, self._stall, self._thread = name, function, by_the_clock, None
+    def __init__(self, name, function, beside):
+        self._name, self._function, self._thread = name, function, None
         if not beside:
             self._run()
         else:
@@ -75,15 +52,6 @@ class _Run:
 
     def _run(self):
         start = time.monotonic()
-        for left in reversed(range(TRIES)):
-            with _Pulse() as pulse:
-                self._try()
-            if self._passed or not self._stall or pulse.late < self._stall or not left:
-                break
-            diag(f"{self._name}: failed, {pulse.late:.2f} s late at most; again")
-        diag(f"{self._name}: took {time.monotonic() - start:.1f} s, {pulse.late:.2f} s late at most")
-
-    def _try(self):
         self._passed, self._line = False, self._name
         try:
             self._function()
@@ -94,6 +62,7 @@ class _Run:
         except Exception:
             # What meson shows of a test that failed, with --print-errorlogs, is stderr alone.
             print(f"{self._name}:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+        diag(f"{self._name}: took {time.monotonic() - start:.1f} s")
 
     def report(self, number):
         """Waits for the end, and prints the result; True when it passed."""
