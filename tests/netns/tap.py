@@ -14,13 +14,14 @@ class Skip(Exception):
 
 
 _tests = []
+LONG = "--long" in sys.argv  # ./dev test --long
 
 
-def test(name, beside=False):
-    """beside: it may run at the same time as those before and after it of which that is true as well, because it
-    mostly waits."""
+def test(name, beside=False, long=False):
+    """Registers a test. beside: it may run at the same time as its neighbours that have the same mark, because it
+    mostly waits. long: it runs with --long only, and then those without the mark do not run."""
     def register(function):
-        _tests.append((name, function, beside))
+        _tests.append((name, function, beside, long))
         return function
     return register
 
@@ -81,10 +82,12 @@ def _run_all(tests):
 
 
 def main(skip_all=""):
-    """Runs the tests that a regex in argv is found in the name of, or all; exits with 1 when one failed. skip_all: why
-    none can be run."""
-    patterns = sys.argv[1:]
-    chosen = [t for t in _tests if not patterns or any(re.search(p, t[0]) for p in patterns)]
+    """Runs the tests in whose name a regex of argv is found, or all; exits with 1 when one failed. skip_all: the reason
+    why none can run."""
+    patterns = [arg for arg in sys.argv[1:] if not arg.startswith("--")]
+    marked = LONG and any(long for *_, long in _tests)
+    chosen = [(name, function, beside) for name, function, beside, long in _tests
+              if long == marked and (not patterns or any(re.search(p, name) for p in patterns))]
     if not chosen:
         sys.exit(f"no test matches {' '.join(patterns)}")
     if skip_all:
