@@ -3,6 +3,7 @@
 
 import collections
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 from harness import Program, Skip, binary, check, check_equal, wait_until
 
@@ -100,6 +102,39 @@ class Repeat:
     def __exit__(self, *_):
         self._end.set()
         self._thread.join()
+
+
+class Load:
+    """Connections toward a server that closes when its peer has closed, one after the other. Each ends in TIME_WAIT at
+    the client before the next begins, so a slow machine makes the load slower and never makes it a burst."""
+
+    def __init__(self, namespace, address, port=8080, mapped=False):
+        self.connects, self.failures = 0, collections.Counter()  # failures by the name of the error
+        self._namespace = namespace
+        self._peer = (f"::ffff:{address}" if mapped else address), port
+        self._family = socket.AF_INET6 if ":" in self._peer[0] else socket.AF_INET
+
+    def connect(self):
+        with self._namespace.entered():
+            s = socket.socket(self._family)
+        with s:
+            try:
+                s.connect(self._peer)
+            except OSError as error:
+                self.failures[errno.errorcode[error.errno]] += 1
+                return
+            s.shutdown(socket.SHUT_WR)
+            s.recv(1)  # the end
+            self.connects += 1
+
+    def open(self, count, pause=0):
+        for _ in range(count):
+            time.sleep(pause)
+            self.connect()
+
+    def repeated(self, rate):
+        """Never more than `rate` connections in a second, until the `with` block ends."""
+        return Repeat(self.connect, 1 / rate)
 
 
 class Unit:
