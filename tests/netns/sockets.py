@@ -177,6 +177,21 @@ print("ready", flush=True)
 time.sleep(1000)
 """
 
+# Listens at ADDRESS PORT BACKLOG, and accepts and closes what waits, then again after PAUSE seconds.
+BUSY = """
+import socket, sys, time
+s = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=int(sys.argv[3]))
+s.setblocking(False)
+print("ready", flush=True)
+while True:
+    time.sleep(float(sys.argv[4]))
+    try:
+        while True:
+            s.accept()[0].close()
+    except BlockingIOError:
+        pass
+"""
+
 # Listens at ADDRESS PORT, accepts, and never closes.
 HOARDER = """
 import resource, socket, sys

@@ -5,13 +5,14 @@ narrow port range; how much faster they are is measured by `./dev bench churn`."
 
 import time
 
-from harness import (POLICY, ChurnClient, ChurnServer, Pair, Single, Twtuned, check, check_equal, diag, few_ports, fields,
-                     main, quick_policy, test, wait_until)
+from harness import (POLICY, ChurnClient, ChurnServer, Pair, Single, Twtuned, check, check_equal, diag, few_ports,
+                     fields, main, quick_policy, test, wait_until)
 from sockets import Load
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 PORTS = 32
-# Reuse after 1 s carries 32 connects/s, so none fails before the second rule acts; that needs 8/s (reuse_demand >= 50%).
+# Reuse after 1 s carries 32 connects/s, so none fails before the second rule acts. That rule needs 8/s
+# (ports.reuse_demand >= 50%).
 RATE = 24
 
 
@@ -52,8 +53,8 @@ def saves(family):
         check_equal(dict(tuned.failures), {}, "failed connects with twtuned")
         check_equal(list(plain.failures), ["EADDRNOTAVAIL"], "errors on stock sysctls")
         twtuned.wait_for(rf"^released: {REUSE}:")
-        check_equal(changes(twtuned), [("applied", REUSE), ("applied", DELAY), ("released", DELAY), ("released", REUSE)],
-                    "changes")
+        in_order = [("applied", REUSE), ("applied", DELAY), ("released", DELAY), ("released", REUSE)]
+        check_equal(changes(twtuned), in_order, "changes")
         check_equal(sysctls(pair.client), ("2", "1000"), "reuse and delay afterwards")
         check_equal(twtuned.stop(), 0, "exit status")
 
@@ -92,7 +93,8 @@ def _():
     loopback(1)
 
 
-@test("the stock port range, the shipped policy, a client without a limit: reuse in time, no failure, released", long=True)
+@test("the stock port range, the shipped policy, a client without a limit: reuse in time, no failure, released",
+      long=True)
 def _():
     with Pair() as pair:
         ChurnServer(pair.server, pair.server.ip4)

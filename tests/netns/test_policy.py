@@ -13,30 +13,14 @@ import time
 import test_release  # noqa: F401  minutes of waiting, beside the tests here
 from harness import (PATIENCE, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Skip, Twtuned, check,
                      check_equal, diag, fields, main, shorten, temp_policy, test)
-from sockets import (DEAF, HOARDER, Repeat, Unit, begin_connect, close_all, connect, ip, leave_time_wait, listener,
-                     once, silence, states, value, wait_until)
+from sockets import (BUSY, DEAF, HOARDER, Repeat, Unit, begin_connect, close_all, connect, ip, leave_time_wait,
+                     listener, once, silence, states, value, wait_until)
 
 NOWHERE = "10.77.0.99"  # nothing that is sent there arrives
 SPOOFED = "10.77.0.98"  # sends, and hears no answer
 FORSAKEN = "10.77.0.97"  # a peer that answers, and falls silent when told to
 
 LOOKED = 13  # seconds after which the slowest metric was read, and the shortened times are over
-
-# Accepts what waits, at each PAUSE: python -c BUSY ADDRESS PORT BACKLOG PAUSE
-BUSY = """
-import socket, sys, time
-s = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=int(sys.argv[3]))
-s.setblocking(False)
-print("ready", flush=True)
-while True:
-    time.sleep(float(sys.argv[4]))
-    try:
-        while True:
-            s.accept()[0].close()
-    except BlockingIOError:
-        pass
-"""
-
 
 class Watch(Twtuned):
     """The daemon with the shipped policy, its times shortened; it watches when this returns."""
