@@ -31,7 +31,7 @@ import threading
 import time
 
 import tap
-from tap import Skip, check, check_equal, diag, test  # noqa: F401: for those who import the harness
+from tap import LONG, Skip, check, check_equal, diag, test  # noqa: F401: for those who import the harness
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TWTUNED_BUILD", ROOT / "build"))
@@ -356,12 +356,19 @@ class Ticks:
                     self._count += 1
                     self._news.notify_all()
 
-    def wait(self, count):
-        """Waits until so many whole ticks are over that began after the call."""
+    def after(self, count):
+        """The number of the tick with which so many whole ones are over that begin from now on."""
+        return self._count + count + 1
+
+    def wait_for(self, number):
         with self._news:
-            last = self._count + count + 1
-            check(self._news.wait_for(lambda: self._count >= last, count * self.INTERVAL_US / 1e6 + PATIENCE),
-                  f"{self._count} ticks, not {last}")
+            seconds = max(number - self._count, 0) * self.INTERVAL_US / 1e6
+            check(self._news.wait_for(lambda: self._count >= number, seconds + PATIENCE),
+                  f"{self._count} ticks, not {number}")
+
+    def wait(self, count):
+        """Waits until so many whole ticks are over that begin after the call."""
+        self.wait_for(self.after(count))
 
 
 class Twtuned(Program):
