@@ -86,13 +86,8 @@ class PackageHost(Container):
 
     def end(self):
         self.dpkg("--purge", "twtuned")
-        self.systemctl("stop", "load", "server", "web-*")
-        self.run("ip", "-all", "netns", "delete")
-        for name in (DROPINS, UNIT_DROPINS):
-            shutil.rmtree(self.root / name, ignore_errors=True)
-        self.systemctl("daemon-reload")
+        self.stop_all()
         self.systemctl("reset-failed", "twtuned*", check=False)
-        self.run("sysctl", "-w", f"{REUSE}=2", "net.ipv4.tcp_tw_reuse_delay=1000", f"{FIN_TIMEOUT}=60")
 
 
 def on_package_host(name):
