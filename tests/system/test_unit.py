@@ -30,9 +30,11 @@ def wait_for_end(host, unit="twtuned"):
     wait_until(lambda: host.show("ActiveState", restore) in ("failed", "inactive"), f"{restore} ends")
 
 
-def restored_by(host, unit):
-    """The sysctls that a unit has put back."""
-    return sorted(entry["SYSCTL"] for entry in host.journal("EVENT=released", unit=unit))
+def restored_by(host, unit, *matches):
+    """The sysctls that a unit has put back, by its pid: it ends right after. Only a daemon loads a configuration."""
+    daemons = {entry["_PID"] for entry in host.journal("EVENT=config-loaded", unit=None)}
+    return sorted(entry["SYSCTL"] for entry in host.journal("EVENT=released", *matches, unit=None)
+                  if (entry["_PID"] in daemons) == (unit == "twtuned"))
 
 
 def check_status(host, wanted, unit="twtuned"):
@@ -332,7 +334,7 @@ def _(host):
     host.systemctl("kill", "--kill-whom=control", "twtuned")
     drop_in(host, "")
     wait_for_end(host)
-    check_equal(restored_by(host, "twtuned-restore"), [], "put back by twtuned-restore, after root")
+    check_equal(host.journal("EVENT=released", unit="twtuned-restore"), [], "put back by twtuned-restore, after root")
     host.systemctl("start", "twtuned")
     host.wait_for_reuse("1")
 
@@ -379,7 +381,7 @@ def _(host):
     wait_for_end(host, "twtuned@web")
     host.systemctl("start", "dbus.socket")
     check_equal(reuse("web"), "2", REUSE)
-    check_equal([e["NETNS"] for e in host.journal("EVENT=released", unit="twtuned-restore@web")], ["web"], "NETNS")
+    check_equal(restored_by(host, "twtuned-restore", "NETNS=web"), [REUSE], "put back in web by twtuned-restore@web")
 
 
 @on_host("twtuned@NAME without such a netns: fails and says why, is not started for ever")
