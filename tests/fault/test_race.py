@@ -7,7 +7,7 @@ No sysctl can be written on condition of its value, so what is written between t
 may happen, and is counted; what stood there when it looked may not. In each round one sysctl is written while twtuned is
 known to hold it, so that at least that one is overridden.
 
-By default 40 rounds with --seed=1. --long: 200 rounds with another seed; --seed=N draws the same numbers again."""
+By default 80 rounds with --seed=1. --long: 200 rounds with another seed; --seed=N draws the same numbers again."""
 
 import collections
 import concurrent.futures
@@ -23,7 +23,7 @@ from lives import Run, host, new_directory
 from harness import check, diag, main, temp_policy, test, wait_until
 
 LONG = "--long" in sys.argv
-ROUNDS = 200 if LONG else 40
+ROUNDS = 200 if LONG else 80
 SEED = next((int(a.split("=")[1]) for a in sys.argv if a.startswith("--seed=")),
             random.randrange(10**6) if LONG else 1)
 AGAIN = f"again: {sys.argv[0]}{' --long' * LONG} --seed={SEED}"
