@@ -4,8 +4,8 @@
 and starts anew: what it has seen to be theirs it never writes again, and nothing of theirs is lost.
 
 No sysctl can be written on condition of its value, so what is written between twtuned's look and its write is: that
-may happen, and is counted; what stood there when it looked may not. In each round one sysctl is written while twtuned is
-known to hold it, so that at least that one is overridden.
+may happen, and is counted; what stood there when it looked may not. In each round one sysctl is written while twtuned
+is known to hold it, so that at least that one is overridden.
 
 By default 80 rounds with --seed=1. --long: 200 rounds with another seed; --seed=N draws the same numbers again."""
 

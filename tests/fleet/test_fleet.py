@@ -13,8 +13,8 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
-from harness import (HOLDS, PATIENCE, POLICY, ROOT, ChurnHold, ChurnServer, Pair, Program, Single, Skip, Twtuned,  # noqa: E402
-                     check, check_equal, fields, main, temp_dir, temp_policy, test, wait_until)
+from harness import (HOLDS, PATIENCE, POLICY, ROOT, ChurnHold, ChurnServer, Pair, Program, Single, Skip,  # noqa: E402
+                     Twtuned, check, check_equal, fields, main, temp_dir, temp_policy, test, wait_until)
 
 ALERTS = ROOT / "packaging/prometheus/twtuned.rules.yml"
 REUSE = "net.ipv4.tcp_tw_reuse"

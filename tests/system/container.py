@@ -231,8 +231,8 @@ class Container:
         (self.root / name).write_text(text)
 
     def journal(self, *matches, unit="twtuned"):
-        """The entries of a unit (None: of all) and of systemd about it, since the test began. journald knows no unit for
-        a line whose process is gone when it reads the line."""
+        """The entries of a unit (None: of all) and of systemd about it, since the test began. journald knows no unit
+        for a line whose process is gone when it reads the line."""
         of = ["-u", unit] if unit else []
         lines = self.run("sh", "-c", 'journalctl --sync && exec journalctl -o json "$@"', "sh", *of,
                          f"--since=@{self.since}", *matches).stdout

@@ -33,7 +33,7 @@ override_dh_auto_install:
 
 
 def build_package():
-    """As ./dev package does it; by default of the programs of the build directory, with --long by Debian's own build."""
+    """By default of the programs of the build directory; with --long by Debian's build, as ./dev package does it."""
     directory = temp_dir()
     if LONG:
         argv, cwd = [ROOT / "dev", "package", directory], ROOT
