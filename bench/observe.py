@@ -19,6 +19,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "netns"))
 from harness import BUILD, POLICY, ChurnClient, ChurnServer, Pair, Single, Twtuned, binary, sweep  # noqa: E402
 from sockets import leave_time_wait  # noqa: E402
+import replay  # noqa: E402
 
 PER_DESTINATION = 10_000  # under the 14,116 ports of one parity, so that connect() does not scan
 
@@ -169,6 +170,7 @@ def main():
         row(count, arguments.pairs if count <= 300_000 else 5)
     daemon_cpu()
     idle()
+    replay.day()
     return 0 if check_once() else 1
 
 
