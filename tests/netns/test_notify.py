@@ -9,7 +9,7 @@ import time
 
 from harness import (HOLDS, ChurnHold, ChurnServer, Pair, Single, Twtuned, check, check_equal, diag, main, temp_dir,
                      temp_policy, test, wait_until)
-from ticks import Manager, Ticking, replace, watched
+from ticks import Manager, Ticking, Watched, replace
 
 REUSE = "net.ipv4.tcp_tw_reuse"
 
@@ -43,7 +43,7 @@ def _():
     manager, path = Manager(), temp_dir() / "recording.csv"
     with Single() as netns:
         begun = time.monotonic()
-        twtuned = Twtuned(netns, temp_policy(HOLDS), [f"--record={path}"], program=watched(1_000_000, manager))
+        twtuned = Twtuned(Watched(netns, manager, 1_000_000), temp_policy(HOLDS), [f"--record={path}"])
         wait_until(lambda: manager.count("WATCHDOG=1") >= 6, "six messages")
         check_equal(twtuned.stop(), 0, "exit status")
         elapsed = time.monotonic() - begun
@@ -60,7 +60,7 @@ def _():
 def _():
     manager = Manager()
     with Single() as netns:
-        Twtuned(netns, temp_policy(HOLDS.replace("100ms", "60s", 1)), program=watched(400_000, manager))
+        Twtuned(Watched(netns, manager, 400_000), temp_policy(HOLDS.replace("100ms", "60s", 1)))
         wait_until(lambda: manager.count("WATCHDOG=1") >= 3, "three messages", 59)
 
 
@@ -69,7 +69,7 @@ def _():
     policy = temp_policy(HOLDS)
     with Single() as netns:
         manager = Manager()
-        twtuned = Twtuned(netns, policy, program=watched(0, manager))
+        twtuned = Twtuned(Watched(netns, manager, 0), policy)
         manager.wait_for("READY=1")
         for text, status in ((HOLDS + "x\n", "degraded: the new configuration has an error"), (HOLDS, "healthy")):
             policy.write_text(text)

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-from harness import Twtuned, binary, check, temp_dir, wait_until
+from harness import Twtuned, check, temp_dir, wait_until
 
 UNITS = {"ms": 1_000, "s": 1_000_000}  # us
 
@@ -43,13 +43,16 @@ class Manager:
         return wait_until(lambda: next((m for m in self.messages[since:] if text in m), None), f"a message {text!r}")
 
 
-def watched(watchdog_us, manager):
-    """A program that runs twtuned under this manager. It feeds the watchdog within half of that time."""
-    program = temp_dir() / "twtuned"
-    program.write_text(f"#!/bin/sh\nNOTIFY_SOCKET={manager.path} WATCHDOG_USEC={watchdog_us}\n"
-                       f'export NOTIFY_SOCKET WATCHDOG_USEC\nexec {binary("twtuned")} "$@"\n')
-    program.chmod(0o755)
-    return str(program)
+class Watched:
+    """A namespace whose programs run under this manager. They feed its watchdog within half of that time. No script
+    sets their environment: what one thread has just written cannot be executed while another one forks (ETXTBSY)."""
+
+    def __init__(self, namespace, manager, watchdog_us, **environment):
+        self._namespace = namespace
+        self._environment = environment | {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": str(watchdog_us)}
+
+    def popen(self, argv, env, **kw):
+        return self._namespace.popen(argv, env=env | self._environment, **kw)
 
 
 def interval_us(config):
@@ -60,9 +63,10 @@ def interval_us(config):
 class Ticking(Twtuned):
     """A twtuned whose ticks can be counted: each of them ends with a message to a watchdog of two intervals."""
 
-    def __init__(self, namespace, config, *args, **options):
+    def __init__(self, namespace, config, *args, environment=None, **options):
         self.manager = Manager()
-        super().__init__(namespace, config, *args, program=watched(2 * interval_us(config), self.manager), **options)
+        watched = Watched(namespace, self.manager, 2 * interval_us(config), **environment or {})
+        super().__init__(watched, config, *args, **options)
 
     def ticks(self, count):
         """Returns when so many ticks that began after the call are over."""
