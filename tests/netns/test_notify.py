@@ -91,7 +91,7 @@ def _():
         ChurnHold(pair.client, pair.server.ip4, count=2000)  # which takes longer to look at than 0.1 ms
         twtuned = Ticking(pair.client, temp_policy(policy))
         twtuned.manager.wait_for("looking at the sockets every")
-        twtuned.wait_for(f"^applied: {REUSE}")
+        twtuned.wait_for(f"^applied: {REUSE}:")
         check_equal(pair.client.sysctl(REUSE), "1", REUSE)
         check_equal(twtuned.stop(), 0, "exit status")
 

@@ -64,6 +64,7 @@ class Timeline:
 
     def check_same(self, expected):
         """Both have decided this before all else; where that is nothing, nothing at all."""
+        self.wait_ticks(1)  # of which the last decision's row is one
         self.twtuned.stop(signal.SIGKILL)  # else it would put back what it holds
         logged = [(line.split(":")[0], fields(line)["RULE"]) for line in self.twtuned.lines
                   if line.split(":")[0] in DECISIONS]
