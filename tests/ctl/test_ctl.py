@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 
 from ctl_host import DELAY, HOLDS, OPEN_POLICY, REUSE, Bus, ChurnHoldBeside, Host, check_text
@@ -101,10 +102,9 @@ def _():
                 run = subprocess.run(host.argv(*args), text=True, env=host.env(), stdout=full, stderr=subprocess.PIPE)
             check_equal((run.returncode, run.stderr),
                         (74, "twtunectl: cannot write the output: No space left on device\n"), str(args))
-        gone, pipe = os.pipe()
-        os.close(gone)
-        run = subprocess.run(host.argv("rules"), text=True, env=host.env(), stdout=pipe, stderr=subprocess.PIPE)
-        os.close(pipe)
+        gone, output = socket.socketpair()  # closed, a pipe could be open still in a child that another thread forks
+        gone.shutdown(socket.SHUT_RDWR)
+        run = subprocess.run(host.argv("rules"), text=True, env=host.env(), stdout=output, stderr=subprocess.PIPE)
         check_equal((run.returncode, run.stderr), (74, ""), "nobody reads")
 
 

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 
 from harness import (HOLDS, PATIENCE, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Twtuned, binary, check,
                      check_equal, diag, fields, main, message, temp_dir, temp_policy, test)
@@ -106,20 +107,22 @@ def tcp_sysctls(namespace):
         return {p.name: p.read_text() for p in directory.glob("*") if p.is_file() and os.access(p, os.R_OK)}
 
 
-_storm = None
+_storm, _storm_lock = None, threading.Lock()
 
 
 def enforced_storm():
-    """One for several tests."""
+    """One for several tests: its policy, its recording, the daemon's log."""
     global _storm
-    if _storm is None:
-        with Pair() as pair:
-            policy = temp_policy(replace(released_soon(POLICY.read_text()), QUICK))
-            _storm = (policy, *storm(pair, policy))
+    with _storm_lock:
+        if _storm is None:
+            with Pair() as pair:
+                policy = temp_policy(replace(released_soon(POLICY.read_text()), QUICK))
+                _storm = (policy, *storm(pair, policy))
     return _storm
 
 
-@test("a storm, enforced: the replay decides what the daemon decided, at the same ticks; twice the same bytes")
+@test("a storm, enforced: the replay decides what the daemon decided, at the same ticks; twice the same bytes",
+      beside=True)
 def _():
     policy, path, log = enforced_storm()
     with Single() as other:
@@ -179,7 +182,7 @@ def _():
     check_same(twtuned.lines, replay(path, policy))
 
 
-@test("another policy is rehearsed: the recorded twtuned's own changes are not in its way")
+@test("another policy is rehearsed: the recorded twtuned's own changes are not in its way", beside=True)
 def _():
     _, path, _ = enforced_storm()
     # Over the whole load, and longer than the one that was recorded: its changes to and fro are nobody's.
@@ -194,7 +197,8 @@ def _():
                     [["net.ipv4.tcp_fin_timeout", "60 -> 30"]], f"the decisions on {condition}")
 
 
-@test("an hour of rows is replayed: so many ticks and seconds, and the first storm as the daemon decided about it")
+@test("an hour of rows is replayed: so many ticks and seconds, and the first storm as the daemon decided about it",
+      beside=True)
 def _():
     policy, path, log = enforced_storm()
     header, *rows = path.read_text().splitlines()
@@ -236,7 +240,7 @@ def _():
     check(cut.stdout.splitlines()[-1].startswith(f"{ticks - 1} ticks"), cut.stdout)
 
 
-@test("what is broken is said with its line: exit 65")
+@test("what is broken is said with its line: exit 65", beside=True)
 def _():
     policy, path, _ = enforced_storm()
     lines = path.read_text().splitlines()
@@ -256,7 +260,7 @@ def _():
     check_equal(replay("/no/such", policy, check_status=66), ["twtuned: /no/such: No such file or directory"], "none")
 
 
-@test("a column that is not there is unavailable, and so is a rule that asks for it")
+@test("a column that is not there is unavailable, and so is a rule that asks for it", beside=True)
 def _():
     policy, path, _ = enforced_storm()
     rows = rows_of(path)
