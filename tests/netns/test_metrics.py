@@ -108,15 +108,16 @@ def _():
         wait_rows(path, 2)
         for count in (5, 10, 15, 20):
             drop(pair, 5)
-            wait_until(lambda: pair.server.counter("TcpExt", "ListenDrops") == count, f"{count} are dropped")
+            wait_until(lambda: pair.server.counter("TcpExt", "ListenDrops") >= count, f"{count} are dropped")
             wait_rows(path, 1)
+        counted = pair.server.counter("TcpExt", "ListenDrops")
         twtuned.stop()
         close_all(kept)
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     times = [float(row["time"]) for row in rows]
     drops = sum(float(row["listen.drops"]) * (now - before) for row, before, now in zip(rows[1:], times, times[1:]))
-    check_equal(round(drops, 3), 20, "drops in all")
+    check_equal(round(drops, 3), counted, "drops in all")
     check(any(float(row["netstat.TcpExt.ListenDrops"]) > 0 for row in rows[1:]), "the counter did not move")
 
 
