@@ -371,6 +371,16 @@ class Ticks:
         self.wait_for(self.after(count))
 
 
+def record_to(config):
+    """$TWTUNED_RECORDINGS: a directory for a recording of each daemon and its configuration, for tests/decisions.py."""
+    directory = os.environ.get("TWTUNED_RECORDINGS")
+    if not directory or not config or not os.path.exists(config):
+        return []
+    path = pathlib.Path(directory, f"{os.getpid()}-{next(_numbers)}.csv")
+    shutil.copy(config, path.with_suffix(".conf"))
+    return [f"--record={path}"]
+
+
 class Twtuned(Program):
     """The daemon; `lines` is its log. Pass the same runtime_dir to two in turn to see a take-over.
     program: another executable in its place. bus: the socket of the system bus that it has, else it has none.
@@ -379,7 +389,7 @@ class Twtuned(Program):
     def __init__(self, namespace, config=None, args=(), runtime_dir=None, program=None, bus=None, instance=None,
                  ticks=None):
         self.runtime_dir = pathlib.Path(runtime_dir or temp_dir())
-        argv = [program or binary("twtuned"), *([f"--config={config}"] if config else []), *args]
+        argv = [program or binary("twtuned"), *([f"--config={config}"] if config else []), *args, *record_to(config)]
         # Not the journal's or systemd's business, even when a unit runs the tests.
         env = {k: v for k, v in os.environ.items() if k not in ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC")}
         env |= {"RUNTIME_DIRECTORY": str(self.runtime_dir),
@@ -426,13 +436,6 @@ when = ports.used >= 10
 until = tcp.established < 1 for 200ms
 set = net.ipv4.tcp_tw_reuse = 1
 """
-
-
-def policy_for_busy_machines():
-    """The text of the shipped policy, but that a machine with other work to do reaches the second rung as well: from
-    2,823 connects/s on."""
-    return (POLICY.read_text().replace("reuse_demand >= 50%", "reuse_demand >= 20%")
-            .replace("reuse_demand < 30%", "reuse_demand < 10%"))
 
 
 def quick_policy(hold="3s"):
