@@ -371,10 +371,10 @@ class Ticks:
         self.wait_for(self.after(count))
 
 
-def record_to(config):
+def record_to(config, args):
     """$TWTUNED_RECORDINGS: a directory for a recording of each daemon and its configuration, for tests/decisions.py."""
     directory = os.environ.get("TWTUNED_RECORDINGS")
-    if not directory or not config or not os.path.exists(config):
+    if not directory or not config or any(arg.startswith("--record") for arg in args) or not os.path.exists(config):
         return []
     path = pathlib.Path(directory, f"{os.getpid()}-{next(_numbers)}.csv")
     shutil.copy(config, path.with_suffix(".conf"))
@@ -389,7 +389,8 @@ class Twtuned(Program):
     def __init__(self, namespace, config=None, args=(), runtime_dir=None, program=None, bus=None, instance=None,
                  ticks=None):
         self.runtime_dir = pathlib.Path(runtime_dir or temp_dir())
-        argv = [program or binary("twtuned"), *([f"--config={config}"] if config else []), *args, *record_to(config)]
+        argv = [program or binary("twtuned"), *([f"--config={config}"] if config else []), *args,
+                *record_to(config, args)]
         # Not the journal's or systemd's business, even when a unit runs the tests.
         env = {k: v for k, v in os.environ.items() if k not in ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC")}
         env |= {"RUNTIME_DIRECTORY": str(self.runtime_dir),
