@@ -90,8 +90,8 @@ def fill_queue(pair, count):
 
 
 def drop(pair, count):
-    """So many connections at 8080, where the queue is full. No SYN of them comes again, unless another thread forks: its
-    child has the sockets, too, until it executes a program."""
+    """So many connections at 8080, where the queue is full. No SYN of them comes again, unless another thread forks:
+    its child has the sockets, too, until it executes a program."""
     close_all([begin_connect(pair.client, pair.server.ip4, 8080) for _ in range(count)])
 
 
