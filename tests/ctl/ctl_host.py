@@ -10,8 +10,9 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
-from harness import (ROOT, ChurnHold, ChurnServer, Pair, Twtuned, binary, check, temp_dir,  # noqa: E402
+from harness import (PATIENCE, ROOT, ChurnHold, ChurnServer, Pair, binary, check, temp_dir,  # noqa: E402
                      temp_policy, wait_until)
+from ticks import Ticking  # noqa: E402
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 # established, because the TIME_WAIT sockets that the connections leave use ports, too. For the clock of the second
@@ -98,7 +99,7 @@ class Host:
         ChurnServer(self.pair.server, self.pair.server.ip4)
         if self.load:
             self.connections = ChurnHold(self.client, self.pair.server.ip4, count=10)
-        self.twtuned = Twtuned(self.client, self.policy, bus=self.bus.socket, instance=self.instance, **self.options)
+        self.twtuned = Ticking(self.client, self.policy, bus=self.bus.socket, instance=self.instance, **self.options)
         wait_until(lambda: self.ctl("status", check=False).returncode == 0, "it is on the bus")
         if self.load:
             self.twtuned.wait_for(f"^applied: .*SYSCTL={DELAY} ")
@@ -117,7 +118,7 @@ class Host:
 
     def ctl(self, *args, check=True, nobody=False, **more):
         prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if nobody else []
-        run = subprocess.run([*prefix, *self.argv(*args)], text=True, capture_output=True, timeout=60,
+        run = subprocess.run([*prefix, *self.argv(*args)], text=True, capture_output=True, timeout=PATIENCE,
                              stdin=subprocess.DEVNULL, env=self.env(**more))
         if check and run.returncode:
             raise AssertionError(f"twtunectl {' '.join(args)}: {run.returncode}: {run.stderr}")

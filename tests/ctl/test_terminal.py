@@ -38,37 +38,44 @@ class Terminal:
     def resize(self, rows, columns):
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
-    def read(self, seconds):
-        """What it shows in that time."""
-        start, end = len(self.text), time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if not select.select([self.fd], [], [], left)[0]:
-                break
-            try:
-                data = os.read(self.fd, 65536)
-            except OSError:
-                break
-            if not data:
-                break
-            self.text += data.decode(errors="replace")
-        return self.text[start:]
+    def read(self):
+        """Takes what it shows within 0.1 s. False: it has ended, and all was read."""
+        if not select.select([self.fd], [], [], 0.1)[0]:
+            return True
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:  # EIO: nobody has the terminal any more
+            return False
+        self.text += data.decode(errors="replace")
+        return bool(data)
+
+    def _wait(self, condition, what):
+        deadline = time.monotonic() + PATIENCE
+        while not (value := condition()):
+            check(time.monotonic() < deadline, f"no {what} in {self.text[-2000:]!r}")
+            if not self.read():
+                time.sleep(0.1)
+        return value
 
     def wait_for(self, regex):
-        deadline = time.monotonic() + PATIENCE
-        while not (match := re.search(regex, self.text)):
-            check(time.monotonic() < deadline, f"no {regex!r} in {self.text[-2000:]!r}")
-            self.read(0.1)
-        return match
+        return self._wait(lambda: re.search(regex, self.text), repr(regex))
+
+    def frame(self, what, holds=lambda lines: True):
+        """The lines of the first frame from now on that is such a one. `top` draws one at every interval."""
+        start = len(self.text)
+
+        def find():
+            frames = re.findall(r"\033\[Htwtuned: (.*?)\033\[J", self.text[start:], re.S)
+            return next((lines for lines in (plain(frame).splitlines() for frame in frames) if holds(lines)), None)
+
+        return self._wait(find, what)
 
     def send(self, keys):
         os.write(self.fd, keys.encode())
 
     def finish(self):
-        deadline = time.monotonic() + PATIENCE
-        while not (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
-            check(time.monotonic() < deadline, "it does not end")
-            self.read(0.05)
-        self.read(0.5)
+        self._wait(lambda: not self.read(), "end")
+        ended = os.waitpid(self.pid, 0)
         os.close(self.fd)
         return os.waitstatus_to_exitcode(ended[1])
 
@@ -77,8 +84,7 @@ def plain(text):
     return re.sub(r"\033\[[?0-9;]*[a-zA-Z]", "", text)
 
 
-@test("top: live, with a graph; it resizes, scrolls and quits on q, and leaves the terminal as it was", beside=True,
-      by_the_clock=0.2)
+@test("top: live, with a graph; it resizes, scrolls and quits on q, and leaves the terminal as it was", beside=True)
 def _():
     with Host() as host:
         ends = os.openpty()
@@ -89,33 +95,24 @@ def _():
         top.wait_for(r"\033\[\?1049h")
         top.wait_for(r"twtuned: .*acting: 2 sysctls")
         top.wait_for("tcp.established +10 .*[▁▂▃▄▅▆▇█]")
-        frame = plain(top.read(0.5)).split("twtuned: ")[1]
-        widest = max(map(len, frame.splitlines()))
+        frame = top.frame("frame")
+        widest = max(map(len, frame))
         check(60 < widest <= 100, f"{widest} columns of 100")
-        check(15 < len(frame.splitlines()) <= 24, f"{len(frame.splitlines())} lines of 24")
+        check(15 < len(frame) <= 24, f"{len(frame)} lines of 24")
         top.resize(10, 50)
-        time.sleep(0.3)
-        top.read(0.3)
-        frame = plain(top.read(0.5)).split("twtuned: ")[1]
-        check_equal(len(frame.splitlines()), 10, "lines when resized")
-        check(max(map(len, frame.splitlines())) <= 50, frame)
-        first = frame.splitlines()[2].split()[0]
+        frame = top.frame("frame of 10 lines", lambda lines: len(lines) == 10)
+        check(max(map(len, frame)) <= 50, frame)
+        first = frame[2].split()[0]
         top.resize(6, 25)
-        time.sleep(0.3)
-        top.read(0.3)
-        frame = plain(top.read(0.5)).split("twtuned: ")[1]
-        check(max(map(len, frame.splitlines()[1:-1])) <= 25 and len(frame.splitlines()) == 6, frame)
+        frame = top.frame("frame of 6 lines", lambda lines: len(lines) == 6)
+        check(max(map(len, frame[1:-1])) <= 25, frame)
         top.resize(10, 50)
         top.send("\033[B")
-        top.read(0.3)
-        frame = plain(top.read(0.5)).split("twtuned: ")[1]
-        check(frame.splitlines()[2].split()[0] != first, f"it does not scroll: {frame}")
+        top.frame("frame that is scrolled", lambda lines: len(lines) == 10 and lines[2].split()[0] != first)
         top.send("q")
-        after = None
         top.wait_for(r"\033\[\?1049l")
-        after = termios.tcgetattr(top.fd)
+        wait_until(lambda: termios.tcgetattr(top.fd) == before, "the terminal's settings are as before")
         check_equal(top.finish(), 0, "exit status")
-        check_equal(after, before, "the terminal's settings")
 
 
 @test("top: ends with 3 and says why when the daemon stops; --json is a line each time", beside=True)
@@ -132,7 +129,7 @@ def _():
         host.twtuned.stop()
         check_equal(top.finish(), 3, "exit status")
         check_text(top.text.split("\033[?1049l")[1], "twtuned is not running")
-        check_equal(lines.process.wait(10), 3, "exit status of --json")
+        check_equal(lines.process.wait(PATIENCE), 3, "exit status of --json")
 
 
 @test("colours and the pager: on a terminal only, and as the environment says", beside=True)
@@ -159,7 +156,7 @@ def _():
 
 # ---- the command line ----
 
-@test("usage: what is wrong with a command line is said, 64")
+@test("usage: what is wrong with a command line is said, 64", beside=True)
 def _():
     run = subprocess.run([binary("twtunectl"), "--help"], text=True, capture_output=True)
     check_equal(run.returncode, 0, "exit status of --help")

@@ -2,6 +2,8 @@
 """The lives of a twtuned that the fault tests cut short: it changes two sysctls, of which a rule gives one back and
 the end the other; it starts over what a killed one left; it puts that back."""
 
+import atexit
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -12,10 +14,9 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
-from harness import BUILD, Single, binary, check_equal, temp_dir, temp_policy  # noqa: E402
+from harness import BUILD, PATIENCE, Single, binary, check_equal, temp_dir, temp_policy, wait_until  # noqa: E402
 
 _libc = ctypes.CDLL(None)
 SHIM = str(BUILD / "tests" / "libinject.so")
@@ -77,52 +78,98 @@ def host():
     return _hosts.host
 
 
+class Tail:
+    """A file that grows; each line is read once."""
+
+    def __init__(self, path):
+        self.path, self._at, self._rest, self._lines = path, 0, "", []
+
+    def lines(self):
+        with contextlib.suppress(FileNotFoundError), open(self.path, "rb") as file:
+            file.seek(self._at)
+            data = file.read()
+            self._at += len(data)
+            *lines, self._rest = (self._rest + data.decode(errors="replace")).split("\n")
+            self._lines += lines
+        return self._lines
+
+
 class Run:
     """One twtuned with one fault, from its start to its end, and what it left."""
 
+    _live = set()
+
     def __init__(self, args, runtime_dir, fault=None, wrapper=(), shim=True):
         self.host, self.runtime_dir, self.fault = host(), runtime_dir, fault
-        self.trace_file, self.log_file = runtime_dir.parent / "trace", runtime_dir.parent / "log"
-        self.trace_file.unlink(missing_ok=True)
+        trace_file, log_file = runtime_dir.parent / "trace", runtime_dir.parent / "log"
+        trace_file.unlink(missing_ok=True)
+        self._trace, self._log, self._ticks, self._counted = Tail(trace_file), Tail(log_file), 0, 0
         env = {k: v for k, v in os.environ.items() if k not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")}
         env |= {"RUNTIME_DIRECTORY": str(runtime_dir), "NOTIFY_SOCKET": str(manager.path)}
         if shim:
-            env |= {"LD_PRELOAD": SHIM, "INJECT_TRACE": str(self.trace_file)}
+            env |= {"LD_PRELOAD": SHIM, "INJECT_TRACE": str(trace_file)}
         if fault:
             env["INJECT"] = fault
-        with open(self.log_file, "w", encoding="utf-8") as log:
+        with open(log_file, "w", encoding="utf-8") as log:
             st = os.fstat(log.fileno())
             env["JOURNAL_STREAM"] = f"{st.st_dev}:{st.st_ino}" if shim else "none"
-            self.process = self.host.netns.popen([*wrapper, binary("twtuned"), *args], stdout=log, stderr=log, env=env)
+            # Without a function to call between fork and exec, which would copy all of this process a thousand times.
+            argv = ["setpriv", "--pdeathsig=KILL", *wrapper, binary("twtuned"), *args]
+            with self.host.netns.entered():
+                self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+                                                start_new_session=True)
+        self._live.add(self.process)
 
     @property
     def trace(self):
-        return self.trace_file.read_text().splitlines() if self.trace_file.exists() else []
+        return self._trace.lines()
 
     @property
     def log(self):
-        return self.log_file.read_text(errors="replace").splitlines()
+        return self._log.lines()
 
     def ticks(self):
-        return sum(line.startswith("timerfd_settime") for line in self.trace)
+        trace = self.trace
+        self._ticks += sum(line.startswith("timerfd_settime") for line in trace[self._counted:])
+        self._counted = len(trace)
+        return self._ticks
 
     def await_lines(self, *regexes, ticks):
         """Until the log has these lines, or that many ticks went by, or it ended."""
-        until, deadline = self.ticks() + ticks, time.monotonic() + 30
-        while self.process.poll() is None and time.monotonic() < deadline and self.ticks() < until:
-            if regexes and all(any(re.search(r, line) for line in self.log) for r in regexes):
-                return
-            time.sleep(0.03)
+        until = self.ticks() + ticks
+
+        def logged():
+            return regexes and all(any(re.search(r, line) for line in self.log) for r in regexes)
+        wait_until(lambda: self.process.poll() is not None or self.ticks() >= until or logged(),
+                   f"{ticks} ticks, or in the log {regexes}, with the fault {self.fault}")
+
+    def reached(self):
+        """Whether the fault has happened."""
+        return any(line.startswith("fault ") for line in self.trace)
+
+    def await_fault(self):
+        """Until the fault has happened, or it ended."""
+        wait_until(lambda: self.process.poll() is not None or self.reached(), f"the fault {self.fault}")
 
     def end(self, sig=None):
         if sig and self.process.poll() is None:
             self.process.send_signal(sig)
         try:
-            return self.process.wait(20)
+            return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
             return "it hangs"
+        finally:
+            self._live.discard(self.process)
+
+    @classmethod
+    def end_all(cls):
+        for process in cls._live:
+            process.kill()
+
+
+atexit.register(Run.end_all)
 
 
 class Manager:
@@ -151,7 +198,15 @@ def new_directory():
 
 # ---- three lives ----
 
-def life(fault=None, wrapper=(), shim=True):
+def finish(run, reach):
+    """reach: not before the fault has happened."""
+    if reach:
+        run.await_fault()
+    run.status = run.end(signal.SIGTERM)
+    return run
+
+
+def life(fault=None, wrapper=(), shim=True, reach=False):
     """Two sysctls are changed, one is given back by its rule, the other at SIGTERM."""
     h = host()
     h.sysctls(ORIGINAL)
@@ -160,8 +215,7 @@ def life(fault=None, wrapper=(), shim=True):
     run.await_lines(f"{REUSE}: 2 -> 1", f"{DELAY}: 1000 -> 250", ticks=7)
     h.disconnect()
     run.await_lines(f"{REUSE}: 1 -> 2", ticks=7)
-    run.status = run.end(signal.SIGTERM)
-    return run
+    return finish(run, reach)
 
 
 def killed():
@@ -183,16 +237,15 @@ def killed():
     return directory
 
 
-def take_over(fault=None, wrapper=(), shim=True):
+def take_over(fault=None, wrapper=(), shim=True, reach=False):
     """A start over what a killed one left."""
     run = Run([f"--config={policy}"], killed(), fault, wrapper, shim)
     run.await_lines(f"{REUSE}: 1 -> 2", ticks=7)
-    run.status = run.end(signal.SIGTERM)
-    return run
+    return finish(run, reach)
 
 
-def restore(fault=None, wrapper=(), shim=True):
-    """--restore of what a killed one left."""
+def restore(fault=None, wrapper=(), shim=True, reach=False):
+    """--restore of what a killed one left, which ends by itself."""
     run = Run(["--restore"], killed(), fault, wrapper, shim)
     run.status = run.end()
     return run

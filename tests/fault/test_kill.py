@@ -1,20 +1,42 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """kill -9 after every system call of an apply, of a release, of the end, of a take-over and of --restore, on the real
-kernel: --restore alone puts everything back, and a new start takes over what is ours, or finds the original."""
+kernel: --restore alone puts everything back, and a new start takes over what is ours, or finds the original.
+
+A call that only reads, or changes nothing but the process itself, leaves what the call before it left: by default there
+is no kill after it. --long: after every call."""
 
 import collections
 import concurrent.futures
 import platform
 import shutil
 import signal
+import sys
 
 import lives
 from lives import DELAY, ORIGINAL, REUSE, WRITTEN, Run, host, new_directory, policy
 from harness import check, check_equal, diag, main, temp_dir, test
 
 KILLER = str(lives.BUILD / "tests" / "kill_after")
+LONG = "--long" in sys.argv
+sys.argv[1:] = [a for a in sys.argv[1:] if a != "--long"]
 WORKERS = 16
+
+# epoll_wait or epoll_pwait: until the next tick.
+IDLE = {"x86_64": 232, "aarch64": 22}[platform.machine()]
+
+# access arch_prctl brk capget clock_gettime close epoll_create epoll_ctl epoll_wait execve faccessat fcntl fstat futex
+# getdents getpid getrandom getsockname getsockopt gettid getuid ioctl lseek mmap mprotect munmap newfstatat open poll
+# prctl pread prlimit read readlink recvmsg rseq rt_sigaction rt_sigprocmask set_robust_list set_tid_address signalfd
+# statx timerfd_create timerfd_settime uname. What opens a ledger to write it is where the counts begin.
+HARMLESS = {
+    "x86_64": {21, 158, 12, 125, 228, 3, 291, 233, 232, 59, 269, 439, 72, 5, 202, 217, 39, 318, 51, 55, 186, 102, 104,
+               107, 108, 16, 8, 9, 10, 11, 262, 257, 7, 157, 17, 302, 0, 267, 47, 334, 13, 14, 273, 218, 289, 332, 283,
+               286, 63},
+    "aarch64": {214, 90, 113, 57, 20, 21, 22, 221, 48, 439, 25, 80, 98, 61, 172, 278, 204, 209, 178, 174, 175, 176, 177,
+                29, 62, 222, 226, 215, 79, 56, 73, 167, 67, 261, 63, 78, 212, 293, 134, 135, 99, 96, 74, 291, 85, 86,
+                160},
+}[platform.machine()]
 
 
 def killer(mark, n, file="-"):
@@ -22,16 +44,16 @@ def killer(mark, n, file="-"):
 
 
 def calls_of(scenario):
-    """How many calls there are from the start, and from each write of the ledger, to the next or the tick's end."""
+    """The numbers of the calls from the start, and from each write of the ledger, to the next or the tick's end."""
     file = temp_dir() / "calls"
     run = scenario(wrapper=killer("none", 0, file), shim=False)
     check_equal((run.status, run.host.sysctls()), (0, ORIGINAL), f"a run that is not killed, which says {run.log}")
-    calls = collections.defaultdict(list)
+    calls = collections.defaultdict(dict)
     for line in file.read_text().splitlines():
-        mark, _, number = map(int, line.split())
-        calls[mark].append(number)
-    idle = {"x86_64": 232, "aarch64": 22}[platform.machine()]  # epoll_wait, epoll_pwait: until the next tick
-    return {mark: numbers.index(idle) + 1 if idle in numbers else len(numbers) for mark, numbers in calls.items()}
+        mark, n, number = map(int, line.split())
+        if IDLE not in calls[mark].values():
+            calls[mark][n] = number
+    return calls
 
 
 def end_well(directory, where):
@@ -64,7 +86,9 @@ def end_well(directory, where):
 def kill_everywhere(scenario, lefts):
     """lefts: values of both sysctls that are known to be left by some of the kills."""
     calls = calls_of(scenario)
-    points = [(mark, n) for mark in calls for n in range(mark == 0, calls[mark])]
+    # The first and the last call as well: before all, and when all is over.
+    points = [(mark, n) for mark, numbers in calls.items() for n in numbers
+              if LONG or n in (0, 1, max(numbers)) or numbers[n] not in HARMLESS]
     seen = collections.Counter()
 
     def one(point):
@@ -72,10 +96,10 @@ def kill_everywhere(scenario, lefts):
         left = tuple(run.host.sysctls().values())
         return run.status, left, end_well(run.runtime_dir, f"killed after call {point[1]} of ledger {point[0]}")
 
-    bad, missed = [], 0
+    bad = []
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         for status, left, found in pool.map(one, points):
-            missed += status != 0
+            found += [f"exit status {status}"] if status else []
             seen[left] += 1
             bad += found
     diag(f"{len(points)} kills, before, at and after {len(calls) - 1} writes of the ledger; left: "
@@ -84,7 +108,6 @@ def kill_everywhere(scenario, lefts):
         diag(line)
     check(not bad, f"{len(bad)} of {len(points)} kills end badly")
     check(lefts <= set(seen), f"no kill left {lefts - set(seen)}")
-    check(missed <= len(points) / 10, f"{missed} of {len(points)} points were not reached")
 
 
 @test("an apply of two sysctls, a release, and the end that gives back the other")

@@ -4,7 +4,10 @@
 and starts anew: what it has seen to be theirs it never writes again, and nothing of theirs is lost.
 
 No sysctl can be written on condition of its value, so what is written between twtuned's look and its write is: that
-may happen, and is counted; what stood there when it looked may not. --long: 60 s; --seed=N: the same moments again."""
+may happen, and is counted; what stood there when it looked may not. In each round one sysctl is written while twtuned
+is known to hold it, so that at least that one is overridden.
+
+By default 80 rounds with --seed=1. --long: 200 rounds with another seed; --seed=N draws the same numbers again."""
 
 import collections
 import concurrent.futures
@@ -17,10 +20,13 @@ import threading
 import time
 
 from lives import Run, host, new_directory
-from harness import check, diag, main, temp_policy, test
+from harness import check, diag, main, temp_policy, test, wait_until
 
-SECONDS = 60 if "--long" in sys.argv else 20
-SEED = next((int(a.split("=")[1]) for a in sys.argv if a.startswith("--seed=")), random.randrange(10**6))
+LONG = "--long" in sys.argv
+ROUNDS = 200 if LONG else 80
+SEED = next((int(a.split("=")[1]) for a in sys.argv if a.startswith("--seed=")),
+            random.randrange(10**6) if LONG else 1)
+AGAIN = f"again: {sys.argv[0]}{' --long' * LONG} --seed={SEED}"
 sys.argv[1:] = [a for a in sys.argv[1:] if not a.startswith("--")]
 WORKERS = 8
 
@@ -55,23 +61,29 @@ def path_of(name):
 
 
 class Racer(threading.Thread):
-    """Writes values of its own at random moments until it is told to end."""
+    """Writes values of its own to the sysctls with these names at random moments until it is told to end."""
 
-    def __init__(self, netns, rng):
+    def __init__(self, netns, rng, names):
         super().__init__(daemon=True)
         with netns.entered():
             self.fds = {name: os.open(path_of(name), os.O_RDWR) for name in NAMES}
+        self.names = names
         self.rng, self.stopped = rng, threading.Event()
         self.written = collections.defaultdict(list)  # name -> (begun, ended, value)
         self.start()
 
     def run(self):
         while not self.stopped.wait(self.rng.expovariate(1 / 0.3)):
-            name = self.rng.choice(NAMES)
-            value = self.rng.choice(SYSCTLS[name][2])
-            begun = time.monotonic_ns()
-            os.pwrite(self.fds[name], value.encode(), 0)
-            self.written[name].append((begun, time.monotonic_ns(), value))
+            self.write(self.rng.choice(self.names), self.rng)
+
+    def read(self, name):
+        return os.pread(self.fds[name], 16, 0).decode().strip()
+
+    def write(self, name, rng):
+        value = rng.choice(SYSCTLS[name][2])
+        begun = time.monotonic_ns()
+        os.pwrite(self.fds[name], value.encode(), 0)
+        self.written[name].append((begun, time.monotonic_ns(), value))
 
     def end(self):
         self.stopped.set()
@@ -85,15 +97,23 @@ def one_round(rng):
     h, directory = host(), new_directory()
     for name in NAMES:
         h.netns.sysctl(name, SYSCTLS[name][0])
-    racer, log, trace = Racer(h.netns, rng), [], []
     ends = [signal.SIGKILL, signal.SIGTERM] if rng.random() < 0.3 else [signal.SIGTERM]
+    overridden = rng.choice(NAMES)
+    racer = Racer(h.netns, random.Random(rng.random()), [name for name in NAMES if name != overridden])
+    log, trace = [], []
     for sig in ends:
         run = Run([f"--config={policy}"], directory)
         for _ in range(rng.randint(1, 3)):
             h.connect()
-            time.sleep(rng.uniform(0.05, 0.4))
+            if overridden:
+                wait_until(lambda: racer.read(overridden) == SYSCTLS[overridden][1], f"{overridden} is changed")
+                racer.write(overridden, rng)
+                run.await_lines(f"{overridden} is .*someone else", ticks=5)
+                overridden = None
+            run.await_lines(ticks=rng.randint(0, 4))
             h.disconnect()
-            time.sleep(rng.uniform(0.05, 0.4))
+            run.await_lines(ticks=rng.randint(0, 4))
+        time.sleep(rng.uniform(0, 0.1))  # any part of a tick
         status = run.end(sig)
         log.append(run.log)
         trace += run.trace
@@ -147,34 +167,31 @@ def judge(name, seen, theirs, end, found, count):
 @test("another process writes the same sysctls at random")
 def _():
     rounds = collections.Counter()
-    deadline = time.monotonic() + SECONDS
     found = []
 
-    def work(worker):
-        rng = random.Random(SEED + worker)
-        while time.monotonic() < deadline:
-            log, seen, theirs, end = one_round(rng)
-            rounds["rounds"] += 1
-            rounds["writes of someone else"] += sum(map(len, theirs.values()))
-            for name in NAMES:
-                judged = []
-                overridden = judge(name, seen[name], theirs[name], end[name], judged, rounds)
-                said = [sum(line.count(f"{name} is ") > 0 and "someone else" in line for line in lines)
-                        for lines in log]
-                if overridden and not sum(said):
-                    judged.append(f"{name}: it is not said that someone else changed it")
-                if max(said) > 1:
-                    judged.append(f"{name}: it is said {max(said)} times that someone else changed it")
-                if judged:
-                    found.append(judged + [f"seen: {seen[name]}", f"theirs: {theirs[name]}", f"log: {log}"])
+    def work(number):
+        log, seen, theirs, end = one_round(random.Random(f"{SEED} {number}"))
+        rounds["rounds"] += 1
+        rounds["writes of someone else"] += sum(map(len, theirs.values()))
+        for name in NAMES:
+            judged = []
+            overridden = judge(name, seen[name], theirs[name], end[name], judged, rounds)
+            said = [sum(line.count(f"{name} is ") > 0 and "someone else" in line for line in lines) for lines in log]
+            if overridden and not sum(said):
+                judged.append(f"{name}: it is not said that someone else changed it")
+            if max(said) > 1:
+                judged.append(f"{name}: it is said {max(said)} times that someone else changed it")
+            if judged:
+                found.append([f"round {number}", *judged, f"seen: {seen[name]}", f"theirs: {theirs[name]}",
+                              f"log: {log}"])
 
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(work, range(WORKERS)))
-    diag(", ".join(f"{count} {what}" for what, count in rounds.items()) + f"; --seed={SEED}")
+        list(pool.map(work, range(ROUNDS)))
+    diag(", ".join(f"{count} {what}" for what, count in rounds.items()) + f"; {AGAIN}")
     for lines in found[:8]:
         diag("\n".join(line[:2000] for line in lines))
-    check(not found, f"{len(found)} sysctls went wrong")
-    check(rounds["overridden"] >= SECONDS, f"only {rounds['overridden']} sysctls were overridden")
+    check(not found, f"{len(found)} sysctls went wrong; {AGAIN}")
+    check(rounds["overridden"] >= ROUNDS, f"only {rounds['overridden']} sysctls were overridden in {ROUNDS} rounds")
 
 
 if __name__ == "__main__":

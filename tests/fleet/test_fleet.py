@@ -9,13 +9,12 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
-from harness import (HOLDS, POLICY, ROOT, ChurnHold, ChurnServer, Pair, Program, Single, Skip, Twtuned,  # noqa: E402
-                     check, check_equal, fields, main, temp_dir, temp_policy, test, wait_until)
+from harness import (HOLDS, PATIENCE, POLICY, ROOT, ChurnHold, ChurnServer, Pair, Program, Single, Skip,  # noqa: E402
+                     Twtuned, check, check_equal, fields, main, temp_dir, temp_policy, test, wait_until)
 
 ALERTS = ROOT / "packaging/prometheus/twtuned.rules.yml"
 REUSE = "net.ipv4.tcp_tw_reuse"
@@ -29,7 +28,7 @@ def need(*programs):
 
 def promtool(*args, **kw):
     need("promtool")
-    run = subprocess.run(["promtool", *args], text=True, capture_output=True, timeout=60, **kw)
+    run = subprocess.run(["promtool", *args], text=True, capture_output=True, **kw)
     check_equal((run.returncode, run.stderr), (0, ""), f"promtool {' '.join(args)}: {run.stdout}")
     return run.stdout
 
@@ -111,7 +110,7 @@ def _():
         check("No such file" in line and fields(line)["ERRNO"] == "2", line)
         load = ChurnHold(pair.client, pair.server.ip4, count=10)
         twtuned.wait_for(f"^applied: .*SYSCTL={REUSE} ")
-        time.sleep(11)  # another try
+        time.sleep(11)  # the time after which it tries again; on a slow machine it may not have
         directory.mkdir()
         twtuned.wait_for("^recovered:")
         check_equal(len([line for line in twtuned.lines if line.startswith("degraded:")]), 1, "lines 'degraded'")
@@ -126,12 +125,13 @@ def _():
     with Single() as host:
         path = written(host, temp_dir())
         policy = with_file(path.with_name("twtuned.prom"), HOLDS)
+        start = time.time()
         twtuned = Twtuned(host, policy)
         wait_until(path.exists, "there is a file")
         twtuned.process.kill()
         twtuned.process.wait()
         at = samples(path)[f'twtuned_last_observation_timestamp_seconds{{netns="{host.name}"}}']
-        check(abs(time.time() - at) < 15, f"{at} and now {time.time()}")
+        check(start - 1 <= at <= time.time(), f"{at}, it started at {start}, and now it is {time.time()}")
         path.write_text("")
         twtuned = Twtuned(host, policy, runtime_dir=twtuned.runtime_dir)
         wait_until(lambda: samples(path), "the file of the one before is replaced")
@@ -145,8 +145,8 @@ def _():
 def get(namespace, url):
     with namespace.entered():
         try:
-            return urllib.request.urlopen(url, timeout=5).read().decode()
-        except urllib.error.URLError:
+            return urllib.request.urlopen(url, timeout=PATIENCE).read().decode()
+        except OSError:  # it does not listen yet
             return ""
 
 
@@ -177,6 +177,7 @@ scrape_configs: [{{job_name: node, static_configs: [{{targets: ["127.0.0.1:9100"
         load = ChurnHold(host, pair.server.ip4, count=300)
         # Destinations are there while the sockets are looked at, so "until" has to need them.
         policy = HOLDS.replace("tcp.established < 1", "ports.used < 1")
+        start = time.time()
         twtuned = Twtuned(host, with_file(directory / "text/twtuned.prom", policy))
         twtuned.wait_for(f"^applied: .*SYSCTL={REUSE} ")
 
@@ -193,7 +194,8 @@ scrape_configs: [{{job_name: node, static_configs: [{{targets: ["127.0.0.1:9100"
         check(0.01 < ratio < 0.03, f"{ratio} of 14116 ports, where 300 are held")
         labels, _ = value("twtuned_info")
         check(re.fullmatch("[0-9a-f]{16}", labels["config"]) and labels["mode"] == "enforce", labels)
-        check(value("time() - twtuned_last_observation_timestamp_seconds")[1] < 20, "age of the observation")
+        at = value("twtuned_last_observation_timestamp_seconds")[1]
+        check(start - 1 <= at <= time.time(), f"observed at {at}, it started at {start}, and now it is {time.time()}")
         alerts = json.loads(get(host, "http://127.0.0.1:9090/api/v1/rules"))["data"]["groups"][0]["rules"]
         check(len(alerts) >= 5 and all(a["health"] == "ok" for a in alerts), alerts)
         load.stop()

@@ -3,6 +3,7 @@
 
 import collections
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 from harness import Program, Skip, binary, check, check_equal, wait_until
 
@@ -102,6 +104,39 @@ class Repeat:
         self._thread.join()
 
 
+class Load:
+    """Connections toward a server that closes when its peer has closed, one after the other. Each ends in TIME_WAIT at
+    the client before the next begins, so a slow machine makes the load slower and never makes it a burst."""
+
+    def __init__(self, namespace, address, port=8080, mapped=False):
+        self.connects, self.failures = 0, collections.Counter()  # failures by the name of the error
+        self._namespace = namespace
+        self._peer = (f"::ffff:{address}" if mapped else address), port
+        self._family = socket.AF_INET6 if ":" in self._peer[0] else socket.AF_INET
+
+    def connect(self):
+        with self._namespace.entered():
+            s = socket.socket(self._family)
+        with s:
+            try:
+                s.connect(self._peer)
+            except OSError as error:
+                self.failures[errno.errorcode[error.errno]] += 1
+                return
+            s.shutdown(socket.SHUT_WR)
+            s.recv(1)  # the end
+            self.connects += 1
+
+    def open(self, count, pause=0):
+        for _ in range(count):
+            time.sleep(pause)
+            self.connect()
+
+    def repeated(self, rate):
+        """Never more than `rate` connections in a second, until the `with` block ends."""
+        return Repeat(self.connect, 1 / rate)
+
+
 class Unit:
     """A cgroup with the name of a systemd unit, for the programs that join it. To be left after they ended."""
 
@@ -140,6 +175,21 @@ import socket, sys, time
 s = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=int(sys.argv[3]))
 print("ready", flush=True)
 time.sleep(1000)
+"""
+
+# Listens at ADDRESS PORT BACKLOG, and accepts and closes what waits, then again after PAUSE seconds.
+BUSY = """
+import socket, sys, time
+s = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=int(sys.argv[3]))
+s.setblocking(False)
+print("ready", flush=True)
+while True:
+    time.sleep(float(sys.argv[4]))
+    try:
+        while True:
+            s.accept()[0].close()
+    except BlockingIOError:
+        pass
 """
 
 # Listens at ADDRESS PORT, accepts, and never closes.

@@ -14,15 +14,14 @@ class Skip(Exception):
 
 
 _tests = []
-TRIES = 5
+LONG = "--long" in sys.argv  # ./dev test --long
 
 
-def test(name, beside=False, by_the_clock=None):
-    """beside: it may run at the same time as those before and after it of which that is true as well, because it
-    mostly waits. by_the_clock: it needs a machine that does not stand still for so many seconds, as virtual ones do;
-    when it failed while this one did, it is run again."""
+def test(name, beside=False, long=False):
+    """Registers a test. beside: it may run at the same time as its neighbours that have the same mark, because it
+    mostly waits. long: it runs with --long only, and then those without the mark do not run."""
     def register(function):
-        _tests.append((name, function, beside, by_the_clock))
+        _tests.append((name, function, beside, long))
         return function
     return register
 
@@ -41,32 +40,11 @@ def check_equal(actual, expected, what="value"):
     check(actual == expected, f"{what} is {actual!r}, should be {expected!r}")
 
 
-class _Pulse:
-    """Notices when the machine stands still: the longest that something due after 10 ms was late."""
-
-    def __enter__(self):
-        self.late, self._ended = 0, threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-        self._thread.start()
-        return self
-
-    def _beat(self):
-        at, ended = time.monotonic(), False
-        while not ended:
-            ended = self._ended.wait(0.01)
-            at, before = time.monotonic(), at
-            self.late = max(self.late, at - before - 0.01)
-
-    def __exit__(self, *_):
-        self._ended.set()
-        self._thread.join()
-
-
 class _Run:
     """One test; beside others in a thread of its own, which is a daemon so that SIGTERM need not wait for it."""
 
-    def __init__(self, name, function, beside, by_the_clock):
-        self._name, self._function, self._stall, self._thread = name, function, by_the_clock, None
+    def __init__(self, name, function, beside):
+        self._name, self._function, self._thread = name, function, None
         if not beside:
             self._run()
         else:
@@ -75,15 +53,6 @@ class _Run:
 
     def _run(self):
         start = time.monotonic()
-        for left in reversed(range(TRIES)):
-            with _Pulse() as pulse:
-                self._try()
-            if self._passed or not self._stall or pulse.late < self._stall or not left:
-                break
-            diag(f"{self._name}: failed, {pulse.late:.2f} s late at most; again")
-        diag(f"{self._name}: took {time.monotonic() - start:.1f} s, {pulse.late:.2f} s late at most")
-
-    def _try(self):
         self._passed, self._line = False, self._name
         try:
             self._function()
@@ -94,6 +63,7 @@ class _Run:
         except Exception:
             # What meson shows of a test that failed, with --print-errorlogs, is stderr alone.
             print(f"{self._name}:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+        diag(f"{self._name}: took {time.monotonic() - start:.1f} s")
 
     def report(self, number):
         """Waits for the end, and prints the result; True when it passed."""
@@ -112,10 +82,12 @@ def _run_all(tests):
 
 
 def main(skip_all=""):
-    """Runs the tests that a regex in argv is found in the name of, or all; exits with 1 when one failed. skip_all: why
-    none can be run."""
-    patterns = sys.argv[1:]
-    chosen = [t for t in _tests if not patterns or any(re.search(p, t[0]) for p in patterns)]
+    """Runs the tests in whose name a regex of argv is found, or all; exits with 1 when one failed. skip_all: the reason
+    why none can run."""
+    patterns = [arg for arg in sys.argv[1:] if not arg.startswith("--")]
+    marked = LONG and any(long for *_, long in _tests)
+    chosen = [(name, function, beside) for name, function, beside, long in _tests
+              if long == marked and (not patterns or any(re.search(p, name) for p in patterns))]
     if not chosen:
         sys.exit(f"no test matches {' '.join(patterns)}")
     if skip_all:

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 
-from harness import (STOCK, ChurnClient, ChurnHold, ChurnServer, Namespace, Pair, Program, Single, Twtuned, check,
-                     check_equal, diag, fields, main, message, shorten, sweep, temp_dir, test, wait_until)
+from harness import (PATIENCE, POLICY, STOCK, ChurnClient, ChurnHold, ChurnServer, Namespace, Pair, Single, Ticks,
+                     Twtuned, check, check_equal, few_ports, fields, main, message, shorten, sweep, temp_dir, test,
+                     wait_until)
+from sockets import Load, silence
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -43,31 +45,31 @@ def child(script, *args):
 
 # ---- the facts ----
 
-def run_churn(seconds, **sysctls):
-    """Connects/s of each second, and TWRecycled, on a fresh pair."""
-    with Pair() as pair:
-        for name, value in sysctls.items():
-            pair.client.sysctl(f"net.ipv4.{name}", value)
-        ChurnServer(pair.server, pair.server.ip4)
-        client = ChurnClient(pair.client, pair.server.ip4, seconds=seconds)
-        _, failures = client.finish()
-        check_equal(failures, 0, "failures")
-        return client, pair.client.counter("TcpExt", "TWRecycled")
+def ports_in_use(namespace):
+    """The local ports toward port 8080, TIME_WAIT included."""
+    lines = namespace.run(["ss", "-Htan", "dport = :8080"]).stdout.splitlines()
+    return [int(line.split()[3].rpartition(":")[2]) for line in lines]
 
 
-@test("stock: under 1000 connects/s past half of the ports; with tcp_tw_reuse=1 over 10 times that")
+@test("stock: connect() fails when every port is in TIME_WAIT; with tcp_tw_reuse=1 it takes them after the delay")
 def _():
-    stock, recycled = run_churn(10)
-    diag(f"stock: {[connects for connects, _ in stock.seconds]}")
-    check_equal(recycled, 0, "TWRecycled on stock sysctls")
-    cliff = stock.rate(7, 10)
-    check(stock.rate(1, 10) * 10 > 14116, "the load never came to half of the ports")
-    check(0 < cliff < 1000, f"{cliff:.0f} connects/s past the cliff, should be under 1000")
+    with Pair() as pair:
+        few_ports(pair.client, 64)
+        keep_time_wait(pair.client)
+        ChurnServer(pair.server, pair.server.ip4)
+        load = Load(pair.client, pair.server.ip4)
+        load.open(32)
+        check_equal({port % 2 for port in ports_in_use(pair.client)}, {0}, "parities while one is enough")
+        load.open(48)
+        check_equal((load.connects, dict(load.failures)), (64, {"EADDRNOTAVAIL": 16}), "connects to 64 ports")
+        check_equal(pair.client.counter("TcpExt", "TWRecycled"), 0, "TWRecycled on stock sysctls")
+        check_equal(sorted(ports_in_use(pair.client)), list(range(40000, 40064)), "ports in TIME_WAIT")
 
-    reuse, recycled = run_churn(6, tcp_tw_reuse=1)
-    diag(f"tcp_tw_reuse=1: {[connects for connects, _ in reuse.seconds]}, TWRecycled {recycled}")
-    check(recycled > 0, "TWRecycled is 0 with tcp_tw_reuse=1")
-    check(reuse.rate(3, 6) > 10 * cliff, f"{reuse.rate(3, 6):.0f} connects/s, stock {cliff:.0f}: not 10 times")
+        pair.client.sysctl("net.ipv4.tcp_tw_reuse", 1)
+        time.sleep(1.1)  # tcp_tw_reuse_delay
+        load.open(64)
+        check_equal((load.connects, load.failures.total()), (128, 16), "connects in all, with tcp_tw_reuse=1")
+        check_equal(pair.client.counter("TcpExt", "TWRecycled"), 64, "TWRecycled with tcp_tw_reuse=1")
 
 
 # ---- namespaces ----
@@ -90,7 +92,7 @@ def _():
         ChurnServer(pair.server, "::")
         for address, mapped in ((pair.server.ip4, False), (pair.server.ip6, False), (pair.server.ip4, True)):
             check_equal(ChurnClient(pair.client, address, count=5, mapped=mapped).finish(), (5, 0), address)
-            check_equal(pair.client.counter("Tcp", "RetransSegs"), 0, f"{address}: SYNs that were lost")
+            check_equal(pair.client.counter("TcpExt", "TCPSynRetrans"), 0, f"{address}: SYNs that were lost")
         wait_until(lambda: pair.client.sockstat("tw") == 15, "15 TIME_WAIT")  # when the server has closed as well
         check_equal(pair.client.counter("Tcp", "ActiveOpens"), 15, "ActiveOpens")
         sockets = pair.client.run(["ss", "-Htan6"]).stdout
@@ -108,7 +110,7 @@ with Pair() as pair:
     print(server.pid, client.pid, temp_dir().parent, flush=True)
     if sys.argv[1] == "exception":
         raise RuntimeError("on purpose")
-    time.sleep(60)
+    time.sleep(1000)
 """
     for how, code in (("exception", 1), ("SIGTERM", 143), ("SIGKILL", -signal.SIGKILL)):
         harness = child(script, how)
@@ -117,13 +119,12 @@ with Pair() as pair:
         if how != "exception":
             check_equal(len(namespaces(harness.pid)), 2, f"namespaces before {how}")
             harness.send_signal(signal.Signals[how])
-        _, err = harness.communicate(timeout=20)
+        _, err = harness.communicate(timeout=PATIENCE)
         check_equal(harness.returncode, code, f"exit code after {how} ({err})")
         for pid in words[:2]:
             wait_until(lambda pid=pid: not alive(pid), f"{how}: end of {pid}")
         if how == "SIGKILL":
-            check_equal(len(namespaces(harness.pid)), 2, "namespaces of a killed harness, before sweep()")
-            sweep()
+            sweep()  # another test may have been faster
             subprocess.run(["rm", "-r", words[2]], check=True)
         check_equal(namespaces(harness.pid), [], f"namespaces left behind after {how}")
         check(not os.path.exists(words[2]), f"{how}: {words[2]} is still there")
@@ -140,16 +141,18 @@ def _():
 
 # ---- churn ----
 
-@test("churn client --rate keeps its pace", by_the_clock=0.05)
+@test("churn client --rate never goes faster than that, and prints each second", beside=True)
 def _():
     with Single() as host:
         ChurnServer(host, host.ip4)
-        client = ChurnClient(host, host.ip4, rate=2000, seconds=3)
+        begun = time.monotonic()
+        check_equal(ChurnClient(host, host.ip4, rate=20, count=21).finish(), (21, 0), "count=21")
+        check(time.monotonic() - begun >= 1, "20 connects/s take a second for the first 20")
+        client = ChurnClient(host, host.ip4, rate=200, seconds=2)
         connects, failures = client.finish()
-    check(5990 <= connects <= 6000 and failures == 0, f"{connects} connects, {failures} failures, not 6000")
-    check_equal(len(client.seconds), 3, "lines")
-    check_equal(sum(c for c, _ in client.seconds), connects, "sum of the lines")
-    check(all(1900 <= c <= 2100 for c, _ in client.seconds), f"out of pace: {client.seconds}")
+        check(0 < connects <= 400 and failures == 0, f"{connects} connects, {failures} failures at 200/s in 2 s")
+        check(len(client.seconds) >= 2, f"lines of 2 s: {client.seconds}")
+        check_equal(sum(c for c, _ in client.seconds), connects, "sum of the lines")
 
 
 @test("churn client counts failures and goes on")
@@ -163,15 +166,14 @@ def _():
         check_equal(ChurnClient(host, host.ip4, count=25).finish(), (20, 5), "20 ports")
 
 
-@test("churn client ends in time though its peer is silent", by_the_clock=0.5)
+@test("churn client --seconds ends a connect() to a silent peer, which is no failure", beside=True)
 def _():
     with Pair() as pair:
-        start = time.monotonic()
+        silence(pair.client, "10.77.0.3")  # or connect() fails by itself: EHOSTUNREACH after 3 s
+        begun = time.monotonic()
         client = ChurnClient(pair.client, "10.77.0.3", seconds=2)
-        client.finish()
-        took = time.monotonic() - start
-        check(1.9 < took < 2.9, f"it took {took:.1f} s")
-        check_equal(len(client.seconds), 2, "lines")
+        check_equal(client.finish(), (0, 0), "connects and failures")
+        check(time.monotonic() - begun >= 2, "it ended before its time")
 
 
 @test("TIME_WAIT stays with who closes first")
@@ -183,17 +185,18 @@ def _():
             client = ChurnClient(pair.client, pair.server.ip4, count=100, read_eof=close_first)
             check_equal(client.finish(), (100, 0), "client")
             holder, other = (pair.server, pair.client) if close_first else (pair.client, pair.server)
-            wait_until(lambda: time_wait(holder) == 100, f"100 TIME_WAIT, close_first={close_first}")
-            check_equal(other.sockstat("tw"), 0, f"TIME_WAIT at the other end, close_first={close_first}")
+            # Counted when they begin: a server's may end early, when the client takes the same port again.
+            wait_until(lambda: holder.counter("TcpExt", "TW") == 100, f"100 TIME_WAIT, close_first={close_first}")
+            check_equal(other.counter("TcpExt", "TW"), 0, f"TIME_WAIT at the other end, close_first={close_first}")
 
 
 @test("churn hold holds connections until it is stopped")
 def _():
     with Pair() as pair:
         ChurnServer(pair.server, pair.server.ip4)
-        hold = ChurnHold(pair.client, pair.server.ip4, count=15000)
+        hold = ChurnHold(pair.client, pair.server.ip4, count=1100)  # the usual limit of descriptors is 1024
         for end in (pair.client, pair.server):
-            check_equal(end.counter("Tcp", "CurrEstab"), 15000, "CurrEstab")
+            check_equal(end.counter("Tcp", "CurrEstab"), 1100, "CurrEstab")
         check_equal(hold.stop(), 0, "exit code")
         wait_until(lambda: pair.server.counter("Tcp", "CurrEstab") == 0, "the server closes them")
 
@@ -228,7 +231,7 @@ def _():
                       "while :; do sleep 0.05; done\n")
     with Single() as host:
         daemon = Twtuned(host, config="/some/file", program=script)
-        line = daemon.wait_for("^applied.*", 5)[0]
+        line = daemon.wait_for("^applied.*")[0]
         check_equal(fields(line), {"SYSCTL": "net.x", "OLDVALUE": "1024 65000", "RULE": "r"}, "fields")
         check_equal(message(line), "applied X: 1024 65000 -> 1, as told", "message")
         check_equal(daemon.lines[0], f"in {daemon.runtime_dir} with --config=/some/file", "line")
@@ -241,11 +244,22 @@ def _():
         check_equal(daemon.stop(), 3, "exit code")
         check_equal(daemon.lines[-1], "bye", "the last line")
         try:
-            daemon.wait_for("never", 30)
+            daemon.wait_for("never")
         except TimeoutError as error:
             check("it ended" in str(error), f"it waits for the lines of a program that has ended: {error}")
         else:
             check(False, "wait_for found what is not there")
+
+
+@test("no tick is counted before it is over")
+def _():
+    ticks, path = Ticks(), temp_dir() / "recording.csv"
+    with Single() as host:
+        twtuned = Twtuned(host, POLICY, args=[f"--record={path}"], ticks=ticks)
+        ticks.wait(2)
+        rows = len(path.read_text().splitlines()) - 1
+        check(rows >= 3, f"{rows} ticks are recorded when at least 3 are counted")
+        check_equal(twtuned.stop(), 0, "exit code")
 
 
 @test("shorten changes the durations of a policy, and complains when there is none")
@@ -270,11 +284,14 @@ def _(): check_equal(1, 2)
 def _(): raise Skip("no need")
 main()
 """
-    for args, code, expected in (
-            ([], 1, ["1..3", "ok 1 - good", "not ok 2 - bad", "ok 3 - skipped # SKIP no need"]),
-            (["^go", "skip"], 0, ["1..2", "ok 1 - good", "ok 2 - skipped # SKIP no need"])):
+    marked = script.replace("main()", '@test("slow", long=True)\ndef _(): pass\nmain()')
+    for script, args, code, expected in (
+            (marked, [], 1, ["1..3", "ok 1 - good", "not ok 2 - bad", "ok 3 - skipped # SKIP no need"]),
+            (marked, ["^go", "skip"], 0, ["1..2", "ok 1 - good", "ok 2 - skipped # SKIP no need"]),
+            (marked, ["--long"], 0, ["1..1", "ok 1 - slow"]),
+            (script, ["--long", "good"], 0, ["1..1", "ok 1 - good"])):
         runner = child(script, *args)
-        out, err = runner.communicate(timeout=20)
+        out, err = runner.communicate(timeout=PATIENCE)
         check_equal([line for line in out.splitlines() if line[0] != "#"], expected, "TAP")
         check_equal(runner.returncode, code, "exit code")
         check(code == 0 or "AssertionError: value is 1, should be 2" in err, f"no reason given: {err}")

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""twtuned --lint: what it says of the kernel is what the kernel does, and of sysctl.d what systemd-sysctl does."""
+"""twtuned --lint: what it says of the kernel is what the kernel does, and of sysctl.d what systemd-sysctl does. --long:
+more trees of sysctl.d, from a random seed; --seed=N: those of a seed again."""
 
 import os
 import pathlib
@@ -10,9 +11,15 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
-from harness import Single, Twtuned, binary, check, check_equal, diag, main, temp_dir, temp_policy, test
+from harness import PATIENCE, Single, Skip, Twtuned, binary, check, check_equal, diag, main, temp_dir, temp_policy, test
+
+LONG = "--long" in sys.argv
+SEED = next((int(a.split("=")[1]) for a in sys.argv if a.startswith("--seed=")), random.randrange(10**6) if LONG else 1)
+TREES = 100 if LONG else 20
+sys.argv[1:] = [a for a in sys.argv[1:] if not a.startswith("--")]
 
 SYSCTL = pathlib.Path("/proc/sys")
 LINE = re.compile(r"(?P<at>.+?:\d+): (?P<name>\S+) = (?P<value>.*?): (?P<verdict>harmful|no effect|fine): (?P<why>.*)")
@@ -232,11 +239,10 @@ def systemd_sysctl():
 
 @test("the lines that stand are those that systemd-sysctl applies, in trees at random")
 def _():
-    seed = int(os.environ.get("SEED", time.time()))
-    diag(f"SEED={seed}")
-    rng = random.Random(seed)
+    diag(f"again: python3 tests/netns/test_lint.py {'--long ' if LONG else ''}--seed={SEED}")
+    rng = random.Random(SEED)
     stood = overridden = 0
-    for _ in range(25):
+    for _ in range(TREES):
         tree = random_tree(rng)
         with Single() as host:
             stock = {name: host.sysctl(f"net.ipv4.{name}") for name in NAMES}
@@ -252,7 +258,7 @@ def _():
         stood += len(stands)
         overridden += len(found) - len(stands)
     diag(f"{stood} lines stand, {overridden} do not")
-    check(stood > 50 and overridden > 20, f"{stood} lines stand, {overridden} do not")
+    check(stood > 2 * TREES and overridden > TREES / 2, f"{stood} lines stand, {overridden} do not")
 
 
 # ---- the daemon ----
@@ -273,17 +279,30 @@ class Home:
     is_first = (SYSCTL / "net/ipv4/tcp_mem").exists()
 
 
+def start_alone(namespace, policy, program):
+    """One that observes. The machine's own namespace may have another for a while: of another run of the tests."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        twtuned = Twtuned(namespace, policy, ["--observe"], program=program)
+        if twtuned.wait_for("^config-loaded|another twtuned runs")[0] == "config-loaded":
+            return twtuned
+        twtuned.stop()
+        if time.monotonic() > deadline:
+            raise Skip("another twtuned runs here")
+        time.sleep(0.5)
+
+
 def events_of(kind, namespace, tree, rule=""):
     """--observe, because it may be the machine's own namespace: it writes nothing."""
     policy = temp_policy(f"[daemon]\ninterval = 100ms\n{rule}")
     program = temp_dir() / "twtuned"
     program.write_text(f"#!/bin/sh\nexec {shlex.join(overlaid(tree, binary('twtuned')))} \"$@\"\n")
     program.chmod(0o755)
-    twtuned = Twtuned(namespace, policy, ["--observe"], program=str(program))
+    twtuned = start_alone(namespace, policy, str(program))
     try:
-        twtuned.wait_for("^config-loaded")
+        seen = len(twtuned.lines)
         twtuned.process.send_signal(signal.SIGHUP)  # it is not said again
-        twtuned.wait_for("^config-loaded", since=len(twtuned.lines))
+        twtuned.wait_for("^config-loaded", since=seen)
     finally:
         twtuned.stop()
     return [line for line in twtuned.lines if line.startswith(f"{kind}:")]

@@ -2,25 +2,29 @@
 # SPDX-License-Identifier: MIT
 """What twtuned sees: each metric against sockets that are known, in the kernel's own tables."""
 
+import csv
 import json
 import os
 import re
+import resource
 import socket
 import struct
 import subprocess
 import time
+import time
 
 from harness import (ChurnHold, ChurnServer, Pair, Program, Single, Skip, Twtuned, binary, check, check_equal,
-                     fields, main, temp_policy, test)
+                     fields, main, temp_dir, temp_policy, test)
 from sockets import (DEAF, HOARDER, Repeat, Unit, begin_connect, check_between, check_value, close_all, connect, ip,
                      listener, once, silence, states, value, wait_until)
+from ticks import Ticking, wait_rows
 
 REUSE = "net.ipv4.tcp_tw_reuse"
 
 
 # ---- what is printed ----
 
-@test("--once and --once --json print the same metrics; unavailable, invalid and zero are three things")
+@test("--once and --once --json print the same metrics; unavailable, invalid and zero are three things", beside=True)
 def _():
     with Single() as host:
         pairs = []
@@ -53,7 +57,7 @@ def _():
             check(any(name.startswith(prefix + ".") for name in metrics), f"no {prefix}.*")
 
 
-@test("in the first network namespace, what is the whole host's is there")
+@test("in the first network namespace, what is the whole host's is there", beside=True)
 def _():
     argv = [binary("twtuned"), "--once", "--json"]
     metrics = json.loads(subprocess.run(argv, text=True, capture_output=True).stdout)
@@ -65,10 +69,72 @@ def _():
 
 @test("what twtuned itself takes is there, and plausible")
 def _():
+    def cpu_ms():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return 1000 * (usage.ru_utime + usage.ru_stime)
     with Single() as host:
+        before = cpu_ms()
         metrics = once(host)
+        used = cpu_ms() - before  # of the whole process
         check_between(metrics, "self.rss", 500e3, 20e6)
-        check_between(metrics, "self.observe_cpu", 0.001, 50)
+        check_between(metrics, "self.observe_cpu", 0.001, used + 1)
+
+
+# ---- drops: alone, because no SYN may come again ----
+
+def fill_queue(pair, count):
+    """So many connections at 8080 that nobody accepts."""
+    kept = [begin_connect(pair.client, pair.server.ip4, 8080) for _ in range(count)]
+    wait_until(lambda: states(pair.client).get("established") == count, "they are established")
+    return kept
+
+
+def drop(pair, count):
+    """So many connections at 8080, where the queue is full. No SYN of them comes again, unless another thread forks:
+    its child has the sockets, too, until it executes a program."""
+    close_all([begin_connect(pair.client, pair.server.ip4, 8080) for _ in range(count)])
+
+
+@test("listen.drops adds up to what the kernel counts as ListenDrops")
+def _():
+    path = temp_dir() / "recording.csv"
+    policy = temp_policy("[daemon]\ninterval = 100ms\n[rule drops]\nwhen = netstat.TcpExt.ListenDrops >= 1000000/s\n"
+                         f"set = {REUSE} = 1\n")
+    with Pair() as pair:
+        kept = [listener(pair.server, pair.server.ip4, backlog=1)]
+        twtuned = Twtuned(pair.server, policy, [f"--record={path}"])
+        twtuned.wait_for("^config-loaded")
+        kept += fill_queue(pair, 2)
+        wait_rows(path, 2)
+        for count in (5, 10, 15, 20):
+            drop(pair, 5)
+            wait_until(lambda: pair.server.counter("TcpExt", "ListenDrops") >= count, f"{count} are dropped")
+            wait_rows(path, 1)
+        counted = pair.server.counter("TcpExt", "ListenDrops")
+        twtuned.stop()
+        close_all(kept)
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    times = [float(row["time"]) for row in rows]
+    drops = sum(float(row["listen.drops"]) * (now - before) for row, before, now in zip(rows[1:], times, times[1:]))
+    check_equal(round(drops, 3), counted, "drops in all")
+    check(any(float(row["netstat.TcpExt.ListenDrops"]) > 0 for row in rows[1:]), "the counter did not move")
+
+
+@test("listen.drops: a rule acts on the first drops of a listener that was made after the last reading of all")
+def _():
+    policy = temp_policy("[daemon]\ninterval = 100ms\n[rule drops]\nwhen = listen.drops > 0/s\n"
+                         f"set = {REUSE} = 1\n")
+    with Pair() as pair:
+        twtuned = Ticking(pair.server, policy)
+        twtuned.wait_for("^config-loaded")
+        twtuned.ticks(2)
+        kept = [listener(pair.server, pair.server.ip4, backlog=1), *fill_queue(pair, 2)]
+        twtuned.ticks(2)
+        check_equal(twtuned.lines[1:], [], "log lines before a drop")
+        drop(pair, 1)
+        twtuned.wait_for("^applied: .* GROUP=10.77.0.2:8080")
+        close_all(kept)
 
 
 # ---- states ----
@@ -120,15 +186,17 @@ class Population:
         close_all(last_ack_far)
         wait_until(lambda: states(self.client).get("close_wait") == n["close_wait"] + n["last_ack"], "the FINs come")
         silence(self.client, "10.77.0.97")
-        close_all(fin_wait1 + last_ack + closing)
-        close_all(closing_far)
+        # In this order even while another thread forks, whose child has all sockets open until it executes a program.
+        for s in closing + closing_far:
+            s.shutdown(socket.SHUT_WR)
+        close_all(fin_wait1 + last_ack + closing + closing_far)
 
         self.kept += [begin_connect(self.client, "10.77.0.99", 80) for _ in range(n["syn_sent"])]
         self.kept += [begin_connect(self.server, self.client.ip4, 8000, "10.77.0.98") for _ in range(n["syn_recv"])]
         wait_until(lambda: states(self.client) == n, f"ss shows {n}")
 
 
-@test("tcp.STATE is what ss shows, in every state")
+@test("tcp.STATE is what ss shows, in every state", beside=True)
 def _():
     with Pair() as pair:
         population = Population(pair)
@@ -143,7 +211,7 @@ def _():
         check_equal(metrics["syn_queue.worst"]["who"], "10.77.0.1:8000", "whose SYN queue it is")
 
 
-@test("tcp.fin_wait2_orphaned counts what no program holds, also with a long tcp_fin_timeout")
+@test("tcp.fin_wait2_orphaned counts what no program holds, also with a long tcp_fin_timeout", beside=True)
 def _():
     with Pair() as pair:
         pair.client.sysctl("net.ipv4.tcp_fin_timeout", 600)  # over 60 s the socket itself waits, not a small copy
@@ -154,12 +222,11 @@ def _():
         wait_until(lambda: states(pair.client) == {"fin_wait2": 5}, "FIN_WAIT2")
         check_value(once(pair.client), "tcp.fin_wait2_orphaned", 0)
         close_all(near for near, _ in ends[:3])
-        metrics = once(pair.client)
-        check_value(metrics, "tcp.fin_wait2", 5)
-        check_value(metrics, "tcp.fin_wait2_orphaned", 3)
+        wait_until(lambda: value(once(pair.client), "tcp.fin_wait2_orphaned") == 3, "3 orphans")
+        check_value(once(pair.client), "tcp.fin_wait2", 5)
 
 
-@test("tcp.keepalive_unanswered and tcp.retransmitting count the connections over a link that is cut")
+@test("tcp.keepalive_unanswered and tcp.retransmitting count the connections over a link that is cut", beside=True)
 def _():
     with Pair() as pair:
         peer = listener(pair.server, pair.server.ip4)
@@ -170,69 +237,52 @@ def _():
                 near.setsockopt(socket.IPPROTO_TCP, option, number)
         for near, _ in ends[3:5]:
             near.send(b"heard")
-        time.sleep(1.5)
-        metrics = once(pair.client)
-        check_value(metrics, "tcp.keepalive_unanswered", 0)
-        check_value(metrics, "tcp.retransmitting", 0)
+        wait_until(lambda: pair.client.counter("TcpExt", "TCPKeepAlive") >= 6, "probes are sent")
+        names = ("tcp.keepalive_unanswered", "tcp.retransmitting", "tcp.established")
 
+        def expect(*expected):  # what was sent a moment ago may be on its way still
+            wait_until(lambda: tuple(value(once(pair.client), name) for name in names) == expected,
+                       f"{names} are {expected}")
+
+        expect(0, 0, 6)
         ip(pair.server, "link", "set", "veth0", "down")
         for near, _ in ends[3:5]:
             near.send(b"not heard")
-        time.sleep(2)
-        metrics = once(pair.client)
-        check_value(metrics, "tcp.keepalive_unanswered", 3)
-        check_value(metrics, "tcp.retransmitting", 2)
-        check_value(metrics, "tcp.established", 6)
+        expect(3, 2, 6)
 
 
 # ---- listeners ----
 
-@test("a full accept queue and its drops name the listener and its unit")
+@test("a full accept queue and its drops name the listener and its unit", beside=True)
 def _():
     with Unit() as unit, Pair() as pair:
         healthy = listener(pair.server, "0.0.0.0", 8081)
         unit.python(pair.server, DEAF, pair.server.ip4, 8080, 3)
         kept = [begin_connect(pair.client, pair.server.ip4, 8081) for _ in range(10)]  # 10 of 101
         kept += [begin_connect(pair.client, pair.server.ip4, 8080) for _ in range(3)]  # 3 of 4
+        wait_until(lambda: states(pair.server).get("established") == 13, "they are established")
         metrics = once(pair.server)
         who = {"who": "10.77.0.2:8080", "systemd_unit": unit.name}
         check_equal(metrics["accept_queue.worst"], {"state": "valid", "value": 75, "unit": "%"} | who, "the fullest")
         check_equal(metrics["listen.drops"], {"state": "valid", "value": 0, "unit": "/s"}, "listen.drops")
         check_value(metrics, "tcp.listen", 2)
 
-        overflows = pair.server.counter("TcpExt", "ListenDrops")
-        with Repeat(lambda: kept.append(begin_connect(pair.client, pair.server.ip4, 8080)), 0.05):
-            wait_until(lambda: pair.server.counter("TcpExt", "ListenDrops") > overflows, "something is dropped")
+        def dropping():
             metrics = once(pair.server)
+            return value(metrics, "listen.drops") > 0 and metrics
+
+        def knock():
+            kept.append(begin_connect(pair.client, pair.server.ip4, 8080))
+        with Repeat(knock, 0.05):
+            metrics = wait_until(dropping, "once shows drops")
             line = pair.server.run([binary("twtuned"), "--once"]).stdout
         check_equal(metrics["accept_queue.worst"], {"state": "valid", "value": 100, "unit": "%"} | who, "the fullest")
-        check_between(metrics, "listen.drops", 10, 100)
         check_equal(metrics["listen.drops"], metrics["listen.drops"] | who, "listen.drops")
-        # What the listeners dropped is what the kernel's counter says of all.
-        counted = value(metrics, "netstat.TcpExt.ListenDrops")
-        check(abs(value(metrics, "listen.drops") - counted) <= 0.2 * counted,
-              f"listen.drops is {value(metrics, 'listen.drops')}, ListenDrops {counted}")
         check(re.search(rf"^accept_queue.worst 100 % 10.77.0.2:8080 {re.escape(unit.name)}$", line, re.M), line)
         healthy.close()
 
 
-@test("listen.drops: a rule acts on the first drops of a listener that was made after the last reading of all")
-def _():
-    policy = temp_policy("[daemon]\ninterval = 100ms\n[rule drops]\nwhen = listen.drops > 0/s\n"
-                         f"set = {REUSE} = 1\n")
-    with Pair() as pair:
-        twtuned = Twtuned(pair.server, policy)
-        twtuned.wait_for("^config-loaded")
-        time.sleep(0.3)
-        kept = [listener(pair.server, pair.server.ip4, backlog=1)]
-        time.sleep(0.3)
-        check_equal(twtuned.lines[1:], [], "log lines before a drop")
-        close_all([begin_connect(pair.client, pair.server.ip4, 8080) for _ in range(6)])  # no SYN comes again
-        twtuned.wait_for("^applied: .* GROUP=10.77.0.2:8080")
-        close_all(kept)
-
-
-@test("syn_queue.worst names the listener of the handshakes, among wildcards of both families")
+@test("syn_queue.worst names the listener of the handshakes, among wildcards of both families", beside=True)
 def _():
     with Pair() as pair:
         for address in ("10.77.0.97", "fd77::97"):
@@ -257,7 +307,7 @@ def _():
         expect(30, "[::]:8081")
 
 
-@test("syn_queue.worst lasts while cpu_budget forbids another look at the sockets")
+@test("syn_queue.worst lasts while cpu_budget forbids another look at the sockets", beside=True)
 def _():
     policy = temp_policy("[daemon]\ninterval = 100ms\ncpu_budget = 0.1%\n"
                          f"[rule some]\nwhen = syn_queue.worst >= 30% for 2s\nset = {REUSE} = 1\n")
@@ -267,7 +317,7 @@ def _():
         kept = [listener(pair.client, pair.client.ip4, 8000, backlog=10)]
         kept += [begin_connect(pair.server, pair.client.ip4, 8000, "10.77.0.97") for _ in range(3)]
         ChurnServer(pair.server, pair.server.ip4)
-        ChurnHold(pair.client, pair.server.ip4, count=3000)
+        ChurnHold(pair.client, pair.server.ip4, count=2000)  # which takes longer to look at than 0.1 ms
         line = Twtuned(pair.client, policy).wait_for("^applied: .*")[0]
         check_equal(fields(line)["GROUP"], "10.77.0.1:8000", "GROUP")
         close_all(kept)
@@ -275,7 +325,7 @@ def _():
 
 # ---- units ----
 
-@test("close_wait.growth names the unit that does not close, and a rule can go by it")
+@test("close_wait.growth names the unit that does not close, and a rule can go by it", beside=True)
 def _():
     policy = temp_policy(f"[rule leak]\nwhen = close_wait.growth > 10/min\nset = {REUSE} = 1\n")
     with Unit() as unit, Pair() as pair:
@@ -285,25 +335,28 @@ def _():
         ends = [connect(pair.client, steady) for _ in range(50)]
         close_all(near for near, _ in ends)
         wait_until(lambda: states(pair.server).get("close_wait") == 50, "the FINs come")
+        begun = time.monotonic()
         twtuned = Twtuned(pair.server, policy)
         twtuned.wait_for("^config-loaded")
-        begun = time.monotonic()
+        leaks = []
 
         def leak():
+            leaks.append(time.monotonic())
             with pair.client.entered():
                 socket.create_connection((pair.server.ip4, 8080), 10).close()
 
         with Repeat(leak, 0.5):
-            line = twtuned.wait_for("^applied: .*", 45)[0]
+            line = twtuned.wait_for("^applied: .*")[0]
         seconds = time.monotonic() - begun
-        check(seconds >= 29, f"after {seconds:.1f} s, which is no trend yet")
+        check(seconds >= 30, f"after {seconds:.1f} s, which is no trend yet")
         check_equal(fields(line)["CULPRIT"], unit.name, "CULPRIT")
         check_equal(fields(line)["METRIC"], "close_wait.growth", "METRIC")
         growth = float(re.match(r"[\d.]+", fields(line)["METRICVALUE"])[0])
-        check(60 <= growth <= 130, f"grew by {growth}/min, should be less than 120")
+        most = len(leaks) * 60 / 30  # the trend is over 30 s at least
+        check(10 < growth <= most, f"grew by {growth}/min, should be {most}/min at most")
 
 
-@test("CULPRIT of a ports.* rule is the unit that holds connections")
+@test("CULPRIT of a ports.* rule is the unit that holds connections", beside=True)
 def _():
     policy = temp_policy(f"[daemon]\ninterval = 100ms\n[rule some]\nwhen = ports.used >= 10\nset = {REUSE} = 1\n")
     with Unit() as unit, Pair() as pair:
@@ -314,102 +367,6 @@ def _():
         line = Twtuned(pair.client, policy).wait_for("^applied: .*")[0]
         check_equal(fields(line)["CULPRIT"], unit.name, "CULPRIT")
         check_equal(fields(line)["GROUP"], "10.77.0.1->10.77.0.2:8080", "GROUP")
-
-
-# ---- ports ----
-
-def hold_toward_four(host, **options):
-    """4 x 2000 connections on 10,000 ports; 5,000 have one parity, so connect() shares 3,000 at least."""
-    host.sysctl("net.ipv4.ip_local_port_range", "20000 29999")
-    for port in range(8080, 8084):
-        ChurnServer(host, host.ip4, port)
-        ChurnHold(host, host.ip4, port, count=2000, **options)
-    return once(host)
-
-
-@test("ports.bind_first: programs that bind before they connect share no port, so they run out of the source's")
-def _():
-    with Single() as host:
-        metrics = hold_toward_four(host, bind=host.ip4)
-        check_between(metrics, "ports.bind_first", 95, 100)
-        check_between(metrics, "ports.source_used", 79.9, 80.1)
-        check_value(metrics, "ports.used", 2000)
-        check_between(metrics, "ports.exhaustion", 19.9, 20.1)
-    with Single() as host:
-        metrics = hold_toward_four(host)
-        check_between(metrics, "ports.bind_first", 0, 5)
-        check_between(metrics, "ports.source_used", 20, 50.1)
-        check_value(metrics, "ports.used", 2000)
-
-
-@test("connect() toward two destinations is no sign of bind(), though none of their ports be the same")
-def _():
-    IP_LOCAL_PORT_RANGE = 51  # since Linux 6.3; in it, connect() goes on as always: by parity, bind()'s last
-    with Single() as host:
-        host.sysctl("net.ipv4.ip_local_port_range", "20000 21999")
-        kept = []
-        for port, low in ((8080, 20000), (8081, 21000)):
-            ChurnServer(host, host.ip4, port)
-            with host.entered():
-                for _ in range(400):
-                    kept.append(socket.socket())
-                    try:
-                        kept[-1].setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE, low + 999 << 16 | low)
-                    except OSError:
-                        raise Skip("no IP_LOCAL_PORT_RANGE")
-                    kept[-1].connect((host.ip4, port))
-        metrics = once(host)
-        check_between(metrics, "ports.source_used", 39.9, 40.1)  # all 800 are different
-        check_between(metrics, "ports.bind_first", 0, 20)
-
-
-@test("few connections, or many toward one destination, are no sign of bind()")
-def _():
-    with Single() as host:
-        ChurnServer(host, host.ip4)
-        ChurnServer(host, host.ip4, 8081)
-        ChurnHold(host, host.ip4, 8081, count=20)
-        ChurnHold(host, host.ip4, count=2000)
-        check_value(once(host), "ports.bind_first", 0)
-
-
-@test("IPv4-mapped sockets count as IPv4")
-def _():
-    with Pair() as pair:
-        ChurnServer(pair.server, pair.server.ip4)
-        ChurnHold(pair.client, pair.server.ip4, count=10)
-        ChurnHold(pair.client, pair.server.ip4, count=7, mapped=True)
-        ChurnServer(pair.server, pair.server.ip6)
-        ChurnHold(pair.client, pair.server.ip6, count=5)
-        metrics = once(pair.client)
-        check_value(metrics, "ports.used", 17)
-        check_equal(metrics["ports.used"]["who"], "10.77.0.1->10.77.0.2:8080", "the busiest")
-        check_value(metrics, "tcp.established", 22)
-
-
-@test("reserved and listening ports are not usable")
-def _():
-    with Pair() as pair:
-        client = pair.client
-        ChurnServer(pair.server, pair.server.ip4)
-        client.sysctl("net.ipv4.ip_local_port_range", "20000 20099")
-        ChurnHold(client, pair.server.ip4, count=20)
-        check_value(once(client), "ports.exhaustion", 20)
-
-        client.sysctl("net.ipv4.ip_local_reserved_ports", "20000-20049")
-        second = ChurnServer(pair.server, pair.server.ip4, 8081)
-        ChurnHold(client, pair.server.ip4, 8081, count=20)
-        metrics = once(client)
-        check_equal(metrics["ports.used"]["who"], "10.77.0.1->10.77.0.2:8081", "the busiest")
-        check_value(metrics, "ports.exhaustion", 40)  # of 50
-
-        used = {int(port) for port in re.findall(r" 10\.77\.0\.1:(\d+) ", client.run(["ss", "-tan"]).stdout)}
-        free = [port for port in range(20050, 20100) if port not in used]
-        listeners = [listener(client, "127.0.0.1", port) for port in free[:10]]
-        check_value(once(client), "ports.exhaustion", 50)  # of 40
-        close_all(listeners)
-        check_value(once(client), "ports.exhaustion", 40)
-        check(second.process.poll() is None, "the server ended")
 
 
 # ---- conntrack ----
@@ -434,7 +391,7 @@ def track(netlink, port):
     return -struct.unpack_from("i", netlink.recv(4096), 16)[0]
 
 
-@test("conntrack.table is unavailable without conntrack, else a share of its limit")
+@test("conntrack.table is unavailable without conntrack, else a share of its limit", beside=True)
 def _():
     with Single() as host:
         with host.entered():

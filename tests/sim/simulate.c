@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* simulate CONFIG: the daemon's tick() under a load that was seen elsewhere. stdin, a line for each part of it:
+/* simulate CONFIG [PORTS]: the daemon's tick() under a load that was seen elsewhere. stdin, a line for each part of it:
  *
  *         SECONDS RATE DESTINATION [RATE DESTINATION...]
  *
- * DESTINATION is loopback, peer, other-peer or old-peer (one without TCP timestamps). Stock sysctls. Prints what is
- * decided: TICK KIND RULE SYSCTL (a tick is a second). */
+ * DESTINATION is loopback, peer, other-peer or old-peer (one without TCP timestamps). Stock sysctls, but with
+ * PORTS ephemeral ports (default: 28232). Prints what is decided: TICK KIND RULE SYSCTL (a tick is a second). */
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include "sim_backend.h"
 
 #define TICK_MS 1000u
+#define STOCK_PORTS 28232u
 
 static const char *const names[] = {
         [TO_LOOPBACK] = "loopback",
@@ -81,11 +82,12 @@ static void live_through(struct sim *s, FILE *script)
 int main(int argc, char *argv[])
 {
         static char text[65536];
-        FILE *config = argc == 2 ? fopen(argv[1], "r") : NULL;
-        struct sim *s = sim_new(1, 32768, 28232);
+        FILE *config = argc == 2 || argc == 3 ? fopen(argv[1], "r") : NULL;
+        unsigned long ports = argc == 3 ? strtoul(argv[2], NULL, 10) : STOCK_PORTS;
+        struct sim *s = ports > 0 && ports <= KERNEL_PORTS ? sim_new(1, KERNEL_PORT_BASE, (unsigned)ports) : NULL;
 
         if (!config || !s) {
-                fprintf(stderr, "usage: simulate CONFIG <SCRIPT (%s)\n", strerror(errno));
+                fprintf(stderr, "usage: simulate CONFIG [PORTS] <SCRIPT (%s)\n", strerror(errno));
                 return 2;
         }
         text[fread(text, 1, sizeof(text) - 1, config)] = 0;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A real systemd with its journal, booted once in a container on an overlay of / (the machine's own files are only
-read); all tests of a program share it. Its network is its own, with nothing but loopback. The load is ten connections
-that are held, and a rule that enters while they are there.
+read, and what the machine itself would start does not start); all tests of a program share it. Its network is its own,
+with nothing but loopback. The load is ten connections that are held, and a rule that enters while they are there.
 
     @on_host("stop puts everything back")
     def _(host):
@@ -11,10 +11,12 @@ that are held, and a rule that enters while they are there.
 
 import atexit
 import contextlib
+import ctypes
 import functools
 import json
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import subprocess
@@ -25,6 +27,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
 from harness import BUILD, Skip, binary, check, check_equal, diag, temp_dir, test, wait_until  # noqa: E402
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
+FIN_TIMEOUT = "net.ipv4.tcp_fin_timeout"
+STOCK = {REUSE: "2", DELAY: "1000", FIN_TIMEOUT: "60"}
 CONF, DROPINS, UNIT_DROPINS = "etc/twtuned.conf", "etc/twtuned.conf.d", "etc/systemd/system/twtuned.service.d"
 
 # established, because the TIME_WAIT sockets of the test before use ports, too. The shipped rule that sets the same
@@ -60,24 +64,22 @@ RestartSec=50ms
 """,
 }
 
-# As fast as it may without keeping a processor busy: each change of tcp_tw_reuse, until its input has ended and it has
-# looked at least 500 times. It says when it has looked once. With priority, or it would miss what a busy machine does.
+# Each change of tcp_tw_reuse, until its input has ended. Says when it has looked once, and looks once more at the end.
+# With priority where that can be had: a busy machine may only make it miss what it should not see.
 SAMPLER = """
-import contextlib, json, os, select, time
+import contextlib, json, os, select
 with contextlib.suppress(OSError):
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 fd = os.open("/proc/sys/net/ipv4/tcp_tw_reuse", os.O_RDONLY)
-samples, gap, values, last, ended = 0, 0, [], time.monotonic(), False
-while not ended or samples < 500:
-    ended = ended or select.select([0], [], [], 0)[0]
-    time.sleep(0.0002)
-    value, now = os.pread(fd, 16, 0).decode().strip(), time.monotonic()
+samples, values, ended = 0, [], False
+while not ended:
+    ended = samples and select.select([0], [], [], 0.001)[0]
+    value, samples = os.pread(fd, 16, 0).decode().strip(), samples + 1
     if not values or values[-1] != value:
         values.append(value)
-    samples, gap, last = samples + 1, max(gap, now - last), now
     if samples == 1:
         print(flush=True)
-print(json.dumps({"samples": samples, "gap": gap, "values": values}))
+print(json.dumps({"samples": samples, "values": values}))
 """
 
 # In mount and pid namespaces of its own, so that no process or mount outlives this program. $1: an empty directory,
@@ -90,10 +92,16 @@ mount -t tmpfs tmpfs "$dir"
 cp -a "$files" "$dir/upper"
 mkdir "$dir/work" "$dir/root"
 mount -t overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" overlay "$dir/root"
+rm -rf "$dir/root/etc/systemd/system/"*.wants
 mount -t tmpfs tmpfs /run
+mount -t proc proc /proc  # systemd-nspawn looks up its child's pid there
 exec systemd-nspawn --directory="$dir/root" --machine=twtuned-test --private-network --register=no --keep-unit \
     --link-journal=no --console=pipe --boot systemd.unit=basic.target
 """
+
+
+GENERATORS = "systemd/system-generators"
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def remove_cgroup(cgroup):
@@ -155,6 +163,10 @@ class Container:
         for name, text in FILES.items():
             (files / name).parent.mkdir(parents=True, exist_ok=True)
             (files / name).write_text(text)
+        # Half of the time of a daemon-reload, for units that no test has.
+        (files / "etc" / GENERATORS).mkdir(parents=True)
+        for generator in pathlib.Path("/usr/lib", GENERATORS).iterdir():
+            (files / "etc" / GENERATORS / generator.name).symlink_to("/dev/null")
         (files / "usr/bin").mkdir(parents=True, exist_ok=True)
         shutil.copy(binary("churn"), files / "usr/bin")
 
@@ -193,8 +205,23 @@ class Container:
     def show(self, name, unit="twtuned"):
         return self.systemctl("show", "-P", name, unit)
 
+    def sysctl(self, name, value=None):
+        """Reads, or with a value writes, a net.* sysctl."""
+        path = pathlib.Path("/proc/sys", name.replace(".", "/"))
+        with open("/proc/thread-self/ns/net") as home, open(f"/proc/{self.pid}/ns/net") as away:
+            self._setns(away)
+            try:
+                return path.read_text().strip() if value is None else path.write_text(value)
+            finally:
+                self._setns(home)
+
+    @staticmethod
+    def _setns(namespace):
+        if _libc.setns(namespace.fileno(), 0):
+            raise OSError(ctypes.get_errno(), "setns")
+
     def sysctls(self):
-        return tuple(self.run("sysctl", "-n", REUSE, DELAY).stdout.split())
+        return self.sysctl(REUSE), self.sysctl(DELAY)
 
     def ledgers(self):
         return [path.name for path in (self.root / "run/twtuned").glob("*.ledger")]
@@ -204,9 +231,11 @@ class Container:
         (self.root / name).write_text(text)
 
     def journal(self, *matches, unit="twtuned"):
-        """The entries of a unit and of systemd about it, since the test began."""
-        self.run("journalctl", "--sync")
-        lines = self.run("journalctl", "-o", "json", "-u", unit, f"--since=@{self.since}", *matches).stdout
+        """The entries of a unit (None: of all) and of systemd about it, since the test began. journald knows no unit
+        for a line whose process is gone when it reads the line."""
+        of = ["-u", unit] if unit else []
+        lines = self.run("sh", "-c", 'journalctl --sync && exec journalctl -o json "$@"', "sh", *of,
+                         f"--since=@{self.since}", *matches).stdout
         return [json.loads(line) for line in lines.splitlines()]
 
     def events(self, kind, count=1, unit="twtuned"):
@@ -221,12 +250,18 @@ class Container:
     def wait_for_reuse(self, value):
         wait_until(lambda: self.sysctls()[0] == value, f"{REUSE} = {value}")
 
-    def start(self, config, unit=None):
+    def wait_ticks(self, count, unit="twtuned"):
+        """Until the daemon has waited so many times for what comes next, as it does once a tick."""
+        status = self.root / "proc" / self.show("MainPID", unit) / "status"
+
+        def waited():
+            return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status.read_text(), re.M)[1])
+        end = waited() + count
+        wait_until(lambda: waited() >= end, f"{count} ticks of {unit}")
+
+    def start(self, config):
         """twtuned with this drop-in, under load; returns its first change of REUSE."""
         self.write(f"{DROPINS}/50-test.conf", config)
-        if unit:
-            self.write(f"{UNIT_DROPINS}/50-test.conf", f"[Service]\n{unit}\n")
-            self.systemctl("daemon-reload")
         self.systemctl("start", "twtuned", "load")
         self.wait_for_reuse("1")
         return self.events("applied")[0]
@@ -236,15 +271,23 @@ class Container:
 
     def end(self):
         """Leaves it as it was after the boot."""
-        self.systemctl("stop", "twtuned*", "load", "server", "web-*")
-        self.run("ip", "-all", "netns", "delete")
-        self.systemctl("disable", "twtuned", "twtuned@")
-        for name in (DROPINS, UNIT_DROPINS):
-            shutil.rmtree(self.root / name, ignore_errors=True)
+        self.stop_all()
         self.write(CONF, self._conf)
-        self.systemctl("daemon-reload")
         self.systemctl("reset-failed", "twtuned*", check=False)  # and the count of starts
-        self.run("sysctl", "-w", f"{REUSE}=2", f"{DELAY}=1000")
+
+    def stop_all(self):
+        """Stops every unit of a test, and removes what it wrote. A reload takes long: only where there was a unit."""
+        self.systemctl("stop", "twtuned*", "load", "server", "web-*")
+        if list(self.root.glob("run/netns/*")):
+            self.run("ip", "-all", "netns", "delete")
+        shutil.rmtree(self.root / DROPINS, ignore_errors=True)
+        units = [self.root / UNIT_DROPINS, *self.root.glob("etc/systemd/system/*.wants/twtuned*")]
+        if units := [path for path in units if path.is_symlink() or path.exists()]:
+            for path in units:
+                path.unlink() if path.is_symlink() else shutil.rmtree(path)
+            self.systemctl("daemon-reload")
+        for name, value in STOCK.items():
+            self.sysctl(name, value)
 
 
 @contextlib.contextmanager
@@ -258,7 +301,7 @@ def sampled(host, wanted, netns=None):
         yield
     finally:
         result = json.loads(sampler.communicate("\n", timeout=60)[0])
-    diag(f"{result['samples']} samples, at most {1000 * result['gap']:.1f} ms apart: {' '.join(result['values'])}")
+    diag(f"{result['samples']} samples: {' '.join(result['values'])}")
     check_equal(result["values"], wanted, f"values of {REUSE}")
 
 

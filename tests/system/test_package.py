@@ -1,39 +1,55 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The Debian package, as an administrator meets it: installed, upgraded, removed and purged with dpkg, in a container
-that has booted a real systemd (container.py). TuneD and "sysctl --system" beside it."""
+that has booted a real systemd (container.py). TuneD and "sysctl --system" beside it.
+
+--long: the package is the one that Debian's own build makes and lintian checks, and TuneD the one that Debian has."""
 
 import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 
-from container import BAD, CONF, DROPINS, HOLDS, REUSE, UNIT_DROPINS, Container, on_host, sampled, wait_until
+from container import (BAD, CONF, DROPINS, FIN_TIMEOUT, HOLDS, REUSE, UNIT_DROPINS, Container, on_host, sampled,
+                       wait_until)
 from harness import BUILD, ROOT, Skip, check, check_equal, diag, main, temp_dir
 
-SOURCES = ("meson.build", "meson_options.txt", "conf", "ctl", "daemon", "lib", "man", "packaging", "systemd")
 VERSION, NEXT = "1", "2"
-FIN_TIMEOUT = "net.ipv4.tcp_fin_timeout"
+LONG = "--long" in sys.argv
+sys.argv[1:] = [a for a in sys.argv[1:] if a != "--long"]
 
 
-def newest(paths):
-    return max(path.stat().st_mtime for top in paths for path in [top, *top.rglob("*")])
+# debian/rules that packs what meson built here, instead of compiling it once more.
+PACK = """
+override_dh_auto_configure override_dh_auto_build override_dh_auto_test override_dh_auto_clean:
+
+override_dh_auto_install:
+\tmeson install -C {build} --no-rebuild --destdir $(CURDIR)/debian/twtuned
+\tmkdir -p debian/twtuned/lib/systemd
+\tmv debian/twtuned/usr/lib/systemd/system debian/twtuned/lib/systemd
+"""
 
 
 def build_package():
-    """As ./dev package does it, into the build directory; not again while nothing has changed."""
-    directory = BUILD / "package"
-    sources = [ROOT / name for name in SOURCES if (ROOT / name).exists()]
+    """By default of the programs of the build directory; with --long by Debian's build, as ./dev package does it."""
+    directory = temp_dir()
+    if LONG:
+        argv, cwd = [ROOT / "dev", "package", directory], ROOT
+    else:
+        cwd = directory / "twtuned"
+        shutil.copytree(ROOT / "packaging/debian", cwd / "debian")
+        rules = cwd / "debian/rules"
+        kept = re.sub(r"^override_dh_auto_\w+:\n(?:\t.*\n)+", "", rules.read_text(), flags=re.M)
+        rules.write_text(kept + PACK.format(build=BUILD))
+        argv = [rules, "binary"]
+    start = time.monotonic()
+    run = subprocess.run(argv, cwd=cwd, capture_output=True, text=True,
+                         env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck noautodbgsym"})
+    check(run.returncode == 0, f"{argv}: {run.stdout}{run.stderr}")
+    diag(f"packed in {time.monotonic() - start:.0f} s")
     built = list(directory.glob("twtuned_*.deb"))
-    if not built or newest(sources) > built[0].stat().st_mtime:
-        shutil.rmtree(directory, ignore_errors=True)
-        start = time.monotonic()
-        run = subprocess.run([ROOT / "dev", "package", directory], capture_output=True, text=True,
-                             env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck noautodbgsym"})
-        check(run.returncode == 0, f"./dev package: {run.stdout}{run.stderr}")
-        diag(f"built in {time.monotonic() - start:.0f} s")
-        built = list(directory.glob("twtuned_*.deb"))
     check_equal(len(built), 1, "packages")
     return built[0]
 
@@ -86,13 +102,8 @@ class PackageHost(Container):
 
     def end(self):
         self.dpkg("--purge", "twtuned")
-        self.systemctl("stop", "load", "server", "web-*")
-        self.run("ip", "-all", "netns", "delete")
-        for name in (DROPINS, UNIT_DROPINS):
-            shutil.rmtree(self.root / name, ignore_errors=True)
-        self.systemctl("daemon-reload")
+        self.stop_all()
         self.systemctl("reset-failed", "twtuned*", check=False)
-        self.run("sysctl", "-w", f"{REUSE}=2", "net.ipv4.tcp_tw_reuse_delay=1000", f"{FIN_TIMEOUT}=60")
 
 
 def on_package_host(name):
@@ -176,7 +187,7 @@ def _(host):
         for unit, pid in zip(("twtuned", "twtuned@web"), pids):
             wait_until(lambda: host.show("MainPID", unit) not in ("0", pid), f"{unit} is another")
             wait_until(lambda: host.show("ActiveState", unit) == "active", f"{unit} is active")
-        time.sleep(0.5)
+            host.wait_ticks(5, unit)
     events = [entry["EVENT"] for entry in host.journal("_COMM=twtuned")]
     check_equal(events, ["config-loaded", "config-loaded", "applied", "config-loaded"], "events")
     host.systemctl("stop", "load", "web-load")
@@ -232,7 +243,7 @@ def _(host):
         host.write("etc/sysctl.d/99-test.conf", f"{REUSE} = {value}\n")
         host.run("sysctl", "--system", check=False)  # much of it is read-only here
         if value == "1":
-            time.sleep(0.5)
+            host.wait_ticks(5)
             check_equal(host.journal("EVENT=overridden"), [], "what it says of the same value")
     host.events("overridden")
     check_equal(host.sysctls()[0], "0", f"{REUSE} under load")
@@ -253,19 +264,42 @@ def tuned_packages():
     return directory
 
 
-@on_package_host("TuneD beside it: what that has set is given back to it, what it sets later stays its own")
-def _(host):
-    shutil.copytree(tuned_packages(), host.root / "opt/tuned")
+# A profile is a file for "sysctl -p"; "tuned-adm profile NAME" sets another one.
+TUNED_UNIT = """[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=sh -c 'sysctl -p "/etc/tuned/$(cat /etc/tuned/active_profile)/tuned.conf"'
+"""
+TUNED_ADM = """#!/bin/sh
+echo "$2" >/etc/tuned/active_profile && systemctl restart tuned
+"""
+
+
+def install_tuned(host):
+    """Starts TuneD with its profile "first": the real one, or a unit and a command that set a profile as it does."""
     # Only what the test is about; its own choice would be for the whole machine, which is read-only here.
     host.write("etc/tuned/active_profile", "first\n")
     host.write("etc/tuned/profile_mode", "manual\n")
     for name, text in (("first", f"{FIN_TIMEOUT} = 45\n"), ("second", f"{FIN_TIMEOUT} = 45\n{REUSE} = 0\n")):
-        host.write(f"etc/tuned/{name}/tuned.conf", f"[sysctl]\n{text}")
-    host.run("sh", "-c", "DEBIAN_FRONTEND=noninteractive apt-get -y -qq -o Dpkg::Options::=--force-confold "
-             "--no-install-recommends install /opt/tuned/*.deb")
+        host.write(f"etc/tuned/{name}/tuned.conf", f"[sysctl]\n{text}" if LONG else text)
+    if LONG:
+        shutil.copytree(tuned_packages(), host.root / "opt/tuned")
+        host.run("sh", "-c", "DEBIAN_FRONTEND=noninteractive apt-get -y -qq -o Dpkg::Options::=--force-confold "
+                 "--no-install-recommends install /opt/tuned/*.deb")
+    else:
+        host.write("etc/systemd/system/tuned.service", TUNED_UNIT)
+        host.write("usr/sbin/tuned-adm", TUNED_ADM)
+        (host.root / "usr/sbin/tuned-adm").chmod(0o755)
+        host.systemctl("daemon-reload")
+        host.systemctl("start", "tuned")
+
+
+@on_package_host("TuneD beside it: what that has set is given back to it, what it sets later stays its own")
+def _(host):
+    install_tuned(host)
 
     def fin_timeout():
-        return host.run("sysctl", "-n", FIN_TIMEOUT).stdout.strip()
+        return host.sysctl(FIN_TIMEOUT)
 
     wait_until(lambda: fin_timeout() == "45", "TuneD has set it")
     host.upgrade(VERSION)
@@ -276,7 +310,7 @@ def _(host):
     wait_until(lambda: (host.sysctls()[0], fin_timeout()) == ("0", "45"), "the profile is there")
     theirs = {entry["SYSCTL"] for entry in host.events("overridden", 2)}
     check_equal(theirs, {REUSE, FIN_TIMEOUT}, "what is TuneD's now")
-    time.sleep(0.5)
+    host.wait_ticks(5)
     check_equal((host.sysctls()[0], fin_timeout()), ("0", "45"), "sysctls under load")
 
     host.systemctl("stop", "load", "twtuned")

@@ -3,7 +3,6 @@
 """The unit as shipped, as an administrator meets it, in a container that has booted a real systemd (container.py)."""
 
 import re
-import time
 
 from container import BAD, CONF, DROPINS, HOLDS, REUSE, UNIT_DROPINS, on_host, wait_until
 from harness import ROOT, check, check_equal, main
@@ -29,7 +28,6 @@ def _(host):
     wait_until(lambda: host.show("MainPID") != "0", "there is a process")
     stat = host.root / "proc" / host.show("MainPID") / "stat"
     wait_until(lambda: stat.read_text().split()[2] == "T", "it stands still")
-    time.sleep(0.5)
     check_equal(host.show("ActiveState"), "activating", "ActiveState before READY")
     host.systemctl("kill", "--signal=CONT", "twtuned")
     wait_until(lambda: host.show("ActiveState") == "active", "active after READY")
@@ -96,7 +94,7 @@ def _(host):
 
     paste(host, lines, "sysctl -w ")
     host.events("overridden")
-    time.sleep(0.5)  # five ticks
+    host.wait_ticks(5)
     check_equal(host.sysctls()[0], "2", f"{REUSE} after 'sysctl -w', under load")
     lines = explained(host, "EVENT=overridden")
     check("Before any rule it was 2. To put that back:" in lines, lines)
@@ -154,7 +152,6 @@ def _(host):
 def _(host):
     host.write(f"{DROPINS}/50-bad.conf", BAD)
     check_equal(host.run("systemctl", "start", "twtuned", check=False).returncode, 1, "exit status of start")
-    time.sleep(0.5)  # by then it would have been started again
     check_equal([host.show(name) for name in ("ActiveState", "Result", "ExecMainStatus", "NRestarts")],
                 ["failed", "exit-code", "78", "0"], "state, result, exit status, restarts")
     said = [entry["MESSAGE"] for entry in host.journal("_SYSTEMD_UNIT=twtuned.service")]

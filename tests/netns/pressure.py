@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of the policy share: the daemon with the shipped policy in two sizes, and a flooded pair."""
+
+import socket
+
+from harness import (LONG, PATIENCE, POLICY, Pair, Ticks, Twtuned, check, few_ports, fields, shorten, temp_policy, test)
+from sockets import Repeat, begin_connect, close_all, ip, listener, silence
+
+NOWHERE = "10.77.0.99"  # nothing that is sent there arrives
+SPOOFED = "10.77.0.98"  # sends, and hears no answer
+FORSAKEN = "10.77.0.97"  # a peer that answers, and falls silent when told to
+
+LOOKED = 13  # ticks after which the slowest metric was read, and the shortened times are over
+
+# Counts in the shipped policy, and what a test with few sockets has in their place.
+FEWER = {
+    "tcp.fin_wait1 >= 10k": "tcp.fin_wait1 >= 100",
+    "tcp.fin_wait1 < 2k": "tcp.fin_wait1 < 20",
+    "tcp.fin_wait2_orphaned >= 1000": "tcp.fin_wait2_orphaned >= 100",
+    "tcp.fin_wait2_orphaned < 500": "tcp.fin_wait2_orphaned < 50",
+    "tcp.fin_wait2_held >= 1000": "tcp.fin_wait2_held >= 100",
+    "tcp.close_wait >= 500": "tcp.close_wait >= 50",
+    "tcp.keepalive_unanswered >= 1000": "tcp.keepalive_unanswered >= 100",
+    "tcp.keepalive_unanswered < 200": "tcp.keepalive_unanswered < 20",
+    # No table under 65,536 is ever written.
+    "tcp_max_tw_buckets x2 ": "tcp_max_tw_buckets x100 ",
+}
+
+
+def replaced(text, changes):
+    """The policy with the keys replaced by the values, each of which it has once."""
+    for old, new in changes.items():
+        check(text.count(old) == 1, f"the policy has {old!r} {text.count(old)} times, not once")
+        text = text.replace(old, new)
+    return text
+
+
+class Watch(Twtuned):
+    """The daemon with this policy; it watches when this returns."""
+
+    def __init__(self, namespace, policy):
+        self.ticks = Ticks()
+        super().__init__(namespace, policy, ticks=self.ticks)
+        self.wait_for("^config-loaded")
+
+    def event(self, kind, rule, timeout=PATIENCE + (600 if LONG else 0)):
+        """The fields of the rule's line of this kind."""
+        return fields(self.wait_for(rf"^{kind}: .* RULE={rule} .*", timeout)[0])
+
+    def check_rules(self, *rules):
+        """These spoke, and no other."""
+        spoke = {fields(line).get("RULE") for line in self.lines[1:]}
+        check(spoke == set(rules), f"rules that spoke are {spoke}, should be {set(rules)}:\n" + "\n".join(self.lines))
+
+
+def check_silent(*watches, ticks=LOOKED):
+    """None has spoken after so many more ticks of each."""
+    due = [one.ticks.after(ticks) for one in watches]
+    for one, number in zip(watches, due):
+        one.ticks.wait_for(number)
+        one.check_rules()
+
+
+class Few:
+    """A hundred sockets where the shipped policy asks for thousands: 512 ephemeral ports, a tenth or a hundredth of the
+    counts, and short times. The shares are as shipped."""
+
+    PORTS = 512
+
+    @staticmethod
+    def watch(namespace, changes={}):
+        return Watch(namespace, shorten(replaced(POLICY.read_text(), FEWER | changes), "2s"))
+
+    @classmethod
+    def prepare(cls, namespace):
+        few_ports(namespace, cls.PORTS)
+
+    @staticmethod
+    def count(few, shipped):
+        return few
+
+
+class Shipped:
+    """The shipped policy, and the stock range of ports."""
+
+    PORTS = 28232
+
+    @staticmethod
+    def watch(namespace, changes={}):
+        return Watch(namespace, temp_policy(replaced(POLICY.read_text(), changes)))
+
+    @staticmethod
+    def prepare(namespace):
+        pass
+
+    @staticmethod
+    def count(few, shipped):
+        return shipped
+
+
+def sized(name):
+    """A test that takes a size: Few, or with --long Shipped."""
+    def register(function):
+        test(name, beside=True)(lambda: function(Few))
+        test(f"{name}; as shipped", beside=True, long=True)(lambda: function(Shipped))
+        return function
+    return register
+
+
+class FloodedPair(Pair):
+    """Begins connections to the server's port 8080 from an address that answers nothing, 100 a second."""
+
+    def __init__(self, backlog):
+        super().__init__()
+        ip(self.client, "addr", "add", f"{SPOOFED}/32", "dev", "lo")
+        silence(self.server, SPOOFED)
+        self.listener = listener(self.server, self.server.ip4, backlog=backlog)
+
+    def some(self, count=5):
+        close_all([begin_connect(self.client, self.server.ip4, 8080, SPOOFED) for _ in range(count)])
+
+    def flood(self):
+        return Repeat(self.some, 0.05)
+
+    def client_connects(self, patience=PATIENCE):
+        """Whether a client that does answer can connect."""
+        with self.client.entered():
+            try:
+                socket.create_connection((self.server.ip4, 8080), patience, (self.client.ip4, 0)).close()
+            except TimeoutError:
+                return False
+        return True
+
+
+def forsaken_pair():
+    """FORSAKEN is an address of the server, at which nobody hears the client once silence() was called."""
+    pair = Pair()
+    ip(pair.server, "addr", "add", f"{FORSAKEN}/32", "dev", "lo")
+    return pair
