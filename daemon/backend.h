@@ -4,11 +4,11 @@
 /* Everything that a tick does to the world goes through these, so that production and a simulation run the same
  * tick(). All int functions return 0 or a negative errno. */
 
+#include "lib/apply/ledger.h"
 #include "lib/apply/preset.h"
 #include "lib/audit/record.h"
-#include "lib/kernel/unread.h"
-#include "lib/apply/ledger.h"
 #include "lib/kernel/snapshot.h"
+#include "lib/kernel/unread.h"
 
 struct backend {
         /* These three fill in a snapshot. A source that cannot be read makes its own metrics invalid, and unread keeps

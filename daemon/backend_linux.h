@@ -15,7 +15,7 @@ struct linux_backend {
         struct ledger_file ledger_file;
         int ledger_error; /* why nothing can be recorded; 0: it can */
         uint64_t netns_cookie;
-        char netns[NAME_MAX + 1];                                   /* the name of the netns, else its cookie */
+        char netns[NAME_MAX + 1]; /* the name of the netns, else its cookie */
         void (*also_report)(void *user, const struct audit_record *record); /* NULL: nobody else is told */
         void *user;
         int instance; /* the socket whose address keeps a second daemon out of the netns */

@@ -12,13 +12,13 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
-#include "daemon/audit/metrics_file.h"
 #include "daemon/backend_linux.h"
 #include "daemon/bus/bus.h"
 #include "daemon/commands/lint.h"
 #include "daemon/commands/record.h"
 #include "daemon/config_files.h"
 #include "daemon/diagnostics_print.h"
+#include "daemon/metrics_file.h"
 #include "daemon/netns_name.h"
 #include "daemon/now.h"
 #include "daemon/tick.h"
@@ -63,9 +63,9 @@ static int observe_if_readonly(struct service *s, struct config *config)
         if (config->observe || r == 0)
                 return 0;
         config->observe = true;
-        s->backend.backend.report(&s->backend.backend,
-                                  &(struct audit_record){
-                                          .kind = AUDIT_DEGRADED, .subject = SUBJECT_PERMISSION, .error = r});
+        s->backend.backend.report(
+                &s->backend.backend,
+                &(struct audit_record){.kind = AUDIT_DEGRADED, .subject = SUBJECT_PERMISSION, .error = r});
         return r;
 }
 
@@ -89,19 +89,18 @@ static void notify_reloading(struct service *s)
         s->backend.backend.notify(&s->backend.backend, message);
 }
 
-static void record_rejected(struct service *s, const struct diagnostics *diagnostics)
+/* Without memory for the first diagnostic there is nothing but that to say. */
+static void record_rejected(struct service *s, const struct diagnostics *d)
 {
-        const struct diagnostic *first = diagnostics->item;
-        bool lost = !first || !first->text; /* out of memory */
+        static const struct diagnostic lost = {.at = {.file = "twtuned"}, .text = "out of memory"};
+        const struct diagnostic *first = d->item && d->item->text ? d->item : &lost;
 
-        audit_record(&s->tuner.audit, &(struct audit_record){
-                                              .kind = AUDIT_CONFIG_REJECTED,
-                                              .subject = SUBJECT_CONFIG_FILE,
-                                              .name = lost ? "twtuned" : first->at.file,
-                                              .line = lost ? 0 : first->at.line,
-                                              .why = lost ? "out of memory" : first->text,
-                                              .count = diagnostics->n,
-                                      });
+        audit_record(&s->tuner.audit, &(struct audit_record){.kind = AUDIT_CONFIG_REJECTED,
+                                                             .subject = SUBJECT_CONFIG_FILE,
+                                                             .name = first->at.file,
+                                                             .line = first->at.line,
+                                                             .why = first->text,
+                                                             .count = d->n});
 }
 
 static void reload(struct service *s)
@@ -320,14 +319,6 @@ static int run(struct service *s, struct config *config)
 /* Too large for the stack. */
 static struct service service;
 
-/* Makes calloc() map large blocks: their unused pages then take no memory. By default, freeing the first large block
- * (the text of a configuration) raises the threshold, and later blocks come from the heap and are cleared there
- * (mallopt(3), M_MMAP_THRESHOLD). */
-static void prepare_memory(void)
-{
-        mallopt(M_MMAP_THRESHOLD, 128 * 1024);
-}
-
 /* Puts back all that the ledger holds; why is for the log; *ret_held says whether it held anything. Returns the exit
  * status. */
 static int restore_all(struct service *s, const char *why, bool *ret_held)
@@ -369,7 +360,9 @@ int service_run(const char *config_file, bool observe_only, bool hold, const cha
         s->config_file = config_file;
         s->observe_only = observe_only;
         s->hold = hold;
-        prepare_memory();
+        /* Without this, freeing the first large block (the text of a configuration) raises the threshold: later blocks
+         * come from the heap and are cleared there, so that their unused pages take memory (mallopt(3)). */
+        mallopt(M_MMAP_THRESHOLD, 128 * 1024);
         prepare_signals();
         observer_list_counters(PROC, &s->kernel);
         config = config_files_load_good(config_file, &s->kernel);

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/audit/status.h"
 #include "daemon/request.h"
+#include "daemon/status.h"
 
 #define ORPHANS_RETRY_NS (60 * NSEC_PER_SEC)
 
@@ -136,8 +136,7 @@ int tuner_start(struct tuner *t, struct backend *backend, struct config *config,
                 uint64_t now)
 {
         *t = (struct tuner){.backend = backend, .config = config, .audit.backend = backend};
-        t->apply = (struct apply){
-                .backend = backend, .config = config, .snapshot = &t->snapshot, .ledger = *ledger};
+        t->apply = (struct apply){.backend = backend, .config = config, .snapshot = &t->snapshot, .ledger = *ledger};
         t->snapshot.now = now;
         t->policy = policy_new(config);
         if (!t->policy)

@@ -35,8 +35,8 @@ struct status {
 
 struct tuner {
         struct backend *backend;
-        struct config *config; /* owned */
-        struct policy *policy; /* owned */
+        struct config *config;    /* owned */
+        struct policy *policy;    /* owned */
         struct snapshot snapshot; /* of the last tick */
         struct apply apply;
         struct audit audit;

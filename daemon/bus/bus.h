@@ -8,9 +8,9 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#include "lib/audit/text.h"
 #include "daemon/bus/describe.h"
 #include "daemon/tuner.h"
+#include "lib/audit/text.h"
 
 #define BUS_NAME "org.twtuned1"
 #define BUS_PATH "/org/twtuned1"

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/apply/preset.h"
-#include "daemon/audit/status.h"
+#include "daemon/status.h"
 #include "lib/util/macro.h"
 
 #define OWNERS_EVERY_NS (10 * NSEC_PER_SEC) /* sysctl.d is read as often at most */

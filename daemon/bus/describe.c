@@ -1,28 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/bus/describe.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/audit/status.h"
+#include "daemon/status.h"
 #include "lib/util/macro.h"
 
 #define DESTINATIONS_MAX 10u
-
-void describe_seconds(struct json *j, const char *key, uint64_t ns)
-{
-        json_add_number(j, key, ns == UINT64_MAX ? (double)INFINITY : (double)ns / 1e9);
-}
-
-void describe_reading(struct json *j, const struct reading *r)
-{
-        json_add_text(j, "state", reading_state_name(r->state));
-        if (r->state == READING_VALID || r->state == READING_BOUNDED)
-                json_add_number(j, "value", r->value);
-        if (r->state == READING_BOUNDED)
-                json_add_number(j, "upper", r->upper);
-}
 
 static void describe_metrics(struct json *j, const struct tuner *t)
 {

@@ -4,20 +4,20 @@
 /* What the daemon knows after its last tick, as JSON: all that twtunectl shows. Nothing is read for it but who can be
  * named as a culprit. */
 
-#include "lib/apply/preset.h"
 #include "daemon/tuner.h"
+#include "lib/apply/preset.h"
 #include "lib/util/json.h"
 
 struct description {
         const struct tuner *tuner;
         const struct sysctl_preset *owner; /* SYSCTL_COUNT of them */
-        const char *instance;             /* of twtuned@INSTANCE; "": none */
+        const char *instance;              /* of twtuned@INSTANCE; "": none */
         bool recording;
 };
 
 void describe(struct json *json, const struct description *description);
 
-/* Seconds of ns, as a number; null where there is no end to it. */
+/* describe_value.c. Seconds of ns, as a number; null where there is no end to it. */
 void describe_seconds(struct json *json, const char *key, uint64_t ns);
 void describe_reading(struct json *json, const struct reading *reading);
 

@@ -71,16 +71,6 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         want(o, config);
 }
 
-const char *observer_find_unit(struct observer *o, uint64_t cgroup)
-{
-        return cgroup_unit(&o->cgroups, cgroup);
-}
-
-void fill_unit(struct observer *o, struct snapshot *s, unsigned metric, uint64_t cgroup)
-{
-        snprintf(s->unit[metric], sizeof(s->unit[metric]), "%s", cgroup_unit(&o->cgroups, cgroup));
-}
-
 /* Every reading becomes READING_INVALID, and no more is cleared than there are: of 640 counters, rules name few. */
 static void begin(struct observer *o, struct snapshot *s)
 {

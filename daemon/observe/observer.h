@@ -9,9 +9,9 @@
  * minute, so that a module may be loaded later. A file that has grown past the buffer gets a larger one then: that
  * minute's retry and observer_set_config() are the only places that open a file or allocate memory. */
 
-#include "lib/kernel/unread.h"
 #include "lib/config/config.h"
 #include "lib/kernel/snapshot.h"
+#include "lib/kernel/unread.h"
 #include "lib/ports/table.h"
 
 struct observer;

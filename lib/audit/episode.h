@@ -21,7 +21,7 @@ struct episode {
         uint64_t begun, ended; /* ns of CLOCK_BOOTTIME; ended: 0 while it lasts */
         unsigned steps;        /* changes that were made, or advice that was given */
         enum episode_end end;
-        double peak; /* the most of the metric that decided, in its unit */
+        double peak;              /* the most of the metric that decided, in its unit */
         struct evidence evidence; /* of its first decision: for whom, and why */
 };
 

@@ -69,14 +69,14 @@ struct audit_record {
         const char *unit; /* the culprit; "": unknown */
 
         const struct change *change; /* CHANGE, RESTORE and ORPHAN */
-        const char *rule_name;       /* RESTORE, ORPHAN, FOREIGN and LINE: the rule that held the sysctl, or does the same */
-        enum sysctl_id sysctl;       /* FOREIGN and REARM */
+        const char *rule_name; /* RESTORE, ORPHAN, FOREIGN and LINE: the rule that held the sysctl, or does the same */
+        enum sysctl_id sysctl; /* FOREIGN and REARM */
         const struct sysctl_value *original; /* FOREIGN */
-        uint64_t ns;                 /* PAUSE: for how long; 0: until it is resumed */
-        const char *name;            /* the file, or the source that cannot be read */
-        unsigned line;               /* CONFIG_FILE and LINE: in that file */
-        size_t count;                /* CONFIG_FILE: of errors */
-        const char *sysctl_name, *value; /* LINE */
+        uint64_t ns;                         /* PAUSE: for how long; 0: until it is resumed */
+        const char *name;                    /* the file, or the source that cannot be read */
+        unsigned line;                       /* CONFIG_FILE and LINE: in that file */
+        size_t count;                        /* CONFIG_FILE: of errors */
+        const char *sysctl_name, *value;     /* LINE */
 
         /* CONFIG */
         const struct config *config;

@@ -126,7 +126,7 @@ void config_read(struct config *config, const char *file, const char *text, size
         struct parser p = {
                 .config = config,
                 .diagnostics = diagnostics,
-                .vocabulary = {.wanted = &config->counters, .kernel = kernel},
+                .vocabulary = {.wanted = &config->counters, .texts = &config->texts, .kernel = kernel},
                 .diagnostics_before = diagnostics->n,
         };
 

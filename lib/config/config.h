@@ -47,6 +47,7 @@ struct config {
 
         /* The kernel counters that the observer needs itself, then those that the rules name. */
         struct counters counters;
+        struct condition_texts texts; /* the last member: what is not used of it takes no memory */
 };
 
 /* Returns a configuration with the defaults and no rules; NULL: no memory. */

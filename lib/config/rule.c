@@ -144,7 +144,8 @@ static int time_parse(struct line *line, const char *time_word, uint64_t *ret)
         return duration_read(duration, line->at, ret, line->diagnostics);
 }
 
-static int threshold_parse(struct line *line, const struct vocabulary *v, const char *text, unsigned metric, double *ret)
+static int threshold_parse(struct line *line, const struct vocabulary *v, const char *text, unsigned metric,
+                           double *ret)
 {
         static const char *const form[] = {
                 [UNIT_COUNT] = "a number, k and M allowed", [UNIT_PERCENT] = "a number and %",
@@ -169,15 +170,28 @@ static int comparison_parse(struct line *line, const char *text, enum comparison
         return reject("invalid operator '%s': use < <= > >= == or !=", text);
 }
 
-static void condition_format(struct condition *c, const char *time_word, const struct counters *counters)
+/* Keeps a text for as long as the configuration lives. There is room for every condition that a configuration may have;
+ * one that is replaced by a later file keeps its place, and a text that then finds none is empty. */
+static const char *keep_text(struct condition_texts *texts, const char *text)
 {
-        char time[DURATION_TEXT_MAX];
-        int n = snprintf(c->text, sizeof(c->text), "%s %s %.10g%s", metric_name(c->metric, counters),
-                         comparison_text(c->op), c->number, unit_suffix(metric_unit(c->metric, counters)));
+        size_t n = strlen(text) + 1;
+        char *kept = texts->text + texts->used;
+
+        if (n > sizeof(texts->text) - texts->used)
+                return "";
+        texts->used += n;
+        return memcpy(kept, text, n);
+}
+
+static void condition_format(struct condition *c, const char *time_word, const struct vocabulary *v)
+{
+        char text[RULE_TEXT_MAX], time[DURATION_TEXT_MAX];
+        int n = snprintf(text, sizeof(text), "%s %s %.10g%s", metric_name(c->metric, v->wanted),
+                         comparison_text(c->op), c->number, unit_suffix(metric_unit(c->metric, v->wanted)));
 
         if (c->time_ns > 0)
-                snprintf(c->text + n, sizeof(c->text) - (size_t)n, " %s %s", time_word,
-                         duration_format(c->time_ns, time));
+                snprintf(text + n, sizeof(text) - (size_t)n, " %s %s", time_word, duration_format(c->time_ns, time));
+        c->text = keep_text(v->texts, text);
 }
 
 int condition_parse(const char *text, const char *time_word, struct origin at, struct vocabulary *v,
@@ -192,7 +206,7 @@ int condition_parse(const char *text, const char *time_word, struct origin at, s
         if (comparison_parse(line, op, &c.op) < 0 || metric_parse(line, v, name, &c.metric) < 0 ||
             threshold_parse(line, v, number, c.metric, &c.number) < 0 || time_parse(line, time_word, &c.time_ns) < 0)
                 return -EINVAL;
-        condition_format(&c, time_word, v->wanted);
+        condition_format(&c, time_word, v);
         *ret = c;
         return 0;
 }
@@ -201,7 +215,7 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
                 struct diagnostics *diagnostics)
 {
         struct line *line = &(struct line){text, text, at, diagnostics};
-        char word[6][WORD_MAX], within[DURATION_TEXT_MAX];
+        char word[6][WORD_MAX], within[DURATION_TEXT_MAX], form[RULE_TEXT_MAX];
         struct abort_condition a = {.at = at};
         unsigned n = 0;
 
@@ -216,8 +230,9 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
                 return reject("abort needs a time: 'within %s' watches nothing", word[5]);
         if (metric_is_ports(a.metric))
                 return reject("%s belongs to a destination: abort needs a metric of the host", word[0]);
-        snprintf(a.text, sizeof(a.text), "%s > %gx before within %s", metric_name(a.metric, v->wanted), a.multiple,
+        snprintf(form, sizeof(form), "%s > %gx before within %s", metric_name(a.metric, v->wanted), a.multiple,
                  duration_format(a.within_ns, within));
+        a.text = keep_text(v->texts, form);
         *ret = a;
         return 0;
 }

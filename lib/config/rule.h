@@ -19,6 +19,7 @@
 #define RULE_ABORTS_MAX 4u
 #define RULE_NONE UINT32_MAX
 #define RULE_TEXT_MAX 128
+#define CONDITION_TEXTS_MAX (RULES_MAX * (2 * RULE_CONDITIONS_MAX + RULE_ABORTS_MAX + 1) * RULE_TEXT_MAX)
 
 enum comparison {
         LESS,
@@ -36,7 +37,7 @@ struct condition {
         double number;    /* in the metric's unit */
         uint64_t time_ns; /* for or within; 0: at once */
         struct origin at;
-        char text[RULE_TEXT_MAX]; /* the line in its normal form, which reads back as the same condition */
+        const char *text; /* the line in its normal form, which reads back as the same; borrowed from the vocabulary */
 };
 
 /* METRIC > Nx before within DURATION */
@@ -45,7 +46,7 @@ struct abort_condition {
         double multiple;
         uint64_t within_ns;
         struct origin at;
-        char text[RULE_TEXT_MAX]; /* as in struct condition */
+        const char *text; /* as in struct condition */
 };
 
 enum action_kind {
@@ -85,9 +86,16 @@ struct rule {
         unsigned n_when, n_until, n_actions, n_abort;
 };
 
+/* The texts of all conditions of a configuration, one after the other. */
+struct condition_texts {
+        size_t used;
+        char text[CONDITION_TEXTS_MAX];
+};
+
 /* The counters that a rule may name. */
 struct vocabulary {
-        struct counters *wanted;       /* gains those that the rules name */
+        struct counters *wanted; /* gains those that the rules name */
+        struct condition_texts *texts;
         const struct counters *kernel; /* those of /proc; NULL: only the built-in list is known */
 };
 

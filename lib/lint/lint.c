@@ -25,17 +25,6 @@ const char *lint_verdict_name(enum lint_verdict verdict)
         return names[verdict];
 }
 
-bool lint_say(struct lint_case *c, enum lint_verdict verdict, const char *format, ...)
-{
-        va_list args;
-
-        c->finding->verdict = verdict;
-        va_start(args, format);
-        vsnprintf(c->finding->why, sizeof(c->finding->why), format, args);
-        va_end(args);
-        return true;
-}
-
 /* Appends to the reason. */
 static void _printf_(2, 3) add_why(struct lint_case *c, const char *format, ...)
 {
@@ -45,65 +34,6 @@ static void _printf_(2, 3) add_why(struct lint_case *c, const char *format, ...)
         va_start(args, format);
         vsnprintf(c->finding->why + n, sizeof(c->finding->why) - n, format, args);
         va_end(args);
-}
-
-unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const char **ret_rest)
-{
-        unsigned i = 0;
-
-        assert(n <= 3);
-        *ret_rest = text;
-        for (; i < n; i++) {
-                const char *p = *ret_rest + strspn(*ret_rest, " \t");
-                char *end;
-
-                if (!isdigit((unsigned char)p[p[0] == '-']))
-                        break;
-                errno = 0;
-                v[i] = strtoll(p, &end, 0);
-                if (errno != 0 || !strchr(" \t", *end))
-                        break;
-                *ret_rest = end;
-        }
-        *ret_rest += strspn(*ret_rest, " \t");
-        return i;
-}
-
-static int read_live(const struct lint_case *c, const char *path, char *buf, size_t size)
-{
-        return c->kernel->read(c->kernel->user, path, buf, size);
-}
-
-bool lint_effective(const struct lint_case *c, const char *path, int64_t *ret)
-{
-        const struct sysctl_line *line = sysctl_lines_find(c->lines, path);
-        const char *rest;
-        char live[256];
-        int64_t v[3];
-
-        if (!line || !line->value || lint_numbers(line->value, 1, v, &rest) == 0) {
-                if (read_live(c, path, live, sizeof(live)) < 0 || lint_numbers(live, 1, v, &rest) == 0)
-                        return false;
-        }
-        *ret = v[0];
-        return true;
-}
-
-/* Returns the row of sysctl_table; NULL: there is none. */
-static const struct sysctl *sysctl_of(const struct lint_case *c)
-{
-        enum sysctl_id id = sysctl_find(c->path);
-
-        return id == SYSCTL_COUNT ? NULL : &sysctl_table[id];
-}
-
-const char *lint_help(const struct lint_case *c)
-{
-        const struct sysctl *s = sysctl_of(c);
-
-        if (c->row && c->row->help)
-                return c->row->help;
-        return s ? s->help : "twtuned knows no objection to it";
 }
 
 static const char *base_name(const char *path)
@@ -116,7 +46,7 @@ static const char *base_name(const char *path)
 /* Says why this kernel has no such sysctl. */
 static bool say_missing(struct lint_case *c)
 {
-        const struct sysctl *s = sysctl_of(c);
+        const struct sysctl *s = lint_sysctl(c);
         struct suggestion suggestion = SUGGESTION(base_name(c->path));
         char hint[128];
 
@@ -133,7 +63,7 @@ static bool is_missing(struct lint_case *c)
 {
         char live[256];
 
-        return read_live(c, c->path, live, sizeof(live)) == -ENOENT && say_missing(c);
+        return lint_read_live(c, c->path, live, sizeof(live)) == -ENOENT && say_missing(c);
 }
 
 static bool is_overridden(struct lint_case *c)
@@ -213,7 +143,7 @@ static bool is_idle(struct lint_case *c)
 
         if (!c->row || !c->row->idle)
                 return false;
-        if (c->row->since && read_live(c, c->row->since, live, sizeof(live)) == -ENOENT)
+        if (c->row->since && lint_read_live(c, c->row->since, live, sizeof(live)) == -ENOENT)
                 return false;
         return lint_say(c, LINT_NO_EFFECT, "%s", c->row->idle);
 }
@@ -226,7 +156,7 @@ static bool has_check(struct lint_case *c)
 static bool is_harmful(struct lint_case *c)
 {
         const struct lint_row *row = c->row;
-        const struct sysctl *s = sysctl_of(c);
+        const struct sysctl *s = lint_sysctl(c);
         const char *text = NULL;
         int64_t low;
 
@@ -261,7 +191,7 @@ static void add_live(struct lint_case *c)
 {
         char live[256];
 
-        if (sysctl_lines_find(c->lines, c->path) != c->line || read_live(c, c->path, live, sizeof(live)) < 0)
+        if (sysctl_lines_find(c->lines, c->path) != c->line || lint_read_live(c, c->path, live, sizeof(live)) < 0)
                 return;
         for (char *p = live; *p; p++)
                 *p = *p == '\t' ? ' ' : *p;
@@ -308,7 +238,7 @@ static bool glob_matches(const struct lint_case *c)
         char live[256];
 
         return !strchr(c->path, '*') && sysctl_line_matches(c->line, c->path) &&
-               read_live(c, c->path, live, sizeof(live)) != -ENOENT;
+               lint_read_live(c, c->path, live, sizeof(live)) != -ENOENT;
 }
 
 void lint_run(const struct sysctl_lines *lines, const struct lint_kernel *kernel,

@@ -53,6 +53,12 @@ const struct lint_row *lint_row_find(const char *path);
 /* Returns what a rule of the shipped policy does, "sets ..."; NULL: no such rule. */
 const char *lint_rule_does(const char *rule);
 
+/* The live value of a path: see struct lint_kernel. */
+int lint_read_live(const struct lint_case *c, const char *path, char *buf, size_t size);
+
+/* The row of sysctl_table; NULL: it has none. */
+const struct sysctl *lint_sysctl(const struct lint_case *c);
+
 /* Returns what the sysctl acts on. */
 const char *lint_help(const struct lint_case *c);
 

@@ -274,8 +274,8 @@ static bool find_cause(const struct policy *p, unsigned i, const struct snapshot
         if (!first)
                 evidence_set(&d->evidence, &rule->when[0], &s->reading[rule->when[0].metric], NULL, s);
         else
-                evidence_set(&d->evidence, first, &s->reading[first->metric],
-                             greater(first, entering[0], entering[1]), s);
+                evidence_set(&d->evidence, first, &s->reading[first->metric], greater(first, entering[0], entering[1]),
+                             s);
         evidence_set_culprit(&d->evidence, rule->when, rule->n_when, s);
         return true;
 }

@@ -247,8 +247,7 @@ static void advance_destination_clocks(struct destination_clock *clocks, const s
                 if (!ports_valid(s))
                         clocks[slot].clock = clock_after(&clocks[slot].clock, bound, t);
                 else
-                        clocks[slot] = (struct destination_clock){d->id,
-                                                                  destination_clock(clocks, slot, d, holds, t)};
+                        clocks[slot] = (struct destination_clock){d->id, destination_clock(clocks, slot, d, holds, t)};
         }
 }
 

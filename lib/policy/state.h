@@ -33,7 +33,8 @@ struct rule_state {
         bool expecting, unexpected;
         uint64_t expecting_ns;
         struct clock when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], quiet;
-        struct destination_clock *destination_when[RULE_CONDITIONS_MAX]; /* owned, PORTS_DESTINATIONS each; NULL: none */
+        struct destination_clock
+                *destination_when[RULE_CONDITIONS_MAX]; /* owned, PORTS_DESTINATIONS each; NULL: none */
         struct abort_state abort[RULE_ABORTS_MAX];
 };
 

@@ -3,8 +3,8 @@
 
 #include "lib/policy/evaluate.h"
 
-struct clock destination_clock(const struct destination_clock *clocks, unsigned slot,
-                                      const struct destination *d, bool holds, const struct elapsed *t)
+struct clock destination_clock(const struct destination_clock *clocks, unsigned slot, const struct destination *d,
+                               bool holds, const struct elapsed *t)
 {
         static const struct clock none;
 

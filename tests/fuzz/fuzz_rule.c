@@ -24,6 +24,8 @@ static bool is_good(int r)
 }
 
 /* A name that is printed is one that is understood, as the same metric. */
+static struct condition_texts texts;
+
 static void check_metric(unsigned metric, struct vocabulary *v)
 {
         char text[128];
@@ -38,7 +40,7 @@ static void check_metric(unsigned metric, struct vocabulary *v)
 static void check_condition(const char *text)
 {
         static struct counters wanted;
-        struct vocabulary v = {.wanted = &wanted};
+        struct vocabulary v = {.wanted = &wanted, .texts = &texts};
         struct condition c;
 
         counters_init(&wanted);
@@ -53,7 +55,7 @@ static void check_condition(const char *text)
 static void check_abort(const char *text)
 {
         static struct counters wanted;
-        struct vocabulary v = {.wanted = &wanted};
+        struct vocabulary v = {.wanted = &wanted, .texts = &texts};
         struct abort_condition a;
 
         counters_init(&wanted);

@@ -86,9 +86,9 @@ def _():
 @test("twtuned(8) has every event and every field, and no other")
 def _():
     journal = section(page(DAEMON), "JOURNAL", "EXAMPLES")
-    kinds = re.findall(r'\[EVENT_\w+\] = \{"([\w-]+)"', code("lib/audit"))
+    kinds = re.findall(r'\[AUDIT_\w+\] = \{"([\w-]+)"', code("lib/audit"))
     check_equal(re.findall(r"^\*(\S+)\*$", journal, re.M), kinds, "events")
-    fields = set(re.findall(r'event_add\(&?\w+, "(\w+)"', code("daemon"))) | {"EVENT"}
+    fields = set(re.findall(r'audit_text_add\(&?\w+, "(\w+)"', code("lib/audit") + code("daemon"))) | {"EVENT", "ERRNO"}
     told = set(re.findall(r"\b([A-Z]{3,})=", journal))
     check_equal(sorted(told ^ fields), ["ADVICE"], "fields")  # the end of its message
 

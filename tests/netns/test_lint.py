@@ -171,7 +171,7 @@ def _():
             with host.entered():
                 check(all(write(name, original) for name, original in stock.items()), "cannot put it back")
             for name in stock:
-                known = "twtuned knows nothing" not in before[name] and name not in ROUNDED
+                known = "twtuned knows no objection" not in before[name] and name not in ROUNDED
                 says = "refuses it" in before[name]
                 if known and (name, value) not in UNSURE:
                     check(says != taken[name], f"{name} = {value!r}: taken {taken[name]}: {before[name]}")

@@ -320,7 +320,7 @@ def _():
         ChurnServer(pair.server, pair.server.ip4)
         ChurnHold(pair.client, pair.server.ip4, count=10)
         twtuned = Ticking(pair.client, temp_policy(HOLDS), runtime_dir="/proc/no/such")
-        twtuned.wait_for("nothing will be written")
+        twtuned.wait_for("no sysctl will be written")
         twtuned.wait_for("^failed: .*could not be recorded")
         twtuned.ticks(5)
         check_lines(twtuned, "failed", 1)

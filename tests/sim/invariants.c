@@ -230,7 +230,8 @@ static void account(struct invariants *inv, unsigned i)
 }
 
 /* The event of a change that was made, and the write that it tells of. */
-static void account_change(struct invariants *inv, const struct sim *s, enum sysctl_id id, const struct audit_text *event)
+static void account_change(struct invariants *inv, const struct sim *s, enum sysctl_id id,
+                           const struct audit_text *event)
 {
         struct sysctl_value from, to;
 

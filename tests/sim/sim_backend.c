@@ -426,7 +426,7 @@ struct sim *sim_new(uint64_t seed, unsigned low, unsigned ports)
 
         if (!s)
                 return NULL;
-        s->backend = (struct backend){observe,      observe_states, observe_sockets, sysctl_read, sysctl_write,
+        s->backend = (struct backend){observe,       observe_states, observe_sockets, sysctl_read, sysctl_write,
                                       sysctl_preset, ledger_save,    find_unit,       report,      notify};
         s->random = (struct random){seed, seed};
         kernel_init(&s->kernel, seed, low, ports);

@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 #include "daemon/tick.h"
-#include "lib/audit/text.h"
 #include "kernel_model.h"
+#include "lib/audit/text.h"
 #include "lib/kernel/close_wait.h"
 
 /* In how many of a thousand calls. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the daemon tells of itself: whose each sysctl is, and why each rule is or is not active. */
 
-#include "daemon/audit/status.h"
 #include "daemon/bus/describe.h"
+#include "daemon/status.h"
 #include "fake_backend.h"
 
 #define RULE \

@@ -21,8 +21,8 @@ static void expect(enum decision_kind kind, double value, const char *group)
         ck_assert_uint_gt(h->logged, 0);
         ck_assert_int_eq(last()->kind, kind);
         ck_assert_msg(last()->evidence.value == value, "%g, should be %g", last()->evidence.value, value);
-        ck_assert_msg(strstr(last()->evidence.destination, group) && !last()->evidence.destination[0] == !group[0], "%s, should be %s",
-                      last()->evidence.destination, group);
+        ck_assert_msg(strstr(last()->evidence.destination, group) && !last()->evidence.destination[0] == !group[0],
+                      "%s, should be %s", last()->evidence.destination, group);
 }
 
 /* Whichever comes first in the table. */

@@ -350,7 +350,8 @@ START_TEST(lines_read_back_as_they_were)
         struct config *config = config_of(shipped_policy());
         static struct counters kernel;
         struct diagnostics diagnostics = {0};
-        struct vocabulary vocabulary = {&config->counters, &kernel};
+        static struct condition_texts texts;
+        struct vocabulary vocabulary = {&config->counters, &texts, &kernel};
         unsigned n = 0;
 
         for (unsigned i = 0; i < config->n_rules; i++) {

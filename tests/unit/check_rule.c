@@ -14,7 +14,8 @@
 
 static const struct origin here = {"a.conf", 7};
 static struct counters wanted, kernel;
-static struct vocabulary vocabulary = {.wanted = &wanted};
+static struct condition_texts texts;
+static struct vocabulary vocabulary = {.wanted = &wanted, .texts = &texts};
 
 static void begin(void)
 {

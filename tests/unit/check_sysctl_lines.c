@@ -53,7 +53,11 @@ static const struct {
         {"no =", "a.b\nx.y=1", "2 x/y=1;", {{1, "'a.b' is not an assignment"}, {0}}, 0},
         {"shell", "sysctl -w a.b=1\nx.y=1", "2 x/y=1;", {{1, "'sysctl -w a.b' is not the name"}, {0}}, 0},
         {"echo", "echo 1 > /proc/sys/a/b\n", "", {{1, "is not an assignment"}, {0}}, 0},
-        {"no name", "= 1\n-\n-=1", "", {{1, "'' is not the name"}, {2, "'' is not the name"}, {3, "'' is not the name"}, {0}}, 0},
+        {"no name",
+         "= 1\n-\n-=1",
+         "",
+         {{1, "'' is not the name"}, {2, "'' is not the name"}, {3, "'' is not the name"}, {0}},
+         0},
         {"section", "[sysctl]\na.b=1\n", "2 a/b=1;", {{1, "'[sysctl]' is not an assignment"}, {0}}, 0},
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/audit/status.h"
+#include "daemon/status.h"
 
 #include <math.h>
 #include <stdio.h>

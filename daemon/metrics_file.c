@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/audit/metrics_file.h"
+#include "daemon/metrics_file.h"
 
 #include <stdio.h>
 #include <string.h>

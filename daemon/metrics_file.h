@@ -7,7 +7,7 @@
 
 #include <limits.h>
 
-#include "daemon/tick.h"
+#include "daemon/tuner.h"
 #include "lib/audit/exposition.h"
 
 #define METRICS_FILE_EVERY (10 * NSEC_PER_SEC)
