@@ -130,7 +130,7 @@ static void check_policy(const struct config *config)
         if (!s.ports)
                 s.ports = ports_new(1);
         s.now += 1000 * NSEC_PER_SEC;
-        policy_needs_dump(policy, &s);
+        policy_evaluate(policy, &s);
         policy_advance(policy, &s);
         assert(!policy_decide(policy, &s, false, &decision));
         policy_free(policy);

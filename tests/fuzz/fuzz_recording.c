@@ -116,7 +116,7 @@ static void decide(struct policy *policy, struct snapshot *s, const struct recor
         ports_give_listening(ports, &row->listening);
         if (s->reading[METRIC_PORTS_FIRST].state == READING_VALID)
                 ports_give_destination(ports, s->who[METRIC_PORTS_FIRST][0] ? &row->group : NULL);
-        policy_needs_dump(policy, s);
+        policy_evaluate(policy, s);
         policy_advance(policy, s);
         while (policy_decide(policy, s, false, &decision)) {
                 assert(decision.rule < config->n_rules && decision.n <= RULE_ACTIONS_MAX);
