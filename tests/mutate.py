@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""mutate.py [FILE...]: changes one comparison, connective, constant or bound of the policy and the guard after the
+"""mutate.py [FILE...]: changes one comparison, connective, constant or bound of the policy and the limits after the
 other, and counts the changes that no unit test, nor a few ticks of the simulation, notices. Prints these as FILE:LINE:
 change; exits with 1 when less than 90 % are noticed.
 
