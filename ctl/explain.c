@@ -125,7 +125,7 @@ static void print_rule(const json_t *rule, const json_t *sysctls)
         if (json_array_size(until) > 0)
                 print_conditions("It ends when all of these hold", until);
         else
-                puts("\nIt ends when none of these has held for a minute");
+                puts("\nIt ends after a minute in which none of these held");
         print_actions(rule, sysctls);
         print_effect(rule);
 }

@@ -21,8 +21,8 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-/* An abstract address belongs to the netns (unix(7)): it keeps a second instance out, and it is gone with the
- * process however that ends. */
+/* An abstract address is per netns (unix(7)): it keeps a second instance out, and goes away however the process
+ * ends. */
 static const char instance_address[] = "\0twtuned";
 
 static struct linux_backend *self(struct backend *backend)

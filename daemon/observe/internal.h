@@ -89,7 +89,7 @@ struct observer {
         /* From here on everything begins anew with observer_set_config(). */
         bool wanted[METRIC_COUNT];
         uint32_t states;         /* of the sockets that are counted for the wanted metrics: a bit each */
-        uint32_t sysctls;        /* a bit for each that is read */
+        uint32_t sysctls;        /* a bit for each sysctl to read */
         bool listeners_always;   /* a rule asks for what has to be as it is now */
         bool always_dump;        /* at every tick, if cpu_budget allows */
         double budget;           /* cpu_budget as a share of one core, 0 to 1; 0: no limit */

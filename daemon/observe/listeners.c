@@ -89,8 +89,8 @@ static uint32_t syn_limit(const struct snapshot *s)
 }
 
 /* Listeners are few, but the kernel walks its whole table for them (net/ipv4/inet_diag.c:inet_diag_dump_icsk),
- * which takes as long as the rest of a tick. So they are read for a dump of the ports, for metrics that must be of
- * now, and when something was dropped; else slowly, and the bounds leave room for those that come and go between. */
+ * which takes as long as the rest of a tick. So they are read with the ports, for metrics that must be current,
+ * and after a drop; otherwise rarely, and the bounds allow for those that come and go in between. */
 void fill_listeners(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         o->listeners.syn_limit = syn_limit(s);

@@ -32,9 +32,8 @@ void observer_want_everything(struct observer *observer);
 /* Adds every counter of this kernel to a set. */
 void observer_list_counters(const char *proc_root, struct counters *ret);
 
-/* The first step of a tick: counters, sysctls, the listeners when they are due, and, for what only sockets tell,
- * the last sample by state or the bounds that follow from counters and the last dump. *ret_dump: these bounds do
- * not hold, so a dump is needed. */
+/* The first step of a tick: counters, sysctls and, when due, the listeners. What only sockets tell comes from the last
+ * sample by state, or from bounds computed from counters and the last dump. *ret_dump: no such bounds hold; dump now. */
 void observer_read(struct observer *observer, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
 /* Samples the sockets by state if that is due (SLOWLY in metric.h). */

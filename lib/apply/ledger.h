@@ -40,7 +40,7 @@ struct ledger_owner {
         uint64_t netns_cookie;
 };
 
-/* The guard's bucket of changes_per_minute. */
+/* The token bucket of changes_per_minute. */
 struct ledger_changes {
         uint64_t left; /* thousandths of a change */
         uint64_t at;   /* ns of CLOCK_BOOTTIME; 0: there was no change */

@@ -31,7 +31,7 @@ struct episodes {
         unsigned next; /* where the next one goes */
 };
 
-/* Takes over a decision that was carried out: begins, extends or ends the episode of its rule. */
+/* Begins, extends or ends the episode of a rule, if its decision was carried out. */
 void episodes_take(struct episodes *episodes, const struct rule *rule, const struct decision *decision,
                    enum progress progress, uint64_t now);
 

@@ -223,7 +223,7 @@ struct family {
 static const struct family families[] = {
         {"twtuned_info", "gauge", "1; config is a hash of all that the configuration says", put_info},
         {"twtuned_degraded", "gauge", "1: it does not do all that it was told to, see its status", put_degraded},
-        {"twtuned_last_observation_timestamp_seconds", "gauge", "when everything could be read for the last time",
+        {"twtuned_last_observation_timestamp_seconds", "gauge", "when everything could last be read",
          put_observed_at},
         {"twtuned_rule_available", "gauge", "0: this kernel or network namespace lacks what the rule is made of",
          put_rules_available},

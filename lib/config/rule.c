@@ -276,7 +276,7 @@ static int action_value(struct line *line, struct action *action)
         char reason[256];
 
         if (!s->never && action->kind != ACTION_SET && s->n != 1)
-                return reject("%s has %u numbers: it can only be set", s->name, s->n);
+                return reject("%s has %u numbers: it can be set, not raised or lowered", s->name, s->n);
         if (!s->never && sysctl_parse(action->sysctl, value, &action->value) < 0)
                 return reject("invalid value '%s' for %s: it takes %u number%s", value, s->name, s->n,
                               s->n == 1 ? "" : "s");

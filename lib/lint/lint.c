@@ -100,8 +100,8 @@ static bool is_refused(struct lint_case *c)
         if (c->n == 0 || *c->rest)
                 return lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: it needs %u number%s", row->n,
                                 row->n == 1 ? "" : "s");
-        return lint_say(c, LINT_HARMFUL, "%u of %u numbers: the kernel sets the first and leaves the rest as it was",
-                        c->n, row->n);
+        return lint_say(c, LINT_HARMFUL, "only %u of %u numbers: the kernel leaves the others as they were", c->n,
+                        row->n);
 }
 
 /* Returns the last line before this one that sets another value; NULL: there is none. */

@@ -78,7 +78,7 @@ const struct lint_row lint_rows[] = {
 
         /* ---- retransmissions and orphans ---- */
         /* ip-sysctl: RFC 1122 asks for at least 3 and for at least 100 s, which is 8. Measured: 5 is 13 s. */
-        {IPV4("tcp_retries1"), 1, U8, "3", .help = "retransmissions before another route is asked for"},
+        {IPV4("tcp_retries1"), 1, U8, "3", .help = "retransmissions before TCP looks for another route"},
         {IPV4("tcp_retries2"), 1, U8, "15", .low = 8, .help = "retransmissions before a connection is given up",
          .below = "an outage of less than 100 s (RFC 1122) ends every connection with data in flight"},
         {IPV4("tcp_orphan_retries"), 1, U8, "0", .rule = "orphans"},
@@ -100,13 +100,13 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_dsack"), 1, U8, "1", .low = 1, .help = "tells the sender what arrived twice",
          .below = "the sender cannot see that it retransmitted for nothing and stays slow"},
         /* net/ipv4/sysctl_net_ipv4.c: nothing reads the variables any more. */
-        {IPV4("tcp_fack"), 1, U8, "0", .idle = "nothing reads it since Linux 4.15, RACK took its place"},
-        {IPV4("tcp_low_latency"), 1, U8, "0", .idle = "nothing reads it since Linux 4.14, the prequeue is gone"},
+        {IPV4("tcp_fack"), 1, U8, "0", .idle = "unused since Linux 4.15: RACK took its place"},
+        {IPV4("tcp_low_latency"), 1, U8, "0", .idle = "unused since Linux 4.14: the prequeue is gone"},
         {IPV4("tcp_window_scaling"), 1, U8, "1", .low = 1, .help = "windows over 64 KiB",
          .below = "a connection is limited to 64 KiB per round trip: 5 Mbit/s at 100 ms"},
         /* ip-sysctl: obsolete since Linux 6.6, which brought tcp_shrink_window. */
         {IPV4("tcp_adv_win_scale"), 1, -31, 31, "1", .help = "share of a receive buffer that the window does not use",
-         .idle = "nothing reads it since Linux 6.6, the kernel measures it", .since = IPV4("tcp_shrink_window")},
+         .idle = "unused since Linux 6.6: the kernel measures it", .since = IPV4("tcp_shrink_window")},
         {IPV4("tcp_app_win"), 1, 0, 31, "31", .help = "part of the window kept back for the application"},
         {IPV4("tcp_ecn"), 1, 0, 5, "2", .help = "ECN: 2 accepts it, 1 also asks for it, 0 does neither"},
         {IPV4("tcp_ecn_fallback"), 1, BOOL, "1", .help = "tries again without ECN"},
@@ -143,9 +143,9 @@ const struct lint_row lint_rows[] = {
 
         /* ---- memory ---- */
         {IPV4("tcp_mem"), 3, 0, INT64_MAX, .gone = FIRST, .check = lint_check_tcp_mem, .rule = "tcp-memory"},
-        {IPV4("tcp_rmem"), 3, 1, INT32_MAX, .help = "receive buffer of a connection: least, at first, most",
+        {IPV4("tcp_rmem"), 3, 1, INT32_MAX, .help = "receive buffer of a connection: minimum, initial, maximum",
          .check = lint_check_buffer},
-        {IPV4("tcp_wmem"), 3, 1, INT32_MAX, .help = "send buffer of a connection: least, at first, most",
+        {IPV4("tcp_wmem"), 3, 1, INT32_MAX, .help = "send buffer of a connection: minimum, initial, maximum",
          .check = lint_check_buffer},
         /* net/ipv4/tcp_input.c:tcp_rcv_space_adjust() uses tcp_rmem only. */
         {CORE("rmem_max"), 1, 1, INT32_MAX, .gone = FIRST, .low = 65536,
@@ -188,7 +188,7 @@ const struct lint_row lint_rows[] = {
         {CONNTRACK("tcp_timeout_last_ack"), 1, SECONDS, "30", .gone = LOADED, .help = "seconds that conntrack waits"},
         {CONNTRACK("tcp_timeout_close"), 1, SECONDS, "10", .gone = LOADED, .help = "seconds that conntrack waits"},
         {CONNTRACK("tcp_loose"), 1, BOOL, "1", .gone = LOADED,
-         .help = "0 is for SYNPROXY: without it, connections that are older than their entry are cut"},
+         .help = "0 is for SYNPROXY; elsewhere it cuts connections that are older than their entry"},
         {CONNTRACK("tcp_be_liberal"), 1, BOOL, "0", .gone = LOADED,
          .help = "1 lets segments outside of the window pass instead of calling them invalid"},
         {CONNTRACK("helper"), 1, .gone = "Linux 6.0 removed it"},
@@ -203,7 +203,7 @@ static const struct {
         {"time-wait-reuse", "sets tcp_tw_reuse = 1 while TIME_WAIT is about to hold the ports toward one destination"},
         {"time-wait-reuse-sooner", "sets tcp_tw_reuse_delay = 250 while reuse after a second is not enough"},
         {"bind-before-connect", "names the program that binds before it connects"},
-        {"wider-port-range", "widens it up to the nearest listener, if that rule is enabled"},
+        {"wider-port-range", "widens the range up to the nearest listener, if you enable the rule"},
         {"time-wait-table", "raises tcp_max_tw_buckets when the table overflows"},
         {"syn-cookies", "sets tcp_syncookies = 1 when a SYN queue overflows"},
         {"syn-queue", "names the listener whose SYN queue overflows"},

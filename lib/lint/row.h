@@ -36,7 +36,7 @@ struct lint_row {
         const char *idle;          /* why it has no effect although it exists */
         const char *since;         /* idle holds if this other sysctl exists */
         int64_t low, high;         /* harmful below low (0: see sysctl_table), and above high if above is set */
-        const char *below, *above; /* the harm; NULL for below: see sysctl_table */
+        const char *below, *above; /* the harm; where below is NULL, see sysctl_table */
         bool (*check)(struct lint_case *c); /* more than a threshold; returns true if it gave the verdict */
         const char *rule;                   /* see struct lint_finding */
 };

@@ -32,7 +32,7 @@ int64_t table_most(enum sysctl_id sysctl, uint64_t memory_bytes);
  * the listeners are those of the last look. */
 bool listeners_known(const struct snapshot *snapshot);
 
-/* Why connect() should not take that port: it listens, is a NodePort, or is privileged; NULL: it may. */
+/* Why connect() must not get this port: it has a listener, is a NodePort, or is privileged; NULL: no reason. */
 const char *port_obstacle(const struct snapshot *snapshot, int64_t port);
 
 /* A port of the wider range, outside the narrower one, that a service listens on; 0: none. */

@@ -29,7 +29,7 @@ enum standing {
         STANDING_NEEDLESS,     /* its sysctls have that effect already, or cannot go further */
         STANDING_IDLE,         /* a condition does not hold, or has not held for long enough */
         STANDING_PREREQUISITE, /* its prerequisite is not in effect */
-        STANDING_READY,        /* all conditions hold: it acts as soon as limits and sysctl.d allow */
+        STANDING_READY,        /* all conditions hold: the rule acts once limits and sysctl.d allow */
 };
 
 struct condition_evaluation {

@@ -123,7 +123,7 @@ static void destination_set_present(struct ports *ports, struct destination *d)
         metric_set(d, INDEX(CLIFF_ETA), eta, eta);
 }
 
-/* The metrics of the sockets that came into TIME_WAIT in the last minute or second, also of those reused since. */
+/* The metrics of sockets that entered TIME_WAIT in the last minute or second, even if reused since. */
 static void destination_set_demand(struct ports *ports, struct destination *d)
 {
         const struct table *t = ports->building;

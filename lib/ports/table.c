@@ -83,8 +83,8 @@ static void rings_advance(struct table *t, uint64_t from, uint64_t to)
         }
 }
 
-/* Clears the counts of a destination and keeps its history. Frees the slot of one that had no socket at the dump
- * before, and none that came into TIME_WAIT in the last minute. */
+/* Clears the counts of a destination and keeps its history. Frees its slot if it had no socket in the last dump
+ * and none entered TIME_WAIT in the last minute. */
 static void destination_begin(struct destination *d, uint64_t now)
 {
         struct destination old = *d;

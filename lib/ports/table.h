@@ -94,11 +94,11 @@ void ports_give_listening(struct ports *ports, const struct port_set *listening)
 /* So many listeners may come or go between two readings of them. */
 #define LISTENERS_UNSEEN 64u
 
-/* Sets the ends between which the values of every destination lie now, without a new dump.
- * opened: the connections that connect() has opened since the last dump (ActiveOpens), or more
- * sockets: all sockets of the host, or more
- * listeners: those that came or went since the last dump, or more
- * There must have been a dump, with the port range and the reserved ports of now. */
+/* Computes, without a new dump, the bounds of each metric over all destinations.
+ * opened: at least the connections that connect() opened since the last dump (ActiveOpens)
+ * sockets: at least all of the host
+ * listeners: at least those that came or went since the last dump
+ * Needs a dump made with the current port range and reserved ports. */
 void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, unsigned listeners,
                   struct ports_range ret[static METRIC_PORTS_COUNT]);
 

@@ -25,7 +25,7 @@ struct diagnostics {
         size_t n;
 };
 
-/* Adds a diagnostic. Counts it also when there is no memory for it, so that wrong input is never accepted. */
+/* Adds a diagnostic. Counts it even if there is no memory for it, so that wrong input is never accepted. */
 void diagnostic_add(struct diagnostics *diagnostics, struct origin at, const char *format, ...) _printf_(3, 4);
 
 /* Sorts by file, in the order in which the files were first named, then by line. */
