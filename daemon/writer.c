@@ -14,20 +14,21 @@ static void fail(struct change *c, int error, const char *what)
         snprintf(c->reason, sizeof(c->reason), "%s: %s", what, strerror(-error));
 }
 
-/* The kernel takes some values in part or changed, and says 0; so what counts is what it gives back. */
-static int verify(struct world *w, enum sysctl_id id, const struct sysctl_value *value)
+/* 0 if the sysctl has this value; -EBUSY: another one; else why it cannot be read. *live is what was read. */
+static int verify(struct world *w, enum sysctl_id id, const struct sysctl_value *value, struct sysctl_value *live)
 {
-        struct sysctl_value live;
-        int r = w->sysctl_read(w, id, &live);
+        int r = w->sysctl_read(w, id, live);
 
-        return r < 0 ? r : sysctl_equal(&live, value) ? 0 : -EIO;
+        return r < 0 ? r : sysctl_equal(live, value) ? 0 : -EBUSY;
 }
 
-static int write_verified(struct world *w, enum sysctl_id id, const struct sysctl_value *value)
+/* What is read back counts, not that write() succeeded. */
+static int write_verified(struct world *w, enum sysctl_id id, const struct sysctl_value *value,
+                          struct sysctl_value *live)
 {
         int r = w->sysctl_write(w, id, value);
 
-        return r < 0 ? r : verify(w, id, value);
+        return r < 0 ? r : verify(w, id, value, live);
 }
 
 /* What could not be saved now is saved at the next tick: until then the file tells of more than there is, which
@@ -43,6 +44,7 @@ static void ledger_set_state(struct tuner *t, enum sysctl_id id, enum ledger_sta
 static void apply(struct tuner *t, const struct decision *d, struct change *c)
 {
         struct ledger_entry before = t->ledger.entry[c->sysctl];
+        struct sysctl_value live = c->before;
         int r;
 
         ledger_note(&t->ledger, c->sysctl, &c->original, &c->value, t->config->rule[d->rule].name, t->snapshot.now);
@@ -54,21 +56,30 @@ static void apply(struct tuner *t, const struct decision *d, struct change *c)
                 return;
         }
         /* Files were read and written since it was looked at, and a sysctl cannot be written on condition. */
-        r = verify(t->world, c->sysctl, &c->before);
+        r = verify(t->world, c->sysctl, &c->before, &live);
         if (r < 0) {
                 t->ledger.entry[c->sysctl] = before;
                 tuner_save_ledger(t);
-                fail(c, r == -EIO ? -EBUSY : r, "it changed just now or cannot be read, so nothing was written");
+                fail(c, r, "it changed just now or cannot be read, so nothing was written");
                 return;
         }
         guard_note_change(&t->guard, c->sysctl, t->snapshot.now);
-        r = write_verified(t->world, c->sysctl, &c->value);
+        r = write_verified(t->world, c->sysctl, &c->value, &live);
         if (r == 0) {
                 c->outcome = OUTCOME_APPLIED;
                 return;
         }
-        fail(c, r, r == -EIO ? "the kernel took another value than the one written" : "cannot write and read back");
-        if (verify(t->world, c->sysctl, &c->before) == 0 || write_verified(t->world, c->sysctl, &c->before) == 0) {
+        /* The kernel takes each of these sysctls as written, or not at all (net/ipv4/sysctl_net_ipv4.c: proc_dou8vec_minmax()
+         * and the like), so another value is of someone else, who wrote it since. */
+        if (r == -EBUSY && !sysctl_equal(&live, &c->before)) {
+                c->outcome = OUTCOME_THEIRS;
+                c->value = live;
+                ledger_set_state(t, c->sysctl, LEDGER_THEIRS);
+                return;
+        }
+        fail(c, r, r == -EBUSY ? "the old value is there after the write" : "cannot write and read back");
+        if (verify(t->world, c->sysctl, &c->before, &live) == 0 ||
+            write_verified(t->world, c->sysctl, &c->before, &live) == 0) {
                 t->ledger.entry[c->sysctl] = before;
                 tuner_save_ledger(t);
         } else {
@@ -194,7 +205,8 @@ void writer_restore(struct tuner *t, struct change *c, bool at_end)
                 ledger_set_state(t, c->sysctl, LEDGER_THEIRS);
         } else if (!at_end && is_too_full(t, c)) {
                 fail(c, -EBUSY, "the table may hold more than that");
-        } else if (!sysctl_equal(&live, &c->value) && (r = write_verified(t->world, c->sysctl, &c->value)) < 0) {
+        } else if (!sysctl_equal(&live, &c->value) &&
+                   (r = write_verified(t->world, c->sysctl, &c->value, &live)) < 0) {
                 fail(c, r, "cannot put the original back");
                 c->unknown = true;
         } else {

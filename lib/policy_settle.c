@@ -107,6 +107,7 @@ static bool take(struct policy *p, const struct decision *d)
                 struct held *held = &p->held[c->sysctl];
 
                 limited |= c->outcome == OUTCOME_LIMITED;
+                held->theirs |= c->outcome == OUTCOME_THEIRS;
                 if (c->outcome > OUTCOME_WOULD)
                         continue;
                 held->rules |= rule_bit(d->rule);
