@@ -14,20 +14,21 @@ static void fail(struct change *c, int error, const char *what)
         snprintf(c->reason, sizeof(c->reason), "%s: %s", what, strerror(-error));
 }
 
-/* The kernel takes some values in part or changed, and returns 0: the value that it reads back counts. */
-static int verify(struct backend *w, enum sysctl_id id, const struct sysctl_value *value)
+/* 0 if the sysctl has this value; -EBUSY: another one; else why it cannot be read. *live is what was read. */
+static int verify(struct backend *b, enum sysctl_id id, const struct sysctl_value *value, struct sysctl_value *live)
 {
-        struct sysctl_value live;
-        int r = w->sysctl_read(w, id, &live);
+        int r = b->sysctl_read(b, id, live);
 
-        return r < 0 ? r : sysctl_equal(&live, value) ? 0 : -EIO;
+        return r < 0 ? r : sysctl_equal(live, value) ? 0 : -EBUSY;
 }
 
-static int write_verified(struct backend *w, enum sysctl_id id, const struct sysctl_value *value)
+/* What is read back counts, not that write() succeeded. */
+static int write_verified(struct backend *b, enum sysctl_id id, const struct sysctl_value *value,
+                          struct sysctl_value *live)
 {
-        int r = w->sysctl_write(w, id, value);
+        int r = b->sysctl_write(b, id, value);
 
-        return r < 0 ? r : verify(w, id, value);
+        return r < 0 ? r : verify(b, id, value, live);
 }
 
 void apply_save_ledger(struct apply *a)
@@ -50,6 +51,7 @@ void apply_set_state(struct apply *a, enum sysctl_id id, enum ledger_state state
 static void write_change(struct apply *a, const struct decision *d, struct change *c)
 {
         struct ledger_entry before = a->ledger.entry[c->sysctl];
+        struct sysctl_value live = c->before;
         int r;
 
         ledger_note(&a->ledger, c->sysctl, &c->original, &c->value, a->config->rule[d->rule].name, a->snapshot->now);
@@ -61,21 +63,30 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
                 return;
         }
         /* Another program may have changed it while files were read and written. A sysctl cannot be written on condition. */
-        r = verify(a->backend, c->sysctl, &c->before);
+        r = verify(a->backend, c->sysctl, &c->before, &live);
         if (r < 0) {
                 a->ledger.entry[c->sysctl] = before;
                 apply_save_ledger(a);
-                fail(c, r == -EIO ? -EBUSY : r, "it changed just now or cannot be read, so nothing was written");
+                fail(c, r, "it changed just now or cannot be read, so nothing was written");
                 return;
         }
         limits_note_change(&a->limits, c->sysctl, a->snapshot->now);
-        r = write_verified(a->backend, c->sysctl, &c->value);
+        r = write_verified(a->backend, c->sysctl, &c->value, &live);
         if (r == 0) {
                 c->outcome = OUTCOME_APPLIED;
                 return;
         }
-        fail(c, r, r == -EIO ? "the kernel took another value than the one written" : "cannot write and read back");
-        if (verify(a->backend, c->sysctl, &c->before) == 0 || write_verified(a->backend, c->sysctl, &c->before) == 0) {
+        /* The kernel takes each of these sysctls as written, or not at all (net/ipv4/sysctl_net_ipv4.c:
+         * proc_dou8vec_minmax() and the like): another program wrote any other value since. */
+        if (r == -EBUSY && !sysctl_equal(&live, &c->before)) {
+                c->outcome = OUTCOME_FOREIGN;
+                c->value = live;
+                apply_set_state(a, c->sysctl, LEDGER_FOREIGN);
+                return;
+        }
+        fail(c, r, r == -EBUSY ? "the old value is there after the write" : "cannot write and read back");
+        if (verify(a->backend, c->sysctl, &c->before, &live) == 0 ||
+            write_verified(a->backend, c->sysctl, &c->before, &live) == 0) {
                 a->ledger.entry[c->sysctl] = before;
                 apply_save_ledger(a);
         } else {
@@ -202,7 +213,8 @@ void apply_restore(struct apply *a, struct change *c, bool at_end)
                 apply_set_state(a, c->sysctl, LEDGER_FOREIGN);
         } else if (!at_end && is_too_full(a, c)) {
                 fail(c, -EBUSY, "the table may hold more than that");
-        } else if (!sysctl_equal(&live, &c->value) && (r = write_verified(a->backend, c->sysctl, &c->value)) < 0) {
+        } else if (!sysctl_equal(&live, &c->value) &&
+                   (r = write_verified(a->backend, c->sysctl, &c->value, &live)) < 0) {
                 fail(c, r, "cannot put the original back");
                 c->unknown = true;
         } else {

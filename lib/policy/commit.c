@@ -93,6 +93,7 @@ static bool take(struct policy *p, const struct decision *d)
                 struct held *held = &p->held[c->sysctl];
 
                 limited |= c->outcome == OUTCOME_LIMITED;
+                held->foreign |= c->outcome == OUTCOME_FOREIGN;
                 if (c->outcome > OUTCOME_WOULD)
                         continue;
                 held->rules |= rule_bit(d->rule);

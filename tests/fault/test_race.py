@@ -130,13 +130,9 @@ def judge(name, seen, theirs, end, found, count):
     """Follows one sysctl through a round."""
     value = SYSCTLS[name][1]
     held, seen_theirs, original, last = False, False, None, None
-    before = "saw"
     for what, at, text in seen:
-        before, what_before = what, before
         if what == "saw":
-            # Read back, it may be the kernel's own idea of the value, which is not kept.
-            if held and text not in (value, original) and what_before == "saw":
-                seen_theirs = True
+            seen_theirs |= held and text not in (value, original)
             last = text
             continue
         count["writes"] += 1

@@ -69,11 +69,45 @@ START_TEST(a_stop_after_steps_gives_the_original)
 }
 END_TEST
 
-START_TEST(a_step_that_fails_puts_back_the_step_before)
+/* Another program wrote 16 before the value was read back. */
+START_TEST(a_value_written_over_a_step_is_left_alone)
 {
         start_and_step(STEPS);
         fake.bent = 1;
         ticks(10);
+        ck_assert_int_eq(fake.live[FIN], 16);
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_FAILED], 0);
+        expect_says(AUDIT_OVERRIDDEN, "net.ipv4.tcp_fin_timeout is 16 now: someone else changed it");
+        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_FOREIGN);
+        ticks(20);
+        ck_assert_uint_eq(fake.writes, 2);
+        ck_assert_uint_eq(tuner_restore_all(&tuner, "test"), 0);
+        ck_assert_int_eq(fake.live[FIN], 16);
+}
+END_TEST
+
+START_TEST(a_value_written_over_the_first_change_is_left_alone)
+{
+        start(STEPS);
+        fake.fin_wait2 = 100;
+        fake.bent = 1;
+        ticks(200);
+        ck_assert_int_eq(fake.live[FIN], 31);
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_FAILED], 0);
+        ck_assert_uint_eq(fake.writes, 1);
+        ck_assert_uint_eq(tuner_restore_all(&tuner, "test"), 0);
+        ck_assert_int_eq(fake.live[FIN], 31);
+}
+END_TEST
+
+START_TEST(a_step_that_fails_leaves_the_step_before)
+{
+        start_and_step(STEPS);
+        fake.swallow = true;
+        ticks(10);
+        fake.swallow = false;
         ck_assert_int_eq(fake.live[FIN], 30);
         ck_assert_uint_eq(fake.events[AUDIT_FAILED], 1);
         expect_told(AUDIT_FAILED, "OLDVALUE", "30");
@@ -447,7 +481,9 @@ static void add(TCase *tcase)
         tcase_add_checked_fixture(tcase, set_up, NULL);
         tcase_add_test(tcase, steps_are_taken_told_and_given_back_at_once);
         tcase_add_test(tcase, a_stop_after_steps_gives_the_original);
-        tcase_add_test(tcase, a_step_that_fails_puts_back_the_step_before);
+        tcase_add_test(tcase, a_value_written_over_a_step_is_left_alone);
+        tcase_add_test(tcase, a_value_written_over_the_first_change_is_left_alone);
+        tcase_add_test(tcase, a_step_that_fails_leaves_the_step_before);
         tcase_add_test(tcase, a_step_that_cannot_be_read_back_loses_no_original);
         tcase_add_test(tcase, without_a_ledger_there_is_no_step);
         tcase_add_test(tcase, someone_else_between_observing_and_writing);
