@@ -14,6 +14,7 @@ class Skip(Exception):
 
 
 _tests = []
+_output = threading.Lock()  # print() writes a line and its end one after the other
 LONG = "--long" in sys.argv  # ./dev test --long
 
 
@@ -26,9 +27,14 @@ def test(name, beside=False, long=False):
     return register
 
 
+def _say(line):
+    with _output:
+        print(line, flush=True)
+
+
 def diag(text):
     for line in str(text).splitlines():
-        print(f"# {line}", flush=True)
+        _say(f"# {line}")
 
 
 def check(condition, otherwise):
@@ -69,7 +75,7 @@ class _Run:
         """Waits for the end, and prints the result; True when it passed."""
         if self._thread:
             self._thread.join()
-        print(f"{'ok' if self._passed else 'not ok'} {number} - {self._line}", flush=True)
+        _say(f"{'ok' if self._passed else 'not ok'} {number} - {self._line}")
         return self._passed
 
 

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """The harness does what it says, and the kernel does what twtuned is built upon."""
 
+import collections
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -295,6 +297,19 @@ main()
         check_equal([line for line in out.splitlines() if line[0] != "#"], expected, "TAP")
         check_equal(runner.returncode, code, "exit code")
         check(code == 0 or "AssertionError: value is 1, should be 2" in err, f"no reason given: {err}")
+
+
+@test("the lines of tests that run beside each other stay whole")
+def _():
+    runner = child("""
+for number in range(400):
+    @test("t", beside=True)
+    def _(): time.sleep(number % 7 / 100); [diag("line") for _ in range(5)]
+main()
+""")
+    out, _ = runner.communicate(timeout=PATIENCE)
+    lines = [re.sub(r"[0-9.]+", "N", line) for line in out.splitlines()]
+    check_equal(collections.Counter(lines), {"N": 1, "# line": 2000, "# t: took N s": 400, "ok N - t": 400}, "lines")
 
 
 if __name__ == "__main__":
