@@ -18,9 +18,11 @@ static void observe(struct tuner *t)
         bool dump = false;
 
         backend->observe(backend, &t->snapshot, &dump, &unread);
-        if (!dump && policy_evaluate(t->policy, &t->snapshot)->needs_dump)
+        if (!dump && policy_evaluate(t->policy, &t->snapshot)->needs_dump) {
                 backend->observe_states(backend, &t->snapshot, &unread);
-        if (dump || policy_evaluate(t->policy, &t->snapshot)->needs_dump)
+                dump = policy_evaluate(t->policy, &t->snapshot)->needs_dump;
+        }
+        if (dump)
                 backend->observe_sockets(backend, &t->snapshot, &unread);
         t->unread = unread;
         audit_state(&t->audit, SUBJECT_OBSERVATION, unread.what, unread.error);
