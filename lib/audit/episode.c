@@ -11,11 +11,6 @@ static struct episode *find(struct episodes *e, const char *rule)
         return NULL;
 }
 
-const struct episode *episodes_find(const struct episodes *e, const char *rule)
-{
-        return find((struct episodes *)e, rule);
-}
-
 static struct episode *begin(struct episodes *e, const struct rule *rule, const struct decision *d, uint64_t now)
 {
         struct episode *episode = &e->item[e->next];

@@ -38,7 +38,4 @@ void episodes_take(struct episodes *episodes, const struct rule *rule, const str
 /* Ends the episode of a rule that goes without a decision. */
 void episodes_cut(struct episodes *episodes, const char *rule, uint64_t now);
 
-/* The episode of a rule that lasts; NULL: none does. */
-const struct episode *episodes_find(const struct episodes *episodes, const char *rule);
-
 const char *episode_end_name(enum episode_end end);

@@ -286,8 +286,7 @@ bool column_parse_cell(const struct recording_column *c, const char *text, struc
                 return parse_text(text, s->who[at], SNAPSHOT_WHO_MAX);
         case UNIT:
                 return parse_text(text, s->unit[at], SNAPSHOT_UNIT_MAX);
-        case SYSCTL:
+        default: /* SYSCTL */
                 return cell_parse_sysctl(text, at, &s->sysctl[at]);
         }
-        return false;
 }

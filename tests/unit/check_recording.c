@@ -365,6 +365,7 @@ static const struct {
         {"time,mode,time", NULL, NULL, "r.csv:1: two columns 'time'"},
         {"time,\"mode", NULL, NULL, "r.csv:1: the quotes do not match"},
         {"", NULL, NULL, "r.csv:1: unknown column ''"},
+        {"time", "1.000000000", "5.00000000x", "r.csv:3: time cannot be '5.00000000x'"},
         {"time,mode", "1.000000000,observe", "5.000000000", "r.csv:3: fewer than the 2 cells"},
         {"time,mode", "1.000000000,observe", "5.000000000,observe,1", "r.csv:3: more than the 2 cells"},
         {"time,mode", "1.000000000,observe", "5.000000000,maybe", "r.csv:3: mode cannot be 'maybe'"},

@@ -30,6 +30,17 @@ static bool is(double a, double b)
         return a >= b && a <= b;
 }
 
+START_TEST(a_text_that_finds_no_room_is_empty)
+{
+        struct diagnostics diagnostics = {0};
+        struct condition c;
+
+        texts.used = sizeof(texts.text) - 1;
+        ck_assert_int_eq(condition_parse("ports.cliff > 1%", "for", here, &vocabulary, &c, &diagnostics), 0);
+        ck_assert_str_eq(c.text, "");
+}
+END_TEST
+
 START_TEST(condition_is_parsed)
 {
         static const struct {
@@ -422,6 +433,7 @@ END_TEST
 
 static void add(TCase *tcase)
 {
+        tcase_add_test(tcase, a_text_that_finds_no_room_is_empty);
         tcase_add_test(tcase, condition_is_parsed);
         tcase_add_loop_test(tcase, condition_is_refused, 0, ELEMENTSOF(conditions));
         tcase_add_test(tcase, too_long_a_time_is_called_so);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* What is said of something that fails, or works again; and a record with more fields than there is room for. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/audit/text.h"
+#include "lib/util/macro.h"
+#include "run.h"
+
+static struct audit_text text;
+
+static const struct {
+        enum audit_subject subject;
+        int error;
+        const char *name, *message;
+} states[] = {
+        {SUBJECT_LEDGER, -ENOSPC, NULL, "the ledger cannot be saved: No space left on device; it is tried again"},
+        {SUBJECT_LEDGER, 0, NULL, "the ledger is saved again"},
+        {SUBJECT_METRICS_FILE, -EROFS, "/m",
+         "the metrics file /m cannot be written: Read-only file system; it is tried again"},
+        {SUBJECT_METRICS_FILE, 0, "/m", "the metrics file /m is written again"},
+        {SUBJECT_OBSERVATION, -EIO, "/proc/net/snmp",
+         "cannot read /proc/net/snmp: Input/output error; nothing is decided on what it tells"},
+        {SUBJECT_OBSERVATION, 0, NULL, "everything can be read again"},
+        {SUBJECT_PERMISSION, -EROFS, NULL,
+         "cannot write /proc/sys/net/ipv4: Read-only file system; it is mounted read-only; observing only"},
+        {SUBJECT_PERMISSION, -EPERM, NULL,
+         "cannot write /proc/sys/net/ipv4: Operation not permitted; CAP_NET_ADMIN is missing; observing only"},
+        {SUBJECT_PERMISSION, -ENOENT, NULL,
+         "cannot write /proc/sys/net/ipv4: No such file or directory; observing only"},
+        {SUBJECT_RECORDING, -EFBIG, "/r", "the recording /r ends here: File too large"},
+        {SUBJECT_BUS, -ENOTCONN, NULL, "the bus is gone: twtunectl cannot reach twtuned until it is back"},
+        {SUBJECT_BUS, 0, NULL, "the bus is back"},
+};
+
+START_TEST(what_fails_and_what_works_again_is_said)
+{
+        audit_text_make(&text, &(struct audit_record){
+                                       .kind = states[_i].error < 0 ? AUDIT_DEGRADED : AUDIT_RECOVERED,
+                                       .subject = states[_i].subject,
+                                       .error = states[_i].error,
+                                       .name = states[_i].name,
+                               });
+        ck_assert_str_eq(audit_text_value(&text, "MESSAGE"), states[_i].message);
+}
+END_TEST
+
+START_TEST(what_does_not_fit_is_left_out)
+{
+        static char large[2 * AUDIT_TEXT_SIZE];
+
+        text.n = text.used = 0;
+        for (unsigned i = 0; i < AUDIT_FIELDS_MAX + 5; i++)
+                audit_text_add(&text, "FIELD", "%u", i);
+        ck_assert_uint_eq(text.n, AUDIT_FIELDS_MAX);
+        text.n = text.used = 0;
+        memset(large, 'x', sizeof(large) - 1);
+        audit_text_add(&text, "LARGE", "%s", large);
+        audit_text_add(&text, "NEXT", "1");
+        ck_assert_uint_eq(text.n, 1);
+        ck_assert_uint_eq(strlen(audit_text_field(&text, 0)), AUDIT_TEXT_SIZE - 1);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_loop_test(tcase, what_fails_and_what_works_again_is_said, 0, ELEMENTSOF(states));
+        tcase_add_test(tcase, what_does_not_fit_is_left_out);
+}
+
+int main(void)
+{
+        return run_suite("audit_text", add);
+}
