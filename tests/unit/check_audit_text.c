@@ -46,6 +46,29 @@ START_TEST(what_fails_and_what_works_again_is_said)
 }
 END_TEST
 
+START_TEST(a_port_range_that_gives_way_names_the_port)
+{
+        static const struct rule rule = {.name = "wider-port-range"};
+        static const struct counters counters;
+        struct decision d = {.kind = DECISION_GIVE_WAY, .port = 8080, .evidence.metric = RULE_NONE, .n = 1};
+
+        d.change[0] = (struct change){.sysctl = SYSCTL_IP_LOCAL_PORT_RANGE,
+                                      .before = {.n = 2, .v = {2000, 60999}},
+                                      .value = {.n = 2, .v = {32768, 60999}},
+                                      .outcome = OUTCOME_RESTORED};
+        audit_text_make(&text, &(struct audit_record){.kind = AUDIT_RELEASED,
+                                                      .subject = SUBJECT_CHANGE,
+                                                      .decision = &d,
+                                                      .rule = &rule,
+                                                      .counters = &counters,
+                                                      .unit = "",
+                                                      .change = &d.change[0]});
+        ck_assert_str_eq(
+                audit_text_value(&text, "MESSAGE"),
+                "net.ipv4.ip_local_port_range: 2000 60999 -> 32768 60999: a service listens on port 8080 now");
+}
+END_TEST
+
 START_TEST(what_does_not_fit_is_left_out)
 {
         static char large[2 * AUDIT_TEXT_SIZE];
@@ -66,6 +89,7 @@ END_TEST
 static void add(TCase *tcase)
 {
         tcase_add_loop_test(tcase, what_fails_and_what_works_again_is_said, 0, ELEMENTSOF(states));
+        tcase_add_test(tcase, a_port_range_that_gives_way_names_the_port);
         tcase_add_test(tcase, what_does_not_fit_is_left_out);
 }
 
