@@ -106,7 +106,7 @@ void pager_open(const struct options *o)
         setenv("LESS", less ? less : "FRSXMK", 1);
         if (charset || has_unicode())
                 setenv("LESSCHARSET", charset ? charset : "utf-8", 1);
-        setenv("LESSSECURE", "1", 1); /* no shell in less for whom sudo lets run twtunectl alone */
+        setenv("LESSSECURE", "1", 1); /* sudo may allow twtunectl alone: no shell from less */
         fflush(stdout);
         pager = popen(command, "we");
         if (pager)

@@ -154,7 +154,7 @@ static void look_ahead(struct apply *a, struct change *c, bool step, unsigned wr
                 c->outcome = OUTCOME_YIELDED;
 }
 
-/* Makes all changes of a rule, or none while the limits allow only some: then it is tried again at the next tick. */
+/* Makes all changes of a rule. While the limits allow only some of them it makes none; the next tick tries again. */
 static void enter(struct apply *a, struct decision *d)
 {
         bool step = d->kind == DECISION_STEP;

@@ -92,7 +92,8 @@ static bool find_overridden(const struct policy *p, const struct snapshot *s, st
 
 /* ---- releases ---- */
 
-uint64_t release_time(uint64_t configured, unsigned factor)
+/* The release time of a rule that came back soon after its last release. */
+static uint64_t release_time(uint64_t configured, unsigned factor)
 {
         return MIN(configured * factor, MAX(configured, RELEASE_LONGEST_NS));
 }

@@ -95,7 +95,4 @@ struct reading reading_without_remedy(const struct policy *p, const struct snaps
  * lower end and are released on the upper one. */
 double destination_value(const struct condition *c, const struct destination *d);
 
-/* The release time of a rule that came back soon after its last release. */
-uint64_t release_time(uint64_t configured, unsigned factor);
-
 #define QUIET_NS (60 * NSEC_PER_SEC) /* the release time of a rule without `until` */
