@@ -202,8 +202,8 @@ static void evaluate_rule(struct policy *p, unsigned i, const struct snapshot *s
 
         e->lacks = rule_lacks(p, i, s);
         e->prerequisite = prerequisite_of(p, i, s);
-        e->can_help[false] = rule_can_help(p, i, s, false);
-        e->can_help[true] = rule_can_help(p, i, s, true);
+        for (unsigned loopback = 0; loopback < 2; loopback++)
+                e->can_help[loopback] = rule->disabled || rule_can_help(p, i, s, loopback);
         e->entering[false] = e->entering[true] = e->most[false] = e->most[true] = e->pressing = NULL;
         evaluate_when(p, i, s, t, e);
         evaluate_until(p, i, s, e);

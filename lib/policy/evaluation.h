@@ -60,7 +60,7 @@ struct rule_evaluation {
         enum standing standing;
         const char *lacks;     /* the name of a sysctl or metric that this kernel or netns lacks; NULL: it has all */
         unsigned prerequisite; /* index of the rule; RULE_NONE: none */
-        bool can_help[2];      /* a change would have an effect, [1]: on the loopback */
+        bool can_help[2];      /* a change would have an effect, [1]: on the loopback; not asked of a disabled rule */
         bool needs_dump;       /* an unknown condition counts, and a dump of the sockets tells */
 
         /* The ports.* conditions of `when` are those of the destination for which most of them hold. Of `until` the
