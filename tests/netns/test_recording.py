@@ -33,7 +33,8 @@ def replay(path, policy, namespace=None, check_status=0):
     """stdout, line by line."""
     argv = [binary("twtuned"), f"--replay={path}", f"--config={policy}"]
     run = namespace.run if namespace else subprocess.run
-    result = run(argv, check=False) if namespace else run(argv, text=True, capture_output=True, timeout=PATIENCE)
+    timeout = 8 * PATIENCE  # an hour of rows is a minute of work for an idle machine
+    result = run(argv, check=False) if namespace else run(argv, text=True, capture_output=True, timeout=timeout)
     check_equal(result.returncode, check_status, f"exit status of the replay ({result.stderr})")
     return result.stdout.splitlines() if check_status == 0 else result.stderr.splitlines()
 

@@ -658,7 +658,6 @@ static uint64_t pause_after(unsigned slow)
         while (peer.requests < CLEAN_REQUESTS * slow)
                 ck_assert_int_eq(observe(), 0);
         peer.spoil = NULL;
-        observe();
         return seen.dump_every;
 }
 
