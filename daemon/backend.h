@@ -21,8 +21,9 @@ struct backend {
         /* Samples the sockets by state where the snapshot has bounds for them. */
         void (*observe_states)(struct backend *backend, struct snapshot *snapshot, struct unread *unread);
 
-        /* That dump. */
-        void (*observe_sockets)(struct backend *backend, struct snapshot *snapshot, struct unread *unread);
+        /* That dump. watch: see ports_watch(). */
+        void (*observe_sockets)(struct backend *backend, const struct watch_list *watch, struct snapshot *snapshot,
+                                struct unread *unread);
 
         /* The live value, read afresh. */
         int (*sysctl_read)(struct backend *backend, enum sysctl_id sysctl, struct sysctl_value *ret);

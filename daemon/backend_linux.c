@@ -40,9 +40,10 @@ static void observe_states(struct backend *backend, struct snapshot *snapshot, s
         observer_read_states(self(backend)->observer, snapshot, unread);
 }
 
-static void observe_sockets(struct backend *backend, struct snapshot *snapshot, struct unread *unread)
+static void observe_sockets(struct backend *backend, const struct watch_list *watch, struct snapshot *snapshot,
+                            struct unread *unread)
 {
-        observer_read_sockets(self(backend)->observer, snapshot, unread);
+        observer_read_sockets(self(backend)->observer, watch, snapshot, unread);
 }
 
 static int sysctl_read(struct backend *backend, enum sysctl_id sysctl, struct sysctl_value *ret)

@@ -14,6 +14,7 @@
 static void observe(struct tuner *t)
 {
         struct backend *backend = t->backend;
+        struct watch_list watch;
         struct unread unread = {0};
         bool dump = false;
 
@@ -22,8 +23,10 @@ static void observe(struct tuner *t)
                 backend->observe_states(backend, &t->snapshot, &unread);
                 dump = policy_evaluate(t->policy, &t->snapshot)->needs_dump;
         }
-        if (dump)
-                backend->observe_sockets(backend, &t->snapshot, &unread);
+        if (dump) {
+                policy_watched(t->policy, &watch);
+                backend->observe_sockets(backend, &watch, &t->snapshot, &unread);
+        }
         t->unread = unread;
         audit_state(&t->audit, SUBJECT_OBSERVATION, unread.what, unread.error);
 }

@@ -44,10 +44,10 @@ void audit_record(struct audit *a, const struct audit_record *r)
                 send(a, r);
 }
 
-/* True if the actions of a rule came to nothing. */
+/* True if the actions of a rule came to nothing, which is what its advice is for. Harm is another matter. */
 static bool actions_failed(const struct decision *d)
 {
-        if (d->kind == DECISION_UNEXPECTED || d->kind == DECISION_ABORT)
+        if (d->kind == DECISION_UNEXPECTED)
                 return true;
         for (unsigned i = 0; i < d->n; i++)
                 if (d->kind == DECISION_ENTER && d->change[i].outcome == OUTCOME_REFUSED)

@@ -80,7 +80,7 @@ static struct unread observe(struct observer *observer, struct snapshot *ret)
         observer_read(observer, ret, &dump, &(struct unread){0});
         nanosleep(&second, NULL);
         observer_read(observer, ret, &dump, &unread);
-        observer_read_sockets(observer, ret, &unread);
+        observer_read_sockets(observer, &(struct watch_list){0}, ret, &unread);
         return unread;
 }
 

@@ -80,9 +80,15 @@ static void observe(struct backend *backend, struct snapshot *ret, bool *ret_dum
 }
 
 /* There is nothing more to read than the row. */
-static void observe_more(struct backend *backend, struct snapshot *snapshot, struct unread *unread)
+static void observe_states(struct backend *backend, struct snapshot *snapshot, struct unread *unread)
 {
         (void)backend, (void)snapshot, (void)unread;
+}
+
+static void observe_sockets(struct backend *backend, const struct watch_list *watch, struct snapshot *snapshot,
+                            struct unread *unread)
+{
+        (void)backend, (void)watch, (void)snapshot, (void)unread;
 }
 
 static int sysctl_read(struct backend *backend, enum sysctl_id id, struct sysctl_value *ret)
@@ -247,7 +253,7 @@ static int replay(struct replay *r, const char *config_file)
 int replay_print(const char *file, const char *config_file)
 {
         static struct replay r = {
-                .backend = {observe, observe_more, observe_more, sysctl_read, sysctl_write, sysctl_preset, ledger_save,
+                .backend = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, sysctl_preset, ledger_save,
                             find_unit, report, notify},
         };
         int status;

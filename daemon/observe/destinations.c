@@ -42,7 +42,7 @@ void fill_destinations(struct observer *o, struct snapshot *s)
         const struct destination *busiest = ports_busiest(o->ports);
 
         for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++) {
-                s->reading[metric] = reading_valid(busiest ? ports_value(busiest, metric).lower : 0);
+                s->reading[metric] = reading_of(busiest ? ports_value(busiest, metric).lower : 0);
                 if (!busiest)
                         continue;
                 destination_name(busiest, s->who[metric]);

@@ -96,8 +96,10 @@ static void dump_ports(struct observer *o, struct snapshot *s, struct unread *un
         fill_destinations(o, s);
 }
 
-void observer_read_sockets(struct observer *o, struct snapshot *s, struct unread *unread)
+void observer_read_sockets(struct observer *o, const struct watch_list *watch, struct snapshot *s,
+                           struct unread *unread)
 {
+        ports_watch(o->ports, watch);
         if (o->dumped && o->now < o->dump_again_at)
                 fill_destinations(o, s);
         else

@@ -40,8 +40,9 @@ void observer_read(struct observer *observer, struct snapshot *ret, bool *ret_du
 void observer_read_states(struct observer *observer, struct snapshot *snapshot, struct unread *unread);
 
 /* Dumps all sockets with ephemeral ports, or, while cpu_budget forbids another dump, repeats the values of the last
- * one. On an error ports.* are invalid. */
-void observer_read_sockets(struct observer *observer, struct snapshot *snapshot, struct unread *unread);
+ * one. On an error ports.* are invalid. watch: see ports_watch(). */
+void observer_read_sockets(struct observer *observer, const struct watch_list *watch, struct snapshot *snapshot,
+                           struct unread *unread);
 
 /* Reads and writes one sysctl. A sysctl that was read once is read at every tick from then on, so that its reader sees
  * what becomes of it. Returns 0 or a negative errno; -ENOENT: this kernel or netns does not have it. */

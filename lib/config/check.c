@@ -201,6 +201,22 @@ static void check_until(const struct check *c, const struct rule *rule)
                      "until contradicts when: the rule would be released at the values at which it fires");
 }
 
+static bool asks_for_destinations(const struct rule *rule)
+{
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (metric_is_ports(rule->when[k].metric))
+                        return true;
+        return false;
+}
+
+/* Reports a ports.* in expect where there is no destination that the rule was taken for. */
+static void check_evidence(const struct check *c, const struct rule *rule)
+{
+        if (rule->has_expect && metric_is_ports(rule->expect.metric) && !asks_for_destinations(rule))
+                fail(rule->expect.at, "expect of %s needs a ports.* in when: it is judged by the destination of that",
+                     metric_table[rule->expect.metric].name);
+}
+
 static void check_whole(const struct check *c, const struct rule *rule)
 {
         double changes = c->config->changes_per_minute;
@@ -220,6 +236,7 @@ static void check_whole(const struct check *c, const struct rule *rule)
         if (check_reach(c, rule->when, rule->n_when) && check_reach(c, rule->until, rule->n_until))
                 check_until(c, rule);
         check_reach(c, &rule->expect, rule->has_expect);
+        check_evidence(c, rule);
 }
 
 void config_check(struct config *config, struct diagnostics *diagnostics)

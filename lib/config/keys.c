@@ -166,9 +166,6 @@ static void parse_expect(struct parser *p, const struct key *key, void *field, c
                 return;
         if (expect->time_ns == 0)
                 fail("expect needs a time: write '%s within DURATION'", value);
-        else if (metric_is_ports(expect->metric))
-                fail("%s belongs to a destination: expect needs a metric of the host",
-                     metric_table[expect->metric].name);
         p->rule->has_expect = true;
 }
 

@@ -228,8 +228,9 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
                 return -EINVAL;
         if (a.within_ns == 0)
                 return reject("abort needs a time: 'within %s' watches nothing", word[5]);
-        if (metric_is_ports(a.metric))
-                return reject("%s belongs to a destination: abort needs a metric of the host", word[0]);
+        if (metric_is_ports(a.metric) && a.metric != METRIC_PORTS_SYN_WAITING)
+                return reject("abort does not know %s as it was before: of the ports.* it takes ports.syn_waiting",
+                              word[0]);
         snprintf(form, sizeof(form), "%s > %gx before within %s", metric_name(a.metric, v->wanted), a.multiple,
                  duration_format(a.within_ns, within));
         a.text = keep_text(v->texts, form);

@@ -44,6 +44,13 @@ const struct metric metric_table[METRIC_COUNT] = {
         [METRIC_PORTS_BIND_FIRST] = PORTS_SHARE("bind_first",
                 "ports of a source address that no two destinations share although chance would share them; "
                 "near 100 %: a program binds before it connects, and reuse cannot help it"),
+        [METRIC_PORTS_REUSED] = PORTS_SHARE("reused",
+                "new connections that took a port in TIME_WAIT; unknown while there are too few of them"),
+        [METRIC_PORTS_SYN_WAITING] = {"ports.syn_waiting", UNIT_PERCENT, 5, "sock_diag", WITH_DUMP,
+                "connections on a reused port that wait over 250 ms for an answer; 0 unless that are three times as many "
+                "as on other ports; unknown without enough of both", 100},
+        [METRIC_PORTS_UNANSWERED] = PORTS("unanswered", UNIT_COUNT,
+                "connections that have waited 3 s and more for the first answer: the backend is dead"),
         [METRIC_PORTS_USED] = PORTS("used", UNIT_COUNT, "ports in use toward the destination"),
         [METRIC_PORTS_REUSABLE] = PORTS("reusable", UNIT_COUNT, "ports in TIME_WAIT that connect() may reuse now"),
         [METRIC_PORTS_CLIFF_ETA] = PORTS("cliff_eta", UNIT_SECONDS,

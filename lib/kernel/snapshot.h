@@ -3,6 +3,7 @@
 
 /* What one tick saw. The observer fills a snapshot; everyone else only reads it. */
 
+#include <math.h>
 #include <stdint.h>
 
 #include "lib/kernel/counter.h"
@@ -61,4 +62,10 @@ static inline struct reading reading_bounded(double lower, double upper)
 static inline struct reading reading_valid(double value)
 {
         return (struct reading){.state = READING_VALID, .value = value};
+}
+
+/* NAN: it is unknown. */
+static inline struct reading reading_of(double value)
+{
+        return isnan(value) ? (struct reading){.state = READING_INVALID} : reading_valid(value);
 }

@@ -43,7 +43,10 @@ static void watch(struct policy *p, unsigned i)
                 a->limit = rule->abort[k].multiple * fmax(mean_value(&before), metric_floor(rule->abort[k].metric));
                 a->after = (struct mean){0};
                 a->harm = false;
-                a->over = p->config->observe || before.n < TREND_SAMPLES_MIN;
+                if (metric_is_ports(rule->abort[k].metric)) /* it compares with other ports at the same time */
+                        a->limit = rule->abort[k].multiple * metric_floor(rule->abort[k].metric);
+                a->over = p->config->observe ||
+                          (!metric_is_ports(rule->abort[k].metric) && before.n < TREND_SAMPLES_MIN);
         }
 }
 
@@ -158,7 +161,10 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
                 left = true;
         }
         if (!holds_any(p, d->rule)) {
-                deactivate(p, d->rule, d->kind == DECISION_UNEXPECTED || d->kind == DECISION_ABORT);
+                /* What failed toward one destination may help another. */
+                deactivate(p, d->rule,
+                           d->kind == DECISION_ABORT || (d->kind == DECISION_UNEXPECTED &&
+                                                         !metric_is_ports(p->config->rule[d->rule].expect.metric)));
                 return PROGRESS_DONE;
         }
         state->not_before = p->last_now + RESTORE_RETRY_NS;
@@ -225,6 +231,20 @@ bool policy_adopt(struct policy *p, const char *name, enum sysctl_id sysctl, con
                 if (may_have_written(&p->config->rule[i], sysctl, written, original))
                         adopt(p, i, sysctl, written, original);
         return found;
+}
+
+void policy_watched(const struct policy *p, struct watch_list *ret)
+{
+        ret->n = 0;
+        for (unsigned i = 0; i < p->config->n_rules && ret->n < PORTS_WATCHED; i++) {
+                const struct rule_state *state = &p->state[i];
+                bool watching = state->expecting;
+
+                for (unsigned k = 0; k < p->config->rule[i].n_abort; k++)
+                        watching |= !state->abort[k].over;
+                if (state->active && watching && state->taken_for != 0)
+                        ret->id[ret->n++] = state->taken_for;
+        }
 }
 
 void policy_set_foreign(struct policy *p, enum sysctl_id sysctl)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* One condition against a value, or against the two ends between which the value lies. */
 
+#include <math.h>
+
 #include "lib/policy/evaluate.h"
 
 struct clock clock_after(const struct clock *clock, enum truth truth, const struct elapsed *t)
@@ -21,9 +23,13 @@ double destination_value(const struct condition *c, const struct destination *d)
         return c->op == LESS || c->op == LESS_EQUAL ? range.upper : range.lower;
 }
 
-bool destination_holds(const struct condition *c, const struct destination *d)
+enum truth destination_holds(const struct condition *c, const struct destination *d)
 {
-        return comparison_holds(c->op, destination_value(c, d), c->number);
+        double value = destination_value(c, d);
+
+        if (isnan(value))
+                return UNKNOWN;
+        return comparison_holds(c->op, value, c->number) ? YES : NO;
 }
 
 static enum truth bounded_holds(const struct condition *c, const struct reading *r)

@@ -130,10 +130,14 @@ static const struct abort_state *find_harm(const struct policy *p, unsigned i)
 
 static void decide_abort(const struct policy *p, unsigned i, const struct abort_state *a, struct decision *d)
 {
+        unsigned k = (unsigned)(a - p->state[i].abort);
+        const struct destination *harmed = p->evaluation.rule[i].abort[k].harmed;
+
         decision_begin(d, DECISION_ABORT, i);
-        d->evidence.metric = p->config->rule[i].abort[a - p->state[i].abort].metric;
+        d->evidence.metric = p->config->rule[i].abort[k].metric;
         d->evidence.op = GREATER;
-        d->evidence.value = mean_value(&a->after);
+        d->evidence.value = harmed ? ports_value(harmed, d->evidence.metric).lower : mean_value(&a->after);
+        evidence_set_destination(&d->evidence, harmed);
         d->evidence.threshold = a->limit;
 }
 
@@ -151,7 +155,7 @@ static bool find_failure(const struct policy *p, unsigned i, const struct snapsh
         }
         if (p->state[i].unexpected) {
                 decision_begin(d, DECISION_UNEXPECTED, i);
-                evidence_set(&d->evidence, &p->config->rule[i].expect, &e->expect.reading, NULL, s);
+                evidence_set(&d->evidence, &p->config->rule[i].expect, &e->expect.reading, e->expect.destination, s);
                 evidence_set_destination(&d->evidence, e->pressing);
                 return true;
         }
@@ -170,12 +174,13 @@ static void decide_release(const struct policy *p, unsigned i, const struct snap
         const struct rule_evaluation *e = &p->evaluation.rule[i];
         const struct condition *first = rule->n_until > 0 ? &rule->until[0] : &rule->when[0];
         struct reading r = reading_without_remedy(p, s, first->metric);
-        const struct destination *most[2];
+        const struct destination *most[2],
+                *cause = ports_valid(s) ? ports_find(s->ports, p->state[i].taken_for) : NULL;
 
         for (unsigned loopback = 0; loopback < 2; loopback++)
                 most[loopback] = rule_can_help(p, i, s, loopback) ? e->most[loopback] : NULL;
         decision_begin(d, DECISION_RELEASE, i);
-        evidence_set(&d->evidence, first, &r, greater(first, most[0], most[1]), s);
+        evidence_set(&d->evidence, first, &r, cause ? cause : greater(first, most[0], most[1]), s);
 }
 
 /* True if an active rule has to go. A prerequisite that fails takes all that depends on it along, for the same reason;

@@ -117,7 +117,8 @@ static bool needs_dump(const struct policy *p, unsigned i, const struct snapshot
                 may_enter &= e->when[k].holds != NO;
         }
         for (unsigned k = 0; k < rule->n_abort; k++)
-                if (s->reading[rule->abort[k].metric].state == READING_BOUNDED)
+                if (s->reading[rule->abort[k].metric].state == READING_BOUNDED &&
+                    (!metric_is_ports(rule->abort[k].metric) || e->abort[k].watching))
                         return true;
         for (unsigned k = 0; k < rule->n_until && state->active; k++)
                 if (is_unknown(&e->until[k], &s->reading[rule->until[k].metric]))
@@ -164,15 +165,17 @@ static void evaluate_state(const struct policy *p, unsigned i, const struct snap
 
         e->active_ns = state->active ? state->active_ns : 0;
         e->wait_ns = state->not_before > s->now ? state->not_before - s->now : 0;
+        for (unsigned k = 0; k < FAILED_MAX; k++)
+                if (state->failed[k].until > s->now)
+                        e->wait_ns = MAX(e->wait_ns, state->failed[k].until - s->now);
         e->released_ns = state->released_at > 0 ? s->now - state->released_at : 0;
         e->expecting = state->active && state->expecting;
         e->expecting_ns = e->expecting ? state->expecting_ns : 0;
-        for (unsigned k = 0; k < rule->n_abort; k++)
-                e->abort[k] = (struct abort_evaluation){
-                        .watching = state->active && !state->abort[k].over,
-                        .mean = mean_value(&state->abort[k].after),
-                        .limit = state->abort[k].limit,
-                };
+        for (unsigned k = 0; k < rule->n_abort; k++) {
+                e->abort[k].watching = state->active && !state->abort[k].over;
+                e->abort[k].mean = mean_value(&state->abort[k].after);
+                e->abort[k].limit = state->abort[k].limit;
+        }
         e->foreign = 0;
         for (unsigned k = 0; k < rule->n_actions; k++)
                 if (p->held[rule->action[k].sysctl].foreign)
@@ -196,6 +199,7 @@ static void evaluate_rule(struct policy *p, unsigned i, const struct snapshot *s
                          .state = &p->state[i],
                          .e = e,
                          .elapsed = t,
+                         .now = s->now,
                          .first = first_of_ports(rule),
                          .release = rule->n_until > 0 ? &rule->until[0] : &rule->when[0]};
         enum truth quiet = UNKNOWN;
@@ -204,7 +208,10 @@ static void evaluate_rule(struct policy *p, unsigned i, const struct snapshot *s
         e->prerequisite = prerequisite_of(p, i, s);
         for (unsigned loopback = 0; loopback < 2; loopback++)
                 e->can_help[loopback] = rule->disabled || rule_can_help(p, i, s, loopback);
-        e->entering[false] = e->entering[true] = e->most[false] = e->most[true] = e->pressing = NULL;
+        e->entering[false] = e->entering[true] = e->most[false] = e->most[true] = NULL;
+        e->pressing = e->pressing_too = NULL;
+        e->expect = (struct condition_evaluation){UNKNOWN, .reading = {0}};
+        memset(e->abort, 0, sizeof(e->abort));
         evaluate_when(p, i, s, t, e);
         evaluate_until(p, i, s, e);
         if (ports_valid(s))
@@ -212,8 +219,7 @@ static void evaluate_rule(struct policy *p, unsigned i, const struct snapshot *s
         if (rule->n_until == 0)
                 quiet = evaluate_quiet(p, &w, s);
         evaluate_release(p, i, quiet, t, e);
-        e->expect = (struct condition_evaluation){UNKNOWN, .reading = {0}};
-        if (rule->has_expect) {
+        if (rule->has_expect && !metric_is_ports(rule->expect.metric)) {
                 e->expect.reading = s->reading[rule->expect.metric];
                 e->expect.holds = reading_holds(&rule->expect, &e->expect.reading);
         }
@@ -242,7 +248,7 @@ static void advance_destination_clocks(struct destination_clock *clocks, const s
 
         for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
                 const struct destination *d = ports_destination(s->ports, slot);
-                bool holds = ports_valid(s) && d->id != 0 && destination_holds(c, d);
+                enum truth holds = ports_valid(s) && d->id != 0 ? destination_holds(c, d) : NO;
 
                 if (!ports_valid(s))
                         clocks[slot].clock = clock_after(&clocks[slot].clock, bound, t);
@@ -264,25 +270,54 @@ static bool still_presses(const struct rule *rule, const struct rule_evaluation 
         return !ports || e->pressing;
 }
 
+/* The rule is of no use toward the destination that it was taken for. If another one presses, it is judged by that. */
+static void expect_next(const struct rule *rule, const struct rule_evaluation *e, struct rule_state *state,
+                        uint64_t now)
+{
+        unsigned first = 0;
+
+        for (unsigned k = 1; k < FAILED_MAX; k++)
+                if (state->failed[k].until < state->failed[first].until)
+                        first = k;
+        state->failed[first].destination = state->taken_for;
+        state->failed[first].until = now + rule->retry_ns;
+        state->expecting_ns = 0;
+        state->unexpected = !e->pressing_too;
+        if (e->pressing_too)
+                state->taken_for = e->pressing_too->id;
+}
+
 static void advance_expect(const struct rule *rule, const struct rule_evaluation *e, struct rule_state *state,
-                           uint64_t ns)
+                           uint64_t now, uint64_t ns)
 {
         if (!state->expecting || e->expect.holds == UNKNOWN)
                 return;
         if (e->expect.holds == YES) {
                 state->expecting = false;
-        } else if (still_presses(rule, e)) {
-                state->expecting_ns += ns;
-                state->unexpected = state->expecting_ns >= rule->expect.time_ns;
+                return;
         }
+        if (!still_presses(rule, e))
+                return;
+        state->expecting_ns += ns;
+        if (state->expecting_ns < rule->expect.time_ns)
+                return;
+        if (metric_is_ports(rule->expect.metric))
+                expect_next(rule, e, state, now);
+        else
+                state->unexpected = true;
 }
 
-static void advance_abort(const struct abort_condition *abort, const struct snapshot *s, struct rule_state *state,
-                          struct abort_state *a)
+static void advance_abort(const struct abort_condition *abort, const struct abort_evaluation *e,
+                          const struct snapshot *s, struct rule_state *state, struct abort_state *a)
 {
         const struct reading *r = &s->reading[abort->metric];
         double weight = r->weight > 0 ? r->weight : 1;
 
+        if (metric_is_ports(abort->metric)) {
+                a->harm = e->watching && e->harmed;
+                a->over |= state->active && state->active_ns >= abort->within_ns;
+                return;
+        }
         if (r->state != READING_VALID)
                 return;
         trail_add(&a->trail, s->now, r->value, weight); /* also while it is active: another step may follow */
@@ -306,7 +341,7 @@ static void advance_active(const struct policy *p, unsigned i, struct rule_state
         for (unsigned k = 0; k < rule->n_until; k++)
                 state->until[k] = e->until[k].clock;
         state->quiet = e->quiet;
-        advance_expect(rule, e, state, t->ns);
+        advance_expect(rule, e, state, s->now, t->ns);
 }
 
 static void advance_rule(struct policy *p, unsigned i, const struct snapshot *s, const struct elapsed *t)
@@ -327,7 +362,7 @@ static void advance_rule(struct policy *p, unsigned i, const struct snapshot *s,
         if (state->active)
                 advance_active(p, i, state, s, t);
         for (unsigned k = 0; k < rule->n_abort; k++)
-                advance_abort(&rule->abort[k], s, state, &state->abort[k]);
+                advance_abort(&rule->abort[k], &p->evaluation.rule[i].abort[k], s, state, &state->abort[k]);
 }
 
 void policy_advance(struct policy *p, const struct snapshot *s)

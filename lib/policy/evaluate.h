@@ -15,7 +15,8 @@ struct elapsed {
 /* The clock of a condition at the time of the snapshot. */
 struct clock clock_after(const struct clock *clock, enum truth truth, const struct elapsed *elapsed);
 
-bool destination_holds(const struct condition *c, const struct destination *d);
+/* UNKNOWN: the destination's value is. */
+enum truth destination_holds(const struct condition *c, const struct destination *d);
 enum truth reading_holds(const struct condition *c, const struct reading *r);
 
 /* Without a dump, bounds hold for every destination: they can disprove that some destination meets the condition, and
@@ -25,7 +26,7 @@ enum truth all_hold(const struct condition *c, const struct reading *r);
 
 /* The clock of a condition for the destination in a slot: it starts anew for another destination. */
 struct clock destination_clock(const struct destination_clock *clocks, unsigned slot, const struct destination *d,
-                               bool holds, const struct elapsed *elapsed);
+                               enum truth holds, const struct elapsed *elapsed);
 
 /* One walk over the destinations of a dump, for one rule. */
 struct walk {
@@ -33,6 +34,7 @@ struct walk {
         const struct rule_state *state;
         struct rule_evaluation *e;
         const struct elapsed *elapsed;
+        uint64_t now;
         const struct condition *first;       /* of the ports.* conditions of `when`; NULL: there is none */
         const struct condition *release;     /* the first condition of the release */
         const struct destination *nearest;   /* for which most of `when` holds, then with the most of the first */

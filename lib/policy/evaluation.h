@@ -52,8 +52,9 @@ const char *condition_unit(const struct condition_evaluation *e, unsigned metric
 
 /* What is seen of an abort condition. */
 struct abort_evaluation {
-        bool watching;      /* its time is not over */
-        double mean, limit; /* since the step, and what that must not exceed */
+        bool watching;                    /* its time is not over */
+        double mean, limit;               /* since the step, and what that must not exceed */
+        const struct destination *harmed; /* of a ports.* metric: the one that exceeds it; NULL: none */
 };
 
 struct rule_evaluation {
@@ -70,10 +71,12 @@ struct rule_evaluation {
         struct abort_evaluation abort[RULE_ABORTS_MAX];
 
         /* Destinations, [1]: on the loopback; NULL: there is none. */
-        const struct destination *entering[2]; /* all ports.* conditions of `when` hold for their time: with the most
+        const struct destination *entering[2];  /* all ports.* conditions of `when` hold for their time: with the most
                                                   of the first */
-        const struct destination *most[2];     /* with the most of the first condition of the release */
-        const struct destination *pressing;    /* past every ports.* threshold of `when`, were nothing reused */
+        const struct destination *most[2];      /* with the most of the first condition of the release */
+        const struct destination *pressing;     /* past every ports.* threshold of `when`, were nothing reused. If the
+                                                  expected effect is a ports.*: the one that the rule was taken for */
+        const struct destination *pressing_too; /* another one, for which the effect is not known to be missing */
 
         uint64_t active_ns;    /* on valid ticks since the last step; 0: not active */
         uint64_t expecting_ns; /* how long the effect has been missing */

@@ -94,6 +94,9 @@ const struct evaluation *policy_evaluate(struct policy *policy, const struct sna
  * metric is invalid, and start anew after a gap of over three intervals. */
 void policy_advance(struct policy *policy, const struct snapshot *snapshot);
 
+/* The destinations whose evidence the next dump has to show: those that a rule was just taken for. */
+void policy_watched(const struct policy *policy, struct watch_list *ret);
+
 /* The next decision of this tick; false if there is none left. paused: nothing may be written, so that only changes by
  * other programs are decided on. */
 bool policy_decide(struct policy *policy, const struct snapshot *snapshot, bool paused, struct decision *ret);

@@ -21,6 +21,8 @@ struct abort_state {
         bool harm;
 };
 
+#define FAILED_MAX 4u /* with more, the one that is over first is forgotten */
+
 struct rule_state {
         bool active;
         uint64_t tried_at;    /* the tick of the last try: not twice in one tick */
@@ -30,6 +32,9 @@ struct rule_state {
         uint64_t active_ns;  /* since the last step, on valid ticks */
         uint64_t stepped_at; /* the tick of the last step, or try */
         uint64_t taken_for;  /* destination.id in the last decision; 0: unknown, or none */
+        struct {
+                uint64_t destination, until; /* toward which the effect did not come, and is not tried before */
+        } failed[FAILED_MAX];
         bool expecting, unexpected;
         uint64_t expecting_ns;
         struct clock when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], quiet;

@@ -3,12 +3,22 @@
 
 #include "lib/policy/evaluate.h"
 
+#define REUSED_MIN 10 /* percent of the new connections: with fewer reuse decides nothing */
+
 struct clock destination_clock(const struct destination_clock *clocks, unsigned slot, const struct destination *d,
-                               bool holds, const struct elapsed *t)
+                               enum truth holds, const struct elapsed *t)
 {
         static const struct clock none;
 
-        return clock_after(clocks[slot].id == d->id ? &clocks[slot].clock : &none, holds ? YES : NO, t);
+        return clock_after(clocks[slot].id == d->id ? &clocks[slot].clock : &none, holds, t);
+}
+
+static bool has_failed(const struct rule_state *state, const struct destination *d, uint64_t now)
+{
+        for (unsigned k = 0; k < FAILED_MAX; k++)
+                if (state->failed[k].destination == d->id && state->failed[k].until > now)
+                        return true;
+        return false;
 }
 
 static void take_greater(const struct destination **best, const struct condition *c, const struct destination *d)
@@ -17,8 +27,7 @@ static void take_greater(const struct destination **best, const struct condition
                 *best = d;
 }
 
-/* Past every ports.* threshold of the rule, were no port reused, and still opening connections: without any, no effect
- * can show. */
+/* Past every ports.* threshold of the rule, were no port reused. */
 static bool destination_presses(const struct rule *rule, const struct destination *d)
 {
         for (unsigned k = 0; k < rule->n_when; k++) {
@@ -28,7 +37,45 @@ static bool destination_presses(const struct rule *rule, const struct destinatio
                     !comparison_holds(c->op, ports_value_unrelieved(d, c->metric), c->number))
                         return false;
         }
-        return d->fresh > 0;
+        return true;
+}
+
+/* The effect on a destination is judged by that destination. One on the host needs some destination that still makes
+ * TIME_WAIT: without any, no effect can show. */
+static void walk_expect(struct walk *w, const struct destination *d)
+{
+        const struct condition *c = &w->rule->expect;
+        struct rule_evaluation *e = w->e;
+
+        if (!metric_is_ports(c->metric)) {
+                if (!e->pressing && d->fresh > 0 && destination_presses(w->rule, d))
+                        e->pressing = d;
+                return;
+        }
+        if (d->id == w->state->taken_for) {
+                e->expect.destination = d;
+                e->expect.reading = reading_of(destination_value(c, d));
+                e->expect.holds = destination_holds(c, d);
+        }
+        if (!destination_presses(w->rule, d))
+                return;
+        if (d->id == w->state->taken_for)
+                e->pressing = d;
+        else if (e->can_help[d->loopback] && !has_failed(w->state, d, w->now))
+                e->pressing_too = d;
+}
+
+/* Harm counts where ports are reused, and by this rule. */
+static void walk_abort(struct walk *w, const struct destination *d)
+{
+        for (unsigned k = 0; k < w->rule->n_abort; k++) {
+                const struct condition c = {
+                        .metric = w->rule->abort[k].metric, .op = GREATER, .number = w->state->abort[k].limit};
+
+                if (metric_is_ports(c.metric) && w->e->can_help[d->loopback] &&
+                    ports_value(d, METRIC_PORTS_REUSED).lower > REUSED_MIN && destination_holds(&c, d) == YES)
+                        take_greater(&w->e->abort[k].harmed, &c, d);
+        }
 }
 
 /* A rule without `until` is kept by a destination that meets every ports.* condition of `when`. For the destination that
@@ -43,21 +90,21 @@ static void walk_when(struct walk *w, const struct destination *d, unsigned slot
                 const struct destination_clock *clocks = w->state->destination_when[k];
                 const struct condition *c = &w->rule->when[k];
                 struct clock clock;
-                bool holds;
+                enum truth holds;
 
                 if (!metric_is_ports(c->metric))
                         continue;
                 holds = destination_holds(c, d);
-                n += holds;
-                all &= holds;
+                n += holds == YES;
+                all &= holds == YES;
                 if (clocks) {
                         clock = destination_clock(clocks, slot, d, holds, w->elapsed);
                         timed &= clock_reached(&clock, c->time_ns);
                 }
         }
-        if (all && timed)
+        if (all && timed && !has_failed(w->state, d, w->now))
                 take_greater(&w->e->entering[d->loopback], w->first, d);
-        w->kept |= destination_holds(w->first, d) && (all || d->id == w->state->taken_for);
+        w->kept |= destination_holds(w->first, d) == YES && (all || d->id == w->state->taken_for);
         if (!w->e->can_help[d->loopback] || n < w->nearest_hold ||
             (w->nearest && n == w->nearest_hold &&
              destination_value(w->first, d) <= destination_value(w->first, w->nearest)))
@@ -73,11 +120,13 @@ static void walk_until(struct walk *w, const struct destination *d)
                 const struct condition *c = &w->rule->until[k];
                 struct condition_evaluation *e = &w->e->until[k];
                 bool less = c->op == LESS || c->op == LESS_EQUAL;
+                enum truth holds;
 
                 if (!metric_is_ports(c->metric))
                         continue;
-                if (!destination_holds(c, d))
-                        e->holds = NO;
+                holds = destination_holds(c, d);
+                if (holds != YES && e->holds != NO)
+                        e->holds = holds;
                 if (!e->destination || (less ? destination_value(c, d) > destination_value(c, e->destination)
                                              : destination_value(c, d) < destination_value(c, e->destination)))
                         e->destination = d;
@@ -95,27 +144,29 @@ static void show_destinations(const struct walk *w)
 
                 if (!metric_is_ports(c->metric))
                         continue;
-                e->holds = d && destination_holds(c, d) ? YES : NO;
+                e->holds = d ? destination_holds(c, d) : NO;
                 e->destination = d;
                 if (d)
-                        e->reading = reading_valid(destination_value(c, d));
+                        e->reading = reading_of(destination_value(c, d));
                 if (d && w->state->destination_when[k])
-                        e->clock = destination_clock(w->state->destination_when[k], w->nearest_slot, d,
-                                                     e->holds == YES, w->elapsed);
+                        e->clock = destination_clock(w->state->destination_when[k], w->nearest_slot, d, e->holds,
+                                                     w->elapsed);
         }
         for (unsigned k = 0; k < w->rule->n_until; k++) {
                 struct condition_evaluation *e = &w->e->until[k];
 
                 if (e->destination)
-                        e->reading = reading_valid(destination_value(&w->rule->until[k], e->destination));
+                        e->reading = reading_of(destination_value(&w->rule->until[k], e->destination));
         }
 }
 
 /* True if the rule asks for destinations. */
 static bool is_about_destinations(const struct walk *w)
 {
-        bool ports = w->first;
+        bool ports = w->first || (w->rule->has_expect && metric_is_ports(w->rule->expect.metric));
 
+        for (unsigned k = 0; k < w->rule->n_abort; k++)
+                ports |= metric_is_ports(w->rule->abort[k].metric);
         for (unsigned k = 0; k < w->rule->n_until; k++)
                 ports |= metric_is_ports(w->rule->until[k].metric);
         return ports;
@@ -136,8 +187,9 @@ void walk_destinations(struct walk *w, const struct ports *ports)
                         walk_until(w, d);
                 if (metric_is_ports(w->release->metric))
                         take_greater(&w->e->most[d->loopback], w->release, d);
-                if (w->rule->has_expect && !w->e->pressing && destination_presses(w->rule, d))
-                        w->e->pressing = d;
+                if (w->rule->has_expect)
+                        walk_expect(w, d);
+                walk_abort(w, d);
         }
         show_destinations(w);
 }

@@ -8,6 +8,7 @@
 #include "lib/ports/table_internal.h"
 
 #define FORECAST_SECONDS 3
+#define HIDDEN_SECONDS 8u       /* the mean of this time evens out a few sockets more or less */
 #define SHARED_BY_CHANCE_MIN 50 /* ports: with fewer, chance decides */
 #define ON_BIND_PARITY_MIN 0.8  /* of the sockets of a source, as long as bind()'s parity has ports */
 
@@ -24,19 +25,19 @@ static void usable_count(struct ports *ports)
                                                                             UINT64_C(0x5555555555555555) << parity);
 }
 
-/* Counts the sockets that may have come into TIME_WAIT and been reused since the dump before: those of the part of the
- * tick that is older than the reuse delay. TWRecycled counts reuses of any age, so that part bounds their share. */
-static void hidden_add(struct ports *ports, uint64_t recycled)
+/* Estimates how many sockets came into TIME_WAIT and were reused since the dump before. None that is younger than the
+ * reuse delay was reused, so the dump shows all of these: they give the rate. TWRecycled counts all reuses of the host,
+ * so it can only lower the estimate. */
+static void hidden_add(const struct ports *ports, struct destination *d, uint64_t recycled)
 {
-        struct table *t = ports->building;
-        uint64_t delay = ports->limits.tw_reuse_delay_ms * NSEC_PER_MSEC;
-        uint32_t *second = &t->hidden[t->begun / NSEC_PER_SEC % PORTS_RING];
+        double delay = MAX(ports->limits.tw_reuse_delay_ms, 1) * (double)NSEC_PER_MSEC;
+        double elapsed = (double)ports->elapsed, hidden;
+        uint16_t *second = &d->hidden[ports->building->begun / NSEC_PER_SEC % PORTS_RING];
 
-        if (ports->elapsed > delay) {
-                double part = (double)(ports->elapsed - delay) / (double)ports->elapsed;
-
-                *second += (uint32_t)MIN((double)recycled * part, 1e9);
-        }
+        if (!d->reuse || elapsed <= delay)
+                return;
+        hidden = fmin(d->young * elapsed / delay - d->recent, (double)recycled * (elapsed - delay) / elapsed);
+        *second = (uint16_t)fmin(*second + ceil(fmax(hidden, 0)), UINT16_MAX);
 }
 
 static unsigned less(unsigned a, unsigned b)
@@ -93,6 +94,21 @@ static void source_set_bind_first(struct ports *ports, unsigned index)
                 s->bind_first = 100 * fmax(1 - shared / chance, 0);
 }
 
+/* Sockets a second that the window of the rate has added. What ends as TIME_WAIT was a holder before and is counted
+ * once: a pool of connections that is closed at once adds nothing. The first dump has no rate. */
+static double growth_rate(const struct ports *ports, const struct destination *d)
+{
+        double window = ports->window_ms,
+               age = (double)(ports->building->begun - ports->building->then[ports->compared]);
+        double change = (double)(d->holders[0] + d->holders[1]) - d->holders_then[ports->compared];
+
+        if (ports->elapsed == 0)
+                return 0;
+        if (change > 0) /* some of them came before the window */
+                change *= fmin(window * NSEC_PER_MSEC / age, 1);
+        return 1000 * fmax(d->fresh + change, 0) / window;
+}
+
 /* The metrics of the sockets in the dump. */
 static void destination_set_present(struct ports *ports, struct destination *d)
 {
@@ -102,7 +118,7 @@ static void destination_set_present(struct ports *ports, struct destination *d)
         unsigned taken[2] = {blocked[0] + d->reusable[0], blocked[1] + d->reusable[1]};
         unsigned reusable = d->reusable[0] + d->reusable[1];
         unsigned used = destination_sockets(d);
-        double rate = d->fresh * 1000.0 / ports->window_ms, soon = rate * FORECAST_SECONDS;
+        double rate = growth_rate(ports, d), soon = rate * FORECAST_SECONDS;
         double eta = seconds_to_cliff(d, usable, rate);
         bool has_source = d->source < PORTS_SOURCES && used > 0; /* without sockets only its history is kept */
         unsigned source = has_source ? ports->source[d->source].n : used;
@@ -118,6 +134,7 @@ static void destination_set_present(struct ports *ports, struct destination *d)
         d->unrelieved[INDEX(EXHAUSTION)] = (float)share(used, all);
         metric_set(d, INDEX(SOURCE_USED), share(source, all), share(source + error, all));
         metric_set(d, INDEX(BIND_FIRST), bind_first, bind_first);
+        metric_set(d, INDEX(UNANSWERED), d->unanswered, d->unanswered + error);
         metric_set(d, INDEX(USED), used, used + error);
         metric_set(d, INDEX(REUSABLE), reusable, reusable + error);
         metric_set(d, INDEX(CLIFF_ETA), eta, eta);
@@ -136,13 +153,19 @@ static void destination_set_demand(struct ports *ports, struct destination *d)
         double relief = minute > 0 ? 100 * minute / (holders + minute) : 0;
 
         if (d->reuse) {
-                unseen_minute += RING_SUM(t->hidden, t->begun, PORTS_WINDOW);
-                unseen_second += RING_SUM(t->hidden, t->begun, 1u);
+                unseen_minute += RING_SUM(d->hidden, t->begun, PORTS_WINDOW);
+                unseen_second += RING_SUM(d->hidden, t->begun, HIDDEN_SECONDS) / HIDDEN_SECONDS;
         }
         metric_set(d, INDEX(DEMAND), 100 * (holders + minute) / half, 100 * (holders + minute + unseen_minute) / half);
         metric_set(d, INDEX(REUSE_DEMAND), 100 * (holders + d->last_second) / half,
                    100 * (holders + second + unseen_second) / half);
         metric_set(d, INDEX(RELIEF), relief, relief);
+}
+
+void destination_set_evidence(struct destination *d, double reused, double syn_waiting)
+{
+        metric_set(d, INDEX(REUSED), reused, reused);
+        metric_set(d, INDEX(SYN_WAITING), syn_waiting, syn_waiting);
 }
 
 /* Sets the maxima from which ports_bounds() starts. */
@@ -180,7 +203,6 @@ void ports_commit(struct ports *ports, uint64_t recycled)
                 t->error_at = t->begun;
         }
         usable_count(ports);
-        hidden_add(ports, recycled);
         for (unsigned i = 0; i < ports->sources; i++)
                 source_set_bind_first(ports, i);
         for (unsigned slot = 0; slot < t->slots; slot++) {
@@ -190,9 +212,11 @@ void ports_commit(struct ports *ports, uint64_t recycled)
                         d->id = 0;
                 if (d->id == 0)
                         continue;
+                hidden_add(ports, d, recycled);
                 destination_set_present(ports, d);
                 destination_set_demand(ports, d);
         }
+        watch_commit(ports);
         table_set_most(t);
         ports->building = ports->shown;
         ports->shown = t;
@@ -206,6 +230,11 @@ unsigned ports_slots(const struct ports *ports)
 const struct destination *ports_destination(const struct ports *ports, unsigned slot)
 {
         return &ports->shown->destination[slot];
+}
+
+const struct destination *ports_find(const struct ports *ports, uint64_t id)
+{
+        return destination_find(ports->shown, id);
 }
 
 struct ports_range ports_value(const struct destination *d, unsigned metric)
@@ -231,13 +260,16 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
         const double upper[METRIC_PORTS_COUNT] = {
                 [INDEX(CLIFF)] = share(most, parity),
                 [INDEX(EXHAUSTION)] = share(most, all),
-                /* All sockets of a destination may have come into TIME_WAIT just now. */
+                /* All sockets of a destination may have come just now. */
                 [INDEX(FORECAST)] = share(most * (1 + (double)FORECAST_SECONDS / RATE_SECONDS), parity),
                 [INDEX(DEMAND)] = 100 * (t->most_demand + more) / half,
                 [INDEX(REUSE_DEMAND)] = 100 * (most + more + t->error) / half,
                 [INDEX(RELIEF)] = most > 0 || t->most_demand > 0 ? 100 : 0,
                 [INDEX(SOURCE_USED)] = share(fmin((double)sockets, t->most_source_used + more), all),
                 [INDEX(BIND_FIRST)] = 100,
+                [INDEX(REUSED)] = 100,
+                [INDEX(SYN_WAITING)] = 100,
+                [INDEX(UNANSWERED)] = most,
                 [INDEX(USED)] = most,
                 [INDEX(REUSABLE)] = most,
                 [INDEX(CLIFF_ETA)] = INFINITY,

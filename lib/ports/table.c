@@ -9,7 +9,9 @@
 #include "lib/ports/table_internal.h"
 
 #define INDEX_FREE UINT16_MAX
-#define TIME_WAIT_MS 60000u
+
+/* A SYN is sent again after 1 s, and after 3 s (include/net/tcp.h:TCP_TIMEOUT_INIT, doubled each time). */
+#define UNANSWERED_RETRANS 2
 
 struct ports *ports_new(uint64_t seed)
 {
@@ -76,22 +78,25 @@ static void rings_advance(struct table *t, uint64_t from, uint64_t to)
 
         if (last >= first + PORTS_RING)
                 first = last + 1 - PORTS_RING;
-        for (uint64_t s = first; s <= last; s++) {
-                t->hidden[s % PORTS_RING] = 0;
+        for (uint64_t s = first; s <= last; s++)
                 for (unsigned slot = 0; slot < t->slots; slot++)
-                        t->destination[slot].made[s % PORTS_RING] = 0;
-        }
+                        t->destination[slot].made[s % PORTS_RING] = t->destination[slot].hidden[s % PORTS_RING] = 0;
 }
 
 /* Clears the counts of a destination and keeps its history. Frees its slot if it had no socket in the last dump
- * and none entered TIME_WAIT in the last minute. */
-static void destination_begin(struct destination *d, uint64_t now)
+ * and none entered TIME_WAIT in the last minute. passed: see window_begin(). */
+static void destination_begin(struct destination *d, uint64_t now, bool passed)
 {
         struct destination old = *d;
 
         if (old.id == 0)
                 return;
         memset(d, 0, sizeof(*d));
+        memcpy(d->holders_then, old.holders_then, sizeof(d->holders_then));
+        if (passed) {
+                d->holders_then[1] = d->holders_then[0];
+                d->holders_then[0] = old.holders[0] + old.holders[1];
+        }
         d->weight = (uint32_t)ceil(RING_SUM(old.made, now, PORTS_WINDOW)) + (destination_sockets(&old) > 0);
         if (d->weight == 0)
                 return;
@@ -101,6 +106,7 @@ static void destination_begin(struct destination *d, uint64_t now)
         d->cgroup = old.cgroup;
         d->known = true;
         memcpy(d->made, old.made, sizeof(d->made));
+        memcpy(d->hidden, old.hidden, sizeof(d->hidden));
 }
 
 /* connect() rounds the range down to an even number of ports (net/ipv4/inet_hashtables.c:__inet_hash_connect,
@@ -138,13 +144,32 @@ static uint8_t source_find(struct ports *ports, const uint32_t address[static 4]
         return (uint8_t)i;
 }
 
+/* Chooses the dump with which this one is compared for the rate: the one before, or an earlier one while that is
+ * younger than the window. Returns true if the dump before takes its place in table.then. */
+static bool window_begin(struct ports *ports, uint64_t now)
+{
+        struct table *t = ports->building;
+        uint64_t window = ports->window_ms * NSEC_PER_MSEC, age;
+        bool passed = ports->shown->begun - ports->shown->then[0] >= window * 9 / 20;
+
+        memcpy(t->then, ports->shown->then, sizeof(t->then));
+        if (passed) {
+                t->then[1] = t->then[0];
+                t->then[0] = ports->shown->begun;
+        }
+        ports->compared = t->then[1] > 0 && now - t->then[1] <= window * 3 / 2;
+        age = now - t->then[ports->compared];
+        ports->fresh_ms = (unsigned)MIN(age / NSEC_PER_MSEC, ports->window_ms);
+        return passed;
+}
+
 void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *listening,
                  uint64_t now, uint64_t tick)
 {
         struct table *t = ports->building;
+        bool passed;
 
         t->slots = ports->shown->slots;
-        memcpy(t->hidden, ports->shown->hidden, sizeof(t->hidden));
         memcpy(t->destination, ports->shown->destination, t->slots * sizeof(t->destination[0]));
         t->begun = now;
         t->passes = t->used = t->next_free = 0;
@@ -154,14 +179,18 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
         ports->listening = *listening;
         ports->sources = 0;
         ports->elapsed = ports->shown->begun != 0 ? now - ports->shown->begun : 0;
-        ports->window_ms = (unsigned)MIN(MAX(tick / NSEC_PER_MSEC, RATE_SECONDS * UINT64_C(1000)), TIME_WAIT_MS);
+        ports->window_ms = (unsigned)MIN(MAX(tick / NSEC_PER_MSEC, RATE_SECONDS * UINT64_C(1000)), PORTS_TIME_WAIT_MS);
+        passed = window_begin(ports, now);
+        t->tw_reuse = limits->timestamps ? limits->tw_reuse : 0;
+        t->tw_reuse_delay_ms = limits->tw_reuse_delay_ms;
+        t->stays_ms = ports->window_ms + WATCH_MARGIN_MS;
 
         usable_begin(ports);
         rings_advance(t, ports->shown->begun, now);
         for (unsigned slot = 0; slot < t->slots; slot++) {
                 struct destination *d = &t->destination[slot];
 
-                destination_begin(d, now);
+                destination_begin(d, now, passed);
                 if (d->id == 0)
                         continue;
                 d->reuse = reuse_applies(limits, d->loopback);
@@ -169,6 +198,7 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
                 t->used++;
         }
         index_rebuild(ports);
+        watch_begin(ports);
 }
 
 /* Misra-Gries: a destination for which there is no room takes 1 from the weight of every other, and frees the slots of
@@ -270,7 +300,7 @@ static void source_add(struct source *s, unsigned port, unsigned low)
 static void time_wait_add(struct ports *ports, struct destination *d, unsigned expires_ms, unsigned parity,
                           uint64_t now)
 {
-        unsigned age_ms = TIME_WAIT_MS - MIN(expires_ms, TIME_WAIT_MS);
+        unsigned age_ms = PORTS_TIME_WAIT_MS - MIN(expires_ms, PORTS_TIME_WAIT_MS);
         uint64_t made_at = now - MIN(age_ms * NSEC_PER_MSEC, now);
         uint16_t *made = &d->made[made_at / NSEC_PER_SEC % PORTS_RING];
 
@@ -278,7 +308,9 @@ static void time_wait_add(struct ports *ports, struct destination *d, unsigned e
                 d->reusable[parity]++;
         else
                 d->blocked[parity]++;
-        d->fresh += age_ms < ports->window_ms;
+        d->fresh += age_ms < ports->fresh_ms;
+        d->recent += age_ms * NSEC_PER_MSEC < ports->elapsed;
+        d->young += age_ms < ports->limits.tw_reuse_delay_ms;
         d->last_second += age_ms < 1000;
         if ((!d->known || age_ms * NSEC_PER_MSEC < ports->elapsed) && *made < UINT16_MAX)
                 ++*made;
@@ -302,11 +334,14 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
         d->weight++;
         if (d->source < PORTS_SOURCES)
                 source_add(&ports->source[d->source], port, ports->limits.low);
+        if (d->watched > 0)
+                watch_add(ports, d, socket);
         if (socket->idiag_state == TCP_TIME_WAIT) {
                 time_wait_add(ports, d, socket->idiag_expires, port & 1, now);
                 return;
         }
         d->holders[port & 1]++;
+        d->unanswered += socket->idiag_state == TCP_SYN_SENT && socket->idiag_retrans >= UNANSWERED_RETRANS;
         if (d->cgroup == 0)
                 d->cgroup = diag_cgroup(socket, length);
 }

@@ -26,6 +26,7 @@
 #define PORTS_SOURCES 16u
 #define PORTS_WINDOW 60u /* seconds that TIME_WAIT lasts (include/net/tcp.h:TCP_TIMEWAIT_LEN) */
 #define PORTS_RING 64u   /* seconds; at least PORTS_WINDOW + 1 */
+#define PORTS_WATCHED 8u /* destinations whose ports are compared from dump to dump */
 
 /* The sysctls that decide which ports connect() may pick, read just before the dump. */
 struct ports_limits {
@@ -44,19 +45,25 @@ struct destination_key {
 
 struct destination {
         struct destination_key key;
-        uint64_t id;               /* never given to another destination; 0: a free slot */
-        bool loopback;             /* for tcp_twsk_unique() */
-        bool reuse;                /* connect() may reuse its TIME_WAIT of a certain age */
-        bool known;                /* was in the table at the dump before */
-        uint8_t source;            /* slot of its source address; PORTS_SOURCES: it has none */
-        uint32_t weight;           /* of Misra-Gries */
-        uint32_t holders[2];       /* sockets other than TIME_WAIT, by parity of the local port */
-        uint32_t blocked[2];       /* TIME_WAIT that connect() cannot reuse now */
-        uint32_t reusable[2];      /* TIME_WAIT that connect() can reuse now */
-        uint32_t fresh;            /* TIME_WAIT of the last tick, but at least of the last two seconds */
-        uint32_t last_second;      /* TIME_WAIT younger than 1 s */
-        uint64_t cgroup;           /* of one of its live sockets (diag_cgroup()); 0: unknown */
-        uint16_t made[PORTS_RING]; /* TIME_WAIT made in each second; at most UINT16_MAX */
+        uint64_t id;                 /* never given to another destination; 0: a free slot */
+        bool loopback;               /* for tcp_twsk_unique() */
+        bool reuse;                  /* connect() may reuse its TIME_WAIT of a certain age */
+        bool known;                  /* was in the table at the dump before */
+        uint8_t source;              /* slot of its source address; PORTS_SOURCES: it has none */
+        uint32_t weight;             /* of Misra-Gries */
+        uint32_t holders[2];         /* sockets other than TIME_WAIT, by parity of the local port */
+        uint32_t blocked[2];         /* TIME_WAIT that connect() cannot reuse now */
+        uint32_t reusable[2];        /* TIME_WAIT that connect() can reuse now */
+        uint32_t holders_then[2];    /* holders at the two earlier dumps of table.then */
+        uint32_t fresh;              /* TIME_WAIT made in the window of the rate */
+        uint32_t recent;             /* TIME_WAIT made since the dump before */
+        uint32_t young;              /* TIME_WAIT younger than the reuse delay, none of which was reused */
+        uint32_t last_second;        /* TIME_WAIT younger than 1 s */
+        uint32_t unanswered;         /* SYN_SENT that has waited for 3 s and more */
+        uint8_t watched;             /* 1 + its index in table.watched; 0: none */
+        uint64_t cgroup;             /* of one of its live sockets (diag_cgroup()); 0: unknown */
+        uint16_t made[PORTS_RING];   /* TIME_WAIT made in each second; at most UINT16_MAX */
+        uint16_t hidden[PORTS_RING]; /* the same, of those that were made and reused between two dumps: an estimate */
         float lower[METRIC_PORTS_COUNT];
         float upper[METRIC_PORTS_COUNT];
         float unrelieved[METRIC_PORTS_COUNT]; /* cliff, exhaustion and forecast without reuse */
@@ -66,6 +73,12 @@ struct destination {
  * neither. */
 struct ports_range {
         double lower, upper;
+};
+
+/* Destinations by id. */
+struct watch_list {
+        uint64_t id[PORTS_WATCHED];
+        unsigned n;
 };
 
 struct ports;
@@ -85,6 +98,10 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
 
 /* recycled: the change of TWRecycled since the dump before. */
 void ports_commit(struct ports *ports, uint64_t recycled);
+
+/* From the next dump on, the ports of these destinations are compared from dump to dump, before those of the busiest:
+ * that is what ports.reused and ports.syn_waiting need. */
+void ports_watch(struct ports *ports, const struct watch_list *list);
 
 /* Instead of a dump, as for a recording: puts one destination, alone, into the table; NULL: none. Copies its key and
  * values; its id and loopback follow from the key. */
@@ -115,11 +132,21 @@ unsigned ports_most_busy(const struct ports *ports, const struct destination *re
 /* The first of them; NULL: the table is empty. */
 const struct destination *ports_busiest(const struct ports *ports);
 
+/* Those that need two dumps, and enough connections. */
+static inline bool ports_may_be_unknown(unsigned metric)
+{
+        return metric == METRIC_PORTS_REUSED || metric == METRIC_PORTS_SYN_WAITING;
+}
+
+/* Both ends are NAN if the value is unknown. */
 struct ports_range ports_value(const struct destination *destination, unsigned metric);
+
+/* Returns the destination with the id; NULL: it is not in the table. */
+const struct destination *ports_find(const struct ports *ports, uint64_t id);
 
 /* The value without the remedy: as if no TIME_WAIT could be reused. There is no reuse without timestamps, and no dump
  * shows whether a peer uses them; so ports_value() may be low while connect() fails. This value shows the load, and
- * TWRecycled whether reuse works. */
+ * ports.reused whether reuse works. */
 double ports_value_unrelieved(const struct destination *destination, unsigned metric);
 
 /* The most sockets by which a count can be short; 0 while there are at most PORTS_DESTINATIONS destinations. */

@@ -14,6 +14,9 @@
 /* The rate of a forecast is the mean of this time, so that a pool of connections closed at once is no storm. */
 #define RATE_SECONDS 2u
 
+#define PORTS_TIME_WAIT_MS 60000u
+#define WATCH_MARGIN_MS 1000u /* for the time that a dump takes */
+
 struct source {
         uint32_t address[4];
         unsigned n;              /* distinct local ports */
@@ -23,9 +26,25 @@ struct source {
         struct port_set seen;
 };
 
+/* The ports of one destination, for the next dump; and what was counted since the first dump with these sysctls. */
+struct watched {
+        uint64_t id;                 /* of the destination; 0: none */
+        struct port_set time_wait;   /* in TIME_WAIT, and in it still at the next dump unless it is reused */
+        struct port_set held;        /* by a socket that is not in TIME_WAIT */
+        struct port_set held_reused; /* those of them that were in TIME_WAIT before */
+        unsigned made[2];            /* connections since the dump before, [1]: on a reused port */
+        unsigned waiting[2];         /* SYN_SENT without an answer for 250 ms */
+        unsigned of_batch, reused_of_batch;
+        uint64_t made_at; /* when a new connection was seen last */
+        float reused;     /* percent, of the last batch; NAN: unknown */
+        float compared[2],
+                compared_waiting[2]; /* made and waiting in dumps with enough of both; older ones for less */
+};
+
 /* The result of one dump. The next one is built in a copy, so a dump that fails changes nothing. */
 struct table {
         uint64_t begun;     /* when the dump began */
+        uint64_t then[2];   /* when earlier ones began, the later first, half a window apart; 0: there was none */
         unsigned slots;     /* slots from here on were never used */
         unsigned used;      /* destinations in the table */
         unsigned next_free; /* where the search for a free slot goes on */
@@ -36,7 +55,9 @@ struct table {
         unsigned error;     /* the most passes of a dump in the last minute; a history is short by at most as many */
         uint64_t error_at;  /* the begin of that dump */
         unsigned usable[2]; /* ports that connect() may pick, by parity */
-        uint32_t hidden[PORTS_RING]; /* TIME_WAIT that may have been made and reused between two dumps, by second */
+        unsigned tw_reuse, tw_reuse_delay_ms; /* by which TIME_WAIT was reused */
+        unsigned stays_ms;                    /* TIME_WAIT with more left is in watched.time_wait */
+        struct watched watched[PORTS_WATCHED];
         uint16_t index[INDEX_SLOTS]; /* of destination[], by the hash of the key; open addressing */
         struct destination destination[PORTS_DESTINATIONS];
 };
@@ -51,7 +72,10 @@ struct ports {
         struct ports_limits limits;
         struct port_set usable, listening;
         uint64_t elapsed;   /* ns since the dump before began; 0: there was none */
-        unsigned window_ms; /* TIME_WAIT of this age gives the rate: the last tick, but at least RATE_SECONDS */
+        unsigned window_ms; /* of the rate: the last tick, but at least RATE_SECONDS */
+        unsigned fresh_ms;  /* the part of it that lies behind the dump that it is compared with */
+        unsigned compared;  /* the index of that dump in table.then */
+        struct watch_list watch;
         struct source source[PORTS_SOURCES];
         unsigned sources;
 };
@@ -73,6 +97,24 @@ static inline unsigned destination_sockets(const struct destination *d)
 {
         return d->holders[0] + d->holders[1] + d->blocked[0] + d->blocked[1] + d->reusable[0] + d->reusable[1];
 }
+
+/* NULL: it is not in the table. */
+static inline struct destination *destination_find(struct table *t, uint64_t id)
+{
+        for (unsigned slot = 0; slot < t->slots && id != 0; slot++)
+                if (t->destination[slot].id == id)
+                        return &t->destination[slot];
+        return NULL;
+}
+
+/* watch.c: chooses the destinations to watch in the dump that begins; takes one socket of a watched destination; and
+ * sets the metrics. */
+void watch_begin(struct ports *ports);
+void watch_add(struct ports *ports, const struct destination *d, const struct inet_diag_msg *socket);
+void watch_commit(struct ports *ports);
+
+/* metrics.c: percent; NAN: unknown. */
+void destination_set_evidence(struct destination *d, double reused, double syn_waiting);
 
 /* True for an IPv4-mapped IPv6 address, ::ffff:a.b.c.d. */
 static inline bool address_is_v4(const uint32_t a[static 4])

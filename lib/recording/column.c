@@ -96,7 +96,7 @@ static void add_reading(char **p, const struct recording_row *row, unsigned id)
 {
         unsigned i = id - METRIC_PORTS_FIRST;
 
-        if (metric_is_ports(id) && has_destination(row->snapshot))
+        if (metric_is_ports(id) && has_destination(row->snapshot) && !isnan(row->group.lower[i]))
                 cell_add_range(p, row->group.lower[i], row->group.upper[i]);
         else if (id != RECORDING_NOWHERE)
                 cell_add_reading(p, &row->snapshot->reading[id]);
@@ -113,6 +113,8 @@ static bool parse_reading(const char *text, struct recording_row *row, unsigned 
         r = &row->snapshot->reading[id];
         if (!cell_parse_reading(text, r, &upper))
                 return false;
+        if (metric_is_ports(id)) /* until it is known */
+                row->group.lower[id - METRIC_PORTS_FIRST] = row->group.upper[id - METRIC_PORTS_FIRST] = NAN;
         if (r->state != READING_VALID)
                 return true;
         if (!metric_is_ports(id))

@@ -179,7 +179,7 @@ void recording_row_init(struct recording_row *row, struct snapshot *snapshot)
                 snapshot->sysctl[id].state = READING_UNAVAILABLE;
 }
 
-/* True if all ports.* have the same state, as they come from one dump: the policy only checks the first of them. */
+/* True if all ports.* have the same state, but for those that a dump may not know, as they come from one dump: the policy only checks the first of them. */
 static bool ports_agree(const struct recording *rec, const struct snapshot *s)
 {
         const struct reading *before = NULL;
@@ -187,7 +187,7 @@ static bool ports_agree(const struct recording *rec, const struct snapshot *s)
         for (unsigned i = 0; i < rec->n; i++) {
                 const struct recording_column *c = &rec->column[i];
 
-                if (c->kind != READING || !metric_is_ports(c->id))
+                if (c->kind != READING || !metric_is_ports(c->id) || ports_may_be_unknown(c->id))
                         continue;
                 if (before && before->state != s->reading[c->id].state)
                         return false;

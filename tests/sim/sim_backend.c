@@ -276,7 +276,7 @@ static void fill_ports(const struct ports *ports, struct snapshot *snapshot)
         const struct destination *busiest = ports_busiest(ports);
 
         for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++)
-                snapshot->reading[metric] = reading_valid(busiest ? ports_value(busiest, metric).lower : 0);
+                snapshot->reading[metric] = reading_of(busiest ? ports_value(busiest, metric).lower : 0);
         if (!busiest)
                 snapshot->reading[METRIC_PORTS_CLIFF_ETA] = reading_valid(INFINITY);
 }
@@ -298,9 +298,12 @@ static void observe_states(struct backend *w, struct snapshot *snapshot, struct 
         fill_states(s, snapshot);
 }
 
-static void observe_sockets(struct backend *w, struct snapshot *snapshot, struct unread *unread)
+static void observe_sockets(struct backend *w, const struct watch_list *watch, struct snapshot *snapshot,
+                            struct unread *unread)
 {
         struct sim *s = sim_of(w);
+
+        ports_watch(s->ports, watch);
 
         if (s->unreadable)
                 return;

@@ -229,13 +229,15 @@ static const struct row rows[] = {
         {"expect with for", RULE "expect = tcp.listen > 0 for 5s\n", {{4, "only 'within DURATION'"}, {0}}},
         {"expect without a time", RULE "expect = tcp.listen > 0\n", {{4, "expect needs a time"}, {0}}},
         {"expect within nothing", RULE "expect = tcp.listen > 0 within 0s\n", {{4, "expect needs a time"}, {0}}},
-        {"expect of ports", RULE "expect = ports.cliff < 5% within 5s\n", {{4, "a metric of the host"}, {0}}},
+        {"expect of ports",
+         "[rule a]\nset = net.ipv4.tcp_tw_reuse = 1\nwhen = tcp.listen > 5\nexpect = ports.cliff < 5% within 5s\n",
+         {{4, "expect of ports.cliff needs a ports.* in when"}, {0}}},
         {"abort",
          RULE "abort = opens.resets > 3 before within 5s\n",
          {{4, "write METRIC > Nx before within DURATION"}, {0}}},
         {"abort of ports",
          RULE "abort = ports.cliff > 3x before within 5s\n",
-         {{4, "ports.cliff belongs to a destination"}, {0}}},
+         {{4, "of the ports.* it takes ports.syn_waiting"}, {0}}},
 
         /* sysctls */
         {"unknown sysctl",

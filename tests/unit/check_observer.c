@@ -90,7 +90,7 @@ static int observe(void)
 
         unread = (struct unread){0};
         observer_read(observer, &seen, &dump, &unread);
-        observer_read_sockets(observer, &seen, &unread);
+        observer_read_sockets(observer, &(struct watch_list){0}, &seen, &unread);
         return unread.error;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Not looking at the sockets while bounds decide never changes a decision: random loads and random policies, once
- * with a look at every tick and once with as few as the policy asks for. check_policy_need [RUNS] */
+ * with a look at every tick and once with as few as the policy asks for. Without ports.forecast, whose rate is that since
+ * the look before (check_ports.c). check_policy_need [RUNS] */
 
 #include "host.h"
 #include "random.h"
@@ -19,10 +20,10 @@ static unsigned pick(unsigned n)
 }
 
 static const char *const metrics[][2] = {
-        {"ports.forecast", "%"},   {"ports.cliff", "%"},           {"ports.exhaustion", "%"},  {"ports.demand", "%"},
-        {"ports.relief", "%"},     {"ports.reuse_demand", "%"},    {"ports.source_used", "%"}, {"ports.used", ""},
-        {"ports.reusable", ""},    {"ports.cliff_eta", "s"},       {"tcp.time_wait", ""},      {"tcp.established", ""},
-        {"ports.bind_first", "%"}, {"tcp.fin_wait2_orphaned", ""},
+        {"ports.cliff", "%"},           {"ports.exhaustion", "%"},  {"ports.demand", "%"},   {"ports.relief", "%"},
+        {"ports.reuse_demand", "%"},    {"ports.source_used", "%"}, {"ports.used", ""},      {"ports.reusable", ""},
+        {"ports.cliff_eta", "s"},       {"tcp.time_wait", ""},      {"tcp.established", ""}, {"ports.bind_first", "%"},
+        {"tcp.fin_wait2_orphaned", ""},
 };
 
 /* own: the last metric, which is what the rule's lever works on, more often than others. */

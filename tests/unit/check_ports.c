@@ -82,7 +82,7 @@ START_TEST(forecast_sees_the_rate)
         for (uint64_t s = 1; s <= 5; s++) {
                 for (unsigned i = 0; i < 1000; i++)
                         model_add(&model, TCP_TIME_WAIT, SERVER, 80, START + (s - 1) * SEC + i * NSEC_PER_MSEC);
-                model_dump(&model, ports, &limits, START + s * SEC - 1, 0);
+                model_dump(&model, ports, &limits, START + s * SEC, 0);
         }
         ck_assert_double_eq_tol(lower(METRIC_PORTS_CLIFF), 100 * 5000 / HALF, 0.1);
         ck_assert_double_eq_tol(lower(METRIC_PORTS_FORECAST), 100 * 8000 / HALF, 0.1);

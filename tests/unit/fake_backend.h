@@ -83,11 +83,18 @@ static inline void note_instant(void)
         memcpy(i->live, fake.live, sizeof(i->live));
 }
 
-static inline void observe_sockets(struct backend *w, struct snapshot *s, struct unread *unread)
+static inline void observe_states(struct backend *w, struct snapshot *s, struct unread *unread)
 {
         (void)w, (void)unread;
         if (fake.bounds)
                 s->reading[METRIC_TCP_FIN_WAIT2] = reading_valid(fake.fin_wait2);
+}
+
+static inline void observe_sockets(struct backend *w, const struct watch_list *watch, struct snapshot *s,
+                                   struct unread *unread)
+{
+        (void)watch;
+        observe_states(w, s, unread);
 }
 
 static inline int sysctl_read(struct backend *w, enum sysctl_id id, struct sysctl_value *ret)
@@ -165,7 +172,7 @@ static inline void notify(struct backend *w, const char *state)
 static inline void set_up(void)
 {
         fake = (struct fake){
-                .backend = {observe, observe_sockets, observe_sockets, sysctl_read, sysctl_write, sysctl_preset,
+                .backend = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, sysctl_preset,
                             ledger_save, find_unit, report, notify},
                 .now = 1000 * S,
         };

@@ -117,14 +117,18 @@ static inline void host_connect(struct host *h, uint32_t dst, uint64_t at)
                        (host_sysctl_value(h, SYSCTL_TCP_TW_REUSE) == 2 && dst == LOOPBACK);
         uint64_t delay = (uint64_t)host_sysctl_value(h, SYSCTL_TCP_TW_REUSE_DELAY) * NSEC_PER_MSEC;
         struct model *m = &h->model;
+        uint16_t port = 0;
 
         if (applies && !h->no_timestamps && m->n > 1000 && m->socket[0].since + delay < at) {
+                port = m->socket[0].sport;
                 memmove(&m->socket[0], &m->socket[1], (m->n - 1) * sizeof(m->socket[0]));
                 m->n--;
                 h->recycled++;
         }
         if (m->n < (m->ports > 0 ? m->ports : 28000)) {
-                model_add(m, TCP_TIME_WAIT, dst, 80, at);
+                struct model_socket *s = model_add(m, TCP_TIME_WAIT, dst, 80, at);
+
+                s->sport = port ? port : s->sport;
                 h->opened++;
         }
 }
@@ -180,7 +184,7 @@ static inline void host_look(struct host *h)
         model_dump(&h->model, h->ports, &limits, s->now, h->recycled - h->recycled_then);
         busiest = ports_busiest(h->ports);
         for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
-                s->reading[m] = reading_valid(busiest ? ports_value(busiest, m).lower : 0);
+                s->reading[m] = reading_of(busiest ? ports_value(busiest, m).lower : 0);
         host_sample_states(h);
         h->listening_then = h->model.listening;
         h->listeners_at = s->now;

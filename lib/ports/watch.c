@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* What became of each port toward a few destinations since the dump before: whether new connections took ports in
+ * TIME_WAIT, and whether these wait longer for an answer than others. Counters of the whole host cannot tell that: they
+ * also count other destinations, the loopback, and what strangers send. */
+
+#include <math.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "lib/ports/table_internal.h"
+
+#define BATCH_MIN 20        /* connections: a share of fewer is chance */
+#define COMPARED_MIN 5      /* connections of each kind in one dump */
+#define COMPARED_DECAY 0.9f /* a dump */
+#define HARM_FACTOR 3
+#define SILENT_NS (3 * NSEC_PER_SEC)
+#define BUSY 50      /* ports.forecast or ports.demand, percent */
+#define ALL_PORTS 99 /* percent: while all are taken, a new connection means that one was reused */
+
+/* The first retransmission of a SYN comes after 1 s (include/net/tcp.h:TCP_TIMEOUT_INIT), later ones after twice the
+ * time each: the second after 3 s. */
+#define SYN_TIMEOUT_MS 1000u
+#define SYN_WAITING_MS 250u
+#define TIMER_RETRANSMIT 1
+
+static struct watched *find(struct table *t, uint64_t id)
+{
+        for (unsigned i = 0; i < PORTS_WATCHED && id != 0; i++)
+                if (t->watched[i].id == id)
+                        return &t->watched[i];
+        return NULL;
+}
+
+static bool same_reuse(const struct table *a, const struct table *b)
+{
+        return a->tw_reuse == b->tw_reuse && a->tw_reuse_delay_ms == b->tw_reuse_delay_ms;
+}
+
+static void begin_one(struct table *t, struct table *before, struct watched *w, struct destination *d)
+{
+        const struct watched *then = find(before, d->id);
+
+        memset(w, 0, sizeof(*w));
+        w->id = d->id;
+        w->reused = NAN;
+        d->watched = (uint8_t)(w - t->watched + 1);
+        if (!then || !same_reuse(t, before))
+                return;
+        w->of_batch = then->of_batch;
+        w->reused_of_batch = then->reused_of_batch;
+        w->made_at = then->made_at;
+        w->reused = then->reused;
+        memcpy(w->compared, then->compared, sizeof(w->compared));
+        memcpy(w->compared_waiting, then->compared_waiting, sizeof(w->compared_waiting));
+}
+
+/* Those that were asked for, then those that are watched already, then the busiest. */
+void watch_begin(struct ports *ports)
+{
+        const struct destination *busiest[PORTS_WATCHED];
+        struct table *t = ports->building, *before = ports->shown;
+        unsigned n = 0, n_busiest = ports_most_busy(ports, busiest, PORTS_WATCHED);
+        uint64_t id[3 * PORTS_WATCHED] = {0};
+
+        for (unsigned i = 0; i < PORTS_WATCHED; i++) {
+                const struct destination *d = destination_find(before, before->watched[i].id);
+
+                t->watched[i].id = 0;
+                id[i] = i < ports->watch.n ? ports->watch.id[i] : 0;
+                id[PORTS_WATCHED + i] = d && ports_busyness(d) >= BUSY ? d->id : 0;
+                id[2 * PORTS_WATCHED + i] = i < n_busiest && ports_busyness(busiest[i]) >= BUSY ? busiest[i]->id : 0;
+        }
+        for (unsigned i = 0; i < ELEMENTSOF(id) && n < PORTS_WATCHED; i++) {
+                struct destination *d = destination_find(t, id[i]);
+
+                if (d && d->watched == 0)
+                        begin_one(t, before, &t->watched[n++], d);
+        }
+}
+
+static bool syn_waits(const struct inet_diag_msg *s)
+{
+        return s->idiag_state == TCP_SYN_SENT &&
+               (s->idiag_retrans > 0 ||
+                (s->idiag_timer == TIMER_RETRANSMIT && s->idiag_expires < SYN_TIMEOUT_MS - SYN_WAITING_MS));
+}
+
+/* A FIN that is sent again starts the 60 s of a TIME_WAIT anew, which looks like a reuse: a few of a hundred on a lossy
+ * path. */
+void watch_add(struct ports *ports, const struct destination *d, const struct inet_diag_msg *s)
+{
+        struct table *t = ports->building;
+        struct watched *w = &t->watched[d->watched - 1];
+        const struct watched *then = find(ports->shown, d->id);
+        unsigned port = ntohs(s->id.idiag_sport), left_ms = s->idiag_expires;
+        bool time_wait = s->idiag_state == TCP_TIME_WAIT, was_time_wait, was_held, reused;
+
+        if (time_wait && left_ms > t->stays_ms)
+                port_set_add(&w->time_wait, port);
+        if (!time_wait)
+                port_set_add(&w->held, port);
+        if (!then)
+                return;
+        was_time_wait = port_set_has(&then->time_wait, port);
+        was_held = port_set_has(&then->held, port);
+        reused = was_time_wait || (was_held && port_set_has(&then->held_reused, port));
+        if (!was_held &&
+            (!time_wait || (PORTS_TIME_WAIT_MS - MIN(left_ms, PORTS_TIME_WAIT_MS)) * NSEC_PER_MSEC < ports->elapsed))
+                w->made[was_time_wait]++;
+        if (!time_wait && reused)
+                port_set_add(&w->held_reused, port);
+        w->waiting[reused] += syn_waits(s);
+}
+
+/* While all ports are taken and none is reused, connect() fails, and no new connection shows it. */
+static void commit_reused(struct table *t, struct watched *w, const struct destination *d)
+{
+        double taken = ports_value_unrelieved(d, METRIC_PORTS_EXHAUSTION);
+        unsigned made = w->made[0] + w->made[1];
+
+        if (made > 0)
+                w->made_at = t->begun;
+        w->of_batch += made;
+        w->reused_of_batch += w->made[1];
+        if (w->of_batch >= BATCH_MIN) {
+                w->reused = 100 * (float)w->reused_of_batch / (float)w->of_batch;
+                w->of_batch = w->reused_of_batch = 0;
+        } else if (taken >= ALL_PORTS && w->reused_of_batch == 0) {
+                w->reused = 0;
+        } else if (t->begun - w->made_at > SILENT_NS) {
+                w->reused = NAN;
+        }
+}
+
+/* Only a dump with both kinds counts: a backend that dies later raises what waits of one kind, if there is no other. */
+static void commit_compared(struct watched *w)
+{
+        bool both = w->made[0] >= COMPARED_MIN && w->made[1] >= COMPARED_MIN;
+
+        for (unsigned reused = 0; reused < 2; reused++) {
+                w->compared[reused] = COMPARED_DECAY * w->compared[reused] + (both ? (float)w->made[reused] : 0);
+                w->compared_waiting[reused] =
+                        COMPARED_DECAY * w->compared_waiting[reused] + (both ? (float)w->waiting[reused] : 0);
+        }
+}
+
+static double syn_waiting(const struct watched *w)
+{
+        double share[2];
+
+        for (unsigned reused = 0; reused < 2; reused++) {
+                if (w->compared[reused] < BATCH_MIN)
+                        return NAN;
+                share[reused] = fmin((double)w->compared_waiting[reused] / (double)w->compared[reused], 1);
+        }
+        return share[1] > HARM_FACTOR * share[0] ? 100 * share[1] : 0;
+}
+
+void watch_commit(struct ports *ports)
+{
+        struct table *t = ports->building;
+
+        for (unsigned slot = 0; slot < t->slots; slot++) {
+                struct destination *d = &t->destination[slot];
+                struct watched *w = d->watched ? &t->watched[d->watched - 1] : NULL;
+                bool comparable =
+                        w && find(ports->shown, d->id) &&
+                        ports->elapsed + WATCH_MARGIN_MS * NSEC_PER_MSEC <= ports->shown->stays_ms * NSEC_PER_MSEC;
+
+                if (d->id == 0)
+                        continue;
+                if (comparable && same_reuse(t, ports->shown)) {
+                        commit_reused(t, w, d);
+                        commit_compared(w);
+                }
+                destination_set_evidence(d, w ? (double)w->reused : NAN, w ? syn_waiting(w) : NAN);
+        }
+}
+
+void ports_watch(struct ports *ports, const struct watch_list *list)
+{
+        ports->watch = *list;
+}
