@@ -36,6 +36,7 @@ static int dump(struct observer *o, enum dump_kind kind, struct snapshot *s)
 {
         static const sock_diag_handler handlers[DUMP_COUNT] = {on_port, states_count, on_both};
         struct sock_diag_query query = {.states = kind == DUMP_STATES ? o->states : SOCK_DIAG_CONNECTIONS};
+        uint64_t begun = now_monotonic_us();
         int r = -EINTR;
 
         if (kind == DUMP_PORTS) { /* only those that connect() may pick */
@@ -49,6 +50,7 @@ static int dump(struct observer *o, enum dump_kind kind, struct snapshot *s)
                         ports_begin(o->ports, &o->limits, &o->listening, o->now, o->tick);
                 r = sock_diag_dump(&o->diag, &query, handlers[kind], o);
         }
+        o->dump_ns += (now_monotonic_us() - begun) * 1000;
         if (r < 0)
                 return r;
         if (kind != DUMP_PORTS) {

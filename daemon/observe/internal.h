@@ -77,6 +77,7 @@ struct observer {
         uint64_t memory_bytes; /* of the machine */
 
         uint64_t now, tick;  /* of this read, and since the one before; 0: there was none */
+        uint64_t dump_ns;    /* how long the dumps after this read took */
         uint64_t cpu_before; /* CPU time of the thread when the read before began; 0: unknown */
 
         uint32_t sysctls_now; /* a bit for each sysctl that we hold, or want to: read at every tick */

@@ -80,6 +80,8 @@ static void begin(struct observer *o, struct snapshot *s)
         s->now = now_ns();
         s->ports = o->ports;
         s->memory_bytes = o->memory_bytes;
+        s->dump_ns = o->dump_ns;
+        o->dump_ns = 0;
         s->dump_every = s->now < o->dump_again_at ? o->dump_every : 0;
         o->tick = o->now != 0 ? s->now - o->now : 0;
         o->now = s->now;

@@ -41,6 +41,7 @@ struct snapshot {
         struct live_sysctl sysctl[SYSCTL_COUNT];
         uint64_t memory_bytes; /* of the machine */
         uint64_t dump_every;   /* ns between two dumps while cpu_budget delays the next one; else 0 */
+        uint64_t dump_ns;      /* how long the dumps of the tick before took, which makes this tick late; else 0 */
 
         /* All destinations. Usable only while the ports.* readings are valid; borrowed from the observer until its
          * next snapshot. */

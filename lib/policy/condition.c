@@ -5,9 +5,9 @@
 
 #include "lib/policy/evaluate.h"
 
-struct clock clock_after(const struct clock *clock, enum truth truth, const struct elapsed *t)
+struct clock clock_after(const struct clock *clock, enum truth truth, uint64_t time_ns, const struct elapsed *t)
 {
-        struct clock next = t->gap ? (struct clock){0} : *clock;
+        struct clock next = t->gap > time_ns ? (struct clock){0} : *clock;
 
         if (truth == UNKNOWN)
                 clock_pause(&next);

@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* The first phase of a tick: what holds now, and for how long it has held. */
 
-#include <string.h>
-
 #include "lib/policy/evaluate.h"
 
-#define GAP_INTERVALS 3
-#define GAP_MIN_NS (3 * NSEC_PER_SEC) /* a dump of a million sockets takes longer than three short intervals */
+#define LATE_INTERVALS 3
+#define LATE_MIN_NS (3 * NSEC_PER_SEC)
 
 static struct elapsed elapsed_since(const struct policy *p, const struct snapshot *s)
 {
         uint64_t ns = p->last_now != 0 ? s->now - p->last_now : 0;
+        uint64_t most = MAX(LATE_INTERVALS * p->config->interval_ns, LATE_MIN_NS) + s->dump_ns;
 
-        if (ns > MAX(GAP_INTERVALS * p->config->interval_ns, GAP_MIN_NS))
-                return (struct elapsed){0, true};
-        return (struct elapsed){ns, false};
+        return (struct elapsed){MIN(ns, most), ns > most ? ns - s->dump_ns : 0};
 }
 
 static void evaluate_when(const struct policy *p, unsigned i, const struct snapshot *s, const struct elapsed *t,
@@ -32,7 +29,7 @@ static void evaluate_when(const struct policy *p, unsigned i, const struct snaps
                         continue;
                 }
                 e->when[k].holds = reading_holds(c, r);
-                e->when[k].clock = clock_after(&p->state[i].when[k], e->when[k].holds, t);
+                e->when[k].clock = clock_after(&p->state[i].when[k], e->when[k].holds, c->time_ns, t);
         }
 }
 
@@ -84,14 +81,15 @@ static enum truth evaluate_quiet(const struct policy *p, const struct walk *w, c
 static void evaluate_release(const struct policy *p, unsigned i, enum truth quiet, const struct elapsed *t,
                              struct rule_evaluation *e)
 {
+        const struct rule *rule = &p->config->rule[i];
         const struct rule_state *state = &p->state[i];
 
         e->quiet = (struct clock){0};
         if (!state->active)
                 return;
-        for (unsigned k = 0; k < p->config->rule[i].n_until; k++)
-                e->until[k].clock = clock_after(&state->until[k], e->until[k].holds, t);
-        e->quiet = clock_after(&state->quiet, quiet, t);
+        for (unsigned k = 0; k < rule->n_until; k++)
+                e->until[k].clock = clock_after(&state->until[k], e->until[k].holds, rule->until[k].time_ns, t);
+        e->quiet = clock_after(&state->quiet, quiet, QUIET_NS, t);
 }
 
 static bool is_unknown(const struct condition_evaluation *e, const struct reading *r)
@@ -251,9 +249,10 @@ static void advance_destination_clocks(struct destination_clock *clocks, const s
                 enum truth holds = ports_valid(s) && d->id != 0 ? destination_holds(c, d) : NO;
 
                 if (!ports_valid(s))
-                        clocks[slot].clock = clock_after(&clocks[slot].clock, bound, t);
+                        clocks[slot].clock = clock_after(&clocks[slot].clock, bound, c->time_ns, t);
                 else
-                        clocks[slot] = (struct destination_clock){d->id, destination_clock(clocks, slot, d, holds, t)};
+                        clocks[slot] = (struct destination_clock){
+                                d->id, destination_clock(clocks, slot, d, holds, c->time_ns, t)};
         }
 }
 
@@ -288,7 +287,7 @@ static void expect_next(const struct rule *rule, const struct rule_evaluation *e
 }
 
 static void advance_expect(const struct rule *rule, const struct rule_evaluation *e, struct rule_state *state,
-                           uint64_t now, uint64_t ns)
+                           uint64_t now, const struct elapsed *t)
 {
         if (!state->expecting || e->expect.holds == UNKNOWN)
                 return;
@@ -298,7 +297,7 @@ static void advance_expect(const struct rule *rule, const struct rule_evaluation
         }
         if (!still_presses(rule, e))
                 return;
-        state->expecting_ns += ns;
+        state->expecting_ns = t->gap > rule->expect.time_ns ? 0 : state->expecting_ns + t->ns;
         if (state->expecting_ns < rule->expect.time_ns)
                 return;
         if (metric_is_ports(rule->expect.metric))
@@ -341,7 +340,7 @@ static void advance_active(const struct policy *p, unsigned i, struct rule_state
         for (unsigned k = 0; k < rule->n_until; k++)
                 state->until[k] = e->until[k].clock;
         state->quiet = e->quiet;
-        advance_expect(rule, e, state, s->now, t->ns);
+        advance_expect(rule, e, state, s->now, t);
 }
 
 static void advance_rule(struct policy *p, unsigned i, const struct snapshot *s, const struct elapsed *t)
@@ -349,11 +348,6 @@ static void advance_rule(struct policy *p, unsigned i, const struct snapshot *s,
         const struct rule *rule = &p->config->rule[i];
         struct rule_state *state = &p->state[i];
 
-        if (t->gap) {
-                state->expecting_ns = state->active_ns = 0;
-                state->quiet = (struct clock){0};
-                memset(state->until, 0, sizeof(state->until));
-        }
         for (unsigned k = 0; k < rule->n_when; k++) {
                 state->when[k] = p->evaluation.rule[i].when[k].clock;
                 if (state->destination_when[k])
@@ -365,7 +359,7 @@ static void advance_rule(struct policy *p, unsigned i, const struct snapshot *s,
                 advance_abort(&rule->abort[k], &p->evaluation.rule[i].abort[k], s, state, &state->abort[k]);
 }
 
-void policy_advance(struct policy *p, const struct snapshot *s)
+uint64_t policy_advance(struct policy *p, const struct snapshot *s)
 {
         struct elapsed t = elapsed_since(p, s);
 
@@ -373,4 +367,5 @@ void policy_advance(struct policy *p, const struct snapshot *s)
         p->last_now = s->now;
         for (unsigned i = 0; i < p->config->n_rules; i++)
                 advance_rule(p, i, s, &t);
+        return t.gap;
 }

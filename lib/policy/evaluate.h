@@ -8,12 +8,13 @@
 
 /* The time since the last tick. */
 struct elapsed {
-        uint64_t ns;
-        bool gap; /* it was so long that clocks start anew: suspend, or a stopped process */
+        uint64_t ns;  /* that counts: of a late tick, no more than of the latest one that is still on time */
+        uint64_t gap; /* all of it if the tick is late, but for the time of dumps; 0: it is on time */
 };
 
-/* The clock of a condition at the time of the snapshot. */
-struct clock clock_after(const struct clock *clock, enum truth truth, const struct elapsed *elapsed);
+/* The clock of a condition at the time of the snapshot. A late tick stops it; a gap that is longer than time_ns, the
+ * time of the condition, starts it anew. */
+struct clock clock_after(const struct clock *clock, enum truth truth, uint64_t time_ns, const struct elapsed *elapsed);
 
 /* UNKNOWN: the destination's value is. */
 enum truth destination_holds(const struct condition *c, const struct destination *d);
@@ -26,7 +27,7 @@ enum truth all_hold(const struct condition *c, const struct reading *r);
 
 /* The clock of a condition for the destination in a slot: it starts anew for another destination. */
 struct clock destination_clock(const struct destination_clock *clocks, unsigned slot, const struct destination *d,
-                               enum truth holds, const struct elapsed *elapsed);
+                               enum truth holds, uint64_t time_ns, const struct elapsed *elapsed);
 
 /* One walk over the destinations of a dump, for one rule. */
 struct walk {

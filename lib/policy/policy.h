@@ -91,8 +91,9 @@ void policy_free(struct policy *policy);
 const struct evaluation *policy_evaluate(struct policy *policy, const struct snapshot *snapshot);
 
 /* Evaluates every rule and moves its clocks to the time of the snapshot, once a tick. Clocks stand still while a
- * metric is invalid, and start anew after a gap of over three intervals. */
-void policy_advance(struct policy *policy, const struct snapshot *snapshot);
+ * metric is invalid, and past the time of three intervals in which there was no tick; after a longer gap than the time
+ * of its condition a clock starts anew. Returns the length of that gap in ns; 0: the tick was on time. */
+uint64_t policy_advance(struct policy *policy, const struct snapshot *snapshot);
 
 /* The destinations whose evidence the next dump has to show: those that a rule was just taken for. */
 void policy_watched(const struct policy *policy, struct watch_list *ret);

@@ -6,11 +6,11 @@
 #define REUSED_MIN 10 /* percent of the new connections: with fewer reuse decides nothing */
 
 struct clock destination_clock(const struct destination_clock *clocks, unsigned slot, const struct destination *d,
-                               enum truth holds, const struct elapsed *t)
+                               enum truth holds, uint64_t time_ns, const struct elapsed *t)
 {
         static const struct clock none;
 
-        return clock_after(clocks[slot].id == d->id ? &clocks[slot].clock : &none, holds, t);
+        return clock_after(clocks[slot].id == d->id ? &clocks[slot].clock : &none, holds, time_ns, t);
 }
 
 static bool has_failed(const struct rule_state *state, const struct destination *d, uint64_t now)
@@ -98,7 +98,7 @@ static void walk_when(struct walk *w, const struct destination *d, unsigned slot
                 n += holds == YES;
                 all &= holds == YES;
                 if (clocks) {
-                        clock = destination_clock(clocks, slot, d, holds, w->elapsed);
+                        clock = destination_clock(clocks, slot, d, holds, c->time_ns, w->elapsed);
                         timed &= clock_reached(&clock, c->time_ns);
                 }
         }
@@ -150,7 +150,7 @@ static void show_destinations(const struct walk *w)
                         e->reading = reading_of(destination_value(c, d));
                 if (d && w->state->destination_when[k])
                         e->clock = destination_clock(w->state->destination_when[k], w->nearest_slot, d, e->holds,
-                                                     w->elapsed);
+                                                     c->time_ns, w->elapsed);
         }
         for (unsigned k = 0; k < w->rule->n_until; k++) {
                 struct condition_evaluation *e = &w->e->until[k];

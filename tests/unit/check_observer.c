@@ -683,6 +683,26 @@ START_TEST(a_pause_is_shown_until_it_is_over)
 }
 END_TEST
 
+/* The next tick is as late as the dumps of this one took, and no later one is. */
+START_TEST(the_time_of_a_dump_is_shown_at_the_next_tick)
+{
+        static const struct config config = {.interval_ns = NSEC_PER_SEC};
+        bool dump;
+
+        configure(&config);
+        observer_read(observer, &seen, &dump, &unread);
+        peer.spoil = be_slow;
+        peer.spoil_last = UINT_MAX;
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_uint_eq(seen.dump_ns, 0);
+        peer.spoil = NULL;
+        observer_read(observer, &seen, &dump, &unread);
+        ck_assert_uint_ge(seen.dump_ns, SLOW_NS);
+        observer_read(observer, &seen, &dump, &unread);
+        ck_assert_uint_eq(seen.dump_ns, 0);
+}
+END_TEST
+
 /* ---- wrong files of conntrack ---- */
 
 #define CONNTRACK_COLUMNS "entries insert_failed drop\n"
@@ -743,6 +763,7 @@ static void add_tests(TCase *tcase)
         tcase_add_loop_test(tcase, netstat_is_not_read_without_connections_and_packets, 0, ELEMENTSOF(quiet));
         tcase_add_test(tcase, one_slow_dump_makes_dumps_no_rarer);
         tcase_add_test(tcase, a_pause_is_shown_until_it_is_over);
+        tcase_add_test(tcase, the_time_of_a_dump_is_shown_at_the_next_tick);
         tcase_add_test(tcase, netstat_is_read_once_more);
         tcase_add_test(tcase, netstat_is_read_when_a_listener_is_gone);
         tcase_add_test(tcase, a_reload_reads_netstat);

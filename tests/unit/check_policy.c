@@ -226,33 +226,112 @@ START_TEST(invalid_ports_freeze_the_ladder)
 }
 END_TEST
 
-/* Suspend, or a stopped process, and no tick that came late. */
+/* A tick that comes after ns, with a condition of 20 s: counted of it, or whether the clock starts anew. */
 static const struct pause {
         const char *interval;
-        uint64_t ns;
-        bool gap;
+        uint64_t ns, dump_ns; /* the dump of the tick before took so long */
+        unsigned counted;     /* s */
+        bool anew;
 } pauses[] = {
-        {"100ms", 3 * SEC, false}, {"100ms", 3 * SEC + 1, true}, {"1s", 3 * SEC, false},
-        {"1s", 3 * SEC + 1, true}, {"2s", 6 * SEC, false},       {"2s", 6 * SEC + 1, true},
+        {"100ms", 3 * SEC, 0, 3, false},     {"100ms", 3 * SEC + 1, 0, 3, false},
+        {"1s", 3 * SEC, 0, 3, false},        {"1s", 3 * SEC + 1, 0, 3, false},
+        {"2s", 6 * SEC, 0, 6, false},        {"2s", 6 * SEC + 1, 0, 6, false},
+        {"1s", 20 * SEC, 0, 3, false},       {"1s", 20 * SEC + 1, 0, 0, true}, /* suspend, or a stopped process */
+        {"1s", 9 * SEC, 6 * SEC, 9, false},  {"1s", 10 * SEC, 6 * SEC, 9, false},
+        {"1s", 26 * SEC, 6 * SEC, 9, false}, {"1s", 26 * SEC + 1, 6 * SEC, 0, true},
 };
 
-START_TEST(a_gap_starts_the_clocks_anew)
+static void pass_late(uint64_t ns, uint64_t dump_ns)
 {
+        h->snapshot.now += ns;
+        h->snapshot.dump_ns = dump_ns;
+        host_decide(h);
+        h->snapshot.dump_ns = 0;
+}
+
+START_TEST(a_gap_stops_the_clocks)
+{
+        const struct pause *pause = &pauses[_i];
         char text[256];
 
         snprintf(text, sizeof(text),
                  "[daemon]\ninterval = %s\n[rule r]\nwhen = tcp.fin_wait2 >= 100 for 20s\n"
                  "set = net.ipv4.tcp_fin_timeout = 30\n",
-                 pauses[_i].interval);
+                 pause->interval);
         h = host_new(text);
         host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
         host_pass(h, 10);
-        h->snapshot.now += pauses[_i].ns;
-        host_decide(h);
-        host_pass(h, pauses[_i].gap ? 19 : 10 - (unsigned)(pauses[_i].ns / SEC));
+        pass_late(pause->ns, pause->dump_ns);
+        host_pass(h, pause->anew ? 19 : 10 - pause->counted);
         ck_assert_uint_eq(h->logged, 0);
         host_pass(h, 1);
         CHECK_LOG(h, 1, DECISION_ENTER, FIRST);
+}
+END_TEST
+
+START_TEST(what_does_not_hold_after_a_gap_starts_anew)
+{
+        h = host_new("[rule r]\nwhen = tcp.fin_wait2 >= 100 for 20s\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 20);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 99);
+        pass_late(5 * SEC, 0);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 20);
+        ck_assert_uint_eq(h->logged, 0);
+        host_pass(h, 1);
+        CHECK_LOG(h, 1, DECISION_ENTER, FIRST);
+}
+END_TEST
+
+/* Every tick is late (a machine at a CPU quota), or one in nine is: each clock gets to its end all the same. */
+START_TEST(late_ticks_silence_no_clock)
+{
+        const unsigned late = _i == 0 ? 1 : 9;
+
+        h = host_new("[rule r]\nwhen = tcp.fin_wait2 >= 100 for 10s\nuntil = tcp.fin_wait2 < 100 for 5s\n"
+                     "set = net.ipv4.tcp_fin_timeout = 30\nexpect = tcp.closing >= 1 within 15s\n");
+        host_reading(h, METRIC_TCP_CLOSING, 0);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        for (unsigned i = 0; i < 40; i++)
+                pass_late(i % late == 0 ? 3100 * NSEC_PER_MSEC : SEC, 0);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_UNEXPECTED}, (const unsigned[]){0, 0});
+        host_reading(h, METRIC_TCP_CLOSING, 1);
+        h->snapshot.now += 600 * SEC;
+        for (unsigned i = 0; i < 12; i++)
+                pass_late(i % late == 0 ? 3100 * NSEC_PER_MSEC : SEC, 0);
+        ck_assert_uint_eq(h->logged, 3);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        for (unsigned i = 0; i < 12; i++)
+                pass_late(i % late == 0 ? 3100 * NSEC_PER_MSEC : SEC, 0);
+        ck_assert_uint_eq(h->logged, 4);
+        ck_assert_int_eq(h->log[3].kind, DECISION_RELEASE);
+}
+END_TEST
+
+/* The clocks of a release without `until`, and of an effect. */
+START_TEST(a_gap_longer_than_its_time_starts_a_clock_anew)
+{
+        h = host_new("[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
+                     "expect = tcp.closing >= 1 within 30s\n");
+        host_reading(h, METRIC_TCP_CLOSING, 0);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 26);
+        pass_late(30 * SEC + 1, 0); /* 25 s without the effect are forgotten */
+        host_pass(h, 29);
+        ck_assert_uint_eq(h->logged, 1);
+        host_reading(h, METRIC_TCP_CLOSING, 1);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 31);
+        pass_late(59 * SEC, 0); /* 30 s and 3 s of quiet */
+        host_pass(h, 26);
+        ck_assert_uint_eq(h->logged, 1);
+        pass_late(60 * SEC + 1, 0);
+        host_pass(h, 59);
+        ck_assert_uint_eq(h->logged, 1);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 2);
+        ck_assert_int_eq(h->log[1].kind, DECISION_RELEASE);
 }
 END_TEST
 
@@ -351,7 +430,10 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, when_for_needs_the_whole_time);
         tcase_add_test(tcase, an_invalid_metric_stops_the_clock_and_decides_nothing);
         tcase_add_test(tcase, invalid_ports_freeze_the_ladder);
-        tcase_add_loop_test(tcase, a_gap_starts_the_clocks_anew, 0, ELEMENTSOF(pauses));
+        tcase_add_loop_test(tcase, a_gap_stops_the_clocks, 0, ELEMENTSOF(pauses));
+        tcase_add_test(tcase, what_does_not_hold_after_a_gap_starts_anew);
+        tcase_add_loop_test(tcase, late_ticks_silence_no_clock, 0, 2);
+        tcase_add_test(tcase, a_gap_longer_than_its_time_starts_a_clock_anew);
         tcase_add_test(tcase, without_until_a_quiet_minute_releases);
         tcase_add_test(tcase, without_until_the_destination_has_to_be_past_all_thresholds);
         tcase_add_test(tcase, without_until_the_first_threshold_keeps_it);

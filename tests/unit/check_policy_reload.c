@@ -136,6 +136,17 @@ START_TEST(a_reload_keeps_the_time_of_a_group)
 }
 END_TEST
 
+START_TEST(a_gap_stops_the_time_of_a_group)
+{
+        hold_group();
+        h->snapshot.now += 8 * SEC; /* with the next second a tick after 9 s, of which 3 s count */
+        host_run(h, 2, 0, PEER);
+        ck_assert_uint_eq(h->logged, 0);
+        host_run(h, 1, 0, PEER);
+        ck_assert_uint_eq(h->logged, 1);
+}
+END_TEST
+
 START_TEST(a_gap_starts_the_time_of_a_group_anew)
 {
         hold_group();
@@ -263,6 +274,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, the_same_rule_goes_on_in_another_place);
         tcase_add_test(tcase, what_is_theirs_stays_theirs);
         tcase_add_test(tcase, a_reload_keeps_the_time_of_a_group);
+        tcase_add_test(tcase, a_gap_stops_the_time_of_a_group);
         tcase_add_test(tcase, a_gap_starts_the_time_of_a_group_anew);
         tcase_add_test(tcase, a_rule_of_two_sysctls_is_taken_over_whole);
         tcase_add_test(tcase, another_rule_that_holds_the_same_is_taken_over_as_well);
