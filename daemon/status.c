@@ -26,7 +26,8 @@ static const struct rule *standing_advice(const struct tuner *t)
 
 static bool is_degraded(const struct tuner *t)
 {
-        return t->unread.error < 0 || t->write_error < 0 || t->apply.ledger_error < 0 || t->rejected;
+        return t->unread.error < 0 || t->write_error < 0 || t->apply.ledger_error < 0 || t->rejected ||
+               t->late_until > 0;
 }
 
 static enum daemon_state find_state(const struct tuner *t, unsigned held)
@@ -74,6 +75,8 @@ static void format_degraded(const struct tuner *t, char *buf, size_t size)
                 snprintf(buf, size, "cannot write sysctls: %s; observing only", strerror(-t->write_error));
         else if (t->apply.ledger_error < 0)
                 snprintf(buf, size, "the ledger cannot be saved, so nothing more is changed");
+        else if (t->late_until > 0)
+                snprintf(buf, size, "ticks come late, and the clocks of conditions stand still meanwhile");
         else
                 snprintf(buf, size, "the new configuration has an error, the one before it goes on");
 }

@@ -8,6 +8,7 @@
 #include "daemon/status.h"
 
 #define ORPHANS_RETRY_NS (60 * NSEC_PER_SEC)
+#define LATE_NS (60 * NSEC_PER_SEC) /* ticks are on time again after so long without a late one */
 
 /* Counters and bounds; a sample of the sockets by state if that may decide; a dump if the bounds do not hold or some
  * condition is still unknown. Each goes on whatever could not be read before. */
@@ -48,6 +49,19 @@ static void record_config(struct tuner *t)
 static void record_ledger(struct tuner *t)
 {
         audit_state(&t->audit, SUBJECT_LEDGER, NULL, t->apply.ledger_error);
+}
+
+/* gap: how late the tick is, by policy_advance(). */
+static void record_late(struct tuner *t, uint64_t gap)
+{
+        if (gap > 0)
+                t->late_until = t->snapshot.now + LATE_NS;
+        else if (t->late_until <= t->snapshot.now)
+                t->late_until = 0;
+        audit_record(&t->audit, &(struct audit_record){.kind = t->late_until > 0 ? AUDIT_DEGRADED : AUDIT_RECOVERED,
+                                                       .subject = SUBJECT_TICKS,
+                                                       .error = t->late_until > 0 ? -ETIME : 0,
+                                                       .ns = gap});
 }
 
 static void restore(struct tuner *t, enum sysctl_id id, bool at_end, struct change *ret)
@@ -95,7 +109,7 @@ void tick(struct tuner *t)
         record_ledger(t);
         if (t->snapshot.now >= t->orphans_again_at && !t->config->observe)
                 restore_orphans(t, "no rule holds it");
-        policy_advance(t->policy, &t->snapshot);
+        record_late(t, policy_advance(t->policy, &t->snapshot));
         while (policy_decide(t->policy, &t->snapshot, t->paused_until > 0, &decision)) {
                 apply_decision(&t->apply, &decision);
                 record_ledger(t);

@@ -45,6 +45,7 @@ struct tuner {
         bool config_is_new;       /* to be logged once it is known what this kernel lacks for it */
         bool rejected;            /* the configuration of the last reload: the one before it goes on */
         struct unread unread;     /* at the last tick */
+        uint64_t late_until;      /* a tick came late, and until then that is said once; 0: none */
         int write_error;          /* why it only observes although the configuration does not say so; 0: it does not */
         uint64_t orphans_again_at; /* when to try again to put back what no rule holds */
         struct status status;

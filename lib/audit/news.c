@@ -41,6 +41,7 @@ bool news_is_new(struct audit_news *news, const struct audit_record *r)
         case SUBJECT_LEDGER:
         case SUBJECT_METRICS_FILE:
         case SUBJECT_OBSERVATION:
+        case SUBJECT_TICKS:
         case SUBJECT_BUS:
                 return exchange(&news->failing, r->subject, r->error < 0) != (r->error < 0);
         default:

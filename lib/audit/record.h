@@ -47,6 +47,7 @@ enum audit_subject {
         SUBJECT_LEDGER,
         SUBJECT_METRICS_FILE,
         SUBJECT_OBSERVATION,
+        SUBJECT_TICKS,      /* that come late */
         SUBJECT_PERMISSION, /* to write sysctls */
         SUBJECT_BUS,
         SUBJECT_RECORDING,
@@ -72,11 +73,11 @@ struct audit_record {
         const char *rule_name; /* RESTORE, ORPHAN, FOREIGN and LINE: the rule that held the sysctl, or does the same */
         enum sysctl_id sysctl; /* FOREIGN and REARM */
         const struct sysctl_value *original; /* FOREIGN */
-        uint64_t ns;                         /* PAUSE: for how long; 0: until it is resumed */
-        const char *name;                    /* the file, or the source that cannot be read */
-        unsigned line;                       /* CONFIG_FILE and LINE: in that file */
-        size_t count;                        /* CONFIG_FILE: of errors */
-        const char *sysctl_name, *value;     /* LINE */
+        uint64_t ns;      /* PAUSE: for how long; 0: until it is resumed. TICKS: since the tick before */
+        const char *name; /* the file, or the source that cannot be read */
+        unsigned line;    /* CONFIG_FILE and LINE: in that file */
+        size_t count;     /* CONFIG_FILE: of errors */
+        const char *sysctl_name, *value; /* LINE */
 
         /* CONFIG */
         const struct config *config;

@@ -337,6 +337,13 @@ static void make_state(struct audit_text *t, const struct audit_record *r)
                 message(t, "cannot read %s: %s; nothing is decided on what it tells", r->name, error);
         else if (r->subject == SUBJECT_OBSERVATION)
                 message(t, "everything can be read again");
+        else if (r->subject == SUBJECT_TICKS && error)
+                message(t,
+                        "no tick for %.1f s: twtuned got no CPU time, or the machine was suspended; the clocks of "
+                        "conditions stood still",
+                        (double)r->ns / 1e9);
+        else if (r->subject == SUBJECT_TICKS)
+                message(t, "ticks are on time again");
         else if (r->subject == SUBJECT_PERMISSION)
                 message(t, "cannot write /proc/sys/net/ipv4: %s%s; observing only", error, permission_hint(r->error));
         else if (r->subject == SUBJECT_RECORDING)
@@ -345,7 +352,7 @@ static void make_state(struct audit_text *t, const struct audit_record *r)
                 message(t, "the bus is gone: twtunectl cannot reach twtuned until it is back");
         else
                 message(t, "the bus is back");
-        if (r->subject != SUBJECT_BUS)
+        if (r->subject != SUBJECT_BUS && r->subject != SUBJECT_TICKS)
                 add_error(t, r->error);
 }
 

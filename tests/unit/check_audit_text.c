@@ -30,6 +30,10 @@ static const struct {
         {SUBJECT_PERMISSION, -ENOENT, NULL,
          "cannot write /proc/sys/net/ipv4: No such file or directory; observing only"},
         {SUBJECT_RECORDING, -EFBIG, "/r", "the recording /r ends here: File too large"},
+        {SUBJECT_TICKS, -ETIME, NULL,
+         "no tick for 0.0 s: twtuned got no CPU time, or the machine was suspended; the clocks of conditions stood "
+         "still"},
+        {SUBJECT_TICKS, 0, NULL, "ticks are on time again"},
         {SUBJECT_BUS, -ENOTCONN, NULL, "the bus is gone: twtunectl cannot reach twtuned until it is back"},
         {SUBJECT_BUS, 0, NULL, "the bus is back"},
 };

@@ -271,6 +271,43 @@ START_TEST(a_source_that_fails_blinds_no_rule_that_does_without_it)
 }
 END_TEST
 
+static void late_tick(uint64_t ns)
+{
+        fake.now += ns - S;
+        ticks(1);
+}
+
+/* Once for all of them, and once more when a minute has passed without one. */
+START_TEST(late_ticks_are_said_once)
+{
+        start(RULE("r", "30"));
+        ticks(10);
+        fake.dump_ns = 60 * S;
+        late_tick(63 * S); /* a dump's own time */
+        fake.dump_ns = 0;
+        late_tick(3 * S);
+        ck_assert_uint_eq(fake.events[AUDIT_DEGRADED], 0);
+        for (unsigned i = 0; i < 20; i++) {
+                late_tick(4200 * NSEC_PER_MSEC);
+                ticks(8);
+        }
+        ck_assert_uint_eq(fake.events[AUDIT_DEGRADED], 1);
+        ck_assert_str_eq(logged(AUDIT_DEGRADED, "MESSAGE"),
+                         "no tick for 4.2 s: twtuned got no CPU time, or the machine was suspended; the clocks of "
+                         "conditions stood still");
+        ck_assert_str_eq(fake.status, "degraded: ticks come late, and the clocks of conditions stand still meanwhile");
+        ck_assert_uint_eq(fake.events[AUDIT_RECOVERED], 0);
+        ticks(51);
+        ck_assert_uint_eq(fake.events[AUDIT_RECOVERED], 0);
+        ticks(1);
+        ck_assert_uint_eq(fake.events[AUDIT_RECOVERED], 1);
+        ck_assert_str_eq(logged(AUDIT_RECOVERED, "MESSAGE"), "ticks are on time again");
+        ck_assert_str_eq(fake.status, "healthy");
+        ticks(200);
+        ck_assert_uint_eq(fake.events[AUDIT_DEGRADED] + fake.events[AUDIT_RECOVERED], 2);
+}
+END_TEST
+
 START_TEST(what_cannot_be_put_back_is_counted_and_stays_in_the_ledger)
 {
         start_and_hold(TWO);
@@ -423,6 +460,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_rule_is_applied_whole_or_not_yet);
         tcase_add_test(tcase, nothing_is_decided_while_nothing_can_be_read);
         tcase_add_test(tcase, a_source_that_fails_blinds_no_rule_that_does_without_it);
+        tcase_add_test(tcase, late_ticks_are_said_once);
         tcase_add_test(tcase, what_cannot_be_put_back_is_counted_and_stays_in_the_ledger);
         tcase_add_test(tcase, observing_writes_nothing_not_even_back);
         tcase_add_test(tcase, what_this_kernel_lacks_is_said_and_left);

@@ -28,7 +28,7 @@ struct instant {
 
 static struct fake {
         struct backend backend; /* first */
-        uint64_t now;
+        uint64_t now, dump_ns;
         double fin_wait2;
         int64_t live[SYSCTL_COUNT];
         struct ledger file;
@@ -54,7 +54,7 @@ static struct tuner tuner;
 static inline void observe(struct backend *w, struct snapshot *s, bool *ret_dump, struct unread *unread)
 {
         (void)w;
-        *s = (struct snapshot){.now = fake.now, .memory_bytes = UINT64_C(1) << 34};
+        *s = (struct snapshot){.now = fake.now, .dump_ns = fake.dump_ns, .memory_bytes = UINT64_C(1) << 34};
         *ret_dump = false;
         unread_add(unread, fake.observe_error, "the fake backend");
         if (fake.observe_error < 0)
