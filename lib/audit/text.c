@@ -2,81 +2,13 @@
 #include "lib/audit/text.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "lib/util/units.h"
 
-/* ---- fields ---- */
+static const char message_field[] = "MESSAGE"; /* of every record */
 
-static void _printf_(3, 0) add(struct audit_text *t, const char *name, const char *format, va_list args)
-{
-        char *field = t->text + t->used;
-        size_t room = sizeof(t->text) - t->used, n = strlen(name) + 1;
-        int value;
-
-        if (t->n == AUDIT_FIELDS_MAX || n >= room)
-                return;
-        snprintf(field, room, "%s=", name);
-        value = vsnprintf(field + n, room - n, format, args);
-        if (value <= 0)
-                return;
-        if ((size_t)value >= room - n)
-                value = (int)(room - n - 1);
-        t->field[t->n++] = t->used;
-        t->used = (uint16_t)(t->used + n + (size_t)value + 1);
-}
-
-void audit_text_add(struct audit_text *t, const char *name, const char *format, ...)
-{
-        va_list args;
-
-        va_start(args, format);
-        add(t, name, format, args);
-        va_end(args);
-}
-
-static void _printf_(2, 3) message(struct audit_text *t, const char *format, ...)
-{
-        va_list args;
-
-        va_start(args, format);
-        add(t, "MESSAGE", format, args);
-        va_end(args);
-}
-
-const char *audit_text_value(const struct audit_text *t, const char *name)
-{
-        size_t n = strlen(name);
-
-        for (unsigned i = 0; i < t->n; i++) {
-                const char *field = audit_text_field(t, i);
-
-                if (strncmp(field, name, n) == 0 && field[n] == '=')
-                        return field + n + 1;
-        }
-        return "";
-}
-
-/* NAME="with blanks" and NAME=without. */
-static void print_field(const char *field, FILE *f)
-{
-        const char *value = strchr(field, '=') + 1;
-
-        if (value[strcspn(value, " \t\"")] == 0)
-                fprintf(f, " %s", field);
-        else
-                fprintf(f, " %.*s\"%s\"", (int)(value - field), field, value);
-}
-
-void audit_text_print(const struct audit_text *t, FILE *f)
-{
-        fprintf(f, "%s: %s MESSAGE_ID=%s", audit_kind_name(t->kind), audit_text_value(t, "MESSAGE"),
-                audit_kinds[t->kind].message_id);
-        for (unsigned i = 1; i < t->n; i++)
-                print_field(audit_text_field(t, i), f);
-        fputc('\n', f);
-}
+#define message(t, ...) audit_text_add(t, message_field, __VA_ARGS__)
 
 static void add_error(struct audit_text *t, int error)
 {

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* The fields of a record's text. */
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "lib/audit/text.h"
+
+void audit_text_add(struct audit_text *t, const char *name, const char *format, ...)
+{
+        char *field = t->text + t->used;
+        size_t room = sizeof(t->text) - t->used, n = strlen(name) + 1;
+        va_list args;
+        int value;
+
+        if (t->n == AUDIT_FIELDS_MAX || n >= room)
+                return;
+        snprintf(field, room, "%s=", name);
+        va_start(args, format);
+        value = vsnprintf(field + n, room - n, format, args);
+        va_end(args);
+        if (value <= 0)
+                return;
+        if ((size_t)value >= room - n)
+                value = (int)(room - n - 1);
+        t->field[t->n++] = t->used;
+        t->used = (uint16_t)(t->used + n + (size_t)value + 1);
+}
+
+const char *audit_text_value(const struct audit_text *t, const char *name)
+{
+        size_t n = strlen(name);
+
+        for (unsigned i = 0; i < t->n; i++) {
+                const char *field = audit_text_field(t, i);
+
+                if (strncmp(field, name, n) == 0 && field[n] == '=')
+                        return field + n + 1;
+        }
+        return "";
+}
+
+/* NAME="with blanks" and NAME=without. */
+static void print_field(const char *field, FILE *f)
+{
+        const char *value = strchr(field, '=') + 1;
+
+        if (value[strcspn(value, " \t\"")] == 0)
+                fprintf(f, " %s", field);
+        else
+                fprintf(f, " %.*s\"%s\"", (int)(value - field), field, value);
+}
+
+void audit_text_print(const struct audit_text *t, FILE *f)
+{
+        fprintf(f, "%s: %s MESSAGE_ID=%s", audit_kind_name(t->kind), audit_text_value(t, "MESSAGE"),
+                audit_kinds[t->kind].message_id);
+        for (unsigned i = 1; i < t->n; i++)
+                print_field(audit_text_field(t, i), f);
+        fputc('\n', f);
+}
