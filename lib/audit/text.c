@@ -48,6 +48,18 @@ static const char *toward(const struct audit_record *r)
         return " at ";
 }
 
+/* What is added to a change that was made. */
+static void add_caveat(const struct audit_record *r, char *buf, size_t size)
+{
+        size_t n = strlen(buf);
+
+        if (r->change->outcome == OUTCOME_KEPT)
+                snprintf(buf + n, size - n, ", and the value is kept");
+        else if (r->change->outcome == OUTCOME_APPLIED && r->decision->unwatched)
+                snprintf(buf + n, size - n, "; harm is not watched: %s of the minute before is unknown",
+                         r->decision->unwatched);
+}
+
 /* The reason, as the end of the message. */
 static void reason(const struct audit_record *r, const struct evidence_text *e, char *buf, size_t size)
 {
@@ -67,8 +79,9 @@ static void reason(const struct audit_record *r, const struct evidence_text *e, 
                 snprintf(buf, size, "%s rose to %s (%s), several times what it was before", e->metric, e->value,
                          e->threshold);
         else
-                snprintf(buf, size, "%s is %s (%s)%s%s%s", e->metric, e->value, e->threshold, toward(r),
-                         d->evidence.destination, outcome == OUTCOME_KEPT ? ", and the value is kept" : "");
+                snprintf(buf, size, "%s is %s (%s)%s%s", e->metric, e->value, e->threshold, toward(r),
+                         d->evidence.destination);
+        add_caveat(r, buf, size);
 }
 
 /* The message alone must not read like a change that was made. */

@@ -54,14 +54,14 @@ static inline uint64_t clock_next_tick(uint64_t now, uint64_t interval)
 /* A mean in which a share of 20,000 counts for more than a share of one. */
 struct mean {
         double sum, weight;
-        unsigned n;
+        uint64_t ns; /* the time that it covers: between each sample and the one before */
 };
 
-static inline void mean_add(struct mean *mean, double value, double weight)
+static inline void mean_add(struct mean *mean, double value, double weight, uint64_t ns)
 {
         mean->sum += value * weight;
         mean->weight += weight;
-        mean->n++;
+        mean->ns += ns;
 }
 
 static inline double mean_value(const struct mean *mean)
@@ -79,7 +79,7 @@ struct trail {
         } bucket[TRAIL_SECONDS];
 };
 
-static inline void trail_add(struct trail *trail, uint64_t now, double value, double weight)
+static inline void trail_add(struct trail *trail, uint64_t now, double value, double weight, uint64_t ns)
 {
         uint64_t second = now / NSEC_PER_SEC;
         unsigned i = (unsigned)(second % TRAIL_SECONDS);
@@ -87,10 +87,10 @@ static inline void trail_add(struct trail *trail, uint64_t now, double value, do
         if (trail->bucket[i].second != second)
                 trail->bucket[i].mean = (struct mean){0};
         trail->bucket[i].second = second;
-        mean_add(&trail->bucket[i].mean, value, weight);
+        mean_add(&trail->bucket[i].mean, value, weight, ns);
 }
 
-/* Over the minute before now. n == 0: nothing was seen. */
+/* Over the minute before now. ns == 0: nothing was seen. */
 static inline struct mean trail_mean(const struct trail *trail, uint64_t now)
 {
         uint64_t second = now / NSEC_PER_SEC;
@@ -100,7 +100,7 @@ static inline struct mean trail_mean(const struct trail *trail, uint64_t now)
                 if (trail->bucket[i].second + TRAIL_SECONDS > second) {
                         mean.sum += trail->bucket[i].mean.sum;
                         mean.weight += trail->bucket[i].mean.weight;
-                        mean.n += trail->bucket[i].mean.n;
+                        mean.ns += trail->bucket[i].mean.ns;
                 }
         return mean;
 }

@@ -36,17 +36,15 @@ static void watch(struct policy *p, unsigned i)
         state->expecting = rule->has_expect && !p->config->observe;
         for (unsigned k = 0; k < rule->n_abort; k++) {
                 struct abort_state *a = &state->abort[k];
-                struct mean before = trail_mean(&a->trail, p->last_now);
+                struct mean before;
+                bool known = abort_before(rule->abort[k].metric, a, p->last_now, &before);
 
                 /* An unknown minute before is not zero: then the step is not watched. A value under the metric's floor
                  * is noise and counts as the floor. */
                 a->limit = rule->abort[k].multiple * fmax(mean_value(&before), metric_floor(rule->abort[k].metric));
                 a->after = (struct mean){0};
                 a->harm = false;
-                if (metric_is_ports(rule->abort[k].metric)) /* it compares with other ports at the same time */
-                        a->limit = rule->abort[k].multiple * metric_floor(rule->abort[k].metric);
-                a->over = p->config->observe ||
-                          (!metric_is_ports(rule->abort[k].metric) && before.n < TREND_SAMPLES_MIN);
+                a->over = p->config->observe || !known;
         }
 }
 

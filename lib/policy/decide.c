@@ -286,11 +286,24 @@ static bool find_cause(const struct policy *p, unsigned i, const struct snapshot
         return true;
 }
 
+/* The first metric of `abort` of whose minute before too little is known; NULL: none. In observe mode no harm can come. */
+static const char *find_unwatched(const struct policy *p, const struct rule *rule, const struct rule_state *state,
+                                  const struct snapshot *s)
+{
+        struct mean before;
+
+        for (unsigned k = 0; k < rule->n_abort && !p->config->observe; k++)
+                if (!abort_before(rule->abort[k].metric, &state->abort[k], s->now, &before))
+                        return metric_name(rule->abort[k].metric, &p->config->counters);
+        return NULL;
+}
+
 /* The next value of each action; one that has nothing left to do is left out. */
 static void fill_enter(const struct policy *p, const struct snapshot *s, struct decision *d)
 {
         const struct rule *rule = &p->config->rule[d->rule];
 
+        d->unwatched = find_unwatched(p, rule, &p->state[d->rule], s);
         for (unsigned k = 0; k < rule->n_actions; k++) {
                 const struct action *action = &rule->action[k];
                 const struct held *held = &p->held[action->sysctl];

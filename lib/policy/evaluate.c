@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The first phase of a tick: what holds now, and for how long it has held. */
 
+#include <string.h>
+
 #include "lib/policy/evaluate.h"
 
 #define LATE_INTERVALS 3
@@ -307,7 +309,8 @@ static void advance_expect(const struct rule *rule, const struct rule_evaluation
 }
 
 static void advance_abort(const struct abort_condition *abort, const struct abort_evaluation *e,
-                          const struct snapshot *s, struct rule_state *state, struct abort_state *a)
+                          const struct snapshot *s, struct rule_state *state, struct abort_state *a,
+                          const struct elapsed *t)
 {
         const struct reading *r = &s->reading[abort->metric];
         double weight = r->weight > 0 ? r->weight : 1;
@@ -319,13 +322,13 @@ static void advance_abort(const struct abort_condition *abort, const struct abor
         }
         if (r->state != READING_VALID)
                 return;
-        trail_add(&a->trail, s->now, r->value, weight); /* also while it is active: another step may follow */
+        trail_add(&a->trail, s->now, r->value, weight, t->ns); /* also while it is active: another step may follow */
         if (!state->active || a->over)
                 return;
-        mean_add(&a->after, r->value, weight);
+        mean_add(&a->after, r->value, weight, t->ns);
         a->over = state->active_ns >= abort->within_ns;
-        a->harm = a->after.n >= TREND_SAMPLES_MIN && (r->weight <= 0 || a->after.weight >= TREND_WEIGHT_MIN) &&
-                  mean_value(&a->after) > a->limit;
+        a->harm = a->after.ns >= MIN(TREND_NS_MIN, abort->within_ns) &&
+                  (r->weight <= 0 || a->after.weight >= TREND_WEIGHT_MIN) && mean_value(&a->after) > a->limit;
 }
 
 static void advance_active(const struct policy *p, unsigned i, struct rule_state *state, const struct snapshot *s,
@@ -356,7 +359,7 @@ static void advance_rule(struct policy *p, unsigned i, const struct snapshot *s,
         if (state->active)
                 advance_active(p, i, state, s, t);
         for (unsigned k = 0; k < rule->n_abort; k++)
-                advance_abort(&rule->abort[k], &p->evaluation.rule[i].abort[k], s, state, &state->abort[k]);
+                advance_abort(&rule->abort[k], &p->evaluation.rule[i].abort[k], s, state, &state->abort[k], t);
 }
 
 uint64_t policy_advance(struct policy *p, const struct snapshot *s)

@@ -77,7 +77,9 @@ struct decision {
         enum decision_kind kind;
         unsigned rule; /* index into the configuration */
         struct evidence evidence;
-        unsigned port; /* of GIVE_WAY */
+        unsigned port;         /* of GIVE_WAY */
+        const char *unwatched; /* of ENTER and STEP: a metric of `abort` of whose minute before too little is known, so
+                                  that the step is not watched for its harm; borrowed; NULL: none */
         unsigned n;
         struct change change[RULE_ACTIONS_MAX];
 };

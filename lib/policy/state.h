@@ -9,15 +9,16 @@
 #include "lib/policy/action.h"
 #include "lib/policy/policy.h"
 
-/* Fewer samples, or a share of fewer connections, are no trend. */
-#define TREND_SAMPLES_MIN 5
+/* Less time, or a share of fewer connections, is no trend: five samples at the default interval, and one where the
+ * interval is 5 s or more, as it covers so much. */
+#define TREND_NS_MIN (5 * NSEC_PER_SEC)
 #define TREND_WEIGHT_MIN 100
 
 struct abort_state {
         struct trail trail; /* the last minute */
         struct mean after;
         double limit; /* the mean after the step must not exceed it */
-        bool over;    /* its time has passed, or nothing is known of the time before the step */
+        bool over;    /* its time has passed, or too little is known of the minute before the step */
         bool harm;
 };
 
@@ -64,6 +65,14 @@ static_assert(RULES_MAX <= 64, "struct held has one bit a rule");
 static inline bool ports_valid(const struct snapshot *s)
 {
         return s->reading[METRIC_PORTS_FIRST].state == READING_VALID;
+}
+
+/* The mean of a metric of `abort` in the minute before now. Returns false if too little of the minute was seen; of
+ * ports.syn_waiting none is needed, as it compares with other ports at the same time. */
+static inline bool abort_before(unsigned metric, const struct abort_state *a, uint64_t now, struct mean *ret)
+{
+        *ret = trail_mean(&a->trail, now);
+        return metric_is_ports(metric) || ret->ns >= TREND_NS_MIN;
 }
 
 static inline uint64_t rule_bit(unsigned rule)

@@ -50,6 +50,31 @@ START_TEST(what_fails_and_what_works_again_is_said)
 }
 END_TEST
 
+START_TEST(a_step_that_is_not_watched_says_so)
+{
+        static const struct rule rule = {.name = "r"};
+        static const struct counters counters;
+        struct decision d = {.kind = DECISION_STEP, .n = 1, .unwatched = "opens.resets"};
+
+        d.evidence =
+                (struct evidence){.metric = METRIC_TCP_FIN_WAIT2, .op = GREATER_EQUAL, .value = 200, .threshold = 100};
+        d.change[0] = (struct change){.sysctl = SYSCTL_TCP_FIN_TIMEOUT,
+                                      .before = SYSCTL_VALUE(60),
+                                      .value = SYSCTL_VALUE(30),
+                                      .outcome = OUTCOME_APPLIED};
+        audit_text_make(&text, &(struct audit_record){.kind = AUDIT_APPLIED,
+                                                      .subject = SUBJECT_CHANGE,
+                                                      .decision = &d,
+                                                      .rule = &rule,
+                                                      .counters = &counters,
+                                                      .change = &d.change[0],
+                                                      .unit = ""});
+        ck_assert_str_eq(audit_text_value(&text, "MESSAGE"),
+                         "net.ipv4.tcp_fin_timeout: 60 -> 30: tcp.fin_wait2 is 200 (>= 100); harm is not watched: "
+                         "opens.resets of the minute before is unknown");
+}
+END_TEST
+
 START_TEST(a_port_range_that_gives_way_names_the_port)
 {
         static const struct rule rule = {.name = "wider-port-range"};
@@ -93,6 +118,7 @@ END_TEST
 static void add(TCase *tcase)
 {
         tcase_add_loop_test(tcase, what_fails_and_what_works_again_is_said, 0, ELEMENTSOF(states));
+        tcase_add_test(tcase, a_step_that_is_not_watched_says_so);
         tcase_add_test(tcase, a_port_range_that_gives_way_names_the_port);
         tcase_add_test(tcase, what_does_not_fit_is_left_out);
 }

@@ -83,14 +83,14 @@ START_TEST(trail_is_the_mean_of_what_was_seen)
 {
         struct trail trail = {0};
 
-        trail_add(&trail, 0, 1, 1);
+        trail_add(&trail, 0, 1, 1, S);
         expect_mean(&trail, 0, 1);
-        trail_add(&trail, 1, 2, 1);
-        trail_add(&trail, S - 1, 3, 1);
+        trail_add(&trail, 1, 2, 1, S);
+        trail_add(&trail, S - 1, 3, 1, S);
         expect_mean(&trail, S - 1, 2);
-        trail_add(&trail, 30 * S, 10, 1); /* each sample weighs the same, not each second */
+        trail_add(&trail, 30 * S, 10, 1, S); /* each sample weighs the same, not each second */
         expect_mean(&trail, 30 * S, 4);
-        trail_add(&trail, 31 * S, -4, 1);
+        trail_add(&trail, 31 * S, -4, 1, S);
         expect_mean(&trail, 31 * S, 2.4);
 }
 END_TEST
@@ -99,10 +99,10 @@ START_TEST(trail_forgets_after_a_minute)
 {
         struct trail trail = {0};
 
-        trail_add(&trail, 100 * S, 7, 1);
+        trail_add(&trail, 100 * S, 7, 1, S);
         expect_mean(&trail, 159 * S + S - 1, 7);
         expect_mean(&trail, 160 * S, 0);
-        trail_add(&trail, 160 * S, 1, 1); /* the same bucket, anew */
+        trail_add(&trail, 160 * S, 1, 1, S); /* the same bucket, anew */
         expect_mean(&trail, 160 * S, 1);
         expect_mean(&trail, 300 * S, 0);
 }
@@ -126,7 +126,7 @@ START_TEST(trail_is_right_over_a_long_time)
                 now += (i * 7919 % 2500) * NSEC_PER_MSEC + (i % 500 == 499 ? 90 * S : 0);
                 seen[i].at = now;
                 seen[i].value = i * 31 % 101;
-                trail_add(&trail, now, seen[i].value, 1);
+                trail_add(&trail, now, seen[i].value, 1, S);
                 for (unsigned k = 0; k <= i; k++)
                         if (seen[k].at / S + TRAIL_SECONDS > now / S) {
                                 sum += seen[k].value;
@@ -144,11 +144,11 @@ START_TEST(a_share_of_many_weighs_more)
         struct trail trail = {0};
         struct mean mean;
 
-        trail_add(&trail, 100 * S, 0, 20000);
-        trail_add(&trail, 101 * S, 100, 1);
+        trail_add(&trail, 100 * S, 0, 20000, S);
+        trail_add(&trail, 101 * S, 100, 1, S);
         mean = trail_mean(&trail, 101 * S);
         ck_assert_double_eq_tol(mean_value(&mean), 100 / 20001.0, 1e-9);
-        ck_assert_uint_eq(mean.n, 2);
+        ck_assert_uint_eq(mean.ns, 2 * S);
 }
 END_TEST
 

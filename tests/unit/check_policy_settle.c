@@ -120,6 +120,82 @@ START_TEST(noise_is_no_harm)
 }
 END_TEST
 
+static void pass_intervals(unsigned n, uint64_t interval_ns)
+{
+        for (unsigned i = 0; i < n; i++) {
+                h->snapshot.now += interval_ns;
+                host_decide(h);
+        }
+}
+
+/* However far apart the ticks are, and however short the time is in which harm is looked for. */
+START_TEST(harm_is_seen_at_every_interval)
+{
+        static const struct {
+                uint64_t interval_ms;
+                const char *within;
+                unsigned before, after; /* how many ticks it takes to know the minute before, and the harm */
+        } rows[] = {
+                {100, "60s", 51, 50}, {1000, "60s", 6, 5},  {3000, "60s", 3, 2},  {13000, "60s", 2, 1},
+                {20000, "60s", 2, 1}, {60000, "60s", 2, 1}, {60000, "10s", 2, 1}, {1000, "2s", 6, 2},
+        };
+        uint64_t interval = rows[_i].interval_ms * NSEC_PER_MSEC;
+        char text[256];
+
+        snprintf(text, sizeof(text),
+                 "[daemon]\ninterval = %llums\n" FIN_RULE "abort = opens.syn_retransmits > 3x before within %s\n",
+                 (unsigned long long)rows[_i].interval_ms, rows[_i].within);
+        h = host_new(text);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 2);
+        pass_intervals(rows[_i].before - 1, interval);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        pass_intervals(1, interval);
+        ck_assert_uint_eq(h->logged, 1);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 6.1);
+        pass_intervals(rows[_i].after - 1, interval);
+        ck_assert_uint_eq(h->logged, 1);
+        pass_intervals(1, interval);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_ABORT}, (const unsigned[]){0, 0});
+}
+END_TEST
+
+/* The second of two metrics is unknown for most of the minute, or the rule acts right after the start. */
+START_TEST(a_step_that_is_not_watched_says_so)
+{
+        static const struct {
+                const char *more;
+                unsigned known, unknown; /* s */
+                const char *unwatched;
+        } rows[] = {
+                {"", 6, 0, NULL},
+                {"", 5, 0, "opens.syn_retransmits"},
+                {"", 1, 0, "opens.syn_retransmits"},
+                {"[daemon]\nmode = observe\n", 1, 0, NULL}, /* nothing is changed, so nothing is to be watched */
+                {"", 6, 54, NULL},
+                {"", 6, 58, "opens.resets"},
+        };
+        char text[512];
+
+        snprintf(text, sizeof(text),
+                 "%s" FIN_RULE "abort = opens.syn_retransmits > 3x before within 60s\n"
+                 "abort = opens.resets > 3x before within 60s\n",
+                 rows[_i].more);
+        h = host_new(text);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 2);
+        host_reading(h, METRIC_OPENS_RESETS, 2);
+        host_pass(h, rows[_i].known - (rows[_i].unknown == 0));
+        h->snapshot.reading[METRIC_OPENS_RESETS].state = rows[_i].unknown > 0 ? READING_INVALID : READING_VALID;
+        host_pass(h, rows[_i].unknown > 0 ? rows[_i].unknown - 1 : 0);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 1);
+        if (rows[_i].unwatched)
+                ck_assert_pstr_eq(h->log[0].decision.unwatched, rows[_i].unwatched);
+        else
+                ck_assert_ptr_null(h->log[0].decision.unwatched);
+}
+END_TEST
+
 /* ---- several rules, one sysctl ---- */
 
 START_TEST(held_while_any_rule_wants_it)
@@ -360,6 +436,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, harm_is_put_back);
         tcase_add_test(tcase, less_than_the_multiple_is_no_harm);
         tcase_add_test(tcase, noise_is_no_harm);
+        tcase_add_loop_test(tcase, harm_is_seen_at_every_interval, 0, 8);
+        tcase_add_loop_test(tcase, a_step_that_is_not_watched_says_so, 0, 6);
         tcase_add_test(tcase, held_while_any_rule_wants_it);
         tcase_add_test(tcase, a_value_that_is_there_is_not_written);
         tcase_add_test(tcase, a_disabled_rule_does_nothing);
