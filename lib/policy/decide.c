@@ -103,6 +103,8 @@ static bool is_over(const struct policy *p, unsigned i)
         const struct rule *rule = &p->config->rule[i];
         const struct rule_state *state = &p->state[i];
 
+        if (state->active_ns < release_time(p->config->min_interval_ns, state->release_factor))
+                return false;
         if (rule->n_until == 0)
                 return clock_reached(&state->quiet, release_time(QUIET_NS, state->release_factor));
         for (unsigned k = 0; k < rule->n_until; k++)
@@ -153,7 +155,7 @@ static bool find_failure(const struct policy *p, unsigned i, const struct snapsh
                 decide_abort(p, i, harm, d);
                 return true;
         }
-        if (p->state[i].unexpected) {
+        if (p->state[i].unexpected && p->state[i].active_ns >= p->config->min_interval_ns) {
                 decision_begin(d, DECISION_UNEXPECTED, i);
                 evidence_set(&d->evidence, &p->config->rule[i].expect, &e->expect.reading, e->expect.destination, s);
                 evidence_set_destination(&d->evidence, e->pressing);

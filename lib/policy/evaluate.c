@@ -294,7 +294,7 @@ static void advance_expect(const struct rule *rule, const struct rule_evaluation
         if (!state->expecting || e->expect.holds == UNKNOWN)
                 return;
         if (e->expect.holds == YES) {
-                state->expecting = false;
+                state->expecting = state->unexpected = false;
                 return;
         }
         if (!still_presses(rule, e))

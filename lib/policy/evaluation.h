@@ -78,7 +78,7 @@ struct rule_evaluation {
                                                   expected effect is a ports.*: the one that the rule was taken for */
         const struct destination *pressing_too; /* another one, for which the effect is not known to be missing */
 
-        uint64_t active_ns;    /* on valid ticks since the last step; 0: not active */
+        uint64_t active_ns;    /* since the last step, without gaps; 0: not active */
         uint64_t expecting_ns; /* how long the effect has been missing */
         uint64_t wait_ns;      /* until it may be tried again */
         uint64_t released_ns;  /* since its release; 0: never released, or unknown */

@@ -30,7 +30,7 @@ struct rule_state {
         uint64_t not_before;  /* after a failure */
         uint64_t released_at; /* 0: never */
         unsigned release_factor;
-        uint64_t active_ns;  /* since the last step, on valid ticks */
+        uint64_t active_ns;  /* since the last step; of a gap only what counts */
         uint64_t stepped_at; /* the tick of the last step, or try */
         uint64_t taken_for;  /* destination.id in the last decision; 0: unknown, or none */
         struct {

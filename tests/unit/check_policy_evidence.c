@@ -39,7 +39,7 @@ START_TEST(the_group_with_the_most_is_named)
         h->model.n = 0;
         for (unsigned i = 0; i < 3; i++)
                 hold(held[_i][i] / 10, PEER + i);
-        host_run(h, 4, 0, PEER);
+        host_run(h, 5, 0, PEER);
         expect(DECISION_RELEASE, 20, group[_i]);
 }
 END_TEST
@@ -55,7 +55,7 @@ START_TEST(a_group_that_the_rule_is_not_for_is_not_named)
         h->model.n = 0;
         hold(15, PEER);
         hold(300, LOOPBACK);
-        host_run(h, 4, 0, PEER);
+        host_run(h, 5, 0, PEER);
         expect(DECISION_RELEASE, 15, "10.0.0.2:80");
 }
 END_TEST
@@ -66,7 +66,7 @@ START_TEST(a_release_without_any_group_is_of_nothing)
         hold(150, PEER);
         host_run(h, 1, 0, PEER);
         h->model.n = 0;
-        host_run(h, 4, 0, PEER);
+        host_run(h, 5, 0, PEER);
         expect(DECISION_RELEASE, 0, "");
 }
 END_TEST
@@ -124,7 +124,7 @@ START_TEST(of_a_range_the_end_nearer_to_the_threshold_is_told)
         host_pass(h, 1);
         expect(DECISION_ENTER, 120, "");
         *established = reading_bounded(0, 7);
-        host_pass(h, 4);
+        host_pass(h, 5);
         expect(DECISION_RELEASE, 7, "");
 }
 END_TEST

@@ -227,7 +227,7 @@ END_TEST
 /* Which the snapshot still shows as taken in the tick of its release. */
 START_TEST(advice_does_not_come_with_the_release_of_the_rung_below)
 {
-        begin(BOTTOM("until = tcp.fin_wait1 < 1\n") ADVICE("after = bottom\n"));
+        begin("[limits]\nmin_interval = 1s\n" BOTTOM("until = tcp.fin_wait1 < 1\n") ADVICE("after = bottom\n"));
         press(1, 0, 0, 0);
         host_pass(h, 1);
         press(0, 0, 0, 1);

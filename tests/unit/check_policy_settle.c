@@ -196,6 +196,78 @@ START_TEST(a_step_that_is_not_watched_says_so)
 }
 END_TEST
 
+/* ---- the least time that a rule holds ---- */
+
+/* Both `when` and `until` hold all the time: each return within ten minutes doubles the time. */
+START_TEST(a_rule_holds_for_min_interval)
+{
+        static const struct {
+                const char *text;
+                uint64_t least; /* s */
+        } rows[] = {
+                {"[rule r]\nwhen = tcp.listen >= 1\nuntil = tcp.closing < 5\nset = net.ipv4.tcp_fin_timeout = 30\n",
+                 5},
+                {"[rule r]\nwhen = tcp.listen >= 1\nuntil = tcp.closing < 5 for 2s\nadvise = look\n", 5},
+                {"[limits]\nmin_interval = 20s\n[rule r]\nwhen = tcp.listen >= 1\nuntil = tcp.closing < 5 for 7s\n"
+                 "set = net.ipv4.tcp_fin_timeout = 30\n",
+                 20},
+                {"[limits]\nmin_interval = 1s\n[rule r]\nwhen = tcp.listen >= 1\nuntil = tcp.closing < 5 for 7s\n"
+                 "set = net.ipv4.tcp_fin_timeout = 30\n",
+                 7},
+        };
+        uint64_t least = rows[_i].least, since = 0;
+
+        h = host_new(rows[_i].text);
+        host_reading(h, METRIC_TCP_LISTEN, 1);
+        host_reading(h, METRIC_TCP_CLOSING, 0);
+        host_pass(h, 200);
+        ck_assert_uint_ge(h->logged, 6);
+        for (unsigned i = 0; i < h->logged; i++) {
+                const struct entry *e = &h->log[i];
+
+                ck_assert_int_eq(e->kind, i % 2 == 0 ? DECISION_ENTER : DECISION_RELEASE);
+                if (i % 2 == 1) {
+                        ck_assert_msg(e->at - since >= least && e->at - since <= least + 1,
+                                      "held for %llu s, not %llu", (unsigned long long)(e->at - since),
+                                      (unsigned long long)least);
+                        least *= 2;
+                }
+                since = e->at;
+        }
+}
+END_TEST
+
+/* What did not help holds as long; what does harm, or is someone else's by now, ends at once. */
+START_TEST(harm_and_an_override_end_it_before)
+{
+        static const struct {
+                const char *more;
+                bool overridden;
+                enum decision_kind kind;
+                uint64_t at; /* s; it acts at 61 s */
+        } rows[] = {
+                {"expect = tcp.closing >= 1 within 2s\n", false, DECISION_UNEXPECTED, 91},
+                {"abort = opens.resets > 3x before within 3s\n", false, DECISION_ABORT, 64},
+                {"", true, DECISION_OVERRIDDEN, 62},
+        };
+        char text[512];
+
+        snprintf(text, sizeof(text), "[limits]\nmin_interval = 30s\n" FIN_RULE "%s", rows[_i].more);
+        h = host_new(text);
+        host_reading(h, METRIC_TCP_CLOSING, 0);
+        host_reading(h, METRIC_OPENS_RESETS, 1);
+        host_pass(h, 60);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_OPENS_RESETS, 50);
+        if (rows[_i].overridden)
+                host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 45);
+        host_pass(h, 60);
+        ck_assert_uint_eq(h->logged, 2);
+        EXPECT_DECISIONS(rows[_i].at, rows[_i].kind, 1, 0);
+}
+END_TEST
+
 /* ---- several rules, one sysctl ---- */
 
 START_TEST(held_while_any_rule_wants_it)
@@ -437,6 +509,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, less_than_the_multiple_is_no_harm);
         tcase_add_test(tcase, noise_is_no_harm);
         tcase_add_loop_test(tcase, harm_is_seen_at_every_interval, 0, 8);
+        tcase_add_loop_test(tcase, a_rule_holds_for_min_interval, 0, 4);
+        tcase_add_loop_test(tcase, harm_and_an_override_end_it_before, 0, 3);
         tcase_add_loop_test(tcase, a_step_that_is_not_watched_says_so, 0, 6);
         tcase_add_test(tcase, held_while_any_rule_wants_it);
         tcase_add_test(tcase, a_value_that_is_there_is_not_written);

@@ -101,10 +101,8 @@ END_TEST
 /* Of what was someone else's, or was kept, an orderly end forgets that, but not when it was changed. */
 START_TEST(min_interval_counts_over_a_stop)
 {
-        const char *policy = _i == 0 ? "[limits]\nmin_interval = 3min\n" RULE("r", "30")
-                                     : "[limits]\nmin_interval = 3min\n" RULE("r", "30") "release = keep\n";
-
-        start_and_hold(policy);
+        start_and_hold(_i == 0 ? "[limits]\nmin_interval = 3min\n" RULE("r", "30")
+                               : "[limits]\nmin_interval = 1min\n" RULE("r", "30") "release = keep\n");
         if (_i == 0)
                 fake.live[FIN] = 45;
         else
@@ -112,7 +110,7 @@ START_TEST(min_interval_counts_over_a_stop)
         ticks(61);
         ck_assert_int_eq(fake.live[FIN], _i == 0 ? 45 : 30);
         ck_assert_uint_eq(tuner_restore_all(&tuner, "test"), 0);
-        start_again(policy);
+        start_again("[limits]\nmin_interval = 3min\n" RULE("r", "30"));
         fake.live[FIN] = 60;
         fake.fin_wait2 = 100;
         ticks(118);
