@@ -75,21 +75,26 @@ struct config *config_files_load(const char *file, const struct counters *kernel
         }
         config_check(l.config, diagnostics);
         diagnostics_sort(diagnostics);
+        diagnostics_sort(&l.config->warnings);
         return l.config;
 }
 
-struct config *config_files_load_good(const char *file, const struct counters *kernel)
+struct config *config_files_load_good(const char *file, const struct counters *kernel, bool running)
 {
         struct diagnostics diagnostics = {0};
         struct config *config = config_files_load(file, kernel, &diagnostics);
 
         if (!config)
                 fprintf(stderr, "twtuned: out of memory\n");
-        if (config && diagnostics.n > 0) {
-                diagnostics_print(&diagnostics);
+        if (config && running && diagnostics_are_rules_off(&diagnostics)) {
+                diagnostics_print(&diagnostics, "warning: its rule is off: ");
+        } else if (config && diagnostics.n > 0) {
+                diagnostics_print(&diagnostics, "");
                 config_free(config);
                 config = NULL;
         }
+        if (config)
+                diagnostics_print(&config->warnings, "warning: ");
         diagnostics_free(&diagnostics);
         return config;
 }

@@ -7,5 +7,6 @@
  * this order. Adds the errors to diagnostics, sorted. kernel: as in config_read(). Returns NULL without memory. */
 struct config *config_files_load(const char *file, const struct counters *kernel, struct diagnostics *diagnostics);
 
-/* The same, but prints the errors to stderr. Returns NULL if there are any. */
-struct config *config_files_load_good(const char *file, const struct counters *kernel);
+/* The same, but prints errors and warnings to stderr. Returns NULL if there are errors. running: for a daemon that
+ * starts, which does without a rule that never holds: an upgrade must not stop it. That is a warning then. */
+struct config *config_files_load_good(const char *file, const struct counters *kernel, bool running);

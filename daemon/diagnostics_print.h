@@ -3,5 +3,5 @@
 
 #include "lib/util/diagnostics.h"
 
-/* Prints a line for each on stderr, FILE:LINE: TEXT, or FILE: TEXT if it is about the whole file. */
-void diagnostics_print(const struct diagnostics *diagnostics);
+/* Prints a line for each on stderr, FILE:LINE: PREFIX TEXT, or FILE: PREFIX TEXT if it is about the whole file. */
+void diagnostics_print(const struct diagnostics *diagnostics, const char *prefix);

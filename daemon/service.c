@@ -113,13 +113,14 @@ static void reload(struct service *s)
         config = config_files_load(s->config_file, &s->kernel, &diagnostics);
         if (!config)
                 diagnostic_add(&diagnostics, (struct origin){.file = "twtuned"}, "out of memory");
-        diagnostics_print(&diagnostics);
+        diagnostics_print(&diagnostics, "");
         if (!config || diagnostics.n > 0) {
                 record_rejected(s, &diagnostics);
                 s->tuner.rejected = true;
         } else {
                 int write_error = observe_if_readonly(s, config);
 
+                diagnostics_print(&config->warnings, "warning: ");
                 if (tuner_reload(&s->tuner, config) == 0) {
                         s->tuner.write_error = write_error;
                         s->tuner.rejected = false;
@@ -365,7 +366,7 @@ int service_run(const char *config_file, bool observe_only, bool hold, const cha
         mallopt(M_MMAP_THRESHOLD, 128 * 1024);
         prepare_signals();
         observer_list_counters(PROC, &s->kernel);
-        config = config_files_load_good(config_file, &s->kernel);
+        config = config_files_load_good(config_file, &s->kernel, true);
         if (!config) {
                 /* The daemon will not run, so what an earlier process left changed is put back. */
                 if (!observe_only)

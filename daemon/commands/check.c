@@ -22,7 +22,7 @@ int check_print(const char *config_file, bool verbose)
         struct config *config;
 
         observer_list_counters("/proc", &kernel);
-        config = config_files_load_good(config_file, &kernel);
+        config = config_files_load_good(config_file, &kernel, false);
         if (!config)
                 return EX_CONFIG;
         if (verbose)

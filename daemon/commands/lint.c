@@ -122,7 +122,7 @@ int lint_print(char *const *files)
         }
         if (!*files)
                 print_note(l.conf);
-        diagnostics_print(&l.diagnostics);
+        diagnostics_print(&l.diagnostics, "");
         run(&l);
         r = l.diagnostics.n > 0 ? EX_DATAERR : l.harmful ? EXIT_FAILURE : 0;
         lint_free(&l);

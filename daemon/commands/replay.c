@@ -174,7 +174,7 @@ static int row_next(struct replay *r)
         if (!line)
                 return 0;
         error = recording_parse_row(&r->recording, line, &r->row, r->at, &diagnostics);
-        diagnostics_print(&diagnostics);
+        diagnostics_print(&diagnostics, "");
         diagnostics_free(&diagnostics);
         r->rows++;
         return error < 0 ? error : 1;
@@ -191,7 +191,7 @@ static int header_read(struct replay *r)
                 error = recording_parse_header(&r->recording, line, r->at, &diagnostics);
         else
                 diagnostic_add(&diagnostics, r->at, "there is no recording in it");
-        diagnostics_print(&diagnostics);
+        diagnostics_print(&diagnostics, "");
         diagnostics_free(&diagnostics);
         return error;
 }
@@ -239,7 +239,7 @@ static int replay(struct replay *r, const char *config_file)
                 return EX_OSERR;
         if (header_read(r) < 0)
                 return EX_DATAERR;
-        config = config_files_load_good(config_file, &r->recording.counters);
+        config = config_files_load_good(config_file, &r->recording.counters, true);
         if (!config)
                 return EX_CONFIG;
         status = run(r, config);

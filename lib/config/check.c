@@ -111,11 +111,13 @@ static void check_bounds(const struct check *c, const struct rule *rule)
 struct span {
         double low, high;
         bool low_open, high_open;
+        bool whole; /* only whole numbers, for which both ends are closed */
 };
 
 static struct span span_of_metric(unsigned metric, const struct counters *counters)
 {
-        struct span span = {.low = 0, .high = INFINITY};
+        enum unit unit = metric_unit(metric, counters);
+        struct span span = {.low = 0, .high = INFINITY, .whole = unit == UNIT_COUNT || unit == UNIT_BYTES};
 
         if (metric < METRIC_COUNT && metric_table[metric].most > 0)
                 span.high = metric_table[metric].most;
@@ -124,14 +126,24 @@ static struct span span_of_metric(unsigned metric, const struct counters *counte
         return span;
 }
 
+/* Moves both ends to the whole numbers inside. */
+static void span_round(struct span *s)
+{
+        s->low = s->low_open ? floor(s->low) + 1 : ceil(s->low);
+        s->high = s->high_open ? ceil(s->high) - 1 : floor(s->high);
+        s->low_open = s->high_open = false;
+}
+
 static void span_narrow(struct span *s, const struct condition *condition)
 {
         enum comparison op = condition->op;
         double number = condition->number;
         bool open = op == LESS || op == GREATER;
 
-        if (op == NOT_EQUAL && s->low == s->high && number == s->low) /* the only value left */
-                s->low_open = true;
+        if (op == NOT_EQUAL) {
+                s->low_open |= number == s->low;
+                s->high_open |= number == s->high;
+        }
         if ((op == GREATER || op == GREATER_EQUAL || op == EQUAL) && (number > s->low || (number == s->low && open))) {
                 s->low = number;
                 s->low_open = open;
@@ -140,6 +152,8 @@ static void span_narrow(struct span *s, const struct condition *condition)
                 s->high = number;
                 s->high_open = open;
         }
+        if (s->whole)
+                span_round(s);
 }
 
 static bool span_is_empty(const struct span *s)
@@ -147,31 +161,46 @@ static bool span_is_empty(const struct span *s)
         return s->low > s->high || (s->low == s->high && (s->low_open || s->high_open));
 }
 
-/* Returns true if one of the conditions names the metric. */
+/* Returns true if one of the conditions names the metric. Each != counts once its number is an end of the span, which
+ * another condition may have made it. */
 static bool span_narrow_by_all(struct span *s, const struct condition *list, unsigned n, unsigned metric)
 {
         bool named = false;
 
-        for (unsigned k = 0; k < n; k++)
-                if (list[k].metric == metric) {
-                        span_narrow(s, &list[k]);
+        for (unsigned i = 0; i < n * n; i++)
+                if (list[i % n].metric == metric) {
+                        span_narrow(s, &list[i % n]);
                         named = true;
                 }
         return named;
 }
 
-/* Reports the first condition that no value can meet, alone or together with those before it. Returns false then. */
-static bool check_reach(const struct check *c, const struct condition *list, unsigned n)
+/* Disables a rule for the reason in error; NULL: there was no memory for it. */
+static void disable(struct rule *rule, struct diagnostic *error)
+{
+        rule->disabled = true;
+        if (error)
+                error->rule_off = true;
+}
+
+/* Reports the first condition that no value can meet, alone or together with those before it, and disables the rule.
+ * Returns false then. */
+static bool check_reach(const struct check *c, struct rule *rule, const struct condition *list, unsigned n)
 {
         for (unsigned k = 0; k < n; k++) {
-                struct span all = span_of_metric(list[k].metric, &c->config->counters), alone = all, together = all;
+                const struct condition *one = &list[k];
+                struct span all = span_of_metric(one->metric, &c->config->counters), alone = all, together = all;
 
-                span_narrow(&alone, &list[k]);
-                span_narrow_by_all(&together, list, k + 1, list[k].metric);
-                if (span_is_empty(&alone))
-                        fail(list[k].at, "\"%s\" never holds: the metric goes from 0 to %g", list[k].text, all.high);
+                span_narrow(&alone, one);
+                span_narrow_by_all(&together, list, k + 1, one->metric);
+                if (span_is_empty(&alone) && all.whole && floor(one->number) < one->number)
+                        disable(rule, fail(one->at, "\"%s\" never holds: the metric is a whole number", one->text));
+                else if (span_is_empty(&alone))
+                        disable(rule, fail(one->at, "\"%s\" never holds: the metric goes from 0 to %g", one->text,
+                                           all.high));
                 else if (span_is_empty(&together))
-                        fail(list[k].at, "\"%s\" never holds together with the conditions before it", list[k].text);
+                        disable(rule,
+                                fail(one->at, "\"%s\" never holds together with the conditions before it", one->text));
                 else
                         continue;
                 return false;
@@ -179,26 +208,37 @@ static bool check_reach(const struct check *c, const struct condition *list, uns
         return true;
 }
 
-/* Reports an until that holds at values at which when holds: every metric of until is in when as well, and there is a
- * value of it that meets both. A metric that is in until alone may have any value then. */
+/* Reports an until that holds at values at which when holds. Where until looks at a metric that when does not, such
+ * values are only likely, and it is a warning if until does not wait. */
 static void check_until(const struct check *c, const struct rule *rule)
 {
+        const struct condition *elsewhere = NULL;
+        uint64_t wait_ns = 0;
+
         for (unsigned k = 0; k < rule->n_until; k++) {
                 unsigned metric = rule->until[k].metric;
                 struct span span = span_of_metric(metric, &c->config->counters);
                 bool in_when = false;
 
-                for (unsigned pass = 0; pass < 2;
-                     pass++) { /* again, as != counts once its number is all that is left */
+                for (unsigned pass = 0; pass < rule->n_when + rule->n_until; pass++) {
                         in_when = span_narrow_by_all(&span, rule->when, rule->n_when, metric);
                         span_narrow_by_all(&span, rule->until, rule->n_until, metric);
                 }
-                if (!in_when || span_is_empty(&span))
+                if (in_when && span_is_empty(&span))
                         return;
+                if (!in_when && !elsewhere)
+                        elsewhere = &rule->until[k];
+                wait_ns = MAX(wait_ns, rule->until[k].time_ns);
         }
-        if (rule->n_until > 0)
+        if (rule->n_until > 0 && !elsewhere)
                 fail(rule->until[0].at,
                      "until contradicts when: the rule would be released at the values at which it fires");
+        else if (elsewhere && wait_ns == 0)
+                diagnostic_add(&c->config->warnings, elsewhere->at,
+                               "until looks at %s, which no 'when' does, and has no 'for': while both hold, the rule "
+                               "acts and is "
+                               "released again and again",
+                               metric_name(elsewhere->metric, &c->config->counters));
 }
 
 static bool asks_for_destinations(const struct rule *rule)
@@ -217,7 +257,7 @@ static void check_evidence(const struct check *c, const struct rule *rule)
                      metric_table[rule->expect.metric].name);
 }
 
-static void check_whole(const struct check *c, const struct rule *rule)
+static void check_whole(const struct check *c, struct rule *rule)
 {
         double changes = c->config->changes_per_minute;
 
@@ -233,9 +273,9 @@ static void check_whole(const struct check *c, const struct rule *rule)
         else if (rule->n_actions > changes && !rule->disabled)
                 fail(rule->at, "rule %s sets %u sysctls at once, changes_per_minute allows %g", rule->name,
                      rule->n_actions, changes);
-        if (check_reach(c, rule->when, rule->n_when) && check_reach(c, rule->until, rule->n_until))
+        if (check_reach(c, rule, rule->when, rule->n_when) && check_reach(c, rule, rule->until, rule->n_until))
                 check_until(c, rule);
-        check_reach(c, &rule->expect, rule->has_expect);
+        check_reach(c, rule, &rule->expect, rule->has_expect);
         check_evidence(c, rule);
 }
 

@@ -117,6 +117,7 @@ void config_free(struct config *config)
         for (unsigned i = 0; i < config->n_files; i++)
                 free(config->file[i]);
         config_values_free(&config->values);
+        diagnostics_free(&config->warnings);
         free(config);
 }
 

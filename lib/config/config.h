@@ -47,6 +47,10 @@ struct config {
 
         /* The kernel counters that the observer needs itself, then those that the rules name. */
         struct counters counters;
+
+        /* What is accepted, but hardly meant. Owned; config_check() adds them. */
+        struct diagnostics warnings;
+
         struct condition_texts texts; /* the last member: what is not used of it takes no memory */
 };
 
@@ -61,5 +65,5 @@ void config_read(struct config *config, const char *file, const char *text, size
                  struct diagnostics *diagnostics);
 
 /* Checks the whole configuration after the last file: rules against each other, against [limits], and in themselves.
- * Resolves struct rule's after. */
+ * Resolves struct rule's after. Disables each rule of which a condition never holds; that error says rule_off. */
 void config_check(struct config *config, struct diagnostics *diagnostics);

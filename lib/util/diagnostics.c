@@ -3,12 +3,11 @@
 #include "lib/util/diagnostics.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-void diagnostic_add(struct diagnostics *diagnostics, struct origin at, const char *format, ...)
+struct diagnostic *diagnostic_add(struct diagnostics *diagnostics, struct origin at, const char *format, ...)
 {
         size_t n = diagnostics->item ? diagnostics->n : 0; /* without memory, n counts items that are not there */
         struct diagnostic *item = realloc(diagnostics->item, (n + 1) * sizeof(*item));
@@ -23,10 +22,19 @@ void diagnostic_add(struct diagnostics *diagnostics, struct origin at, const cha
         if (item) {
                 item[n] = (struct diagnostic){.at = at, .text = text};
                 *diagnostics = (struct diagnostics){item, n + 1};
-        } else {
-                free(text);
-                diagnostics->n += diagnostics->n == 0;
+                return &item[n];
         }
+        free(text);
+        diagnostics->n += diagnostics->n == 0;
+        return NULL;
+}
+
+bool diagnostics_are_rules_off(const struct diagnostics *diagnostics)
+{
+        for (size_t i = 0; diagnostics->item && i < diagnostics->n; i++)
+                if (!diagnostics->item[i].rule_off)
+                        return false;
+        return diagnostics->item && diagnostics->n > 0;
 }
 
 static bool comes_before(const struct diagnostic *a, const struct diagnostic *b)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The errors of a configuration. Library code never logs: it collects all errors, and the caller prints them. */
+/* The errors or warnings of a configuration. Library code never logs: it collects all errors, and the caller prints them. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/util/macro.h"
@@ -15,8 +16,9 @@ struct origin {
 
 struct diagnostic {
         struct origin at;
-        char *text;  /* owned; NULL: there was no memory for it */
-        size_t rank; /* for sorting: the index of the first diagnostic of the same file */
+        char *text;    /* owned; NULL: there was no memory for it */
+        size_t rank;   /* for sorting: the index of the first diagnostic of the same file */
+        bool rule_off; /* the error disables one rule, without which the daemon starts: releases before accepted it */
 };
 
 /* Zero-initialized: empty. */
@@ -25,8 +27,13 @@ struct diagnostics {
         size_t n;
 };
 
-/* Adds a diagnostic. Counts it even if there is no memory for it, so that wrong input is never accepted. */
-void diagnostic_add(struct diagnostics *diagnostics, struct origin at, const char *format, ...) _printf_(3, 4);
+/* Adds a diagnostic. Counts it even if there is no memory for it, so that wrong input is never accepted. Returns it, good
+ * until the next call; NULL: there was no memory for it. */
+struct diagnostic *diagnostic_add(struct diagnostics *diagnostics, struct origin at, const char *format, ...)
+        _printf_(3, 4);
+
+/* True if there are errors, and all of them only disable a rule. */
+bool diagnostics_are_rules_off(const struct diagnostics *diagnostics);
 
 /* Sorts by file, in the order in which the files were first named, then by line. */
 void diagnostics_sort(struct diagnostics *diagnostics);

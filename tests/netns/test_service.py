@@ -217,6 +217,33 @@ def _():
         check_equal(host.sysctls(), ("2", "1000"), "sysctls after the good reload")
 
 
+@test("a rule that can never hold: --check refuses it, the daemon starts without it, a reload keeps what there was",
+      beside=True)
+def _():
+    never = f"[rule never]\nwhen = tcp.listen >= 0\nuntil = tcp.established == 0.5\nlower = {FIN_TIMEOUT} /2 min 10\n"
+    says = r'policy.conf:\d+: {}"tcp.established == 0.5" never holds: the metric is a whole number'
+    with Loaded(HOLDS + never) as host:
+        checked = host.run("--check", f"--config={host.policy}")
+        check_equal(checked.returncode, 78, "--check")
+        check(re.search(says.format(""), checked.stderr), checked.stderr)
+        host.twtuned.ticks(3)
+        check(re.search(says.format("warning: its rule is off: "), host.twtuned.lines[0]), host.twtuned.lines)
+        check_equal(host.client.sysctl(FIN_TIMEOUT), "60", FIN_TIMEOUT)
+        check_equal(host.sysctls(), ("1", "1000"), "sysctls of the other rule")
+
+        host.twtuned.process.send_signal(signal.SIGHUP)
+        rejected = host.twtuned.wait_for("^config-rejected: .*")[0]
+        check(re.search(says.format(""), rejected), rejected)
+        host.twtuned.ticks(3)
+        check_equal(host.sysctls(), ("1", "1000"), "sysctls after the reload")
+
+        host.policy.write_text(HOLDS.replace("tcp.established < 1 for 200ms", "tcp.established < 1")
+                               .replace("when = tcp.established >= 10\n", ""))
+        checked = host.run("--check", f"--config={host.policy}")
+        check_equal(checked.returncode, 0, "--check of what is hardly meant")
+        check("warning: until looks at tcp.established, which no 'when' does" in checked.stderr, checked.stderr)
+
+
 @test("after a reload, too, someone else's change of a held sysctl is seen within two ticks", beside=True)
 def _():
     # One that nothing is counted by: such are read every tenth tick, but for those that were asked for.

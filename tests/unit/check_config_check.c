@@ -27,7 +27,9 @@ static const struct row {
         {"exactly twice a share", R("when = ports.relief == 200%\n"), {{3, "ports.relief == 200"}, {0}}},
         {"twice a queue", R("when = accept_queue.worst >= 200%\n"), {{0}}},
         {"twice a table", R("when = time_wait.table >= 200%\n"), {{0}}},
-        {"under nothing", R("when = tcp.listen < 0\n"), {{3, "tcp.listen < 0\" never holds"}, {0}}},
+        {"under nothing",
+         R("when = tcp.listen < 0\n"),
+         {{3, "tcp.listen < 0\" never holds: the metric goes from 0 to inf"}, {0}}},
         {"nothing", R("when = tcp.listen <= 0\n"), {{0}}},
         {"a counter under nothing", R("when = netstat.TcpExt.TWRecycled < 0/s\n"), {{3, "never holds"}, {0}}},
         {"a gauge may be negative", R("when = snmp.Tcp.MaxConn < 0\n"), {{0}}},
@@ -38,6 +40,19 @@ static const struct row {
         {"all that are wrong, once a list",
          R("when = tcp.listen < 0\nwhen = ports.relief > 100%\n"),
          {{3, "tcp.listen < 0"}, {0}}},
+        {"half a socket",
+         R("when = tcp.listen == 0.5\n"),
+         {{3, "tcp.listen == 0.5\" never holds: the metric is a whole number"}, {0}}},
+        {"an until of half a socket",
+         R("when = tcp.listen > 5\nuntil = tcp.established == 0.5 for 1min\n"),
+         {{4, "tcp.established == 0.5 for 1min\" never holds"}, {0}}},
+        {"half a byte", R("when = self.rss == 0.5kB\n"), {{0}}},
+        {"half a port", R("when = ports.used == 100.5\n"), {{3, "ports.used == 100.5"}, {0}}},
+        {"half of a gauge", R("when = snmp.Tcp.CurrEstab == 0.5\n"), {{3, "snmp.Tcp.CurrEstab == 0.5"}, {0}}},
+        {"half a share", R("when = ports.relief == 0.5%\n"), {{0}}},
+        {"half of a rate", R("when = netstat.TcpExt.TWRecycled == 0.5/s\n"), {{0}}},
+        {"not half a socket", R("when = tcp.listen != 0.5\n"), {{0}}},
+        {"over half a socket", R("when = tcp.listen > 0.5\n"), {{0}}},
 
         /* two conditions that no value meets */
         {"apart",
@@ -53,6 +68,17 @@ static const struct row {
         {"over and equal", R(LISTEN "> 5\n" LISTEN "== 5\n"), {{4, "tcp.listen == 5"}, {0}}},
         {"equal and not", R(LISTEN "== 5\n" LISTEN "!= 5\n"), {{4, "tcp.listen != 5"}, {0}}},
         {"a hole inside", R(LISTEN "> 5\n" LISTEN "!= 7\n"), {{0}}},
+        {"not, then equal", R(LISTEN "!= 5\n" LISTEN "== 5\n"), {{4, "tcp.listen == 5"}, {0}}},
+        {"not the first of two", R(LISTEN ">= 5\n" LISTEN "<= 6\n" LISTEN "!= 5\n"), {{0}}},
+        {"none of two",
+         R(LISTEN "!= 5\n" LISTEN "!= 6\n" LISTEN ">= 5\n" LISTEN "<= 6\n"),
+         {{6, "tcp.listen <= 6\" never holds together"}, {0}}},
+        {"no whole number between", R(LISTEN "> 5\n" LISTEN "< 6\n"), {{4, "tcp.listen < 6"}, {0}}},
+        {"one between", R(LISTEN "> 5\n" LISTEN "< 7\n"), {{0}}},
+        {"some share between", R("when = ports.relief > 5%\nwhen = ports.relief < 6%\n"), {{0}}},
+        {"all of a share but that",
+         R("when = ports.relief >= 100%\nwhen = ports.relief != 100%\n"),
+         {{4, "ports.relief != 100%"}, {0}}},
         {"the third one",
          R(LISTEN "> 5\nwhen = ports.relief > 50%\n" LISTEN "<= 5\n"),
          {{5, "tcp.listen <= 5\" never holds together"}, {0}}},
@@ -68,6 +94,7 @@ static const struct row {
          R("when = ports.forecast >= 80%\nuntil = ports.forecast < 90%\n"),
          {{4, "until contradicts"}, {0}}},
         {"touching", R(LISTEN ">= 5\nuntil = tcp.listen <= 5\n"), {{4, "until contradicts when"}, {0}}},
+        {"apart by a socket", R(LISTEN "> 5\nuntil = tcp.listen < 6\n"), {{0}}},
         {"just apart", R(LISTEN ">= 5\nuntil = tcp.listen < 5\n"), {{0}}},
         {"apart", R(LISTEN ">= 5\nuntil = tcp.listen < 3 for 1min\n"), {{0}}},
         {"with for", R(LISTEN ">= 5 for 1min\nuntil = tcp.listen < 9 for 1min\n"), {{4, "until contradicts"}, {0}}},
@@ -176,6 +203,62 @@ START_TEST(the_whole)
 }
 END_TEST
 
+/* What is accepted, but hardly meant. */
+static const struct row warned[] = {
+        {"elsewhere",
+         R(LISTEN ">= 1\nuntil = ports.demand < 50%\n"),
+         {{4, "until looks at ports.demand, which no 'when' does, and has no 'for': while both hold, the rule acts "
+              "and is "
+              "released again and again"},
+          {0}}},
+        {"elsewhere, for some time", R(LISTEN ">= 1\nuntil = ports.demand < 50% for 1s\n"), {{0}}},
+        {"one of them elsewhere",
+         R(LISTEN ">= 5\nuntil = tcp.listen < 9\nuntil = tcp.closing < 5\n"),
+         {{5, "until looks at tcp.closing"}, {0}}},
+        {"one of them for some time",
+         R(LISTEN ">= 5\nuntil = tcp.listen < 9 for 1s\nuntil = tcp.closing < 5\n"),
+         {{0}}},
+        {"one of them apart", R(LISTEN ">= 5\nuntil = tcp.closing < 5\nuntil = tcp.listen < 5\n"), {{0}}},
+        {"the same", R(LISTEN ">= 5\nuntil = tcp.listen < 5\n"), {{0}}},
+        {"no until", R(LISTEN ">= 5\n"), {{0}}},
+        {"of advice", ADVICE LISTEN ">= 5\nuntil = tcp.closing < 5\n", {{4, "until looks at tcp.closing"}, {0}}},
+};
+
+START_TEST(what_is_hardly_meant)
+{
+        read_all(warned[_i].text);
+        expect_none(warned[_i].name, &diagnostics);
+        expect_diagnostics(warned[_i].name, "a.conf", warned[_i].diagnostics, &config->warnings);
+}
+END_TEST
+
+/* Only of what never holds: the daemon starts without the rule. */
+START_TEST(a_rule_that_never_holds_is_off)
+{
+        read_all(R("when = tcp.listen == 0.5\nuntil = tcp.listen < 0\n") "[rule s]\n" SET "when = tcp.listen < 0\n");
+        ck_assert_uint_eq(diagnostics.n, 2);
+        ck_assert(diagnostics_are_rules_off(&diagnostics));
+        ck_assert(find_rule("r")->disabled && find_rule("s")->disabled);
+        end();
+        read_all(R("when = tcp.listen == 0.5\n") "[rule s]\n" SET "when = tcp.listen > 5\nset = " FIN " = 5000\n");
+        ck_assert_uint_eq(diagnostics.n, 2);
+        ck_assert(!diagnostics_are_rules_off(&diagnostics));
+        ck_assert(find_rule("r")->disabled && !find_rule("s")->disabled);
+        end();
+        read_all(RULE);
+        ck_assert(!diagnostics_are_rules_off(&diagnostics)); /* nothing is wrong */
+}
+END_TEST
+
+/* A rule that is off says nothing against another. */
+START_TEST(a_rule_that_is_off_opposes_nothing)
+{
+        read_all("[rule r]\nset = " FIN " = 30\nwhen = tcp.listen == 0.5\n"
+                 "[rule s]\nset = " FIN " = 20\nwhen = tcp.listen > 5\n");
+        expect_one("off", "a.conf", 3, "never holds", &diagnostics);
+}
+END_TEST
+
 START_TEST(the_file_that_narrowed_is_named)
 {
         read_file("policy.conf", "[rule r]\n" LISTEN "> 5\nset = " FIN " = 30\n");
@@ -189,6 +272,9 @@ static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, NULL, end);
         tcase_add_loop_test(tcase, the_whole, 0, ELEMENTSOF(rows));
+        tcase_add_loop_test(tcase, what_is_hardly_meant, 0, ELEMENTSOF(warned));
+        tcase_add_test(tcase, a_rule_that_never_holds_is_off);
+        tcase_add_test(tcase, a_rule_that_is_off_opposes_nothing);
         tcase_add_test(tcase, the_file_that_narrowed_is_named);
 }
 
