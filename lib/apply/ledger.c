@@ -3,17 +3,19 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/util/macro.h"
 #include "lib/util/units.h"
 
-#define MAGIC "twtuned-ledger 1"
+#define MAGIC "twtuned-ledger "
+#define VERSION 2u
+#define NETNS "netns"
 #define CHANGES "changes"
-#define FIELDS_MIN 6u
-#define FIELDS_MAX 7u
-#define CHANGES_FIELDS 3u
+#define FIELDS_MAX 9u
+#define BOOT_ID_LENGTH 36u /* of /proc/sys/kernel/random/boot_id */
 
 static const char *const state_names[] = {
         [LEDGER_HELD] = "held",
@@ -21,51 +23,121 @@ static const char *const state_names[] = {
         [LEDGER_FOREIGN] = "theirs",
 };
 
+uint32_t ledger_checksum(const char *text, size_t n)
+{
+        uint32_t crc = UINT32_MAX;
+
+        for (size_t i = 0; i < n; i++) {
+                crc ^= (unsigned char)text[i];
+                for (unsigned bit = 0; bit < 8; bit++)
+                        crc = crc >> 1 ^ (crc & 1 ? UINT32_C(0xedb88320) : 0);
+        }
+        return ~crc;
+}
+
+/* ---- to text ---- */
+
+struct text {
+        char *buf;
+        size_t n;
+};
+
+static void _printf_(2, 3) put(struct text *t, const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        t->n += (size_t)vsnprintf(t->buf + t->n, LEDGER_TEXT_MAX - t->n, format, args);
+        va_end(args);
+}
+
+static void put_value(struct text *t, const struct sysctl_value *value)
+{
+        char text[SYSCTL_TEXT_MAX];
+
+        put(t, "\t%s", value->n > 0 ? sysctl_format(value, text) : "-");
+}
+
+static void put_netns(struct text *t, const char *name)
+{
+        if (!*name)
+                return;
+        put(t, NETNS "\t");
+        for (; *name; name++)
+                put(t, *name > ' ' && *name <= '~' && *name != '\\' ? "%c" : "\\x%02x", (unsigned char)*name);
+        put(t, "\n");
+}
+
+static void put_entry(struct text *t, const char *name, const struct ledger_entry *e)
+{
+        put(t, "%s\t%s", name, state_names[e->state]);
+        put_value(t, &e->original);
+        put_value(t, &e->written);
+        put(t, "\t%s\t%" PRIu64, e->rule, e->at);
+        put_value(t, &e->before);
+        if (e->file_unknown)
+                put(t, "\t?");
+        else
+                put_value(t, &e->file);
+        put(t, "\t%" PRIu64 "%s\n", e->hand_at, e->more);
+}
+
 size_t ledger_format(const struct ledger *ledger, const struct ledger_owner *owner, char buf[static LEDGER_TEXT_MAX])
 {
-        char original[SYSCTL_TEXT_MAX], written[SYSCTL_TEXT_MAX], before[SYSCTL_TEXT_MAX];
-        size_t n =
-                (size_t)snprintf(buf, LEDGER_TEXT_MAX, MAGIC " %s %" PRIu64 "\n", owner->boot_id, owner->netns_cookie);
+        const struct ledger_changes *changes = &ledger->changes;
+        struct text t = {.buf = buf};
 
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
-                const struct ledger_entry *e = &ledger->entry[id];
-
-                if (e->state == LEDGER_NONE)
-                        continue;
-                n += (size_t)snprintf(buf + n, LEDGER_TEXT_MAX - n, "%s\t%s\t%s\t%s\t%s\t%" PRIu64 "%s%s\n",
-                                      sysctl_table[id].name, state_names[e->state],
-                                      sysctl_format(&e->original, original), sysctl_format(&e->written, written),
-                                      e->rule, e->at, e->before.n > 0 ? "\t" : "", sysctl_format(&e->before, before));
-        }
-        if (ledger->changes.at != 0)
-                n += (size_t)snprintf(buf + n, LEDGER_TEXT_MAX - n, CHANGES "\t%" PRIu64 "\t%" PRIu64 "\n",
-                                      ledger->changes.left, ledger->changes.at);
-        return n + (size_t)snprintf(buf + n, LEDGER_TEXT_MAX - n, "end\n");
+        put(&t, MAGIC "%u %s %" PRIu64 "\n", VERSION, owner->boot_id, owner->netns_cookie);
+        put_netns(&t, owner->netns);
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                if (ledger->entry[id].state != LEDGER_NONE)
+                        put_entry(&t, sysctl_table[id].name, &ledger->entry[id]);
+        if (changes->at != 0)
+                put(&t, CHANGES "\t%" PRIu64 "\t%" PRIu64 "%s\n", changes->left, changes->at, changes->more);
+        put(&t, "%s", ledger->unknown);
+        put(&t, "end\t%08" PRIx32 "\n", ledger_checksum(buf, t.n));
+        return t.n;
 }
 
-/* Splits a line in place. Returns how many fields it has, or 0: too many; those that are missing stay as they were. */
-static unsigned line_split(char *line, char *field[static FIELDS_MAX])
+/* ---- from text ---- */
+
+/* A line that was split in place at its first tabs. */
+struct line {
+        unsigned n;
+        char *field[FIELDS_MAX];
+        char more[LEDGER_MORE_MAX]; /* the fields after those, each with the tab before it */
+};
+
+static int line_split(char *text, unsigned max, struct line *ret)
 {
-        unsigned n = 0;
+        char *p = text;
 
-        for (char *p = line; p; n++) {
-                char *tab = strchr(p, '\t');
-
-                if (n == FIELDS_MAX)
-                        return 0;
-                if (tab)
-                        *tab++ = 0;
-                field[n] = p;
-                p = tab;
+        *ret = (struct line){0};
+        while (p && ret->n < max) {
+                ret->field[ret->n++] = p;
+                p = strchr(p, '\t');
+                if (p && ret->n < max)
+                        *p++ = 0;
         }
-        return n;
+        if (!p)
+                return 0;
+        if (strlen(p) >= sizeof(ret->more))
+                return -EPROTONOSUPPORT;
+        strcpy(ret->more, p);
+        *p = 0;
+        return 0;
 }
 
-static int field_parse(const char *text, uint64_t *ret)
+static int number_field(const char *text, uint64_t *ret)
 {
         const char *end = number_parse(text, ret);
 
         return end && !*end ? 0 : -EBADMSG;
+}
+
+static int value_field(enum sysctl_id id, const char *text, struct sysctl_value *ret)
+{
+        return strcmp(text, "-") == 0 ? 0 : sysctl_parse(id, text, ret);
 }
 
 static enum ledger_state state_find(const char *name)
@@ -76,42 +148,124 @@ static enum ledger_state state_find(const char *name)
         return LEDGER_NONE;
 }
 
-static int changes_parse(char *const field[static FIELDS_MAX], struct ledger_changes *ret)
+static int changes_parse(char *text, unsigned version, struct ledger_changes *ret)
 {
-        if (ret->at != 0 || field_parse(field[1], &ret->left) < 0 || field_parse(field[2], &ret->at) < 0)
+        struct line line;
+        int r = line_split(text, 3, &line);
+
+        if (r < 0)
+                return r;
+        if (ret->at != 0 || line.n < 3 || number_field(line.field[1], &ret->left) < 0 ||
+            number_field(line.field[2], &ret->at) < 0 || ret->at == 0 || (version == 1 && line.more[0]))
                 return -EBADMSG;
-        return ret->at != 0 ? 0 : -EBADMSG;
+        memcpy(ret->more, line.more, sizeof(ret->more));
+        return 0;
 }
 
-static int entry_parse(char *const field[static FIELDS_MAX], struct ledger *ledger)
+/* What only version 2 has. */
+static int fields_parse(const struct line *line, enum sysctl_id id, struct ledger_entry *e)
 {
-        struct ledger_entry e = {0};
-        enum sysctl_id id;
-
-        id = sysctl_find(field[0]);
-        e.state = state_find(field[1]);
-        if (id == SYSCTL_COUNT || e.state == LEDGER_NONE || sysctl_parse(id, field[2], &e.original) < 0 ||
-            sysctl_parse(id, field[3], &e.written) < 0 || strlen(field[4]) >= sizeof(e.rule) ||
-            (field[6] && sysctl_parse(id, field[6], &e.before) < 0) || ledger->entry[id].state != LEDGER_NONE)
+        e->file_unknown = strcmp(line->field[7], "?") == 0;
+        memcpy(e->more, line->more, sizeof(e->more));
+        if (value_field(id, line->field[6], &e->before) < 0 ||
+            (!e->file_unknown && value_field(id, line->field[7], &e->file) < 0))
                 return -EBADMSG;
-        strcpy(e.rule, field[4]);
-        if (field_parse(field[5], &e.at) < 0)
+        return number_field(line->field[8], &e->hand_at);
+}
+
+static int entry_parse(char *text, unsigned version, enum sysctl_id id, struct ledger *ledger)
+{
+        struct ledger_entry e = {.file_unknown = version == 1};
+        struct line line;
+        int r = line_split(text, FIELDS_MAX, &line);
+
+        if (r < 0)
+                return r;
+        if (version == 1 ? line.n < 6 || line.n > 7 : line.n < FIELDS_MAX)
+                return -EBADMSG;
+        e.state = state_find(line.field[1]);
+        if (sysctl_table[id].never || e.state == LEDGER_NONE || sysctl_parse(id, line.field[2], &e.original) < 0 ||
+            sysctl_parse(id, line.field[3], &e.written) < 0 || strlen(line.field[4]) >= sizeof(e.rule) ||
+            number_field(line.field[5], &e.at) < 0 || ledger->entry[id].state != LEDGER_NONE)
+                return -EBADMSG;
+        strcpy(e.rule, line.field[4]);
+        r = version > 1 ? fields_parse(&line, id, &e) : line.n > 6 ? sysctl_parse(id, line.field[6], &e.before) : 0;
+        if (r < 0)
                 return -EBADMSG;
         ledger->entry[id] = e;
         return 0;
 }
 
-static int line_parse(char *line, struct ledger *ledger)
+static int unknown_keep(const char *text, struct ledger *ledger)
 {
-        char *field[FIELDS_MAX] = {NULL};
-        unsigned n = line_split(line, field);
+        size_t n = strlen(ledger->unknown), room = sizeof(ledger->unknown) - n;
 
-        if (n == CHANGES_FIELDS && strcmp(field[0], CHANGES) == 0)
-                return changes_parse(field, &ledger->changes);
-        return n >= FIELDS_MIN ? entry_parse(field, ledger) : -EBADMSG;
+        return (size_t)snprintf(ledger->unknown + n, room, "%s\n", text) < room ? 0 : -EPROTONOSUPPORT;
 }
 
-/* The next line, cut out in place; NULL when no whole line is left. */
+static int line_parse(char *text, unsigned version, struct ledger *ledger)
+{
+        size_t n = strcspn(text, "\t");
+        enum sysctl_id id;
+        char name[64];
+
+        snprintf(name, sizeof(name), "%.*s", (int)MIN(n, sizeof(name)), text);
+        id = sysctl_find(name);
+        if (id != SYSCTL_COUNT)
+                return entry_parse(text, version, id, ledger);
+        if (strcmp(name, CHANGES) == 0)
+                return changes_parse(text, version, &ledger->changes);
+        if (version == 1)
+                return -EBADMSG;
+        return strcmp(name, NETNS) == 0 ? 0 : unknown_keep(text, ledger); /* the name is written anew */
+}
+
+/* Returns the version in the header; 0: it is no header. */
+static uint64_t version_of(const char *text)
+{
+        const char *end;
+        uint64_t version;
+
+        if (strncmp(text, MAGIC, strlen(MAGIC)) != 0)
+                return 0;
+        end = number_parse(text + strlen(MAGIC), &version);
+        return end && *end == ' ' ? version : 0;
+}
+
+/* Returns 0; -ESTALE: a good header of another boot. The name of the file has the cookie, so that another one is
+ * damage. */
+static int header_check(const char *text, const struct ledger_owner *owner)
+{
+        const char *boot_id = strchr(text + strlen(MAGIC), ' ') + 1, *cookie = strchr(boot_id, ' ');
+        size_t n = cookie ? (size_t)(cookie - boot_id) : 0;
+        uint64_t number;
+
+        if (n == 0 || number_field(cookie + 1, &number) < 0 || number != owner->netns_cookie)
+                return -EBADMSG;
+        if (n == strlen(owner->boot_id) && strncmp(boot_id, owner->boot_id, n) == 0)
+                return 0;
+        return n == BOOT_ID_LENGTH && strspn(boot_id, "0123456789abcdef-") == n ? -ESTALE : -EBADMSG;
+}
+
+/* Cuts the last line off. Returns -EBADMSG if the text is not whole. */
+static int end_cut(char *text, uint64_t version)
+{
+        size_t n = strlen(text), size;
+        char end[16] = "end\n";
+
+        size = version == 1 ? strlen(end) : strlen("end\t00000000\n");
+        if (n <= size)
+                return -EBADMSG;
+        if (version > 1)
+                snprintf(end, sizeof(end), "end\t%08" PRIx32 "\n", ledger_checksum(text, n - size));
+        n -= size;
+        if (strcmp(text + n, end) != 0 || text[n - 1] != '\n')
+                return -EBADMSG;
+        text[n] = 0;
+        return 0;
+}
+
+/* Returns the next line, cut out in place; NULL: no whole line is left. */
 static char *line_next(char **p)
 {
         char *line = *p, *newline = strchr(line, '\n');
@@ -125,27 +279,28 @@ static char *line_next(char **p)
 
 int ledger_parse(const char *text, const struct ledger_owner *owner, struct ledger *ret)
 {
-        char buf[LEDGER_TEXT_MAX], mine[128], *p = buf, *line;
+        uint64_t version = version_of(text);
+        char buf[LEDGER_TEXT_MAX], *p = buf, *line;
         struct ledger ledger = {0};
+        int r;
 
-        if (strlen(text) >= sizeof(buf))
+        if (version > VERSION)
+                return -EPROTONOSUPPORT;
+        if (version == 0 || strlen(text) >= sizeof(buf))
                 return -EBADMSG;
         strcpy(buf, text);
-        line = line_next(&p);
-        if (!line || strncmp(line, MAGIC " ", strlen(MAGIC " ")) != 0)
-                return -EBADMSG;
-        snprintf(mine, sizeof(mine), MAGIC " %s %" PRIu64, owner->boot_id, owner->netns_cookie);
-        if (strcmp(line, mine) != 0)
-                return -ESTALE;
-
-        while ((line = line_next(&p)) && strcmp(line, "end") != 0)
-                if (line_parse(line, &ledger) < 0)
-                        return -EBADMSG;
-        if (!line || *p)
-                return -EBADMSG;
-        *ret = ledger;
-        return 0;
+        r = end_cut(buf, version);
+        if (r < 0)
+                return r;
+        r = header_check(line_next(&p), owner);
+        while (r == 0 && (line = line_next(&p)))
+                r = line_parse(line, (unsigned)version, &ledger);
+        if (r == 0)
+                *ret = ledger;
+        return r;
 }
+
+/* ---- what happens ---- */
 
 void ledger_note(struct ledger *ledger, enum sysctl_id sysctl, const struct sysctl_value *original,
                  const struct sysctl_value *written, const char *rule, uint64_t now)
@@ -154,12 +309,26 @@ void ledger_note(struct ledger *ledger, enum sysctl_id sysctl, const struct sysc
 
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 now = MAX(now, ledger->entry[id].at + 1);
-        if (e->state != LEDGER_HELD)
+        if (e->state != LEDGER_HELD) {
                 e->original = *original;
+                e->file = (struct sysctl_value){0};
+                e->file_unknown = false;
+        }
         e->before = e->state == LEDGER_HELD ? e->written : (struct sysctl_value){0};
         e->state = LEDGER_HELD;
         e->written = *written;
         e->at = now;
+        snprintf(e->rule, sizeof(e->rule), "%s", rule);
+}
+
+void ledger_note_foreign(struct ledger *ledger, enum sysctl_id sysctl, const struct sysctl_value *value,
+                         const char *rule)
+{
+        struct ledger_entry *e = &ledger->entry[sysctl];
+
+        e->original = e->written = *value;
+        e->before = e->file = (struct sysctl_value){0};
+        e->file_unknown = false;
         snprintf(e->rule, sizeof(e->rule), "%s", rule);
 }
 

@@ -3,13 +3,20 @@
 
 /* What we changed, and how to take it back. One file a netns in the runtime directory; a line a sysctl:
  *
- *         twtuned-ledger 1 BOOT_ID NETNS_COOKIE
- *         SYSCTL <tab> STATE <tab> ORIGINAL <tab> WRITTEN <tab> RULE <tab> NANOSECONDS [<tab> BEFORE]
- *         changes <tab> LEFT <tab> NANOSECONDS
- *         end
+ *         twtuned-ledger 2 BOOT_ID NETNS_COOKIE
+ *         netns <tab> NAME
+ *         SYSCTL <tab> STATE <tab> ORIGINAL <tab> WRITTEN <tab> RULE <tab> TIME <tab> BEFORE <tab> FILE <tab> HAND
+ *         changes <tab> LEFT <tab> TIME
+ *         end <tab> CHECKSUM
  *
  * The line is there before each write of its sysctl, so a process that dies at any instant leaves enough behind to
- * put everything back: what is there is ORIGINAL, WRITTEN or, of a second step that was about to be made, BEFORE. */
+ * put everything back: what is there is ORIGINAL, WRITTEN or, of a second step that was about to be made, BEFORE.
+ *
+ * NAME is for people: a backslash and what cannot be printed is \xHH; no such line: it has none. A value is "-" where
+ * there is none, and FILE is "?" where it is unknown. Times are ns of CLOCK_BOOTTIME, HAND is 0 if there was none.
+ * CHECKSUM is the CRC-32 of all lines before it. Lines that begin with another word, and further fields of SYSCTL and
+ * changes, are a later twtuned's: they are kept. Version 1 (0.1.0) has no netns, no FILE, no HAND, no CHECKSUM, and
+ * BEFORE only where there is one. */
 
 #include <assert.h>
 #include <stdbool.h>
@@ -26,42 +33,60 @@ enum ledger_state {
         LEDGER_FOREIGN,  /* someone else changed it: not to be touched, nor restored over */
 };
 
+#define LEDGER_MORE_MAX 64
+#define LEDGER_UNKNOWN_MAX 2048
+
 struct ledger_entry {
         enum ledger_state state;
         struct sysctl_value original, written;
         char rule[RULE_NAME_MAX];
-        uint64_t at;                /* ns of CLOCK_BOOTTIME, of the last write */
+        uint64_t at;                /* ns of CLOCK_BOOTTIME, of the last write but for restores */
         struct sysctl_value before; /* of ours, what was there before the last write; n == 0: the original was */
+        struct sysctl_value file;   /* of sysctl.d when the sysctl was taken; n == 0: none */
+        bool file_unknown;          /* version 1 does not say */
+        uint64_t hand_at;           /* when another program changed it while it was not held; 0: never */
+        char more[LEDGER_MORE_MAX]; /* further fields, each with the tab before it */
 };
 
 /* Whose ledger it is: a value is only good in the boot and netns in which it was read. */
 struct ledger_owner {
         char boot_id[40];
         uint64_t netns_cookie;
+        char netns[256]; /* its name; "": it has none */
 };
 
 /* The token bucket of changes_per_minute. */
 struct ledger_changes {
         uint64_t left; /* thousandths of a change */
         uint64_t at;   /* ns of CLOCK_BOOTTIME; 0: there was no change */
+        char more[LEDGER_MORE_MAX];
 };
 
 struct ledger {
         struct ledger_entry entry[SYSCTL_COUNT];
         struct ledger_changes changes;
+        char unknown[LEDGER_UNKNOWN_MAX]; /* lines of a later twtuned, each with its newline */
 };
 
-#define LEDGER_TEXT_MAX (SYSCTL_COUNT * 320 + 192)
+#define LEDGER_TEXT_MAX (SYSCTL_COUNT * 448 + LEDGER_UNKNOWN_MAX + 1536)
 
 /* Writes the text to buf. Returns its length. */
 size_t ledger_format(const struct ledger *ledger, const struct ledger_owner *owner, char buf[static LEDGER_TEXT_MAX]);
 
-/* 0; -EBADMSG: truncated or garbled; -ESTALE: of another boot or netns. ret is untouched on an error. */
+/* Returns the CRC-32 of n bytes (IEEE 802.3, as in zlib). */
+uint32_t ledger_checksum(const char *text, size_t n);
+
+/* Returns 0; -EBADMSG: damaged, or a row of a sysctl that is never written; -ESTALE: of another boot;
+ * -EPROTONOSUPPORT: a later twtuned wrote it, and only that one can read it. ret is untouched on an error. */
 int ledger_parse(const char *text, const struct ledger_owner *owner, struct ledger *ret);
 
 /* Notes a write. The first one keeps the original; of two writes at the same time the later is the newer. */
 void ledger_note(struct ledger *ledger, enum sysctl_id sysctl, const struct sysctl_value *original,
                  const struct sysctl_value *written, const char *rule, uint64_t now);
+
+/* Notes that another program set a sysctl that is not held to that value. The rule is one that sets it. */
+void ledger_note_foreign(struct ledger *ledger, enum sysctl_id sysctl, const struct sysctl_value *value,
+                         const char *rule);
 
 /* Whether live is a value that the entry accounts for, and not someone else's. */
 bool ledger_is_ours(const struct ledger_entry *entry, const struct sysctl_value *live);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* asprintf() */
 /* A ledger as it is found in the runtime directory, read by its owner. */
 
 #include <inttypes.h>
@@ -12,7 +13,7 @@ static struct ledger_owner owner_of(const char *text)
 {
         struct ledger_owner owner = {0};
 
-        sscanf(text, "twtuned-ledger 1 %39s %" SCNu64, owner.boot_id, &owner.netns_cookie);
+        sscanf(text, "twtuned-ledger %*u %39s %" SCNu64, owner.boot_id, &owner.netns_cookie);
         return owner;
 }
 
@@ -23,8 +24,12 @@ static void check_equal(const struct ledger *a, const struct ledger *b)
 
                 assert(x->state == y->state && x->at == y->at && strcmp(x->rule, y->rule) == 0);
                 assert(sysctl_equal(&x->original, &y->original) && sysctl_equal(&x->written, &y->written));
+                assert(sysctl_equal(&x->before, &y->before) && sysctl_equal(&x->file, &y->file));
+                assert(x->file_unknown == y->file_unknown && x->hand_at == y->hand_at && !strcmp(x->more, y->more));
+                assert(x->state == LEDGER_NONE || !sysctl_table[id].never);
         }
         assert(a->changes.left == b->changes.left && a->changes.at == b->changes.at);
+        assert(!strcmp(a->changes.more, b->changes.more) && !strcmp(a->unknown, b->unknown));
 }
 
 /* Only the whole text is good, and only for its owner. */
@@ -74,9 +79,22 @@ static void check_note(struct ledger *ledger, enum sysctl_id id)
         assert(sysctl_equal(&ledger->entry[id].original, before.state == LEDGER_HELD ? &before.original : &live));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* The text as it is, or with the checksum that its lines should have: no mutation finds that. */
+static char *text_whole(const uint8_t *data, size_t size, bool mend)
 {
-        char *text = text_new(data, size);
+        char *text = text_new(data, size), *end = mend ? strstr(text, "\nend\t") : NULL, *mended;
+
+        if (!end)
+                return text;
+        end[1] = 0;
+        if (asprintf(&mended, "%send\t%08" PRIx32 "\n", text, ledger_checksum(text, strlen(text))) < 0)
+                abort();
+        free(text);
+        return mended;
+}
+
+static void check(char *text, size_t size)
+{
         struct ledger_owner owner = owner_of(text);
         struct ledger ledger, untouched;
 
@@ -90,5 +108,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 assert(memcmp(&ledger, &untouched, sizeof(ledger)) == 0);
         }
         free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        check(text_whole(data, size, false), size);
+        check(text_whole(data, size, true), size);
         return 0;
 }

@@ -482,7 +482,7 @@ static void set_config(struct sim *s, const struct config *config)
 /* A new process knows the ledger's text and nothing else. */
 static struct ledger read_ledger(const struct sim *s)
 {
-        static const struct ledger_owner owner = {"0", 1};
+        static const struct ledger_owner owner = {"0", 1, ""};
         char text[LEDGER_TEXT_MAX];
         struct ledger ledger;
 

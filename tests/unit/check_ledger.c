@@ -8,13 +8,30 @@
 #include "random.h"
 #include "run.h"
 
-#define HEADER "twtuned-ledger 1 0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f 4026531840\n"
+#define OWNER " 0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f 4026531840\n"
+
+/* Version 1, as twtuned 0.1.0 writes it. */
+#define HEADER "twtuned-ledger 1" OWNER
 #define REUSE "net.ipv4.tcp_tw_reuse\theld\t2\t1\ttime-wait-reuse\t123456789\n"
 #define STEP "net.ipv4.tcp_tw_reuse\theld\t2\t0\tsteps\t123456790\t1\n"
 #define LEFT "changes\t10999\t123456790\n"
 #define RANGE "net.ipv4.ip_local_port_range\treleased\t32768 60999\t32768 65535\twide\t5\n"
 
-static const struct ledger_owner owner = {"0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f", 4026531840};
+#define HEADER2 "twtuned-ledger 2" OWNER
+#define REUSE2 "net.ipv4.tcp_tw_reuse\theld\t2\t1\ttime-wait-reuse\t123456789\t-\t-\t0\n"
+#define STEP2 "net.ipv4.tcp_tw_reuse\theld\t2\t0\tsteps\t123456790\t1\t-\t0\n"
+#define RANGE2 "net.ipv4.ip_local_port_range\treleased\t32768 60999\t32768 65535\twide\t5\t-\t32768 61000\t77\n"
+
+static const struct ledger_owner owner = {"0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f", 4026531840, ""};
+
+/* The text with the end that makes it whole; good until the next call. */
+static const char *whole(const char *lines)
+{
+        static char text[2 * LEDGER_TEXT_MAX];
+
+        snprintf(text, sizeof(text), "%send\t%08" PRIx32 "\n", lines, ledger_checksum(lines, strlen(lines)));
+        return text;
+}
 
 /* A ledger that is easily told from what a parser would make. */
 static void poison(struct ledger *ledger)
@@ -43,24 +60,15 @@ static void expect_same(const struct ledger *a, const struct ledger *b, uint64_t
                 ck_assert_msg(sysctl_equal(&x->before, &y->before), "before of %u, seed %" PRIu64, id, seed);
                 ck_assert_msg(strcmp(x->rule, y->rule) == 0, "rule of %u, seed %" PRIu64, id, seed);
                 ck_assert_msg(x->at == y->at, "time of %u, seed %" PRIu64, id, seed);
+                ck_assert_msg(sysctl_equal(&x->file, &y->file) && x->file_unknown == y->file_unknown,
+                              "file of %u, seed %" PRIu64, id, seed);
+                ck_assert_msg(x->hand_at == y->hand_at, "hand of %u, seed %" PRIu64, id, seed);
+                ck_assert_msg(strcmp(x->more, y->more) == 0, "more of %u, seed %" PRIu64, id, seed);
         }
-        ck_assert_msg(a->changes.left == b->changes.left && a->changes.at == b->changes.at, "changes, seed %" PRIu64,
-                      seed);
-}
-
-static void expect_well_formed(const struct ledger *ledger, const char *what, size_t at)
-{
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
-                const struct ledger_entry *e = &ledger->entry[id];
-
-                ck_assert_msg((unsigned)e->state <= LEDGER_FOREIGN, "%s at %zu: state of %u", what, at, id);
-                ck_assert_msg(memchr(e->rule, 0, sizeof(e->rule)), "%s at %zu: rule of %u", what, at, id);
-                ck_assert_msg(e->state == LEDGER_NONE ||
-                                      (e->original.n == sysctl_table[id].n && e->written.n == sysctl_table[id].n),
-                              "%s at %zu: values of %u", what, at, id);
-                ck_assert_msg(e->before.n == 0 || e->before.n == sysctl_table[id].n, "%s at %zu: before of %u", what,
-                              at, id);
-        }
+        ck_assert_msg(a->changes.left == b->changes.left && a->changes.at == b->changes.at &&
+                              strcmp(a->changes.more, b->changes.more) == 0,
+                      "changes, seed %" PRIu64, seed);
+        ck_assert_msg(strcmp(a->unknown, b->unknown) == 0, "unknown lines, seed %" PRIu64, seed);
 }
 
 static struct sysctl_value random_value(struct random *random, unsigned n)
@@ -78,20 +86,28 @@ static void random_ledger(struct random *random, struct ledger *ledger)
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 struct ledger_entry *e = &ledger->entry[id];
 
-                if (sysctl_table[id].n == 0)
+                if (sysctl_table[id].never)
                         continue;
                 e->state = random_below(random, LEDGER_FOREIGN + 1);
                 e->original = random_value(random, sysctl_table[id].n);
                 e->written = random_value(random, sysctl_table[id].n);
                 if (random_below(random, 2))
                         e->before = random_value(random, sysctl_table[id].n);
+                if (random_below(random, 2))
+                        e->file = random_value(random, sysctl_table[id].n);
+                else
+                        e->file_unknown = random_below(random, 2);
                 e->at = random_next(random) >> random_below(random, 64);
+                e->hand_at = random_next(random) >> random_below(random, 64);
+                strcpy(e->more, random_below(random, 2) ? "" : "\tmore\t\t17");
                 for (unsigned i = random_below(random, RULE_NAME_MAX); i > 0; i--)
                         e->rule[i - 1] = "abcdefghijklmnopqrstuvwxyz0123456789-_"[random_below(random, 38)];
         }
         ledger->changes.at = random_below(random, 3) ? random_next(random) >> random_below(random, 64) : 0;
         if (ledger->changes.at != 0)
                 ledger->changes.left = random_next(random) >> random_below(random, 64);
+        strcpy(ledger->changes.more, ledger->changes.at == 0 || random_below(random, 2) ? "" : "\t1");
+        strcpy(ledger->unknown, random_below(random, 2) ? "" : "later\t1\n\nlatest\n");
 }
 
 START_TEST(random_ledgers_come_back)
@@ -123,59 +139,136 @@ START_TEST(largest_ledger_fits)
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 struct ledger_entry *e = &ledger.entry[id];
 
-                if (sysctl_table[id].n == 0)
+                if (sysctl_table[id].never)
                         continue;
                 e->state = LEDGER_RELEASED;
                 e->original = (struct sysctl_value){sysctl_table[id].n, {INT64_MIN, INT64_MIN}};
-                e->written = e->before = e->original;
+                e->written = e->before = e->file = e->original;
                 memset(e->rule, 'r', sizeof(e->rule) - 1);
-                e->at = UINT64_MAX;
+                e->at = e->hand_at = UINT64_MAX;
+                memset(e->more, '\t', sizeof(e->more) - 1);
         }
-        ledger.changes = (struct ledger_changes){UINT64_MAX, UINT64_MAX};
+        ledger.changes = (struct ledger_changes){UINT64_MAX, UINT64_MAX, "\t"};
+        memset(ledger.unknown, '\n', sizeof(ledger.unknown) - 1);
+        memset(long_owner.netns, 1, sizeof(long_owner.netns) - 1);
         ck_assert_uint_lt(ledger_format(&ledger, &long_owner, text), sizeof(text));
         ck_assert_int_eq(ledger_parse(text, &long_owner, &back), 0);
         expect_same(&ledger, &back, 0);
 }
 END_TEST
 
-START_TEST(text_is_as_documented)
+static void expect_text(const struct ledger *ledger, const struct ledger_owner *of, const char *lines)
 {
-        struct ledger ledger = {0};
         char text[LEDGER_TEXT_MAX];
 
-        ledger_format(&ledger, &owner, text);
-        ck_assert_str_eq(text, HEADER "end\n");
+        ck_assert_uint_eq(ledger_format(ledger, of, text), strlen(whole(lines)));
+        ck_assert_str_eq(text, whole(lines));
+}
+
+START_TEST(text_is_as_documented)
+{
+        struct ledger_owner named = owner;
+        struct ledger ledger = {0};
+
+        expect_text(&ledger, &owner, HEADER2);
         ledger_note(&ledger, SYSCTL_TCP_TW_REUSE, &SYSCTL_VALUE(2), &SYSCTL_VALUE(1), "time-wait-reuse", 123456789);
-        ck_assert_uint_eq(ledger_format(&ledger, &owner, text), strlen(HEADER REUSE "end\n"));
-        ck_assert_str_eq(text, HEADER REUSE "end\n");
+        expect_text(&ledger, &owner, HEADER2 REUSE2);
         ledger_note(&ledger, SYSCTL_TCP_TW_REUSE, &SYSCTL_VALUE(2), &SYSCTL_VALUE(0), "steps", 123456790);
-        ledger_format(&ledger, &owner, text);
-        ck_assert_str_eq(text, HEADER STEP "end\n");
-        ledger.changes = (struct ledger_changes){10999, 123456790};
-        ledger_format(&ledger, &owner, text);
-        ck_assert_str_eq(text, HEADER STEP LEFT "end\n");
+        expect_text(&ledger, &owner, HEADER2 STEP2);
+        ledger.changes = (struct ledger_changes){10999, 123456790, ""};
+        expect_text(&ledger, &owner, HEADER2 STEP2 LEFT);
+        strcpy(named.netns, "my web\n\\x");
+        expect_text(&ledger, &named, HEADER2 "netns\tmy\\x20web\\x0a\\x5cx\n" STEP2 LEFT);
 }
 END_TEST
 
-START_TEST(text_is_read)
+/* The value that every CRC-32 has as its check value. */
+START_TEST(checksum_is_the_known_one)
+{
+        ck_assert_uint_eq(ledger_checksum("123456789", 9), 0xcbf43926);
+}
+END_TEST
+
+START_TEST(text_of_version_1_is_read)
 {
         struct ledger ledger;
         const struct ledger_entry *reuse = &ledger.entry[SYSCTL_TCP_TW_REUSE];
         const struct ledger_entry *range = &ledger.entry[SYSCTL_IP_LOCAL_PORT_RANGE];
 
         ck_assert_int_eq(ledger_parse(HEADER RANGE REUSE "end\n", &owner, &ledger), 0);
-        expect_well_formed(&ledger, "whole", 0);
         ck_assert(reuse->state == LEDGER_HELD && range->state == LEDGER_RELEASED);
         ck_assert(reuse->original.v[0] == 2 && reuse->written.v[0] == 1 && reuse->at == 123456789);
         ck_assert(range->original.v[1] == 60999 && range->written.v[1] == 65535 && range->at == 5);
         ck_assert_str_eq(reuse->rule, "time-wait-reuse");
         ck_assert_int_eq(ledger.entry[SYSCTL_TCP_FIN_TIMEOUT].state, LEDGER_NONE);
         ck_assert_uint_eq(reuse->before.n, 0);
+        ck_assert(reuse->file_unknown && reuse->hand_at == 0);
         ck_assert_int_eq(ledger_parse(HEADER STEP "end\n", &owner, &ledger), 0);
         ck_assert(reuse->before.n == 1 && reuse->before.v[0] == 1);
         ck_assert(ledger.changes.left == 0 && ledger.changes.at == 0);
         ck_assert_int_eq(ledger_parse(HEADER STEP LEFT "end\n", &owner, &ledger), 0);
         ck_assert(ledger.changes.left == 10999 && ledger.changes.at == 123456790);
+}
+END_TEST
+
+START_TEST(text_is_read)
+{
+        struct ledger ledger;
+        const struct ledger_entry *step = &ledger.entry[SYSCTL_TCP_TW_REUSE];
+        const struct ledger_entry *range = &ledger.entry[SYSCTL_IP_LOCAL_PORT_RANGE];
+
+        ck_assert_int_eq(ledger_parse(whole(HEADER2 "netns\tweb\n" RANGE2 STEP2 LEFT), &owner, &ledger), 0);
+        ck_assert(step->before.v[0] == 1 && step->file.n == 0 && !step->file_unknown && step->hand_at == 0);
+        ck_assert(range->before.n == 0 && range->file.v[1] == 61000 && range->hand_at == 77);
+        ck_assert_uint_eq(ledger.changes.left, 10999);
+        ck_assert_str_eq(ledger.unknown, "");
+}
+END_TEST
+
+/* What a later twtuned adds to version 2 is not lost where this one writes. */
+START_TEST(what_is_unknown_is_kept)
+{
+        static const char first[] = "net.ipv4.tcp_tw_reuse\theld\t2\t1\tr\t7\t-\t?\t0";
+        char lines[LEDGER_TEXT_MAX];
+        struct ledger ledger;
+
+        snprintf(lines, sizeof(lines), HEADER2 "%s\tx\t\ty z\nchanges\t5\t6\t7\n%s\n", first,
+                 "net.ipv4.tcp_later\theld\t1\t2\nlater");
+        ck_assert_int_eq(ledger_parse(whole(lines), &owner, &ledger), 0);
+        expect_text(&ledger, &owner, lines);
+        ledger_note(&ledger, SYSCTL_TCP_TW_REUSE, &SYSCTL_VALUE(2), &SYSCTL_VALUE(0), "s", 8);
+        ck_assert_str_eq(ledger.entry[SYSCTL_TCP_TW_REUSE].more, "\tx\t\ty z");
+}
+END_TEST
+
+/* More than there is room for is not thrown away, either: only a later twtuned can have written it. */
+START_TEST(what_is_unknown_and_too_long_is_a_later_version)
+{
+        static const char *const before[] = {"later ", "changes\t5\t6\t",
+                                             "net.ipv4.tcp_tw_reuse\theld\t2\t1\tr\t7\t-\t-\t0\t"};
+        static const unsigned room[] = {LEDGER_UNKNOWN_MAX, LEDGER_MORE_MAX, LEDGER_MORE_MAX};
+        char lines[LEDGER_TEXT_MAX];
+        struct ledger ledger;
+
+        poison(&ledger);
+        snprintf(lines, sizeof(lines), HEADER2 "%s%0*d\n", before[_i], (int)room[_i], 1);
+        ck_assert_int_eq(ledger_parse(whole(lines), &owner, &ledger), -EPROTONOSUPPORT);
+        ck_assert(is_poison(&ledger));
+}
+END_TEST
+
+START_TEST(later_versions_are_no_garbage)
+{
+        static const char *const texts[] = {
+                "twtuned-ledger 3 0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f 4026531840\nend\n",
+                "twtuned-ledger 10 something else",
+                "twtuned-ledger 18446744073709551615 ",
+        };
+        struct ledger ledger;
+
+        poison(&ledger);
+        ck_assert_int_eq(ledger_parse(texts[_i], &owner, &ledger), -EPROTONOSUPPORT);
+        ck_assert(is_poison(&ledger));
 }
 END_TEST
 
@@ -201,18 +294,26 @@ START_TEST(what_is_ours)
 }
 END_TEST
 
+static const char *const goods[] = {HEADER STEP RANGE LEFT "end\n",
+                                    HEADER2 "netns\tweb\n" STEP2 RANGE2 LEFT "later\n"};
+
+/* A whole ledger, of version 1 or 2. */
+static const char *good(int i)
+{
+        return i == 0 ? goods[0] : whole(goods[1]);
+}
+
 START_TEST(every_truncation_is_refused)
 {
-        const char whole[] = HEADER STEP RANGE LEFT "end\n";
-        char text[sizeof(whole)];
+        const char *text = good(_i);
 
-        for (size_t n = 0; n < strlen(whole); n++) {
+        for (size_t n = 0; n < strlen(text); n++) {
+                char cut[LEDGER_TEXT_MAX] = "";
                 struct ledger ledger;
 
-                memcpy(text, whole, n);
-                text[n] = 0;
+                memcpy(cut, text, n);
                 poison(&ledger);
-                ck_assert_msg(ledger_parse(text, &owner, &ledger) == -EBADMSG, "cut at %zu", n);
+                ck_assert_msg(ledger_parse(cut, &owner, &ledger) == -EBADMSG, "cut at %zu", n);
                 ck_assert_msg(is_poison(&ledger), "cut at %zu: changed", n);
         }
 }
@@ -235,12 +336,14 @@ START_TEST(every_truncation_of_random_ledgers_is_refused)
 }
 END_TEST
 
-/* Each byte, in turn replaced by each other byte: refused, or a value that nothing falls over. */
-START_TEST(every_corruption_is_survived)
+/* Each byte, in turn replaced by each other byte: no ledger is made of it. */
+START_TEST(every_corruption_is_refused)
 {
-        char text[] = HEADER STEP RANGE LEFT "end\n";
+        char text[LEDGER_TEXT_MAX];
+        size_t n = strlen(good(1));
 
-        for (size_t at = 0; at < strlen(HEADER STEP RANGE LEFT "end\n"); at++) {
+        strcpy(text, good(1));
+        for (size_t at = 0; at < n; at++) {
                 char right = text[at];
 
                 for (unsigned c = 0; c < 256; c++) {
@@ -250,16 +353,29 @@ START_TEST(every_corruption_is_survived)
                         text[at] = (char)c;
                         poison(&ledger);
                         r = ledger_parse(text, &owner, &ledger);
-                        ck_assert_msg(r == 0 || r == -EBADMSG || r == -ESTALE, "byte %u at %zu: %d", c, at, r);
-                        ck_assert_msg(r == 0 || is_poison(&ledger), "byte %u at %zu: changed", c, at);
-                        ck_assert_msg(r < 0 || at >= strlen(HEADER) || (char)c == right,
-                                      "byte %u at %zu: the header is taken", c, at);
-                        ck_assert_msg(r < 0 || c != 0, "NUL at %zu is taken", at);
-                        if (r == 0)
-                                expect_well_formed(&ledger, "corrupted", at);
+                        if (text[at] == right)
+                                continue;
+                        /* A higher version alone is believed: then nothing is read, and nothing thrown away. */
+                        ck_assert_msg(r == (at == strlen("twtuned-ledger ") && c > '2' && c <= '9' ? -EPROTONOSUPPORT
+                                                                                                   : -EBADMSG),
+                                      "byte %u at %zu: %d", c, at, r);
+                        ck_assert_msg(is_poison(&ledger), "byte %u at %zu: changed", c, at);
                 }
                 text[at] = right;
         }
+}
+END_TEST
+
+/* Two digits change places, a line is lost, or comes twice. */
+START_TEST(lines_that_moved_are_refused)
+{
+        static const char *const moved[] = {HEADER2 STEP2 STEP2 LEFT, HEADER2 LEFT STEP2, HEADER2 STEP2, HEADER2};
+        const char *end = strstr(whole(HEADER2 STEP2 LEFT), "end\t");
+        char text[LEDGER_TEXT_MAX];
+        struct ledger ledger;
+
+        snprintf(text, sizeof(text), "%s%s", moved[_i], end);
+        ck_assert_int_eq(ledger_parse(text, &owner, &ledger), -EBADMSG);
 }
 END_TEST
 
@@ -276,8 +392,17 @@ static const struct refused {
         {"a line after the end", HEADER "end\n" REUSE},
         {"two ends", HEADER "end\nend\n"},
         {"an empty line", HEADER "\n" REUSE "end\n"},
-        {"another version", "twtuned-ledger 2 0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f 4026531840\nend\n"},
-        {"version 10", "twtuned-ledger 10 0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f 4026531840\nend\n"},
+        {"version 0", "twtuned-ledger 0" OWNER "end\n"},
+        {"version 2 without a checksum", HEADER2 REUSE2 "end\n"},
+        {"no version", "twtuned-ledger" OWNER "end\n"},
+        {"a version over 64 bits", "twtuned-ledger 18446744073709551616" OWNER "end\n"},
+        {"version 1 with a checksum", HEADER REUSE "end\t00000000\n"},
+        {"an unknown line in version 1", HEADER "later\nend\n"},
+        {"another netns of this boot", "twtuned-ledger 1 0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f 4026531841\nend\n"},
+        {"a boot id that is none", "twtuned-ledger 1 0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6 4026531840\nend\n"},
+        {"a boot id with another letter", "twtuned-ledger 1 0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6g 4026531840\nend\n"},
+        {"no cookie", "twtuned-ledger 1 0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6e\nend\n"},
+        {"a sysctl that is never written", HEADER "net.ipv4.tcp_timestamps\theld\t0\t1\tr\t1\nend\n"},
         {"CRLF", "twtuned-ledger 1 0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f 4026531840\nend\r\n"},
         {"byte order mark", "\xef\xbb\xbf" HEADER "end\n"},
         {"unknown sysctl", HEADER "net.ipv4.tcp_tw_reus\theld\t2\t1\tr\t1\nend\n"},
@@ -310,6 +435,34 @@ static const struct refused {
         {"one sysctl twice", HEADER REUSE "net.ipv4.tcp_tw_reuse\theld\t1\t1\tr\t2\nend\n"},
 };
 
+/* Lines of a whole version 2. */
+static const struct refused refused2[] = {
+        {"unknown state", "net.ipv4.tcp_tw_reuse\tkept\t2\t1\tr\t1\t-\t-\t0\n"},
+        {"no original", "net.ipv4.tcp_tw_reuse\theld\t-\t1\tr\t1\t-\t-\t0\n"},
+        {"eight fields", "net.ipv4.tcp_tw_reuse\theld\t2\t1\tr\t1\t-\t-\n"},
+        {"no number before", "net.ipv4.tcp_tw_reuse\theld\t2\t1\tr\t1\tx\t-\t0\n"},
+        {"unknown before", "net.ipv4.tcp_tw_reuse\theld\t2\t1\tr\t1\t?\t-\t0\n"},
+        {"no number in the file", "net.ipv4.tcp_tw_reuse\theld\t2\t1\tr\t1\t-\t\t0\n"},
+        {"half a pair in the file", "net.ipv4.ip_local_port_range\theld\t1 2\t1 4\tr\t1\t-\t7\t0\n"},
+        {"no time of a hand", "net.ipv4.tcp_tw_reuse\theld\t2\t1\tr\t1\t-\t-\t-\n"},
+        {"a sysctl that is never written", "net.ipv4.tcp_timestamps\theld\t0\t1\tr\t1\t-\t-\t0\n"},
+        {"one sysctl twice", REUSE2 STEP2},
+        {"changes twice", LEFT LEFT},
+        {"changes without a time", "changes\t10999\n"},
+};
+
+START_TEST(garbage_with_a_good_checksum_is_refused)
+{
+        char lines[LEDGER_TEXT_MAX];
+        struct ledger ledger;
+
+        poison(&ledger);
+        snprintf(lines, sizeof(lines), HEADER2 "%s", refused2[_i].text);
+        ck_assert_msg(ledger_parse(whole(lines), &owner, &ledger) == -EBADMSG, "%s", refused2[_i].row);
+        ck_assert_msg(is_poison(&ledger), "%s: changed", refused2[_i].row);
+}
+END_TEST
+
 START_TEST(garbage_is_refused)
 {
         struct ledger ledger;
@@ -338,24 +491,24 @@ START_TEST(longer_than_any_ledger_is_refused)
 }
 END_TEST
 
-START_TEST(other_boot_or_netns_is_stale)
+START_TEST(another_boot_is_stale)
 {
-        static const struct ledger_owner others[] = {
-                {"0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6e", 4026531840},
-                {"0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6", 4026531840},
-                {"0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f", 4026531841},
-                {"0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f", 402653184},
-                {"0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f", 0},
-                {"", 4026531840},
-        };
+        static const struct ledger_owner other = {"0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6e", 4026531840, ""};
+        struct ledger ledger;
 
-        for (unsigned i = 0; i < ELEMENTSOF(others); i++) {
-                struct ledger ledger;
+        poison(&ledger);
+        ck_assert_int_eq(ledger_parse(_i == 0 ? HEADER REUSE "end\n" : whole(HEADER2 REUSE2), &other, &ledger),
+                         -ESTALE);
+        ck_assert(is_poison(&ledger));
+}
+END_TEST
 
-                poison(&ledger);
-                ck_assert_msg(ledger_parse(HEADER REUSE "end\n", &others[i], &ledger) == -ESTALE, "row %u", i);
-                ck_assert_msg(is_poison(&ledger), "row %u: changed", i);
-        }
+START_TEST(another_netns_is_refused)
+{
+        static const struct ledger_owner other = {"0b5e6c1e-7d0f-4f6a-9d3e-1c2b3a4d5e6f", 402653184, ""};
+        struct ledger ledger;
+
+        ck_assert_int_eq(ledger_parse(whole(HEADER2 REUSE2), &other, &ledger), -EBADMSG);
 }
 END_TEST
 
@@ -427,14 +580,22 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, random_ledgers_come_back);
         tcase_add_test(tcase, largest_ledger_fits);
         tcase_add_test(tcase, text_is_as_documented);
+        tcase_add_test(tcase, checksum_is_the_known_one);
+        tcase_add_test(tcase, text_of_version_1_is_read);
         tcase_add_test(tcase, text_is_read);
+        tcase_add_test(tcase, what_is_unknown_is_kept);
+        tcase_add_loop_test(tcase, what_is_unknown_and_too_long_is_a_later_version, 0, 3);
+        tcase_add_loop_test(tcase, later_versions_are_no_garbage, 0, 3);
         tcase_add_test(tcase, what_is_ours);
-        tcase_add_test(tcase, every_truncation_is_refused);
+        tcase_add_loop_test(tcase, every_truncation_is_refused, 0, ELEMENTSOF(goods));
         tcase_add_test(tcase, every_truncation_of_random_ledgers_is_refused);
-        tcase_add_test(tcase, every_corruption_is_survived);
+        tcase_add_test(tcase, every_corruption_is_refused);
+        tcase_add_loop_test(tcase, lines_that_moved_are_refused, 0, 4);
         tcase_add_loop_test(tcase, garbage_is_refused, 0, ELEMENTSOF(refused));
+        tcase_add_loop_test(tcase, garbage_with_a_good_checksum_is_refused, 0, ELEMENTSOF(refused2));
         tcase_add_test(tcase, longer_than_any_ledger_is_refused);
-        tcase_add_test(tcase, other_boot_or_netns_is_stale);
+        tcase_add_loop_test(tcase, another_boot_is_stale, 0, 2);
+        tcase_add_test(tcase, another_netns_is_refused);
         tcase_add_test(tcase, first_note_keeps_the_original);
         tcase_add_test(tcase, long_rule_name_is_cut);
         tcase_add_test(tcase, last_held_is_the_last_written);

@@ -88,8 +88,7 @@ END_TEST
 
 START_TEST(a_process_that_died_before_its_write_leaves_nothing)
 {
-        fake.file.entry[FIN] =
-                (struct ledger_entry){LEDGER_HELD, SYSCTL_VALUE(60), SYSCTL_VALUE(30), "r", 900 * S, {0}};
+        ledger_note(&fake.file, FIN, &SYSCTL_VALUE(60), &SYSCTL_VALUE(30), "r", 900 * S);
         start(RULE("r", "30"));
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_RELEASED); /* its time counts for the limits */
         fake.live[FIN] = 30;                                           /* the administrator's, later */
