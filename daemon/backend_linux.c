@@ -124,7 +124,9 @@ int linux_backend_open(struct linux_backend *w, const char **ret_what)
                 linux_backend_close(w);
                 return r;
         }
-        if (netns_name(w->netns, sizeof(w->netns)) < 0)
+        if (netns_name(w->netns, sizeof(w->netns)) == 0)
+                snprintf(w->ledger_file.owner.netns, sizeof(w->ledger_file.owner.netns), "%s", w->netns);
+        else
                 snprintf(w->netns, sizeof(w->netns), "%llu", (unsigned long long)w->netns_cookie);
         w->ledger_error = ledger_file_open(&w->ledger_file, directory ? directory : TWTUNED_RUNTIME, w->netns_cookie);
         return 0;
@@ -137,4 +139,46 @@ void linux_backend_close(struct linux_backend *w)
         if (w->instance >= 0)
                 close(w->instance);
         w->instance = -1;
+}
+
+/* Prints why the ledger cannot be used, and what becomes of it. */
+static void print_unusable(const struct linux_backend *w, int error, bool keep)
+{
+        const char *path = w->ledger_file.path;
+
+        if (error == -EPROTONOSUPPORT)
+                fprintf(stderr,
+                        "twtuned: %s: a later version of twtuned wrote it, and only that one can put back what it "
+                        "holds; "
+                        "nothing is changed or put back\n",
+                        path);
+        else if (error != -EBADMSG)
+                fprintf(stderr, "twtuned: cannot read the ledger %s: %s; nothing is changed or put back\n", path,
+                        strerror(-error));
+        else if (keep)
+                fprintf(stderr, "twtuned: %s: truncated or garbled; nothing is restored from it\n", path);
+        else
+                fprintf(stderr,
+                        "twtuned: %s: truncated or garbled; nothing is restored from it; it is kept as %s.bad\n", path,
+                        path);
+}
+
+int linux_backend_load_ledger(struct linux_backend *w, bool observe, struct ledger *ret)
+{
+        int r = ledger_file_load(&w->ledger_file, ret);
+
+        if (r < 0)
+                *ret = (struct ledger){0};
+        if (r == -ENOENT || r == -ESTALE)
+                r = 0; /* none, or of another boot: its changes ended with that kernel */
+        if (r < 0)
+                print_unusable(w, r, observe);
+        else if (w->ledger_error < 0)
+                fprintf(stderr, "twtuned: cannot save originals in %s: %s; no sysctl will be written\n",
+                        w->ledger_file.directory, strerror(-w->ledger_error));
+        if (r < 0 && observe)
+                w->ledger_error = r;
+        else if (r == -EBADMSG)
+                ledger_file_keep_aside(&w->ledger_file);
+        return r;
 }

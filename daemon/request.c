@@ -52,7 +52,7 @@ static void release_free(struct tuner *t, enum sysctl_id id, const char *why)
         if (e->state == LEDGER_FOREIGN || e->state == LEDGER_HELD ||
             t->backend->sysctl_read(t->backend, id, &live) < 0)
                 return;
-        *e = (struct ledger_entry){.original = live, .written = live, .rule = "none", .at = e->at};
+        ledger_note_foreign(&t->apply.ledger, id, &live, "none");
         set_foreign(t, id);
         audit_foreign(&t->audit, id, e, why);
 }

@@ -242,31 +242,6 @@ static int loop(struct service *s)
         return r;
 }
 
-/* Loads the ledger that an earlier process left; *ret is empty if there is none, and on errors, which are printed.
- * Returns 0; -EBADMSG: the ledger is damaged and was kept aside; another negative errno: it could not be read. */
-static int load_ledger(struct linux_backend *w, struct ledger *ret)
-{
-        int r = ledger_file_load(&w->ledger_file, ret);
-
-        if (r < 0)
-                *ret = (struct ledger){0};
-        if (r == -ENOENT || r == -ESTALE)
-                r = 0; /* none, or of another boot: its changes ended with that kernel */
-        if (r == -EBADMSG) {
-                fprintf(stderr,
-                        "twtuned: %s: truncated or garbled; nothing is restored from it; it is kept as %s.bad\n",
-                        w->ledger_file.path, w->ledger_file.path);
-                ledger_file_keep_aside(&w->ledger_file);
-        } else if (r < 0) {
-                fprintf(stderr, "twtuned: cannot read the ledger %s: %s; nothing is changed or put back\n",
-                        w->ledger_file.path, strerror(-r));
-        } else if (w->ledger_error < 0) {
-                fprintf(stderr, "twtuned: cannot save originals in %s: %s; no sysctl will be written\n",
-                        w->ledger_file.directory, strerror(-w->ledger_error));
-        }
-        return r;
-}
-
 /* True if the originals are put back at the end. With --hold they are put back only if systemd stops the unit: after a
  * restart the next process takes over, and twtuned-restore.service puts back what nobody takes over. */
 static bool restores_on_exit(const struct service *s)
@@ -288,12 +263,12 @@ static int run(struct service *s, struct config *config)
         int r, write_error;
 
         lint_report(&s->backend.backend);
-        r = load_ledger(&s->backend, &ledger);
-        if (r < 0 && r != -EBADMSG) {
+        write_error = observe_if_readonly(s, config);
+        r = linux_backend_load_ledger(&s->backend, config->observe, &ledger);
+        if (r < 0 && r != -EBADMSG && !(config->observe && r == -EPROTONOSUPPORT)) {
                 config_free(config); /* a new ledger would overwrite originals that the next start may read */
                 return EXIT_FAILURE;
         }
-        write_error = observe_if_readonly(s, config);
         if (netns_name(s->metrics.netns, sizeof(s->metrics.netns)) < 0)
                 s->metrics.netns[0] = 0;
         follow_config(s, config);
@@ -331,7 +306,7 @@ static int restore_all(struct service *s, const char *why, bool *ret_held)
         s->tuner.backend = s->tuner.apply.backend = s->tuner.audit.backend = &s->backend.backend;
         s->tuner.apply.snapshot = &s->tuner.snapshot;
         s->tuner.snapshot.now = now_ns();
-        r = load_ledger(&s->backend, &s->tuner.apply.ledger);
+        r = linux_backend_load_ledger(&s->backend, false, &s->tuner.apply.ledger);
         *ret_held = ledger_last_held(&s->tuner.apply.ledger, 0) != SYSCTL_COUNT;
         if (*ret_held && tuner_restore_all(&s->tuner, why) > 0)
                 r = -EIO;

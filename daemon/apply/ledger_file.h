@@ -10,12 +10,12 @@ struct ledger_file {
         char directory[160], path[224], aside[232];
 };
 
-/* The runtime directory is made when it is missing. 0 or a negative errno: then nothing can be recorded, and so
- * nothing written. */
+/* The runtime directory is made when it is missing. The name of the netns in file->owner stays as it is. 0 or a negative
+ * errno: then nothing can be recorded, and so nothing written. */
 int ledger_file_open(struct ledger_file *file, const char *directory, uint64_t netns_cookie);
 
-/* 0; -ENOENT: there is none; -EBADMSG, -ESTALE: not to be trusted; -EIO: nobody knows of which boot it is; or another
- * negative errno. */
+/* 0; -ENOENT: there is none; -EBADMSG, -ESTALE, -EPROTONOSUPPORT as of ledger_parse(); -EIO: nobody knows of which boot
+ * it is; or another negative errno. */
 int ledger_file_load(const struct ledger_file *file, struct ledger *ret);
 
 /* Renames a ledger that is not to be trusted to .bad, for whoever wants to know. */
