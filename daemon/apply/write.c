@@ -55,6 +55,8 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
         int r;
 
         ledger_note(&a->ledger, c->sysctl, &c->original, &c->value, a->config->rule[d->rule].name, a->snapshot->now);
+        if (before.state != LEDGER_HELD)
+                a->ledger.entry[c->sysctl].file = c->file;
         limits_save(&a->limits, &a->ledger);
         r = a->backend->ledger_save(a->backend, &a->ledger);
         if (r < 0) {
@@ -94,15 +96,17 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
         }
 }
 
-/* True if the administrator set the sysctl. Asked last, because it reads files. */
+/* True if the administrator set the sysctl. Asked last, because it reads files: what they set is kept in the change. */
 static bool yields(struct apply *a, struct change *c)
 {
         char text[SYSCTL_TEXT_MAX];
         struct sysctl_preset owner;
 
+        a->backend->sysctl_preset(a->backend, c->sysctl, &owner);
+        if (owner.configured)
+                c->file = owner.value;
         if (a->config->yield == YIELD_NO)
                 return false;
-        a->backend->sysctl_preset(a->backend, c->sysctl, &owner);
         if (owner.configured && owner.admin)
                 snprintf(c->reason, sizeof(c->reason), "%s sets it; remove that line, or set yield = no", owner.where);
         else if (a->config->yield == YIELD_NONDEFAULT && owner.has_default &&
@@ -193,7 +197,26 @@ static bool is_too_full(const struct apply *a, const struct change *c)
                (share->state != READING_VALID || share->value / 100 * (double)c->before.v[0] > (double)c->value.v[0]);
 }
 
-/* The value in sysctl.d now takes precedence over the original. */
+/* The original, as it was, whatever our bounds are; or what sysctl.d sets, if that is within the bounds, and another
+ * value than when the sysctl was taken: then someone wants that now. */
+static void choose_original(const struct ledger_entry *e, const struct sysctl_preset *owner, struct change *c)
+{
+        bool moved = owner->configured && !e->file_unknown && !sysctl_equal(&owner->value, &e->file);
+        char text[SYSCTL_TEXT_MAX];
+
+        c->original = c->value = e->original;
+        if (!moved)
+                return;
+        if (sysctl_check(c->sysctl, &owner->value, c->reason, sizeof(c->reason)) < 0) {
+                snprintf(c->reason, sizeof(c->reason), "%s sets %s now, which is out of bounds", owner->where,
+                         sysctl_format(&owner->value, text));
+                return;
+        }
+        c->from_file = true;
+        c->value = owner->value;
+        snprintf(c->reason, sizeof(c->reason), "%s", owner->where);
+}
+
 void apply_restore(struct apply *a, struct change *c, bool at_end)
 {
         struct ledger_entry *entry = &a->ledger.entry[c->sysctl];
@@ -203,8 +226,7 @@ void apply_restore(struct apply *a, struct change *c, bool at_end)
 
         a->backend->sysctl_preset(a->backend, c->sysctl, &owner);
         c->before = r == 0 && sysctl_equal(&live, &entry->before) ? live : entry->written;
-        c->original = entry->original;
-        c->value = owner.configured ? owner.value : entry->original;
+        choose_original(entry, &owner, c);
         if (r < 0) {
                 fail(c, r, "cannot read");
         } else if (!ledger_is_ours(entry, &live)) {
@@ -219,6 +241,7 @@ void apply_restore(struct apply *a, struct change *c, bool at_end)
                 c->unknown = true;
         } else {
                 c->outcome = OUTCOME_RESTORED;
+                entry->written = c->value;
                 entry->at = MAX(entry->at, a->snapshot->now);
                 limits_note_restore(&a->limits, c->sysctl, a->snapshot->now);
                 apply_set_state(a, c->sysctl, LEDGER_RELEASED);

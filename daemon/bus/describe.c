@@ -57,7 +57,7 @@ static void describe_destinations(struct json *j, const struct tuner *t)
 }
 
 /* What is there after the tick: the snapshot has what was there before what the tick wrote. */
-static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id, const struct sysctl_preset *o)
+static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id)
 {
         const struct ledger_entry *e = &t->apply.ledger.entry[id];
         struct live_sysctl live = t->snapshot.sysctl[id];
@@ -65,7 +65,7 @@ static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id, 
         if (e->state == LEDGER_NONE || e->at < t->snapshot.now)
                 return live;
         live.state = READING_VALID;
-        live.value = e->state == LEDGER_HELD ? e->written : o->configured ? o->value : e->original;
+        live.value = e->written;
         return live;
 }
 
@@ -95,7 +95,7 @@ static void describe_value(struct json *j, const char *key, bool known, const st
 
 static void describe_sysctl(struct json *j, const struct tuner *t, enum sysctl_id id, const struct sysctl_preset *o)
 {
-        const struct live_sysctl live = live_sysctl(t, id, o);
+        const struct live_sysctl live = live_sysctl(t, id);
         const struct ledger_entry *e = &t->apply.ledger.entry[id];
         uint64_t rules = policy_holders(t->policy, id);
         bool is_list = sysctl_table[id].n == 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/audit/record.h"
 
+#include <stdio.h>
 #include <syslog.h>
 
 const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT] = {
@@ -22,4 +23,11 @@ const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT] = {
 const char *audit_kind_name(enum audit_kind kind)
 {
         return audit_kinds[kind].name;
+}
+
+void change_source(const struct change *c, char *buf, size_t size)
+{
+        buf[0] = 0;
+        if (c->outcome == OUTCOME_RESTORED && c->reason[0])
+                snprintf(buf, size, c->from_file ? ", which %s sets now" : "; %s", c->reason);
 }

@@ -111,6 +111,8 @@ static void add_change(struct audit_text *t, const struct change *c)
         audit_text_add(t, "NEWVALUE", "%s", sysctl_format(&c->value, value));
         audit_text_add(t, "ORIGINALVALUE", "%s", sysctl_format(&c->original, value));
         audit_text_add(t, "RESULT", "%s", outcome_name(c->outcome));
+        if (c->outcome == OUTCOME_RESTORED)
+                audit_text_add(t, "VALUEFROM", "%s", c->from_file ? c->reason : "original");
         if (c->outcome == OUTCOME_FAILED)
                 add_error(t, c->error);
 }
@@ -130,15 +132,16 @@ static void make_change(struct audit_text *t, const struct audit_record *r)
         const struct change *c = r->change;
         const char *name = sysctl_table[c->sysctl].name;
         struct evidence_text e = evidence_of(r);
-        char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], why[384];
+        char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], why[384], source[400];
 
         reason(r, &e, why, sizeof(why));
+        change_source(c, source, sizeof(source));
         sysctl_format(&c->before, from);
         sysctl_format(&c->value, to);
         if (c->outcome == OUTCOME_FOREIGN)
                 message(t, "%s is %s now: %s", name, to, why);
         else
-                message(t, "%s%s: %s -> %s: %s", prefix(c->outcome), name, from, to, why);
+                message(t, "%s%s: %s -> %s%s: %s", prefix(c->outcome), name, from, to, source, why);
         add_change(t, c);
         add_evidence(t, r, &e);
 }
@@ -178,8 +181,9 @@ static void make_restore(struct audit_text *t, const struct audit_record *r)
 {
         const struct change *c = r->change;
         const char *name = sysctl_table[c->sysctl].name;
-        char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX];
+        char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], source[400];
 
+        change_source(c, source, sizeof(source));
         sysctl_format(&c->before, from);
         sysctl_format(&c->value, to);
         if (c->outcome == OUTCOME_FAILED && c->error == -EBUSY)
@@ -189,7 +193,7 @@ static void make_restore(struct audit_text *t, const struct audit_record *r)
         else if (c->outcome == OUTCOME_FOREIGN)
                 message(t, "%s is %s now: someone else changed it: it is left alone", name, to);
         else
-                message(t, "%s: %s -> %s: %s", name, from, to, r->why);
+                message(t, "%s: %s -> %s%s: %s", name, from, to, source, r->why);
         add_change(t, c);
         audit_text_add(t, "RULE", "%s", r->rule_name);
 }

@@ -57,9 +57,11 @@ struct change {
 
         /* Filled in by whoever applies the decision. */
         enum outcome outcome;
-        int error;        /* negative errno of OUTCOME_FAILED */
-        bool unknown;     /* of OUTCOME_FAILED: it was written, and the live value is unknown */
-        char reason[384]; /* of YIELDED, LIMITED, REFUSED and FAILED */
+        int error;      /* negative errno of OUTCOME_FAILED */
+        bool unknown;   /* of OUTCOME_FAILED: it was written, and the live value is unknown */
+        bool from_file; /* of OUTCOME_RESTORED: value is sysctl.d's, and reason its FILE:LINE; else the original */
+        struct sysctl_value file; /* what sysctl.d sets; n == 0: nothing, or it was not read */
+        char reason[384]; /* of YIELDED, LIMITED, REFUSED and FAILED; of RESTORED: why not what sysctl.d sets, or "" */
 };
 
 /* The first condition of the rule that decided. */

@@ -370,7 +370,7 @@ START_TEST(a_table_is_not_shrunk_under_what_sysctl_d_says)
                 int64_t says;
                 double in_table;
                 int64_t live;
-        } rows[] = {{100000, 100001, 131072}, {100000, 90000, 100000}, {50000, 50001, 131072}, {50000, 50000, 50000}};
+        } rows[] = {{100000, 100001, 131072}, {100000, 90000, 100000}, {66000, 66001, 131072}, {66000, 66000, 66000}};
 
         start_and_raise();
         fake.owner[TW] = (struct sysctl_preset){.configured = true, .value = SYSCTL_VALUE(rows[_i].says)};

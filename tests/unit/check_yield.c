@@ -48,17 +48,78 @@ START_TEST(the_rest_of_the_rule_goes_on)
 }
 END_TEST
 
+/* What sysctl.d sets when the rule takes 60, and when it gives it back; what is given back then, and why. 0: nothing. */
+static const struct {
+        int64_t taken, then, back;
+        const char *from, *says;
+} files[] = {
+        {0, 0, 60, "original", ": tcp.fin_wait2"},
+        {55, 55, 60, "original", ": tcp.fin_wait2"}, /* a person had set 60 since */
+        {55, 50, 50, "/usr/lib/sysctl.d/50-x.conf:1", ", which /usr/lib/sysctl.d/50-x.conf:1 sets now: tcp.fin_wait2"},
+        {0, 50, 50, "/usr/lib/sysctl.d/50-x.conf:1", ", which /usr/lib/sysctl.d/50-x.conf:1 sets now: tcp.fin_wait2"},
+        {55, 0, 60, "original", ": tcp.fin_wait2"},
+        {0, 2, 60, "original", "; /usr/lib/sysctl.d/50-x.conf:1 sets 2 now, which is out of bounds: tcp.fin_wait2"},
+};
+
+static void set_file(int64_t value)
+{
+        fake.owner[FIN] = (struct sysctl_preset){0};
+        if (value > 0)
+                set_by(FIN, value, "/usr/lib/sysctl.d/50-x.conf:1", false);
+}
+
 START_TEST(what_a_package_set_is_changed_and_given_back)
 {
-        set_by(FIN, 55, "/usr/lib/sysctl.d/50-x.conf:1", false);
+        set_file(files[_i].taken);
+        press(RULE);
+        ck_assert_int_eq(fake.live[FIN], 30);
+        start_again(RULE);
+        set_file(files[_i].then);
+        fake.fin_wait2 = 0;
+        ticks(61);
+        ck_assert_int_eq(fake.live[FIN], files[_i].back);
+        ck_assert_str_eq(logged(AUDIT_RELEASED, "ORIGINALVALUE"), "60");
+        ck_assert_str_eq(logged(AUDIT_RELEASED, "VALUEFROM"), files[_i].from);
+        ck_assert_msg(strstr(logged(AUDIT_RELEASED, "MESSAGE"), files[_i].says), "%s",
+                      logged(AUDIT_RELEASED, "MESSAGE"));
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 0);
+}
+END_TEST
+
+/* The same at the end, and by --restore. */
+START_TEST(what_a_package_sets_now_is_put_back_at_the_end)
+{
+        set_file(files[_i].taken);
+        press(RULE);
+        set_file(files[_i].then);
+        ck_assert_uint_eq(tuner_restore_all(&tuner, "test"), 0);
+        ck_assert_int_eq(fake.live[FIN], files[_i].back);
+        ck_assert_str_eq(logged(AUDIT_RELEASED, "VALUEFROM"), files[_i].from);
+}
+END_TEST
+
+/* The ledger of 0.1.0 does not say what sysctl.d set then. */
+START_TEST(an_unknown_file_is_no_other_file)
+{
+        set_file(55);
+        press(RULE);
+        fake.file.entry[FIN].file_unknown = true;
+        start_again(RULE);
+        fake.fin_wait2 = 0;
+        ticks(61);
+        ck_assert_int_eq(fake.live[FIN], 60);
+}
+END_TEST
+
+/* An original is put back as it was, also where we would never go. */
+START_TEST(an_original_out_of_bounds_is_put_back)
+{
+        fake.live[FIN] = 3600;
         press(RULE);
         ck_assert_int_eq(fake.live[FIN], 30);
         fake.fin_wait2 = 0;
         ticks(61);
-        ck_assert_int_eq(fake.live[FIN], 55); /* what sysctl.d says now, not the 60 that was there */
-        ck_assert_str_eq(logged(AUDIT_RELEASED, "NEWVALUE"), "55");
-        ck_assert_str_eq(logged(AUDIT_RELEASED, "ORIGINALVALUE"), "60");
-        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 0);
+        ck_assert_int_eq(fake.live[FIN], 3600);
 }
 END_TEST
 
@@ -111,7 +172,10 @@ static void add(TCase *tcase)
         tcase_add_checked_fixture(tcase, set_up, tear_down);
         tcase_add_test(tcase, what_the_administrator_set_is_advice);
         tcase_add_test(tcase, the_rest_of_the_rule_goes_on);
-        tcase_add_test(tcase, what_a_package_set_is_changed_and_given_back);
+        tcase_add_loop_test(tcase, what_a_package_set_is_changed_and_given_back, 0, ELEMENTSOF(files));
+        tcase_add_loop_test(tcase, what_a_package_sets_now_is_put_back_at_the_end, 0, ELEMENTSOF(files));
+        tcase_add_test(tcase, an_unknown_file_is_no_other_file);
+        tcase_add_test(tcase, an_original_out_of_bounds_is_put_back);
         tcase_add_test(tcase, who_yields_to_nobody);
         tcase_add_test(tcase, who_yields_to_all_that_is_not_the_default);
         tcase_add_test(tcase, an_unknown_default_is_no_reason);
