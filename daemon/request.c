@@ -62,6 +62,7 @@ static void rearm(struct tuner *t, enum sysctl_id id, const char *why)
         if (t->apply.ledger.entry[id].state != LEDGER_FOREIGN)
                 return;
         policy_rearm(t->policy, id);
+        t->apply.ledger.entry[id].hand_at = 0;
         apply_set_state(&t->apply, id, LEDGER_RELEASED); /* its time counts for the limits */
         audit_record(&t->audit, &(struct audit_record){
                                         .kind = AUDIT_RECOVERED, .subject = SUBJECT_REARM, .sysctl = id, .why = why});

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/foreign.h"
 #include "daemon/request.h"
 #include "daemon/status.h"
 
@@ -30,6 +31,7 @@ static void observe(struct tuner *t)
         }
         t->unread = unread;
         audit_state(&t->audit, SUBJECT_OBSERVATION, unread.what, unread.error);
+        foreign_note_changes(t);
 }
 
 static void record_config(struct tuner *t)
@@ -238,9 +240,11 @@ unsigned tuner_restore_all(struct tuner *t, const char *why)
                 if (change[n++].outcome == OUTCOME_FAILED)
                         failed |= UINT32_C(1) << id;
         }
-        for (id = 0; id < SYSCTL_COUNT; id++) /* an orderly end: the next start is a manual one */
+        for (id = 0; id < SYSCTL_COUNT; id++) { /* an orderly end: the next start is a manual one */
                 if (ledger->entry[id].state == LEDGER_FOREIGN)
                         ledger->entry[id].state = LEDGER_RELEASED;
+                ledger->entry[id].hand_at = 0;
+        }
         save_ledger(t);
         for (unsigned i = 0; i < n; i++)
                 audit_restore(&t->audit, SUBJECT_RESTORE, &change[i], ledger->entry[change[i].sysctl].rule, why);

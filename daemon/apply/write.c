@@ -23,12 +23,16 @@ static int verify(struct backend *b, enum sysctl_id id, const struct sysctl_valu
 }
 
 /* What is read back counts, not that write() succeeded. */
-static int write_verified(struct backend *b, enum sysctl_id id, const struct sysctl_value *value,
+static int write_verified(struct apply *a, enum sysctl_id id, const struct sysctl_value *value,
                           struct sysctl_value *live)
 {
-        int r = b->sysctl_write(b, id, value);
+        int r = a->backend->sysctl_write(a->backend, id, value);
 
-        return r < 0 ? r : verify(b, id, value, live);
+        if (r < 0)
+                return r;
+        r = verify(a->backend, id, value, live);
+        a->seen[id] = r == 0 ? *value : (struct sysctl_value){0};
+        return r;
 }
 
 void apply_save_ledger(struct apply *a)
@@ -73,7 +77,7 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
                 return;
         }
         limits_note_change(&a->limits, c->sysctl, a->snapshot->now);
-        r = write_verified(a->backend, c->sysctl, &c->value, &live);
+        r = write_verified(a, c->sysctl, &c->value, &live);
         if (r == 0) {
                 c->outcome = OUTCOME_APPLIED;
                 return;
@@ -88,7 +92,7 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
         }
         fail(c, r, r == -EBUSY ? "the old value is there after the write" : "cannot write and read back");
         if (verify(a->backend, c->sysctl, &c->before, &live) == 0 ||
-            write_verified(a->backend, c->sysctl, &c->before, &live) == 0) {
+            write_verified(a, c->sysctl, &c->before, &live) == 0) {
                 a->ledger.entry[c->sysctl] = before;
                 apply_save_ledger(a);
         } else {
@@ -118,6 +122,21 @@ static bool yields(struct apply *a, struct change *c)
         return true;
 }
 
+/* True if another program changed the sysctl just now, which the next tick notes, or not long ago. */
+static bool is_left_for_now(const struct apply *a, struct change *c, const struct sysctl_value *live)
+{
+        const struct sysctl_value *seen = &a->seen[c->sysctl];
+        uint64_t hand_at = a->ledger.entry[c->sysctl].hand_at;
+
+        if ((seen->n == 0 || sysctl_equal(live, seen)) &&
+            (hand_at == 0 || a->snapshot->now - hand_at >= APPLY_HAND_WAIT_NS))
+                return false;
+        c->outcome = OUTCOME_LIMITED;
+        snprintf(c->reason, sizeof(c->reason), "someone else changed %s less than 10 min ago",
+                 sysctl_table[c->sysctl].name);
+        return true;
+}
+
 /* Fills in the outcome that the change will have: YIELDED, LIMITED, REFUSED, FAILED or UNCHANGED if it may not be made,
  * JOINED if there is nothing to write, APPLIED if there is. */
 static void look_ahead(struct apply *a, struct change *c, bool step, unsigned writes)
@@ -144,6 +163,8 @@ static void look_ahead(struct apply *a, struct change *c, bool step, unsigned wr
                 c->before = c->original = live;
                 c->outcome = OUTCOME_UNCHANGED;
                 if (sysctl_equal(&live, &c->value) || a->ledger.entry[c->sysctl].state == LEDGER_FOREIGN)
+                        return;
+                if (is_left_for_now(a, c, &live))
                         return;
         } else if (!a->config->observe && !sysctl_equal(&live, &c->before)) {
                 c->outcome = OUTCOME_FOREIGN;
@@ -235,13 +256,12 @@ void apply_restore(struct apply *a, struct change *c, bool at_end)
                 apply_set_state(a, c->sysctl, LEDGER_FOREIGN);
         } else if (!at_end && is_too_full(a, c)) {
                 fail(c, -EBUSY, "the table may hold more than that");
-        } else if (!sysctl_equal(&live, &c->value) &&
-                   (r = write_verified(a->backend, c->sysctl, &c->value, &live)) < 0) {
+        } else if (!sysctl_equal(&live, &c->value) && (r = write_verified(a, c->sysctl, &c->value, &live)) < 0) {
                 fail(c, r, "cannot put the original back");
                 c->unknown = true;
         } else {
                 c->outcome = OUTCOME_RESTORED;
-                entry->written = c->value;
+                entry->written = a->seen[c->sysctl] = c->value;
                 entry->at = MAX(entry->at, a->snapshot->now);
                 limits_note_restore(&a->limits, c->sysctl, a->snapshot->now);
                 apply_set_state(a, c->sysctl, LEDGER_RELEASED);

@@ -9,13 +9,17 @@
 #include "lib/apply/limits.h"
 #include "lib/policy/policy.h"
 
+/* What another program has set is not changed for so long. */
+#define APPLY_HAND_WAIT_NS (600 * NSEC_PER_SEC)
+
 struct apply {
         struct backend *backend;         /* borrowed */
         const struct config *config;     /* borrowed */
         const struct snapshot *snapshot; /* borrowed; of the tick at hand */
         struct limits limits;
         struct ledger ledger;
-        int ledger_error; /* why the file is not what the ledger is: negative errno; 0: it is */
+        struct sysctl_value seen[SYSCTL_COUNT]; /* what was read or written last; n == 0: unknown */
+        int ledger_error;                       /* why the file is not what the ledger is: negative errno; 0: it is */
 };
 
 /* Carries out every change of a decision and fills in the outcomes. */

@@ -15,9 +15,9 @@ static enum audit_kind kind_of(enum decision_kind decision, enum outcome outcome
         };
         static const enum audit_kind not_done[OUTCOME_COUNT] = {
                 [OUTCOME_JOINED] = AUDIT_KIND_COUNT,  [OUTCOME_UNCHANGED] = AUDIT_KIND_COUNT,
-                [OUTCOME_FOREIGN] = AUDIT_OVERRIDDEN, [OUTCOME_YIELDED] = AUDIT_ADVICE,
-                [OUTCOME_LIMITED] = AUDIT_REFUSED,    [OUTCOME_REFUSED] = AUDIT_REFUSED,
-                [OUTCOME_FAILED] = AUDIT_FAILED,
+                [OUTCOME_FOREIGN] = AUDIT_OVERRIDDEN, [OUTCOME_NOTED] = AUDIT_OVERRIDDEN,
+                [OUTCOME_YIELDED] = AUDIT_ADVICE,     [OUTCOME_LIMITED] = AUDIT_REFUSED,
+                [OUTCOME_REFUSED] = AUDIT_REFUSED,    [OUTCOME_FAILED] = AUDIT_FAILED,
         };
 
         switch (outcome) {

@@ -59,14 +59,9 @@ static void describe_destinations(struct json *j, const struct tuner *t)
 /* What is there after the tick: the snapshot has what was there before what the tick wrote. */
 static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id)
 {
-        const struct ledger_entry *e = &t->apply.ledger.entry[id];
-        struct live_sysctl live = t->snapshot.sysctl[id];
+        const struct sysctl_value *seen = &t->apply.seen[id];
 
-        if (e->state == LEDGER_NONE || e->at < t->snapshot.now)
-                return live;
-        live.state = READING_VALID;
-        live.value = e->written;
-        return live;
+        return seen->n > 0 ? (struct live_sysctl){READING_VALID, *seen} : t->snapshot.sysctl[id];
 }
 
 /* Whose value is there. Where the kernel's default depends on the machine, nobody knows whether it is that. */

@@ -41,6 +41,7 @@ enum audit_subject {
         SUBJECT_CHANGE,      /* a change that a rule decided on */
         SUBJECT_RESTORE,     /* a sysctl that was put back because a person or the end asked for it, or could not be */
         SUBJECT_ORPHAN,      /* the same of one that no rule holds: it is tried again until it succeeds */
+        SUBJECT_HAND,        /* a change of a sysctl by another program while no rule held it */
         SUBJECT_FOREIGN,     /* a sysctl that is left alone */
         SUBJECT_ADVICE,      /* advice of a rule */
         SUBJECT_ADVICE_OVER, /* and its end */
@@ -72,9 +73,10 @@ struct audit_record {
         const struct counters *counters;
         const char *unit; /* the culprit; "": unknown */
 
-        const struct change *change; /* CHANGE, RESTORE and ORPHAN */
-        const char *rule_name; /* RESTORE, ORPHAN, FOREIGN and LINE: the rule that held the sysctl, or does the same */
-        enum sysctl_id sysctl; /* FOREIGN and REARM */
+        const struct change *change; /* CHANGE, RESTORE, ORPHAN and HAND */
+        const char *
+                rule_name; /* RESTORE, ORPHAN, HAND, FOREIGN and LINE: the rule that held the sysctl, or does the same */
+        enum sysctl_id sysctl;               /* FOREIGN and REARM */
         const struct sysctl_value *original; /* FOREIGN */
         uint64_t ns;      /* PAUSE: for how long; 0: until it is resumed. TICKS: since the tick before */
         const char *name; /* the file, or the source that cannot be read */

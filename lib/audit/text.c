@@ -315,6 +315,7 @@ void audit_text_make(struct audit_text *t, const struct audit_record *r)
                 break;
         case SUBJECT_RESTORE:
         case SUBJECT_ORPHAN:
+        case SUBJECT_HAND:
                 make_restore(t, r);
                 break;
         case SUBJECT_FOREIGN:

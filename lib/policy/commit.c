@@ -261,8 +261,8 @@ const char *outcome_name(enum outcome outcome)
         static const char *const names[OUTCOME_COUNT] = {
                 [OUTCOME_JOINED] = "joined",      [OUTCOME_APPLIED] = "applied", [OUTCOME_RESTORED] = "restored",
                 [OUTCOME_KEPT] = "kept",          [OUTCOME_WOULD] = "would",     [OUTCOME_UNCHANGED] = "unchanged",
-                [OUTCOME_FOREIGN] = "left-alone", [OUTCOME_YIELDED] = "yielded", [OUTCOME_LIMITED] = "limited",
-                [OUTCOME_REFUSED] = "refused",    [OUTCOME_FAILED] = "failed",
+                [OUTCOME_FOREIGN] = "left-alone", [OUTCOME_NOTED] = "noted",     [OUTCOME_YIELDED] = "yielded",
+                [OUTCOME_LIMITED] = "limited",    [OUTCOME_REFUSED] = "refused", [OUTCOME_FAILED] = "failed",
         };
 
         return names[outcome];

@@ -37,6 +37,7 @@ enum outcome {
         OUTCOME_WOULD,     /* observe mode */
         OUTCOME_UNCHANGED, /* another program set that value already: it is not ours */
         OUTCOME_FOREIGN,   /* another program changed it: left alone */
+        OUTCOME_NOTED,     /* another program changed it while it was not held: its value is the original now */
         OUTCOME_YIELDED,   /* the administrator set it: left alone */
         OUTCOME_LIMITED,   /* not now */
         OUTCOME_REFUSED,   /* outside the bounds */

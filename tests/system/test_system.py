@@ -97,7 +97,7 @@ def _(host):
     host.wait_ticks(5)
     check_equal(host.sysctls()[0], "2", f"{REUSE} after 'sysctl -w', under load")
     lines = explained(host, "EVENT=overridden")
-    check("Before any rule it was 2. To put that back:" in lines, lines)
+    check("The value without twtuned is 2. To set it:" in lines, lines)
 
     paste(host, lines, "twtunectl rearm ")
     host.wait_for_reuse("1")
