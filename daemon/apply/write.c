@@ -262,8 +262,6 @@ void apply_restore(struct apply *a, struct change *c, bool at_end)
         } else {
                 c->outcome = OUTCOME_RESTORED;
                 entry->written = a->seen[c->sysctl] = c->value;
-                entry->at = MAX(entry->at, a->snapshot->now);
-                limits_note_restore(&a->limits, c->sysctl, a->snapshot->now);
                 apply_set_state(a, c->sysctl, LEDGER_RELEASED);
         }
 }
@@ -274,7 +272,6 @@ static void leave(struct apply *a, const struct decision *d, struct change *c)
                 c->outcome = OUTCOME_JOINED;
         } else if (a->config->observe) {
                 c->outcome = OUTCOME_WOULD;
-                limits_note_restore(&a->limits, c->sysctl, a->snapshot->now);
         } else if (a->config->rule[d->rule].keep && d->kind == DECISION_RELEASE) {
                 c->outcome = OUTCOME_KEPT;
                 c->value = c->before;

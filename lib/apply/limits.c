@@ -131,8 +131,3 @@ void limits_save(const struct limits *limits, struct ledger *ledger)
         ledger->changes.left = (uint64_t)(MAX(limits->tokens - 1, 0) * 1000);
         ledger->changes.at = limits->filled_at;
 }
-
-void limits_note_restore(struct limits *limits, enum sysctl_id sysctl, uint64_t now)
-{
-        limits->changed_at[sysctl] = now;
-}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What may be written, and how often: the last look before a write. Restores are exempt. */
+/* What may be written, and how often: the last look before a write. Restores are exempt, and count for nothing. */
 
 #include "lib/apply/ledger.h"
 #include "lib/config/config.h"
@@ -29,6 +29,3 @@ void limits_note_change(struct limits *limits, enum sysctl_id sysctl, uint64_t n
  * after one more change. */
 void limits_resume(struct limits *limits, const struct ledger *ledger, uint64_t now);
 void limits_save(const struct limits *limits, struct ledger *ledger);
-
-/* A restore: it counts for the interval between two changes of one sysctl, not for the bucket. */
-void limits_note_restore(struct limits *limits, enum sysctl_id sysctl, uint64_t now);

@@ -217,8 +217,8 @@ void invariants_write(struct invariants *inv, struct sim *s, enum sysctl_id id, 
                 (struct watched_write){id, s->kernel.sysctl[id], *value, w->changed_at};
         check_hour(inv, s, id);
         w->ours = *value;
-        /* A restore of which nobody learns that it took, before the process dies, is no change that anyone counts. */
-        if (!inv->may_fail || !sysctl_equal(value, &entry_of(s, id)->original))
+        /* What is given back may be taken again at once. */
+        if (!sysctl_equal(value, &entry_of(s, id)->original))
                 w->changed_at = sim_now(s);
 }
 

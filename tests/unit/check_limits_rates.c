@@ -74,18 +74,6 @@ START_TEST(no_min_interval_is_no_rest)
 }
 END_TEST
 
-START_TEST(restores_take_nothing_from_the_bucket)
-{
-        begin(2, 5 * S);
-        for (unsigned i = 0; i < 100; i++)
-                limits_note_restore(&limits, SYSCTL_TCP_FIN_TIMEOUT, START);
-        ck_assert_int_eq(check_at(SYSCTL_TCP_FIN_TIMEOUT, START), -EAGAIN); /* it was changed */
-        ck_assert_int_eq(change_at(SYSCTL_TCP_TW_REUSE, START), 0);
-        ck_assert_int_eq(change_at(SYSCTL_TCP_TW_REUSE_DELAY, START), 0);
-        ck_assert_int_eq(change_at(SYSCTL_TCP_KEEPALIVE_TIME, START), -EAGAIN);
-}
-END_TEST
-
 /* What the process before left in its ledger, after so many changes at one time. */
 static void resume(unsigned changes, uint64_t at)
 {
@@ -185,7 +173,7 @@ static uint64_t random_pause(struct random *random)
         }
 }
 
-/* Changes and restores of random sysctls at random times. */
+/* Changes of random sysctls at random times. */
 START_TEST(never_more_than_the_limits_allow)
 {
         static struct change_made made[3000];
@@ -199,9 +187,7 @@ START_TEST(never_more_than_the_limits_allow)
                 enum sysctl_id id = free_sysctls[random_below(&random, ELEMENTSOF(free_sysctls))];
 
                 now += random_pause(&random);
-                if (random_below(&random, 10) == 0)
-                        limits_note_restore(&limits, id, now);
-                else if (change_at(id, now) == 0)
+                if (change_at(id, now) == 0)
                         made[n++] = (struct change_made){now, id};
         }
         ck_assert_msg(n > 1, "only %u changes at %g a minute, seed %" PRIu64, n, rate, random.seed);
@@ -230,7 +216,6 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, one_sysctl_rests_for_min_interval);
         tcase_add_test(tcase, what_was_never_changed_needs_no_rest);
         tcase_add_test(tcase, no_min_interval_is_no_rest);
-        tcase_add_test(tcase, restores_take_nothing_from_the_bucket);
         tcase_add_test(tcase, past_changes_count);
         tcase_add_test(tcase, past_change_in_the_future_counts_as_now);
         tcase_add_test(tcase, past_changes_do_not_block_for_long);

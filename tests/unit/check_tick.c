@@ -119,6 +119,43 @@ START_TEST(min_interval_counts_over_a_stop)
 }
 END_TEST
 
+/* A load that comes back right after the sysctl was given back, by a release, a stop, or a process that died since. */
+START_TEST(a_give_back_does_not_start_min_interval)
+{
+        const char *policy = "[limits]\nmin_interval = 10s\n" RULE("r", "30") "until = tcp.fin_wait2 < 1\n";
+
+        start_and_hold(policy);
+        ticks(10);
+        fake.fin_wait2 = 0;
+        if (_i == 1)
+                ck_assert_uint_eq(tuner_restore_all(&tuner, "test"), 0);
+        else
+                ticks(1);
+        ck_assert_int_eq(fake.live[FIN], 60);
+        if (_i > 0)
+                start_again(policy);
+        fake.fin_wait2 = 100;
+        ticks(1);
+        ck_assert_int_eq(fake.live[FIN], 30);
+        ck_assert_uint_eq(fake.events[AUDIT_REFUSED], 0);
+}
+END_TEST
+
+/* The change itself does, and the process after it knows. */
+START_TEST(a_change_starts_min_interval)
+{
+        const char *policy = "[limits]\nmin_interval = 10s\n" RULE("r", "30");
+
+        start_and_hold(policy);
+        ck_assert_uint_eq(tuner_restore_all(&tuner, "test"), 0);
+        start_again(policy);
+        ticks(9);
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ticks(1);
+        ck_assert_int_eq(fake.live[FIN], 30);
+}
+END_TEST
+
 START_TEST(a_restore_at_a_reload_that_fails_is_tried_again)
 {
         start_and_hold(RULE("r", "30"));
@@ -446,6 +483,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_ledger_that_could_not_be_saved_is_saved_later);
         tcase_add_test(tcase, a_process_that_died_before_its_write_leaves_nothing);
         tcase_add_loop_test(tcase, min_interval_counts_over_a_stop, 0, 2);
+        tcase_add_loop_test(tcase, a_give_back_does_not_start_min_interval, 0, 3);
+        tcase_add_test(tcase, a_change_starts_min_interval);
         tcase_add_test(tcase, a_restore_at_a_reload_that_fails_is_tried_again);
         tcase_add_loop_test(tcase, an_override_outlives_reloads, 0, 4);
         tcase_add_test(tcase, an_override_just_before_a_reload_is_seen);
