@@ -84,6 +84,14 @@ static void disown(struct policy *p, enum sysctl_id sysctl, bool foreign)
                         deactivate(p, i, !foreign);
 }
 
+static bool changes_any(const struct decision *d)
+{
+        for (unsigned k = 0; k < d->n; k++)
+                if (d->change[k].outcome <= OUTCOME_WOULD)
+                        return true;
+        return false;
+}
+
 /* Takes over the changes that were made. Returns true if the limits prevented one. */
 static bool take(struct policy *p, const struct decision *d)
 {
@@ -110,10 +118,12 @@ static enum progress commit_enter(struct policy *p, const struct decision *d)
         struct rule_state *state = &p->state[d->rule];
         bool limited = take(p, d);
 
-        if (limited && state->active) /* a sysctl that was rearmed is not held yet */
+        if (limited && state->active) /* a sysctl that it may take as well is not held yet */
                 return PROGRESS_NONE;
         for (unsigned k = 0; k < p->config->rule[d->rule].n_actions && !limited; k++)
-                p->held[p->config->rule[d->rule].action[k].sysctl].rearmed = false;
+                p->held[p->config->rule[d->rule].action[k].sysctl].wanted = false;
+        if (state->active && !changes_any(d))
+                return PROGRESS_NONE;
         if (holds_any(p, d->rule) || p->config->rule[d->rule].n_actions == 0) {
                 activate(p, d->rule);
                 state->taken_for = d->evidence.destination_id;
@@ -127,14 +137,13 @@ static enum progress commit_enter(struct policy *p, const struct decision *d)
 static enum progress commit_step(struct policy *p, const struct decision *d)
 {
         struct rule_state *state = &p->state[d->rule];
-        bool stepped = false, limited = take(p, d);
+        bool limited = take(p, d);
 
         for (unsigned k = 0; k < d->n; k++) {
-                stepped |= d->change[k].outcome <= OUTCOME_WOULD;
                 if (d->change[k].outcome == OUTCOME_FOREIGN || d->change[k].unknown)
                         disown(p, d->change[k].sysctl, !d->change[k].unknown);
         }
-        if (stepped) {
+        if (changes_any(d)) {
                 watch(p, d->rule);
                 state->taken_for = d->evidence.destination_id;
                 return PROGRESS_DONE;
@@ -207,6 +216,7 @@ static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const str
         held->value = *written;
         held->original = *original;
         held->taken_at = 0;
+        held->wanted = false;
         if (p->state[i].active)
                 return;
         activate(p, i);
@@ -214,6 +224,16 @@ static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const str
         p->state[i].expecting = false;
         for (unsigned k = 0; k < p->config->rule[i].n_abort; k++)
                 p->state[i].abort[k].over = true;
+}
+
+/* The process before may not have come to the other sysctls of the rule. */
+static void want_rest(struct policy *p, unsigned i)
+{
+        for (unsigned k = 0; k < p->config->rule[i].n_actions; k++) {
+                struct held *held = &p->held[p->config->rule[i].action[k].sysctl];
+
+                held->wanted |= !(held->rules & rule_bit(i));
+        }
 }
 
 bool policy_adopt(struct policy *p, const char *name, enum sysctl_id sysctl, const struct sysctl_value *written,
@@ -226,8 +246,10 @@ bool policy_adopt(struct policy *p, const char *name, enum sysctl_id sysctl, con
                          may_have_written(&p->config->rule[i], sysctl, written, original);
         /* The ledger names one rule; others may have held the same value, and are released in their own time. */
         for (unsigned i = 0; i < p->config->n_rules && found; i++)
-                if (may_have_written(&p->config->rule[i], sysctl, written, original))
+                if (may_have_written(&p->config->rule[i], sysctl, written, original)) {
                         adopt(p, i, sysctl, written, original);
+                        want_rest(p, i);
+                }
         return found;
 }
 
@@ -253,7 +275,7 @@ void policy_set_foreign(struct policy *p, enum sysctl_id sysctl)
 void policy_rearm(struct policy *p, enum sysctl_id sysctl)
 {
         p->held[sysctl].foreign = false;
-        p->held[sysctl].rearmed = true;
+        p->held[sysctl].wanted = true;
 }
 
 const char *outcome_name(enum outcome outcome)

@@ -314,7 +314,7 @@ static void fill_enter(const struct policy *p, const struct snapshot *s, struct 
                 const struct sysctl_value *before = held->rules != 0 ? &held->value : &s->sysctl[action->sysctl].value;
 
                 if (d->kind == DECISION_ENTER && (held->rules >> d->rule & 1))
-                        continue; /* it enters once more, for a sysctl that was rearmed */
+                        continue; /* it enters once more, for a sysctl that it does not hold */
                 if (held->rules == 0 && s->sysctl[action->sysctl].state != READING_VALID)
                         continue; /* the value to go on from is unknown */
                 if (held->foreign || (!joins && action_has_effect(action, bounds, s, before, false)))
@@ -357,7 +357,8 @@ static bool find_entering(const struct policy *p, const struct snapshot *s, stru
                 if (rule_may_enter(p, i) && may_try(&p->state[i], s) && is_available(p, i, s) &&
                     find_cause(p, i, s, DECISION_ENTER, d)) {
                         fill_enter(p, s, d);
-                        return true;
+                        if (d->n > 0 || !p->state[i].active)
+                                return true;
                 }
         return false;
 }

@@ -90,8 +90,10 @@ uint64_t policy_inherit(struct policy *p, const struct policy *old)
         uint64_t inherited = 0;
 
         p->last_now = old->last_now;
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 p->held[id].foreign = old->held[id].foreign;
+                p->held[id].wanted = old->held[id].wanted;
+        }
         for (unsigned i = 0; i < p->config->n_rules; i++)
                 for (unsigned k = 0; k < old->config->n_rules; k++)
                         if (rules_alike(p->config, i, old->config, k) && holds_within(old, k, p->config)) {

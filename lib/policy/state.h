@@ -49,7 +49,7 @@ struct held {
         struct sysctl_value value, original;
         uint64_t taken_at; /* the tick; the snapshot of that tick still shows the value before */
         bool foreign;
-        bool rearmed; /* it was foreign: a rule that is active without it may take it as well */
+        bool wanted; /* a rule that is active without it may take it as well: it was foreign, or could not be taken */
 };
 
 struct policy {
@@ -95,7 +95,7 @@ bool prerequisite_in_effect(const struct policy *p, unsigned rule, const struct 
 /* True if a change would have an effect toward a destination on the loopback or not. Advice always can help. */
 bool rule_can_help(const struct policy *p, unsigned rule, const struct snapshot *s, bool loopback);
 
-/* True if the rule is not active, or is active without a sysctl that was rearmed. */
+/* True if the rule is not active, or is active without a sysctl that it may take as well. */
 bool rule_may_enter(const struct policy *p, unsigned rule);
 
 /* True if one of its sysctls is raised or lowered by steps. */

@@ -193,6 +193,45 @@ START_TEST(someone_elses_value_is_not_restored_over)
 }
 END_TEST
 
+#define BOTH(least) \
+        "[rule r]\nwhen = tcp.fin_wait2 >= " least "\nset = net.ipv4.tcp_fin_timeout = 30\n" \
+        "set = net.ipv4.tcp_tw_reuse = 1\n"
+
+/* Of a rule of two sysctls one was rearmed, and min_interval keeps the rule from taking it at once. What comes then goes
+ * on with that: the same rule after a reload, another one that takes over, the process after a crash. */
+START_TEST(what_was_rearmed_is_taken_after_a_reload)
+{
+        start_and_hold(BOTH("100"));
+        fake.live[REUSE] = 0;
+        ticks(1);
+        ask((struct requests){.rearm = BIT(REUSE)});
+        ck_assert_int_eq(fake.live[REUSE], 0);
+        if (_i < 2)
+                reload(_i == 0 ? BOTH("100") : BOTH("90"));
+        else
+                start_again(BOTH("100"));
+        ticks(10);
+        ck_assert_int_eq(fake.live[REUSE], 1);
+        ck_assert_int_eq(fake.live[FIN], 30);
+        fake.fin_wait2 = 0;
+        ticks(1000);
+        ck_assert_int_eq(fake.live[REUSE], 0);
+        ck_assert_int_eq(fake.live[FIN], 60);
+}
+END_TEST
+
+/* A process that is killed between the two writes of a rule. */
+START_TEST(a_rule_that_was_half_taken_is_taken_whole)
+{
+        start_and_hold(BOTH("100"));
+        fake.live[REUSE] = 2;
+        fake.file.entry[REUSE].state = LEDGER_NONE;
+        start_again(BOTH("100"));
+        ticks(10);
+        ck_assert_int_eq(fake.live[REUSE], 1);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, NULL);
@@ -203,6 +242,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_release_puts_back_and_leaves_alone_until_rearm);
         tcase_add_test(tcase, a_release_outlives_a_crash);
         tcase_add_test(tcase, an_active_rule_takes_what_is_rearmed_while_it_is_needed);
+        tcase_add_loop_test(tcase, what_was_rearmed_is_taken_after_a_reload, 0, 3);
+        tcase_add_test(tcase, a_rule_that_was_half_taken_is_taken_whole);
         tcase_add_test(tcase, release_all_is_all_that_is_held);
         tcase_add_test(tcase, what_is_not_held_can_be_taken_out_beforehand);
         tcase_add_test(tcase, what_cannot_be_put_back_stays_held);
