@@ -48,8 +48,11 @@ static void record_config(struct tuner *t)
                                                        .unavailable = unavailable});
 }
 
+/* What failed for want of the ledger is tried at once when it can be saved again. */
 static void record_ledger(struct tuner *t)
 {
+        if (t->policy && t->apply.ledger_error == 0 && news_is_failing(&t->audit.news, SUBJECT_LEDGER))
+                policy_retry(t->policy);
         audit_state(&t->audit, SUBJECT_LEDGER, NULL, t->apply.ledger_error);
 }
 

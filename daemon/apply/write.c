@@ -7,10 +7,22 @@
 
 #include "lib/util/macro.h"
 
+/* True if the same may succeed a little later: something was used up. */
+static bool error_may_pass(int error)
+{
+        static const int errors[] = {EAGAIN, EINTR, ENOMEM, ENOBUFS, ENOSPC, EDQUOT, EMFILE, ENFILE};
+
+        for (unsigned i = 0; i < ELEMENTSOF(errors); i++)
+                if (error == -errors[i])
+                        return true;
+        return false;
+}
+
 static void fail(struct change *c, int error, const char *what)
 {
         c->outcome = OUTCOME_FAILED;
         c->error = error;
+        c->may_pass = error_may_pass(error);
         snprintf(c->reason, sizeof(c->reason), "%s: %s", what, strerror(-error));
 }
 
@@ -62,10 +74,11 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
         if (before.state != LEDGER_HELD)
                 a->ledger.entry[c->sysctl].file = c->file;
         limits_save(&a->limits, &a->ledger);
-        r = a->backend->ledger_save(a->backend, &a->ledger);
-        if (r < 0) {
+        apply_save_ledger(a);
+        if (a->ledger_error < 0) {
                 a->ledger.entry[c->sysctl] = before;
-                fail(c, r, "the original value could not be recorded, so nothing was written");
+                fail(c, a->ledger_error, "the original value could not be recorded, so nothing was written");
+                c->may_pass = true; /* whatever it is: saving is tried at each tick */
                 return;
         }
         /* Another program may have changed it while files were read and written. A sysctl cannot be written on condition. */

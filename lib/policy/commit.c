@@ -9,6 +9,7 @@
 
 #define REFIRE_NS (600 * NSEC_PER_SEC) /* a rule that comes back so soon is held for longer */
 #define RESTORE_RETRY_NS (60 * NSEC_PER_SEC)
+#define FAILURE_RETRY_NS (5 * NSEC_PER_SEC) /* after the first failure that may pass; then twice as long each time */
 
 static bool holds_any(const struct policy *p, unsigned rule)
 {
@@ -92,6 +93,36 @@ static bool changes_any(const struct decision *d)
         return false;
 }
 
+static bool failed_for_now(const struct change *c)
+{
+        return c->outcome == OUTCOME_FAILED && c->may_pass;
+}
+
+/* Counts a try. Returns how long to wait for the next one if it failed: longest at most. */
+static uint64_t failure_wait(struct rule_state *state, const struct decision *d, uint64_t longest)
+{
+        unsigned before = MIN(state->failures, 16u);
+
+        state->failures = 0;
+        for (unsigned k = 0; k < d->n; k++)
+                if (failed_for_now(&d->change[k]))
+                        state->failures = before + 1;
+        return state->failures > 0 ? MIN(FAILURE_RETRY_NS << before, longest) : longest;
+}
+
+/* What failed and may pass the rule may take later, although it is active by then. */
+static void want_failed(struct policy *p, const struct decision *d, uint64_t wait)
+{
+        const struct rule *rule = &p->config->rule[d->rule];
+
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                p->held[rule->action[k].sysctl].wanted = false;
+        for (unsigned k = 0; k < d->n; k++) {
+                p->held[d->change[k].sysctl].wanted = failed_for_now(&d->change[k]);
+                p->held[d->change[k].sysctl].again_at = p->last_now + wait;
+        }
+}
+
 /* Takes over the changes that were made. Returns true if the limits prevented one. */
 static bool take(struct policy *p, const struct decision *d)
 {
@@ -116,12 +147,12 @@ static bool take(struct policy *p, const struct decision *d)
 static enum progress commit_enter(struct policy *p, const struct decision *d)
 {
         struct rule_state *state = &p->state[d->rule];
-        bool limited = take(p, d);
+        uint64_t wait;
 
-        if (limited && state->active) /* a sysctl that it may take as well is not held yet */
-                return PROGRESS_NONE;
-        for (unsigned k = 0; k < p->config->rule[d->rule].n_actions && !limited; k++)
-                p->held[p->config->rule[d->rule].action[k].sysctl].wanted = false;
+        if (take(p, d))
+                return PROGRESS_NONE; /* the limits allow it whole or not yet */
+        wait = failure_wait(state, d, p->config->rule[d->rule].retry_ns);
+        want_failed(p, d, wait);
         if (state->active && !changes_any(d))
                 return PROGRESS_NONE;
         if (holds_any(p, d->rule) || p->config->rule[d->rule].n_actions == 0) {
@@ -129,8 +160,7 @@ static enum progress commit_enter(struct policy *p, const struct decision *d)
                 state->taken_for = d->evidence.destination_id;
                 return PROGRESS_DONE;
         }
-        if (!limited)
-                state->not_before = p->last_now + p->config->rule[d->rule].retry_ns;
+        state->not_before = p->last_now + wait;
         return PROGRESS_NONE;
 }
 
@@ -156,6 +186,7 @@ static enum progress commit_step(struct policy *p, const struct decision *d)
 static enum progress commit_leave(struct policy *p, const struct decision *d)
 {
         struct rule_state *state = &p->state[d->rule];
+        uint64_t wait = failure_wait(state, d, RESTORE_RETRY_NS);
         bool left = false;
 
         for (unsigned k = 0; k < d->n; k++) {
@@ -174,7 +205,7 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
                                                          !metric_is_ports(p->config->rule[d->rule].expect.metric)));
                 return PROGRESS_DONE;
         }
-        state->not_before = p->last_now + RESTORE_RETRY_NS;
+        state->not_before = p->last_now + wait;
         return left ? PROGRESS_SOME : PROGRESS_NONE;
 }
 
@@ -276,6 +307,16 @@ void policy_rearm(struct policy *p, enum sysctl_id sysctl)
 {
         p->held[sysctl].foreign = false;
         p->held[sysctl].wanted = true;
+        p->held[sysctl].again_at = 0;
+}
+
+void policy_retry(struct policy *p)
+{
+        for (unsigned i = 0; i < p->config->n_rules; i++)
+                if (p->state[i].failures > 0)
+                        p->state[i].not_before = 0;
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                p->held[id].again_at = 0;
 }
 
 const char *outcome_name(enum outcome outcome)

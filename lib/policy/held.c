@@ -19,7 +19,7 @@ bool rule_may_enter(const struct policy *p, unsigned i)
         for (unsigned k = 0; k < rule->n_actions && p->state[i].active; k++) {
                 const struct held *held = &p->held[rule->action[k].sysctl];
 
-                if (held->wanted && !held->foreign && !(held->rules & rule_bit(i)))
+                if (held->wanted && p->last_now >= held->again_at && !held->foreign && !(held->rules & rule_bit(i)))
                         return true;
         }
         return !p->state[i].active;

@@ -93,6 +93,7 @@ uint64_t policy_inherit(struct policy *p, const struct policy *old)
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 p->held[id].foreign = old->held[id].foreign;
                 p->held[id].wanted = old->held[id].wanted;
+                p->held[id].again_at = old->held[id].again_at;
         }
         for (unsigned i = 0; i < p->config->n_rules; i++)
                 for (unsigned k = 0; k < old->config->n_rules; k++)

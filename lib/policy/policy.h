@@ -59,6 +59,7 @@ struct change {
         /* Filled in by whoever applies the decision. */
         enum outcome outcome;
         int error;      /* negative errno of OUTCOME_FAILED */
+        bool may_pass;  /* of OUTCOME_FAILED: it is tried again soon */
         bool unknown;   /* of OUTCOME_FAILED: it was written, and the live value is unknown */
         bool from_file; /* of OUTCOME_RESTORED: value is sysctl.d's, and reason its FILE:LINE; else the original */
         struct sysctl_value file; /* what sysctl.d sets; n == 0: nothing, or it was not read */
@@ -123,6 +124,9 @@ bool policy_adopt(struct policy *policy, const char *rule, enum sysctl_id sysctl
 
 /* Takes over the state of every rule that is the same in both (a reload). Returns a bit for each such rule. */
 uint64_t policy_inherit(struct policy *policy, const struct policy *old);
+
+/* Lets what failed, and may have passed, be tried again at once. */
+void policy_retry(struct policy *policy);
 
 /* A foreign sysctl is held by no rule, and no rule touches it until it is rearmed. */
 void policy_set_foreign(struct policy *policy, enum sysctl_id sysctl);

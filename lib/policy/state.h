@@ -28,6 +28,7 @@ struct rule_state {
         bool active;
         uint64_t tried_at;    /* the tick of the last try: not twice in one tick */
         uint64_t not_before;  /* after a failure */
+        unsigned failures;    /* how many of its last tries failed, each of which may pass */
         uint64_t released_at; /* 0: never */
         unsigned release_factor;
         uint64_t active_ns;  /* since the last step; of a gap only what counts */
@@ -50,6 +51,7 @@ struct held {
         uint64_t taken_at; /* the tick; the snapshot of that tick still shows the value before */
         bool foreign;
         bool wanted; /* a rule that is active without it may take it as well: it was foreign, or could not be taken */
+        uint64_t again_at; /* when it may take it; 0: at once */
 };
 
 struct policy {
