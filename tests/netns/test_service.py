@@ -183,6 +183,30 @@ def _():
         check_equal(host.sysctls(), ("0", "1000"), "sysctls afterwards")
 
 
+@test("someone else sets a sysctl that no rule holds, and the load comes: said with old and new, not written over",
+      beside=True)
+def _():
+    with Pair() as pair:
+        ChurnServer(pair.server, pair.server.ip4)
+        twtuned = Ticking(pair.client, temp_policy(HOLDS_TWO))
+        twtuned.wait_for("^config-loaded")
+        twtuned.ticks(2)
+        pair.client.sysctl(REUSE, 0)
+        ChurnHold(pair.client, pair.server.ip4, count=10)
+        line = twtuned.wait_for("^overridden: .*RESULT=noted.*")[0]
+        check_equal([fields(line)[key] for key in ("SYSCTL", "OLDVALUE", "NEWVALUE", "ORIGINALVALUE")],
+                    [REUSE, "2", "0", "0"], "what is said")
+        twtuned.wait_for(f"^refused: .*someone else changed {REUSE} less than 10 min ago")
+        twtuned.ticks(5)
+        check_lines(twtuned, "applied", 0)
+        pair.client.sysctl(REUSE, 2)
+        twtuned.wait_for(f"^overridden: {REUSE} is 2 now: .*left alone")
+        twtuned.wait_for(f"^applied: {DELAY}")  # the rest of the rule
+        check_equal(twtuned.stop(), 0, "exit status")
+        check_lines(twtuned, "overridden", 2)
+        check_equal((pair.client.sysctl(REUSE), pair.client.sysctl(DELAY)), ("2", "1000"), "sysctls afterwards")
+
+
 @test("the same value written again is no change", beside=True)
 def _():
     with Loaded() as host:

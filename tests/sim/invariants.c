@@ -10,6 +10,7 @@
 
 #define HOUR_NS (3600 * NSEC_PER_SEC)
 #define REFIRE_NS (600 * NSEC_PER_SEC) /* a rule that comes back within that is held for twice as long */
+#define HAND_NS (600 * NSEC_PER_SEC)   /* what someone set while no rule held it is not changed for so long */
 #define QUIET_NS (60 * NSEC_PER_SEC)   /* a rule without until */
 #define NOISE 0.2
 #define FEW 10
@@ -84,6 +85,11 @@ static void check_change(struct invariants *inv, const struct sim *s, enum sysct
                 broken(inv, s, "out of bounds: %s", reason);
         if (sysctl_check_step(id, &s->kernel.sysctl[id], value, reason, sizeof(reason)) < 0)
                 broken(inv, s, "in the wrong direction: %s", reason);
+        if (sysctl_equal(&s->kernel.sysctl[id], &entry_of(s, id)->original) && w->seen.n > 0 &&
+            !sysctl_equal(&s->kernel.sysctl[id], &w->seen))
+                broken(inv, s, "%s is written over, and it is not said that someone set it", name_of(id));
+        if (w->noted_at != 0 && sim_now(s) - w->noted_at < HAND_NS)
+                broken(inv, s, "%s is written over too soon after someone set it", name_of(id));
         /* A process that dies while nothing can be read or saved takes what it did with it. */
         if (inv->faulty_at >= w->changed_at && inv->died_at >= w->changed_at)
                 return;
@@ -216,7 +222,7 @@ void invariants_write(struct invariants *inv, struct sim *s, enum sysctl_id id, 
         inv->unaccounted[inv->n_unaccounted++] =
                 (struct watched_write){id, s->kernel.sysctl[id], *value, w->changed_at};
         check_hour(inv, s, id);
-        w->ours = *value;
+        w->ours = w->seen = *value;
         /* What is given back may be taken again at once. */
         if (!sysctl_equal(value, &entry_of(s, id)->original))
                 w->changed_at = sim_now(s);
@@ -258,6 +264,7 @@ static void account_change(struct invariants *inv, const struct sim *s, enum sys
 static void account_failure(struct invariants *inv, const struct sim *s, enum sysctl_id id)
 {
         inv->sysctl[id].settled = s->kernel.sysctl[id];
+        inv->sysctl[id].seen.n = 0;
         for (unsigned i = inv->n_unaccounted; i-- > 0;)
                 if (inv->unaccounted[i].id == id) {
                         inv->sysctl[id].changed_at = inv->unaccounted[i].changed_before;
@@ -456,7 +463,10 @@ static void on_request(struct invariants *inv, const struct sim *s, enum sysctl_
         bool changed = strcmp(result, "applied") == 0 || strcmp(result, "restored") == 0;
         struct watched_sysctl *w = &inv->sysctl[id];
 
-        if (strcmp(result, "rearmed") == 0) {
+        if (strcmp(result, "noted") == 0) {
+                w->noted_at = sim_now(s);
+        } else if (strcmp(result, "rearmed") == 0) {
+                w->noted_at = 0;
                 w->logged = w->overridden = false;
                 w->foreign = s->kernel.sysctl[id];
         } else if (strstr(sim_event_field(event, "MESSAGE"), "by request")) {
@@ -518,8 +528,27 @@ static void note_edge(struct invariants *inv, const struct sim *s)
                 inv->on_edge = (double)kernel_tw(&s->kernel) >= room * (1 - TABLE_NOISE);
 }
 
+/* What a tick saw, of what it has to watch. */
+static void note_seen(struct invariants *inv, const struct sim *s)
+{
+        const struct tuner *t = &s->tuner;
+
+        for (unsigned id = 0; id < SYSCTL_COUNT && t->snapshot.now == sim_now(s); id++) {
+                bool set = false;
+
+                for (unsigned i = 0; i < t->config->n_rules; i++)
+                        set |= rule_sets(&t->config->rule[i], id);
+                if (!set)
+                        inv->sysctl[id].seen.n = 0;
+                else if (t->snapshot.sysctl[id].state == READING_VALID)
+                        inv->sysctl[id].seen = s->kernel.sysctl[id];
+        }
+}
+
 void invariants_checkpoint(struct invariants *inv, struct sim *s)
 {
+        if (s->in_tick)
+                note_seen(inv, s);
         note_faults(inv, s);
         note_edge(inv, s);
         if (inv->may_fail && s->in_tick)
@@ -580,6 +609,9 @@ void invariants_crashed(struct invariants *inv, struct sim *s)
         inv->n_unaccounted = 0; /* nobody is left to tell */
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 inv->sysctl[id].settled = s->kernel.sysctl[id];
+                inv->sysctl[id].seen.n = 0;
+                if (entry_of(s, id)->hand_at == 0)
+                        inv->sysctl[id].noted_at = 0;
                 /* What could not be saved nobody knows any more: that it is someone else's, that it was kept. */
                 if (entry_of(s, id)->state != LEDGER_FOREIGN)
                         inv->sysctl[id].logged = false;
@@ -593,6 +625,8 @@ void invariants_stopped(struct invariants *inv, struct sim *s)
         restart_bucket(inv, s);
         invariants_reloaded(inv, s);
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+                inv->sysctl[id].seen.n = 0;
+                inv->sysctl[id].noted_at = 0;
                 inv->sysctl[id].changes = 0; /* the next process knows of no rule that came back */
                 if (entry_of(s, id)->state != LEDGER_HELD)
                         inv->sysctl[id].logged = inv->sysctl[id].overridden = false;

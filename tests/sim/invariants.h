@@ -15,6 +15,8 @@ struct watched_sysctl {
         struct sysctl_value foreign; /* what was set last by someone else; at first what the kernel began with */
         struct sysctl_value ours;    /* written by twtuned last; n == 0: never */
         struct sysctl_value settled; /* live when everything was last accounted for */
+        struct sysctl_value seen;    /* by twtuned, in its last tick or write; n == 0: unknown */
+        uint64_t noted_at;           /* when twtuned said that someone changed it while it was not held; 0: never */
         bool overridden;             /* someone changed ours: not to be written again */
         bool logged;                 /* twtuned said so */
         uint64_t changed_at;         /* by twtuned; 0: never */
