@@ -207,6 +207,39 @@ def _():
         check_equal((pair.client.sysctl(REUSE), pair.client.sysctl(DELAY)), ("2", "1000"), "sysctls afterwards")
 
 
+def fill(path):
+    """Writes to the file until there is no room left."""
+    with open(path, "wb", buffering=0) as file:
+        try:
+            while file.write(bytes(1024)) > 0:
+                pass
+        except OSError as error:
+            check_equal(error.errno, errno.ENOSPC, "why no more can be written")
+
+
+@test("a disk that is full at the first save of the ledger: nothing is written, and at once when there is room again")
+def _():
+    directory = temp_dir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "twtuned-test", directory], check=True)
+    try:
+        with Pair() as pair:
+            ChurnServer(pair.server, pair.server.ip4)
+            twtuned = Ticking(pair.client, temp_policy(HOLDS), runtime_dir=directory)
+            twtuned.wait_for("^config-loaded")
+            fill(directory / "full")
+            ChurnHold(pair.client, pair.server.ip4, count=10)
+            twtuned.wait_for("^failed: .*the original value could not be recorded")
+            twtuned.wait_for("^degraded: the ledger cannot be saved")
+            check_equal(pair.client.sysctl(REUSE), "2", REUSE)
+            (directory / "full").unlink()
+            twtuned.wait_for("^recovered: the ledger is saved again")
+            twtuned.wait_for(f"^applied: {REUSE}")  # retry is 10 min, a test waits for two
+            check_equal(twtuned.stop(), 0, "exit status")
+            check_equal(pair.client.sysctl(REUSE), "2", f"{REUSE} afterwards")
+    finally:
+        subprocess.run(["umount", directory], check=True)
+
+
 @test("the same value written again is no change", beside=True)
 def _():
     with Loaded() as host:
