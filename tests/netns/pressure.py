@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What the tests of the policy share: the daemon with the shipped policy in two sizes, and a flooded pair."""
 
+import shutil
 import socket
 
-from harness import (LONG, PATIENCE, POLICY, Pair, Ticks, Twtuned, check, few_ports, fields, shorten, temp_policy, test)
+from harness import (LONG, PATIENCE, POLICY, Pair, Skip, Ticks, Twtuned, check, few_ports, fields, shorten, temp_policy,
+                     test)
 from sockets import Repeat, begin_connect, close_all, ip, listener, silence
 
 NOWHERE = "10.77.0.99"  # nothing that is sent there arrives
@@ -130,6 +132,13 @@ class FloodedPair(Pair):
             except TimeoutError:
                 return False
         return True
+
+
+def load_nft(namespace, text):
+    if not shutil.which("nft"):
+        raise Skip("no nft")
+    if (result := namespace.run(["nft", "-f", str(temp_policy(text))], check=False)).returncode:
+        raise Skip(f"nft: {result.stderr.strip()}")
 
 
 def forsaken_pair():

@@ -3,13 +3,11 @@
 """The rules of listeners, programs and peers. Then what only looks like a pressure: not a line. test_policy.py runs
 these beside its own."""
 
-import shutil
 import socket
 import sys
 
-from harness import (ChurnClient, ChurnHold, ChurnServer, Pair, Program, Skip, check, check_equal, diag, main,
-                     temp_policy, test)
-from pressure import NOWHERE, Few, FloodedPair, check_silent, sized
+from harness import ChurnClient, ChurnHold, ChurnServer, Pair, Program, check, check_equal, diag, main, test
+from pressure import NOWHERE, Few, FloodedPair, check_silent, load_nft, sized
 from sockets import (BUSY, DEAF, HOARDER, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once, silence,
                      states, value, wait_until)
 
@@ -146,13 +144,6 @@ def _(size):
 
 
 # ---- conntrack ----
-
-def load_nft(namespace, text):
-    if not shutil.which("nft"):
-        raise Skip("no nft")
-    if (result := namespace.run(["nft", "-f", str(temp_policy(text))], check=False)).returncode:
-        raise Skip(f"nft: {result.stderr.strip()}")
-
 
 @test("conntrack-table: its share is real; nf_conntrack_max is the host's, so the threshold is not the shipped one",
       beside=True)
