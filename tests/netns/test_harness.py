@@ -192,6 +192,29 @@ def _():
             check_equal(other.counter("TcpExt", "TW"), 0, f"TIME_WAIT at the other end, close_first={close_first}")
 
 
+@test("churn client --server-closes=90: of a hundred connections the server closes ninety first")
+def _():
+    with Pair() as pair:
+        keep_time_wait(pair.client, pair.server)
+        ChurnServer(pair.server, pair.server.ip4)
+        client = ChurnClient(pair.client, pair.server.ip4, count=100, server_closes=90)
+        check_equal(client.finish(), (100, 0), "connects and failures")
+        for host, count in ((pair.server, 90), (pair.client, 10)):
+            wait_until(lambda: host.counter("TcpExt", "TW") == count, f"{count} TIME_WAIT")
+
+
+@test("churn: what binds first shares no port, with --bind-no-port it does")
+def _():
+    with Pair() as pair:
+        few_ports(pair.client, 64)
+        for port in (8080, 8081):
+            ChurnServer(pair.server, pair.server.ip4, port)
+            ChurnHold(pair.client, pair.server.ip4, port, count=60, bind=pair.client.ip4, bind_no_port=True)
+        alone = ChurnClient(pair.client, pair.server.ip4, 8080, count=10, bind=pair.client.ip4, reuse_address=True)
+        connects, failures = alone.finish()
+        check(connects <= 4 and failures >= 6, f"{connects} connects and {failures} failures on 4 ports")
+
+
 @test("churn hold holds connections until it is stopped")
 def _():
     with Pair() as pair:

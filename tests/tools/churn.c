@@ -134,13 +134,13 @@ static void server_watch(int epoll, int op, int fd, uint32_t events)
                 die("epoll_ctl");
 }
 
-/* True when the peer is gone. What it sends is thrown away. */
-static bool server_peer_closed(int fd)
+/* True when the peer is gone, or sent something: then it wants the server to close first. */
+static bool server_shall_close(int fd)
 {
         char sink[4096];
         ssize_t n = recv(fd, sink, sizeof(sink), MSG_DONTWAIT);
 
-        return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+        return n >= 0 || (errno != EAGAIN && errno != EINTR);
 }
 
 /* Returns false when no descriptor is left, and a connection must close before the next is accepted. */
@@ -153,7 +153,7 @@ static bool server_accept(int epoll, int listener, bool close_first)
                 if (fd < 0)
                         return errno != EMFILE && errno != ENFILE;
                 /* Most peers of this tool have closed by now; epoll is for the others. */
-                if (close_first || server_peer_closed(fd))
+                if (close_first || server_shall_close(fd))
                         close(fd);
                 else
                         server_watch(epoll, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLRDHUP);
@@ -184,7 +184,7 @@ static int run_server(const struct options *o)
                                 accepting = server_accept(epoll, listener, o->close_first);
                                 if (!accepting)
                                         server_watch(epoll, EPOLL_CTL_MOD, listener, 0);
-                        } else if (server_peer_closed(fd)) {
+                        } else if (server_shall_close(fd)) {
                                 close(fd);
                                 if (!accepting)
                                         server_watch(epoll, EPOLL_CTL_MOD, listener, EPOLLIN);
@@ -207,6 +207,10 @@ static int open_connection(const struct options *o)
                 die("socket");
         if (o->keepalive && setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int)) < 0)
                 die("SO_KEEPALIVE");
+        if (o->reuse_address && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0)
+                die("SO_REUSEADDR");
+        if (o->bind_no_port && setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int)) < 0)
+                die("IP_BIND_ADDRESS_NO_PORT");
         if (o->has_local && bind(fd, &o->local.sa, o->local.size) < 0)
                 r = -errno;
         else if (connect(fd, &o->peer.sa, o->peer.size) < 0)
@@ -271,14 +275,24 @@ static void progress_failed(struct progress *p, int error)
         p->last_error = error;
 }
 
+/* True for --server-closes of a hundred connections, evenly spread. */
+static bool server_closes_next(const struct options *o, const struct progress *p)
+{
+        uint64_t n = p->total_connects + p->connects;
+
+        return (n + 1) * o->server_closes / 100 > n * o->server_closes / 100;
+}
+
 static void client_connect_once(const struct options *o, struct progress *p)
 {
         int fd = open_connection(o);
 
         if (fd >= 0) {
-                p->connects++;
-                if (o->read_eof)
+                if (server_closes_next(o, p) && send(fd, "", 1, MSG_NOSIGNAL) == 1)
                         wait_for_eof(fd);
+                else if (o->read_eof)
+                        wait_for_eof(fd);
+                p->connects++;
                 close(fd);
         } else if (fd != -EINTR)
                 progress_failed(p, -fd);

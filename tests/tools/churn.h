@@ -27,7 +27,9 @@ struct options {
         bool read_eof;
         bool close_first;
         bool keepalive;
-        uint64_t seconds; /* 0: no limit, as for the next two */
+        bool reuse_address, bind_no_port;
+        uint64_t server_closes; /* percent */
+        uint64_t seconds;       /* 0: no limit, as for the next two */
         uint64_t rate;
         uint64_t count;
 };

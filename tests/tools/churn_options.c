@@ -8,22 +8,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char usage[] = "usage: churn server ADDR PORT [--close-first]\n"
-                            "       churn client ADDR PORT [--seconds=S] [--rate=N] [--count=N]\n"
-                            "                              [--mapped] [--bind=ADDR] [--read-eof]\n"
-                            "       churn hold ADDR PORT --count=N [--seconds=S] [--mapped] [--bind=ADDR]\n"
-                            "                              [--keepalive]\n"
-                            "\n"
-                            "server  accepts, and closes a connection when its peer has closed;\n"
-                            "        --close-first: closes at once, so TIME_WAIT stays on the server\n"
-                            "client  opens and at once closes connections, one after the other; prints\n"
-                            "        SECOND CONNECTS FAILURES each second, at the end: total CONNECTS FAILURES\n"
-                            "        --rate=N      N a second, 0 (the default): as fast as it can\n"
-                            "        --mapped      from an AF_INET6 socket to ::ffff:ADDR\n"
-                            "        --bind=ADDR   bind(ADDR, port 0) before connect()\n"
-                            "        --read-eof    let the server close first\n"
-                            "hold    opens N connections, prints: holding N, and keeps them until SIGTERM\n"
-                            "        --keepalive   with SO_KEEPALIVE\n";
+static const char usage[] =
+        "usage: churn server ADDR PORT [--close-first]\n"
+        "       churn client ADDR PORT [--seconds=S] [--rate=N] [--count=N]\n"
+        "                              [--mapped] [--bind=ADDR [--reuse-address] [--bind-no-port]]\n"
+        "                              [--read-eof] [--server-closes=PERCENT]\n"
+        "       churn hold ADDR PORT --count=N [--seconds=S] [--mapped] [--bind=ADDR]\n"
+        "                              [--keepalive]\n"
+        "\n"
+        "server  accepts, and closes a connection when its peer has closed or sent something;\n"
+        "        --close-first: closes at once, so TIME_WAIT stays on the server\n"
+        "client  opens and at once closes connections, one after the other; prints\n"
+        "        SECOND CONNECTS FAILURES each second, at the end: total CONNECTS FAILURES\n"
+        "        --rate=N      N a second, 0 (the default): as fast as it can\n"
+        "        --mapped      from an AF_INET6 socket to ::ffff:ADDR\n"
+        "        --bind=ADDR   bind(ADDR, port 0) before connect()\n"
+        "        --reuse-address, --bind-no-port: with SO_REUSEADDR, with IP_BIND_ADDRESS_NO_PORT\n"
+        "        --read-eof    let the server close first, which has --close-first\n"
+        "        --server-closes=PERCENT: let it close first so many of a hundred connections\n"
+        "hold    opens N connections, prints: holding N, and keeps them until SIGTERM\n"
+        "        --keepalive   with SO_KEEPALIVE\n";
 
 _Noreturn void churn_usage(void)
 {
@@ -80,6 +84,9 @@ struct options churn_options(int argc, char *argv[])
                 {"read-eof", no_argument, NULL, 'e'},
                 {"close-first", no_argument, NULL, 'f'},
                 {"keepalive", no_argument, NULL, 'k'},
+                {"reuse-address", no_argument, NULL, 'a'},
+                {"bind-no-port", no_argument, NULL, 'n'},
+                {"server-closes", required_argument, NULL, 'p'},
                 {0},
         };
         struct options o = {.mapped = false};
@@ -102,6 +109,15 @@ struct options churn_options(int argc, char *argv[])
                         break;
                 case 'k':
                         o.keepalive = true;
+                        break;
+                case 'a':
+                        o.reuse_address = true;
+                        break;
+                case 'n':
+                        o.bind_no_port = true;
+                        break;
+                case 'p':
+                        o.server_closes = parse_number(optarg, 100);
                         break;
                 case 'm':
                         o.mapped = true;
