@@ -356,6 +356,11 @@ class Ticks:
                     self._count += 1
                     self._news.notify_all()
 
+    @property
+    def count(self):
+        """The ticks that are over."""
+        return self._count
+
     def after(self, count):
         """The number of the tick with which so many whole ones are over that begin from now on."""
         return self._count + count + 1
@@ -462,7 +467,7 @@ class ChurnServer(Program):
 
 
 class ChurnClient(Program):
-    """Options as of `churn client`: seconds, rate, count, mapped, bind, read_eof."""
+    """Options as of `churn client`: seconds, rate, count, mapped, bind, server_closes, ..."""
 
     def __init__(self, namespace, address, port=8080, **options):
         super().__init__(namespace, [binary("churn"), "client", address, str(port), *_options(**options)])

@@ -5,9 +5,10 @@ no host is left worse than without twtuned. The shipped policy, in narrow port r
 
 import contextlib
 
-from harness import ChurnServer, Pair, check, check_equal, few_ports, fields, main, test
-from pressure import NOWHERE, Few, load_nft
-from sockets import Load, Repeat, begin_connect, close_all, silence, wait_until
+from harness import (ChurnClient, ChurnServer, Pair, check, check_equal, diag, few_ports, fields, main, message,
+                     test)
+from pressure import NOWHERE, Few, Shipped, load_nft
+from sockets import Load, Repeat, begin_connect, close_all, ip, silence, wait_until
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 RULE, SOONER = "time-wait-reuse", "time-wait-reuse-sooner"
@@ -39,10 +40,10 @@ def destination(ports=PORTS, timestamps=True, family="IPv4"):
 
 
 @contextlib.contextmanager
-def loopback_reuse(namespace, rate):
+def loopback_reuse(namespace, rate, port=STRANGER):
     """Somebody's connections on loopback, some of which reuse a port of TIME_WAIT, as stock sysctls let them."""
-    ChurnServer(namespace, "127.0.0.1", STRANGER)
-    with Load(namespace, "127.0.0.1", STRANGER).repeated(rate):
+    ChurnServer(namespace, "127.0.0.1", port)
+    with Load(namespace, "127.0.0.1", port).repeated(rate):
         wait_until(lambda: recycled(namespace) > 0, "reuse on loopback")
         yield
 
@@ -113,7 +114,8 @@ def _():
 def check_kept(twtuned, load, namespace, values, *rules):
     """No step was put back, and the load did not notice anything."""
     spoke = [(line.split(":")[0], fields(line).get("RULE")) for line in twtuned.lines[1:]]
-    check(spoke == [("applied", rule) for rule in rules], "more was logged than the steps:\n" + "\n".join(twtuned.lines))
+    log = "\n".join(twtuned.lines)
+    check(spoke == [("applied", rule) for rule in rules], f"more was logged than the steps:\n{log}")
     check_equal(sysctls(namespace), values, "reuse and delay")
     check_equal(dict(load.failures), {}, "failed connects")
 
@@ -188,6 +190,153 @@ def _():
         twtuned.ticks.wait(3)
         kinds = {line.split(":")[0] for line in twtuned.lines if fields(line).get("RULE") == RULE}
         check_equal(kinds, {"applied", "aborted"}, "kinds of the rule's lines: it was not without effect")
+
+
+# ---- until: whether the need is over ----
+
+@test("until: reuse on loopback does not keep what another destination needed", beside=True)
+def _():
+    rate = 5  # on loopback, toward each of four: too few for a rule of their own
+    with destination(ports=64) as (pair, load), contextlib.ExitStack() as stack:
+        for port in range(STRANGER, STRANGER + 4):
+            stack.enter_context(loopback_reuse(pair.client, rate, port))
+        twtuned = Few.watch(pair.client)
+        with load.repeated(40):
+            twtuned.event("applied", RULE)
+            twtuned.event("applied", SOONER)
+        check_equal(dict(load.failures), {}, "failed connects")
+        for rule in (SOONER, RULE):
+            before = recycled(pair.client)
+            check_equal(twtuned.event("released", rule)["GROUP"], group(pair, "IPv4"), "GROUP")
+            check(recycled(pair.client) > before, "no port was reused on loopback")
+        check_equal(sysctls(pair.client), ("2", "1000"), "reuse and delay")
+
+
+# ---- the ladder ----
+
+@test("the second step comes after the first where the server closes nine of ten connections", beside=True)
+def _():
+    with destination(ports=64) as (pair, load):
+        twtuned = Few.watch(pair.client)
+        client = ChurnClient(pair.client, pair.server.ip4, server_closes=90)
+        twtuned.event("applied", RULE)
+        tick = twtuned.ticks.after(2)
+        twtuned.event("applied", SOONER)
+        check(twtuned.ticks.count <= tick, "three ticks and more after the first step")
+        client.stop()
+
+
+# ---- the table of TIME_WAIT ----
+
+TABLE, TW_RULE = "net.ipv4.tcp_max_tw_buckets", "time-wait-table"
+SMALL = 200  # under half of the ports: what does not fit is thrown away before connect() scans
+
+
+def overflow(namespace):
+    return namespace.counter("TcpExt", "TCPTimeWaitOverflow")
+
+
+def check_left_alone(pair, client, twtuned):
+    """As on stock sysctls, a small table goes on to hide that ports cannot be reused."""
+    def failures():
+        return sum(failures for _, failures in client.seconds)
+
+    wait_until(lambda: overflow(pair.client) > 0, "the table is full")
+    # More than there are ports: the time of expect is over, and a larger table would be full of them.
+    wait_until(lambda: failures() > 0 or overflow(pair.client) >= 2 * PORTS, "twice the ports in TIME_WAIT thrown away")
+    twtuned.ticks.wait(2)
+    steps = [message(line) for line in twtuned.lines if line.startswith(f"applied: {TABLE}")]
+    check_equal((steps, failures()), ([], 0), "changes of the table, and failed connects")
+    check_equal(pair.client.sysctl(TABLE), str(SMALL), TABLE)
+    client.stop()
+
+
+def small_table(timestamps, **options):
+    with destination(timestamps=timestamps) as (pair, _):
+        pair.client.sysctl(TABLE, SMALL)
+        twtuned = Few.watch(pair.client)
+        if options.pop("bind", False):
+            options["bind"] = pair.client.ip4
+        check_left_alone(pair, ChurnClient(pair.client, pair.server.ip4, rate=50, **options), twtuned)
+
+
+@test("a table smaller than half of the ports, a peer without timestamps: it is not raised, and no connect fails",
+      beside=True)
+def _():
+    small_table(timestamps=False)
+
+
+@test("a table smaller than half of the ports, a program that binds first: it is not raised, and no connect fails",
+      beside=True)
+def _():
+    small_table(timestamps=True, bind=True)
+
+
+@test("a small table is raised once reuse is seen to work, and goes back with reuse, however much it holds",
+      beside=True)
+def _():
+    with destination() as (pair, load), contextlib.ExitStack() as stack:
+        pair.client.sysctl(TABLE, SMALL)
+        twtuned = Few.watch(pair.client)
+        with load.repeated(20):
+            twtuned.ticks.wait(8)  # so that the time before is known
+        for _ in range(40):  # several, as they wait later on
+            stack.enter_context(Load(pair.client, pair.server.ip4).repeated(3))
+        twtuned.event("applied", TW_RULE)
+        order = [fields(line)["RULE"] for line in twtuned.lines if line.startswith("applied:")]
+        check_equal(order[:2], [RULE, TW_RULE], "rules in order")
+        wait_until(lambda: pair.client.sockstat("tw") > SMALL, "the table holds more than before")
+        load_nft(pair.server, LOSES_REUSED)
+        twtuned.event("aborted", RULE)
+        wait_until(lambda: pair.client.sysctl(TABLE) == str(SMALL), "the table goes back")
+        held = pair.client.sockstat("tw")
+        check(held > SMALL, f"it was given back when it was no longer full: {held}")
+        check_equal(pair.client.sysctl(REUSE), "2", REUSE)
+
+
+def many_peers(pair, count):
+    """So many addresses of the server's host, and one program that listens on all of them."""
+    peers = [f"10.78.0.{n}" for n in range(1, count + 1)]
+    for peer in peers:
+        ip(pair.server, "addr", "add", f"{peer}/32", "dev", "lo")
+    ip(pair.client, "route", "add", "10.78.0.0/24", "via", pair.server.ip4)
+    ChurnServer(pair.server, "0.0.0.0")
+    return peers
+
+
+@test("a small table is raised where it is full of many destinations, none of which needs most of its ports",
+      beside=True)
+def _():
+    with Pair() as pair:
+        few_ports(pair.client, PORTS)
+        pair.server.sysctl(TIMESTAMPS, 0)
+        pair.client.sysctl(TABLE, SMALL)
+        peers = many_peers(pair, 10)
+        twtuned = Few.watch(pair.client)
+        for peer in peers:  # 120 TIME_WAIT in a minute toward each
+            ChurnClient(pair.client, peer, rate=2)
+        check_equal(twtuned.event("applied", TW_RULE)["OLDVALUE"], str(SMALL), "OLDVALUE")
+        twtuned.check_rules(TW_RULE)
+
+
+@test("a table is raised at once to what the rate needs, however many times that is", beside=True)
+def _():
+    table, peers, rate = 5000, 40, 75
+    with Pair() as pair:
+        pair.client.sysctl(TABLE, table)
+        twtuned = Shipped.watch(pair.client)
+        clients = [ChurnClient(pair.client, peer, rate=rate) for peer in many_peers(pair, peers)]
+        line = twtuned.event("applied", TW_RULE)
+        twtuned.ticks.wait(1)
+        lost = overflow(pair.client)
+        slowest = min(sum(connects) for connects in zip(*[[c for c, _ in client.seconds] for client in clients]))
+        diag(f"{slowest} connects/s at least, {lost} TIME_WAIT lost, {line['OLDVALUE']} -> {line['NEWVALUE']}")
+        # A minute of what each second had, but for a quarter: seconds of the load and of the daemon are not the same.
+        check(int(line["NEWVALUE"]) >= 45 * slowest, f"{line['NEWVALUE']} is too small for {slowest} connects/s")
+        twtuned.ticks.wait(3)
+        check_equal(overflow(pair.client), lost, "TIME_WAIT thrown away since the table is larger")
+        twtuned.check_rules(TW_RULE)
+        check_equal(sum(line.startswith("applied:") for line in twtuned.lines), 1, "steps")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 """Connections in any number that hurt nobody: twtuned writes nothing and says nothing. What it costs to see that is
 measured by `./dev bench observe`."""
 
-from harness import ChurnClient, ChurnHold, ChurnServer, Pair, check, check_equal, few_ports, main, test
+import sys
+
+from harness import (ChurnClient, ChurnHold, ChurnServer, Pair, Program, check, check_equal, few_ports, main, test,
+                     wait_until)
 from pressure import LOOKED, Shipped
 from sockets import leave_time_wait
 
@@ -45,6 +48,72 @@ def _():
         ChurnServer(pair.server, pair.server.ip4)
         ChurnHold(pair.client, pair.server.ip4, count=12_000)
         check_quiet(pair.client, Shipped.watch(pair.client))
+
+
+def closed_at_once(pair, pool):
+    """A pool that is closed at once and not opened again: each of its connections was there before as well."""
+    ChurnServer(pair.server, pair.server.ip4)
+    twtuned = Shipped.watch(pair.client)
+    hold = ChurnHold(pair.client, pair.server.ip4, count=pool)
+    twtuned.ticks.wait(3)
+    hold.stop()
+    wait_until(lambda: pair.client.sockstat("tw") >= pool * 9 // 10, "TIME_WAIT")
+    check_quiet(pair.client, twtuned)
+    check_quiet(pair.client, Shipped.watch(pair.client))  # one that begins now
+
+
+@test("a pool that is closed at once, 64 % of the cliff", beside=True)
+def _():
+    with Pair() as pair:
+        few_ports(pair.client, 512)
+        closed_at_once(pair, 163)
+
+
+@test("a pool of 9,000 connections that is closed at once, and the stock range of ports", long=True)
+def _():
+    with Pair() as pair:
+        closed_at_once(pair, 9000)
+
+
+# Connects to PEER from ADDRESS and COUNT ports from FIRST on, then again: RATE a second. Prints each round.
+OWN_PORTS = """
+import socket, sys, time
+(peer, address), (first, count, rate) = sys.argv[1:3], map(int, sys.argv[3:])
+while True:
+    for port in range(first, first + count):
+        time.sleep(1 / rate)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind((address, port))
+            s.connect((peer, 8080))
+            s.shutdown(socket.SHUT_WR)
+            s.recv(1)
+    print("round", flush=True)
+"""
+
+
+def own_ports(ports, own, rate):
+    """The kernel lets such a program take its own port in TIME_WAIT again (net/ipv4/tcp_ipv4.c:tcp_twsk_unique)."""
+    with Pair() as pair:
+        few_ports(pair.client, ports)
+        ChurnServer(pair.server, pair.server.ip4)
+        argv = [sys.executable, "-c", OWN_PORTS, pair.server.ip4, pair.client.ip4, "40000", str(own), str(rate)]
+        program = Program(pair.client, argv)
+        program.wait_for("^round$")
+        twtuned = Shipped.watch(pair.client)
+        program.wait_for("^round$", since=len(program.lines) + 1)
+        check_quiet(pair.client, twtuned)
+        check_equal(program.process.poll(), None, "exit status of the program")
+
+
+@test("a program that takes ports of its own, nearly all there are, and the same ones again", beside=True)
+def _():
+    own_ports(512, 500, 200)
+
+
+@test("the same with 10,000 ports", long=True)
+def _():
+    own_ports(20_000, 10_000, 500)
 
 
 def heavy_server(port, count, ports=None):
