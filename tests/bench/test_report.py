@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What `./dev bench effect` makes of its runs: these are made up, the arithmetic is the real one."""
+"""What `./dev bench effect` and `never-worse` make of their runs: these are made up, the arithmetic is the real one."""
 
 import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "netns"), str(ROOT / "bench" / "effect")]
+sys.path[:0] = [str(ROOT / "tests" / "netns"), str(ROOT / "bench"), str(ROOT / "bench" / "effect")]
+import never_worse  # noqa: E402
 import report  # noqa: E402
 from harness import check, check_equal, main, temp_dir, test  # noqa: E402
 from measure import Run  # noqa: E402
@@ -85,6 +86,33 @@ def _():
         check("no place for cost" in str(error), error)
     else:
         check(False, "nothing is said")
+
+
+def broken(cell, **runs):
+    """(reference, what is broken) of pairs of connects and failures, or three with what was thrown away."""
+    return never_worse.judge(never_worse.Cell(*cell), {
+        which: [never_worse.Run(*(list(run) + [0])[:3]) for run in of] for which, of in runs.items()})
+
+
+@test("never worse: failed connects against stock's largest, connects against its median")
+def _():
+    old = ("small", "no timestamps", "plain", "middle")
+    stock = [(1000, 0), (1000, 20), (980, 0)]
+    check_equal(broken(old, stock=stock, twtuned=[(900, 30), (900, 30), (100, 900)]), ("stock", ""), "just good enough")
+    check_equal(broken(old, stock=stock, twtuned=[(899, 31), (899, 31), (1000, 0)]),
+                ("stock", "31 failed, at most 30; 899 connects, at least 900"), "just too bad")
+
+
+@test("never worse: where stock throws away what could be reused, by hand is the reference")
+def _():
+    stock, hand = [(2000, 0, 9)], [(1000, 0)]
+    for cell, expected in ((("small", "timestamps", "plain", "full"), ("hand", "")),
+                           (("small", "timestamps", "NO_PORT", "full"), ("hand", "")),
+                           (("small", "timestamps", "bind", "full"), ("stock", "950 connects, at least 1,800")),
+                           (("small", "no timestamps", "plain", "full"), ("stock", "950 connects, at least 1,800"))):
+        check_equal(broken(cell, stock=stock, hand=hand, twtuned=[(950, 0)]), expected, cell)
+    check_equal(broken(("large", "timestamps", "plain", "full"), stock=[(2000, 0, 0)], hand=hand, twtuned=[(950, 0)]),
+                ("stock", "950 connects, at least 1,800"), "nothing thrown away")
 
 
 main()
