@@ -11,6 +11,7 @@
 /* 60 s (include/net/tcp.h:TCP_TIMEWAIT_LEN), which kernel/time/timer.c rounds up by as much as 2 s at HZ=250 */
 #define TIME_WAIT_SECONDS 61u
 #define SYN_SENT_SECONDS 127u   /* tcp_syn_retries = 6: 1 + 2 + 4 + ... + 64 */
+#define LATE_MS 1000u           /* the SYN is sent again (include/net/tcp.h:TCP_TIMEOUT_INIT) */
 #define NEIGHBOUR 65u           /* a range that is widened soon meets a service */
 #define SYN_SENT_RETRANSMITS 6u /* in that time */
 
@@ -78,6 +79,11 @@ void kernel_limits(const struct kernel *k, struct ports_limits *limits)
 
 /* ---- connect() ---- */
 
+static bool is_loopback(const struct model_destination *d)
+{
+        return d->address >> 24 == 127;
+}
+
 static bool is_over(const struct kernel *k, const struct port *p)
 {
         uint64_t lifetime = p->state == TCP_TIME_WAIT ? TIME_WAIT_SECONDS : SYN_SENT_SECONDS;
@@ -94,16 +100,16 @@ static bool is_free(const struct kernel *k, const struct port *p)
 static bool is_reusable(const struct model_destination *d, const struct port *p, const struct ports_limits *l,
                         uint64_t at)
 {
-        bool applies = l->tw_reuse == 1 || (l->tw_reuse == 2 && d->address == 0x7f000001);
+        bool applies = l->tw_reuse == 1 || (l->tw_reuse == 2 && is_loopback(d));
 
         return p->state == TCP_TIME_WAIT && applies && l->timestamps && !d->no_timestamps &&
                at - p->since > l->tw_reuse_delay_ms;
 }
 
-/* bind() to port 0 wants a port that nobody has, whatever the destination. */
+/* bind() to port 0 wants a port that nobody with this source address has, whatever the destination. */
 static bool is_free_for_all(const struct kernel *k, unsigned index)
 {
-        for (unsigned i = 0; i < DESTINATIONS; i++)
+        for (unsigned i = 0; i < TO_STRANGERS; i++)
                 if (!is_free(k, &k->model_destination[i].port[index]))
                         return false;
         return true;
@@ -114,6 +120,7 @@ static bool is_free_for_all(const struct kernel *k, unsigned index)
  * EADDRNOTAVAIL. */
 static unsigned pick_port(struct kernel *k, struct model_destination *d, const struct ports_limits *l, uint64_t at)
 {
+        struct random *random = d->stranger ? &k->strange_random : &k->random;
         unsigned n = (l->high - l->low + 1) & ~1u, base = l->low - KERNEL_PORT_BASE;
         unsigned start = d->perturb % n & ~1u;
 
@@ -126,14 +133,15 @@ static unsigned pick_port(struct kernel *k, struct model_destination *d, const s
                                 continue;
                         if (d->binds ? !is_free_for_all(k, index) : !is_free(k, p) && !is_reusable(d, p, l, at))
                                 continue;
-                        d->perturb += MAX(i, random_below(&k->random, 8) * 2) + 2;
+                        d->perturb += MAX(i, random_below(random, 8) * 2) + 2;
                         return index;
                 }
         return KERNEL_PORTS;
 }
 
-/* A port for a new connection; what was on it is gone. NULL: EADDRNOTAVAIL. */
-static struct port *take_port(struct kernel *k, struct model_destination *d, const struct ports_limits *l, uint64_t at)
+/* A port for a new connection; what was on it is gone. NULL: EADDRNOTAVAIL. *ret_reused: it was in TIME_WAIT. */
+static struct port *take_port(struct kernel *k, struct model_destination *d, const struct ports_limits *l, uint64_t at,
+                              bool *ret_reused)
 {
         unsigned index = pick_port(k, d, l, at);
         struct port *p = &d->port[index];
@@ -142,7 +150,8 @@ static struct port *take_port(struct kernel *k, struct model_destination *d, con
                 return NULL;
         d->last_ms = at;
         k->counter[KERNEL_ACTIVE_OPENS]++;
-        if (p->state == TCP_TIME_WAIT && !is_over(k, p)) {
+        *ret_reused = p->state == TCP_TIME_WAIT && !is_over(k, p);
+        if (*ret_reused) {
                 k->time_wait.began[p->since / SECOND_MS % KERNEL_COHORTS]--;
                 k->time_wait.n--;
                 k->counter[KERNEL_TW_RECYCLED]++;
@@ -169,10 +178,17 @@ static void close_port(struct kernel *k, struct model_destination *d, struct por
         cohorts_add(&k->time_wait, at / SECOND_MS, 1);
 }
 
-static bool open_port(struct kernel *k, struct model_destination *d, const struct ports_limits *l, uint64_t at,
-                      bool hold)
+/* share: of connects on reused ports. No random number is drawn where nothing waits. */
+static bool waits(struct kernel *k, double share, bool reused)
 {
-        struct port *p = take_port(k, d, l, at);
+        return share > 0 && reused && random_below(&k->strange_random, 1000) < share * 1000;
+}
+
+static bool open_port(struct kernel *k, struct model_destination *d, const struct ports_limits *l, uint64_t at,
+                      bool hold, double reuse_waits)
+{
+        bool reused;
+        struct port *p = take_port(k, d, l, at, &reused);
 
         if (!p) {
                 k->refused++;
@@ -180,6 +196,9 @@ static bool open_port(struct kernel *k, struct model_destination *d, const struc
         }
         if (d->silent) {
                 *p = (struct port){.since = at, .state = TCP_SYN_SENT};
+        } else if (waits(k, reuse_waits, reused)) {
+                *p = (struct port){.since = at, .state = TCP_SYN_SENT, .late = true};
+                d->waiting++;
         } else if (hold) {
                 *p = (struct port){.since = at, .state = TCP_ESTABLISHED};
                 d->held++;
@@ -199,7 +218,7 @@ static const struct ports_limits *limits_now(const struct kernel *k)
 
 bool kernel_connect(struct kernel *k, struct model_destination *d, uint64_t at)
 {
-        return open_port(k, d, limits_now(k), at, false);
+        return open_port(k, d, limits_now(k), at, false, 0);
 }
 
 /* Programs that get EADDRNOTAVAIL give up for this second. */
@@ -210,7 +229,7 @@ static void run_connects(struct kernel *k, const struct load *load, unsigned to,
         unsigned n = due(&d->carry, load->connects[to], seconds), done = 0;
         const struct ports_limits *l = limits_now(k);
 
-        while (done < n && open_port(k, d, l, from + (until - from) * done / n, false))
+        while (done < n && open_port(k, d, l, from + (until - from) * done / n, false, load->reuse_waits))
                 done++;
         k->counter[KERNEL_SYN_RETRANS] += done * load->syn_loss;
         k->counter[KERNEL_OUT_RSTS] += done * load->resets;
@@ -225,13 +244,27 @@ static void run_held(struct kernel *k, unsigned wanted, struct model_destination
 
         if (d->silent)
                 return;
-        while (d->held < wanted && open_port(k, d, l, until, true))
+        while (d->held < wanted && open_port(k, d, l, until, true, 0))
                 ;
         for (; d->held > wanted; index++)
                 if (d->port[index].state == TCP_ESTABLISHED) {
                         close_port(k, d, &d->port[index], until);
                         d->held--;
                 }
+}
+
+/* Those whose SYN is sent again by now are answered, and closed. */
+static void run_waiting(struct kernel *k, struct model_destination *d, uint64_t until)
+{
+        for (unsigned i = 0; i < KERNEL_PORTS && d->waiting > 0; i++) {
+                struct port *p = &d->port[i];
+
+                if (p->state != TCP_SYN_SENT || !p->late || p->since + LATE_MS > until)
+                        continue;
+                k->counter[KERNEL_SYN_RETRANS]++;
+                d->waiting--;
+                close_port(k, d, p, p->since + LATE_MS);
+        }
 }
 
 static void run_silent(struct kernel *k, struct model_destination *d, double seconds)
@@ -327,6 +360,7 @@ static void run_slice(struct kernel *k, const struct load *load, uint64_t until)
         k->now_ms = until;
         cohorts_expire(&k->time_wait, second, TIME_WAIT_SECONDS);
         for (unsigned i = 0; i < DESTINATIONS; i++) {
+                run_waiting(k, &k->model_destination[i], until);
                 if (load->held[i] != k->model_destination[i].held)
                         run_held(k, load->held[i], &k->model_destination[i], until);
                 if (load->connects[i] > 0)
@@ -334,6 +368,7 @@ static void run_slice(struct kernel *k, const struct load *load, uint64_t until)
                 if (k->model_destination[i].silent && (k->model_destination[i].opening > 0 || load->connects[i] > 0))
                         run_silent(k, &k->model_destination[i], seconds);
         }
+        k->counter[KERNEL_OUT_RSTS] += load->scans * seconds;
         run_orphans(k, load, second, seconds);
         run_server(k, load, second, seconds);
         run_syns(k, load, second, seconds);
@@ -383,6 +418,7 @@ void kernel_init(struct kernel *k, uint64_t seed, unsigned low, unsigned ports)
         memset(k, 0, sizeof(*k));
         k->now_ms = 1000 * SECOND_MS;
         k->random = (struct random){seed, seed};
+        k->strange_random = (struct random){seed, ~seed};
         for (unsigned i = 0; i < ELEMENTSOF(stock); i++)
                 k->sysctl[stock[i].id] = stock[i].value;
         k->sysctl[SYSCTL_IP_LOCAL_PORT_RANGE] = (struct sysctl_value){2, {low, low + ports - 1}};
@@ -390,13 +426,19 @@ void kernel_init(struct kernel *k, uint64_t seed, unsigned low, unsigned ports)
         port_set_add(&k->listening, low - NEIGHBOUR);
         port_set_add(&k->listening, low + ports + NEIGHBOUR);
         k->listener = (struct listener_model){.backlog = 4096, .syn_backlog = 256};
-        for (unsigned i = 0; i < DESTINATIONS; i++)
+        for (unsigned i = 0; i < TO_STRANGERS; i++)
                 k->model_destination[i] =
                         (struct model_destination){.address = i == TO_LOOPBACK ? 0x7f000001 : 0x0a000002 + i,
                                                    .no_timestamps = i == TO_OLD_PEER,
                                                    .binds = i == TO_BOUND_PEER,
                                                    .silent = i == TO_DEAD_PEER,
                                                    .perturb = random_below(&k->random, 65536)};
+        for (unsigned i = TO_STRANGERS; i < DESTINATIONS; i++)
+                k->model_destination[i] =
+                        (struct model_destination){.address = (i < TO_STRANGE_PEER ? 0x7f000002 : 0x0a000102) + i,
+                                                   .silent = i == TO_NOWHERE,
+                                                   .stranger = true,
+                                                   .perturb = random_below(&k->strange_random, 65536)};
 }
 
 uint64_t kernel_tw(const struct kernel *k)
@@ -410,17 +452,39 @@ uint64_t kernel_inuse(const struct kernel *k)
                      (uint64_t)k->listener.queued;
 
         for (unsigned i = 0; i < DESTINATIONS; i++)
-                n += k->model_destination[i].held + k->model_destination[i].opening;
+                n += k->model_destination[i].held + k->model_destination[i].opening + k->model_destination[i].waiting;
         return n;
+}
+
+/* The timers of a socket (net/ipv4/inet_diag.c:inet_sk_diag_fill). A SYN is sent again after 1, 3, 7, ... seconds. */
+static void set_timer(struct inet_diag_msg *m, const struct port *p, uint64_t age)
+{
+        m->idiag_timer = m->idiag_retrans = 0;
+        m->idiag_expires = 0;
+        if (p->state == TCP_TIME_WAIT) {
+                m->idiag_timer = 3;
+                m->idiag_expires = age < 60000 ? (uint32_t)(60000 - age) : 0;
+        } else if (p->state == TCP_SYN_SENT) {
+                uint64_t next = SECOND_MS;
+
+                for (; next <= age; next += next + SECOND_MS)
+                        m->idiag_retrans++;
+                m->idiag_timer = 1;
+                m->idiag_expires = (uint32_t)(next - age);
+        }
+}
+
+/* 127.0.0.1, the host's address, or another one of strangers. */
+static uint32_t source_address(const struct model_destination *d)
+{
+        return is_loopback(d) ? 0x7f000001 : d->stranger ? 0x0a000101 : 0x0a000001;
 }
 
 static void dump_destination(const struct kernel *k, const struct model_destination *d, const struct ports_limits *l,
                              struct ports *ports, uint64_t now)
 {
-        const struct model_socket socket = {.family = AF_INET,
-                                            .dport = 80,
-                                            .src = d->address == 0x7f000001 ? 0x7f000001 : 0x0a000001,
-                                            .dst = d->address};
+        const struct model_socket socket = {
+                .family = AF_INET, .dport = 80, .src = source_address(d), .dst = d->address};
         struct inet_diag_msg message = model_message(&socket, 0);
 
         for (unsigned port = l->low; port <= l->high; port++) {
@@ -431,7 +495,7 @@ static void dump_destination(const struct kernel *k, const struct model_destinat
                         continue;
                 message.id.idiag_sport = htons((uint16_t)port);
                 message.idiag_state = p->state;
-                message.idiag_expires = p->state == TCP_TIME_WAIT && age < 60000 ? (uint32_t)(60000 - age) : 0;
+                set_timer(&message, p, age);
                 ports_add_socket(ports, &message, sizeof(message), now);
         }
 }
@@ -443,7 +507,7 @@ void kernel_dump(const struct kernel *k, struct ports *ports, uint64_t now)
         for (unsigned i = 0; i < DESTINATIONS; i++) {
                 const struct model_destination *d = &k->model_destination[i];
 
-                if (d->held > 0 || d->last_ms + 2 * SYN_SENT_SECONDS * SECOND_MS > k->now_ms)
+                if (d->held > 0 || d->waiting > 0 || d->last_ms + 2 * SYN_SENT_SECONDS * SECOND_MS > k->now_ms)
                         dump_destination(k, d, l, ports, now);
         }
 }

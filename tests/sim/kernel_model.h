@@ -18,14 +18,16 @@
 struct port {
         uint64_t since; /* ms */
         uint8_t state;  /* TCP_*; 0: free */
+        bool late;      /* SYN_SENT that is answered when it was sent again */
 };
 
 struct model_destination {
         uint32_t address; /* IPv4, host order */
-        bool no_timestamps, binds, silent;
+        bool no_timestamps, binds, silent, stranger;
         unsigned perturb; /* where connect() goes on looking */
         unsigned held;    /* ESTABLISHED */
-        unsigned opening; /* SYN_SENT */
+        unsigned opening; /* SYN_SENT that nobody answers */
+        unsigned waiting; /* SYN_SENT that is answered late */
         uint64_t last_ms; /* of the last connect() */
         double carry;     /* the part of a connection that is due later */
         struct port port[KERNEL_PORTS];
@@ -60,8 +62,8 @@ struct listener_model {
 };
 
 struct kernel {
-        uint64_t now_ms; /* jiffies: stands still in suspend */
-        struct random random;
+        uint64_t now_ms;                      /* jiffies: stands still in suspend */
+        struct random random, strange_random; /* of strangers, and of what waits */
         struct sysctl_value sysctl[SYSCTL_COUNT];
         bool lacks[SYSCTL_COUNT];
         const struct sysctl_value *ignores; /* not NULL: these are in effect, whatever is written */

@@ -142,7 +142,7 @@ static void begin_load(struct story *s)
 
 static void wobble(struct story *s)
 {
-        for (unsigned i = 0; i < DESTINATIONS; i++)
+        for (unsigned i = 0; i < TO_STRANGERS; i++)
                 s->load.connects[i] = s->base.connects[i] * between(s, 0.3, 1.7);
         s->load.vanished = s->base.vanished * between(s, 0.5, 1.5);
         s->load.syns = s->base.syns * between(s, 0.5, 1.5);

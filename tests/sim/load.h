@@ -16,6 +16,14 @@ enum destination_id {
         TO_OLD_PEER,   /* has no TCP timestamps: none of its TIME_WAIT can be reused */
         TO_BOUND_PEER, /* the program binds before it connects */
         TO_DEAD_PEER,  /* does not answer */
+
+        /* Where strangers connect on the same host: nothing of that is about the destinations above. They have other
+         * source addresses and random numbers of their own, so the rest of the host is the same without them. */
+        TO_STRANGERS,
+        TO_STRANGE_LOOPBACK = TO_STRANGERS,
+        TO_STRANGE_SERVICE, /* on loopback as well */
+        TO_STRANGE_PEER,
+        TO_NOWHERE, /* does not answer */
         DESTINATIONS,
 };
 
@@ -31,6 +39,8 @@ struct load {
         double leaks;                  /* closed by the peer and never by the program */
         double syn_loss, resets;       /* of each connect() */
         double early_resets;           /* of each reuse within a second */
+        double reuse_waits;            /* of each reuse: its first SYN is not answered, the second one is */
+        double scans;                  /* SYNs to closed ports: each is answered by a RST */
         unsigned fin_wait2;            /* closed here, kept by the program */
         double memory, conntrack;      /* percent */
         double insert_failed;

@@ -232,7 +232,7 @@ static void sample_states(struct sim *s, uint64_t now)
 
         for (unsigned i = 0; i < DESTINATIONS; i++) {
                 held += k->model_destination[i].held;
-                opening += k->model_destination[i].opening;
+                opening += k->model_destination[i].opening + k->model_destination[i].waiting;
         }
         s->sample[METRIC_TCP_ESTABLISHED] = reading_valid(held + floor(k->listener.queued));
         s->sample[METRIC_TCP_SYN_SENT] = reading_valid(opening);
