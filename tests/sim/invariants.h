@@ -39,12 +39,13 @@ struct watched_write {
 };
 
 struct invariants {
-        const char *run;  /* how to have it again; borrowed */
-        bool may_fail;    /* faults are injected: a write may need no event of its own */
-        bool steady;      /* the policy must not flap under a constant load */
-        uint64_t calm_at; /* load and world are the same since then */
-        uint64_t refused; /* connections, by then: those make a load that is not constant at the sockets */
-        bool on_edge;     /* that load fills the table of TIME_WAIT but for the noise of it */
+        const char *run;           /* how to have it again; borrowed */
+        bool may_fail;             /* faults are injected: a write may need no event of its own */
+        bool steady;               /* the policy must not flap under a constant load */
+        uint64_t calm_at;          /* load and world are the same since then */
+        uint64_t refused;          /* connections, by then: those make a load that is not constant at the sockets */
+        uint64_t table_lowered_at; /* the table of TIME_WAIT got a size that is under what it holds */
+        bool on_edge;              /* that load fills the table of TIME_WAIT but for the noise of it */
 
         uint64_t faulty_at, died_at; /* when something was made to fail last; when the process was killed */
 
