@@ -11,7 +11,9 @@ import subprocess
 import sys
 
 from harness import (BUILD, PATIENCE, POLICY, ChurnClient, ChurnServer, Pair, Twtuned, binary, check, check_equal, diag,
-                     fields, main, temp_dir, temp_policy, test)
+                     fields, main, temp_dir, temp_policy, test, wait_until)
+from pressure import NOWHERE
+from sockets import begin_connect, silence
 from ticks import narrow, released_soon, replace, wait_rows
 
 LONG = "--long" in sys.argv
@@ -146,6 +148,26 @@ def _():
         ChurnClient(pair.client, pair.server.ip4, count=90).finish()
         timeline.wait_ticks(5)
         timeline.check_same([])
+
+
+@test("SYN_SENT tells how long it has waited: what the simulation shows of it", beside=True)
+def _():
+    def waiting():
+        """(ms until the SYN is sent again, how often it was) as sock_diag has them; see ss(8) for timer:"""
+        text = pair.client.run(["ss", "-tnoH", "state", "syn-sent"]).stdout
+        match = re.search(r"timer:\(on,(?:(\d+)sec|(?:(\d+)\.)?(\d+)ms),(\d+)\)", text)
+        check(match, f"no timer of a SYN: {text!r}")
+        seconds, whole, ms, sent_again = (int(part or 0) for part in match.groups())
+        return 1000 * (seconds + whole) + ms, sent_again
+
+    with Pair() as pair:
+        silence(pair.client, NOWHERE)
+        with begin_connect(pair.client, NOWHERE, 8080):
+            seen = [waiting()]
+            wait_until(lambda: seen.append(waiting()) or seen[-1][1] >= 2, "the SYN was sent twice more")
+    # kernel_model.c:set_timer(); before Linux 6.5 the time doubles from the first on
+    check(all(left <= 1000 * 2 ** sent_again for left, sent_again in seen), f"ms left, and how often: {seen}")
+    check_equal(seen, sorted(seen, key=lambda row: (row[1], -row[0])), "ms left, and how often it was sent again")
 
 
 if LONG:

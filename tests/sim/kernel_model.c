@@ -11,6 +11,7 @@
 /* 60 s (include/net/tcp.h:TCP_TIMEWAIT_LEN), which kernel/time/timer.c rounds up by as much as 2 s at HZ=250 */
 #define TIME_WAIT_SECONDS 61u
 #define SYN_SENT_SECONDS 127u   /* tcp_syn_retries = 6: 1 + 2 + 4 + ... + 64 */
+#define SYN_LINEAR 4u           /* tcp_syn_linear_timeouts */
 #define LATE_MS 1000u           /* the SYN is sent again (include/net/tcp.h:TCP_TIMEOUT_INIT) */
 #define NEIGHBOUR 65u           /* a range that is widened soon meets a service */
 #define SYN_SENT_RETRANSMITS 6u /* in that time */
@@ -456,7 +457,8 @@ uint64_t kernel_inuse(const struct kernel *k)
         return n;
 }
 
-/* The timers of a socket (net/ipv4/inet_diag.c:inet_sk_diag_fill). A SYN is sent again after 1, 3, 7, ... seconds. */
+/* The timers of a socket (net/ipv4/inet_diag.c:inet_sk_diag_fill). A SYN is sent again after 1, 2, 3, 4, 5, 7, 11, ...
+ * seconds (ip-sysctl.rst:tcp_syn_linear_timeouts, Linux 6.5; before, after 1, 3, 7, ...). */
 static void set_timer(struct inet_diag_msg *m, const struct port *p, uint64_t age)
 {
         m->idiag_timer = m->idiag_retrans = 0;
@@ -467,7 +469,7 @@ static void set_timer(struct inet_diag_msg *m, const struct port *p, uint64_t ag
         } else if (p->state == TCP_SYN_SENT) {
                 uint64_t next = SECOND_MS;
 
-                for (; next <= age; next += next + SECOND_MS)
+                for (; next <= age; next += SECOND_MS << (MAX(m->idiag_retrans, SYN_LINEAR) - SYN_LINEAR))
                         m->idiag_retrans++;
                 m->idiag_timer = 1;
                 m->idiag_expires = (uint32_t)(next - age);
