@@ -96,9 +96,8 @@ for family in FAMILIES:
          beside=True)(lambda family=family: gone(family))
 
 
-@test("expect: a step that helps its destination stays, whatever goes on beside it", beside=True)
-def _():
-    with destination() as (pair, load), loopback_reuse(pair.client, 20):
+def helps(family):
+    with destination(family=family) as (pair, load), loopback_reuse(pair.client, 20):
         twtuned = Few.watch(pair.client)
         load.open(180, pause=0.02)
         with load.repeated(40):
@@ -107,6 +106,11 @@ def _():
         twtuned.check_rules(RULE)
         check_equal(sysctls(pair.client), ("1", "1000"), "reuse and delay")
         check_equal(dict(load.failures), {}, "failed connects")
+
+
+for family in FAMILIES:
+    test(f"expect, {family}: a step that helps its destination stays, whatever goes on beside it",
+         beside=True)(lambda family=family: helps(family))
 
 
 # ---- abort: whether a step did harm ----
