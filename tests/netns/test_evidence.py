@@ -120,7 +120,7 @@ def check_kept(twtuned, load, namespace, values, *rules):
     spoke = [(line.split(":")[0], fields(line).get("RULE")) for line in twtuned.lines[1:]]
     spoke = [line for line in spoke if line[0] not in ("degraded", "recovered")]  # what is said of the observation
     log = "\n".join(twtuned.lines)
-    check(spoke == [("applied", rule) for rule in rules], f"more was logged than the steps:\n{log}")
+    check(spoke == [("applied", rule) for rule in rules], f"what was logged is not the steps alone:\n{log}")
     check_equal(sysctls(namespace), values, "reuse and delay")
     check_equal(dict(load.failures), {}, "failed connects")
 

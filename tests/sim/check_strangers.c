@@ -52,6 +52,7 @@ struct life {
         struct decided decision[DECISIONS_MAX];
         unsigned n;
         uint64_t opened;
+        int64_t table; /* tcp_max_tw_buckets when the work ends */
 };
 
 static struct life *noting;
@@ -142,6 +143,8 @@ static void live(const struct place *h, struct load work, bool strangers, bool t
                         add_strangers(&load, h);
                 sim_run(s, &load, 1000);
                 ck_assert(!tuned || sim_tick(s));
+                if (t == BEFORE + h->worked - 1)
+                        ret->table = s->kernel.sysctl[SYSCTL_TCP_MAX_TW_BUCKETS].v[0];
         }
         ret->opened = (uint64_t)s->kernel.counter[KERNEL_ACTIVE_OPENS];
         s->on_event = NULL;
@@ -226,11 +229,29 @@ START_TEST(no_host_opens_fewer_connections)
 }
 END_TEST
 
+/* Where reuse does harm, it is put back, and a table that is full of what cannot be reused then is as it was. */
+START_TEST(a_table_goes_back_with_reuse)
+{
+        static struct life life;
+        struct place h = place_of((unsigned)_i, "a small table");
+        unsigned table = h.ports * 3 / 10;
+        struct load load = {0};
+
+        add_work(&load, WORK_HARMED, h.ports, 1);
+        live(&h, load, false, true, table, &life);
+        if (!has(&life, WORK_HARMED) || life.table != table)
+                print("decided", &life);
+        ck_assert_msg(has(&life, WORK_HARMED), "%s: reuse is not put back", h.name);
+        ck_assert_msg(life.table == table, "%s: the table is %" PRId64 ", and was %u", h.name, life.table, table);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_set_timeout(tcase, 3600);
         tcase_add_loop_test(tcase, strangers_change_nothing, 0, HOSTS * WORKS);
         tcase_add_loop_test(tcase, no_host_opens_fewer_connections, 0, HOSTS * 8);
+        tcase_add_loop_test(tcase, a_table_goes_back_with_reuse, 0, HOSTS);
 }
 
 int main(void)
