@@ -40,10 +40,12 @@ def destination(ports=PORTS, timestamps=True, family="IPv4"):
 
 
 @contextlib.contextmanager
-def loopback_reuse(namespace, rate, port=STRANGER):
+def loopback_reuse(namespace, rate, port=STRANGER, before=0):
     """Somebody's connections on loopback, some of which reuse a port of TIME_WAIT, as stock sysctls let them."""
     ChurnServer(namespace, "127.0.0.1", port)
-    with Load(namespace, "127.0.0.1", port).repeated(rate):
+    load = Load(namespace, "127.0.0.1", port)
+    load.open(before)
+    with load.repeated(rate):
         wait_until(lambda: recycled(namespace) > 0, "reuse on loopback")
         yield
 
@@ -136,11 +138,10 @@ def _():
             load.open(180, pause=0.01)
             twtuned.event("applied", RULE)
             since = pair.client.counter("TcpExt", "TCPSynRetrans")
-            kept = []
-            with Repeat(lambda: kept.append(begin_connect(pair.client, NOWHERE, 8080)), 0.1):
-                # Several times the floor of 5 %, for as long as five samples and more.
-                wait_until(lambda: pair.client.counter("TcpExt", "TCPSynRetrans") >= since + 100, "SYNs sent again")
-                twtuned.ticks.wait(8)
+            # Few enough ports to be no case for a rule, and a SYN of each is sent again every second at first.
+            kept = [begin_connect(pair.client, NOWHERE, 8080) for _ in range(40)]
+            wait_until(lambda: pair.client.counter("TcpExt", "TCPSynRetrans") >= since + 100, "SYNs sent again")
+            twtuned.ticks.wait(8)
             check_kept(twtuned, load, pair.client, ("1", "1000"), RULE)
             close_all(kept)
 
@@ -201,12 +202,16 @@ def _():
 
 @test("until: reuse on loopback does not keep what another destination needed", beside=True)
 def _():
-    rate = 5  # on loopback, toward each of four: too few for a rule of their own
-    with destination(ports=64) as (pair, load), contextlib.ExitStack() as stack:
-        for port in range(STRANGER, STRANGER + 4):
-            stack.enter_context(loopback_reuse(pair.client, rate, port))
+    # 4.5 % of the cliff in a second toward each of twelve. After 250 ms each may have had five times as many, as far as
+    # a tick can tell: that is under 30 %.
+    strangers, rate = 12, 2.9
+    with destination(ports=128) as (pair, load), contextlib.ExitStack() as stack:
+        for port in range(STRANGER, STRANGER + strangers):
+            stack.enter_context(loopback_reuse(pair.client, rate, port, before=70))
+        enough = recycled(pair.client) + 100
+        wait_until(lambda: recycled(pair.client) >= enough, "they reuse their ports")
         twtuned = Few.watch(pair.client)
-        with load.repeated(40):
+        with load.repeated(60):
             twtuned.event("applied", RULE)
             twtuned.event("applied", SOONER)
         check_equal(dict(load.failures), {}, "failed connects")
