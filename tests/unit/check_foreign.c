@@ -5,6 +5,7 @@
 
 #define RULE "[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\nuntil = tcp.fin_wait2 < 1\n"
 #define WAIT 600
+#define HELD 5 /* min_interval */
 
 static void expect_noted(unsigned n, const char *old, const char *new)
 {
@@ -42,6 +43,7 @@ START_TEST(a_change_is_said_and_becomes_the_original)
                       "%s", logged(AUDIT_REFUSED, "MESSAGE"));
         ticks(1);
         ck_assert_int_eq(fake.live[FIN], 30);
+        ticks(HELD);
         fake.fin_wait2 = 0;
         ticks(1);
         ck_assert_int_eq(fake.live[FIN], 45);
@@ -86,6 +88,7 @@ START_TEST(a_second_change_is_foreign)
         tuner.requests.rearm = UINT32_C(1) << FIN;
         ticks(2);
         ck_assert_int_eq(fake.live[FIN], 30);
+        ticks(HELD);
         fake.fin_wait2 = 0;
         ticks(1);
         ck_assert_int_eq(fake.live[FIN], 55);

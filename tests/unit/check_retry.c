@@ -3,6 +3,7 @@
 
 #include "fake_backend.h"
 
+#define HELD 5 /* min_interval */
 #define RULE "[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\nuntil = tcp.fin_wait2 < 1\n"
 #define TWO RULE "set = net.ipv4.tcp_tw_reuse = 1\n"
 
@@ -81,6 +82,7 @@ START_TEST(a_give_back_is_tried_again_soon)
         static const unsigned at[] = {0, 5, 15, 35, 75, 135, 195}; /* 60 s is the longest */
 
         press(RULE);
+        ticks(HELD);
         fake.write_error = -EAGAIN;
         fake.fin_wait2 = 0;
         fake.writes = 0;
@@ -106,6 +108,7 @@ START_TEST(the_rest_of_a_rule_is_tried_again)
                 ck_assert_int_eq(fake.live[FIN], 60);
                 ticks(1);
                 ck_assert_int_eq(fake.live[FIN], 30);
+                ticks(HELD);
         } else {
                 ticks(100);
         }
