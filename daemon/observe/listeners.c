@@ -40,15 +40,16 @@ static void name_listener(struct observer *o, struct snapshot *s, unsigned metri
 
 static void fill(struct observer *o, struct snapshot *s)
 {
-        const struct listener *fullest = listeners_fullest_accept_queue(&o->listeners);
+        const struct listener *fullest = listeners_worst(&o->listeners, listener_accept_queue);
 
         s->reading[METRIC_TCP_LISTEN] = reading_valid(o->n_listening);
-        s->reading[METRIC_ACCEPT_QUEUE_WORST] = reading_valid(fullest ? listener_accept_queue(fullest) : 0);
+        s->reading[METRIC_ACCEPT_QUEUE_WORST] =
+                reading_valid(fullest ? listener_accept_queue(&o->listeners, fullest) : 0);
         name_listener(o, s, METRIC_ACCEPT_QUEUE_WORST, fullest);
-        if (o->tick > 0 && listeners_new_drops_known(&o->listeners))
+        if (o->tick > 0 && o->listeners.new_drops_known)
                 s->reading[METRIC_LISTEN_DROPS] =
-                        reading_valid((double)listeners_new_drops(&o->listeners) * 1e9 / (double)o->tick);
-        name_listener(o, s, METRIC_LISTEN_DROPS, listeners_most_drops(&o->listeners));
+                        reading_valid((double)o->listeners.new_drops * 1e9 / (double)o->tick);
+        name_listener(o, s, METRIC_LISTEN_DROPS, listeners_worst(&o->listeners, listener_new_drops));
 }
 
 bool read_listeners(struct observer *o, struct snapshot *s, struct unread *unread)

@@ -95,7 +95,7 @@ void states_count(void *observer, const struct inet_diag_msg *socket, size_t len
 
 static void commit_syn_queue(struct observer *o)
 {
-        const struct listener *fullest = listeners_fullest_syn_queue(&o->listeners);
+        const struct listener *fullest = listeners_worst(&o->listeners, listener_syn_queue);
         struct tally *tally = &o->tally;
 
         if (o->listeners_at != o->now)

@@ -46,6 +46,8 @@ static const struct listener *find_before(const struct listeners *l, unsigned hi
 
 void listeners_commit(struct listeners *l)
 {
+        l->new_drops_known = true;
+        l->new_drops = 0;
         for (unsigned i = 0; i < l->n; i++) {
                 struct listener *item = &l->item[i];
                 const struct listener *before = find_before(l, i, item->cookie);
@@ -56,6 +58,8 @@ void listeners_commit(struct listeners *l)
                         item->new_drops = item->drops - before->drops; /* sk_drops is 32 bits wide and may wrap */
                 else if (item->new_drops_known && l->complete)
                         item->new_drops = item->drops;
+                l->new_drops_known &= item->new_drops_known;
+                l->new_drops += item->new_drops;
         }
         memcpy(l->before, l->item, l->n * sizeof(l->item[0]));
         l->n_before = l->n;
@@ -101,69 +105,43 @@ void listeners_add_handshake(struct listeners *l, const struct inet_diag_msg *so
                 best->handshakes++;
 }
 
-double listener_accept_queue(const struct listener *l)
+double listener_accept_queue(const struct listeners *l, const struct listener *listener)
 {
-        return 100.0 * l->queued / (l->backlog + 1.0);
+        (void)l;
+        return 100.0 * listener->queued / (listener->backlog + 1.0);
 }
 
 double listener_syn_queue(const struct listeners *l, const struct listener *listener)
 {
         double limit = 0;
 
-        for (unsigned i = 0; i < l->n; i++)
+        for (unsigned i = 0; i < l->n && listener->handshakes > 0; i++)
                 if (l->item[i].port == listener->port && l->item[i].family == listener->family &&
                     memcmp(l->item[i].address, listener->address, sizeof(listener->address)) == 0)
                         limit += MIN(l->item[i].backlog, l->syn_limit > 0 ? l->syn_limit : UINT32_MAX);
         return 100.0 * listener->handshakes / (limit > 0 ? limit : 1);
 }
 
-const struct listener *listeners_fullest_accept_queue(const struct listeners *l)
+double listener_new_drops(const struct listeners *l, const struct listener *listener)
+{
+        (void)l;
+        return listener->new_drops;
+}
+
+const struct listener *listeners_worst(const struct listeners *l, listener_measure *measure)
 {
         const struct listener *worst = NULL;
+        double most = 0;
 
-        for (unsigned i = 0; i < l->n; i++)
-                if (l->item[i].queued > 0 &&
-                    (!worst || listener_accept_queue(&l->item[i]) > listener_accept_queue(worst)))
+        for (unsigned i = 0; i < l->n; i++) {
+                double value = measure(l, &l->item[i]);
+
+                if (value > most) {
+                        most = value;
                         worst = &l->item[i];
+                }
+        }
         return worst;
-}
-
-const struct listener *listeners_fullest_syn_queue(const struct listeners *l)
-{
-        const struct listener *worst = NULL;
-
-        for (unsigned i = 0; i < l->n; i++)
-                if (l->item[i].handshakes > 0 &&
-                    (!worst || listener_syn_queue(l, &l->item[i]) > listener_syn_queue(l, worst)))
-                        worst = &l->item[i];
-        return worst;
-}
-
-const struct listener *listeners_most_drops(const struct listeners *l)
-{
-        const struct listener *worst = NULL;
-
-        for (unsigned i = 0; i < l->n; i++)
-                if (l->item[i].new_drops > (worst ? worst->new_drops : 0))
-                        worst = &l->item[i];
-        return worst;
-}
-
-bool listeners_new_drops_known(const struct listeners *l)
-{
-        for (unsigned i = 0; i < l->n; i++)
-                if (!l->item[i].new_drops_known)
-                        return false;
-        return true;
-}
-
-uint64_t listeners_new_drops(const struct listeners *l)
-{
-        uint64_t sum = 0;
-
-        for (unsigned i = 0; i < l->n; i++)
-                sum += l->item[i].new_drops;
-        return sum;
 }
 
 const char *listener_name(const struct listener *l, char buf[static LISTENER_NAME_MAX])

@@ -28,8 +28,10 @@ struct listener {
 
 struct listeners {
         unsigned n, n_before;
-        bool complete;      /* before has all listeners of its dump: one that is not in it is new */
-        uint32_t syn_limit; /* a limit of every SYN queue, beside the backlog of its listener; 0: none */
+        bool complete;        /* before has all listeners of its dump: one that is not in it is new */
+        uint32_t syn_limit;   /* a limit of every SYN queue, beside the backlog of its listener; 0: none */
+        bool new_drops_known; /* of every listener */
+        uint64_t new_drops;   /* of all together */
         struct listener item[LISTENERS_MAX], before[LISTENERS_MAX];
 };
 
@@ -49,17 +51,14 @@ void listeners_add_handshake(struct listeners *listeners, const struct inet_diag
  * (include/net/sock.h:sk_acceptq_is_full), so limit + 1 is 100 %. The SYN queue is full at the backlog
  * (include/net/inet_connection_sock.h:inet_csk_reqsk_queue_is_full), or at syn_limit if that is lower. Listeners that
  * share an address and port (SO_REUSEPORT) share the handshakes, so their limits are added. */
-double listener_accept_queue(const struct listener *listener);
-double listener_syn_queue(const struct listeners *listeners, const struct listener *listener);
+typedef double listener_measure(const struct listeners *listeners, const struct listener *listener);
+listener_measure listener_accept_queue, listener_syn_queue;
 
-/* Return the listener with the highest value; NULL: all are 0. */
-const struct listener *listeners_fullest_accept_queue(const struct listeners *listeners);
-const struct listener *listeners_fullest_syn_queue(const struct listeners *listeners);
-const struct listener *listeners_most_drops(const struct listeners *listeners);
+/* Returns the connections that the listener dropped since the dump before. */
+listener_measure listener_new_drops;
 
-/* The sum of new_drops, and whether they are known of all listeners. */
-bool listeners_new_drops_known(const struct listeners *listeners);
-uint64_t listeners_new_drops(const struct listeners *listeners);
+/* Returns the listener with the highest value; NULL: all are 0. */
+const struct listener *listeners_worst(const struct listeners *listeners, listener_measure *measure);
 
 /* Writes "10.0.0.7:80" or "[::]:80" and returns buf. */
 #define LISTENER_NAME_MAX 56

@@ -88,7 +88,7 @@ static void check_states(const struct observer *o, unsigned sockets)
         for (unsigned i = 0; i < o->listeners.n; i++) {
                 char name[LISTENER_NAME_MAX];
 
-                assert(listener_accept_queue(&o->listeners.item[i]) >= 0);
+                assert(listener_accept_queue(&o->listeners, &o->listeners.item[i]) >= 0);
                 assert(strrchr(listener_name(&o->listeners.item[i], name), ':') != NULL);
         }
 }

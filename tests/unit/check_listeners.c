@@ -6,10 +6,10 @@ START_TEST(nothing_listens)
         listeners_begin(&l);
         listeners_commit(&l);
         handshakes(1, AF_INET, A, 80);
-        ck_assert_ptr_null(listeners_fullest_accept_queue(&l));
-        ck_assert_ptr_null(listeners_fullest_syn_queue(&l));
-        ck_assert_ptr_null(listeners_most_drops(&l));
-        ck_assert_uint_eq(listeners_new_drops(&l), 0);
+        ck_assert_ptr_null(listeners_worst(&l, listener_accept_queue));
+        ck_assert_ptr_null(listeners_worst(&l, listener_syn_queue));
+        ck_assert_ptr_null(listeners_worst(&l, listener_new_drops));
+        ck_assert_uint_eq(l.new_drops, 0);
 }
 END_TEST
 
@@ -55,8 +55,8 @@ START_TEST(accept_queue_percent)
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
                 const struct listener listener = {.queued = rows[i].queued, .backlog = rows[i].backlog};
 
-                ck_assert_msg(listener_accept_queue(&listener) == rows[i].percent, "row %u: %g", i,
-                              listener_accept_queue(&listener));
+                ck_assert_msg(listener_accept_queue(&l, &listener) == rows[i].percent, "row %u: %g", i,
+                              listener_accept_queue(&l, &listener));
         }
 }
 END_TEST
@@ -65,22 +65,22 @@ START_TEST(the_fullest_accept_queue_goes_by_percent)
 {
         DUMP({1, .queued = 0, .backlog = 0}, {2, .queued = 100, .backlog = 4096}, {3, .queued = 2, .backlog = 3},
              {4, .queued = 50, .backlog = 127});
-        ck_assert(listeners_fullest_accept_queue(&l)->cookie == 3);
+        ck_assert(listeners_worst(&l, listener_accept_queue)->cookie == 3);
         DUMP({1, .queued = 0, .backlog = 10}, {2, .queued = 0, .backlog = 0});
-        ck_assert_ptr_null(listeners_fullest_accept_queue(&l));
+        ck_assert_ptr_null(listeners_worst(&l, listener_accept_queue));
 }
 END_TEST
 
 START_TEST(syn_queue_percent)
 {
         DUMP({1, .backlog = 10, .address = A});
-        ck_assert_ptr_null(listeners_fullest_syn_queue(&l));
+        ck_assert_ptr_null(listeners_worst(&l, listener_syn_queue));
         handshakes(5, AF_INET, A, 80);
-        ck_assert_double_eq(listener_syn_queue(&l, listeners_fullest_syn_queue(&l)), 50);
+        ck_assert_double_eq(listener_syn_queue(&l, listeners_worst(&l, listener_syn_queue)), 50);
         handshakes(5, AF_INET, A, 80);
-        ck_assert_double_eq(listener_syn_queue(&l, listeners_fullest_syn_queue(&l)), 100);
+        ck_assert_double_eq(listener_syn_queue(&l, listeners_worst(&l, listener_syn_queue)), 100);
         DUMP({1, .backlog = 10, .address = A});
-        ck_assert_ptr_null(listeners_fullest_syn_queue(&l)); /* counted anew at each dump */
+        ck_assert_ptr_null(listeners_worst(&l, listener_syn_queue)); /* counted anew at each dump */
 }
 END_TEST
 
@@ -89,9 +89,9 @@ START_TEST(syn_queue_with_a_limit_beside_the_backlog)
         DUMP({1, .backlog = 40, .address = A}, {2, .backlog = 10, .address = A, .port = 81});
         l.syn_limit = 20;
         handshakes(5, AF_INET, A, 80);
-        ck_assert_double_eq(listener_syn_queue(&l, listeners_fullest_syn_queue(&l)), 25);
+        ck_assert_double_eq(listener_syn_queue(&l, listeners_worst(&l, listener_syn_queue)), 25);
         handshakes(5, AF_INET, A, 81);
-        ck_assert_double_eq(listener_syn_queue(&l, listeners_fullest_syn_queue(&l)), 50);
+        ck_assert_double_eq(listener_syn_queue(&l, listeners_worst(&l, listener_syn_queue)), 50);
 }
 END_TEST
 
@@ -99,7 +99,7 @@ START_TEST(syn_queue_without_a_backlog)
 {
         DUMP({1, .backlog = 0});
         handshakes(1, AF_INET, A, 80);
-        ck_assert_double_eq(listener_syn_queue(&l, listeners_fullest_syn_queue(&l)), 100);
+        ck_assert_double_eq(listener_syn_queue(&l, listeners_worst(&l, listener_syn_queue)), 100);
 }
 END_TEST
 
@@ -110,8 +110,8 @@ START_TEST(listeners_that_share_an_address_share_the_handshakes)
              {4, .backlog = 1000, .address = A, .port = 81}, {5, .backlog = 1000, .address = B},
              {6, .backlog = 1000, .family = AF_INET6, .address = A});
         handshakes(30, AF_INET, A, 80);
-        ck_assert_uint_eq(listeners_fullest_syn_queue(&l)->port, 80);
-        ck_assert_double_eq(listener_syn_queue(&l, listeners_fullest_syn_queue(&l)), 50);
+        ck_assert_uint_eq(listeners_worst(&l, listener_syn_queue)->port, 80);
+        ck_assert_double_eq(listener_syn_queue(&l, listeners_worst(&l, listener_syn_queue)), 50);
 }
 END_TEST
 
@@ -120,7 +120,7 @@ START_TEST(the_fullest_syn_queue_goes_by_percent)
         DUMP({1, .backlog = 100, .port = 80}, {2, .backlog = 10, .port = 81});
         handshakes(20, AF_INET, A, 80);
         handshakes(5, AF_INET, A, 81);
-        ck_assert(listeners_fullest_syn_queue(&l)->cookie == 2);
+        ck_assert(listeners_worst(&l, listener_syn_queue)->cookie == 2);
 }
 END_TEST
 
@@ -226,14 +226,14 @@ START_TEST(more_than_there_is_room_for)
         ck_assert_uint_eq(l.n, LISTENERS_MAX);
         dump_many(LISTENERS_MAX + 100, 3);
         ck_assert_uint_eq(l.n, LISTENERS_MAX);
-        ck_assert_uint_eq(listeners_new_drops(&l), 2 * LISTENERS_MAX);
+        ck_assert_uint_eq(l.new_drops, 2 * LISTENERS_MAX);
         ck_assert(l.item[0].cookie == 1 && l.item[LISTENERS_MAX - 1].cookie == LISTENERS_MAX);
         handshakes(1, AF_INET, A, LISTENERS_MAX);
         handshakes(1, AF_INET, A, LISTENERS_MAX + 1);
         ck_assert_uint_eq(handshakes_of(LISTENERS_MAX), 1);
         dump_many(3, 4);
         ck_assert_uint_eq(l.n, 3);
-        ck_assert_uint_eq(listeners_new_drops(&l), 3);
+        ck_assert_uint_eq(l.new_drops, 3);
 }
 END_TEST
 
@@ -249,7 +249,7 @@ START_TEST(without_drops_and_cgroup)
         }
         ck_assert_uint_eq(l.item[0].drops, 0);
         ck_assert_uint_eq(l.item[0].cgroup, 0);
-        ck_assert_uint_eq(listeners_new_drops(&l), 0);
+        ck_assert_uint_eq(l.new_drops, 0);
 }
 END_TEST
 
