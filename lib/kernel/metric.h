@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The metrics that a rule may name and --once prints: one row each in metric.c. A kernel counter is a metric too, with
+/* The metrics that a rule may name and --once prints: one row each in metric_rows.h. A kernel counter is a metric too, with
  * an id from METRIC_COUNT on (counter.h). */
 
 #include <stdbool.h>
@@ -10,49 +10,8 @@
 #include "lib/util/units.h"
 
 enum metric_id {
-        METRIC_TCP_ESTABLISHED,
-        METRIC_TCP_SYN_SENT,
-        METRIC_TCP_SYN_RECV,
-        METRIC_TCP_FIN_WAIT1,
-        METRIC_TCP_FIN_WAIT2,
-        METRIC_TCP_TIME_WAIT,
-        METRIC_TCP_CLOSE_WAIT,
-        METRIC_TCP_LAST_ACK,
-        METRIC_TCP_LISTEN,
-        METRIC_TCP_CLOSING,
-        METRIC_TCP_FIN_WAIT2_ORPHANED,
-        METRIC_TCP_FIN_WAIT2_HELD,
-        METRIC_TCP_KEEPALIVE_UNANSWERED,
-        METRIC_TCP_RETRANSMITTING,
-
-        METRIC_PORTS_CLIFF,
-        METRIC_PORTS_EXHAUSTION,
-        METRIC_PORTS_FORECAST,
-        METRIC_PORTS_DEMAND,
-        METRIC_PORTS_REUSE_DEMAND,
-        METRIC_PORTS_RELIEF,
-        METRIC_PORTS_SOURCE_USED,
-        METRIC_PORTS_BIND_FIRST,
-        METRIC_PORTS_REUSED,
-        METRIC_PORTS_SYN_WAITING,
-        METRIC_PORTS_UNANSWERED,
-        METRIC_PORTS_USED,
-        METRIC_PORTS_REUSABLE,
-        METRIC_PORTS_CLIFF_ETA,
-
-        METRIC_TIME_WAIT_TABLE,
-        METRIC_ORPHANS_TABLE,
-        METRIC_MEMORY_TCP,
-        METRIC_ACCEPT_QUEUE_WORST,
-        METRIC_SYN_QUEUE_WORST,
-        METRIC_LISTEN_DROPS,
-        METRIC_CLOSE_WAIT_GROWTH,
-        METRIC_OPENS_SYN_RETRANSMITS,
-        METRIC_OPENS_RESETS,
-        METRIC_CONNTRACK_TABLE,
-        METRIC_CONNTRACK_INSERT_FAILED,
-        METRIC_SELF_OBSERVE_CPU,
-        METRIC_SELF_RSS,
+#define METRIC(id, ...) METRIC_##id,
+#include "lib/kernel/metric_rows.h"
         METRIC_COUNT,
 
         METRIC_PORTS_FIRST = METRIC_PORTS_CLIFF,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The sysctls that twtuned knows: one row each in sysctl.c. The kernel checks next to nothing (it accepts
+/* The sysctls that twtuned knows: one row each in sysctl_rows.h. The kernel checks next to nothing (it accepts
  * tcp_fin_timeout = -5), so twtuned has bounds of its own; no configuration can widen them. */
 
 #include <stdbool.h>
@@ -9,29 +9,8 @@
 #include <stdint.h>
 
 enum sysctl_id {
-        SYSCTL_TCP_TW_REUSE,
-        SYSCTL_TCP_TW_REUSE_DELAY,
-        SYSCTL_IP_LOCAL_PORT_RANGE,
-        SYSCTL_IP_LOCAL_RESERVED_PORTS,
-        SYSCTL_IP_UNPRIVILEGED_PORT_START,
-        SYSCTL_TCP_MAX_TW_BUCKETS,
-        SYSCTL_TCP_FIN_TIMEOUT,
-        SYSCTL_TCP_KEEPALIVE_TIME,
-        SYSCTL_TCP_KEEPALIVE_INTVL,
-        SYSCTL_TCP_KEEPALIVE_PROBES,
-        SYSCTL_TCP_SYNCOOKIES,
-        SYSCTL_TCP_MAX_SYN_BACKLOG,
-        SYSCTL_SOMAXCONN,
-        SYSCTL_TCP_SYNACK_RETRIES,
-        SYSCTL_TCP_ORPHAN_RETRIES,
-        SYSCTL_TCP_MAX_ORPHANS,
-        SYSCTL_TCP_MEM,
-        SYSCTL_NF_CONNTRACK_MAX,
-        SYSCTL_NF_CONNTRACK_TCP_TIMEOUT_TIME_WAIT,
-        SYSCTL_TCP_TIMESTAMPS,
-        SYSCTL_TCP_RFC1337,
-        SYSCTL_TCP_ABORT_ON_OVERFLOW,
-        SYSCTL_TCP_TW_RECYCLE,
+#define SYSCTL(id, ...) SYSCTL_##id,
+#include "lib/kernel/sysctl_rows.h"
         SYSCTL_COUNT,
 };
 

@@ -80,7 +80,7 @@ def _(host):
 
 @on_host("of /proc/sys and /sys it can write the sysctls that twtuned may write, and nothing else")
 def _(host):
-    rows = (ROOT / "lib/kernel/sysctl.c").read_text().split("\n        [SYSCTL_")[1:]
+    rows = (ROOT / "lib/kernel/sysctl_rows.h").read_text().split("\nSYSCTL(")[1:]
     names = [re.search(r'IPV4\("(\w+)"\)|"([\w.]+)"', row).group(1, 2) for row in rows if ".never" not in row]
     wanted = {f"/proc/sys/net/ipv4/{ipv4}" if ipv4 else f"/proc/sys/{name.replace('.', '/')}" for ipv4, name in names}
     check(len(wanted) == 14, wanted)

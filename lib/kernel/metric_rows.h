@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The metrics, a row for each: its id and the members of struct metric. METRIC(ID, ...) is what the includer makes of
+ * a row: metric.h the ids, metric.c the table. */
+
+/* clang-format off */
+#define TCP(id, name, help) METRIC(TCP_##id, "tcp." name, UNIT_COUNT, 1, "sock_diag", SLOWLY, help, 0)
+#define PORTS(id, name, unit, help) METRIC(PORTS_##id, "ports." name, unit, 1, "sock_diag", WITH_DUMP, help, 0)
+#define PORTS_SHARE(id, name, help) \
+        METRIC(PORTS_##id, "ports." name, UNIT_PERCENT, 1, "sock_diag", WITH_DUMP, help, 100)
+#define TICK(id, name, unit, source, help) METRIC(id, name, unit, 1, source, EVERY_TICK, help, 0)
+#define SAMPLE(id, name, unit, source, help) METRIC(id, name, unit, 1, source, SLOWLY, help, 0)
+
+TCP(ESTABLISHED, "established", "open connections")
+TCP(SYN_SENT, "syn_sent", "connections that the peer has not answered yet")
+TCP(SYN_RECV, "syn_recv", "incoming connections in the handshake")
+TCP(FIN_WAIT1, "fin_wait1", "closed here, not yet acknowledged")
+TCP(FIN_WAIT2, "fin_wait2", "closed here, the peer has not closed yet")
+TCP(TIME_WAIT, "time_wait", "closed here first; each keeps its port for 60 s")
+TCP(CLOSE_WAIT, "close_wait", "closed by the peer, not by the program here")
+TCP(LAST_ACK, "last_ack", "closed by the peer first, then here")
+TICK(TCP_LISTEN, "tcp.listen", UNIT_COUNT, "sock_diag", "listening sockets")
+TCP(CLOSING, "closing", "closed at both ends at once")
+TCP(FIN_WAIT2_ORPHANED, "fin_wait2_orphaned", "fin_wait2 that no program holds any more")
+TCP(FIN_WAIT2_HELD, "fin_wait2_held", "fin_wait2 that a program still holds")
+TCP(KEEPALIVE_UNANSWERED, "keepalive_unanswered", "connections with keepalive probes that the peer has not answered")
+TCP(RETRANSMITTING, "retransmitting", "connections that wait for an answer to a retransmission")
+
+PORTS(CLIFF, "cliff", UNIT_PERCENT, "ports that connect() cannot take, of one parity; at 100 % every connect() scans")
+PORTS(EXHAUSTION, "exhaustion", UNIT_PERCENT,
+        "ports that connect() cannot take, of all usable ones; at 100 % connect() fails")
+PORTS(FORECAST, "forecast", UNIT_PERCENT, "ports.cliff in 3 s, if TIME_WAIT keeps growing as in the last two seconds")
+PORTS(DEMAND, "demand", UNIT_PERCENT,
+        "ports that a kernel without reuse would hold; at 100 % it would be at the cliff")
+PORTS(REUSE_DEMAND, "reuse_demand", UNIT_PERCENT,
+        "ports that a kernel with reuse after 1 s would hold; at 100 % it would be at the cliff")
+PORTS_SHARE(RELIEF, "relief", "share of the demand that is TIME_WAIT; reuse can help all of it")
+PORTS_SHARE(SOURCE_USED, "source_used", "distinct ports of one source address; at 100 % bind() before connect() fails")
+PORTS_SHARE(BIND_FIRST, "bind_first",
+        "ports of a source address that no two destinations share although chance would share them; "
+        "near 100 %: a program binds before it connects, and reuse cannot help it")
+PORTS_SHARE(REUSED, "reused", "new connections that took a port in TIME_WAIT; unknown while there are too few of them")
+METRIC(PORTS_SYN_WAITING, "ports.syn_waiting", UNIT_PERCENT, 5, "sock_diag", WITH_DUMP,
+        "connections on a reused port that wait over 250 ms for an answer; 0 unless that are three times as many as on "
+        "other ports; unknown without enough of both", 100)
+PORTS(UNANSWERED, "unanswered", UNIT_COUNT,
+        "connections that have waited 3 s and more for the first answer: the backend is dead")
+PORTS(USED, "used", UNIT_COUNT, "ports in use toward the destination")
+PORTS(REUSABLE, "reusable", UNIT_COUNT, "ports in TIME_WAIT that connect() may reuse now")
+PORTS(CLIFF_ETA, "cliff_eta", UNIT_SECONDS, "time until the cliff at the rate of the last two seconds; inf: never")
+
+TICK(TIME_WAIT_TABLE, "time_wait.table", UNIT_PERCENT, "sockstat",
+        "TIME_WAIT sockets of tcp_max_tw_buckets; at 100 % TIME_WAIT is skipped")
+TICK(ORPHANS_TABLE, "orphans.table", UNIT_PERCENT, "sockstat",
+        "closed sockets that still send, of tcp_max_orphans; at 100 % they are reset")
+TICK(MEMORY_TCP, "memory.tcp", UNIT_PERCENT, "sockstat",
+        "buffers of all sockets, of tcp_mem's last value; at 100 % sockets are dropped")
+TICK(ACCEPT_QUEUE_WORST, "accept_queue.worst", UNIT_PERCENT, "sock_diag",
+        "the fullest accept queue; past 100 % connections are dropped")
+SAMPLE(SYN_QUEUE_WORST, "syn_queue.worst", UNIT_PERCENT, "sock_diag",
+        "the fullest SYN queue; at 100 % SYN cookies begin, or drops")
+TICK(LISTEN_DROPS, "listen.drops", UNIT_PER_SECOND, "sock_diag",
+        "connections that listeners dropped, because a queue was full or for another reason")
+SAMPLE(CLOSE_WAIT_GROWTH, "close_wait.growth", UNIT_PER_MINUTE, "sock_diag",
+        "growth of close_wait over the last minute, in the unit where it grows most")
+TICK(OPENS_SYN_RETRANSMITS, "opens.syn_retransmits", UNIT_PERCENT, "netstat, snmp",
+        "TCPSynRetrans divided by ActiveOpens; invalid while nothing is opened")
+TICK(OPENS_RESETS, "opens.resets", UNIT_PERCENT, "snmp",
+        "OutRsts divided by ActiveOpens; invalid while nothing is opened")
+SAMPLE(CONNTRACK_TABLE, "conntrack.table", UNIT_PERCENT, "nf_conntrack_count",
+        "entries of nf_conntrack_max; at 100 % packets are dropped")
+SAMPLE(CONNTRACK_INSERT_FAILED, "conntrack.insert_failed", UNIT_PER_SECOND, "stat/nf_conntrack",
+        "connections that found no SNAT port or clashed with another")
+TICK(SELF_OBSERVE_CPU, "self.observe_cpu", UNIT_PERCENT, "CLOCK_THREAD_CPUTIME_ID",
+        "of one core: the time that twtuned took to observe since the tick before")
+TICK(SELF_RSS, "self.rss", UNIT_BYTES, "/proc/self/statm", "resident memory of twtuned")
+
+#undef TCP
+#undef PORTS
+#undef PORTS_SHARE
+#undef TICK
+#undef SAMPLE
+#undef METRIC
+/* clang-format on */
