@@ -221,7 +221,8 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
 
         while (n < ELEMENTSOF(word) && word_next(line, word[n]))
                 n++;
-        if (n < ELEMENTSOF(word) || strcmp(word[1], ">") != 0 || multiple_parse(word[2], &a.multiple) < 0 ||
+        if (n < ELEMENTSOF(word) || strcmp(word[1], ">") != 0 ||
+            number_with_unit_parse(word[2], UNIT_MULTIPLE, &a.multiple) < 0 || a.multiple <= 0 ||
             strcmp(word[3], "before") != 0 || strcmp(word[4], "within") != 0 || !line_ends(line))
                 return reject("invalid condition '%s': write METRIC > Nx before within DURATION", text);
         if (metric_parse(line, v, word[0], &a.metric) < 0 || duration_read(word[5], at, &a.within_ns, diagnostics) < 0)
@@ -266,8 +267,8 @@ static bool action_middle(struct line *line, struct action *action)
                 return false;
         if (action->kind == ACTION_SET)
                 return word[1] == 0;
-        return factor_parse(word + 1, &action->factor) == 0 && action->factor > 1 && action->factor <= 100 &&
-               word_next(line, limit) && strcmp(limit, action_forms[action->kind].limit) == 0;
+        return number_with_unit_parse(word + 1, UNIT_FACTOR, &action->factor) == 0 && action->factor > 1 &&
+               action->factor <= 100 && word_next(line, limit) && strcmp(limit, action_forms[action->kind].limit) == 0;
 }
 
 static int action_value(struct line *line, struct action *action)

@@ -92,37 +92,17 @@ static void begin_value(struct json *j, const char *key)
         add_string(j, ":");
 }
 
-static void open_bracket(struct json *j, const char *key, const char *bracket)
+void json_open(struct json *j, const char *key, const char *bracket)
 {
         begin_value(j, key);
         add_string(j, bracket);
         j->comma = false;
 }
 
-static void close_bracket(struct json *j, const char *bracket)
+void json_close(struct json *j, const char *bracket)
 {
         add_string(j, bracket);
         j->comma = true;
-}
-
-void json_open_object(struct json *j, const char *key)
-{
-        open_bracket(j, key, "{");
-}
-
-void json_open_array(struct json *j, const char *key)
-{
-        open_bracket(j, key, "[");
-}
-
-void json_close_object(struct json *j)
-{
-        close_bracket(j, "}");
-}
-
-void json_close_array(struct json *j)
-{
-        close_bracket(j, "]");
 }
 
 void json_add_text(struct json *j, const char *key, const char *text)

@@ -16,10 +16,12 @@ struct json {
 };
 
 /* key is the name in an object; NULL in an array and for the outermost value. */
-void json_open_object(struct json *json, const char *key);
-void json_open_array(struct json *json, const char *key);
-void json_close_object(struct json *json);
-void json_close_array(struct json *json);
+void json_open(struct json *json, const char *key, const char *bracket);
+void json_close(struct json *json, const char *bracket);
+#define json_open_object(json, key) json_open(json, key, "{")
+#define json_open_array(json, key) json_open(json, key, "[")
+#define json_close_object(json) json_close(json, "}")
+#define json_close_array(json) json_close(json, "]")
 
 void json_add_text(struct json *json, const char *key, const char *text); /* NULL is written as null */
 void json_add_bool(struct json *json, const char *key, bool value);

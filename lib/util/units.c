@@ -14,25 +14,22 @@
 #define DIGITS "0123456789"
 #define SCALES_MAX 4u
 
-struct scale {
-        const char *suffix;
-        double factor;
-};
-
-struct unit_row {
+static const struct {
         const char *suffix; /* in output */
-        struct scale scale[SCALES_MAX];
-};
-
-static const struct unit_row unit_table[] = {
+        struct scale {
+                const char *suffix;
+                double factor;
+        } scale[SCALES_MAX];
+} unit_table[] = {
         [UNIT_COUNT] = {"", {{"", 1}, {"k", 1e3}, {"M", 1e6}}},
         [UNIT_PERCENT] = {"%", {{"%", 1}}},
         [UNIT_PER_SECOND] = {"/s", {{"/s", 1}, {"k/s", 1e3}, {"M/s", 1e6}}},
         [UNIT_PER_MINUTE] = {"/min", {{"/min", 1}, {"k/min", 1e3}, {"M/min", 1e6}}},
         [UNIT_SECONDS] = {"s", {{"ms", 1e-3}, {"s", 1}, {"min", 60}, {"h", 3600}}},
         [UNIT_BYTES] = {"B", {{"B", 1}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}}},
+        [UNIT_FACTOR] = {"", {{"", 1}}},
+        [UNIT_MULTIPLE] = {"x", {{"x", 1}}},
 };
-static const struct scale factor_scale[SCALES_MAX] = {{"", 1}}, multiple_scale[SCALES_MAX] = {{"x", 1}};
 
 const char *unit_suffix(enum unit unit)
 {
@@ -55,13 +52,14 @@ const char *number_parse(const char *text, uint64_t *ret)
         return end;
 }
 
-/* Parses digits, at most one point between them, and one of the suffixes. strtod() alone would take "inf", "0x10"
- * and " 1". */
-static int scaled_parse(const char *text, const struct scale scale[static SCALES_MAX], double *ret)
+/* strtod() alone would take "inf", "0x10" and " 1". */
+int number_with_unit_parse(const char *text, enum unit unit, double *ret)
 {
+        const struct scale *scale = unit_table[unit].scale;
         char number[32];
         size_t n = strspn(text, DIGITS);
 
+        assert(unit < ELEMENTSOF(unit_table));
         if (n > 0 && text[n] == '.')
                 n += 1 + strspn(text + n + 1, DIGITS);
         if (n == 0 || text[n - 1] == '.' || n >= sizeof(number))
@@ -75,12 +73,6 @@ static int scaled_parse(const char *text, const struct scale scale[static SCALES
                         return 0;
                 }
         return -EDOM;
-}
-
-int number_with_unit_parse(const char *text, enum unit unit, double *ret)
-{
-        assert(unit < ELEMENTSOF(unit_table));
-        return scaled_parse(text, unit_table[unit].scale, ret);
 }
 
 int duration_parse(const char *text, uint64_t *ret_ns)
@@ -109,19 +101,4 @@ const char *duration_format(uint64_t ns, char buf[static DURATION_TEXT_MAX])
                 i++;
         snprintf(buf, DURATION_TEXT_MAX, "%" PRIu64 "%s", ns / rows[i].ns, rows[i].unit);
         return buf;
-}
-
-int factor_parse(const char *text, double *ret)
-{
-        return scaled_parse(text, factor_scale, ret);
-}
-
-int multiple_parse(const char *text, double *ret)
-{
-        double multiple;
-
-        if (scaled_parse(text, multiple_scale, &multiple) < 0 || multiple <= 0)
-                return -EINVAL;
-        *ret = multiple;
-        return 0;
 }

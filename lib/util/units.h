@@ -12,17 +12,21 @@ enum unit {
         UNIT_PER_MINUTE,
         UNIT_SECONDS,
         UNIT_BYTES,
+        /* No metric has these. */
+        UNIT_FACTOR,   /* "1.5" */
+        UNIT_MULTIPLE, /* "3x" */
 };
 
-/* The unit as it is written after a number: "", "%", "/s", "/min", "s" or "B". */
+/* Returns the unit as it is written after a number, such as "" or "%". */
 const char *unit_suffix(enum unit unit);
 
 /* Parses the decimal number that text begins with: digits only, no blank and no sign before them. Returns the text
  * after it; NULL: there is none, or it is over UINT64_MAX. */
 const char *number_parse(const char *text, uint64_t *ret);
 
-/* Parses a number with its unit: "10k" for a count, "80%", "0/s", "3k/min", "250ms" for seconds, "2MB". Returns 0;
- * -EINVAL: invalid number; -EDOM: the unit is missing or another one. */
+/* Parses a number with its unit: "10k" for a count, "80%", "0/s", "3k/min", "250ms" for seconds, "2MB". The number is
+ * digits with at most one point between them. Returns 0; -EINVAL: invalid number; -EDOM: the unit is missing or another
+ * one. */
 int number_with_unit_parse(const char *text, enum unit unit, double *ret);
 
 /* Parses "250ms", "15s", "2min" or "1h" into ns. Returns 0; -EINVAL: invalid number; -EDOM: invalid unit of time;
@@ -32,9 +36,3 @@ int duration_parse(const char *text, uint64_t *ret_ns);
 /* Formats ns in the largest unit that keeps it whole: "250ms", "90s", "2min", "1h". Returns buf. */
 #define DURATION_TEXT_MAX 32
 const char *duration_format(uint64_t ns, char buf[static DURATION_TEXT_MAX]);
-
-/* Parses "2" or "1.5": digits and at most one point. Returns 0, -EINVAL or -EDOM as above. */
-int factor_parse(const char *text, double *ret);
-
-/* Parses "3x". Returns 0; -EINVAL: invalid, or not over 0. */
-int multiple_parse(const char *text, double *ret);

@@ -164,23 +164,28 @@ START_TEST(durations)
 }
 END_TEST
 
-START_TEST(multiples)
+START_TEST(factors_and_multiples)
 {
         static const struct {
                 const char *text;
-                double multiple; /* 0: refused */
+                enum unit unit;
+                double number; /* -1: invalid */
         } rows[] = {
-                {"3x", 3}, {"1.5x", 1.5}, {"0.1x", 0.1}, {"100x", 100}, {"0x", 0},  {"0.0x", 0},
-                {"3", 0},  {"x", 0},      {"", 0},       {"-3x", 0},    {"3X", 0},  {"3xx", 0},
-                {"x3", 0}, {"3 x", 0},    {"3%", 0},     {"0x3", 0},    {"3x ", 0},
+                {"3x", UNIT_MULTIPLE, 3},     {"1.5x", UNIT_MULTIPLE, 1.5}, {"0.1x", UNIT_MULTIPLE, 0.1},
+                {"100x", UNIT_MULTIPLE, 100}, {"0x", UNIT_MULTIPLE, 0},     {"3", UNIT_MULTIPLE, -1},
+                {"x", UNIT_MULTIPLE, -1},     {"", UNIT_MULTIPLE, -1},      {"-3x", UNIT_MULTIPLE, -1},
+                {"3X", UNIT_MULTIPLE, -1},    {"3xx", UNIT_MULTIPLE, -1},   {"x3", UNIT_MULTIPLE, -1},
+                {"3 x", UNIT_MULTIPLE, -1},   {"3%", UNIT_MULTIPLE, -1},    {"0x3", UNIT_MULTIPLE, -1},
+                {"3x ", UNIT_MULTIPLE, -1},   {"2", UNIT_FACTOR, 2},        {"1.5", UNIT_FACTOR, 1.5},
+                {"2k", UNIT_FACTOR, -1},      {"2x", UNIT_FACTOR, -1},      {"1.", UNIT_FACTOR, -1},
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
-                double multiple = UNTOUCHED, want = rows[i].multiple > 0 ? rows[i].multiple : UNTOUCHED;
-                int r = multiple_parse(rows[i].text, &multiple);
+                double number = UNTOUCHED, want = rows[i].number >= 0 ? rows[i].number : UNTOUCHED;
+                int r = number_with_unit_parse(rows[i].text, rows[i].unit, &number);
 
-                ck_assert_msg(r == (rows[i].multiple > 0 ? 0 : -EINVAL), "'%s': %d", rows[i].text, r);
-                ck_assert_msg(multiple >= want && multiple <= want, "'%s': %g", rows[i].text, multiple);
+                ck_assert_msg((r == 0) == (rows[i].number >= 0), "'%s': %d", rows[i].text, r);
+                ck_assert_msg(number >= want && number <= want, "'%s': %g", rows[i].text, number);
         }
 }
 END_TEST
@@ -190,7 +195,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, numbers_with_unit);
         tcase_add_test(tcase, plain_numbers);
         tcase_add_test(tcase, durations);
-        tcase_add_test(tcase, multiples);
+        tcase_add_test(tcase, factors_and_multiples);
 }
 
 int main(void)
