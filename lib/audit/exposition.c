@@ -20,6 +20,13 @@ struct text {
         const char *netns;
 };
 
+/* What is not a metric of the table: a row for each family. */
+struct family {
+        const char *name, *type, *help;
+        void (*put)(struct text *t, const struct exposition *e, const struct family *family);
+        unsigned of; /* what put() needs to know */
+};
+
 struct label {
         const char *name, *value;
 };
@@ -46,7 +53,7 @@ static void put_char(struct text *t, char c)
                 t->buf[t->n++] = c;
 }
 
-/* Anyone may choose the name of a cgroup, and a label is UTF-8: what is not plain is a question mark. */
+/* Writes a question mark for a control or non-ASCII character: a label must be UTF-8, and any user can name a cgroup. */
 static void put_label(struct text *t, char before, const char *name, const char *value)
 {
         put(t, "%c%s=\"", before, name);
@@ -58,7 +65,7 @@ static void put_label(struct text *t, char before, const char *name, const char 
         put_char(t, '"');
 }
 
-/* Labels without a value are left out: that is the same to Prometheus. */
+/* Leaves out labels with an empty value, which mean the same to Prometheus. */
 static void put_sample(struct text *t, const char *name, const struct label *label, unsigned n, double value)
 {
         const struct label netns = {"netns", t->netns};
@@ -80,52 +87,50 @@ static void put_sample(struct text *t, const char *name, const struct label *lab
                 put(t, "%.13g\n", value);
 }
 
-static void put_one(struct text *t, const char *name, const char *label, const char *value, double number)
+static void put_one(struct text *t, const struct family *f, const char *label, const char *value, double number)
 {
-        put_sample(t, name, &(struct label){label, value}, 1, number);
+        put_sample(t, f->name, &(struct label){label, value}, 1, number);
 }
 
-static void put_info(struct text *t, const struct exposition *e, const char *name)
+static void put_info(struct text *t, const struct exposition *e, const struct family *f)
 {
         char config[20];
         const struct label label[] = {
                 {"version", e->version}, {"config", config}, {"mode", e->config->observe ? "observe" : "enforce"}};
 
         snprintf(config, sizeof(config), "%016" PRIx64, config_values_hash(&e->config->values));
-        put_sample(t, name, label, ELEMENTSOF(label), 1);
+        put_sample(t, f->name, label, ELEMENTSOF(label), 1);
 }
 
-static void put_degraded(struct text *t, const struct exposition *e, const char *name)
+static void put_degraded(struct text *t, const struct exposition *e, const struct family *f)
 {
-        put_sample(t, name, NULL, 0, e->degraded);
+        put_sample(t, f->name, NULL, 0, e->degraded);
 }
 
-static void put_observed_at(struct text *t, const struct exposition *e, const char *name)
+static void put_observed_at(struct text *t, const struct exposition *e, const struct family *f)
 {
         if (e->observed_at > 0)
-                put_sample(t, name, NULL, 0, e->observed_at);
+                put_sample(t, f->name, NULL, 0, e->observed_at);
 }
 
-static bool is_available(const struct exposition *e, unsigned rule)
+enum {
+        AVAILABLE,
+        ACTIVE, /* only of those that are available */
+};
+
+static void put_rules(struct text *t, const struct exposition *e, const struct family *f)
 {
-        return !policy_is_unavailable(e->policy, rule, e->snapshot);
+        for (unsigned i = 0; i < e->config->n_rules; i++) {
+                const struct rule *rule = &e->config->rule[i];
+                bool available = !policy_is_unavailable(e->policy, i, e->snapshot);
+
+                if (!rule->disabled && (available || f->of == AVAILABLE))
+                        put_one(t, f, "rule", rule->name,
+                                f->of == AVAILABLE ? available : policy_is_active(e->policy, i));
+        }
 }
 
-static void put_rules_available(struct text *t, const struct exposition *e, const char *name)
-{
-        for (unsigned i = 0; i < e->config->n_rules; i++)
-                if (!e->config->rule[i].disabled)
-                        put_one(t, name, "rule", e->config->rule[i].name, is_available(e, i));
-}
-
-static void put_rules_active(struct text *t, const struct exposition *e, const char *name)
-{
-        for (unsigned i = 0; i < e->config->n_rules; i++)
-                if (!e->config->rule[i].disabled && is_available(e, i))
-                        put_one(t, name, "rule", e->config->rule[i].name, policy_is_active(e->policy, i));
-}
-
-/* Whether twtuned may have anything to do with it. */
+/* True if a rule can change the sysctl, or the ledger has an entry of it. */
 static bool is_concerned(const struct exposition *e, enum sysctl_id id)
 {
         if (e->ledger->entry[id].state != LEDGER_NONE)
@@ -137,40 +142,30 @@ static bool is_concerned(const struct exposition *e, enum sysctl_id id)
         return false;
 }
 
-static void put_ledger_state(struct text *t, const struct exposition *e, const char *name, enum ledger_state state)
+static void put_ledger_state(struct text *t, const struct exposition *e, const struct family *f)
 {
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 if (is_concerned(e, id))
-                        put_one(t, name, "sysctl", sysctl_table[id].name, e->ledger->entry[id].state == state);
+                        put_one(t, f, "sysctl", sysctl_table[id].name, e->ledger->entry[id].state == f->of);
 }
 
-static void put_held(struct text *t, const struct exposition *e, const char *name)
+/* Frequent outcomes are there from the start, as 0, so that rate() counts the first one as well; a rare one appears
+ * when it first happens. */
+static void put_changes(struct text *t, const struct exposition *e, const struct family *f)
 {
-        put_ledger_state(t, e, name, LEDGER_HELD);
-}
-
-static void put_overridden(struct text *t, const struct exposition *e, const char *name)
-{
-        put_ledger_state(t, e, name, LEDGER_FOREIGN);
-}
-
-/* What is seldom begins with its first time; what is usual is there from the start, so that the first one counts for
- * rate() as well. */
-static void put_changes(struct text *t, const struct exposition *e, const char *name)
-{
-        static const bool usual[OUTCOME_COUNT] = {
+        static const bool frequent[OUTCOME_COUNT] = {
                 [OUTCOME_APPLIED] = true, [OUTCOME_RESTORED] = true, [OUTCOME_FAILED] = true};
 
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 for (unsigned k = 0; k < OUTCOME_COUNT; k++) {
                         const struct label label[] = {{"sysctl", sysctl_table[id].name}, {"result", outcome_name(k)}};
 
-                        if (e->logged[id][k] > 0 || (usual[k] && is_concerned(e, id)))
-                                put_sample(t, name, label, ELEMENTSOF(label), (double)e->logged[id][k]);
+                        if (e->logged[id][k] > 0 || (frequent[k] && is_concerned(e, id)))
+                                put_sample(t, f->name, label, ELEMENTSOF(label), (double)e->logged[id][k]);
                 }
 }
 
-/* What is under the noise floor is no pressure, and would only bring a new series now and then. */
+/* Leaves out destinations below the noise floor: they are no pressure, and would only add series now and then. */
 static unsigned worst_groups(const struct snapshot *s, const struct destination *ret[static EXPOSITION_GROUPS])
 {
         unsigned n = 0;
@@ -182,30 +177,15 @@ static unsigned worst_groups(const struct snapshot *s, const struct destination 
         return n;
 }
 
-static void put_groups(struct text *t, const struct exposition *e, const char *name, unsigned metric)
+static void put_groups(struct text *t, const struct exposition *e, const struct family *f)
 {
         const struct destination *worst[EXPOSITION_GROUPS];
         unsigned n = worst_groups(e->snapshot, worst);
         char group[DESTINATION_NAME_MAX];
 
         for (unsigned i = 0; i < n; i++)
-                put_one(t, name, "group", destination_name(worst[i], group),
-                        ports_value(worst[i], metric).lower / PERCENT);
-}
-
-static void put_group_forecast(struct text *t, const struct exposition *e, const char *name)
-{
-        put_groups(t, e, name, METRIC_PORTS_FORECAST);
-}
-
-static void put_group_demand(struct text *t, const struct exposition *e, const char *name)
-{
-        put_groups(t, e, name, METRIC_PORTS_DEMAND);
-}
-
-static void put_group_cliff(struct text *t, const struct exposition *e, const char *name)
-{
-        put_groups(t, e, name, METRIC_PORTS_CLIFF);
+                put_one(t, f, "group", destination_name(worst[i], group),
+                        ports_value(worst[i], f->of).lower / PERCENT);
 }
 
 static void put_header(struct text *t, const char *name, const char *type, const char *help)
@@ -213,32 +193,29 @@ static void put_header(struct text *t, const char *name, const char *type, const
         put(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-struct family {
-        const char *name, *type, *help;
-        void (*put)(struct text *t, const struct exposition *e, const char *name);
-};
-
-/* What is no metric of the table: a row a family. */
 /* clang-format off */
 static const struct family families[] = {
-        {"twtuned_info", "gauge", "1; config is a hash of all that the configuration says", put_info},
-        {"twtuned_degraded", "gauge", "1: it does not do all that it was told to, see its status", put_degraded},
+        {"twtuned_info", "gauge", "1; config is a hash of the whole configuration", put_info, 0},
+        {"twtuned_degraded", "gauge", "1: a part of twtuned fails, see its status", put_degraded, 0},
         {"twtuned_last_observation_timestamp_seconds", "gauge", "when everything could last be read",
-         put_observed_at},
-        {"twtuned_rule_available", "gauge", "0: this kernel or network namespace lacks what the rule is made of",
-         put_rules_available},
-        {"twtuned_rule_active", "gauge", "1: the rule has entered; in observe mode: it would have", put_rules_active},
-        {"twtuned_sysctl_held", "gauge", "1: changed by twtuned, and to be given back", put_held},
-        {"twtuned_sysctl_overridden", "gauge", "1: someone else changed what twtuned held; it is left alone",
-         put_overridden},
-        {"twtuned_sysctl_changes_total", "counter", "changes told in the journal, by their RESULT", put_changes},
-        {"twtuned_group_forecast_ratio", "gauge", "ports.forecast of the worst destinations", put_group_forecast},
-        {"twtuned_group_demand_ratio", "gauge", "ports.demand of the worst destinations", put_group_demand},
-        {"twtuned_group_cliff_ratio", "gauge", "ports.cliff of the worst destinations", put_group_cliff},
+         put_observed_at, 0},
+        {"twtuned_rule_available", "gauge", "0: this kernel or network namespace lacks what the rule needs",
+         put_rules, AVAILABLE},
+        {"twtuned_rule_active", "gauge", "1: the rule is active; in observe mode: it would be", put_rules, ACTIVE},
+        {"twtuned_sysctl_held", "gauge", "1: changed by twtuned, which will restore it", put_ledger_state, LEDGER_HELD},
+        {"twtuned_sysctl_overridden", "gauge", "1: another program changed it after twtuned, which leaves it alone",
+         put_ledger_state, LEDGER_FOREIGN},
+        {"twtuned_sysctl_changes_total", "counter", "logged changes, by their RESULT", put_changes, 0},
+        {"twtuned_group_forecast_ratio", "gauge", "ports.forecast of the worst destinations", put_groups,
+         METRIC_PORTS_FORECAST},
+        {"twtuned_group_demand_ratio", "gauge", "ports.demand of the worst destinations", put_groups,
+         METRIC_PORTS_DEMAND},
+        {"twtuned_group_cliff_ratio", "gauge", "ports.cliff of the worst destinations", put_groups,
+         METRIC_PORTS_CLIFF},
 };
 /* clang-format on */
 
-/* To a base unit, and how its name ends. */
+/* The divisor that gives Prometheus' base unit, and the suffix of the name. */
 static const struct {
         const char *suffix;
         double divisor;
@@ -259,7 +236,7 @@ static void family_name(const struct metric *m, char name[static NAME_MAX_])
                 *dot = '_';
 }
 
-/* The destinations have families of their own. */
+/* The destination of a ports.* metric is no label here: destinations have families of their own. */
 static void put_metric(struct text *t, const struct exposition *e, unsigned metric)
 {
         const struct metric *m = &metric_table[metric];
@@ -283,7 +260,7 @@ ssize_t exposition_format(const struct exposition *e, char *buf, size_t size)
 
         for (const struct family *f = families; f < families + ELEMENTSOF(families); f++) {
                 put_header(&t, f->name, f->type, f->help);
-                f->put(&t, e, f->name);
+                f->put(&t, e, f);
         }
         for (unsigned i = 0; i < METRIC_COUNT; i++)
                 put_metric(&t, e, i);
