@@ -144,7 +144,7 @@ void bus_note(struct bus *b, const struct audit_record *r)
                 return;
         b->n_changes++;
         audit_text_make(&text, r);
-        snprintf(c->kind, sizeof(c->kind), "%s", audit_kind_name(r->kind));
+        snprintf(c->kind, sizeof(c->kind), "%s", audit_kinds[r->kind].name);
         snprintf(c->sysctl, sizeof(c->sysctl), "%s", sysctl->name);
         snprintf(c->from, sizeof(c->from), "%s", audit_text_value(&text, "OLDVALUE"));
         snprintf(c->to, sizeof(c->to), "%s", audit_text_value(&text, "NEWVALUE"));

@@ -20,11 +20,6 @@ const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT] = {
         [AUDIT_CONFIG_REJECTED] = {"config-rejected", LOG_ERR, "71e81a67c1dc462ebf63a6fcada03364"},
 };
 
-const char *audit_kind_name(enum audit_kind kind)
-{
-        return audit_kinds[kind].name;
-}
-
 void change_source(const struct change *c, char *buf, size_t size)
 {
         buf[0] = 0;

@@ -31,7 +31,6 @@ struct audit_kind_row {
 };
 
 extern const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT];
-const char *audit_kind_name(enum audit_kind kind);
 
 /* Of a value that was put back: where it is from, as a part of a sentence; "": it is simply the original. */
 void change_source(const struct change *change, char *buf, size_t size);

@@ -60,6 +60,8 @@ static void add_caveat(const struct audit_record *r, char *buf, size_t size)
                          r->decision->unwatched);
 }
 
+#define LEFT_ALONE "another program changed it, so twtuned leaves it alone"
+
 /* The reason, as the end of the message. */
 static void reason(const struct audit_record *r, const struct evidence_text *e, char *buf, size_t size)
 {
@@ -70,7 +72,7 @@ static void reason(const struct audit_record *r, const struct evidence_text *e, 
             outcome == OUTCOME_YIELDED)
                 snprintf(buf, size, "%s", r->change->reason);
         else if (outcome == OUTCOME_FOREIGN)
-                snprintf(buf, size, "someone else changed it: it is left alone");
+                snprintf(buf, size, LEFT_ALONE);
         else if (d->kind == DECISION_UNEXPECTED)
                 snprintf(buf, size, "%s should be %s by now and is %s", e->metric, e->threshold, e->value);
         else if (d->kind == DECISION_GIVE_WAY)
@@ -84,22 +86,11 @@ static void reason(const struct audit_record *r, const struct evidence_text *e, 
         add_caveat(r, buf, size);
 }
 
-/* The message alone must not read like a change that was made. */
-static const char *prefix(enum outcome outcome)
-{
-        switch (outcome) {
-        case OUTCOME_WOULD:
-                return "would set ";
-        case OUTCOME_LIMITED:
-                return "not now: ";
-        case OUTCOME_YIELDED:
-        case OUTCOME_REFUSED:
-        case OUTCOME_FAILED:
-                return "not set: ";
-        default:
-                return "";
-        }
-}
+/* Begins the message of a change that was not made, so that it does not read like one that was. */
+static const char *const not_made[OUTCOME_COUNT] = {
+        [OUTCOME_WOULD] = "would set ",  [OUTCOME_LIMITED] = "not now: ", [OUTCOME_YIELDED] = "not set: ",
+        [OUTCOME_REFUSED] = "not set: ", [OUTCOME_FAILED] = "not set: ",
+};
 
 /* The values before and after; a value that is refused stays as it was. */
 static void add_change(struct audit_text *t, const struct change *c)
@@ -141,7 +132,8 @@ static void make_change(struct audit_text *t, const struct audit_record *r)
         if (c->outcome == OUTCOME_FOREIGN)
                 message(t, "%s is %s now: %s", name, to, why);
         else
-                message(t, "%s%s: %s -> %s%s: %s", prefix(c->outcome), name, from, to, source, why);
+                message(t, "%s%s: %s -> %s%s: %s", not_made[c->outcome] ? not_made[c->outcome] : "", name, from, to,
+                        source, why);
         add_change(t, c);
         add_evidence(t, r, &e);
 }
@@ -189,9 +181,9 @@ static void make_restore(struct audit_text *t, const struct audit_record *r)
         if (c->outcome == OUTCOME_FAILED && c->error == -EBUSY)
                 message(t, "%s stays %s for now, to be %s: %s", name, from, to, c->reason);
         else if (c->outcome == OUTCOME_FAILED)
-                message(t, "%s: %s; do it by hand: sysctl -w %s=\"%s\"", name, c->reason, name, to);
+                message(t, "%s: %s; restore it by hand: sysctl -w %s=\"%s\"", name, c->reason, name, to);
         else if (c->outcome == OUTCOME_FOREIGN)
-                message(t, "%s is %s now: someone else changed it: it is left alone", name, to);
+                message(t, "%s is %s now: " LEFT_ALONE, name, to);
         else
                 message(t, "%s: %s -> %s%s: %s", name, from, to, source, r->why);
         add_change(t, c);
@@ -215,8 +207,8 @@ static void make_pause(struct audit_text *t, const struct audit_record *r)
 
         if (r->ns > 0)
                 duration_format(r->ns, time);
-        message(t, "paused%s%s, %s: nothing is written, and what is held stays",
-                r->ns > 0 ? " for " : " until it is resumed", time, r->why);
+        message(t, "paused%s%s, %s: no sysctl is written, and changed ones stay as they are",
+                r->ns > 0 ? " for " : " until resumed", time, r->why);
         audit_text_add(t, "RESULT", "paused");
 }
 
@@ -230,16 +222,19 @@ static void make_rearm(struct audit_text *t, const struct audit_record *r)
 static void make_config(struct audit_text *t, const struct audit_record *r)
 {
         const struct config *config = r->config;
-        unsigned enabled = 0, unavailable = (unsigned)__builtin_popcountll(r->unavailable);
-        char lacking[96] = "";
+        unsigned enabled = 0;
+        char names[512] = "";
+        size_t n = 0;
 
-        for (unsigned i = 0; i < config->n_rules; i++)
+        for (unsigned i = 0; i < config->n_rules; i++) {
                 enabled += !config->rule[i].disabled;
-        if (unavailable > 0)
-                snprintf(lacking, sizeof(lacking), "; %u of them cannot act here: this kernel lacks what %s made of",
-                         unavailable, unavailable == 1 ? "it is" : "they are");
+                if (r->unavailable >> i & 1 && n < sizeof(names))
+                        n += (size_t)snprintf(
+                                names + n, sizeof(names) - n, "%s%s",
+                                n > 0 ? ", " : "; unavailable in this network namespace: ", config->rule[i].name);
+        }
         message(t, "%s %u rule%s every %g s%s", config->observe ? "observing" : "enforcing", enabled,
-                enabled == 1 ? "" : "s", (double)config->interval_ns / 1e9, lacking);
+                enabled == 1 ? "" : "s", (double)config->interval_ns / 1e9, names);
         audit_text_add(t, "MODE", "%s", config->observe ? "observe" : "enforce");
         for (unsigned i = 0; i < config->n_rules; i++)
                 if (r->unavailable >> i & 1)
@@ -248,8 +243,8 @@ static void make_config(struct audit_text *t, const struct audit_record *r)
 
 static void make_config_file(struct audit_text *t, const struct audit_record *r)
 {
-        message(t, "%s:%u: %s%s; the running configuration stays", r->name, r->line, r->why,
-                r->count > 1 ? " (and more; see twtuned --check)" : "");
+        message(t, "%s:%u: %s%s; keeping the current configuration", r->name, r->line, r->why,
+                r->count > 1 ? " (for all errors: twtuned --check)" : "");
         audit_text_add(t, "ERRORS", "%zu", r->count);
 }
 
@@ -269,84 +264,69 @@ static const char *permission_hint(int error)
         return error == -EACCES || error == -EPERM ? "; CAP_NET_ADMIN is missing" : "";
 }
 
-/* Something that works again, or does not. */
+static const struct {
+        const char *failed, *consequence, *works; /* "cannot FAILED NAME: ERROR; CONSEQUENCE" */
+} states[] = {
+        [SUBJECT_LEDGER] = {"save the ledger", "retrying", "the ledger is saved again"},
+        [SUBJECT_METRICS_FILE] = {"write the metrics file ", "retrying", "the metrics file is written again"},
+        [SUBJECT_OBSERVATION] = {"read ", "decisions that need it wait", "everything can be read again"},
+        [SUBJECT_TICKS] = {NULL, NULL, "ticks are on time again"},
+        [SUBJECT_PERMISSION] = {"write /proc/sys/net/ipv4", "observing only", NULL},
+        [SUBJECT_BUS] = {"reach the system bus", "twtunectl fails until it is back", "the system bus is back"},
+        [SUBJECT_RECORDING] = {"write the recording ", "it ends here", NULL},
+};
+
+/* A part of twtuned fails, or works again. */
 static void make_state(struct audit_text *t, const struct audit_record *r)
 {
-        const char *error = r->error < 0 ? strerror(-r->error) : NULL;
+        const char *hint = r->subject == SUBJECT_PERMISSION ? permission_hint(r->error) : "";
 
-        if (r->subject == SUBJECT_LEDGER && error)
-                message(t, "the ledger cannot be saved: %s; it is tried again", error);
-        else if (r->subject == SUBJECT_LEDGER)
-                message(t, "the ledger is saved again");
-        else if (r->subject == SUBJECT_METRICS_FILE && error)
-                message(t, "the metrics file %s cannot be written: %s; it is tried again", r->name, error);
-        else if (r->subject == SUBJECT_METRICS_FILE)
-                message(t, "the metrics file %s is written again", r->name);
-        else if (r->subject == SUBJECT_OBSERVATION && error)
-                message(t, "cannot read %s: %s; nothing is decided on what it tells", r->name, error);
-        else if (r->subject == SUBJECT_OBSERVATION)
-                message(t, "everything can be read again");
-        else if (r->subject == SUBJECT_TICKS && error)
+        if (r->subject == SUBJECT_TICKS && r->error < 0)
                 message(t,
                         "no tick for %.1f s: twtuned got no CPU time, or the machine was suspended; the clocks of "
                         "conditions stood still",
                         (double)r->ns / 1e9);
-        else if (r->subject == SUBJECT_TICKS)
-                message(t, "ticks are on time again");
-        else if (r->subject == SUBJECT_PERMISSION)
-                message(t, "cannot write /proc/sys/net/ipv4: %s%s; observing only", error, permission_hint(r->error));
-        else if (r->subject == SUBJECT_RECORDING)
-                message(t, "the recording %s ends here: %s", r->name, error);
-        else if (r->kind == AUDIT_DEGRADED)
-                message(t, "the bus is gone: twtunectl cannot reach twtuned until it is back");
+        else if (r->error < 0)
+                message(t, "cannot %s%s: %s%s; %s", states[r->subject].failed, r->name ? r->name : "",
+                        strerror(-r->error), hint, states[r->subject].consequence);
         else
-                message(t, "the bus is back");
+                message(t, "%s", states[r->subject].works);
         if (r->subject != SUBJECT_BUS && r->subject != SUBJECT_TICKS)
                 add_error(t, r->error);
 }
 
+static void make_resume(struct audit_text *t, const struct audit_record *r)
+{
+        message(t, "the pause ends: %s", r->why);
+        audit_text_add(t, "RESULT", "resumed");
+}
+
 void audit_text_make(struct audit_text *t, const struct audit_record *r)
 {
+        static void (*const make[])(struct audit_text * t, const struct audit_record *r) = {
+                [SUBJECT_CHANGE] = make_change,
+                [SUBJECT_RESTORE] = make_restore,
+                [SUBJECT_ORPHAN] = make_restore,
+                [SUBJECT_HAND] = make_restore,
+                [SUBJECT_FOREIGN] = make_foreign,
+                [SUBJECT_ADVICE] = make_advice,
+                [SUBJECT_ADVICE_OVER] = make_advice_over,
+                [SUBJECT_PAUSE] = make_pause,
+                [SUBJECT_RESUME] = make_resume,
+                [SUBJECT_REARM] = make_rearm,
+                [SUBJECT_CONFIG] = make_config,
+                [SUBJECT_CONFIG_FILE] = make_config_file,
+                [SUBJECT_LINE] = make_line,
+                [SUBJECT_LEDGER] = make_state,
+                [SUBJECT_METRICS_FILE] = make_state,
+                [SUBJECT_OBSERVATION] = make_state,
+                [SUBJECT_TICKS] = make_state,
+                [SUBJECT_PERMISSION] = make_state,
+                [SUBJECT_BUS] = make_state,
+                [SUBJECT_RECORDING] = make_state,
+        };
+
         t->kind = r->kind;
         t->n = t->used = 0;
-        switch (r->subject) {
-        case SUBJECT_CHANGE:
-                make_change(t, r);
-                break;
-        case SUBJECT_RESTORE:
-        case SUBJECT_ORPHAN:
-        case SUBJECT_HAND:
-                make_restore(t, r);
-                break;
-        case SUBJECT_FOREIGN:
-                make_foreign(t, r);
-                break;
-        case SUBJECT_ADVICE:
-                make_advice(t, r);
-                break;
-        case SUBJECT_ADVICE_OVER:
-                make_advice_over(t, r);
-                break;
-        case SUBJECT_PAUSE:
-                make_pause(t, r);
-                break;
-        case SUBJECT_RESUME:
-                message(t, "the pause ends: %s", r->why);
-                audit_text_add(t, "RESULT", "resumed");
-                break;
-        case SUBJECT_REARM:
-                make_rearm(t, r);
-                break;
-        case SUBJECT_CONFIG:
-                make_config(t, r);
-                break;
-        case SUBJECT_CONFIG_FILE:
-                make_config_file(t, r);
-                break;
-        case SUBJECT_LINE:
-                make_line(t, r);
-                break;
-        default:
-                make_state(t, r);
-        }
+        make[r->subject](t, r);
 }

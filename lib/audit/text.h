@@ -19,10 +19,10 @@ struct audit_text {
         char text[AUDIT_TEXT_SIZE];
 };
 
-/* Makes the text of a record. An empty value, or what does not fit, is left out. */
+/* Makes the text of a record. Leaves out fields that do not fit. */
 void audit_text_make(struct audit_text *ret, const struct audit_record *record);
 
-/* Adds NAME=value. */
+/* Adds NAME=value, or nothing if the value is empty. */
 void audit_text_add(struct audit_text *text, const char *name, const char *format, ...) _printf_(3, 4);
 
 /* "NAME=value" */
@@ -31,8 +31,8 @@ static inline const char *audit_text_field(const struct audit_text *text, unsign
         return text->text + text->field[i];
 }
 
-/* The value of a field, "" if the record has none. */
+/* Returns the value of a field; "": the record has no such field. */
 const char *audit_text_value(const struct audit_text *text, const char *name);
 
-/* On one line: the kind, the message and the fields as NAME=value. */
+/* Prints the kind, the message and the fields as NAME=value, on one line. */
 void audit_text_print(const struct audit_text *text, FILE *file);

@@ -53,7 +53,7 @@ static void print_field(const char *field, FILE *f)
 
 void audit_text_print(const struct audit_text *t, FILE *f)
 {
-        fprintf(f, "%s: %s MESSAGE_ID=%s", audit_kind_name(t->kind), audit_text_value(t, "MESSAGE"),
+        fprintf(f, "%s: %s MESSAGE_ID=%s", audit_kinds[t->kind].name, audit_text_value(t, "MESSAGE"),
                 audit_kinds[t->kind].message_id);
         for (unsigned i = 1; i < t->n; i++)
                 print_field(audit_text_field(t, i), f);

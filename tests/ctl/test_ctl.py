@@ -133,8 +133,8 @@ def _():
         check_text(host.ctl("status").stdout, "paused: nothing is written, 2 sysctls held",
                    r"^ Paused: for \d+min.* more")
         said = host.twtuned.wait_for("^degraded: paused for 1h, by request.*")[0]
-        check_equal(message(said), "degraded: paused for 1h, by request (uid 0): nothing is written, and what is held "
-                    "stays", "the log")
+        check_equal(message(said), "degraded: paused for 1h, by request (uid 0): no sysctl is written, and changed "
+                    "ones stay as they are", "the log")
         host.ctl("pause", "1s")
         wait_until(lambda: host.sysctls() == ("2", "1000"), "put back when the pause is over")
 
@@ -244,15 +244,15 @@ LOGIN = 60  # less than the 90 s that sd-bus gives to the log-in
 def _():
     with Host(environment=CALLS_LAST) as host:
         host.bus.stop()
-        host.twtuned.wait_for("^degraded: the bus is gone")
+        host.twtuned.wait_for("^degraded: cannot reach the system bus")
         check_equal(host.ctl("status", check=False).returncode, 69, "exit status without a bus")
         host.connections.stop()
         wait_until(lambda: host.sysctls() == ("2", "1000"), "it acts without a bus")
         host.twtuned.ticks(10)
         host.bus.start()
-        host.twtuned.wait_for("^recovered: the bus is back")
+        host.twtuned.wait_for("^recovered: the system bus is back")
         check_text(host.ctl("status").stdout, "healthy")
-        check_equal(sum("the bus is" in line for line in host.twtuned.lines), 2, f"lines in {host.twtuned.lines}")
+        check_equal(sum("the system bus" in line for line in host.twtuned.lines), 2, f"lines in {host.twtuned.lines}")
     with Single() as namespace:
         twtuned = Ticking(namespace, temp_policy(HOLDS))
         twtuned.wait_for("^config-loaded")

@@ -295,7 +295,7 @@ def _():
     with Pair() as pair:
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = Ticking(pair.client, temp_policy(HOLDS), args=["--record=/dev/full"])
-        twtuned.wait_for("^degraded: the recording /dev/full ends here: No space left on device")
+        twtuned.wait_for("^degraded: cannot write the recording /dev/full: No space left on device")
         ChurnHold(pair.client, pair.server.ip4, count=10)
         twtuned.wait_for(f"^applied: {REUSE}:")
         twtuned.ticks(5)

@@ -463,7 +463,7 @@ static void note(struct sim *sim, const struct audit_text *event)
         ck_assert_uint_lt(n_decided[observing]++, ELEMENTSOF(decided[0]));
         d->tick = sim->ticks;
         d->kind = event->kind;
-        snprintf(d->what, sizeof(d->what), "%s %s %s", audit_kind_name(event->kind), sim_event_field(event, "RULE"),
+        snprintf(d->what, sizeof(d->what), "%s %s %s", audit_kinds[event->kind].name, sim_event_field(event, "RULE"),
                  sim_event_field(event, "SYSCTL"));
 }
 

@@ -480,7 +480,7 @@ void invariants_event(struct invariants *inv, struct sim *s, const struct audit_
         const char *result = sim_event_field(event, "RESULT");
         enum sysctl_id id = sysctl_find(sim_event_field(event, "SYSCTL"));
 
-        show(inv, s, "%s: %.160s", audit_kind_name(event->kind), sim_event_field(event, "MESSAGE"));
+        show(inv, s, "%s: %.160s", audit_kinds[event->kind].name, sim_event_field(event, "MESSAGE"));
         inv->kinds[event->kind]++;
         if (id == SYSCTL_COUNT)
                 on_advice(inv, s, event);

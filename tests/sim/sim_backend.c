@@ -383,7 +383,7 @@ static void log_event(struct sim *s, const struct audit_text *event)
 {
         static const char *const fields[] = {"RULE", "SYSCTL", "OLDVALUE", "NEWVALUE", "RESULT", "GROUP"};
 
-        fprintf(s->log, "%u %s", s->ticks, audit_kind_name(event->kind));
+        fprintf(s->log, "%u %s", s->ticks, audit_kinds[event->kind].name);
         for (unsigned i = 0; i < ELEMENTSOF(fields); i++)
                 fprintf(s->log, "|%s", sim_event_field(event, fields[i]));
         fputc('\n', s->log);
@@ -399,7 +399,7 @@ static void report(struct backend *w, const struct audit_record *record)
         audit_text_make(&text, record);
         lacking = catalog_lacks(event);
         if (lacking) {
-                fprintf(stderr, "%s has no %s, which the catalog names\n", audit_kind_name(event->kind), lacking);
+                fprintf(stderr, "%s has no %s, which the catalog names\n", audit_kinds[event->kind].name, lacking);
                 abort();
         }
         s->events++;

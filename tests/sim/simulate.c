@@ -35,7 +35,7 @@ static unsigned find_destination(const char *name)
 static void print_event(struct sim *s, const struct audit_text *event)
 {
         if (sim_event_field(event, "RULE")[0])
-                printf("%u %s %s %s\n", s->ticks, audit_kind_name(event->kind), sim_event_field(event, "RULE"),
+                printf("%u %s %s %s\n", s->ticks, audit_kinds[event->kind].name, sim_event_field(event, "RULE"),
                        sim_event_field(event, "SYSCTL"));
 }
 

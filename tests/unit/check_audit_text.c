@@ -15,13 +15,12 @@ static const struct {
         int error;
         const char *name, *message;
 } states[] = {
-        {SUBJECT_LEDGER, -ENOSPC, NULL, "the ledger cannot be saved: No space left on device; it is tried again"},
+        {SUBJECT_LEDGER, -ENOSPC, NULL, "cannot save the ledger: No space left on device; retrying"},
         {SUBJECT_LEDGER, 0, NULL, "the ledger is saved again"},
-        {SUBJECT_METRICS_FILE, -EROFS, "/m",
-         "the metrics file /m cannot be written: Read-only file system; it is tried again"},
-        {SUBJECT_METRICS_FILE, 0, "/m", "the metrics file /m is written again"},
+        {SUBJECT_METRICS_FILE, -EROFS, "/m", "cannot write the metrics file /m: Read-only file system; retrying"},
+        {SUBJECT_METRICS_FILE, 0, "/m", "the metrics file is written again"},
         {SUBJECT_OBSERVATION, -EIO, "/proc/net/snmp",
-         "cannot read /proc/net/snmp: Input/output error; nothing is decided on what it tells"},
+         "cannot read /proc/net/snmp: Input/output error; decisions that need it wait"},
         {SUBJECT_OBSERVATION, 0, NULL, "everything can be read again"},
         {SUBJECT_PERMISSION, -EROFS, NULL,
          "cannot write /proc/sys/net/ipv4: Read-only file system; it is mounted read-only; observing only"},
@@ -29,13 +28,14 @@ static const struct {
          "cannot write /proc/sys/net/ipv4: Operation not permitted; CAP_NET_ADMIN is missing; observing only"},
         {SUBJECT_PERMISSION, -ENOENT, NULL,
          "cannot write /proc/sys/net/ipv4: No such file or directory; observing only"},
-        {SUBJECT_RECORDING, -EFBIG, "/r", "the recording /r ends here: File too large"},
+        {SUBJECT_RECORDING, -EFBIG, "/r", "cannot write the recording /r: File too large; it ends here"},
         {SUBJECT_TICKS, -ETIME, NULL,
          "no tick for 0.0 s: twtuned got no CPU time, or the machine was suspended; the clocks of conditions stood "
          "still"},
         {SUBJECT_TICKS, 0, NULL, "ticks are on time again"},
-        {SUBJECT_BUS, -ENOTCONN, NULL, "the bus is gone: twtunectl cannot reach twtuned until it is back"},
-        {SUBJECT_BUS, 0, NULL, "the bus is back"},
+        {SUBJECT_BUS, -ENOTCONN, NULL,
+         "cannot reach the system bus: Transport endpoint is not connected; twtunectl fails until it is back"},
+        {SUBJECT_BUS, 0, NULL, "the system bus is back"},
 };
 
 START_TEST(what_fails_and_what_works_again_is_said)

@@ -47,8 +47,9 @@ START_TEST(a_pause_lets_no_rule_enter_until_its_time_is_over)
         ck_assert_uint_eq(fake.writes, 0);
         ticks(1);
         ck_assert_int_eq(fake.live[FIN], 30);
-        ck_assert_str_eq(logged(AUDIT_DEGRADED, "MESSAGE"),
-                         "paused for 20s, by request (uid 0): nothing is written, and what is held stays");
+        ck_assert_str_eq(
+                logged(AUDIT_DEGRADED, "MESSAGE"),
+                "paused for 20s, by request (uid 0): no sysctl is written, and changed ones stay as they are");
         ck_assert_uint_eq(fake.events[AUDIT_RECOVERED], 1);
 }
 END_TEST

@@ -78,7 +78,7 @@ START_TEST(a_value_written_over_a_step_is_left_alone)
         ck_assert_int_eq(fake.live[FIN], 16);
         ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 1);
         ck_assert_uint_eq(fake.events[AUDIT_FAILED], 0);
-        expect_says(AUDIT_OVERRIDDEN, "net.ipv4.tcp_fin_timeout is 16 now: someone else changed it");
+        expect_says(AUDIT_OVERRIDDEN, "net.ipv4.tcp_fin_timeout is 16 now: another program changed it");
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_FOREIGN);
         ticks(20);
         ck_assert_uint_eq(fake.writes, 2);
@@ -168,7 +168,7 @@ START_TEST(someone_else_between_observing_and_writing)
         expect_told(AUDIT_OVERRIDDEN, "NEWVALUE", "45");
         expect_told(AUDIT_OVERRIDDEN, "ORIGINALVALUE", "60");
         expect_told(AUDIT_OVERRIDDEN, "RESULT", "left-alone");
-        expect_says(AUDIT_OVERRIDDEN, "net.ipv4.tcp_fin_timeout is 45 now: someone else changed it");
+        expect_says(AUDIT_OVERRIDDEN, "net.ipv4.tcp_fin_timeout is 45 now: another program changed it");
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_FOREIGN);
         ticks(100);
         start_again(STEPS); /* nor after a crash */

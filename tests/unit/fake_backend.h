@@ -154,7 +154,7 @@ static inline void report(struct backend *w, const struct audit_record *record)
         (void)w;
         audit_text_make(&text, record);
         lacking = catalog_lacks(event);
-        ck_assert_msg(!lacking, "%s has no %s, which the catalog names", audit_kind_name(event->kind), lacking);
+        ck_assert_msg(!lacking, "%s has no %s, which the catalog names", audit_kinds[event->kind].name, lacking);
         fake.events[event->kind]++;
         fake.last[event->kind] = *event;
         if (event->kind == AUDIT_CONFIG_LOADED)
