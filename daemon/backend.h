@@ -8,7 +8,6 @@
 #include "lib/apply/preset.h"
 #include "lib/audit/record.h"
 #include "lib/kernel/snapshot.h"
-#include "lib/kernel/unread.h"
 
 struct backend {
         /* These three fill in a snapshot. A source that cannot be read makes its own metrics invalid, and unread keeps

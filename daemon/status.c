@@ -5,15 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *daemon_state_name(enum daemon_state state)
-{
-        static const char *const names[] = {
-                [STATE_STARTING] = "starting", [STATE_HEALTHY] = "healthy", [STATE_ADVISING] = "advice",
-                [STATE_ACTING] = "acting",     [STATE_PAUSED] = "paused",   [STATE_DEGRADED] = "degraded",
-        };
-
-        return names[state];
-}
+const char *const daemon_state_names[] = {
+        [STATE_STARTING] = "starting", [STATE_HEALTHY] = "healthy", [STATE_ADVISING] = "advice",
+        [STATE_ACTING] = "acting",     [STATE_PAUSED] = "paused",   [STATE_DEGRADED] = "degraded",
+};
 
 /* The first rule whose advice stands; NULL: none does. */
 static const struct rule *standing_advice(const struct tuner *t)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The state of the daemon, and the sentence that says it to the service manager and to twtunectl. */
+/* The state of the daemon, and the sentence about it that the service manager and twtunectl show. */
 
 #include "daemon/tuner.h"
 
-/* "healthy", as in the State property. */
-const char *daemon_state_name(enum daemon_state state);
+/* By enum daemon_state: "healthy", as in the State property. */
+extern const char *const daemon_state_names[];
 
-/* Makes the status of the tick that ends, and gives it to the service manager if it has changed. */
+/* Updates the status at the end of a tick, and sends it to the service manager if it has changed. */
 void status_update(struct tuner *tuner);

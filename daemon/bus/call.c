@@ -29,7 +29,7 @@ static int get_text(sd_bus *bus, const char *path, const char *interface, const 
         else if (strcmp(property, "Mode") == 0)
                 text = b->tuner->config->observe ? "observe" : "enforce";
         else if (strcmp(property, "State") == 0)
-                text = daemon_state_name(b->tuner->status.state);
+                text = daemon_state_names[b->tuner->status.state];
         return sd_bus_message_append(reply, "s", text);
 }
 

@@ -141,7 +141,7 @@ static void describe_daemon(struct json *j, const struct description *d)
         json_add_text(j, "version", TWTUNED_VERSION);
         json_add_text(j, "instance", d->instance[0] ? d->instance : NULL);
         json_add_text(j, "mode", t->config->observe ? "observe" : "enforce");
-        json_add_text(j, "state", daemon_state_name(t->status.state));
+        json_add_text(j, "state", daemon_state_names[t->status.state]);
         json_add_text(j, "status", t->status.text);
         json_add_bool(j, "paused", paused);
         describe_seconds(j, "paused_for", !paused || until == PAUSED_FOR_GOOD ? UINT64_MAX : until - t->snapshot.now);

@@ -268,7 +268,7 @@ void describe_episodes(struct json *j, const struct tuner *t)
                 json_add_number(j, "steps", e->steps);
                 json_add_number(j, "peak", e->peak);
                 json_add_text(j, "destination", e->evidence.destination[0] ? e->evidence.destination : NULL);
-                json_add_text(j, "end", episode_end_name(e->end));
+                json_add_text(j, "end", episode_end_names[e->end]);
                 json_close_object(j);
         }
         json_close_array(j);

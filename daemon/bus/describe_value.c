@@ -10,7 +10,7 @@ void describe_seconds(struct json *j, const char *key, uint64_t ns)
 
 void describe_reading(struct json *j, const struct reading *r)
 {
-        json_add_text(j, "state", reading_state_name(r->state));
+        json_add_text(j, "state", reading_state_names[r->state]);
         if (r->state == READING_VALID || r->state == READING_BOUNDED)
                 json_add_number(j, "value", r->value);
         if (r->state == READING_BOUNDED)

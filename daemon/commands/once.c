@@ -20,7 +20,7 @@ static void write_text(FILE *f, const struct snapshot *s, const struct counters 
         if (r->state == READING_VALID)
                 fprintf(f, "%.10g", r->value);
         else
-                fputs(reading_state_name(r->state), f);
+                fputs(reading_state_names[r->state], f);
         fprintf(f, " %s", unit[0] ? unit : "-");
         if (metric < METRIC_COUNT && s->who[metric][0])
                 fprintf(f, " %s", s->who[metric]);
@@ -34,7 +34,7 @@ static void add_json(struct json *j, const struct snapshot *s, const struct coun
         const struct reading *r = &s->reading[metric];
 
         json_open_object(j, metric_name(metric, counters));
-        json_add_text(j, "state", reading_state_name(r->state));
+        json_add_text(j, "state", reading_state_names[r->state]);
         json_add_number(j, "value", r->state == READING_VALID ? r->value : (double)NAN);
         json_add_text(j, "unit", unit_suffix(metric_unit(metric, counters)));
         if (metric < METRIC_COUNT && s->who[metric][0])

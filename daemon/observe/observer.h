@@ -11,7 +11,6 @@
 
 #include "lib/config/config.h"
 #include "lib/kernel/snapshot.h"
-#include "lib/kernel/unread.h"
 #include "lib/ports/table.h"
 
 struct observer;

@@ -3,6 +3,12 @@
 
 #include <string.h>
 
+const char *const episode_end_names[] = {
+        [EPISODE_LASTS] = "lasts",     [EPISODE_RELEASED] = "released",     [EPISODE_UNEXPECTED] = "unexpected",
+        [EPISODE_ABORTED] = "aborted", [EPISODE_OVERRIDDEN] = "overridden", [EPISODE_CUT] = "cut",
+};
+
+/* Returns the episode of a rule that is active; NULL: it has none. */
 static struct episode *find(struct episodes *e, const char *rule)
 {
         for (unsigned i = 0; i < EPISODES_MAX; i++)
@@ -55,15 +61,4 @@ void episodes_take(struct episodes *e, const struct rule *rule, const struct dec
 void episodes_cut(struct episodes *e, const char *rule, uint64_t now)
 {
         end(find(e, rule), EPISODE_CUT, now);
-}
-
-const char *episode_end_name(enum episode_end how)
-{
-        static const char *const names[] = {
-                [EPISODE_LASTS] = "lasts",           [EPISODE_RELEASED] = "released",
-                [EPISODE_UNEXPECTED] = "unexpected", [EPISODE_ABORTED] = "aborted",
-                [EPISODE_OVERRIDDEN] = "overridden", [EPISODE_CUT] = "cut",
-        };
-
-        return names[how];
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The life of a rule from its first change to the end: for a person who asks what happened, and whether it is over. */
+/* An episode is the time in which a rule is active, from its first change or advice to the end. Status and history show
+ * episodes to a person who asks what happened, and whether it is over. */
 
 #include "lib/audit/record.h"
 
@@ -9,33 +10,33 @@
 
 enum episode_end {
         EPISODE_LASTS,
-        EPISODE_RELEASED,   /* the need was over, or a service needed a port */
-        EPISODE_UNEXPECTED, /* the expected effect did not come */
+        EPISODE_RELEASED,   /* the pressure ended, or a service needed a port */
+        EPISODE_UNEXPECTED, /* the expected effect did not occur */
         EPISODE_ABORTED,    /* an abort condition was met */
         EPISODE_OVERRIDDEN, /* another program changed the sysctl */
-        EPISODE_CUT,        /* the rule went with a configuration, or with the daemon */
+        EPISODE_CUT,        /* a new configuration removed the rule, or the daemon ended */
 };
+
+extern const char *const episode_end_names[];
 
 struct episode {
         char rule[RULE_NAME_MAX];
         uint64_t begun, ended; /* ns of CLOCK_BOOTTIME; ended: 0 while it lasts */
         unsigned steps;        /* changes that were made, or advice that was given */
         enum episode_end end;
-        double peak;              /* the most of the metric that decided, in its unit */
-        struct evidence evidence; /* of its first decision: for whom, and why */
+        double peak;              /* the highest value of the deciding metric, in its unit */
+        struct evidence evidence; /* of its first decision: why, and toward which destination */
 };
 
-/* The last of them, oldest first from `next`. */
+/* The last EPISODES_MAX episodes, a ring: the oldest one is at next. */
 struct episodes {
         struct episode item[EPISODES_MAX];
-        unsigned next; /* where the next one goes */
+        unsigned next; /* the place of the next new episode */
 };
 
 /* Begins, extends or ends the episode of a rule, if its decision was carried out. */
 void episodes_take(struct episodes *episodes, const struct rule *rule, const struct decision *decision,
                    enum progress progress, uint64_t now);
 
-/* Ends the episode of a rule that goes without a decision. */
+/* Ends the episode of a rule that is removed without a decision. */
 void episodes_cut(struct episodes *episodes, const char *rule, uint64_t now);
-
-const char *episode_end_name(enum episode_end end);

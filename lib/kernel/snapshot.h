@@ -17,6 +17,8 @@ enum reading_state {
         READING_BOUNDED, /* not read: its bounds, value and upper, are enough to decide */
 };
 
+extern const char *const reading_state_names[];
+
 /* A value in the unit of its metric; a counter is per second, a gauge as it is. */
 struct reading {
         enum reading_state state;
@@ -52,9 +54,6 @@ struct snapshot {
         struct reading reading[METRIC_COUNT + COUNTERS_MAX];
 };
 
-/* "valid", "bounded", ... */
-const char *reading_state_name(enum reading_state state);
-
 static inline struct reading reading_bounded(double lower, double upper)
 {
         return (struct reading){.state = READING_BOUNDED, .value = lower, .upper = upper};
@@ -69,4 +68,17 @@ static inline struct reading reading_valid(double value)
 static inline struct reading reading_of(double value)
 {
         return isnan(value) ? (struct reading){.state = READING_INVALID} : reading_valid(value);
+}
+
+/* The first source that could not be read in a tick. The others are read all the same. */
+struct unread {
+        int error;        /* a negative errno; 0: everything was read */
+        const char *what; /* the name of the source, as in "cannot read %s"; a static string; NULL while error is 0 */
+};
+
+/* Keeps the first error: a later one is often its consequence. error is 0 or a negative errno. */
+static inline void unread_add(struct unread *unread, int error, const char *what)
+{
+        if (error < 0 && unread->error == 0)
+                *unread = (struct unread){error, what};
 }

@@ -130,7 +130,7 @@ START_TEST(the_daemon_itself)
         ticks(31);
         expect("\"state\":\"paused\",\"status\":\"paused: nothing is written, 0 sysctls held\",\"paused\":true,"
                "\"paused_for\":60,");
-        ck_assert_str_eq(daemon_state_name(STATE_STARTING), "starting");
+        ck_assert_str_eq(daemon_state_names[STATE_STARTING], "starting");
         expect("{\"section\":\"rule off\",\"key\":\"enabled\",\"value\":\"no\",\"file\":\"test.conf\",\"line\":5}");
 }
 END_TEST
