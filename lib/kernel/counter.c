@@ -196,45 +196,40 @@ void counters_read(struct counters *counters, const char *prefix, const char *te
         }
 }
 
+/* E: of TcpExt, T: of Tcp. */
+#define E(name) EXT(#name),
+#define T(name) TCP(#name),
+
 /* In the order of net/ipv4/proc.c: snmp4_net_list, then snmp4_tcp_list. */
 /* clang-format off */
 const char *const counter_builtin[] = {
-        EXT("SyncookiesSent"), EXT("SyncookiesRecv"), EXT("SyncookiesFailed"), EXT("EmbryonicRsts"),
-        EXT("PruneCalled"), EXT("RcvPruned"), EXT("OfoPruned"), EXT("OutOfWindowIcmps"), EXT("LockDroppedIcmps"),
-        EXT("ArpFilter"), EXT("TW"), EXT("TWRecycled"), EXT("TWKilled"), EXT("PAWSActive"), EXT("PAWSEstab"),
-        EXT("BeyondWindow"), EXT("TSEcrRejected"), EXT("PAWSOldAck"), EXT("PAWSTimewait"), EXT("DelayedACKs"),
-        EXT("DelayedACKLocked"), EXT("DelayedACKLost"), EXT("ListenOverflows"), EXT("ListenDrops"), EXT("TCPHPHits"),
-        EXT("TCPPureAcks"), EXT("TCPHPAcks"), EXT("TCPRenoRecovery"), EXT("TCPSackRecovery"), EXT("TCPSACKReneging"),
-        EXT("TCPSACKReorder"), EXT("TCPRenoReorder"), EXT("TCPTSReorder"), EXT("TCPFullUndo"), EXT("TCPPartialUndo"),
-        EXT("TCPDSACKUndo"), EXT("TCPLossUndo"), EXT("TCPLostRetransmit"), EXT("TCPRenoFailures"),
-        EXT("TCPSackFailures"), EXT("TCPLossFailures"), EXT("TCPFastRetrans"), EXT("TCPSlowStartRetrans"),
-        EXT("TCPTimeouts"), EXT("TCPLossProbes"), EXT("TCPLossProbeRecovery"), EXT("TCPRenoRecoveryFail"),
-        EXT("TCPSackRecoveryFail"), EXT("TCPRcvCollapsed"), EXT("TCPBacklogCoalesce"), EXT("TCPDSACKOldSent"),
-        EXT("TCPDSACKOfoSent"), EXT("TCPDSACKRecv"), EXT("TCPDSACKOfoRecv"), EXT("TCPAbortOnData"),
-        EXT("TCPAbortOnClose"), EXT("TCPAbortOnMemory"), EXT("TCPAbortOnTimeout"), EXT("TCPAbortOnLinger"),
-        EXT("TCPAbortFailed"), EXT("TCPMemoryPressures"), EXT("TCPMemoryPressuresChrono"), EXT("TCPSACKDiscard"),
-        EXT("TCPDSACKIgnoredOld"), EXT("TCPDSACKIgnoredNoUndo"), EXT("TCPSpuriousRTOs"), EXT("TCPMD5NotFound"),
-        EXT("TCPMD5Unexpected"), EXT("TCPMD5Failure"), EXT("TCPSackShifted"), EXT("TCPSackMerged"),
-        EXT("TCPSackShiftFallback"), EXT("TCPBacklogDrop"), EXT("PFMemallocDrop"), EXT("TCPMinTTLDrop"),
-        EXT("TCPDeferAcceptDrop"), EXT("IPReversePathFilter"), EXT("TCPTimeWaitOverflow"), EXT("TCPReqQFullDoCookies"),
-        EXT("TCPReqQFullDrop"), EXT("TCPRetransFail"), EXT("TCPRcvCoalesce"), EXT("TCPOFOQueue"), EXT("TCPOFODrop"),
-        EXT("TCPOFOMerge"), EXT("TCPChallengeACK"), EXT("TCPSYNChallenge"), EXT("TCPFastOpenActive"),
-        EXT("TCPFastOpenActiveFail"), EXT("TCPFastOpenPassive"), EXT("TCPFastOpenPassiveFail"),
-        EXT("TCPFastOpenListenOverflow"), EXT("TCPFastOpenCookieReqd"), EXT("TCPFastOpenBlackhole"),
-        EXT("TCPSpuriousRtxHostQueues"), EXT("BusyPollRxPackets"), EXT("TCPAutoCorking"), EXT("TCPFromZeroWindowAdv"),
-        EXT("TCPToZeroWindowAdv"), EXT("TCPWantZeroWindowAdv"), EXT("TCPSynRetrans"), EXT("TCPOrigDataSent"),
-        EXT("TCPHystartTrainDetect"), EXT("TCPHystartTrainCwnd"), EXT("TCPHystartDelayDetect"),
-        EXT("TCPHystartDelayCwnd"), EXT("TCPACKSkippedSynRecv"), EXT("TCPACKSkippedPAWS"), EXT("TCPACKSkippedSeq"),
-        EXT("TCPACKSkippedFinWait2"), EXT("TCPACKSkippedTimeWait"), EXT("TCPACKSkippedChallenge"), EXT("TCPWinProbe"),
-        EXT("TCPKeepAlive"), EXT("TCPMTUPFail"), EXT("TCPMTUPSuccess"), EXT("TCPDelivered"), EXT("TCPDeliveredCE"),
-        EXT("TCPAckCompressed"), EXT("TCPZeroWindowDrop"), EXT("TCPRcvQDrop"), EXT("TCPWqueueTooBig"),
-        EXT("TCPFastOpenPassiveAltKey"), EXT("TcpTimeoutRehash"), EXT("TcpDuplicateDataRehash"),
-        EXT("TCPDSACKRecvSegs"), EXT("TCPDSACKIgnoredDubious"), EXT("TCPMigrateReqSuccess"),
-        EXT("TCPMigrateReqFailure"), EXT("TCPPLBRehash"), EXT("TCPAORequired"), EXT("TCPAOBad"),
-        EXT("TCPAOKeyNotFound"), EXT("TCPAOGood"), EXT("TCPAODroppedIcmps"),
-        TCP("RtoAlgorithm"), TCP("RtoMin"), TCP("RtoMax"), TCP("MaxConn"), TCP("ActiveOpens"), TCP("PassiveOpens"),
-        TCP("AttemptFails"), TCP("EstabResets"), TCP("CurrEstab"), TCP("InSegs"), TCP("OutSegs"), TCP("RetransSegs"),
-        TCP("InErrs"), TCP("OutRsts"), TCP("InCsumErrors"),
+        E(SyncookiesSent) E(SyncookiesRecv) E(SyncookiesFailed) E(EmbryonicRsts) E(PruneCalled) E(RcvPruned)
+        E(OfoPruned) E(OutOfWindowIcmps) E(LockDroppedIcmps) E(ArpFilter) E(TW) E(TWRecycled) E(TWKilled) E(PAWSActive)
+        E(PAWSEstab) E(BeyondWindow) E(TSEcrRejected) E(PAWSOldAck) E(PAWSTimewait) E(DelayedACKs) E(DelayedACKLocked)
+        E(DelayedACKLost) E(ListenOverflows) E(ListenDrops) E(TCPHPHits) E(TCPPureAcks) E(TCPHPAcks) E(TCPRenoRecovery)
+        E(TCPSackRecovery) E(TCPSACKReneging) E(TCPSACKReorder) E(TCPRenoReorder) E(TCPTSReorder) E(TCPFullUndo)
+        E(TCPPartialUndo) E(TCPDSACKUndo) E(TCPLossUndo) E(TCPLostRetransmit) E(TCPRenoFailures) E(TCPSackFailures)
+        E(TCPLossFailures) E(TCPFastRetrans) E(TCPSlowStartRetrans) E(TCPTimeouts) E(TCPLossProbes)
+        E(TCPLossProbeRecovery) E(TCPRenoRecoveryFail) E(TCPSackRecoveryFail) E(TCPRcvCollapsed) E(TCPBacklogCoalesce)
+        E(TCPDSACKOldSent) E(TCPDSACKOfoSent) E(TCPDSACKRecv) E(TCPDSACKOfoRecv) E(TCPAbortOnData) E(TCPAbortOnClose)
+        E(TCPAbortOnMemory) E(TCPAbortOnTimeout) E(TCPAbortOnLinger) E(TCPAbortFailed) E(TCPMemoryPressures)
+        E(TCPMemoryPressuresChrono) E(TCPSACKDiscard) E(TCPDSACKIgnoredOld) E(TCPDSACKIgnoredNoUndo) E(TCPSpuriousRTOs)
+        E(TCPMD5NotFound) E(TCPMD5Unexpected) E(TCPMD5Failure) E(TCPSackShifted) E(TCPSackMerged)
+        E(TCPSackShiftFallback) E(TCPBacklogDrop) E(PFMemallocDrop) E(TCPMinTTLDrop) E(TCPDeferAcceptDrop)
+        E(IPReversePathFilter) E(TCPTimeWaitOverflow) E(TCPReqQFullDoCookies) E(TCPReqQFullDrop) E(TCPRetransFail)
+        E(TCPRcvCoalesce) E(TCPOFOQueue) E(TCPOFODrop) E(TCPOFOMerge) E(TCPChallengeACK) E(TCPSYNChallenge)
+        E(TCPFastOpenActive) E(TCPFastOpenActiveFail) E(TCPFastOpenPassive) E(TCPFastOpenPassiveFail)
+        E(TCPFastOpenListenOverflow) E(TCPFastOpenCookieReqd) E(TCPFastOpenBlackhole) E(TCPSpuriousRtxHostQueues)
+        E(BusyPollRxPackets) E(TCPAutoCorking) E(TCPFromZeroWindowAdv) E(TCPToZeroWindowAdv) E(TCPWantZeroWindowAdv)
+        E(TCPSynRetrans) E(TCPOrigDataSent) E(TCPHystartTrainDetect) E(TCPHystartTrainCwnd) E(TCPHystartDelayDetect)
+        E(TCPHystartDelayCwnd) E(TCPACKSkippedSynRecv) E(TCPACKSkippedPAWS) E(TCPACKSkippedSeq)
+        E(TCPACKSkippedFinWait2) E(TCPACKSkippedTimeWait) E(TCPACKSkippedChallenge) E(TCPWinProbe) E(TCPKeepAlive)
+        E(TCPMTUPFail) E(TCPMTUPSuccess) E(TCPDelivered) E(TCPDeliveredCE) E(TCPAckCompressed) E(TCPZeroWindowDrop)
+        E(TCPRcvQDrop) E(TCPWqueueTooBig) E(TCPFastOpenPassiveAltKey) E(TcpTimeoutRehash) E(TcpDuplicateDataRehash)
+        E(TCPDSACKRecvSegs) E(TCPDSACKIgnoredDubious) E(TCPMigrateReqSuccess) E(TCPMigrateReqFailure) E(TCPPLBRehash)
+        E(TCPAORequired) E(TCPAOBad) E(TCPAOKeyNotFound) E(TCPAOGood) E(TCPAODroppedIcmps)
+        T(RtoAlgorithm) T(RtoMin) T(RtoMax) T(MaxConn) T(ActiveOpens) T(PassiveOpens) T(AttemptFails) T(EstabResets)
+        T(CurrEstab) T(InSegs) T(OutSegs) T(RetransSegs) T(InErrs) T(OutRsts) T(InCsumErrors)
         NULL,
 };
 /* clang-format on */
