@@ -69,8 +69,7 @@ static int send_request(struct sock_diag *d, const struct sock_diag_query *q, ui
         return mnl_socket_sendto(d->socket, request, request->nlmsg_len) < 0 ? -errno : 0;
 }
 
-/* The error at the start of NLMSG_ERROR and NLMSG_DONE. libmnl's own handler takes a DONE with an error for
- * success. */
+/* Returns the error at the start of NLMSG_ERROR and NLMSG_DONE; 0: none. libmnl's own handler ignores that of a DONE. */
 static int control_error(const struct nlmsghdr *h)
 {
         int error;
@@ -81,7 +80,7 @@ static int control_error(const struct nlmsghdr *h)
         return error <= 0 ? error : -EBADMSG;
 }
 
-/* Takes one message. Returns 1 if the dump is complete, 0 if more is to come, else a negative errno. */
+/* Handles one message. Returns 1 if the dump is complete, 0 if more messages follow, else a negative errno. */
 static int take_message(const struct nlmsghdr *h, sock_diag_handler handler, void *user)
 {
         const struct inet_diag_msg *socket = mnl_nlmsg_get_payload(h);
@@ -98,7 +97,7 @@ static int take_message(const struct nlmsghdr *h, sock_diag_handler handler, voi
                 return r == 0 ? 1 : r;
         case NLMSG_ERROR:
                 r = control_error(h);
-                return r == 0 ? -EBADMSG : r; /* an acknowledgement without a request for it */
+                return r == 0 ? -EBADMSG : r; /* an acknowledgement that was not asked for */
         case NLMSG_OVERRUN:
                 return -ENOBUFS;
         case TCPDIAG_GETSOCK:
@@ -119,13 +118,13 @@ int sock_diag_take(const char *buf, size_t size, unsigned seq, unsigned portid, 
         int left = (int)size, r = 0;
 
         for (; r == 0 && mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
-                if (h->nlmsg_len > INT_MAX) /* negative, and so short enough, for libmnl */
+                if (h->nlmsg_len > INT_MAX) /* libmnl takes it for a negative length, and accepts it */
                         return -EBADMSG;
                 if (h->nlmsg_seq != seq || h->nlmsg_pid != portid) /* libmnl's own check lets 0 pass */
                         return -EPROTO;
                 r = take_message(h, handler, user);
         }
-        return r == 0 && left > 0 ? -EBADMSG : r; /* bytes that are no message */
+        return r == 0 && left > 0 ? -EBADMSG : r; /* the rest is not a message */
 }
 
 static int receive(struct sock_diag *d, sock_diag_handler handler, void *user)
@@ -145,44 +144,21 @@ static int receive(struct sock_diag *d, sock_diag_handler handler, void *user)
         return r < 0 ? r : 0;
 }
 
-/* One walk of the kernel's table. */
-static int walk(struct sock_diag *d, const struct sock_diag_query *q, uint16_t type, const void *body, size_t size,
-                sock_diag_handler handler, void *user)
+/* Walks the kernel's table once, for one family. AF_UNSPEC is the old request, which has no family: the kernel walks
+ * its table once for both (net/ipv4/inet_diag.c:inet_diag_dump_compat). */
+static int walk(struct sock_diag *d, const struct sock_diag_query *q, uint8_t family, sock_diag_handler handler,
+                void *user)
 {
-        int r = send_request(d, q, type, body, size);
+        const struct inet_diag_req both = {
+                .idiag_family = AF_INET, .idiag_states = q->states, .idiag_ext = q->extensions};
+        const struct inet_diag_req_v2 one = {.sdiag_family = family,
+                                             .sdiag_protocol = IPPROTO_TCP,
+                                             .idiag_states = q->states,
+                                             .idiag_ext = q->extensions};
+        int r = family == AF_UNSPEC ? send_request(d, q, TCPDIAG_GETSOCK, &both, sizeof(both))
+                                    : send_request(d, q, SOCK_DIAG_BY_FAMILY, &one, sizeof(one));
 
         return r < 0 ? r : receive(d, handler, user);
-}
-
-/* The old request, which has no protocol family: the kernel walks its table once for both
- * (net/ipv4/inet_diag.c:inet_diag_dump_compat). */
-static int walk_both(struct sock_diag *d, const struct sock_diag_query *q, sock_diag_handler handler, void *user)
-{
-        const struct inet_diag_req body = {
-                .idiag_family = AF_INET, .idiag_states = q->states, .idiag_ext = q->extensions};
-
-        return walk(d, q, TCPDIAG_GETSOCK, &body, sizeof(body), handler, user);
-}
-
-static int walk_family(struct sock_diag *d, const struct sock_diag_query *q, uint8_t family, sock_diag_handler handler,
-                       void *user)
-{
-        const struct inet_diag_req_v2 body = {.sdiag_family = family,
-                                              .sdiag_protocol = IPPROTO_TCP,
-                                              .idiag_states = q->states,
-                                              .idiag_ext = q->extensions};
-
-        return walk(d, q, SOCK_DIAG_BY_FAMILY, &body, sizeof(body), handler, user);
-}
-
-static int walk_twice(struct sock_diag *d, const struct sock_diag_query *q, sock_diag_handler handler, void *user)
-{
-        int r = walk_family(d, q, AF_INET, handler, user);
-
-        if (r < 0)
-                return r;
-        r = walk_family(d, q, AF_INET6, handler, user);
-        return r == -ENOENT ? 0 : r; /* a kernel without IPv6 */
 }
 
 int sock_diag_dump(struct sock_diag *d, const struct sock_diag_query *query, sock_diag_handler handler, void *user)
@@ -192,12 +168,17 @@ int sock_diag_dump(struct sock_diag *d, const struct sock_diag_query *query, soc
         if (r < 0)
                 return r;
         if (!d->two_walks) {
-                r = walk_both(d, query, handler, user);
+                r = walk(d, query, AF_UNSPEC, handler, user);
                 d->two_walks = r == -EOPNOTSUPP;
         }
-        if (d->two_walks)
-                r = walk_twice(d, query, handler, user);
+        if (d->two_walks) {
+                r = walk(d, query, AF_INET, handler, user);
+                if (r == 0) {
+                        r = walk(d, query, AF_INET6, handler, user);
+                        r = r == -ENOENT ? 0 : r; /* a kernel without IPv6 */
+                }
+        }
         if (r < 0)
-                sock_diag_close(d); /* what is still on its way must not get into the next dump */
+                sock_diag_close(d); /* so that the rest of this dump does not get into the next one */
         return r;
 }

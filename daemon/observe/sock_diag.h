@@ -36,11 +36,11 @@ typedef void (*sock_diag_handler)(void *user, const struct inet_diag_msg *socket
 int sock_diag_open(struct sock_diag *diag);
 void sock_diag_close(struct sock_diag *diag);
 
-/* Calls handler for every TCP socket that the query fits, IPv4 and IPv6. Returns 0 only if the dump was complete.
- * On an error (a negative errno) the caller has to forget the sockets that handler saw; the next dump opens a new
- * socket. */
+/* Calls handler for every TCP socket that matches the query, IPv4 and IPv6. Returns 0 if the dump was complete, else a
+ * negative errno: the caller then has to forget the sockets that handler was called for, and the next dump opens a new
+ * netlink socket. */
 int sock_diag_dump(struct sock_diag *diag, const struct sock_diag_query *query, sock_diag_handler handler, void *user);
 
-/* Takes one batch, as it was received. seq and portid are those of the request; buf is aligned for a struct nlmsghdr.
- * Returns 1 if the dump is complete, 0 if more is to come, else a negative errno. */
+/* Handles one batch, as it was received. seq and portid are those of the request; buf is aligned for a struct nlmsghdr.
+ * Returns 1 if the dump is complete, 0 if more batches follow, else a negative errno. */
 int sock_diag_take(const char *buf, size_t size, unsigned seq, unsigned portid, sock_diag_handler handler, void *user);
