@@ -10,7 +10,7 @@ const char *const daemon_state_names[] = {
         [STATE_ACTING] = "acting",     [STATE_PAUSED] = "paused",   [STATE_DEGRADED] = "degraded",
 };
 
-/* The first rule whose advice stands; NULL: none does. */
+/* Returns the first rule whose advice is active; NULL: none is. */
 static const struct rule *standing_advice(const struct tuner *t)
 {
         for (unsigned i = 0; i < t->config->n_rules; i++)
@@ -36,7 +36,7 @@ static enum daemon_state find_state(const struct tuner *t, unsigned held)
         return standing_advice(t) ? STATE_ADVISING : STATE_HEALTHY;
 }
 
-/* ", looking at the sockets every 4.0 s at most (cpu_budget)" if dumps come less often than ticks. */
+/* Writes ", looking at the sockets every 4.0 s at most (cpu_budget)" if dumps are rarer than ticks, else "". */
 static void format_cadence(const struct tuner *t, char *buf, size_t size)
 {
         uint64_t every = t->snapshot.dump_every;
@@ -46,7 +46,7 @@ static void format_cadence(const struct tuner *t, char *buf, size_t size)
                 snprintf(buf, size, ", looking at the sockets every %.1f s at most (cpu_budget)", (double)every / 1e9);
 }
 
-/* ", busiest DESTINATION at 63 %" of the ports that its load needs; or the bound that was enough for the rules. */
+/* Writes the busiest destination and its ports.demand; without a dump, the upper bound of all destinations. */
 static void format_ports(const struct tuner *t, char *buf, size_t size)
 {
         const struct reading *first = &t->snapshot.reading[METRIC_PORTS_FIRST];
@@ -73,7 +73,7 @@ static void format_degraded(const struct tuner *t, char *buf, size_t size)
         else if (t->late_until > 0)
                 snprintf(buf, size, "ticks come late, and the clocks of conditions stand still meanwhile");
         else
-                snprintf(buf, size, "the new configuration has an error, the one before it goes on");
+                snprintf(buf, size, "the new configuration has an error; keeping the current one");
 }
 
 static void format(const struct tuner *t, enum daemon_state state, unsigned held, char *buf, size_t size)
@@ -106,29 +106,15 @@ static void format(const struct tuner *t, enum daemon_state state, unsigned held
         }
 }
 
-/* A healthy status depends on nothing but its cadence, so that it is not made anew at every tick. */
-static bool is_unchanged(struct status *s, enum daemon_state state, uint64_t dump_every)
-{
-        bool healthy = state == STATE_HEALTHY, unchanged = healthy && s->stands && dump_every == s->dump_every;
-
-        s->state = state;
-        s->stands = healthy;
-        s->dump_every = dump_every;
-        return unchanged;
-}
-
 void status_update(struct tuner *t)
 {
         char text[sizeof(t->status.text)], message[sizeof(text) + 64];
-        enum daemon_state state;
         unsigned held = 0;
 
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 held += policy_holds(t->policy, id);
-        state = find_state(t, held);
-        if (is_unchanged(&t->status, state, t->snapshot.dump_every))
-                return;
-        format(t, state, held, text, sizeof(text));
+        t->status.state = find_state(t, held);
+        format(t, t->status.state, held, text, sizeof(text));
         if (strcmp(text, t->status.text) == 0)
                 return;
         strcpy(t->status.text, text);

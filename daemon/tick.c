@@ -225,7 +225,6 @@ int tuner_reload(struct tuner *t, struct config *config)
         t->apply.config = config;
         restore_orphans(t, "no rule of the new configuration holds it");
         t->config_is_new = true;
-        t->status.stands = false;
         return 0;
 }
 

@@ -20,17 +20,15 @@ struct requests {
 enum daemon_state {
         STATE_STARTING, /* no tick was completed yet */
         STATE_HEALTHY,
-        STATE_ADVISING, /* advice stands */
+        STATE_ADVISING, /* a rule that only advises is active */
         STATE_ACTING,   /* a sysctl is held */
         STATE_PAUSED,
-        STATE_DEGRADED, /* it does not do all that it should */
+        STATE_DEGRADED, /* a part of it fails */
 };
 
 struct status {
         enum daemon_state state;
-        char text[256];      /* "": none yet */
-        uint64_t dump_every; /* snapshot.dump_every in it */
-        bool stands;         /* it may be said again without being made again */
+        char text[256]; /* "": none yet */
 };
 
 struct tuner {

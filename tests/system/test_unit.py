@@ -407,7 +407,7 @@ def _(host):
 
     host.write(f"{DROPINS}/60-bad.conf", BAD)
     host.systemctl("reload", "twtuned")
-    check_status(host, "degraded: the new configuration has an error, the one before it goes on; 1 sysctl changed")
+    check_status(host, "degraded: the new configuration has an error; keeping the current one; 1 sysctl changed")
     (host.root / DROPINS / "60-bad.conf").unlink()
     host.systemctl("reload", "twtuned")
     check_status(host, acting)
