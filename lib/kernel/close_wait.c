@@ -5,49 +5,49 @@
 
 void close_wait_begin(struct close_wait *cw)
 {
-        memset(cw->building, 0, sizeof(cw->building));
+        memset(cw->current, 0, sizeof(cw->current));
 }
 
 /* True if a window has passed without CLOSE_WAIT in the slot. */
 static bool is_free(const struct close_wait *cw, unsigned slot)
 {
-        if (cw->building[slot] > 0)
+        if (cw->current[slot] > 0)
                 return false;
         for (unsigned i = 0; i < CLOSE_WAIT_SAMPLES; i++)
-                if (cw->unit[slot].count[i] > 0)
+                if (cw->slot[slot].count[i] > 0)
                         return false;
         return true;
 }
 
 void close_wait_add(struct close_wait *cw, uint64_t cgroup)
 {
-        unsigned slot = 0; /* cgroup 0, and all that find no other */
+        unsigned slot = 0; /* of cgroup 0, and of cgroups without a slot */
 
-        while (slot < CLOSE_WAIT_UNITS && cw->unit[slot].cgroup != cgroup)
+        while (slot < CLOSE_WAIT_SLOTS && cw->slot[slot].cgroup != cgroup)
                 slot++;
-        if (slot == CLOSE_WAIT_UNITS) {
-                for (slot = CLOSE_WAIT_UNITS - 1; slot > 0 && !is_free(cw, slot);)
+        if (slot == CLOSE_WAIT_SLOTS) {
+                for (slot = CLOSE_WAIT_SLOTS - 1; slot > 0 && !is_free(cw, slot);)
                         slot--;
                 if (slot > 0) {
-                        cw->unit[slot].cgroup = cgroup;
-                        cw->unit[slot].is_new = true;
+                        cw->slot[slot].cgroup = cgroup;
+                        cw->slot[slot].is_new = true;
                 }
         }
-        cw->building[slot]++;
+        cw->current[slot]++;
 }
 
 void close_wait_commit(struct close_wait *cw, uint64_t now)
 {
-        /* A unit with a new slot may have been counted in slot 0 before, so its past is unknown: no growth. */
-        bool common = cw->unit[0].count[cw->newest] > 0;
+        /* A cgroup with a new slot may have been counted in slot 0 before: its past is unknown, so it has no growth. */
+        bool slot_0_used = cw->slot[0].count[cw->newest] > 0;
 
         cw->newest = (cw->newest + 1) % CLOSE_WAIT_SAMPLES;
         cw->at[cw->newest] = now;
-        for (unsigned slot = 0; slot < CLOSE_WAIT_UNITS; slot++) {
-                for (unsigned i = 0; i < CLOSE_WAIT_SAMPLES && common && cw->unit[slot].is_new; i++)
-                        cw->unit[slot].count[i] = cw->building[slot];
-                cw->unit[slot].count[cw->newest] = cw->building[slot];
-                cw->unit[slot].is_new = false;
+        for (unsigned slot = 0; slot < CLOSE_WAIT_SLOTS; slot++) {
+                for (unsigned i = 0; i < CLOSE_WAIT_SAMPLES && slot_0_used && cw->slot[slot].is_new; i++)
+                        cw->slot[slot].count[i] = cw->current[slot];
+                cw->slot[slot].count[cw->newest] = cw->current[slot];
+                cw->slot[slot].is_new = false;
         }
 }
 
@@ -69,8 +69,8 @@ bool close_wait_growth(const struct close_wait *cw, double *ret_growth, uint64_t
 
         if (span < CLOSE_WAIT_WINDOW_MIN)
                 return false;
-        for (unsigned slot = 0; slot < CLOSE_WAIT_UNITS; slot++) {
-                double grown = (double)cw->unit[slot].count[cw->newest] - cw->unit[slot].count[from];
+        for (unsigned slot = 0; slot < CLOSE_WAIT_SLOTS; slot++) {
+                double grown = (double)cw->slot[slot].count[cw->newest] - cw->slot[slot].count[from];
 
                 if (slot == 0 || grown > most) {
                         most = grown;
@@ -78,6 +78,6 @@ bool close_wait_growth(const struct close_wait *cw, double *ret_growth, uint64_t
                 }
         }
         *ret_growth = most * 60e9 / (double)span;
-        *ret_cgroup = cw->unit[worst].count[cw->newest] > 0 ? cw->unit[worst].cgroup : 0;
+        *ret_cgroup = cw->slot[worst].count[cw->newest] > 0 ? cw->slot[worst].cgroup : 0;
         return true;
 }

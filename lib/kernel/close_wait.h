@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Finds the unit in which CLOSE_WAIT grows fastest: one of its programs does not close what its peers have closed. A
- * unit is a cgroup. CLOSE_WAIT_UNITS cgroups have a slot each; a slot becomes free after a whole window without
- * CLOSE_WAIT. Sockets of other cgroups and of unknown ones are counted together, as cgroup 0. */
+/* Finds the cgroup in which CLOSE_WAIT grows fastest: one of its programs does not close sockets that their peers have
+ * closed. CLOSE_WAIT_SLOTS cgroups have a slot each; a slot becomes free after a whole window without CLOSE_WAIT.
+ * Sockets of other cgroups and of unknown ones are counted together, as cgroup 0. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/util/macro.h"
 
-#define CLOSE_WAIT_UNITS 64u
+#define CLOSE_WAIT_SLOTS 64u
 #define CLOSE_WAIT_SAMPLES 7u                     /* one every 10 s: a window of one minute */
 #define CLOSE_WAIT_WINDOW_MIN (30 * NSEC_PER_SEC) /* a shorter one shows no trend */
 
@@ -18,19 +18,19 @@ struct close_wait {
         struct {
                 uint64_t cgroup;
                 uint32_t count[CLOSE_WAIT_SAMPLES]; /* a ring; count[newest] is the last sample */
-                bool is_new;                        /* it got the slot in the current sample */
-        } unit[CLOSE_WAIT_UNITS];
+                bool is_new;                        /* the slot was given to it in the current sample */
+        } slot[CLOSE_WAIT_SLOTS];
         uint64_t at[CLOSE_WAIT_SAMPLES]; /* the time of each sample; 0: not taken yet */
         unsigned newest;
-        uint32_t building[CLOSE_WAIT_UNITS]; /* the current sample */
+        uint32_t current[CLOSE_WAIT_SLOTS]; /* the current sample */
 };
 
-/* Takes one sample: begin, add each CLOSE_WAIT socket, commit. begin drops a sample that was not committed. now must
+/* Take one sample: begin, add each CLOSE_WAIT socket, commit. begin drops a sample that was not committed. now must
  * rise from commit to commit. */
 void close_wait_begin(struct close_wait *cw);
 void close_wait_add(struct close_wait *cw, uint64_t cgroup);
 void close_wait_commit(struct close_wait *cw, uint64_t now);
 
-/* Gives the highest growth per minute of a unit, and its cgroup: 0 if that has no CLOSE_WAIT now. Returns false if the
- * samples span less than CLOSE_WAIT_WINDOW_MIN. */
+/* Finds the highest growth per minute of a cgroup. *ret_cgroup is 0 if that cgroup has no CLOSE_WAIT now. Returns false
+ * if the samples span less than CLOSE_WAIT_WINDOW_MIN. */
 bool close_wait_growth(const struct close_wait *cw, double *ret_growth, uint64_t *ret_cgroup);

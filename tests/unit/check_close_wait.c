@@ -66,14 +66,14 @@ static void expect(double want, uint64_t want_cgroup)
                       (unsigned long long)want_cgroup);
 }
 
-/* Units 1 to CLOSE_WAIT_UNITS - 1 have a socket each, and with it all slots but the first. */
+/* Units 1 to CLOSE_WAIT_SLOTS - 1 have a socket each, and with it all slots but the first. */
 static void sample_full(struct row extra)
 {
-        struct row rows[CLOSE_WAIT_UNITS + 1] = {{0}};
+        struct row rows[CLOSE_WAIT_SLOTS + 1] = {{0}};
 
-        for (unsigned i = 0; i < CLOSE_WAIT_UNITS - 1; i++)
+        for (unsigned i = 0; i < CLOSE_WAIT_SLOTS - 1; i++)
                 rows[i] = (struct row){i + 1, 1};
-        rows[CLOSE_WAIT_UNITS - 1] = extra;
+        rows[CLOSE_WAIT_SLOTS - 1] = extra;
         sample(rows);
 }
 
@@ -219,8 +219,8 @@ END_TEST
 START_TEST(every_slot_is_used)
 {
         for (unsigned i = 0; i <= WINDOW; i++)
-                sample_full((struct row){CLOSE_WAIT_UNITS - 1, 1 + i});
-        expect(WINDOW, CLOSE_WAIT_UNITS - 1);
+                sample_full((struct row){CLOSE_WAIT_SLOTS - 1, 1 + i});
+        expect(WINDOW, CLOSE_WAIT_SLOTS - 1);
 }
 END_TEST
 
