@@ -21,29 +21,30 @@ void observer_list_counters(const char *proc_root, struct counters *ret)
         }
 }
 
-static bool snmp_moved(struct observer *o)
+static bool snmp_changed(struct observer *o)
 {
         if (source_read(o, SOURCE_SNMP) == 0 && strcmp(o->text, o->snmp_text) == 0)
                 return false;
-        o->snmp_moved_at = o->now;
+        o->snmp_changed_at = o->now;
         remember_text(o, o->snmp_text, sizeof(o->snmp_text));
         return true;
 }
 
-/* The kernel prints 250 names for netstat, a third of what a tick costs. Where listeners are the only sockets and no
- * packet comes, nothing happens that TCP counts there. snmp is read first, so that a packet between the two moves the
- * next one; the first of two quiet ticks was read before sockstat knew that the last TIME_WAIT is over. */
+/* Skips netstat while its counters of TCP cannot change: the kernel prints 250 names for it, a third of a tick's cost.
+ * They change only with a packet or with a socket that is no listener. snmp is read first, so a packet between the two
+ * reads changes snmp at the next tick. Two quiet ticks are needed, as sockstat is read later: before the first one, the
+ * last TIME_WAIT may still have ended. */
 static void read_counters(struct observer *o)
 {
         struct counters *c = &o->counters;
-        bool moved = snmp_moved(o) || o->quiet_ticks < 2 || o->error[SOURCE_NETSTAT] < 0;
+        bool changed = snmp_changed(o) || o->quiet_ticks < 2 || o->error[SOURCE_NETSTAT] < 0;
 
         for (unsigned i = 0; i < c->n; i++) {
                 o->before[i] = c->item[i].value;
                 o->seen_before[i] = c->item[i].seen;
-                c->item[i].seen &= !moved;
+                c->item[i].seen &= !changed;
         }
-        if (!moved)
+        if (!changed)
                 return;
         counters_read(c, "snmp", o->text);
         source_read(o, SOURCE_NETSTAT);
@@ -55,7 +56,7 @@ static enum source source_of(const struct counter *c)
         return strncmp(c->name, "snmp.", 5) == 0 ? SOURCE_SNMP : SOURCE_NETSTAT;
 }
 
-/* The change since the read before. A counter that fell was reset, so its change is unknown. */
+/* Returns the change since the read before. A counter that fell was reset, so its change is unknown. */
 static struct reading counter_change(const struct observer *o, unsigned i)
 {
         const struct counter *c = &o->counters.item[i];
@@ -67,7 +68,7 @@ static struct reading counter_change(const struct observer *o, unsigned i)
         return reading_valid((double)(c->value - o->before[i]));
 }
 
-/* Shares of the connections that were opened: rates would rise because a remedy works. */
+/* Shares of the opened connections, not rates: a remedy that works raises the rates. */
 static void fill_opens(const struct observer *o, struct snapshot *s)
 {
         static const struct {

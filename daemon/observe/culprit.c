@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Which unit owns the sockets that a reading speaks of. */
+/* The culprit of a metric: the destination or listener that it is about, and the systemd unit of its sockets. */
 #include <stdio.h>
 
 #include "daemon/observe/internal.h"
-#include "daemon/observe/observer.h"
 
 const char *observer_find_unit(struct observer *o, uint64_t cgroup)
 {
         return cgroup_unit(&o->cgroups, cgroup);
 }
 
-void fill_unit(struct observer *o, struct snapshot *s, unsigned metric, uint64_t cgroup)
+void fill_culprit(struct observer *o, struct snapshot *s, unsigned metric, const char *name, uint64_t cgroup)
 {
+        snprintf(s->who[metric], sizeof(s->who[metric]), "%s", name);
         snprintf(s->unit[metric], sizeof(s->unit[metric]), "%s", cgroup_unit(&o->cgroups, cgroup));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ports.*: of a dump, or bounds for them that follow from counters and the last dump. */
+/* The ports.* metrics: their values from a dump, or their bounds from counters and the last dump. */
 
 #include <math.h>
 
@@ -10,7 +10,7 @@ static const struct counter *counter_of(const struct observer *o, unsigned count
         return &o->counters.item[counter];
 }
 
-/* The change of TWRecycled since the last dump; UINT64_MAX: unknown, and so as large as it can be. */
+/* Returns the change of TWRecycled since the last dump; UINT64_MAX: unknown, which is the highest possible change. */
 static uint64_t new_recycled(const struct observer *o)
 {
         uint64_t recycled = counter_of(o, COUNTER_TW_RECYCLED)->value;
@@ -30,23 +30,22 @@ void destinations_commit(struct observer *o)
                 .opened = counter_of(o, COUNTER_ACTIVE_OPENS)->value,
                 .recycled = counter_of(o, COUNTER_TW_RECYCLED)->value,
         };
-        o->listening_moved = false;
-        o->reserved_moved = false;
+        o->listening_changed = false;
+        o->reserved_changed = false;
         o->dumped = true;
 }
 
-/* The values of the busiest destination stand for the host. Without any destination nothing is used, and the cliff
- * never comes. */
+/* Fills in the values of the busiest destination. Without a destination they are 0, and the time until the cliff is
+ * infinite. */
 void fill_destinations(struct observer *o, struct snapshot *s)
 {
         const struct destination *busiest = ports_busiest(o->ports);
+        char name[DESTINATION_NAME_MAX];
 
         for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++) {
                 s->reading[metric] = reading_of(busiest ? ports_value(busiest, metric).lower : 0);
-                if (!busiest)
-                        continue;
-                destination_name(busiest, s->who[metric]);
-                fill_unit(o, s, metric, busiest->cgroup);
+                if (busiest)
+                        fill_culprit(o, s, metric, destination_name(busiest, name), busiest->cgroup);
         }
         if (!busiest)
                 s->reading[METRIC_PORTS_CLIFF_ETA] = reading_valid(INFINITY);
@@ -58,11 +57,12 @@ static bool limits_equal(const struct ports_limits *a, const struct ports_limits
                a->tw_reuse_delay_ms == b->tw_reuse_delay_ms && a->timestamps == b->timestamps;
 }
 
-/* Whether the last dump still bounds what is there. Reuse makes TIME_WAIT that no later dump shows. */
+/* True if bounds can be derived from the last dump. Not after a reuse (TWRecycled), which makes TIME_WAIT sockets that no
+ * dump shows. */
 static bool bounds_hold(const struct observer *o)
 {
         return o->dumped && o->basis.counted && o->inuse_known && o->limits_known && o->listeners_error == 0 &&
-               !o->reserved_moved && !o->listening_moved && o->error[SOURCE_NETSTAT] == 0 &&
+               !o->reserved_changed && !o->listening_changed && o->error[SOURCE_NETSTAT] == 0 &&
                o->error[SOURCE_SNMP] == 0 && limits_equal(&o->limits, &o->basis.limits) &&
                counter_of(o, COUNTER_TW_RECYCLED)->value == o->basis.recycled &&
                counter_of(o, COUNTER_ACTIVE_OPENS)->value >= o->basis.opened;

@@ -21,9 +21,9 @@ static void on_both(void *user, const struct inet_diag_msg *socket, size_t lengt
         on_port(user, socket, length);
 }
 
-/* How long cpu_budget forbids another dump, in ns, after one that began at a CPU time of begun. The cheaper of the
- * last two of the kind counts: time in which a virtual machine is stopped may count as its CPU time, and one such
- * dump must not make the daemon blind for twenty times as long. */
+/* Returns for how many ns cpu_budget forbids another dump after this one. begun: the thread's CPU time when it began. The
+ * cheaper of the last two dumps of the kind counts: time in which a virtual machine is stopped may count as CPU time,
+ * and one such dump must not forbid the next one for twenty times as long. */
 static uint64_t budget_pause(struct observer *o, enum dump_kind kind, uint64_t begun)
 {
         uint64_t cpu = thread_cpu_ns() - begun, least = o->dump_cpu[kind] ? MIN(cpu, o->dump_cpu[kind]) : cpu;
@@ -62,7 +62,7 @@ static int dump(struct observer *o, enum dump_kind kind, struct snapshot *s)
         return 0;
 }
 
-/* The listeners say whose the handshakes are; without them only the SYN queues are unknown. */
+/* Reads the listeners first, to count the handshakes of each. If that fails, only the SYN queues are unknown. */
 void observer_read_states(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         uint64_t begun;
@@ -84,7 +84,7 @@ static void dump_ports(struct observer *o, struct snapshot *s, struct unread *un
         uint64_t begun = thread_cpu_ns();
         int r;
 
-        /* Without the listeners the sockets of servers would count; without the limits, unknown ports. */
+        /* Without the listeners, the connections of servers would be counted; without the limits, wrong ports. */
         if (!read_listeners(o, s, unread) || !o->limits_known) {
                 observer_read_states(o, s, unread);
                 return;

@@ -23,7 +23,7 @@
 
 #define DUMP_TRIES 3u
 #define TCP_STATES 16u
-#define SOURCE_TEXT_SIZE 65536u /* to begin with */
+#define SOURCE_TEXT_SIZE 65536u /* the first size of the buffer */
 
 enum source {
         SOURCE_NETSTAT,
@@ -33,7 +33,7 @@ enum source {
         SOURCE_CONNTRACK_COUNT,
         SOURCE_CONNTRACK_STAT,
         SOURCE_STATM,
-        SOURCE_SYSCTL, /* and from here on one for each sysctl */
+        SOURCE_SYSCTL, /* from here on, one for each sysctl */
         SOURCE_COUNT = SOURCE_SYSCTL + SYSCTL_COUNT,
 };
 
@@ -44,7 +44,7 @@ enum dump_kind {
         DUMP_COUNT,
 };
 
-/* The sockets that one sample counts: by state, then these. */
+/* The counts of one sample by state; these come after the states. */
 enum {
         COUNT_FIN_WAIT2_ORPHANED = TCP_STATES,
         COUNT_FIN_WAIT2_HELD,
@@ -64,7 +64,7 @@ struct tally {
 struct basis {
         struct ports_limits limits;
         struct port_set listening;
-        bool counted;              /* the next two were read then */
+        bool counted;              /* opened and recycled were read for it */
         uint64_t opened, recycled; /* ActiveOpens and TWRecycled */
 };
 
@@ -73,36 +73,36 @@ struct observer {
         struct proc_file file[SOURCE_COUNT];
         char *text; /* of the file read last, with a 0 behind it; "" if that failed */
         size_t text_size;
-        uint64_t retry_at;     /* when to open again what is missing or failed */
+        uint64_t retry_at;     /* when to open missing and failed sources again */
         uint64_t memory_bytes; /* of the machine */
 
         uint64_t now, tick;  /* of this read, and since the one before; 0: there was none */
         uint64_t dump_ns;    /* how long the dumps after this read took */
         uint64_t cpu_before; /* CPU time of the thread when the read before began; 0: unknown */
 
-        uint32_t sysctls_now; /* a bit for each sysctl that we hold, or want to: read at every tick */
+        uint32_t sysctls_now; /* a bit for each sysctl that twtuned holds or may soon write: read at every tick */
         struct sock_diag diag;
         struct ports *ports;
         struct basis basis;
         struct close_wait close_wait;
         struct cgroup_cache cgroups;
 
-        /* From here on everything begins anew with observer_set_config(). */
+        /* observer_set_config() clears everything from here on. */
         bool wanted[METRIC_COUNT];
-        uint32_t states;         /* of the sockets that are counted for the wanted metrics: a bit each */
+        uint32_t states;         /* a bit for each TCP state that the wanted metrics count */
         uint32_t sysctls;        /* a bit for each sysctl to read */
-        bool listeners_always;   /* a rule asks for what has to be as it is now */
+        bool listeners_always;   /* a rule needs the listeners as they are at each tick */
         bool always_dump;        /* at every tick, if cpu_budget allows */
         double budget;           /* cpu_budget as a share of one core, 0 to 1; 0: no limit */
-        uint64_t slowly_ns;      /* how long a slow sample stands */
+        uint64_t slowly_ns;      /* for how long a slow sample is used */
         int error[SOURCE_COUNT]; /* of the last read of each: a negative errno; 0: none */
 
         struct counters counters;
         uint64_t before[COUNTERS_MAX]; /* the counters at the read before */
         bool seen_before[COUNTERS_MAX];
-        char snmp_text[4096];   /* what they were last read from */
-        uint64_t snmp_moved_at; /* when it last differed from the read before */
-        unsigned quiet_ticks;   /* in a row, without sockets but listeners and without packets */
+        char snmp_text[4096];     /* the text that the counters of snmp were read from */
+        uint64_t snmp_changed_at; /* when it last changed */
+        unsigned quiet_ticks;     /* in a row, without packets and with no sockets but listeners */
 
         bool inuse_known;
         uint64_t tw, inuse; /* sockets: minisockets of TIME_WAIT and FIN_WAIT_2, and full ones, IPv4 and IPv6 */
@@ -118,20 +118,20 @@ struct observer {
         struct ports_limits limits; /* what connect() picks ports by now */
         char reserved_text[512];    /* what limits.reserved was parsed from */
         uint64_t reserved_at;       /* when it was read; 0: not yet */
-        bool reserved_moved;        /* since the last dump of the ports */
+        bool reserved_changed;      /* after the last dump of the ports */
 
         struct listeners listeners;
         struct port_set listening; /* their ports */
-        bool listening_moved;      /* they differ from those at the last dump of the ports */
+        bool listening_changed;    /* they differ from those at the last dump of the ports */
         unsigned n_listening;
         uint64_t listeners_at;       /* when they were read; 0: not yet */
-        uint64_t listeners_tried_at; /* when that was last tried */
-        int listeners_error;         /* what came of it */
-        uint64_t drops_then;         /* ListenDrops when they were read */
-        uint64_t inuse_then;         /* inuse then; UINT64_MAX: unknown */
+        uint64_t listeners_tried_at; /* when reading them was last tried */
+        int listeners_error;         /* of that try; 0: none */
+        uint64_t listeners_drops;    /* ListenDrops at listeners_at */
+        uint64_t listeners_inuse;    /* inuse at listeners_at; UINT64_MAX: unknown */
 
         struct tally tally;       /* the last sample by state */
-        uint64_t states_again_at; /* until when it stands */
+        uint64_t states_again_at; /* when it expires */
 
         bool dumping;                       /* the last read asked for a dump */
         bool dumped;                        /* the ports, at least once */
@@ -139,13 +139,13 @@ struct observer {
         uint64_t dump_cpu[DUMP_COUNT];      /* ns that the last of each kind took; 0: there was none yet */
 };
 
-#define OBSERVER_LASTS offsetof(struct observer, wanted) /* bytes that outlast observer_set_config() */
+#define OBSERVER_KEPT offsetof(struct observer, wanted) /* bytes that observer_set_config() keeps */
 
 /* wanted.c: sets wanted, sysctls, listeners_always, budget and slowly_ns. config NULL: everything. */
-void want(struct observer *observer, const struct config *config);
+void want_config(struct observer *observer, const struct config *config);
 
-/* sources.c: every minute sources_retry() opens again what is missing or failed, and makes room for what did not
- * fit. */
+/* sources.c: every minute, sources_retry() opens missing and failed files again, and enlarges the buffer for one that
+ * did not fit. */
 int sources_open(struct observer *observer); /* 0 or -ENOMEM */
 void sources_close(struct observer *observer);
 void sources_retry(struct observer *observer);
@@ -153,13 +153,14 @@ void sources_make_room(struct observer *observer); /* for all of them */
 void sources_unread(const struct observer *observer, struct unread *unread);
 struct proc_file source_open(const char *root, enum source source);
 
-/* Reads a file into text, or what fits into size bytes. Returns 0 or a negative errno, which error[] keeps until
- * the next read; a caller that cannot parse the text puts -EBADMSG there. source_state() says what an error makes
- * of the metrics. */
+/* Reads a file into text; source_read_start() reads size bytes at most. Returns 0 or a negative errno, which error[]
+ * keeps until the next read; a caller that cannot parse the text stores -EBADMSG there. source_state() returns the state
+ * that an error gives to the metrics. */
 int source_read(struct observer *observer, enum source source);
 int source_read_start(struct observer *observer, enum source source, size_t size);
 enum reading_state source_state(const struct observer *observer, enum source source);
-void remember_text(const struct observer *observer, char *ret, size_t size); /* "" if it is too long: never equal */
+void remember_text(const struct observer *observer, char *ret,
+                   size_t size); /* "" if it does not fit: equal to no text */
 
 /* Each reads its source if that is due, and fills in its metrics. */
 void fill_counters(struct observer *observer, struct snapshot *s);
@@ -169,21 +170,22 @@ void fill_conntrack(struct observer *observer, struct snapshot *s);
 void fill_self(struct observer *observer, struct snapshot *s);
 void fill_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);
 
-/* observer.c: the unit of a cgroup that a metric is about. */
-void fill_unit(struct observer *observer, struct snapshot *s, unsigned metric, uint64_t cgroup);
+/* culprit.c: sets the culprit of a metric: the name of a destination or listener, and the unit of a cgroup. */
+void fill_culprit(struct observer *observer, struct snapshot *s, unsigned metric, const char *name, uint64_t cgroup);
 
 /* sysctls.c: sets limits, from sysctls that were read. */
 void read_limits(struct observer *observer, const struct snapshot *s);
 
-/* sockstat.c: a part of a table whose size is the last number of a sysctl, in percent; the number after a word. */
+/* sockstat.c: returns the part of a table, whose size is the last number of a sysctl, in percent; finds the number after
+ * a word. */
 struct reading share_of(double part, const struct live_sysctl *whole);
 bool number_after(const char *text, const char *word, uint64_t *ret);
 
 /* listeners.c: reads the listeners, unless this tick has tried already. Returns false if they are unknown. */
 bool read_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);
 
-/* states.c: which states are asked for; whether a sample is due; one sample, from a dump; and its metrics, or
- * bounds while it is due. */
+/* states.c: sets the states to count; returns whether a sample is due; takes one sample from a dump; fills in its
+ * metrics, or bounds while a sample is due. */
 void states_want(struct observer *observer);
 bool states_due(const struct observer *observer);
 void states_begin(struct observer *observer);
@@ -191,8 +193,8 @@ void states_count(void *observer, const struct inet_diag_msg *socket, size_t len
 void states_commit(struct observer *observer);
 void states_fill(struct observer *observer, struct snapshot *s);
 
-/* destinations.c: one dump of the ports, after ports_begin(); its metrics; and bounds for these, without a dump.
- * Returns false if no bounds hold. */
+/* destinations.c: ends a dump of the ports, which ports_begin() began; fills in its metrics; fills in bounds for them
+ * without a dump, or returns false if no bounds hold. */
 void destinations_commit(struct observer *observer);
 void fill_destinations(struct observer *observer, struct snapshot *s);
 bool bound_destinations(const struct observer *observer, struct snapshot *s);

@@ -30,12 +30,12 @@ static int dump(struct observer *o)
         return r;
 }
 
-static void name_listener(struct observer *o, struct snapshot *s, unsigned metric, const struct listener *l)
+static void fill_listener(struct observer *o, struct snapshot *s, unsigned metric, const struct listener *l)
 {
-        if (!l)
-                return;
-        fill_unit(o, s, metric, l->cgroup);
-        listener_name(l, s->who[metric]);
+        char name[LISTENER_NAME_MAX];
+
+        if (l)
+                fill_culprit(o, s, metric, listener_name(l, name), l->cgroup);
 }
 
 static void fill(struct observer *o, struct snapshot *s)
@@ -45,11 +45,11 @@ static void fill(struct observer *o, struct snapshot *s)
         s->reading[METRIC_TCP_LISTEN] = reading_valid(o->n_listening);
         s->reading[METRIC_ACCEPT_QUEUE_WORST] =
                 reading_valid(fullest ? listener_accept_queue(&o->listeners, fullest) : 0);
-        name_listener(o, s, METRIC_ACCEPT_QUEUE_WORST, fullest);
+        fill_listener(o, s, METRIC_ACCEPT_QUEUE_WORST, fullest);
         if (o->tick > 0 && o->listeners.new_drops_known)
                 s->reading[METRIC_LISTEN_DROPS] =
                         reading_valid((double)o->listeners.new_drops * 1e9 / (double)o->tick);
-        name_listener(o, s, METRIC_LISTEN_DROPS, listeners_worst(&o->listeners, listener_new_drops));
+        fill_listener(o, s, METRIC_LISTEN_DROPS, listeners_worst(&o->listeners, listener_new_drops));
 }
 
 bool read_listeners(struct observer *o, struct snapshot *s, struct unread *unread)
@@ -63,9 +63,9 @@ bool read_listeners(struct observer *o, struct snapshot *s, struct unread *unrea
                 return false;
         listeners_commit(&o->listeners);
         fill(o, s);
-        o->listening_moved = memcmp(&o->listening, &o->basis.listening, sizeof(o->listening)) != 0;
-        o->drops_then = o->counters.item[COUNTER_LISTEN_DROPS].value;
-        o->inuse_then = o->inuse_known ? o->inuse : UINT64_MAX;
+        o->listening_changed = memcmp(&o->listening, &o->basis.listening, sizeof(o->listening)) != 0;
+        o->listeners_drops = o->counters.item[COUNTER_LISTEN_DROPS].value;
+        o->listeners_inuse = o->inuse_known ? o->inuse : UINT64_MAX;
         o->listeners_at = o->now;
         return true;
 }
@@ -74,11 +74,11 @@ static bool something_dropped(const struct observer *o)
 {
         const struct counter *drops = &o->counters.item[COUNTER_LISTEN_DROPS];
 
-        return !drops->seen || drops->value != o->drops_then;
+        return !drops->seen || drops->value != o->listeners_drops;
 }
 
 /* Without SYN cookies, the last quarter of tcp_max_syn_backlog is for peers that are known, and the others are dropped
- * with no counter but ListenDrops (net/ipv4/tcp_input.c:tcp_conn_request; measured at 1,537 of 2,048). 0: no limit. */
+ * with no counter but ListenDrops (net/ipv4/tcp_input.c:tcp_conn_request; measured at 1,537 of 2,048). Returns 0 for no limit. */
 static uint32_t syn_limit(const struct snapshot *s)
 {
         const struct live_sysctl *cookies = &s->sysctl[SYSCTL_TCP_SYNCOOKIES];

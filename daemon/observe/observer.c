@@ -65,13 +65,13 @@ void observer_set_config(struct observer *o, const struct config *config, const 
 {
         assert(counters->n >= COUNTER_OWN && counters->n <= COUNTERS_MAX);
         sources_retry(o);
-        memset((char *)o + OBSERVER_LASTS, 0, sizeof(*o) - OBSERVER_LASTS);
+        memset((char *)o + OBSERVER_KEPT, 0, sizeof(*o) - OBSERVER_KEPT);
         sources_make_room(o);
         o->counters = *counters;
-        want(o, config);
+        want_config(o, config);
 }
 
-/* Every reading becomes READING_INVALID, and no more is cleared than there are: of 640 counters, rules name few. */
+/* Makes every reading READING_INVALID. Clears only the counters in use: of 640, rules name few. */
 static void begin(struct observer *o, struct snapshot *s)
 {
         unsigned readings = METRIC_COUNT + o->counters.n;
@@ -87,7 +87,7 @@ static void begin(struct observer *o, struct snapshot *s)
         o->now = s->now;
 }
 
-/* CPU: all of the thread since the read before, because the daemon does little else than observe. */
+/* The CPU time is that of the whole thread since the read before: the daemon does little else than observe. */
 void fill_self(struct observer *o, struct snapshot *s)
 {
         uint64_t cpu = o->wanted[METRIC_SELF_OBSERVE_CPU] ? thread_cpu_ns() : 0;
@@ -102,11 +102,12 @@ void fill_self(struct observer *o, struct snapshot *s)
                 s->reading[METRIC_SELF_RSS] = reading_valid((double)resident * (double)sysconf(_SC_PAGESIZE));
 }
 
-/* Ticks in which there were no sockets but listeners, as many as when they were read, and no packet since. */
+/* Counts ticks in which all sockets are listeners, their number is the same as when they were read, and no packet came
+ * since. */
 static void count_quiet_ticks(struct observer *o)
 {
-        bool quiet = o->inuse_known && o->tw == 0 && o->inuse == o->n_listening && o->inuse == o->inuse_then &&
-                     o->listeners_at > o->snmp_moved_at;
+        bool quiet = o->inuse_known && o->tw == 0 && o->inuse == o->n_listening && o->inuse == o->listeners_inuse &&
+                     o->listeners_at > o->snmp_changed_at;
 
         o->quiet_ticks = quiet ? o->quiet_ticks + 1 : 0;
 }

@@ -20,7 +20,7 @@ struct observer;
 int observer_new(const char *proc_root, struct observer **ret);
 void observer_free(struct observer *observer);
 
-/* Sets what to read from now on: the ports, and what the rules ask for. config NULL: everything, as often as asked.
+/* Sets what to read from now on: the ports, and what the rules name. config NULL: everything, as often as asked.
  * counters are those to read; both are copied. Rates need two reads, so counters are invalid in the first one. */
 void observer_set_config(struct observer *observer, const struct config *config, const struct counters *counters);
 
@@ -31,8 +31,9 @@ void observer_want_everything(struct observer *observer);
 /* Adds every counter of this kernel to a set. */
 void observer_list_counters(const char *proc_root, struct counters *ret);
 
-/* The first step of a tick: counters, sysctls and, when due, the listeners. What only sockets tell comes from the last
- * sample by state, or from bounds computed from counters and the last dump. *ret_dump: no such bounds hold; dump now. */
+/* The first step of a tick: reads counters, sysctls and, when due, the listeners. Metrics of sockets are those of the
+ * last sample by state, or bounds computed from counters and the last dump. *ret_dump: these bounds do not hold, so a
+ * dump is needed. */
 void observer_read(struct observer *observer, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
 /* Samples the sockets by state if that is due (SLOWLY in metric.h). */
@@ -43,13 +44,13 @@ void observer_read_states(struct observer *observer, struct snapshot *snapshot, 
 void observer_read_sockets(struct observer *observer, const struct watch_list *watch, struct snapshot *snapshot,
                            struct unread *unread);
 
-/* Reads and writes one sysctl. A sysctl that was read once is read at every tick from then on, so that its reader sees
- * what becomes of it. Returns 0 or a negative errno; -ENOENT: this kernel or netns does not have it. */
+/* Reads and writes one sysctl. A sysctl that was read once is read at every tick from then on, so that the caller sees
+ * later changes. Returns 0 or a negative errno; -ENOENT: this kernel or netns does not have it. */
 int observer_sysctl_read(struct observer *observer, enum sysctl_id sysctl, struct sysctl_value *ret);
 int observer_sysctl_write(struct observer *observer, enum sysctl_id sysctl, const struct sysctl_value *value);
 
 /* The systemd unit of a cgroup, "" if it is unknown; valid until the next call. */
 const char *observer_find_unit(struct observer *observer, uint64_t cgroup);
 
-/* Whether sysctls under net.ipv4 can be written at all: 0, -EACCES, -EPERM or -EROFS. */
+/* Returns 0 if sysctls under net.ipv4 can be written; else -EACCES, -EPERM or -EROFS. */
 int observer_can_write(const struct observer *observer);

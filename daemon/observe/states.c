@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The metrics that count sockets by state, whatever their ports: sampled slowly, and only when bounds do not
- * decide. */
+/* The metrics that count sockets by state, whatever their ports: sampled slowly, and only if their bounds are not enough
+ * to decide. */
 
 #include <math.h>
 #include <netinet/tcp.h>
@@ -18,7 +18,6 @@ enum timer {
         TIMER_TIME_WAIT = 3,
 };
 
-#define BIT(state) (UINT32_C(1) << (state))
 #define OPEN (BIT(TCP_ESTABLISHED) | BIT(TCP_CLOSE_WAIT))
 #define SENDING (OPEN | BIT(TCP_SYN_SENT) | BIT(TCP_FIN_WAIT1) | BIT(TCP_LAST_ACK) | BIT(TCP_CLOSING))
 
@@ -121,14 +120,13 @@ static struct reading close_wait_reading(struct observer *o, struct snapshot *s)
 
         if (!close_wait_growth(&o->close_wait, &growth, &cgroup))
                 return (struct reading){.state = READING_INVALID};
-        fill_unit(o, s, METRIC_CLOSE_WAIT_GROWTH, cgroup);
+        fill_culprit(o, s, METRIC_CLOSE_WAIT_GROWTH, "", cgroup);
         return reading_valid(growth);
 }
 
 static struct reading syn_queue_reading(struct observer *o, struct snapshot *s)
 {
-        snprintf(s->who[METRIC_SYN_QUEUE_WORST], sizeof(s->who[0]), "%s", o->tally.syn_queue_name);
-        fill_unit(o, s, METRIC_SYN_QUEUE_WORST, o->tally.syn_queue_cgroup);
+        fill_culprit(o, s, METRIC_SYN_QUEUE_WORST, o->tally.syn_queue_name, o->tally.syn_queue_cgroup);
         return o->tally.syn_queue;
 }
 
@@ -151,7 +149,7 @@ static struct reading bounded(const struct observer *o, enum bound bound)
         return reading_bounded(0, (double)((bound & BY_INUSE ? o->inuse : 0) + (bound & BY_TW ? o->tw : 0)));
 }
 
-/* Between two samples the last one stands, unless the counters say that it cannot be true any more. */
+/* Uses the last sample until the next one is due, unless the counters show that it is too high by now. */
 void states_fill(struct observer *o, struct snapshot *s)
 {
         bool due = states_due(o);

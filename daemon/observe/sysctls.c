@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "daemon/observe/internal.h"
+#include "lib/util/macro.h"
 
-#define BIT(id) (UINT32_C(1) << (id))
 #define RESERVED (SOURCE_SYSCTL + SYSCTL_IP_LOCAL_RESERVED_PORTS)
 #define RANGE (SOURCE_SYSCTL + SYSCTL_IP_LOCAL_PORT_RANGE)
 #define REUSE_DELAY_BEFORE_6_14_MS 1000 /* net/ipv4/tcp_ipv4.c:tcp_twsk_unique compared whole seconds */
@@ -17,7 +17,7 @@ static int sysctl_read(const struct observer *o, enum sysctl_id id, struct sysct
         return r < 0 ? r : sysctl_parse(id, text, ret);
 }
 
-/* The caller may write the sysctl now, and then wants to see at every tick what becomes of it. */
+/* Reads the sysctl at every tick from now on, because the caller may write it. */
 int observer_sysctl_read(struct observer *o, enum sysctl_id id, struct sysctl_value *ret)
 {
         o->sysctls |= BIT(id);
@@ -37,8 +37,8 @@ int observer_can_write(const struct observer *o)
         return o->file[SOURCE_SYSCTL + SYSCTL_TCP_TW_REUSE].error;
 }
 
-/* Every tick reads the sysctls that we hold, and, while the sockets are dumped, those that they are counted by. The
- * others only say whether a rule could change anything, and are read afresh before it does. */
+/* Reads at every tick the sysctls that twtuned holds and, while the sockets are dumped, those that ports are counted by.
+ * The others only decide whether a rule could change something, and are read again before a change. */
 void fill_sysctls(struct observer *o, struct snapshot *s)
 {
         bool all = o->sysctls_at == 0 || o->dumping || o->now - o->sysctls_at >= o->slowly_ns, failed = false;
@@ -60,24 +60,24 @@ void fill_sysctls(struct observer *o, struct snapshot *s)
 }
 
 /* ip_local_reserved_ports is a set of 8 kB that the kernel walks for every read (kernel/sysctl.c:
- * proc_do_large_bitmap), and it hardly ever changes: it is read slowly, and parsed when its text has changed. The
- * kernel clears as much memory as it is asked for (fs/proc/proc_sysctl.c:proc_sys_call_handler). */
+ * proc_do_large_bitmap), and it hardly ever changes: it is read slowly, and parsed when its text has changed. The first
+ * read asks for few bytes, as the kernel clears as much memory (fs/proc/proc_sysctl.c:proc_sys_call_handler). */
 static void read_reserved(struct observer *o)
 {
-        bool moved;
+        bool changed;
 
         if (o->reserved_at != 0 && o->now - o->reserved_at < o->slowly_ns)
                 return;
         if (source_read_start(o, RESERVED, sizeof(o->reserved_text)) == -EFBIG)
                 source_read(o, RESERVED);
-        moved = strcmp(o->text, o->reserved_text) != 0;
-        if (o->error[RESERVED] == 0 && moved)
+        changed = strcmp(o->text, o->reserved_text) != 0;
+        if (o->error[RESERVED] == 0 && changed)
                 o->error[RESERVED] = port_set_parse(o->text, &o->limits.reserved);
         if (o->error[RESERVED] < 0)
                 return;
         o->reserved_at = o->now;
-        o->reserved_moved |= moved;
-        if (moved)
+        o->reserved_changed |= changed;
+        if (changed)
                 remember_text(o, o->reserved_text, sizeof(o->reserved_text));
 }
 

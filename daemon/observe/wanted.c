@@ -6,8 +6,6 @@
 #include "daemon/observe/internal.h"
 #include "lib/util/macro.h"
 
-#define BIT(id) (UINT32_C(1) << (id))
-
 static void want_metric(struct observer *o, unsigned metric)
 {
         if (metric < METRIC_COUNT)
@@ -41,7 +39,7 @@ static void want_rule(struct observer *o, const struct rule *rule)
                 want_sysctl(o, rule->action[k].sysctl, !rule->disabled);
 }
 
-/* What the ports are counted by, and the sizes of the tables that are asked for. */
+/* Returns the sysctls that ports are counted by and those that are the sizes of wanted tables: a bit each. */
 static uint32_t sysctls_of_metrics(const struct observer *o)
 {
         static const struct {
@@ -64,7 +62,7 @@ static uint32_t sysctls_of_metrics(const struct observer *o)
         return bits;
 }
 
-void want(struct observer *o, const struct config *config)
+void want_config(struct observer *o, const struct config *config)
 {
         memset(o->wanted, config == NULL, sizeof(o->wanted));
         for (unsigned i = 0; config && i < config->n_rules; i++)
@@ -73,7 +71,7 @@ void want(struct observer *o, const struct config *config)
                 o->budget = config->cpu_budget / 100;
                 o->slowly_ns = MIN(METRIC_SLOWLY_TICKS * config->interval_ns, METRIC_SLOWLY_SECONDS * NSEC_PER_SEC);
         }
-        /* What was asked for under the configuration before may still be held. */
+        /* A sysctl that only the previous configuration named may still be held. */
         o->sysctls |= sysctls_of_metrics(o) | o->sysctls_now;
         o->listeners_always |= o->wanted[METRIC_TCP_LISTEN] || o->wanted[METRIC_ACCEPT_QUEUE_WORST];
         states_want(o);

@@ -6,6 +6,7 @@
 #define ELEMENTSOF(a) (sizeof(a) / sizeof((a)[0]))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define BIT(n) (UINT32_C(1) << (n)) /* of a set of fewer than 32 */
 
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
 

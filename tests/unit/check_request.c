@@ -6,7 +6,6 @@
 #define RULE(name, number) \
         "[rule " name "]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = " number "\n"
 #define TWO RULE("r", "30") "set = net.ipv4.tcp_tw_reuse = 1\n"
-#define BIT(id) (UINT32_C(1) << (id))
 
 static void start_and_hold(const char *text)
 {
