@@ -24,7 +24,7 @@ static const struct option long_options[] = {
 static const struct command {
         const char *name, *arguments;
         int min, max;        /* number of arguments */
-        const char *options; /* letters of long_options: which of --json, --since, --for, --all it takes */
+        const char *options; /* which of --json, --since, --for and --all it takes: letters of long_options */
         int (*run)(const struct options *options);
         const char *help;
 } commands[] = {
@@ -67,71 +67,53 @@ static const struct command *find_command(const char *name)
         return NULL;
 }
 
-/* Checks the options and the number of arguments. Returns 0 or EX_USAGE. */
-static int check_usage(const struct command *command, const struct options *o, int n)
+/* Checks the options, which are given by their letters, and the number of arguments. Returns 0 or EX_USAGE. */
+static int check_usage(const struct command *command, const char *const given[static 128], int n)
 {
-        const struct {
-                bool given;
-                char letter;
-                const char *name;
-        } row[] = {{o->json, 'j', "json"}, {o->since, 's', "since"}, {o->duration, 'f', "for"}, {o->all, 'a', "all"}};
-
-        for (unsigned i = 0; i < ELEMENTSOF(row); i++)
-                if (row[i].given && !strchr(command->options, row[i].letter))
-                        return complain(EX_USAGE, "%s has no option --%s", command->name, row[i].name);
-        if (n < command->min || n > command->max || (command->run == command_release && (n == 1) == o->all))
+        for (const struct option *o = long_options; o->name; o++)
+                if (given[o->val] && !strchr("np", o->val) && !strchr(command->options, o->val))
+                        return complain(EX_USAGE, "%s has no option --%s", command->name, o->name);
+        if (n < command->min || n > command->max || (command->run == command_release && (n == 1) == !!given['a']))
                 return complain(EX_USAGE, "usage: twtunectl %s %s", command->name, command->arguments);
-        if (command->run == command_status && o->all && o->instance)
+        if (command->run == command_status && given['a'] && given['n'])
                 return complain(EX_USAGE, "status takes --all or --instance, not both");
         return 0;
 }
 
-/* Takes one option. Returns -1 to go on, or an exit status. */
-static int take_option(int letter, struct options *o)
-{
-        if (letter == 'n')
-                o->instance = optarg;
-        else if (letter == 'j')
-                o->json = true;
-        else if (letter == 's')
-                o->since = optarg;
-        else if (letter == 'f')
-                o->duration = optarg;
-        else if (letter == 'a')
-                o->all = true;
-        else if (letter == 'p')
-                o->no_pager = true;
-        else if (letter == 'h')
-                print_help();
-        else if (letter == 'v')
-                puts("twtunectl " TWTUNED_VERSION);
-        else
-                return EX_USAGE; /* getopt_long() has printed the error */
-        return letter == 'h' || letter == 'v' ? 0 : -1;
-}
-
 static int run(int argc, char **argv)
 {
+        const char *given[128] = {NULL}, *name = "status"; /* given: by letter, the text of an option, or "" */
         const struct command *command;
-        struct options options = {0};
-        const char *name = "status";
         int letter, r;
 
         while ((letter = getopt_long(argc, argv, "n:jh", long_options, NULL)) != -1) {
-                r = take_option(letter, &options);
-                if (r >= 0)
-                        return r;
+                if (letter == '?')
+                        return EX_USAGE; /* getopt_long() has printed the error */
+                if (letter == 'h')
+                        print_help();
+                if (letter == 'v')
+                        puts("twtunectl " TWTUNED_VERSION);
+                if (letter == 'h' || letter == 'v')
+                        return 0;
+                given[letter] = optarg ? optarg : "";
         }
         if (optind < argc)
                 name = argv[optind++];
         command = find_command(name);
         if (!command)
                 return complain(EX_USAGE, "unknown command '%s'; see twtunectl --help", name);
-        r = check_usage(command, &options, argc - optind);
+        r = check_usage(command, given, argc - optind);
         if (r != 0)
                 return r;
-        options.argument = argv[optind];
-        return command->run(&options);
+        return command->run(&(struct options){
+                .instance = given['n'],
+                .argument = argv[optind],
+                .since = given['s'],
+                .duration = given['f'],
+                .json = given['j'],
+                .all = given['a'],
+                .no_pager = given['p'],
+        });
 }
 
 int main(int argc, char **argv)
@@ -140,7 +122,7 @@ int main(int argc, char **argv)
 
         setlocale(LC_ALL, "");
         setlocale(LC_NUMERIC, "C");
-        signal(SIGPIPE, SIG_IGN); /* to leave a pager early is no failure */
+        signal(SIGPIPE, SIG_IGN); /* a person may leave the pager early */
         r = run(argc, argv);
         pager_close();
         if (fflush(stdout) == 0 || r != 0)

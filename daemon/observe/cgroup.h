@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <stddef.h>
 #include <stdint.h>
 
 /* Finds systemd units by the inode of their cgroup, which sock_diag gives for a socket. Works where there is a

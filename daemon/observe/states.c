@@ -4,9 +4,7 @@
 
 #include <math.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 
-#include "daemon/now.h"
 #include "daemon/observe/internal.h"
 #include "lib/kernel/diag.h"
 #include "lib/util/macro.h"

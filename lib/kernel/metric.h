@@ -5,7 +5,6 @@
  * an id from METRIC_COUNT on (counter.h). */
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "lib/util/units.h"
 
