@@ -24,7 +24,7 @@ struct config {
         uint64_t interval_ns;
         bool observe;
         bool restore_on_exit;
-        enum yield yield;
+        unsigned char yield;         /* enum yield */
         double cpu_budget;           /* percent of one core, for full dumps */
         char metrics_file[PATH_MAX]; /* absolute; "": none */
 

@@ -17,42 +17,39 @@ struct key {
         size_t field; /* offset in struct config or, for the key of a rule, in struct rule */
         bool list;    /* may be repeated; an empty value clears it, as in systemd */
 
-        const char *words[3]; /* for parse_flag(): false, true. For parse_yield(): by enum yield */
+        const char *words[3]; /* for parse_word(): of a flag, those for false and true */
         double min, max;      /* inclusive, in the unit or in seconds; 0, 0: any */
-        const char *range;    /* the same for people */
+        const char *valid;    /* the valid values, for people */
         enum unit unit;
         size_t count;          /* offset of the length of a list in struct rule */
-        unsigned most;         /* how long that list can be */
+        unsigned most;         /* its highest length */
         enum action_kind kind; /* for parse_action() */
 };
+
+static void invalid(struct parser *p, const struct key *key, const char *value)
+{
+        fail("invalid %s '%s': write %s", key->name, value, key->valid);
+}
 
 static bool is_in_range(struct parser *p, const struct key *key, double number, const char *value)
 {
         bool good = key->max <= 0 || (number >= key->min && number <= key->max);
 
         if (!good)
-                fail("invalid %s '%s': write %s", key->name, value, key->range);
+                invalid(p, key, value);
         return good;
 }
 
-static void parse_flag(struct parser *p, const struct key *key, void *field, const char *value)
+/* Stores the index of the word, in a field of one byte: a bool, or an enum in an unsigned char. */
+_Static_assert(sizeof(bool) == 1, "parse_word() stores a byte");
+static void parse_word(struct parser *p, const struct key *key, void *field, const char *value)
 {
-        bool flag = strcmp(value, key->words[true]) == 0;
-
-        if (flag || strcmp(value, key->words[false]) == 0)
-                *(bool *)field = flag;
-        else
-                fail("invalid %s '%s': write %s or %s", key->name, value, key->words[false], key->words[true]);
-}
-
-static void parse_yield(struct parser *p, const struct key *key, void *field, const char *value)
-{
-        for (enum yield yield = YIELD_SYSCTL_D; yield <= YIELD_NO; yield++)
-                if (strcmp(value, key->words[yield]) == 0) {
-                        *(enum yield *)field = yield;
+        for (unsigned i = 0; i < ELEMENTSOF(key->words) && key->words[i]; i++)
+                if (strcmp(value, key->words[i]) == 0) {
+                        *(unsigned char *)field = (unsigned char)i;
                         return;
                 }
-        fail("invalid yield '%s': write sysctl.d, nondefault or no", value);
+        invalid(p, key, value);
 }
 
 static void parse_duration(struct parser *p, const struct key *key, void *field, const char *value)
@@ -65,7 +62,7 @@ static void parse_duration(struct parser *p, const struct key *key, void *field,
 
 static void parse_number(struct parser *p, const struct key *key, void *field, const char *value)
 {
-        double number = 0; /* which no such key accepts */
+        double number = 0; /* out of the range of every such key */
 
         number_with_unit_parse(value, key->unit, &number);
         if (is_in_range(p, key, number, value))
@@ -75,14 +72,14 @@ static void parse_number(struct parser *p, const struct key *key, void *field, c
 static void parse_path(struct parser *p, const struct key *key, void *field, const char *value)
 {
         if (*value && *value != '/')
-                fail("invalid %s '%s': write an absolute path", key->name, value);
+                invalid(p, key, value);
         else if (strlen(value) >= PATH_MAX)
                 fail("a path has at most %d characters", PATH_MAX - 1);
         else
                 strcpy(field, value);
 }
 
-/* The texts of a list add up to one. */
+/* Joins the lines of a list with blanks. */
 static void parse_text(struct parser *p, const struct key *key, void *field, const char *value)
 {
         char **text = field, *whole = NULL;
@@ -174,18 +171,19 @@ static void parse_expect(struct parser *p, const struct key *key, void *field, c
 #define COUNT(member) .count = offsetof(struct rule, member)
 
 static const struct key daemon_keys[] = {
-        {"interval", parse_duration, CONFIG(interval_ns), .min = 0.1, .max = 60, .range = "100ms to 1min"},
-        {"mode", parse_flag, CONFIG(observe), .words = {"enforce", "observe"}},
-        {"cpu_budget", parse_number, CONFIG(cpu_budget), .min = 0.1, .max = 100, .range = "0.1% to 100%",
+        {"interval", parse_duration, CONFIG(interval_ns), .min = 0.1, .max = 60, .valid = "100ms to 1min"},
+        {"mode", parse_word, CONFIG(observe), .words = {"enforce", "observe"}, .valid = "enforce or observe"},
+        {"cpu_budget", parse_number, CONFIG(cpu_budget), .min = 0.1, .max = 100, .valid = "0.1% to 100%",
          .unit = UNIT_PERCENT},
-        {"restore_on_exit", parse_flag, CONFIG(restore_on_exit), .words = {"no", "yes"}},
-        {"yield", parse_yield, CONFIG(yield), .words = {"sysctl.d", "nondefault", "no"}},
-        {"metrics_file", parse_path, CONFIG(metrics_file)},
+        {"restore_on_exit", parse_word, CONFIG(restore_on_exit), .words = {"no", "yes"}, .valid = "no or yes"},
+        {"yield", parse_word, CONFIG(yield), .words = {"sysctl.d", "nondefault", "no"},
+         .valid = "sysctl.d, nondefault or no"},
+        {"metrics_file", parse_path, CONFIG(metrics_file), .valid = "an absolute path"},
         {0},
 };
 
 static const struct key limits_keys[] = {
-        {"changes_per_minute", parse_number, CONFIG(changes_per_minute), .min = 1, .max = 600, .range = "1 to 600"},
+        {"changes_per_minute", parse_number, CONFIG(changes_per_minute), .min = 1, .max = 600, .valid = "1 to 600"},
         {"min_interval", parse_duration, CONFIG(min_interval_ns)},
         {0},
 };
@@ -193,7 +191,7 @@ static const struct key limits_keys[] = {
 static const struct key rule_keys[] = {
         {"description", parse_text, RULE(description)},
         {"advise", parse_text, RULE(advise), .list = true},
-        {"enabled", parse_flag, RULE(disabled), .words = {"yes", "no"}},
+        {"enabled", parse_word, RULE(disabled), .words = {"yes", "no"}, .valid = "yes or no"},
         {"when", parse_condition, RULE(when), .list = true, COUNT(n_when), .most = RULE_CONDITIONS_MAX},
         {"until", parse_condition, RULE(until), .list = true, COUNT(n_until), .most = RULE_CONDITIONS_MAX},
         {"after", parse_after, RULE(after_name)},
@@ -204,7 +202,7 @@ static const struct key rule_keys[] = {
         {"expect", parse_expect, RULE(expect)},
         {"abort", parse_abort, RULE(abort), .list = true, COUNT(n_abort), .most = RULE_ABORTS_MAX},
         {"retry", parse_duration, RULE(retry_ns)},
-        {"release", parse_flag, RULE(keep), .words = {"restore", "keep"}},
+        {"release", parse_word, RULE(keep), .words = {"restore", "keep"}, .valid = "restore or keep"},
         {0},
 };
 
