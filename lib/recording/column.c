@@ -72,17 +72,10 @@ static bool parse_held(const char *text, struct recording_row *row)
                 id = sysctl_find(one);
                 if (id == SYSCTL_COUNT || sysctl_parse(id, one + name + 1, &row->original[id]) < 0)
                         return false;
-                row->held |= UINT32_C(1) << id;
+                row->held |= BIT(id);
                 p += n;
         }
         return true;
-}
-
-static void add_listening(char **p, const struct port_set *listening)
-{
-        *(*p)++ = '"';
-        *p += port_set_format(listening, *p);
-        *(*p)++ = '"';
 }
 
 _Static_assert(SNAPSHOT_WHO_MAX >= DESTINATION_NAME_MAX, "who[] holds the name of a destination");
@@ -128,10 +121,7 @@ static bool parse_reading(const char *text, struct recording_row *row, unsigned 
 /* Copies as much of the text as fits. Returns true: every text is valid. */
 static bool parse_text(const char *text, char *to, size_t size)
 {
-        size_t n = strnlen(text, size - 1);
-
-        memcpy(to, text, n);
-        to[n] = 0;
+        snprintf(to, size, "%s", text);
         return true;
 }
 
@@ -147,11 +137,11 @@ static bool parse_destination_unit(const char *text, struct recording_row *row)
 {
         for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++)
                 parse_text(text, row->snapshot->unit[id], SNAPSHOT_UNIT_MAX);
-        row->group.cgroup = *text != 0; /* any value but 0: the unit is known already */
+        row->group.cgroup = *text != 0; /* not 0, the cgroup of no unit; the unit is known by its name */
         return true;
 }
 
-/* Parses a number that is not negative, of the destination; empty is 0: there is no destination. */
+/* Parses a number of the destination, which is not negative. An empty text is 0: there is no destination. */
 static bool parse_of_destination(const char *text, double *ret)
 {
         const char *end = cell_parse_number(text, ret);
@@ -160,39 +150,6 @@ static bool parse_of_destination(const char *text, double *ret)
                 return end && !*end && *ret >= 0;
         *ret = 0;
         return true;
-}
-
-static bool parse_fresh(const char *text, uint32_t *ret)
-{
-        double number;
-
-        if (!parse_of_destination(text, &number) || number > UINT32_MAX)
-                return false;
-        *ret = (uint32_t)number;
-        return true;
-}
-
-static bool parse_unrelieved(const char *text, float *ret)
-{
-        double number;
-
-        if (!parse_of_destination(text, &number))
-                return false;
-        *ret = (float)number;
-        return true;
-}
-
-static bool parse_mode(const char *text, struct recording_row *row)
-{
-        row->observe = strcmp(text, "observe") == 0;
-        return row->observe || strcmp(text, "enforce") == 0;
-}
-
-static bool parse_memory(const char *text, struct snapshot *s)
-{
-        const char *end = number_parse(text, &s->memory_bytes);
-
-        return end && !*end;
 }
 
 void column_add_cell(const struct recording_column *c, char **p, const struct recording_row *row)
@@ -217,16 +174,12 @@ void column_add_cell(const struct recording_column *c, char **p, const struct re
                 cell_add(p, "%" PRIu64, s->memory_bytes);
                 break;
         case LISTENING:
-                add_listening(p, &row->listening);
+                *(*p)++ = '"';
+                *p += port_set_format(&row->listening, *p);
+                *(*p)++ = '"';
                 break;
         case HELD:
                 add_held(p, row);
-                break;
-        case GROUP:
-                cell_add_text(p, s->who[METRIC_PORTS_FIRST]);
-                break;
-        case GROUP_UNIT:
-                cell_add_text(p, s->unit[METRIC_PORTS_FIRST]);
                 break;
         case FRESH:
                 if (has_destination(s))
@@ -241,9 +194,11 @@ void column_add_cell(const struct recording_column *c, char **p, const struct re
         case COUNTER:
                 add_reading(p, row, at);
                 break;
+        case GROUP:
         case WHO:
                 cell_add_text(p, s->who[at]);
                 break;
+        case GROUP_UNIT:
         case UNIT:
                 cell_add_text(p, s->unit[at]);
                 break;
@@ -257,6 +212,8 @@ bool column_parse_cell(const struct recording_column *c, const char *text, struc
 {
         struct snapshot *s = row->snapshot;
         unsigned at = c->at;
+        const char *end;
+        double number;
 
         switch ((enum kind)c->kind) {
         case TIME:
@@ -264,11 +221,13 @@ bool column_parse_cell(const struct recording_column *c, const char *text, struc
         case DATE:
                 return parse_text(text, row->date, sizeof(row->date));
         case MODE:
-                return parse_mode(text, row);
+                row->observe = strcmp(text, "observe") == 0;
+                return row->observe || strcmp(text, "enforce") == 0;
         case INTERVAL:
                 return cell_parse_time(text, &row->interval_ns);
         case MEMORY:
-                return parse_memory(text, s);
+                end = number_parse(text, &s->memory_bytes);
+                return end && !*end;
         case LISTENING:
                 return port_set_parse(text, &row->listening) == 0;
         case HELD:
@@ -278,9 +237,15 @@ bool column_parse_cell(const struct recording_column *c, const char *text, struc
         case GROUP_UNIT:
                 return parse_destination_unit(text, row);
         case FRESH:
-                return parse_fresh(text, &row->group.fresh);
+                if (!parse_of_destination(text, &number) || number > UINT32_MAX)
+                        return false;
+                row->group.fresh = (uint32_t)number;
+                return true;
         case UNRELIEVED:
-                return parse_unrelieved(text, &row->group.unrelieved[at - METRIC_PORTS_FIRST]);
+                if (!parse_of_destination(text, &number))
+                        return false;
+                row->group.unrelieved[at - METRIC_PORTS_FIRST] = (float)number;
+                return true;
         case READING:
         case COUNTER:
                 return parse_reading(text, row, at);

@@ -24,7 +24,7 @@ void recording_init(struct recording *rec, const struct counters *counters)
         rec->counters = *counters;
         memset(rec->before, 0, sizeof(rec->before));
         for (unsigned kind = 0; kind < UNRELIEVED; kind++)
-                column_add(rec, kind, 0);
+                column_add(rec, kind, kind == GROUP || kind == GROUP_UNIT ? METRIC_PORTS_FIRST : 0);
         for (unsigned id = 0; id < METRIC_COUNT; id++)
                 column_add(rec, READING, id);
         for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_FORECAST; id++) /* see ports_value_unrelieved() */
