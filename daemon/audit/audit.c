@@ -63,7 +63,7 @@ static void send_decision(struct audit *a, const struct config *config, const st
                 .decision = d,
                 .rule = rule,
                 .counters = &config->counters,
-                .unit = cgroup != 0 ? a->backend->find_unit(a->backend, cgroup) : d->evidence.unit,
+                .culprit = cgroup != 0 ? a->backend->find_unit(a->backend, cgroup) : d->evidence.unit,
         };
 
         for (unsigned i = 0; i < d->n; i++) {

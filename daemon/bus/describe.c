@@ -20,10 +20,10 @@ static void describe_metrics(struct json *j, const struct tuner *t)
                 json_add_text(j, "name", metric_name(i, counters));
                 json_add_text(j, "unit", unit_suffix(metric_unit(i, counters)));
                 describe_reading(j, &s->reading[i]);
-                if (i < METRIC_COUNT && s->who[i][0])
-                        json_add_text(j, "who", s->who[i]);
-                if (i < METRIC_COUNT && s->unit[i][0])
-                        json_add_text(j, "systemd_unit", s->unit[i]);
+                if (i < METRIC_COUNT && s->endpoint[i][0])
+                        json_add_text(j, "who", s->endpoint[i]);
+                if (i < METRIC_COUNT && s->culprit[i][0])
+                        json_add_text(j, "systemd_unit", s->culprit[i]);
                 json_add_text(j, "help", i < METRIC_COUNT ? metric_table[i].help : "a counter of the kernel");
                 json_close_object(j);
         }

@@ -22,10 +22,10 @@ static void write_text(FILE *f, const struct snapshot *s, const struct counters 
         else
                 fputs(reading_state_names[r->state], f);
         fprintf(f, " %s", unit[0] ? unit : "-");
-        if (metric < METRIC_COUNT && s->who[metric][0])
-                fprintf(f, " %s", s->who[metric]);
-        if (metric < METRIC_COUNT && s->unit[metric][0])
-                fprintf(f, " %s", s->unit[metric]);
+        if (metric < METRIC_COUNT && s->endpoint[metric][0])
+                fprintf(f, " %s", s->endpoint[metric]);
+        if (metric < METRIC_COUNT && s->culprit[metric][0])
+                fprintf(f, " %s", s->culprit[metric]);
         fputc('\n', f);
 }
 
@@ -37,10 +37,10 @@ static void add_json(struct json *j, const struct snapshot *s, const struct coun
         json_add_text(j, "state", reading_state_names[r->state]);
         json_add_number(j, "value", r->state == READING_VALID ? r->value : (double)NAN);
         json_add_text(j, "unit", unit_suffix(metric_unit(metric, counters)));
-        if (metric < METRIC_COUNT && s->who[metric][0])
-                json_add_text(j, "who", s->who[metric]);
-        if (metric < METRIC_COUNT && s->unit[metric][0])
-                json_add_text(j, "systemd_unit", s->unit[metric]);
+        if (metric < METRIC_COUNT && s->endpoint[metric][0])
+                json_add_text(j, "who", s->endpoint[metric]);
+        if (metric < METRIC_COUNT && s->culprit[metric][0])
+                json_add_text(j, "systemd_unit", s->culprit[metric]);
         json_close_object(j);
 }
 

@@ -86,7 +86,7 @@ static void fill_row(struct recording_row *row, struct tuner *t, const struct le
         row->interval_ns = t->config->interval_ns;
         row->listening = *ports_listening(t->snapshot.ports);
         if (busiest)
-                row->group = *busiest;
+                row->destination = *busiest;
         fill_held(row, before);
         gmtime_r(&date.tv_sec, &utc);
         n = strftime(row->date, sizeof(row->date), "%FT%T", &utc);

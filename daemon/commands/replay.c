@@ -75,7 +75,7 @@ static void observe(struct backend *backend, struct snapshot *ret, bool *ret_dum
         ret->ports = r->ports;
         ports_give_listening(r->ports, &r->row.listening);
         if (ret->reading[METRIC_PORTS_FIRST].state == READING_VALID)
-                ports_give_destination(r->ports, ret->who[METRIC_PORTS_FIRST][0] ? &r->row.group : NULL);
+                ports_give_destination(r->ports, ret->endpoint[METRIC_PORTS_FIRST][0] ? &r->row.destination : NULL);
         show_sysctls(r, ret);
 }
 
@@ -126,7 +126,7 @@ static int ledger_save(struct backend *backend, const struct ledger *ledger)
 static const char *find_unit(struct backend *backend, uint64_t cgroup)
 {
         (void)cgroup;
-        return self(backend)->snapshot.unit[METRIC_PORTS_FIRST];
+        return self(backend)->snapshot.culprit[METRIC_PORTS_FIRST];
 }
 
 static void report(struct backend *backend, const struct audit_record *record)

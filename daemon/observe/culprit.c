@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The culprit of a metric: the destination or listener that it is about, and the systemd unit of its sockets. */
+/* Finds the systemd unit of sockets. */
 #include <stdio.h>
 
 #include "daemon/observe/internal.h"
@@ -9,8 +9,8 @@ const char *observer_find_unit(struct observer *o, uint64_t cgroup)
         return cgroup_unit(&o->cgroups, cgroup);
 }
 
-void fill_culprit(struct observer *o, struct snapshot *s, unsigned metric, const char *name, uint64_t cgroup)
+void fill_culprit(struct observer *o, struct snapshot *s, unsigned metric, const char *endpoint, uint64_t cgroup)
 {
-        snprintf(s->who[metric], sizeof(s->who[metric]), "%s", name);
-        snprintf(s->unit[metric], sizeof(s->unit[metric]), "%s", cgroup_unit(&o->cgroups, cgroup));
+        snprintf(s->endpoint[metric], sizeof(s->endpoint[metric]), "%s", endpoint);
+        snprintf(s->culprit[metric], sizeof(s->culprit[metric]), "%s", cgroup_unit(&o->cgroups, cgroup));
 }

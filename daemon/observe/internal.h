@@ -170,8 +170,9 @@ void fill_conntrack(struct observer *observer, struct snapshot *s);
 void fill_self(struct observer *observer, struct snapshot *s);
 void fill_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);
 
-/* culprit.c: sets the culprit of a metric: the name of a destination or listener, and the unit of a cgroup. */
-void fill_culprit(struct observer *observer, struct snapshot *s, unsigned metric, const char *name, uint64_t cgroup);
+/* culprit.c: sets the endpoint of a metric, and its culprit by the cgroup of the sockets. */
+void fill_culprit(struct observer *observer, struct snapshot *s, unsigned metric, const char *endpoint,
+                  uint64_t cgroup);
 
 /* sysctls.c: sets limits, from sysctls that were read. */
 void read_limits(struct observer *observer, const struct snapshot *s);

@@ -243,8 +243,8 @@ static void put_metric(struct text *t, const struct exposition *e, unsigned metr
         const struct reading *r = &e->snapshot->reading[metric];
         bool bounded = r->state == READING_BOUNDED;
         double value = (bounded ? r->upper : r->value) / base_units[m->unit].divisor;
-        const struct label label[] = {{"listener", metric_is_ports(metric) ? "" : e->snapshot->who[metric]},
-                                      {"unit", metric_is_ports(metric) ? "" : e->snapshot->unit[metric]},
+        const struct label label[] = {{"listener", metric_is_ports(metric) ? "" : e->snapshot->endpoint[metric]},
+                                      {"unit", metric_is_ports(metric) ? "" : e->snapshot->culprit[metric]},
                                       {"bound", bounded ? "upper" : ""}};
         char name[NAME_MAX_];
 

@@ -70,7 +70,7 @@ struct audit_record {
         const struct decision *decision;
         const struct rule *rule;
         const struct counters *counters;
-        const char *unit; /* the culprit; "": unknown */
+        const char *culprit; /* a systemd unit; "": unknown */
 
         const struct change *change; /* CHANGE, RESTORE, ORPHAN and HAND */
         const char *

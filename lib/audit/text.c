@@ -115,7 +115,7 @@ static void add_evidence(struct audit_text *t, const struct audit_record *r, con
         audit_text_add(t, "METRICVALUE", "%s", e->value);
         audit_text_add(t, "THRESHOLD", "%s", e->threshold);
         audit_text_add(t, "GROUP", "%s", r->decision->evidence.destination);
-        audit_text_add(t, "CULPRIT", "%s", r->unit[0] ? r->unit : "unknown");
+        audit_text_add(t, "CULPRIT", "%s", r->culprit[0] ? r->culprit : "unknown");
 }
 
 static void make_change(struct audit_text *t, const struct audit_record *r)
@@ -146,15 +146,15 @@ static const char *title(const struct rule *rule)
 static void make_advice(struct audit_text *t, const struct audit_record *r)
 {
         const struct rule *rule = r->rule;
-        const char *destination = r->decision->evidence.destination, *comma = r->unit[0] ? ", " : "";
+        const char *destination = r->decision->evidence.destination, *comma = r->culprit[0] ? ", " : "";
         struct evidence_text e = evidence_of(r);
 
         if (rule->n_actions > 0)
-                message(t, "%s%s%s%s%s: no sysctl helps here: %s", title(rule), toward(r), destination, comma, r->unit,
-                        rule->advise);
+                message(t, "%s%s%s%s%s: no sysctl helps here: %s", title(rule), toward(r), destination, comma,
+                        r->culprit, rule->advise);
         else
                 message(t, "%s: %s is %s (%s)%s%s%s%s: %s", title(rule), e.metric, e.value, e.threshold, toward(r),
-                        destination, comma, r->unit, rule->advise);
+                        destination, comma, r->culprit, rule->advise);
         audit_text_add(t, "ADVICE", "%s", rule->advise);
         add_evidence(t, r, &e);
 }

@@ -31,15 +31,16 @@ struct live_sysctl {
         struct sysctl_value value;
 };
 
-#define SNAPSHOT_WHO_MAX 112 /* the name of a destination or of a listener fits */
-#define SNAPSHOT_UNIT_MAX 64
+#define SNAPSHOT_ENDPOINT_MAX 112 /* the name of a destination or of a listener fits */
+#define SNAPSHOT_CULPRIT_MAX 64
 
 struct snapshot {
         uint64_t now; /* ns of CLOCK_BOOTTIME */
 
-        /* The culprit of a metric: its destination or listener, and its systemd unit. "": it has none. */
-        char who[METRIC_COUNT][SNAPSHOT_WHO_MAX];
-        char unit[METRIC_COUNT][SNAPSHOT_UNIT_MAX];
+        /* The endpoint of a metric is its destination or listener, the culprit is the systemd unit of these sockets. "":
+         * it has none, or it is unknown. */
+        char endpoint[METRIC_COUNT][SNAPSHOT_ENDPOINT_MAX];
+        char culprit[METRIC_COUNT][SNAPSHOT_CULPRIT_MAX];
         struct live_sysctl sysctl[SYSCTL_COUNT];
         uint64_t memory_bytes; /* of the machine */
         uint64_t dump_every;   /* ns between two dumps while cpu_budget delays the next one; else 0 */

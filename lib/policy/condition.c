@@ -70,10 +70,10 @@ const char *condition_whose(const struct condition_evaluation *e, unsigned metri
 {
         if (e->destination)
                 return destination_name(e->destination, buf);
-        return has_culprit(e, metric) ? s->who[metric] : "";
+        return has_culprit(e, metric) ? s->endpoint[metric] : "";
 }
 
 const char *condition_unit(const struct condition_evaluation *e, unsigned metric, const struct snapshot *s)
 {
-        return has_culprit(e, metric) ? s->unit[metric] : "";
+        return has_culprit(e, metric) ? s->culprit[metric] : "";
 }

@@ -24,8 +24,8 @@ static void evidence_set_culprit(struct evidence *e, const struct condition *lis
 
                 if (metric >= METRIC_COUNT || metric_is_ports(metric))
                         continue;
-                memcpy(e->destination, s->who[metric], sizeof(e->destination));
-                memcpy(e->unit, s->unit[metric], sizeof(e->unit));
+                memcpy(e->destination, s->endpoint[metric], sizeof(e->destination));
+                memcpy(e->unit, s->culprit[metric], sizeof(e->unit));
         }
 }
 

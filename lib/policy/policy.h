@@ -72,7 +72,7 @@ struct evidence {
         enum comparison op;
         double value, threshold;
         char destination[DESTINATION_NAME_MAX]; /* the destination, or the listener; "": none */
-        char unit[SNAPSHOT_UNIT_MAX];           /* the systemd unit, if the snapshot has it; or "" */
+        char unit[SNAPSHOT_CULPRIT_MAX];        /* the systemd unit, if the snapshot has it; or "" */
         uint64_t destination_id;                /* of the destination; 0: none */
         uint64_t cgroup;                        /* of its sockets, for whoever can find the unit; 0: unknown */
 };

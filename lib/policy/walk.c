@@ -34,7 +34,7 @@ static bool destination_presses(const struct rule *rule, const struct destinatio
                 const struct condition *c = &rule->when[k];
 
                 if (metric_is_ports(c->metric) &&
-                    !comparison_holds(c->op, ports_value_unrelieved(d, c->metric), c->number))
+                    !comparison_holds(c->op, ports_value_without_reuse(d, c->metric), c->number))
                         return false;
         }
         return true;

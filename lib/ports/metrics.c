@@ -129,9 +129,9 @@ static void destination_set_present(struct ports *ports, struct destination *d)
                    fuller(blocked, soon + error * (1.0 + FORECAST_SECONDS), usable));
         metric_set(d, INDEX(EXHAUSTION), share(blocked[0] + blocked[1], all),
                    share(blocked[0] + blocked[1] + error, all));
-        d->unrelieved[INDEX(CLIFF)] = (float)fuller(taken, 0, usable);
-        d->unrelieved[INDEX(FORECAST)] = (float)fuller(taken, soon, usable);
-        d->unrelieved[INDEX(EXHAUSTION)] = (float)share(used, all);
+        d->without_reuse[INDEX(CLIFF)] = (float)fuller(taken, 0, usable);
+        d->without_reuse[INDEX(FORECAST)] = (float)fuller(taken, soon, usable);
+        d->without_reuse[INDEX(EXHAUSTION)] = (float)share(used, all);
         metric_set(d, INDEX(SOURCE_USED), share(source, all), share(source + error, all));
         metric_set(d, INDEX(BIND_FIRST), bind_first, bind_first);
         metric_set(d, INDEX(UNANSWERED), d->unanswered, d->unanswered + error);
@@ -242,9 +242,9 @@ struct ports_range ports_value(const struct destination *d, unsigned metric)
         return (struct ports_range){d->lower[metric - METRIC_PORTS_FIRST], d->upper[metric - METRIC_PORTS_FIRST]};
 }
 
-double ports_value_unrelieved(const struct destination *d, unsigned metric)
+double ports_value_without_reuse(const struct destination *d, unsigned metric)
 {
-        return (metric <= METRIC_PORTS_FORECAST ? d->unrelieved : d->lower)[metric - METRIC_PORTS_FIRST];
+        return (metric <= METRIC_PORTS_FORECAST ? d->without_reuse : d->lower)[metric - METRIC_PORTS_FIRST];
 }
 
 /* A program has at most one connection toward a destination on a port. So each listener makes a difference of one to a

@@ -66,7 +66,7 @@ struct destination {
         uint16_t hidden[PORTS_RING]; /* the same, of those that were made and reused between two dumps: an estimate */
         float lower[METRIC_PORTS_COUNT];
         float upper[METRIC_PORTS_COUNT];
-        float unrelieved[METRIC_PORTS_COUNT]; /* cliff, exhaustion and forecast without reuse */
+        float without_reuse[METRIC_PORTS_COUNT]; /* cliff, exhaustion and forecast without reuse */
 };
 
 /* One value of a destination, which lies between two ends: a TIME_WAIT made and reused between two dumps is in
@@ -147,7 +147,7 @@ const struct destination *ports_find(const struct ports *ports, uint64_t id);
 /* The value without the remedy: as if no TIME_WAIT could be reused. There is no reuse without timestamps, and no dump
  * shows whether a peer uses them; so ports_value() may be low while connect() fails. This value shows the load, and
  * ports.reused whether reuse works. */
-double ports_value_unrelieved(const struct destination *destination, unsigned metric);
+double ports_value_without_reuse(const struct destination *destination, unsigned metric);
 
 /* The most sockets by which a count can be short; 0 while there are at most PORTS_DESTINATIONS destinations. */
 unsigned ports_error(const struct ports *ports);

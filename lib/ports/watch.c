@@ -115,7 +115,7 @@ void watch_add(struct ports *ports, const struct destination *d, const struct in
 /* While all ports are taken and none is reused, connect() fails, and no new connection shows it. */
 static void commit_reused(struct table *t, struct watched *w, const struct destination *d)
 {
-        double taken = ports_value_unrelieved(d, METRIC_PORTS_EXHAUSTION);
+        double taken = ports_value_without_reuse(d, METRIC_PORTS_EXHAUSTION);
         unsigned made = w->made[0] + w->made[1];
 
         if (made > 0)

@@ -18,13 +18,13 @@ static const char *const names[] = {
         [MEMORY] = "memory_bytes",
         [LISTENING] = "listening",
         [HELD] = "held",
-        [GROUP] = "ports.group",
-        [GROUP_UNIT] = "ports.unit",
+        [DESTINATION] = "ports.group",
+        [DESTINATION_UNIT] = "ports.unit",
         [FRESH] = "ports.fresh",
-        [UNRELIEVED] = ".unrelieved",
+        [WITHOUT_REUSE] = ".unrelieved",
         [READING] = "",
-        [WHO] = ".who",
-        [UNIT] = ".unit",
+        [ENDPOINT] = ".who",
+        [CULPRIT] = ".unit",
         [SYSCTL] = "",
         [COUNTER] = "",
 };
@@ -38,7 +38,7 @@ const char *column_name(const struct recording *rec, const struct recording_colu
                 name = rec->counters.item[c->id].name;
         else if (c->kind == SYSCTL)
                 name = sysctl_table[c->id].name;
-        else if (c->kind >= UNRELIEVED)
+        else if (c->kind >= WITHOUT_REUSE)
                 name = metric_table[c->id].name;
         snprintf(buf, COLUMN_NAME_MAX, "%s%s", name, names[c->kind]);
         return buf;
@@ -78,20 +78,20 @@ static bool parse_held(const char *text, struct recording_row *row)
         return true;
 }
 
-_Static_assert(SNAPSHOT_WHO_MAX >= DESTINATION_NAME_MAX, "who[] holds the name of a destination");
+_Static_assert(SNAPSHOT_ENDPOINT_MAX >= DESTINATION_NAME_MAX, "endpoint[] holds the name of a destination");
 
 static bool has_destination(const struct snapshot *s)
 {
-        return s->reading[METRIC_PORTS_FIRST].state == READING_VALID && s->who[METRIC_PORTS_FIRST][0];
+        return s->reading[METRIC_PORTS_FIRST].state == READING_VALID && s->endpoint[METRIC_PORTS_FIRST][0];
 }
 
 static void add_reading(char **p, const struct recording_row *row, unsigned id)
 {
         unsigned i = id - METRIC_PORTS_FIRST;
 
-        if (metric_is_ports(id) && has_destination(row->snapshot) && !isnan(row->group.lower[i]))
-                cell_add_range(p, row->group.lower[i], row->group.upper[i]);
-        else if (id != RECORDING_NOWHERE)
+        if (metric_is_ports(id) && has_destination(row->snapshot) && !isnan(row->destination.lower[i]))
+                cell_add_range(p, row->destination.lower[i], row->destination.upper[i]);
+        else if (id != RECORDING_NO_READING)
                 cell_add_reading(p, &row->snapshot->reading[id]);
 }
 
@@ -101,19 +101,20 @@ static bool parse_reading(const char *text, struct recording_row *row, unsigned 
         struct reading *r;
         double upper = 0;
 
-        if (id == RECORDING_NOWHERE)
+        if (id == RECORDING_NO_READING)
                 return true;
         r = &row->snapshot->reading[id];
         if (!cell_parse_reading(text, r, &upper))
                 return false;
         if (metric_is_ports(id)) /* until it is known */
-                row->group.lower[id - METRIC_PORTS_FIRST] = row->group.upper[id - METRIC_PORTS_FIRST] = NAN;
+                row->destination.lower[id - METRIC_PORTS_FIRST] = row->destination.upper[id - METRIC_PORTS_FIRST] =
+                        NAN;
         if (r->state != READING_VALID)
                 return true;
         if (!metric_is_ports(id))
                 return upper <= r->value && upper >= r->value;
-        row->group.lower[id - METRIC_PORTS_FIRST] = (float)r->value;
-        row->group.upper[id - METRIC_PORTS_FIRST] = (float)upper;
+        row->destination.lower[id - METRIC_PORTS_FIRST] = (float)r->value;
+        row->destination.upper[id - METRIC_PORTS_FIRST] = (float)upper;
         r->value = (double)(float)r->value;
         return true;
 }
@@ -129,15 +130,15 @@ static bool parse_text(const char *text, char *to, size_t size)
 static bool parse_destination(const char *text, struct recording_row *row)
 {
         for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++)
-                parse_text(text, row->snapshot->who[id], SNAPSHOT_WHO_MAX);
-        return !*text || destination_key_parse(text, &row->group.key) == 0;
+                parse_text(text, row->snapshot->endpoint[id], SNAPSHOT_ENDPOINT_MAX);
+        return !*text || destination_key_parse(text, &row->destination.key) == 0;
 }
 
 static bool parse_destination_unit(const char *text, struct recording_row *row)
 {
         for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++)
-                parse_text(text, row->snapshot->unit[id], SNAPSHOT_UNIT_MAX);
-        row->group.cgroup = *text != 0; /* not 0, the cgroup of no unit; the unit is known by its name */
+                parse_text(text, row->snapshot->culprit[id], SNAPSHOT_CULPRIT_MAX);
+        row->destination.cgroup = *text != 0; /* not 0, the cgroup of no unit; the unit is known by its name */
         return true;
 }
 
@@ -183,24 +184,24 @@ void column_add_cell(const struct recording_column *c, char **p, const struct re
                 break;
         case FRESH:
                 if (has_destination(s))
-                        cell_add(p, "%" PRIu32, row->group.fresh);
+                        cell_add(p, "%" PRIu32, row->destination.fresh);
                 break;
-        case UNRELIEVED:
+        case WITHOUT_REUSE:
                 if (has_destination(s))
-                        cell_add_range(p, row->group.unrelieved[at - METRIC_PORTS_FIRST],
-                                       row->group.unrelieved[at - METRIC_PORTS_FIRST]);
+                        cell_add_range(p, row->destination.without_reuse[at - METRIC_PORTS_FIRST],
+                                       row->destination.without_reuse[at - METRIC_PORTS_FIRST]);
                 break;
         case READING:
         case COUNTER:
                 add_reading(p, row, at);
                 break;
-        case GROUP:
-        case WHO:
-                cell_add_text(p, s->who[at]);
+        case DESTINATION:
+        case ENDPOINT:
+                cell_add_text(p, s->endpoint[at]);
                 break;
-        case GROUP_UNIT:
-        case UNIT:
-                cell_add_text(p, s->unit[at]);
+        case DESTINATION_UNIT:
+        case CULPRIT:
+                cell_add_text(p, s->culprit[at]);
                 break;
         case SYSCTL:
                 cell_add_sysctl(p, &s->sysctl[at]);
@@ -232,27 +233,27 @@ bool column_parse_cell(const struct recording_column *c, const char *text, struc
                 return port_set_parse(text, &row->listening) == 0;
         case HELD:
                 return parse_held(text, row);
-        case GROUP:
+        case DESTINATION:
                 return parse_destination(text, row);
-        case GROUP_UNIT:
+        case DESTINATION_UNIT:
                 return parse_destination_unit(text, row);
         case FRESH:
                 if (!parse_of_destination(text, &number) || number > UINT32_MAX)
                         return false;
-                row->group.fresh = (uint32_t)number;
+                row->destination.fresh = (uint32_t)number;
                 return true;
-        case UNRELIEVED:
+        case WITHOUT_REUSE:
                 if (!parse_of_destination(text, &number))
                         return false;
-                row->group.unrelieved[at - METRIC_PORTS_FIRST] = (float)number;
+                row->destination.without_reuse[at - METRIC_PORTS_FIRST] = (float)number;
                 return true;
         case READING:
         case COUNTER:
                 return parse_reading(text, row, at);
-        case WHO:
-                return parse_text(text, s->who[at], SNAPSHOT_WHO_MAX);
-        case UNIT:
-                return parse_text(text, s->unit[at], SNAPSHOT_UNIT_MAX);
+        case ENDPOINT:
+                return parse_text(text, s->endpoint[at], SNAPSHOT_ENDPOINT_MAX);
+        case CULPRIT:
+                return parse_text(text, s->culprit[at], SNAPSHOT_CULPRIT_MAX);
         default: /* SYSCTL */
                 return cell_parse_sysctl(text, at, &s->sysctl[at]);
         }

@@ -9,7 +9,7 @@
 #include "lib/recording/column.h"
 #include "lib/util/macro.h"
 
-/* The metrics with a culprit, without the ports.*: their culprit is the destination. */
+/* The metrics with an endpoint and a culprit, without the ports.*, which have those of the destination. */
 static const unsigned culprits[] = {METRIC_ACCEPT_QUEUE_WORST, METRIC_SYN_QUEUE_WORST, METRIC_LISTEN_DROPS,
                                     METRIC_CLOSE_WAIT_GROWTH};
 
@@ -23,15 +23,15 @@ void recording_init(struct recording *rec, const struct counters *counters)
         rec->n = 0;
         rec->counters = *counters;
         memset(rec->before, 0, sizeof(rec->before));
-        for (unsigned kind = 0; kind < UNRELIEVED; kind++)
-                column_add(rec, kind, kind == GROUP || kind == GROUP_UNIT ? METRIC_PORTS_FIRST : 0);
+        for (unsigned kind = 0; kind < WITHOUT_REUSE; kind++)
+                column_add(rec, kind, kind == DESTINATION || kind == DESTINATION_UNIT ? METRIC_PORTS_FIRST : 0);
         for (unsigned id = 0; id < METRIC_COUNT; id++)
                 column_add(rec, READING, id);
-        for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_FORECAST; id++) /* see ports_value_unrelieved() */
-                column_add(rec, UNRELIEVED, id);
+        for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_FORECAST; id++) /* see ports_value_without_reuse() */
+                column_add(rec, WITHOUT_REUSE, id);
         for (unsigned i = 0; i < ELEMENTSOF(culprits); i++) {
-                column_add(rec, WHO, culprits[i]);
-                column_add(rec, UNIT, culprits[i]);
+                column_add(rec, ENDPOINT, culprits[i]);
+                column_add(rec, CULPRIT, culprits[i]);
         }
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 if (sysctl_table[id].n > 0)
@@ -49,7 +49,7 @@ void recording_bind(struct recording *rec, const struct counters *counters)
                 if (c->kind != COUNTER)
                         continue;
                 at = counters_find(counters, rec->counters.item[c->id].name);
-                c->at = at < COUNTERS_MAX ? METRIC_COUNT + at : RECORDING_NOWHERE;
+                c->at = at < COUNTERS_MAX ? METRIC_COUNT + at : RECORDING_NO_READING;
         }
 }
 

@@ -20,12 +20,12 @@
 #define RECORDING_DATE_MAX 32
 
 struct recording_row {
-        struct snapshot *snapshot;     /* borrowed; its ports are not recorded: group and listening stand for them */
+        struct snapshot *snapshot; /* borrowed; its ports are not recorded: destination and listening stand for them */
         char date[RECORDING_DATE_MAX]; /* for people; any text */
         uint64_t interval_ns;
         bool observe; /* the mode */
-        struct destination
-                group; /* the busiest one: key and values; while the ports.* are valid and who[] has its name */
+        /* The busiest one: its key and values. Only while the ports.* are valid and endpoint[] has its name. */
+        struct destination destination;
         struct port_set listening;                  /* ports with a listener */
         uint32_t held;                              /* a bit for each sysctl with a value that twtuned wrote */
         struct sysctl_value original[SYSCTL_COUNT]; /* the original values of those */
@@ -33,10 +33,10 @@ struct recording_row {
 
 struct recording_column {
         unsigned kind, id; /* id of a metric or of a sysctl, or index in counters */
-        unsigned at;       /* the same; of a counter, the id of its reading. RECORDING_NOWHERE: it has none */
+        unsigned at;       /* the same; of a counter, the id of its reading. RECORDING_NO_READING: it has none */
 };
 
-#define RECORDING_NOWHERE UINT32_MAX
+#define RECORDING_NO_READING UINT32_MAX
 
 /* The columns of one file. */
 struct recording {

@@ -115,7 +115,7 @@ static void decide(struct policy *policy, struct snapshot *s, const struct recor
         s->ports = ports;
         ports_give_listening(ports, &row->listening);
         if (s->reading[METRIC_PORTS_FIRST].state == READING_VALID)
-                ports_give_destination(ports, s->who[METRIC_PORTS_FIRST][0] ? &row->group : NULL);
+                ports_give_destination(ports, s->endpoint[METRIC_PORTS_FIRST][0] ? &row->destination : NULL);
         policy_evaluate(policy, s);
         policy_advance(policy, s);
         while (policy_decide(policy, s, false, &decision)) {

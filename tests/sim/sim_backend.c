@@ -86,8 +86,8 @@ static void fill_listener(struct sim *s, struct snapshot *snapshot, double secon
         if (seconds > 0)
                 snapshot->reading[METRIC_LISTEN_DROPS] = reading_valid((drops - s->drops_before) / seconds);
         s->drops_before = drops;
-        strcpy(snapshot->who[METRIC_ACCEPT_QUEUE_WORST], "10.0.0.1:80");
-        strcpy(snapshot->unit[METRIC_ACCEPT_QUEUE_WORST], "slow.service");
+        strcpy(snapshot->endpoint[METRIC_ACCEPT_QUEUE_WORST], "10.0.0.1:80");
+        strcpy(snapshot->culprit[METRIC_ACCEPT_QUEUE_WORST], "slow.service");
 }
 
 static void fill_tables(struct sim *s, struct snapshot *snapshot, double seconds)
@@ -155,7 +155,7 @@ static void begin_snapshot(struct sim *s, struct snapshot *snapshot)
         memset(snapshot->reading, 0, (METRIC_COUNT + s->tuner.config->counters.n) * sizeof(snapshot->reading[0]));
         memset(snapshot->sysctl, 0, sizeof(snapshot->sysctl));
         for (unsigned i = 0; i < METRIC_COUNT; i++)
-                snapshot->who[i][0] = snapshot->unit[i][0] = 0;
+                snapshot->endpoint[i][0] = snapshot->culprit[i][0] = 0;
         snapshot->now = sim_now(s);
         snapshot->ports = s->ports;
         snapshot->memory_bytes = UINT64_C(8) << 30;

@@ -68,7 +68,7 @@ START_TEST(a_step_that_is_not_watched_says_so)
                                                       .rule = &rule,
                                                       .counters = &counters,
                                                       .change = &d.change[0],
-                                                      .unit = ""});
+                                                      .culprit = ""});
         ck_assert_str_eq(audit_text_value(&text, "MESSAGE"),
                          "net.ipv4.tcp_fin_timeout: 60 -> 30: tcp.fin_wait2 is 200 (>= 100); harm is not watched: "
                          "opens.resets of the minute before is unknown");
@@ -90,7 +90,7 @@ START_TEST(a_port_range_that_gives_way_names_the_port)
                                                       .decision = &d,
                                                       .rule = &rule,
                                                       .counters = &counters,
-                                                      .unit = "",
+                                                      .culprit = "",
                                                       .change = &d.change[0]});
         ck_assert_str_eq(
                 audit_text_value(&text, "MESSAGE"),

@@ -111,10 +111,10 @@ START_TEST(labels_are_escaped)
 {
         host = host_new(REUSE);
         give(METRIC_CLOSE_WAIT_GROWTH, reading_valid(6));
-        strcpy(host->snapshot.unit[METRIC_CLOSE_WAIT_GROWTH], "a\"b\\c\nd\xff.service");
+        strcpy(host->snapshot.culprit[METRIC_CLOSE_WAIT_GROWTH], "a\"b\\c\nd\xff.service");
         give(METRIC_LISTEN_DROPS, reading_valid(1));
-        strcpy(host->snapshot.who[METRIC_LISTEN_DROPS], "[::]:80");
-        strcpy(host->snapshot.unit[METRIC_LISTEN_DROPS], "web.service");
+        strcpy(host->snapshot.endpoint[METRIC_LISTEN_DROPS], "[::]:80");
+        strcpy(host->snapshot.culprit[METRIC_LISTEN_DROPS], "web.service");
         format("blue");
         expect_line("twtuned_close_wait_growth_per_second{unit=\"a\\\"b\\\\c?d?.service\",netns=\"blue\"} 0.1");
         expect_line("twtuned_listen_drops_per_second{listener=\"[::]:80\",unit=\"web.service\",netns=\"blue\"} 1");
@@ -214,8 +214,8 @@ START_TEST(the_text_has_room)
         netns[sizeof(netns) - 1] = 0;
         for (unsigned i = 0; i < METRIC_COUNT; i++) {
                 give(i, reading_valid(-1.23456789012e-300));
-                memset(host->snapshot.who[i], '"', sizeof(host->snapshot.who[i]) - 1);
-                memset(host->snapshot.unit[i], '"', sizeof(host->snapshot.unit[i]) - 1);
+                memset(host->snapshot.endpoint[i], '"', sizeof(host->snapshot.endpoint[i]) - 1);
+                memset(host->snapshot.culprit[i], '"', sizeof(host->snapshot.culprit[i]) - 1);
         }
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 for (unsigned k = 0; k < OUTCOME_COUNT; k++)

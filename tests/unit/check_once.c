@@ -64,8 +64,8 @@ START_TEST(a_metric_is_a_line_or_a_member)
 {
         begin();
         snapshot.reading[METRIC_LISTEN_DROPS] = rows[_i].reading;
-        strcpy(snapshot.who[METRIC_LISTEN_DROPS], "[::]:80");
-        strcpy(snapshot.unit[METRIC_LISTEN_DROPS], rows[_i].unit);
+        strcpy(snapshot.endpoint[METRIC_LISTEN_DROPS], "[::]:80");
+        strcpy(snapshot.culprit[METRIC_LISTEN_DROPS], rows[_i].unit);
         write_it(false);
         ck_assert_msg(strstr(text, rows[_i].line), "%s", text);
         tear_down();

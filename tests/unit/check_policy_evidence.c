@@ -76,8 +76,8 @@ END_TEST
 static void point_at(unsigned metric, const char *group, const char *unit)
 {
         host_reading(h, metric, 90);
-        strcpy(h->snapshot.who[metric], group);
-        strcpy(h->snapshot.unit[metric], unit);
+        strcpy(h->snapshot.endpoint[metric], group);
+        strcpy(h->snapshot.culprit[metric], unit);
 }
 
 START_TEST(the_culprit_of_the_condition_is_named)

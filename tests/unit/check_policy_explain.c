@@ -220,8 +220,8 @@ START_TEST(whose_a_reading_is_is_told_while_it_is_valid)
         h = host_new("[rule q]\nwhen = accept_queue.worst >= 80%\nwhen = netstat.TcpExt.ListenDrops > 0/s\n"
                      "advise = x\n");
         host_reading(h, METRIC_ACCEPT_QUEUE_WORST, 50);
-        strcpy(h->snapshot.who[METRIC_ACCEPT_QUEUE_WORST], "0.0.0.0:80");
-        strcpy(h->snapshot.unit[METRIC_ACCEPT_QUEUE_WORST], "nginx.service");
+        strcpy(h->snapshot.endpoint[METRIC_ACCEPT_QUEUE_WORST], "0.0.0.0:80");
+        strcpy(h->snapshot.culprit[METRIC_ACCEPT_QUEUE_WORST], "nginx.service");
         host_pass(h, 1);
         explain(0);
         ck_assert_str_eq(whose(&e.when[0], rule_of(0)->when[0].metric), "0.0.0.0:80");

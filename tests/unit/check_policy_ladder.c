@@ -267,8 +267,8 @@ END_TEST
 
 static void blame(unsigned metric, const char *who, const char *unit)
 {
-        strcpy(h->snapshot.who[metric], who);
-        strcpy(h->snapshot.unit[metric], unit);
+        strcpy(h->snapshot.endpoint[metric], who);
+        strcpy(h->snapshot.culprit[metric], unit);
 }
 
 START_TEST(the_culprit_of_the_first_condition_that_has_one)

@@ -81,20 +81,20 @@ static void random_group(struct recording_row *row)
 {
         struct snapshot *s = row->snapshot;
 
-        random_address(row->group.key.src);
-        random_address(row->group.key.dst);
-        row->group.key.dport = (uint16_t)pick(65536);
-        row->group.fresh = (uint32_t)random_next(&generator);
+        random_address(row->destination.key.src);
+        random_address(row->destination.key.dst);
+        row->destination.key.dport = (uint16_t)pick(65536);
+        row->destination.fresh = (uint32_t)random_next(&generator);
         for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++) {
-                row->group.lower[i] = (float)s->reading[METRIC_PORTS_FIRST + i].value;
-                row->group.upper[i] = pick(2) ? row->group.lower[i] : (float)random_number();
-                row->group.unrelieved[i] = (float)random_number();
-                destination_name(&row->group, s->who[METRIC_PORTS_FIRST + i]);
+                row->destination.lower[i] = (float)s->reading[METRIC_PORTS_FIRST + i].value;
+                row->destination.upper[i] = pick(2) ? row->destination.lower[i] : (float)random_number();
+                row->destination.without_reuse[i] = (float)random_number();
+                destination_name(&row->destination, s->endpoint[METRIC_PORTS_FIRST + i]);
         }
-        random_text(s->unit[METRIC_PORTS_FIRST], SNAPSHOT_UNIT_MAX);
+        random_text(s->culprit[METRIC_PORTS_FIRST], SNAPSHOT_CULPRIT_MAX);
         for (unsigned id = METRIC_PORTS_FIRST + 1; id <= METRIC_PORTS_LAST; id++)
-                strcpy(s->unit[id], s->unit[METRIC_PORTS_FIRST]);
-        row->group.cgroup = s->unit[METRIC_PORTS_FIRST][0] != 0;
+                strcpy(s->culprit[id], s->culprit[METRIC_PORTS_FIRST]);
+        row->destination.cgroup = s->culprit[METRIC_PORTS_FIRST][0] != 0;
 }
 
 /* All ports.* are read together, or none is. */
@@ -106,9 +106,9 @@ static void random_ports(struct recording_row *row)
         for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++) {
                 while (s->reading[id].state != state)
                         s->reading[id] = random_reading(id);
-                s->who[id][0] = s->unit[id][0] = 0;
+                s->endpoint[id][0] = s->culprit[id][0] = 0;
         }
-        memset(&row->group, 0, sizeof(row->group));
+        memset(&row->destination, 0, sizeof(row->destination));
         if (state == READING_VALID && pick(4))
                 random_group(row);
 }
@@ -135,8 +135,8 @@ static void random_row(struct recording_row *row, unsigned counters)
                 s->reading[id] = random_reading(id);
         random_ports(row);
         for (unsigned i = 0; i < ELEMENTSOF(culprits); i++) {
-                random_text(s->who[culprits[i]], SNAPSHOT_WHO_MAX);
-                random_text(s->unit[culprits[i]], SNAPSHOT_UNIT_MAX);
+                random_text(s->endpoint[culprits[i]], SNAPSHOT_ENDPOINT_MAX);
+                random_text(s->culprit[culprits[i]], SNAPSHOT_CULPRIT_MAX);
         }
         row->held = 0;
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
@@ -195,17 +195,17 @@ static void check_readings(const struct snapshot *a, const struct snapshot *b, u
 
 static void check_group(const struct recording_row *a, const struct recording_row *b)
 {
-        if (!a->snapshot->who[METRIC_PORTS_FIRST][0])
+        if (!a->snapshot->endpoint[METRIC_PORTS_FIRST][0])
                 return;
-        ck_assert_mem_eq(a->group.lower, b->group.lower, sizeof(a->group.lower));
-        ck_assert_mem_eq(a->group.upper, b->group.upper, sizeof(a->group.upper));
+        ck_assert_mem_eq(a->destination.lower, b->destination.lower, sizeof(a->destination.lower));
+        ck_assert_mem_eq(a->destination.upper, b->destination.upper, sizeof(a->destination.upper));
         for (unsigned i = 0; i <= METRIC_PORTS_FORECAST - METRIC_PORTS_FIRST; i++)
-                ck_assert(same((double)a->group.unrelieved[i], (double)b->group.unrelieved[i]));
-        ck_assert_uint_eq(a->group.fresh, b->group.fresh);
-        ck_assert_uint_eq(a->group.cgroup, b->group.cgroup);
-        ck_assert_uint_eq(a->group.key.dport, b->group.key.dport);
-        ck_assert_mem_eq(a->group.key.src, b->group.key.src, sizeof(a->group.key.src));
-        ck_assert_mem_eq(a->group.key.dst, b->group.key.dst, sizeof(a->group.key.dst));
+                ck_assert(same((double)a->destination.without_reuse[i], (double)b->destination.without_reuse[i]));
+        ck_assert_uint_eq(a->destination.fresh, b->destination.fresh);
+        ck_assert_uint_eq(a->destination.cgroup, b->destination.cgroup);
+        ck_assert_uint_eq(a->destination.key.dport, b->destination.key.dport);
+        ck_assert_mem_eq(a->destination.key.src, b->destination.key.src, sizeof(a->destination.key.src));
+        ck_assert_mem_eq(a->destination.key.dst, b->destination.key.dst, sizeof(a->destination.key.dst));
 }
 
 static void check_rows(const struct recording_row *a, const struct recording_row *b, unsigned counters)
@@ -227,8 +227,8 @@ static void check_rows(const struct recording_row *a, const struct recording_row
                 ck_assert(!(a->held >> id & 1) || sysctl_equal(&a->original[id], &b->original[id]));
         }
         for (unsigned id = 0; id < METRIC_COUNT; id++) {
-                ck_assert_str_eq(x->who[id], y->who[id]);
-                ck_assert_str_eq(x->unit[id], y->unit[id]);
+                ck_assert_str_eq(x->endpoint[id], y->endpoint[id]);
+                ck_assert_str_eq(x->culprit[id], y->culprit[id]);
         }
 }
 

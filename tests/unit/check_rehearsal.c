@@ -47,12 +47,12 @@ static void fill_row(struct recording_row *row, struct host *host)
         row->snapshot = s;
         row->listening = *ports_listening(host->ports);
         for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++) {
-                s->who[id][0] = 0;
+                s->endpoint[id][0] = 0;
                 if (there)
-                        destination_name(busiest, s->who[id]);
+                        destination_name(busiest, s->endpoint[id]);
         }
         if (there)
-                row->group = *busiest;
+                row->destination = *busiest;
 }
 
 static void replay_row(struct host *host, struct recording_row *row, char *text)
@@ -64,7 +64,8 @@ static void replay_row(struct host *host, struct recording_row *row, char *text)
         host->snapshot.ports = host->ports;
         ports_give_listening(host->ports, &row->listening);
         if (host->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID)
-                ports_give_destination(host->ports, host->snapshot.who[METRIC_PORTS_FIRST][0] ? &row->group : NULL);
+                ports_give_destination(host->ports,
+                                       host->snapshot.endpoint[METRIC_PORTS_FIRST][0] ? &row->destination : NULL);
         host_decide(host);
 }
 

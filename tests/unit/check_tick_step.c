@@ -339,8 +339,8 @@ static void see_listener(struct snapshot *s)
 {
         s->reading[METRIC_COUNT + COUNTER_OWN] = reading_valid(7); /* the first counter that a rule names */
         s->reading[METRIC_LISTEN_DROPS] = reading_valid(fake.fin_wait2);
-        strcpy(s->who[METRIC_LISTEN_DROPS], "0.0.0.0:80");
-        strcpy(s->unit[METRIC_LISTEN_DROPS], "web.service");
+        strcpy(s->endpoint[METRIC_LISTEN_DROPS], "0.0.0.0:80");
+        strcpy(s->culprit[METRIC_LISTEN_DROPS], "web.service");
 }
 
 START_TEST(advice_is_told_once)
