@@ -24,17 +24,17 @@ struct reader {
         const struct ini_handler *handler;
         struct diagnostics *diagnostics;
         struct origin at;
-        char *next, *end;          /* the lines that are not read yet */
-        const char *rest;          /* what inih has not got yet of the line at hand */
+        char *next, *end;          /* the lines that were not read yet */
+        const char *rest;          /* the part of the current line that inih has not read yet */
         char key[KEY_LONGEST + 1]; /* of that line */
-        char *value;               /* of that line, as far as inih has returned it; has room for the whole text */
-        size_t length;             /* of that part */
+        char *value;               /* of that line: the pieces that inih has returned; has room for the whole text */
+        size_t length;             /* of these pieces */
 };
 
-/* Reports an error in the line at hand of the reader p. */
+/* Reports an error in the current line of the reader p. */
 #define fail(...) diagnostic_add(p->diagnostics, p->at, __VA_ARGS__)
 
-/* inih shows no empty section, so it gets none at all. */
+/* Handles a section line without inih, which does not report an empty section. */
 static void section_read(struct reader *p, char *line)
 {
         size_t n = strcspn(line, "]") - 1;
@@ -50,7 +50,7 @@ static void section_read(struct reader *p, char *line)
         p->handler->section(p->handler->user, p->at, name);
 }
 
-/* Where inih would begin a comment inside a value; NULL: nowhere. */
+/* Returns where inih would begin a comment inside a value; NULL: nowhere. */
 static const char *comment_find(const char *value)
 {
         for (const char *s = strchr(value, ';'); s; s = strchr(s + 1, ';'))
@@ -103,7 +103,7 @@ static size_t line_cut(struct reader *p, const char *line)
         return length;
 }
 
-/* Returns what inih may read of the next line; "": nothing. */
+/* Returns the next line if inih may read it, else "". */
 static const char *line_read(struct reader *p)
 {
         char *begin = p->next, *line = begin;
@@ -119,7 +119,7 @@ static const char *line_read(struct reader *p)
         return *line != '[' && line_check(p, line) ? line : "";
 }
 
-/* Gives inih the next piece of the line at hand, or the next line (ini_reader in <ini.h>). */
+/* Gives inih the next piece of the current line, or the next line (ini_reader in <ini.h>). */
 static char *on_read(char *buf, int size, void *user)
 {
         struct reader *p = user;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Reads an INI file with inih, and reports all that inih would accept, cut or skip without an error: it numbers no
- * lines, takes an indented line for a continued value, cuts lines at 199 characters, and shows no empty section. */
+/* Reads an INI file with inih, and reports each line that inih would accept, cut or skip without an error: inih does not
+ * number lines, takes an indented line for a continued value, cuts lines at 199 characters, and does not report an empty
+ * section. */
 
 #include <stddef.h>
 
@@ -17,6 +18,6 @@ struct ini_handler {
 };
 
 /* Reads the whole text of a file, which need not end with a NUL. Adds a diagnostic for each line with an error, skips
- * that line and goes on. file is borrowed by all origins. */
+ * that line and continues. file is borrowed by all origins. */
 void ini_lines_read(const char *file, const char *text, size_t size, const struct ini_handler *handler,
                     struct diagnostics *diagnostics);

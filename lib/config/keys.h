@@ -18,16 +18,16 @@ struct parser {
         struct config *config;
         struct diagnostics *diagnostics;
         struct vocabulary vocabulary;
-        struct origin at; /* the line at hand */
+        struct origin at; /* the current line */
         enum section section;
         char section_name[RULE_NAME_MAX + sizeof("rule ")]; /* in its normal form */
         struct rule *rule;                                  /* of SECTION_RULE */
         size_t diagnostics_before;                          /* how many there were before the section */
 };
 
-/* Reports an error in the line at hand of the parser p. */
+/* Reports an error in the current line of the parser p. */
 #define fail(...) diagnostic_add(p->diagnostics, p->at, __VA_ARGS__)
 
-/* Reads the value of a key of the section at hand into the configuration, and adds it to the values. Reports a value
+/* Reads the value of a key of the current section into the configuration, and adds it to the values. Reports a value
  * with an error and keeps what was there before. */
 void key_read(struct parser *p, const char *name, const char *value);

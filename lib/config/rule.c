@@ -21,7 +21,7 @@ struct line {
         struct diagnostics *diagnostics;
 };
 
-/* Reports an error in the line at hand. An expression: -EINVAL. */
+/* Reports an error in the current line. An expression: -EINVAL. */
 #define reject(...) (diagnostic_add(line->diagnostics, line->at, __VA_ARGS__), -EINVAL)
 
 static const char *const comparison_texts[] = {
@@ -130,7 +130,7 @@ int duration_read(const char *text, struct origin at, uint64_t *ret_ns, struct d
         return r < 0 ? -EINVAL : 0;
 }
 
-/* "WORD DURATION" at the end of a line; without it the time is 0. */
+/* Parses "WORD DURATION" at the end of a line; without it the time is 0. */
 static int time_parse(struct line *line, const char *time_word, uint64_t *ret)
 {
         const char *begin = line->rest + strspn(line->rest, BLANKS);
@@ -170,8 +170,8 @@ static int comparison_parse(struct line *line, const char *text, enum comparison
         return reject("invalid operator '%s': use < <= > >= == or !=", text);
 }
 
-/* Keeps a text for as long as the configuration lives. There is room for every condition that a configuration may have;
- * one that is replaced by a later file keeps its place, and a text that then finds none is empty. */
+/* Copies a text into the configuration, which has room for the text of every condition that it can have. The text of a
+ * condition that a later file replaces stays there, so the room may run out; the text is then empty. */
 static const char *keep_text(struct condition_texts *texts, const char *text)
 {
         size_t n = strlen(text) + 1;
@@ -258,7 +258,7 @@ static const struct {
         [ACTION_LOWER] = {'/', "min", "SYSCTL /N min LIMIT"},
 };
 
-/* The words between the name and the value: "=", "xN max" or "/N min". */
+/* Parses the words between the name and the value: "=", "xN max" or "/N min". */
 static bool action_middle(struct line *line, struct action *action)
 {
         char word[WORD_MAX], limit[WORD_MAX];
@@ -323,7 +323,7 @@ int action_parse(enum action_kind kind, const char *text, struct origin at, stru
         return 0;
 }
 
-/* "min N" or "max N", each at most once. */
+/* Parses "min N" or "max N", each at most once. */
 static bool bound_next(struct line *line, struct sysctl_bounds *bounds, bool given[static 2])
 {
         char word[WORD_MAX], number[WORD_MAX], *end;

@@ -94,7 +94,7 @@ struct condition_texts {
 
 /* The counters that a rule may name. */
 struct vocabulary {
-        struct counters *wanted; /* gains those that the rules name */
+        struct counters *wanted; /* those that the rules name are added */
         struct condition_texts *texts;
         const struct counters *kernel; /* those of /proc; NULL: only the built-in list is known */
 };
@@ -108,19 +108,19 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *vocabular
 int action_parse(enum action_kind kind, const char *text, struct origin at, struct action *ret,
                  struct diagnostics *diagnostics);
 
-/* "max N", "min N" or both, in any order, within the built-in bounds of the sysctl. */
+/* Parses "max N", "min N" or both, in any order, within the built-in bounds of the sysctl. */
 int bounds_parse(enum sysctl_id sysctl, const char *text, struct origin at, struct sysctl_bounds *ret,
                  struct diagnostics *diagnostics);
 
-/* duration_parse() with a diagnostic. */
+/* Does as duration_parse(), and adds a diagnostic on an error. Returns 0 or -EINVAL. */
 int duration_read(const char *text, struct origin at, uint64_t *ret_ns, struct diagnostics *diagnostics);
 
-/* Adds the diagnostic of a sysctl that is not in the table. */
+/* Adds the diagnostic of a sysctl that is not in sysctl_table, with the name that was most likely meant. */
 void sysctl_unknown(const char *name, struct origin at, struct diagnostics *diagnostics);
 
 bool comparison_holds(enum comparison op, double a, double b);
 const char *comparison_text(enum comparison op);
 
-/* The name and the unit of a metric or kernel counter. */
+/* Return the name and the unit of a metric or kernel counter. */
 const char *metric_name(unsigned metric, const struct counters *counters);
 enum unit metric_unit(unsigned metric, const struct counters *counters);
