@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Sets a bit. Returns what it was. */
+/* Sets a bit to value. Returns its value before. */
 static bool exchange(uint32_t *bits, unsigned bit, bool value)
 {
         bool before = *bits >> bit & 1;
@@ -12,7 +12,7 @@ static bool exchange(uint32_t *bits, unsigned bit, bool value)
         return before;
 }
 
-/* A change whose live value is unknown may have taken: it is logged at every try. */
+/* True if the live value of a sysctl is unknown after a failed write: each such try is logged. */
 static bool may_have_taken(const struct decision *d)
 {
         for (unsigned i = 0; i < d->n; i++)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What happened, as a typed record: one for each outcome. Sinks make text of it (text.h), none reads another's. */
+/* What happened, as a typed record: one for each outcome. Each sink makes its own text of it (text.h). */
 
 #include "lib/kernel/snapshot.h"
 #include "lib/policy/policy.h"
 
-/* The ids are for ever: scripts and the catalog go by them. */
+/* A message_id never changes: scripts and the catalog use it. */
 enum audit_kind {
         AUDIT_APPLIED,
         AUDIT_RELEASED,
@@ -35,15 +35,15 @@ extern const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT];
 /* Of a value that was put back: where it is from, as a part of a sentence; "": it is simply the original. */
 void change_source(const struct change *change, char *buf, size_t size);
 
-/* Whose outcome it is. */
+/* What a record is about. */
 enum audit_subject {
         SUBJECT_CHANGE,      /* a change that a rule decided on */
-        SUBJECT_RESTORE,     /* a sysctl that was put back because a person or the end asked for it, or could not be */
-        SUBJECT_ORPHAN,      /* the same of one that no rule holds: it is tried again until it succeeds */
+        SUBJECT_RESTORE,     /* a sysctl that is restored by request or because the daemon ends; also if that fails */
+        SUBJECT_ORPHAN,      /* the same of a sysctl that no rule holds, which is tried again until it succeeds */
         SUBJECT_HAND,        /* a change of a sysctl by another program while no rule held it */
-        SUBJECT_FOREIGN,     /* a sysctl that is left alone */
+        SUBJECT_FOREIGN,     /* a sysctl that another program changed, and that twtuned leaves alone */
         SUBJECT_ADVICE,      /* advice of a rule */
-        SUBJECT_ADVICE_OVER, /* and its end */
+        SUBJECT_ADVICE_OVER, /* the end of advice */
         SUBJECT_PAUSE,
         SUBJECT_RESUME,
         SUBJECT_REARM,
@@ -59,12 +59,12 @@ enum audit_subject {
         SUBJECT_LINE,        /* a harmful line of sysctl.d */
 };
 
-/* Everything in it is borrowed and good during the call alone. */
+/* All pointers are borrowed for the call. */
 struct audit_record {
         enum audit_kind kind;
         enum audit_subject subject;
         int error;       /* negative errno; 0: none */
-        const char *why; /* the end of the sentence */
+        const char *why; /* the reason, at the end of the message */
 
         /* CHANGE, ADVICE and ADVICE_OVER: the decision, and the rule and counters of its configuration. */
         const struct decision *decision;

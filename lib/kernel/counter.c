@@ -13,7 +13,7 @@
 #define TCP(name) "snmp.Tcp." name
 #define IP(name) "snmp.Ip." name
 
-/* The levels among the counters (net/ipv4/proc.c:snmp4_tcp_list and snmp_seq_show_ipstats). */
+/* The counters that are levels (net/ipv4/proc.c:snmp4_tcp_list and snmp_seq_show_ipstats). */
 static const char *const gauges[] = {
         TCP("CurrEstab"), TCP("RtoAlgorithm"), TCP("RtoMin"),    TCP("RtoMax"),
         TCP("MaxConn"),   IP("Forwarding"),    IP("DefaultTTL"),
@@ -124,7 +124,7 @@ void counters_add_all(struct counters *counters, const char *prefix, const char 
                                 counters_add(counters, name);
 }
 
-/* The counters of the set that belong to the group of a pair: few of a line are wanted, and of many lines none. */
+/* The counters of the set that belong to the group of a pair. Rules name few counters of a line, and none of most lines. */
 struct members {
         unsigned n;
         struct counter *counter[COUNTERS_MAX];

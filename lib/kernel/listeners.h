@@ -21,7 +21,7 @@ struct listener {
         uint32_t queued, backlog; /* accept queue: connections that wait, and its limit from listen() */
         bool drops_known;         /* the kernel reported them */
         uint32_t drops;           /* since the socket was made */
-        bool new_drops_known;     /* drops are known, and were in the dump before if it is in that */
+        bool new_drops_known;     /* drops are known, also in the dump before if that has the listener */
         uint32_t new_drops;       /* since the dump before; 0: unknown, or none */
         uint32_t handshakes;      /* SYN_RECV sockets of its address and port */
 };

@@ -26,7 +26,7 @@ enum cadence {
          * cpu_budget. */
         WITH_DUMP,
 
-        /* Sampled every METRIC_SLOWLY_TICKS, or every METRIC_SLOWLY_SECONDS if that is sooner; the last sample stands
+        /* Sampled every METRIC_SLOWLY_TICKS, or every METRIC_SLOWLY_SECONDS if that is sooner; the last sample is used
          * until the next. Sockets are counted by state only when bounds are not enough to decide, and within
          * cpu_budget. */
         SLOWLY,

@@ -28,7 +28,7 @@ struct sysctl_bounds {
         int64_t min, max;
 };
 
-/* In which direction a value may change, and in which direction its effect grows. */
+/* The direction in which a value may change, and the one in which its effect grows. */
 enum sysctl_direction {
         SYSCTL_BOTH,  /* up and down; every value has another effect */
         SYSCTL_LESS,  /* up and down; a smaller value has more of the same effect */
@@ -43,7 +43,7 @@ struct sysctl {
         enum sysctl_direction direction;
         unsigned bytes;    /* kernel memory of each entry of a table; 0: not a table, or a small one */
         const char *never; /* why it is never written, whatever the configuration says; NULL: it may be written */
-        const char *below; /* the harm of a value below min; NULL: not said */
+        const char *below; /* the harm of a value below min; NULL: none is given */
         const char *help;  /* what it really acts on */
 };
 

@@ -67,7 +67,7 @@ static void note(struct sim *sim, const struct audit_text *event)
                 return;
         ck_assert_uint_lt(noting->n++, DECISIONS_MAX);
         d->tick = sim->ticks;
-        snprintf(d->what, sizeof(d->what), "%s %s %s %s", audit_kind_name(event->kind), sim_event_field(event, "RULE"),
+        snprintf(d->what, sizeof(d->what), "%s %s %s %s", audit_kinds[event->kind].name, sim_event_field(event, "RULE"),
                  sim_event_field(event, "SYSCTL"), group);
 }
 
@@ -163,7 +163,7 @@ static bool has(const struct life *life, enum work work)
 {
         char expected[120];
 
-        snprintf(expected, sizeof(expected), "%s %s ", audit_kind_name(works[work].kind), works[work].rule);
+        snprintf(expected, sizeof(expected), "%s %s ", audit_kinds[works[work].kind].name, works[work].rule);
         for (unsigned i = 0; i < life->n; i++)
                 if (strncmp(life->decision[i].what, expected, strlen(expected)) == 0)
                         return true;
@@ -195,7 +195,7 @@ START_TEST(strangers_change_nothing)
                 print("alone", &alone);
                 print("beside strangers", &beside);
         }
-        ck_assert_msg(has(&alone, work), "%s: %s is not decided", h.name, audit_kind_name(works[work].kind));
+        ck_assert_msg(has(&alone, work), "%s: %s is not decided", h.name, audit_kinds[works[work].kind].name);
         ck_assert_msg(same(&alone, &beside), "%s: strangers change what is decided", h.name);
 }
 END_TEST
