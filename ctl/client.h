@@ -25,7 +25,7 @@ int client_describe(struct client *client, json_t **ret);
  * next tick has carried it out. */
 int client_call(struct client *client, const char *method, const char *types, ...);
 
-/* Open a connection, do the same, and close it. */
+/* Open a connection, call the daemon once, and close the connection. */
 int describe_once(const char *instance, json_t **ret);
 int call_once(const char *instance, const char *method, const char *argument);
 

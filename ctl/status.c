@@ -41,8 +41,8 @@ static void print_head(const json_t *d)
                 puts(" Paused: until twtunectl resume");
 }
 
-/* True if someone changed it, or if a rule could. */
-static bool is_worth_a_line(const json_t *sysctl, const json_t *rules)
+/* True if a program or the administrator changed the sysctl, or if a rule can. */
+static bool is_shown(const json_t *sysctl, const json_t *rules)
 {
         json_t *rule;
         size_t i;
@@ -65,7 +65,7 @@ static void print_sysctls(const json_t *d)
         size_t i;
 
         json_array_foreach(json_object_get(d, "sysctls"), i, sysctl) {
-                if (!is_worth_a_line(sysctl, json_object_get(d, "rules")))
+                if (!is_shown(sysctl, json_object_get(d, "rules")))
                         continue;
                 table_begin_row(&table);
                 table_cell(&table, PLAIN, "%s", text_of(sysctl, "name"));
@@ -127,7 +127,7 @@ static void print_destinations(const json_t *list)
         table_print(&table, 2);
 }
 
-/* Leaves to "twtunectl config" and "twtunectl rules" what they show. */
+/* Removes what "twtunectl config" and "twtunectl rules" show. */
 static void remove_other_parts(json_t *d)
 {
         json_object_del(d, "config");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Output for people, as systemd's own tools do it: colours, a pager, columns. */
+/* Output for people, like that of systemd's own tools: colours, a pager, columns. */
 
 #include <stdbool.h>
 #include <stddef.h>

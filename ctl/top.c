@@ -270,7 +270,7 @@ static int run_on_terminal(struct top *t)
         fputs(SCREEN_END, stdout);
         fflush(stdout);
         tcsetattr(STDIN_FILENO, TCSADRAIN, &t->termios);
-        /* The error was printed on the alternate screen: ask again, to print it where the person sees it. */
+        /* The error was printed on the alternate screen, which is gone: the next call prints it on the normal one. */
         return status != 0 ? sample(t) : 0;
 }
 

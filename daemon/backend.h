@@ -13,34 +13,34 @@ struct backend {
         /* These three fill in a snapshot. A source that cannot be read makes its own metrics invalid, and unread keeps
          * its name and error; the others are read all the same.
          *
-         * Fills in ret with what costs next to nothing, and bounds for what only a dump of all sockets tells.
-         * *ret_dump: the bounds do not hold, so a dump is needed. */
+         * Fills in the metrics that cost next to nothing to read, and bounds for those that need a dump of all
+         * sockets. *ret_dump: the bounds do not hold, so a dump is needed. */
         void (*observe)(struct backend *backend, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
         /* Samples the sockets by state where the snapshot has bounds for them. */
         void (*observe_states)(struct backend *backend, struct snapshot *snapshot, struct unread *unread);
 
-        /* That dump. watch: see ports_watch(). */
+        /* Makes that dump. watch: see ports_watch(). */
         void (*observe_sockets)(struct backend *backend, const struct watch_list *watch, struct snapshot *snapshot,
                                 struct unread *unread);
 
-        /* The live value, read afresh. */
+        /* Reads the live value. */
         int (*sysctl_read)(struct backend *backend, enum sysctl_id sysctl, struct sysctl_value *ret);
 
-        /* One write of the whole value. Whether it took is for the caller to read back. */
+        /* Writes the whole value, once. The caller reads it back to see whether the kernel has taken it. */
         int (*sysctl_write)(struct backend *backend, enum sysctl_id sysctl, const struct sysctl_value *value);
 
-        /* Who else has a say in it. */
+        /* Finds out who else sets the sysctl. */
         void (*sysctl_preset)(struct backend *backend, enum sysctl_id sysctl, struct sysctl_preset *ret);
 
-        /* Replaces the ledger on disk, or leaves it as it was. */
+        /* Replaces the ledger on disk; on an error the old one stays. */
         int (*ledger_save)(struct backend *backend, const struct ledger *ledger);
 
-        /* The systemd unit of a cgroup (see cgroup.h); "" when it is not known. */
+        /* Returns the systemd unit of a cgroup (see cgroup.h); "": unknown. */
         const char *(*find_unit)(struct backend *backend, uint64_t cgroup);
 
         void (*report)(struct backend *backend, const struct audit_record *record);
 
-        /* To the service manager, as in sd_notify(3). */
+        /* Sends a state to the service manager, as in sd_notify(3). */
         void (*notify)(struct backend *backend, const char *state);
 };

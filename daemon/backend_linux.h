@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The real world: this host's netns, its ledger, its log and its service manager. */
+/* The backend of production: this netns, its ledger, the log and the service manager. */
 
 #include <limits.h>
 
@@ -16,13 +16,13 @@ struct linux_backend {
         int ledger_error; /* why nothing can be recorded; 0: it can */
         uint64_t netns_cookie;
         char netns[NAME_MAX + 1]; /* the name of the netns, else its cookie */
-        void (*also_report)(void *user, const struct audit_record *record); /* NULL: nobody else is told */
+        void (*also_report)(void *user, const struct audit_record *record); /* gets each record as well; NULL: none */
         void *user;
         int instance; /* the socket whose address keeps a second daemon out of the netns */
 };
 
-/* 0 or a negative errno: -EADDRINUSE when another twtuned runs in this netns, -EPROTONOSUPPORT and others when
- * there is no sock_diag. *ret_what then says what failed. */
+/* Returns 0 or a negative errno, and in *ret_what the name of the part that failed. -EADDRINUSE: another twtuned runs in
+ * this netns; -EPROTONOSUPPORT and others: the kernel has no sock_diag. */
 int linux_backend_open(struct linux_backend *ret, const char **ret_what);
 void linux_backend_close(struct linux_backend *backend);
 
