@@ -72,6 +72,9 @@ static bool is_port_range(const struct sysctl_value *value)
         return value->v[0] < value->v[1] && (value->v[0] & 1) != (value->v[1] & 1);
 }
 
+/* Writes the reason of an error, which is the value of the expression. */
+#define refuse(error, ...) (snprintf(reason, size, __VA_ARGS__), error)
+
 int sysctl_check_bounds(enum sysctl_id id, const struct sysctl_value *value, const struct sysctl_bounds *bounds,
                         char *reason, size_t size)
 {
@@ -79,12 +82,11 @@ int sysctl_check_bounds(enum sysctl_id id, const struct sysctl_value *value, con
 
         for (unsigned i = 0; i < value->n; i++)
                 if (value->v[i] < bounds->min || value->v[i] > bounds->max) {
-                        const char *below = value->v[i] < s->bounds.min && s->below ? s->below : NULL;
+                        bool harmful = value->v[i] < s->bounds.min && s->below;
 
-                        snprintf(reason, size, "%" PRId64 " is outside %" PRId64 "-%" PRId64 " for %s%s%s",
-                                 value->v[i], bounds->min, bounds->max, s->name, below ? ": " : "",
-                                 below ? below : "");
-                        return -ERANGE;
+                        return refuse(-ERANGE, "%" PRId64 " is outside %" PRId64 "-%" PRId64 " for %s%s%s",
+                                      value->v[i], bounds->min, bounds->max, s->name, harmful ? ": " : "",
+                                      harmful ? s->below : "");
                 }
         return 0;
 }
@@ -94,20 +96,14 @@ int sysctl_check(enum sysctl_id id, const struct sysctl_value *value, char *reas
         const struct sysctl *s = &sysctl_table[id];
 
         assert(id < SYSCTL_COUNT);
-        if (s->never) {
-                snprintf(reason, size, "%s is never written: %s", s->name, s->never);
-                return -EPERM;
-        }
-        if (value->n != s->n) {
-                snprintf(reason, size, "%s takes %u number%s", s->name, s->n, s->n == 1 ? "" : "s");
-                return -ERANGE;
-        }
+        if (s->never)
+                return refuse(-EPERM, "%s is never written: %s", s->name, s->never);
+        if (value->n != s->n)
+                return refuse(-ERANGE, "%s takes %u number%s", s->name, s->n, s->n == 1 ? "" : "s");
         if (sysctl_check_bounds(id, value, &s->bounds, reason, size) < 0)
                 return -ERANGE;
-        if (id == SYSCTL_IP_LOCAL_PORT_RANGE && !is_port_range(value)) {
-                snprintf(reason, size, "the two ends of %s must rise and be of different parity", s->name);
-                return -ERANGE;
-        }
+        if (id == SYSCTL_IP_LOCAL_PORT_RANGE && !is_port_range(value))
+                return refuse(-ERANGE, "the two ends of %s must rise and be of different parity", s->name);
         return 0;
 }
 
@@ -115,20 +111,17 @@ int sysctl_check_step(enum sysctl_id id, const struct sysctl_value *live, const 
                       char *reason, size_t size)
 {
         const struct sysctl *s = &sysctl_table[id];
+        const int64_t *from = live->v, *to = value->v;
 
         assert(id < SYSCTL_COUNT);
-        if (s->direction == SYSCTL_RAISE && value->v[0] < live->v[0]) {
-                snprintf(reason, size, "%s is only ever raised: %" PRId64 " is under the live %" PRId64, s->name,
-                         value->v[0], live->v[0]);
-                return -ERANGE;
-        }
-        if (s->direction == SYSCTL_WIDEN && (value->v[0] > live->v[0] || value->v[1] < live->v[1])) {
-                snprintf(reason, size,
-                         "%s is only ever widened: %" PRId64 "-%" PRId64 " does not hold the live "
-                         "%" PRId64 "-%" PRId64,
-                         s->name, value->v[0], value->v[1], live->v[0], live->v[1]);
-                return -ERANGE;
-        }
+        if (s->direction == SYSCTL_RAISE && to[0] < from[0])
+                return refuse(-ERANGE, "%s is only ever raised: %" PRId64 " is under the live %" PRId64, s->name,
+                              to[0], from[0]);
+        if (s->direction == SYSCTL_WIDEN && (to[0] > from[0] || to[1] < from[1]))
+                return refuse(-ERANGE,
+                              "%s is only ever widened: %" PRId64 "-%" PRId64 " does not hold the live %" PRId64
+                              "-%" PRId64,
+                              s->name, to[0], to[1], from[0], from[1]);
         return 0;
 }
 
