@@ -45,24 +45,13 @@ static void _printf_(2, 3) put(struct text *t, const char *format, ...)
                 t->n += (size_t)n;
 }
 
-static void put_char(struct text *t, char c)
-{
-        if (t->size - t->n < 2)
-                t->full = true;
-        else
-                t->buf[t->n++] = c;
-}
-
 /* Writes a question mark for a control or non-ASCII character: a label must be UTF-8, and any user can name a cgroup. */
 static void put_label(struct text *t, char before, const char *name, const char *value)
 {
         put(t, "%c%s=\"", before, name);
-        for (const char *c = value; *c; c++) {
-                if (*c == '"' || *c == '\\')
-                        put_char(t, '\\');
-                put_char(t, *c >= 0x20 && *c < 0x7f ? *c : '?');
-        }
-        put_char(t, '"');
+        for (const char *c = value; *c; c++)
+                put(t, "%s%c", *c == '"' || *c == '\\' ? "\\" : "", *c >= 0x20 && *c < 0x7f ? *c : '?');
+        put(t, "\"");
 }
 
 /* Leaves out labels with an empty value, which mean the same to Prometheus. */
