@@ -17,6 +17,12 @@ bool news_decision_is_new(struct audit_news *news, const struct decision *decisi
 /* Returns true if a record without a decision is to be logged. */
 bool news_is_new(struct audit_news *news, const struct audit_record *record);
 
+/* True if the subject is degraded now. */
+static inline bool news_is_failing(const struct audit_news *news, enum audit_subject subject)
+{
+        return news->failing >> subject & 1;
+}
+
 /* Forgets that a subject fails: it is another one from now on, such as a file with a new name. */
 static inline void news_forget(struct audit_news *news, enum audit_subject subject)
 {

@@ -94,6 +94,23 @@ static void source_set_bind_first(struct ports *ports, unsigned index)
                 s->bind_first = 100 * fmax(1 - shared / chance, 0);
 }
 
+bool window_begin(struct ports *ports, uint64_t now)
+{
+        struct table *t = ports->building;
+        uint64_t window = ports->window_ms * NSEC_PER_MSEC, age;
+        bool passed = ports->shown->begun - ports->shown->then[0] >= window * 9 / 20;
+
+        memcpy(t->then, ports->shown->then, sizeof(t->then));
+        if (passed) {
+                t->then[1] = t->then[0];
+                t->then[0] = ports->shown->begun;
+        }
+        ports->compared = t->then[1] > 0 && now - t->then[1] <= window * 3 / 2;
+        age = now - t->then[ports->compared];
+        ports->fresh_ms = (unsigned)MIN(age / NSEC_PER_MSEC, ports->window_ms);
+        return passed;
+}
+
 /* Sockets a second that the window of the rate has added. What ends as TIME_WAIT was a holder before and is counted
  * once: a pool of connections that is closed at once adds nothing. The first dump has no rate. */
 static double growth_rate(const struct ports *ports, const struct destination *d)
@@ -187,39 +204,23 @@ static void table_set_most(struct table *t)
         t->most_used += t->passes;
 }
 
-/* True if it has no socket, and none came into TIME_WAIT in the last minute. Such a destination leaves the table at
- * once: how long it would stay there depends on when dumps are made, and no decision may depend on that. */
-static bool destination_has_ended(const struct table *t, const struct destination *d)
-{
-        return destination_sockets(d) == 0 && RING_SUM(d->made, t->begun, PORTS_WINDOW) <= 0;
-}
-
-void ports_commit(struct ports *ports, uint64_t recycled)
+void metrics_set(struct ports *ports, uint64_t recycled)
 {
         struct table *t = ports->building;
 
-        if (t->passes >= t->error || t->begun - t->error_at > PORTS_WINDOW * NSEC_PER_SEC) {
-                t->error = t->passes;
-                t->error_at = t->begun;
-        }
         usable_count(ports);
         for (unsigned i = 0; i < ports->sources; i++)
                 source_set_bind_first(ports, i);
         for (unsigned slot = 0; slot < t->slots; slot++) {
                 struct destination *d = &t->destination[slot];
 
-                if (d->id != 0 && destination_has_ended(t, d))
-                        d->id = 0;
                 if (d->id == 0)
                         continue;
                 hidden_add(ports, d, recycled);
                 destination_set_present(ports, d);
                 destination_set_demand(ports, d);
         }
-        watch_commit(ports);
         table_set_most(t);
-        ports->building = ports->shown;
-        ports->shown = t;
 }
 
 unsigned ports_slots(const struct ports *ports)

@@ -144,25 +144,6 @@ static uint8_t source_find(struct ports *ports, const uint32_t address[static 4]
         return (uint8_t)i;
 }
 
-/* Chooses the dump with which this one is compared for the rate: the one before, or an earlier one while that is
- * younger than the window. Returns true if the dump before takes its place in table.then. */
-static bool window_begin(struct ports *ports, uint64_t now)
-{
-        struct table *t = ports->building;
-        uint64_t window = ports->window_ms * NSEC_PER_MSEC, age;
-        bool passed = ports->shown->begun - ports->shown->then[0] >= window * 9 / 20;
-
-        memcpy(t->then, ports->shown->then, sizeof(t->then));
-        if (passed) {
-                t->then[1] = t->then[0];
-                t->then[0] = ports->shown->begun;
-        }
-        ports->compared = t->then[1] > 0 && now - t->then[1] <= window * 3 / 2;
-        age = now - t->then[ports->compared];
-        ports->fresh_ms = (unsigned)MIN(age / NSEC_PER_MSEC, ports->window_ms);
-        return passed;
-}
-
 void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *listening,
                  uint64_t now, uint64_t tick)
 {
@@ -366,4 +347,28 @@ void ports_give_destination(struct ports *ports, const struct destination *given
 void ports_give_listening(struct ports *ports, const struct port_set *listening)
 {
         ports->listening = *listening;
+}
+
+/* True if it has no socket, and none came into TIME_WAIT in the last minute. Such a destination leaves the table at
+ * once: how long it would stay there depends on when dumps are made, and no decision may depend on that. */
+static bool destination_has_ended(const struct table *t, const struct destination *d)
+{
+        return destination_sockets(d) == 0 && RING_SUM(d->made, t->begun, PORTS_WINDOW) <= 0;
+}
+
+void ports_commit(struct ports *ports, uint64_t recycled)
+{
+        struct table *t = ports->building;
+
+        if (t->passes >= t->error || t->begun - t->error_at > PORTS_WINDOW * NSEC_PER_SEC) {
+                t->error = t->passes;
+                t->error_at = t->begun;
+        }
+        for (unsigned slot = 0; slot < t->slots; slot++)
+                if (t->destination[slot].id != 0 && destination_has_ended(t, &t->destination[slot]))
+                        t->destination[slot].id = 0;
+        metrics_set(ports, recycled);
+        watch_commit(ports);
+        ports->building = ports->shown;
+        ports->shown = t;
 }

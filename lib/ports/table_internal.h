@@ -113,7 +113,11 @@ void watch_begin(struct ports *ports);
 void watch_add(struct ports *ports, const struct destination *d, const struct inet_diag_msg *socket);
 void watch_commit(struct ports *ports);
 
-/* metrics.c: percent; NAN: unknown. */
+/* metrics.c: chooses the dump with which the new one is compared for the rate: the one before, or an earlier one while
+ * that is younger than the window; returns true if the dump before takes its place in table.then. Sets the metrics that
+ * the dump tells, and those of watch.c: percent; NAN: unknown. */
+bool window_begin(struct ports *ports, uint64_t now);
+void metrics_set(struct ports *ports, uint64_t recycled);
 void destination_set_evidence(struct destination *d, double reused, double syn_waiting);
 
 /* True for an IPv4-mapped IPv6 address, ::ffff:a.b.c.d. */
