@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/ports/table_internal.h"
 
 #define FORECAST_SECONDS 3
+#define OWN_PORTS_MIN 50        /* percent of the new connections */
 #define HIDDEN_SECONDS 8u       /* the mean of this time evens out a few sockets more or less */
 #define SHARED_BY_CHANCE_MIN 50 /* ports: with fewer, chance decides */
 #define ON_BIND_PARITY_MIN 0.8  /* of the sockets of a source, as long as bind()'s parity has ports */
 
 #define INDEX(metric) (METRIC_PORTS_##metric - METRIC_PORTS_FIRST)
 
-static void usable_count(struct ports *ports)
+void usable_count(struct ports *ports)
 {
         struct table *t = ports->building;
 
@@ -51,10 +49,18 @@ static double share(double part, unsigned whole)
         return whole > 0 ? 100 * part / whole : 100;
 }
 
-/* The share of the fuller parity: connect() begins with one parity, bind() with the other. */
+/* The share of the fuller parity after some seconds at a rate: connect() begins with one parity, bind() with the
+ * other, and a program that chooses its ports itself takes both. */
+static double fuller_after(const unsigned part[static 2], double seconds, const double rate[static 2], double more,
+                           const unsigned usable[static 2])
+{
+        return fmax(share(part[0] + seconds * rate[0] + more, usable[0]),
+                    share(part[1] + seconds * rate[1] + more, usable[1]));
+}
+
 static double fuller(const unsigned part[static 2], double more, const unsigned usable[static 2])
 {
-        return fmax(share(part[0] + more, usable[0]), share(part[1] + more, usable[1]));
+        return fuller_after(part, 0, (const double[2]){0, 0}, more, usable);
 }
 
 static void metric_set(struct destination *d, unsigned index, double lower, double upper)
@@ -63,13 +69,20 @@ static void metric_set(struct destination *d, unsigned index, double lower, doub
         d->upper[index] = (float)upper;
 }
 
-static double seconds_to_cliff(const struct destination *d, const unsigned usable[static 2], double rate)
+static double seconds_to_cliff(const struct destination *d, const unsigned usable[static 2],
+                               const double rate[static 2])
 {
-        double left = INFINITY;
+        double seconds = INFINITY;
 
-        for (unsigned p = 0; p < 2; p++)
-                left = fmin(left, (double)usable[p] - d->holders[p] - d->blocked[p]);
-        return left <= 0 ? 0 : rate > 0 ? left / rate : INFINITY;
+        for (unsigned p = 0; p < 2; p++) {
+                double left = (double)usable[p] - d->holders[p] - d->blocked[p];
+
+                if (left <= 0)
+                        return 0;
+                if (rate[p] > 0)
+                        seconds = fmin(seconds, left / rate[p]);
+        }
+        return seconds;
 }
 
 /* Sets ports.bind_first of a source. connect() picks a port for each destination on its own, so some ports serve
@@ -111,19 +124,48 @@ bool window_begin(struct ports *ports, uint64_t now)
         return passed;
 }
 
-/* Sockets a second that the window of the rate has added. What ends as TIME_WAIT was a holder before and is counted
- * once: a pool of connections that is closed at once adds nothing. The first dump has no rate. */
-static double growth_rate(const struct ports *ports, const struct destination *d)
+/* Sockets a second that the window of the rate has added, by parity. What ends as TIME_WAIT was a holder before and is
+ * counted once: a pool of connections that is closed at once adds nothing. The first dump has no rate. */
+static void growth_rate(const struct ports *ports, const struct destination *d, double ret[static 2])
 {
-        double window = ports->window_ms,
-               age = (double)(ports->building->begun - ports->building->then[ports->compared]);
-        double change = (double)(d->holders[0] + d->holders[1]) - d->holders_then[ports->compared];
+        double window = ports->window_ms;
+        double age = (double)(ports->building->begun - ports->building->then[ports->compared]);
 
-        if (ports->elapsed == 0)
-                return 0;
-        if (change > 0) /* some of them came before the window */
-                change *= fmin(window * NSEC_PER_MSEC / age, 1);
-        return 1000 * fmax(d->fresh + change, 0) / window;
+        for (unsigned p = 0; p < 2; p++) {
+                double change = (double)d->holders[p] - d->holders_then[ports->compared][p];
+
+                if (change > 0) /* some of them came before the window */
+                        change *= fmin(window * NSEC_PER_MSEC / age, 1);
+                ret[p] = ports->elapsed > 0
+                                 ? 1000 * fmax((double)(p ? d->fresh_odd : d->fresh - d->fresh_odd) + change, 0) /
+                                           window
+                                 : 0;
+        }
+}
+
+/* A program that binds to ports of its own may take them again at once, without tcp_tw_reuse
+ * (net/ipv4/tcp_ipv4.c:tcp_twsk_unique, for a socket that has a port): its TIME_WAIT is not in its way. */
+static void free_own_ports(struct destination *d)
+{
+        if (d->reuse || !(d->lower[INDEX(REUSED)] >= OWN_PORTS_MIN))
+                return;
+        for (unsigned p = 0; p < 2; p++) {
+                d->reusable[p] += d->blocked[p];
+                d->blocked[p] = 0;
+        }
+        d->fresh = d->fresh_odd = 0;
+}
+
+/* At the first dump such a program cannot be told from one that suffers; the third one can. connect() fills one parity
+ * before it takes the other. */
+static bool is_held_back(const struct destination *d, const unsigned usable[static 2])
+{
+        unsigned used[2];
+
+        for (unsigned p = 0; p < 2; p++)
+                used[p] = d->holders[p] + d->blocked[p] + d->reusable[p];
+        return d->from_start && 2 * MIN(used[0], used[1]) >= MAX(used[0], used[1]) &&
+               2 * MAX(used[0], used[1]) >= MAX(usable[0], usable[1]);
 }
 
 /* The metrics of the sockets in the dump. */
@@ -135,19 +177,20 @@ static void destination_set_present(struct ports *ports, struct destination *d)
         unsigned taken[2] = {blocked[0] + d->reusable[0], blocked[1] + d->reusable[1]};
         unsigned reusable = d->reusable[0] + d->reusable[1];
         unsigned used = destination_sockets(d);
-        double rate = growth_rate(ports, d), soon = rate * FORECAST_SECONDS;
-        double eta = seconds_to_cliff(d, usable, rate);
+        double rate[2], eta, unseen = error * (1.0 + FORECAST_SECONDS);
         bool has_source = d->source < PORTS_SOURCES && used > 0; /* without sockets only its history is kept */
         unsigned source = has_source ? ports->source[d->source].n : used;
         double bind_first = has_source ? ports->source[d->source].bind_first : 0;
 
+        growth_rate(ports, d, rate);
+        eta = seconds_to_cliff(d, usable, rate);
         metric_set(d, INDEX(CLIFF), fuller(blocked, 0, usable), fuller(blocked, error, usable));
-        metric_set(d, INDEX(FORECAST), fuller(blocked, soon, usable),
-                   fuller(blocked, soon + error * (1.0 + FORECAST_SECONDS), usable));
+        metric_set(d, INDEX(FORECAST), is_held_back(d, usable) ? 0 : fuller_after(blocked, FORECAST_SECONDS, rate, 0, usable),
+                   fuller_after(blocked, FORECAST_SECONDS, rate, unseen, usable));
         metric_set(d, INDEX(EXHAUSTION), share(blocked[0] + blocked[1], all),
                    share(blocked[0] + blocked[1] + error, all));
         d->without_reuse[INDEX(CLIFF)] = (float)fuller(taken, 0, usable);
-        d->without_reuse[INDEX(FORECAST)] = (float)fuller(taken, soon, usable);
+        d->without_reuse[INDEX(FORECAST)] = (float)fuller_after(taken, FORECAST_SECONDS, rate, 0, usable);
         d->without_reuse[INDEX(EXHAUSTION)] = (float)share(used, all);
         metric_set(d, INDEX(SOURCE_USED), share(source, all), share(source + error, all));
         metric_set(d, INDEX(BIND_FIRST), bind_first, bind_first);
@@ -179,12 +222,6 @@ static void destination_set_demand(struct ports *ports, struct destination *d)
         metric_set(d, INDEX(RELIEF), relief, relief);
 }
 
-void destination_set_evidence(struct destination *d, double reused, double syn_waiting)
-{
-        metric_set(d, INDEX(REUSED), reused, reused);
-        metric_set(d, INDEX(SYN_WAITING), syn_waiting, syn_waiting);
-}
-
 /* Sets the maxima from which ports_bounds() starts. */
 static void table_set_most(struct table *t)
 {
@@ -208,7 +245,6 @@ void metrics_set(struct ports *ports, uint64_t recycled)
 {
         struct table *t = ports->building;
 
-        usable_count(ports);
         for (unsigned i = 0; i < ports->sources; i++)
                 source_set_bind_first(ports, i);
         for (unsigned slot = 0; slot < t->slots; slot++) {
@@ -216,6 +252,7 @@ void metrics_set(struct ports *ports, uint64_t recycled)
 
                 if (d->id == 0)
                         continue;
+                free_own_ports(d);
                 hidden_add(ports, d, recycled);
                 destination_set_present(ports, d);
                 destination_set_demand(ports, d);
@@ -328,47 +365,4 @@ bool ports_is_listening(const struct ports *ports, unsigned port)
 const struct port_set *ports_listening(const struct ports *ports)
 {
         return &ports->listening;
-}
-
-static const char *address_format(const uint32_t a[static 4], char buf[static INET6_ADDRSTRLEN])
-{
-        bool v4 = address_is_v4(a);
-
-        return inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? &a[3] : a, buf, INET6_ADDRSTRLEN);
-}
-
-const char *destination_name(const struct destination *d, char buf[static DESTINATION_NAME_MAX])
-{
-        char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
-        bool v6 = !address_is_v4(d->key.dst);
-
-        snprintf(buf, DESTINATION_NAME_MAX, "%s->%s%s%s:%u", address_format(d->key.src, src), v6 ? "[" : "",
-                 address_format(d->key.dst, dst), v6 ? "]" : "", ntohs(d->key.dport));
-        return buf;
-}
-
-static bool address_parse(const char *text, uint32_t ret[static 4])
-{
-        if (inet_pton(AF_INET6, text, ret) == 1)
-                return true;
-        ret[0] = ret[1] = 0;
-        ret[2] = htonl(0xffff);
-        return inet_pton(AF_INET, text, &ret[3]) == 1;
-}
-
-int destination_key_parse(const char *name, struct destination_key *ret)
-{
-        char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
-        struct destination_key key;
-        unsigned dport;
-        int n = 0;
-
-        if (sscanf(name, "%45[^-]->%45[0-9.]:%5u%n", src, dst, &dport, &n) != 3 &&
-            sscanf(name, "%45[^-]->[%45[^]]]:%5u%n", src, dst, &dport, &n) != 3)
-                return -EINVAL;
-        if (name[n] != 0 || dport > UINT16_MAX || !address_parse(src, key.src) || !address_parse(dst, key.dst))
-                return -EINVAL;
-        key.dport = htons((uint16_t)dport);
-        *ret = key;
-        return 0;
 }

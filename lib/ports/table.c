@@ -85,7 +85,7 @@ static void rings_advance(struct table *t, uint64_t from, uint64_t to)
 
 /* Clears the counts of a destination and keeps its history. Frees its slot if it had no socket in the last dump
  * and none entered TIME_WAIT in the last minute. passed: see window_begin(). */
-static void destination_begin(struct destination *d, uint64_t now, bool passed)
+static void destination_begin(struct destination *d, uint64_t now, bool passed, bool from_start)
 {
         struct destination old = *d;
 
@@ -94,8 +94,8 @@ static void destination_begin(struct destination *d, uint64_t now, bool passed)
         memset(d, 0, sizeof(*d));
         memcpy(d->holders_then, old.holders_then, sizeof(d->holders_then));
         if (passed) {
-                d->holders_then[1] = d->holders_then[0];
-                d->holders_then[0] = old.holders[0] + old.holders[1];
+                memcpy(d->holders_then[1], d->holders_then[0], sizeof(d->holders_then[0]));
+                memcpy(d->holders_then[0], old.holders, sizeof(old.holders));
         }
         d->weight = (uint32_t)ceil(RING_SUM(old.made, now, PORTS_WINDOW)) + (destination_sockets(&old) > 0);
         if (d->weight == 0)
@@ -103,6 +103,7 @@ static void destination_begin(struct destination *d, uint64_t now, bool passed)
         d->key = old.key;
         d->id = old.id;
         d->loopback = old.loopback;
+        d->from_start = old.from_start && from_start;
         d->cgroup = old.cgroup;
         d->known = true;
         memcpy(d->made, old.made, sizeof(d->made));
@@ -171,7 +172,7 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
         for (unsigned slot = 0; slot < t->slots; slot++) {
                 struct destination *d = &t->destination[slot];
 
-                destination_begin(d, now, passed);
+                destination_begin(d, now, passed, ports->dumps < 2);
                 if (d->id == 0)
                         continue;
                 d->reuse = reuse_applies(limits, d->loopback);
@@ -244,6 +245,7 @@ static struct destination *destination_insert(struct ports *ports, const struct 
         d->key = *key;
         d->id = ports->next_id++;
         d->loopback = key_is_loopback(key);
+        d->from_start = ports->dumps == 0;
         d->reuse = reuse_applies(&ports->limits, d->loopback);
         d->source = source_find(ports, key->src);
         t->index[index_find(ports, key)] = (uint16_t)slot;
@@ -290,6 +292,7 @@ static void time_wait_add(struct ports *ports, struct destination *d, unsigned e
         else
                 d->blocked[parity]++;
         d->fresh += age_ms < ports->fresh_ms;
+        d->fresh_odd += parity && age_ms < ports->fresh_ms;
         d->recent += age_ms * NSEC_PER_MSEC < ports->elapsed;
         d->young += age_ms < ports->limits.tw_reuse_delay_ms;
         d->last_second += age_ms < 1000;
@@ -367,8 +370,10 @@ void ports_commit(struct ports *ports, uint64_t recycled)
         for (unsigned slot = 0; slot < t->slots; slot++)
                 if (t->destination[slot].id != 0 && destination_has_ended(t, &t->destination[slot]))
                         t->destination[slot].id = 0;
-        metrics_set(ports, recycled);
+        usable_count(ports);
         watch_commit(ports);
+        metrics_set(ports, recycled);
+        ports->dumps++;
         ports->building = ports->shown;
         ports->shown = t;
 }

@@ -49,13 +49,15 @@ struct destination {
         bool loopback;               /* for tcp_twsk_unique() */
         bool reuse;                  /* connect() may reuse its TIME_WAIT of a certain age */
         bool known;                  /* was in the table at the dump before */
+        bool from_start;             /* was there at the first dump, of the last two */
         uint8_t source;              /* slot of its source address; PORTS_SOURCES: it has none */
         uint32_t weight;             /* of Misra-Gries */
         uint32_t holders[2];         /* sockets other than TIME_WAIT, by parity of the local port */
         uint32_t blocked[2];         /* TIME_WAIT that connect() cannot reuse now */
         uint32_t reusable[2];        /* TIME_WAIT that connect() can reuse now */
-        uint32_t holders_then[2];    /* holders at the two earlier dumps of table.then */
+        uint32_t holders_then[2][2]; /* holders at the two earlier dumps of table.then */
         uint32_t fresh;              /* TIME_WAIT made in the window of the rate */
+        uint32_t fresh_odd;          /* those of them on an odd port */
         uint32_t recent;             /* TIME_WAIT made since the dump before */
         uint32_t young;              /* TIME_WAIT younger than the reuse delay, none of which was reused */
         uint32_t last_second;        /* TIME_WAIT younger than 1 s */

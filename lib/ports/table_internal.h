@@ -68,6 +68,8 @@ struct ports {
         struct table *shown, *building; /* shown->begun == 0: no dump was committed yet */
         struct table table[2];
 
+        unsigned dumps; /* that were committed */
+
         /* Of the dump that is being built. */
         struct ports_limits limits;
         struct port_set usable, listening;
@@ -117,8 +119,8 @@ void watch_commit(struct ports *ports);
  * that is younger than the window; returns true if the dump before takes its place in table.then. Sets the metrics that
  * the dump tells, and those of watch.c: percent; NAN: unknown. */
 bool window_begin(struct ports *ports, uint64_t now);
+void usable_count(struct ports *ports);
 void metrics_set(struct ports *ports, uint64_t recycled);
-void destination_set_evidence(struct destination *d, double reused, double syn_waiting);
 
 /* True for an IPv4-mapped IPv6 address, ::ffff:a.b.c.d. */
 static inline bool address_is_v4(const uint32_t a[static 4])

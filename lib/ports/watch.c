@@ -115,7 +115,7 @@ void watch_add(struct ports *ports, const struct destination *d, const struct in
 /* While all ports are taken and none is reused, connect() fails, and no new connection shows it. */
 static void commit_reused(struct table *t, struct watched *w, const struct destination *d)
 {
-        double taken = ports_value_without_reuse(d, METRIC_PORTS_EXHAUSTION);
+        double taken = 100.0 * destination_sockets(d) / MAX(t->usable[0] + t->usable[1], 1);
         unsigned made = w->made[0] + w->made[1];
 
         if (made > 0)
@@ -156,6 +156,11 @@ static double syn_waiting(const struct watched *w)
         return share[1] > HARM_FACTOR * share[0] ? 100 * share[1] : 0;
 }
 
+static void set(struct destination *d, unsigned metric, double value)
+{
+        d->lower[metric - METRIC_PORTS_FIRST] = d->upper[metric - METRIC_PORTS_FIRST] = (float)value;
+}
+
 void watch_commit(struct ports *ports)
 {
         struct table *t = ports->building;
@@ -173,7 +178,8 @@ void watch_commit(struct ports *ports)
                         commit_reused(t, w, d);
                         commit_compared(w);
                 }
-                destination_set_evidence(d, w ? (double)w->reused : NAN, w ? syn_waiting(w) : NAN);
+                set(d, METRIC_PORTS_REUSED, w ? (double)w->reused : NAN);
+                set(d, METRIC_PORTS_SYN_WAITING, w ? syn_waiting(w) : NAN);
         }
 }
 

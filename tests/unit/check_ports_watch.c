@@ -249,6 +249,22 @@ START_TEST(a_pool_that_is_closed_after_a_gap_grows_nothing)
 }
 END_TEST
 
+/* The kernel gives a program its own port again. At the first dumps it cannot be told from one that suffers. */
+START_TEST(ports_that_a_program_takes_again_are_free)
+{
+        limits.high = limits.low + 1023;
+        model.ports = 1024;
+        add_many(1000, TCP_TIME_WAIT, START - 5 * SEC);
+        for (uint64_t s = 0; s < 8; s++) {
+                live(s, SERVER, 200, true);
+                ck_assert_double_eq(value_toward(SERVER, METRIC_PORTS_FORECAST), 0);
+        }
+        live(8, SERVER, 24, false); /* and when it takes others */
+        live(9, SERVER, 0, false);
+        ck_assert_double_ge(value_toward(SERVER, METRIC_PORTS_FORECAST), 99);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, tear_down);
@@ -262,6 +278,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, a_syn_sent_twice_again_is_unanswered);
         tcase_add_test(tcase, a_pool_that_is_closed_at_once_grows_nothing);
         tcase_add_test(tcase, a_pool_that_is_closed_after_a_gap_grows_nothing);
+        tcase_add_test(tcase, ports_that_a_program_takes_again_are_free);
 }
 
 int main(void)
