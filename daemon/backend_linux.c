@@ -2,28 +2,16 @@
 #include "daemon/backend_linux.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <sysexits.h>
 
 #include <systemd/sd-daemon.h>
 
 #include "daemon/apply/preset.h"
 #include "daemon/audit/journal.h"
 #include "daemon/netns_name.h"
-
-/* <asm-generic/socket.h>, Linux 5.14; Debian 12's libc headers have it, older ones do not. */
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71
-#endif
-
-/* An abstract address is per netns (unix(7)): it keeps a second instance out, and goes away however the process
- * ends. */
-static const char instance_address[] = "\0twtuned";
 
 static struct linux_backend *self(struct backend *backend)
 {
@@ -91,20 +79,7 @@ static void notify(struct backend *backend, const char *state)
         sd_notify(0, state);
 }
 
-static int instance_lock(struct linux_backend *w)
-{
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        socklen_t size = sizeof(w->netns_cookie);
-
-        w->instance = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (w->instance < 0 || getsockopt(w->instance, SOL_SOCKET, SO_NETNS_COOKIE, &w->netns_cookie, &size) < 0)
-                return -errno;
-        memcpy(address.sun_path, instance_address, sizeof(instance_address) - 1);
-        size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(instance_address) - 1);
-        return bind(w->instance, (struct sockaddr *)&address, size) < 0 ? -errno : 0;
-}
-
-int linux_backend_open(struct linux_backend *w, const char **ret_what)
+int linux_backend_open(struct linux_backend *w, bool sockets, const char **ret_what)
 {
         const char *directory = getenv("RUNTIME_DIRECTORY");
         int r;
@@ -112,13 +87,16 @@ int linux_backend_open(struct linux_backend *w, const char **ret_what)
         *w = (struct linux_backend){
                 .backend = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, sysctl_preset,
                             ledger_save, find_unit, report, notify},
-                .instance = -1,
         };
         *ret_what = "the netns's instance address";
-        r = instance_lock(w);
+        r = instance_take(&w->instance);
         if (r == 0) {
-                *ret_what = "NETLINK_SOCK_DIAG";
+                *ret_what = "/proc/net";
                 r = observer_new("/proc", &w->observer);
+        }
+        if (r == 0 && sockets) {
+                *ret_what = "NETLINK_SOCK_DIAG";
+                r = observer_probe(w->observer);
         }
         if (r < 0) {
                 linux_backend_close(w);
@@ -127,18 +105,36 @@ int linux_backend_open(struct linux_backend *w, const char **ret_what)
         if (netns_name(w->netns, sizeof(w->netns)) == 0)
                 snprintf(w->ledger_file.owner.netns, sizeof(w->ledger_file.owner.netns), "%s", w->netns);
         else
-                snprintf(w->netns, sizeof(w->netns), "%llu", (unsigned long long)w->netns_cookie);
-        w->ledger_error = ledger_file_open(&w->ledger_file, directory ? directory : TWTUNED_RUNTIME, w->netns_cookie);
+                snprintf(w->netns, sizeof(w->netns), "%llu", (unsigned long long)w->instance.netns_cookie);
+        w->ledger_error =
+                ledger_file_open(&w->ledger_file, directory ? directory : TWTUNED_RUNTIME, w->instance.netns_cookie);
         return 0;
+}
+
+/* True for what this kernel lacks; everything else, a shortage or a dump that took too long, may be better next time. */
+static bool is_for_good(int error)
+{
+        return error == -EPROTONOSUPPORT || error == -EAFNOSUPPORT || error == -EOPNOTSUPP || error == -ENOPROTOOPT ||
+               error == -ENOENT;
+}
+
+int linux_backend_start(struct linux_backend *backend, bool sockets)
+{
+        const char *what;
+        int r = linux_backend_open(backend, sockets, &what);
+
+        if (r == -EADDRINUSE)
+                fprintf(stderr, "twtuned: another twtuned runs in this network namespace; stop it first\n");
+        else if (r < 0)
+                fprintf(stderr, "twtuned: cannot open %s: %s\n", what, strerror(-r));
+        return r == 0 ? 0 : is_for_good(r) ? EX_UNAVAILABLE : EX_TEMPFAIL;
 }
 
 void linux_backend_close(struct linux_backend *w)
 {
         observer_free(w->observer);
         w->observer = NULL;
-        if (w->instance >= 0)
-                close(w->instance);
-        w->instance = -1;
+        instance_leave(&w->instance);
 }
 
 /* Prints why the ledger cannot be used, and what becomes of it. */

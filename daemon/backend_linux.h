@@ -7,23 +7,28 @@
 
 #include "daemon/apply/ledger_file.h"
 #include "daemon/backend.h"
+#include "daemon/instance.h"
 #include "daemon/observe/observer.h"
 
 struct linux_backend {
         struct backend backend; /* first: the functions get a pointer to it */
         struct observer *observer;
         struct ledger_file ledger_file;
-        int ledger_error; /* why nothing can be recorded; 0: it can */
-        uint64_t netns_cookie;
+        int ledger_error;         /* why nothing can be recorded; 0: it can */
         char netns[NAME_MAX + 1]; /* the name of the netns, else its cookie */
         void (*also_report)(void *user, const struct audit_record *record); /* gets each record as well; NULL: none */
         void *user;
-        int instance; /* the socket whose address keeps a second daemon out of the netns */
+        struct instance instance; /* keeps a second one out of the netns */
 };
 
-/* Returns 0 or a negative errno, and in *ret_what the name of the part that failed. -EADDRINUSE: another twtuned runs in
- * this netns; -EPROTONOSUPPORT and others: the kernel has no sock_diag. */
-int linux_backend_open(struct linux_backend *ret, const char **ret_what);
+/* 0 or a negative errno: -EADDRINUSE when another twtuned runs in this netns, -EPROTONOSUPPORT and others when
+ * there is no sock_diag, which only matters if sockets is true. *ret_what then says what failed. */
+int linux_backend_open(struct linux_backend *ret, bool sockets, const char **ret_what);
+
+/* The same; prints an error, and returns 0 or the exit status: EX_UNAVAILABLE for what this kernel lacks, EX_TEMPFAIL for
+ * everything else. */
+int linux_backend_start(struct linux_backend *backend, bool sockets);
+
 void linux_backend_close(struct linux_backend *backend);
 
 /* Loads the ledger that an earlier process left; *ret is empty if there is none, and on errors, which are printed.

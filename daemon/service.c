@@ -42,18 +42,6 @@ struct service {
         uint64_t watchdog, fed; /* us: its timeout, 0 without one (sd_watchdog_enabled(3)); when it was last fed */
 };
 
-static int open_backend(struct linux_backend *backend)
-{
-        const char *what;
-        int r = linux_backend_open(backend, &what);
-
-        if (r == -EADDRINUSE)
-                fprintf(stderr, "twtuned: another twtuned runs in this network namespace; stop it first\n");
-        else if (r < 0)
-                fprintf(stderr, "twtuned: cannot open %s: %s\n", what, strerror(-r));
-        return r < 0 ? EX_UNAVAILABLE : 0;
-}
-
 /* Switches config to observe if sysctls cannot be written, and reports it. Returns 0 or why they cannot be written. */
 static int observe_if_readonly(struct service *s, struct config *config)
 {
@@ -299,7 +287,7 @@ static struct service service;
  * status. */
 static int restore_all(struct service *s, const char *why, bool *ret_held)
 {
-        int r = open_backend(&s->backend);
+        int r = linux_backend_start(&s->backend, false);
 
         if (r != 0)
                 return r;
@@ -348,7 +336,7 @@ int service_run(const char *config_file, bool observe_only, bool hold, const cha
                         restore_all(s, "the configuration is wrong, so twtuned does not run", &held);
                 return EX_CONFIG;
         }
-        r = open_backend(&s->backend);
+        r = linux_backend_start(&s->backend, true);
         if (r == 0)
                 r = open_record(&s->record, record_file);
         if (r == 0)

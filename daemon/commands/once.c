@@ -92,7 +92,10 @@ int once_print(bool json)
         struct unread unread;
         int r = observer_new("/proc", &observer);
 
+        if (r == 0)
+                r = observer_probe(observer);
         if (r < 0) {
+                observer_free(observer);
                 fprintf(stderr, "twtuned: cannot open NETLINK_SOCK_DIAG: %s\n", strerror(-r));
                 return EX_UNAVAILABLE;
         }

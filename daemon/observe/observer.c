@@ -13,7 +13,7 @@
 #include "daemon/observe/internal.h"
 
 /* A NETLINK_SOCK_DIAG socket opens even where the kernel has no tcp_diag, so this dumps the listeners. */
-static int probe(struct observer *o)
+int observer_probe(struct observer *o)
 {
         static struct snapshot s;
         struct unread unread = {0};
@@ -39,10 +39,8 @@ int observer_new(const char *proc_root, struct observer **ret)
         counters_init(&o->counters);
         o->ports = ports_new(seed);
         r = sources_open(o);
-        if (r == 0)
-                r = o->ports ? sock_diag_open(&o->diag) : -ENOMEM;
-        if (r == 0)
-                r = probe(o);
+        if (r == 0 && !o->ports)
+                r = -ENOMEM;
         if (r < 0) {
                 observer_free(o);
                 return r;

@@ -15,9 +15,11 @@
 
 struct observer;
 
-/* Opens all files under proc_root ("/proc"), which has to outlive the observer. Returns 0 or a negative errno:
- * -ENOMEM, or an error of NETLINK_SOCK_DIAG, without which there is nothing to observe. */
+/* Opens all files under proc_root ("/proc"), which has to outlive the observer. Returns 0 or -ENOMEM. */
 int observer_new(const char *proc_root, struct observer **ret);
+
+/* Returns 0 if the sockets can be dumped, else a negative errno. */
+int observer_probe(struct observer *observer);
 void observer_free(struct observer *observer);
 
 /* Sets what to read from now on: the ports, and what the rules name. config NULL: everything, as often as asked.

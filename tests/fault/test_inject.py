@@ -67,7 +67,7 @@ ONCE = ("read_event", "epoll_wait", "malloc", "calloc", "realloc")
 # Between the original and its loss.
 VITAL = re.compile(r"(write|rename|open|close|read|unlink|mkdir) .*(\.ledger|boot_id|run$)"
                    r"|pwrite |pread .*tcp_tw_reuse")
-EXIT_STATUS = {0, 1, 69, 71, 73, 78}  # sysexits(3)
+EXIT_STATUS = {0, 1, 69, 71, 73, 75, 78}  # sysexits(3)
 MEMORY = ("malloc", "calloc", "realloc")
 
 

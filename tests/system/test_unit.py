@@ -323,8 +323,9 @@ def _(host):
         host.systemctl("start", "twtuned")
         host.wait_ticks(5)
     check_equal([entry["EVENT"] for entry in host.journal("_COMM=twtuned")], ["config-loaded"], "events")
-    check_equal(host.run("sh", "-c", "stat -c %U /run/twtuned /run/twtuned/*").stdout, "twtuned\ntwtuned\n", "owners")
-    check_equal(host.run("twtuned", "--restore", check=False).returncode, 69, "--restore beside a daemon")
+    check_equal(host.run("sh", "-c", "stat -c %U /run/twtuned /run/twtuned/*").stdout, "twtuned\n" * 3,
+                "owners of the directory, the ledger and the lock")
+    check_equal(host.run("twtuned", "--restore", check=False).returncode, 75, "--restore beside a daemon")
 
     drop_in(host, "Restart=no\nExecStopPost=/bin/sleep infinity\nTimeoutStopSec=2min")  # nobody else is in time
     host.systemctl("kill", "--signal=KILL", "twtuned")

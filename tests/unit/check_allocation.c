@@ -110,7 +110,7 @@ START_TEST(a_tick_allocates_nothing_and_opens_no_file)
         unshare(CLONE_NEWNET);                          /* as root; a twtuned may run in the netns of this machine */
         setenv("RUNTIME_DIRECTORY", "/nonexistent", 1); /* observing, it writes nothing there */
         unsetenv("NOTIFY_SOCKET");
-        r = linux_backend_open(&backend, &what);
+        r = linux_backend_open(&backend, true, &what);
         ck_assert_msg(r == 0, "%s: %s", what, strerror(-r));
         observer_set_config(backend.observer, config, &config->counters);
         ck_assert_int_eq(record_open(&record, "/dev/null"), 0);

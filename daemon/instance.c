@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/instance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <libmnl/libmnl.h>
+
+#include "daemon/now.h"
+
+/* <asm-generic/socket.h>, Linux 5.14; Debian 12's libc headers have it, older ones do not. */
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+#define LOCK_TRIES 8
+#define ASK_US 2000000 /* a user may have any number of sockets */
+#define BATCH_SIZE 32768u
+
+static const char address_name[] = "\0twtuned";
+#define ADDRESS_SIZE (sizeof(address_name) - 1)
+
+/* ---- the address ---- */
+
+struct holder {
+        bool found;
+        uid_t uid;
+};
+
+static int find_address(const struct nlattr *attribute, void *user)
+{
+        const struct nlattr **found = user;
+        uint16_t type = mnl_attr_get_type(attribute);
+
+        if (type == UNIX_DIAG_NAME && mnl_attr_get_payload_len(attribute) == ADDRESS_SIZE &&
+            memcmp(mnl_attr_get_payload(attribute), address_name, ADDRESS_SIZE) == 0)
+                found[0] = attribute;
+        else if (type == UNIX_DIAG_UID && mnl_attr_get_payload_len(attribute) == sizeof(uint32_t))
+                found[1] = attribute;
+        return MNL_CB_OK;
+}
+
+static int on_socket(const struct nlmsghdr *h, void *user)
+{
+        const struct nlattr *found[2] = {NULL, NULL};
+        struct holder *holder = user;
+
+        if (mnl_nlmsg_get_payload_len(h) < sizeof(struct unix_diag_msg))
+                return MNL_CB_OK;
+        mnl_attr_parse(h, sizeof(struct unix_diag_msg), find_address, found);
+        if (found[0] && found[1]) {
+                holder->found = true;
+                holder->uid = mnl_attr_get_u32(found[1]);
+        }
+        return holder->found ? MNL_CB_STOP : MNL_CB_OK;
+}
+
+static int send_question(struct mnl_socket *socket, unsigned seq)
+{
+        _Alignas(struct nlmsghdr) char buf[128];
+        struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
+        struct unix_diag_req *body = mnl_nlmsg_put_extra_header(request, sizeof(*body));
+
+        request->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+        request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+        request->nlmsg_seq = seq;
+        body->sdiag_family = AF_UNIX;
+        body->udiag_states = UINT32_MAX;
+        body->udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_UID;
+        return mnl_socket_sendto(socket, request, request->nlmsg_len) < 0 ? -errno : 0;
+}
+
+/* Asks the kernel who has bound the address (net/unix/diag.c:unix_diag_dump; UDIAG_SHOW_UID, Linux 5.3). A socket keeps
+ * the uid of the process that made it. */
+static bool find_holder(uid_t *ret)
+{
+        static _Alignas(struct nlmsghdr) char buf[BATCH_SIZE];
+        const struct timeval timeout = {.tv_usec = ASK_US / 4};
+        struct mnl_socket *socket = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+        uint64_t until = now_monotonic_us() + ASK_US;
+        struct holder holder = {0};
+        int r = 1;
+
+        if (!socket)
+                return false;
+        if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 || send_question(socket, 1) < 0 ||
+            setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
+                r = 0;
+        while (r > 0 && now_monotonic_us() < until) {
+                ssize_t n = mnl_socket_recvfrom(socket, buf, sizeof(buf));
+
+                r = n <= 0 ? 0 : mnl_cb_run(buf, (size_t)n, 1, mnl_socket_get_portid(socket), on_socket, &holder);
+        }
+        mnl_socket_close(socket);
+        *ret = holder.uid;
+        return holder.found;
+}
+
+/* The service's user owns the directory, which only root can make. */
+static bool is_trusted(uid_t uid)
+{
+        struct stat st;
+
+        return uid == 0 || uid == geteuid() || (stat(TWTUNED_RUNTIME, &st) == 0 && st.st_uid == uid);
+}
+
+/* If the kernel does not say whose the address is, the lock alone decides. */
+static int take_address(struct instance *i)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + ADDRESS_SIZE);
+        uid_t uid;
+
+        memcpy(address.sun_path, address_name, ADDRESS_SIZE);
+        if (bind(i->socket, (struct sockaddr *)&address, size) == 0)
+                return 0;
+        if (errno != EADDRINUSE)
+                return -errno;
+        if (!find_holder(&uid)) {
+                fputs("twtuned: the abstract address @twtuned is held by an unknown process; ignoring it\n", stderr);
+                return 0;
+        }
+        if (is_trusted(uid))
+                return -EADDRINUSE;
+        fprintf(stderr, "twtuned: uid %u holds the abstract address @twtuned, and is not the service; ignoring it\n",
+                (unsigned)uid);
+        return 0;
+}
+
+/* ---- the lock ---- */
+
+/* Nobody else may open it: flock(2) needs no more than a descriptor. What root makes in the service's directory becomes
+ * the service's. */
+static int open_lock(const char *path)
+{
+        int fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        struct stat st;
+
+        if (fd < 0)
+                return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (geteuid() == 0 && stat(TWTUNED_RUNTIME, &st) == 0 && st.st_uid != 0 &&
+            fchown(fd, st.st_uid, st.st_gid) < 0) {
+                close(fd);
+                return -1;
+        }
+        return fd;
+}
+
+/* False if the instance before has removed the file while this one waited to lock it. */
+static bool is_at(int fd, const char *path)
+{
+        struct stat ours, there;
+
+        return fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_dev == there.st_dev &&
+               ours.st_ino == there.st_ino;
+}
+
+/* Without a directory, or without the right to open the file, there is no lock, and no ledger that it would guard. */
+static int take_lock(struct instance *i)
+{
+        char path[sizeof(i->lock_path)];
+        int fd;
+
+        snprintf(path, sizeof(path), TWTUNED_RUNTIME "/%llu.lock", (unsigned long long)i->netns_cookie);
+        if (mkdir(TWTUNED_RUNTIME, 0755) < 0 && errno != EEXIST)
+                return 0;
+        for (unsigned tries = 0; tries < LOCK_TRIES; tries++) {
+                fd = open_lock(path);
+                if (fd < 0)
+                        return 0;
+                if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+                        int r = errno == EWOULDBLOCK ? -EADDRINUSE : 0;
+
+                        close(fd);
+                        return r;
+                }
+                if (is_at(fd, path)) {
+                        i->lock = fd;
+                        strcpy(i->lock_path, path);
+                        return 0;
+                }
+                close(fd);
+        }
+        return -EADDRINUSE;
+}
+
+int instance_take(struct instance *ret)
+{
+        struct instance *i = ret;
+        socklen_t size = sizeof(i->netns_cookie);
+        int r;
+
+        *i = (struct instance){.lock = -1};
+        i->socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (i->socket < 0 || getsockopt(i->socket, SOL_SOCKET, SO_NETNS_COOKIE, &i->netns_cookie, &size) < 0)
+                return -errno;
+        r = take_address(i);
+        return r < 0 ? r : take_lock(i);
+}
+
+void instance_leave(struct instance *i)
+{
+        if (i->lock >= 0) {
+                unlink(i->lock_path);
+                close(i->lock);
+        }
+        if (i->socket >= 0)
+                close(i->socket);
+        *i = (struct instance){.socket = -1, .lock = -1};
+}

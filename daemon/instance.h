@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* One instance in a network namespace. Two things name it: the abstract address "\0twtuned", which is the same in every
+ * mount namespace, but which any user can bind; and a lock on COOKIE.lock in /run/twtuned, which only root and the
+ * service's user can open. */
+
+#include <stdint.h>
+
+struct instance {
+        int socket;            /* bound to the address, if nobody else has it */
+        int lock;              /* -1: the lock file cannot be opened here */
+        char lock_path[64];    /* "": there is none */
+        uint64_t netns_cookie; /* of this network namespace, unique in a boot (SO_NETNS_COOKIE, Linux 5.14) */
+};
+
+/* Returns 0; -EADDRINUSE: another twtuned runs in this network namespace; or another negative errno. An address that is
+ * held by a user who is neither root nor the service's does not count, and this is printed. The caller calls
+ * instance_leave() in each case. */
+int instance_take(struct instance *ret);
+void instance_leave(struct instance *instance);
