@@ -10,10 +10,12 @@
 #include "lib/util/macro.h"
 
 #define RETRY_NS (5 * NSEC_PER_SEC)
+#define STUCK_NS (3 * NSEC_PER_SEC)
 
 static void disconnect(struct bus *b)
 {
         bus_drop_calls(b);
+        readers_clear(b);
         if (b->record_fd >= 0)
                 close(b->record_fd);
         b->record_fd = -1;
@@ -71,12 +73,27 @@ static int connect_bus(struct bus *b)
         sd_bus_set_close_on_exit(bus, false); /* what is put back at the end is told as well */
         r = sd_bus_add_object_vtable(bus, NULL, b->path, BUS_NAME, bus_vtable, b);
         if (r >= 0)
+                r = sd_bus_add_filter(bus, NULL, readers_filter, b);
+        if (r >= 0)
                 r = sd_bus_attach_event(bus, b->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
                 r = sd_bus_request_name_async(bus, NULL, b->name, 0, on_name, b);
         if (r < 0)
                 disconnect(b);
         return r;
+}
+
+/* A bus takes no more from a connection whose messages others do not read: dbus-daemon at 127 MiB (dbus-daemon(1),
+ * max_incoming_bytes). On a new connection it does. */
+static bool is_stuck(struct bus *b, uint64_t now)
+{
+        uint64_t queued = 0;
+
+        if (!b->bus || !b->named || sd_bus_get_n_queued_write(b->bus, &queued) < 0 || queued == 0 ||
+            queued < b->queued)
+                b->taken_at = now;
+        b->queued = queued;
+        return now - b->taken_at >= STUCK_NS;
 }
 
 /* There need not be a bus: only one that was there and is gone is worth a word. A name that is refused may be had
@@ -87,6 +104,10 @@ static void look_after_connection(struct bus *b, uint64_t now)
                 if (b->named)
                         audit_state(&b->tuner->audit, SUBJECT_BUS, NULL, -ENOTCONN);
                 disconnect(b);
+        }
+        if (is_stuck(b, now)) {
+                disconnect(b);
+                b->try_at = b->taken_at = now;
         }
         if (b->bus || now < b->try_at)
                 return;
@@ -175,8 +196,8 @@ void bus_stop(struct bus *b)
         if (b->bus && b->named)
                 emit_changes(b);
         disconnect(b);
-        free(b->described);
-        b->described = NULL;
+        free(b->readers.described);
+        b->readers.described = NULL;
         b->event = NULL;
 }
 

@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/bus/describe.h"
+#include "daemon/bus/read.h"
 #include "daemon/tuner.h"
 #include "lib/audit/text.h"
 
@@ -59,9 +60,8 @@ struct bus {
         unsigned n_changes;
         char status[256]; /* as it was told last */
 
-        char *described; /* after the tick at described_at; owned */
-        uint64_t described_at, owners_at;
-        struct sysctl_preset owner[SYSCTL_COUNT];
+        struct readers readers;
+        uint64_t queued, taken_at; /* messages that the bus has not taken; ns: when it was last seen to take some */
 
         /* What service.c takes from here before a tick. */
         int record_fd;        /* to record to, owned; -1: none */

@@ -8,11 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/apply/preset.h"
 #include "daemon/status.h"
 #include "lib/util/macro.h"
-
-#define OWNERS_EVERY_NS (10 * NSEC_PER_SEC) /* sysctl.d is read as often at most */
 
 #define ERROR_NO_SUCH_SYSCTL BUS_NAME ".NoSuchSysctl"
 #define ERROR_NOT_POSSIBLE BUS_NAME ".NotPossible"
@@ -41,38 +38,6 @@ static int get_bool(sd_bus *bus, const char *path, const char *interface, const 
 
         (void)bus, (void)path, (void)interface, (void)error;
         return sd_bus_message_append(reply, "b", (int)value);
-}
-
-/* Made once a tick, however many ask for it. */
-static const char *describe_cached(struct bus *b)
-{
-        struct description d = {b->tuner, b->owner, b->instance, b->recording};
-        uint64_t now = b->tuner->snapshot.now;
-        struct json json = {0};
-
-        if (b->described && b->described_at == now)
-                return b->described;
-        if (b->owners_at == 0 || now - b->owners_at >= OWNERS_EVERY_NS) {
-                sysctl_preset_find_all(b->owner);
-                b->owners_at = now;
-        }
-        describe(&json, &d);
-        if (json.failed) {
-                json_free(&json);
-                return NULL;
-        }
-        free(b->described);
-        b->described = json.text;
-        b->described_at = now;
-        return b->described;
-}
-
-static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        const char *text = describe_cached(userdata);
-
-        (void)error;
-        return text ? sd_bus_reply_method_return(m, "s", text) : -ENOMEM;
 }
 
 static void call_free(struct bus_call *c)
@@ -176,8 +141,6 @@ static int on_sender(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* Who it is, the bus knows (D-Bus specification: GetConnectionUnixUser). sd_bus_query_sender_creds() would wait for
- * the answer. */
 static int call_begin(struct bus *b, sd_bus_message *m, const struct bus_call *what, sd_bus_error *error)
 {
         for (unsigned i = 0; i < BUS_CALLS_MAX; i++) {
@@ -189,9 +152,7 @@ static int call_begin(struct bus *b, sd_bus_message *m, const struct bus_call *w
                 *c = *what;
                 c->bus = b;
                 c->message = sd_bus_message_ref(m);
-                r = sd_bus_call_method_async(b->bus, &c->slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                             "org.freedesktop.DBus", "GetConnectionUnixUser", on_sender, c, "s",
-                                             sd_bus_message_get_sender(m));
+                r = ask_uid(b->bus, m, on_sender, c, &c->slot);
                 if (r < 0)
                         call_free(c);
                 return r < 0 ? r : 1;
@@ -346,7 +307,7 @@ const sd_bus_vtable bus_vtable[] = {
         SD_BUS_PROPERTY("Status", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Paused", "b", get_bool, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Recording", "b", get_bool, 0, 0),
-        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), method_describe, ANYONE),
+        SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), readers_describe, ANYONE),
         SD_BUS_METHOD_WITH_ARGS("Pause", SD_BUS_ARGS("t", usec), SD_BUS_NO_RESULT, method_pause, ANYONE),
         SD_BUS_METHOD_WITH_ARGS("Resume", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_resume, ANYONE),
         SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("s", sysctl), SD_BUS_NO_RESULT, method_release, ANYONE),

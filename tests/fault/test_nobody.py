@@ -6,6 +6,9 @@ surfaces; each has a test here, or in test_nobody_host.py, which boots a systemd
 import contextlib
 import fcntl
 import os
+import pathlib
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +16,10 @@ import sys
 
 import lives
 from lives import ORIGINAL, Run, host, killed, new_directory, policy
-from harness import check, check_equal, main, test
+from harness import PATIENCE, check, check_equal, diag, main, test
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ctl"))
+import ctl_host  # noqa: E402
 
 NOBODY = "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"
 HOLD_ADDRESS = """
@@ -97,6 +103,63 @@ def _():
         check_equal(run.end(), 75, f"--restore while the lock is held says {run.log}")
     run = Run(["--restore"], new_directory(), shim=False)
     check_equal(run.end(), 0, f"--restore when nobody holds the lock says {run.log}")
+
+
+# ---- the bus ----
+
+FLOOD = pathlib.Path(__file__).with_name("bus_flood.py")
+BUS = "org.twtuned1"
+
+
+@contextlib.contextmanager
+def flood(h, path, interface, member):
+    """200 connections of nobody that never read."""
+    script = h.bus.directory / "flood.py"
+    shutil.copy(FLOOD, script)
+    script.chmod(0o644)
+    process = subprocess.Popen([*NOBODY, sys.executable, "-B", script, h.bus.socket, "200", path, interface, member],
+                               text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        check_equal(process.stdout.readline(), "connected\n", "the flood")
+        yield
+        calls = int(process.communicate("\n", timeout=PATIENCE)[0])
+        diag(f"{calls} calls of {member}")
+        check(calls > 10000, f"only {calls} calls: nothing was tested")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def peak_memory(twtuned):
+    """kB"""
+    return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{twtuned.pid}/status").read_text())[1])
+
+
+def outlast(path, interface, member):
+    with ctl_host.Host() as h:
+        ticks = h.twtuned.ticks
+        with flood(h, path, interface, member):
+            for _ in range(12):
+                ticks(10)
+                check_equal(h.ctl("status", "--no-pager", check=False).returncode, 0, "exit status of root's twtunectl")
+            refused = [run for run in (h.ctl("status", "--no-pager", check=False, nobody=True) for _ in range(20))
+                       if run.returncode]
+        check(refused or member != "Describe" or path != "/org/twtuned1", "none of nobody's calls was refused")
+        check(all("try again" in run.stderr for run in refused), refused)
+        memory = peak_memory(h.twtuned)
+        diag(f"at most {memory} kB")
+        check(memory < 10000, f"{memory} kB of memory")
+
+
+@test("200 connections of nobody that never read what they ask for")
+def _():
+    outlast("/org/twtuned1", BUS, "Describe")
+
+
+@test("the same of what libsystemd answers: properties, introspection, errors")
+def _():
+    outlast("/org/twtuned1", "org.freedesktop.DBus.Introspectable", "Introspect")
+    outlast("/org/twtuned1/none", BUS, "Describe")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Reading over the bus, which anyone may do. An answer is some 50 kB, the bus does not tell whether anyone takes it, and
+ * what it does not take is queued in this process. So the answers are counted, for each user and in all, and root's are
+ * not: who asks is known before the answer. What is past the limits is refused. */
+
+#include <systemd/sd-bus.h>
+
+#include "lib/apply/preset.h"
+#include "lib/kernel/sysctl.h"
+
+#define SENDERS_MAX 512u /* more than the connections that dbus-daemon lets one user have, 256 */
+#define USERS_MAX 16u
+
+/* Tokens come at a rate, up to a number. */
+struct bucket {
+        double tokens;
+        uint64_t at; /* ns; 0: it is full */
+};
+
+/* A connection that asked. Unique names are never given to another one. */
+struct sender {
+        struct bus *bus;
+        char name[32]; /* ":1.234"; "": the slot is free */
+        uint64_t used; /* a count that grows with each use */
+        bool known;
+        uint32_t uid;          /* if known */
+        sd_bus_message *asked; /* Describe(), to be answered when uid is known; NULL: none */
+        sd_bus_slot *slot;     /* the question for uid */
+};
+
+struct readers {
+        struct sender sender[SENDERS_MAX];
+        struct {
+                uint32_t uid;
+                uint64_t used;
+                struct bucket bucket;
+        } user[USERS_MAX];
+        struct bucket all, small;
+        uint64_t uses;
+
+        char *described; /* after the tick at described_at; owned */
+        uint64_t described_at, owners_at;
+        struct sysctl_preset owner[SYSCTL_COUNT];
+};
+
+struct bus;
+
+/* Describe() */
+int readers_describe(sd_bus_message *m, void *bus, sd_bus_error *error);
+
+/* Refuses calls that nobody may make in this number. For sd_bus_add_filter(). */
+int readers_filter(sd_bus_message *m, void *bus, sd_bus_error *error);
+
+/* Forgets who asked, at the end of a connection. */
+void readers_clear(struct bus *bus);
+
+/* Asks the bus for the uid of the sender of m, without waiting: callback gets it as "u", or an error. */
+int ask_uid(sd_bus *bus, sd_bus_message *m, sd_bus_message_handler_t callback, void *userdata, sd_bus_slot **ret);
