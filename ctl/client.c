@@ -9,6 +9,7 @@
 
 #include "ctl/description.h"
 #include "ctl/terminal.h"
+#include "lib/util/safe.h"
 
 #define BUS_NAME "org.twtuned1"
 #define INSTANCES_PATH "/org/twtuned1/instance"
@@ -63,6 +64,24 @@ static int explain_error(const char *instance, const sd_bus_error *error, int r)
         return complain(EXIT_FAILURE, "%s", error->message ? error->message : strerror(-r));
 }
 
+/* Makes every text in it safe to print (lib/util/safe.h). */
+static json_t *safe_json(json_t *value)
+{
+        const char *text = json_string_value(value), *key;
+        char *safe;
+        json_t *item;
+        size_t i;
+
+        json_object_foreach(value, key, item) safe_json(item);
+        json_array_foreach(value, i, item)
+                safe_json(item);
+        if (text && (safe = malloc(4 * strlen(text) + 1))) {
+                json_string_set(value, safe_text(text, safe, 4 * strlen(text) + 1));
+                free(safe);
+        }
+        return value;
+}
+
 static int call_describe(struct client *c, sd_bus_error *error, sd_bus_message **ret)
 {
         return sd_bus_call_method(c->bus, c->name, c->path, BUS_NAME, "Describe", error, ret, NULL);
@@ -84,7 +103,7 @@ int client_describe(struct client *c, json_t **ret)
                 r = sd_bus_message_read(reply, "s", &text);
         if (r < 0)
                 return explain_error(c->instance, &error, r);
-        *ret = json_loads(text, 0, NULL);
+        *ret = safe_json(json_loads(text, 0, NULL));
         return *ret ? 0 : complain(EX_PROTOCOL, "twtuned sent invalid JSON; it may be another version");
 }
 

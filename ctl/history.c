@@ -14,6 +14,7 @@
 #include "ctl/description.h"
 #include "ctl/terminal.h"
 #include "lib/audit/record.h"
+#include "lib/util/safe.h"
 #include "lib/util/units.h"
 
 #define FIELD_MAX 1024
@@ -82,16 +83,17 @@ static int match_events(sd_journal *journal, const char *instance)
         return r;
 }
 
-/* The text of a field of the current entry; "" if it has none. */
+/* The text of a field of the current entry, safe to print; "" if it has none. */
 static const char *field(sd_journal *journal, const char *name, char buf[static FIELD_MAX])
 {
         size_t length, n = strlen(name) + 1;
+        char text[FIELD_MAX];
         const void *data;
 
-        buf[0] = 0;
+        text[0] = 0;
         if (sd_journal_get_data(journal, name, &data, &length) >= 0 && length >= n)
-                snprintf(buf, FIELD_MAX, "%.*s", (int)(length - n), (const char *)data + n);
-        return buf;
+                snprintf(text, sizeof(text), "%.*s", (int)(length - n), (const char *)data + n);
+        return safe_text(text, buf, FIELD_MAX);
 }
 
 static enum colour event_colour(const char *event)

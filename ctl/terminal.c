@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/util/safe.h"
 #include "lib/util/units.h"
 
 static FILE *pager;
@@ -143,12 +144,14 @@ void print_wrapped(const char *text, unsigned indent)
 
 int complain(int status, const char *format, ...)
 {
+        char text[1024];
         va_list args;
 
-        fputs("twtunectl: ", stderr);
         va_start(args, format);
-        vfprintf(stderr, format, args);
+        vsnprintf(text, sizeof(text), format, args);
         va_end(args);
+        fputs("twtunectl: ", stderr);
+        safe_print(text, stderr);
         fputc('\n', stderr);
         return status;
 }

@@ -3,14 +3,18 @@
 
 #include <stdio.h>
 
+#include "lib/util/safe.h"
+
 void diagnostics_print(const struct diagnostics *diagnostics, const char *prefix)
 {
         for (size_t i = 0; diagnostics->item && i < diagnostics->n; i++) {
                 const struct diagnostic *p = &diagnostics->item[i];
 
+                safe_print(p->at.file, stderr);
                 if (p->at.line > 0)
-                        fprintf(stderr, "%s:%u: %s%s\n", p->at.file, p->at.line, prefix, p->text);
-                else
-                        fprintf(stderr, "%s: %s%s\n", p->at.file, prefix, p->text);
+                        fprintf(stderr, ":%u", p->at.line);
+                fprintf(stderr, ": %s", prefix);
+                safe_print(p->text, stderr);
+                fputc('\n', stderr);
         }
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "lib/util/safe.h"
+
 /* As `ip netns identify`: the name is a file in /run/netns on which the network namespace is mounted. */
 int netns_name(char *ret, size_t size)
 {
@@ -18,8 +20,10 @@ int netns_name(char *ret, size_t size)
         struct dirent *entry;
         int r = -ENOENT;
 
-        if (instance && instance[0])
-                return (size_t)snprintf(ret, size, "%s", instance) < size ? 0 : -ENAMETOOLONG;
+        if (instance && instance[0]) {
+                safe_name(instance, ret, size);
+                return 0;
+        }
         directory = opendir("/run/netns");
         if (!directory)
                 return -errno;
@@ -27,8 +31,10 @@ int netns_name(char *ret, size_t size)
                 r = -errno;
         while (r == -ENOENT && (entry = readdir(directory)))
                 if (fstatat(dirfd(directory), entry->d_name, &named, 0) == 0 && named.st_dev == ours.st_dev &&
-                    named.st_ino == ours.st_ino)
-                        r = (size_t)snprintf(ret, size, "%s", entry->d_name) < size ? 0 : -ENAMETOOLONG;
+                    named.st_ino == ours.st_ino) {
+                        safe_name(entry->d_name, ret, size);
+                        r = 0;
+                }
         closedir(directory);
         return r;
 }

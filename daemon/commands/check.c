@@ -6,13 +6,17 @@
 
 #include "daemon/config_files.h"
 #include "daemon/observe/observer.h"
+#include "lib/util/safe.h"
 
 static void print_values(const struct config *config)
 {
         for (size_t i = 0; i < config->values.n; i++) {
                 const struct config_value *v = &config->values.item[i];
 
-                printf("%s:%u: [%s] %s = %s\n", v->at.file, v->at.line, v->section, v->key, v->text);
+                safe_print(v->at.file, stdout);
+                printf(":%u: [%s] %s = ", v->at.line, v->section, v->key);
+                safe_print(v->text, stdout);
+                putchar('\n');
         }
 }
 

@@ -11,6 +11,7 @@
 #include "daemon/diagnostics_print.h"
 #include "daemon/observe/proc_file.h"
 #include "lib/lint/lint.h"
+#include "lib/util/safe.h"
 
 static int read_sysctl(void *user, const char *path, char *buf, size_t size)
 {
@@ -51,8 +52,13 @@ static int load(struct lint *l, char *const *files)
 
 static void print_finding(const struct lint_finding *f)
 {
-        printf("%s:%u: %s = %s: %s: %s", f->line->at.file, f->line->at.line, f->name, f->line->value,
-               lint_verdict_name(f->verdict), f->why);
+        safe_print(f->line->at.file, stdout);
+        printf(":%u: ", f->line->at.line);
+        safe_print(f->name, stdout);
+        fputs(" = ", stdout);
+        safe_print(f->line->value, stdout);
+        printf(": %s: ", lint_verdict_name(f->verdict));
+        safe_print(f->why, stdout);
         if (f->does)
                 printf("; twtuned %s (rule %s)", f->does, f->rule);
         putchar('\n');

@@ -10,6 +10,7 @@
 
 #include "daemon/observe/observer.h"
 #include "lib/util/json.h"
+#include "lib/util/safe.h"
 
 static void write_text(FILE *f, const struct snapshot *s, const struct counters *counters, unsigned metric)
 {
@@ -22,10 +23,13 @@ static void write_text(FILE *f, const struct snapshot *s, const struct counters 
         else
                 fputs(reading_state_names[r->state], f);
         fprintf(f, " %s", unit[0] ? unit : "-");
-        if (metric < METRIC_COUNT && s->endpoint[metric][0])
-                fprintf(f, " %s", s->endpoint[metric]);
-        if (metric < METRIC_COUNT && s->culprit[metric][0])
-                fprintf(f, " %s", s->culprit[metric]);
+        for (unsigned i = 0; metric < METRIC_COUNT && i < 2; i++) {
+                const char *name = i == 0 ? s->endpoint[metric] : s->culprit[metric];
+
+                if (name[0])
+                        fputc(' ', f);
+                safe_print(name, f);
+        }
         fputc('\n', f);
 }
 

@@ -13,6 +13,7 @@
 #include "daemon/tick.h"
 #include "lib/audit/text.h"
 #include "lib/recording/recording.h"
+#include "lib/util/safe.h"
 
 #define PORTS_SEED 1 /* fixed, so that the same input gives the same output */
 
@@ -134,7 +135,10 @@ static void report(struct backend *backend, const struct audit_record *record)
         static struct audit_text text;
         struct replay *r = self(backend);
 
-        printf("%s%s+%.3fs ", r->row.date, r->row.date[0] ? " " : "", (double)(r->snapshot.now - r->begun) / 1e9);
+        char date[4 * sizeof(r->row.date)];
+
+        printf("%s%s+%.3fs ", safe_text(r->row.date, date, sizeof(date)), r->row.date[0] ? " " : "",
+               (double)(r->snapshot.now - r->begun) / 1e9);
         audit_text_make(&text, record);
         audit_text_print(&text, stdout);
         r->events++;

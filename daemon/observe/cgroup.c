@@ -11,6 +11,11 @@
 
 #include <linux/magic.h>
 
+#include "daemon/now.h"
+#include "lib/util/safe.h"
+
+#define WALK_NS (20 * UINT64_C(1000000)) /* some 10,000 cgroups */
+
 static const char *find_root(void)
 {
         static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
@@ -35,56 +40,83 @@ static bool is_unit(const char *name, size_t len)
         return false;
 }
 
-/* The first part of a path below the root that names a unit: the cgroups under it are the unit's own business. Only
- * user@1000.service is passed over for a unit that runs in it. */
+/* The first part of a path below the root that names a unit: the cgroups under it are the unit's own business. Only in
+ * user@1000.service another unit may run, which is that user's. */
 static void unit_from_path(const char *path, char unit[static CGROUP_UNIT_MAX])
 {
-        snprintf(unit, CGROUP_UNIT_MAX, "%s", path);
+        char found[2 * NAME_MAX + 2] = "";
+
         for (const char *part = path + (*path == '/'); *part;) {
-                size_t len = strcspn(part, "/");
+                size_t len = strcspn(part, "/"), at = strlen(found);
 
                 if (is_unit(part, len)) {
-                        snprintf(unit, CGROUP_UNIT_MAX, "%.*s", (int)len, part);
-                        if (strncmp(part, "user@", 5) != 0)
-                                return;
+                        snprintf(found + at, sizeof(found) - at, "%s%.*s", at > 0 ? "/" : "", (int)len, part);
+                        if (at > 0 || strncmp(part, "user@", 5) != 0)
+                                break;
                 }
                 part += len + (part[len] == '/');
         }
+        safe_name(found[0] ? found : path, unit, CGROUP_UNIT_MAX);
+}
+
+/* One walk of the tree. */
+struct walk {
+        uint64_t id, until; /* of the cgroup; of the thread's CPU time, ns */
+        bool users;         /* user.slice alone, or everything but that */
+        bool over;          /* it took too long */
+        char path[PATH_MAX];
+};
+
+static bool find_below(struct walk *w, size_t length, bool top);
+
+static bool look_at(struct walk *w, size_t length, const struct dirent *entry, bool top)
+{
+        size_t n;
+
+        if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            (top && w->users != (strcmp(entry->d_name, "user.slice") == 0)))
+                return false;
+        n = (size_t)snprintf(w->path + length, PATH_MAX - length, "/%s", entry->d_name);
+        return n < PATH_MAX - length && (entry->d_ino == w->id || find_below(w, length + n, false));
 }
 
 /* Extends path to the directory below it with inode id. The listing has the inodes
  * (fs/kernfs/dir.c:kernfs_fop_readdir). Not fts(3), which crashes when memory is short (glibc 2.36). */
-static bool find_below(char path[static PATH_MAX], size_t length, uint64_t id)
+static bool find_below(struct walk *w, size_t length, bool top)
 {
-        DIR *directory = opendir(path);
+        DIR *directory;
         struct dirent *entry;
         bool found = false;
 
-        while (directory && !found && (entry = readdir(directory))) {
-                size_t n;
-
-                if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-                        continue;
-                n = (size_t)snprintf(path + length, PATH_MAX - length, "/%s", entry->d_name);
-                found = n < PATH_MAX - length && (entry->d_ino == id || find_below(path, length + n, id));
-        }
+        w->over |= thread_cpu_ns() > w->until;
+        directory = w->over ? NULL : opendir(w->path);
+        while (directory && !found && !w->over && (entry = readdir(directory)))
+                found = look_at(w, length, entry, top);
         if (directory)
                 closedir(directory);
         return found;
 }
 
+/* Users can make cgroups without number, so theirs come last. */
 static void find_unit(uint64_t id, char unit[static CGROUP_UNIT_MAX])
 {
         const char *root = find_root();
-        char path[PATH_MAX];
+        static struct walk w;
+        bool found = false;
 
+        w = (struct walk){.id = id, .until = thread_cpu_ns() + WALK_NS};
+        for (unsigned i = 0; root && !found && i < 2; i++) {
+                w.users = i == 1;
+                found = find_below(&w, strlen(strcpy(w.path, root)), true);
+        }
         unit[0] = 0;
-        if (root && find_below(strcpy(path, root), strlen(root), id))
-                unit_from_path(path + strlen(root), unit);
+        if (found)
+                unit_from_path(w.path + strlen(root), unit);
 }
 
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id)
 {
+        uint64_t begun, now = now_ns();
         char *unit;
 
         if (id == 0)
@@ -92,9 +124,14 @@ const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id)
         for (unsigned i = 0; i < CGROUP_CACHE; i++)
                 if (cache->item[i].id == id)
                         return cache->item[i].unit;
+        if (cache->budget > 0 && now < cache->again_at)
+                return "";
+        begun = thread_cpu_ns();
         unit = cache->item[cache->next].unit;
         cache->item[cache->next].id = id;
         cache->next = (cache->next + 1) % CGROUP_CACHE;
         find_unit(id, unit);
+        if (cache->budget > 0)
+                cache->again_at = now + (uint64_t)((double)(thread_cpu_ns() - begun) / cache->budget);
         return unit;
 }

@@ -7,17 +7,21 @@
  * cgroup2 hierarchy: at /sys/fs/cgroup (unified) or /sys/fs/cgroup/unified (hybrid). No /proc/PID/fd is read. */
 
 #define CGROUP_CACHE 32u
-#define CGROUP_UNIT_MAX 64
+#define CGROUP_UNIT_MAX 256 /* a unit's whole name fits (systemd.unit(5)) */
 
 struct cgroup_cache {
         struct {
                 uint64_t id;
                 char unit[CGROUP_UNIT_MAX];
         } item[CGROUP_CACHE];
-        unsigned next; /* the oldest one, which a new one replaces */
+        unsigned next;     /* the oldest one, which a new one replaces */
+        double budget;     /* the share of one core that walks may take; 0: no limit */
+        uint64_t again_at; /* ns: no walk before */
 };
 
-/* The unit's name ("nginx.service"), or the cgroup's path if no part of it names a unit. "": id is 0 or the root's,
- * there is no cgroup2, or the cgroup is gone. Walks the tree once per id. The name belongs to the cache and is valid
+/* The unit's name ("nginx.service"), for one of a user's own manager after that manager's
+ * ("user@1000.service/nginx.service"), or the cgroup's path if no part of it names a unit; safe_name() was applied. "": id
+ * is 0 or the root's, there is no cgroup2, the cgroup is gone, or the budget is spent. Walks the tree once per id, the
+ * system's part before that of users, and not for more than 20 ms of CPU time. The name belongs to the cache and is valid
  * until it is replaced. */
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id);

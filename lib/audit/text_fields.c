@@ -39,23 +39,3 @@ const char *audit_text_value(const struct audit_text *t, const char *name)
         }
         return "";
 }
-
-/* NAME="with blanks" and NAME=without. */
-static void print_field(const char *field, FILE *f)
-{
-        const char *value = strchr(field, '=') + 1;
-
-        if (value[strcspn(value, " \t\"")] == 0)
-                fprintf(f, " %s", field);
-        else
-                fprintf(f, " %.*s\"%s\"", (int)(value - field), field, value);
-}
-
-void audit_text_print(const struct audit_text *t, FILE *f)
-{
-        fprintf(f, "%s: %s MESSAGE_ID=%s", audit_kinds[t->kind].name, audit_text_value(t, "MESSAGE"),
-                audit_kinds[t->kind].message_id);
-        for (unsigned i = 1; i < t->n; i++)
-                print_field(audit_text_field(t, i), f);
-        fputc('\n', f);
-}

@@ -32,7 +32,7 @@ struct live_sysctl {
 };
 
 #define SNAPSHOT_ENDPOINT_MAX 112 /* the name of a destination or of a listener fits */
-#define SNAPSHOT_CULPRIT_MAX 64
+#define SNAPSHOT_CULPRIT_MAX 256
 
 struct snapshot {
         uint64_t now; /* ns of CLOCK_BOOTTIME */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/util/macro.h"
+#include "lib/util/utf8.h"
 
 static void add(struct json *j, const char *text, size_t n)
 {
@@ -36,37 +37,14 @@ static void add_string(struct json *j, const char *text)
         add(j, text, strlen(text));
 }
 
-/* Returns the bytes of the character at text (RFC 3629); 0: invalid UTF-8. */
-static size_t character_length(const char *text)
-{
-        static const struct {
-                unsigned char mask, lead;
-                unsigned least;
-        } rows[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
-        const unsigned char *p = (const unsigned char *)text;
-
-        for (unsigned n = 0; n < ELEMENTSOF(rows); n++) {
-                unsigned code = p[0] & (unsigned char)~rows[n].mask;
-
-                if ((p[0] & rows[n].mask) != rows[n].lead)
-                        continue;
-                for (unsigned i = 1; i <= n; i++) {
-                        if ((p[i] & 0xc0) != 0x80)
-                                return 0;
-                        code = code << 6 | (p[i] & 0x3f);
-                }
-                return code < rows[n].least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) ? 0 : n + 1;
-        }
-        return 0;
-}
-
 static void add_quoted(struct json *j, const char *text)
 {
         char escaped[16];
 
         add_string(j, "\"");
         while (*text) {
-                size_t n = character_length(text);
+                unsigned code;
+                size_t n = utf8_take(text, &code);
 
                 if (n == 0) {
                         add_string(j, "\\ufffd");

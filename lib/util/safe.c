@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/util/safe.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "lib/util/utf8.h"
+
+#define ESCAPED 4 /* "\xNN" */
+
+static bool is_name_byte(unsigned char c)
+{
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               (c != 0 && strchr(":_.\\@-/", c));
+}
+
+/* C0, DEL and C1; marks and overrides of direction; separators of lines and paragraphs. */
+static bool is_control(unsigned code)
+{
+        return (code < 0x20 && code != '\t') || (code >= 0x7f && code < 0xa0) || code == 0x61c ||
+               (code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+               (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
+}
+
+static char *put_escaped(char *p, char byte)
+{
+        static const char digits[] = "0123456789abcdef";
+        unsigned char c = (unsigned char)byte;
+
+        *p++ = '\\';
+        *p++ = 'x';
+        *p++ = digits[c >> 4];
+        *p++ = digits[c & 15];
+        return p;
+}
+
+char *safe_name(const char *name, char *ret, size_t size)
+{
+        char *p = ret, *end = ret + size - 1;
+
+        for (; *name; name++) {
+                bool keep = is_name_byte((unsigned char)*name);
+
+                if (end - p < (keep ? 1 : ESCAPED))
+                        break;
+                if (keep)
+                        *p++ = *name;
+                else
+                        p = put_escaped(p, *name);
+        }
+        *p = 0;
+        return ret;
+}
+
+/* Takes one character of *text, and writes it, or its bytes escaped, to buf. Returns how many bytes were written. */
+static size_t take_character(const char **text, char buf[static ESCAPED * UTF8_MAX])
+{
+        unsigned code;
+        size_t n = utf8_take(*text, &code);
+        char *p = buf;
+
+        if (n > 0 && !is_control(code)) {
+                memcpy(buf, *text, n);
+                *text += n;
+                return n;
+        }
+        for (n += n == 0; n > 0; n--)
+                p = put_escaped(p, *(*text)++);
+        return (size_t)(p - buf);
+}
+
+char *safe_text(const char *text, char *ret, size_t size)
+{
+        size_t at = 0;
+
+        while (*text) {
+                char buf[ESCAPED * UTF8_MAX];
+                size_t n = take_character(&text, buf);
+
+                if (at + n >= size)
+                        break;
+                memcpy(ret + at, buf, n);
+                at += n;
+        }
+        ret[at] = 0;
+        return ret;
+}
+
+/* A character of also follows a backslash. */
+static void print(const char *text, const char *also, FILE *f)
+{
+        while (*text) {
+                char buf[ESCAPED * UTF8_MAX];
+                bool special = strchr(also, *text) != NULL;
+                size_t n = take_character(&text, buf);
+
+                if (special)
+                        fputc('\\', f);
+                fwrite(buf, 1, n, f);
+        }
+}
+
+void safe_print(const char *text, FILE *f)
+{
+        print(text, "", f);
+}
+
+void safe_print_quoted(const char *text, FILE *f)
+{
+        fputc('"', f);
+        print(text, "\"\\", f);
+        fputc('"', f);
+}
