@@ -135,6 +135,7 @@ void linux_backend_close(struct linux_backend *w)
         observer_free(w->observer);
         w->observer = NULL;
         instance_leave(&w->instance);
+        journal_close();
 }
 
 /* Prints why the ledger cannot be used, and what becomes of it. */

@@ -12,6 +12,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/audit/journal.h"
 #include "daemon/backend_linux.h"
 #include "daemon/bus/bus.h"
 #include "daemon/commands/lint.h"
@@ -167,6 +168,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         s->bus.recording = is_recording(s);
         bus_after_tick(&s->bus);
         metrics_file_tick(&s->metrics, &s->tuner);
+        journal_tick();
 
         /* Ticks come at multiples of the interval. Those that a busy machine has missed are not made up for. */
         interval = s->tuner.config->interval_ns / 1000;
@@ -328,6 +330,7 @@ int service_run(const char *config_file, bool observe_only, bool hold, const cha
          * come from the heap and are cleared there, so that their unused pages take memory (mallopt(3)). */
         mallopt(M_MMAP_THRESHOLD, 128 * 1024);
         prepare_signals();
+        journal_unblock_stderr();
         observer_list_counters(PROC, &s->kernel);
         config = config_files_load_good(config_file, &s->kernel, true);
         if (!config) {

@@ -1,44 +1,69 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/unit_job.h"
 
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 #include <systemd/sd-bus.h>
 
+#include "daemon/now.h"
+
 #define SYSTEMD "org.freedesktop.systemd1"
 #define SELF "/org/freedesktop/systemd1/unit/self" /* the caller's unit (systemd's core/dbus.c:find_unit) */
-#define TIMEOUT_US 2000000                         /* short, because the stop of the unit waits for us */
+#define TIMEOUT_US 2000000                         /* in all, because the stop of the unit waits for us */
 
-/* Reads the type of our unit's job: "restart" until the unit has stopped, when systemd restarts it
- * (org.freedesktop.systemd1(5)). Returns a negative errno on failure, else the caller frees *ret. */
-static int read_job_type(sd_bus *bus, char **ret)
+struct question {
+        sd_bus *bus;
+        bool answered, is_stop;
+};
+
+static int get_property(struct question *q, const char *path, const char *interface, const char *property,
+                        sd_bus_message_handler_t callback)
 {
-        sd_bus_message *reply = NULL;
-        const char *job;
-        int r = sd_bus_get_property(bus, SYSTEMD, SELF, SYSTEMD ".Unit", "Job", NULL, &reply, "(uo)");
-
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "(uo)", NULL, &job);
-        if (r >= 0)
-                r = sd_bus_get_property_string(bus, SYSTEMD, job, SYSTEMD ".Job", "JobType", NULL, ret);
-        sd_bus_message_unref(reply);
-        return r;
+        return sd_bus_call_method_async(q->bus, NULL, SYSTEMD, path, "org.freedesktop.DBus.Properties", "Get",
+                                        callback, q, "ss", interface, property);
 }
 
+static int on_type(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        struct question *q = userdata;
+        const char *type;
+
+        (void)error;
+        q->answered = true;
+        if (!sd_bus_message_is_method_error(m, NULL) && sd_bus_message_read(m, "v", "s", &type) >= 0)
+                q->is_stop = strcmp(type, "stop") == 0;
+        return 0;
+}
+
+static int on_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        struct question *q = userdata;
+        const char *job;
+
+        (void)error;
+        q->answered = sd_bus_message_is_method_error(m, NULL) || sd_bus_message_read(m, "v", "(uo)", NULL, &job) < 0 ||
+                      get_property(q, job, SYSTEMD ".Job", "JobType", on_type) < 0;
+        return 0;
+}
+
+/* The type of our unit's job is "restart" until the unit has stopped, when systemd restarts it
+ * (org.freedesktop.systemd1(5)). libsystemd's calls that wait have no bound while they connect. */
 bool unit_job_is_stop(void)
 {
-        sd_bus *bus = NULL;
-        char *type = NULL;
-        int r = sd_bus_open_system(&bus);
-        bool is_stop;
+        uint64_t until = now_monotonic_us() + TIMEOUT_US, now;
+        struct question q = {0};
+        int r = sd_bus_open_system(&q.bus);
 
         if (r >= 0)
-                r = sd_bus_set_method_call_timeout(bus, TIMEOUT_US);
-        if (r >= 0)
-                r = read_job_type(bus, &type);
-        is_stop = r >= 0 && strcmp(type, "stop") == 0;
-        sd_bus_flush_close_unref(bus);
-        free(type);
-        return is_stop;
+                r = get_property(&q, SELF, SYSTEMD ".Unit", "Job", on_job);
+        while (r >= 0 && !q.answered && (now = now_monotonic_us()) < until) {
+                r = sd_bus_process(q.bus, NULL);
+                if (r == 0)
+                        r = sd_bus_wait(q.bus, until - now);
+                if (r == -EINTR)
+                        r = 0;
+        }
+        sd_bus_close_unref(q.bus);
+        return q.is_stop;
 }

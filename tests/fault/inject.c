@@ -25,6 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -280,8 +281,35 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
         return n;
 }
 
+/* The journal's socket, by its address. */
+EXPORT int connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+        const struct sockaddr_un *to = (const struct sockaddr_un *)address;
+
+        if (begun && to->sun_family == AF_UNIX && strcmp(to->sun_path, "/run/systemd/journal/socket") == 0) {
+                remember(fd, "journal");
+                return 0;
+        }
+        return NEXT(connect)(fd, address, size);
+}
+
+static ssize_t send_to_journal(const struct msghdr *message)
+{
+        if (inject("journal", ""))
+                return -1;
+        for (size_t i = 0; i < message->msg_iovlen; i++) {
+                const struct iovec *field = &message->msg_iov[i];
+
+                if (field->iov_len > 8 && memcmp(field->iov_base, "MESSAGE=", 8) == 0)
+                        dprintf(2, "journal: %.*s\n", (int)field->iov_len - 8, (const char *)field->iov_base + 8);
+        }
+        return 1;
+}
+
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
+        if (strcmp(name_of(fd), "journal") == 0)
+                return send_to_journal(message);
         return inject("sendmsg", name_of(fd)) ? -1 : NEXT(sendmsg)(fd, message, flags);
 }
 
@@ -319,18 +347,7 @@ EXPORT int signalfd(int fd, const sigset_t *mask, int flags)
 
 /* ---- journal and service manager ---- */
 
-int sd_journal_sendv(const struct iovec *iov, int n);
 int sd_notify(int unset_environment, const char *state);
-
-EXPORT int sd_journal_sendv(const struct iovec *iov, int n)
-{
-        if (inject("sd_journal_sendv", ""))
-                return -errno;
-        for (int i = 0; i < n; i++)
-                if (iov[i].iov_len > 8 && memcmp(iov[i].iov_base, "MESSAGE=", 8) == 0)
-                        dprintf(2, "journal: %.*s\n", (int)iov[i].iov_len - 8, (const char *)iov[i].iov_base + 8);
-        return 0;
-}
 
 EXPORT int sd_notify(int unset_environment, const char *state)
 {

@@ -54,7 +54,7 @@ ERRORS = {
     "timerfd_create": "EMFILE ENOMEM EPERM",
     "timerfd_settime": "EINVAL ECANCELED",
     "signalfd": "EMFILE ENOMEM",
-    "sd_journal_sendv": "ENOBUFS ENOENT EPERM ENOMEM",
+    "journal": "ENOBUFS ECONNREFUSED EPERM ENOMEM",
     "sd_notify": "ENOBUFS EAGAIN ECONNREFUSED EPERM",
     "malloc": "ENOMEM",
     "calloc": "ENOMEM",
@@ -141,6 +141,8 @@ def faults(calls):
         else:
             chosen = [(rng.choice(numbers), rng.choice(errors), rng.choice(hows))]
         for n, error, how in chosen:
+            if (function, error, how) == ("open", "ENOENT", "all"):
+                how = "file"  # the ledger is opened later, too
             yield f"{function}:{n}:{'short' if error == 'short' else getattr(errno, error)}:{how}"
 
 

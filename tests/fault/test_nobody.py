@@ -16,10 +16,11 @@ import sys
 
 import lives
 from lives import ORIGINAL, Run, host, killed, new_directory, policy
-from harness import PATIENCE, check, check_equal, diag, main, test
+from harness import PATIENCE, Single, binary, check, check_equal, diag, main, temp_dir, temp_policy, test, wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ctl"))
 import ctl_host  # noqa: E402
+from ticks import Manager  # noqa: E402
 
 NOBODY = "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"
 HOLD_ADDRESS = """
@@ -103,6 +104,51 @@ def _():
         check_equal(run.end(), 75, f"--restore while the lock is held says {run.log}")
     run = Run(["--restore"], new_directory(), shim=False)
     check_equal(run.end(), 0, f"--restore when nobody holds the lock says {run.log}")
+
+
+# ---- a bus that is hung, a log that nobody reads ----
+
+@test("a stop while the bus is hung: it ends in less than the 10 s that the unit leaves it")
+def _():
+    with ctl_host.Host(args=["--hold"]) as h:
+        h.bus.process.send_signal(signal.SIGSTOP)
+        try:
+            os.kill(h.twtuned.pid, signal.SIGTERM)
+            wait_until(lambda: h.twtuned.process.poll() is not None, "the end", timeout=10)
+        finally:
+            h.bus.process.send_signal(signal.SIGCONT)
+        check_equal(h.sysctls(), ("1", "250"), "sysctls: what it cannot ask it leaves to the companion")
+
+
+
+@test("a pipe and a terminal as stderr that nobody reads: ticks go on, and it says how many lines are lost")
+def _():
+    for reader, writer in os.pipe(), os.openpty():
+        with contextlib.suppress(OSError):  # a terminal has 8 kB
+            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        check_unread_stderr(reader, writer)
+
+
+def check_unread_stderr(reader, writer):
+    netns = Single()
+    config = temp_policy("[daemon]\ninterval = 100ms\n" + "".join(
+        f"[rule r{i}]\nwhen = tcp.listen >= 0\nadvise = {'x' * 150}\n" for i in range(60)))
+    manager = Manager()
+    env = os.environ | {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "200000", "RUNTIME_DIRECTORY": str(temp_dir())}
+    process = netns.popen([binary("twtuned"), f"--config={config}"], stderr=writer, env=env)
+    try:
+        before = manager.count("WATCHDOG=1")
+        wait_until(lambda: manager.count("WATCHDOG=1") > before + 5, "5 ticks")  # in which 30 kB are logged
+        text = ""
+        while not re.search("[0-9]+ entries of this log before this one are lost", text):
+            text += os.read(reader, 65536).decode(errors="replace")
+        process.send_signal(signal.SIGTERM)
+        check_equal(process.wait(PATIENCE), 0, "exit status")
+    finally:
+        process.kill()
+        os.close(reader)
+        os.close(writer)
+        netns.remove()
 
 
 # ---- the bus ----
