@@ -34,7 +34,7 @@ static void load(const struct loading *l, const char *path, bool optional)
         config_read(l->config, path, r < 0 ? "" : text, r < 0 ? 0 : size, l->kernel, l->diagnostics);
         if (r < 0 && l->config->n_files > 0)
                 diagnostic_add(l->diagnostics, (struct origin){.file = l->config->file[l->config->n_files - 1]},
-                               "cannot be read: %s", strerror(-r));
+                               "cannot be read: %s", text_file_error(r));
         free(text);
 }
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/metrics_file.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/now.h"
@@ -14,6 +17,33 @@ static size_t stem_length(const char *path)
         const char *name = strrchr(path, '/') ? strrchr(path, '/') : path, *dot = strrchr(name, '.');
 
         return dot ? (size_t)(dot - path) : strlen(path);
+}
+
+const char *metrics_file_problem(const char *path)
+{
+        size_t n = strlen(path);
+
+        if (n == 0 || (n > 6 && strcmp(path + n - 5, ".prom") == 0 && path[n - 6] != '/'))
+                return NULL;
+        return "its name must end with .prom";
+}
+
+/* Whether the file at path may be replaced or removed: there is none, or it begins as ours do. An empty one was left by a
+ * process that was killed. */
+static bool is_ours(const char *path)
+{
+        static const char first[] = "# HELP twtuned_";
+        char text[sizeof(first) - 1];
+        int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        bool ours = fd < 0 && errno == ENOENT;
+        struct stat st;
+
+        if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+                ours = st.st_size == 0 || (read(fd, text, sizeof(text)) == (ssize_t)sizeof(text) &&
+                                           memcmp(text, first, sizeof(text)) == 0);
+        if (fd >= 0)
+                close(fd);
+        return ours;
 }
 
 void metrics_file_set(struct metrics_file *f, const char *path)
@@ -34,7 +64,7 @@ void metrics_file_set(struct metrics_file *f, const char *path)
 
 void metrics_file_remove(struct metrics_file *f)
 {
-        if (f->path[0])
+        if (f->path[0] && is_ours(f->path))
                 unlink(f->path);
 }
 
@@ -61,6 +91,8 @@ static int write_file(struct metrics_file *f, const struct tuner *t)
         };
         ssize_t n = exposition_format(&exposition, f->text, sizeof(f->text));
 
+        if (!is_ours(f->path) || !is_ours(f->aside))
+                return -EEXIST;
         return n < 0 ? (int)n : text_file_replace(f->path, f->aside, f->text, (size_t)n);
 }
 

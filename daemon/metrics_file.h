@@ -22,11 +22,15 @@ struct metrics_file {
         char text[EXPOSITION_TEXT_MAX];
 };
 
+/* Says what is wrong with a path of the configuration; NULL: nothing. */
+const char *metrics_file_problem(const char *path);
+
 /* Where it is to be from now on; a file at another place is removed. In a network namespace with a name, that is
  * put before the extension ("twtuned-web.prom"), because all instances have one configuration. */
 void metrics_file_set(struct metrics_file *file, const char *path);
 
-/* After a tick. What cannot be written is said once, and tried again. */
+/* After a tick. What cannot be written is said once, and tried again. A file that is not twtuned's is never replaced or
+ * removed (-EEXIST). */
 void metrics_file_tick(struct metrics_file *file, struct tuner *tuner);
 
 /* Nothing more comes, so there must be nothing that seems to tell how it is. */

@@ -22,6 +22,7 @@
 #include "daemon/metrics_file.h"
 #include "daemon/netns_name.h"
 #include "daemon/now.h"
+#include "daemon/text_file.h"
 #include "daemon/tick.h"
 #include "daemon/unit_job.h"
 #include "lib/policy/clock.h"
@@ -61,7 +62,13 @@ static int observe_if_readonly(struct service *s, struct config *config)
 /* Reads what config and the recording need from now on. */
 static void follow_config(struct service *s, struct config *config)
 {
-        metrics_file_set(&s->metrics, config->metrics_file);
+        const char *problem = metrics_file_problem(config->metrics_file);
+
+        /* No reason not to run: an earlier version took every name. */
+        if (problem)
+                fprintf(stderr, "twtuned: metrics_file = %s: %s; no metrics are written\n", config->metrics_file,
+                        problem);
+        metrics_file_set(&s->metrics, problem ? "" : config->metrics_file);
         if (s->record.path)
                 record_set_counters(&s->record, &config->counters);
         observer_set_config(s->backend.observer, config, &config->counters);
@@ -312,7 +319,7 @@ static int open_record(struct record *record, const char *path)
         if (r == -EEXIST)
                 fprintf(stderr, "twtuned: %s is not empty; name a new file for the recording\n", path);
         else if (r < 0)
-                fprintf(stderr, "twtuned: cannot record to %s: %s\n", path, strerror(-r));
+                fprintf(stderr, "twtuned: cannot record to %s: %s\n", path, text_file_error(r));
         return r < 0 ? EX_CANTCREAT : 0;
 }
 

@@ -5,39 +5,56 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "daemon/observe/retry.h"
+#include "lib/util/macro.h"
 
 #define FILE_SIZE_MAX (1u << 20)
 
+/* What else could be opened may block for ever, or never end. /dev/null is how a file of sysctl.d is masked
+ * (sysctl.d(5)). */
+static int check_kind(const struct stat *st)
+{
+        if (S_ISDIR(st->st_mode))
+                return -EISDIR;
+        return S_ISREG(st->st_mode) || (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3)) ? 0 : -EINVAL;
+}
+
 int text_file_read(const char *path, char **ret, size_t *ret_size)
 {
-        FILE *f = fopen(path, "re");
+        int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         char *text = NULL;
         struct stat st;
-        int r = 0;
+        ssize_t n = 1;
+        int r;
 
-        if (!f)
+        if (fd < 0)
                 return -errno;
-        if (fstat(fileno(f), &st) < 0)
-                r = -errno;
-        else if (S_ISDIR(st.st_mode))
-                r = -EISDIR;
-        else if (!(text = malloc(FILE_SIZE_MAX)))
+        r = fstat(fd, &st) < 0 ? -errno : check_kind(&st);
+        if (r == 0 && !(text = malloc(FILE_SIZE_MAX)))
                 r = -ENOMEM;
-        if (r == 0) {
-                *ret_size = fread(text, 1, FILE_SIZE_MAX, f);
-                if (ferror(f) || *ret_size == FILE_SIZE_MAX)
-                        r = ferror(f) ? -EIO : -EFBIG;
+        for (*ret_size = 0; r == 0 && n > 0; *ret_size += (size_t)MAX(n, 0)) {
+                n = retry_interrupted(read(fd, text + *ret_size, FILE_SIZE_MAX - *ret_size));
+                if (n < 0)
+                        r = -errno;
         }
-        fclose(f);
+        if (r == 0 && *ret_size == FILE_SIZE_MAX)
+                r = -EFBIG;
+        close(fd);
         if (r < 0)
                 free(text);
         else
                 *ret = text;
         return r;
+}
+
+const char *text_file_error(int error)
+{
+        return error == -EINVAL ? "not a regular file" : strerror(-error);
 }
 
 static int write_whole(int fd, const char *buf, size_t size)

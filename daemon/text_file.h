@@ -4,8 +4,11 @@
 #include <stddef.h>
 
 /* Reads a whole file into memory that the caller frees; there is no 0 at its end. Returns 0 or a negative errno:
- * -EISDIR, -EFBIG (over 1 MiB), ... */
+ * -EISDIR, -EINVAL (not a regular file), -EFBIG (over 1 MiB), ... */
 int text_file_read(const char *path, char **ret, size_t *ret_size);
+
+/* In words. */
+const char *text_file_error(int error);
 
 /* Replaces the file at path by one with this text, mode 0644: writes it to aside, in the same directory, and renames
  * it. Returns 0; a negative errno, and the file at path is as before. */

@@ -105,7 +105,7 @@ static int read_as(const char *path, const char *name, bool optional, struct sys
         if (r == -ENOENT && optional)
                 return 0;
         if (r < 0) {
-                diagnostic_add(diagnostics, (struct origin){.file = file}, "cannot be read: %s", strerror(-r));
+                diagnostic_add(diagnostics, (struct origin){.file = file}, "cannot be read: %s", text_file_error(r));
                 return 0;
         }
         r = sysctl_lines_read(lines, file, text, size, diagnostics);

@@ -2,9 +2,12 @@
 #include "daemon/commands/check.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "daemon/config_files.h"
+#include "daemon/diagnostics_print.h"
+#include "daemon/metrics_file.h"
 #include "daemon/observe/observer.h"
 #include "lib/util/safe.h"
 
@@ -20,6 +23,21 @@ static void print_values(const struct config *config)
         }
 }
 
+/* What the daemon warns of. Returns false if there is such a thing. */
+static bool check_metrics_file(const struct config *config)
+{
+        const char *problem = metrics_file_problem(config->metrics_file);
+        struct diagnostics diagnostics = {0};
+
+        for (size_t i = 0; problem && i < config->values.n; i++)
+                if (strcmp(config->values.item[i].key, "metrics_file") == 0)
+                        diagnostic_add(&diagnostics, config->values.item[i].at, "metrics_file = %s: %s",
+                                       config->metrics_file, problem);
+        diagnostics_print(&diagnostics);
+        diagnostics_free(&diagnostics);
+        return problem == NULL;
+}
+
 int check_print(const char *config_file, bool verbose)
 {
         static struct counters kernel; /* too large for the stack */
@@ -29,6 +47,10 @@ int check_print(const char *config_file, bool verbose)
         config = config_files_load_good(config_file, &kernel, false);
         if (!config)
                 return EX_CONFIG;
+        if (!check_metrics_file(config)) {
+                config_free(config);
+                return EX_CONFIG;
+        }
         if (verbose)
                 print_values(config);
         printf("twtuned: the configuration is good, %u rule%s\n", config->n_rules, config->n_rules == 1 ? "" : "s");

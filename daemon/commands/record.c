@@ -17,14 +17,20 @@ static bool is_recording(const struct record *r)
 
 int record_open(struct record *r, const char *path)
 {
-        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+        /* In a directory of others, a link or a pipe may be theirs. */
+        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640);
         struct stat st;
+        int error;
 
         if (fd < 0)
                 return -errno;
-        if (fstat(fd, &st) == 0 && st.st_size > 0) {
+        error = fstat(fd, &st) < 0                             ? -errno
+                : S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) ? -EINVAL
+                : st.st_size > 0                               ? -EEXIST
+                                                               : 0;
+        if (error < 0) {
                 close(fd);
-                return -EEXIST;
+                return error;
         }
         record_take(r, fd, path);
         return 0;

@@ -15,12 +15,12 @@ import subprocess
 import sys
 
 import lives
-from lives import ORIGINAL, Run, host, killed, new_directory, policy
+from lives import ORIGINAL, POLICY, Run, host, killed, new_directory, policy
 from harness import PATIENCE, Single, binary, check, check_equal, diag, main, temp_dir, temp_policy, test, wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ctl"))
 import ctl_host  # noqa: E402
-from ticks import Manager  # noqa: E402
+from ticks import Manager, Ticking  # noqa: E402
 
 NOBODY = "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"
 HOLD_ADDRESS = """
@@ -149,6 +149,71 @@ def check_unread_stderr(reader, writer):
         os.close(reader)
         os.close(writer)
         netns.remove()
+
+
+# ---- files that are none ----
+
+def run_here(*args, **kw):
+    return host().netns.run([binary("twtuned"), *args], check=False, **kw)
+
+
+@test("a pipe as configuration, or as recording, is refused, and nobody waits for it")
+def _():
+    directory = temp_dir()
+    os.mkfifo(directory / "fifo.conf")
+    run = run_here("--check", f"--config={directory}/fifo.conf")
+    check_equal((run.returncode, run.stderr), (78, f"{directory}/fifo.conf: cannot be read: not a regular file\n"))
+    run = run_here("--lint", str(directory / "fifo.conf"))
+    check("not a regular file" in run.stderr, run.stderr)
+    check_equal(run_here(f"--config={policy}", f"--record={directory}/fifo.conf").returncode, 73, "status of --record")
+    config = temp_policy(POLICY)
+    twtuned = Ticking(host().netns, config)
+    twtuned.wait_for("enforcing")
+    os.unlink(config)
+    os.mkfifo(config)
+    twtuned.process.send_signal(signal.SIGHUP)
+    twtuned.wait_for("^config-rejected: .*not a regular file")
+    twtuned.ticks(3)
+    check_equal(twtuned.stop(), 0, "exit status")
+
+
+@test("--record follows no link")
+def _():
+    directory = temp_dir()
+    (directory / "victim").touch()
+    (directory / "link").symlink_to(directory / "victim")
+    check_equal(run_here(f"--config={policy}", f"--record={directory}/link").returncode, 73, "exit status")
+    check_equal((directory / "victim").stat().st_size, 0, "size of the victim")
+
+
+@test("metrics_file: only *.prom; --check refuses another name, the daemon runs without metrics")
+def _():
+    directory = temp_dir()
+    victim = directory / "passwd"
+    victim.write_text("root\n")
+    config = temp_policy(POLICY.replace("[daemon]", f"[daemon]\nmetrics_file = {victim}"))
+    run = run_here("--check", f"--config={config}")
+    check_equal(run.returncode, 78, "exit status of --check")
+    check(re.search(f"^{config}:3: metrics_file = .*: its name must end with .prom$", run.stderr, re.M), run.stderr)
+    twtuned = Ticking(host().netns, config)
+    twtuned.wait_for("no metrics are written")
+    twtuned.ticks(3)
+    check_equal(twtuned.stop(), 0, "exit status")
+    check_equal(victim.read_text(), "root\n", "the file that is not ours")
+
+
+@test("a *.prom that is not ours is neither replaced nor removed, nor what lies beside it")
+def _():
+    for name in "other.prom", "other.prom.new":
+        directory = temp_dir()
+        other = directory / name.replace("other", f"other-{host().netns.name}")
+        other.write_text("# HELP other\n")
+        config = temp_policy(POLICY.replace("[daemon]", f"[daemon]\nmetrics_file = {directory}/other.prom"))
+        twtuned = Ticking(host().netns, config)
+        twtuned.wait_for("^degraded: the metrics file .* cannot be written: File exists")
+        twtuned.ticks(3)
+        check_equal(twtuned.stop(), 0, "exit status")
+        check_equal([p.read_text() for p in directory.iterdir()], ["# HELP other\n"], "files")
 
 
 # ---- the bus ----
