@@ -32,24 +32,30 @@ static uint64_t budget_pause(struct observer *o, enum dump_kind kind, uint64_t b
         return o->budget > 0 ? (uint64_t)((double)least / o->budget) : 0;
 }
 
+static void begin_ports(struct observer *o)
+{
+        ports_begin(o->ports, &o->limits, &o->listening, o->now, o->tick);
+}
+
+static void begin_both(struct observer *o)
+{
+        states_begin(o);
+        begin_ports(o);
+}
+
 static int dump(struct observer *o, enum dump_kind kind, struct snapshot *s)
 {
         static const sock_diag_handler handlers[DUMP_COUNT] = {on_port, states_count, on_both};
+        static void (*const begins[DUMP_COUNT])(struct observer *) = {begin_ports, states_begin, begin_both};
         struct sock_diag_query query = {.states = kind == DUMP_STATES ? o->states : SOCK_DIAG_CONNECTIONS};
         uint64_t begun = now_monotonic_us();
-        int r = -EINTR;
+        int r;
 
         if (kind == DUMP_PORTS) { /* only those that connect() may pick */
                 query.low = (uint16_t)o->limits.low;
                 query.high = (uint16_t)o->limits.high;
         }
-        for (unsigned tries = 0; r < 0 && tries < DUMP_TRIES; tries++) {
-                if (kind != DUMP_PORTS)
-                        states_begin(o);
-                if (kind != DUMP_STATES)
-                        ports_begin(o->ports, &o->limits, &o->listening, o->now, o->tick);
-                r = sock_diag_dump(&o->diag, &query, handlers[kind], o);
-        }
+        r = observer_dump(o, &query, begins[kind], handlers[kind]);
         o->dump_ns += (now_monotonic_us() - begun) * 1000;
         if (r < 0)
                 return r;
@@ -73,7 +79,7 @@ void observer_read_states(struct observer *o, struct snapshot *s, struct unread 
         begun = thread_cpu_ns();
         read_listeners(o, s, unread);
         r = dump(o, DUMP_STATES, s);
-        unread_add(unread, r, "the sockets by state (NETLINK_SOCK_DIAG)");
+        unread_add(unread, observer_dump_error(r), "the sockets by state (NETLINK_SOCK_DIAG)");
         if (r == 0)
                 o->states_again_at = MAX(o->states_again_at, o->now + budget_pause(o, DUMP_STATES, begun));
 }
@@ -90,7 +96,7 @@ static void dump_ports(struct observer *o, struct snapshot *s, struct unread *un
                 return;
         }
         r = dump(o, kind, s);
-        unread_add(unread, r, "the sockets (NETLINK_SOCK_DIAG)");
+        unread_add(unread, observer_dump_error(r), "the sockets (NETLINK_SOCK_DIAG)");
         if (r < 0)
                 return;
         s->dump_every = o->dump_every = budget_pause(o, kind, begun);

@@ -10,6 +10,7 @@
  *   conntrack.c     nf_conntrack's files
  *   sysctls.c       the sysctls, and what connect() picks ports by
  *   listeners.c     a dump of the listeners
+ *   bounded_dump.c  how long a dump may take
  *   dump.c          a dump of all other sockets, for the next two
  *   states.c        sockets by state
  *   destinations.c  ports.* toward each destination */
@@ -23,6 +24,8 @@
 
 #define DUMP_TRIES 3u
 #define TCP_STATES 16u
+/* All dumps of a tick. The unit's WatchdogSec is 30 s, and the watchdog is fed when half of that is over. */
+#define DUMPS_US 10000000
 #define SOURCE_TEXT_SIZE 65536u /* the first size of the buffer */
 
 enum source {
@@ -82,6 +85,8 @@ struct observer {
 
         uint32_t sysctls_now; /* a bit for each sysctl that twtuned holds or may soon write: read at every tick */
         struct sock_diag diag;
+        uint64_t slow_until,
+                slow_ns; /* no dump before, because the last one took too long; and for how long that was */
         struct ports *ports;
         struct basis basis;
         struct close_wait close_wait;
@@ -180,6 +185,12 @@ void read_limits(struct observer *observer, const struct snapshot *s);
  * a word. */
 struct reading share_of(double part, const struct live_sysctl *whole);
 bool number_after(const char *text, const char *word, uint64_t *ret);
+
+/* bounded_dump.c: a dump, again if a change interrupted it; all dumps of a tick have 10 s together. begin, if not NULL, is called
+ * before each try. */
+int observer_dump(struct observer *observer, const struct sock_diag_query *query, void (*begin)(struct observer *o),
+                  sock_diag_handler handler);
+int observer_dump_error(int r); /* as it is said: at its end the daemon cancels a dump on purpose */
 
 /* listeners.c: reads the listeners, unless this tick has tried already. Returns false if they are unknown. */
 bool read_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);

@@ -16,18 +16,18 @@ static void on_listener(void *user, const struct inet_diag_msg *socket, size_t l
         listeners_add(&o->listeners, socket, length);
 }
 
+static void begin(struct observer *o)
+{
+        o->n_listening = 0;
+        memset(&o->listening, 0, sizeof(o->listening));
+        listeners_begin(&o->listeners);
+}
+
 static int dump(struct observer *o)
 {
         const struct sock_diag_query query = {.states = SOCK_DIAG_LISTEN, .extensions = DIAG_EXT_DROPS};
-        int r = -EINTR;
 
-        for (unsigned tries = 0; r < 0 && tries < DUMP_TRIES; tries++) {
-                o->n_listening = 0;
-                memset(&o->listening, 0, sizeof(o->listening));
-                listeners_begin(&o->listeners);
-                r = sock_diag_dump(&o->diag, &query, on_listener, o);
-        }
-        return r;
+        return observer_dump(o, &query, begin, on_listener);
 }
 
 static void fill_listener(struct observer *o, struct snapshot *s, unsigned metric, const struct listener *l)
@@ -58,7 +58,7 @@ bool read_listeners(struct observer *o, struct snapshot *s, struct unread *unrea
                 return o->listeners_error == 0;
         o->listeners_tried_at = o->now;
         o->listeners_error = dump(o);
-        unread_add(unread, o->listeners_error, "the listeners (NETLINK_SOCK_DIAG)");
+        unread_add(unread, observer_dump_error(o->listeners_error), "the listeners (NETLINK_SOCK_DIAG)");
         if (o->listeners_error < 0)
                 return false;
         listeners_commit(&o->listeners);

@@ -19,6 +19,7 @@ int observer_probe(struct observer *o)
         struct unread unread = {0};
 
         o->now = now_ns();
+        o->diag.until = now_monotonic_us() + DUMPS_US;
         read_listeners(o, &s, &unread);
         o->now = 0;
         return unread.error;
@@ -83,6 +84,7 @@ static void begin(struct observer *o, struct snapshot *s)
         s->dump_every = s->now < o->dump_again_at ? o->dump_every : 0;
         o->tick = o->now != 0 ? s->now - o->now : 0;
         o->now = s->now;
+        o->diag.until = o->slowly_ns > 0 ? now_monotonic_us() + DUMPS_US : 0; /* --once may take its time */
 }
 
 /* The CPU time is that of the whole thread since the read before: the daemon does little else than observe. */

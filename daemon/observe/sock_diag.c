@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -127,6 +128,18 @@ int sock_diag_take(const char *buf, size_t size, unsigned seq, unsigned portid, 
         return r == 0 && left > 0 ? -EBADMSG : r; /* the rest is not a message */
 }
 
+/* Between two batches. A signal for signalfd(2) is pending until it is read. */
+static int may_go_on(const struct sock_diag *d)
+{
+        sigset_t pending;
+
+        if (d->until > 0 && now_monotonic_us() >= d->until)
+                return -ETIMEDOUT;
+        if (sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT)))
+                return -ECANCELED;
+        return 0;
+}
+
 static int receive(struct sock_diag *d, sock_diag_handler handler, void *user)
 {
         static _Alignas(struct nlmsghdr) char buf[BATCH_SIZE];
@@ -140,6 +153,8 @@ static int receive(struct sock_diag *d, sock_diag_handler handler, void *user)
                         return n == 0 ? -EPIPE : -errno;
                 d->batch_at = now_ns();
                 r = sock_diag_take(buf, (size_t)n, d->seq, portid, handler, user);
+                if (r == 0)
+                        r = may_go_on(d);
         } while (r == 0);
         return r < 0 ? r : 0;
 }

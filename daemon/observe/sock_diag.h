@@ -19,6 +19,7 @@ struct sock_diag {
         unsigned seq;
         bool two_walks;    /* the kernel lacks TCPDIAG_GETSOCK, which gives both families in one walk */
         uint64_t batch_at; /* ns of CLOCK_BOOTTIME when the kernel filled the current batch */
+        uint64_t until;    /* us of CLOCK_MONOTONIC: a dump ends then; 0: it may take its time */
 };
 
 /* What to ask for. */
@@ -38,7 +39,8 @@ void sock_diag_close(struct sock_diag *diag);
 
 /* Calls handler for every TCP socket that matches the query, IPv4 and IPv6. Returns 0 if the dump was complete, else a
  * negative errno: the caller then has to forget the sockets that handler was called for, and the next dump opens a new
- * netlink socket. */
+ * netlink socket. -ETIMEDOUT: it took until diag->until. -EAGAIN: the kernel did not answer for 2 s. -ECANCELED: SIGTERM
+ * or SIGINT is blocked and pending, so that nobody needs the dump any more. */
 int sock_diag_dump(struct sock_diag *diag, const struct sock_diag_query *query, sock_diag_handler handler, void *user);
 
 /* Handles one batch, as it was received. seq and portid are those of the request; buf is aligned for a struct nlmsghdr.

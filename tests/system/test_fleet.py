@@ -7,6 +7,7 @@
 import contextlib
 import json
 import re
+import shlex
 import shutil
 import sys
 import time
@@ -17,6 +18,7 @@ from harness import ROOT, Skip, check_equal, diag, main
 LONG = "--long" in sys.argv
 sys.argv[1:] = [a for a in sys.argv[1:] if a != "--long"]
 IDLE = 25 if LONG else 6
+README = ROOT / "README.md"
 EXPORTED = "var/lib/prometheus/node-exporter"
 
 
@@ -54,15 +56,20 @@ def _(host):
     if not (host.root / remote[1:]).exists():
         raise Skip("needs systemd-journal-remote")
     there = host.start(HOLDS)
+    forged = f"MESSAGE=forged\nMESSAGE_ID={there['MESSAGE_ID']}\nSYSCTL={REUSE}\nEVENT=applied\n_SYSTEMD_UNIT=twtuned.service\n"
+    host.run("sh", "-c", f"printf '%b' {shlex.quote(forged)} | setpriv --reuid=nobody logger --journald")
     host.run("journalctl", "--sync")
     # As systemd-journal-remote gets it from systemd-journal-upload; the second host is this one by another name.
-    export = f"journalctl -o export --since=@{host.since} -u 'twtuned*'"
+    export = f"journalctl -o export --since=@{host.since}"
     host.run("sh", "-ec", f"""
         rm -rf /root/collector; mkdir /root/collector
         {export} | {remote} -o /root/collector/remote-a.journal -
         {export} | sed 's/^_HOSTNAME=.*/_HOSTNAME=other/; s/^EVENT=applied/EVENT=refused/' |
             {remote} -o /root/collector/remote-b.journal -""")
-    found = host.run("journalctl", "-D", "/root/collector", "-o", "json", f"SYSCTL={REUSE}", "EVENT=applied").stdout
+    query = re.search(r"--since=-7d (_SYSTEMD_UNIT=\S+) \\\n +(SYSCTL=\S+) (EVENT=applied)", README.read_text()).groups()
+    anyone = host.run("journalctl", "-D", "/root/collector", "-o", "json", *query[1:]).stdout
+    check_equal(len(anyone.splitlines()), 2, "entries without the field that only journald sets: ours and a forged one")
+    found = host.run("journalctl", "-D", "/root/collector", "-o", "json", *query).stdout
     entries = [json.loads(line) for line in found.splitlines()]
     check_equal(len(entries), 1, f"changes of {REUSE} in {found}")
     for field in ("_HOSTNAME", "MESSAGE_ID", "OLDVALUE", "NEWVALUE", "ORIGINALVALUE", "RULE", "METRIC", "METRICVALUE",
@@ -146,6 +153,20 @@ def _(host):
         wait_until(lambda: host.run("stat", "-Lc", "%i", f"/proc/{instances(host).get('web', pid)}/ns/net",
                                     check=False).stdout == netns, "an instance in the web that is there now")
         check_no_errors(host)
+
+
+@on_host("twtuned-netns: names with blanks and newlines get no instance, and take none from others")
+def _(host):
+    for name in "sp", "sp ace", "web", "zz\nweb", "-n":
+        host.run("ip", "netns", "add", name) if name[0] != "-" else host.write(f"run/netns/{name}", "")
+    with watched(host):
+        expect_instances(host, "sp", "web")
+        before = instances(host)
+        host.run("ip", "netns", "add", "last")
+        expect_instances(host, "sp", "web", "last")
+        check_equal({name: instances(host)[name] for name in before}, before, "pids: none was restarted")
+        check_no_errors(host)
+    (host.root / "run/netns/-n").unlink()
 
 
 @on_host("twtuned-netns: Docker's namespaces as docker-ID, but not the host's own; only those that a pattern fits")

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Every dump goes through here: none may take so long that the watchdog bites. */
+
+#include <errno.h>
+
+#include "daemon/now.h"
+#include "daemon/observe/internal.h"
+#include "lib/util/macro.h"
+
+/* After a dump that took too long all are forbidden for 10 s, then for twice as long, up to 5 min. */
+#define SLOW_NS (10 * NSEC_PER_SEC)
+#define SLOW_NS_MAX (300 * NSEC_PER_SEC)
+
+int observer_dump(struct observer *o, const struct sock_diag_query *query, void (*begin)(struct observer *o),
+                  sock_diag_handler handler)
+{
+        int r = -EINTR;
+
+        if (o->now < o->slow_until)
+                return -ETIMEDOUT;
+        for (unsigned tries = 0; r < 0 && r != -ETIMEDOUT && r != -ECANCELED && tries < DUMP_TRIES; tries++) {
+                begin(o);
+                r = sock_diag_dump(&o->diag, query, handler, o);
+                if (r < 0 && o->diag.until > 0 && now_monotonic_us() >= o->diag.until)
+                        r = -ETIMEDOUT;
+        }
+        if (r == -ETIMEDOUT) {
+                o->slow_ns = MIN(MAX(2 * o->slow_ns, SLOW_NS), SLOW_NS_MAX);
+                o->slow_until = now_ns() + o->slow_ns;
+        } else if (r == 0) {
+                o->slow_ns = 0;
+        }
+        return r;
+}
+
+int observer_dump_error(int r)
+{
+        return r == -ECANCELED ? 0 : r;
+}

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What nobody may do to the units as shipped in a booted systemd: see docs/security.md. Meanwhile the watchdog has two
+intervals: a tick that is late by more than one ends the daemon, which a test sees.
+
+--long: each attack goes on for a minute."""
+
+import contextlib
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
+from container import HOLDS, UNIT_DROPINS, on_host, wait_until  # noqa: E402
+from harness import check, check_equal, diag, main  # noqa: E402
+
+LONG = "--long" in sys.argv
+sys.argv[1:] = [a for a in sys.argv[1:] if a != "--long"]
+TICKS = 60 if LONG else 10
+NOBODY = "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"
+HERE = pathlib.Path(__file__).parent
+CONFIG = HOLDS.replace("interval = 100ms", "interval = 1s")
+HOSTILE = "x\x1b[2J\x1b]0;owned\a\"nginx.service"
+HOLD_ADDRESS = "import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind('\\0twtuned'); input()"
+
+
+def start(host, config=CONFIG):
+    host.write(f"{UNIT_DROPINS}/60-test.conf", "[Service]\nWatchdogSec=2s\n")
+    host.systemctl("daemon-reload")
+    host.start(config)
+
+
+@contextlib.contextmanager
+def beside(host, *argv, user=NOBODY):
+    """A program of nobody in the container, until the end."""
+    process = subprocess.Popen(["nsenter", "-t", str(host.pid), "-a", *user, *argv], stdin=subprocess.PIPE,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        process.kill()
+        process.wait()
+
+
+def check_calm(host, what):
+    """So many ticks go by in time, in little memory."""
+    pid = host.show("MainPID")
+    host.wait_ticks(TICKS)
+    status = (host.root / "proc" / pid / "status").read_text()
+    memory = int(re.search(r"VmHWM:\s+(\d+)", status)[1])
+    diag(f"{what}: {TICKS} ticks, at most {memory} kB, cgroup at most {host.show('MemoryPeak')}")
+    check_equal((host.show("MainPID"), host.show("NRestarts")), (pid, "0"), "pid and restarts: no tick was late")
+    check(memory < 10000, f"{memory} kB")
+
+
+@on_host("nobody holds its address: a restart, a stop and --restore work")
+def _(host):
+    start(host)
+    host.systemctl("stop", "twtuned")
+    with beside(host, "python3", "-c", HOLD_ADDRESS):
+        wait_until(lambda: "@twtuned" in host.run("cat", "/proc/net/unix").stdout, "the address is held")
+        host.systemctl("start", "twtuned")
+        host.wait_for_reuse("1")
+        host.systemctl("restart", "twtuned")
+        check_calm(host, "address held")
+        host.systemctl("stop", "twtuned")
+        check_equal(host.sysctls(), ("2", "1000"), "sysctls after a stop")
+        host.run("twtuned", "--restore")
+
+
+@on_host("nobody asks over 200 connections, and never reads: root is answered")
+def _(host):
+    start(host)
+    shutil.copy(HERE / "bus_flood.py", host.root / "run/flood.py")
+    with beside(host, "python3", "-B", "/run/flood.py", "/run/dbus/system_bus_socket", "200", "/org/twtuned1",
+                "org.twtuned1", "Describe"):
+        check_calm(host, "Describe")
+        for _ in range(5):
+            host.run("twtunectl", "status", "--no-pager")
+
+
+@on_host("nobody's cgroups: a hostile name is escaped and is that user's; ten thousand do not delay a tick")
+def _(host):
+    for line in map(str.split, host.run("cat", "/proc/mounts").stdout.splitlines()):
+        if line[2] == "cgroup2":
+            root = host.root / line[1][1:]
+            break
+    user = root / "user.slice/user-65534.slice/user@65534.service"
+    hostile = user / "app.slice" / HOSTILE
+    hostile.mkdir(parents=True)
+    for i in range(100):
+        for k in range(100):
+            (user / f"{i}" / f"{k}").mkdir(parents=True)
+    try:
+        host.systemctl("start", "server")
+        join = "echo $$ >\"$1/cgroup.procs\" && shift && exec \"$@\""
+        inside = f"{line[1]}/{hostile.relative_to(root)}"
+        with beside(host, "sh", "-c", join, "sh", inside, "churn", "hold", "10.77.0.1", "8080", "--count=12", user=()):
+            host.write("etc/twtuned.conf.d/50-test.conf", CONFIG)
+            host.write(f"{UNIT_DROPINS}/60-test.conf", "[Service]\nWatchdogSec=2s\n")
+            host.systemctl("daemon-reload")
+            host.systemctl("start", "twtuned")
+            host.wait_for_reuse("1")
+            check_calm(host, "cgroups")
+            escaped = r"user@65534.service/x\x1b\x5b2J\x1b\x5d0\x3bowned\x07\x22nginx.service"
+            check_equal(host.events("applied")[0]["CULPRIT"], escaped, "CULPRIT")
+            for command in ("twtunectl", "status", "--no-pager"), ("twtuned", "--once"), \
+                    ("twtunectl", "history", "--no-pager"), ("twtunectl", "explain", "some", "--no-pager"):
+                text = host.run(*command).stdout
+                check("\x1b" not in text and "\a" not in text, f"{command}: {text!r}")
+            check(escaped in host.run("twtuned", "--once").stdout, "--once names the unit")
+    finally:
+        for directory in sorted(user.rglob("*/"), reverse=True):
+            directory.rmdir()
+
+
+@on_host("journald is hung: ticks go on, and it says how many entries are lost")
+def _(host):
+    start(host)
+    host.systemctl("kill", "--signal=STOP", "systemd-journald")
+    try:
+        for _ in range(300):
+            for member, *args in ("Pause", "t", "0"), ("Resume",):
+                host.run("busctl", "call", "--expect-reply=no", "org.twtuned1", "/org/twtuned1", "org.twtuned1", member,
+                         *args) if not LONG else None
+        check_calm(host, "journald stopped")
+    finally:
+        host.systemctl("kill", "--signal=CONT", "systemd-journald")
+    host.wait_ticks(2)
+
+
+@on_host("nobody floods the journal with 100,000 entries: what twtuned logs meanwhile is not lost")
+def _(host):
+    start(host)
+    flood = "yes flood | head -100000 | logger -t flood"
+    with beside(host, "sh", "-c", flood):
+        for _ in range(5):
+            host.run("twtunectl", "pause")
+            host.run("twtunectl", "resume")
+        check_calm(host, "journal flood")
+    check_equal(len(host.events("degraded", 5)), 5, "pauses that are logged")
+    check_equal(host.journal("LOST=1"), [], "entries about lost entries")
+
+
+if __name__ == "__main__":
+    main()
