@@ -40,9 +40,7 @@ static bool is_unit(const char *name, size_t len)
         return false;
 }
 
-/* The first part of a path below the root that names a unit: the cgroups under it are the unit's own business. Only in
- * user@1000.service another unit may run, which is that user's. */
-static void unit_from_path(const char *path, char unit[static CGROUP_UNIT_MAX])
+void cgroup_unit_of_path(const char *path, char unit[static CGROUP_UNIT_MAX])
 {
         char found[2 * NAME_MAX + 2] = "";
 
@@ -111,7 +109,7 @@ static void find_unit(uint64_t id, char unit[static CGROUP_UNIT_MAX])
         }
         unit[0] = 0;
         if (found)
-                unit_from_path(w.path + strlen(root), unit);
+                cgroup_unit_of_path(w.path + strlen(root), unit);
 }
 
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id)

@@ -25,3 +25,7 @@ struct cgroup_cache {
  * system's part before that of users, and not for more than 20 ms of CPU time. The name belongs to the cache and is valid
  * until it is replaced. */
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id);
+
+/* The same of a path below the root: its first part that names a unit, because the cgroups under it are the unit's own
+ * business. Only in user@1000.service another unit may run, which is that user's. */
+void cgroup_unit_of_path(const char *path, char unit[static CGROUP_UNIT_MAX]);
