@@ -19,7 +19,7 @@
 static int open_recording(const char *path, int *ret_fd)
 {
         struct stat st;
-        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
+        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0640);
 
         if (fd < 0)
                 return complain(EX_CANTCREAT, "cannot open %s: %s", path, strerror(errno));

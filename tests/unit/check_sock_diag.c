@@ -90,6 +90,36 @@ START_TEST(a_request_that_cannot_be_sent_is_an_error)
 }
 END_TEST
 
+START_TEST(a_dump_ends_at_its_deadline)
+{
+        expect_good_dump();
+        diag.until = 1;
+        ck_assert_int_eq(dump(), -ETIMEDOUT);
+        diag.until = UINT64_MAX;
+        expect_good_dump();
+        diag.until = 0;
+}
+END_TEST
+
+/* Blocked, as for signalfd(2). */
+START_TEST(a_dump_ends_when_the_daemon_is_to_end)
+{
+        static const int signals[] = {SIGTERM, SIGINT};
+        sigset_t set;
+        int got;
+
+        for (unsigned i = 0; i < ELEMENTSOF(signals); i++) {
+                sigemptyset(&set);
+                sigaddset(&set, signals[i]);
+                sigprocmask(SIG_BLOCK, &set, NULL);
+                raise(signals[i]);
+                ck_assert_int_eq(dump(), -ECANCELED);
+                ck_assert_int_eq(sigwait(&set, &got), 0);
+                expect_good_dump();
+        }
+}
+END_TEST
+
 static void done_without_payload(void)
 {
         peer_end_with(NLMSG_DONE, 0, 0);
@@ -189,6 +219,8 @@ static void add_tests(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, tear_down);
         tcase_add_test(tcase, a_good_dump_is_complete);
+        tcase_add_test(tcase, a_dump_ends_at_its_deadline);
+        tcase_add_test(tcase, a_dump_ends_when_the_daemon_is_to_end);
         tcase_add_loop_test(tcase, a_spoilt_dump_is_an_error, 0, ELEMENTSOF(peer_faults));
         tcase_add_test(tcase, a_request_that_cannot_be_sent_is_an_error);
         tcase_add_test(tcase, a_done_without_payload_and_a_noop_are_no_error);
