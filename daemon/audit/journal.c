@@ -18,6 +18,8 @@
 /* systemd-journald.service(8): where entries go, each a datagram. */
 static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
 
+static const char message_field[] = "MESSAGE"; /* of every record */
+
 static struct {
         int fd;        /* connected; 0: not yet */
         bool stuck;    /* the last entry was lost */
@@ -143,8 +145,9 @@ static int put_lost(void)
         if (log_state.lost == 0)
                 return 0;
         text = (struct audit_text){.kind = AUDIT_DEGRADED};
-        audit_text_add(&text, "MESSAGE", "%" PRIu64 " entr%s of this log before this one %s lost: nobody took them",
-                       log_state.lost, log_state.lost == 1 ? "y" : "ies", log_state.lost == 1 ? "is" : "are");
+        audit_text_add(&text, message_field,
+                       "%" PRIu64 " entr%s of this log before this one %s lost: nobody took them", log_state.lost,
+                       log_state.lost == 1 ? "y" : "ies", log_state.lost == 1 ? "is" : "are");
         audit_text_add(&text, "LOST", "%" PRIu64, log_state.lost);
         r = put(&text);
         if (r == 0)

@@ -33,7 +33,7 @@ static bool check_metrics_file(const struct config *config)
                 if (strcmp(config->values.item[i].key, "metrics_file") == 0)
                         diagnostic_add(&diagnostics, config->values.item[i].at, "metrics_file = %s: %s",
                                        config->metrics_file, problem);
-        diagnostics_print(&diagnostics);
+        diagnostics_print(&diagnostics, "");
         diagnostics_free(&diagnostics);
         return problem == NULL;
 }

@@ -257,8 +257,8 @@ static int replay(struct replay *r, const char *config_file)
 int replay_print(const char *file, const char *config_file)
 {
         static struct replay r = {
-                .backend = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, sysctl_preset, ledger_save,
-                            find_unit, report, notify},
+                .backend = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, sysctl_preset,
+                            ledger_save, find_unit, report, notify},
         };
         int status;
 

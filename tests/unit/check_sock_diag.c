@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/observe/sock_diag.h"
 
+#include <signal.h>
+
+#include "lib/util/macro.h"
 #include "netlink_peer.h"
 #include "run.h"
 
