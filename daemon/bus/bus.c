@@ -10,7 +10,7 @@
 #include "lib/util/macro.h"
 
 #define RETRY_NS (5 * NSEC_PER_SEC)
-#define STUCK_NS (3 * NSEC_PER_SEC)
+#define STUCK_NS (10 * NSEC_PER_SEC)
 
 static void disconnect(struct bus *b)
 {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Calls a method of twtuned over connections that never read an answer, each 20 times a second, until its input has a
+"""Calls a method of twtuned over connections that never read an answer, each 7 times a second, until its input has a
 line:  bus_flood.py SOCKET CONNECTIONS PATH INTERFACE MEMBER. Faster, it is dbus-daemon that nobody reaches."""
 
 import itertools
@@ -42,7 +42,7 @@ def main():
     rest = dict.fromkeys(sockets, b"")
     serials = itertools.count(2)
     calls = 0
-    while not select.select([0], [], [], 0.05)[0]:
+    while not select.select([0], [], [], 0.14)[0]:
         for i, s in enumerate(sockets):
             rest[s] = rest[s] or call(next(serials), "org.twtuned1", obj, interface, member)
             try:

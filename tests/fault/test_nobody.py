@@ -235,7 +235,7 @@ def flood(h, path, interface, member):
         yield
         calls = int(process.communicate("\n", timeout=PATIENCE)[0])
         diag(f"{calls} calls of {member}")
-        check(calls > 10000, f"only {calls} calls: nothing was tested")
+        check(calls > 1000, f"only {calls} calls: nothing was tested")
     finally:
         process.kill()
         process.communicate()
