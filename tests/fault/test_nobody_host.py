@@ -119,6 +119,7 @@ def _(host):
             host.systemctl("restart", "twtuned")
             check_calm(host, "cgroups")
     finally:
+        host.run("sh", "-c", 'kill -9 $(cat "$1/cgroup.procs")', "sh", inside)
         wait_until(lambda: not (hostile / "cgroup.procs").read_text(), "the hostile cgroup is empty")
         for directory in sorted(user.rglob("*/"), reverse=True):
             directory.rmdir()
