@@ -206,6 +206,21 @@ def _(host):
     check((host.root / CONF).exists() and (host.root / DROPINS / "50-test.conf").exists(), "the configuration is gone")
 
 
+@on_package_host("remove where a policy-rc.d denies every stop: all is put back all the same, and nothing runs")
+def _(host):
+    host.upgrade(VERSION)
+    hold(host)
+    guard = host.root / "usr/sbin/policy-rc.d"
+    guard.write_text("#!/bin/sh\nexit 101\n")
+    guard.chmod(0o755)
+    try:
+        host.dpkg("--remove", "twtuned")
+    finally:
+        guard.unlink()
+    check_equal((host.sysctls()[0], host.reuse("web")), ("2", "2"), REUSE)
+    check_equal(host.run("pgrep", "-x", "twtuned", check=False).stdout, "", "processes")
+
+
 @on_package_host("remove after a kill -9: what is left changed is put back as well")
 def _(host):
     host.upgrade(VERSION)
