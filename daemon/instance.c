@@ -142,16 +142,15 @@ static int take_address(struct instance *i)
 /* ---- the lock ---- */
 
 /* Nobody else may open it: flock(2) needs no more than a descriptor. What root makes in the service's directory becomes
- * the service's. */
+ * the service's, but nothing that has another name as well. */
 static int open_lock(const char *path)
 {
-        int fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        struct stat st;
+        int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        struct stat st, directory;
 
-        if (fd < 0)
-                return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (geteuid() == 0 && stat(TWTUNED_RUNTIME, &st) == 0 && st.st_uid != 0 &&
-            fchown(fd, st.st_uid, st.st_gid) < 0) {
+        if (fd >= 0 && geteuid() == 0 && fstat(fd, &st) == 0 && stat(TWTUNED_RUNTIME, &directory) == 0 &&
+            st.st_uid == 0 && directory.st_uid != 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_size == 0 &&
+            fchown(fd, directory.st_uid, directory.st_gid) < 0) {
                 close(fd);
                 return -1;
         }
