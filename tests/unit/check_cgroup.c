@@ -8,7 +8,7 @@
 #include "lib/util/macro.h"
 #include "run.h"
 
-_Static_assert(CGROUP_UNIT_MAX == SNAPSHOT_UNIT_MAX, "a whole name fits everywhere");
+_Static_assert(CGROUP_UNIT_MAX == SNAPSHOT_CULPRIT_MAX, "a whole name fits everywhere");
 
 #define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define USER "/user.slice/user-1000.slice/user@1000.service"
