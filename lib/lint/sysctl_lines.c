@@ -4,15 +4,17 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/util/utf8.h"
+
 #define BLANKS " \t"
 
-/* An array of pointers, because the origins borrow the names, so that these must not move. */
 const char *sysctl_lines_add_file(struct sysctl_lines *lines, const char *file)
 {
-        char **all = realloc(lines->file, (lines->n_files + 1) * sizeof(*all));
+        struct sysctl_file *all = realloc(lines->file, (lines->n_files + 1) * sizeof(*all));
         char *copy = strdup(file);
 
         if (all)
@@ -21,19 +23,67 @@ const char *sysctl_lines_add_file(struct sysctl_lines *lines, const char *file)
                 free(copy);
                 return NULL;
         }
-        return lines->file[lines->n_files++] = copy;
+        lines->file[lines->n_files++] = (struct sysctl_file){.name = copy};
+        return copy;
 }
 
 /* As systemd's basic/sysctl-util.c:sysctl_normalize(): the first of "/" and "." is the separator, and the other one is
- * part of a name: net.ipv4.conf.eth0/100.forwarding. */
+ * part of a name: net.ipv4.conf.eth0/100.forwarding. Then "//", "/./" and a slash at an end are nothing
+ * (basic/path-util.c:path_simplify()). */
 static void normalize(char *name)
 {
-        char *first = strpbrk(name, "/.");
+        char *first = strpbrk(name, "/."), *to = name;
+        const char *from = name;
 
         if (first && *first == '.')
                 sysctl_name_swap(name, name, strlen(name) + 1);
-        if (name[0] == '/')
-                memmove(name, name + 1, strlen(name));
+        while (*from) {
+                size_t n = strcspn(from, "/");
+
+                if (n > 0 && !(n == 1 && *from == '.')) {
+                        if (to > name)
+                                *to++ = '/';
+                        memmove(to, from, n);
+                        to += n;
+                }
+                from += n + (from[n] == '/');
+        }
+        *to = 0;
+}
+
+/* FNV-1a: a file may have 50,000 lines, and each is compared with each. */
+static uint32_t hash(const char *name)
+{
+        uint32_t h = 2166136261u;
+
+        for (; *name; name++)
+                h = (h ^ (unsigned char)*name) * 16777619u;
+        return h;
+}
+
+static bool same_name(const struct sysctl_line *a, const struct sysctl_line *b)
+{
+        return a->hash == b->hash && strcmp(a->name, b->name) == 0;
+}
+
+/* A line that repeats the value of the one before it stays in its place (systemd's sysctl.c:parse_file()). */
+static size_t place_of(const struct sysctl_lines *lines, size_t i)
+{
+        const struct sysctl_line *line = &lines->line[i];
+
+        for (size_t k = i; k-- > 0;) {
+                const struct sysctl_line *l = &lines->line[k];
+
+                if (same_name(l, line))
+                        return l->value && line->value && strcmp(l->value, line->value) == 0 ? l->place : i;
+        }
+        return i;
+}
+
+void sysctl_lines_place(struct sysctl_lines *lines)
+{
+        for (size_t i = 0; i < lines->n; i++)
+                lines->line[i].place = place_of(lines, i);
 }
 
 static int add(struct sysctl_lines *lines, const struct sysctl_line *line)
@@ -51,7 +101,11 @@ static int add(struct sysctl_lines *lines, const struct sysctl_line *line)
                 return -ENOMEM;
         }
         normalize(copy.name);
-        lines->line[lines->n++] = copy;
+        copy.glob = strpbrk(copy.name, "*?[") != NULL;
+        copy.hash = hash(copy.name);
+        lines->line[lines->n] = copy;
+        lines->line[lines->n].place = place_of(lines, lines->n);
+        lines->n++;
         return 0;
 }
 
@@ -70,12 +124,13 @@ static char *strip(char *text)
 static int take_line(struct sysctl_lines *lines, struct origin at, char *text, struct diagnostics *diagnostics)
 {
         struct sysctl_line line = {.at = at};
-        char *p = strip(text), *equals = strchr(p, '=');
+        char *p = strip(text), *equals = strchr(p, '='), shown[80];
 
         if (*p == 0 || *p == '#' || *p == ';')
                 return 0;
         if (!equals && *p != '-') {
-                diagnostic_add(diagnostics, at, "'%s' is not an assignment: write SYSCTL = VALUE", p);
+                diagnostic_add(diagnostics, at, "'%s' is not an assignment: write SYSCTL = VALUE",
+                               utf8_printable(p, shown, sizeof(shown)));
                 return 0;
         }
         if (equals) {
@@ -87,45 +142,79 @@ static int take_line(struct sysctl_lines *lines, struct origin at, char *text, s
         if (*line.name == 0 || strpbrk(line.name, BLANKS)) {
                 diagnostic_add(diagnostics, at,
                                "'%s' is not the name of a sysctl: write one word, such as net.ipv4.tcp_fin_timeout",
-                               line.name);
+                               utf8_printable(line.name, shown, sizeof(shown)));
                 return 0;
         }
         return add(lines, &line);
 }
 
-/* A line ends at LF, CR LF, CR or NUL (systemd's basic/fileio.c:categorize_eol()). */
-static size_t line_length(const char *text, size_t size)
+size_t sysctl_lines_split(const char *text, size_t size, size_t *ret_end)
 {
         size_t n = 0;
 
         while (n < size && text[n] != '\n' && text[n] != '\r' && text[n] != 0)
                 n++;
+        *ret_end = n + (n < size);
+        if (n + 1 < size && text[n] == '\r' && text[n + 1] == '\n')
+                ++*ret_end;
         return n;
+}
+
+/* systemd-sysctl and sysctl -p take a byte order mark as a part of the first line (measured). Returns how many lines
+ * are lost by it. */
+static size_t check_byte_order(struct origin at, const char *text, size_t size, struct diagnostics *diagnostics)
+{
+        at.line = 1;
+        if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+                diagnostic_add(diagnostics, at,
+                               "a byte order mark stands before the first line, so that it has no "
+                               "effect: save the file without it");
+                return 1;
+        }
+        if (size >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
+                diagnostic_add(diagnostics, at, "the file is UTF-16, so that no line has an effect: save it as UTF-8");
+                return SIZE_MAX;
+        }
+        return 0;
+}
+
+static int keep_text(struct sysctl_lines *lines, const char *text, size_t size)
+{
+        struct sysctl_file *file = &lines->file[lines->n_files - 1];
+
+        free(file->text);
+        file->text = malloc(size + 1);
+        if (!file->text)
+                return -ENOMEM;
+        memcpy(file->text, text, size);
+        file->text[size] = 0;
+        file->size = size;
+        return 0;
 }
 
 int sysctl_lines_read(struct sysctl_lines *lines, const char *file, const char *text, size_t size,
                       struct diagnostics *diagnostics)
 {
         struct origin at = {.file = file};
-        int r = 0;
+        size_t lost = check_byte_order(at, text, size, diagnostics);
+        int r = lost == SIZE_MAX ? 0 : keep_text(lines, text, size);
 
         while (size > 0 && r == 0) {
-                size_t n = line_length(text, size), end = n < size;
+                size_t end, n = sysctl_lines_split(text, size, &end);
                 char *copy = strndup(text, n);
 
                 at.line++;
-                r = copy ? take_line(lines, at, copy, diagnostics) : -ENOMEM;
+                r = !copy ? -ENOMEM : at.line <= lost ? 0 : take_line(lines, at, copy, diagnostics);
                 free(copy);
-                end += n + 1 < size && text[n] == '\r' && text[n + 1] == '\n';
-                text += n + end;
-                size -= n + end;
+                text += end;
+                size -= end;
         }
         return r;
 }
 
 bool sysctl_line_is_glob(const struct sysctl_line *line)
 {
-        return strpbrk(line->name, "*?[") != NULL;
+        return line->glob;
 }
 
 bool sysctl_line_matches(const struct sysctl_line *line, const char *name)
@@ -139,7 +228,7 @@ bool sysctl_line_matches(const struct sysctl_line *line, const char *name)
 static bool is_replaced(const struct sysctl_lines *lines, const struct sysctl_line *line)
 {
         for (const struct sysctl_line *later = line + 1; later < lines->line + lines->n; later++)
-                if (strcmp(later->name, line->name) == 0)
+                if (same_name(later, line))
                         return true;
         return false;
 }
@@ -149,15 +238,17 @@ const struct sysctl_line *sysctl_lines_find(const struct sysctl_lines *lines, co
         const struct sysctl_line *glob = NULL, *revoked = NULL;
         const char *first = strpbrk(name, "/.");
         char path[256];
+        uint32_t wanted;
 
         if (first && *first == '.')
                 name = sysctl_name_swap(name, path, sizeof(path));
+        wanted = hash(name);
         for (size_t i = lines->n; i-- > 0;) {
                 const struct sysctl_line *line = &lines->line[i];
 
-                if (!sysctl_line_matches(line, name))
+                if ((!line->glob && line->hash != wanted) || !sysctl_line_matches(line, name))
                         continue;
-                if (!sysctl_line_is_glob(line))
+                if (!line->glob)
                         return line;
                 if (!line->value)
                         revoked = line;
@@ -183,8 +274,10 @@ void sysctl_lines_free(struct sysctl_lines *lines)
                 free(lines->line[i].name);
                 free(lines->line[i].value);
         }
-        for (size_t i = 0; i < lines->n_files; i++)
-                free(lines->file[i]);
+        for (size_t i = 0; i < lines->n_files; i++) {
+                free(lines->file[i].name);
+                free(lines->file[i].text);
+        }
         free(lines->line);
         free(lines->file);
         *lines = (struct sysctl_lines){0};

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/util/diagnostics.h"
 
@@ -13,23 +14,36 @@ struct sysctl_line {
         char *name;         /* a path below /proc/sys, net/ipv4/tcp_tw_reuse; glob(7) characters match several */
         char *value;        /* without the blanks around it; NULL: "-name" alone, which excludes the name from globs */
         bool ignore_errors; /* "-name = value" */
+        bool glob;
+        uint32_t hash; /* of the name */
+        size_t place;  /* the index of the line where systemd-sysctl applies it: the first of equal ones */
+};
+
+struct sysctl_file {
+        char *name; /* owned; the origins of the lines borrow it */
+        char *text; /* owned; NULL: not read, or no text */
+        size_t size;
 };
 
 /* In the order in which they are read: the last one takes effect. Zero-initialized: empty. */
 struct sysctl_lines {
         struct sysctl_line *line;
         size_t n;
-        char **file; /* owned; the origins of the lines borrow them */
+        struct sysctl_file *file;
         size_t n_files;
 };
 
 /* Returns a copy of the name of a file that lives as long as lines. NULL: no memory. */
 const char *sysctl_lines_add_file(struct sysctl_lines *lines, const char *file);
 
-/* Adds the lines of a file: text is its content, file comes from sysctl_lines_add_file(). A wrong line becomes a
- * diagnostic and is left out. Returns 0 or -ENOMEM. */
+/* Adds the lines of the file that sysctl_lines_add_file() added last: file is the name that it returned, text is the
+ * content. A wrong line becomes a diagnostic and is left out. Returns 0 or -ENOMEM. */
 int sysctl_lines_read(struct sysctl_lines *lines, const char *file, const char *text, size_t size,
                       struct diagnostics *diagnostics);
+
+/* Returns the bytes of the first line of text; *ret_end are those with its end: LF, CR LF, CR or NUL
+ * (systemd's basic/fileio.c:categorize_eol()). */
+size_t sysctl_lines_split(const char *text, size_t size, size_t *ret_end);
 
 /* Returns the line that takes effect on name (a path, or with dots): the last one that names it, else the last glob
  * that matches. If its value is NULL, it revokes an earlier line or excludes the name from globs, and nothing is set.
@@ -37,6 +51,9 @@ int sysctl_lines_read(struct sysctl_lines *lines, const char *file, const char *
 const struct sysctl_line *sysctl_lines_find(const struct sysctl_lines *lines, const char *name);
 
 bool sysctl_line_is_glob(const struct sysctl_line *line);
+
+/* Finds the place of each line again, after some have been taken out. */
+void sysctl_lines_place(struct sysctl_lines *lines);
 
 /* True if the line names name, a path, or its glob matches. */
 bool sysctl_line_matches(const struct sysctl_line *line, const char *name);

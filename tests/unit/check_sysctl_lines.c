@@ -37,6 +37,9 @@ static const struct {
         {"leading slash", "/net/ipv4/a = 1", "1 net/ipv4/a=1;", {{0}}, 0},
         {"a dot in a name with slashes", "net/ipv4/conf/eth0.1/a = 1", "1 net/ipv4/conf/eth0.1/a=1;", {{0}}, 0},
         {"a slash in a name with dots", "net.ipv4.conf.eth0/1.a = 1", "1 net/ipv4/conf/eth0.1/a=1;", {{0}}, 0},
+        {"slashes that are nothing", "//net//ipv4/./a/ = 1", "1 net/ipv4/a=1;", {{0}}, 0},
+        {"dots that are nothing", ".net..ipv4.a. = 1", "1 net/ipv4/a=1;", {{0}}, 0},
+        {"dots that lead up", "net/../a = 1", "1 net/../a=1;", {{0}}, 0},
         {"no separator", "a = 1", "1 a=1;", {{0}}, 0},
         {"ignored errors", "-a.b = 1\n- c.d=2", "1 -a/b=1;2 -c/d=2;", {{0}}, 0},
         {"exclusion", "-a.b\n - c.d \n", "1 a/b;2 c/d;", {{0}}, 0},
@@ -58,6 +61,30 @@ static const struct {
          "",
          {{1, "'' is not the name"}, {2, "'' is not the name"}, {3, "'' is not the name"}, {0}},
          0},
+        {"a byte order mark",
+         "\xef\xbb\xbf"
+         "a.b=1\na.c=2",
+         "2 a/c=2;",
+         {{1, "a byte order mark stands before the first line"}, {0}},
+         0},
+        {"a byte order mark before a comment", "\xef\xbb\xbf# a\na.c=2", "2 a/c=2;", {{1, "byte order mark"}, {0}}, 0},
+        {"a byte order mark alone", "\xef\xbb\xbf", "", {{1, "byte order mark"}, {0}}, 0},
+        {"UTF-16",
+         "\xff\xfe"
+         "a\0=\0"
+         "1\0\n\0b\0=\0"
+         "2\0",
+         "",
+         {{1, "the file is UTF-16"}, {0}},
+         18},
+        {"UTF-16, the other way round",
+         "\xfe\xff\0a\0=\0"
+         "1",
+         "",
+         {{1, "the file is UTF-16"}, {0}},
+         8},
+        {"not printable", "\x1b[2Ja", "", {{1, "'\\x1b[2Ja' is not an assignment"}, {0}}, 0},
+        {"long and wrong", X250, "", {{1, "x...' is not an assignment"}, {0}}, 0},
         {"section", "[sysctl]\na.b=1\n", "2 a/b=1;", {{1, "'[sysctl]' is not an assignment"}, {0}}, 0},
 };
 
