@@ -11,6 +11,12 @@
 
 #include "lib/kernel/sysctl.h"
 #include "lib/lint/row.h"
+#include "lib/util/utf8.h"
+
+static void _printf_(3, 0) write_why(struct lint_case *c, size_t at, const char *format, va_list args)
+{
+        vsnprintf(c->finding->why + at, sizeof(c->finding->why) - at, format, args);
+}
 
 bool lint_say(struct lint_case *c, enum lint_verdict verdict, const char *format, ...)
 {
@@ -18,8 +24,29 @@ bool lint_say(struct lint_case *c, enum lint_verdict verdict, const char *format
 
         c->finding->verdict = verdict;
         va_start(args, format);
-        vsnprintf(c->finding->why, sizeof(c->finding->why), format, args);
+        write_why(c, 0, format, args);
         va_end(args);
+        return true;
+}
+
+void lint_add_why(struct lint_case *c, const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        write_why(c, strlen(c->finding->why), format, args);
+        va_end(args);
+}
+
+bool lint_say_refused(struct lint_case *c, const char *format, ...)
+{
+        va_list args;
+
+        lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: ");
+        va_start(args, format);
+        write_why(c, strlen(c->finding->why), format, args);
+        va_end(args);
+        c->finding->applied = 0;
         return true;
 }
 
@@ -45,24 +72,127 @@ unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const c
         return i;
 }
 
+/* ".." leads out of /proc/sys, and systemd-sysctl refuses it (basic/sysctl-util.c:sysctl_write()). */
 int lint_read_live(const struct lint_case *c, const char *path, char *buf, size_t size)
 {
+        if (strstr(path, ".."))
+                return -ENOENT;
         return c->kernel->read(c->kernel->user, path, buf, size);
 }
 
-bool lint_effective(const struct lint_case *c, const char *path, int64_t *ret)
+bool lint_exists(const struct lint_case *c, const char *path)
 {
-        const struct sysctl_line *line = sysctl_lines_find(c->lines, path);
+        char live[256];
+
+        return lint_read_live(c, path, live, sizeof(live)) != -ENOENT;
+}
+
+/* net/ipv4/sysctl_net_ipv4.c:ipv4_table is registered there alone. */
+bool lint_is_first_netns(const struct lint_case *c)
+{
+        return lint_exists(c, "net/ipv4/tcp_mem");
+}
+
+/* net/netfilter/nf_conntrack_standalone.c registers the variable twice. */
+static const char *other_name(const char *path)
+{
+        static const char *const names[] = {"net/netfilter/nf_conntrack_max", "net/nf_conntrack_max"};
+
+        for (unsigned i = 0; i < ELEMENTSOF(names); i++)
+                if (strcmp(path, names[i]) == 0)
+                        return names[1 - i];
+        return NULL;
+}
+
+const struct sysctl_line *lint_standing(const struct sysctl_lines *lines, const char *path)
+{
+        const char *other = other_name(path);
+        const struct sysctl_line *a = sysctl_lines_find(lines, path);
+        const struct sysctl_line *b = other ? sysctl_lines_find(lines, other) : NULL;
+
+        a = a ? &lines->line[a->place] : NULL;
+        b = b && b->value ? &lines->line[b->place] : NULL;
+        return b && (!a || !a->value || b > a) ? b : a;
+}
+
+static bool is_in_bounds(const struct lint_row *row, unsigned n, const int64_t *v)
+{
+        bool checked = row && (row->min != 0 || row->max != 0);
+
+        for (unsigned i = 0; checked && i < n; i++)
+                if (v[i] < row->min || v[i] > row->max)
+                        return false;
+        return n > 0;
+}
+
+/* A pair is written as a whole: its ends rise, and it does not begin below the floor that is there by then
+ * (net/ipv4/sysctl_net_ipv4.c:ipv4_local_port_range()). */
+static bool is_pair(const struct lint_case *c, const struct lint_row *row, const struct sysctl_line *line,
+                    const int64_t *v)
+{
+        struct lint_case then = *c;
+        int64_t floor;
+
+        then.line = line;
+        return v[0] <= v[1] && (!row->floor || !lint_number_by_then(&then, row->floor, &floor) || v[0] >= floor);
+}
+
+/* What the line makes of the live numbers in *e. False: the kernel refuses it. */
+static bool apply(const struct lint_case *c, const struct lint_row *row, const struct sysctl_line *line,
+                  struct lint_effect *e, unsigned n)
+{
+        const char *rest;
+        int64_t v[3];
+        unsigned set = lint_numbers(line->value, n, v, &rest);
+
+        if (!is_in_bounds(row, set, v) || (n == 2 && set == 1 && *rest))
+                return false;
+        memcpy(e->v, v, set * sizeof(v[0]));
+        e->n = MAX(e->n, set);
+        e->line = line;
+        return n != 2 || is_pair(c, row, line, e->v);
+}
+
+bool lint_effective(const struct lint_case *c, const char *path, struct lint_effect *ret)
+{
+        const struct lint_row *row = lint_row_find(path);
+        const struct sysctl_line *line = lint_standing(c->lines, path);
+        unsigned n = row && row->n > 0 ? row->n : 1;
+        struct lint_effect live = {0}, e;
+        const char *rest;
+        char text[256];
+
+        if (lint_read_live(c, path, text, sizeof(text)) == 0)
+                live.n = lint_numbers(text, n, live.v, &rest);
+        e = live;
+        *ret = line && line->value && apply(c, row, line, &e, n) ? e : live;
+        return ret->n == n;
+}
+
+bool lint_number_by_then(const struct lint_case *c, const char *path, int64_t *ret)
+{
+        struct lint_effect e;
         const char *rest;
         char live[256];
-        int64_t v[3];
 
-        if (!line || !line->value || lint_numbers(line->value, 1, v, &rest) == 0) {
-                if (lint_read_live(c, path, live, sizeof(live)) < 0 || lint_numbers(live, 1, v, &rest) == 0)
-                        return false;
-        }
-        *ret = v[0];
+        if (!lint_effective(c, path, &e))
+                return false;
+        if (e.line && e.line > c->line &&
+            (lint_read_live(c, path, live, sizeof(live)) < 0 || lint_numbers(live, 1, e.v, &rest) == 0))
+                return false;
+        *ret = e.v[0];
         return true;
+}
+
+const char *lint_where(const struct lint_effect *effect, char buf[static 128])
+{
+        char file[96];
+
+        buf[0] = 0;
+        if (effect->line)
+                snprintf(buf, 128, " (%s:%u)", utf8_printable(effect->line->at.file, file, sizeof(file)),
+                         effect->line->at.line);
+        return buf;
 }
 
 const struct sysctl *lint_sysctl(const struct lint_case *c)
@@ -78,5 +208,5 @@ const char *lint_help(const struct lint_case *c)
 
         if (c->row && c->row->help)
                 return c->row->help;
-        return s ? s->help : "twtuned knows no objection to it";
+        return s ? s->help : NULL;
 }

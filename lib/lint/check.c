@@ -2,23 +2,26 @@
 
 /* The checks of lint's rows that need more than a threshold. */
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/kernel/sysctl.h"
 #include "lib/lint/row.h"
-#include "lib/util/port_set.h"
 
 #define MIB (INT64_C(1) << 20)
 
 /* net/ipv4/tcp_ipv4.c:tcp_twsk_unique() asks for the peer's timestamps. */
-bool lint_check_tw_reuse(struct lint_case *c)
+static bool check_tw_reuse(struct lint_case *c)
 {
-        int64_t timestamps;
+        struct lint_effect timestamps;
+        char where[128];
 
-        if (c->v[0] != 0 && lint_effective(c, "net/ipv4/tcp_timestamps", &timestamps) && timestamps == 0)
-                return lint_say(c, LINT_NO_EFFECT, "it needs timestamps, and tcp_timestamps is 0");
+        if (c->v[0] != 0 && lint_effective(c, "net/ipv4/tcp_timestamps", &timestamps) && timestamps.v[0] == 0)
+                return lint_say(c, LINT_NO_EFFECT, "it needs timestamps, and tcp_timestamps is 0%s",
+                                lint_where(&timestamps, where));
         if (c->v[0] == 0)
                 return lint_say(c, LINT_FINE,
                                 "no reuse, not on loopback either: the default range carries 28232 connections a "
@@ -26,85 +29,86 @@ bool lint_check_tw_reuse(struct lint_case *c)
         return false;
 }
 
-bool lint_check_tw_reuse_delay(struct lint_case *c)
+/* net/ipv4/sysctl_net_ipv4.c: tcp_max_reordering is the upper bound of tcp_reordering. */
+static bool refuses_reordering(struct lint_case *c)
 {
-        int64_t reuse;
+        int64_t most;
 
-        if (lint_effective(c, "net/ipv4/tcp_tw_reuse", &reuse) && reuse == 0)
-                return lint_say(c, LINT_NO_EFFECT, "tcp_tw_reuse is 0");
-        return false;
+        if (c->n == 0 || !lint_number_by_then(c, "net/ipv4/tcp_max_reordering", &most) || c->v[0] <= most)
+                return false;
+        return lint_say_refused(c, "it accepts 1 to %" PRId64 ", which is tcp_max_reordering", most);
 }
 
-/* Measured: past half of the range each connect() scans it, which takes 2.7 ms of CPU on the default range and 6.0 ms
- * on 1024-65000. The rule wider-port-range checks first which ports have a listener; a line in a file cannot. */
-bool lint_check_port_range(struct lint_case *c)
+/* ---- tables and memory ---- */
+
+/* Half of the slots of the hash table of connections, one for each 128 KiB of memory
+ * (net/ipv4/tcp.c:tcp_init(): alloc_large_system_hash("TCP established", ..., 17)). */
+static int64_t table_by_memory(int64_t pages)
 {
-        int64_t ports = c->v[1] - c->v[0] + 1;
+        int64_t slots = 1;
 
-        if (ports < 1)
-                return lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: the first port is over the last");
-        if (c->v[0] < 32768)
-                return lint_say(c, LINT_HARMFUL,
-                                "connect() may take the port of a service while that restarts, or a NodePort "
-                                "(30000-32767); and a wider range that is full is slower, not faster");
-        if (ports < 28232 / 2)
-                return lint_say(c, LINT_HARMFUL,
-                                "only %" PRId64 " ports toward one destination; the default has 28232", ports);
-        return false;
-}
-
-bool lint_check_reserved_ports(struct lint_case *c)
-{
-        struct port_set set;
-
-        if (port_set_parse(c->value, &set) < 0)
-                return lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: it is not a list of ports");
-        return false;
+        while (slots < pages / 32 && slots < 524288)
+                slots *= 2;
+        return pages > 0 ? slots / 2 : 0;
 }
 
 /* Returns the default size of a table; 0: unknown. TIME_WAIT and orphans: half the size of the hash table of
  * connections (net/ipv4/tcp.c:tcp_init(), tcp_ipv4.c:tcp_sk_init()), which is negative in a network namespace that
- * shares that of the first one. conntrack: the number of its buckets. */
-static int64_t default_size(const struct lint_case *c)
+ * shares that of the first one, and which Linux before 6.1 does not show. conntrack: the number of its buckets. */
+static int64_t default_size(const struct lint_case *c, bool *ret_exact)
 {
         bool conntrack = strstr(c->path, "nf_conntrack") != NULL;
-        int64_t n;
+        struct lint_effect e;
 
-        if (!lint_effective(c, conntrack ? "net/netfilter/nf_conntrack_buckets" : "net/ipv4/tcp_ehash_entries", &n))
-                return 0;
-        return conntrack ? n : llabs(n / 2);
+        *ret_exact =
+                lint_effective(c, conntrack ? "net/netfilter/nf_conntrack_buckets" : "net/ipv4/tcp_ehash_entries", &e);
+        if (!*ret_exact)
+                return conntrack ? 0 : table_by_memory(c->kernel->memory_pages);
+        *ret_exact = !e.line; /* the module makes the table as large as its buckets, not a line */
+        return conntrack ? e.v[0] : llabs(e.v[0] / 2);
 }
 
-bool lint_check_table(struct lint_case *c)
+static bool check_table(struct lint_case *c)
 {
         const char *below = c->row->below ? c->row->below : sysctl_table[sysctl_find(c->path)].below;
-        int64_t size = default_size(c);
+        bool exact;
+        int64_t size = default_size(c, &exact);
 
-        if (size > 0 && c->v[0] == size)
+        if (exact && c->v[0] == size)
                 return lint_say(c, LINT_NO_EFFECT, "it is the kernel's default on this machine");
         if (c->v[0] < MIN(65536, size > 0 ? size : 65536))
                 return lint_say(c, LINT_HARMFUL, "%s", below);
         return lint_say(c, LINT_FINE, "%s", lint_help(c));
 }
 
-/* Measured; net/ipv4/tcp_input.c:tcp_conn_request() reads it only while tcp_syncookies is 0. */
-bool lint_check_syn_backlog(struct lint_case *c)
+/* net/core/sysctl_net_core.c:netdev_budget_usecs_min, of two ticks, is not in every kernel; 20,000 are two at 100 Hz. */
+static bool check_budget_usecs(struct lint_case *c)
 {
-        int64_t cookies;
+        if (c->v[0] < 20000)
+                c->finding->applied = -1;
+        return false;
+}
 
-        if (lint_effective(c, "net/ipv4/tcp_syncookies", &cookies) && cookies != 0)
+/* Measured; net/ipv4/tcp_input.c:tcp_conn_request() reads it only while tcp_syncookies is 0. */
+static bool check_syn_backlog(struct lint_case *c)
+{
+        struct lint_effect cookies;
+
+        if (lint_effective(c, "net/ipv4/tcp_syncookies", &cookies) && cookies.v[0] != 0)
                 return lint_say(c, LINT_NO_EFFECT,
                                 "it is ignored while tcp_syncookies is %" PRId64
                                 ": the SYN queue is what listen() and "
                                 "somaxconn make it",
-                                cookies);
+                                cookies.v[0]);
         return false;
 }
 
-/* The defaults are 4.7 %, 6.2 % and 9.4 % of the memory (net/ipv4/tcp.c:tcp_init_mem()). */
-bool lint_check_tcp_mem(struct lint_case *c)
+/* The defaults are 4.7 %, 6.2 % and 9.4 % of the memory (net/ipv4/tcp.c:tcp_init_mem()), those of UDP twice that
+ * (net/ipv4/udp.c:udp_init()). */
+static bool check_mem(struct lint_case *c)
 {
         int64_t memory = c->kernel->memory_pages;
+        bool tcp = strcmp(c->path, "net/ipv4/tcp_mem") == 0;
 
         if (memory > 0 && c->v[2] > memory)
                 return lint_say(c, LINT_HARMFUL,
@@ -113,13 +117,20 @@ bool lint_check_tcp_mem(struct lint_case *c)
         if (c->v[2] < memory / 32)
                 return lint_say(c, LINT_HARMFUL,
                                 "%" PRId64 " pages for all sockets; the kernel's default is about %" PRId64
-                                " here: connections are squeezed and reset with memory to spare",
-                                c->v[2], memory / 32 * 3);
-        return lint_say(c, LINT_FINE, "%s; %s", sysctl_table[SYSCTL_TCP_MEM].help, sysctl_table[SYSCTL_TCP_MEM].never);
+                                " here: %s with memory to spare",
+                                c->v[2], memory / 32 * (tcp ? 3 : 6),
+                                tcp ? "connections are squeezed and reset" : "datagrams are dropped");
+        return lint_say(c, LINT_FINE, "%s; %s", lint_help(c), sysctl_table[SYSCTL_TCP_MEM].never);
 }
 
-bool lint_check_buffer(struct lint_case *c)
+/* Measured on loopback with an MSS of 1,448: the middle value makes a first window of half of it, 1,448 bytes at 4,096,
+ * 7,240 at 16,384, 15,928 at 32,768, 65,160 at the default of 131,072. A peer sends ten segments at first (RFC 6928),
+ * 14,480 bytes. The middle of tcp_wmem may be small: it grows when the connection is made
+ * (net/ipv4/tcp_input.c:tcp_init_buffer_space()). */
+static bool check_buffer(struct lint_case *c)
 {
+        bool receive = strcmp(c->path, "net/ipv4/tcp_rmem") == 0;
+
         if (c->v[0] > c->v[1] || c->v[1] > c->v[2])
                 return lint_say(c, LINT_HARMFUL, "the three must rise: the least, at first, the most");
         if (c->v[1] > MIB)
@@ -131,20 +142,97 @@ bool lint_check_buffer(struct lint_case *c)
                 return lint_say(c, LINT_HARMFUL,
                                 "at most %" PRId64 " KiB: a connection is limited to %" PRId64 " Mbit/s at 100 ms",
                                 c->v[2] / 1024, c->v[2] * 8 / 100000);
+        if (receive && c->v[1] / 2 < 14480)
+                return lint_say(c, LINT_HARMFUL,
+                                "every connection starts with a window of about %" PRId64
+                                " bytes, less than the ten segments that a peer may send at first; the default is "
+                                "131072, a window of 65160",
+                                c->v[1] / 2);
         return false;
 }
 
-/* The kernel loads the module of the name on demand (net/ipv4/tcp_cong.c:tcp_ca_find_autoload()). */
-bool lint_check_congestion_control(struct lint_case *c)
-{
-        char available[256], *word, *rest = available;
+/* ---- what the kernel's version decides ---- */
 
-        if (c->kernel->read(c->kernel->user, "net/ipv4/tcp_available_congestion_control", available,
-                            sizeof(available)) < 0)
-                return false;
-        while ((word = strsep(&rest, " ")))
-                if (strcmp(word, c->value) == 0)
+/* Linux 6.6 stopped reading it (net/ipv4/tcp_input.c:tcp_measure_rcv_mss() measures instead). tcp_backlog_ack_defer came
+ * with Linux 6.7, and marks the kernels of distributions that have both under an older number. */
+static bool check_adv_win_scale(struct lint_case *c)
+{
+        unsigned major = 0, minor = 0;
+        char release[256];
+
+        if (lint_read_live(c, "kernel/osrelease", release, sizeof(release)) == 0)
+                (void)sscanf(release, "%u.%u", &major, &minor);
+        if (major < 6 || (major == 6 && minor < 6))
+                if (!lint_exists(c, "net/ipv4/tcp_backlog_ack_defer"))
                         return false;
-        return lint_say(c, LINT_FINE, "congestion control of new sockets, if there is a module tcp_%s: none is loaded",
-                        c->value);
+        return lint_say(c, LINT_NO_EFFECT, "unused since Linux 6.6: the kernel measures it");
+}
+
+/* ---- keepalive and conntrack ---- */
+
+/* The first probe keeps the entry of conntrack alive, if it comes before the entry expires. */
+static bool check_keepalive_time(struct lint_case *c)
+{
+        const struct sysctl *s = lint_sysctl(c);
+        struct lint_effect idle;
+        char where[128];
+
+        if (c->v[0] < s->bounds.min ||
+            !lint_effective(c, "net/netfilter/nf_conntrack_tcp_timeout_established", &idle) || c->v[0] < idle.v[0])
+                return false;
+        return lint_say(c, LINT_FINE,
+                        "%s; conntrack forgets an idle connection after %" PRId64 " s%s, before the first probe",
+                        s->help, idle.v[0], lint_where(&idle, where));
+}
+
+static bool check_established(struct lint_case *c)
+{
+        struct lint_effect time;
+        char where[128];
+
+        if (c->v[0] >= c->row->low || !lint_effective(c, "net/ipv4/tcp_keepalive_time", &time))
+                return false;
+        if (c->v[0] <= 0 || time.v[0] <= 0)
+                return false;
+        if (c->v[0] <= time.v[0])
+                return lint_say(c, LINT_HARMFUL,
+                                "idle connections are forgotten before the first keepalive probe, which comes after "
+                                "%" PRId64 " s%s, and then hang",
+                                time.v[0], lint_where(&time, where));
+        return lint_say(c, LINT_FINE,
+                        "%s; those with SO_KEEPALIVE are kept by the first probe, after %" PRId64
+                        " s%s; those without it, and those of other hosts that this one forwards, hang once forgotten",
+                        lint_help(c), time.v[0], lint_where(&time, where));
+}
+
+static const struct lint_checks checks[] = {
+        {"net/core/netdev_budget_usecs", NULL, check_budget_usecs},
+        {"net/ipv4/tcp_reordering", refuses_reordering, NULL},
+        {"net/ipv4/tcp_tw_reuse", NULL, check_tw_reuse},
+        {"net/ipv4/tcp_max_tw_buckets", NULL, check_table},
+        {"net/ipv4/ip_local_port_range", lint_refuses_port_range, lint_check_port_range},
+        {"net/ipv4/ip_local_reserved_ports", lint_refuses_port_list, lint_check_reserved_ports},
+        {"net/ipv4/ip_unprivileged_port_start", lint_refuses_port_start, NULL},
+        {"net/ipv4/tcp_keepalive_time", NULL, check_keepalive_time},
+        {"net/ipv4/tcp_max_syn_backlog", NULL, check_syn_backlog},
+        {"net/ipv4/tcp_max_orphans", NULL, check_table},
+        {"net/ipv4/tcp_adv_win_scale", NULL, check_adv_win_scale},
+        {"net/ipv4/tcp_congestion_control", lint_refuses_module, lint_check_module},
+        {"net/ipv4/tcp_allowed_congestion_control", lint_refuses_congestion_list, NULL},
+        {"net/core/default_qdisc", lint_refuses_module, lint_check_module},
+        {"net/ipv4/udp_mem", NULL, check_mem},
+        {"net/ipv4/tcp_mem", NULL, check_mem},
+        {"net/ipv4/tcp_rmem", NULL, check_buffer},
+        {"net/ipv4/tcp_wmem", NULL, check_buffer},
+        {"net/netfilter/nf_conntrack_max", NULL, check_table},
+        {"net/nf_conntrack_max", NULL, check_table},
+        {"net/netfilter/nf_conntrack_tcp_timeout_established", NULL, check_established},
+};
+
+const struct lint_checks *lint_checks_find(const char *path)
+{
+        for (unsigned i = 0; i < ELEMENTSOF(checks); i++)
+                if (strcmp(checks[i].path, path) == 0)
+                        return &checks[i];
+        return NULL;
 }

@@ -12,12 +12,13 @@
 
 #include "lib/kernel/sysctl.h"
 #include "lib/lint/row.h"
-#include "lib/util/suggest.h"
+#include "lib/util/utf8.h"
 
 const char *lint_verdict_name(enum lint_verdict verdict)
 {
         static const char *const names[] = {
                 [LINT_FINE] = "fine",
+                [LINT_UNKNOWN] = "not known here",
                 [LINT_NO_EFFECT] = "no effect",
                 [LINT_HARMFUL] = "harmful",
         };
@@ -25,50 +26,14 @@ const char *lint_verdict_name(enum lint_verdict verdict)
         return names[verdict];
 }
 
-/* Appends to the reason. */
-static void _printf_(2, 3) add_why(struct lint_case *c, const char *format, ...)
-{
-        size_t n = strlen(c->finding->why);
-        va_list args;
-
-        va_start(args, format);
-        vsnprintf(c->finding->why + n, sizeof(c->finding->why) - n, format, args);
-        va_end(args);
-}
-
-static const char *base_name(const char *path)
-{
-        const char *slash = strrchr(path, '/');
-
-        return slash ? slash + 1 : path;
-}
-
-/* Says why this kernel has no such sysctl. */
-static bool say_missing(struct lint_case *c)
-{
-        const struct sysctl *s = lint_sysctl(c);
-        struct suggestion suggestion = SUGGESTION(base_name(c->path));
-        char hint[128];
-
-        if (c->row && c->row->gone)
-                return lint_say(c, LINT_NO_EFFECT, "there is no such sysctl here: %s", c->row->gone);
-        if (s && s->never)
-                return lint_say(c, LINT_NO_EFFECT, "there is no such sysctl: %s", s->never);
-        for (unsigned i = 0; i < lint_row_count && !c->row; i++)
-                suggestion_offer(&suggestion, base_name(lint_rows[i].path));
-        return lint_say(c, LINT_NO_EFFECT, "this kernel has no such sysctl%s", suggestion_hint(&suggestion, hint));
-}
-
 static bool is_missing(struct lint_case *c)
 {
-        char live[256];
-
-        return lint_read_live(c, c->path, live, sizeof(live)) == -ENOENT && say_missing(c);
+        return !lint_exists(c, c->path) && lint_say_missing(c);
 }
 
 static bool is_overridden(struct lint_case *c)
 {
-        const struct sysctl_line *last = sysctl_lines_find(c->lines, c->path);
+        const struct sysctl_line *last = lint_standing(c->lines, c->path);
         const char *how = "it is overridden by";
 
         if (last == c->line)
@@ -76,32 +41,90 @@ static bool is_overridden(struct lint_case *c)
         if (!last->value)
                 how = "it is revoked by";
         else if (strcmp(last->value, c->value) == 0)
-                how = "it is repeated by";
+                how = last < c->line ? "it repeats" : "it is repeated by";
         c->finding->rule = NULL;
+        c->finding->applied = 0;
         return lint_say(c, LINT_NO_EFFECT, "%s %s:%u", how, last->at.file, last->at.line);
 }
 
-/* The kernel accepts a value with too few numbers, and sets the first ones (measured). */
-static bool is_refused(struct lint_case *c)
+static bool is_read_only(struct lint_case *c)
+{
+        if (!c->kernel->is_read_only || !c->kernel->is_read_only(c->kernel->user, c->path))
+                return false;
+        c->finding->applied = 0;
+        return lint_say(c, LINT_NO_EFFECT,
+                        c->row && c->row->place & LINT_FIRST
+                                ? "read-only here: it is set in the first network namespace only"
+                                : "read-only: the kernel only shows it");
+}
+
+static bool says_range(struct lint_case *c)
 {
         const struct lint_row *row = c->row;
-        int64_t min;
 
-        if (!row || row->n == 0 || (row->min == 0 && row->max == 0))
+        if (!row || (row->min == 0 && row->max == 0))
                 return false;
-        if (!row->floor || !lint_effective(c, row->floor, &min))
-                min = row->min;
         for (unsigned i = 0; i < c->n; i++)
-                if (c->v[i] < min || c->v[i] > row->max)
-                        return lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: it accepts %" PRId64 " to %" PRId64,
-                                        min, row->max);
-        if (c->n == row->n)
+                if (c->v[i] < row->min || c->v[i] > row->max)
+                        return lint_say_refused(c, "it accepts %" PRId64 " to %" PRId64, row->min, row->max);
+        return false;
+}
+
+static bool says_count(struct lint_case *c)
+{
+        const struct lint_row *row = c->row;
+
+        if (!row || row->n == 0 || c->n == row->n || (c->n > 0 && !*c->rest))
                 return false;
-        if (c->n == 0 || *c->rest)
-                return lint_say(c, LINT_NO_EFFECT, "the kernel refuses it: it needs %u number%s", row->n,
-                                row->n == 1 ? "" : "s");
-        return lint_say(c, LINT_HARMFUL, "only %u of %u numbers: the kernel leaves the others as they were", c->n,
-                        row->n);
+        return lint_say_refused(c, "it needs %u number%s%s", row->n, row->n == 1 ? "" : "s",
+                                strpbrk(c->value, "\"'") ? ", and the quotes are a part of the value" : "");
+}
+
+static bool refuses_more(struct lint_case *c)
+{
+        return c->checks && c->checks->refuses && c->checks->refuses(c);
+}
+
+/* The reason why the kernel has refused the value in a copy, by the table if it knows one. */
+static bool say_refused(struct lint_case *c, int error)
+{
+        if (refuses_more(c) || says_range(c) || says_count(c))
+                return true;
+        if (strpbrk(c->value, "\"'#;"))
+                return lint_say_refused(c, "a comment and quotes are a part of the value");
+        return lint_say_refused(c, "%s", strerror(error));
+}
+
+/* The kernel writes three numbers one by one, and keeps those before a wrong one (measured;
+ * kernel/sysctl.c:__do_proc_dointvec()). */
+static bool is_taken_in_part(struct lint_case *c)
+{
+        const struct lint_row *row = c->row;
+        unsigned good = 0;
+
+        if (!row || row->n < 2)
+                return false;
+        while (good < c->n && ((row->min == 0 && row->max == 0) || (c->v[good] >= row->min && c->v[good] <= row->max)))
+                good++;
+        if (good == 0 || good == row->n || (row->n == 2 && (good < c->n || *c->rest)))
+                return false;
+        return lint_say(c, LINT_HARMFUL, "only %u of %u numbers: the kernel leaves the others as they were%s", good,
+                        row->n, good < c->n || *c->rest ? ", and refuses the rest" : "");
+}
+
+/* A value is tried in a copy where there is one, but not if the kernel could load a module for it. */
+static bool is_refused(struct lint_case *c)
+{
+        const struct lint_kernel *k = c->kernel;
+        int r = -ENOSYS;
+
+        if (c->row && c->row->n == 3 && is_taken_in_part(c))
+                return true;
+        if (k->try && c->row && !c->row->module)
+                r = k->try(k->user, c->path, c->value);
+        if (r == -ENOSYS ? refuses_more(c) || says_range(c) || says_count(c) : r < 0 && say_refused(c, -r))
+                return true;
+        return is_taken_in_part(c);
 }
 
 /* Returns the last line before this one that sets another value; NULL: there is none. */
@@ -139,18 +162,21 @@ static bool is_default(struct lint_case *c)
 
 static bool is_idle(struct lint_case *c)
 {
-        char live[256];
+        struct lint_effect needs;
+        char name[LINT_NAME_MAX], where[128];
 
-        if (!c->row || !c->row->idle)
+        if (c->row && c->row->idle)
+                return lint_say(c, LINT_NO_EFFECT, "%s", c->row->idle);
+        if (!c->row || !c->row->needs || !lint_effective(c, c->row->needs, &needs) || needs.v[0] != 0)
                 return false;
-        if (c->row->since && lint_read_live(c, c->row->since, live, sizeof(live)) == -ENOENT)
-                return false;
-        return lint_say(c, LINT_NO_EFFECT, "%s", c->row->idle);
+        sysctl_name_swap(c->row->needs, name, sizeof(name));
+        return lint_say(c, LINT_NO_EFFECT, "it acts only while %s is not 0%s", strrchr(name, '.') + 1,
+                        lint_where(&needs, where));
 }
 
 static bool has_check(struct lint_case *c)
 {
-        return c->row && c->row->check && c->row->check(c);
+        return c->checks && c->checks->check && c->checks->check(c);
 }
 
 static bool is_harmful(struct lint_case *c)
@@ -172,31 +198,66 @@ static bool is_harmful(struct lint_case *c)
 
 static bool is_fine(struct lint_case *c)
 {
-        return lint_say(c, LINT_FINE, "%s", lint_help(c));
+        const char *help = lint_help(c);
+
+        if (help)
+                return lint_say(c, LINT_FINE, "%s", help);
+        c->finding->applied = -1;
+        return lint_say(c, LINT_UNKNOWN, "twtuned does not judge it");
 }
 
 /* In this order; the first that returns true has given the verdict. */
 static bool (*const steps[])(struct lint_case *) = {
-        is_missing, is_overridden, is_refused, is_default, is_idle, has_check, is_harmful, is_fine,
+        is_missing, is_overridden, is_read_only, is_refused, is_default, is_idle, has_check, is_harmful, is_fine,
 };
 
 /* "30 # half a minute" is read as 30 (measured, with systemd-sysctl and with sysctl -p). */
 static void add_rest(struct lint_case *c)
 {
-        if (c->row && c->row->n > 0 && c->n == c->row->n && *c->rest)
-                add_why(c, "; the kernel ignores '%s'", c->rest);
+        char shown[80];
+
+        if (c->row && c->row->n > 0 && c->n == c->row->n && *c->rest && c->finding->applied)
+                lint_add_why(c, "; the kernel ignores '%s'", utf8_printable(c->rest, shown, sizeof(shown)));
 }
 
 static void add_live(struct lint_case *c)
 {
-        char live[256];
+        char live[256], shown[80];
 
-        if (sysctl_lines_find(c->lines, c->path) != c->line || lint_read_live(c, c->path, live, sizeof(live)) < 0)
+        if (lint_standing(c->lines, c->path) != c->line || lint_read_live(c, c->path, live, sizeof(live)) < 0)
                 return;
         for (char *p = live; *p; p++)
                 *p = *p == '\t' ? ' ' : *p;
         if (c->row && c->row->n > 0 ? !same_numbers(c, live) : strcmp(live, c->value) != 0)
-                add_why(c, "; live it is %s", *live ? live : "empty");
+                lint_add_why(c, "; live it is %s", *live ? utf8_printable(live, shown, sizeof(shown)) : "empty");
+}
+
+/* twtuned never sets tcp_tw_reuse without timestamps (policy/decide.c asks for what can be reused). */
+static void check_rule(struct lint_case *c)
+{
+        struct lint_effect timestamps;
+        const struct origin *at;
+
+        if (!c->finding->rule || strncmp(c->finding->rule, "time-wait-reuse", 15) != 0 ||
+            !lint_effective(c, "net/ipv4/tcp_timestamps", &timestamps) || timestamps.v[0] != 0)
+                return;
+        c->finding->rule = NULL;
+        lint_add_why(c, "; twtuned does not set tcp_tw_reuse while tcp_timestamps is 0");
+        if (!timestamps.line)
+                return;
+        at = &timestamps.line->at;
+        lint_add_why(c, ": take %s:%u out", at->file, at->line);
+}
+
+/* Makes the texts of the finding safe to print. */
+static void make_printable(struct lint_finding *f)
+{
+        char name[LINT_NAME_MAX], why[LINT_WHY_MAX];
+
+        memcpy(name, f->name, sizeof(name));
+        utf8_printable(name, f->name, sizeof(f->name));
+        memcpy(why, f->why, sizeof(why));
+        utf8_printable(why, f->why, sizeof(f->why));
 }
 
 /* Makes the finding for one line and one sysctl. */
@@ -205,40 +266,60 @@ static void judge(struct lint_case *c)
         struct lint_finding *f = c->finding;
 
         c->row = lint_row_find(c->path);
+        c->checks = lint_checks_find(c->path);
         c->rest = "";
         c->n = c->row && c->row->n > 0 ? lint_numbers(c->value, c->row->n, c->v, &c->rest) : 0;
         f->line = c->line;
         f->rule = c->row ? c->row->rule : NULL;
+        f->applied = 1;
         sysctl_name_swap(c->path, f->name, sizeof(f->name));
+        utf8_printable(c->value, f->value, sizeof(f->value));
         for (unsigned i = 0; i < ELEMENTSOF(steps) && !steps[i](c); i++)
                 ;
+        check_rule(c);
         f->does = f->rule ? lint_rule_does(f->rule) : NULL;
         add_rest(c);
         add_live(c);
-}
-
-static bool is_about_tcp(const char *path)
-{
-        static const char *const prefixes[] = {
-                "net/ipv4/tcp_",
-                "net/ipv4/ip_local_",
-                "net/ipv4/netfilter/",
-                "net/netfilter/nf_conntrack_",
-        };
-
-        for (unsigned i = 0; i < ELEMENTSOF(prefixes); i++)
-                if (strncmp(path, prefixes[i], strlen(prefixes[i])) == 0)
-                        return true;
-        return lint_row_find(path) != NULL;
+        make_printable(f);
 }
 
 /* True if the glob of the line matches the sysctl c->path, and this kernel has it. */
 static bool glob_matches(const struct lint_case *c)
 {
-        char live[256];
+        return !strchr(c->path, '*') && sysctl_line_matches(c->line, c->path) && lint_exists(c, c->path);
+}
 
-        return !strchr(c->path, '*') && sysctl_line_matches(c->line, c->path) &&
-               lint_read_live(c, c->path, live, sizeof(live)) != -ENOENT;
+static void say_no_match(struct lint_case *c)
+{
+        struct lint_finding *f = c->finding;
+
+        f->line = c->line;
+        f->rule = f->does = NULL;
+        f->applied = -1;
+        sysctl_name_swap(c->path, f->name, sizeof(f->name));
+        utf8_printable(c->value, f->value, sizeof(f->value));
+        lint_say(c, LINT_UNKNOWN, "it matches no sysctl here that twtuned judges");
+        make_printable(f);
+}
+
+/* A glob has a finding for each sysctl that it matches. */
+static void run_glob(struct lint_case *c, void (*report)(void *user, const struct lint_finding *finding), void *user)
+{
+        bool matches = false;
+
+        for (unsigned i = 0; i < lint_row_count; i++) {
+                c->path = lint_rows[i].path;
+                if (!glob_matches(c))
+                        continue;
+                matches = true;
+                judge(c);
+                report(user, c->finding);
+        }
+        c->path = c->line->name;
+        if (matches || !lint_is_about(c))
+                return;
+        say_no_match(c);
+        report(user, c->finding);
 }
 
 void lint_run(const struct sysctl_lines *lines, const struct lint_kernel *kernel,
@@ -248,15 +329,17 @@ void lint_run(const struct sysctl_lines *lines, const struct lint_kernel *kernel
         struct lint_case c = {.kernel = kernel, .lines = lines, .finding = &finding};
 
         assert(kernel->read && report);
+        if (kernel->reset)
+                kernel->reset(kernel->user);
         for (size_t k = 0; k < lines->n; k++) {
-                bool glob = sysctl_line_is_glob(&lines->line[k]);
-
                 c.line = &lines->line[k];
                 c.value = c.line->value;
-                for (unsigned i = 0; c.value && i < (glob ? lint_row_count : 1); i++) {
-                        c.path = glob ? lint_rows[i].path : c.line->name;
-                        if (glob ? !glob_matches(&c) : !is_about_tcp(c.path))
-                                continue;
+                c.path = c.line->name;
+                if (!c.value)
+                        continue;
+                if (sysctl_line_is_glob(c.line)) {
+                        run_glob(&c, report, user);
+                } else if (lint_is_about(&c)) {
                         judge(&c);
                         report(user, &finding);
                 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Says what the lines of sysctl.d about TCP really do on this kernel. */
+/* Says what the lines of sysctl.d about TCP, UDP, conntrack and core sockets really do on this kernel. */
 
 #include "lib/lint/sysctl_lines.h"
 
 enum lint_verdict {
         LINT_FINE,
+        LINT_UNKNOWN,
         LINT_NO_EFFECT,
         LINT_HARMFUL,
 };
@@ -16,25 +17,44 @@ struct lint_kernel {
         /* Reads the live value of a path below /proc/sys, without the newline. Returns 0; -ENOENT: there is no such
          * sysctl; another negative errno: it exists, and its value is unknown. */
         int (*read)(void *user, const char *path, char *buf, size_t size);
+        /* True if nobody may write the path. NULL: unknown. */
+        bool (*is_read_only)(void *user, const char *path);
+        /* Writes value to a copy of the path that nobody uses, in a new network namespace. Returns 0; -ENOSYS: there is
+         * no such copy; another negative errno: the kernel refuses the value. NULL: nothing can be tried. */
+        int (*try)(void *user, const char *path, const char *value);
+        void (*reset)(void *user); /* the copies have the live values again; NULL: not needed */
+        /* Returns 1 if the kernel can load the module, 0 if it cannot, -ENODATA: unknown. NULL: unknown. */
+        int (*has_module)(void *user, const char *name);
         void *user;
         int64_t memory_pages; /* of the machine; 0: unknown */
 };
 
 #define LINT_WHY_MAX 768
 #define LINT_NAME_MAX 256
+#define LINT_VALUE_MAX 96
 
 struct lint_finding {
         const struct sysctl_line *line;
-        char name[LINT_NAME_MAX]; /* as in sysctl.conf; of a glob, the sysctl that it matched */
+        /* As utf8_printable() shows them, as the reason. */
+        char name[LINT_NAME_MAX];   /* as in sysctl.conf; of a glob, the sysctl that it matched */
+        char value[LINT_VALUE_MAX]; /* of the line */
         enum lint_verdict verdict;
         char why[LINT_WHY_MAX];
+        int applied;      /* 1: the kernel takes the value; 0: it keeps what it has; -1: unknown */
         const char *rule; /* the rule of the shipped policy for the same purpose; NULL: none, or none is needed */
         const char *does; /* what that rule does, "sets ..."; NULL: no rule */
 };
 
 const char *lint_verdict_name(enum lint_verdict verdict);
 
-/* Calls report with a finding for each line about TCP or ports, in their order; for a glob, with one for each sysctl
- * in the table that it matches and this kernel has. A finding is valid during its call only. */
+/* Calls report with a finding for each line about TCP, UDP, conntrack, ports or core sockets, in their order; for a
+ * glob, with one for each sysctl in the table that it matches and this kernel has. A finding is valid during its call
+ * only. */
 void lint_run(const struct sysctl_lines *lines, const struct lint_kernel *kernel,
               void (*report)(void *user, const struct lint_finding *finding), void *user);
+
+/* Finds the lines that have to go so that none is left that does harm or has no effect: the harmful ones first, because
+ * others may have an effect without them. (*ret)[i] says why line i goes, NULL: it stays; the caller frees them with
+ * lint_fix_free(). Returns 0 or -ENOMEM. */
+int lint_fix(const struct sysctl_lines *lines, const struct lint_kernel *kernel, char ***ret);
+void lint_fix_free(char **why, size_t n);

@@ -14,13 +14,20 @@ struct lint_case {
         const struct lint_kernel *kernel;
         const struct sysctl_lines *lines;
         const struct sysctl_line *line;
-        const struct lint_row *row; /* NULL: the table has none */
-        const char *path;           /* below /proc/sys */
-        const char *value;          /* the text of the line */
-        unsigned n;                 /* the count of numbers that the kernel reads from it */
+        const struct lint_row *row;       /* NULL: the table has none */
+        const struct lint_checks *checks; /* NULL: none */
+        const char *path;                 /* below /proc/sys */
+        const char *value;                /* the text of the line */
+        unsigned n;                       /* the count of numbers that the kernel reads from it */
         int64_t v[3];
         const char *rest; /* the text after them, which the kernel ignores */
         struct lint_finding *finding;
+};
+
+/* Where a sysctl is. */
+enum lint_place {
+        LINT_FIRST = 1 << 0,     /* in the first network namespace alone; in others at most to be read */
+        LINT_CONNTRACK = 1 << 1, /* where nf_conntrack is loaded */
 };
 
 struct lint_row {
@@ -30,15 +37,16 @@ struct lint_row {
         /* The default of the kernel, if it is the same since Linux 5.14; NULL: it changed, or depends on the machine or
          * on the configuration of the kernel. */
         const char *initial;
-        const char *floor;         /* a sysctl: the kernel accepts nothing below its value either */
         const char *help;          /* what it acts on; NULL: see sysctl_table */
+        enum lint_place place;     /* 0: everywhere */
         const char *gone;          /* why this kernel may lack it */
         const char *idle;          /* why it has no effect although it exists */
-        const char *since;         /* idle holds if this other sysctl exists */
+        const char *floor;         /* of a pair: another sysctl, under which the kernel accepts none */
+        const char *needs;         /* it has no effect while this other sysctl is 0 */
         int64_t low, high;         /* harmful below low (0: see sysctl_table), and above high if above is set */
         const char *below, *above; /* the harm; where below is NULL, see sysctl_table */
-        bool (*check)(struct lint_case *c); /* more than a threshold; returns true if it gave the verdict */
-        const char *rule;                   /* see struct lint_finding */
+        const char *module;        /* the value is the name of a module, with this in front of it */
+        const char *rule;          /* see struct lint_finding */
 };
 
 /* For above: sysctl_table has the reason. */
@@ -50,36 +58,85 @@ extern const unsigned lint_row_count;
 /* Returns the row of a path; NULL: there is none. */
 const struct lint_row *lint_row_find(const char *path);
 
+/* Returns the row that a wrong name means: net.ipv6.tcp_x, tcp_x alone, /proc/sys/..., capitals. NULL: none is
+ * certain. */
+const struct lint_row *lint_row_meant(const char *path);
+
+/* True if lint gives a verdict about the path: it is about TCP, UDP, conntrack, ports or core sockets, or it does not
+ * exist and means one that is. */
+bool lint_is_about(const struct lint_case *c);
+
+/* Gives the verdict about a name that this kernel does not have. Returns true. */
+bool lint_say_missing(struct lint_case *c);
+
 /* Returns what a rule of the shipped policy does, "sets ..."; NULL: no such rule. */
 const char *lint_rule_does(const char *rule);
 
 /* The live value of a path: see struct lint_kernel. */
 int lint_read_live(const struct lint_case *c, const char *path, char *buf, size_t size);
+bool lint_exists(const struct lint_case *c, const char *path);
+
+/* True if the kernel is seen from the first network namespace. */
+bool lint_is_first_netns(const struct lint_case *c);
 
 /* The row of sysctl_table; NULL: it has none. */
 const struct sysctl *lint_sysctl(const struct lint_case *c);
 
-/* Returns what the sysctl acts on. */
+/* Returns what the sysctl acts on; NULL: unknown. */
 const char *lint_help(const struct lint_case *c);
 
 /* Gives the verdict and its reason. Returns true. */
 bool lint_say(struct lint_case *c, enum lint_verdict verdict, const char *format, ...) _printf_(3, 4);
 
+/* Appends to the reason. */
+void lint_add_why(struct lint_case *c, const char *format, ...) _printf_(2, 3);
+
+/* The verdict about a value that the kernel refuses. Returns true. */
+bool lint_say_refused(struct lint_case *c, const char *format, ...) _printf_(2, 3);
+
 /* Reads up to n numbers as the kernel does (kernel/sysctl.c:proc_get_long): blanks between them, in the bases of C,
  * and the text after the last one is ignored. Returns their count; *ret_rest is the text after them. */
 unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const char **ret_rest);
 
-/* Gives the first number that a sysctl has once the lines are applied: that of its line, else the live one. Returns
- * false if it is unknown. */
-bool lint_effective(const struct lint_case *c, const char *path, int64_t *ret);
+/* The line that sets the variable of path once all are applied: of equal ones the first. conntrack has two names for one
+ * variable. NULL: none. */
+const struct sysctl_line *lint_standing(const struct sysctl_lines *lines, const char *path);
 
-/* The checks of rows; see lint_row.check. */
-bool lint_check_tw_reuse(struct lint_case *c);
-bool lint_check_tw_reuse_delay(struct lint_case *c);
+/* What a sysctl is once the lines are applied. */
+struct lint_effect {
+        unsigned n;
+        int64_t v[3];
+        const struct sysctl_line *line; /* that sets it; NULL: it is live */
+};
+
+/* Gives the numbers of a sysctl, once the lines are applied: a line that the kernel refuses counts for nothing. Returns
+ * false if they are unknown. */
+bool lint_effective(const struct lint_case *c, const char *path, struct lint_effect *ret);
+
+/* Gives the first number as it is when the line of the case is applied: no later line has changed it yet. */
+bool lint_number_by_then(const struct lint_case *c, const char *path, int64_t *ret);
+
+/* Where it is set: " (FILE:LINE)", or "" for a live value. Returns buf. */
+const char *lint_where(const struct lint_effect *effect, char buf[static 128]);
+
+/* What needs more than the table; each returns true if it gave the verdict. */
+struct lint_checks {
+        const char *path;
+        bool (*refuses)(struct lint_case *c); /* the kernel refuses more than what is outside min and max */
+        bool (*check)(struct lint_case *c);   /* more than a threshold */
+};
+
+/* Returns those of a path; NULL: it has none. */
+const struct lint_checks *lint_checks_find(const char *path);
+
+/* The checks of ports. */
+bool lint_refuses_port_list(struct lint_case *c);
+bool lint_refuses_port_range(struct lint_case *c);
+bool lint_refuses_port_start(struct lint_case *c);
 bool lint_check_port_range(struct lint_case *c);
 bool lint_check_reserved_ports(struct lint_case *c);
-bool lint_check_table(struct lint_case *c);
-bool lint_check_syn_backlog(struct lint_case *c);
-bool lint_check_tcp_mem(struct lint_case *c);
-bool lint_check_buffer(struct lint_case *c);
-bool lint_check_congestion_control(struct lint_case *c);
+
+/* The checks of values that name modules. */
+bool lint_refuses_module(struct lint_case *c);
+bool lint_refuses_congestion_list(struct lint_case *c);
+bool lint_check_module(struct lint_case *c);

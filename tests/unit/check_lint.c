@@ -16,7 +16,10 @@
 /* A kernel with what is in the file: a line each, PATH VALUE. */
 struct model {
         char *text;
-        const char *without, *path, *value; /* a sysctl that it lacks; one that has another value */
+        const char *without, *path,
+                *value; /* what the names of those begin with that it lacks, "a|b"; one with another value */
+        const char *read_only, *refused; /* a path that nobody may write; a value that no copy takes */
+        int has_module;                  /* see struct lint_kernel; 2: it knows nothing about modules */
 };
 
 static int model_read(void *user, const char *path, char *buf, size_t size)
@@ -24,8 +27,9 @@ static int model_read(void *user, const char *path, char *buf, size_t size)
         const struct model *m = user;
         size_t n = strlen(path);
 
-        if (m->without && strcmp(path, m->without) == 0)
-                return -ENOENT;
+        for (const char *p = m->without; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
+                if (strncmp(path, p, strcspn(p, "|")) == 0)
+                        return -ENOENT;
         if (m->path && strcmp(path, m->path) == 0) {
                 snprintf(buf, size, "%s", m->value);
                 return 0;
@@ -36,6 +40,29 @@ static int model_read(void *user, const char *path, char *buf, size_t size)
                         return 0;
                 }
         return -ENOENT;
+}
+
+static bool model_is_read_only(void *user, const char *path)
+{
+        const struct model *m = user;
+
+        return m->read_only && strcmp(path, m->read_only) == 0;
+}
+
+static int model_try(void *user, const char *path, const char *value)
+{
+        const struct model *m = user;
+
+        (void)path;
+        return !m->refused ? -ENOSYS : strcmp(value, m->refused) == 0 ? -EINVAL : 0;
+}
+
+static int model_has_module(void *user, const char *name)
+{
+        const struct model *m = user;
+
+        ck_assert_msg(strncmp(name, "tcp_", 4) == 0 || strncmp(name, "sch_", 4) == 0, "module %s", name);
+        return m->has_module;
 }
 
 struct findings {
@@ -60,12 +87,22 @@ static struct diagnostics diagnostics;
 static struct model model;
 static struct findings findings;
 
-static void lint(const char *text)
+static struct lint_kernel kernel_of_model(void)
 {
-        const struct lint_kernel kernel = {.read = model_read, .user = &model, .memory_pages = 6170000};
-
         if (!model.text)
                 model.text = file_read(LINT_DIR "/stock.txt");
+        return (struct lint_kernel){.read = model_read,
+                                    .is_read_only = model_is_read_only,
+                                    .try = model_try,
+                                    .has_module = model.has_module == 2 ? NULL : model_has_module,
+                                    .user = &model,
+                                    .memory_pages = 6170000};
+}
+
+static void lint(const char *text)
+{
+        const struct lint_kernel kernel = kernel_of_model();
+
         ck_assert_int_eq(
                 sysctl_lines_read(&lines, sysctl_lines_add_file(&lines, "f"), text, strlen(text), &diagnostics), 0);
         lint_run(&lines, &kernel, on_finding, &findings);
@@ -105,6 +142,7 @@ static void check_block(const char *name)
         unsigned n = 0, judged = 0;
 
         snprintf(path, sizeof(path), LINT_DIR "/%s", name);
+        model.has_module = 2;
         rest = text = file_read(path);
         lint(text);
         expect_none(name, &diagnostics);
@@ -209,18 +247,22 @@ static const struct {
 } rows[] = {
         {"net.ipv4.tcp_fin_timeout=30", LINT_FINE, "it does nothing to TIME_WAIT", "", {0}},
         {"net.ipv4.tcp_fin_timeout=30", LINT_FINE, "live it is 60", "", {0}},
-        {"net.ipv4.tcp_fin_timeout=30", LINT_FINE, "", "live", {0, 0, "net/ipv4/tcp_fin_timeout", "30"}},
-        {"net.ipv4.tcp_fin_timeout=30", LINT_FINE, "live it is empty", "", {0, 0, "net/ipv4/tcp_fin_timeout", ""}},
+        {"net.ipv4.tcp_fin_timeout=30", LINT_FINE, "", "live", {.path = "net/ipv4/tcp_fin_timeout", .value = "30"}},
+        {"net.ipv4.tcp_fin_timeout=30",
+         LINT_FINE,
+         "live it is empty",
+         "",
+         {.path = "net/ipv4/tcp_fin_timeout", .value = ""}},
         {"net.ipv4.tcp_fin_timeout=9", LINT_HARMFUL, "reset", "", {0}},
         {"net.ipv4.tcp_fin_timeout=10", LINT_FINE, "", "", {0}},
         {"net.ipv4.tcp_fin_timeout=-5", LINT_HARMFUL, "", "", {0}},
         {"net.ipv4.tcp_fin_timeout=99999999999", LINT_NO_EFFECT, "refuses", "", {0}},
         {"net.ipv4.tcp_fin_timeout=99999999999999999999", LINT_NO_EFFECT, "refuses", "", {0}},
         {"net.ipv4.tcp_fin_timeout=30 x", LINT_FINE, "the kernel ignores 'x'", "", {0}},
-        {"net.ipv4.tcp_fin_timeout=0x1e", LINT_FINE, "", "live", {0, 0, "net/ipv4/tcp_fin_timeout", "30"}},
+        {"net.ipv4.tcp_fin_timeout=0x1e", LINT_FINE, "", "live", {.path = "net/ipv4/tcp_fin_timeout", .value = "30"}},
         {"net.ipv4.tcp_fin_timeout=60\nnet.ipv4.tcp_fin_timeout=30", LINT_FINE, "", "", {0}},
         {"net.ipv4.tcp_fin_timeout=30\nnet.ipv4.tcp_fin_timeout=60", LINT_FINE, "default, which f:1 changes", "", {0}},
-        {"net.ipv4.tcp_fin_timeout=60\nnet.ipv4.tcp_fin_timeout=60", LINT_NO_EFFECT, "default", "back", {0}},
+        {"net.ipv4.tcp_fin_timeout=60\nnet.ipv4.tcp_fin_timeout=60", LINT_NO_EFFECT, "it repeats f:1", "back", {0}},
         {"net.ipv4.ip_local_port_range=32768\t60999", LINT_NO_EFFECT, "default", "live", {0}},
         {"net.ipv4.ip_local_port_range=32767 60999", LINT_HARMFUL, "NodePort", "", {0}},
         {"net.ipv4.ip_local_port_range=32768 65535", LINT_FINE, "", "", {0}},
@@ -232,19 +274,27 @@ static const struct {
         {"net.ipv4.ip_local_port_range=40000", LINT_HARMFUL, "1 of 2 numbers", "", {0}},
         {"net.ipv4.tcp_tw_reuse=1", LINT_FINE, "", "", {0}},
         {"net.ipv4.tcp_tw_reuse=0", LINT_FINE, "no reuse", "", {0}},
-        {"net.ipv4.tcp_tw_reuse=1", LINT_NO_EFFECT, "tcp_timestamps is 0", "", {0, 0, "net/ipv4/tcp_timestamps", "0"}},
+        {"net.ipv4.tcp_tw_reuse=1",
+         LINT_NO_EFFECT,
+         "tcp_timestamps is 0",
+         "",
+         {.path = "net/ipv4/tcp_timestamps", .value = "0"}},
         {"net.ipv4.tcp_timestamps=0\nnet.ipv4.tcp_tw_reuse=1", LINT_NO_EFFECT, "tcp_timestamps is 0", "", {0}},
         {"net.ipv4.tcp_timestamps=1\nnet.ipv4.tcp_tw_reuse=1",
          LINT_FINE,
          "",
          "",
-         {0, 0, "net/ipv4/tcp_timestamps", "0"}},
-        {"net.ipv4.tcp_tw_reuse=0\nnet.ipv4.tcp_tw_reuse_delay=500", LINT_NO_EFFECT, "tcp_tw_reuse is 0", "", {0}},
+         {.path = "net/ipv4/tcp_timestamps", .value = "0"}},
+        {"net.ipv4.tcp_tw_reuse=0\nnet.ipv4.tcp_tw_reuse_delay=500",
+         LINT_NO_EFFECT,
+         "only while tcp_tw_reuse is not 0 (f:1)",
+         "",
+         {0}},
         {"net.ipv4.tcp_tw_reuse_delay=500",
          LINT_NO_EFFECT,
          "Linux 6.14 brought it",
          "",
-         {0, "net/ipv4/tcp_tw_reuse_delay", 0, 0}},
+         {.without = "net/ipv4/tcp_tw_reuse_delay"}},
         {"net.ipv4.tcp_tw_recycle=1", LINT_NO_EFFECT, "it broke clients behind NAT", "", {0}},
         {"net.ipv4.tcp_syncookies=0\nnet.ipv4.tcp_max_syn_backlog=4096",
          LINT_FINE,
@@ -256,19 +306,27 @@ static const struct {
         {"net.ipv4.tcp_max_tw_buckets=131072", LINT_NO_EFFECT, "default on this machine", "", {0}},
         {"net.ipv4.tcp_max_tw_buckets=65536", LINT_FINE, "", "", {0}},
         {"net.ipv4.tcp_max_tw_buckets=65535", LINT_HARMFUL, "throws TIME_WAIT away", "", {0}},
-        {"net.ipv4.tcp_max_tw_buckets=8192", LINT_FINE, "how many", "", {0, 0, "net/ipv4/tcp_ehash_entries", "8192"}},
-        {"net.ipv4.tcp_max_tw_buckets=4095", LINT_HARMFUL, "", "", {0, 0, "net/ipv4/tcp_ehash_entries", "-8192"}},
-        {"net.ipv4.tcp_max_tw_buckets=65535", LINT_HARMFUL, "", "", {0, "net/ipv4/tcp_ehash_entries", 0, 0}},
+        {"net.ipv4.tcp_max_tw_buckets=8192",
+         LINT_FINE,
+         "how many",
+         "",
+         {.path = "net/ipv4/tcp_ehash_entries", .value = "8192"}},
+        {"net.ipv4.tcp_max_tw_buckets=4095",
+         LINT_HARMFUL,
+         "",
+         "",
+         {.path = "net/ipv4/tcp_ehash_entries", .value = "-8192"}},
+        {"net.ipv4.tcp_max_tw_buckets=65535", LINT_HARMFUL, "", "", {.without = "net/ipv4/tcp_ehash_entries"}},
         {"net.netfilter.nf_conntrack_max=4096",
          LINT_FINE,
          "",
          "",
-         {0, 0, "net/netfilter/nf_conntrack_buckets", "2048"}},
+         {.path = "net/netfilter/nf_conntrack_buckets", .value = "2048"}},
         {"net.netfilter.nf_conntrack_max=4096",
          LINT_NO_EFFECT,
          "once nf_conntrack is loaded",
          "",
-         {0, "net/netfilter/nf_conntrack_max", 0, 0}},
+         {.without = "net/netfilter/"}},
         {"net.ipv4.tcp_mem=1 2 3", LINT_HARMFUL, "squeezed", "", {0}},
         {"net.ipv4.tcp_mem=200000 300000 6170001", LINT_HARMFUL, "pages, not bytes", "", {0}},
         {"net.ipv4.tcp_mem=200000 300000 400000", LINT_FINE, "the kernel sizes it", "", {0}},
@@ -276,30 +334,250 @@ static const struct {
          LINT_NO_EFFECT,
          "first network namespace",
          "",
-         {0, "net/ipv4/tcp_mem", 0, 0}},
+         {.without = "net/ipv4/tcp_mem"}},
         {"net.ipv4.tcp_rmem=4096 131072 1048575", LINT_HARMFUL, "at most 1023 KiB", "", {0}},
         {"net.ipv4.tcp_rmem=4096 1048577 4194304", LINT_HARMFUL, "starts with 1 MiB", "", {0}},
         {"net.ipv4.tcp_rmem=4096 1048576 1048576", LINT_FINE, "", "", {0}},
         {"net.ipv4.tcp_rmem=0 1 2", LINT_NO_EFFECT, "refuses", "", {0}},
         {"net.ipv4.tcp_rmem=4096,131072,4194304", LINT_NO_EFFECT, "refuses it: it needs 3 numbers", "", {0}},
         {"net.ipv4.tcp_adv_win_scale=2", LINT_NO_EFFECT, "since Linux 6.6", "", {0}},
-        {"net.ipv4.tcp_adv_win_scale=2", LINT_FINE, "", "6.6", {0, "net/ipv4/tcp_shrink_window", 0, 0}},
-        {"net.ipv4.tcp_congestion_control=bbr", LINT_FINE, "if there is a module tcp_bbr", "", {0}},
+        {"net.ipv4.tcp_adv_win_scale=2", LINT_FINE, "", "6.6", {.without = "net/ipv4/tcp_backlog_ack_defer"}},
+        {"net.ipv4.tcp_adv_win_scale=2",
+         LINT_NO_EFFECT,
+         "since Linux 6.6",
+         "",
+         {.without = "net/ipv4/tcp_backlog_ack_defer", .path = "kernel/osrelease", .value = "6.6.30-1-lts"}},
+        {"net.ipv4.tcp_adv_win_scale=2",
+         LINT_FINE,
+         "",
+         "6.6",
+         {.without = "net/ipv4/tcp_backlog_ack_defer", .path = "kernel/osrelease", .value = "6.1.0-30-amd64"}},
+        {"net.ipv4.tcp_congestion_control=bbr", LINT_FINE, "if there is a module tcp_bbr", "", {.has_module = 2}},
         {"net.ipv4.tcp_congestion_control=reno", LINT_FINE, "", "module", {0}},
         {"net.ipv4.tcp_congestion_control=bbr",
          LINT_FINE,
+         "if there is a module tcp_bbr",
          "",
-         "module",
-         {0, "net/ipv4/tcp_available_congestion_control", 0, 0}},
+         {.without = "net/ipv4/tcp_available_congestion_control", .has_module = 2}},
         {"net.ipv4.tcp_abort_on_overflow=1", LINT_HARMFUL, "refused connections", "", {0}},
         {"net.ipv4.tcp_syncookies=2", LINT_HARMFUL, "every SYN", "", {0}},
         {"net.ipv4.ip_local_reserved_ports=8080,9000-9010", LINT_FINE, "leaves out", "", {0}},
         {"net.ipv4.ip_local_reserved_ports=99999", LINT_NO_EFFECT, "not a list of ports", "", {0}},
-        {"net.ipv4.tcp_reflect_tos=1", LINT_FINE, "twtuned knows no objection to it", "", {0}},
-        {"net.ipv4.tcp_fin_timeuot=1", LINT_NO_EFFECT, "did you mean tcp_fin_timeout?", "", {0}},
+        {"net.ipv4.tcp_reflect_tos=1", LINT_FINE, "answers a SYN", "", {0}},
+        {"net.ipv4.tcp_tomorrow=1",
+         LINT_UNKNOWN,
+         "does not judge it",
+         "",
+         {.path = "net/ipv4/tcp_tomorrow", .value = "0"}},
+        {"net.core.tomorrow=1", LINT_UNKNOWN, "does not judge it", "", {.path = "net/core/tomorrow", .value = "0"}},
+        {"net.ipv4.tcp_fin_timeuot=1", LINT_NO_EFFECT, "did you mean net.ipv4.tcp_fin_timeout?", "", {0}},
         {"net.ipv4.tcp_quux=1", LINT_NO_EFFECT, "this kernel has no such sysctl", "mean", {0}},
         {"net.ipv4.tcp_fin_timeout=30\n-net.ipv4.tcp_fin_timeout", LINT_NO_EFFECT, "revoked by f:2", "live", {0}},
         {"net.ipv4.tcp_fin_timeou?=30", LINT_FINE, "", "", {0}},
+
+        /* names that are nearly those of sysctls */
+        {"net.ipv6.tcp_fin_timeout=30", LINT_NO_EFFECT, "it is net.ipv4.tcp_fin_timeout, which acts on IPv6", "", {0}},
+        {"net.ipv6.tcp_congestion_control=reno", LINT_NO_EFFECT, "it is net.ipv4.tcp_congestion_control", "", {0}},
+        {"net.core.tcp_fin_timeout=30", LINT_NO_EFFECT, "it is net.ipv4.tcp_fin_timeout", "IPv6", {0}},
+        {"net.tcp_fin_timeout=30", LINT_NO_EFFECT, "it is net.ipv4.tcp_fin_timeout", "", {0}},
+        {"ipv4.tcp_fin_timeout=30", LINT_NO_EFFECT, "it is net.ipv4.tcp_fin_timeout", "", {0}},
+        {"tcp_fin_timeout=30", LINT_NO_EFFECT, "it is net.ipv4.tcp_fin_timeout", "", {0}},
+        {"net.ipv4.tcp.fin_timeout=30", LINT_NO_EFFECT, "it is net.ipv4.tcp_fin_timeout", "", {0}},
+        {"net.ipv4.udp.mem=1", LINT_NO_EFFECT, "it is net.ipv4.udp_mem", "", {0}},
+        {"net.ipv4.tcp-fin-timeout=30", LINT_NO_EFFECT, "it is net.ipv4.tcp_fin_timeout", "", {0}},
+        {"net.ipv4.max_orphans=30", LINT_NO_EFFECT, "it is net.ipv4.tcp_max_orphans", "", {0}},
+        {"net.ipv4.somaxconn=30", LINT_NO_EFFECT, "it is net.core.somaxconn", "", {0}},
+        {"net.ipv4.local_port_range=1", LINT_NO_EFFECT, "it is net.ipv4.ip_local_port_range", "", {0}},
+        {"net.core.ip_local_port_range=1", LINT_NO_EFFECT, "it is net.ipv4.ip_local_port_range", "", {0}},
+        {"net.ipv4.conf.all.tcp_syncookies=1", LINT_NO_EFFECT, "it is net.ipv4.tcp_syncookies", "", {0}},
+        {"net.ipv4/tcp_fin_timeout=30", LINT_NO_EFFECT, "it is net.ipv4.tcp_fin_timeout", "", {0}},
+        {"/proc/sys/net/ipv4/tcp_fin_timeout=30", LINT_NO_EFFECT, "it is net.ipv4.tcp_fin_timeout", "", {0}},
+        {"NET.IPV4.TCP_FIN_TIMEOUT=30", LINT_NO_EFFECT, "it is net.ipv4.tcp_fin_timeout", "", {0}},
+        {"net.ipv4.tcp_fin_timeout\xc2\xa0= 30", LINT_NO_EFFECT, "it is net.ipv4.tcp_fin_timeout", "", {0}},
+        {"net.netfilter.ip_conntrack_max=1", LINT_NO_EFFECT, "it is net.netfilter.nf_conntrack_max", "", {0}},
+        {"net.ipv4.nf_conntrack_max=1", LINT_NO_EFFECT, "it is net.netfilter.nf_conntrack_max", "", {0}},
+        {"net.ipv4.ip_conntrack_max=1",
+         LINT_NO_EFFECT,
+         "nf_conntrack_max; it is there once nf_conntrack is loaded",
+         "",
+         {.without = "net/netfilter/"}},
+        {"net.ipv4.netfilter.ip_conntrack_udp_timeout=1",
+         LINT_NO_EFFECT,
+         "net.netfilter.nf_conntrack_udp_timeout",
+         "",
+         {0}},
+        {"net.netfilter.nf_conntrack_hashsize=1", LINT_NO_EFFECT, "net.netfilter.nf_conntrack_buckets", "loaded", {0}},
+        {"net.netfilter.nf_conntrack_tcp_timeout_timewait=10",
+         LINT_NO_EFFECT,
+         "did you mean net.netfilter.nf_conntrack_tcp_timeout_time_wait?",
+         "loaded",
+         {0}},
+        {"\"net.ipv4.tcp_fin_timeout\" = 30", LINT_NO_EFFECT, "it is net.ipv4.tcp_fin_timeout", "", {0}},
+        {"tcp_time_wait_interval = 30", LINT_NO_EFFECT, "no such sysctl", "", {0}},
+        {"net.ipv4.tcp_kepalive_* = 30", LINT_UNKNOWN, "matches no sysctl", "", {0}},
+        {"net.ipv6.tcp_* = 30", LINT_UNKNOWN, "matches no sysctl", "", {0}},
+        {"net.inet.tcp.msl=1000", LINT_NO_EFFECT, "a name of BSD and macOS", "", {0}},
+        {"kern.ipc.somaxconn=1000", LINT_NO_EFFECT, "it is net.core.somaxconn", "", {0}},
+        {"net.ipv6.tcp_tw_recycle=1", LINT_NO_EFFECT, "no net.ipv4.tcp_tw_recycle either: it broke", "", {0}},
+        {"net/core/../../kernel/osrelease=1", LINT_NO_EFFECT, "no such sysctl", "live", {0}},
+        {"net//ipv4/./tcp_fin_timeout/=30", LINT_FINE, "it does nothing to TIME_WAIT", "", {0}},
+        {"net.nf_conntrack_max=524288",
+         LINT_NO_EFFECT,
+         "in the first network namespace only",
+         "loaded",
+         {.without = "net/nf_conntrack_max|net/ipv4/tcp_mem"}},
+
+        /* ports that are reserved, and the range */
+        {"net.ipv4.ip_local_reserved_ports=32768-60999", LINT_HARMFUL, "every port of ip_local_port_range:", "", {0}},
+        {"net.ipv4.ip_local_reserved_ports=1-65535", LINT_HARMFUL, "every port", "", {0}},
+        {"net.ipv4.ip_local_reserved_ports=33000-60999", LINT_HARMFUL, "it leaves 232 of the 28232 ports", "", {0}},
+        {"net.ipv4.ip_local_reserved_ports=40000-41000", LINT_FINE, "leaves out", "none of them", {0}},
+        {"net.ipv4.ip_local_reserved_ports=8080", LINT_FINE, "none of them is in", "", {0}},
+        {"net.ipv4.ip_local_reserved_ports=0x8000-0xee47,", LINT_HARMFUL, "every port", "", {0}},
+        {"net.ipv4.ip_local_reserved_ports=8080,,9090", LINT_NO_EFFECT, "not a list of ports", "", {0}},
+        {"net.ipv4.ip_local_reserved_ports=8080 # web", LINT_NO_EFFECT, "the kernel refuses it", "", {0}},
+        {"net.ipv4.ip_local_reserved_ports=40000-60000\nnet.ipv4.ip_local_port_range=40000 60001",
+         LINT_HARMFUL,
+         "only 1 ports",
+         "",
+         {0}},
+        {"net.ipv4.ip_local_port_range=40000 60001\nnet.ipv4.ip_local_reserved_ports=40000-60001",
+         LINT_HARMFUL,
+         "every port of ip_local_port_range (f:1)",
+         "",
+         {0}},
+        {"net.ipv4.ip_local_port_range=1000 60999\nnet.ipv4.ip_unprivileged_port_start=80", LINT_FINE, "", "", {0}},
+        {"net.ipv4.ip_local_port_range=65535", LINT_NO_EFFECT, "the last port stays 60999", "", {0}},
+        {"net.ipv4.ip_local_port_range=16\nnet.ipv4.ip_unprivileged_port_start=255", LINT_FINE, "", "", {0}},
+        {"net.ipv4.ip_local_port_range=50000 x\nnet.ipv4.ip_unprivileged_port_start=40000",
+         LINT_NO_EFFECT,
+         "begins at 32768",
+         "",
+         {0}},
+        {"net.ipv4.ip_unprivileged_port_start=40000", LINT_NO_EFFECT, "ip_local_port_range begins at 32768", "", {0}},
+        {"net.ipv4.ip_local_port_range=40000 60001\nnet.ipv4.ip_unprivileged_port_start=40000",
+         LINT_FINE,
+         "",
+         "",
+         {0}},
+
+        /* keepalive and conntrack */
+        {"net.ipv4.tcp_keepalive_time=300\nnet.netfilter.nf_conntrack_tcp_timeout_established=1200",
+         LINT_FINE,
+         "by the first probe, after 300 s (f:1)",
+         "",
+         {0}},
+        {"net.netfilter.nf_conntrack_tcp_timeout_established=1200",
+         LINT_FINE,
+         "by the first probe, after 300 s;",
+         "",
+         {.path = "net/ipv4/tcp_keepalive_time", .value = "300"}},
+        {"net.netfilter.nf_conntrack_tcp_timeout_established=1200", LINT_HARMFUL, "comes after 7200 s, and", "", {0}},
+        {"net.ipv4.tcp_keepalive_time=300 s\nnet.netfilter.nf_conntrack_tcp_timeout_established=300",
+         LINT_HARMFUL,
+         "comes after 300 s (f:1)",
+         "",
+         {0}},
+        {"net.ipv4.tcp_keepalive_time=300s\nnet.netfilter.nf_conntrack_tcp_timeout_established=1200",
+         LINT_HARMFUL,
+         "comes after 7200 s, and",
+         "",
+         {0}},
+        {"net.netfilter.nf_conntrack_tcp_timeout_established=600\nnet.ipv4.tcp_keepalive_time=900",
+         LINT_FINE,
+         "conntrack forgets an idle connection after 600 s (f:1), before the first probe",
+         "",
+         {0}},
+        {"net.netfilter.nf_conntrack_udp_timeout=0", LINT_HARMFUL, "gone at once", "", {0}},
+
+        /* reuse without timestamps */
+        {"net.ipv4.tcp_timestamps=0\nnet.ipv4.tcp_tw_reuse=1", LINT_NO_EFFECT, "take f:1 out", "", {0}},
+        {"net.ipv4.tcp_timestamps=0\nnet.ipv4.tcp_tw_recycle=1", LINT_NO_EFFECT, "take f:1 out", "", {0}},
+        {"net.ipv4.tcp_timestamps=300\nnet.ipv4.tcp_tw_reuse=1", LINT_FINE, "", "timestamps is 0", {0}},
+
+        /* one variable under two names: systemd-sysctl applies an equal line where it first stood */
+        {"net.netfilter.nf_conntrack_max=300000\nnet.nf_conntrack_max=400000", LINT_FINE, "", "overridden", {0}},
+        {"net.ipv4.tcp_fin_timeout=30\nnet.ipv4.tcp_fin_timeout=31\nnet.ipv4.tcp_fin_timeout=30",
+         LINT_FINE,
+         "",
+         "repeat",
+         {0}},
+        {"net.ipv4.ip_unprivileged_port_start=40000\nnet.ipv4.ip_local_port_range=40000 60001\n"
+         "net.ipv4.ip_unprivileged_port_start=40000",
+         LINT_NO_EFFECT,
+         "it repeats f:1",
+         "",
+         {0}},
+        {"net.nf_conntrack_max=300000\nnet.netfilter.nf_conntrack_max=400000\nnet.nf_conntrack_max=300000",
+         LINT_NO_EFFECT,
+         "overridden by f:2",
+         "",
+         {0}},
+
+        /* texts */
+        {"net.ipv4.tcp_congestion_control=reno # fast", LINT_NO_EFFECT, "refuses it: what follows", "", {0}},
+        {"net.ipv4.tcp_congestion_control=\"reno\"", LINT_NO_EFFECT, "refuses it: the quotes", "", {0}},
+        {"net.ipv4.tcp_congestion_control=RENO", LINT_NO_EFFECT, "names are in lower case: reno", "", {0}},
+        {"net.ipv4.tcp_congestion_control=", LINT_NO_EFFECT, "refuses it: it needs a name", "", {0}},
+        {"net.ipv4.tcp_congestion_control=tsunami", LINT_NO_EFFECT, "no module tcp_tsunami", "", {.has_module = 2}},
+        {"net.ipv4.tcp_congestion_control=tsunami", LINT_FINE, "loads the module tcp_tsunami", "", {.has_module = 1}},
+        {"net.ipv4.tcp_congestion_control=bbr", LINT_NO_EFFECT, "this kernel has no module tcp_bbr", "", {0}},
+        {"net.ipv4.tcp_congestion_control=vegas",
+         LINT_NO_EFFECT,
+         "accepts what is in tcp_allowed_congestion_control, not vegas",
+         "",
+         {.without = "net/ipv4/tcp_mem", .has_module = 1}},
+        {"net.ipv4.tcp_congestion_control=reno", LINT_FINE, "", "accepts", {.without = "net/ipv4/tcp_mem"}},
+        {"net.core.default_qdisc=fq # x", LINT_NO_EFFECT, "refuses it", "", {0}},
+        {"net.core.default_qdisc=pfifo_fast", LINT_FINE, "queue of network devices", "module", {0}},
+        {"net.core.default_qdisc=fq", LINT_FINE, "if there is a module sch_fq", "", {0}},
+        {"net.core.default_qdisc=fqq", LINT_NO_EFFECT, "no module sch_fqq", "", {.has_module = 2}},
+        {"net.ipv4.tcp_allowed_congestion_control=cubic vegas", LINT_NO_EFFECT, "vegas is not in", "", {0}},
+        {"net.ipv4.tcp_fin_timeout=\"30\"", LINT_NO_EFFECT, "the quotes are a part of the value", "", {0}},
+
+        /* what the kernel refuses, by its own word where it can be asked */
+        {"net.ipv4.tcp_comp_sack_nr=300", LINT_NO_EFFECT, "it accepts 0 to 255", "", {0}},
+        {"net.ipv4.tcp_rmem=1024 131072 4194304", LINT_FINE, "", "", {.refused = ""}},
+        {"net.ipv4.tcp_rmem=1024 131072 4194304",
+         LINT_NO_EFFECT,
+         "the kernel refuses it: Invalid argument",
+         "",
+         {.refused = "1024 131072 4194304"}},
+        {"net.ipv4.tcp_tw_reuse=3", LINT_FINE, "", "", {.refused = ""}},
+        {"net.ipv4.tcp_tw_reuse=3", LINT_NO_EFFECT, "it accepts 0 to 2", "", {.refused = "3"}},
+        {"net.ipv4.tcp_wmem=5000 x", LINT_HARMFUL, "only 1 of 3 numbers", "", {.refused = "5000 x"}},
+        {"net.ipv4.tcp_wmem=5000 0 1", LINT_HARMFUL, "only 1 of 3 numbers", "", {0}},
+        {"net.ipv4.tcp_ehash_entries=65536", LINT_NO_EFFECT, "read-only", "", {0}},
+        {"net.netfilter.nf_conntrack_count=5", LINT_NO_EFFECT, "read-only", "", {0}},
+        {"net.core.rmem_max=8388608",
+         LINT_NO_EFFECT,
+         "read-only here: it is set in the first network namespace",
+         "",
+         {.read_only = "net/core/rmem_max"}},
+        {"net.core.tomorrow=1",
+         LINT_NO_EFFECT,
+         "read-only: the kernel only shows it",
+         "",
+         {.path = "net/core/tomorrow", .value = "0", .read_only = "net/core/tomorrow"}},
+
+        /* what is harmful, and what acts only with something else */
+        {"net.ipv4.tcp_rfc1337=1", LINT_HARMFUL, "clients behind NAT", "", {0}},
+        {"net.ipv4.tcp_rmem=4096 16384 16777216", LINT_HARMFUL, "a window of about 8192 bytes", "", {0}},
+        {"net.ipv4.tcp_rmem=4096 32768 16777216", LINT_FINE, "", "", {0}},
+        {"net.ipv4.tcp_wmem=4096 4096 16777216", LINT_FINE, "", "", {0}},
+        {"net.ipv4.udp_mem=1 2 3", LINT_HARMFUL, "datagrams are dropped", "", {0}},
+        {"net.core.rmem_default=4096", LINT_HARMFUL, "UDP sockets drop", "", {0}},
+        {"net.core.rmem_default=1000", LINT_NO_EFFECT, "it accepts 2304", "", {0}},
+        {"net.core.busy_read=-1", LINT_NO_EFFECT, "it accepts 0", "", {0}},
+        {"net.core.netdev_budget=99999999999", LINT_NO_EFFECT, "it accepts", "", {0}},
+        {"net.ipv4.tcp_base_mss=512", LINT_NO_EFFECT, "only while tcp_mtu_probing is not 0;", "", {0}},
+        {"net.ipv4.tcp_mtu_probing=1\nnet.ipv4.tcp_base_mss=512", LINT_FINE, "", "", {0}},
+        {"net.ipv4.tcp_max_tw_buckets=8192", LINT_HARMFUL, "", "", {.without = "net/ipv4/tcp_ehash_entries"}},
+        {"net.netfilter.nf_conntrack_buckets=131072\nnet.netfilter.nf_conntrack_max=131072",
+         LINT_FINE,
+         "entries",
+         "default",
+         {0}},
 };
 
 START_TEST(line_is_judged)
@@ -319,7 +597,7 @@ END_TEST
 
 START_TEST(what_is_not_about_tcp_is_passed_over)
 {
-        lint("vm.swappiness = 1\nfs.file-max = 1\nnet.ipv4.ip_forward = 1\nnet.core.busy_read = 50\nnet.ipv6.tcp = 1\n"
+        lint("vm.swappiness = 1\nfs.file-max = 1\nnet.ipv4.ip_forward = 1\nnet.ipv6.tcp = 1\n"
              "net.ipv4.conf.*.rp_filter = 2\nkernel.sysrq = 0\nx = 1\n-net.ipv4.tcp_fin_timeout\n");
         ck_assert_uint_eq(findings.n, 0);
 }
@@ -350,6 +628,94 @@ START_TEST(long_lines_keep_to_their_buffers)
 }
 END_TEST
 
+START_TEST(texts_are_printable)
+{
+        char text[4096] = "net.ipv4.tcp_fin_timeout = 31 # \x1b]0;x\x07\x1b[2J";
+
+        lint(text);
+        ck_assert_str_eq(findings.item[0].value, "31 # \\x1b]0;x\\x07\\x1b[2J");
+        ck_assert_ptr_nonnull(strstr(findings.item[0].why, "ignores '# \\x1b]0;x\\x07\\x1b[2J'"));
+        memset(text + strlen(text), 'x', 3000);
+        strcat(text, "\nnet.ipv4.tcp_\x1b = 1\nnet.core.default_qdisc = \x1b\n");
+        lint(text);
+        ck_assert_uint_eq(findings.n, 5);
+        ck_assert_uint_ge(strlen(findings.item[2].value), LINT_VALUE_MAX - 4);
+        ck_assert_uint_lt(strlen(findings.item[2].why), 500);
+        ck_assert_str_eq(findings.item[3].name, "net.ipv4.tcp_\\x1b");
+        for (unsigned i = 0; i < findings.n; i++)
+                ck_assert_ptr_null(strchr(findings.item[i].why, '\x1b'));
+}
+END_TEST
+
+/* "1 0 -1": what is said of the kernel for each finding. */
+static const struct {
+        const char *text, *applied;
+} applied[] = {
+        {"net.ipv4.tcp_fin_timeout=30", "1"},
+        {"net.ipv4.tcp_fin_timeout=60", "1"},
+        {"net.ipv4.tcp_fin_timeout=5", "1"},
+        {"net.ipv4.tcp_fin_timeout=x", "0"},
+        {"net.ipv4.tcp_fin_timeout=30\nnet.ipv4.tcp_fin_timeout=31", "0 1"},
+        {"net.ipv4.tcp_tw_recycle=1", "0"},
+        {"net.ipv6.tcp_fin_timeout=30", "0"},
+        {"net.netfilter.nf_conntrack_count=1", "0"},
+        {"net.ipv4.tcp_rmem=5000", "1"},
+        {"net.ipv4.tcp_congestion_control=vegas", "-1"},
+        {"net.core.tomorrow=1", "-1"},
+};
+
+START_TEST(applied_is_told)
+{
+        char got[64] = "";
+
+        model = (struct model){.path = "net/core/tomorrow", .value = "0", .has_module = 2};
+        model.read_only = "net/netfilter/nf_conntrack_count";
+        lint(applied[_i].text);
+        for (unsigned i = 0; i < findings.n; i++)
+                snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%d", i > 0 ? " " : "",
+                         findings.item[i].applied);
+        ck_assert_msg(strcmp(got, applied[_i].applied) == 0, "%s: %s", applied[_i].text, got);
+}
+END_TEST
+
+/* The numbers of the lines that go, and a part of why the first does. */
+static const struct {
+        const char *text, *gone, *why;
+} fixes[] = {
+        {"", "", ""},
+        {"net.ipv4.tcp_fin_timeout=30\nvm.swappiness=1\n", "", ""},
+        {"net.ipv4.tcp_tw_recycle=1\nnet.ipv4.tcp_fin_timeout=30", "1", "no effect: there is no such"},
+        /* without the harmful line the other one has its effect */
+        {"net.ipv4.tcp_timestamps=0\nnet.ipv4.tcp_tw_reuse=1", "1", "harmful: "},
+        {"net.ipv4.tcp_fin_timeout=30\nnet.ipv4.tcp_fin_timeout=5", "2", "harmful: "},
+        {"net.ipv4.tcp_fin_timeout=5\nnet.ipv4.tcp_fin_timeout=30", "1", "no effect: it is overridden by f:2"},
+        {"net.ipv4.tcp_fin_timeout=30\nnet.ipv4.tcp_fin_timeout=60", "1 2", "no effect: it is overridden by f:2"},
+        /* a glob goes with the harm in it, and stays if a part of it acts */
+        {"net.ipv4.tcp_keepalive_*=1", "1", "harmful: "},
+        {"net.ipv4.tcp_keepalive_time=100\nnet.ipv4.tcp_keepalive_*=1", "2", "harmful: "},
+        {"net.ipv4.tcp_retries1=4\nnet.ipv4.tcp_retries?=9", "", ""},
+        {"net.ipv4.tcp_retries1=4\n-net.ipv4.tcp_retries1", "1", "no effect: it is revoked by f:2"},
+};
+
+START_TEST(fix_takes_out)
+{
+        struct lint_kernel kernel = kernel_of_model();
+        char got[64] = "", **why;
+        const char *first = NULL;
+
+        lint(fixes[_i].text);
+        ck_assert_int_eq(lint_fix(&lines, &kernel, &why), 0);
+        for (size_t i = 0; i < lines.n; i++)
+                if (why[i]) {
+                        snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%zu", first ? " " : "", i + 1);
+                        first = first ? first : why[i];
+                }
+        ck_assert_msg(strcmp(got, fixes[_i].gone) == 0, "%s: '%s'", fixes[_i].text, got);
+        ck_assert_msg(!first || strstr(first, fixes[_i].why), "%s: %s", fixes[_i].text, first);
+        lint_fix_free(why, lines.n);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         block_count = scandir(LINT_DIR, &blocks, is_conf, alphasort);
@@ -364,6 +730,9 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, what_is_not_about_tcp_is_passed_over);
         tcase_add_test(tcase, rule_and_name_are_told);
         tcase_add_test(tcase, long_lines_keep_to_their_buffers);
+        tcase_add_test(tcase, texts_are_printable);
+        tcase_add_loop_test(tcase, applied_is_told, 0, ELEMENTSOF(applied));
+        tcase_add_loop_test(tcase, fix_takes_out, 0, ELEMENTSOF(fixes));
 }
 
 int main(void)
