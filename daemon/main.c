@@ -38,6 +38,7 @@ static const struct option options[] = {
         {"hold", no_argument, NULL, 'h'},
         {"record", required_argument, NULL, 'r'},
         {"json", no_argument, NULL, 'j'},
+        {"fix", no_argument, NULL, 'f'},
         {"verbose", no_argument, NULL, 'v'},
         {0},
 };
@@ -50,8 +51,10 @@ static void print_help(void)
              "twtuned --once [--json]               print every metric once: NAME VALUE UNIT [WHOSE]\n"
              "twtuned --check [--config=FILE]       print every error of the configuration; exit with 0 or 78\n"
              "        [--verbose]                   print every value in effect, and its FILE:LINE, as well\n"
-             "twtuned --lint [FILE...]              print what each TCP line of sysctl.d or FILE does; exit with 1\n"
+             "twtuned --lint [--json] [FILE...]     print what each TCP line of sysctl.d or FILE does; exit with 1\n"
              "                                      if a line does harm\n"
+             "twtuned --lint --fix [FILE...]        print what would remain without the lines that do harm or "
+             "nothing\n"
              "twtuned --replay=FILE [--config=FILE] print what the rules decide over a recording; change nothing\n"
              "twtuned --restore                     put back all that a dead twtuned left changed\n"
              "twtuned --version | --help\n"
@@ -75,7 +78,7 @@ static int usage(const char *text)
 struct arguments {
         enum mode mode;
         const char *config_file, *record_file, *replay_file;
-        bool observe, hold, json, verbose;
+        bool observe, hold, json, fix, verbose;
         char *const *files; /* of --lint, up to a NULL */
 };
 
@@ -89,7 +92,7 @@ static int run_mode(const struct arguments *a)
         case MODE_CHECK:
                 return check_print(a->config_file, a->verbose);
         case MODE_LINT:
-                return lint_print(a->files);
+                return lint_print(a->files, a->fix ? LINT_REMAINS : a->json ? LINT_JSON : LINT_TEXT);
         case MODE_REPLAY:
                 return replay_print(a->replay_file, a->config_file);
         case MODE_RESTORE:
@@ -122,6 +125,8 @@ static const char *parse(int argc, char **argv, struct arguments *a)
                         a->hold = true;
                 else if (c == 'j')
                         a->json = true;
+                else if (c == 'f')
+                        a->fix = true;
                 else if (c == 'v')
                         a->verbose = true;
                 else if (a->mode != MODE_RUN)
@@ -138,8 +143,10 @@ static const char *parse(int argc, char **argv, struct arguments *a)
                 return "--config goes with the daemon, --check and --replay";
         if ((a->observe || a->hold || a->record_file) && a->mode != MODE_RUN)
                 return "--observe, --hold and --record go with the daemon";
-        if (a->json && a->mode != MODE_ONCE)
-                return "--json goes with --once";
+        if (a->json && a->mode != MODE_ONCE && a->mode != MODE_LINT)
+                return "--json goes with --once and --lint";
+        if (a->fix && (a->mode != MODE_LINT || a->json))
+                return "--fix goes with --lint, without --json";
         if (a->verbose && a->mode != MODE_CHECK)
                 return "--verbose goes with --check";
         return NULL;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "daemon/commands/lint.h"
 
 #include <stdio.h>
@@ -8,34 +9,20 @@
 #include <unistd.h>
 
 #include "daemon/apply/sysctl_files.h"
+#include "daemon/commands/lint_kernel.h"
 #include "daemon/diagnostics_print.h"
-#include "daemon/observe/proc_file.h"
-#include "lib/lint/lint.h"
-#include "lib/util/safe.h"
-
-static int read_sysctl(void *user, const char *path, char *buf, size_t size)
-{
-        char file[LINT_NAME_MAX + 16];
-        struct proc_file f;
-        int n;
-
-        (void)user;
-        snprintf(file, sizeof(file), "/proc/sys/%s", path);
-        f = proc_file_open(file, 0);
-        n = proc_file_read(&f, buf, size);
-        proc_file_close(&f);
-        if (n < 0)
-                return n;
-        buf[strcspn(buf, "\n")] = 0;
-        return 0;
-}
+#include "lib/util/json.h"
+#include "lib/util/macro.h"
+#include "lib/util/utf8.h"
 
 struct lint {
         struct sysctl_lines lines;
         struct diagnostics diagnostics;
         enum sysctl_conf conf;
         struct backend *backend; /* gets the harmful lines; NULL: all lines are printed */
-        bool harmful;            /* a line is */
+        struct json *json;       /* gets all lines; NULL: they are printed as text */
+        struct lint_trial trial;
+        bool harmful; /* a line is */
 };
 
 /* Reads the files; NULL: sysctl.d. Returns 0 or -ENOMEM. */
@@ -52,16 +39,31 @@ static int load(struct lint *l, char *const *files)
 
 static void print_finding(const struct lint_finding *f)
 {
-        safe_print(f->line->at.file, stdout);
-        printf(":%u: ", f->line->at.line);
-        safe_print(f->name, stdout);
-        fputs(" = ", stdout);
-        safe_print(f->line->value, stdout);
-        printf(": %s: ", lint_verdict_name(f->verdict));
-        safe_print(f->why, stdout);
+        char file[1024];
+
+        printf("%s:%u: %s = %s: %s: %s", utf8_printable(f->line->at.file, file, sizeof(file)), f->line->at.line,
+               f->name, f->value, lint_verdict_name(f->verdict), f->why);
         if (f->does)
                 printf("; twtuned %s (rule %s)", f->does, f->rule);
         putchar('\n');
+}
+
+static void add_finding(struct json *j, const struct lint_finding *f)
+{
+        json_open_object(j, NULL);
+        json_add_text(j, "file", f->line->at.file);
+        json_add_number(j, "line", f->line->at.line);
+        json_add_text(j, "sysctl", f->name);
+        json_add_text(j, "value", f->value);
+        json_add_text(j, "verdict", lint_verdict_name(f->verdict));
+        json_add_text(j, "why", f->why);
+        if (f->applied < 0)
+                json_add_text(j, "applied", NULL);
+        else
+                json_add_bool(j, "applied", f->applied);
+        json_add_text(j, "rule", f->rule);
+        json_add_text(j, "does", f->does);
+        json_close_object(j);
 }
 
 static void report_harmful(struct backend *backend, const struct lint_finding *f)
@@ -73,7 +75,7 @@ static void report_harmful(struct backend *backend, const struct lint_finding *f
                                                         .name = at->file,
                                                         .line = at->line,
                                                         .sysctl_name = f->name,
-                                                        .value = f->line->value,
+                                                        .value = f->value,
                                                         .why = f->why,
                                                         .rule_name = f->rule ? f->rule : ""});
 }
@@ -83,21 +85,126 @@ static void report(void *user, const struct lint_finding *f)
         struct lint *l = user;
 
         l->harmful |= f->verdict == LINT_HARMFUL;
-        if (!l->backend)
+        if (l->json)
+                add_finding(l->json, f);
+        else if (!l->backend)
                 print_finding(f);
         else if (f->verdict == LINT_HARMFUL)
                 report_harmful(l->backend, f);
 }
 
-static void run(struct lint *l)
+static void run(struct lint *l, struct lint_trial *trial)
 {
-        const struct lint_kernel kernel = {.read = read_sysctl, .memory_pages = sysconf(_SC_PHYS_PAGES)};
+        const struct lint_kernel kernel = lint_kernel(trial);
 
         lint_run(&l->lines, &kernel, report, l);
 }
 
+static void run_json(struct lint *l)
+{
+        const struct diagnostics *d = &l->diagnostics;
+        struct json j = {0};
+
+        l->json = &j;
+        json_open_object(&j, NULL);
+        json_open_array(&j, "findings");
+        run(l, &l->trial);
+        json_close_array(&j);
+        json_open_array(&j, "errors");
+        for (size_t i = 0; d->item && i < d->n; i++) {
+                json_open_object(&j, NULL);
+                json_add_text(&j, "file", d->item[i].at.file);
+                json_add_number(&j, "line", d->item[i].at.line);
+                json_add_text(&j, "text", d->item[i].text);
+                json_close_object(&j);
+        }
+        json_close_array(&j);
+        json_close_object(&j);
+        puts(j.failed ? "out of memory" : j.text);
+        json_free(&j);
+}
+
+/* ---- the files that would remain ---- */
+
+/* Escapes, but never cuts: a line that stays is whole. */
+static void print_line(const char *before, const char *text, size_t n, const char *behind)
+{
+        char *copy = strndup(text, n), *shown = malloc(4 * n + 16);
+
+        if (copy && shown)
+                printf("%s%s%s\n", before, utf8_printable(copy, shown, 4 * n + 16), behind);
+        else
+                puts("# out of memory");
+        free(copy);
+        free(shown);
+}
+
+static void print_gone(const char *text, size_t n, const char *why)
+{
+        char shown[1200];
+
+        printf("# taken out: %s\n", utf8_printable(why, shown, sizeof(shown)));
+        if (n > 0)
+                print_line("#   ", text, MIN(n, 200u), n > 200 ? "..." : "");
+}
+
+static const char *diagnostic_at(const struct diagnostics *d, const char *file, unsigned line)
+{
+        for (size_t i = 0; d->item && i < d->n; i++)
+                if (d->item[i].at.line == line && strcmp(d->item[i].at.file, file) == 0)
+                        return d->item[i].text ? d->item[i].text : "wrong";
+        return NULL;
+}
+
+/* *index: the first line of the file among all; moves to that of the next file. */
+static void print_remains(const struct lint *l, const struct sysctl_file *file, char *const *why, size_t *index)
+{
+        const struct sysctl_lines *lines = &l->lines;
+        const char *text = file->text, *rest = text, *whole = diagnostic_at(&l->diagnostics, file->name, 1);
+        size_t end, n;
+
+        if (!text && whole)
+                print_gone("", 0, whole);
+
+        for (unsigned line = 1; rest && rest < text + file->size; line++, rest += end) {
+                const char *gone = diagnostic_at(&l->diagnostics, file->name, line);
+                size_t i = *index;
+
+                n = sysctl_lines_split(rest, (size_t)(text + file->size - rest), &end);
+                if (i < lines->n && lines->line[i].at.file == file->name && lines->line[i].at.line == line) {
+                        gone = why[i];
+                        ++*index;
+                }
+                if (gone)
+                        print_gone(rest, n, gone);
+                else
+                        print_line("", rest, n, "");
+        }
+}
+
+static int print_all_remains(const struct lint *l, struct lint_trial *trial)
+{
+        const struct lint_kernel kernel = lint_kernel(trial);
+        size_t index = 0;
+        char **why, name[1024];
+
+        if (lint_fix(&l->lines, &kernel, &why) < 0)
+                return EX_OSERR;
+        for (size_t i = 0; i < l->lines.n_files; i++) {
+                if (l->lines.n_files > 1)
+                        printf("# %s\n", utf8_printable(l->lines.file[i].name, name, sizeof(name)));
+                print_remains(l, &l->lines.file[i], why, &index);
+        }
+        lint_fix_free(why, l->lines.n);
+        for (size_t i = 0; l->diagnostics.item && i < l->diagnostics.n; i++)
+                if (l->diagnostics.item[i].at.line == 0)
+                        return EX_DATAERR;
+        return 0;
+}
+
 static void lint_free(struct lint *l)
 {
+        lint_trial_close(&l->trial);
         diagnostics_free(&l->diagnostics);
         sysctl_lines_free(&l->lines);
 }
@@ -116,9 +223,20 @@ static void print_note(enum sysctl_conf conf)
                       stderr);
 }
 
-int lint_print(char *const *files)
+static int print(struct lint *l, enum lint_format format)
 {
-        struct lint l = {0};
+        if (format == LINT_REMAINS)
+                return print_all_remains(l, &l->trial);
+        if (format == LINT_JSON)
+                run_json(l);
+        else
+                run(l, &l->trial);
+        return l->diagnostics.n > 0 ? EX_DATAERR : l->harmful ? EXIT_FAILURE : 0;
+}
+
+int lint_print(char *const *files, enum lint_format format)
+{
+        struct lint l = {.trial = {-1, -1}};
         int r = load(&l, *files ? files : NULL);
 
         if (r < 0) {
@@ -129,17 +247,17 @@ int lint_print(char *const *files)
         if (!*files)
                 print_note(l.conf);
         diagnostics_print(&l.diagnostics, "");
-        run(&l);
-        r = l.diagnostics.n > 0 ? EX_DATAERR : l.harmful ? EXIT_FAILURE : 0;
+        l.trial = lint_trial_open();
+        r = print(&l, format);
         lint_free(&l);
         return r;
 }
 
 void lint_report(struct backend *backend)
 {
-        struct lint l = {.backend = backend};
+        struct lint l = {.backend = backend, .trial = {-1, -1}};
 
         if (sysctl_files_apply_here() && load(&l, NULL) == 0)
-                run(&l);
+                run(&l, NULL);
         lint_free(&l);
 }

@@ -3,10 +3,16 @@
 
 #include "daemon/backend.h"
 
+enum lint_format {
+        LINT_TEXT, /* a line each */
+        LINT_JSON,
+        LINT_REMAINS, /* the files that would remain, with the reason of each line that goes */
+};
+
 /* --lint: prints what each line about TCP really does on this kernel. files ends with NULL; if it is empty, the files
  * are those of sysctl.d. Returns the exit status: 0; EXIT_FAILURE: a line is harmful; EX_DATAERR: a file could not be
- * read, or a line is not an assignment; EX_OSERR: no memory. */
-int lint_print(char *const *files);
+ * read, or a line is not an assignment; EX_OSERR: no memory. With LINT_REMAINS, it is 0 if all files could be read. */
+int lint_print(char *const *files, enum lint_format format);
 
 /* Reports the harmful lines of sysctl.d, but only in the first network namespace: sysctl.d applies to no other. */
 void lint_report(struct backend *backend);

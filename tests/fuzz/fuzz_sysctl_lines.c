@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "lib/lint/lint.h"
 #include "text.h"
@@ -37,6 +38,8 @@ static void on_finding(void *user, const struct lint_finding *f)
 
         assert(f->line >= lines->line && f->line < lines->line + lines->n && f->line->value);
         assert(*f->name && *f->why && *lint_verdict_name(f->verdict));
+        for (const char *p = f->why; *p; p++)
+                assert((unsigned char)*p >= 0x20 && *p != 0x7f);
         assert(!f->rule || f->does);
 }
 
@@ -60,6 +63,25 @@ static void check_line(const struct sysctl_line *line)
                 assert(!strpbrk(line->value, "\r\n") && !strchr(" \t", *line->value) == !!*line->value);
 }
 
+/* What remains has nothing to take out. */
+static void check_fix(const struct sysctl_lines *lines, const struct lint_kernel *kernel)
+{
+        struct sysctl_lines rest = {.line = calloc(lines->n + 1, sizeof(*rest.line))};
+        char **why, **again;
+
+        assert(rest.line && lint_fix(lines, kernel, &why) == 0);
+        for (size_t i = 0; i < lines->n; i++)
+                if (!why[i])
+                        rest.line[rest.n++] = lines->line[i];
+        sysctl_lines_place(&rest);
+        assert(lint_fix(&rest, kernel, &again) == 0);
+        for (size_t i = 0; i < rest.n; i++)
+                assert(!again[i]);
+        lint_fix_free(why, lines->n);
+        lint_fix_free(again, rest.n);
+        free(rest.line);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         const struct lint_kernel kernel = {.read = stock_read, .memory_pages = 6170000};
@@ -75,6 +97,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 check_find(&lines, &lines.line[i]);
         }
         lint_run(&lines, &kernel, on_finding, &lines);
+        if (lines.n < 200)
+                check_fix(&lines, &kernel);
         diagnostics_free(&diagnostics);
         sysctl_lines_free(&lines);
         return 0;
