@@ -122,6 +122,7 @@ static bool is_refused(struct lint_case *c)
                 return true;
         if (k->try && c->row && !c->row->module)
                 r = k->try(k->user, c->path, c->value);
+        c->tried = r != -ENOSYS;
         if (r == -ENOSYS ? refuses_more(c) || says_range(c) || says_count(c) : r < 0 && say_refused(c, -r))
                 return true;
         return is_taken_in_part(c);

@@ -183,8 +183,8 @@ const struct lint_row lint_rows[] = {
         /* ---- UDP ---- */
         {IPV4("udp_mem"), 3, 0, INT64_MAX, .place = LINT_FIRST,
          .help = "pages of memory for all UDP sockets together"},
-        {IPV4("udp_rmem_min"), 1, POSITIVE, "4096", .help = "what a UDP socket may use even when udp_mem is short"},
-        {IPV4("udp_wmem_min"), 1, POSITIVE, "4096", .help = "what a UDP socket may use even when udp_mem is short"},
+        {IPV4("udp_rmem_min"), 1, 1, INT32_MAX, "4096", .help = "what a UDP socket may use even when udp_mem is short"},
+        {IPV4("udp_wmem_min"), 1, 1, INT32_MAX, "4096", .help = "what a UDP socket may use even when udp_mem is short"},
         {IPV4("udp_early_demux"), 1, U8, "1", .help = "finds the socket before the route; 0 is for pure routers"},
         {IPV4("udp_l3mdev_accept"), 1, BOOL, "0", .help = "sockets of the default VRF receive from all"},
         {IPV4("udp_hash_entries"), 1, .idle = "read-only: the kernel parameter uhash_entries= sets it"},

@@ -21,6 +21,7 @@ struct lint_case {
         unsigned n;                       /* the count of numbers that the kernel reads from it */
         int64_t v[3];
         const char *rest; /* the text after them, which the kernel ignores */
+        bool tried;       /* the kernel took the value in a copy */
         struct lint_finding *finding;
 };
 

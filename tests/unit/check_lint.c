@@ -537,7 +537,8 @@ static const struct {
 
         /* what the kernel refuses, by its own word where it can be asked */
         {"net.ipv4.tcp_comp_sack_nr=300", LINT_NO_EFFECT, "it accepts 0 to 255", "", {0}},
-        {"net.ipv4.tcp_rmem=1024 131072 4194304", LINT_FINE, "", "", {.refused = ""}},
+        {"net.ipv4.tcp_rmem=1024 131072 4194304", LINT_FINE, "", "some kernels", {.refused = ""}},
+        {"net.ipv4.tcp_rmem=1024 131072 4194304", LINT_FINE, "some kernels refuse a minimum under 4096", "", {0}},
         {"net.ipv4.tcp_rmem=1024 131072 4194304",
          LINT_NO_EFFECT,
          "the kernel refuses it: Invalid argument",
@@ -661,6 +662,7 @@ static const struct {
         {"net.netfilter.nf_conntrack_count=1", "0"},
         {"net.ipv4.tcp_rmem=5000", "1"},
         {"net.ipv4.tcp_congestion_control=vegas", "-1"},
+        {"net.ipv4.tcp_rmem=1024 131072 4194304", "-1"},
         {"net.core.tomorrow=1", "-1"},
 };
 
