@@ -81,7 +81,8 @@ static bool check_table(struct lint_case *c)
         return lint_say(c, LINT_FINE, "%s", lint_help(c));
 }
 
-/* net/core/sysctl_net_core.c:netdev_budget_usecs_min, of two ticks, is not in every kernel; 20,000 are two at 100 Hz. */
+/* net/core/sysctl_net_core.c:netdev_budget_usecs_min, of two ticks, is not in every kernel; at 100 Hz it is
+ * 20,000. */
 static bool check_budget_usecs(struct lint_case *c)
 {
         if (c->v[0] < 20000)
@@ -123,9 +124,9 @@ static bool check_mem(struct lint_case *c)
         return lint_say(c, LINT_FINE, "%s; %s", lint_help(c), sysctl_table[SYSCTL_TCP_MEM].never);
 }
 
-/* Measured on loopback with an MSS of 1,448: the middle value makes a first window of half of it, 1,448 bytes at 4,096,
- * 7,240 at 16,384, 15,928 at 32,768, 65,160 at the default of 131,072. A peer sends ten segments at first (RFC 6928),
- * 14,480 bytes. The middle of tcp_wmem may be small: it grows when the connection is made
+/* Measured on loopback with an MSS of 1,448: half of the middle value is the first window: 1,448 bytes at 4,096, 7,240
+ * at 16,384, 15,928 at 32,768, 65,160 at the default of 131,072. A peer sends ten segments at first (RFC 6928), 14,480
+ * bytes. The middle of tcp_wmem may be small: it grows when the connection is made
  * (net/ipv4/tcp_input.c:tcp_init_buffer_space()). */
 static bool check_buffer(struct lint_case *c)
 {
@@ -157,8 +158,8 @@ static bool check_buffer(struct lint_case *c)
 
 /* ---- what the kernel's version decides ---- */
 
-/* Linux 6.6 stopped reading it (net/ipv4/tcp_input.c:tcp_measure_rcv_mss() measures instead). tcp_backlog_ack_defer came
- * with Linux 6.7, and marks the kernels of distributions that have both under an older number. */
+/* Linux 6.6 stopped reading it (net/ipv4/tcp_input.c:tcp_measure_rcv_mss() measures instead). tcp_backlog_ack_defer
+ * came with Linux 6.7, and marks the kernels of distributions that have both under an older number. */
 static bool check_adv_win_scale(struct lint_case *c)
 {
         unsigned major = 0, minor = 0;

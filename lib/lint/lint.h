@@ -19,8 +19,8 @@ struct lint_kernel {
         int (*read)(void *user, const char *path, char *buf, size_t size);
         /* True if nobody may write the path. NULL: unknown. */
         bool (*is_read_only)(void *user, const char *path);
-        /* Writes value to a copy of the path that nobody uses, in a new network namespace. Returns 0; -ENOSYS: there is
-         * no such copy; another negative errno: the kernel refuses the value. NULL: nothing can be tried. */
+        /* Writes value to a copy of the path that nobody uses, in a new network namespace. Returns 0; -ENOSYS: there
+         * is no such copy; another negative errno: the kernel refuses the value. NULL: nothing can be tried. */
         int (*try)(void *user, const char *path, const char *value);
         void (*reset)(void *user); /* the copies have the live values again; NULL: not needed */
         /* Returns 1 if the kernel can load the module, 0 if it cannot, -ENODATA: unknown. NULL: unknown. */
@@ -53,7 +53,7 @@ const char *lint_verdict_name(enum lint_verdict verdict);
 void lint_run(const struct sysctl_lines *lines, const struct lint_kernel *kernel,
               void (*report)(void *user, const struct lint_finding *finding), void *user);
 
-/* Finds the lines that have to go so that none is left that does harm or has no effect: the harmful ones first, because
+/* Finds the lines that have to go so that none is left that does harm or has no effect: the harmful ones first, as
  * others may have an effect without them. (*ret)[i] says why line i goes, NULL: it stays; the caller frees them with
  * lint_fix_free(). Returns 0 or -ENOMEM. */
 int lint_fix(const struct sysctl_lines *lines, const struct lint_kernel *kernel, char ***ret);

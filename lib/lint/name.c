@@ -170,7 +170,12 @@ bool lint_say_missing(struct lint_case *c)
                         suggestion_offer(&suggestion, base_name(lint_rows[i].path));
         lint_say(c, LINT_NO_EFFECT, "this kernel has no such sysctl");
         near = suggestion.name ? find_base("", suggestion.name) : NULL;
-        if (near && (!near->gone || lint_exists(c, near->path)))
-                lint_add_why(c, ", did you mean %s?", sysctl_name_swap(near->path, name, sizeof(name)));
+        if (!near)
+                return true;
+        sysctl_name_swap(near->path, name, sizeof(name));
+        if (!near->gone || lint_exists(c, near->path))
+                lint_add_why(c, ", did you mean %s?", name);
+        else
+                lint_add_why(c, ", nor %s: %s", name, near->gone);
         return true;
 }

@@ -99,8 +99,8 @@ bool lint_say_refused(struct lint_case *c, const char *format, ...) _printf_(2, 
  * and the text after the last one is ignored. Returns their count; *ret_rest is the text after them. */
 unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const char **ret_rest);
 
-/* The line that sets the variable of path once all are applied: of equal ones the first. conntrack has two names for one
- * variable. NULL: none. */
+/* The line that sets the variable of path once all are applied: of equal ones the first. conntrack has two names for
+ * one variable. NULL: none. */
 const struct sysctl_line *lint_standing(const struct sysctl_lines *lines, const char *path);
 
 /* What a sysctl is once the lines are applied. */
@@ -110,8 +110,8 @@ struct lint_effect {
         const struct sysctl_line *line; /* that sets it; NULL: it is live */
 };
 
-/* Gives the numbers of a sysctl, once the lines are applied: a line that the kernel refuses counts for nothing. Returns
- * false if they are unknown. */
+/* Gives the numbers of a sysctl, once the lines are applied: a line that the kernel refuses counts for nothing.
+ * Returns false if they are unknown. */
 bool lint_effective(const struct lint_case *c, const char *path, struct lint_effect *ret);
 
 /* Gives the first number as it is when the line of the case is applied: no later line has changed it yet. */

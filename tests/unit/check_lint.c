@@ -416,6 +416,8 @@ static const struct {
         {"tcp_time_wait_interval = 30", LINT_NO_EFFECT, "no such sysctl", "", {0}},
         {"net.ipv4.tcp_kepalive_* = 30", LINT_UNKNOWN, "matches no sysctl", "", {0}},
         {"net.ipv6.tcp_* = 30", LINT_UNKNOWN, "matches no sysctl", "", {0}},
+        {"net.netfilter.nf_conntrack_hash_size=1", LINT_NO_EFFECT, "is net.netfilter.nf_conntrack_buckets", "", {0}},
+        {"net.ipv4.tcp_frto_respons=1", LINT_NO_EFFECT, "nor net.ipv4.tcp_frto_response: Linux 3.10", "", {0}},
         {"net.inet.tcp.msl=1000", LINT_NO_EFFECT, "a name of BSD and macOS", "", {0}},
         {"kern.ipc.somaxconn=1000", LINT_NO_EFFECT, "it is net.core.somaxconn", "", {0}},
         {"net.ipv6.tcp_tw_recycle=1", LINT_NO_EFFECT, "no net.ipv4.tcp_tw_recycle either: it broke", "", {0}},
