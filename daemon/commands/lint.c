@@ -13,7 +13,7 @@
 #include "daemon/diagnostics_print.h"
 #include "lib/util/json.h"
 #include "lib/util/macro.h"
-#include "lib/util/utf8.h"
+#include "lib/util/safe.h"
 
 struct lint {
         struct sysctl_lines lines;
@@ -41,7 +41,7 @@ static void print_finding(const struct lint_finding *f)
 {
         char file[1024];
 
-        printf("%s:%u: %s = %s: %s: %s", utf8_printable(f->line->at.file, file, sizeof(file)), f->line->at.line,
+        printf("%s:%u: %s = %s: %s: %s", safe_text(f->line->at.file, file, sizeof(file)), f->line->at.line,
                f->name, f->value, lint_verdict_name(f->verdict), f->why);
         if (f->does)
                 printf("; twtuned %s (rule %s)", f->does, f->rule);
@@ -132,7 +132,7 @@ static void print_line(const char *before, const char *text, size_t n, const cha
         char *copy = strndup(text, n), *shown = malloc(4 * n + 16);
 
         if (copy && shown)
-                printf("%s%s%s\n", before, utf8_printable(copy, shown, 4 * n + 16), behind);
+                printf("%s%s%s\n", before, safe_text(copy, shown, 4 * n + 16), behind);
         else
                 puts("# out of memory");
         free(copy);
@@ -143,7 +143,7 @@ static void print_gone(const char *text, size_t n, const char *why)
 {
         char shown[1200];
 
-        printf("# taken out: %s\n", utf8_printable(why, shown, sizeof(shown)));
+        printf("# taken out: %s\n", safe_text(why, shown, sizeof(shown)));
         if (n > 0)
                 print_line("#   ", text, MIN(n, 200u), n > 200 ? "..." : "");
 }
@@ -192,7 +192,7 @@ static int print_all_remains(const struct lint *l, struct lint_trial *trial)
                 return EX_OSERR;
         for (size_t i = 0; i < l->lines.n_files; i++) {
                 if (l->lines.n_files > 1)
-                        printf("# %s\n", utf8_printable(l->lines.file[i].name, name, sizeof(name)));
+                        printf("# %s\n", safe_text(l->lines.file[i].name, name, sizeof(name)));
                 print_remains(l, &l->lines.file[i], why, &index);
         }
         lint_fix_free(why, l->lines.n);

@@ -37,9 +37,3 @@ static inline void news_forget_rules(struct audit_news *news, uint64_t rules)
 
 /* Takes over the last try of each rule that is the same after a reload. inherited: a bit for each such rule of config. */
 void news_inherit(struct audit_news *news, const struct config *config, const struct config *old, uint64_t inherited);
-
-/* Returns true if the subject is degraded now. */
-static inline bool news_is_failing(const struct audit_news *news, enum audit_subject subject)
-{
-        return news->failing >> subject & 1;
-}

@@ -11,7 +11,7 @@
 
 #include "lib/kernel/sysctl.h"
 #include "lib/lint/row.h"
-#include "lib/util/utf8.h"
+#include "lib/util/safe.h"
 
 static void _printf_(3, 0) write_why(struct lint_case *c, size_t at, const char *format, va_list args)
 {
@@ -190,7 +190,7 @@ const char *lint_where(const struct lint_effect *effect, char buf[static 128])
 
         buf[0] = 0;
         if (effect->line)
-                snprintf(buf, 128, " (%s:%u)", utf8_printable(effect->line->at.file, file, sizeof(file)),
+                snprintf(buf, 128, " (%s:%u)", safe_text(effect->line->at.file, file, sizeof(file)),
                          effect->line->at.line);
         return buf;
 }

@@ -12,7 +12,7 @@
 
 #include "lib/kernel/sysctl.h"
 #include "lib/lint/row.h"
-#include "lib/util/utf8.h"
+#include "lib/util/safe.h"
 
 const char *lint_verdict_name(enum lint_verdict verdict)
 {
@@ -218,7 +218,7 @@ static void add_rest(struct lint_case *c)
         char shown[80];
 
         if (c->row && c->row->n > 0 && c->n == c->row->n && *c->rest && c->finding->applied)
-                lint_add_why(c, "; the kernel ignores '%s'", utf8_printable(c->rest, shown, sizeof(shown)));
+                lint_add_why(c, "; the kernel ignores '%s'", safe_text(c->rest, shown, sizeof(shown)));
 }
 
 static void add_live(struct lint_case *c)
@@ -230,7 +230,7 @@ static void add_live(struct lint_case *c)
         for (char *p = live; *p; p++)
                 *p = *p == '\t' ? ' ' : *p;
         if (c->row && c->row->n > 0 ? !same_numbers(c, live) : strcmp(live, c->value) != 0)
-                lint_add_why(c, "; live it is %s", *live ? utf8_printable(live, shown, sizeof(shown)) : "empty");
+                lint_add_why(c, "; live it is %s", *live ? safe_text(live, shown, sizeof(shown)) : "empty");
 }
 
 /* twtuned never sets tcp_tw_reuse without timestamps (policy/decide.c asks for what can be reused). */
@@ -256,9 +256,9 @@ static void make_printable(struct lint_finding *f)
         char name[LINT_NAME_MAX], why[LINT_WHY_MAX];
 
         memcpy(name, f->name, sizeof(name));
-        utf8_printable(name, f->name, sizeof(f->name));
+        safe_text(name, f->name, sizeof(f->name));
         memcpy(why, f->why, sizeof(why));
-        utf8_printable(why, f->why, sizeof(f->why));
+        safe_text(why, f->why, sizeof(f->why));
 }
 
 /* Makes the finding for one line and one sysctl. */
@@ -274,7 +274,7 @@ static void judge(struct lint_case *c)
         f->rule = c->row ? c->row->rule : NULL;
         f->applied = 1;
         sysctl_name_swap(c->path, f->name, sizeof(f->name));
-        utf8_printable(c->value, f->value, sizeof(f->value));
+        safe_text(c->value, f->value, sizeof(f->value));
         for (unsigned i = 0; i < ELEMENTSOF(steps) && !steps[i](c); i++)
                 ;
         check_rule(c);
@@ -298,7 +298,7 @@ static void say_no_match(struct lint_case *c)
         f->rule = f->does = NULL;
         f->applied = -1;
         sysctl_name_swap(c->path, f->name, sizeof(f->name));
-        utf8_printable(c->value, f->value, sizeof(f->value));
+        safe_text(c->value, f->value, sizeof(f->value));
         lint_say(c, LINT_UNKNOWN, "it matches no sysctl here that twtuned judges");
         make_printable(f);
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/util/utf8.h"
+#include "lib/util/safe.h"
 
 #define BLANKS " \t"
 
@@ -130,7 +130,7 @@ static int take_line(struct sysctl_lines *lines, struct origin at, char *text, s
                 return 0;
         if (!equals && *p != '-') {
                 diagnostic_add(diagnostics, at, "'%s' is not an assignment: write SYSCTL = VALUE",
-                               utf8_printable(p, shown, sizeof(shown)));
+                               safe_text(p, shown, sizeof(shown)));
                 return 0;
         }
         if (equals) {
@@ -142,7 +142,7 @@ static int take_line(struct sysctl_lines *lines, struct origin at, char *text, s
         if (*line.name == 0 || strpbrk(line.name, BLANKS)) {
                 diagnostic_add(diagnostics, at,
                                "'%s' is not the name of a sysctl: write one word, such as net.ipv4.tcp_fin_timeout",
-                               utf8_printable(line.name, shown, sizeof(shown)));
+                               safe_text(line.name, shown, sizeof(shown)));
                 return 0;
         }
         return add(lines, &line);

@@ -4,8 +4,10 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "lib/util/macro.h"
 #include "lib/util/utf8.h"
 
+#define CUT "..."
 #define ESCAPED 4 /* "\xNN" */
 
 static bool is_name_byte(unsigned char c)
@@ -14,12 +16,19 @@ static bool is_name_byte(unsigned char c)
                (c != 0 && strchr(":_.\\@-/", c));
 }
 
-/* C0, DEL and C1; marks and overrides of direction; separators of lines and paragraphs. */
+/* Control characters, but a tab; characters without a width, or that move others (UAX #9), and U+00A0, a blank that is
+ * none. */
 static bool is_control(unsigned code)
 {
-        return (code < 0x20 && code != '\t') || (code >= 0x7f && code < 0xa0) || code == 0x61c ||
-               (code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-               (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
+        static const struct {
+                unsigned first, last;
+        } hidden[] = {{0, 0x08},        {0x0a, 0x1f},     {0x7f, 0xa0},     {0x61c, 0x61c},   {0x200b, 0x200f},
+                      {0x2028, 0x202f}, {0x2060, 0x206f}, {0xfeff, 0xfeff}};
+
+        for (unsigned i = 0; i < ELEMENTSOF(hidden); i++)
+                if (code >= hidden[i].first && code <= hidden[i].last)
+                        return true;
+        return false;
 }
 
 static char *put_escaped(char *p, char byte)
@@ -71,16 +80,20 @@ static size_t take_character(const char **text, char buf[static ESCAPED * UTF8_M
 
 char *safe_text(const char *text, char *ret, size_t size)
 {
-        size_t at = 0;
+        size_t at = 0, fits = 0; /* fits: as much as leaves room for CUT */
 
         while (*text) {
                 char buf[ESCAPED * UTF8_MAX];
                 size_t n = take_character(&text, buf);
 
-                if (at + n >= size)
-                        break;
+                if (at + n >= size) {
+                        memcpy(ret + fits, CUT, sizeof(CUT));
+                        return ret;
+                }
                 memcpy(ret + at, buf, n);
                 at += n;
+                if (at + sizeof(CUT) <= size)
+                        fits = at;
         }
         ret[at] = 0;
         return ret;

@@ -11,8 +11,9 @@
  * (systemd.unit(5): letters, digits and :_.\@-) and '/'. Writes at most size bytes, the 0 included. Returns ret. */
 char *safe_name(const char *name, char *ret, size_t size);
 
-/* For text, where it leaves: escapes control characters (also those of Unicode's second block, and what changes the
- * direction of writing) and what is not UTF-8; tabs stay. Writes at most size bytes, the 0 included. Returns ret. */
+/* For text, where it leaves: escapes control characters, characters without a width or that change the direction of
+ * writing, and what is not UTF-8; tabs stay. A text that does not fit into size bytes, the 0 included and at least 4,
+ * ends with "...". Returns ret. */
 char *safe_text(const char *text, char *ret, size_t size);
 
 /* The same, printed. */

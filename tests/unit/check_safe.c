@@ -46,10 +46,13 @@ START_TEST(what_is_too_long_is_cut_between_characters)
                         char buf[96], whole[256], again[256];
 
                         memset(buf, '!', sizeof(buf));
-                        safe_text(rows[i].from, buf, size);
-                        ck_assert(memchr(buf, 0, size) != NULL && buf[size] == '!');
-                        ck_assert(strncmp(rows[i].text, buf, strlen(buf)) == 0);
+                        safe_text(rows[i].from, buf, size + 3);
+                        ck_assert(memchr(buf, 0, size + 3) != NULL && buf[size + 3] == '!');
                         ck_assert_str_eq(safe_text(buf, again, sizeof(again)), buf);
+                        if (strcmp(buf, rows[i].text) != 0) {
+                                ck_assert_str_eq(buf + strlen(buf) - 3, "...");
+                                ck_assert(strncmp(rows[i].text, buf, strlen(buf) - 3) == 0);
+                        }
                         memset(buf, '!', sizeof(buf));
                         safe_name(rows[i].from, buf, size);
                         ck_assert(memchr(buf, 0, size) != NULL && buf[size] == '!');
