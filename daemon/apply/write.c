@@ -289,8 +289,8 @@ static void leave(struct apply *a, const struct decision *d, struct change *c)
                 c->outcome = OUTCOME_KEPT;
                 c->value = c->before;
                 apply_set_state(a, c->sysctl, LEDGER_RELEASED);
-        } else {
-                apply_restore(a, c, false);
+        } else { /* of a step that failed also a table that is full: that is how it was before */
+                apply_restore(a, c, d->kind == DECISION_UNEXPECTED || d->kind == DECISION_ABORT);
         }
 }
 

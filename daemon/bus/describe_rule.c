@@ -14,7 +14,8 @@
 static const char *const standing_names[] = {
         [STANDING_ACTIVE] = "active",      [STANDING_DISABLED] = "disabled", [STANDING_UNAVAILABLE] = "unavailable",
         [STANDING_FOREIGN] = "left-alone", [STANDING_WAITING] = "waiting",   [STANDING_PREREQUISITE] = "below",
-        [STANDING_NEEDLESS] = "needless",  [STANDING_IDLE] = "idle",         [STANDING_READY] = "ready",
+        [STANDING_NEEDLESS] = "needless",  [STANDING_HARMFUL] = "harmful",   [STANDING_IDLE] = "idle",
+        [STANDING_READY] = "ready",
 };
 
 /* "3.2%", "at most 4%", "not known" */
@@ -112,6 +113,10 @@ static const char *why(const struct tuner *t, unsigned i, const struct rule_eval
                 break;
         case STANDING_NEEDLESS:
                 snprintf(buf, WHY_MAX, "%s has that effect already", sysctl_table[rule->action[0].sysctl].name);
+                break;
+        case STANDING_HARMFUL:
+                snprintf(buf, WHY_MAX,
+                         "a larger table would fill the ports toward a destination that cannot reuse them");
                 break;
         case STANDING_IDLE:
                 why_idle(t, rule, e, buf);

@@ -57,7 +57,7 @@ static enum source source_of(const struct counter *c)
 }
 
 /* Returns the change since the read before. A counter that fell was reset, so its change is unknown. */
-static struct reading counter_change(const struct observer *o, unsigned i)
+struct reading counter_change(const struct observer *o, unsigned i)
 {
         const struct counter *c = &o->counters.item[i];
 

@@ -110,6 +110,8 @@ struct observer {
         unsigned quiet_ticks;     /* in a row, without packets and with no sockets but listeners */
 
         bool inuse_known;
+        uint64_t tw_before; /* tw at the read before; UINT64_MAX: unknown */
+        double tw_rate; /* TIME_WAIT made a second, thrown away or not; a mean in which older reads count for less */
         uint64_t tw, inuse; /* sockets: minisockets of TIME_WAIT and FIN_WAIT_2, and full ones, IPv4 and IPv6 */
 
         struct reading conntrack_table, conntrack_insert_failed; /* the last sample */
@@ -169,6 +171,7 @@ void remember_text(const struct observer *observer, char *ret,
 
 /* Each reads its source if that is due, and fills in its metrics. */
 void fill_counters(struct observer *observer, struct snapshot *s);
+struct reading counter_change(const struct observer *observer, unsigned counter); /* since the read before */
 void fill_sysctls(struct observer *observer, struct snapshot *s);
 void fill_sockstat(struct observer *observer, struct snapshot *s);
 void fill_conntrack(struct observer *observer, struct snapshot *s);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/observe/internal.h"
+#include "lib/util/macro.h"
 
 struct reading share_of(double part, const struct live_sysctl *whole)
 {
@@ -60,9 +62,32 @@ static int read_sockstat6(struct observer *o)
         return 0;
 }
 
+/* What came into TIME_WAIT is there, or has ended: after 60 s, reused, or thrown away at once
+ * (net/ipv4/inet_timewait_sock.c:tw_timer_handler counts TW, tcp_minisocks.c:tcp_time_wait the last). */
+static void fill_needed(struct observer *o, struct snapshot *s)
+{
+        static const unsigned ended[] = {COUNTER_TW, COUNTER_TW_RECYCLED, COUNTER_TIME_WAIT_OVERFLOW};
+        double made = (double)o->tw - (double)o->tw_before, rate;
+
+        if (o->error[SOURCE_SOCKSTAT] < 0 || o->tw_before == UINT64_MAX || o->tick == 0)
+                return;
+        for (unsigned i = 0; i < ELEMENTSOF(ended); i++) {
+                struct reading change = counter_change(o, ended[i]);
+
+                if (change.state != READING_VALID)
+                        return;
+                made += change.value;
+        }
+        rate = fmax(made, 0) * 1e9 / (double)o->tick;
+        o->tw_rate = o->tw_rate > 0 ? (o->tw_rate + rate) / 2 : rate;
+        s->reading[METRIC_TIME_WAIT_NEEDED] = reading_valid(o->tw_rate * PORTS_WINDOW);
+}
+
 void fill_sockstat(struct observer *o, struct snapshot *s)
 {
+        o->tw_before = o->inuse_known ? o->tw : UINT64_MAX;
         o->error[SOURCE_SOCKSTAT] = read_sockstat(o, s);
         o->error[SOURCE_SOCKSTAT6] = read_sockstat6(o);
         o->inuse_known = o->error[SOURCE_SOCKSTAT] == 0 && source_state(o, SOURCE_SOCKSTAT6) != READING_INVALID;
+        fill_needed(o, s);
 }

@@ -22,9 +22,13 @@ static const char *const gauges[] = {
 void counters_init(struct counters *counters)
 {
         static const char *const own[COUNTER_OWN] = {
-                [COUNTER_TW_RECYCLED] = EXT("TWRecycled"),    [COUNTER_LISTEN_DROPS] = EXT("ListenDrops"),
-                [COUNTER_SYN_RETRANS] = EXT("TCPSynRetrans"), [COUNTER_ACTIVE_OPENS] = TCP("ActiveOpens"),
+                [COUNTER_TW_RECYCLED] = EXT("TWRecycled"),
+                [COUNTER_LISTEN_DROPS] = EXT("ListenDrops"),
+                [COUNTER_SYN_RETRANS] = EXT("TCPSynRetrans"),
+                [COUNTER_ACTIVE_OPENS] = TCP("ActiveOpens"),
                 [COUNTER_OUT_RSTS] = TCP("OutRsts"),
+                [COUNTER_TW] = EXT("TW"),
+                [COUNTER_TIME_WAIT_OVERFLOW] = EXT("TCPTimeWaitOverflow"),
         };
 
         counters->n = 0;

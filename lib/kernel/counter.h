@@ -14,6 +14,8 @@
 /* The counters that the observer needs; they come first in every set. */
 enum {
         COUNTER_TW_RECYCLED,
+        COUNTER_TW,
+        COUNTER_TIME_WAIT_OVERFLOW,
         COUNTER_LISTEN_DROPS,
         COUNTER_SYN_RETRANS,
         COUNTER_ACTIVE_OPENS,

@@ -51,6 +51,8 @@ PORTS(CLIFF_ETA, "cliff_eta", UNIT_SECONDS, "time until the cliff at the rate of
 
 TICK(TIME_WAIT_TABLE, "time_wait.table", UNIT_PERCENT, "sockstat",
         "TIME_WAIT sockets of tcp_max_tw_buckets; at 100 % TIME_WAIT is skipped")
+TICK(TIME_WAIT_NEEDED, "time_wait.needed", UNIT_COUNT, "sockstat, netstat",
+        "TIME_WAIT sockets that there would be at the rate of the last seconds, were none thrown away")
 TICK(ORPHANS_TABLE, "orphans.table", UNIT_PERCENT, "sockstat",
         "closed sockets that still send, of tcp_max_orphans; at 100 % they are reset")
 TICK(MEMORY_TCP, "memory.tcp", UNIT_PERCENT, "sockstat",

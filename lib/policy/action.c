@@ -7,6 +7,8 @@
 #include "lib/util/macro.h"
 
 #define TABLE_MEMORY_SHARE 16
+#define REUSE_SEEN 10 /* percent of the new connections */
+#define SPOILED 0.8   /* of the ports of one parity */
 
 /* Kubernetes' default service-node-port-range: the kernel shows no listener for these, DNAT takes them. */
 #define NODE_PORT_FIRST 30000
@@ -69,6 +71,7 @@ static struct sysctl_value range_next(const struct snapshot *s, const struct sys
 struct sysctl_value action_next(const struct action *l, const struct sysctl_bounds *bounds, const struct snapshot *s,
                                 const struct sysctl_value *base)
 {
+        const struct reading *needed = &s->reading[METRIC_TIME_WAIT_NEEDED];
         int64_t limit = l->value.v[0], next;
         double raised;
 
@@ -79,6 +82,8 @@ struct sysctl_value action_next(const struct action *l, const struct sysctl_boun
                 limit = MIN(MIN(limit, bounds->max), table_most(l->sysctl, s->memory_bytes));
                 /* A real number, which does not overflow, until it is within the limit. A step is one at least. */
                 raised = MAX((double)base->v[0] * l->factor, (double)base->v[0] + 1);
+                if (l->sysctl == SYSCTL_TCP_MAX_TW_BUCKETS && needed->state == READING_VALID)
+                        raised = MAX(raised, needed->value);
                 next = (int64_t)MIN(MAX(raised, (double)bounds->min), (double)limit);
                 return SYSCTL_VALUE(MAX(next, base->v[0]));
         case ACTION_LOWER:
@@ -90,6 +95,29 @@ struct sysctl_value action_next(const struct action *l, const struct sysctl_boun
                 break;
         }
         return l->value;
+}
+
+const struct destination *table_spoils(const struct snapshot *s, bool seen)
+{
+        const struct reading *needed = &s->reading[METRIC_TIME_WAIT_NEEDED];
+        const struct reading *table = &s->reading[METRIC_TIME_WAIT_TABLE];
+        const struct live_sysctl *size = &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS];
+        double there, parity;
+
+        if (needed->state != READING_VALID || table->state != READING_VALID || size->state != READING_VALID)
+                return NULL;
+        there = fmax(table->value / 100 * (double)size->value.v[0], 1);
+        parity = ports_usable(s->ports) / 2.0;
+        for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
+                const struct destination *d = ports_destination(s->ports, slot);
+                double time_wait = d->blocked[0] + d->blocked[1] + d->reusable[0] + d->reusable[1];
+                double holders = d->holders[0] + d->holders[1];
+                bool reused = seen && ports_value(d, METRIC_PORTS_REUSED).lower >= REUSE_SEEN;
+
+                if (d->id != 0 && !reused && holders + time_wait / there * needed->value > SPOILED * parity)
+                        return d;
+        }
+        return NULL;
 }
 
 bool action_has_effect(const struct action *l, const struct sysctl_bounds *bounds, const struct snapshot *s,

@@ -6,7 +6,8 @@
 #include "lib/config/rule.h"
 #include "lib/kernel/snapshot.h"
 
-/* The value to go to from base, by one at least; base itself when nothing is left to do. Kept inside bounds and, for a
+/* The value to go to from base, by one at least, and for the table of TIME_WAIT to what the load needs; base itself when
+ * nothing is left to do. Kept inside bounds and, for a
  * table, inside a share of the machine's memory. A range of ports goes as far as it may toward what is set: it stops
  * before the nearest port that listens, before NodePorts and before privileged ports. */
 struct sysctl_value action_next(const struct action *action, const struct sysctl_bounds *bounds,
@@ -19,6 +20,11 @@ bool action_has_effect(const struct action *action, const struct sysctl_bounds *
 /* Whether the lever can have written that value over the original. */
 bool action_may_have_written(const struct action *action, const struct sysctl_value *original,
                              const struct sysctl_value *written);
+
+/* A table of TIME_WAIT that is too small leaves ports free: what it throws away holds none. Returns a destination that a
+ * larger table would bring to the cliff, as connect() cannot take its ports in TIME_WAIT; seen: but for one whose ports
+ * are seen to be reused. NULL: there is none. */
+const struct destination *table_spoils(const struct snapshot *snapshot, bool seen);
 
 static inline bool action_steps(const struct action *action)
 {

@@ -185,12 +185,27 @@ static void decide_release(const struct policy *p, unsigned i, const struct snap
         evidence_set(&d->evidence, first, &r, cause ? cause : greater(first, most[0], most[1]), s);
 }
 
+/* The rule without which this one would do harm: the table of TIME_WAIT may be larger only while ports are reused. */
+static unsigned leans_on(const struct policy *p, unsigned i, const struct snapshot *s)
+{
+        uint64_t reuse = p->held[SYSCTL_TCP_TW_REUSE].rules & ~rule_bit(i);
+
+        if (reuse == 0 || !rule_raises_time_wait(&p->config->rule[i]) || !ports_valid(s) || !table_spoils(s, false))
+                return RULE_NONE;
+        return (unsigned)__builtin_ctzll(reuse);
+}
+
 /* True if an active rule has to go. A prerequisite that fails takes all that depends on it along, for the same reason;
  * but for advice, which is needed the more. */
 static bool find_reason(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
 {
         const struct rule *rule = &p->config->rule[i];
+        unsigned other = leans_on(p, i, s);
 
+        if (other != RULE_NONE && p->state[other].active && find_failure(p, other, s, d)) {
+                d->rule = i;
+                return true;
+        }
         for (unsigned k = i; k != RULE_NONE; k = rule->n_actions > 0 ? p->config->rule[k].after : RULE_NONE)
                 if (p->state[k].active && find_failure(p, k, s, d)) {
                         d->rule = i;
@@ -256,7 +271,8 @@ static bool is_available(const struct policy *p, unsigned i, const struct snapsh
 
 static bool may_help(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
 {
-        return prerequisite_in_effect(p, i, s, loopback) && rule_can_help(p, i, s, loopback);
+        return prerequisite_in_effect(p, i, s, loopback) && rule_can_help(p, i, s, loopback) &&
+               !rule_does_harm(&p->config->rule[i], s);
 }
 
 /* True if all of `when` holds, for a destination that the rule can help if it is about destinations. */

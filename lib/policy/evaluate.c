@@ -99,6 +99,14 @@ static bool is_unknown(const struct condition_evaluation *e, const struct readin
         return r->state == READING_BOUNDED && e->holds == UNKNOWN;
 }
 
+static bool all_have_held(const struct rule *rule, const struct rule_evaluation *e)
+{
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (e->when[k].holds != YES || e->when[k].clock.ns < rule->when[k].time_ns)
+                        return false;
+        return true;
+}
+
 /* A dump is needed where bounds leave open whether the rule becomes active or is released, for a clock, which has to
  * know at every tick, and for the effect and the harm that are watched. */
 static bool needs_dump(const struct policy *p, unsigned i, const struct snapshot *s, enum truth quiet,
@@ -125,15 +133,9 @@ static bool needs_dump(const struct policy *p, unsigned i, const struct snapshot
                         return true;
         if (state->active && (state->expecting || (rule->n_until == 0 && bounded && quiet == UNKNOWN)))
                 return true;
+        if (rule_raises_time_wait(rule) && s->reading[METRIC_PORTS_FIRST].state == READING_BOUNDED)
+                bounded |= all_have_held(rule, e);
         return bounded && may_enter;
-}
-
-static bool all_have_held(const struct rule *rule, const struct rule_evaluation *e)
-{
-        for (unsigned k = 0; k < rule->n_when; k++)
-                if (e->when[k].holds != YES || e->when[k].clock.ns < rule->when[k].time_ns)
-                        return false;
-        return true;
 }
 
 static enum standing find_standing(const struct policy *p, unsigned i, const struct snapshot *s,
@@ -155,6 +157,8 @@ static enum standing find_standing(const struct policy *p, unsigned i, const str
                 return STANDING_NEEDLESS;
         if (!all_have_held(rule, e))
                 return STANDING_IDLE;
+        if (rule_does_harm(rule, s))
+                return STANDING_HARMFUL;
         return prerequisite_in_effect(p, i, s, false) ? STANDING_READY : STANDING_PREREQUISITE;
 }
 

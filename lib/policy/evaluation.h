@@ -27,6 +27,7 @@ enum standing {
         STANDING_FOREIGN,      /* its sysctls are foreign */
         STANDING_WAITING,      /* it failed or was refused, and is not tried before wait_ns have passed */
         STANDING_NEEDLESS,     /* its sysctls have that effect already, or cannot go further */
+        STANDING_HARMFUL,      /* it would do harm: table_spoils() */
         STANDING_IDLE,         /* a condition does not hold, or has not held for long enough */
         STANDING_PREREQUISITE, /* its prerequisite is not in effect */
         STANDING_READY,        /* all conditions hold: the rule acts once limits and sysctl.d allow */

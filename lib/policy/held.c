@@ -12,6 +12,23 @@ bool rule_steps(const struct rule *rule)
         return false;
 }
 
+bool rule_raises_time_wait(const struct rule *rule)
+{
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if (rule->action[k].sysctl == SYSCTL_TCP_MAX_TW_BUCKETS && rule->action[k].kind == ACTION_RAISE)
+                        return true;
+        return false;
+}
+
+bool rule_does_harm(const struct rule *rule, const struct snapshot *s)
+{
+        const struct reading *needed = &s->reading[METRIC_TIME_WAIT_NEEDED];
+
+        if (!rule_raises_time_wait(rule) || needed->state != READING_VALID || needed->value <= 0)
+                return false;
+        return !ports_valid(s) || table_spoils(s, true);
+}
+
 bool rule_may_enter(const struct policy *p, unsigned i)
 {
         const struct rule *rule = &p->config->rule[i];

@@ -185,7 +185,8 @@ static void destination_set_present(struct ports *ports, struct destination *d)
         growth_rate(ports, d, rate);
         eta = seconds_to_cliff(d, usable, rate);
         metric_set(d, INDEX(CLIFF), fuller(blocked, 0, usable), fuller(blocked, error, usable));
-        metric_set(d, INDEX(FORECAST), is_held_back(d, usable) ? 0 : fuller_after(blocked, FORECAST_SECONDS, rate, 0, usable),
+        metric_set(d, INDEX(FORECAST),
+                   is_held_back(d, usable) ? 0 : fuller_after(blocked, FORECAST_SECONDS, rate, 0, usable),
                    fuller_after(blocked, FORECAST_SECONDS, rate, unseen, usable));
         metric_set(d, INDEX(EXHAUSTION), share(blocked[0] + blocked[1], all),
                    share(blocked[0] + blocked[1] + error, all));
@@ -258,6 +259,11 @@ void metrics_set(struct ports *ports, uint64_t recycled)
                 destination_set_demand(ports, d);
         }
         table_set_most(t);
+}
+
+unsigned ports_usable(const struct ports *ports)
+{
+        return ports->shown->usable[0] + ports->shown->usable[1];
 }
 
 unsigned ports_slots(const struct ports *ports)

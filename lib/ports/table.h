@@ -121,6 +121,9 @@ void ports_give_listening(struct ports *ports, const struct port_set *listening)
 void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, unsigned listeners,
                   struct ports_range ret[static METRIC_PORTS_COUNT]);
 
+/* Ports that connect() may pick, of the last dump. */
+unsigned ports_usable(const struct ports *ports);
+
 /* The slots are 0 to ports_slots() - 1; some are free. */
 unsigned ports_slots(const struct ports *ports);
 const struct destination *ports_destination(const struct ports *ports, unsigned slot);

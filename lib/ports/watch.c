@@ -144,16 +144,15 @@ static void commit_compared(struct watched *w)
         }
 }
 
+/* With few connections on other ports the next one might have waited as well, so one is added. */
 static double syn_waiting(const struct watched *w)
 {
-        double share[2];
+        double others = ((double)w->compared_waiting[0] + 1) / ((double)w->compared[0] + 1);
+        double reused = fmin((double)w->compared_waiting[1] / (double)w->compared[1], 1);
 
-        for (unsigned reused = 0; reused < 2; reused++) {
-                if (w->compared[reused] < BATCH_MIN)
-                        return NAN;
-                share[reused] = fmin((double)w->compared_waiting[reused] / (double)w->compared[reused], 1);
-        }
-        return share[1] > HARM_FACTOR * share[0] ? 100 * share[1] : 0;
+        if (w->compared[0] < COMPARED_MIN || w->compared[1] < BATCH_MIN)
+                return NAN;
+        return reused > HARM_FACTOR * others ? 100 * reused : 0;
 }
 
 static void set(struct destination *d, unsigned metric, double value)

@@ -163,6 +163,7 @@ static struct port *take_port(struct kernel *k, struct model_destination *d, con
 /* net/ipv4/inet_timewait_sock.c:inet_twsk_alloc: past the size of the table the socket is just gone. */
 static bool table_has_room(struct kernel *k)
 {
+        k->time_waits++;
         if (kernel_tw(k) < (uint64_t)in_effect(k, SYSCTL_TCP_MAX_TW_BUCKETS))
                 return true;
         k->counter[KERNEL_TIME_WAIT_OVERFLOW]++;
@@ -312,6 +313,7 @@ static void run_server(struct kernel *k, const struct load *load, uint64_t secon
         int64_t room = in_effect(k, SYSCTL_TCP_MAX_TW_BUCKETS) - (int64_t)kernel_tw(k);
         unsigned fit = (unsigned)MIN((int64_t)n, MAX(room, 0));
 
+        k->time_waits += n;
         cohorts_add(&k->time_wait, second, fit);
         k->counter[KERNEL_TIME_WAIT_OVERFLOW] += n - fit;
 }

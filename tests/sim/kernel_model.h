@@ -69,7 +69,8 @@ struct kernel {
         const struct sysctl_value *ignores; /* not NULL: these are in effect, whatever is written */
         struct port_set listening;          /* ports that connect() leaves out */
         double counter[KERNEL_COUNTERS];
-        uint64_t refused; /* connect() with EADDRNOTAVAIL, which no counter of a kernel tells */
+        double time_waits; /* that were made, thrown away or not */
+        uint64_t refused;  /* connect() with EADDRNOTAVAIL, which no counter of a kernel tells */
         struct model_destination model_destination[DESTINATIONS];
 
         struct cohorts time_wait; /* those of the ports, and others that hold no ephemeral port */

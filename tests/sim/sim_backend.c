@@ -96,6 +96,10 @@ static void fill_tables(struct sim *s, struct snapshot *snapshot, double seconds
 
         snapshot->reading[METRIC_TIME_WAIT_TABLE] =
                 share_of((double)kernel_tw(k), &snapshot->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
+        if (seconds > 0)
+                snapshot->reading[METRIC_TIME_WAIT_NEEDED] =
+                        reading_valid((k->time_waits - s->time_waits_before) / seconds * PORTS_WINDOW);
+        s->time_waits_before = k->time_waits;
         snapshot->reading[METRIC_ORPHANS_TABLE] =
                 share_of((double)k->orphans.n, &snapshot->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
         snapshot->reading[METRIC_MEMORY_TCP] = reading_valid(k->memory);

@@ -45,6 +45,7 @@ struct sim {
         struct port_set listening_then;
         bool dumped;
         uint64_t dump_again_at, observed_at, tick_ns, last_ms;
+        double time_waits_before;
         double opened_then, recycled_then, before[KERNEL_COUNTERS], drops_before, insert_failed_before;
         bool counted;
         unsigned counter_of[COUNTERS_MAX]; /* enum kernel_counter; KERNEL_COUNTERS: it never moves */

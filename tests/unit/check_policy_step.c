@@ -5,7 +5,7 @@
 
 #define TW SYSCTL_TCP_MAX_TW_BUCKETS
 #define FIN SYSCTL_TCP_FIN_TIMEOUT
-#define OVERFLOW (METRIC_COUNT + COUNTER_OWN) /* the first counter that a rule names */
+#define OVERFLOW (METRIC_COUNT + COUNTER_TIME_WAIT_OVERFLOW)
 #define TABLE_RULE(more) \
         "[rule table]\nwhen = netstat.TcpExt.TCPTimeWaitOverflow > 0/s\n" \
         "raise = net.ipv4.tcp_max_tw_buckets x2 max 1048576\n" more

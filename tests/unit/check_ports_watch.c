@@ -187,6 +187,7 @@ static const struct {
         {100, 100, 100, 100, 0},                        /* a dead backend */
         {100, 100, 0, 0, NAN},                          /* nothing to compare with */
         {10, 10, 100, 0, NAN},   {100, 0, 100, 0, 0},
+        {40, 40, 6, 0, 100},     {40, 16, 6, 0, 0}, /* the next of few might wait */
 };
 
 START_TEST(reused_ports_wait_longer_than_others)
