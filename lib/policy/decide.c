@@ -272,7 +272,7 @@ static bool is_available(const struct policy *p, unsigned i, const struct snapsh
 static bool may_help(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
 {
         return prerequisite_in_effect(p, i, s, loopback) && rule_can_help(p, i, s, loopback) &&
-               !rule_does_harm(&p->config->rule[i], s);
+               !rule_does_harm(p, i, s);
 }
 
 /* True if all of `when` holds, for a destination that the rule can help if it is about destinations. */

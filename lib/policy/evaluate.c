@@ -157,7 +157,7 @@ static enum standing find_standing(const struct policy *p, unsigned i, const str
                 return STANDING_NEEDLESS;
         if (!all_have_held(rule, e))
                 return STANDING_IDLE;
-        if (rule_does_harm(rule, s))
+        if (rule_does_harm(p, i, s))
                 return STANDING_HARMFUL;
         return prerequisite_in_effect(p, i, s, false) ? STANDING_READY : STANDING_PREREQUISITE;
 }

@@ -20,13 +20,25 @@ bool rule_raises_time_wait(const struct rule *rule)
         return false;
 }
 
-bool rule_does_harm(const struct rule *rule, const struct snapshot *s)
+/* A rule that set tcp_tw_reuse has just ended: what the snapshot shows of reuse is over. */
+static bool reuse_has_ended(const struct policy *p, const struct snapshot *s)
 {
+        for (unsigned i = 0; i < p->config->n_rules; i++)
+                for (unsigned k = 0; k < p->config->rule[i].n_actions; k++)
+                        if (p->config->rule[i].action[k].sysctl == SYSCTL_TCP_TW_REUSE &&
+                            p->state[i].released_at == s->now)
+                                return true;
+        return false;
+}
+
+bool rule_does_harm(const struct policy *p, unsigned i, const struct snapshot *s)
+{
+        const struct rule *rule = &p->config->rule[i];
         const struct reading *needed = &s->reading[METRIC_TIME_WAIT_NEEDED];
 
         if (!rule_raises_time_wait(rule) || needed->state != READING_VALID || needed->value <= 0)
                 return false;
-        return !ports_valid(s) || table_spoils(s, true);
+        return !ports_valid(s) || table_spoils(s, !reuse_has_ended(p, s));
 }
 
 bool rule_may_enter(const struct policy *p, unsigned i)

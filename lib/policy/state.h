@@ -104,7 +104,7 @@ bool rule_may_enter(const struct policy *p, unsigned rule);
 bool rule_raises_time_wait(const struct rule *rule);
 
 /* True if the rule would do harm: see table_spoils(). Without a dump that is unknown, and feared. */
-bool rule_does_harm(const struct rule *rule, const struct snapshot *s);
+bool rule_does_harm(const struct policy *p, unsigned rule, const struct snapshot *s);
 
 /* True if one of its sysctls is raised or lowered by steps. */
 bool rule_steps(const struct rule *rule);
