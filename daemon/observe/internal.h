@@ -175,6 +175,7 @@ struct reading counter_change(const struct observer *observer, unsigned counter)
 void fill_sysctls(struct observer *observer, struct snapshot *s);
 void fill_sockstat(struct observer *observer, struct snapshot *s);
 void fill_conntrack(struct observer *observer, struct snapshot *s);
+void fill_self(struct observer *observer, struct snapshot *s);
 void fill_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);
 
 /* culprit.c: sets the endpoint of a metric, and its culprit by the cgroup of the sockets. */

@@ -88,7 +88,7 @@ static void begin(struct observer *o, struct snapshot *s)
 }
 
 /* The CPU time is that of the whole thread since the read before: the daemon does little else than observe. */
-static void fill_self(struct observer *o, struct snapshot *s)
+void fill_self(struct observer *o, struct snapshot *s)
 {
         uint64_t cpu = o->wanted[METRIC_SELF_OBSERVE_CPU] ? thread_cpu_ns() : 0;
         unsigned long resident;
