@@ -284,7 +284,7 @@ static void expect_next(const struct rule *rule, const struct rule_evaluation *e
         for (unsigned k = 1; k < FAILED_MAX; k++)
                 if (state->failed[k].until < state->failed[first].until)
                         first = k;
-        state->failed[first].destination = state->taken_for;
+        state->failed[first].key = e->expect.destination->key;
         state->failed[first].until = now + rule->retry_ns;
         state->expecting_ns = 0;
         state->unexpected = !e->pressing_too;

@@ -35,7 +35,8 @@ struct rule_state {
         uint64_t stepped_at; /* the tick of the last step, or try */
         uint64_t taken_for;  /* destination.id in the last decision; 0: unknown, or none */
         struct {
-                uint64_t destination, until; /* toward which the effect did not come, and is not tried before */
+                struct destination_key key; /* toward which the effect did not come, and is not tried before */
+                uint64_t until;
         } failed[FAILED_MAX];
         bool expecting, unexpected;
         uint64_t expecting_ns;

@@ -42,19 +42,13 @@ static uint64_t key_hash(const struct destination_key *key, uint64_t seed)
         return h;
 }
 
-static bool key_equal(const struct destination_key *a, const struct destination_key *b)
-{
-        return a->dport == b->dport && memcmp(a->dst, b->dst, sizeof(a->dst)) == 0 &&
-               memcmp(a->src, b->src, sizeof(a->src)) == 0;
-}
-
 /* Returns the place of key in the index, or the one where it would be inserted. */
 static unsigned index_find(const struct ports *ports, const struct destination_key *key)
 {
         const struct table *t = ports->building;
         unsigned i = (unsigned)key_hash(key, ports->seed) % INDEX_SLOTS;
 
-        while (t->index[i] != INDEX_FREE && !key_equal(&t->destination[t->index[i]].key, key))
+        while (t->index[i] != INDEX_FREE && !destination_key_equal(&t->destination[t->index[i]].key, key))
                 i = (i + 1) % INDEX_SLOTS;
         return i;
 }
@@ -340,7 +334,7 @@ void ports_give_destination(struct ports *ports, const struct destination *given
                 d->id = 0;
                 return;
         }
-        if (id == 0 || !key_equal(&d->key, &given->key))
+        if (id == 0 || !destination_key_equal(&d->key, &given->key))
                 id = ports->next_id++;
         *d = *given;
         d->id = id;

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <linux/inet_diag.h>
 
@@ -42,6 +43,12 @@ struct destination_key {
         uint32_t src[4], dst[4];
         uint16_t dport;
 };
+
+static inline bool destination_key_equal(const struct destination_key *a, const struct destination_key *b)
+{
+        return a->dport == b->dport && memcmp(a->dst, b->dst, sizeof(a->dst)) == 0 &&
+               memcmp(a->src, b->src, sizeof(a->src)) == 0;
+}
 
 struct destination {
         struct destination_key key;

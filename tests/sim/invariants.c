@@ -339,7 +339,8 @@ static void rule_entered(struct invariants *inv, const struct sim *s, struct wat
         if (inv->steady && rule->entered_before > inv->calm_at && inv->refused == s->kernel.refused &&
             !may_return(inv, s, rule, event))
                 broken(inv, s, "%s flaps under a constant load", rule->name);
-        if (rule->failed && now - rule->released_at < configured(s, rule->name)->retry_ns)
+        if (rule->failed && (!rule->failed_for[0] || strcmp(rule->failed_for, sim_event_field(event, "GROUP")) == 0) &&
+            now - rule->released_at < configured(s, rule->name)->retry_ns)
                 broken(inv, s, "%s is tried again too soon", rule->name);
         if (rule->released_at != 0 && now - rule->released_at < REFIRE_NS)
                 rule->factor = shared ? 1 : MIN(rule->factor * 2, 1u << 16);
@@ -349,7 +350,8 @@ static void rule_entered(struct invariants *inv, const struct sim *s, struct wat
         rule->failed = false;
 }
 
-static void rule_left(struct invariants *inv, const struct sim *s, struct watched_rule *rule, bool failed)
+static void rule_left(struct invariants *inv, const struct sim *s, struct watched_rule *rule,
+                      const struct audit_text *event, bool failed)
 {
         const struct rule *config = configured(s, rule->name);
         uint64_t now = sim_now(s), release = config ? release_ns(config) : 0;
@@ -365,6 +367,10 @@ static void rule_left(struct invariants *inv, const struct sim *s, struct watche
         rule->entered_at = 0;
         rule->released_at = now;
         rule->failed = failed;
+        snprintf(rule->failed_for, sizeof(rule->failed_for), "%s",
+                 event->kind == AUDIT_UNEXPECTED_EFFECT && strncmp(sim_event_field(event, "METRIC"), "ports.", 6) == 0
+                         ? sim_event_field(event, "GROUP")
+                         : "");
         if (failed)
                 rule->failed_at = now;
 }
@@ -431,7 +437,7 @@ static void on_change(struct invariants *inv, const struct sim *s, enum sysctl_i
         if (event->kind == AUDIT_APPLIED)
                 rule_entered(inv, s, rule, event, is_shared(s, id));
         else if (sim_event_field(event, "METRIC")[0])
-                rule_left(inv, s, rule, event->kind != AUDIT_RELEASED);
+                rule_left(inv, s, rule, event, event->kind != AUDIT_RELEASED);
         else
                 rule->entered_at = rule->released_at = 0;
 }
@@ -451,7 +457,7 @@ static void on_advice(struct invariants *inv, const struct sim *s, const struct 
         if (event->kind == AUDIT_ADVICE)
                 rule_entered(inv, s, rule, event, false);
         else /* with the rung below it, or because it is over */
-                rule_left(inv, s, rule, strncmp(sim_event_field(event, "METRIC"), "opens.", 6) == 0);
+                rule_left(inv, s, rule, event, strncmp(sim_event_field(event, "METRIC"), "opens.", 6) == 0);
 }
 
 /* What a person asked for: put back, and theirs from then on; or twtuned's again. Nothing else is written in a

@@ -29,7 +29,8 @@ struct watched_rule {
         uint64_t entered_at; /* 0: not known to hold anything */
         uint64_t released_at, entered_before, failed_at;
         unsigned factor;
-        bool failed; /* it went because it did not help, or did harm */
+        bool failed;          /* it went because it did not help, or did harm */
+        char failed_for[112]; /* the destination that it did not help; "": any */
 };
 
 struct watched_write {
