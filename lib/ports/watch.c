@@ -65,7 +65,8 @@ void watch_begin(struct ports *ports)
         for (unsigned i = 0; i < PORTS_WATCHED; i++) {
                 const struct destination *d = destination_find(before, before->watched[i].id);
 
-                t->watched[i].id = 0;
+                if (t->watched[i].id != 0) /* else its memory may not have been touched yet */
+                        t->watched[i].id = 0;
                 id[i] = i < ports->watch.n ? ports->watch.id[i] : 0;
                 id[PORTS_WATCHED + i] = d && ports_busyness(d) >= BUSY ? d->id : 0;
                 id[2 * PORTS_WATCHED + i] = i < n_busiest && ports_busyness(busiest[i]) >= BUSY ? busiest[i]->id : 0;

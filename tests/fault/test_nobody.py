@@ -210,7 +210,7 @@ def _():
         other.write_text("# HELP other\n")
         config = temp_policy(POLICY.replace("[daemon]", f"[daemon]\nmetrics_file = {directory}/other.prom"))
         twtuned = Ticking(host().netns, config)
-        twtuned.wait_for("^degraded: the metrics file .* cannot be written: File exists")
+        twtuned.wait_for("^degraded: cannot write the metrics file .*: File exists")
         twtuned.ticks(3)
         check_equal(twtuned.stop(), 0, "exit status")
         check_equal([p.read_text() for p in directory.iterdir()], ["# HELP other\n"], "files")

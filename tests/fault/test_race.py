@@ -172,7 +172,7 @@ def _():
         for name in NAMES:
             judged = []
             overridden = judge(name, seen[name], theirs[name], end[name], judged, rounds)
-            said = [sum(line.count(f"{name} is ") > 0 and "someone else" in line for line in lines) for lines in log]
+            said = [sum(line.count(f"{name} is ") > 0 and "another program" in line for line in lines) for lines in log]
             if overridden and not sum(said):
                 judged.append(f"{name}: it is not said that someone else changed it")
             if max(said) > 1:
