@@ -52,12 +52,15 @@ static int find_address(const struct nlattr *attribute, void *user)
         return MNL_CB_OK;
 }
 
+/* A socket of another type may have the same address, and not be in our way (net/unix/af_unix.c:unix_abstract_hash). A
+ * service with User= has one that root made: its stdout, which it can bind. */
 static int on_socket(const struct nlmsghdr *h, void *user)
 {
         const struct nlattr *found[2] = {NULL, NULL};
+        const struct unix_diag_msg *socket = mnl_nlmsg_get_payload(h);
         struct holder *holder = user;
 
-        if (mnl_nlmsg_get_payload_len(h) < sizeof(struct unix_diag_msg))
+        if (mnl_nlmsg_get_payload_len(h) < sizeof(*socket) || socket->udiag_type != SOCK_DGRAM)
                 return MNL_CB_OK;
         mnl_attr_parse(h, sizeof(struct unix_diag_msg), find_address, found);
         if (found[0] && found[1]) {

@@ -31,12 +31,20 @@ print("held", flush=True)
 input()
 """
 
+# As a service with User= can: root has made the stream that is its stdout.
+HOLD_WITH_STREAM_OF_ROOT = f"""
+import os, socket
+stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+stream.bind("\\0twtuned")
+{HOLD_ADDRESS}"""
+
 
 @contextlib.contextmanager
-def address_held(netns, user=()):
+def address_held(netns, user=(), script=HOLD_ADDRESS):
     """A process of another user has bound the abstract address that names an instance."""
     with netns.entered():
-        process = subprocess.Popen([*user, sys.executable, "-c", HOLD_ADDRESS], text=True, stdin=subprocess.PIPE,
+        process = subprocess.Popen([*user, sys.executable, "-c", script], text=True, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE)
     try:
         check_equal(process.stdout.readline(), "held\n", "the holder of the address")
@@ -68,6 +76,13 @@ def _():
 @test("--restore puts back what a dead twtuned left, while nobody holds its address")
 def _():
     with address_held(host().netns, NOBODY):
+        run = lives.restore(shim=False)
+    check_equal((run.status, host().sysctls()), (0, ORIGINAL), f"status and sysctls of --restore, which says {run.log}")
+
+
+@test("the same while nobody also holds the address with a socket of another type, which root made")
+def _():
+    with address_held(host().netns, script=HOLD_WITH_STREAM_OF_ROOT):
         run = lives.restore(shim=False)
     check_equal((run.status, host().sysctls()), (0, ORIGINAL), f"status and sysctls of --restore, which says {run.log}")
 
