@@ -18,18 +18,20 @@ def pad(data, to):
     return data + bytes(-len(data) % to)
 
 
-def call(serial, destination, path, interface, member):
+def call(serial, destination, path, interface, member, message=1, descriptors=0):
     """A message without a body (D-Bus specification: Message Format)."""
     fields = b""
     for code, kind, text in (1, "o", path), (2, "s", interface), (3, "s", member), (6, "s", destination):
         fields = pad(fields, 8) + bytes([code, 1]) + kind.encode() + b"\0" + string(text)
-    return pad(struct.pack("<cBBBIII", b"l", 1, 0, 1, 0, serial, len(fields)) + fields, 8)
+    if descriptors:
+        fields = pad(fields, 8) + b"\x09\x01u\0" + struct.pack("<I", descriptors)
+    return pad(struct.pack("<cBBBIII", b"l", message, 0, 1, 0, serial, len(fields)) + fields, 8)
 
 
-def connect(path):
+def connect(path, negotiate=b""):
     s = socket.socket(socket.AF_UNIX)
     s.connect(path)
-    s.sendall(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n")
+    s.sendall(b"\0AUTH EXTERNAL\r\nDATA\r\n" + negotiate + b"BEGIN\r\n")
     s.sendall(call(1, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello"))
     s.setblocking(False)
     return s
@@ -56,4 +58,5 @@ def main():
     print(calls, flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ import sys
 
 import lives
 from lives import ORIGINAL, POLICY, Run, host, killed, new_directory, policy
-from harness import PATIENCE, Single, binary, check, check_equal, diag, main, temp_dir, temp_policy, test, wait_until
+from harness import PATIENCE, ROOT, Single, binary, check, check_equal, diag, main, temp_dir, temp_policy, test, wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ctl"))
 import ctl_host  # noqa: E402
@@ -233,18 +233,24 @@ def _():
 
 # ---- the bus ----
 
-FLOOD = pathlib.Path(__file__).with_name("bus_flood.py")
 BUS = "org.twtuned1"
+SCRIPTS = "bus_flood.py", "bus_descriptor.py"
+
+
+def start_nobody(h, script, *args):
+    """One of SCRIPTS, where nobody can read it."""
+    for name in SCRIPTS:
+        copy = h.bus.directory / name
+        shutil.copy(pathlib.Path(__file__).with_name(name), copy)
+        copy.chmod(0o644)
+    return subprocess.Popen([*NOBODY, sys.executable, "-B", h.bus.directory / script, h.bus.socket, *args],
+                            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 @contextlib.contextmanager
 def flood(h, path, interface, member):
     """200 connections of nobody that never read."""
-    script = h.bus.directory / "flood.py"
-    shutil.copy(FLOOD, script)
-    script.chmod(0o644)
-    process = subprocess.Popen([*NOBODY, sys.executable, "-B", script, h.bus.socket, "200", path, interface, member],
-                               text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = start_nobody(h, "bus_flood.py", "200", path, interface, member)
     try:
         check_equal(process.stdout.readline(), "connected\n", "the flood")
         yield
@@ -286,6 +292,28 @@ def _():
 def _():
     outlast("/org/twtuned1", "org.freedesktop.DBus.Introspectable", "Introspect")
     outlast("/org/twtuned1/none", BUS, "Describe")
+
+
+def daemon_is_root():
+    """The policy file of the bus, for a daemon that runs as root, as here."""
+    policy = temp_dir() / "policy.conf"
+    text = (ROOT / "systemd" / "org.twtuned1.conf").read_text()
+    check('<policy user="twtuned">' in text, text)
+    policy.write_text(text.replace('<policy user="twtuned">', '<policy user="root">'))
+    return policy
+
+
+@test("a socket that nobody sends along, and whose close() waits: ticks go on, and root's recording works")
+def _():
+    for kind in "call", "signal":
+        with ctl_host.Host(bus_policy=daemon_is_root()) as h:
+            process = start_nobody(h, "bus_descriptor.py", kind)
+            try:
+                check_equal(process.stdout.readline(), "sent\n", "the message")
+                h.twtuned.ticks(20)
+                h.ctl("record", str(temp_dir() / "recording"), "--for=1s")
+            finally:
+                process.communicate("\n", timeout=PATIENCE)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Sends twtuned a message with a socket whose last close() waits for a reader that never reads, and gives the socket
+away:  bus_descriptor.py SOCKET call|signal. Ends with its input."""
+
+import array
+import os
+import socket
+import struct
+import sys
+import threading
+
+import bus_flood
+
+CALL, SIGNAL = 1, 4
+
+
+def slow_to_close():
+    """A TCP socket that has data to send, and SO_LINGER; and its peer, which must not be closed."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        s = socket.create_connection(server.getsockname())
+        peer, _ = server.accept()
+    s.setblocking(False)
+    try:
+        while True:
+            s.send(bytes(65536))
+    except BlockingIOError:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 10**6))
+        return s, peer
+
+
+def main():
+    bus = bus_flood.connect(sys.argv[1], b"NEGOTIATE_UNIX_FD\r\n")
+    s, peer = slow_to_close()
+    bus.setblocking(True)
+    kind = CALL if sys.argv[2] == "call" else SIGNAL
+    message = bus_flood.call(2, "org.twtuned1", "/org/twtuned1", "org.twtuned1", "Describe", kind, descriptors=1)
+    bus.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])
+    # If the bus has closed its own already, this one waits.
+    threading.Thread(target=os.close, args=[s.detach()], daemon=True).start()
+    print("sent", flush=True)
+    input()
+    peer.close()
+
+
+main()
