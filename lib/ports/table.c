@@ -139,6 +139,15 @@ static uint8_t source_find(struct ports *ports, const uint32_t address[static 4]
         return (uint8_t)i;
 }
 
+/* The next dump comes a tick after this one, or, where dumps are expensive, as long after it as this one after the dump
+ * before, and half as long again. Not after a pause, when few ports would be left to compare. */
+static unsigned stays_ms(const struct ports *ports)
+{
+        uint64_t apart_ms = ports->elapsed / NSEC_PER_MSEC * 3 / 2;
+
+        return (unsigned)MAX(ports->window_ms, MIN(apart_ms, PORTS_TIME_WAIT_MS / 2)) + WATCH_MARGIN_MS;
+}
+
 void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *listening,
                  uint64_t now, uint64_t tick)
 {
@@ -159,7 +168,7 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
         passed = window_begin(ports, now);
         t->tw_reuse = limits->timestamps ? limits->tw_reuse : 0;
         t->tw_reuse_delay_ms = limits->tw_reuse_delay_ms;
-        t->stays_ms = ports->window_ms + WATCH_MARGIN_MS;
+        t->stays_ms = stays_ms(ports);
 
         usable_begin(ports);
         rings_advance(t, ports->shown->begun, now);

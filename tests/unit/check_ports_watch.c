@@ -93,6 +93,21 @@ START_TEST(reused_ports_are_seen)
 }
 END_TEST
 
+/* As where a dump is expensive: cpu_budget then allows fewer. */
+START_TEST(dumps_further_apart_than_ticks_show_it_as_well)
+{
+        uint64_t apart = 2 + (uint64_t)_i;
+
+        watch_all();
+        model_dump(&model, ports, &limits, START + apart * SEC, 0);
+        model_dump(&model, ports, &limits, START + 2 * apart * SEC, 0);
+        live(3 * apart, SERVER, 30, true);
+        ck_assert_double_eq(value_toward(SERVER, METRIC_PORTS_REUSED), 100);
+        live(4 * apart, SERVER, 30, false);
+        ck_assert_double_eq(value_toward(SERVER, METRIC_PORTS_REUSED), 0);
+}
+END_TEST
+
 /* Eight a second: a share needs twenty. */
 START_TEST(few_connections_are_gathered)
 {
@@ -270,6 +285,7 @@ static void add_tests(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, tear_down);
         tcase_add_test(tcase, reused_ports_are_seen);
+        tcase_add_loop_test(tcase, dumps_further_apart_than_ticks_show_it_as_well, 0, 7);
         tcase_add_test(tcase, few_connections_are_gathered);
         tcase_add_test(tcase, reuse_toward_others_proves_nothing);
         tcase_add_test(tcase, no_port_left_is_no_reuse);
