@@ -22,7 +22,9 @@ struct abort_state {
         bool harm;
 };
 
-#define FAILED_MAX 4u /* with more, the one that is over first is forgotten */
+/* With more, the one that is over first is forgotten, and tried again at once. On stock sysctls, TIME_WAIT that presses
+ * toward so many at once does not fit into its table. */
+#define FAILED_MAX 32u
 
 struct rule_state {
         bool active;

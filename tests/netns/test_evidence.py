@@ -99,6 +99,23 @@ for family in FAMILIES:
          beside=True)(lambda family=family: gone(family))
 
 
+@test("expect: six destinations whose peers have no timestamps: when it helped none, the step is not tried again",
+      beside=True)
+def _():
+    ports = range(8080, 8086)
+    with destination(ports=128, timestamps=False) as (pair, _), contextlib.ExitStack() as stack:
+        for port in ports[1:]:
+            ChurnServer(pair.server, pair.server.ip4, port)
+        twtuned = Few.watch(pair.client, {"ports.reused >= 10% within 15s": "ports.reused >= 10% within 3s"})
+        for port in ports:
+            stack.enter_context(Load(pair.client, pair.server.ip4, port).repeated(12))
+        twtuned.event("unexpected-effect", RULE)
+        twtuned.ticks.wait(20)
+        taken = [fields(line)["GROUP"] for line in twtuned.lines if line.startswith("applied:")]
+        check(0 < len(taken) <= len(ports) and len(set(taken)) == len(taken), f"the step was taken toward {taken}")
+        check_equal(pair.client.sysctl(REUSE), "2", REUSE)
+
+
 def helps(family):
     with destination(family=family) as (pair, load), loopback_reuse(pair.client, 20):
         twtuned = Few.watch(pair.client)
