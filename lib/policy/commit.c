@@ -199,10 +199,10 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
                 left = true;
         }
         if (!holds_any(p, d->rule)) {
-                /* What failed toward one destination may help another. */
+                /* What failed toward one destination may help another: see note_failed(). */
                 deactivate(p, d->rule,
-                           d->kind == DECISION_ABORT || (d->kind == DECISION_UNEXPECTED &&
-                                                         !metric_is_ports(p->config->rule[d->rule].expect.metric)));
+                           (d->kind == DECISION_ABORT || d->kind == DECISION_UNEXPECTED) &&
+                                   !metric_is_ports(d->evidence.metric));
                 return PROGRESS_DONE;
         }
         state->not_before = p->last_now + wait;

@@ -275,17 +275,23 @@ static bool still_presses(const struct rule *rule, const struct rule_evaluation 
         return !ports || e->pressing;
 }
 
-/* The rule is of no use toward the destination that it was taken for. If another one presses, it is judged by that. */
-static void expect_next(const struct rule *rule, const struct rule_evaluation *e, struct rule_state *state,
-                        uint64_t now)
+/* The rule is not tried again for this destination for a while; others may need it. */
+static void note_failed(const struct rule *rule, struct rule_state *state, const struct destination *d, uint64_t now)
 {
         unsigned first = 0;
 
         for (unsigned k = 1; k < FAILED_MAX; k++)
                 if (state->failed[k].until < state->failed[first].until)
                         first = k;
-        state->failed[first].key = e->expect.destination->key;
+        state->failed[first].key = d->key;
         state->failed[first].until = now + rule->retry_ns;
+}
+
+/* The rule is of no use toward the destination that it was taken for. If another one presses, it is judged by that. */
+static void expect_next(const struct rule *rule, const struct rule_evaluation *e, struct rule_state *state,
+                        uint64_t now)
+{
+        note_failed(rule, state, e->expect.destination, now);
         state->expecting_ns = 0;
         state->unexpected = !e->pressing_too;
         if (e->pressing_too)
@@ -312,15 +318,17 @@ static void advance_expect(const struct rule *rule, const struct rule_evaluation
                 state->unexpected = true;
 }
 
-static void advance_abort(const struct abort_condition *abort, const struct abort_evaluation *e,
-                          const struct snapshot *s, struct rule_state *state, struct abort_state *a,
-                          const struct elapsed *t)
+static void advance_abort(const struct rule *rule, const struct abort_condition *abort,
+                          const struct abort_evaluation *e, const struct snapshot *s, struct rule_state *state,
+                          struct abort_state *a, const struct elapsed *t)
 {
         const struct reading *r = &s->reading[abort->metric];
         double weight = r->weight > 0 ? r->weight : 1;
 
         if (metric_is_ports(abort->metric)) {
                 a->harm = e->watching && e->harmed;
+                if (a->harm)
+                        note_failed(rule, state, e->harmed, s->now);
                 a->over |= state->active && state->active_ns >= abort->within_ns;
                 return;
         }
@@ -363,7 +371,7 @@ static void advance_rule(struct policy *p, unsigned i, const struct snapshot *s,
         if (state->active)
                 advance_active(p, i, state, s, t);
         for (unsigned k = 0; k < rule->n_abort; k++)
-                advance_abort(&rule->abort[k], &p->evaluation.rule[i].abort[k], s, state, &state->abort[k], t);
+                advance_abort(rule, &rule->abort[k], &p->evaluation.rule[i].abort[k], s, state, &state->abort[k], t);
 }
 
 uint64_t policy_advance(struct policy *p, const struct snapshot *s)

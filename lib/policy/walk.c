@@ -65,9 +65,12 @@ static void walk_expect(struct walk *w, const struct destination *d)
                 e->pressing_too = d;
 }
 
-/* Harm counts where ports are reused, and by this rule. */
+/* Harm counts at the destination that the rule was taken for, where ports are reused. Elsewhere any user can make it: he
+ * opens connections that nobody answers. */
 static void walk_abort(struct walk *w, const struct destination *d)
 {
+        if (d->id != w->state->taken_for)
+                return;
         for (unsigned k = 0; k < w->rule->n_abort; k++) {
                 const struct condition c = {
                         .metric = w->rule->abort[k].metric, .op = GREATER, .number = w->state->abort[k].limit};

@@ -368,7 +368,8 @@ static void rule_left(struct invariants *inv, const struct sim *s, struct watche
         rule->released_at = now;
         rule->failed = failed;
         snprintf(rule->failed_for, sizeof(rule->failed_for), "%s",
-                 event->kind == AUDIT_UNEXPECTED_EFFECT && strncmp(sim_event_field(event, "METRIC"), "ports.", 6) == 0
+                 (event->kind == AUDIT_UNEXPECTED_EFFECT || event->kind == AUDIT_ABORTED) &&
+                                 strncmp(sim_event_field(event, "METRIC"), "ports.", 6) == 0
                          ? sim_event_field(event, "GROUP")
                          : "");
         if (failed)
