@@ -124,22 +124,16 @@ bool window_begin(struct ports *ports, uint64_t now)
         return passed;
 }
 
-/* Sockets a second that the window of the rate has added, by parity. What ends as TIME_WAIT was a holder before and is
- * counted once: a pool of connections that is closed at once adds nothing. The first dump has no rate. */
+/* TIME_WAIT a second that the window of the rate has added, by parity. What was a holder before holds no port more than
+ * it did: a pool of connections that is closed at once adds nothing. One that is opened at once is no rate that goes on,
+ * so holders that come do not count. The first dump has no rate. */
 static void growth_rate(const struct ports *ports, const struct destination *d, double ret[static 2])
 {
-        double window = ports->window_ms;
-        double age = (double)(ports->building->begun - ports->building->then[ports->compared]);
-
         for (unsigned p = 0; p < 2; p++) {
+                double fresh = p ? d->fresh_odd : d->fresh - d->fresh_odd;
                 double change = (double)d->holders[p] - d->holders_then[ports->compared][p];
 
-                if (change > 0) /* some of them came before the window */
-                        change *= fmin(window * NSEC_PER_MSEC / age, 1);
-                ret[p] = ports->elapsed > 0
-                                 ? 1000 * fmax((double)(p ? d->fresh_odd : d->fresh - d->fresh_odd) + change, 0) /
-                                           window
-                                 : 0;
+                ret[p] = ports->elapsed > 0 ? 1000 * fmax(fresh + fmin(change, 0), 0) / ports->window_ms : 0;
         }
 }
 
