@@ -335,7 +335,7 @@ int service_run(const char *config_file, bool observe_only, bool hold, const cha
         s->hold = hold;
         /* Without this, freeing the first large block (the text of a configuration) raises the threshold: later blocks
          * come from the heap and are cleared there, so that their unused pages take memory (mallopt(3)). */
-        mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+        mallopt(M_MMAP_THRESHOLD, 16 * 1024);
         prepare_signals();
         journal_unblock_stderr();
         observer_list_counters(PROC, &s->kernel);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/observe/internal.h"
 #include "lib/util/macro.h"
+
+/* So much that malloc(3) gives it back to the kernel: it is needed once. */
+#define LISTING_SIZE (4 * SOURCE_TEXT_SIZE)
 
 void observer_list_counters(const char *proc_root, struct counters *ret)
 {
@@ -10,15 +14,16 @@ void observer_list_counters(const char *proc_root, struct counters *ret)
                 enum source source;
                 const char *prefix;
         } files[] = {{SOURCE_NETSTAT, "netstat"}, {SOURCE_SNMP, "snmp"}};
-        static char text[SOURCE_TEXT_SIZE];
+        char *text = malloc(LISTING_SIZE);
 
-        for (unsigned i = 0; i < ELEMENTSOF(files); i++) {
+        for (unsigned i = 0; text && i < ELEMENTSOF(files); i++) {
                 struct proc_file file = source_open(proc_root, files[i].source);
 
-                if (proc_file_read(&file, text, sizeof(text)) >= 0)
+                if (proc_file_read(&file, text, LISTING_SIZE) >= 0)
                         counters_add_all(ret, files[i].prefix, text);
                 proc_file_close(&file);
         }
+        free(text);
 }
 
 static bool snmp_changed(struct observer *o)

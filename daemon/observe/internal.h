@@ -91,6 +91,7 @@ struct observer {
         struct basis basis;
         struct close_wait close_wait;
         struct cgroup_cache cgroups;
+        bool configured; /* observer_set_config() was called */
 
         /* observer_set_config() clears everything from here on. */
         bool wanted[METRIC_COUNT];

@@ -64,9 +64,12 @@ void observer_set_config(struct observer *o, const struct config *config, const 
 {
         assert(counters->n >= COUNTER_OWN && counters->n <= COUNTERS_MAX);
         sources_retry(o);
-        memset((char *)o + OBSERVER_KEPT, 0, sizeof(*o) - OBSERVER_KEPT);
+        if (o->configured) /* else it is new, and what is not touched takes no memory */
+                memset((char *)o + OBSERVER_KEPT, 0, sizeof(*o) - OBSERVER_KEPT);
+        o->configured = true;
         sources_make_room(o);
-        o->counters = *counters;
+        o->counters.n = counters->n;
+        memcpy(o->counters.item, counters->item, counters->n * sizeof(counters->item[0]));
         want_config(o, config);
 }
 

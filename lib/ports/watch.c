@@ -36,11 +36,23 @@ static bool same_reuse(const struct table *a, const struct table *b)
         return a->tw_reuse == b->tw_reuse && a->tw_reuse_delay_ms == b->tw_reuse_delay_ms;
 }
 
-static void begin_one(struct table *t, struct table *before, struct watched *w, struct destination *d)
+/* Touches no more of the sets than the ports of the range need. */
+static void clear(struct watched *w, const struct ports_limits *range)
+{
+        const unsigned first = range->low / 64, n = range->high / 64 - first + 1;
+        struct port_set *const sets[] = {&w->time_wait, &w->held, &w->held_reused};
+
+        for (unsigned i = 0; i < ELEMENTSOF(sets); i++)
+                memset(&sets[i]->bit[first], 0, n * sizeof(sets[i]->bit[0]));
+        memset((char *)w + offsetof(struct watched, made), 0, sizeof(*w) - offsetof(struct watched, made));
+}
+
+static void begin_one(const struct ports_limits *range, struct table *t, struct table *before, struct watched *w,
+                      struct destination *d)
 {
         const struct watched *then = find(before, d->id);
 
-        memset(w, 0, sizeof(*w));
+        clear(w, range);
         w->id = d->id;
         w->reused = NAN;
         d->watched = (uint8_t)(w - t->watched + 1);
@@ -75,7 +87,7 @@ void watch_begin(struct ports *ports)
                 struct destination *d = destination_find(t, id[i]);
 
                 if (d && d->watched == 0)
-                        begin_one(t, before, &t->watched[n++], d);
+                        begin_one(&ports->limits, t, before, &t->watched[n++], d);
         }
 }
 
