@@ -183,8 +183,19 @@ static enum progress commit_step(struct policy *p, const struct decision *d)
         return PROGRESS_NONE;
 }
 
+/* True if the metric is a ports.* by which the rule itself is judged, and not only the one that it depends on. */
+static bool judges_destination(const struct rule *rule, unsigned metric)
+{
+        bool own = rule->has_expect && rule->expect.metric == metric;
+
+        for (unsigned k = 0; k < rule->n_abort; k++)
+                own |= rule->abort[k].metric == metric;
+        return own && metric_is_ports(metric);
+}
+
 static enum progress commit_leave(struct policy *p, const struct decision *d)
 {
+        bool failed;
         struct rule_state *state = &p->state[d->rule];
         uint64_t wait = failure_wait(state, d, RESTORE_RETRY_NS);
         bool left = false;
@@ -199,10 +210,14 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
                 left = true;
         }
         if (!holds_any(p, d->rule)) {
-                /* What failed toward one destination may help another: see note_failed(). */
-                deactivate(p, d->rule,
-                           (d->kind == DECISION_ABORT || d->kind == DECISION_UNEXPECTED) &&
-                                   !metric_is_ports(d->evidence.metric));
+                failed = d->kind == DECISION_ABORT || d->kind == DECISION_UNEXPECTED;
+                /* What failed toward one destination may help another. The time begins now: giving back may have failed
+                 * for long. */
+                if (failed && judges_destination(&p->config->rule[d->rule], d->evidence.metric)) {
+                        state->failed[state->last_failed].until = p->last_now + p->config->rule[d->rule].retry_ns;
+                        failed = false;
+                }
+                deactivate(p, d->rule, failed);
                 return PROGRESS_DONE;
         }
         state->not_before = p->last_now + wait;

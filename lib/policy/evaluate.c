@@ -283,6 +283,7 @@ static void note_failed(const struct rule *rule, struct rule_state *state, const
         for (unsigned k = 1; k < FAILED_MAX; k++)
                 if (state->failed[k].until < state->failed[first].until)
                         first = k;
+        state->last_failed = first;
         state->failed[first].key = d->key;
         state->failed[first].until = now + rule->retry_ns;
 }

@@ -40,6 +40,7 @@ struct rule_state {
                 struct destination_key key; /* toward which the effect did not come, and is not tried before */
                 uint64_t until;
         } failed[FAILED_MAX];
+        unsigned last_failed; /* its index */
         bool expecting, unexpected;
         uint64_t expecting_ns;
         struct clock when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], quiet;

@@ -6,7 +6,7 @@
 
 #define FORECAST_SECONDS 3
 #define OWN_PORTS_MIN 50        /* percent of the new connections */
-#define HIDDEN_SECONDS 8u       /* the mean of this time evens out a few sockets more or less */
+#define HIDDEN_SECONDS 2u       /* the mean of this time evens out a few sockets more or less */
 #define SHARED_BY_CHANCE_MIN 50 /* ports: with fewer, chance decides */
 #define ON_BIND_PARITY_MIN 0.8  /* of the sockets of a source, as long as bind()'s parity has ports */
 
@@ -30,12 +30,13 @@ static void hidden_add(const struct ports *ports, struct destination *d, uint64_
 {
         double delay = MAX(ports->limits.tw_reuse_delay_ms, 1) * (double)NSEC_PER_MSEC;
         double elapsed = (double)ports->elapsed, hidden;
-        uint16_t *second = &d->hidden[ports->building->begun / NSEC_PER_SEC % PORTS_RING];
+        int16_t *second = &d->hidden[ports->building->begun / NSEC_PER_SEC % PORTS_RING];
 
         if (!d->reuse || elapsed <= delay)
                 return;
         hidden = fmin(d->young * elapsed / delay - d->recent, (double)recycled * (elapsed - delay) / elapsed);
-        *second = (uint16_t)fmin(*second + ceil(fmax(hidden, 0)), UINT16_MAX);
+        /* Also when it is negative: in a mean, chance evens out. */
+        *second = (int16_t)fmax(fmin(round(*second + hidden), INT16_MAX), INT16_MIN);
 }
 
 static unsigned less(unsigned a, unsigned b)
@@ -208,8 +209,8 @@ static void destination_set_demand(struct ports *ports, struct destination *d)
         double relief = minute > 0 ? 100 * minute / (holders + minute) : 0;
 
         if (d->reuse) {
-                unseen_minute += RING_SUM(d->hidden, t->begun, PORTS_WINDOW);
-                unseen_second += RING_SUM(d->hidden, t->begun, HIDDEN_SECONDS) / HIDDEN_SECONDS;
+                unseen_minute += fmax(RING_SUM(d->hidden, t->begun, PORTS_WINDOW), 0);
+                unseen_second += fmax(RING_SUM(d->hidden, t->begun, HIDDEN_SECONDS), 0) / HIDDEN_SECONDS;
         }
         metric_set(d, INDEX(DEMAND), 100 * (holders + minute) / half, 100 * (holders + minute + unseen_minute) / half);
         metric_set(d, INDEX(REUSE_DEMAND), 100 * (holders + d->last_second) / half,

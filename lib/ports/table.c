@@ -73,8 +73,10 @@ static void rings_advance(struct table *t, uint64_t from, uint64_t to)
         if (last >= first + PORTS_RING)
                 first = last + 1 - PORTS_RING;
         for (uint64_t s = first; s <= last; s++)
-                for (unsigned slot = 0; slot < t->slots; slot++)
-                        t->destination[slot].made[s % PORTS_RING] = t->destination[slot].hidden[s % PORTS_RING] = 0;
+                for (unsigned slot = 0; slot < t->slots; slot++) {
+                        t->destination[slot].made[s % PORTS_RING] = 0;
+                        t->destination[slot].hidden[s % PORTS_RING] = 0;
+                }
 }
 
 /* Clears the counts of a destination and keeps its history. Frees its slot if it had no socket in the last dump

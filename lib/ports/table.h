@@ -72,7 +72,7 @@ struct destination {
         uint8_t watched;             /* 1 + its index in table.watched; 0: none */
         uint64_t cgroup;             /* of one of its live sockets (diag_cgroup()); 0: unknown */
         uint16_t made[PORTS_RING];   /* TIME_WAIT made in each second; at most UINT16_MAX */
-        uint16_t hidden[PORTS_RING]; /* the same, of those that were made and reused between two dumps: an estimate */
+        int16_t hidden[PORTS_RING];  /* the same, of those that were made and reused between two dumps: an estimate */
         float lower[METRIC_PORTS_COUNT];
         float upper[METRIC_PORTS_COUNT];
         float without_reuse[METRIC_PORTS_COUNT]; /* cliff, exhaustion and forecast without reuse */
