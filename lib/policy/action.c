@@ -7,8 +7,7 @@
 #include "lib/util/macro.h"
 
 #define TABLE_MEMORY_SHARE 16
-#define REUSE_SEEN 10 /* percent of the new connections */
-#define SPOILED 0.8   /* of the ports of one parity */
+#define SPOILED 0.8 /* of the ports of one parity */
 
 /* Kubernetes' default service-node-port-range: the kernel shows no listener for these, DNAT takes them. */
 #define NODE_PORT_FIRST 30000
@@ -112,9 +111,9 @@ const struct destination *table_spoils(const struct snapshot *s, bool seen)
                 const struct destination *d = ports_destination(s->ports, slot);
                 double time_wait = d->blocked[0] + d->blocked[1] + d->reusable[0] + d->reusable[1];
                 double holders = d->holders[0] + d->holders[1];
-                bool reused = seen && ports_value(d, METRIC_PORTS_REUSED).lower >= REUSE_SEEN;
 
-                if (d->id != 0 && !reused && holders + time_wait / there * needed->value > SPOILED * parity)
+                if (d->id != 0 && !(seen && destination_is_reused(d)) &&
+                    holders + time_wait / there * needed->value > SPOILED * parity)
                         return d;
         }
         return NULL;

@@ -195,10 +195,9 @@ static bool judges_destination(const struct rule *rule, unsigned metric)
 
 static enum progress commit_leave(struct policy *p, const struct decision *d)
 {
-        bool failed;
         struct rule_state *state = &p->state[d->rule];
+        bool failed = d->kind == DECISION_ABORT || d->kind == DECISION_UNEXPECTED, left = false;
         uint64_t wait = failure_wait(state, d, RESTORE_RETRY_NS);
-        bool left = false;
 
         for (unsigned k = 0; k < d->n; k++) {
                 struct held *held = &p->held[d->change[k].sysctl];
@@ -210,7 +209,6 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
                 left = true;
         }
         if (!holds_any(p, d->rule)) {
-                failed = d->kind == DECISION_ABORT || d->kind == DECISION_UNEXPECTED;
                 /* What failed toward one destination may help another. The time begins now: giving back may have failed
                  * for long. */
                 if (failed && judges_destination(&p->config->rule[d->rule], d->evidence.metric)) {

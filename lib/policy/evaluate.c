@@ -275,14 +275,20 @@ static bool still_presses(const struct rule *rule, const struct rule_evaluation 
         return !ports || e->pressing;
 }
 
-/* The rule is not tried again for this destination for a while; others may need it. */
+/* The rule is not tried again for this destination for a while; others may need it. Each destination has one entry,
+ * also if giving back fails and it is noted again. */
 static void note_failed(const struct rule *rule, struct rule_state *state, const struct destination *d, uint64_t now)
 {
         unsigned first = 0;
 
-        for (unsigned k = 1; k < FAILED_MAX; k++)
+        for (unsigned k = 0; k < FAILED_MAX; k++) {
+                if (destination_key_equal(&state->failed[k].key, &d->key)) {
+                        first = k;
+                        break;
+                }
                 if (state->failed[k].until < state->failed[first].until)
                         first = k;
+        }
         state->last_failed = first;
         state->failed[first].key = d->key;
         state->failed[first].until = now + rule->retry_ns;

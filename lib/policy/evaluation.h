@@ -55,7 +55,7 @@ const char *condition_unit(const struct condition_evaluation *e, unsigned metric
 struct abort_evaluation {
         bool watching;                    /* its time is not over */
         double mean, limit;               /* since the step, and what that must not exceed */
-        const struct destination *harmed; /* of a ports.* metric: the one that exceeds it; NULL: none */
+        const struct destination *harmed; /* of a ports.* metric, if it exceeds that; NULL: it does not */
 };
 
 struct rule_evaluation {

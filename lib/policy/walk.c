@@ -3,8 +3,6 @@
 
 #include "lib/policy/evaluate.h"
 
-#define REUSED_MIN 10 /* percent of the new connections: with fewer reuse decides nothing */
-
 struct clock destination_clock(const struct destination_clock *clocks, unsigned slot, const struct destination *d,
                                enum truth holds, uint64_t time_ns, const struct elapsed *t)
 {
@@ -69,15 +67,14 @@ static void walk_expect(struct walk *w, const struct destination *d)
  * opens connections that nobody answers. */
 static void walk_abort(struct walk *w, const struct destination *d)
 {
-        if (d->id != w->state->taken_for)
+        if (d->id != w->state->taken_for || !w->e->can_help[d->loopback] || !destination_is_reused(d))
                 return;
         for (unsigned k = 0; k < w->rule->n_abort; k++) {
                 const struct condition c = {
                         .metric = w->rule->abort[k].metric, .op = GREATER, .number = w->state->abort[k].limit};
 
-                if (metric_is_ports(c.metric) && w->e->can_help[d->loopback] &&
-                    ports_value(d, METRIC_PORTS_REUSED).lower > REUSED_MIN && destination_holds(&c, d) == YES)
-                        take_greater(&w->e->abort[k].harmed, &c, d);
+                if (metric_is_ports(c.metric) && destination_holds(&c, d) == YES)
+                        w->e->abort[k].harmed = d;
         }
 }
 

@@ -29,13 +29,14 @@ void usable_count(struct ports *ports)
 static void hidden_add(const struct ports *ports, struct destination *d, uint64_t recycled)
 {
         double delay = MAX(ports->limits.tw_reuse_delay_ms, 1) * (double)NSEC_PER_MSEC;
-        double elapsed = (double)ports->elapsed, hidden;
+        double elapsed = (double)ports->elapsed, most, hidden;
         int16_t *second = &d->hidden[ports->building->begun / NSEC_PER_SEC % PORTS_RING];
 
         if (!d->reuse || elapsed <= delay)
                 return;
-        hidden = fmin(d->young * elapsed / delay - d->recent, (double)recycled * (elapsed - delay) / elapsed);
-        /* Also when it is negative: in a mean, chance evens out. */
+        most = (double)recycled * (elapsed - delay) / elapsed;
+        /* It may be negative by as much: in a mean, chance evens out. */
+        hidden = fmax(fmin(d->young * elapsed / delay - d->recent, most), -most);
         *second = (int16_t)fmax(fmin(round(*second + hidden), INT16_MAX), INT16_MIN);
 }
 

@@ -25,9 +25,10 @@
 
 #define PORTS_DESTINATIONS 512u
 #define PORTS_SOURCES 16u
-#define PORTS_WINDOW 60u /* seconds that TIME_WAIT lasts (include/net/tcp.h:TCP_TIMEWAIT_LEN) */
-#define PORTS_RING 64u   /* seconds; at least PORTS_WINDOW + 1 */
-#define PORTS_WATCHED 8u /* destinations whose ports are compared from dump to dump */
+#define PORTS_WINDOW 60u    /* seconds that TIME_WAIT lasts (include/net/tcp.h:TCP_TIMEWAIT_LEN) */
+#define PORTS_RING 64u      /* seconds; at least PORTS_WINDOW + 1 */
+#define PORTS_REUSED_MIN 10 /* percent of the new connections */
+#define PORTS_WATCHED 8u    /* destinations whose ports are compared from dump to dump */
 
 /* The sysctls that decide which ports connect() may pick, read just before the dump. */
 struct ports_limits {
@@ -152,6 +153,12 @@ static inline bool ports_may_be_unknown(unsigned metric)
 
 /* Both ends are NAN if the value is unknown. */
 struct ports_range ports_value(const struct destination *destination, unsigned metric);
+
+/* True if connections toward it are seen to reuse ports in TIME_WAIT; with a smaller share reuse decides nothing. */
+static inline bool destination_is_reused(const struct destination *d)
+{
+        return d->lower[METRIC_PORTS_REUSED - METRIC_PORTS_FIRST] >= PORTS_REUSED_MIN;
+}
 
 /* Returns the destination with the id; NULL: it is not in the table. */
 const struct destination *ports_find(const struct ports *ports, uint64_t id);

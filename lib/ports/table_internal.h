@@ -28,7 +28,7 @@ struct source {
 
 /* The ports of one destination, for the next dump; and what was counted since the first dump with these sysctls. */
 struct watched {
-        uint64_t id;                 /* of the destination; 0: none */
+        uint64_t id; /* of the destination; 0: none */
         /* Only in the port range; the rest is not touched, so that it takes no memory. */
         struct port_set time_wait;   /* in TIME_WAIT, and in it still at the next dump unless it is reused */
         struct port_set held;        /* by a socket that is not in TIME_WAIT */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What becomes of a decision: effect and harm, several rules at one sysctl, outcomes, take-over and reload. */
 
+#include "lib/policy/state.h"
 #include "one_host.h"
 
 #define FIN_RULE "[rule fin]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
@@ -66,6 +67,21 @@ START_TEST(a_peer_without_timestamps_is_found_out)
         h->no_timestamps = true;
         host_run(h, 50, 400, PEER);
         check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_UNEXPECTED}, (const unsigned[]){0, 0});
+}
+END_TEST
+
+/* Giving back fails, so the effect goes on missing: that destination must not take the places of others. */
+START_TEST(a_destination_that_failed_is_noted_once)
+{
+        unsigned n = 0;
+
+        h = host_new(shipped_policy());
+        h->no_timestamps = true;
+        h->restore_outcome = OUTCOME_FAILED;
+        host_run(h, 100, 400, PEER);
+        for (unsigned k = 0; k < FAILED_MAX; k++)
+                n += h->policy->state[0].failed[k].until > 0;
+        ck_assert_uint_eq(n, 1);
 }
 END_TEST
 
@@ -504,6 +520,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, an_effect_that_comes_is_enough);
         tcase_add_test(tcase, expect_waits_while_the_pressure_is_off_or_unknown);
         tcase_add_test(tcase, a_peer_without_timestamps_is_found_out);
+        tcase_add_test(tcase, a_destination_that_failed_is_noted_once);
         tcase_add_test(tcase, a_load_that_ends_at_once_is_no_failed_effect);
         tcase_add_test(tcase, harm_is_put_back);
         tcase_add_test(tcase, less_than_the_multiple_is_no_harm);
