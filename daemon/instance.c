@@ -198,9 +198,8 @@ static int take_lock(struct instance *i)
         return -EADDRINUSE;
 }
 
-int instance_take(struct instance *ret)
+int instance_take(struct instance *i)
 {
-        struct instance *i = ret;
         socklen_t size = sizeof(i->netns_cookie);
         int r;
 

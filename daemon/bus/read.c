@@ -56,7 +56,7 @@ void readers_clear(struct bus *b)
                         forget(&b->readers.sender[i]);
 }
 
-/* Returns the entry of a connection, a new one if need be; NULL: all are waited for. */
+/* Returns the entry of a connection and makes one if there is none. NULL: each entry waits for an answer of the bus. */
 static struct sender *find_sender(struct bus *b, const char *name)
 {
         struct sender *oldest = NULL;

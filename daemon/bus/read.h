@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Reading over the bus, which anyone may do. An answer is some 50 kB, the bus does not tell whether anyone takes it, and
- * what it does not take is queued in this process. So the answers are counted, for each user and in all, and root's are
- * not: who asks is known before the answer. What is past the limits is refused. */
+/* Answers who reads over the bus, which any user may do. An answer has some 50 kB. The bus does not say whether the reader
+ * takes it, and this process keeps what the bus does not take. So answers are limited, for each user and in all; root's
+ * are not. A call past the limits gets LimitsExceeded. */
 
 #include <systemd/sd-bus.h>
 

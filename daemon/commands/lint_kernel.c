@@ -174,7 +174,7 @@ static bool is_shared(const char *path)
                strcmp(path, "net/netfilter/nf_conntrack_log_invalid") == 0;
 }
 
-/* The kernel compares these with each other: each keeps what the lines before have made of it. */
+/* Pairs of which the kernel checks one against the other: the trial keeps the value that the lines before have set. */
 static const char *const compared[] = {
         "net/ipv4/ip_unprivileged_port_start",
         "net/ipv4/ip_local_port_range",

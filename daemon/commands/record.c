@@ -17,7 +17,7 @@ static bool is_recording(const struct record *r)
 
 int record_open(struct record *r, const char *path)
 {
-        /* In a directory of others, a link or a pipe may be theirs. */
+        /* In a directory that other users can write, one of them may have made a link or a pipe with this name. */
         int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640);
         struct stat st;
         int error;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every dump goes through here: none may take so long that the watchdog bites. */
+/* Makes each dump of sockets, and stops one that takes too long: the watchdog must get its sign of life. */
 
 #include <errno.h>
 
