@@ -177,7 +177,8 @@ static void evaluate_state(const struct policy *p, unsigned i, const struct snap
         e->expecting_ns = e->expecting ? state->expecting_ns : 0;
         for (unsigned k = 0; k < rule->n_abort; k++) {
                 e->abort[k].watching = state->active && !state->abort[k].over;
-                e->abort[k].mean = mean_value(&state->abort[k].after);
+                if (!metric_is_ports(rule->abort[k].metric))
+                        e->abort[k].mean = mean_value(&state->abort[k].after);
                 e->abort[k].limit = state->abort[k].limit;
         }
         e->foreign = 0;

@@ -53,8 +53,8 @@ const char *condition_unit(const struct condition_evaluation *e, unsigned metric
 
 /* What is seen of an abort condition. */
 struct abort_evaluation {
-        bool watching;                    /* its time is not over */
-        double mean, limit;               /* since the step, and what that must not exceed */
+        bool watching;      /* its time is not over */
+        double mean, limit; /* since the step, of a ports.* in the last dump; and what that must not exceed */
         const struct destination *harmed; /* of a ports.* metric, if it exceeds that; NULL: it does not */
 };
 

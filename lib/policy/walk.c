@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The destinations of a dump, for one rule: all that is asked of them in one walk. */
 
+#include <math.h>
+
 #include "lib/policy/evaluate.h"
 
 struct clock destination_clock(const struct destination_clock *clocks, unsigned slot, const struct destination *d,
@@ -70,10 +72,10 @@ static void walk_abort(struct walk *w, const struct destination *d)
         if (d->id != w->state->taken_for || !w->e->can_help[d->loopback] || !destination_is_reused(d))
                 return;
         for (unsigned k = 0; k < w->rule->n_abort; k++) {
-                const struct condition c = {
-                        .metric = w->rule->abort[k].metric, .op = GREATER, .number = w->state->abort[k].limit};
-
-                if (metric_is_ports(c.metric) && destination_holds(&c, d) == YES)
+                if (!metric_is_ports(w->rule->abort[k].metric))
+                        continue;
+                w->e->abort[k].mean = fmax(ports_value(d, w->rule->abort[k].metric).lower, 0); /* 0: unknown, too */
+                if (w->e->abort[k].mean > w->state->abort[k].limit)
                         w->e->abort[k].harmed = d;
         }
 }
