@@ -5,6 +5,7 @@ away:  bus_descriptor.py SOCKET call|signal. Ends with its input."""
 
 import array
 import os
+import re
 import socket
 import struct
 import sys
@@ -29,14 +30,23 @@ def slow_to_close():
         return s, peer
 
 
+def wait_for(bus, regex):
+    received = b""
+    while not re.search(regex, received):
+        received += bus.recv(65536) or sys.exit("the bus has ended the connection")
+
+
 def main():
     bus = bus_flood.connect(sys.argv[1], b"NEGOTIATE_UNIX_FD\r\n")
     s, peer = slow_to_close()
     bus.setblocking(True)
+    wait_for(bus, rb":1\.\d+\0")  # the answer to Hello: before BEGIN the bus takes no descriptors
     kind = CALL if sys.argv[2] == "call" else SIGNAL
     message = bus_flood.call(2, "org.twtuned1", "/org/twtuned1", "org.twtuned1", "Describe", kind, descriptors=1)
     bus.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])
-    # If the bus has closed its own already, this one waits.
+    # The bus has handled this message before it answers the next one. Else its copy may be the last, and the bus waits.
+    bus.sendall(bus_flood.call(3, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId"))
+    wait_for(bus, rb"[0-9a-f]{32}\0")
     threading.Thread(target=os.close, args=[s.detach()], daemon=True).start()
     print("sent", flush=True)
     input()
