@@ -47,7 +47,9 @@ def main():
     # The bus has handled this message before it answers the next one. Else its copy may be the last, and the bus waits.
     bus.sendall(bus_flood.call(3, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId"))
     wait_for(bus, rb"[0-9a-f]{32}\0")
-    threading.Thread(target=os.close, args=[s.detach()], daemon=True).start()
+    closing = threading.Thread(target=os.close, args=[s.detach()], daemon=True)
+    closing.start()
+    closing.join(1)  # for ever, if the bus has thrown the other copy away
     print("sent", flush=True)
     input()
     peer.close()

@@ -307,9 +307,11 @@ def daemon_is_root():
 def _():
     for kind in "call", "signal":
         with ctl_host.Host(bus_policy=daemon_is_root()) as h:
+            h.twtuned.process.send_signal(signal.SIGSTOP)  # so that its copy would be the last
             process = start_nobody(h, "bus_descriptor.py", kind)
             try:
                 check_equal(process.stdout.readline(), "sent\n", "the message")
+                h.twtuned.process.send_signal(signal.SIGCONT)
                 h.twtuned.ticks(20)
                 h.ctl("record", str(temp_dir() / "recording"), "--for=1s")
             finally:
