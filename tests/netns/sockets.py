@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -114,7 +115,8 @@ class Load:
         self._peer = (f"::ffff:{address}" if mapped else address), port
         self._family = socket.AF_INET6 if ":" in self._peer[0] else socket.AF_INET
 
-    def connect(self):
+    def connect(self, reset=False):
+        """reset: it ends with a RST, and leaves no TIME_WAIT."""
         with self._namespace.entered():
             s = socket.socket(self._family)
         with s:
@@ -123,18 +125,21 @@ class Load:
             except OSError as error:
                 self.failures[errno.errorcode[error.errno]] += 1
                 return
-            s.shutdown(socket.SHUT_WR)
-            s.recv(1)  # the end
             self.connects += 1
+            if reset:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            else:
+                s.shutdown(socket.SHUT_WR)
+                s.recv(1)  # the end
 
     def open(self, count, pause=0):
         for _ in range(count):
             time.sleep(pause)
             self.connect()
 
-    def repeated(self, rate):
-        """Never more than `rate` connections in a second, until the `with` block ends."""
-        return Repeat(self.connect, 1 / rate)
+    def repeated(self, rate, resets=False):
+        """Never more than `rate` connections in a second, until the `with` block ends; resets: half end with a RST."""
+        return Repeat(lambda: self.connect(resets and self.connects % 2), 1 / rate)
 
 
 class Unit:
