@@ -41,8 +41,8 @@ static void print_finding(const struct lint_finding *f)
 {
         char file[1024];
 
-        printf("%s:%u: %s = %s: %s: %s", safe_text(f->line->at.file, file, sizeof(file)), f->line->at.line,
-               f->name, f->value, lint_verdict_name(f->verdict), f->why);
+        printf("%s:%u: %s = %s: %s: %s", safe_text(f->line->at.file, file, sizeof(file)), f->line->at.line, f->name,
+               f->value, lint_verdict_name(f->verdict), f->why);
         if (f->does)
                 printf("; twtuned %s (rule %s)", f->does, f->rule);
         putchar('\n');

@@ -22,8 +22,8 @@ static bool is_control(unsigned code)
 {
         static const struct {
                 unsigned first, last;
-        } hidden[] = {{0, 0x08},        {0x0a, 0x1f},     {0x7f, 0xa0},     {0x61c, 0x61c},   {0x200b, 0x200f},
-                      {0x2028, 0x202f}, {0x2060, 0x206f}, {0xfeff, 0xfeff}};
+        } hidden[] = {{0, 0x08},        {0x0a, 0x1f},     {0x7f, 0xa0},     {0x61c, 0x61c},
+                      {0x200b, 0x200f}, {0x2028, 0x202f}, {0x2060, 0x206f}, {0xfeff, 0xfeff}};
 
         for (unsigned i = 0; i < ELEMENTSOF(hidden); i++)
                 if (code >= hidden[i].first && code <= hidden[i].last)

@@ -67,8 +67,8 @@ static void note(struct sim *sim, const struct audit_text *event)
                 return;
         ck_assert_uint_lt(noting->n++, DECISIONS_MAX);
         d->tick = sim->ticks;
-        snprintf(d->what, sizeof(d->what), "%s %s %s %s", audit_kinds[event->kind].name, sim_event_field(event, "RULE"),
-                 sim_event_field(event, "SYSCTL"), group);
+        snprintf(d->what, sizeof(d->what), "%s %s %s %s", audit_kinds[event->kind].name,
+                 sim_event_field(event, "RULE"), sim_event_field(event, "SYSCTL"), group);
 }
 
 static double cliff_rate(unsigned ports)
