@@ -376,7 +376,7 @@ void ports_commit(struct ports *ports, uint64_t recycled)
                 if (t->destination[slot].id != 0 && destination_has_ended(t, &t->destination[slot]))
                         t->destination[slot].id = 0;
         usable_count(ports);
-        watch_commit(ports);
+        watch_commit(ports, recycled);
         metrics_set(ports, recycled);
         ports->dumps++;
         ports->building = ports->shown;

@@ -106,7 +106,7 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
                  uint64_t now, uint64_t tick);
 void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, size_t length, uint64_t now);
 
-/* recycled: the change of TWRecycled since the dump before. */
+/* recycled: the change of TWRecycled since the dump before; UINT64_MAX: unknown. */
 void ports_commit(struct ports *ports, uint64_t recycled);
 
 /* From the next dump on, the ports of these destinations are compared from dump to dump, before those of the busiest:

@@ -114,7 +114,7 @@ static inline struct destination *destination_find(struct table *t, uint64_t id)
  * sets the metrics. */
 void watch_begin(struct ports *ports);
 void watch_add(struct ports *ports, const struct destination *d, const struct inet_diag_msg *socket);
-void watch_commit(struct ports *ports);
+void watch_commit(struct ports *ports, uint64_t recycled);
 
 /* metrics.c: chooses the dump with which the new one is compared for the rate: the one before, or an earlier one while
  * that is younger than the window; returns true if the dump before takes its place in table.then. Sets the metrics that

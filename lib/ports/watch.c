@@ -98,8 +98,6 @@ static bool syn_waits(const struct inet_diag_msg *s)
                 (s->idiag_timer == TIMER_RETRANSMIT && s->idiag_expires < SYN_TIMEOUT_MS - SYN_WAITING_MS));
 }
 
-/* A FIN that is sent again starts the 60 s of a TIME_WAIT anew, which looks like a reuse: a few of a hundred on a lossy
- * path. */
 void watch_add(struct ports *ports, const struct destination *d, const struct inet_diag_msg *s)
 {
         struct table *t = ports->building;
@@ -125,22 +123,25 @@ void watch_add(struct ports *ports, const struct destination *d, const struct in
         w->waiting[reused] += syn_waits(s);
 }
 
-/* While all ports are taken and none is reused, connect() fails, and no new connection shows it. */
+/* While all ports are taken and none is reused, connect() fails, and no new connection shows it: then those count that
+ * were gathered, of a whole batch. */
 static void commit_reused(struct table *t, struct watched *w, const struct destination *d)
 {
         double taken = 100.0 * destination_sockets(d) / MAX(t->usable[0] + t->usable[1], 1);
         unsigned made = w->made[0] + w->made[1];
+        bool silent;
 
         if (made > 0)
                 w->made_at = t->begun;
+        silent = t->begun - w->made_at > SILENT_NS;
         w->of_batch += made;
         w->reused_of_batch += w->made[1];
         if (w->of_batch >= BATCH_MIN) {
                 w->reused = 100 * (float)w->reused_of_batch / (float)w->of_batch;
                 w->of_batch = w->reused_of_batch = 0;
-        } else if (taken >= ALL_PORTS && w->reused_of_batch == 0) {
-                w->reused = 0;
-        } else if (t->begun - w->made_at > SILENT_NS) {
+        } else if (taken >= ALL_PORTS && (silent || w->reused_of_batch == 0)) {
+                w->reused = 100 * (float)w->reused_of_batch / BATCH_MIN;
+        } else if (silent) {
                 w->reused = NAN;
         }
 }
@@ -173,7 +174,10 @@ static void set(struct destination *d, unsigned metric, double value)
         d->lower[metric - METRIC_PORTS_FIRST] = d->upper[metric - METRIC_PORTS_FIRST] = (float)value;
 }
 
-void watch_commit(struct ports *ports)
+/* A FIN that is sent again begins the 60 s of a TIME_WAIT anew (net/ipv4/tcp_minisocks.c:tcp_timewait_state_process),
+ * which looks like a reuse: a few of a hundred on a lossy path, many on a host whose CPUs are busy. TWRecycled does not
+ * count them, so it is the most that can have been reused. */
+void watch_commit(struct ports *ports, uint64_t recycled)
 {
         struct table *t = ports->building;
 
@@ -187,6 +191,7 @@ void watch_commit(struct ports *ports)
                 if (d->id == 0)
                         continue;
                 if (comparable && same_reuse(t, ports->shown)) {
+                        w->made[1] = (unsigned)MIN(w->made[1], recycled);
                         commit_reused(t, w, d);
                         commit_compared(w);
                 }

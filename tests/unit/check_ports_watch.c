@@ -35,7 +35,7 @@ static void live(uint64_t s, uint32_t dst, unsigned n, bool reuse)
                 else if (old->dst == dst)
                         old->since = at; /* the same port */
         }
-        model_dump(&model, ports, &limits, START + s * SEC, 0);
+        model_dump(&model, ports, &limits, START + s * SEC, reuse ? n : 0);
 }
 
 static void watch_all(void)
@@ -73,6 +73,19 @@ START_TEST(dumps_further_apart_than_ticks_show_it_as_well)
         ck_assert_double_eq(value_toward(SERVER, METRIC_PORTS_REUSED), 100);
         live(4 * apart, SERVER, 30, false);
         ck_assert_double_eq(value_toward(SERVER, METRIC_PORTS_REUSED), 0);
+}
+END_TEST
+
+/* The counter of reused ports knows nothing of a FIN that is sent again. */
+START_TEST(a_fin_that_is_sent_again_is_no_reuse)
+{
+        watch_all();
+        for (unsigned i = 0; i < 30; i++) {
+                model.socket[i].since = START + SEC + SEC / 2;
+                model_add(&model, TCP_TIME_WAIT, SERVER, 80, START + SEC + SEC / 2);
+        }
+        model_dump(&model, ports, &limits, START + 2 * SEC, 1);
+        ck_assert_double_eq_tol(value_toward(SERVER, METRIC_PORTS_REUSED), 100 / 31.0, 0.1);
 }
 END_TEST
 
@@ -118,6 +131,20 @@ START_TEST(no_port_left_is_no_reuse)
 }
 END_TEST
 
+/* One FIN that was sent again looks like a reuse, and nothing more comes that could be compared. */
+START_TEST(one_that_looks_reused_before_no_port_is_left)
+{
+        model.ports = 1000;
+        limits.high = limits.low + 999;
+        watch_all();
+        live(2, SERVER, 1, true);
+        ck_assert(isnan(value_toward(SERVER, METRIC_PORTS_REUSED)));
+        for (uint64_t s = 3; s <= 6; s++)
+                model_dump(&model, ports, &limits, START + s * SEC, 0);
+        ck_assert_double_eq(value_toward(SERVER, METRIC_PORTS_REUSED), 5);
+}
+END_TEST
+
 /* The ports of a port's end are taken by others at once, a second too early for the dump to see it free. */
 START_TEST(a_port_whose_time_is_over_was_not_reused)
 {
@@ -158,7 +185,7 @@ static double syn_waiting(unsigned on_reused, unsigned waits_on_reused, unsigned
                 m.idiag_expires = !is_new ? 58000 : waits ? 700 : 900;
                 ports_add_socket(ports, &m, sizeof(m), START + 2 * SEC);
         }
-        ports_commit(ports, 0);
+        ports_commit(ports, on_reused);
         return value_toward(SERVER, METRIC_PORTS_SYN_WAITING);
 }
 
@@ -254,9 +281,11 @@ static void add_tests(TCase *tcase)
         tcase_add_checked_fixture(tcase, set_up, tear_down);
         tcase_add_test(tcase, reused_ports_are_seen);
         tcase_add_loop_test(tcase, dumps_further_apart_than_ticks_show_it_as_well, 0, 7);
+        tcase_add_test(tcase, a_fin_that_is_sent_again_is_no_reuse);
         tcase_add_test(tcase, few_connections_are_gathered);
         tcase_add_test(tcase, reuse_toward_others_proves_nothing);
         tcase_add_test(tcase, no_port_left_is_no_reuse);
+        tcase_add_test(tcase, one_that_looks_reused_before_no_port_is_left);
         tcase_add_test(tcase, a_port_whose_time_is_over_was_not_reused);
         tcase_add_test(tcase, another_value_of_the_sysctl_begins_anew);
         tcase_add_loop_test(tcase, reused_ports_wait_longer_than_others, 0, ELEMENTSOF(waits));
