@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* simulate CONFIG [PORTS]: the daemon's tick() under a load that was seen elsewhere. stdin, a line for each part of it:
+/* simulate CONFIG [PORTS]: the daemon's tick() under a load that was seen elsewhere. stdin, a line for what came before
+ * each tick:
  *
- *         SECONDS RATE DESTINATION [RATE DESTINATION...]
+ *         SECONDS [RATE DESTINATION...]
  *
  * DESTINATION is loopback, peer, other-peer or old-peer (one without TCP timestamps). Stock sysctls, but with
- * PORTS ephemeral ports (default: 28232). Prints what is decided: TICK KIND RULE SYSCTL (a tick is a second). */
+ * PORTS ephemeral ports (default: 28232). Prints what is decided: TICK KIND RULE SYSCTL (the first tick is 1). */
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +14,6 @@
 #include "lib/util/macro.h"
 #include "sim_backend.h"
 
-#define TICK_MS 1000u
 #define STOCK_PORTS 28232u
 
 static const char *const names[] = {
@@ -59,23 +59,14 @@ static void parse_line(char *line, struct load *load, unsigned *ret_ms)
 
 static void live_through(struct sim *s, FILE *script)
 {
-        unsigned left = TICK_MS, ms;
         struct load load;
         char line[256];
+        unsigned ms;
 
         while (fgets(line, sizeof(line), script)) {
                 parse_line(line, &load, &ms);
-                while (ms > 0) {
-                        unsigned part = MIN(ms, left);
-
-                        sim_run(s, &load, part);
-                        ms -= part;
-                        left -= part;
-                        if (left > 0)
-                                continue;
-                        sim_tick(s);
-                        left = TICK_MS;
-                }
+                sim_run(s, &load, ms);
+                sim_tick(s);
         }
 }
 
