@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl/client.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #define BUS_NAME "org.twtuned1"
 #define INSTANCES_PATH "/org/twtuned1/instance"
+#define BUS_TRIES 5
 #define CALL_TIMEOUT_US (90 * UINT64_C(1000000)) /* the answer comes after the next tick, and interval may be 1min */
 
 /* The path of an object is the name of its owner, with slashes. */
@@ -82,9 +84,20 @@ static json_t *safe_json(json_t *value)
         return value;
 }
 
+/* A bus that others flood may close a connection that has waited for too long. */
 static int call_describe(struct client *c, sd_bus_error *error, sd_bus_message **ret)
 {
-        return sd_bus_call_method(c->bus, c->name, c->path, BUS_NAME, "Describe", error, ret, NULL);
+        for (unsigned tries = 1;; tries++) {
+                int r = sd_bus_call_method(c->bus, c->name, c->path, BUS_NAME, "Describe", error, ret, NULL);
+
+                if ((r != -ENOTCONN && r != -ECONNRESET) || tries == BUS_TRIES)
+                        return r;
+                sd_bus_error_free(error);
+                c->bus = sd_bus_close_unref(c->bus);
+                r = sd_bus_open_system(&c->bus);
+                if (r < 0)
+                        return r;
+        }
 }
 
 int client_describe(struct client *c, json_t **ret)

@@ -10,11 +10,17 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 
 from ctl_host import DELAY, HOLDS, OPEN_POLICY, REUSE, Bus, ChurnHoldBeside, Host, check_text
 from harness import (POLICY, Program, Single, Twtuned, binary, check, check_equal, fields, main, message,
                      temp_dir, temp_policy, test, wait_until)
 from ticks import Ticking
+
+
+def forward(here, there):
+    while data := here.recv(65536):
+        there.sendall(data)
 
 
 # ---- what reads ----
@@ -287,6 +293,30 @@ def _():
         check_equal(twtuned.stop(), 0, "exit status")
     os.kill(bus.process.pid, signal.SIGCONT)
     bus.stop()
+
+
+@test("a bus that closes connections, as one does that others flood, is asked again", beside=True)
+def _():
+    with Host(load=False) as host, socket.socket(socket.AF_UNIX) as closing:
+        path, closed = str(temp_dir() / "bus"), []
+        closing.bind(path)
+        closing.listen()
+
+        def answer():
+            while len(closed) < 3:
+                with closing.accept()[0] as near:
+                    closed.append(near.recv(1))
+            near = closing.accept()[0]
+            with socket.socket(socket.AF_UNIX) as bus:
+                bus.connect(str(host.bus.socket))
+                for ends in (near, bus), (bus, near):
+                    threading.Thread(target=forward, args=ends, daemon=True).start()
+                host.twtuned.ticks(5)
+
+        threading.Thread(target=answer, daemon=True).start()
+        text = host.ctl("status", DBUS_SYSTEM_BUS_ADDRESS=f"unix:path={path}").stdout
+        check_text(text, "^● twtuned ")
+        check_equal(len(closed), 3, "closed connections")
 
 
 @test("not running: it says so and how to start it, 3; an instance has a name of its own", beside=True)
