@@ -106,7 +106,8 @@ def one_round(rng):
         for _ in range(rng.randint(1, 3)):
             h.connect()
             if overridden:
-                wait_until(lambda: racer.read(overridden) == SYSCTLS[overridden][1], f"{overridden} is changed")
+                wait_until(lambda: racer.read(overridden) == SYSCTLS[overridden][1],
+                           lambda: f"{overridden} is changed; {run.log}; {dict(racer.written)}")
                 racer.write(overridden, rng)
                 run.await_lines(f"{overridden} is .*someone else", ticks=5)
                 overridden = None

@@ -73,12 +73,14 @@ PATIENCE = 120
 
 
 def wait_until(condition, what, timeout=PATIENCE):
-    """Returns what the condition gives, as soon as that is true. What takes long to ask is asked less often."""
+    """Returns what the condition gives, as soon as that is true. What takes long to ask is asked less often. what: for
+    the error, or a function that makes it."""
     asked = time.monotonic()
     deadline = asked + timeout
     while not (value := condition()):
         now = time.monotonic()
-        check(now < deadline, f"not within {timeout} s: {what}")
+        if now >= deadline:
+            raise AssertionError(f"not within {timeout} s: {what() if callable(what) else what}")
         time.sleep(min(max(0.02, 4 * (now - asked)), 1))
         asked = time.monotonic()
     return value
