@@ -55,6 +55,8 @@ void fill_sysctls(struct observer *o, struct snapshot *s)
                 if (o->sysctls & BIT(id))
                         s->sysctl[id] = *live;
         }
+        if (s->sysctl[SYSCTL_TCP_TIMESTAMPS].state == READING_VALID)
+                s->reading[METRIC_TCP_TIMESTAMPS] = reading_valid((double)s->sysctl[SYSCTL_TCP_TIMESTAMPS].value.v[0]);
         if (all && !failed)
                 o->sysctls_at = o->now;
 }

@@ -6,6 +6,8 @@
 void close_wait_begin(struct close_wait *cw)
 {
         memset(cw->current, 0, sizeof(cw->current));
+        memset(cw->stuck_current, 0, sizeof(cw->stuck_current));
+        memset(&cw->seen, 0, sizeof(cw->seen));
 }
 
 /* True if a window has passed without CLOSE_WAIT in the slot. */
@@ -19,8 +21,9 @@ static bool is_free(const struct close_wait *cw, unsigned slot)
         return true;
 }
 
-void close_wait_add(struct close_wait *cw, uint64_t cgroup)
+void close_wait_add(struct close_wait *cw, uint64_t cgroup, uint64_t cookie)
 {
+        unsigned hash = (unsigned)(cookie * UINT64_C(0x9e3779b97f4a7c15) >> 48);
         unsigned slot = 0; /* of cgroup 0, and of cgroups without a slot */
 
         while (slot < CLOSE_WAIT_SLOTS && cw->slot[slot].cgroup != cgroup)
@@ -34,6 +37,19 @@ void close_wait_add(struct close_wait *cw, uint64_t cgroup)
                 }
         }
         cw->current[slot]++;
+        cw->stuck_current[slot] += port_set_has(&cw->then, hash);
+        port_set_add(&cw->seen, hash);
+}
+
+static void commit_stuck(struct close_wait *cw, uint64_t now)
+{
+        memcpy(cw->stuck, cw->stuck_current, sizeof(cw->stuck));
+        if (cw->next_at != 0 && now - cw->next_at < CLOSE_WAIT_WINDOW_MIN)
+                return;
+        cw->then_known = cw->next_at != 0;
+        cw->then = cw->next;
+        cw->next = cw->seen;
+        cw->next_at = now;
 }
 
 void close_wait_commit(struct close_wait *cw, uint64_t now)
@@ -49,6 +65,7 @@ void close_wait_commit(struct close_wait *cw, uint64_t now)
                 cw->slot[slot].count[cw->newest] = cw->current[slot];
                 cw->slot[slot].is_new = false;
         }
+        commit_stuck(cw, now);
 }
 
 /* Returns the oldest sample: the next one in the ring, or the first one taken. */
@@ -79,5 +96,19 @@ bool close_wait_growth(const struct close_wait *cw, double *ret_growth, uint64_t
         }
         *ret_growth = most * 60e9 / (double)span;
         *ret_cgroup = cw->slot[worst].count[cw->newest] > 0 ? cw->slot[worst].cgroup : 0;
+        return true;
+}
+
+bool close_wait_stuck(const struct close_wait *cw, double *ret_stuck, uint64_t *ret_cgroup)
+{
+        unsigned worst = 0;
+
+        if (!cw->then_known)
+                return false;
+        for (unsigned slot = 1; slot < CLOSE_WAIT_SLOTS; slot++)
+                if (cw->stuck[slot] > cw->stuck[worst])
+                        worst = slot;
+        *ret_stuck = cw->stuck[worst];
+        *ret_cgroup = cw->stuck[worst] > 0 ? cw->slot[worst].cgroup : 0;
         return true;
 }

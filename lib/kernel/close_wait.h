@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Finds the cgroup in which CLOSE_WAIT grows fastest: one of its programs does not close sockets that their peers have
- * closed. CLOSE_WAIT_SLOTS cgroups have a slot each; a slot becomes free after a whole window without CLOSE_WAIT.
- * Sockets of other cgroups and of unknown ones are counted together, as cgroup 0. */
+/* Finds the cgroup in which CLOSE_WAIT grows fastest, and the one in which most of it stays: one of its programs does not
+ * close sockets that their peers have closed. CLOSE_WAIT_SLOTS cgroups have a slot each; a slot becomes free after a whole
+ * window without CLOSE_WAIT. Sockets of other cgroups and of unknown ones are counted together, as cgroup 0. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/util/macro.h"
+#include "lib/util/port_set.h"
 
 #define CLOSE_WAIT_SLOTS 64u
 #define CLOSE_WAIT_SAMPLES 7u                     /* one every 10 s: a window of one minute */
@@ -23,14 +24,25 @@ struct close_wait {
         uint64_t at[CLOSE_WAIT_SAMPLES]; /* the time of each sample; 0: not taken yet */
         unsigned newest;
         uint32_t current[CLOSE_WAIT_SLOTS]; /* the current sample */
+        uint32_t stuck_current[CLOSE_WAIT_SLOTS], stuck[CLOSE_WAIT_SLOTS];
+
+        /* Sockets by a hash of 16 bits of their cookies: of a sample CLOSE_WAIT_WINDOW_MIN ago or more, of the one that
+         * takes its place when it is as old, and of the current one. */
+        struct port_set then, next, seen;
+        uint64_t next_at; /* 0: there is none yet */
+        bool then_known;
 };
 
 /* Take one sample: begin, add each CLOSE_WAIT socket, commit. begin drops a sample that was not committed. now must
  * rise from commit to commit. */
 void close_wait_begin(struct close_wait *cw);
-void close_wait_add(struct close_wait *cw, uint64_t cgroup);
+void close_wait_add(struct close_wait *cw, uint64_t cgroup, uint64_t cookie);
 void close_wait_commit(struct close_wait *cw, uint64_t now);
 
 /* Finds the highest growth per minute of a cgroup. *ret_cgroup is 0 if that cgroup has no CLOSE_WAIT now. Returns false
  * if the samples span less than CLOSE_WAIT_WINDOW_MIN. */
 bool close_wait_growth(const struct close_wait *cw, double *ret_growth, uint64_t *ret_cgroup);
+
+/* Gives the most CLOSE_WAIT of a unit that was there CLOSE_WAIT_WINDOW_MIN before, and its cgroup. Returns false if there
+ * is no sample that old. */
+bool close_wait_stuck(const struct close_wait *cw, double *ret_stuck, uint64_t *ret_cgroup);

@@ -19,6 +19,12 @@ const void *diag_attribute(const struct inet_diag_msg *socket, size_t length, un
  * only). 0: unknown. */
 uint64_t diag_cgroup(const struct inet_diag_msg *socket, size_t length);
 
+/* The kernel's id of the socket, never used again in a boot. */
+static inline uint64_t diag_cookie(const struct inet_diag_msg *socket)
+{
+        return (uint64_t)socket->id.idiag_cookie[1] << 32 | socket->id.idiag_cookie[0];
+}
+
 /* Gives the drops in INET_DIAG_SKMEMINFO: the packets that the socket dropped, for a listener the connections. The
  * request must ask for them with DIAG_EXT_DROPS in idiag_ext. Returns false if they are not in the message. */
 bool diag_drops(const struct inet_diag_msg *socket, size_t length, uint32_t *ret);

@@ -21,7 +21,7 @@ void listeners_add(struct listeners *l, const struct inet_diag_msg *socket, size
                 return;
         l->n++;
         *item = (struct listener){
-                .cookie = (uint64_t)socket->id.idiag_cookie[1] << 32 | socket->id.idiag_cookie[0],
+                .cookie = diag_cookie(socket),
                 .cgroup = diag_cgroup(socket, length),
                 .family = socket->idiag_family,
                 .port = ntohs(socket->id.idiag_sport),

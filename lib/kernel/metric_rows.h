@@ -25,6 +25,9 @@ TCP(FIN_WAIT2_ORPHANED, "fin_wait2_orphaned", "fin_wait2 that no program holds a
 TCP(FIN_WAIT2_HELD, "fin_wait2_held", "fin_wait2 that a program still holds")
 TCP(KEEPALIVE_UNANSWERED, "keepalive_unanswered", "connections with keepalive probes that the peer has not answered")
 TCP(RETRANSMITTING, "retransmitting", "connections that wait for an answer to a retransmission")
+TCP(DATA_UNANSWERED, "data_unanswered", "open connections that have sent the same data six times without an answer")
+TICK(TCP_TIMESTAMPS, "tcp.timestamps", UNIT_COUNT, "tcp_timestamps",
+        "net.ipv4.tcp_timestamps; 0: no TIME_WAIT of this host is reused")
 
 PORTS(CLIFF, "cliff", UNIT_PERCENT, "ports that connect() cannot take, of one parity; at 100 % every connect() scans")
 PORTS(EXHAUSTION, "exhaustion", UNIT_PERCENT,
@@ -37,14 +40,20 @@ PORTS(REUSE_DEMAND, "reuse_demand", UNIT_PERCENT,
 PORTS_SHARE(RELIEF, "relief", "share of the demand that is TIME_WAIT; reuse can help all of it")
 PORTS_SHARE(SOURCE_USED, "source_used", "distinct ports of one source address; at 100 % bind() before connect() fails")
 PORTS_SHARE(BIND_FIRST, "bind_first",
-        "ports of a source address that no two destinations share although chance would share them; "
-        "near 100 %: a program binds before it connects, and reuse cannot help it")
+        "ports of a source address that no two destinations share although chance would share them, or ports.bind_order if "
+        "that is more; near 100 %: a program binds before it connects, and reuse cannot help it")
+PORTS_SHARE(BIND_ORDER, "bind_order",
+        "100 %: the ports toward the destination were taken in the order of bind(), not in that of connect(), so the "
+        "program binds before it connects; else 0")
+PORTS(BIND_USED, "bind_used", UNIT_PERCENT,
+        "ports of one source address where bind() looks first; at 100 % every bind() before connect() scans")
 PORTS_SHARE(REUSED, "reused", "new connections that took a port in TIME_WAIT; unknown while there are too few of them")
 METRIC(PORTS_SYN_WAITING, "ports.syn_waiting", UNIT_PERCENT, 5, "sock_diag", WITH_DUMP,
         "connections on a reused port that wait over 250 ms for an answer; 0 unless that are three times as many as on "
         "other ports; unknown without enough of both", 100)
 PORTS(UNANSWERED, "unanswered", UNIT_COUNT,
         "connections that have waited 3 s and more for the first answer: the backend is dead")
+PORTS_SHARE(SYN_SENT, "syn_sent", "share of the ports in use that still wait for the first answer")
 PORTS(USED, "used", UNIT_COUNT, "ports in use toward the destination")
 PORTS(REUSABLE, "reusable", UNIT_COUNT, "ports in TIME_WAIT that connect() may reuse now")
 PORTS(CLIFF_ETA, "cliff_eta", UNIT_SECONDS, "time until the cliff at the rate of the last two seconds; inf: never")
@@ -65,6 +74,8 @@ TICK(LISTEN_DROPS, "listen.drops", UNIT_PER_SECOND, "sock_diag",
         "connections that listeners dropped, because a queue was full or for another reason")
 SAMPLE(CLOSE_WAIT_GROWTH, "close_wait.growth", UNIT_PER_MINUTE, "sock_diag",
         "growth of close_wait over the last minute, in the unit where it grows most")
+SAMPLE(CLOSE_WAIT_STUCK, "close_wait.stuck", UNIT_COUNT, "sock_diag",
+        "close_wait that was there 30 s before, in the unit that has most of it")
 TICK(OPENS_SYN_RETRANSMITS, "opens.syn_retransmits", UNIT_PERCENT, "netstat, snmp",
         "TCPSynRetrans divided by ActiveOpens; invalid while nothing is opened")
 TICK(OPENS_RESETS, "opens.resets", UNIT_PERCENT, "snmp",

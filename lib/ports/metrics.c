@@ -5,10 +5,8 @@
 #include "lib/ports/table_internal.h"
 
 #define FORECAST_SECONDS 3
-#define OWN_PORTS_MIN 50        /* percent of the new connections */
-#define HIDDEN_SECONDS 2u       /* the mean of this time evens out a few sockets more or less */
-#define SHARED_BY_CHANCE_MIN 50 /* ports: with fewer, chance decides */
-#define ON_BIND_PARITY_MIN 0.8  /* of the sockets of a source, as long as bind()'s parity has ports */
+#define OWN_PORTS_MIN 50  /* percent of the new connections */
+#define HIDDEN_SECONDS 2u /* the mean of this time evens out a few sockets more or less */
 
 #define INDEX(metric) (METRIC_PORTS_##metric - METRIC_PORTS_FIRST)
 
@@ -16,7 +14,9 @@ void usable_count(struct ports *ports)
 {
         struct table *t = ports->building;
 
-        t->usable[0] = t->usable[1] = 0;
+        t->usable[0] = t->usable[1] = t->usable_lower = 0;
+        for (unsigned port = ports->limits.low; port < range_middle(&ports->limits); port++)
+                t->usable_lower += (port & 1) == bind_parity(&ports->limits) && port_set_has(&ports->usable, port);
         for (unsigned i = ports->limits.low / 64; i <= ports->limits.high / 64; i++)
                 for (unsigned parity = 0; parity < 2; parity++)
                         t->usable[parity] += (unsigned)__builtin_popcountll(ports->usable.bit[i] &
@@ -43,12 +43,6 @@ static void hidden_add(const struct ports *ports, struct destination *d, uint64_
 static unsigned less(unsigned a, unsigned b)
 {
         return a - MIN(a, b);
-}
-
-/* Percent. No usable port counts as 100 %. */
-static double share(double part, unsigned whole)
-{
-        return whole > 0 ? 100 * part / whole : 100;
 }
 
 /* The share of the fuller parity after some seconds at a rate: connect() begins with one parity, bind() with the
@@ -85,28 +79,6 @@ static double seconds_to_cliff(const struct destination *d, const unsigned usabl
                         seconds = fmin(seconds, left / rate[p]);
         }
         return seconds;
-}
-
-/* Sets ports.bind_first of a source. connect() picks a port for each destination on its own, so some ports serve
- * several; bind() picks one that no socket has. So the shared ports are compared with those that chance would share
- * among as many sockets. connect() does not pick by chance alone, as it goes on from its last port, so most sockets
- * have to be on bind()'s parity as well. */
-static void source_set_bind_first(struct ports *ports, unsigned index)
-{
-        const struct table *t = ports->building;
-        struct source *s = &ports->source[index];
-        double usable = fmax(t->usable[0] + t->usable[1], 1), unused = 1, chance, shared, bind_parity;
-
-        for (unsigned slot = 0; slot < t->slots; slot++)
-                if (t->destination[slot].id != 0 && t->destination[slot].source == index)
-                        unused *= fmax(1 - destination_sockets(&t->destination[slot]) / usable, 0);
-        chance = s->sockets - usable * (1 - unused);
-        shared = s->sockets - s->n;
-        bind_parity = t->usable[(ports->limits.low ^ 1) & 1];
-        if (chance < SHARED_BY_CHANCE_MIN || s->on_bind_parity < ON_BIND_PARITY_MIN * fmin(s->sockets, bind_parity))
-                s->bind_first = 0;
-        else
-                s->bind_first = 100 * fmax(1 - shared / chance, 0);
 }
 
 bool window_begin(struct ports *ports, uint64_t now)
@@ -169,6 +141,7 @@ static void destination_set_present(struct ports *ports, struct destination *d)
 {
         const unsigned *usable = ports->building->usable;
         unsigned all = usable[0] + usable[1], error = ports->building->passes;
+        unsigned usable_bind = ports->building->usable_lower;
         unsigned blocked[2] = {d->holders[0] + d->blocked[0], d->holders[1] + d->blocked[1]};
         unsigned taken[2] = {blocked[0] + d->reusable[0], blocked[1] + d->reusable[1]};
         unsigned reusable = d->reusable[0] + d->reusable[1];
@@ -176,7 +149,10 @@ static void destination_set_present(struct ports *ports, struct destination *d)
         double rate[2], eta, unseen = error * (1.0 + FORECAST_SECONDS);
         bool has_source = d->source < PORTS_SOURCES && used > 0; /* without sockets only its history is kept */
         unsigned source = has_source ? ports->source[d->source].n : used;
-        double bind_first = has_source ? ports->source[d->source].bind_first : 0;
+        double syn_sent = used > 0 ? 100.0 * d->syn_sent / used : 0;
+        double bind_order = d->bind_first ? 100 : 0;
+        double bind_first = has_source ? fmax(ports->source[d->source].bind_first, bind_order) : bind_order;
+        double bind_used = has_source ? source_bind_used(ports, &ports->source[d->source]) : 0;
 
         growth_rate(ports, d, rate);
         eta = seconds_to_cliff(d, usable, rate);
@@ -191,7 +167,10 @@ static void destination_set_present(struct ports *ports, struct destination *d)
         d->without_reuse[INDEX(EXHAUSTION)] = (float)share(used, all);
         metric_set(d, INDEX(SOURCE_USED), share(source, all), share(source + error, all));
         metric_set(d, INDEX(BIND_FIRST), bind_first, bind_first);
+        metric_set(d, INDEX(BIND_ORDER), bind_order, bind_order);
+        metric_set(d, INDEX(BIND_USED), bind_used, bind_used + share(error, usable_bind));
         metric_set(d, INDEX(UNANSWERED), d->unanswered, d->unanswered + error);
+        metric_set(d, INDEX(SYN_SENT), syn_sent, syn_sent);
         metric_set(d, INDEX(USED), used, used + error);
         metric_set(d, INDEX(REUSABLE), reusable, reusable + error);
         metric_set(d, INDEX(CLIFF_ETA), eta, eta);
@@ -251,6 +230,7 @@ void metrics_set(struct ports *ports, uint64_t recycled)
                         continue;
                 free_own_ports(d);
                 hidden_add(ports, d, recycled);
+                destination_set_bind_first(ports, d);
                 destination_set_present(ports, d);
                 destination_set_demand(ports, d);
         }
@@ -307,9 +287,13 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
                 [INDEX(RELIEF)] = most > 0 || t->most_demand > 0 ? 100 : 0,
                 [INDEX(SOURCE_USED)] = share(fmin((double)sockets, t->most_source_used + more), all),
                 [INDEX(BIND_FIRST)] = 100,
+                [INDEX(BIND_ORDER)] = 100,
+                [INDEX(BIND_USED)] =
+                        share(fmin((double)sockets, t->most_source_used + more), less(t->usable_lower, listeners)),
                 [INDEX(REUSED)] = 100,
                 [INDEX(SYN_WAITING)] = 100,
                 [INDEX(UNANSWERED)] = most,
+                [INDEX(SYN_SENT)] = 100,
                 [INDEX(USED)] = most,
                 [INDEX(REUSABLE)] = most,
                 [INDEX(CLIFF_ETA)] = INFINITY,

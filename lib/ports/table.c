@@ -13,6 +13,8 @@
 /* A SYN is sent again after 1 s, and after 3 s (include/net/tcp.h:TCP_TIMEOUT_INIT, doubled each time). */
 #define UNANSWERED_RETRANS 2
 
+#define LATE_MS 10000u
+
 struct ports *ports_new(uint64_t seed)
 {
         struct ports *ports = calloc(1, sizeof(*ports));
@@ -102,6 +104,7 @@ static void destination_begin(struct destination *d, uint64_t now, bool passed, 
         d->from_start = old.from_start && from_start;
         d->cgroup = old.cgroup;
         d->known = true;
+        d->bind_first = old.bind_first;
         memcpy(d->made, old.made, sizeof(d->made));
         memcpy(d->hidden, old.hidden, sizeof(d->hidden));
 }
@@ -272,14 +275,29 @@ static void key_from_socket(struct destination_key *key, const struct inet_diag_
         }
 }
 
-/* connect() begins with the ports of the parity of the range's low end (net/ipv4/inet_hashtables.c:
- * __inet_hash_connect), bind() with the others (net/ipv4/inet_connection_sock.c:inet_csk_find_open_port). */
-static void source_add(struct source *s, unsigned port, unsigned low)
+static void source_add(struct source *s, unsigned port, const struct ports_limits *limits)
 {
-        s->on_bind_parity += (port ^ low) & 1;
+        bool on_bind_parity = (port & 1) == bind_parity(limits), is_new = !port_set_has(&s->seen, port);
+
+        s->on_bind_parity += on_bind_parity;
         s->sockets++;
-        s->n += !port_set_has(&s->seen, port);
+        s->n += is_new;
+        s->bind_n[port >= range_middle(limits)] += is_new && on_bind_parity;
         port_set_add(&s->seen, port);
+}
+
+/* A socket that is open or has been in TIME_WAIT for a short time. */
+static void late_add(struct destination *d, unsigned port, const struct ports_limits *limits)
+{
+        bool on_bind_parity = (port & 1) == bind_parity(limits);
+
+        if (on_bind_parity && d->late[1] == 0)
+                d->lowest = d->highest = (uint16_t)port;
+        d->late[on_bind_parity]++;
+        if (on_bind_parity) {
+                d->lowest = (uint16_t)MIN(d->lowest, port);
+                d->highest = (uint16_t)MAX(d->highest, port);
+        }
 }
 
 /* expires_ms counts down from 60 s, which gives the time when the socket came into TIME_WAIT
@@ -322,15 +340,20 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
 
         d->weight++;
         if (d->source < PORTS_SOURCES)
-                source_add(&ports->source[d->source], port, ports->limits.low);
+                source_add(&ports->source[d->source], port, &ports->limits);
         if (d->watched > 0)
                 watch_add(ports, d, socket);
+        if (socket->idiag_state != TCP_TIME_WAIT || socket->idiag_expires > PORTS_TIME_WAIT_MS - LATE_MS)
+                late_add(d, port, &ports->limits);
         if (socket->idiag_state == TCP_TIME_WAIT) {
                 time_wait_add(ports, d, socket->idiag_expires, port & 1, now);
                 return;
         }
         d->holders[port & 1]++;
-        d->unanswered += socket->idiag_state == TCP_SYN_SENT && socket->idiag_retrans >= UNANSWERED_RETRANS;
+        if (socket->idiag_state == TCP_SYN_SENT) {
+                d->syn_sent++;
+                d->unanswered += socket->idiag_retrans >= UNANSWERED_RETRANS;
+        }
         if (d->cgroup == 0)
                 d->cgroup = diag_cgroup(socket, length);
 }

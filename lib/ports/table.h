@@ -57,6 +57,7 @@ struct destination {
         bool loopback;               /* for tcp_twsk_unique() */
         bool reuse;                  /* connect() may reuse its TIME_WAIT of a certain age */
         bool known;                  /* was in the table at the dump before */
+        bool bind_first;             /* its ports were taken in the order of bind(), not in that of connect() */
         bool from_start;             /* was there at the first dump, of the last two */
         uint8_t source;              /* slot of its source address; PORTS_SOURCES: it has none */
         uint32_t weight;             /* of Misra-Gries */
@@ -69,7 +70,10 @@ struct destination {
         uint32_t recent;             /* TIME_WAIT made since the dump before */
         uint32_t young;              /* TIME_WAIT younger than the reuse delay, none of which was reused */
         uint32_t last_second;        /* TIME_WAIT younger than 1 s */
-        uint32_t unanswered;         /* SYN_SENT that has waited for 3 s and more */
+        uint32_t late[2];            /* sockets other than old TIME_WAIT, [1]: on the parity with which bind() begins */
+        uint16_t lowest, highest;    /* port of the latter */
+        uint32_t syn_sent;           /* SYN_SENT */
+        uint32_t unanswered;         /* those that have waited for 3 s and more */
         uint8_t watched;             /* 1 + its index in table.watched; 0: none */
         uint64_t cgroup;             /* of one of its live sockets (diag_cgroup()); 0: unknown */
         uint16_t made[PORTS_RING];   /* TIME_WAIT made in each second; at most UINT16_MAX */

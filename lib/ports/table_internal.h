@@ -22,7 +22,8 @@ struct source {
         unsigned n;              /* distinct local ports */
         unsigned sockets;        /* on them, toward all destinations */
         unsigned on_bind_parity; /* those of them on the parity with which bind() begins */
-        double bind_first;       /* ports.bind_first, percent */
+        unsigned bind_n[2];      /* distinct ports of that parity, [0]: in the lower half of the range */
+        double bind_first;       /* of all its destinations together, percent */
         struct port_set seen;
 };
 
@@ -56,6 +57,7 @@ struct table {
         unsigned error;     /* the most passes of a dump in the last minute; a history is short by at most as many */
         uint64_t error_at;  /* the begin of that dump */
         unsigned usable[2]; /* ports that connect() may pick, by parity */
+        unsigned usable_lower;                /* those of bind()'s parity in the lower half of the range */
         unsigned tw_reuse, tw_reuse_delay_ms; /* by which TIME_WAIT was reused */
         unsigned stays_ms;                    /* TIME_WAIT with more left is in watched.time_wait */
         struct watched watched[PORTS_WATCHED];
@@ -96,6 +98,19 @@ struct ports {
                 sum_; \
         })
 
+/* bind() to port 0 begins with this parity, connect() with that of the range's low end
+ * (net/ipv4/inet_connection_sock.c:inet_csk_find_open_port, net/ipv4/inet_hashtables.c:__inet_hash_connect). */
+static inline unsigned bind_parity(const struct ports_limits *limits)
+{
+        return (limits->low ^ 1) & 1;
+}
+
+/* With SO_REUSEADDR bind() searches the ports below this one first (inet_csk_find_open_port, attempt_half). */
+static inline unsigned range_middle(const struct ports_limits *limits)
+{
+        return limits->low + ((limits->high + 1 - limits->low) / 4) * 2;
+}
+
 static inline unsigned destination_sockets(const struct destination *d)
 {
         return d->holders[0] + d->holders[1] + d->blocked[0] + d->blocked[1] + d->reusable[0] + d->reusable[1];
@@ -116,12 +131,24 @@ void watch_begin(struct ports *ports);
 void watch_add(struct ports *ports, const struct destination *d, const struct inet_diag_msg *socket);
 void watch_commit(struct ports *ports, uint64_t recycled);
 
+/* bind.c: ports.bind_first of a source, and its ports.bind_used, in percent; whether the ports toward a destination were
+ * taken in the order of bind(). */
+void source_set_bind_first(struct ports *ports, unsigned index);
+double source_bind_used(const struct ports *ports, const struct source *source);
+void destination_set_bind_first(const struct ports *ports, struct destination *destination);
+
 /* metrics.c: chooses the dump with which the new one is compared for the rate: the one before, or an earlier one while
  * that is younger than the window; returns true if the dump before takes its place in table.then. Sets the metrics that
  * the dump tells, and those of watch.c: percent; NAN: unknown. */
 bool window_begin(struct ports *ports, uint64_t now);
 void usable_count(struct ports *ports);
 void metrics_set(struct ports *ports, uint64_t recycled);
+
+/* Percent. No usable port counts as 100 %. */
+static inline double share(double part, unsigned whole)
+{
+        return whole > 0 ? 100 * part / whole : 100;
+}
 
 /* True for an IPv4-mapped IPv6 address, ::ffff:a.b.c.d. */
 static inline bool address_is_v4(const uint32_t a[static 4])

@@ -21,7 +21,8 @@ FEWER = {
     "tcp.fin_wait2_orphaned >= 1000": "tcp.fin_wait2_orphaned >= 100",
     "tcp.fin_wait2_orphaned < 500": "tcp.fin_wait2_orphaned < 50",
     "tcp.fin_wait2_held >= 1000": "tcp.fin_wait2_held >= 100",
-    "tcp.close_wait >= 500": "tcp.close_wait >= 50",
+    "close_wait.stuck >= 500": "close_wait.stuck >= 50",
+    "tcp.data_unanswered >= 500": "tcp.data_unanswered >= 50",
     "tcp.keepalive_unanswered >= 1000": "tcp.keepalive_unanswered >= 100",
     "tcp.keepalive_unanswered < 200": "tcp.keepalive_unanswered < 20",
     # No table under 65,536 is ever written.

@@ -83,7 +83,7 @@ def _():
         close_all(kept)
 
 
-@sized("ports-held: a backend that answers nothing, and connections that stay open")
+@sized("backend-silent: a backend that answers nothing; ports-held: connections that stay open")
 def _(size):
     with Pair() as dead, Pair() as open_:
         kept = []
@@ -95,11 +95,12 @@ def _(size):
         twtuned = [size.watch(pair.client) for pair in (dead, open_)]
         kept = [begin_connect(dead.client, NOWHERE, 8080) for _ in range(count)]
         ChurnHold(open_.client, open_.server.ip4, count=count)
-        for pair, one, address in ((dead, twtuned[0], NOWHERE), (open_, twtuned[1], open_.server.ip4)):
-            line = one.event("advice", "ports-held")
+        for pair, one, address, rule in ((dead, twtuned[0], NOWHERE, "backend-silent"),
+                                         (open_, twtuned[1], open_.server.ip4, "ports-held")):
+            line = one.event("advice", rule)
             check_equal(line["GROUP"], f"10.77.0.1->{address}:8080", "GROUP")
             check_equal(value(once(pair.client), "ports.relief"), 0, "ports.relief")
-            one.check_rules("ports-held")
+            one.check_rules(rule)
         close_all(kept)
 
 

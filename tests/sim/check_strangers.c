@@ -18,7 +18,7 @@ enum work {
         WORK_REUSED,    /* TIME_WAIT can be reused, and has to be */
         WORK_OLD_PEER,  /* it cannot, and stock is past the cliff */
         WORK_NO_PORTS,  /* it cannot, and no port is left */
-        WORK_BINDS,     /* the program binds first */
+        WORK_BINDS,     /* the program binds first: reuse is not tried */
         WORK_FIERCE,    /* reuse after a second is at its limit */
         WORK_HARMED,    /* a peer that answers late where a port is reused; others are taken as well */
         WORK_TWO_PEERS, /* one that uses timestamps and one that does not */
@@ -36,7 +36,7 @@ static const struct {
         [WORK_REUSED] = {"reused", TO_PEER, 5, AUDIT_RELEASED, "time-wait-reuse"},
         [WORK_OLD_PEER] = {"old peer", TO_OLD_PEER, 1.5, AUDIT_UNEXPECTED_EFFECT, "time-wait-reuse"},
         [WORK_NO_PORTS] = {"no ports", TO_OLD_PEER, 40, AUDIT_UNEXPECTED_EFFECT, "time-wait-reuse"},
-        [WORK_BINDS] = {"binds", TO_BOUND_PEER, 1.5, AUDIT_UNEXPECTED_EFFECT, "time-wait-reuse"},
+        [WORK_BINDS] = {"binds", TO_BOUND_PEER, 1.5, AUDIT_ADVICE, "bind-before-connect"},
         [WORK_FIERCE] = {"fierce", TO_PEER, 45, AUDIT_RELEASED, "time-wait-reuse-sooner"},
         [WORK_HARMED] = {"harmed", TO_PEER, 5, AUDIT_ABORTED, "time-wait-reuse"},
         [WORK_TWO_PEERS] = {"two peers", TO_OTHER_PEER, 5, AUDIT_APPLIED, "time-wait-reuse"},
@@ -65,6 +65,8 @@ static void note(struct sim *sim, const struct audit_text *event)
 
         if (sim_event_field(event, "RULE")[0] == 0)
                 return;
+        if (strcmp(sim_event_field(event, "RULE"), "backend-silent") == 0)
+                return; /* said of the strangers that connect to nobody */
         ck_assert_uint_lt(noting->n++, DECISIONS_MAX);
         d->tick = sim->ticks;
         snprintf(d->what, sizeof(d->what), "%s %s %s %s", audit_kinds[event->kind].name,

@@ -103,6 +103,8 @@ static void fill_tables(struct sim *s, struct snapshot *snapshot, double seconds
         snapshot->reading[METRIC_ORPHANS_TABLE] =
                 share_of((double)k->orphans.n, &snapshot->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
         snapshot->reading[METRIC_MEMORY_TCP] = reading_valid(k->memory);
+        snapshot->reading[METRIC_TCP_TIMESTAMPS] =
+                reading_valid((double)snapshot->sysctl[SYSCTL_TCP_TIMESTAMPS].value.v[0]);
         snapshot->reading[METRIC_CONNTRACK_TABLE] = reading_valid(k->conntrack);
         if (seconds > 0)
                 snapshot->reading[METRIC_CONNTRACK_INSERT_FAILED] =
@@ -217,16 +219,19 @@ static void observe(struct backend *w, struct snapshot *snapshot, bool *ret_dump
 
 static void sample_close_wait(struct sim *s, uint64_t now)
 {
-        struct reading *growth = &s->sample[METRIC_CLOSE_WAIT_GROWTH];
+        struct reading *growth = &s->sample[METRIC_CLOSE_WAIT_GROWTH], *stuck = &s->sample[METRIC_CLOSE_WAIT_STUCK];
         uint64_t cgroup;
 
         close_wait_begin(&s->close_wait);
         for (unsigned i = 0; i < (unsigned)s->kernel.leaked; i++)
-                close_wait_add(&s->close_wait, LEAKING_CGROUP);
+                close_wait_add(&s->close_wait, LEAKING_CGROUP, i);
         close_wait_commit(&s->close_wait, now);
         *growth = reading_valid(0);
         if (!close_wait_growth(&s->close_wait, &growth->value, &cgroup))
                 growth->state = READING_INVALID;
+        *stuck = reading_valid(0);
+        if (!close_wait_stuck(&s->close_wait, &stuck->value, &cgroup))
+                stuck->state = READING_INVALID;
 }
 
 static void sample_states(struct sim *s, uint64_t now)
@@ -250,6 +255,7 @@ static void sample_states(struct sim *s, uint64_t now)
         s->sample[METRIC_TCP_FIN_WAIT2_HELD] = reading_valid(k->fin_wait2);
         s->sample[METRIC_TCP_KEEPALIVE_UNANSWERED] = reading_valid((double)k->keepalive_unanswered.n);
         s->sample[METRIC_TCP_RETRANSMITTING] = reading_valid((double)k->orphans.n);
+        s->sample[METRIC_TCP_DATA_UNANSWERED] = reading_valid(0);
         s->sample[METRIC_SYN_QUEUE_WORST] = reading_valid(100 * (double)k->syn_recv.n / k->listener.syn_backlog);
         sample_close_wait(s, now);
         s->sample_again_at = now + METRIC_SLOWLY_SECONDS * NSEC_PER_SEC;

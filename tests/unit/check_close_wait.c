@@ -11,7 +11,7 @@
 #define WINDOW (CLOSE_WAIT_SAMPLES - 1) /* steps from the oldest sample to the newest */
 
 static struct close_wait cw;
-static uint64_t now;
+static uint64_t now, cookie;
 
 static void set_up(void)
 {
@@ -36,7 +36,7 @@ static void feed(const struct row *rows)
         close_wait_begin(&cw);
         for (; rows->sockets; rows++)
                 for (unsigned i = 0; i < rows->sockets; i++)
-                        close_wait_add(&cw, rows->cgroup);
+                        close_wait_add(&cw, rows->cgroup, cookie++);
 }
 
 static void sample(const struct row *rows)
@@ -299,6 +299,53 @@ START_TEST(an_abandoned_sample_leaves_no_trace)
 }
 END_TEST
 
+/* One sample with the sockets of a cgroup, whose cookies are first, first + 1 ... */
+static void sample_cookies(uint64_t cgroup, uint64_t first, unsigned n)
+{
+        now += STEP;
+        close_wait_begin(&cw);
+        for (unsigned i = 0; i < n; i++)
+                close_wait_add(&cw, cgroup, first + i);
+        close_wait_commit(&cw, now);
+}
+
+static double stuck_of(uint64_t expected_cgroup)
+{
+        uint64_t cgroup = 99;
+        double stuck = -1;
+
+        if (close_wait_stuck(&cw, &stuck, &cgroup))
+                ck_assert_uint_eq(cgroup, expected_cgroup);
+        return stuck;
+}
+
+START_TEST(what_stays_is_stuck_at_any_pace)
+{
+        for (unsigned i = 0; i < 4; i++) {
+                ck_assert_double_eq(stuck_of(0), -1); /* nothing is half a minute old */
+                sample_cookies(7, 1, 100 + i);
+        }
+        ck_assert_double_eq(stuck_of(0), 0); /* the sample that is compared with is old enough from now on */
+        sample_cookies(7, 1, 104);
+        ck_assert_double_eq(stuck_of(7), 100);
+        for (unsigned i = 0; i < 20; i++)
+                sample_cookies(7, 1, 104);
+        ck_assert_double_eq(stuck_of(7), 104);
+}
+END_TEST
+
+START_TEST(what_comes_and_goes_is_not_stuck)
+{
+        double stuck;
+        uint64_t cgroup;
+
+        for (unsigned i = 0; i < 40; i++)
+                sample_cookies(7, 1 + 100 * i, 100);
+        ck_assert(close_wait_stuck(&cw, &stuck, &cgroup));
+        ck_assert_double_le(stuck, 2); /* the cookies are kept as a hash of 16 bits */
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, NULL);
@@ -323,6 +370,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, getting_a_slot_is_no_growth);
         tcase_add_test(tcase, a_reused_slot_knows_nothing_of_the_unit_before);
         tcase_add_test(tcase, an_abandoned_sample_leaves_no_trace);
+        tcase_add_test(tcase, what_stays_is_stuck_at_any_pace);
+        tcase_add_test(tcase, what_comes_and_goes_is_not_stuck);
 }
 
 int main(void)

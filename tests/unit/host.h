@@ -250,6 +250,8 @@ static inline void host_observe(struct host *h)
         model_expire(&h->model, s->now);
         s->reading[METRIC_COUNT + COUNTER_TW_RECYCLED] = reading_valid((double)(h->recycled - h->recycled_seen));
         h->recycled_seen = h->recycled;
+        s->reading[METRIC_COUNT + COUNTER_SYN_RETRANS] = reading_valid(0);
+        s->reading[METRIC_TCP_TIMESTAMPS] = reading_valid(1);
         if (h->skips)
                 host_observe_seldom(h);
         else

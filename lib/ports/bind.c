@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Signs of a program that binds before it connects, in the ports that it has. */
+
+#include <math.h>
+
+#include "lib/ports/table_internal.h"
+
+#define SHARED_BY_CHANCE_MIN 50 /* ports: with fewer, chance decides */
+#define LATE_MIN 50
+#define OTHER_PARITY_MAX 0.05  /* of the sockets toward a destination */
+#define ON_BIND_PARITY_MIN 0.8 /* of the sockets of a source, as long as bind()'s parity has ports */
+
+/* Sets ports.bind_first of a source. connect() picks a port for each destination on its own, so some ports serve
+ * several; bind() picks one that no socket has. So the shared ports are compared with those that chance would share
+ * among as many sockets. connect() does not pick by chance alone, as it goes on from its last port, so most sockets
+ * have to be on bind()'s parity as well. */
+void source_set_bind_first(struct ports *ports, unsigned index)
+{
+        const struct table *t = ports->building;
+        struct source *s = &ports->source[index];
+        double usable = fmax(t->usable[0] + t->usable[1], 1), unused = 1, chance, shared, begin;
+
+        for (unsigned slot = 0; slot < t->slots; slot++)
+                if (t->destination[slot].id != 0 && t->destination[slot].source == index)
+                        unused *= fmax(1 - destination_sockets(&t->destination[slot]) / usable, 0);
+        chance = s->sockets - usable * (1 - unused);
+        shared = s->sockets - s->n;
+        begin = t->usable[bind_parity(&ports->limits)];
+        if (chance < SHARED_BY_CHANCE_MIN || s->on_bind_parity < ON_BIND_PARITY_MIN * fmin(s->sockets, begin))
+                s->bind_first = 0;
+        else
+                s->bind_first = 100 * fmax(1 - shared / chance, 0);
+}
+
+/* The ports where bind() looks first: those of its parity, and with SO_REUSEADDR the lower half of them. Without
+ * it, bind() picks by chance, and both halves are equally full. */
+double source_bind_used(const struct ports *ports, const struct source *s)
+{
+        const struct table *t = ports->building;
+
+        return fmax(share(s->bind_n[0], t->usable_lower),
+                    share(s->bind_n[0] + s->bind_n[1], t->usable[bind_parity(&ports->limits)]));
+}
+
+/* connect() takes a port of bind()'s parity only when all of its own are taken toward the destination. So it took none
+ * of these if there is hardly a socket on the others. A program that keeps to a part of the range whose low end has the
+ * other parity (IP_LOCAL_PORT_RANGE) looks the same, but bind() spreads over the whole range, or over half of it. What
+ * was seen once stays: when its own parity is full, bind() takes the other as well. */
+void destination_set_bind_first(const struct ports *ports, struct destination *d)
+{
+        unsigned begin = bind_parity(&ports->limits), all = destination_sockets(d);
+        unsigned others = d->holders[!begin] + d->blocked[!begin] + d->reusable[!begin];
+        unsigned range = ports->limits.high - ports->limits.low + 1;
+        bool spreads = (d->highest - d->lowest) * 3u >= range;
+
+        if (d->late[1] >= LATE_MIN && d->late[0] <= OTHER_PARITY_MAX * d->late[1] &&
+            others <= OTHER_PARITY_MAX * all && spreads)
+                d->bind_first = true;
+        else if (others > all - others)
+                d->bind_first = false;
+}

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What people suffered from in public incidents, small: the right cause is said, and no other. And what only looks like
+it: nothing is said."""
+
+import socket
+import struct
+import sys
+
+from harness import ChurnClient, ChurnHold, ChurnServer, Pair, Program, check, check_equal, few_ports, main, test
+from pressure import NOWHERE, Few, check_silent
+from sockets import (BUSY, HOARDER, Load, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once, silence,
+                     states, value, wait_until)
+
+REUSE = "net.ipv4.tcp_tw_reuse"
+TIMESTAMPS = "net.ipv4.tcp_timestamps"
+
+
+# ---- the ports ----
+
+@test("timestamps-off: they are off here, so reuse is not tried; at the peer, and it is", beside=True)
+def _():
+    with Pair() as here, Pair() as there:
+        watches = []
+        for pair, host in ((here, here.client), (there, there.server)):
+            few_ports(pair.client, 512)
+            host.sysctl(TIMESTAMPS, 0)
+            ChurnServer(pair.server, pair.server.ip4)
+            watches.append(Few.watch(pair.client))
+        loads = [Load(pair.client, pair.server.ip4).repeated(60) for pair in (here, there)]
+        with loads[0], loads[1]:
+            line = watches[0].event("advice", "timestamps-off")
+            check_equal(line["GROUP"], "10.77.0.1->10.77.0.2:8080", "GROUP")
+            check("sysctl -w net.ipv4.tcp_timestamps=1" in watches[0].lines[-1], watches[0].lines[-1])
+            watches[1].event("applied", "time-wait-reuse")
+        check_equal(here.client.sysctl(REUSE), "2", REUSE)
+        watches[0].check_rules("timestamps-off")
+
+
+# A connection from ADDRESS to PEER 8080 that binds first, RATE a second.
+BINDS = """
+import socket, sys, time
+address, peer, rate = sys.argv[1], sys.argv[2], int(sys.argv[3])
+while True:
+    time.sleep(1 / rate)
+    with socket.socket() as s:
+        if len(sys.argv) > 4:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind((address, 0))
+            s.connect((peer, 8080))
+        except OSError:
+            continue
+        s.shutdown(socket.SHUT_WR)
+        s.recv(1)
+"""
+
+
+def bind_toward_one(*options):
+    with Unit() as unit, Pair() as pair:
+        few_ports(pair.client, 1000)
+        ChurnServer(pair.server, pair.server.ip4)
+        twtuned = Few.watch(pair.client)
+        argv = [sys.executable, "-c", BINDS, pair.client.ip4, pair.server.ip4, "40", *options]
+        program = Program(pair.client, argv)
+        line = twtuned.event("advice", "bind-before-connect")
+        check_equal(line["GROUP"], "10.77.0.1->10.77.0.2:8080", "GROUP")
+        check_equal(pair.client.sysctl(REUSE), "2", REUSE)
+        twtuned.check_rules("bind-before-connect")
+        program.stop()
+        return twtuned
+
+
+@test("bind-before-connect: toward a single destination, and reuse is not tried", beside=True)
+def _():
+    bind_toward_one()
+
+
+@test("bind-before-connect: with SO_REUSEADDR from a quarter of the ports on", beside=True)
+def _():
+    bind_toward_one("reuseaddr")
+
+
+@test("silent: connect() toward one destination in a part of the range that begins with bind()'s parity", beside=True)
+def _():
+    IP_LOCAL_PORT_RANGE = 51  # since Linux 6.3
+    with Pair() as pair:
+        few_ports(pair.client, 1000)
+        low = int(pair.client.sysctl("net.ipv4.ip_local_port_range").split()[0]) + 101
+        ChurnServer(pair.server, pair.server.ip4)
+        kept = []
+        with pair.client.entered():
+            for _ in range(80):
+                kept.append(socket.socket())
+                kept[-1].setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE,
+                                    struct.pack("I", low + 199 << 16 | low))
+                kept[-1].connect((pair.server.ip4, 8080))
+        metrics = once(pair.client)
+        check_equal(value(metrics, "ports.bind_order"), 0, "ports.bind_order")
+        check_equal(value(metrics, "ports.used"), 80, "ports.used")
+
+
+# ---- peers ----
+
+@test("backend-silent: long before the ports are gone; connects that are refused are silent", beside=True)
+def _():
+    with Pair() as dead, Pair() as refused:
+        silence(dead.client, NOWHERE)
+        twtuned = [Few.watch(pair.client) for pair in (dead, refused)]
+        kept = []
+        with Repeat(lambda: kept.append(begin_connect(dead.client, NOWHERE, 8080)), 0.03), \
+             Repeat(lambda: kept.append(begin_connect(refused.client, refused.server.ip4, 8080)), 0.03):
+            line = twtuned[0].event("advice", "backend-silent")
+            check_equal((line["GROUP"], line["METRIC"]), (f"10.77.0.1->{NOWHERE}:8080", "ports.unanswered"), "culprit")
+            twtuned[0].check_rules("backend-silent")
+            check_silent(twtuned[1])
+        close_all(kept)
+
+
+@test("dead-peers-with-data: data that is not acknowledged, six times sent; a slow reader is silent", beside=True)
+def _():
+    with Pair() as gone, Pair() as slow:
+        twtuned, ends = [], []
+        for pair in (gone, slow):
+            peer = listener(pair.server, pair.server.ip4)
+            ends.append([connect(pair.client, peer) for _ in range(60)])
+            twtuned.append(Few.watch(pair.server))
+        ip(gone.client, "link", "set", "veth0", "down")
+        for _, far in ends[0]:
+            far.send(b"heartbeat")
+        for _, far in ends[1]:  # the windows are full, and the peer answers each probe
+            far.setblocking(False)
+            try:
+                while True:
+                    far.send(bytes(65536))
+            except BlockingIOError:
+                pass
+        line = twtuned[0].event("advice", "dead-peers-with-data")
+        check_equal(line["METRIC"], "tcp.data_unanswered", "METRIC")
+        twtuned[0].check_rules("dead-peers-with-data")
+        check_silent(twtuned[1])
+
+
+if __name__ == "__main__":
+    main()
