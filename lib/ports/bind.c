@@ -2,13 +2,48 @@
 /* Signs of a program that binds before it connects, in the ports that it has. */
 
 #include <math.h>
+#include <netinet/tcp.h>
 
 #include "lib/ports/table_internal.h"
 
 #define SHARED_BY_CHANCE_MIN 50 /* ports: with fewer, chance decides */
+#define LATE_MS 10000u
 #define LATE_MIN 50
 #define OTHER_PARITY_MAX 0.05  /* of the sockets toward a destination */
 #define ON_BIND_PARITY_MIN 0.8 /* of the sockets of a source, as long as bind()'s parity has ports */
+
+static void source_add(struct source *s, unsigned port, const struct ports_limits *limits)
+{
+        bool on_bind_parity = (port & 1) == bind_parity(limits), is_new = !port_set_has(&s->seen, port);
+
+        s->on_bind_parity += on_bind_parity;
+        s->sockets++;
+        s->n += is_new;
+        s->bind_n[port >= range_middle(limits)] += is_new && on_bind_parity;
+        port_set_add(&s->seen, port);
+}
+
+/* A socket that is open or has been in TIME_WAIT for a short time. */
+static void late_add(struct destination *d, unsigned port, const struct ports_limits *limits)
+{
+        bool on_bind_parity = (port & 1) == bind_parity(limits);
+
+        if (on_bind_parity && d->late[1] == 0)
+                d->lowest = d->highest = (uint16_t)port;
+        d->late[on_bind_parity]++;
+        if (on_bind_parity) {
+                d->lowest = (uint16_t)MIN(d->lowest, port);
+                d->highest = (uint16_t)MAX(d->highest, port);
+        }
+}
+
+void bind_add(struct ports *ports, struct destination *d, unsigned port, const struct inet_diag_msg *socket)
+{
+        if (d->source < PORTS_SOURCES)
+                source_add(&ports->source[d->source], port, &ports->limits);
+        if (socket->idiag_state != TCP_TIME_WAIT || socket->idiag_expires > PORTS_TIME_WAIT_MS - LATE_MS)
+                late_add(d, port, &ports->limits);
+}
 
 /* Sets ports.bind_first of a source. connect() picks a port for each destination on its own, so some ports serve
  * several; bind() picks one that no socket has. So the shared ports are compared with those that chance would share

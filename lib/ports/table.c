@@ -13,8 +13,6 @@
 /* A SYN is sent again after 1 s, and after 3 s (include/net/tcp.h:TCP_TIMEOUT_INIT, doubled each time). */
 #define UNANSWERED_RETRANS 2
 
-#define LATE_MS 10000u
-
 struct ports *ports_new(uint64_t seed)
 {
         struct ports *ports = calloc(1, sizeof(*ports));
@@ -275,31 +273,6 @@ static void key_from_socket(struct destination_key *key, const struct inet_diag_
         }
 }
 
-static void source_add(struct source *s, unsigned port, const struct ports_limits *limits)
-{
-        bool on_bind_parity = (port & 1) == bind_parity(limits), is_new = !port_set_has(&s->seen, port);
-
-        s->on_bind_parity += on_bind_parity;
-        s->sockets++;
-        s->n += is_new;
-        s->bind_n[port >= range_middle(limits)] += is_new && on_bind_parity;
-        port_set_add(&s->seen, port);
-}
-
-/* A socket that is open or has been in TIME_WAIT for a short time. */
-static void late_add(struct destination *d, unsigned port, const struct ports_limits *limits)
-{
-        bool on_bind_parity = (port & 1) == bind_parity(limits);
-
-        if (on_bind_parity && d->late[1] == 0)
-                d->lowest = d->highest = (uint16_t)port;
-        d->late[on_bind_parity]++;
-        if (on_bind_parity) {
-                d->lowest = (uint16_t)MIN(d->lowest, port);
-                d->highest = (uint16_t)MAX(d->highest, port);
-        }
-}
-
 /* expires_ms counts down from 60 s, which gives the time when the socket came into TIME_WAIT
  * (net/ipv4/inet_diag.c:inet_twsk_diag_fill, idiag_expires). Of a destination that is new to the table all sockets are
  * added to its history; of a known one only those that came since the dump before. */
@@ -339,12 +312,9 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
                 return;
 
         d->weight++;
-        if (d->source < PORTS_SOURCES)
-                source_add(&ports->source[d->source], port, &ports->limits);
         if (d->watched > 0)
                 watch_add(ports, d, socket);
-        if (socket->idiag_state != TCP_TIME_WAIT || socket->idiag_expires > PORTS_TIME_WAIT_MS - LATE_MS)
-                late_add(d, port, &ports->limits);
+        bind_add(ports, d, port, socket);
         if (socket->idiag_state == TCP_TIME_WAIT) {
                 time_wait_add(ports, d, socket->idiag_expires, port & 1, now);
                 return;

@@ -131,8 +131,9 @@ void watch_begin(struct ports *ports);
 void watch_add(struct ports *ports, const struct destination *d, const struct inet_diag_msg *socket);
 void watch_commit(struct ports *ports, uint64_t recycled);
 
-/* bind.c: ports.bind_first of a source, and its ports.bind_used, in percent; whether the ports toward a destination were
+/* bind.c: takes one socket; ports.bind_first of a source, and its ports.bind_used, in percent; whether the ports toward a destination were
  * taken in the order of bind(). */
+void bind_add(struct ports *ports, struct destination *destination, unsigned port, const struct inet_diag_msg *socket);
 void source_set_bind_first(struct ports *ports, unsigned index);
 double source_bind_used(const struct ports *ports, const struct source *source);
 void destination_set_bind_first(const struct ports *ports, struct destination *destination);
