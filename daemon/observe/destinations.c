@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "daemon/observe/internal.h"
+#include "lib/util/macro.h"
 
 static const struct counter *counter_of(const struct observer *o, unsigned counter)
 {
@@ -26,6 +27,7 @@ void destinations_commit(struct observer *o)
         o->basis = (struct basis){
                 .limits = o->limits,
                 .listening = o->listening,
+                .bound = o->bound,
                 .counted = o->error[SOURCE_NETSTAT] == 0 && o->error[SOURCE_SNMP] == 0,
                 .opened = counter_of(o, COUNTER_ACTIVE_OPENS)->value,
                 .recycled = counter_of(o, COUNTER_TW_RECYCLED)->value,
@@ -68,6 +70,16 @@ static bool bounds_hold(const struct observer *o)
                counter_of(o, COUNTER_ACTIVE_OPENS)->value >= o->basis.opened;
 }
 
+/* The ports that became bound since the last dump: each is one usable port less, as with a new listener. */
+static unsigned newly_bound(const struct observer *o)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < ELEMENTSOF(o->bound.bit); i++)
+                n += (unsigned)__builtin_popcountll(o->bound.bit[i] & ~o->basis.bound.bit[i]);
+        return n;
+}
+
 bool bound_destinations(const struct observer *o, struct snapshot *s)
 {
         struct ports_range ports[METRIC_PORTS_COUNT];
@@ -75,7 +87,7 @@ bool bound_destinations(const struct observer *o, struct snapshot *s)
         if (!bounds_hold(o))
                 return false;
         ports_bounds(o->ports, counter_of(o, COUNTER_ACTIVE_OPENS)->value - o->basis.opened, o->tw + o->inuse,
-                     o->listeners_at != o->now ? LISTENERS_UNSEEN : 0, ports);
+                     (o->listeners_at != o->now ? LISTENERS_UNSEEN : 0) + newly_bound(o), ports);
         for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++)
                 s->reading[METRIC_PORTS_FIRST + i] = reading_bounded(ports[i].lower, ports[i].upper);
         return true;

@@ -34,7 +34,10 @@ static uint64_t budget_pause(struct observer *o, enum dump_kind kind, uint64_t b
 
 static void begin_ports(struct observer *o)
 {
-        ports_begin(o->ports, &o->limits, &o->listening, o->now, o->tick);
+        struct ports_limits limits = o->limits;
+
+        port_set_add_all(&limits.reserved, &o->bound); /* connect() takes no more of them */
+        ports_begin(o->ports, &limits, &o->listening, o->now, o->tick);
 }
 
 static void begin_both(struct observer *o)

@@ -11,6 +11,7 @@
  *   sysctls.c       the sysctls, and what connect() picks ports by
  *   listeners.c     a dump of the listeners
  *   bounded_dump.c  how long a dump may take
+ *   bound.c         the ports of sockets that are only bound
  *   dump.c          a dump of all other sockets, for the next two
  *   states.c        sockets by state
  *   destinations.c  ports.* toward each destination */
@@ -19,6 +20,7 @@
 #include "daemon/observe/observer.h"
 #include "daemon/observe/proc_file.h"
 #include "daemon/observe/sock_diag.h"
+#include "lib/kernel/cgroup_tally.h"
 #include "lib/kernel/close_wait.h"
 #include "lib/kernel/listeners.h"
 
@@ -67,7 +69,7 @@ struct tally {
 /* What the bounds of ports.* are derived from: the last dump of the ports that succeeded. */
 struct basis {
         struct ports_limits limits;
-        struct port_set listening;
+        struct port_set listening, bound;
         bool counted;              /* opened and recycled were read for it */
         uint64_t opened, recycled; /* ActiveOpens and TWRecycled */
 };
@@ -110,6 +112,14 @@ struct observer {
         char snmp_text[4096];     /* the text that the counters of snmp were read from */
         uint64_t snmp_changed_at; /* when it last changed */
         unsigned quiet_ticks;     /* in a row, without packets and with no sockets but listeners */
+
+        struct port_set bound; /* ports of sockets that are only bound, when they were read */
+        struct port_set bound_building;
+        struct cgroup_tally bound_by;
+        struct reading bound_share;        /* ports.bound */
+        uint64_t bound_at, bound_again_at; /* when they were read; 0: not yet. By cpu_budget */
+        uint64_t unaccounted_then;         /* sockets of the host that no count showed then */
+        uint64_t allocated, orphaned;      /* sockets of the whole host */
 
         bool inuse_known;
         uint64_t tw_before; /* tw at the read before; UINT64_MAX: unknown */
@@ -183,6 +193,10 @@ void fill_listeners(struct observer *observer, struct snapshot *s, struct unread
 /* culprit.c: sets the endpoint of a metric, and its culprit by the cgroup of the sockets. */
 void fill_culprit(struct observer *observer, struct snapshot *s, unsigned metric, const char *endpoint,
                   uint64_t cgroup);
+
+/* bound.c: reads the bound sockets if that is due; ports.bound. */
+void read_bound(struct observer *observer, struct unread *unread);
+void fill_bound(struct observer *observer, struct snapshot *s);
 
 /* sysctls.c: sets limits, from sysctls that were read. */
 void read_limits(struct observer *observer, const struct snapshot *s);

@@ -128,6 +128,8 @@ void observer_read(struct observer *o, struct snapshot *s, bool *ret_dump, struc
         fill_listeners(o, s, unread);
         count_quiet_ticks(o);
         read_limits(o, s);
+        read_bound(o, unread);
+        fill_bound(o, s);
         states_fill(o, s);
         o->dumping = *ret_dump = o->always_dump || !bound_destinations(o, s);
         sources_unread(o, unread);

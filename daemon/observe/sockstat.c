@@ -30,20 +30,21 @@ bool number_after(const char *text, const char *word, uint64_t *ret)
 }
 
 /* "TCP: inuse 5 orphan 0 tw 17 alloc 6 mem 1" (net/ipv4/proc.c:sockstat_seq_show). tw counts what
- * tcp_max_tw_buckets limits, IPv6 as well; mem is in pages; orphan and mem are of the whole host. */
+ * tcp_max_tw_buckets limits, IPv6 as well; mem is in pages; orphan, alloc and mem are of the whole host. */
 static int read_sockstat(struct observer *o, struct snapshot *s)
 {
         int r = source_read(o, SOURCE_SOCKSTAT);
         const char *line = strstr(o->text, "TCP: inuse");
-        uint64_t orphan, mem;
+        uint64_t mem;
 
         if (r < 0)
                 return r;
-        if (!line || !number_after(line, " inuse ", &o->inuse) || !number_after(line, " orphan ", &orphan) ||
-            !number_after(line, " tw ", &o->tw) || !number_after(line, " mem ", &mem))
+        if (!line || !number_after(line, " inuse ", &o->inuse) || !number_after(line, " orphan ", &o->orphaned) ||
+            !number_after(line, " tw ", &o->tw) || !number_after(line, " alloc ", &o->allocated) ||
+            !number_after(line, " mem ", &mem))
                 return -EBADMSG;
         s->reading[METRIC_TIME_WAIT_TABLE] = share_of((double)o->tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
-        s->reading[METRIC_ORPHANS_TABLE] = share_of((double)orphan, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
+        s->reading[METRIC_ORPHANS_TABLE] = share_of((double)o->orphaned, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
         s->reading[METRIC_MEMORY_TCP] = share_of((double)mem, &s->sysctl[SYSCTL_TCP_MEM]);
         return 0;
 }

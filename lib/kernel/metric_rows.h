@@ -57,6 +57,9 @@ PORTS_SHARE(SYN_SENT, "syn_sent", "share of the ports in use that still wait for
 PORTS(USED, "used", UNIT_COUNT, "ports in use toward the destination")
 PORTS(REUSABLE, "reusable", UNIT_COUNT, "ports in TIME_WAIT that connect() may reuse now")
 PORTS(CLIFF_ETA, "cliff_eta", UNIT_SECONDS, "time until the cliff at the rate of the last two seconds; inf: never")
+SAMPLE(PORTS_BOUND, "ports.bound", UNIT_PERCENT, "sock_diag",
+        "ports of sockets that are bound and neither listen nor are connected, which no connect() can take; they are left "
+        "out of the ports of all other ports.* (since Linux 6.8; 0 before)")
 
 TICK(TIME_WAIT_TABLE, "time_wait.table", UNIT_PERCENT, "sockstat",
         "TIME_WAIT sockets of tcp_max_tw_buckets; at 100 % TIME_WAIT is skipped")

@@ -45,13 +45,24 @@ static unsigned less(unsigned a, unsigned b)
         return a - MIN(a, b);
 }
 
+/* False for a parity of which next to nothing is usable, as others hold it (sockets that are bound, ports that are
+ * reserved): connect() does not scan as long as the other has ports. */
+static bool parity_counts(const unsigned usable[static 2], unsigned p)
+{
+        return usable[p] * 8 >= usable[!p];
+}
+
 /* The share of the fuller parity after some seconds at a rate: connect() begins with one parity, bind() with the
  * other, and a program that chooses its ports itself takes both. */
 static double fuller_after(const unsigned part[static 2], double seconds, const double rate[static 2], double more,
                            const unsigned usable[static 2])
 {
-        return fmax(share(part[0] + seconds * rate[0] + more, usable[0]),
-                    share(part[1] + seconds * rate[1] + more, usable[1]));
+        double most = 0;
+
+        for (unsigned p = 0; p < 2; p++)
+                if (parity_counts(usable, p))
+                        most = fmax(most, share(part[p] + seconds * rate[p] + more, usable[p]));
+        return most;
 }
 
 static double fuller(const unsigned part[static 2], double more, const unsigned usable[static 2])
@@ -73,6 +84,8 @@ static double seconds_to_cliff(const struct destination *d, const unsigned usabl
         for (unsigned p = 0; p < 2; p++) {
                 double left = (double)usable[p] - d->holders[p] - d->blocked[p];
 
+                if (!parity_counts(usable, p))
+                        continue;
                 if (left <= 0)
                         return 0;
                 if (rate[p] > 0)
@@ -274,7 +287,8 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
 {
         const struct table *t = ports->shown;
         unsigned all = less(t->usable[0] + t->usable[1], listeners);
-        unsigned parity = less(MIN(t->usable[0], t->usable[1]), listeners);
+        unsigned fewer = t->usable[0] > t->usable[1];
+        unsigned parity = less(t->usable[parity_counts(t->usable, fewer) ? fewer : !fewer], listeners);
         double half = fmax(all / 2.0, 1), more = (double)opened + listeners;
         double most = fmin((double)sockets, t->most_used + more);
         const double upper[METRIC_PORTS_COUNT] = {

@@ -15,6 +15,12 @@ void port_set_add(struct port_set *set, unsigned port)
         set->bit[port / 64] |= UINT64_C(1) << (port % 64);
 }
 
+void port_set_add_all(struct port_set *set, const struct port_set *others)
+{
+        for (unsigned i = 0; i < ELEMENTSOF(set->bit); i++)
+                set->bit[i] |= others->bit[i];
+}
+
 void port_set_remove_all(struct port_set *set, const struct port_set *others)
 {
         for (unsigned i = 0; i < ELEMENTSOF(set->bit); i++)

@@ -18,6 +18,7 @@ static inline bool port_set_has(const struct port_set *set, unsigned port)
 }
 
 void port_set_add(struct port_set *set, unsigned port);
+void port_set_add_all(struct port_set *set, const struct port_set *others);
 void port_set_remove_all(struct port_set *set, const struct port_set *others);
 
 /* Parses "8080,9000-9010", the format of ip_local_reserved_ports. Returns 0; -EINVAL, and *ret is untouched. */

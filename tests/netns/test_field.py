@@ -7,7 +7,7 @@ import socket
 import struct
 import sys
 
-from harness import ChurnClient, ChurnHold, ChurnServer, Pair, Program, check, check_equal, few_ports, main, test
+from harness import ChurnClient, ChurnServer, Pair, Program, Skip, check, check_equal, few_ports, main, test
 from pressure import NOWHERE, Few, check_silent
 from sockets import (BUSY, HOARDER, Load, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once, silence,
                      states, value, wait_until)
@@ -57,7 +57,7 @@ while True:
 
 
 def bind_toward_one(*options):
-    with Unit() as unit, Pair() as pair:
+    with Pair() as pair:
         few_ports(pair.client, 1000)
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = Few.watch(pair.client)
@@ -68,7 +68,6 @@ def bind_toward_one(*options):
         check_equal(pair.client.sysctl(REUSE), "2", REUSE)
         twtuned.check_rules("bind-before-connect")
         program.stop()
-        return twtuned
 
 
 @test("bind-before-connect: toward a single destination, and reuse is not tried", beside=True)
@@ -98,6 +97,58 @@ def _():
         metrics = once(pair.client)
         check_equal(value(metrics, "ports.bind_order"), 0, "ports.bind_order")
         check_equal(value(metrics, "ports.used"), 80, "ports.used")
+
+
+# Binds COUNT sockets to ports of the range, and does nothing more.
+ONLY_BINDS = """
+import socket, sys, time
+kept = []
+for _ in range(int(sys.argv[1])):
+    kept.append(socket.socket())
+    kept[-1].bind(("0.0.0.0", 0))
+print("ready", flush=True)
+time.sleep(1000)
+"""
+
+
+def only_bind(unit, namespace, count):
+    program = unit.python(namespace, ONLY_BINDS, count)
+    metrics = once(namespace)
+    if value(metrics, "ports.bound") == 0:
+        raise Skip("before Linux 6.8 no bound socket is shown")
+    return program, metrics
+
+
+@test("ports-bound: sockets that are only bound count as taken, so reuse comes in time; their unit is named",
+      beside=True)
+def _():
+    with Unit() as unit, Pair() as pair:
+        few_ports(pair.client, 512)
+        program, metrics = only_bind(unit, pair.client, 384)  # all ports of one parity, and half of the other
+        check_equal(value(metrics, "ports.bound"), 75, "ports.bound")
+        ChurnServer(pair.server, pair.server.ip4)
+        twtuned = Few.watch(pair.client)
+        load = Load(pair.client, pair.server.ip4)
+        with load.repeated(20):
+            line = twtuned.event("advice", "ports-bound")
+            check_equal(line["CULPRIT"], unit.name, "CULPRIT")
+            twtuned.event("applied", "time-wait-reuse")
+            wait_until(lambda: load.connects > 256, "twice as many connections as ports")
+        check_equal(load.failures, {}, "failures")
+        twtuned.check_rules("ports-bound", "time-wait-reuse")
+        program.stop()
+
+
+@test("silent: sockets that are only bound on a third of the ports, and a light load beside them", beside=True)
+def _():
+    with Unit() as unit, Pair() as pair:
+        few_ports(pair.client, 512)
+        program, _ = only_bind(unit, pair.client, 170)
+        ChurnServer(pair.server, pair.server.ip4)
+        twtuned = Few.watch(pair.client)
+        ChurnClient(pair.client, pair.server.ip4, count=60, rate=10).finish()
+        check_silent(twtuned)
+        program.stop()
 
 
 # ---- peers ----

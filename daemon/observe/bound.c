@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* The ports of sockets that are bound and neither listen nor are connected: connect() takes none of them, whatever the
+ * destination (net/ipv4/inet_hashtables.c:__inet_hash_connect; measured). The kernel shows them since Linux 6.8, in a walk
+ * of another table (net/ipv4/inet_diag.c:inet_diag_dump_icsk, TCP_BOUND_INACTIVE), so they are asked for alone and
+ * seldom. */
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "daemon/now.h"
+#include "daemon/observe/internal.h"
+#include "lib/kernel/diag.h"
+#include "lib/util/macro.h"
+
+#define BOUND_INACTIVE 13u /* in a request; the answer says TCP_CLOSE */
+#define SELDOM (60 * NSEC_PER_SEC)
+
+static unsigned range_size(const struct observer *o)
+{
+        return o->limits.high - o->limits.low + 1;
+}
+
+/* Sockets of the whole host that no other count shows: those that are bound, those that are nothing yet, and all of other
+ * network namespaces. Only a reason to look. */
+static uint64_t unaccounted(const struct observer *o)
+{
+        uint64_t known = o->inuse + o->orphaned;
+
+        return o->allocated > known ? o->allocated - known : 0;
+}
+
+static bool is_due(const struct observer *o)
+{
+        uint64_t many = range_size(o) / 10, now = unaccounted(o), then = o->unaccounted_then;
+
+        if (!o->wanted[METRIC_PORTS_BOUND] || !o->limits_known || o->now < o->bound_again_at)
+                return false;
+        if (o->bound_at == 0 || o->now - o->bound_at >= SELDOM)
+                return true;
+        return now > then + many || then > now + many || (now > many && o->now - o->bound_at >= o->slowly_ns);
+}
+
+static void on_bound(void *user, const struct inet_diag_msg *socket, size_t length)
+{
+        struct observer *o = user;
+
+        port_set_add(&o->bound_building, ntohs(socket->id.idiag_sport));
+        cgroup_tally_add(&o->bound_by, diag_cgroup(socket, length));
+}
+
+static void begin(struct observer *o)
+{
+        memset(&o->bound_building, 0, sizeof(o->bound_building));
+        memset(&o->bound_by, 0, sizeof(o->bound_by));
+}
+
+static double bound_share(const struct observer *o)
+{
+        unsigned usable = 0, bound = 0;
+
+        for (unsigned port = o->limits.low; port <= o->limits.high; port++) {
+                bool is_usable = !port_set_has(&o->limits.reserved, port) && !port_set_has(&o->listening, port);
+
+                usable += is_usable;
+                bound += is_usable && port_set_has(&o->bound, port);
+        }
+        return usable > 0 ? 100.0 * bound / usable : 0;
+}
+
+void read_bound(struct observer *o, struct unread *unread)
+{
+        const struct sock_diag_query query = {.states = UINT32_C(1) << BOUND_INACTIVE,
+                                              .low = (uint16_t)o->limits.low,
+                                              .high = (uint16_t)o->limits.high};
+        uint64_t begun = thread_cpu_ns();
+        int r;
+
+        if (!is_due(o))
+                return;
+        r = observer_dump(o, &query, begin, on_bound);
+        unread_add(unread, observer_dump_error(r), "the bound sockets (NETLINK_SOCK_DIAG)");
+        o->bound_share = (struct reading){.state = READING_INVALID};
+        o->bound_at = o->now;
+        o->unaccounted_then = unaccounted(o);
+        if (o->budget > 0)
+                o->bound_again_at = o->now + (uint64_t)((double)(thread_cpu_ns() - begun) / o->budget);
+        if (r < 0)
+                return;
+        o->bound = o->bound_building;
+        o->bound_share = reading_valid(bound_share(o));
+}
+
+void fill_bound(struct observer *o, struct snapshot *s)
+{
+        s->reading[METRIC_PORTS_BOUND] = o->bound_share;
+        if (o->bound_share.state == READING_VALID && o->bound_share.value > 0)
+                fill_culprit(o, s, METRIC_PORTS_BOUND, "", cgroup_tally_most(&o->bound_by));
+}
