@@ -48,7 +48,9 @@ static void print_help(void)
 {
         puts("twtuned [--config=FILE] [--observe] [--hold] [--record=FILE]\n"
              "                                      run the daemon in the foreground\n"
-             "twtuned --once [--json]               print every metric once: NAME VALUE UNIT [WHOSE]\n"
+             "twtuned --once [--config=FILE] [--json]\n"
+             "                                      print what is out of the ordinary, then every metric: NAME VALUE "
+             "UNIT [WHOSE]\n"
              "twtuned --check [--config=FILE]       print every error of the configuration; exit with 0 or 78\n"
              "        [--verbose]                   print every value in effect, and its FILE:LINE, as well\n"
              "twtuned --lint [--json] [FILE...]     print what each TCP line of sysctl.d or FILE does; exit with 1\n"
@@ -88,7 +90,7 @@ static int run_mode(const struct arguments *a)
         case MODE_RUN:
                 return service_run(a->config_file, a->observe, a->hold, a->record_file);
         case MODE_ONCE:
-                return once_print(a->json);
+                return once_print(a->config_file, a->json);
         case MODE_CHECK:
                 return check_print(a->config_file, a->verbose);
         case MODE_LINT:
@@ -139,8 +141,9 @@ static const char *parse(int argc, char **argv, struct arguments *a)
         a->files = argv + optind;
         if (optind < argc && a->mode != MODE_LINT)
                 return "only --lint takes arguments";
-        if (a->config_file && a->mode != MODE_RUN && a->mode != MODE_CHECK && a->mode != MODE_REPLAY)
-                return "--config goes with the daemon, --check and --replay";
+        if (a->config_file && a->mode != MODE_RUN && a->mode != MODE_ONCE && a->mode != MODE_CHECK &&
+            a->mode != MODE_REPLAY)
+                return "--config goes with the daemon, --once, --check and --replay";
         if ((a->observe || a->hold || a->record_file) && a->mode != MODE_RUN)
                 return "--observe, --hold and --record go with the daemon";
         if (a->json && a->mode != MODE_ONCE && a->mode != MODE_LINT)

@@ -8,7 +8,9 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "daemon/config_files.h"
 #include "daemon/observe/observer.h"
+#include "lib/policy/policy.h"
 #include "lib/util/json.h"
 #include "lib/util/safe.h"
 
@@ -88,11 +90,59 @@ static struct unread observe(struct observer *observer, struct snapshot *ret)
         return unread;
 }
 
-int once_print(bool json)
+/* What is out of the ordinary comes first: the rules of which all conditions hold at this moment, whatever their time. */
+static void write_pressures(FILE *f, const struct snapshot *s, struct config *config)
+{
+        struct policy *policy = policy_new(config);
+        const struct evaluation *evaluation;
+
+        for (unsigned i = 0; i < config->n_rules; i++)
+                for (unsigned k = 0; k < config->rule[i].n_when; k++)
+                        config->rule[i].when[k].time_ns = 0;
+        evaluation = policy ? policy_evaluate(policy, s) : NULL;
+        for (unsigned i = 0; evaluation && i < config->n_rules; i++) {
+                const struct rule *rule = &config->rule[i];
+                const struct condition_evaluation *e = evaluation->rule[i].when;
+                char whose[DESTINATION_NAME_MAX];
+                unsigned metric = rule->when[0].metric;
+
+                if (evaluation->rule[i].standing != STANDING_READY || rule->n_when == 0)
+                        continue;
+                fprintf(f, "! %s: %s: %s %.10g %s", rule->name, rule->description ? rule->description : "",
+                        metric_name(metric, &config->counters), e[0].reading.value,
+                        unit_suffix(metric_unit(metric, &config->counters)));
+                if (condition_whose(&e[0], metric, s, whose)[0])
+                        fprintf(f, " %s", condition_whose(&e[0], metric, s, whose));
+                if (condition_unit(&e[0], metric, s)[0])
+                        fprintf(f, " %s", condition_unit(&e[0], metric, s));
+                fputc('\n', f);
+        }
+        policy_free(policy);
+}
+
+/* The configuration as far as it is good; NULL: no memory. Its counters come first in counters, in its own order. */
+static struct config *load_config(const char *file, struct counters *counters)
+{
+        struct diagnostics ignored = {0};
+        struct config *config;
+
+        observer_list_counters("/proc", counters);
+        config = config_files_load(file, counters, &ignored);
+        diagnostics_free(&ignored);
+        if (config)
+                *counters = config->counters;
+        else
+                counters_init(counters);
+        observer_list_counters("/proc", counters);
+        return config;
+}
+
+int once_print(const char *config_file, bool json)
 {
         static struct counters counters;
         static struct snapshot snapshot;
         struct observer *observer = NULL;
+        struct config *config;
         struct unread unread;
         int r = observer_new("/proc", &observer);
 
@@ -103,17 +153,19 @@ int once_print(bool json)
                 fprintf(stderr, "twtuned: cannot open NETLINK_SOCK_DIAG: %s\n", strerror(-r));
                 return EX_UNAVAILABLE;
         }
-        counters_init(&counters);
-        observer_list_counters("/proc", &counters);
+        config = load_config(config_file, &counters);
         observer_set_config(observer, NULL, &counters);
         unread = observe(observer, &snapshot);
         r = unread.error;
         if (r < 0)
                 fprintf(stderr, "twtuned: cannot read %s: %s\n", unread.what, strerror(-r));
+        if (config && !json)
+                write_pressures(stdout, &snapshot, config);
         if (once_write(stdout, &snapshot, &counters, json) < 0) {
                 fprintf(stderr, "twtuned: out of memory\n");
                 r = -ENOMEM;
         }
+        config_free(config);
         observer_free(observer);
         return r < 0 ? EXIT_FAILURE : 0;
 }

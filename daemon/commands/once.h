@@ -6,10 +6,11 @@
 
 #include "lib/kernel/snapshot.h"
 
-/* --once: reads the counters twice, one second apart, dumps the sockets at the end, and prints the snapshot on stdout.
+/* --once: reads the counters twice, one second apart, dumps the sockets at the end, and prints the snapshot on stdout;
+ * without json, first the rules of the configuration whose conditions hold. config_file: NULL for the usual files.
  * Returns the exit status: 0; EXIT_FAILURE: a source could not be read, or there was no memory; EX_UNAVAILABLE: no
  * sock_diag. */
-int once_print(bool json);
+int once_print(const char *config_file, bool json);
 
 /* Writes a line for each metric, NAME VALUE UNIT and the culprit if it is known, or one JSON object with a member for
  * each metric. The state stands in the place of a VALUE that is not valid; in JSON the value is then null, as is

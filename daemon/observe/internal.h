@@ -61,6 +61,7 @@ enum {
 
 struct tally {
         unsigned count[COUNTS];
+        struct cgroup_tally data_unanswered;
         struct reading syn_queue; /* of the listener with the fullest, percent; invalid: the listeners are unknown */
         char syn_queue_name[LISTENER_NAME_MAX];
         uint64_t syn_queue_cgroup;
@@ -143,11 +144,12 @@ struct observer {
         struct port_set listening; /* their ports */
         bool listening_changed;    /* they differ from those at the last dump of the ports */
         unsigned n_listening;
-        uint64_t listeners_at;       /* when they were read; 0: not yet */
-        uint64_t listeners_tried_at; /* when reading them was last tried */
-        int listeners_error;         /* of that try; 0: none */
-        uint64_t listeners_drops;    /* ListenDrops at listeners_at */
-        uint64_t listeners_inuse;    /* inuse at listeners_at; UINT64_MAX: unknown */
+        uint64_t listeners_overflows; /* ListenOverflows when they were read */
+        uint64_t listeners_at;        /* when they were read; 0: not yet */
+        uint64_t listeners_tried_at;  /* when reading them was last tried */
+        int listeners_error;          /* of that try; 0: none */
+        uint64_t listeners_drops;     /* ListenDrops at listeners_at */
+        uint64_t listeners_inuse;     /* inuse at listeners_at; UINT64_MAX: unknown */
 
         struct tally tally;       /* the last sample by state */
         uint64_t states_again_at; /* when it expires */
@@ -199,7 +201,7 @@ void read_bound(struct observer *observer, struct unread *unread);
 void fill_bound(struct observer *observer, struct snapshot *s);
 
 /* sysctls.c: sets limits, from sysctls that were read. */
-void read_limits(struct observer *observer, const struct snapshot *s);
+void read_limits(struct observer *observer, struct snapshot *s);
 
 /* sockstat.c: returns the part of a table, whose size is the last number of a sysctl, in percent; finds the number after
  * a word. */

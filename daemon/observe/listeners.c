@@ -54,6 +54,9 @@ static void fill(struct observer *o, struct snapshot *s)
 
 bool read_listeners(struct observer *o, struct snapshot *s, struct unread *unread)
 {
+        unsigned counter = counters_find(&o->counters, "netstat.TcpExt.ListenOverflows");
+        uint64_t overflows = counter < COUNTERS_MAX ? o->counters.item[counter].value : UINT64_MAX;
+
         if (o->listeners_tried_at == o->now)
                 return o->listeners_error == 0;
         o->listeners_tried_at = o->now;
@@ -62,6 +65,9 @@ bool read_listeners(struct observer *o, struct snapshot *s, struct unread *unrea
         if (o->listeners_error < 0)
                 return false;
         listeners_commit(&o->listeners);
+        listeners_note_bursts(&o->listeners, o->now,
+                              o->tick > 0 && (counter == COUNTERS_MAX || overflows != o->listeners_overflows));
+        o->listeners_overflows = overflows;
         fill(o, s);
         o->listening_changed = memcmp(&o->listening, &o->basis.listening, sizeof(o->listening)) != 0;
         o->listeners_drops = o->counters.item[COUNTER_LISTEN_DROPS].value;
@@ -89,6 +95,18 @@ static uint32_t syn_limit(const struct snapshot *s)
         return (uint32_t)MIN(MAX(backlog->value.v[0] - backlog->value.v[0] / 4, 1), INT32_MAX);
 }
 
+static void fill_bursts(struct observer *o, struct snapshot *s)
+{
+        const struct listener *l;
+
+        o->listeners.now = o->now;
+        if (o->listeners_error < 0)
+                return;
+        l = listeners_worst(&o->listeners, listener_bursts);
+        s->reading[METRIC_LISTEN_BURSTS] = reading_valid(l ? listener_bursts(&o->listeners, l) : 0);
+        fill_listener(o, s, METRIC_LISTEN_BURSTS, l);
+}
+
 /* Listeners are few, but the kernel walks its whole table for them (net/ipv4/inet_diag.c:inet_diag_dump_icsk),
  * which takes as long as the rest of a tick. So they are read with the ports, for metrics that must be current,
  * and after a drop; otherwise rarely, and the bounds allow for those that come and go in between. */
@@ -96,8 +114,9 @@ void fill_listeners(struct observer *o, struct snapshot *s, struct unread *unrea
 {
         o->listeners.syn_limit = syn_limit(s);
         if (o->listeners_always || o->listeners_at == 0 || o->now - o->listeners_at >= o->slowly_ns ||
-            (o->wanted[METRIC_LISTEN_DROPS] && something_dropped(o)))
+            ((o->wanted[METRIC_LISTEN_DROPS] || o->wanted[METRIC_LISTEN_BURSTS]) && something_dropped(o)))
                 read_listeners(o, s, unread);
         else
                 s->reading[METRIC_LISTEN_DROPS] = reading_valid(0);
+        fill_bursts(o, s);
 }

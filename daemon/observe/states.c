@@ -93,9 +93,11 @@ void states_count(void *observer, const struct inet_diag_msg *socket, size_t len
         if (socket->idiag_retrans > 0) {
                 count[COUNT_KEEPALIVE_UNANSWERED] += socket->idiag_timer == TIMER_KEEPALIVE;
                 count[COUNT_RETRANSMITTING] += socket->idiag_timer == TIMER_RETRANSMIT;
-                count[COUNT_DATA_UNANSWERED] += socket->idiag_timer == TIMER_RETRANSMIT &&
-                                                (BIT(socket->idiag_state) & OPEN) &&
-                                                socket->idiag_retrans >= DATA_UNANSWERED_RETRANS;
+                if (socket->idiag_timer == TIMER_RETRANSMIT && (BIT(socket->idiag_state) & OPEN) &&
+                    socket->idiag_retrans >= DATA_UNANSWERED_RETRANS) {
+                        count[COUNT_DATA_UNANSWERED]++;
+                        cgroup_tally_add(&o->tally.data_unanswered, diag_cgroup(socket, length));
+                }
         }
 }
 
@@ -143,6 +145,9 @@ static struct reading sampled(struct observer *o, const struct row *row, struct 
         switch (row->metric) {
         case METRIC_SYN_QUEUE_WORST:
                 return syn_queue_reading(o, s);
+        case METRIC_TCP_DATA_UNANSWERED:
+                fill_culprit(o, s, row->metric, "", cgroup_tally_most(&o->tally.data_unanswered));
+                return reading_valid(o->tally.count[row->count]);
         case METRIC_CLOSE_WAIT_GROWTH:
         case METRIC_CLOSE_WAIT_STUCK:
                 return close_wait_reading(o, row->metric, s);

@@ -93,7 +93,23 @@ static unsigned value_of(const struct live_sysctl *live, unsigned if_unavailable
         return live->state == READING_VALID ? (unsigned)live->value.v[0] : if_unavailable;
 }
 
-void read_limits(struct observer *o, const struct snapshot *s)
+/* port: a multiple of 64. */
+static unsigned usable_below(const struct ports_limits *limits, unsigned port)
+{
+        unsigned n = 0;
+
+        for (unsigned p = limits->low; p < port && p <= limits->high;) {
+                if (p % 64 == 0 && p + 63 <= limits->high) {
+                        n += (unsigned)__builtin_popcountll(~limits->reserved.bit[p / 64]);
+                        p += 64;
+                } else {
+                        n += !port_set_has(&limits->reserved, p++);
+                }
+        }
+        return n;
+}
+
+void read_limits(struct observer *o, struct snapshot *s)
 {
         const struct live_sysctl *range = &s->sysctl[SYSCTL_IP_LOCAL_PORT_RANGE];
         const struct live_sysctl *reuse = &s->sysctl[SYSCTL_TCP_TW_REUSE];
@@ -110,6 +126,7 @@ void read_limits(struct observer *o, const struct snapshot *s)
         o->limits.low = (unsigned)range->value.v[0];
         o->limits.high = (unsigned)range->value.v[1];
         o->limits.tw_reuse = value_of(reuse, 0);
+        s->reading[METRIC_PORTS_BELOW_32768] = reading_valid(usable_below(&o->limits, 32768));
         o->limits.tw_reuse_delay_ms = value_of(delay, REUSE_DELAY_BEFORE_6_14_MS);
         o->limits.timestamps = value_of(timestamps, 0) != 0;
 }

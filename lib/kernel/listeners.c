@@ -58,6 +58,10 @@ void listeners_commit(struct listeners *l)
                         item->new_drops = item->drops - before->drops; /* sk_drops is 32 bits wide and may wrap */
                 else if (item->new_drops_known && l->complete)
                         item->new_drops = item->drops;
+                if (before) {
+                        item->dropped_at = before->dropped_at;
+                        memcpy(item->burst_at, before->burst_at, sizeof(item->burst_at));
+                }
                 l->new_drops_known &= item->new_drops_known;
                 l->new_drops += item->new_drops;
         }
@@ -120,6 +124,33 @@ double listener_syn_queue(const struct listeners *l, const struct listener *list
                     memcmp(l->item[i].address, listener->address, sizeof(listener->address)) == 0)
                         limit += MIN(l->item[i].backlog, l->syn_limit > 0 ? l->syn_limit : UINT32_MAX);
         return 100.0 * listener->handshakes / (limit > 0 ? limit : 1);
+}
+
+void listeners_note_bursts(struct listeners *l, uint64_t now, bool accept_queue)
+{
+        l->now = now;
+        for (unsigned i = 0; i < l->n && accept_queue; i++) {
+                struct listener *item = &l->item[i];
+
+                if (item->new_drops == 0)
+                        continue;
+                if (item->dropped_at == 0 || now - item->dropped_at >= LISTENER_BURST_PAUSE) {
+                        memmove(&item->burst_at[1], &item->burst_at[0],
+                                sizeof(item->burst_at) - sizeof(item->burst_at[0]));
+                        item->burst_at[0] = now;
+                }
+                item->dropped_at = now;
+                l->before[i] = *item;
+        }
+}
+
+double listener_bursts(const struct listeners *l, const struct listener *listener)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < LISTENER_BURSTS; i++)
+                n += listener->burst_at[i] != 0 && l->now - listener->burst_at[i] <= LISTENER_BURST_WINDOW;
+        return n;
 }
 
 double listener_new_drops(const struct listeners *l, const struct listener *listener)

@@ -10,7 +10,13 @@
 
 #include <linux/inet_diag.h>
 
+#include "lib/util/macro.h"
+
 #define LISTENERS_MAX 512u
+
+#define LISTENER_BURSTS 4u
+#define LISTENER_BURST_PAUSE (2 * NSEC_PER_SEC) /* without a drop, and the next one begins a burst */
+#define LISTENER_BURST_WINDOW (600 * NSEC_PER_SEC)
 
 struct listener {
         uint64_t cookie; /* the kernel's id of the socket, never used again in a boot */
@@ -18,12 +24,14 @@ struct listener {
         uint8_t family;
         uint16_t port; /* host byte order */
         uint32_t address[4];
-        uint32_t queued, backlog; /* accept queue: connections that wait, and its limit from listen() */
-        bool drops_known;         /* the kernel reported them */
-        uint32_t drops;           /* since the socket was made */
-        bool new_drops_known;     /* drops are known, also in the dump before if that has the listener */
-        uint32_t new_drops;       /* since the dump before; 0: unknown, or none */
-        uint32_t handshakes;      /* SYN_RECV sockets of its address and port */
+        uint32_t queued, backlog;           /* accept queue: connections that wait, and its limit from listen() */
+        bool drops_known;                   /* the kernel reported them */
+        uint32_t drops;                     /* since the socket was made */
+        bool new_drops_known;               /* drops are known, also in the dump before if that has the listener */
+        uint32_t new_drops;                 /* since the dump before; 0: unknown, or none */
+        uint32_t handshakes;                /* SYN_RECV sockets of its address and port */
+        uint64_t dropped_at;                /* when it last dropped for a full accept queue; 0: never */
+        uint64_t burst_at[LISTENER_BURSTS]; /* the begins of its last bursts of such drops, the latest first */
 };
 
 struct listeners {
@@ -32,6 +40,7 @@ struct listeners {
         uint32_t syn_limit;   /* a limit of every SYN queue, beside the backlog of its listener; 0: none */
         bool new_drops_known; /* of every listener */
         uint64_t new_drops;   /* of all together */
+        uint64_t now;         /* of listeners_note_bursts() */
         struct listener item[LISTENERS_MAX], before[LISTENERS_MAX];
 };
 
@@ -53,6 +62,12 @@ void listeners_add_handshake(struct listeners *listeners, const struct inet_diag
  * share an address and port (SO_REUSEPORT) share the handshakes, so their limits are added. */
 typedef double listener_measure(const struct listeners *listeners, const struct listener *listener);
 listener_measure listener_accept_queue, listener_syn_queue;
+
+/* Notes which listeners dropped something since the dump before, if it was for a full accept queue. now: of this tick. */
+void listeners_note_bursts(struct listeners *listeners, uint64_t now, bool accept_queue);
+
+/* Returns the bursts of such drops in the last LISTENER_BURST_WINDOW; LISTENER_BURSTS: at least as many. */
+listener_measure listener_bursts;
 
 /* Returns the connections that the listener dropped since the dump before. */
 listener_measure listener_new_drops;

@@ -57,6 +57,8 @@ PORTS_SHARE(SYN_SENT, "syn_sent", "share of the ports in use that still wait for
 PORTS(USED, "used", UNIT_COUNT, "ports in use toward the destination")
 PORTS(REUSABLE, "reusable", UNIT_COUNT, "ports in TIME_WAIT that connect() may reuse now")
 PORTS(CLIFF_ETA, "cliff_eta", UNIT_SECONDS, "time until the cliff at the rate of the last two seconds; inf: never")
+TICK(PORTS_BELOW_32768, "ports.below_32768", UNIT_COUNT, "ip_local_port_range",
+        "ports below 32768 that connect() may take: in ip_local_port_range and not reserved")
 SAMPLE(PORTS_BOUND, "ports.bound", UNIT_PERCENT, "sock_diag",
         "ports of sockets that are bound and neither listen nor are connected, which no connect() can take; they are left "
         "out of the ports of all other ports.* (since Linux 6.8; 0 before)")
@@ -75,6 +77,9 @@ SAMPLE(SYN_QUEUE_WORST, "syn_queue.worst", UNIT_PERCENT, "sock_diag",
         "the fullest SYN queue; at 100 % SYN cookies begin, or drops")
 TICK(LISTEN_DROPS, "listen.drops", UNIT_PER_SECOND, "sock_diag",
         "connections that listeners dropped, because a queue was full or for another reason")
+TICK(LISTEN_BURSTS, "listen.bursts", UNIT_COUNT, "sock_diag",
+        "bursts in which one listener dropped connections because its accept queue was full, in the last ten minutes; counted "
+        "up to 4")
 SAMPLE(CLOSE_WAIT_GROWTH, "close_wait.growth", UNIT_PER_MINUTE, "sock_diag",
         "growth of close_wait over the last minute, in the unit where it grows most")
 SAMPLE(CLOSE_WAIT_STUCK, "close_wait.stuck", UNIT_COUNT, "sock_diag",

@@ -3,11 +3,13 @@
 """What people suffered from in public incidents, small: the right cause is said, and no other. And what only looks like
 it: nothing is said."""
 
+import itertools
 import socket
 import struct
 import sys
 
-from harness import ChurnClient, ChurnServer, Pair, Program, Skip, check, check_equal, few_ports, main, test
+from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Single, Skip, binary, check,
+                     check_equal, few_ports, main, test)
 from pressure import NOWHERE, Few, check_silent
 from sockets import (BUSY, HOARDER, Load, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once, silence,
                      states, value, wait_until)
@@ -151,6 +153,20 @@ def _():
         program.stop()
 
 
+@test("--once puts first what is out of the ordinary: the rule, the value and the destination", beside=True)
+def _():
+    with Pair() as pair:
+        few_ports(pair.client, 100)
+        ChurnServer(pair.server, pair.server.ip4)
+        argv = [binary("twtuned"), "--once", f"--config={POLICY}"]
+        first = pair.client.run(argv).stdout.splitlines()[0]
+        check(first.startswith("tcp.established 0 "), first)
+        ChurnHold(pair.client, pair.server.ip4, count=49)
+        lines = pair.client.run(argv).stdout.splitlines()
+        check(lines[0].startswith("! ports-held: ") and "10.77.0.1->10.77.0.2:8080" in lines[0], lines[0])
+        check(lines[1].startswith("tcp.established "), lines[1])
+
+
 # ---- peers ----
 
 @test("backend-silent: long before the ports are gone; connects that are refused are silent", beside=True)
@@ -190,6 +206,112 @@ def _():
         check_equal(line["METRIC"], "tcp.data_unanswered", "METRIC")
         twtuned[0].check_rules("dead-peers-with-data")
         check_silent(twtuned[1])
+
+
+# ---- listeners ----
+
+# Listens at ADDRESS 8080 with a limit of FILES descriptors, and never closes what it accepts.
+EMFILE = """
+import resource, socket, sys, time
+s = socket.create_server((sys.argv[1], 8080), backlog=8)
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), int(sys.argv[2])))
+kept = []
+print("ready", flush=True)
+while True:
+    try:
+        kept.append(s.accept())
+    except OSError:
+        time.sleep(0.05)
+"""
+
+
+@test("accept-queue-stuck: a program without file descriptors is told of these, and of no backlog", beside=True)
+def _():
+    with Unit() as unit, Pair() as pair:
+        unit.python(pair.server, EMFILE, pair.server.ip4, 20)
+        twtuned = Few.watch(pair.server)
+        kept = []
+        with Repeat(lambda: kept.append(begin_connect(pair.client, pair.server.ip4, 8080)), 0.05):
+            line = twtuned.event("advice", "accept-queue-stuck")
+        check_equal((line["GROUP"], line["CULPRIT"]), ("10.77.0.2:8080", unit.name), "GROUP and CULPRIT")
+        check("LimitNOFILE" in twtuned.lines[-1], twtuned.lines[-1])
+        twtuned.check_rules("accept-queue-stuck")
+        close_all(kept)
+
+
+def burst(pair, bursts):
+    """So many bursts of 30 clients, a few seconds apart, toward a program that accepts 20 times a second."""
+    argv = [sys.executable, "-c", BUSY, pair.server.ip4, "8080", "4", "0.05"]
+    Program(pair.server, argv).wait_for("^ready$")
+    twtuned = Few.watch(pair.server)
+    for n in range(bursts):
+        before = pair.server.counter("TcpExt", "ListenOverflows")
+        close_all([begin_connect(pair.client, pair.server.ip4, 8080) for _ in range(30)])
+        wait_until(lambda: pair.server.counter("TcpExt", "ListenOverflows") > before, "the burst drops some")
+        twtuned.ticks.wait(5)
+    return twtuned
+
+
+@test("accept-queue-bursts: each burst drops some, and in between all is well; one burst is silent", beside=True)
+def _():
+    with Pair() as often, Pair() as one:
+        silent = burst(one, 1)
+        twtuned = burst(often, 4)
+        line = twtuned.event("advice", "accept-queue-bursts")
+        check_equal((line["GROUP"], line["METRIC"]), ("10.77.0.2:8080", "listen.bursts"), "GROUP and METRIC")
+        twtuned.check_rules("accept-queue-bursts")
+        silent.check_rules()
+
+
+# Connects from ADDRESS to PEER 8080 and each of 60 ports from 40000 on, again and again, 30 a second.
+SAME_PORTS = """
+import socket, sys, time
+while True:
+    for port in range(40000, 40060):
+        time.sleep(1 / 30)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.settimeout(0.2)
+            try:
+                s.bind((sys.argv[1], port))
+                s.connect((sys.argv[2], 8080))
+                s.send(b"x")  # the server closes first
+                s.recv(1)
+            except OSError:
+                pass
+"""
+
+
+@test("paws-time-wait: two clocks behind one address meet a TIME_WAIT here; one clock does not", beside=True)
+def _():
+    with Pair() as two, Pair() as one:
+        twtuned = []
+        for pair in (two, one):
+            if "PAWSTimewait" not in pair.server.run(["cat", "/proc/net/netstat"]).stdout:
+                raise Skip("before Linux 6.14 nothing counts this")
+            ChurnServer(pair.server, pair.server.ip4)
+            Program(pair.client, [sys.executable, "-c", SAME_PORTS, pair.client.ip4, pair.server.ip4])
+            twtuned.append(Few.watch(pair.server))
+        clocks = itertools.cycle((2, 1))  # 1: with an offset that depends on the addresses, 2: without
+        with Repeat(lambda: two.client.sysctl(TIMESTAMPS, next(clocks)), 2):
+            twtuned[0].event("advice", "paws-time-wait")
+        twtuned[0].check_rules("paws-time-wait")
+        check_silent(twtuned[1])
+        check_equal(one.server.counter("TcpExt", "PAWSTimewait"), 0, "PAWSTimewait of one clock")
+
+
+@test("range-covers-services: said once; a low range whose lower part is reserved is silent", beside=True)
+def _():
+    name = "net.ipv4.ip_local_port_range"
+    with Single() as low, Single() as reserved:
+        for host in (low, reserved):
+            host.sysctl(name, "10000 40999")
+        reserved.sysctl("net.ipv4.ip_local_reserved_ports", "10000-32767")
+        twtuned = [Few.watch(host) for host in (low, reserved)]
+        line = twtuned[0].event("advice", "range-covers-services")
+        check_equal(line["METRICVALUE"], "22768", "METRICVALUE")
+        check_silent(twtuned[1])
+        check_equal(len(twtuned[0].lines), 2, "lines")
 
 
 if __name__ == "__main__":

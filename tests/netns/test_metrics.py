@@ -31,6 +31,7 @@ def _():
         text = host.run([binary("twtuned"), "--once", "--json"]).stdout
         metrics = json.loads(text, object_pairs_hook=lambda p: pairs.append(p) or dict(p))
         lines = [line.split(" ") for line in host.run([binary("twtuned"), "--once"]).stdout.splitlines()]
+        check_equal([line for line in lines if line[0] == "!"], [], "what is out of the ordinary")
         check_equal([line[0] for line in lines], [name for name, _ in pairs[-1]], "names, and their order")
         check_equal(len(metrics), len(lines), "number of names")
 

@@ -55,16 +55,16 @@ def _(size):
         check_equal(pair.server.sysctl("net.ipv4.tcp_syncookies"), "1", "tcp_syncookies")
 
 
-@sized("accept-queue: a program that does not accept is named")
+@sized("accept-queue-stuck: a program that does not accept is named")
 def _(size):
     with Unit() as unit, Pair() as pair:
         unit.python(pair.server, DEAF, pair.server.ip4, 8080, 16)
         twtuned = size.watch(pair.server)
         kept = []
         with Repeat(lambda: kept.append(begin_connect(pair.client, pair.server.ip4, 8080)), 0.1):
-            line = twtuned.event("advice", "accept-queue")
+            line = twtuned.event("advice", "accept-queue-stuck")
         check_equal((line["GROUP"], line["CULPRIT"]), ("10.77.0.2:8080", unit.name), "GROUP and CULPRIT")
-        twtuned.check_rules("accept-queue")
+        twtuned.check_rules("accept-queue-stuck")
         close_all(kept)
 
 

@@ -227,7 +227,7 @@ END_TEST
 /* ---- a source fails alone ---- */
 
 #define COUNTER(id) (METRIC_COUNT + (id))
-#define PORTS METRIC_PORTS_FIRST, METRIC_PORTS_LAST
+#define PORTS METRIC_PORTS_FIRST, METRIC_PORTS_BELOW_32768 /* which follows METRIC_PORTS_LAST */
 #define SYSCTL "sys/net/ipv4/"
 #define CONNTRACK_COUNT "sys/net/netfilter/nf_conntrack_count"
 #define CONNTRACK_STAT "net/stat/nf_conntrack"
