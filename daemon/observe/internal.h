@@ -12,6 +12,7 @@
  *   listeners.c     a dump of the listeners
  *   bounded_dump.c  how long a dump may take
  *   bound.c         the ports of sockets that are only bound
+ *   udp.c           the ports of UDP sockets
  *   dump.c          a dump of all other sockets, for the next two
  *   states.c        sockets by state
  *   destinations.c  ports.* toward each destination */
@@ -122,6 +123,13 @@ struct observer {
         uint64_t unaccounted_then;         /* sockets of the host that no count showed then */
         uint64_t allocated, orphaned;      /* sockets of the whole host */
 
+        struct port_set udp_seen;
+        struct cgroup_tally udp_by;
+        unsigned udp_ports;
+        uint64_t udp_inuse;       /* UDP sockets, IPv4 and IPv6 */
+        uint64_t udp_at;          /* when they were shown; 0: they need not be */
+        struct reading udp_share; /* udp.ports */
+
         bool inuse_known;
         uint64_t tw_before; /* tw at the read before; UINT64_MAX: unknown */
         double tw_rate; /* TIME_WAIT made a second, thrown away or not; a mean in which older reads count for less */
@@ -199,6 +207,9 @@ void fill_culprit(struct observer *observer, struct snapshot *s, unsigned metric
 /* bound.c: reads the bound sockets if that is due; ports.bound. */
 void read_bound(struct observer *observer, struct unread *unread);
 void fill_bound(struct observer *observer, struct snapshot *s);
+
+/* udp.c: udp.ports, from a dump if that is due. */
+void fill_udp(struct observer *observer, struct snapshot *s, struct unread *unread);
 
 /* sysctls.c: sets limits, from sysctls that were read. */
 void read_limits(struct observer *observer, struct snapshot *s);

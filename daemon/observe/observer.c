@@ -130,6 +130,7 @@ void observer_read(struct observer *o, struct snapshot *s, bool *ret_dump, struc
         read_limits(o, s);
         read_bound(o, unread);
         fill_bound(o, s);
+        fill_udp(o, s, unread);
         states_fill(o, s);
         o->dumping = *ret_dump = o->always_dump || !bound_destinations(o, s);
         sources_unread(o, unread);

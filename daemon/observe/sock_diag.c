@@ -167,7 +167,7 @@ static int walk(struct sock_diag *d, const struct sock_diag_query *q, uint8_t fa
         const struct inet_diag_req both = {
                 .idiag_family = AF_INET, .idiag_states = q->states, .idiag_ext = q->extensions};
         const struct inet_diag_req_v2 one = {.sdiag_family = family,
-                                             .sdiag_protocol = IPPROTO_TCP,
+                                             .sdiag_protocol = q->udp ? IPPROTO_UDP : IPPROTO_TCP,
                                              .idiag_states = q->states,
                                              .idiag_ext = q->extensions};
         int r = family == AF_UNSPEC ? send_request(d, q, TCPDIAG_GETSOCK, &both, sizeof(both))
@@ -182,11 +182,11 @@ int sock_diag_dump(struct sock_diag *d, const struct sock_diag_query *query, soc
 
         if (r < 0)
                 return r;
-        if (!d->two_walks) {
+        if (!d->two_walks && !query->udp) {
                 r = walk(d, query, AF_UNSPEC, handler, user);
                 d->two_walks = r == -EOPNOTSUPP;
         }
-        if (d->two_walks) {
+        if (d->two_walks || query->udp) {
                 r = walk(d, query, AF_INET, handler, user);
                 if (r == 0) {
                         r = walk(d, query, AF_INET6, handler, user);

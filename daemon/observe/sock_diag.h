@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Dumps of this netns's TCP sockets over NETLINK_SOCK_DIAG (sock_diag(7)). */
+/* Dumps of this netns's TCP and UDP sockets over NETLINK_SOCK_DIAG (sock_diag(7)). */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +26,7 @@ struct sock_diag {
 struct sock_diag_query {
         uint32_t states;    /* a bit for each */
         uint8_t extensions; /* INET_DIAG_*, see diag.h */
+        bool udp;           /* UDP sockets instead, in two walks */
         uint16_t low, high; /* only local ports from low to high; 0 and 0: all. The kernel leaves out the others at a
                                third of the cost of showing them */
 };

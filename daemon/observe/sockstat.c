@@ -43,6 +43,8 @@ static int read_sockstat(struct observer *o, struct snapshot *s)
             !number_after(line, " tw ", &o->tw) || !number_after(line, " alloc ", &o->allocated) ||
             !number_after(line, " mem ", &mem))
                 return -EBADMSG;
+        if (!number_after(o->text, "UDP: inuse ", &o->udp_inuse))
+                o->udp_inuse = 0;
         s->reading[METRIC_TIME_WAIT_TABLE] = share_of((double)o->tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
         s->reading[METRIC_ORPHANS_TABLE] = share_of((double)o->orphaned, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
         s->reading[METRIC_MEMORY_TCP] = share_of((double)mem, &s->sysctl[SYSCTL_TCP_MEM]);
@@ -60,6 +62,8 @@ static int read_sockstat6(struct observer *o)
         if (!number_after(o->text, "TCP6: inuse ", &inuse))
                 return -EBADMSG;
         o->inuse += inuse;
+        if (number_after(o->text, "UDP6: inuse ", &inuse))
+                o->udp_inuse += inuse;
         return 0;
 }
 

@@ -62,6 +62,8 @@ TICK(PORTS_BELOW_32768, "ports.below_32768", UNIT_COUNT, "ip_local_port_range",
 SAMPLE(PORTS_BOUND, "ports.bound", UNIT_PERCENT, "sock_diag",
         "ports of sockets that are bound and neither listen nor are connected, which no connect() can take; they are left "
         "out of the ports of all other ports.* (since Linux 6.8; 0 before)")
+SAMPLE(UDP_PORTS, "udp.ports", UNIT_PERCENT, "sock_diag",
+        "ports of ip_local_port_range that UDP sockets hold; at 100 % sendto() and connect() fail; 0 below half of it")
 
 TICK(TIME_WAIT_TABLE, "time_wait.table", UNIT_PERCENT, "sockstat",
         "TIME_WAIT sockets of tcp_max_tw_buckets; at 100 % TIME_WAIT is skipped")

@@ -153,6 +153,34 @@ def _():
         program.stop()
 
 
+# Makes COUNT UDP sockets with a port each, or on one port.
+UDP = """
+import socket, sys, time
+kept = []
+for _ in range(int(sys.argv[1])):
+    kept.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    kept[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, len(sys.argv) > 2)
+    kept[-1].bind(("0.0.0.0", int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+print("ready", flush=True)
+time.sleep(1000)
+"""
+
+
+@test("udp-ports: a port for each socket, and the unit is named; as many sockets on one port are silent", beside=True)
+def _():
+    with Unit() as unit, Single() as client, Single() as server:
+        for host in (client, server):
+            few_ports(host, 512)
+        programs = [unit.python(client, UDP, 450), unit.python(server, UDP, 450, 40100)]
+        twtuned = [Few.watch(host) for host in (client, server)]
+        line = twtuned[0].event("advice", "udp-ports")
+        check_equal((line["CULPRIT"], line["METRICVALUE"]), (unit.name, "87.9%"), "CULPRIT and METRICVALUE")
+        check_silent(twtuned[1])
+        twtuned[0].check_rules("udp-ports")
+        for program in programs:
+            program.stop()
+
+
 @test("--once puts first what is out of the ordinary: the rule, the value and the destination", beside=True)
 def _():
     with Pair() as pair:
