@@ -238,8 +238,8 @@ static const struct lone_fault {
 } lone_faults[] = {
         {"net/netstat", "", "/proc/net/netstat", COUNTER(COUNTER_TW_RECYCLED), COUNTER(COUNTER_SYN_RETRANS)},
         {"net/snmp", "", "/proc/net/snmp", COUNTER(COUNTER_ACTIVE_OPENS), COUNTER(COUNTER_OUT_RSTS)},
-        {"net/sockstat", "x\n", "/proc/net/sockstat", METRIC_TIME_WAIT_TABLE, METRIC_MEMORY_TCP},
-        {"net/sockstat6", "x\n", "/proc/net/sockstat6", 1, 0},
+        {"net/sockstat", "x\n", "/proc/net/sockstat", METRIC_UDP_PORTS, METRIC_MEMORY_TCP},
+        {"net/sockstat6", "x\n", "/proc/net/sockstat6", METRIC_UDP_PORTS, METRIC_UDP_PORTS},
         {CONNTRACK_COUNT, "x\n", "/proc/" CONNTRACK_COUNT, METRIC_CONNTRACK_TABLE, METRIC_CONNTRACK_TABLE},
         {SYSCTL "tcp_mem", "x\n", "net.ipv4.tcp_mem", METRIC_MEMORY_TCP, METRIC_MEMORY_TCP},
         {SYSCTL "tcp_tw_reuse", "", "net.ipv4.tcp_tw_reuse", PORTS},
