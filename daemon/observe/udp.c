@@ -35,7 +35,7 @@ void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
         unsigned range = o->limits.high - o->limits.low + 1;
         int r;
 
-        if (!o->wanted[METRIC_UDP_PORTS] || !o->inuse_known || !o->limits_known)
+        if (!o->wanted[METRIC_UDP_PORTS] || !o->inuse_known || o->limits.high == 0)
                 return;
         if (2 * o->udp_inuse < range) {
                 o->udp_share = reading_valid(0);
