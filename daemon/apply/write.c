@@ -150,9 +150,14 @@ static bool is_left_for_now(const struct apply *a, struct change *c, const struc
         return true;
 }
 
+static bool observes(const struct apply *a, const struct decision *d)
+{
+        return a->config->observe || a->config->rule[d->rule].observe;
+}
+
 /* Fills in the outcome that the change will have: YIELDED, LIMITED, REFUSED, FAILED or UNCHANGED if it may not be made,
  * JOINED if there is nothing to write, APPLIED if there is. */
-static void look_ahead(struct apply *a, struct change *c, bool step, unsigned writes)
+static void look_ahead(struct apply *a, struct change *c, bool step, bool observe, unsigned writes)
 {
         struct sysctl_value live;
         int r;
@@ -161,7 +166,7 @@ static void look_ahead(struct apply *a, struct change *c, bool step, unsigned wr
         if (!c->write)
                 return;
         /* Another program may have changed the value since; apply_restore() checks. */
-        if (!step && !a->config->observe && a->ledger.entry[c->sysctl].state == LEDGER_HELD) {
+        if (!step && !observe && a->ledger.entry[c->sysctl].state == LEDGER_HELD) {
                 c->outcome = OUTCOME_LIMITED;
                 snprintf(c->reason, sizeof(c->reason), "an earlier change of %s has to be put back first",
                          sysctl_table[c->sysctl].name);
@@ -179,7 +184,7 @@ static void look_ahead(struct apply *a, struct change *c, bool step, unsigned wr
                         return;
                 if (is_left_for_now(a, c, &live))
                         return;
-        } else if (!a->config->observe && !sysctl_equal(&live, &c->before)) {
+        } else if (!observe && !sysctl_equal(&live, &c->before)) {
                 c->outcome = OUTCOME_FOREIGN;
                 c->value = live;
                 apply_set_state(a, c->sysctl, LEDGER_FOREIGN);
@@ -195,14 +200,14 @@ static void look_ahead(struct apply *a, struct change *c, bool step, unsigned wr
 /* Makes all changes of a rule. While the limits allow only some of them it makes none; the next tick tries again. */
 static void enter(struct apply *a, struct decision *d)
 {
-        bool step = d->kind == DECISION_STEP;
+        bool step = d->kind == DECISION_STEP, observe = observes(a, d);
         const struct change *limited = NULL;
         unsigned writes = 0;
 
         for (unsigned i = 0; i < d->n; i++)
                 writes += d->change[i].write;
         for (unsigned i = 0; i < d->n; i++) {
-                look_ahead(a, &d->change[i], step, writes);
+                look_ahead(a, &d->change[i], step, observe, writes);
                 if (d->change[i].outcome == OUTCOME_LIMITED)
                         limited = &d->change[i];
         }
@@ -212,8 +217,9 @@ static void enter(struct apply *a, struct decision *d)
                 if (limited && c->outcome != OUTCOME_FOREIGN && c->outcome != OUTCOME_YIELDED) {
                         c->outcome = OUTCOME_LIMITED;
                         memmove(c->reason, limited->reason, sizeof(c->reason));
-                } else if (c->outcome == OUTCOME_APPLIED && a->config->observe) {
-                        limits_note_change(&a->limits, c->sysctl, a->snapshot->now);
+                } else if (c->outcome == OUTCOME_APPLIED && observe) {
+                        if (a->config->observe) /* else the limits are for the rules that write */
+                                limits_note_change(&a->limits, c->sysctl, a->snapshot->now);
                         c->outcome = OUTCOME_WOULD;
                 } else if (c->outcome == OUTCOME_APPLIED) {
                         write_change(a, d, c);
@@ -283,7 +289,7 @@ static void leave(struct apply *a, const struct decision *d, struct change *c)
 {
         if (!c->write) {
                 c->outcome = OUTCOME_JOINED;
-        } else if (a->config->observe) {
+        } else if (observes(a, d)) {
                 c->outcome = OUTCOME_WOULD;
         } else if (a->config->rule[d->rule].keep && d->kind == DECISION_RELEASE) {
                 c->outcome = OUTCOME_KEPT;
@@ -302,6 +308,7 @@ void apply_decision(struct apply *a, struct decision *d)
                 enter(a, d);
                 break;
         case DECISION_GIVE_WAY:
+        case DECISION_SUPERSEDED:
         case DECISION_RELEASE:
         case DECISION_UNEXPECTED:
         case DECISION_ABORT:

@@ -5,13 +5,10 @@
 static enum audit_kind kind_of(enum decision_kind decision, enum outcome outcome)
 {
         static const enum audit_kind done[] = {
-                [DECISION_ENTER] = AUDIT_APPLIED,
-                [DECISION_STEP] = AUDIT_APPLIED,
-                [DECISION_RELEASE] = AUDIT_RELEASED,
-                [DECISION_GIVE_WAY] = AUDIT_RELEASED,
-                [DECISION_UNEXPECTED] = AUDIT_UNEXPECTED_EFFECT,
-                [DECISION_ABORT] = AUDIT_ABORTED,
-                [DECISION_OVERRIDDEN] = AUDIT_OVERRIDDEN,
+                [DECISION_ENTER] = AUDIT_APPLIED,       [DECISION_STEP] = AUDIT_APPLIED,
+                [DECISION_RELEASE] = AUDIT_RELEASED,    [DECISION_GIVE_WAY] = AUDIT_RELEASED,
+                [DECISION_SUPERSEDED] = AUDIT_RELEASED, [DECISION_UNEXPECTED] = AUDIT_UNEXPECTED_EFFECT,
+                [DECISION_ABORT] = AUDIT_ABORTED,       [DECISION_OVERRIDDEN] = AUDIT_OVERRIDDEN,
         };
         static const enum audit_kind not_done[OUTCOME_COUNT] = {
                 [OUTCOME_JOINED] = AUDIT_KIND_COUNT,  [OUTCOME_UNCHANGED] = AUDIT_KIND_COUNT,

@@ -12,9 +12,16 @@
 #define WHY_MAX 512
 
 static const char *const standing_names[] = {
-        [STANDING_ACTIVE] = "active",      [STANDING_DISABLED] = "disabled", [STANDING_UNAVAILABLE] = "unavailable",
-        [STANDING_FOREIGN] = "left-alone", [STANDING_WAITING] = "waiting",   [STANDING_PREREQUISITE] = "below",
-        [STANDING_NEEDLESS] = "needless",  [STANDING_HARMFUL] = "harmful",   [STANDING_IDLE] = "idle",
+        [STANDING_ACTIVE] = "active",
+        [STANDING_DISABLED] = "disabled",
+        [STANDING_UNAVAILABLE] = "unavailable",
+        [STANDING_SUPERSEDED] = "superseded",
+        [STANDING_FOREIGN] = "left-alone",
+        [STANDING_WAITING] = "waiting",
+        [STANDING_PREREQUISITE] = "below",
+        [STANDING_NEEDLESS] = "needless",
+        [STANDING_HARMFUL] = "harmful",
+        [STANDING_IDLE] = "idle",
         [STANDING_READY] = "ready",
 };
 
@@ -63,16 +70,18 @@ static void why_idle(const struct tuner *t, const struct rule *rule, const struc
 static void why_active(const struct tuner *t, unsigned i, char buf[static WHY_MAX])
 {
         const struct rule *rule = &t->config->rule[i];
-        const char *comma = t->config->observe ? "would hold " : "holds ";
+        const char *comma = t->config->observe || rule->observe ? "would hold " : "holds ";
+        const struct sysctl_value *holds;
         char value[SYSCTL_TEXT_MAX];
         size_t n = 0;
 
         buf[0] = 0;
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
-                if (!(policy_holders(t->policy, id) >> i & 1) || n >= WHY_MAX)
+                holds = policy_rule_value(t->policy, i, id);
+                if (!holds || n >= WHY_MAX)
                         continue;
                 n += (size_t)snprintf(buf + n, WHY_MAX - n, "%s%s = %s", comma, sysctl_table[id].name,
-                                      sysctl_format(policy_value(t->policy, id), value));
+                                      sysctl_format(holds, value));
                 comma = ", ";
         }
         if (rule->n_actions == 0)
@@ -100,6 +109,10 @@ static const char *why(const struct tuner *t, unsigned i, const struct rule_eval
                 break;
         case STANDING_UNAVAILABLE:
                 snprintf(buf, WHY_MAX, "this kernel or network namespace has no %s", e->lacks);
+                break;
+        case STANDING_SUPERSEDED:
+                snprintf(buf, WHY_MAX, "superseded by rule %s of the administrator",
+                         t->config->rule[e->successor].name);
                 break;
         case STANDING_FOREIGN:
                 why_foreign(rule, buf);
@@ -228,6 +241,7 @@ static void describe_rule(struct json *j, const struct tuner *t, unsigned i, con
         json_add_number(j, "line", rule->at.line);
         json_add_text(j, "state", standing_names[e->standing]);
         json_add_text(j, "why", why(t, i, e, text));
+        json_add_text(j, "mode", t->config->observe || rule->observe ? "observe" : "enforce");
         json_add_text(j, "systemd_unit", unit[0] ? unit : NULL);
         if (rule->after != RULE_NONE)
                 json_add_text(j, "after", t->config->rule[rule->after].name);

@@ -39,9 +39,9 @@ void episodes_take(struct episodes *e, const struct rule *rule, const struct dec
                    uint64_t now)
 {
         static const enum episode_end ends[] = {
-                [DECISION_RELEASE] = EPISODE_RELEASED,      [DECISION_GIVE_WAY] = EPISODE_RELEASED,
-                [DECISION_UNEXPECTED] = EPISODE_UNEXPECTED, [DECISION_ABORT] = EPISODE_ABORTED,
-                [DECISION_OVERRIDDEN] = EPISODE_OVERRIDDEN,
+                [DECISION_RELEASE] = EPISODE_RELEASED,    [DECISION_GIVE_WAY] = EPISODE_RELEASED,
+                [DECISION_SUPERSEDED] = EPISODE_RELEASED, [DECISION_UNEXPECTED] = EPISODE_UNEXPECTED,
+                [DECISION_ABORT] = EPISODE_ABORTED,       [DECISION_OVERRIDDEN] = EPISODE_OVERRIDDEN,
         };
         struct episode *episode = find(e, rule->name);
 

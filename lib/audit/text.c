@@ -77,6 +77,8 @@ static void reason(const struct audit_record *r, const struct evidence_text *e, 
                 snprintf(buf, size, "%s should be %s by now and is %s", e->metric, e->threshold, e->value);
         else if (d->kind == DECISION_GIVE_WAY)
                 snprintf(buf, size, "a service listens on port %u now", d->port);
+        else if (d->kind == DECISION_SUPERSEDED)
+                snprintf(buf, size, "a rule of the administrator decides on it now");
         else if (d->kind == DECISION_ABORT)
                 snprintf(buf, size, "%s rose to %s (%s), several times what it was before", e->metric, e->value,
                          e->threshold);

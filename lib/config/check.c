@@ -50,16 +50,50 @@ static bool actions_agree(const struct action *a, const struct action *b)
         return a->kind == ACTION_SET && b->kind == ACTION_SET && sysctl_equal(&a->value, &b->value);
 }
 
-/* Returns the first action on the same sysctl that stands earlier in this rule, or in an earlier rule and with another
- * value; NULL: none. */
-static const struct action *find_other(const struct config *config, unsigned index, const struct action *action)
+static bool is_vendors(const struct config *config, const struct origin *at)
 {
+        for (unsigned i = 0; i < config->n_files; i++)
+                if (config->file[i] == at->file)
+                        return config->vendor_files >> i & 1;
+        return false;
+}
+
+/* Of two actions that contradict each other the administrator's supersedes the vendor's, so that no upgrade of the
+ * vendor's rules is an error. Returns false if both are of the same party. */
+static bool supersede(struct config *config, unsigned rule_a, unsigned a, unsigned rule_b, unsigned b)
+{
+        struct rule *one = &config->rule[rule_a], *other = &config->rule[rule_b];
+        bool vendors = is_vendors(config, &one->action[a].at);
+
+        if (vendors == is_vendors(config, &other->action[b].at))
+                return false;
+        if (vendors)
+                one->superseded_by[a] |= UINT64_C(1) << rule_b;
+        else
+                other->superseded_by[b] |= UINT64_C(1) << rule_a;
+        return true;
+}
+
+/* A rule that is off or only observes contradicts no other one. */
+static bool may_write(const struct rule *rule)
+{
+        return !rule->disabled && !rule->observe;
+}
+
+/* Returns the first action on the same sysctl that stands earlier in this rule, or in an earlier rule and contradicts
+ * it; NULL: none, or one supersedes the other. */
+static const struct action *find_other(struct config *config, unsigned index, unsigned n)
+{
+        const struct action *action = &config->rule[index].action[n];
+
         for (unsigned i = 0; i <= index; i++) {
                 const struct rule *other = &config->rule[i];
 
                 for (unsigned k = 0; k < other->n_actions && &other->action[k] != action; k++)
-                        if (!other->disabled && other->action[k].sysctl == action->sysctl &&
-                            (i == index || !actions_agree(&other->action[k], action)))
+                        if (other->action[k].sysctl == action->sysctl &&
+                            (i == index ||
+                             (may_write(other) && may_write(&config->rule[index]) &&
+                              !actions_agree(&other->action[k], action) && !supersede(config, i, k, index, n))))
                                 return &other->action[k];
         }
         return NULL;
@@ -71,7 +105,7 @@ static void check_opposites(const struct check *c, unsigned index)
         char a[SYSCTL_TEXT_MAX], b[SYSCTL_TEXT_MAX];
 
         for (unsigned i = 0; i < rule->n_actions && !rule->disabled; i++) {
-                const struct action *action = &rule->action[i], *other = find_other(c->config, index, action);
+                const struct action *action = &rule->action[i], *other = find_other(c->config, index, i);
                 const char *name = sysctl_table[action->sysctl].name;
 
                 if (other && actions_agree(other, action))

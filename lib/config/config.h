@@ -44,6 +44,7 @@ struct config {
         /* The names of the files that were read, to which all origins point. Owned. */
         char *file[CONFIG_FILES_MAX];
         unsigned n_files;
+        uint64_t vendor_files; /* a bit for each file of the vendor; the others are the administrator's */
 
         /* The kernel counters that the observer needs itself, then those that the rules name. */
         struct counters counters;

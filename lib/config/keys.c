@@ -203,6 +203,7 @@ static const struct key rule_keys[] = {
         {"abort", parse_abort, RULE(abort), .list = true, COUNT(n_abort), .most = RULE_ABORTS_MAX},
         {"retry", parse_duration, RULE(retry_ns)},
         {"release", parse_word, RULE(keep), .words = {"restore", "keep"}, .valid = "restore or keep"},
+        {"mode", parse_word, RULE(observe), .words = {"enforce", "observe"}, .valid = "enforce or observe"},
         {0},
 };
 

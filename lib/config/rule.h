@@ -74,6 +74,7 @@ struct rule {
         bool faulty; /* one of its lines has an error */
         bool has_expect;
         bool keep;         /* release = keep */
+        bool observe;      /* it decides and logs, but writes nothing */
         uint64_t retry_ns; /* the wait after expect or abort put a change back */
         uint64_t every_ns; /* the least time between two steps of raise and lower */
         unsigned after;    /* index of the prerequisite rule; RULE_NONE: none */
@@ -82,6 +83,8 @@ struct rule {
 
         struct condition when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], expect;
         struct action action[RULE_ACTIONS_MAX];
+        uint64_t superseded_by[RULE_ACTIONS_MAX]; /* of a rule of the vendor: a bit for each rule of the administrator
+                                                     that changes the sysctl of the action in another way */
         struct abort_condition abort[RULE_ABORTS_MAX];
         unsigned n_when, n_until, n_actions, n_abort;
 };

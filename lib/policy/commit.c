@@ -14,7 +14,7 @@
 static bool holds_any(const struct policy *p, unsigned rule)
 {
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
-                if (p->held[id].rules & rule_bit(rule))
+                if (held_of(p, rule, id)->rules & rule_bit(rule))
                         return true;
         return false;
 }
@@ -34,7 +34,7 @@ static void watch(struct policy *p, unsigned i)
         state->active_ns = state->expecting_ns = 0;
         state->unexpected = false;
         /* Observe mode writes nothing, so no effect can come: it counts as met. */
-        state->expecting = rule->has_expect && !p->config->observe;
+        state->expecting = rule->has_expect && !observes(p, i);
         for (unsigned k = 0; k < rule->n_abort; k++) {
                 struct abort_state *a = &state->abort[k];
                 struct mean before;
@@ -45,7 +45,7 @@ static void watch(struct policy *p, unsigned i)
                 a->limit = rule->abort[k].multiple * fmax(mean_value(&before), metric_floor(rule->abort[k].metric));
                 a->after = (struct mean){0};
                 a->harm = false;
-                a->over = p->config->observe || !known;
+                a->over = observes(p, i) || !known;
         }
 }
 
@@ -116,10 +116,12 @@ static void want_failed(struct policy *p, const struct decision *d, uint64_t wai
         const struct rule *rule = &p->config->rule[d->rule];
 
         for (unsigned k = 0; k < rule->n_actions; k++)
-                p->held[rule->action[k].sysctl].wanted = false;
+                held_by(p, d->rule, rule->action[k].sysctl)->wanted = false;
         for (unsigned k = 0; k < d->n; k++) {
-                p->held[d->change[k].sysctl].wanted = failed_for_now(&d->change[k]);
-                p->held[d->change[k].sysctl].again_at = p->last_now + wait;
+                struct held *held = held_by(p, d->rule, d->change[k].sysctl);
+
+                held->wanted = failed_for_now(&d->change[k]);
+                held->again_at = p->last_now + wait;
         }
 }
 
@@ -130,10 +132,10 @@ static bool take(struct policy *p, const struct decision *d)
 
         for (unsigned k = 0; k < d->n; k++) {
                 const struct change *c = &d->change[k];
-                struct held *held = &p->held[c->sysctl];
+                struct held *held = held_by(p, d->rule, c->sysctl);
 
                 limited |= c->outcome == OUTCOME_LIMITED;
-                held->foreign |= c->outcome == OUTCOME_FOREIGN;
+                p->held[c->sysctl].foreign |= c->outcome == OUTCOME_FOREIGN;
                 if (c->outcome > OUTCOME_WOULD)
                         continue;
                 held->rules |= rule_bit(d->rule);
@@ -200,12 +202,12 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
         uint64_t wait = failure_wait(state, d, RESTORE_RETRY_NS);
 
         for (unsigned k = 0; k < d->n; k++) {
-                struct held *held = &p->held[d->change[k].sysctl];
+                struct held *held = held_by(p, d->rule, d->change[k].sysctl);
 
                 if (d->change[k].outcome == OUTCOME_FAILED)
                         continue;
                 held->rules &= ~rule_bit(d->rule);
-                held->foreign |= d->change[k].outcome == OUTCOME_FOREIGN;
+                p->held[d->change[k].sysctl].foreign |= d->change[k].outcome == OUTCOME_FOREIGN;
                 left = true;
         }
         if (!holds_any(p, d->rule)) {
@@ -234,6 +236,7 @@ enum progress policy_commit(struct policy *p, const struct decision *d)
                 disown(p, d->change[0].sysctl, true);
                 return PROGRESS_DONE;
         case DECISION_GIVE_WAY:
+        case DECISION_SUPERSEDED:
         case DECISION_RELEASE:
         case DECISION_UNEXPECTED:
         case DECISION_ABORT:
@@ -245,7 +248,7 @@ enum progress policy_commit(struct policy *p, const struct decision *d)
 static bool may_have_written(const struct rule *rule, enum sysctl_id sysctl, const struct sysctl_value *written,
                              const struct sysctl_value *original)
 {
-        for (unsigned k = 0; k < rule->n_actions && !rule->disabled; k++)
+        for (unsigned k = 0; k < rule->n_actions && !rule->disabled && !rule->observe; k++)
                 if (rule->action[k].sysctl == sysctl && action_may_have_written(&rule->action[k], original, written))
                         return true;
         return false;

@@ -146,7 +146,7 @@ static void decide_abort(const struct policy *p, unsigned i, const struct abort_
 /* True if an active rule has to go although it is still needed. */
 static bool find_failure(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
 {
-        const struct held *range = &p->held[SYSCTL_IP_LOCAL_PORT_RANGE];
+        const struct held *range = held_of(p, i, SYSCTL_IP_LOCAL_PORT_RANGE);
         const struct rule_evaluation *e = &p->evaluation.rule[i];
         const struct abort_state *harm = find_harm(p, i);
         unsigned port;
@@ -206,11 +206,17 @@ static bool find_reason(const struct policy *p, unsigned i, const struct snapsho
                 d->rule = i;
                 return true;
         }
-        for (unsigned k = i; k != RULE_NONE; k = rule->n_actions > 0 ? p->config->rule[k].after : RULE_NONE)
+        for (unsigned k = i, n = 0; k != RULE_NONE && n < p->config->n_rules; n++) {
                 if (p->state[k].active && find_failure(p, k, s, d)) {
                         d->rule = i;
                         return true;
                 }
+                k = rule->n_actions > 0 ? prerequisite_of(p, k, s) : RULE_NONE;
+        }
+        if (holds_superseded(p, i, s)) {
+                decision_begin(d, DECISION_SUPERSEDED, i);
+                return true;
+        }
         if (!is_over(p, i))
                 return false;
         decide_release(p, i, s, d);
@@ -223,7 +229,7 @@ static void fill_leave(const struct policy *p, struct decision *d)
         uint64_t bit = UINT64_C(1) << d->rule;
 
         for (unsigned k = 0; k < rule->n_actions; k++) {
-                const struct held *held = &p->held[rule->action[k].sysctl];
+                const struct held *held = held_of(p, d->rule, rule->action[k].sysctl);
 
                 if (!(held->rules & bit))
                         continue;
@@ -256,13 +262,31 @@ static bool find_leaving(const struct policy *p, const struct snapshot *s, struc
 
 /* ---- entries and steps ---- */
 
+/* True if a rule that this one supersedes still holds the sysctl, or did in this snapshot. */
+static bool is_in_the_way(const struct policy *p, unsigned i, enum sysctl_id id, const struct snapshot *s)
+{
+        for (unsigned k = 0; k < p->config->n_rules; k++) {
+                const struct rule *rule = &p->config->rule[k];
+
+                if (!(p->held[id].rules & rule_bit(k)) && p->state[k].released_at != s->now)
+                        continue;
+                for (unsigned n = 0; n < rule->n_actions; n++)
+                        if (rule->action[n].sysctl == id && (rule->superseded_by[n] & rule_bit(i)))
+                                return true;
+        }
+        return false;
+}
+
 static bool is_available(const struct policy *p, unsigned i, const struct snapshot *s)
 {
         const struct rule *rule = &p->config->rule[i];
         unsigned ours = 0;
 
         for (unsigned k = 0; k < rule->n_actions; k++) {
-                if (s->sysctl[rule->action[k].sysctl].state != READING_VALID)
+                if (superseding_rule(p, i, k, s) != RULE_NONE)
+                        continue;
+                if (s->sysctl[rule->action[k].sysctl].state != READING_VALID ||
+                    is_in_the_way(p, i, rule->action[k].sysctl, s))
                         return false;
                 ours += !p->held[rule->action[k].sysctl].foreign;
         }
@@ -305,13 +329,13 @@ static bool find_cause(const struct policy *p, unsigned i, const struct snapshot
 }
 
 /* The first metric of `abort` of whose minute before too little is known; NULL: none. In observe mode no harm can come. */
-static const char *find_unwatched(const struct policy *p, const struct rule *rule, const struct rule_state *state,
-                                  const struct snapshot *s)
+static const char *find_unwatched(const struct policy *p, unsigned i, const struct snapshot *s)
 {
+        const struct rule *rule = &p->config->rule[i];
         struct mean before;
 
-        for (unsigned k = 0; k < rule->n_abort && !p->config->observe; k++)
-                if (!abort_before(rule->abort[k].metric, &state->abort[k], s->now, &before))
+        for (unsigned k = 0; k < rule->n_abort && !observes(p, i); k++)
+                if (!abort_before(rule->abort[k].metric, &p->state[i].abort[k], s->now, &before))
                         return metric_name(rule->abort[k].metric, &p->config->counters);
         return NULL;
 }
@@ -321,10 +345,10 @@ static void fill_enter(const struct policy *p, const struct snapshot *s, struct 
 {
         const struct rule *rule = &p->config->rule[d->rule];
 
-        d->unwatched = find_unwatched(p, rule, &p->state[d->rule], s);
+        d->unwatched = find_unwatched(p, d->rule, s);
         for (unsigned k = 0; k < rule->n_actions; k++) {
                 const struct action *action = &rule->action[k];
-                const struct held *held = &p->held[action->sysctl];
+                const struct held *held = held_of(p, d->rule, action->sysctl);
                 const struct sysctl_bounds *bounds = &p->config->bounds[action->sysctl];
                 bool joins = held->rules != 0 && !action_steps(action);
                 const struct sysctl_value *before = held->rules != 0 ? &held->value : &s->sysctl[action->sysctl].value;
@@ -333,7 +357,9 @@ static void fill_enter(const struct policy *p, const struct snapshot *s, struct 
                         continue; /* it enters once more, for a sysctl that it does not hold */
                 if (held->rules == 0 && s->sysctl[action->sysctl].state != READING_VALID)
                         continue; /* the value to go on from is unknown */
-                if (held->foreign || (!joins && action_has_effect(action, bounds, s, before, false)))
+                if (superseding_rule(p, d->rule, k, s) != RULE_NONE)
+                        continue;
+                if (p->held[action->sysctl].foreign || (!joins && action_has_effect(action, bounds, s, before, false)))
                         continue;
                 d->change[d->n++] = (struct change){
                         .sysctl = action->sysctl,

@@ -149,6 +149,8 @@ static enum standing find_standing(const struct policy *p, unsigned i, const str
                 return STANDING_DISABLED;
         if (e->lacks)
                 return STANDING_UNAVAILABLE;
+        if (e->successor != RULE_NONE)
+                return STANDING_SUPERSEDED;
         if (rule->n_actions > 0 && (unsigned)__builtin_popcount(e->foreign) == rule->n_actions)
                 return STANDING_FOREIGN;
         if (e->wait_ns > 0)
@@ -211,6 +213,7 @@ static void evaluate_rule(struct policy *p, unsigned i, const struct snapshot *s
 
         e->lacks = rule_lacks(p, i, s);
         e->prerequisite = prerequisite_of(p, i, s);
+        e->successor = successor_of(p, i, s);
         for (unsigned loopback = 0; loopback < 2; loopback++)
                 e->can_help[loopback] = rule->disabled || rule_can_help(p, i, s, loopback);
         e->entering[false] = e->entering[true] = e->most[false] = e->most[true] = NULL;

@@ -24,6 +24,7 @@ enum standing {
         STANDING_ACTIVE,
         STANDING_DISABLED,
         STANDING_UNAVAILABLE,  /* this kernel or netns lacks a metric or sysctl of it */
+        STANDING_SUPERSEDED,   /* rules of the administrator count instead for all of its sysctls */
         STANDING_FOREIGN,      /* its sysctls are foreign */
         STANDING_WAITING,      /* it failed or was refused, and is not tried before wait_ns have passed */
         STANDING_NEEDLESS,     /* its sysctls have that effect already, or cannot go further */
@@ -62,6 +63,7 @@ struct rule_evaluation {
         enum standing standing;
         const char *lacks;     /* the name of a sysctl or metric that this kernel or netns lacks; NULL: it has all */
         unsigned prerequisite; /* index of the rule; RULE_NONE: none */
+        unsigned successor;    /* index of the rule that counts instead of this one; RULE_NONE: this one counts */
         bool can_help[2];      /* a change would have an effect, [1]: on the loopback; not asked of a disabled rule */
         bool needs_dump;       /* an unknown condition counts, and a dump of the sockets tells */
 

@@ -46,9 +46,11 @@ bool rule_may_enter(const struct policy *p, unsigned i)
         const struct rule *rule = &p->config->rule[i];
 
         for (unsigned k = 0; k < rule->n_actions && p->state[i].active; k++) {
-                const struct held *held = &p->held[rule->action[k].sysctl];
+                enum sysctl_id id = rule->action[k].sysctl;
+                const struct held *held = held_of(p, i, id);
 
-                if (held->wanted && p->last_now >= held->again_at && !held->foreign && !(held->rules & rule_bit(i)))
+                if (held->wanted && p->last_now >= held->again_at && !p->held[id].foreign &&
+                    !(held->rules & rule_bit(i)))
                         return true;
         }
         return !p->state[i].active;
@@ -60,10 +62,11 @@ bool rule_can_help(const struct policy *p, unsigned i, const struct snapshot *s,
 
         for (unsigned k = 0; k < rule->n_actions; k++) {
                 enum sysctl_id id = rule->action[k].sysctl;
-                const struct held *held = &p->held[id];
+                const struct held *held = held_of(p, i, id);
                 const struct sysctl_value *without = held->rules ? &held->original : &s->sysctl[id].value;
 
-                if (!action_has_effect(&rule->action[k], &p->config->bounds[id], s, without, loopback))
+                if (superseding_rule(p, i, k, s) == RULE_NONE &&
+                    !action_has_effect(&rule->action[k], &p->config->bounds[id], s, without, loopback))
                         return true;
         }
         return rule->n_actions == 0;
@@ -97,13 +100,52 @@ bool policy_is_unavailable(const struct policy *p, unsigned i, const struct snap
         return !p->config->rule[i].disabled && rule_lacks(p, i, s);
 }
 
+unsigned superseding_rule(const struct policy *p, unsigned rule, unsigned action, const struct snapshot *s)
+{
+        uint64_t rules = p->config->rule[rule].superseded_by[action];
+
+        for (; rules != 0; rules &= rules - 1)
+                if (!policy_is_unavailable(p, (unsigned)__builtin_ctzll(rules), s))
+                        return (unsigned)__builtin_ctzll(rules);
+        return RULE_NONE;
+}
+
+unsigned successor_of(const struct policy *p, unsigned i, const struct snapshot *s)
+{
+        const struct rule *rule = &p->config->rule[i];
+        unsigned successor = RULE_NONE;
+
+        for (unsigned k = rule->n_actions; k-- > 0;) {
+                successor = superseding_rule(p, i, k, s);
+                if (successor == RULE_NONE)
+                        break;
+        }
+        return successor;
+}
+
+bool holds_superseded(const struct policy *p, unsigned i, const struct snapshot *s)
+{
+        const struct rule *rule = &p->config->rule[i];
+
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if ((held_of(p, i, rule->action[k].sysctl)->rules & rule_bit(i)) &&
+                    superseding_rule(p, i, k, s) != RULE_NONE)
+                        return true;
+        return false;
+}
+
 unsigned prerequisite_of(const struct policy *p, unsigned i, const struct snapshot *s)
 {
-        unsigned below = p->config->rule[i].after;
+        unsigned below = p->config->rule[i].after, successor;
 
-        while (below != RULE_NONE && !p->state[below].active &&
-               (p->config->rule[below].disabled || policy_is_unavailable(p, below, s)))
+        while (below != RULE_NONE && !p->state[below].active) {
+                successor = successor_of(p, below, s);
+                if (successor != RULE_NONE && successor != i)
+                        return successor;
+                if (successor == RULE_NONE && !p->config->rule[below].disabled && !policy_is_unavailable(p, below, s))
+                        break;
                 below = p->config->rule[below].after;
+        }
         return below;
 }
 
@@ -112,7 +154,7 @@ bool prerequisite_in_effect(const struct policy *p, unsigned i, const struct sna
         unsigned below = prerequisite_of(p, i, s);
         const struct rule *rule;
 
-        if (below == RULE_NONE || p->state[below].active)
+        if (below == RULE_NONE || (p->state[below].active && (!only_observes(p, below) || only_observes(p, i))))
                 return true;
         if (p->state[below].released_at == s->now) /* the snapshot still shows the value that it had set */
                 return false;
@@ -121,6 +163,8 @@ bool prerequisite_in_effect(const struct policy *p, unsigned i, const struct sna
                 enum sysctl_id id = rule->action[k].sysctl;
                 const struct live_sysctl *live = &s->sysctl[id];
 
+                if (superseding_rule(p, below, k, s) != RULE_NONE)
+                        continue; /* prerequisite_of() leaves no rule of which all are superseded */
                 if (live->state != READING_VALID ||
                     !action_has_effect(&rule->action[k], &p->config->bounds[id], s, &live->value, loopback))
                         return false;

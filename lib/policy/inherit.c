@@ -49,7 +49,7 @@ static bool rules_alike(const struct config *ca, unsigned ia, const struct confi
         const struct rule *a = &ca->rule[ia], *b = &cb->rule[ib];
 
         return strcmp(a->name, b->name) == 0 && strcmp(a->after_name, b->after_name) == 0 &&
-               a->disabled == b->disabled && a->has_expect == b->has_expect &&
+               a->disabled == b->disabled && a->observe == b->observe && a->has_expect == b->has_expect &&
                lists_alike(a->when, a->n_when, &ca->counters, b->when, b->n_when, &cb->counters) &&
                lists_alike(a->until, a->n_until, &ca->counters, b->until, b->n_until, &cb->counters) &&
                lists_alike(&a->expect, a->has_expect, &ca->counters, &b->expect, b->has_expect, &cb->counters) &&
@@ -59,7 +59,8 @@ static bool rules_alike(const struct config *ca, unsigned ia, const struct confi
 static bool holds_within(const struct policy *old, unsigned rule, const struct config *config)
 {
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
-                if ((old->held[id].rules & rule_bit(rule)) && !is_within_bounds(config, id, &old->held[id].value))
+                if ((held_of(old, rule, id)->rules & rule_bit(rule)) &&
+                    !is_within_bounds(config, id, &held_of(old, rule, id)->value))
                         return false;
         return true;
 }
@@ -77,11 +78,14 @@ static void inherit_rule(struct policy *p, unsigned i, const struct policy *old,
                         memcpy(mine[c], old->state[k].destination_when[c], PORTS_DESTINATIONS * sizeof(*mine[c]));
 
         for (unsigned id = 0; id < SYSCTL_COUNT && state->active; id++) {
-                if (!(old->held[id].rules & rule_bit(k)))
+                const struct held *before = held_of(old, k, id);
+                struct held *held = held_by(p, i, id);
+
+                if (!(before->rules & rule_bit(k)))
                         continue;
-                p->held[id].value = old->held[id].value;
-                p->held[id].original = old->held[id].original;
-                p->held[id].rules |= rule_bit(i);
+                held->value = before->value;
+                held->original = before->original;
+                held->rules |= rule_bit(i);
         }
 }
 

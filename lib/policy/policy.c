@@ -62,6 +62,13 @@ const struct sysctl_value *policy_value(const struct policy *p, enum sysctl_id s
         return &p->held[sysctl].value;
 }
 
+const struct sysctl_value *policy_rule_value(const struct policy *p, unsigned rule, enum sysctl_id sysctl)
+{
+        const struct held *held = held_of(p, rule, sysctl);
+
+        return held->rules & rule_bit(rule) ? &held->value : NULL;
+}
+
 bool policy_is_active(const struct policy *p, unsigned rule)
 {
         return p->state[rule].active;

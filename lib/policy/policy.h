@@ -22,6 +22,7 @@ enum decision_kind {
         DECISION_ENTER,
         DECISION_STEP,       /* one more step of a sysctl that is raised or lowered */
         DECISION_RELEASE,    /* the need is over */
+        DECISION_SUPERSEDED, /* a rule of the administrator counts now for a sysctl that it holds */
         DECISION_GIVE_WAY,   /* a service listens on a port that was added to the ephemeral range */
         DECISION_UNEXPECTED, /* the expected effect did not come */
         DECISION_ABORT,      /* an abort condition was met */
@@ -137,6 +138,9 @@ bool policy_is_foreign(const struct policy *policy, enum sysctl_id sysctl);
 uint64_t policy_holders(const struct policy *policy, enum sysctl_id sysctl);
 const struct sysctl_value *policy_value(const struct policy *policy, enum sysctl_id sysctl);
 bool policy_holds(const struct policy *policy, enum sysctl_id sysctl);
+
+/* The value that the rule holds, or would hold where it only observes; NULL: none. */
+const struct sysctl_value *policy_rule_value(const struct policy *policy, unsigned rule, enum sysctl_id sysctl);
 
 /* True if this kernel or netns lacks a metric or sysctl of an enabled rule. */
 bool policy_is_unavailable(const struct policy *policy, unsigned rule, const struct snapshot *snapshot);

@@ -62,6 +62,7 @@ struct policy {
         const struct config *config;
         uint64_t last_now;
         struct held held[SYSCTL_COUNT];
+        struct held would[SYSCTL_COUNT]; /* what the rules with mode = observe would hold */
         struct rule_state state[RULES_MAX];
         struct evaluation evaluation;
 };
@@ -79,6 +80,29 @@ static inline bool abort_before(unsigned metric, const struct abort_state *a, ui
 {
         *ret = trail_mean(&a->trail, now);
         return metric_is_ports(metric) || ret->ns >= TREND_NS_MIN;
+}
+
+/* True if the rule writes nothing while other rules do. */
+static inline bool only_observes(const struct policy *p, unsigned rule)
+{
+        return p->config->rule[rule].observe && !p->config->observe;
+}
+
+/* True if the rule writes nothing. */
+static inline bool observes(const struct policy *p, unsigned rule)
+{
+        return p->config->observe || p->config->rule[rule].observe;
+}
+
+/* The sysctl as the rule may hold it, or would. */
+static inline struct held *held_by(struct policy *p, unsigned rule, enum sysctl_id sysctl)
+{
+        return only_observes(p, rule) ? &p->would[sysctl] : &p->held[sysctl];
+}
+
+static inline const struct held *held_of(const struct policy *p, unsigned rule, enum sysctl_id sysctl)
+{
+        return only_observes(p, rule) ? &p->would[sysctl] : &p->held[sysctl];
 }
 
 static inline uint64_t rule_bit(unsigned rule)
@@ -109,6 +133,15 @@ bool rule_raises_time_wait(const struct rule *rule);
 
 /* True if the rule would do harm: see table_spoils(). Without a dump that is unknown, and feared. */
 bool rule_does_harm(const struct policy *p, unsigned rule, const struct snapshot *s);
+
+/* The rule of the administrator whose action counts instead of this action of the vendor's rule; RULE_NONE: this one. */
+unsigned superseding_rule(const struct policy *p, unsigned rule, unsigned action, const struct snapshot *s);
+
+/* The rule that counts instead of all actions of this one; RULE_NONE: this one counts. */
+unsigned successor_of(const struct policy *p, unsigned rule, const struct snapshot *s);
+
+/* True if the rule holds a sysctl for which another rule counts now. */
+bool holds_superseded(const struct policy *p, unsigned rule, const struct snapshot *s);
 
 /* True if one of its sysctls is raised or lowered by steps. */
 bool rule_steps(const struct rule *rule);

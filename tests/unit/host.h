@@ -266,9 +266,10 @@ static inline void host_carry_out(struct host *h, struct decision *d, struct liv
 
                 if (d->kind == DECISION_OVERRIDDEN || !c->write)
                         continue;
-                c->outcome = enter                       ? h->write_outcome
-                             : h->stuck >> c->sysctl & 1 ? OUTCOME_FAILED
-                                                         : h->restore_outcome;
+                c->outcome = h->config->rule[d->rule].observe ? OUTCOME_WOULD
+                             : enter                          ? h->write_outcome
+                             : h->stuck >> c->sysctl & 1      ? OUTCOME_FAILED
+                                                              : h->restore_outcome;
                 if (c->outcome == OUTCOME_APPLIED || c->outcome == OUTCOME_RESTORED)
                         live[c->sysctl].value = c->value;
         }
