@@ -2,81 +2,93 @@
 #define _GNU_SOURCE
 #include "daemon/config_files.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/conf_files.h"
 #include "daemon/diagnostics_print.h"
 #include "daemon/text_file.h"
+#include "lib/util/macro.h"
 
-/* The build sets both paths (meson.build). */
+/* The build sets these paths (meson.build). */
 static const char policy_path[] = TWTUNED_POLICY;
 static const char admin_path[] = TWTUNED_CONF;
-static const char dropin_path[] = TWTUNED_CONF ".d";
+
+/* A name in one of them masks the same name in those after it. Those below /usr are the vendor's (UAPI.6). */
+static const char *const dropin_paths[] = {
+        TWTUNED_CONF ".d",
+        "/run/twtuned.conf.d",
+        "/usr/local/lib/twtuned.conf.d",
+        "/usr/lib/twtuned.conf.d",
+};
 
 /* Where the files are read to. */
 struct loading {
+        const char *root; /* "", or the directory below which a test has its files */
         struct config *config;
         const struct counters *kernel;
         struct diagnostics *diagnostics;
 };
 
-static void load(const struct loading *l, const char *path, bool optional)
+static void load(const struct loading *l, const char *name, bool optional, bool vendors)
 {
-        char *text = NULL;
+        struct config *config = l->config;
+        unsigned before = config->n_files;
+        char path[PATH_MAX], *text = NULL;
         size_t size = 0;
-        int r = text_file_read(path, &text, &size);
+        int r;
 
+        snprintf(path, sizeof(path), "%s%s", l->root, name);
+        r = text_file_read(path, &text, &size);
         if (r == -ENOENT && optional)
                 return;
-        config_read(l->config, path, r < 0 ? "" : text, r < 0 ? 0 : size, l->kernel, l->diagnostics);
-        if (r < 0 && l->config->n_files > 0)
-                diagnostic_add(l->diagnostics, (struct origin){.file = l->config->file[l->config->n_files - 1]},
+        config_read(config, name, r < 0 ? "" : text, r < 0 ? 0 : size, l->kernel, l->diagnostics);
+        if (vendors && config->n_files > before)
+                config->vendor_files |= UINT64_C(1) << before;
+        if (r < 0 && config->n_files > 0)
+                diagnostic_add(l->diagnostics, (struct origin){.file = config->file[config->n_files - 1]},
                                "cannot be read: %s", text_file_error(r));
         free(text);
 }
 
-static int is_conf(const struct dirent *entry)
-{
-        size_t n = strlen(entry->d_name);
-
-        return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".conf") == 0;
-}
-
 static void load_dropins(const struct loading *l)
 {
-        struct dirent **entries = NULL;
-        int n = scandir(dropin_path, &entries, is_conf, alphasort);
-        char path[512];
+        struct conf_files list;
+        char path[PATH_MAX];
 
-        if (n < 0 && errno != ENOENT)
-                diagnostic_add(l->diagnostics, (struct origin){.file = dropin_path}, "cannot be read: %s",
-                               strerror(errno));
-        for (int i = 0; i < n; i++) {
-                snprintf(path, sizeof(path), "%s/%s", dropin_path, entries[i]->d_name);
-                load(l, path, false);
-                free(entries[i]);
+        if (conf_files_list(l->root, dropin_paths, ELEMENTSOF(dropin_paths), &list, l->diagnostics) < 0)
+                diagnostic_add(l->diagnostics, (struct origin){.file = dropin_paths[0]}, "out of memory");
+        for (size_t i = 0; i < list.n; i++) {
+                snprintf(path, sizeof(path), "%s/%s", list.item[i].directory, list.item[i].name);
+                load(l, path, true, strncmp(list.item[i].directory, "/usr/", 5) == 0);
         }
-        free(entries);
+        free(list.item);
 }
 
-struct config *config_files_load(const char *file, const struct counters *kernel, struct diagnostics *diagnostics)
+struct config *config_files_load_below(const char *root, const char *file, const struct counters *kernel,
+                                       struct diagnostics *diagnostics)
 {
-        const struct loading l = {config_new(), kernel, diagnostics};
+        const struct loading l = {root, config_new(), kernel, diagnostics};
 
         if (!l.config)
                 return NULL;
-        load(&l, file ? file : policy_path, false);
+        load(&l, file ? file : policy_path, false, !file);
         if (!file) {
-                load(&l, admin_path, true);
+                load(&l, admin_path, true, false);
                 load_dropins(&l);
         }
         config_check(l.config, diagnostics);
         diagnostics_sort(diagnostics);
         diagnostics_sort(&l.config->warnings);
         return l.config;
+}
+
+struct config *config_files_load(const char *file, const struct counters *kernel, struct diagnostics *diagnostics)
+{
+        return config_files_load_below("", file, kernel, diagnostics);
 }
 
 struct config *config_files_load_good(const char *file, const struct counters *kernel, bool running)

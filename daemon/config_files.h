@@ -3,9 +3,14 @@
 
 #include "lib/config/config.h"
 
-/* Reads file alone; if file is NULL, the vendor's policy, /etc/twtuned.conf and the files of /etc/twtuned.conf.d, in
- * this order. Adds the errors to diagnostics, sorted. kernel: as in config_read(). Returns NULL without memory. */
+/* Reads file alone; if file is NULL, the vendor's policy, /etc/twtuned.conf and the drop-ins of twtuned.conf.d under
+ * /etc, /run, /usr/local/lib and /usr/lib, sorted by name, in this order. Adds the errors to diagnostics, sorted.
+ * kernel: as in config_read(). Returns NULL without memory. */
 struct config *config_files_load(const char *file, const struct counters *kernel, struct diagnostics *diagnostics);
+
+/* The same for files below a directory root; their names are without it. */
+struct config *config_files_load_below(const char *root, const char *file, const struct counters *kernel,
+                                       struct diagnostics *diagnostics);
 
 /* The same, but prints errors and warnings to stderr. Returns NULL if there are errors. running: for a daemon that
  * starts, which does without a rule that never holds: an upgrade must not stop it. That is a warning then. */

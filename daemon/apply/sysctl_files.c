@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "daemon/apply/sysctl_files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/conf_files.h"
 #include "daemon/text_file.h"
 #include "lib/util/macro.h"
 
@@ -22,73 +22,6 @@ static const char *const directories[] = {
         "/usr/lib/sysctl.d",
 };
 static const char sysctl_conf[] = "/etc/sysctl.conf";
-
-struct found {
-        char name[NAME_MAX + 1];
-        const char *directory;
-};
-
-struct listing {
-        struct found *item;
-        size_t n;
-};
-
-static int is_conf(const struct dirent *entry)
-{
-        size_t n = strlen(entry->d_name);
-
-        return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".conf") == 0;
-}
-
-static bool is_listed(const struct listing *list, const char *name)
-{
-        for (size_t i = 0; i < list->n; i++)
-                if (strcmp(list->item[i].name, name) == 0)
-                        return true;
-        return false;
-}
-
-static int list_add(struct listing *list, const char *directory, const char *name)
-{
-        struct found *item = realloc(list->item, (list->n + 1) * sizeof(*item));
-
-        if (!item)
-                return -ENOMEM;
-        list->item = item;
-        item += list->n++;
-        item->directory = directory;
-        snprintf(item->name, sizeof(item->name), "%s", name);
-        return 0;
-}
-
-/* A name that is there already masks this directory's file, whatever is in it: also a link to /dev/null, and one to
- * nowhere. (systemd's basic/conf-files.c) */
-static int list_directory(struct listing *list, const char *root, const char *directory,
-                          struct diagnostics *diagnostics)
-{
-        struct dirent **entries = NULL;
-        char path[PATH_MAX];
-        int n, r = 0;
-
-        snprintf(path, sizeof(path), "%s%s", root, directory);
-        n = scandir(path, &entries, is_conf, NULL);
-        if (n < 0 && errno != ENOENT)
-                diagnostic_add(diagnostics, (struct origin){.file = directory}, "cannot be read: %s", strerror(errno));
-        for (int i = 0; i < n; i++) {
-                if (r == 0 && !is_listed(list, entries[i]->d_name))
-                        r = list_add(list, directory, entries[i]->d_name);
-                free(entries[i]);
-        }
-        free(entries);
-        return r;
-}
-
-static int compare(const void *a, const void *b)
-{
-        const struct found *x = a, *y = b;
-
-        return strcmp(x->name, y->name);
-}
 
 /* path is read, and called name. A link to nowhere is nothing to systemd-sysctl, either. */
 static int read_as(const char *path, const char *name, bool optional, struct sysctl_lines *lines,
@@ -124,14 +57,9 @@ int sysctl_files_load(const char *root, struct sysctl_lines *lines, enum sysctl_
                       struct diagnostics *diagnostics)
 {
         char path[PATH_MAX], conf_path[PATH_MAX];
-        struct listing list = {0};
+        struct conf_files list;
         struct stat conf;
-        int r = 0;
-
-        for (unsigned i = 0; r == 0 && i < ELEMENTSOF(directories); i++)
-                r = list_directory(&list, root, directories[i], diagnostics);
-        if (list.n > 0)
-                qsort(list.item, list.n, sizeof(list.item[0]), compare);
+        int r = conf_files_list(root, directories, ELEMENTSOF(directories), &list, diagnostics);
 
         snprintf(conf_path, sizeof(conf_path), "%s%s", root, sysctl_conf);
         *ret_conf = stat(conf_path, &conf) == 0 ? SYSCTL_CONF_LAST : SYSCTL_CONF_NONE;
