@@ -4,6 +4,7 @@
 /* The commands of twtunectl. Each asks a running twtuned over the system bus, or the journal. */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define EXIT_NOT_RUNNING 3 /* as systemctl status exits (LSB) */
 
@@ -14,6 +15,7 @@ struct options {
         const char *instance; /* NULL: the twtuned of the first network namespace */
         const char *argument; /* of the command, or NULL */
         const char *since, *duration;
+        uint64_t lines; /* 0: all */
         bool json, all, no_pager;
 };
 

@@ -40,7 +40,7 @@ static int parse_since(const char *text, uint64_t *ret_usec)
         struct tm today;
         uint64_t ns;
 
-        if (duration_parse(text, &ns) == 0) {
+        if (duration_of_person(text, &ns) == 0) {
                 *ret_usec = (uint64_t)now * 1000000 - MIN(ns / 1000, (uint64_t)now * 1000000);
                 return 0;
         }
@@ -162,6 +162,20 @@ static void show_entries(sd_journal *journal, const struct options *o)
                 complain(0, "no entry that you may read; root and the group systemd-journal may read all");
 }
 
+/* Seeks to before the last lines entries, of those after since. Returns 0 or a negative errno. */
+static int seek_last(sd_journal *journal, uint64_t lines, uint64_t since)
+{
+        uint64_t usec;
+        int r = sd_journal_seek_tail(journal);
+
+        while (r >= 0 && lines-- > 0 && (r = sd_journal_previous(journal)) > 0)
+                if (sd_journal_get_realtime_usec(journal, &usec) >= 0 && usec < since)
+                        return sd_journal_seek_realtime_usec(journal, since);
+        if (r > 0)
+                r = sd_journal_previous(journal); /* the next step forward is to the first of them */
+        return r == 0 ? sd_journal_seek_head(journal) : MIN(r, 0);
+}
+
 int command_history(const struct options *o)
 {
         _cleanup_(sd_journal_closep) sd_journal *journal = NULL;
@@ -175,7 +189,9 @@ int command_history(const struct options *o)
         if (r >= 0)
                 r = match_events(journal, o->instance);
         if (r >= 0)
-                r = o->since ? sd_journal_seek_realtime_usec(journal, since) : sd_journal_seek_head(journal);
+                r = o->lines   ? seek_last(journal, o->lines, since)
+                    : o->since ? sd_journal_seek_realtime_usec(journal, since)
+                               : sd_journal_seek_head(journal);
         if (r < 0)
                 return complain(EXIT_FAILURE, "cannot read the journal: %s", strerror(-r));
         if (!o->json)

@@ -8,23 +8,24 @@
 #include <sysexits.h>
 
 #include "ctl/terminal.h"
+#include "lib/util/command_line.h"
+#include "lib/util/suggest.h"
+#include "lib/util/units.h"
 
 static const struct option long_options[] = {
-        {"instance", required_argument, NULL, 'n'},
-        {"json", no_argument, NULL, 'j'},
-        {"since", required_argument, NULL, 's'},
-        {"for", required_argument, NULL, 'f'},
-        {"all", no_argument, NULL, 'a'},
-        {"no-pager", no_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},
-        {0},
+        {"instance", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
+        {"since", required_argument, NULL, 's'},    {"for", required_argument, NULL, 'f'},
+        {"lines", required_argument, NULL, 'l'},    {"all", no_argument, NULL, 'a'},
+        {"no-pager", no_argument, NULL, 'p'},       {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},        {0},
 };
+
+static int command_help(const struct options *options);
 
 static const struct command {
         const char *name, *arguments;
         int min, max;        /* number of arguments */
-        const char *options; /* which of --json, --since, --for and --all it takes: letters of long_options */
+        const char *options; /* which of --json, --since, --lines, --for and --all it takes: letters of long_options */
         int (*run)(const struct options *options);
         const char *help;
 } commands[] = {
@@ -32,31 +33,36 @@ static const struct command {
         {"top", "", 0, 0, "j", command_top, "show the metrics, live"},
         {"rules", "", 0, 0, "j", command_rules, "show each rule, and why it is or is not active"},
         {"explain", "RULE|SYSCTL", 1, 1, "j", command_explain, "show each condition with its value, and what is set"},
-        {"history", "[--since=TIME]", 0, 0, "js", command_history, "show what was changed and why, from the journal"},
+        {"history", "[-n N] [--since=TIME]", 0, 0, "jsl", command_history,
+         "show what was changed and why, from the journal"},
         {"config", "", 0, 0, "j", command_config, "show each value in effect, with its file and line"},
         {"record", "FILE [--for=TIME]", 1, 1, "f", command_record, "record the metrics to FILE, for twtuned --replay"},
         {"pause", "[TIME]", 0, 1, "", command_pause, "write no sysctl, and keep what is changed as it is"},
         {"resume", "", 0, 0, "", command_resume, "end a pause"},
         {"release", "SYSCTL|--all", 0, 1, "a", command_release, "put back now; no rule changes it until rearm"},
         {"rearm", "SYSCTL", 1, 1, "", command_rearm, "let rules change it again"},
+        {"help", "", 0, 1, "", command_help, "print this text"},
 };
 
-static void print_help(void)
+static int command_help(const struct options *options)
 {
+        (void)options;
         puts("twtunectl [OPTION...] COMMAND\n");
         for (unsigned i = 0; i < ELEMENTSOF(commands); i++)
-                printf("  %-8s %-18s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+                printf("  %-8s %-21s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
         puts("\n  -n --instance=NAME   ask twtuned@NAME, the one of that network namespace\n"
              "  -j --json            print JSON\n"
-             "     --since=TIME      2h (ago), today, yesterday, 2026-11-21, \"2026-11-21 10:00\"\n"
+             "  -n --lines=N         history: the last N\n"
+             "     --since=TIME      5min ago, today, yesterday, 2026-11-21, \"2026-11-21 10:00\"\n"
              "     --all             status: all instances, in a table; release: all that twtuned holds\n"
              "     --for=TIME        record for that time (10min) instead of until Ctrl-C\n"
              "     --no-pager        do not use a pager\n"
              "  -h --help            print this text\n"
-             "     --version         print the version\n"
+             "  -V --version         print the version\n"
              "\n"
              "Without a command: status.\n"
              "Exit status: 0; 3 if twtuned is not running; 77 if only root may do that; other: see twtunectl(1).");
+        return 0;
 }
 
 static const struct command *find_command(const char *name)
@@ -67,15 +73,44 @@ static const struct command *find_command(const char *name)
         return NULL;
 }
 
+static int complain_unknown(const char *name)
+{
+        struct suggestion suggestion = SUGGESTION(name);
+        char hint[128];
+
+        for (unsigned i = 0; i < ELEMENTSOF(commands); i++)
+                suggestion_offer(&suggestion, commands[i].name);
+        return complain(EX_USAGE, "unknown command '%s'%s; see twtunectl --help", name,
+                        suggestion_hint(&suggestion, hint));
+}
+
+/* -n is the number of lines for history, as in journalctl(1), and the instance for all else. Returns 0 or EX_USAGE. */
+static int settle_n(const struct command *command, const char *given[static 128], uint64_t *ret_lines)
+{
+        bool history = command->run == command_history && !given['l'] && given['n'] &&
+                       given['n'][strspn(given['n'], "0123456789")] == 0;
+        const char *end;
+
+        if (given['n'])
+                given[history ? 'l' : 'i'] = given['n'];
+        *ret_lines = 0;
+        if (!given['l'])
+                return 0;
+        end = number_parse(given['l'], ret_lines);
+        if (end && *end == 0 && *ret_lines > 0)
+                return 0;
+        return complain(EX_USAGE, "invalid number of lines '%s'", given['l']);
+}
+
 /* Checks the options, which are given by their letters, and the number of arguments. Returns 0 or EX_USAGE. */
 static int check_usage(const struct command *command, const char *const given[static 128], int n)
 {
         for (const struct option *o = long_options; o->name; o++)
-                if (given[o->val] && !strchr("np", o->val) && !strchr(command->options, o->val))
+                if (given[o->val] && !strchr("ip", o->val) && !strchr(command->options, o->val))
                         return complain(EX_USAGE, "%s has no option --%s", command->name, o->name);
         if (n < command->min || n > command->max || (command->run == command_release && (n == 1) == !!given['a']))
                 return complain(EX_USAGE, "usage: twtunectl %s %s", command->name, command->arguments);
-        if (command->run == command_status && given['a'] && given['n'])
+        if (command->run == command_status && given['a'] && given['i'])
                 return complain(EX_USAGE, "status takes --all or --instance, not both");
         return 0;
 }
@@ -84,31 +119,37 @@ static int run(int argc, char **argv)
 {
         const char *given[128] = {NULL}, *name = "status"; /* given: by letter, the text of an option, or "" */
         const struct command *command;
+        char error[OPTION_ERROR_MAX];
+        uint64_t lines;
         int letter, r;
 
-        while ((letter = getopt_long(argc, argv, "n:jh", long_options, NULL)) != -1) {
-                if (letter == '?')
-                        return EX_USAGE; /* getopt_long() has printed the error */
+        opterr = 0;
+        while ((letter = getopt_long(argc, argv, ":n:jhV", long_options, NULL)) != -1) {
+                if (letter == '?' || letter == ':')
+                        return complain(EX_USAGE, "%s", option_error(long_options, letter, argv, error));
                 if (letter == 'h')
-                        print_help();
-                if (letter == 'v')
+                        return command_help(NULL);
+                if (letter == 'V') {
                         puts("twtunectl " TWTUNED_VERSION);
-                if (letter == 'h' || letter == 'v')
                         return 0;
+                }
                 given[letter] = optarg ? optarg : "";
         }
         if (optind < argc)
                 name = argv[optind++];
         command = find_command(name);
         if (!command)
-                return complain(EX_USAGE, "unknown command '%s'; see twtunectl --help", name);
-        r = check_usage(command, given, argc - optind);
+                return complain_unknown(name);
+        r = settle_n(command, given, &lines);
+        if (r == 0)
+                r = check_usage(command, given, argc - optind);
         if (r != 0)
                 return r;
         return command->run(&(struct options){
-                .instance = given['n'],
+                .instance = given['i'],
                 .argument = argv[optind],
                 .since = given['s'],
+                .lines = lines,
                 .duration = given['f'],
                 .json = given['j'],
                 .all = given['a'],

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl/terminal.h"
 
+#include <errno.h>
 #include <langinfo.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -156,9 +157,39 @@ int complain(int status, const char *format, ...)
         return status;
 }
 
+/* The words that a number may have for its unit, the shorter ones first. */
+static const struct {
+        const char *word;
+        double seconds;
+} duration_units[] = {
+        {"ms", 1e-3},    {"s", 1},     {"sec", 1},     {"second", 1},   {"seconds", 1}, {"m", 60},
+        {"min", 60},     {"mins", 60}, {"minute", 60}, {"minutes", 60}, {"h", 3600},    {"hour", 3600},
+        {"hours", 3600}, {"d", 86400}, {"day", 86400}, {"days", 86400},
+};
+
+int duration_of_person(const char *text, uint64_t *ret_ns)
+{
+        size_t n = strspn(text, "0123456789."), length;
+        const char *unit = text + n + strspn(text + n, " "), *rest;
+        char *end;
+        double number = strtod(text, &end);
+
+        length = strcspn(unit, " ");
+        rest = unit + length + strspn(unit + length, " ");
+        if (n == 0 || end != text + n || (*rest && strcmp(rest, "ago") != 0))
+                return -EINVAL;
+        for (unsigned i = 0; i < ELEMENTSOF(duration_units); i++)
+                if (strlen(duration_units[i].word) == length && strncmp(duration_units[i].word, unit, length) == 0 &&
+                    number * duration_units[i].seconds <= 366.0 * 86400) {
+                        *ret_ns = (uint64_t)(number * duration_units[i].seconds * 1e9 + 0.5);
+                        return 0;
+                }
+        return -EINVAL;
+}
+
 int parse_duration(const char *text, uint64_t *ret_ns)
 {
-        if (duration_parse(text, ret_ns) == 0 && *ret_ns > 0)
+        if (duration_of_person(text, ret_ns) == 0 && *ret_ns > 0)
                 return 0;
-        return complain(EX_USAGE, "invalid duration '%s': write a number and s, min or h", text);
+        return complain(EX_USAGE, "invalid duration '%s': write a number and s, min, h or d", text);
 }

@@ -47,6 +47,9 @@ void pager_close(void);
 /* Prints an error and returns status. */
 int complain(int status, const char *format, ...) _printf_(2, 3);
 
+/* Reads a duration as a person writes it: "5m", "5 min", "5 minutes ago", "2d". Returns 0 or -EINVAL. */
+int duration_of_person(const char *text, uint64_t *ret_ns);
+
 /* Reads a duration over 0 of the command line. Returns 0 or EX_USAGE, and prints the error. */
 int parse_duration(const char *text, uint64_t *ret_ns);
 

@@ -12,6 +12,7 @@
 #include "daemon/commands/once.h"
 #include "daemon/commands/replay.h"
 #include "daemon/service.h"
+#include "lib/util/command_line.h"
 
 enum mode {
         MODE_RUN,
@@ -35,7 +36,7 @@ static const struct option options[] = {
         {"help", no_argument, NULL, MODE_HELP},
         {"config", required_argument, NULL, 'c'},
         {"observe", no_argument, NULL, 'o'},
-        {"hold", no_argument, NULL, 'h'},
+        {"hold", no_argument, NULL, 'H'},
         {"record", required_argument, NULL, 'r'},
         {"json", no_argument, NULL, 'j'},
         {"fix", no_argument, NULL, 'f'},
@@ -51,7 +52,7 @@ static void print_help(void)
              "twtuned --once [--config=FILE] [--json]\n"
              "                                      print what is out of the ordinary, then every metric: NAME VALUE "
              "UNIT [WHOSE]\n"
-             "twtuned --check [--config=FILE]       print every error of the configuration; exit with 0 or 78\n"
+             "twtuned --check [FILE]                print every error of the configuration; exit with 0 or 78\n"
              "        [--verbose]                   print every value in effect, and its FILE:LINE, as well\n"
              "twtuned --lint [--json] [FILE...]     print what each TCP line of sysctl.d or FILE does; exit with 1\n"
              "                                      if a line does harm\n"
@@ -59,7 +60,7 @@ static void print_help(void)
              "nothing\n"
              "twtuned --replay=FILE [--config=FILE] print what the rules decide over a recording; change nothing\n"
              "twtuned --restore                     put back all that a dead twtuned left changed\n"
-             "twtuned --version | --help\n"
+             "twtuned -V | --version | -h | --help\n"
              "\n"
              "  --config=FILE   read FILE alone, not " TWTUNED_POLICY ", " TWTUNED_CONF "\n"
              "                  and " TWTUNED_CONF ".d/*.conf\n"
@@ -112,18 +113,21 @@ static int run_mode(const struct arguments *a)
 /* Reads the command line. Returns the text of a usage error, or NULL. */
 static const char *parse(int argc, char **argv, struct arguments *a)
 {
+        static char error[OPTION_ERROR_MAX];
         int c;
 
-        while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-                if (c == '?')
-                        return "invalid command line"; /* getopt_long() has printed why */
+        opterr = 0;
+        while ((c = getopt_long(argc, argv, ":hV", options, NULL)) != -1) {
+                if (c == '?' || c == ':')
+                        return option_error(options, c, argv, error);
+                c = c == 'h' ? MODE_HELP : c == 'V' ? MODE_VERSION : c;
                 if (c == 'c')
                         a->config_file = optarg;
                 else if (c == 'r')
                         a->record_file = optarg;
                 else if (c == 'o')
                         a->observe = true;
-                else if (c == 'h')
+                else if (c == 'H')
                         a->hold = true;
                 else if (c == 'j')
                         a->json = true;
@@ -139,8 +143,12 @@ static const char *parse(int argc, char **argv, struct arguments *a)
                         a->replay_file = optarg;
         }
         a->files = argv + optind;
-        if (optind < argc && a->mode != MODE_LINT)
-                return "only --lint takes arguments";
+        if (a->mode == MODE_RUN && argc == 2 && strcmp(argv[1], "help") == 0)
+                a->mode = MODE_HELP;
+        else if (a->mode == MODE_CHECK && argc - optind == 1 && !a->config_file)
+                a->config_file = argv[optind];
+        else if (optind < argc && a->mode != MODE_LINT)
+                return a->mode == MODE_CHECK ? "--check takes one file" : "only --check and --lint take arguments";
         if (a->config_file && a->mode != MODE_RUN && a->mode != MODE_ONCE && a->mode != MODE_CHECK &&
             a->mode != MODE_REPLAY)
                 return "--config goes with the daemon, --once, --check and --replay";

@@ -131,7 +131,7 @@ def _():
 @test("pause for a time: nothing is written, what is held stays; then all goes on", beside=True)
 def _():
     with Host() as host:
-        host.ctl("pause", "1h")
+        host.ctl("pause", "60m")
         host.connections.stop()
         wait_until(lambda: host.json("explain", "some")["until"][0]["holds"], "the need is over")
         host.twtuned.ticks(5)
@@ -141,7 +141,7 @@ def _():
         said = host.twtuned.wait_for("^degraded: paused for 1h, by request.*")[0]
         check_equal(message(said), "degraded: paused for 1h, by request (uid 0): no sysctl is written, and changed "
                     "ones stay as they are", "the log")
-        host.ctl("pause", "1s")
+        host.ctl("pause", "1 second")
         wait_until(lambda: host.sysctls() == ("2", "1000"), "put back when the pause is over")
 
 

@@ -164,10 +164,19 @@ def _():
         check_text(run.stdout, rf"^  {command} ")
     for args in (["foo"], ["explain"], ["explain", "a", "b"], ["release"], ["release", "a", "--all"],
                  ["pause", "soon"], ["pause", "--json"], ["status", "--since=1h"], ["rules", "--for=1h"], ["rearm"],
-                 ["--foo"], ["resume", "x"], ["history", "--since=then"], ["record", "/dev/null", "--for=x"]):
+                 ["--foo"], ["-x"], ["--help=x"], ["history", "-n"], ["history", "-n", "0"], ["history", "--lines=x"],
+                 ["rules", "--lines=5"], ["pause", "5 minutes later"], ["pause", "9999d"], ["resume", "x"], ["history", "--since=then"], ["record", "/dev/null", "--for=x"]):
         run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
         check_equal((run.returncode, run.stdout), (64, ""), str(args))
-        check(run.stderr.startswith(("twtunectl: ", binary("twtunectl"))), run.stderr)
+        check(run.stderr.startswith("twtunectl: "), run.stderr)
+    for args, hint in ((["stauts"], "status"), (["--jsn"], "json"), (["history", "--sincee=2h"], "since")):
+        run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
+        check_equal(run.returncode, 64, str(args))
+        check(f"did you mean {hint}?" in run.stderr, run.stderr)
+    for args in (["-V"], ["--version"], ["-h"], ["--help"], ["help"], ["help", "top"]):
+        run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
+        check_equal((run.returncode, run.stderr), (0, ""), str(args))
+        check(run.stdout.startswith("twtunectl "), run.stdout)
 
 
 def complete(host, line):

@@ -489,6 +489,8 @@ def _():
         lines = run.stderr.splitlines()
         check_equal([line.split(": ")[0] for line in lines], [f"{bad}:2", f"{bad}:3", f"{bad}:4"], "places")
         check("NAT" in lines[1] and "did you mean daemon" in lines[2], run.stderr)
+    named = subprocess.run([binary("twtuned"), "--check", bad], text=True, capture_output=True)
+    check_equal((named.returncode, named.stderr), (78, run.stderr), "--check FILE")
     missing = subprocess.run([binary("twtuned"), "--check", "--config=/no/such"], text=True, capture_output=True)
     check_equal(missing.returncode, 78, "exit status for a missing file")
     check("/no/such" in missing.stderr and "No such file" in missing.stderr, missing.stderr)
@@ -496,11 +498,14 @@ def _():
 
 @test("--version and --help; usage errors are 64", beside=True)
 def _():
-    for args, status in ((["--version"], 0), (["--help"], 0), (["--nonsense"], 64), (["x"], 64),
+    for args, status in ((["--version"], 0), (["--help"], 0), (["-V"], 0), (["-h"], 0), (["help"], 0),
+                         (["--nonsense"], 64), (["x"], 64), (["-x"], 64), (["--check", "a", "b"], 64),
                          (["--once", "--check"], 64), (["--once", "--observe"], 64)):
         run = subprocess.run([binary("twtuned"), *args], text=True, capture_output=True, timeout=PATIENCE)
         check_equal(run.returncode, status, f"exit status of {args}")
         check("twtuned" in run.stdout + run.stderr, args)
+    run = subprocess.run([binary("twtuned"), "--chek"], text=True, capture_output=True, timeout=PATIENCE)
+    check("unknown or ambiguous option --chek, did you mean check?" in run.stderr, run.stderr)
 
 
 @test("output that cannot be written is said, and is 74", beside=True)

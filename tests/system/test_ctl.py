@@ -65,6 +65,8 @@ def _(host):
     date = r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d"
     check(re.search(rf"^{date} released +{re.escape(REUSE)}: 1 -> 2: by request \(uid 0\)$", text, re.M), text)
     check_equal(ctl(host, "history", "--since=2999-01-01").stdout, "", "history of the future")
+    for args in (["-n", "2"], ["--lines=2", "--since=60 min ago"]):
+        check_equal(json.loads(ctl(host, "history", "--json", *args).stdout), history[-2:], f"history {args}")
     # Who forges an entry cannot choose its unit.
     applied = "MESSAGE_ID=d84c9e582b45468a8cf93f4d7595cf06"
     forged = f"{applied}\\nEVENT=applied\\nMESSAGE=forged\\n_SYSTEMD_UNIT=twtuned.service"
