@@ -25,6 +25,7 @@ int command_top(const struct options *options);
 int command_rules(const struct options *options);
 int command_explain(const struct options *options);
 int command_history(const struct options *options);
+int command_diff(const struct options *options);
 int command_config(const struct options *options);
 int command_record(const struct options *options);
 int command_pause(const struct options *options);

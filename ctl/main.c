@@ -35,6 +35,7 @@ static const struct command {
         {"explain", "RULE|SYSCTL", 1, 1, "j", command_explain, "show each condition with its value, and what is set"},
         {"history", "[-n N] [--since=TIME]", 0, 0, "jsl", command_history,
          "show what was changed and why, from the journal"},
+        {"diff", "", 0, 0, "j", command_diff, "show each sysctl: now, by default, who set it; exit 1 if one differs"},
         {"config", "", 0, 0, "j", command_config, "show each value in effect, with its file and line"},
         {"record", "FILE [--for=TIME]", 1, 1, "f", command_record, "record the metrics to FILE, for twtuned --replay"},
         {"pause", "[TIME]", 0, 1, "", command_pause, "write no sysctl, and keep what is changed as it is"},

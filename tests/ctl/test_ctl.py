@@ -114,6 +114,25 @@ def _():
         check_equal((run.returncode, run.stderr), (74, ""), "nobody reads")
 
 
+@test("diff: each sysctl as it is and as a boot would set it; 1 when one differs", beside=True)
+def _():
+    with Host() as host:
+        text = host.ctl("diff", check=False)
+        check_equal(text.returncode, 1, "exit status while it holds")
+        check_text(text.stdout, r"^ +SYSCTL +NOW +KERNEL +SYSCTL.D +ORIGINAL +SET BY$",
+                   rf"^\* +{re.escape(REUSE)} +1 +2 +- +2 +twtuned, rule some; it was 2$")
+        rows = json.loads(host.ctl("diff", "--json", check=False).stdout)
+        check_equal([row["name"] for row in rows if row["differs"]], [REUSE, DELAY], "what differs")
+        for row in rows:
+            check_equal(row["now"].split(), host.client.sysctl(row["name"]).split(), row["name"])
+        host.connections.stop()
+        wait_until(lambda: host.sysctls() == ("2", "1000"), "it is put back")
+        wait_until(lambda: host.ctl("diff", check=False).returncode == 0, "no difference is left")
+        host.client.sysctl(REUSE, "0")
+        wait_until(lambda: host.ctl("diff", check=False).returncode == 1, "someone else's change is one")
+        check_text(host.ctl("diff", check=False).stdout, rf"^\* +{re.escape(REUSE)} +0 +2 +- +- +someone else$")
+
+
 @test("config: every value, with its file and line", beside=True)
 def _():
     with Host() as host:

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "ctl/client.h"
+#include "ctl/description.h"
+#include "ctl/terminal.h"
+
+/* True if the value is not the one that a boot without twtuned would give: that of sysctl.d, else the kernel's default.
+ * Where that is unknown, true if twtuned has changed the value. */
+static bool differs(const json_t *sysctl)
+{
+        const char *boot = text_of(sysctl, "configured");
+
+        if (*boot == 0)
+                boot = text_of(sysctl, "default");
+        if (*boot == 0)
+                boot = text_of(sysctl, "original");
+        return *boot && *text_of(sysctl, "value") && !has_text(sysctl, "value", boot);
+}
+
+static json_t *row_of(const json_t *sysctl)
+{
+        return json_pack("{s:O, s:O*, s:O*, s:O*, s:O*, s:O*, s:b}", "name", json_object_get(sysctl, "name"), "now",
+                         json_object_get(sysctl, "value"), "default", json_object_get(sysctl, "default"), "sysctl_d",
+                         json_object_get(sysctl, "configured"), "original", json_object_get(sysctl, "original"),
+                         "owner", json_object_get(sysctl, "owner"), "differs", differs(sysctl));
+}
+
+static const char *cell_of(const json_t *sysctl, const char *key)
+{
+        const char *text = text_of(sysctl, key);
+
+        return *text ? text : "-";
+}
+
+static void add_row(struct table *table, const json_t *sysctl)
+{
+        enum colour colour = differs(sysctl) ? YELLOW : PLAIN;
+        char owner[OWNER_TEXT_MAX];
+
+        table_begin_row(table);
+        table_cell(table, colour, "%s", differs(sysctl) ? "*" : "");
+        table_cell(table, colour, "%s", text_of(sysctl, "name"));
+        table_cell(table, colour, "%s", text_of(sysctl, "value"));
+        table_cell(table, PLAIN, "%s", cell_of(sysctl, "default"));
+        table_cell(table, PLAIN, "%s", cell_of(sysctl, "configured"));
+        table_cell(table, PLAIN, "%s", cell_of(sysctl, "original"));
+        table_cell(table, PLAIN, "%s", owner_text(sysctl, owner));
+}
+
+static void print_table(const struct options *o, struct table *table)
+{
+        pager_open(o);
+        table_print(table, 0);
+}
+
+static void add_titles(struct table *table)
+{
+        static const char *const titles[] = {"", "SYSCTL", "NOW", "KERNEL", "SYSCTL.D", "ORIGINAL", "SET BY"};
+
+        table_begin_row(table);
+        for (unsigned i = 0; i < ELEMENTSOF(titles); i++)
+                table_cell(table, DIM, "%s", titles[i]);
+}
+
+int command_diff(const struct options *o)
+{
+        json_auto_t *d = NULL, *rows = json_array();
+        struct table table = {0};
+        bool any = false;
+        json_t *sysctl;
+        size_t i;
+        int status = describe_once(o->instance, &d);
+
+        if (status != 0)
+                return status;
+        if (!o->json)
+                add_titles(&table);
+        json_array_foreach(json_object_get(d, "sysctls"), i, sysctl) {
+                if (*text_of(sysctl, "value") == 0)
+                        continue; /* this kernel has none, or it is a list */
+                any |= differs(sysctl);
+                if (o->json)
+                        json_array_append_new(rows, row_of(sysctl));
+                else
+                        add_row(&table, sysctl);
+        }
+        if (o->json)
+                print_json(rows);
+        else
+                print_table(o, &table);
+        return any ? EXIT_FAILURE : 0;
+}
