@@ -18,15 +18,15 @@ __twtunectl_sysctls() {
 
 _twtunectl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-    local commands='status top rules explain history config record pause resume release rearm'
-    local options='--instance= --json --since= --for= --all --no-pager --help --version'
+    local commands='status top rules explain history diff config record pause resume release rearm help'
+    local options='--instance= --json --since= --lines= --for= --all --no-pager --help --version'
     local i command= instance=
 
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             -n|--instance) ((i++)); [[ ${COMP_WORDS[i]} == = ]] && ((i++)); instance=${COMP_WORDS[i]} ;;
-            --since|--for) ((i++)); [[ ${COMP_WORDS[i]} == = ]] && ((i++)) ;;
+            --since|--for|--lines) ((i++)); [[ ${COMP_WORDS[i]} == = ]] && ((i++)) ;;
             -*|=) ;;
             *) command=${command:-${COMP_WORDS[i]}} ;;
         esac

@@ -179,13 +179,24 @@ def _():
         check(run.stdout.startswith("twtunectl "), run.stdout)
 
 
+def complete_in_fish(host, line):
+    """What fish offers for the last word."""
+    program = line.split()[0]
+    env = host.env(PATH=f"{os.path.dirname(binary('twtunectl'))}:{os.environ['PATH']}", HOME=temp_dir())
+    run = subprocess.run(["fish", "-c", f"source {ROOT}/ctl/completion/{program}.fish; complete -C '{line}'"],
+                         text=True, capture_output=True, env=env)
+    check_equal(run.stderr, "", f"stderr of {line!r}")
+    return [offer.split("\t")[0] for offer in run.stdout.splitlines()]
+
+
 def complete(host, line):
     """What bash offers for the last word."""
+    program = line.split()[0]
     words = re.findall(r"=|[^\s=]+", line) + ([""] if line.endswith((" ", "=")) else [])
-    script = (f"compopt() {{ :; }}; source {ROOT}/ctl/completion/twtunectl.bash\n"
-              'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _twtunectl; printf "%s\\n" "${COMPREPLY[@]}"')
+    script = (f"compopt() {{ :; }}; source {ROOT}/ctl/completion/{program}.bash\n"
+              'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _PROGRAM; printf "%s\\n" "${COMPREPLY[@]}"')
     env = host.env(PATH=f"{os.path.dirname(binary('twtunectl'))}:{os.environ['PATH']}")
-    run = subprocess.run(["bash", "-c", script, "bash", *words], text=True, capture_output=True, env=env)
+    run = subprocess.run(["bash", "-c", script.replace("_PROGRAM", f"_{program}"), "bash", *words], text=True, capture_output=True, env=env)
     check_equal(run.stderr, "", f"stderr of {line!r}")
     return run.stdout.split()
 
@@ -203,6 +214,21 @@ def _():
         help_text = host.ctl("--help").stdout
         check_equal(sorted(complete(host, "twtunectl ")), sorted(re.findall(r"^  ([a-z]+) ", help_text, re.M)),
                     "commands")
+        for line, wanted in (("twtunectl re", ["rearm", "record", "release", "resume"]),
+                             ("twtunectl explain ot", ["other"]), ("twtunectl release net.ipv4.tcp_tw_reuse_", [DELAY]),
+                             ("twtunectl history --since=y", ["--since=yesterday"])):
+            check_equal(sorted(complete_in_fish(host, line)), wanted, f"in fish for {line!r}")
+        check_equal(sorted(complete(host, "twtunectl ")), sorted(complete_in_fish(host, "twtunectl ")), "fish")
+        for program in "twtuned", "twtunectl":
+            text = subprocess.run([binary(program), "--help"], text=True, capture_output=True).stdout
+            options = set(re.findall(r"(--[a-z-]+)", text)) - ({"--replay"} if program == "twtunectl" else set())
+            check_equal({o.rstrip("=") for o in complete(host, f"{program} --")}, options, f"options of {program}")
+            seen = {o.rstrip("=") for o in complete_in_fish(host, f"{program} --")}
+            check_equal(seen | {"--lines"}, options | {"--lines"}, f"options of {program} in fish")
+            zsh = (ROOT / f"ctl/completion/_{program}").read_text()
+            check_equal(set(re.findall(r"(--[a-z-]+)[=\[}]", zsh)) - {"--no-legend"}, options, f"zsh, {program}")
+            subprocess.run(["zsh", "-n", ROOT / f"ctl/completion/_{program}"], check=True)
+        check_equal(complete(host, f"twtuned --check {ROOT}/READM"), [f"{ROOT}/README.md"], "a file to check")
         zsh = (ROOT / "ctl/completion/_twtunectl").read_text()
         for command in complete(host, "twtunectl "):
             check(f"'{command}:" in zsh, f"zsh does not know {command}")

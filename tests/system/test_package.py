@@ -126,7 +126,9 @@ def _(host):
     check("Subject: The configuration is in effect" in explained, explained)
     for section, page in (("8", "twtuned"), ("5", "twtuned.conf")):
         check(host.run("man", "-w", section, page).stdout.startswith("/usr/share/man/"), page)
-    for completion in "bash-completion/completions/twtunectl", "zsh/vendor-completions/_twtunectl":
+    for completion in ("bash-completion/completions/twtuned", "zsh/vendor-completions/_twtuned",
+                       "fish/vendor_completions.d/twtuned.fish", "bash-completion/completions/twtunectl",
+                       "zsh/vendor-completions/_twtunectl", "fish/vendor_completions.d/twtunectl.fish"):
         check((host.root / "usr/share" / completion).exists(), completion)
     check_equal(host.dpkg("--verify", "twtuned"), "", "dpkg --verify")
     version = host.run("dpkg-query", "-W", "-f", "${Version}", "twtuned").stdout.removesuffix(f"+{VERSION}")
