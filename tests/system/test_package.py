@@ -155,7 +155,7 @@ def _(host):
     host.upgrade(VERSION)
     shipped = (host.root / CONF).read_text()
     host.write(CONF, shipped + BAD)
-    host.systemctl("reload", "twtuned")
+    check_equal(host.run("systemctl", "reload", "twtuned", check=False).returncode, 1, "exit status of a bad reload")
     rejected = host.events("config-rejected")[0]
     line = len(shipped.splitlines()) + 2
     check(rejected["MESSAGE"].startswith(f"/{CONF}:{line}: "), rejected["MESSAGE"])

@@ -407,7 +407,7 @@ def _(host):
     check_status(host, acting)
 
     host.write(f"{DROPINS}/60-bad.conf", BAD)
-    host.systemctl("reload", "twtuned")
+    check_equal(host.run("systemctl", "reload", "twtuned", check=False).returncode, 1, "exit status of the reload")
     check_status(host, "degraded: the new configuration has an error; keeping the current one; 1 sysctl changed")
     (host.root / DROPINS / "60-bad.conf").unlink()
     host.systemctl("reload", "twtuned")
@@ -435,8 +435,9 @@ def _():
     pc = subprocess.run(["pkg-config", "--path", "libsystemd"], text=True, capture_output=True, check=True).stdout
     text = pathlib.Path(pc.strip()).read_text()
     setup = ["meson", "setup", directory / "build", ROOT, "-Dtests=false", "-Dman=disabled"]
-    for version, wanted in (("252.9", ["Type=notify", "ExecReload=/bin/kill -HUP $MAINPID"]),
-                            ("253", ["Type=notify-reload"])):
+    checked = "ExecReload=/usr/sbin/twtuned --check"
+    for version, wanted in (("252.9", ["Type=notify", "ExecReload=/bin/kill -HUP $MAINPID", checked]),
+                            ("253", ["Type=notify-reload", checked])):
         pc = directory / version / "libsystemd.pc"
         pc.parent.mkdir()
         pc.write_text(re.sub("^Version:.*", f"Version: {version}", text, flags=re.M))
