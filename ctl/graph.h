@@ -16,5 +16,5 @@ void graph_add(struct graph *graph, double value);
 /* The largest of the last samples; 0: all are unknown. */
 double graph_most(const struct graph *graph, unsigned last);
 
-/* Prints the last width samples, a bar for each, the newest at the right. */
+/* Prints the last width samples, a bar for each, the newest at the right; a line if all are the same. */
 void graph_print(const struct graph *graph, unsigned width);

@@ -14,44 +14,19 @@
 
 #include "ctl/client.h"
 #include "ctl/description.h"
-#include "ctl/graph.h"
 #include "ctl/terminal.h"
-
-#define GRAPHS_MAX 256u
-#define NAME_WIDTH 30u
-#define VALUE_WIDTH 13u
-#define MOST_WIDTH 12u
-#define OTHER_LINES 3u /* the state, the titles and the keys */
+#include "ctl/top.h"
 
 /* xterm's alternate screen, without a cursor (ctlseqs.ms of xterm) */
 #define SCREEN_BEGIN "\033[?1049h\033[?25l"
 #define SCREEN_END "\033[?25h\033[?1049l"
-#define HOME "\033[H"
-#define REST_OF_LINE "\033[K"
-#define REST_OF_SCREEN "\033[J"
 
 struct top {
         struct client client;
         struct termios termios; /* the terminal's before we changed them */
-        unsigned rows, columns; /* of the terminal */
-        unsigned first;         /* metric shown */
         bool json;
-        struct graph graph[GRAPHS_MAX];
-        unsigned n_graphs;
-        json_t *description; /* of the last sample */
+        struct screen screen;
 };
-
-/* Finds or makes the graph of a metric. NULL: there are too many. */
-static struct graph *find_graph(struct top *t, const char *name)
-{
-        for (unsigned i = 0; i < t->n_graphs; i++)
-                if (strcmp(t->graph[i].name, name) == 0)
-                        return &t->graph[i];
-        if (t->n_graphs == GRAPHS_MAX)
-                return NULL;
-        snprintf(t->graph[t->n_graphs].name, sizeof(t->graph->name), "%s", name);
-        return &t->graph[t->n_graphs++];
-}
 
 /* NAN: unknown, or bounded only. JSON has no infinity, so a valid metric without a value is infinite. */
 static double value_of(const json_t *metric)
@@ -70,10 +45,10 @@ static int sample(struct top *t)
 
         if (status != 0)
                 return status;
-        json_decref(t->description);
-        t->description = d;
+        json_decref(t->screen.description);
+        t->screen.description = d;
         json_array_foreach(json_object_get(d, "metrics"), i, metric) {
-                struct graph *g = find_graph(t, text_of(metric, "name"));
+                struct graph *g = screen_graph(&t->screen, text_of(metric, "name"));
 
                 if (g)
                         graph_add(g, value_of(metric));
@@ -83,95 +58,26 @@ static int sample(struct top *t)
 
 static uint64_t interval_us(const struct top *t)
 {
-        return (uint64_t)(fmax(number_of(t->description, "interval"), 0.1) * 1e6);
+        return (uint64_t)(fmax(number_of(t->screen.description, "interval"), 0.1) * 1e6);
 }
 
 static void measure_terminal(struct top *t)
 {
         struct winsize size;
 
-        t->rows = 24;
-        t->columns = 80;
+        t->screen.rows = 24;
+        t->screen.columns = 80;
         if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0) {
-                t->rows = size.ws_row;
-                t->columns = size.ws_col;
+                t->screen.rows = size.ws_row;
+                t->screen.columns = size.ws_col;
         }
-}
-
-/* "3.2%"; "<= 4%": bounded; "-": bounded, without an upper bound. NULL: the metric has neither value nor bounds. */
-static const char *value_text(const json_t *metric, char buf[static VALUE_WIDTH * 2])
-{
-        const char *unit = text_of(metric, "unit");
-        int digits = *unit && *unit != 'B' ? 1 : 0;
-
-        if (has_text(metric, "state", "valid"))
-                snprintf(buf, VALUE_WIDTH * 2, "%.*f%s", digits, value_of(metric), unit);
-        else if (!has_text(metric, "state", "bounded"))
-                return NULL;
-        else if (json_is_number(json_object_get(metric, "upper")))
-                snprintf(buf, VALUE_WIDTH * 2, "<= %.*f%s", digits, number_of(metric, "upper"), unit);
-        else
-                snprintf(buf, VALUE_WIDTH * 2, "-");
-        return buf;
-}
-
-static unsigned name_width(const struct top *t)
-{
-        return MIN(NAME_WIDTH, MAX(t->columns, VALUE_WIDTH + 2) - VALUE_WIDTH - 1);
-}
-
-static void draw_metric(struct top *t, const json_t *metric, const char *value)
-{
-        const struct graph *g = find_graph(t, text_of(metric, "name"));
-        unsigned fixed = NAME_WIDTH + 1 + VALUE_WIDTH + 2, width = name_width(t);
-
-        printf("%-*.*s %*.*s", (int)width, (int)width, text_of(metric, "name"), (int)VALUE_WIDTH, (int)VALUE_WIDTH,
-               value);
-        if (!g || t->columns < fixed + MOST_WIDTH + 4)
-                return;
-        width = MIN(t->columns - fixed - MOST_WIDTH, GRAPH_SAMPLES);
-        printf("  %s", colour_on(GREEN));
-        graph_print(g, width);
-        printf("%s", colour_off(GREEN));
-        if (graph_most(g, width) > 0)
-                print_coloured(DIM, " %.4g%s", graph_most(g, width), text_of(metric, "unit"));
-}
-
-static void draw_screen(struct top *t)
-{
-        enum colour colour = colour_of(text_of(t->description, "state"));
-        int status_width = (int)MAX(t->columns, 20u) - 10, name = (int)name_width(t);
-        unsigned line = OTHER_LINES, skipped = 0;
-        char buf[VALUE_WIDTH * 2];
-        json_t *metric;
-        size_t i;
-
-        printf(HOME "twtuned: ");
-        print_coloured(colour, "%.*s", status_width, text_of(t->description, "status"));
-        fputs(REST_OF_LINE "\n", stdout);
-        print_coloured(DIM, "%-*.*s %*s%s", name, name, "METRIC", (int)VALUE_WIDTH, "NOW",
-                       t->columns > 80 ? "  BEFORE, AND ITS MAXIMUM" : "");
-        fputs(REST_OF_LINE "\n", stdout);
-        json_array_foreach(json_object_get(t->description, "metrics"), i, metric) {
-                const char *value = value_text(metric, buf);
-
-                if (!value || skipped++ < t->first)
-                        continue;
-                if (line++ >= t->rows)
-                        break;
-                draw_metric(t, metric, value);
-                fputs(REST_OF_LINE "\n", stdout);
-        }
-        print_coloured(DIM, "%.*s", (int)t->columns - 1, "q quits, up and down scroll");
-        fputs(REST_OF_LINE REST_OF_SCREEN, stdout);
-        fflush(stdout);
 }
 
 /* --json: a line for each sample. Returns 0 or an exit status. */
 static int print_line(const struct top *t)
 {
         json_auto_t *line = json_pack("{s:f, s:O}", "time", (double)time(NULL), "metrics",
-                                      json_object_get(t->description, "metrics"));
+                                      json_object_get(t->screen.description, "metrics"));
 
         json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
         putchar('\n');
@@ -182,7 +88,7 @@ static int show(struct top *t)
 {
         if (t->json)
                 return print_line(t);
-        draw_screen(t);
+        screen_draw(&t->screen);
         return 0;
 }
 
@@ -205,7 +111,7 @@ static int on_resize(sd_event_source *source, const struct signalfd_siginfo *inf
         (void)source;
         (void)info;
         measure_terminal(userdata);
-        draw_screen(userdata);
+        screen_draw(&((struct top *)userdata)->screen);
         return 0;
 }
 
@@ -222,11 +128,11 @@ static int on_keys(sd_event_source *source, int fd, uint32_t events, void *userd
                 if (keys[i] == 'q' || keys[i] == 'Q')
                         quit = true;
                 else if (keys[i] == 'A' || keys[i] == 'k')
-                        t->first -= t->first > 0;
+                        t->screen.first -= t->screen.first > 0;
                 else if (keys[i] == 'B' || keys[i] == 'j')
-                        t->first += t->first + 1 < json_array_size(json_object_get(t->description, "metrics"));
+                        t->screen.first += t->screen.first + 1 < t->screen.line;
         }
-        draw_screen(t);
+        screen_draw(&t->screen);
         return quit ? sd_event_exit(sd_event_source_get_event(source), 0) : 0;
 }
 
@@ -294,7 +200,7 @@ int command_top(const struct options *o)
         status = client_open(&top.client, o->instance);
         if (status == 0)
                 status = run(&top);
-        json_decref(top.description);
+        json_decref(top.screen.description);
         client_close(&top.client);
         return status;
 }

@@ -94,11 +94,20 @@ def _():
         top = Terminal(host, "top")
         top.wait_for(r"\033\[\?1049h")
         top.wait_for(r"twtuned: .*acting: 2 sysctls")
-        top.wait_for("tcp.established +10 .*[▁▂▃▄▅▆▇█]")
+        top.wait_for(" 10\\S* tcp.established .*───\\S* 10")  # a constant is a line
         frame = top.frame("frame")
         widest = max(map(len, frame))
         check(60 < widest <= 100, f"{widest} columns of 100")
         check(15 < len(frame) <= 24, f"{len(frame)} lines of 24")
+        text = "\n".join(frame)
+        check_text(text, r"^RULES AND ADVICE\n\* some  holds net.ipv4.tcp_tw_reuse = 1",
+                   r"^DESTINATIONS.*\n10\.77\.0\.1->10\.77\.0\.2:8080 +\[ +\] 0 %, 10 ports",
+                   r"^CHANGED SYSCTLS\nnet\.ipv4\.tcp_tw_reuse = 1, it was 2; rule some$",
+                   r"^METRICS.*\n +\S+ tcp\.time_wait .*\n +10 tcp\.established ")
+        for rows, columns in (24, 80), (50, 200):
+            top.resize(rows, columns)
+            frame = top.frame(f"frame of {columns} columns", lambda lines: columns * 0.7 < max(map(len, lines)) <= columns)
+            check(len(frame) <= rows, frame)
         top.resize(10, 50)
         frame = top.frame("frame of 10 lines", lambda lines: len(lines) == 10)
         check(max(map(len, frame)) <= 50, frame)

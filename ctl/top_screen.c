@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/top.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/description.h"
+#include "ctl/terminal.h"
+
+#define VALUE_WIDTH 12u
+#define NAME_WIDTH 28u
+#define DESTINATION_WIDTH 34u
+#define BAR_MIN 10u
+#define MOST_WIDTH 12u
+#define SECTION_MAX 5u /* rules, destinations or sysctls, so that the metrics are on the screen as well */
+
+#define HOME "\033[H"
+#define REST_OF_LINE "\033[K"
+#define REST_OF_SCREEN "\033[J"
+
+struct graph *screen_graph(struct screen *s, const char *name)
+{
+        for (unsigned i = 0; i < s->n_graphs; i++)
+                if (strcmp(s->graph[i].name, name) == 0)
+                        return &s->graph[i];
+        if (s->n_graphs == GRAPHS_MAX)
+                return NULL;
+        snprintf(s->graph[s->n_graphs].name, sizeof(s->graph->name), "%s", name);
+        return &s->graph[s->n_graphs++];
+}
+
+/* Returns true if the next line is on the screen. */
+static bool line_begin(struct screen *s)
+{
+        s->used = 0;
+        if (s->line++ < s->first || s->row + 1 >= s->rows) /* the last row has the keys */
+                return false;
+        s->row++;
+        return true;
+}
+
+static void line_end(void)
+{
+        fputs(REST_OF_LINE "\n", stdout);
+}
+
+static unsigned room(const struct screen *s)
+{
+        return s->columns - MIN(s->used, s->columns);
+}
+
+/* Prints as much of the text as the line has room for. */
+static void _printf_(3, 4) put(struct screen *s, enum colour colour, const char *format, ...)
+{
+        char text[512];
+        va_list args;
+        size_t n;
+
+        va_start(args, format);
+        vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
+        n = MIN(strlen(text), room(s));
+        while (n > 0 && (text[n] & 0xc0) == 0x80) /* not in the middle of a character */
+                n--;
+        print_coloured(colour, "%.*s", (int)n, text);
+        s->used += (unsigned)n;
+}
+
+static void draw_title(struct screen *s, const char *title)
+{
+        if (!line_begin(s))
+                return;
+        put(s, DIM, "%s", title);
+        line_end();
+}
+
+/* "and 3 more" */
+static void draw_rest(struct screen *s, unsigned n, unsigned most)
+{
+        if (n <= most || !line_begin(s))
+                return;
+        put(s, DIM, "  and %u more", n - most);
+        line_end();
+}
+
+static void draw_rule(struct screen *s, const json_t *rule)
+{
+        bool advice = json_array_size(json_object_get(rule, "levers")) == 0;
+
+        if (!line_begin(s))
+                return;
+        put(s, advice ? YELLOW : GREEN, "%s %s", advice ? "!" : "*", text_of(rule, "name"));
+        put(s, PLAIN, "  %s", text_of(rule, advice ? "advise" : "why"));
+        line_end();
+}
+
+/* A bar of width columns for a share of 1. */
+static void put_bar(struct screen *s, double share, unsigned width)
+{
+        unsigned full = (unsigned)(fmin(fmax(share, 0), 1) * width + 0.5);
+        bool unicode = has_unicode();
+
+        if (room(s) < width + 2)
+                return;
+        printf("[%s", colour_on(share >= 0.8 ? YELLOW : GREEN));
+        for (unsigned i = 0; i < width; i++)
+                fputs(i >= full ? " " : unicode ? "█" : "#", stdout);
+        printf("%s]", colour_off(GREEN));
+        s->used += width + 2;
+}
+
+static void draw_destination(struct screen *s, const json_t *d)
+{
+        double cliff = number_of(d, "ports.cliff");
+
+        if (!line_begin(s))
+                return;
+        put(s, PLAIN, "%-*s ", (int)DESTINATION_WIDTH, text_of(d, "name"));
+        put_bar(s, cliff / 100, MAX(BAR_MIN, s->columns / 6));
+        put(s, PLAIN, " %.0f %%, %.0f ports", cliff, number_of(d, "ports.used"));
+        if (*text_of(d, "systemd_unit"))
+                put(s, PLAIN, ", %s", text_of(d, "systemd_unit"));
+        line_end();
+}
+
+static void draw_sysctl(struct screen *s, const json_t *sysctl)
+{
+        if (!line_begin(s))
+                return;
+        put(s, GREEN, "%s = %s", text_of(sysctl, "name"), text_of(sysctl, "value"));
+        put(s, PLAIN, ", it was %s; rule %s", text_of(sysctl, "original"),
+            json_string_value(json_array_get(json_object_get(sysctl, "rules"), 0)));
+        line_end();
+}
+
+static bool is_active(const json_t *rule)
+{
+        return has_text(rule, "state", "active");
+}
+
+static bool is_changed(const json_t *sysctl)
+{
+        return has_text(sysctl, "owner", "twtuned") && json_array_size(json_object_get(sysctl, "rules")) > 0;
+}
+
+/* The items that are such, SECTION_MAX at most; filter: NULL: all. */
+static void draw_section(struct screen *s, const char *key, const char *title, bool (*filter)(const json_t *item),
+                         void (*draw)(struct screen *s, const json_t *item))
+{
+        unsigned n = 0;
+        json_t *item;
+        size_t i;
+
+        json_array_foreach(json_object_get(s->description, key), i, item) {
+                if (filter && !filter(item))
+                        continue;
+                if (n == 0)
+                        draw_title(s, title);
+                if (n++ < SECTION_MAX)
+                        draw(s, item);
+        }
+        draw_rest(s, n, SECTION_MAX);
+}
+
+/* "3.2%"; "<= 4%": bounded; "-": unknown. */
+static const char *value_text(const json_t *metric, char buf[static VALUE_WIDTH * 2])
+{
+        const char *unit = text_of(metric, "unit");
+        int digits = *unit && *unit != 'B' ? 1 : 0;
+
+        if (has_text(metric, "state", "valid") && !json_is_number(json_object_get(metric, "value")))
+                snprintf(buf, VALUE_WIDTH * 2, "inf");
+        else if (has_text(metric, "state", "valid"))
+                snprintf(buf, VALUE_WIDTH * 2, "%.*f%s", digits, number_of(metric, "value"), unit);
+        else if (json_is_number(json_object_get(metric, "upper")))
+                snprintf(buf, VALUE_WIDTH * 2, "<= %.*f%s", digits, number_of(metric, "upper"), unit);
+        else
+                snprintf(buf, VALUE_WIDTH * 2, "-");
+        return buf;
+}
+
+static void draw_metric(struct screen *s, const json_t *metric)
+{
+        const struct graph *g = screen_graph(s, text_of(metric, "name"));
+        char value[VALUE_WIDTH * 2];
+        unsigned width;
+
+        if (!line_begin(s))
+                return;
+        put(s, BOLD, "%*.*s", (int)VALUE_WIDTH, (int)VALUE_WIDTH, value_text(metric, value));
+        put(s, PLAIN, " %-*s", (int)NAME_WIDTH, text_of(metric, "name"));
+        if (g && room(s) > MOST_WIDTH + 4) {
+                width = MIN(room(s) - MOST_WIDTH - 1, GRAPH_SAMPLES);
+                printf(" %s", colour_on(GREEN));
+                graph_print(g, width);
+                printf("%s", colour_off(GREEN));
+                s->used += width + 1;
+                if (graph_most(g, width) > 0)
+                        put(s, DIM, " %.4g%s", graph_most(g, width), text_of(metric, "unit"));
+        }
+        line_end();
+}
+
+/* What is always shown, and first. */
+static const char *const first_metrics[] = {"tcp.time_wait", "tcp.established"};
+
+static void draw_metrics(struct screen *s)
+{
+        const json_t *metrics = json_object_get(s->description, "metrics");
+        json_t *metric;
+        size_t i;
+
+        draw_title(s, s->columns > 80 ? "METRICS: NOW, NAME, BEFORE, AND THE MOST OF IT" : "METRICS");
+        for (i = 0; i < ELEMENTSOF(first_metrics); i++)
+                if (find_named(metrics, first_metrics[i]))
+                        draw_metric(s, find_named(metrics, first_metrics[i]));
+        json_array_foreach(metrics, i, metric) {
+                bool shown = has_text(metric, "state", "valid") || has_text(metric, "state", "bounded");
+
+                for (unsigned k = 0; k < ELEMENTSOF(first_metrics); k++)
+                        shown &= !has_text(metric, "name", first_metrics[k]);
+                if (shown)
+                        draw_metric(s, metric);
+        }
+}
+
+void screen_draw(struct screen *s)
+{
+        s->line = 0;
+        s->row = 1;
+        s->used = 9;
+        printf(HOME "twtuned: ");
+        put(s, colour_of(text_of(s->description, "state")), "%s", text_of(s->description, "status"));
+        line_end();
+        draw_section(s, "rules", "RULES AND ADVICE", is_active, draw_rule);
+        draw_section(s, "destinations", "DESTINATIONS: PORTS THAT CONNECT() CANNOT TAKE", NULL, draw_destination);
+        draw_section(s, "sysctls", "CHANGED SYSCTLS", is_changed, draw_sysctl);
+        draw_metrics(s);
+        print_coloured(DIM, "%.*s", (int)s->columns - 1, "q quits, up and down scroll");
+        fputs(REST_OF_LINE REST_OF_SCREEN, stdout);
+        fflush(stdout);
+}
