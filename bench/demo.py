@@ -8,6 +8,7 @@ can; within a second they leave TIME_WAIT behind on half of its ports. Needs roo
 
 import pathlib
 import sys
+import textwrap
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "netns"))
@@ -28,8 +29,9 @@ def bar(rate):
 
 
 def show_change(line):
-    text = f"        twtuned: {message(line) or line}"
-    print(f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text, flush=True)
+    for text in textwrap.wrap(f"twtuned: {message(line) or line}", 100, initial_indent=" " * 8,
+                              subsequent_indent=" " * 10):
+        print(f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text, flush=True)
 
 
 class Changes:
@@ -82,6 +84,7 @@ def run(without, beside):
         ChurnServer(pair.server, pair.server.ip4)
     stock, tuned = (ChurnClient(pair.client, pair.server.ip4, seconds=LOAD_SECONDS) for pair in (without, beside))
 
+    print("The shipped policy, but given back 3 s after the load is gone instead of after minutes.\n")
     print(f"{'second':>6}  {'connects/s, stock':<{BAR_WIDTH + 8}}  connects/s, with twtuned", flush=True)
     show_load(stock, tuned, changes)
     if stock_again(beside.client):

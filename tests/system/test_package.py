@@ -124,7 +124,7 @@ def _(host):
     check_equal(host.run("sysctl", "net.ipv4", "net.core").stdout, before, "sysctls")
     explained = host.run("journalctl", "-x", "-u", "twtuned", f"--since=@{host.since}").stdout
     check("Subject: The configuration is in effect" in explained, explained)
-    for section, page in (("8", "twtuned"), ("5", "twtuned.conf")):
+    for section, page in (("8", "twtuned"), ("8", "twtuned.service"), ("5", "twtuned.conf")):
         check(host.run("man", "-w", section, page).stdout.startswith("/usr/share/man/"), page)
     for completion in ("bash-completion/completions/twtuned", "zsh/vendor-completions/_twtuned",
                        "fish/vendor_completions.d/twtuned.fish", "bash-completion/completions/twtunectl",
