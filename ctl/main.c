@@ -12,13 +12,20 @@
 #include "lib/util/suggest.h"
 #include "lib/util/units.h"
 
+/* clang-format off */
 static const struct option long_options[] = {
-        {"instance", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
-        {"since", required_argument, NULL, 's'},    {"for", required_argument, NULL, 'f'},
-        {"lines", required_argument, NULL, 'l'},    {"all", no_argument, NULL, 'a'},
-        {"no-pager", no_argument, NULL, 'p'},       {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},        {0},
+        {"instance", required_argument, NULL, 'i'},
+        {"json", no_argument, NULL, 'j'},
+        {"since", required_argument, NULL, 's'},
+        {"for", required_argument, NULL, 'f'},
+        {"lines", required_argument, NULL, 'l'},
+        {"all", no_argument, NULL, 'a'},
+        {"no-pager", no_argument, NULL, 'p'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {0},
 };
+/* clang-format on */
 
 static int command_help(const struct options *options);
 
