@@ -76,7 +76,75 @@ static double unix_time(uint64_t at)
         return at == 0 ? 0 : (double)date.tv_sec + (double)date.tv_nsec / 1e9 - (double)(now_ns() - at) / 1e9;
 }
 
-static int write_file(struct metrics_file *f, const struct tuner *t)
+/* Adds up the rates. A rate covers the time since it was last read, or since the tick before. */
+static void count_rates(struct metrics_file *f, const struct snapshot *s)
+{
+        for (unsigned i = 0; i < METRIC_COUNT; i++) {
+                uint64_t before;
+
+                if (metric_table[i].unit != UNIT_PER_SECOND || s->reading[i].state != READING_VALID)
+                        continue;
+                before = f->read_at[i] > 0 ? f->read_at[i] : f->ticked_at;
+                if (before > 0)
+                        f->counters.metric[i] += s->reading[i].value * (double)(s->now - before) / 1e9;
+                f->counters.counted[i] = true;
+                f->read_at[i] = s->now;
+        }
+}
+
+/* After a reload a rule is found by its name. */
+static void follow_rules(struct metrics_file *f, const struct config *config)
+{
+        struct rule_life old[RULES_MAX];
+
+        memcpy(old, f->life, sizeof(old));
+        for (unsigned i = 0; i < config->n_rules; i++) {
+                const char *name = config->rule[i].name;
+
+                if (strcmp(f->life[i].name, name) == 0)
+                        continue;
+                f->life[i] = (struct rule_life){0};
+                memcpy(f->life[i].name, name, sizeof(f->life[i].name));
+                for (unsigned k = 0; k < RULES_MAX; k++)
+                        if (strcmp(old[k].name, name) == 0)
+                                f->life[i] = old[k];
+        }
+}
+
+static void count_episodes(struct metrics_file *f, const struct tuner *t)
+{
+        follow_rules(f, t->config);
+        for (unsigned i = 0; i < t->config->n_rules; i++) {
+                struct rule_life *life = &f->life[i];
+                bool active = policy_is_active(t->policy, i);
+
+                life->episodes += active && !life->active;
+                life->active = active;
+                f->counters.episodes[i] = life->episodes;
+        }
+}
+
+static void count(struct metrics_file *f, const struct tuner *t)
+{
+        const struct snapshot *s = &t->snapshot;
+
+        count_rates(f, s);
+        count_episodes(f, t);
+        f->ticked_at = s->now;
+        if (s->reading[METRIC_PORTS_FIRST].state != READING_VALID)
+                return;
+        f->n_fullest = exposition_fullest(s->ports, f->fullest);
+        f->fullest_at = s->now;
+}
+
+static const char *find_unit(void *user, uint64_t cgroup)
+{
+        struct backend *backend = user;
+
+        return backend->find_unit(backend, cgroup);
+}
+
+static int write_file(struct metrics_file *f, struct tuner *t)
 {
         const struct exposition exposition = {
                 .version = TWTUNED_VERSION,
@@ -84,6 +152,13 @@ static int write_file(struct metrics_file *f, const struct tuner *t)
                 .snapshot = &t->snapshot,
                 .config = t->config,
                 .policy = t->policy,
+                .evaluation = policy_evaluate(t->policy, &t->snapshot),
+                .counters = &f->counters,
+                .fullest = f->fullest,
+                .n_fullest = f->n_fullest,
+                .fullest_at = unix_time(f->fullest_at),
+                .find_unit = find_unit,
+                .user = t->backend,
                 .ledger = &t->apply.ledger,
                 .logged = t->audit.logged,
                 .observed_at = unix_time(f->observed_at),
@@ -100,6 +175,8 @@ void metrics_file_tick(struct metrics_file *f, struct tuner *t)
 {
         if (t->unread.error == 0)
                 f->observed_at = t->snapshot.now;
+        if (f->path[0])
+                count(f, t);
         if (f->path[0] == 0 || t->snapshot.now < f->next)
                 return;
         f->next = t->snapshot.now + METRICS_FILE_EVERY;

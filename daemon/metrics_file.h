@@ -19,6 +19,18 @@ struct metrics_file {
         uint64_t next;                                                      /* when the next one is due */
         uint64_t observed_at;                                               /* 0: never yet, everything */
         bool moved;                                                         /* since the last tick */
+
+        struct exposition_counters counters;
+        uint64_t read_at[METRIC_COUNT]; /* ns; when each rate was last read; 0: not yet */
+        uint64_t ticked_at;             /* ns; 0: not yet */
+        struct rule_life {
+                char name[RULE_NAME_MAX];
+                bool active; /* at the last tick */
+                uint64_t episodes;
+        } life[RULES_MAX]; /* in the order of the configuration */
+        struct exposition_destination fullest[EXPOSITION_GROUPS];
+        unsigned n_fullest;
+        uint64_t fullest_at; /* ns; 0: never */
         char text[EXPOSITION_TEXT_MAX];
 };
 

@@ -177,6 +177,101 @@ static void put_groups(struct text *t, const struct exposition *e, const struct 
                         ports_value(worst[i], f->of).lower / PERCENT);
 }
 
+/* Two labels, "destination" and "source", of the name of a destination, which is SOURCE->DESTINATION. */
+static void split_name(const char *name, struct label label[static 2], char source[static DESTINATION_NAME_MAX])
+{
+        const char *arrow = strstr(name, "->");
+
+        snprintf(source, DESTINATION_NAME_MAX, "%.*s", arrow ? (int)(arrow - name) : 0, name);
+        label[0] = (struct label){"destination", arrow ? arrow + 2 : name};
+        label[1] = (struct label){"source", source};
+}
+
+unsigned exposition_fullest(const struct ports *ports, struct exposition_destination ret[static EXPOSITION_GROUPS])
+{
+        const struct destination *busy[EXPOSITION_GROUPS];
+        unsigned n = ports_most_busy(ports, busy, EXPOSITION_GROUPS);
+
+        for (unsigned i = 0; i < n; i++) {
+                const struct destination *d = busy[i];
+                unsigned used[2], limit[2], fuller;
+
+                for (unsigned p = 0; p < 2; p++) {
+                        used[p] = d->holders[p] + d->blocked[p] + d->reusable[p];
+                        limit[p] = ports_usable_of(ports, p);
+                }
+                fuller = (uint64_t)used[1] * limit[0] > (uint64_t)used[0] * limit[1];
+                ret[i] = (struct exposition_destination){
+                        .cgroup = d->cgroup, .used = used[fuller], .limit = limit[fuller]};
+                destination_name(d, ret[i].name);
+        }
+        return n;
+}
+
+static const char *unit_of(const struct exposition *e, uint64_t cgroup)
+{
+        return cgroup != 0 && e->find_unit ? e->find_unit(e->user, cgroup) : "";
+}
+
+enum {
+        USED,
+        LIMIT,
+};
+
+static void put_destinations(struct text *t, const struct exposition *e, const struct family *f)
+{
+        char source[DESTINATION_NAME_MAX];
+
+        for (unsigned i = 0; i < e->n_fullest; i++) {
+                const struct exposition_destination *d = &e->fullest[i];
+                struct label label[] = {{"", ""}, {"", ""}, {"unit", unit_of(e, d->cgroup)}};
+
+                split_name(d->name, label, source);
+                put_sample(t, f->name, label, ELEMENTSOF(label), f->of == USED ? d->used : d->limit);
+        }
+}
+
+static void put_fullest_at(struct text *t, const struct exposition *e, const struct family *f)
+{
+        if (e->fullest_at > 0)
+                put_sample(t, f->name, NULL, 0, e->fullest_at);
+}
+
+static void put_episodes(struct text *t, const struct exposition *e, const struct family *f)
+{
+        for (unsigned i = 0; i < e->config->n_rules; i++)
+                if (!e->config->rule[i].disabled)
+                        put_one(t, f, "rule", e->config->rule[i].name, (double)e->counters->episodes[i]);
+}
+
+/* The rules that only advise and are active, each with whom its first condition that names somebody is about. */
+static void put_advice(struct text *t, const struct exposition *e, const struct family *f)
+{
+        char name[DESTINATION_NAME_MAX], source[DESTINATION_NAME_MAX];
+
+        for (unsigned i = 0; i < e->config->n_rules; i++) {
+                const struct rule *rule = &e->config->rule[i];
+                struct label label[] = {
+                        {"rule", rule->name}, {"destination", ""}, {"source", ""}, {"listener", ""}, {"unit", ""}};
+
+                if (rule->n_actions > 0 || !policy_is_active(e->policy, i))
+                        continue;
+                for (unsigned k = 0; k < rule->n_when && !label[1].value[0] && !label[3].value[0]; k++) {
+                        const struct condition_evaluation *now = &e->evaluation->rule[i].when[k];
+                        unsigned metric = rule->when[k].metric;
+                        const char *whose = condition_whose(now, metric, e->snapshot, name);
+
+                        label[4].value = now->destination ? unit_of(e, now->destination->cgroup)
+                                                          : condition_unit(now, metric, e->snapshot);
+                        if (metric < METRIC_COUNT && metric_is_ports(metric))
+                                split_name(whose, &label[1], source);
+                        else
+                                label[3].value = whose;
+                }
+                put_sample(t, f->name, label, ELEMENTSOF(label), 1);
+        }
+}
+
 static void put_header(struct text *t, const char *name, const char *type, const char *help)
 {
         put(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
@@ -191,6 +286,8 @@ static const struct family families[] = {
         {"twtuned_rule_available", "gauge", "0: this kernel or network namespace lacks what the rule needs",
          put_rules, AVAILABLE},
         {"twtuned_rule_active", "gauge", "1: the rule is active; in observe mode: it would be", put_rules, ACTIVE},
+        {"twtuned_episodes_total", "counter", "how often the rule became active", put_episodes, 0},
+        {"twtuned_advice", "gauge", "1: a person has to do something, see twtunectl explain RULE", put_advice, 0},
         {"twtuned_sysctl_held", "gauge", "1: changed by twtuned, which will restore it", put_ledger_state, LEDGER_HELD},
         {"twtuned_sysctl_overridden", "gauge", "1: another program changed it after twtuned, which leaves it alone",
          put_ledger_state, LEDGER_FOREIGN},
@@ -201,6 +298,12 @@ static const struct family families[] = {
          METRIC_PORTS_DEMAND},
         {"twtuned_group_cliff_ratio", "gauge", "ports.cliff of the worst destinations", put_groups,
          METRIC_PORTS_CLIFF},
+        {"twtuned_destination_ports_used", "gauge", "local ports of one parity in use toward the fullest destinations",
+         put_destinations, USED},
+        {"twtuned_destination_ports_limit", "gauge", "local ports of one parity that connect() may pick",
+         put_destinations, LIMIT},
+        {"twtuned_destinations_timestamp_seconds", "gauge", "when the ports of the destinations were counted",
+         put_fullest_at, 0},
 };
 /* clang-format on */
 
@@ -218,9 +321,9 @@ static const struct {
 };
 
 /* "twtuned_ports_cliff_ratio" */
-static void family_name(const struct metric *m, char name[static NAME_MAX_])
+static void family_name(const struct metric *m, const char *suffix, char name[static NAME_MAX_])
 {
-        snprintf(name, NAME_MAX_, "twtuned_%s%s", m->name, base_units[m->unit].suffix);
+        snprintf(name, NAME_MAX_, "twtuned_%s%s", m->name, suffix);
         for (char *dot = name; (dot = strchr(dot, '.'));)
                 *dot = '_';
 }
@@ -230,17 +333,29 @@ static void put_metric(struct text *t, const struct exposition *e, unsigned metr
 {
         const struct metric *m = &metric_table[metric];
         const struct reading *r = &e->snapshot->reading[metric];
-        bool bounded = r->state == READING_BOUNDED;
-        double value = (bounded ? r->upper : r->value) / base_units[m->unit].divisor;
+        double value = r->value / base_units[m->unit].divisor;
         const struct label label[] = {{"listener", metric_is_ports(metric) ? "" : e->snapshot->endpoint[metric]},
-                                      {"unit", metric_is_ports(metric) ? "" : e->snapshot->culprit[metric]},
-                                      {"bound", bounded ? "upper" : ""}};
+                                      {"unit", metric_is_ports(metric) ? "" : e->snapshot->culprit[metric]}};
         char name[NAME_MAX_];
 
-        family_name(m, name);
+        family_name(m, base_units[m->unit].suffix, name);
         put_header(t, name, "gauge", m->help);
-        if ((r->state == READING_VALID && !isnan(value)) || (bounded && isfinite(value)))
+        if (r->state == READING_VALID && !isnan(value))
                 put_sample(t, name, label, ELEMENTSOF(label), value);
+}
+
+/* Of a rate per second, how many there were. */
+static void put_total(struct text *t, const struct exposition *e, unsigned metric)
+{
+        const struct metric *m = &metric_table[metric];
+        char name[NAME_MAX_];
+
+        if (m->unit != UNIT_PER_SECOND)
+                return;
+        family_name(m, "_total", name);
+        put_header(t, name, "counter", m->help);
+        if (e->counters->counted[metric])
+                put_sample(t, name, NULL, 0, round(e->counters->metric[metric]));
 }
 
 ssize_t exposition_format(const struct exposition *e, char *buf, size_t size)
@@ -251,7 +366,9 @@ ssize_t exposition_format(const struct exposition *e, char *buf, size_t size)
                 put_header(&t, f->name, f->type, f->help);
                 f->put(&t, e, f);
         }
-        for (unsigned i = 0; i < METRIC_COUNT; i++)
+        for (unsigned i = 0; i < METRIC_COUNT; i++) {
                 put_metric(&t, e, i);
+                put_total(&t, e, i);
+        }
         return t.full ? -ENOBUFS : (ssize_t)t.n;
 }

@@ -4,10 +4,9 @@
 /* The metrics as text in Prometheus' exposition format 0.0.4, the one that the textfile collector of
  * prometheus-node-exporter reads. Base units: a share is a ratio (1: 100 %), a rate is per second.
  *
- * Only what was observed has a sample: a metric that no rule asks for, that this kernel lacks or that could not be
- * read is absent, never zero. The sample of a bounded metric is its upper bound, with the label bound="upper". The
- * number of series depends on the configuration, never on the load: only the EXPOSITION_GROUPS worst destinations have
- * samples. */
+ * Only what was observed has a sample: what no rule asks for, this kernel lacks, could not be read this time, or is only
+ * known to lie between two bounds is absent. The number of series depends on the configuration alone, never on the
+ * load: of the destinations the EXPOSITION_GROUPS worst. */
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -16,6 +15,24 @@
 #include "lib/policy/policy.h"
 
 #define EXPOSITION_GROUPS 5u
+
+/* One of the fullest destinations, in the parity of which it has the larger share: its ports in use, as ss(8) counts
+ * them, and those that connect() may pick. */
+struct exposition_destination {
+        char name[DESTINATION_NAME_MAX];
+        uint64_t cgroup; /* 0: unknown */
+        unsigned used, limit;
+};
+
+/* Copies the fullest destinations of the last dump, the fullest first. Returns their number. */
+unsigned exposition_fullest(const struct ports *ports, struct exposition_destination ret[static EXPOSITION_GROUPS]);
+
+/* What has happened since the daemon started. */
+struct exposition_counters {
+        double metric[METRIC_COUNT];  /* of a rate: its sum over time */
+        bool counted[METRIC_COUNT];   /* the rate has been read */
+        uint64_t episodes[RULES_MAX]; /* how often the rule became active */
+};
 #define EXPOSITION_TEXT_MAX (384u << 10)
 
 struct exposition {
@@ -24,6 +41,13 @@ struct exposition {
         const struct snapshot *snapshot;
         const struct config *config;
         const struct policy *policy;
+        const struct evaluation *evaluation;
+        const struct exposition_counters *counters;
+        const struct exposition_destination *fullest; /* of the last dump */
+        unsigned n_fullest;
+        double fullest_at;                                     /* Unix time of that dump */
+        const char *(*find_unit)(void *user, uint64_t cgroup); /* "": unknown */
+        void *user;
         const struct ledger *ledger;
         const uint64_t (*logged)[OUTCOME_COUNT]; /* for each sysctl, how many changes had which outcome */
         double observed_at; /* Unix time of the last tick that could read everything; 0: none yet */

@@ -324,6 +324,11 @@ double ports_busyness(const struct destination *d)
         return fmax((double)d->lower[INDEX(FORECAST)], (double)d->lower[INDEX(DEMAND)]);
 }
 
+unsigned ports_usable_of(const struct ports *ports, unsigned parity)
+{
+        return ports->shown->usable[parity];
+}
+
 unsigned ports_most_busy(const struct ports *ports, const struct destination *ret[], unsigned most)
 {
         unsigned n = 0;

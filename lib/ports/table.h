@@ -143,6 +143,9 @@ const struct destination *ports_destination(const struct ports *ports, unsigned 
 /* The higher of forecast and demand, percent. */
 double ports_busyness(const struct destination *destination);
 
+/* The ports of a parity (0, 1) that connect() may pick. */
+unsigned ports_usable_of(const struct ports *ports, unsigned parity);
+
 /* The destinations for which that is highest, the busiest first. Returns their number, most at most. */
 unsigned ports_most_busy(const struct ports *ports, const struct destination *ret[], unsigned most);
 

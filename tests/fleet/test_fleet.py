@@ -17,6 +17,7 @@ from harness import (HOLDS, PATIENCE, POLICY, ROOT, ChurnHold, ChurnServer, Pair
                      Twtuned, check, check_equal, fields, main, temp_dir, temp_policy, test, wait_until)
 
 ALERTS = ROOT / "packaging/prometheus/twtuned.rules.yml"
+DASHBOARD = ROOT / "packaging/prometheus/twtuned.dashboard.json"
 REUSE = "net.ipv4.tcp_tw_reuse"
 
 
@@ -51,6 +52,18 @@ def samples(path):
     return {series: float(value) for series, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
 
+def dashboard_queries():
+    """{title and letter: query}, with Grafana's variables as for a short time."""
+    dashboard = json.loads(DASHBOARD.read_text())
+    found = {f"{panel['title']}, {target['refId']}": target["expr"]
+             for panel in dashboard["panels"] for target in panel["targets"]}
+    found |= {annotation["name"]: annotation["expr"] for annotation in dashboard["annotations"]["list"]}
+    for name, text in (("$instance", ".*"), ("$__rate_interval", "4s"), ("$__interval", "4s")):
+        found = {title: query.replace(name, text) for title, query in found.items()}
+    check(not any("$" in query for query in found.values()), "a variable that is not known here")
+    return found
+
+
 @test("promtool check rules, test rules")
 def _():
     promtool("check", "rules", str(ALERTS))
@@ -66,7 +79,7 @@ def _():
         wait_until(path.exists, "there is a file")
         text = path.read_text()
     families = set(re.findall(r"^# TYPE (\S+)", text, re.M))
-    alerts = re.sub(r"^#.*", "", ALERTS.read_text(), flags=re.M)
+    alerts = re.sub(r"^#.*", "", ALERTS.read_text(), flags=re.M) + "".join(dashboard_queries().values())
     for name in set(re.findall(r"\btwtuned_\w+", alerts)):
         check(name in families, f"{name}: no such family")
     rules = set(re.findall(r"^\[rule (\S+)\]", POLICY.read_text(), re.M))
@@ -157,28 +170,35 @@ def query(namespace, promql):
     return [(entry["metric"], float(entry["value"][1])) for entry in found]
 
 
-@test("prometheus-node-exporter and prometheus: a change is seen, with its rule; the alerts are loaded", beside=True)
-def _():
+def start_prometheus(host):
+    """Both, with the alerts. Returns the directory of the textfile collector."""
     need("prometheus", "prometheus-node-exporter")
-    with Pair() as pair:
-        host, directory = pair.client, temp_dir()
-        (directory / "prometheus.yml").write_text(f"""
+    directory = temp_dir()
+    (directory / "prometheus.yml").write_text(f"""
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 rule_files: ["{ALERTS}"]
 scrape_configs: [{{job_name: node, static_configs: [{{targets: ["127.0.0.1:9100"]}}]}}]
 """)
-        (directory / "text").mkdir()
-        Program(host, ["prometheus-node-exporter", "--web.listen-address=127.0.0.1:9100",
-                       "--collector.disable-defaults", "--collector.textfile",
-                       f"--collector.textfile.directory={directory}/text"], "stderr")
-        Program(host, ["prometheus", f"--config.file={directory}/prometheus.yml",
-                       "--web.listen-address=127.0.0.1:9090", f"--storage.tsdb.path={directory}/data"], "stderr")
+    (directory / "text").mkdir()
+    Program(host, ["prometheus-node-exporter", "--web.listen-address=127.0.0.1:9100",
+                   "--collector.disable-defaults", "--collector.textfile", "--collector.sockstat",
+                   f"--collector.textfile.directory={directory}/text"], "stderr")
+    Program(host, ["prometheus", f"--config.file={directory}/prometheus.yml",
+                   "--web.listen-address=127.0.0.1:9090", f"--storage.tsdb.path={directory}/data"], "stderr")
+    return directory / "text"
+
+
+@test("prometheus-node-exporter and prometheus: a change is seen, with its rule; the alerts are loaded", beside=True)
+def _():
+    with Pair() as pair:
+        host = pair.client
+        text = start_prometheus(host)
         ChurnServer(pair.server, pair.server.ip4)
         load = ChurnHold(host, pair.server.ip4, count=300)
         # Destinations are there while the sockets are looked at, so "until" has to need them.
         policy = HOLDS.replace("tcp.established < 1", "ports.used < 1")
         start = time.time()
-        twtuned = Twtuned(host, with_file(directory / "text/twtuned.prom", policy))
+        twtuned = Twtuned(host, with_file(text / "twtuned.prom", policy))
         twtuned.wait_for(f"^applied: .*SYSCTL={REUSE} ")
 
         def value(promql):
@@ -192,6 +212,10 @@ scrape_configs: [{{job_name: node, static_configs: [{{targets: ["127.0.0.1:9100"
         labels, ratio = value("twtuned_group_cliff_ratio")
         check_equal(labels["group"], f"{host.ip4}->{pair.server.ip4}:8080", "group")
         check(0.01 < ratio < 0.03, f"{ratio} of 14116 ports, where 300 are held")
+        labels, used = value("twtuned_destination_ports_used")
+        check_equal((labels["source"], labels["destination"]), (host.ip4, f"{pair.server.ip4}:8080"), "destination")
+        check(150 <= used <= 300, f"{used} ports of one parity, where 300 are held")
+        check_equal(value("twtuned_destination_ports_limit")[1], 14116, "limit")
         labels, _ = value("twtuned_info")
         check(re.fullmatch("[0-9a-f]{16}", labels["config"]) and labels["mode"] == "enforce", labels)
         at = value("twtuned_last_observation_timestamp_seconds")[1]
@@ -199,6 +223,73 @@ scrape_configs: [{{job_name: node, static_configs: [{{targets: ["127.0.0.1:9100"
         alerts = json.loads(get(host, "http://127.0.0.1:9090/api/v1/rules"))["data"]["groups"][0]["rules"]
         check(len(alerts) >= 5 and all(a["health"] == "ok" for a in alerts), alerts)
         load.stop()
+
+
+def query_range(namespace, promql, start):
+    """{labels as text: [value of each second]}"""
+    asked = urllib.parse.urlencode({"query": promql, "start": start, "end": time.time() + 2, "step": 1})
+    answer = json.loads(get(namespace, f"http://127.0.0.1:9090/api/v1/query_range?{asked}"))
+    check_equal(answer["status"], "success", promql)
+    return {json.dumps(entry["metric"], sort_keys=True): [float(value) for _, value in entry["values"]]
+            for entry in answer["data"]["result"]}
+
+
+# A rule that acts, one that advises, and what makes twtuned read all else that the dashboard shows.
+# Prometheus has connections of its own. It ends after the 60 s of TIME_WAIT.
+STORM = HOLDS.replace("ports.used >= 10", "ports.used >= 200").replace("tcp.established < 1", "ports.used < 100") + """
+[rule told]
+when = ports.used >= 200
+until = ports.used < 100
+advise = look at it
+[rule reads]
+when = listen.drops > 1M/s
+advise = nothing
+"""
+
+
+@test("the dashboard: each query returns what happened from healthy to given back", beside=True)
+def _():
+    with Pair() as pair:
+        host = pair.client
+        text = start_prometheus(host)
+        ChurnServer(pair.server, pair.server.ip4)
+        start = time.time()
+        Twtuned(host, with_file(text / "twtuned.prom", STORM))
+        held = f'twtuned_sysctl_held{{sysctl="{REUSE}"}}'
+        wait_until(lambda: query(host, f"{held} == 0"), "prometheus sees a healthy host")
+        load = ChurnHold(host, pair.server.ip4, count=300)
+        wait_until(lambda: query(host, f"{held} == 1"), "prometheus sees the change")
+        load.stop()
+        wait_until(lambda: query(host, f"{held} == 0"), "prometheus sees that it is given back")
+        wait_until(lambda: query(host, dashboard_queries()["given back"]), "and counts it")
+        wait_until(lambda: not query(host, "twtuned_advice"), "and no advice stands")
+        found = {title: query_range(host, promql, start) for title, promql in dashboard_queries().items()}
+    check_equal([title for title, series in found.items() if not series], [], "queries without an answer")
+
+    def only(title):
+        check_equal(len(found[title]), 1, f"series of {title}: {found[title]}")
+        labels, values = next(iter(found[title].items()))
+        return json.loads(labels), values
+    for title in ("Sysctls that are changed, A", "Healthy, acting, or a person has to do something, B",
+                  "Healthy, acting, or a person has to do something, C"):
+        values = only(title)[1]
+        steps = [value for value, before in zip(values, [None, *values]) if value != before]
+        check_equal(steps, [0, 1, 0], title)
+    used = {json.loads(labels)["destination"]: (json.loads(labels)["source"], max(values)) for labels, values in
+            found["Ports in use toward the fullest destinations, A"].items()}
+    check_equal(used[f"{pair.server.ip4}:8080"], (host.ip4, 300), f"ports in use: {used}")  # of one parity all
+    check_equal(only("Ports in use toward the fullest destinations, B")[1][-1], 14116, "limit")
+    advised = [json.loads(labels) for labels in found["What a person should do, A"]]
+    check(any((labels["rule"], labels["destination"]) == ("told", f"{pair.server.ip4}:8080") for labels in advised),
+          advised)
+    for title in "applied", "given back":
+        check_equal(only(title)[0]["sysctl"], REUSE, title)
+    active = {json.loads(labels)["rule"]: values for labels, values in found["Rules that are active, A"].items()}
+    check_equal({rule: (max(values), values[-1]) for rule, values in active.items()},
+                {"some": (1, 0), "told": (1, 0)}, "rules")
+    check_equal({json.loads(labels)["rule"]: max(values)
+                 for labels, values in found["How often each rule became active, A"].items()},
+                {"some": 1, "told": 1}, "episodes")
 
 
 main()

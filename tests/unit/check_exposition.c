@@ -12,7 +12,16 @@
 static struct host *host;
 static struct ledger ledger;
 static uint64_t logged[SYSCTL_COUNT][OUTCOME_COUNT];
+static struct exposition_counters counters;
+static struct exposition_destination fullest[EXPOSITION_GROUPS];
+static unsigned n_fullest;
 static char text[EXPOSITION_TEXT_MAX];
+
+static const char *unit_of_cgroup(void *user, uint64_t cgroup)
+{
+        (void)user;
+        return cgroup == 7 ? "seven.service" : "";
+}
 
 static const char *format(const char *netns)
 {
@@ -22,6 +31,12 @@ static const char *format(const char *netns)
                 .snapshot = &host->snapshot,
                 .config = host->config,
                 .policy = host->policy,
+                .evaluation = policy_evaluate(host->policy, &host->snapshot),
+                .counters = &counters,
+                .fullest = fullest,
+                .n_fullest = n_fullest,
+                .fullest_at = n_fullest > 0 ? 1795250800 : 0,
+                .find_unit = unit_of_cgroup,
                 .ledger = &ledger,
                 .logged = (const uint64_t(*)[OUTCOME_COUNT])logged,
                 .observed_at = 1795250804.757,
@@ -99,7 +114,9 @@ START_TEST(what_is_not_known_is_absent)
         ck_assert_uint_eq(count("twtuned_opens_resets_ratio"), 0);
         ck_assert_uint_eq(count("twtuned_ports_cliff_eta_seconds"), 0);
         expect_line("twtuned_tcp_listen 0");
-        expect_line("twtuned_ports_cliff_ratio{bound=\"upper\"} 0.5");
+        ck_assert_uint_eq(count("twtuned_ports_cliff_ratio"), 0); /* a bound is no value */
+        ck_assert_uint_eq(count("twtuned_listen_drops_total"), 0);
+        ck_assert_uint_eq(count("twtuned_destinations_timestamp_seconds"), 0);
         give(METRIC_PORTS_CLIFF_ETA, reading_valid(INFINITY));
         format("");
         expect_line("twtuned_ports_cliff_eta_seconds +Inf");
@@ -148,6 +165,73 @@ START_TEST(rules_and_sysctls)
         expect_line("twtuned_sysctl_changes_total{sysctl=\"net.ipv4.tcp_tw_reuse\",result=\"restored\"} 0");
         expect_line("twtuned_sysctl_changes_total{sysctl=\"net.ipv4.tcp_tw_reuse\",result=\"failed\"} 1");
         ck_assert_ptr_null(strstr(text, "result=\"kept\""));
+        host_free(host);
+}
+END_TEST
+
+START_TEST(rates_are_counted)
+{
+        host = host_new(REUSE);
+        counters.metric[METRIC_LISTEN_DROPS] = 41.9999;
+        counters.counted[METRIC_LISTEN_DROPS] = true;
+        counters.episodes[0] = 3;
+        format("");
+        expect_line("# TYPE twtuned_listen_drops_total counter");
+        expect_line("twtuned_listen_drops_total 42");
+        expect_line("twtuned_episodes_total{rule=\"reuse\"} 3");
+        ck_assert_ptr_null(strstr(text, "twtuned_close_wait_growth_total"));
+        host_free(host);
+}
+END_TEST
+
+#define ADVICE \
+        "[rule leak]\nwhen = tcp.closing >= 1\nwhen = close_wait.growth >= 60/min\nadvise = mend it\n" \
+        "[rule full]\nwhen = ports.used >= 100\nadvise = more addresses\n" \
+        "[rule drops]\nwhen = listen.drops > 0/s\nadvise = a longer queue\n" \
+        "[rule calm]\nwhen = tcp.listen > 0\nadvise = nothing\n"
+
+START_TEST(advice_says_for_whom)
+{
+        host = host_new(ADVICE);
+        give(METRIC_TCP_CLOSING, reading_valid(1));
+        give(METRIC_CLOSE_WAIT_GROWTH, reading_valid(60));
+        strcpy(host->snapshot.culprit[METRIC_CLOSE_WAIT_GROWTH], "pool.service");
+        give(METRIC_LISTEN_DROPS, reading_valid(9));
+        strcpy(host->snapshot.endpoint[METRIC_LISTEN_DROPS], "0.0.0.0:80");
+        strcpy(host->snapshot.culprit[METRIC_LISTEN_DROPS], "web.service");
+        give(METRIC_TCP_LISTEN, reading_valid(0));
+        for (unsigned k = 0; k < 200; k++)
+                model_add(&host->model, TCP_ESTABLISHED, PEER, 80, 0);
+        host_run(host, 2, 0, PEER);
+        format("");
+        expect_line("twtuned_advice{rule=\"leak\",unit=\"pool.service\"} 1");
+        expect_line("twtuned_advice{rule=\"full\",destination=\"10.0.0.2:80\",source=\"10.0.0.1\"} 1");
+        expect_line("twtuned_advice{rule=\"drops\",listener=\"0.0.0.0:80\",unit=\"web.service\"} 1");
+        ck_assert_uint_eq(count("twtuned_advice"), 3);
+        host_free(host);
+}
+END_TEST
+
+/* 300 toward one, all on the even ports, and 400 toward the other on both parities. */
+START_TEST(the_fullest_destinations_in_ports)
+{
+        host = host_new(REUSE);
+        host->snapshot.now += SEC;
+        for (unsigned k = 0; k < 300; k++)
+                model_add(&host->model, TCP_ESTABLISHED, PEER, 80, 0)->sport = (uint16_t)(33000 + 2 * k);
+        for (unsigned k = 0; k < 400; k++)
+                model_add(&host->model, TCP_ESTABLISHED, PEER + 1, 81, 0)->sport = (uint16_t)(40000 + k);
+        host_observe(host);
+        n_fullest = exposition_fullest(host->ports, fullest);
+        ck_assert_uint_eq(n_fullest, 2);
+        fullest[0].cgroup = 7;
+        give(METRIC_PORTS_FIRST, reading_bounded(0, 1)); /* the last figures stay, with their time */
+        format("");
+        expect_line("twtuned_destination_ports_used{destination=\"10.0.0.2:80\",source=\"10.0.0.1\"} 300");
+        expect_line("twtuned_destination_ports_limit{destination=\"10.0.0.2:80\",source=\"10.0.0.1\"} 14116");
+        expect_line("twtuned_destination_ports_used{destination=\"10.0.0.3:81\",source=\"10.0.0.1\","
+                    "unit=\"seven.service\"} 200");
+        expect_line("twtuned_destinations_timestamp_seconds 1795250800");
         host_free(host);
 }
 END_TEST
@@ -227,6 +311,8 @@ START_TEST(the_text_has_room)
                                 .snapshot = &host->snapshot,
                                 .config = host->config,
                                 .policy = host->policy,
+                                .evaluation = policy_evaluate(host->policy, &host->snapshot),
+                                .counters = &counters,
                                 .ledger = &ledger,
                                 .logged = (const uint64_t(*)[OUTCOME_COUNT])logged};
         for (size_t size = 1; size < strlen(text) - 1024; size += 997) {
@@ -269,6 +355,9 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, what_is_not_known_is_absent);
         tcase_add_test(tcase, labels_are_escaped);
         tcase_add_test(tcase, rules_and_sysctls);
+        tcase_add_test(tcase, rates_are_counted);
+        tcase_add_test(tcase, advice_says_for_whom);
+        tcase_add_test(tcase, the_fullest_destinations_in_ports);
         tcase_add_test(tcase, of_the_destinations_the_worst);
         tcase_add_test(tcase, few_destinations);
         tcase_add_test(tcase, the_text_has_room);
