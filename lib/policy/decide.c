@@ -262,21 +262,6 @@ static bool find_leaving(const struct policy *p, const struct snapshot *s, struc
 
 /* ---- entries and steps ---- */
 
-/* True if a rule that this one supersedes still holds the sysctl, or did in this snapshot. */
-static bool is_in_the_way(const struct policy *p, unsigned i, enum sysctl_id id, const struct snapshot *s)
-{
-        for (unsigned k = 0; k < p->config->n_rules; k++) {
-                const struct rule *rule = &p->config->rule[k];
-
-                if (!(p->held[id].rules & rule_bit(k)) && p->state[k].released_at != s->now)
-                        continue;
-                for (unsigned n = 0; n < rule->n_actions; n++)
-                        if (rule->action[n].sysctl == id && (rule->superseded_by[n] & rule_bit(i)))
-                                return true;
-        }
-        return false;
-}
-
 static bool is_available(const struct policy *p, unsigned i, const struct snapshot *s)
 {
         const struct rule *rule = &p->config->rule[i];
@@ -286,7 +271,7 @@ static bool is_available(const struct policy *p, unsigned i, const struct snapsh
                 if (superseding_rule(p, i, k, s) != RULE_NONE)
                         continue;
                 if (s->sysctl[rule->action[k].sysctl].state != READING_VALID ||
-                    is_in_the_way(p, i, rule->action[k].sysctl, s))
+                    superseded_is_in_the_way(p, i, rule->action[k].sysctl, s))
                         return false;
                 ours += !p->held[rule->action[k].sysctl].foreign;
         }

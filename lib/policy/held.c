@@ -134,6 +134,20 @@ bool holds_superseded(const struct policy *p, unsigned i, const struct snapshot 
         return false;
 }
 
+bool superseded_is_in_the_way(const struct policy *p, unsigned i, enum sysctl_id id, const struct snapshot *s)
+{
+        for (unsigned k = 0; k < p->config->n_rules; k++) {
+                const struct rule *rule = &p->config->rule[k];
+
+                if (!(p->held[id].rules & rule_bit(k)) && p->state[k].released_at != s->now)
+                        continue;
+                for (unsigned n = 0; n < rule->n_actions; n++)
+                        if (rule->action[n].sysctl == id && (rule->superseded_by[n] & rule_bit(i)))
+                                return true;
+        }
+        return false;
+}
+
 unsigned prerequisite_of(const struct policy *p, unsigned i, const struct snapshot *s)
 {
         unsigned below = p->config->rule[i].after, successor;

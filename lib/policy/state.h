@@ -140,6 +140,9 @@ unsigned superseding_rule(const struct policy *p, unsigned rule, unsigned action
 /* The rule that counts instead of all actions of this one; RULE_NONE: this one counts. */
 unsigned successor_of(const struct policy *p, unsigned rule, const struct snapshot *s);
 
+/* True if a rule that this one supersedes still holds the sysctl, or did in this snapshot. */
+bool superseded_is_in_the_way(const struct policy *p, unsigned rule, enum sysctl_id sysctl, const struct snapshot *s);
+
 /* True if the rule holds a sysctl for which another rule counts now. */
 bool holds_superseded(const struct policy *p, unsigned rule, const struct snapshot *s);
 
