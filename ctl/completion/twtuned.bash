@@ -3,7 +3,7 @@
 
 _twtuned() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-    local options='--config= --observe --hold --record= --once --json --check --verbose --lint --replay= --restore'
+    local options='--config= --observe --hold --record= --once --json --check --verbose --lint --fix --replay= --restore'
     options+=' --help --version'
 
     COMPREPLY=()
