@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/request.h"
 
-static void pause_or_resume(struct tuner *t, const struct requests *asked, const char *why)
+/* The bus lets nobody else ask. */
+#define REQUESTED_BY "uid 0"
+#define WHY "by request (" REQUESTED_BY ")"
+
+static void pause_or_resume(struct tuner *t, const struct requests *asked)
 {
         if (asked->pause) {
                 t->paused_until = asked->pause_ns > 0 ? t->snapshot.now + asked->pause_ns : PAUSED_FOR_GOOD;
-                audit_record(&t->audit, &(struct audit_record){.kind = AUDIT_DEGRADED,
+                audit_record(&t->audit, &(struct audit_record){.kind = AUDIT_PAUSED,
                                                                .subject = SUBJECT_PAUSE,
                                                                .ns = asked->pause_ns,
-                                                               .why = why});
+                                                               .why = WHY,
+                                                               .requested_by = REQUESTED_BY});
         } else if (t->paused_until > 0 && (asked->resume || t->snapshot.now >= t->paused_until)) {
                 t->paused_until = 0;
-                audit_record(&t->audit, &(struct audit_record){.kind = AUDIT_RECOVERED,
+                audit_record(&t->audit, &(struct audit_record){.kind = AUDIT_RESUMED,
                                                                .subject = SUBJECT_RESUME,
-                                                               .why = asked->resume ? why : "its time is over"});
+                                                               .why = asked->resume ? WHY : "its time is over",
+                                                               .requested_by = asked->resume ? REQUESTED_BY : NULL});
         }
 }
 
@@ -25,7 +31,7 @@ static void set_foreign(struct tuner *t, enum sysctl_id id)
 }
 
 /* Puts back what is held, so that no rule touches it from then on. */
-static void release_held(struct tuner *t, uint32_t which, const char *why)
+static void release_held(struct tuner *t, uint32_t which)
 {
         const struct ledger *ledger = &t->apply.ledger;
         uint32_t failed = 0;
@@ -35,7 +41,7 @@ static void release_held(struct tuner *t, uint32_t which, const char *why)
                 struct change change = {.sysctl = id};
 
                 apply_restore(&t->apply, &change, false);
-                audit_restore(&t->audit, SUBJECT_RESTORE, &change, ledger->entry[id].rule, why);
+                audit_release(&t->audit, &change, ledger->entry[id].rule, WHY, REQUESTED_BY);
                 if (change.outcome == OUTCOME_FAILED)
                         failed |= UINT32_C(1) << id;
                 else
@@ -44,7 +50,7 @@ static void release_held(struct tuner *t, uint32_t which, const char *why)
 }
 
 /* A sysctl that is not held: no rule touches it from then on. */
-static void release_free(struct tuner *t, enum sysctl_id id, const char *why)
+static void release_free(struct tuner *t, enum sysctl_id id)
 {
         struct ledger_entry *e = &t->apply.ledger.entry[id];
         struct sysctl_value live;
@@ -54,33 +60,35 @@ static void release_free(struct tuner *t, enum sysctl_id id, const char *why)
                 return;
         ledger_note_foreign(&t->apply.ledger, id, &live, "none");
         set_foreign(t, id);
-        audit_foreign(&t->audit, id, e, why);
+        audit_foreign(&t->audit, id, e, WHY, REQUESTED_BY);
 }
 
-static void rearm(struct tuner *t, enum sysctl_id id, const char *why)
+static void rearm(struct tuner *t, enum sysctl_id id)
 {
         if (t->apply.ledger.entry[id].state != LEDGER_FOREIGN)
                 return;
         policy_rearm(t->policy, id);
         t->apply.ledger.entry[id].hand_at = 0;
         apply_set_state(&t->apply, id, LEDGER_RELEASED); /* its time counts for the limits */
-        audit_record(&t->audit, &(struct audit_record){
-                                        .kind = AUDIT_RECOVERED, .subject = SUBJECT_REARM, .sysctl = id, .why = why});
+        audit_record(&t->audit, &(struct audit_record){.kind = AUDIT_REARMED,
+                                                       .subject = SUBJECT_REARM,
+                                                       .sysctl = id,
+                                                       .why = WHY,
+                                                       .requested_by = REQUESTED_BY});
 }
 
 void requests_carry_out(struct tuner *t)
 {
         struct requests asked = t->requests;
-        const char *why = "by request (uid 0)"; /* nobody else may ask */
 
         t->requests = (struct requests){0};
-        pause_or_resume(t, &asked, why);
+        pause_or_resume(t, &asked);
         if (asked.release_all || asked.release != 0)
-                release_held(t, asked.release_all ? UINT32_MAX : asked.release, why);
+                release_held(t, asked.release_all ? UINT32_MAX : asked.release);
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 if (asked.release >> id & 1)
-                        release_free(t, id, why);
+                        release_free(t, id);
                 if (asked.rearm >> id & 1)
-                        rearm(t, id, why);
+                        rearm(t, id);
         }
 }

@@ -145,10 +145,10 @@ static void take_over(struct tuner *t, enum sysctl_id id)
         if (entry->state == LEDGER_FOREIGN) {
                 policy_set_foreign(t->policy, id);
                 audit_foreign(&t->audit, id, entry,
-                              "someone else changed it, or a person released it, under the twtuned before");
+                              "someone else changed it, or a person released it, under the twtuned before", NULL);
         } else if (entry->state == LEDGER_HELD && t->config->observe) {
                 audit_foreign(&t->audit, id, entry,
-                              "a twtuned before left it changed; observing writes nothing, see --restore");
+                              "a twtuned before left it changed; observing writes nothing, see --restore", NULL);
         } else if (entry->state == LEDGER_HELD && r == 0 && sysctl_equal(&live, &entry->original)) {
                 entry->state = LEDGER_RELEASED; /* the process died before its write; its time counts for the limits */
         } else if (entry->state == LEDGER_HELD && r == 0) {

@@ -102,15 +102,32 @@ void audit_restore(struct audit *a, enum audit_subject subject, const struct cha
                         });
 }
 
-void audit_foreign(struct audit *a, enum sysctl_id sysctl, const struct ledger_entry *entry, const char *why)
+void audit_release(struct audit *a, const struct change *change, const char *rule, const char *why,
+                   const char *requested_by)
+{
+        enum audit_kind kind = kind_of(DECISION_RELEASE, change->outcome);
+
+        audit_record(a, &(struct audit_record){
+                                .kind = kind == AUDIT_RELEASED ? AUDIT_RELEASED_BY_REQUEST : kind,
+                                .subject = SUBJECT_RELEASE,
+                                .change = change,
+                                .rule_name = rule,
+                                .why = why,
+                                .requested_by = requested_by,
+                        });
+}
+
+void audit_foreign(struct audit *a, enum sysctl_id sysctl, const struct ledger_entry *entry, const char *why,
+                   const char *requested_by)
 {
         audit_record(a, &(struct audit_record){
-                                .kind = AUDIT_OVERRIDDEN,
+                                .kind = requested_by ? AUDIT_RELEASED_BY_REQUEST : AUDIT_OVERRIDDEN,
                                 .subject = SUBJECT_FOREIGN,
                                 .sysctl = sysctl,
                                 .original = &entry->original,
                                 .rule_name = entry->rule,
                                 .why = why,
+                                .requested_by = requested_by,
                         });
 }
 

@@ -25,8 +25,13 @@ void audit_decision(struct audit *audit, const struct config *config, const stru
 void audit_restore(struct audit *audit, enum audit_subject subject, const struct change *change, const char *rule,
                    const char *why);
 
-/* A sysctl that is left alone, by its entry in the ledger. */
-void audit_foreign(struct audit *audit, enum sysctl_id sysctl, const struct ledger_entry *entry, const char *why);
+/* The same of one that a person released. */
+void audit_release(struct audit *audit, const struct change *change, const char *rule, const char *why,
+                   const char *requested_by);
+
+/* A sysctl that is left alone, by its entry in the ledger. requested_by: the user who asked for it; NULL: nobody did. */
+void audit_foreign(struct audit *audit, enum sysctl_id sysctl, const struct ledger_entry *entry, const char *why,
+                   const char *requested_by);
 
 /* Something that does not work (error: a negative errno) or works again (0). name: the file or the source; or NULL. */
 void audit_state(struct audit *audit, enum audit_subject subject, const char *name, int error);

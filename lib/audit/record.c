@@ -18,6 +18,10 @@ const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT] = {
         [AUDIT_RECOVERED] = {"recovered", LOG_NOTICE, "0d6db10567a64e36b5e71b69b7fb42d3"},
         [AUDIT_CONFIG_LOADED] = {"config-loaded", LOG_INFO, "629e815ed4d24148a05296a8b62b80fa"},
         [AUDIT_CONFIG_REJECTED] = {"config-rejected", LOG_ERR, "71e81a67c1dc462ebf63a6fcada03364"},
+        [AUDIT_PAUSED] = {"paused", LOG_NOTICE, "d618ba4788e645e089da76d073ec38da"},
+        [AUDIT_RESUMED] = {"resumed", LOG_NOTICE, "8cac05b7a9b1428eb2cf5cb885330ee2"},
+        [AUDIT_RELEASED_BY_REQUEST] = {"released-by-request", LOG_NOTICE, "32f25a7a40504afe8f83a4ae8693f97a"},
+        [AUDIT_REARMED] = {"rearmed", LOG_NOTICE, "d680114d4b9c4b658ef7cc41ed5df5b0"},
 };
 
 void change_source(const struct change *c, char *buf, size_t size)

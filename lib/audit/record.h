@@ -21,6 +21,10 @@ enum audit_kind {
         AUDIT_RECOVERED,
         AUDIT_CONFIG_LOADED,
         AUDIT_CONFIG_REJECTED,
+        AUDIT_PAUSED,
+        AUDIT_RESUMED,
+        AUDIT_RELEASED_BY_REQUEST,
+        AUDIT_REARMED,
         AUDIT_KIND_COUNT,
 };
 
@@ -38,7 +42,8 @@ void change_source(const struct change *change, char *buf, size_t size);
 /* What a record is about. */
 enum audit_subject {
         SUBJECT_CHANGE,      /* a change that a rule decided on */
-        SUBJECT_RESTORE,     /* a sysctl that is restored by request or because the daemon ends; also if that fails */
+        SUBJECT_RESTORE,     /* a sysctl that is restored because the daemon ends; also if that fails */
+        SUBJECT_RELEASE,     /* the same because a person asked for it */
         SUBJECT_ORPHAN,      /* the same of a sysctl that no rule holds, which is tried again until it succeeds */
         SUBJECT_HAND,        /* a change of a sysctl by another program while no rule held it */
         SUBJECT_FOREIGN,     /* a sysctl that another program changed, and that twtuned leaves alone */
@@ -65,6 +70,7 @@ struct audit_record {
         enum audit_subject subject;
         int error;       /* negative errno; 0: none */
         const char *why; /* the reason, at the end of the message */
+        const char *requested_by; /* RELEASE, FOREIGN, PAUSE, RESUME and REARM: the user who asked; NULL: nobody did */
 
         /* CHANGE, ADVICE and ADVICE_OVER: the decision, and the rule and counters of its configuration. */
         const struct decision *decision;
@@ -72,7 +78,7 @@ struct audit_record {
         const struct counters *counters;
         const char *culprit; /* a systemd unit; "": unknown */
 
-        const struct change *change; /* CHANGE, RESTORE, ORPHAN and HAND */
+        const struct change *change; /* CHANGE, RESTORE, RELEASE, ORPHAN and HAND */
         const char *
                 rule_name; /* RESTORE, ORPHAN, HAND, FOREIGN and LINE: the rule that held the sysctl, or does the same */
         enum sysctl_id sysctl;               /* FOREIGN and REARM */

@@ -171,6 +171,12 @@ static void make_advice_over(struct audit_text *t, const struct audit_record *r)
 
 /* ---- without a decision ---- */
 
+static void add_requester(struct audit_text *t, const struct audit_record *r)
+{
+        if (r->requested_by)
+                audit_text_add(t, "REQUESTED_BY", "%s", r->requested_by);
+}
+
 static void make_restore(struct audit_text *t, const struct audit_record *r)
 {
         const struct change *c = r->change;
@@ -190,6 +196,7 @@ static void make_restore(struct audit_text *t, const struct audit_record *r)
                 message(t, "%s: %s -> %s%s: %s", name, from, to, source, r->why);
         add_change(t, c);
         audit_text_add(t, "RULE", "%s", r->rule_name);
+        add_requester(t, r);
 }
 
 static void make_foreign(struct audit_text *t, const struct audit_record *r)
@@ -201,6 +208,7 @@ static void make_foreign(struct audit_text *t, const struct audit_record *r)
         audit_text_add(t, "ORIGINALVALUE", "%s", sysctl_format(r->original, original));
         audit_text_add(t, "RULE", "%s", r->rule_name);
         audit_text_add(t, "RESULT", "%s", outcome_name(OUTCOME_FOREIGN));
+        add_requester(t, r);
 }
 
 static void make_pause(struct audit_text *t, const struct audit_record *r)
@@ -212,6 +220,7 @@ static void make_pause(struct audit_text *t, const struct audit_record *r)
         message(t, "paused%s%s, %s: no sysctl is written, and changed ones stay as they are",
                 r->ns > 0 ? " for " : " until resumed", time, r->why);
         audit_text_add(t, "RESULT", "paused");
+        add_requester(t, r);
 }
 
 static void make_rearm(struct audit_text *t, const struct audit_record *r)
@@ -219,6 +228,7 @@ static void make_rearm(struct audit_text *t, const struct audit_record *r)
         message(t, "%s may be changed by rules again: %s", sysctl_table[r->sysctl].name, r->why);
         audit_text_add(t, "SYSCTL", "%s", sysctl_table[r->sysctl].name);
         audit_text_add(t, "RESULT", "rearmed");
+        add_requester(t, r);
 }
 
 static void make_config(struct audit_text *t, const struct audit_record *r)
@@ -301,6 +311,7 @@ static void make_resume(struct audit_text *t, const struct audit_record *r)
 {
         message(t, "the pause ends: %s", r->why);
         audit_text_add(t, "RESULT", "resumed");
+        add_requester(t, r);
 }
 
 void audit_text_make(struct audit_text *t, const struct audit_record *r)
@@ -308,6 +319,7 @@ void audit_text_make(struct audit_text *t, const struct audit_record *r)
         static void (*const make[])(struct audit_text * t, const struct audit_record *r) = {
                 [SUBJECT_CHANGE] = make_change,
                 [SUBJECT_RESTORE] = make_restore,
+                [SUBJECT_RELEASE] = make_restore,
                 [SUBJECT_ORPHAN] = make_restore,
                 [SUBJECT_HAND] = make_restore,
                 [SUBJECT_FOREIGN] = make_foreign,

@@ -157,8 +157,8 @@ def _():
         check_equal(host.sysctls(), ("1", "250"), "sysctls while paused")
         check_text(host.ctl("status").stdout, "paused: nothing is written, 2 sysctls held",
                    r"^ Paused: for \d+min.* more")
-        said = host.twtuned.wait_for("^degraded: paused for 1h, by request.*")[0]
-        check_equal(message(said), "degraded: paused for 1h, by request (uid 0): no sysctl is written, and changed "
+        said = host.twtuned.wait_for("^paused: paused for 1h, by request.*")[0]
+        check_equal(message(said), "paused: paused for 1h, by request (uid 0): no sysctl is written, and changed "
                     "ones stay as they are", "the log")
         host.ctl("pause", "1 second")
         wait_until(lambda: host.sysctls() == ("2", "1000"), "put back when the pause is over")
@@ -182,7 +182,7 @@ def _():
     with Host() as host:
         host.ctl("release", "tcp_tw_reuse")
         check_equal(host.sysctls(), ("2", "250"), "sysctls after the release of one")
-        line = host.twtuned.wait_for("^released: .*")[0]
+        line = host.twtuned.wait_for("^released-by-request: .*")[0]
         check_equal((fields(line)["SYSCTL"], fields(line)["RULE"]), (REUSE, "some"), "the log")
         check(message(line).endswith("1 -> 2: by request (uid 0)"), line)
         host.twtuned.ticks(5)

@@ -59,11 +59,11 @@ def _(host):
     since = time.strftime("%F %T", time.localtime(before))
     history = json.loads(ctl(host, "history", "--json", f"--since={since}").stdout)
     told = [(e["event"], e.get("sysctl"), e["result"]) for e in history if e["time"] >= before and "result" in e]
-    check_equal(told, [("released", REUSE, "restored"), ("recovered", REUSE, "rearmed"), ("applied", REUSE, "applied"),
-                       ("degraded", None, "paused"), ("recovered", None, "resumed")], "history")
+    check_equal(told, [("released-by-request", REUSE, "restored"), ("rearmed", REUSE, "rearmed"), ("applied", REUSE, "applied"),
+                       ("paused", None, "paused"), ("resumed", None, "resumed")], "history")
     text = ctl(host, "history", "--since=1h").stdout
     date = r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d"
-    check(re.search(rf"^{date} released +{re.escape(REUSE)}: 1 -> 2: by request \(uid 0\)$", text, re.M), text)
+    check(re.search(rf"^{date} released-by-request +{re.escape(REUSE)}: 1 -> 2: by request \(uid 0\)$", text, re.M), text)
     check_equal(ctl(host, "history", "--since=2999-01-01").stdout, "", "history of the future")
     for args in (["-n", "2"], ["--lines=2", "--since=60 min ago"]):
         check_equal(json.loads(ctl(host, "history", "--json", *args).stdout), history[-2:], f"history {args}")
