@@ -50,10 +50,10 @@ enum colour colour_of(const char *state)
                 const char *state;
                 enum colour colour;
         } rows[] = {
-                {"healthy", GREEN},     {"acting", GREEN},        {"active", GREEN}, {"twtuned", GREEN},
-                {"advice", YELLOW},     {"paused", YELLOW},       {"ready", YELLOW}, {"waiting", YELLOW},
-                {"disabled", DIM},      {"unavailable", DIM},     {"needless", DIM}, {"degraded", RED},
-                {"left-alone", YELLOW}, {"someone else", YELLOW},
+                {"healthy", GREEN},  {"acting", GREEN},      {"would-act", GREEN},     {"active", GREEN},
+                {"twtuned", GREEN},  {"advice", YELLOW},     {"paused", YELLOW},       {"ready", YELLOW},
+                {"waiting", YELLOW}, {"disabled", DIM},      {"unavailable", DIM},     {"needless", DIM},
+                {"degraded", RED},   {"left-alone", YELLOW}, {"someone else", YELLOW},
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++)

@@ -1,22 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/status.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-const char *const daemon_state_names[] = {
-        [STATE_STARTING] = "starting", [STATE_HEALTHY] = "healthy", [STATE_ADVISING] = "advice",
-        [STATE_ACTING] = "acting",     [STATE_PAUSED] = "paused",   [STATE_DEGRADED] = "degraded",
+#include "lib/audit/advice.h"
+
+/* What the sentence is made of. */
+struct facts {
+        unsigned
+                held; /* sysctls that are changed, by this twtuned or an earlier one; in observe mode: that are still */
+        unsigned would; /* observe mode: sysctls that would be changed */
+        struct advice advice[RULES_MAX];
+        unsigned n_advice;
 };
 
-/* Returns the first rule whose advice is active; NULL: none is. */
-static const struct rule *standing_advice(const struct tuner *t)
+const char *const daemon_state_names[] = {
+        [STATE_STARTING] = "starting", [STATE_HEALTHY] = "healthy",     [STATE_ADVISING] = "advice",
+        [STATE_ACTING] = "acting",     [STATE_WOULD_ACT] = "would-act", [STATE_PAUSED] = "paused",
+        [STATE_DEGRADED] = "degraded",
+};
+
+/* A healthy tick evaluates nothing for it. */
+static void find_facts(const struct tuner *t, struct facts *f)
 {
-        for (unsigned i = 0; i < t->config->n_rules; i++)
-                if (t->config->rule[i].n_actions == 0 && policy_is_active(t->policy, i))
-                        return &t->config->rule[i];
-        return NULL;
+        bool may_advise = false;
+
+        f->held = f->would = f->n_advice = 0;
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+                f->held += t->apply.ledger.entry[id].state == LEDGER_HELD;
+                f->would += t->config->observe && policy_holds(t->policy, id);
+        }
+        for (unsigned i = 0; i < t->config->n_rules && !may_advise; i++)
+                may_advise = t->config->rule[i].advise && episodes_last(&t->audit.episodes, t->config->rule[i].name);
+        if (may_advise)
+                f->n_advice = advice_list(t->config, policy_evaluate(t->policy, &t->snapshot), &t->audit.episodes,
+                                          f->advice);
 }
 
 static bool is_degraded(const struct tuner *t)
@@ -25,80 +44,117 @@ static bool is_degraded(const struct tuner *t)
                t->late_until > 0;
 }
 
-static enum daemon_state find_state(const struct tuner *t, unsigned held)
+static enum daemon_state find_state(const struct tuner *t, const struct facts *f)
 {
-        if (is_degraded(t))
+        if (is_degraded(t) || (t->config->observe && f->held > 0))
                 return STATE_DEGRADED;
         if (t->paused_until > 0)
                 return STATE_PAUSED;
-        if (held > 0)
-                return STATE_ACTING;
-        return standing_advice(t) ? STATE_ADVISING : STATE_HEALTHY;
+        if (f->n_advice > 0)
+                return STATE_ADVISING;
+        if (f->would > 0)
+                return STATE_WOULD_ACT;
+        return f->held > 0 ? STATE_ACTING : STATE_HEALTHY;
 }
 
-/* Writes ", looking at the sockets every 4.0 s at most (cpu_budget)" if dumps are rarer than ticks, else "". */
+/* ", looking at the sockets every 4.0 s or so (cpu_budget)" if dumps come less often than ticks. */
 static void format_cadence(const struct tuner *t, char *buf, size_t size)
 {
-        uint64_t every = t->snapshot.dump_every;
+        uint64_t every = t->status.dump_every;
 
         buf[0] = 0;
         if (every > t->config->interval_ns)
-                snprintf(buf, size, ", looking at the sockets every %.1f s at most (cpu_budget)", (double)every / 1e9);
+                snprintf(buf, size, ", looking at the sockets every %.1f s or so (cpu_budget)", (double)every / 1e9);
 }
 
-/* Writes the busiest destination and its ports.demand; without a dump, the upper bound of all destinations. */
-static void format_ports(const struct tuner *t, char *buf, size_t size)
+/* " for DESTINATION, UNIT": of the first rule that holds a sysctl. The busiest destination changes from tick to tick. */
+static void format_cause(const struct tuner *t, char *buf, size_t size)
 {
-        const struct reading *first = &t->snapshot.reading[METRIC_PORTS_FIRST];
-        const struct destination *busiest = first->state == READING_VALID ? ports_busiest(t->snapshot.ports) : NULL;
-        char name[DESTINATION_NAME_MAX];
-
         buf[0] = 0;
-        if (busiest)
-                snprintf(buf, size, ", busiest %s at %.0f %%", destination_name(busiest, name),
-                         ports_value(busiest, METRIC_PORTS_DEMAND).lower);
-        else if (first->state == READING_BOUNDED)
-                snprintf(buf, size, ", no destination over %.0f %%",
-                         ceil(t->snapshot.reading[METRIC_PORTS_DEMAND].upper));
+        for (unsigned i = 0; i < t->config->n_rules; i++) {
+                const struct rule *rule = &t->config->rule[i];
+                const struct episode *e = episodes_last(&t->audit.episodes, rule->name);
+
+                if (rule->n_actions == 0 || !policy_is_active(t->policy, i) || !e || !e->evidence.destination[0])
+                        continue;
+                snprintf(buf, size, " for %s%s%s", e->evidence.destination, e->culprit[0] ? ", " : "", e->culprit);
+                return;
+        }
 }
 
-static void format_degraded(const struct tuner *t, char *buf, size_t size)
+/* "drops at 0.0.0.0:8080, web.service, and 1 more" */
+static void format_advice(const struct tuner *t, const struct facts *f, char *buf, size_t size)
+{
+        const struct advice *a = &f->advice[0];
+        const struct rule *rule = &t->config->rule[a->rule];
+        const struct episode *e = episodes_last(&t->audit.episodes, rule->name);
+        const char *whose = e ? e->evidence.destination : "", *unit = e ? e->culprit : "";
+        const char *word = !whose[0] ? "" : strstr(whose, "->") ? " toward " : " at ";
+        size_t n = (size_t)snprintf(buf, size, "%s%s%s%s%s", rule->name, word, whose, unit[0] ? ", " : "", unit);
+
+        if (f->n_advice > 1 && n < size)
+                snprintf(buf + n, size - n, ", and %u more", f->n_advice - 1);
+}
+
+static void format_degraded(const struct tuner *t, const struct facts *f, char *buf, size_t size)
 {
         if (t->unread.error < 0)
-                snprintf(buf, size, "cannot read %s: %s", t->unread.what, strerror(-t->unread.error));
+                snprintf(buf, size, "degraded: cannot read %s: %s", t->unread.what, strerror(-t->unread.error));
         else if (t->write_error < 0)
-                snprintf(buf, size, "cannot write sysctls: %s; observing only", strerror(-t->write_error));
+                snprintf(buf, size, "degraded: cannot write sysctls: %s; observing only", strerror(-t->write_error));
         else if (t->apply.ledger_error < 0)
-                snprintf(buf, size, "the ledger cannot be saved, so nothing more is changed");
+                snprintf(buf, size, "degraded: the ledger cannot be saved, so nothing more is changed");
         else if (t->late_until > 0)
-                snprintf(buf, size, "ticks come late, and the clocks of conditions stand still meanwhile");
+                snprintf(buf, size, "degraded: ticks come late, and the clocks of conditions stand still meanwhile");
+        else if (t->rejected)
+                snprintf(buf, size, "degraded: the new configuration has an error; keeping the current one");
         else
-                snprintf(buf, size, "the new configuration has an error; keeping the current one");
+                snprintf(buf, size,
+                         "observing, but %u sysctl%s still changed by an earlier twtuned: stop it and run twtuned "
+                         "--restore",
+                         f->held, f->held == 1 ? " is" : "s are");
 }
 
-static void format(const struct tuner *t, enum daemon_state state, unsigned held, char *buf, size_t size)
+/* "; 1 sysctl changed" beside what comes first. */
+static void add_changed(const struct tuner *t, const struct facts *f, char *buf, size_t size)
 {
-        char part[DESTINATION_NAME_MAX + 40], cadence[80];
-        const char *plural = held == 1 ? "" : "s";
+        unsigned n = t->config->observe ? f->would : f->held;
+        size_t length = strlen(buf);
+
+        if (n > 0)
+                snprintf(buf + length, size - length, "; %s%u sysctl%s%s", t->config->observe ? "would change " : "",
+                         n, n == 1 ? "" : "s", t->config->observe ? "" : " changed");
+}
+
+static void format(const struct tuner *t, enum daemon_state state, const struct facts *f, char *buf, size_t size)
+{
+        char part[512], cadence[80];
 
         format_cadence(t, cadence, sizeof(cadence));
         switch (state) {
         case STATE_DEGRADED:
-                format_degraded(t, part, sizeof(part));
-                if (held == 0)
-                        snprintf(buf, size, "degraded: %s", part);
-                else
-                        snprintf(buf, size, "degraded: %s; %u sysctl%s changed", part, held, plural);
+                format_degraded(t, f, buf, size);
+                if (is_degraded(t))
+                        add_changed(t, f, buf, size);
                 break;
         case STATE_PAUSED:
-                snprintf(buf, size, "paused: nothing is written, %u sysctl%s held%s", held, plural, cadence);
+                snprintf(buf, size, "paused: nothing is written, %u sysctl%s held%s", f->held, f->held == 1 ? "" : "s",
+                         cadence);
                 break;
         case STATE_ACTING:
-                format_ports(t, part, sizeof(part));
-                snprintf(buf, size, "acting: %u sysctl%s changed%s%s", held, plural, part, cadence);
+                format_cause(t, part, sizeof(part));
+                snprintf(buf, size, "acting: %u sysctl%s changed%s%s", f->held, f->held == 1 ? "" : "s", part,
+                         cadence);
+                break;
+        case STATE_WOULD_ACT:
+                format_cause(t, part, sizeof(part));
+                snprintf(buf, size, "observing: would change %u sysctl%s%s%s", f->would, f->would == 1 ? "" : "s",
+                         part, cadence);
                 break;
         case STATE_ADVISING:
-                snprintf(buf, size, "advice: %s, see the log%s", standing_advice(t)->name, cadence);
+                format_advice(t, f, part, sizeof(part));
+                snprintf(buf, size, "advice: %s", part);
+                add_changed(t, f, buf, size);
                 break;
         case STATE_HEALTHY:
         case STATE_STARTING:
@@ -106,18 +162,27 @@ static void format(const struct tuner *t, enum daemon_state state, unsigned held
         }
 }
 
+/* The cadence follows the length of each dump. Only a large change is named. */
+static void follow_cadence(struct status *s, uint64_t dump_every)
+{
+        if ((dump_every > 0) != (s->dump_every > 0) || dump_every > 2 * s->dump_every ||
+            2 * dump_every < s->dump_every)
+                s->dump_every = dump_every;
+}
+
 void status_update(struct tuner *t)
 {
         char text[sizeof(t->status.text)], message[sizeof(text) + 64];
-        unsigned held = 0;
+        bool first = t->status.text[0] == 0;
+        struct facts facts;
 
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
-                held += policy_holds(t->policy, id);
-        t->status.state = find_state(t, held);
-        format(t, t->status.state, held, text, sizeof(text));
+        find_facts(t, &facts);
+        follow_cadence(&t->status, t->snapshot.dump_every);
+        t->status.state = find_state(t, &facts);
+        format(t, t->status.state, &facts, text, sizeof(text));
         if (strcmp(text, t->status.text) == 0)
                 return;
         strcpy(t->status.text, text);
-        snprintf(message, sizeof(message), "READY=1\nSTATUS=%s", text);
+        snprintf(message, sizeof(message), "%sSTATUS=%s", first ? "READY=1\n" : "", text);
         t->backend->notify(t->backend, message);
 }

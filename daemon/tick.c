@@ -120,6 +120,7 @@ void tick(struct tuner *t)
                 record_ledger(t);
                 audit_decision(&t->audit, t->config, &decision, policy_commit(t->policy, &decision), t->snapshot.now);
         }
+        audit_find_culprits(&t->audit, &t->snapshot);
         status_update(t);
 }
 
@@ -135,6 +136,19 @@ static void adopt(struct tuner *t, struct policy *policy, enum sysctl_id id, con
         policy_adopt(policy, entry->rule, id, live, &entry->original);
 }
 
+/* live: or what was written, if the live value is unknown. */
+static void record_left(struct tuner *t, enum sysctl_id id, const struct sysctl_value *live)
+{
+        const struct ledger_entry *entry = &t->apply.ledger.entry[id];
+
+        audit_record(&t->audit, &(struct audit_record){.kind = AUDIT_LEFT_CHANGED,
+                                                       .subject = SUBJECT_LEFT,
+                                                       .sysctl = id,
+                                                       .live = live,
+                                                       .original = &entry->original,
+                                                       .rule_name = entry->rule});
+}
+
 /* Compares one entry of the ledger with the live value. */
 static void take_over(struct tuner *t, enum sysctl_id id)
 {
@@ -147,8 +161,8 @@ static void take_over(struct tuner *t, enum sysctl_id id)
                 audit_foreign(&t->audit, id, entry,
                               "someone else changed it, or a person released it, under the twtuned before", NULL);
         } else if (entry->state == LEDGER_HELD && t->config->observe) {
-                audit_foreign(&t->audit, id, entry,
-                              "a twtuned before left it changed; observing writes nothing, see --restore", NULL);
+                if (r < 0 || !sysctl_equal(&live, &entry->original))
+                        record_left(t, id, r == 0 ? &live : &entry->written);
         } else if (entry->state == LEDGER_HELD && r == 0 && sysctl_equal(&live, &entry->original)) {
                 entry->state = LEDGER_RELEASED; /* the process died before its write; its time counts for the limits */
         } else if (entry->state == LEDGER_HELD && r == 0) {

@@ -20,15 +20,17 @@ struct requests {
 enum daemon_state {
         STATE_STARTING, /* no tick was completed yet */
         STATE_HEALTHY,
-        STATE_ADVISING, /* a rule that only advises is active */
-        STATE_ACTING,   /* a sysctl is held */
+        STATE_ADVISING,  /* advice stands */
+        STATE_ACTING,    /* a sysctl is held */
+        STATE_WOULD_ACT, /* observe mode: one would be */
         STATE_PAUSED,
         STATE_DEGRADED, /* a part of it fails */
 };
 
 struct status {
         enum daemon_state state;
-        char text[256]; /* "": none yet */
+        char text[640];      /* "": none yet */
+        uint64_t dump_every; /* snapshot.dump_every as it names it */
 };
 
 struct tuner {

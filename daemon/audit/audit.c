@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/audit/audit.h"
 
+#include <stdio.h>
+
 /* The kind of an outcome; AUDIT_KIND_COUNT: nothing happened. */
 static enum audit_kind kind_of(enum decision_kind decision, enum outcome outcome)
 {
@@ -52,15 +54,24 @@ static bool actions_failed(const struct decision *d)
         return false;
 }
 
-static void send_decision(struct audit *a, const struct config *config, const struct decision *d)
+/* Returns the culprit of a decision. At the end of an episode its destination may have no live socket left. */
+static const char *find_culprit(struct audit *a, const struct rule *rule, const struct decision *d)
+{
+        uint64_t cgroup = d->evidence.cgroup;
+        const char *unit = cgroup != 0 ? a->backend->find_unit(a->backend, cgroup) : d->evidence.unit;
+        const struct episode *episode = episodes_open(&a->episodes, rule->name);
+
+        return unit[0] || !episode ? unit : episode->culprit;
+}
+
+static void send_decision(struct audit *a, const struct config *config, const struct decision *d, const char *culprit)
 {
         const struct rule *rule = &config->rule[d->rule];
-        uint64_t cgroup = d->evidence.cgroup;
         struct audit_record r = {
                 .decision = d,
                 .rule = rule,
                 .counters = &config->counters,
-                .culprit = cgroup != 0 ? a->backend->find_unit(a->backend, cgroup) : d->evidence.unit,
+                .culprit = culprit,
         };
 
         for (unsigned i = 0; i < d->n; i++) {
@@ -85,9 +96,27 @@ static void send_decision(struct audit *a, const struct config *config, const st
 void audit_decision(struct audit *a, const struct config *config, const struct decision *d, enum progress progress,
                     uint64_t now)
 {
-        episodes_take(&a->episodes, &config->rule[d->rule], d, progress, now);
+        char culprit[SNAPSHOT_CULPRIT_MAX];
+
+        snprintf(culprit, sizeof(culprit), "%s", find_culprit(a, &config->rule[d->rule], d));
+        episodes_take(&a->episodes, &config->rule[d->rule], d, culprit, progress, now);
         if (news_decision_is_new(&a->news, d, progress))
-                send_decision(a, config, d);
+                send_decision(a, config, d, culprit);
+}
+
+void audit_find_culprits(struct audit *a, const struct snapshot *s)
+{
+        for (unsigned i = 0; i < EPISODES_MAX; i++) {
+                struct episode *e = &a->episodes.item[i];
+                const struct destination *d;
+
+                if (e->begun == 0 || e->end != EPISODE_LASTS || e->culprit[0] ||
+                    s->reading[METRIC_PORTS_FIRST].state != READING_VALID)
+                        continue;
+                d = ports_find(s->ports, e->evidence.destination_id);
+                if (d && d->cgroup != 0)
+                        snprintf(e->culprit, sizeof(e->culprit), "%s", a->backend->find_unit(a->backend, d->cgroup));
+        }
 }
 
 void audit_restore(struct audit *a, enum audit_subject subject, const struct change *change, const char *rule,

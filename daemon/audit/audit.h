@@ -20,6 +20,9 @@ struct audit {
 void audit_decision(struct audit *audit, const struct config *config, const struct decision *decision,
                     enum progress progress, uint64_t now);
 
+/* Fills in the culprits of episodes that last, once a live socket of their destination is seen. */
+void audit_find_culprits(struct audit *audit, const struct snapshot *snapshot);
+
 /* A sysctl that was put back, or could not be, without a rule's decision. subject: RESTORE or ORPHAN; rule: the one that
  * held it; why: part of a sentence. */
 void audit_restore(struct audit *audit, enum audit_subject subject, const struct change *change, const char *rule,

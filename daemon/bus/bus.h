@@ -58,7 +58,7 @@ struct bus {
         struct bus_call call[BUS_CALLS_MAX];
         struct bus_change change[BUS_CHANGES_MAX];
         unsigned n_changes;
-        char status[256]; /* as it was told last */
+        char status[640]; /* as it was told last */
 
         struct readers readers;
         uint64_t queued, taken_at; /* messages that the bus has not taken; ns: when it was last seen to take some */

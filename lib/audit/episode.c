@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/audit/episode.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const char *const episode_end_names[] = {
@@ -8,8 +9,7 @@ const char *const episode_end_names[] = {
         [EPISODE_ABORTED] = "aborted", [EPISODE_OVERRIDDEN] = "overridden", [EPISODE_CUT] = "cut",
 };
 
-/* Returns the episode of a rule that is active; NULL: it has none. */
-static struct episode *find(struct episodes *e, const char *rule)
+struct episode *episodes_open(struct episodes *e, const char *rule)
 {
         for (unsigned i = 0; i < EPISODES_MAX; i++)
                 if (e->item[i].begun != 0 && e->item[i].end == EPISODE_LASTS && strcmp(e->item[i].rule, rule) == 0)
@@ -35,15 +35,15 @@ static void end(struct episode *episode, enum episode_end how, uint64_t now)
         episode->ended = now;
 }
 
-void episodes_take(struct episodes *e, const struct rule *rule, const struct decision *d, enum progress progress,
-                   uint64_t now)
+void episodes_take(struct episodes *e, const struct rule *rule, const struct decision *d, const char *culprit,
+                   enum progress progress, uint64_t now)
 {
         static const enum episode_end ends[] = {
                 [DECISION_RELEASE] = EPISODE_RELEASED,    [DECISION_GIVE_WAY] = EPISODE_RELEASED,
                 [DECISION_SUPERSEDED] = EPISODE_RELEASED, [DECISION_UNEXPECTED] = EPISODE_UNEXPECTED,
                 [DECISION_ABORT] = EPISODE_ABORTED,       [DECISION_OVERRIDDEN] = EPISODE_OVERRIDDEN,
         };
-        struct episode *episode = find(e, rule->name);
+        struct episode *episode = episodes_open(e, rule->name);
 
         if (progress != PROGRESS_DONE)
                 return;
@@ -53,6 +53,8 @@ void episodes_take(struct episodes *e, const struct rule *rule, const struct dec
         }
         if (!episode)
                 episode = begin(e, rule, d, now);
+        if (!episode->culprit[0])
+                snprintf(episode->culprit, sizeof(episode->culprit), "%s", culprit);
         episode->steps++;
         if (d->evidence.value > episode->peak)
                 episode->peak = d->evidence.value;
@@ -60,5 +62,16 @@ void episodes_take(struct episodes *e, const struct rule *rule, const struct dec
 
 void episodes_cut(struct episodes *e, const char *rule, uint64_t now)
 {
-        end(find(e, rule), EPISODE_CUT, now);
+        end(episodes_open(e, rule), EPISODE_CUT, now);
+}
+
+const struct episode *episodes_last(const struct episodes *e, const char *rule)
+{
+        for (unsigned k = 1; k <= EPISODES_MAX; k++) {
+                const struct episode *episode = &e->item[(e->next + EPISODES_MAX - k) % EPISODES_MAX];
+
+                if (episode->begun != 0 && strcmp(episode->rule, rule) == 0)
+                        return episode;
+        }
+        return NULL;
 }

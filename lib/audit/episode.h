@@ -20,9 +20,9 @@ enum episode_end {
 extern const char *const episode_end_names[];
 
 struct episode {
-        char rule[RULE_NAME_MAX];
-        uint64_t begun, ended; /* ns of CLOCK_BOOTTIME; ended: 0 while it lasts */
-        unsigned steps;        /* changes that were made, or advice that was given */
+        char rule[RULE_NAME_MAX], culprit[SNAPSHOT_CULPRIT_MAX]; /* culprit: a systemd unit; "": unknown so far */
+        uint64_t begun, ended;                                   /* ns of CLOCK_BOOTTIME; ended: 0 while it lasts */
+        unsigned steps;                                          /* changes that were made, or advice that was given */
         enum episode_end end;
         double peak;              /* the highest value of the deciding metric, in its unit */
         struct evidence evidence; /* of its first decision: why, and toward which destination */
@@ -34,9 +34,15 @@ struct episodes {
         unsigned next; /* the place of the next new episode */
 };
 
-/* Begins, extends or ends the episode of a rule, if its decision was carried out. */
+/* Begins, extends or ends the episode of a rule, if its decision was carried out. culprit: a systemd unit, or "". */
 void episodes_take(struct episodes *episodes, const struct rule *rule, const struct decision *decision,
-                   enum progress progress, uint64_t now);
+                   const char *culprit, enum progress progress, uint64_t now);
+
+/* Returns the last episode of a rule; NULL: it has none. */
+const struct episode *episodes_last(const struct episodes *episodes, const char *rule);
+
+/* Returns the episode of a rule that is active; NULL: it has none. */
+struct episode *episodes_open(struct episodes *episodes, const char *rule);
 
 /* Ends the episode of a rule that is removed without a decision. */
 void episodes_cut(struct episodes *episodes, const char *rule, uint64_t now);

@@ -25,6 +25,7 @@ enum audit_kind {
         AUDIT_RESUMED,
         AUDIT_RELEASED_BY_REQUEST,
         AUDIT_REARMED,
+        AUDIT_LEFT_CHANGED,
         AUDIT_KIND_COUNT,
 };
 
@@ -47,6 +48,7 @@ enum audit_subject {
         SUBJECT_ORPHAN,      /* the same of a sysctl that no rule holds, which is tried again until it succeeds */
         SUBJECT_HAND,        /* a change of a sysctl by another program while no rule held it */
         SUBJECT_FOREIGN,     /* a sysctl that another program changed, and that twtuned leaves alone */
+        SUBJECT_LEFT,        /* a sysctl that an earlier twtuned left changed, in observe mode */
         SUBJECT_ADVICE,      /* advice of a rule */
         SUBJECT_ADVICE_OVER, /* the end of advice */
         SUBJECT_PAUSE,
@@ -68,8 +70,8 @@ enum audit_subject {
 struct audit_record {
         enum audit_kind kind;
         enum audit_subject subject;
-        int error;       /* negative errno; 0: none */
-        const char *why; /* the reason, at the end of the message */
+        int error;                /* negative errno; 0: none */
+        const char *why;          /* the reason, at the end of the message */
         const char *requested_by; /* RELEASE, FOREIGN, PAUSE, RESUME and REARM: the user who asked; NULL: nobody did */
 
         /* CHANGE, ADVICE and ADVICE_OVER: the decision, and the rule and counters of its configuration. */
@@ -81,8 +83,8 @@ struct audit_record {
         const struct change *change; /* CHANGE, RESTORE, RELEASE, ORPHAN and HAND */
         const char *
                 rule_name; /* RESTORE, ORPHAN, HAND, FOREIGN and LINE: the rule that held the sysctl, or does the same */
-        enum sysctl_id sysctl;               /* FOREIGN and REARM */
-        const struct sysctl_value *original; /* FOREIGN */
+        enum sysctl_id sysctl;                      /* FOREIGN, LEFT and REARM */
+        const struct sysctl_value *original, *live; /* FOREIGN and LEFT; live: LEFT */
         uint64_t ns;      /* PAUSE: for how long; 0: until it is resumed. TICKS: since the tick before */
         const char *name; /* the file, or the source that cannot be read */
         unsigned line;    /* CONFIG_FILE and LINE: in that file */

@@ -211,6 +211,22 @@ static void make_foreign(struct audit_text *t, const struct audit_record *r)
         add_requester(t, r);
 }
 
+static void make_left(struct audit_text *t, const struct audit_record *r)
+{
+        const char *name = sysctl_table[r->sysctl].name;
+        char live[SYSCTL_TEXT_MAX], original[SYSCTL_TEXT_MAX];
+
+        sysctl_format(r->original, original);
+        message(t,
+                "%s is still %s, as an earlier twtuned set it (rule %s; it was %s): observe mode writes nothing; to "
+                "put "
+                "it back, stop twtuned and run: twtuned --restore",
+                name, sysctl_format(r->live, live), r->rule_name, original);
+        audit_text_add(t, "SYSCTL", "%s", name);
+        audit_text_add(t, "ORIGINALVALUE", "%s", original);
+        audit_text_add(t, "RULE", "%s", r->rule_name);
+}
+
 static void make_pause(struct audit_text *t, const struct audit_record *r)
 {
         char time[DURATION_TEXT_MAX] = "";
@@ -323,6 +339,7 @@ void audit_text_make(struct audit_text *t, const struct audit_record *r)
                 [SUBJECT_ORPHAN] = make_restore,
                 [SUBJECT_HAND] = make_restore,
                 [SUBJECT_FOREIGN] = make_foreign,
+                [SUBJECT_LEFT] = make_left,
                 [SUBJECT_ADVICE] = make_advice,
                 [SUBJECT_ADVICE_OVER] = make_advice_over,
                 [SUBJECT_PAUSE] = make_pause,

@@ -94,7 +94,7 @@ def examine(run, clean_log):
     values = run.host.sysctls()
     if any(values[name] not in (ORIGINAL[name], WRITTEN[name]) for name in values):
         found.append(f"the sysctls are {values}")
-    if run.status == 0 and values != ORIGINAL and not any("see --restore" in line for line in log):
+    if run.status == 0 and values != ORIGINAL and not any("twtuned --restore" in line for line in log):
         found.append(f"it ended well and left {values}")
     if (run.status != 0 or set(clean_log) - set(log)) and not set(log) - set(clean_log):
         found.append("nothing in the log says so")

@@ -24,7 +24,7 @@ def _():
         check("READY=1" in first and "STATUS=healthy" in first, first)
         manager.wait_for("WATCHDOG=1")
         load = ChurnHold(pair.client, pair.server.ip4, count=10)
-        manager.wait_for("STATUS=acting: 1 sysctl changed, busiest 10.77.0.1->10.77.0.2:8080")
+        manager.wait_for("STATUS=acting: 1 sysctl changed for 10.77.0.1->10.77.0.2:8080")
         load.stop()
 
         twtuned.process.send_signal(signal.SIGSTOP)

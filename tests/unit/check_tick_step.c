@@ -361,7 +361,7 @@ START_TEST(advice_is_told_once)
         expect_told(AUDIT_ADVICE, "GROUP", "0.0.0.0:80");
         expect_told(AUDIT_ADVICE, "CULPRIT", "web.service");
         expect_told(AUDIT_ADVICE, "SYSCTL", "");
-        ck_assert_str_eq(fake.status, "advice: slow, see the log");
+        ck_assert_str_eq(fake.status, "advice: slow at 0.0.0.0:80, web.service");
         fake.fin_wait2 = 0;
         ticks(10);
         ck_assert_str_eq(fake.status, "healthy");

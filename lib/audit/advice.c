@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/audit/advice.h"
+
+#include <math.h>
+
+static double severity(const struct condition *c, const struct condition_evaluation *now)
+{
+        double value =
+                now->reading.state == READING_VALID || now->reading.state == READING_BOUNDED ? now->reading.value : 0;
+
+        if (c->op == LESS || c->op == LESS_EQUAL)
+                return value > 0 ? c->number / value : (double)INFINITY;
+        return c->number > 0 ? value / c->number : (double)INFINITY;
+}
+
+/* The first condition with a destination or a listener, else the first one. */
+static unsigned telling_condition(const struct rule *rule, const struct rule_evaluation *e)
+{
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (e->when[k].destination)
+                        return k;
+        return 0;
+}
+
+/* True if its change came to nothing, and the advice is what is left. */
+static bool is_left_with_advice(const struct rule_evaluation *e, const struct episode *last)
+{
+        return e->standing == STANDING_WAITING && last && last->end == EPISODE_UNEXPECTED;
+}
+
+static void insert(struct advice *list, unsigned n, const struct advice *advice)
+{
+        for (; n > 0 && list[n - 1].severity < advice->severity; n--)
+                list[n] = list[n - 1];
+        list[n] = *advice;
+}
+
+unsigned advice_list(const struct config *config, const struct evaluation *evaluation, const struct episodes *episodes,
+                     struct advice ret[static RULES_MAX])
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < config->n_rules; i++) {
+                const struct rule *rule = &config->rule[i];
+                const struct rule_evaluation *e = &evaluation->rule[i];
+                const struct episode *last = episodes_last(episodes, rule->name);
+                bool stands = rule->n_actions == 0 ? e->standing == STANDING_ACTIVE : is_left_with_advice(e, last);
+                unsigned k = telling_condition(rule, e);
+
+                if (!rule->advise || !stands)
+                        continue;
+                insert(ret, n++,
+                       &(struct advice){
+                               .rule = i,
+                               .condition = &rule->when[k],
+                               .now = &e->when[k],
+                               .severity = severity(&rule->when[k], &e->when[k]),
+                               .since = !last                  ? 0
+                                        : rule->n_actions == 0 ? last->begun
+                                                               : last->ended,
+                       });
+        }
+        return n;
+}

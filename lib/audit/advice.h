@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The advice that stands now: what a person should do, and for whom. */
+
+#include "lib/audit/episode.h"
+
+struct advice {
+        unsigned rule;                     /* index into the configuration */
+        const struct condition *condition; /* the one that names whose it is, and how bad it is; borrowed */
+        const struct condition_evaluation *now;
+        double severity; /* its value by its threshold; infinite where the threshold is 0 */
+        uint64_t since;  /* ns of CLOCK_BOOTTIME; 0: unknown */
+};
+
+/* Lists the rules that only advise and are active, and those whose change did not help and which wait before they try
+ * again; the worst is first. Returns their number. */
+unsigned advice_list(const struct config *config, const struct evaluation *evaluation, const struct episodes *episodes,
+                     struct advice ret[static RULES_MAX]);
