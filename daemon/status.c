@@ -162,6 +162,17 @@ static void format(const struct tuner *t, enum daemon_state state, const struct 
         }
 }
 
+static void follow_restored(struct tuner *t)
+{
+        uint64_t restored = 0;
+
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                restored += t->audit.logged[id][OUTCOME_RESTORED];
+        if (restored != t->status.restored)
+                t->status.restored_at = t->snapshot.now;
+        t->status.restored = restored;
+}
+
 /* The cadence follows the length of each dump. Only a large change is named. */
 static void follow_cadence(struct status *s, uint64_t dump_every)
 {
@@ -177,6 +188,7 @@ void status_update(struct tuner *t)
         struct facts facts;
 
         find_facts(t, &facts);
+        follow_restored(t);
         follow_cadence(&t->status, t->snapshot.dump_every);
         t->status.state = find_state(t, &facts);
         format(t, t->status.state, &facts, text, sizeof(text));

@@ -175,7 +175,7 @@ int tuner_start(struct tuner *t, struct backend *backend, struct config *config,
 {
         *t = (struct tuner){.backend = backend, .config = config, .audit.backend = backend};
         t->apply = (struct apply){.backend = backend, .config = config, .snapshot = &t->snapshot, .ledger = *ledger};
-        t->snapshot.now = now;
+        t->snapshot.now = t->started = now;
         t->policy = policy_new(config);
         if (!t->policy)
                 return -ENOMEM;

@@ -31,6 +31,8 @@ struct status {
         enum daemon_state state;
         char text[640];      /* "": none yet */
         uint64_t dump_every; /* snapshot.dump_every as it names it */
+        uint64_t restored,
+                restored_at; /* how often sysctls were put back; when last, ns of CLOCK_BOOTTIME; 0: never */
 };
 
 struct tuner {
@@ -41,6 +43,7 @@ struct tuner {
         struct apply apply;
         struct audit audit;
         struct requests requests; /* for the next tick */
+        uint64_t started;         /* ns of CLOCK_BOOTTIME */
         uint64_t paused_until;    /* nothing is written, and what is held stays; 0: not paused; or PAUSED_FOR_GOOD */
         bool config_is_new;       /* to be logged once it is known what this kernel lacks for it */
         bool rejected;            /* the configuration of the last reload: the one before it goes on */

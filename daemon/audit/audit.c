@@ -59,7 +59,7 @@ static const char *find_culprit(struct audit *a, const struct rule *rule, const 
 {
         uint64_t cgroup = d->evidence.cgroup;
         const char *unit = cgroup != 0 ? a->backend->find_unit(a->backend, cgroup) : d->evidence.unit;
-        const struct episode *episode = episodes_open(&a->episodes, rule->name);
+        const struct episode *episode = episodes_current(&a->episodes, rule->name);
 
         return unit[0] || !episode ? unit : episode->culprit;
 }

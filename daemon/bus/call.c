@@ -192,6 +192,15 @@ static int read_sysctl(sd_bus_message *m, enum sysctl_id *ret, sd_bus_error *err
         return 0;
 }
 
+static int refuse_release(const struct bus *b, sd_bus_error *error)
+{
+        if (ledger_last_held(&b->tuner->apply.ledger, 0) == SYSCTL_COUNT)
+                return sd_bus_error_setf(error, ERROR_NOT_POSSIBLE, "twtuned only observes: it holds nothing");
+        return sd_bus_error_setf(error, ERROR_NOT_POSSIBLE,
+                                 "twtuned only observes and writes nothing; to put back what an earlier twtuned left "
+                                 "changed, stop twtuned and run: twtuned --restore");
+}
+
 static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         struct bus_call call = {.kind = BUS_RELEASE, .fd = -1};
@@ -202,7 +211,7 @@ static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error
         if (r < 0)
                 return r;
         if (b->tuner->config->observe)
-                return sd_bus_error_setf(error, ERROR_NOT_POSSIBLE, "twtuned only observes: it holds nothing");
+                return refuse_release(b, error);
         if (sysctl_table[id].never)
                 return sd_bus_error_setf(error, ERROR_NOT_POSSIBLE, "twtuned never writes %s: %s",
                                          sysctl_table[id].name, sysctl_table[id].never);
@@ -216,7 +225,7 @@ static int method_release_all(sd_bus_message *m, void *userdata, sd_bus_error *e
         struct bus *b = userdata;
 
         if (b->tuner->config->observe)
-                return sd_bus_error_setf(error, ERROR_NOT_POSSIBLE, "twtuned only observes: it holds nothing");
+                return refuse_release(b, error);
         return call_begin(b, m, &call, error);
 }
 

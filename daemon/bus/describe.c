@@ -7,8 +7,6 @@
 #include "daemon/status.h"
 #include "lib/util/macro.h"
 
-#define DESTINATIONS_MAX 10u
-
 static void describe_metrics(struct json *j, const struct tuner *t)
 {
         const struct snapshot *s = &t->snapshot;
@@ -30,32 +28,6 @@ static void describe_metrics(struct json *j, const struct tuner *t)
         json_close_array(j);
 }
 
-static void describe_destination(struct json *j, const struct tuner *t, const struct destination *g)
-{
-        char name[DESTINATION_NAME_MAX];
-        const char *unit = t->backend->find_unit(t->backend, g->cgroup);
-
-        json_open_object(j, NULL);
-        json_add_text(j, "name", destination_name(g, name));
-        json_add_text(j, "systemd_unit", unit[0] ? unit : NULL);
-        for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++)
-                json_add_number(j, metric_table[metric].name, ports_value(g, metric).lower);
-        json_close_object(j);
-}
-
-static void describe_destinations(struct json *j, const struct tuner *t)
-{
-        const struct destination *busy[DESTINATIONS_MAX];
-        unsigned n = 0;
-
-        if (t->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID)
-                n = ports_most_busy(t->snapshot.ports, busy, DESTINATIONS_MAX);
-        json_open_array(j, "destinations");
-        for (unsigned i = 0; i < n; i++)
-                describe_destination(j, t, busy[i]);
-        json_close_array(j);
-}
-
 /* What is there after the tick: the snapshot has what was there before what the tick wrote. */
 static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id)
 {
@@ -64,16 +36,19 @@ static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id)
         return seen->n > 0 ? (struct live_sysctl){READING_VALID, *seen} : t->snapshot.sysctl[id];
 }
 
-/* Whose value is there. Where the kernel's default depends on the machine, nobody knows whether it is that. */
+/* Whose value is there. Where the kernel's default depends on the machine, nobody knows whether it is that. A foreign
+ * sysctl that has the value from before any rule was released by a person. */
 static const char *owner_of(const struct tuner *t, enum sysctl_id id, const struct live_sysctl *live,
                             const struct sysctl_preset *o)
 {
-        if (policy_is_foreign(t->policy, id))
-                return "someone else";
-        if (t->apply.ledger.entry[id].state == LEDGER_HELD)
+        const struct ledger_entry *e = &t->apply.ledger.entry[id];
+
+        if (e->state == LEDGER_HELD)
                 return "twtuned";
         if (live->state != READING_VALID)
                 return "unknown";
+        if (policy_is_foreign(t->policy, id) && !sysctl_equal(&e->original, &live->value))
+                return "someone else";
         if (o->configured && sysctl_equal(&o->value, &live->value))
                 return "sysctl.d";
         if (!o->has_default)
@@ -105,6 +80,7 @@ static void describe_sysctl(struct json *j, const struct tuner *t, enum sysctl_i
         describe_value(j, "default", o->has_default && !is_list, &o->kernel_default);
         describe_value(j, "original", e->state == LEDGER_HELD, &e->original);
         json_add_bool(j, "rearm", policy_is_foreign(t->policy, id));
+        json_add_text(j, "left_by", e->state == LEDGER_HELD && rules == 0 ? e->rule : NULL);
         json_open_array(j, "rules");
         for (unsigned i = 0; i < t->config->n_rules; i++)
                 if (rules >> i & 1)
@@ -132,6 +108,16 @@ static void describe_config(struct json *j, const struct config *config)
         json_close_array(j);
 }
 
+static void describe_changes_since_start(struct json *j, const struct tuner *t)
+{
+        uint64_t applied = 0, at = t->status.restored_at;
+
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                applied += t->audit.logged[id][OUTCOME_APPLIED];
+        json_add_number(j, "changes_made", (double)applied);
+        describe_seconds(j, "given_back_ago", at > 0 ? t->snapshot.now - at : UINT64_MAX);
+}
+
 static void describe_daemon(struct json *j, const struct description *d)
 {
         const struct tuner *t = d->tuner;
@@ -146,6 +132,8 @@ static void describe_daemon(struct json *j, const struct description *d)
         json_add_bool(j, "paused", paused);
         describe_seconds(j, "paused_for", !paused || until == PAUSED_FOR_GOOD ? UINT64_MAX : until - t->snapshot.now);
         json_add_bool(j, "recording", d->recording);
+        describe_seconds(j, "up", t->snapshot.now - t->started);
+        describe_changes_since_start(j, t);
         describe_seconds(j, "interval", t->config->interval_ns);
         describe_seconds(j, "look_every", t->snapshot.dump_every);
 }
@@ -160,7 +148,7 @@ void describe(struct json *j, const struct description *d)
         json_close_array(j);
         describe_rules(j, d->tuner);
         describe_episodes(j, d->tuner);
-        describe_destinations(j, d->tuner);
+        describe_now(j, d->tuner);
         describe_metrics(j, d->tuner);
         describe_config(j, d->tuner->config);
         json_close_object(j);

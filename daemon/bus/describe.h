@@ -21,6 +21,9 @@ void describe(struct json *json, const struct description *description);
 void describe_seconds(struct json *json, const char *key, uint64_t ns);
 void describe_reading(struct json *json, const struct reading *reading);
 
+/* describe_now.c: changes, advice and destinations. */
+void describe_now(struct json *json, const struct tuner *tuner);
+
 /* describe_rule.c */
 void describe_rules(struct json *json, const struct tuner *tuner);
 void describe_episodes(struct json *json, const struct tuner *tuner);

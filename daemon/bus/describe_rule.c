@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "daemon/bus/describe.h"
-#include "lib/lint/row.h"
 #include "lib/policy/action.h"
 #include "lib/util/macro.h"
 #include "lib/util/units.h"
@@ -90,8 +89,10 @@ static void why_active(const struct tuner *t, unsigned i, char buf[static WHY_MA
 
 static void why_foreign(const struct rule *rule, char buf[static WHY_MAX])
 {
-        snprintf(buf, WHY_MAX, "%s is someone else's; to take it back: twtunectl rearm %s",
-                 sysctl_table[rule->action[0].sysctl].name, sysctl_table[rule->action[0].sysctl].name);
+        const char *name = sysctl_table[rule->action[0].sysctl].name;
+
+        snprintf(buf, WHY_MAX, "%s was released or is someone else's; to take it back: twtunectl rearm %s", name,
+                 name);
 }
 
 static const char *why(const struct tuner *t, unsigned i, const struct rule_evaluation *e, char buf[static WHY_MAX])
@@ -151,6 +152,11 @@ static void describe_condition(struct json *j, const struct tuner *t, const char
         char value[WHY_MAX], name[DESTINATION_NAME_MAX];
         const char *whose = condition_whose(now, c->metric, &t->snapshot, name);
         const char *unit = condition_unit(now, c->metric, &t->snapshot);
+        /* The reading is the host's then: of the busiest destination, which the rule may be unable to help. */
+        bool nobody = metric_is_ports(c->metric) && !now->destination &&
+                      t->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID;
+        static const struct reading none;
+        const struct reading *reading = nobody ? &none : &now->reading;
 
         json_open_object(j, key);
         json_add_text(j, "text", c->text);
@@ -158,8 +164,10 @@ static void describe_condition(struct json *j, const struct tuner *t, const char
         json_add_text(j, "op", comparison_text(c->op));
         json_add_number(j, "threshold", c->number);
         json_add_text(j, "unit", unit_suffix(metric_unit(c->metric, counters)));
-        describe_reading(j, &now->reading);
-        json_add_text(j, "now", reading_text(&now->reading, c->metric, counters, value));
+        describe_reading(j, reading);
+        json_add_text(j, "now",
+                      nobody ? "of no destination that the rule could help"
+                             : reading_text(reading, c->metric, counters, value));
         if (now->holds == UNKNOWN)
                 json_add_text(j, "holds", NULL);
         else
@@ -224,11 +232,52 @@ static void describe_actions(struct json *j, const struct tuner *t, const struct
         json_close_array(j);
 }
 
+/* "sets net.ipv4.tcp_tw_reuse = 1, lowers ...", as it is configured. */
+static const char *rule_does(const struct rule *rule, char buf[static WHY_MAX])
+{
+        static const char *const verbs[] = {
+                [ACTION_SET] = "sets", [ACTION_RAISE] = "raises", [ACTION_LOWER] = "lowers"};
+        size_t n = 0;
+
+        snprintf(buf, WHY_MAX, "advises");
+        for (unsigned k = 0; k < rule->n_actions && n < WHY_MAX; k++)
+                n += (size_t)snprintf(buf + n, WHY_MAX - n, "%s%s %s", k > 0 ? ", " : "", verbs[rule->action[k].kind],
+                                      rule->action[k].text);
+        return buf;
+}
+
+/* What held when the rule became active; null: it is not. */
+static void describe_episode(struct json *j, const struct tuner *t, const struct rule *rule)
+{
+        const struct episode *e = episodes_current(&t->audit.episodes, rule->name);
+        const struct counters *counters = &t->config->counters;
+        struct reading then;
+        char value[WHY_MAX];
+
+        if (!e || e->evidence.metric == RULE_NONE) {
+                json_add_text(j, "became_active", NULL);
+                return;
+        }
+        then = reading_valid(e->evidence.value);
+        json_open_object(j, "became_active");
+        describe_seconds(j, "ago", t->snapshot.now - e->begun);
+        json_add_text(j, "metric", metric_name(e->evidence.metric, counters));
+        json_add_text(j, "op", comparison_text(e->evidence.op));
+        json_add_number(j, "threshold", e->evidence.threshold);
+        json_add_number(j, "value", e->evidence.value);
+        json_add_text(j, "was", reading_text(&then, e->evidence.metric, counters, value));
+        json_add_text(j, "unit", unit_suffix(metric_unit(e->evidence.metric, counters)));
+        json_add_text(j, "whose", e->evidence.destination[0] ? e->evidence.destination : NULL);
+        json_add_text(j, "systemd_unit", e->culprit[0] ? e->culprit : NULL);
+        json_add_number(j, "steps", e->steps);
+        json_close_object(j);
+}
+
 static void describe_rule(struct json *j, const struct tuner *t, unsigned i, const struct rule_evaluation *e)
 {
         const struct rule *rule = &t->config->rule[i];
         const struct destination *d = e->when[0].destination;
-        char text[WHY_MAX];
+        char text[WHY_MAX], does[WHY_MAX];
         const char *unit;
 
         for (unsigned k = 1; k < rule->n_when && !d; k++)
@@ -254,7 +303,8 @@ static void describe_rule(struct json *j, const struct tuner *t, unsigned i, con
         describe_seconds(j, "released_ago", e->released_ns > 0 ? e->released_ns : UINT64_MAX);
         json_add_bool(j, "keep", rule->keep);
         json_add_text(j, "advise", rule->advise);
-        json_add_text(j, "does", lint_rule_does(rule->name));
+        json_add_text(j, "does", rule_does(rule, does));
+        describe_episode(j, t, rule);
         json_close_object(j);
 }
 
@@ -287,6 +337,7 @@ void describe_episodes(struct json *j, const struct tuner *t)
                 json_add_number(j, "steps", e->steps);
                 json_add_number(j, "peak", e->peak);
                 json_add_text(j, "destination", e->evidence.destination[0] ? e->evidence.destination : NULL);
+                json_add_text(j, "systemd_unit", e->culprit[0] ? e->culprit : NULL);
                 json_add_text(j, "end", episode_end_names[e->end]);
                 json_close_object(j);
         }

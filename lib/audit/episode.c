@@ -9,7 +9,8 @@ const char *const episode_end_names[] = {
         [EPISODE_ABORTED] = "aborted", [EPISODE_OVERRIDDEN] = "overridden", [EPISODE_CUT] = "cut",
 };
 
-struct episode *episodes_open(struct episodes *e, const char *rule)
+/* Returns the episode of a rule that is active; NULL: it has none. */
+static struct episode *find(struct episodes *e, const char *rule)
 {
         for (unsigned i = 0; i < EPISODES_MAX; i++)
                 if (e->item[i].begun != 0 && e->item[i].end == EPISODE_LASTS && strcmp(e->item[i].rule, rule) == 0)
@@ -43,7 +44,7 @@ void episodes_take(struct episodes *e, const struct rule *rule, const struct dec
                 [DECISION_SUPERSEDED] = EPISODE_RELEASED, [DECISION_UNEXPECTED] = EPISODE_UNEXPECTED,
                 [DECISION_ABORT] = EPISODE_ABORTED,       [DECISION_OVERRIDDEN] = EPISODE_OVERRIDDEN,
         };
-        struct episode *episode = episodes_open(e, rule->name);
+        struct episode *episode = find(e, rule->name);
 
         if (progress != PROGRESS_DONE)
                 return;
@@ -62,7 +63,7 @@ void episodes_take(struct episodes *e, const struct rule *rule, const struct dec
 
 void episodes_cut(struct episodes *e, const char *rule, uint64_t now)
 {
-        end(episodes_open(e, rule), EPISODE_CUT, now);
+        end(find(e, rule), EPISODE_CUT, now);
 }
 
 const struct episode *episodes_last(const struct episodes *e, const char *rule)

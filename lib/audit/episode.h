@@ -42,7 +42,12 @@ void episodes_take(struct episodes *episodes, const struct rule *rule, const str
 const struct episode *episodes_last(const struct episodes *episodes, const char *rule);
 
 /* Returns the episode of a rule that is active; NULL: it has none. */
-struct episode *episodes_open(struct episodes *episodes, const char *rule);
+static inline const struct episode *episodes_current(const struct episodes *episodes, const char *rule)
+{
+        const struct episode *last = episodes_last(episodes, rule);
+
+        return last && last->end == EPISODE_LASTS ? last : NULL;
+}
 
 /* Ends the episode of a rule that is removed without a decision. */
 void episodes_cut(struct episodes *episodes, const char *rule, uint64_t now);

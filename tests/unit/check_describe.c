@@ -77,12 +77,12 @@ START_TEST(what_twtuned_holds_and_what_is_taken_from_it)
         expect_owner("30", "twtuned"); /* the snapshot of the tick that wrote has the value before */
         ticks(1);
         expect_owner("30", "twtuned");
-        expect("\"original\":\"60\",\"rearm\":false,\"rules\":[\"r\"]");
+        expect("\"original\":\"60\",\"rearm\":false,\"left_by\":null,\"rules\":[\"r\"]");
         expect("\"state\":\"active\",\"why\":\"holds net.ipv4.tcp_fin_timeout = 30\"");
         fake.live[FIN] = 20;
         ticks(1);
         expect_owner("20", "someone else");
-        expect("\"rearm\":true,\"rules\":[]");
+        expect("\"rearm\":true,\"left_by\":null,\"rules\":[]");
         expect("to take it back: twtunectl rearm net.ipv4.tcp_fin_timeout");
 }
 END_TEST
@@ -93,11 +93,76 @@ START_TEST(what_was_just_released)
         ticks(3);
         tuner.requests.release = UINT32_C(1) << FIN;
         ticks(1);
-        expect_owner("60", "someone else");
+        expect_owner("60", "kernel default"); /* nobody has touched it */
+        expect("\"rearm\":true");
+        fake.live[FIN] = 45;
+        ticks(1);
+        expect_owner("45", "someone else");
+        fake.live[FIN] = 60;
         tuner.requests.rearm = UINT32_C(1) << FIN;
         fake.fin_wait2 = 0;
         ticks(2);
         expect_owner("60", "kernel default");
+}
+END_TEST
+
+static void see_drops(struct snapshot *s)
+{
+        s->reading[METRIC_LISTEN_DROPS] = reading_valid(424);
+        strcpy(s->endpoint[METRIC_LISTEN_DROPS], "0.0.0.0:8080");
+        strcpy(s->culprit[METRIC_LISTEN_DROPS], "web.service");
+}
+
+START_TEST(what_is_changed_and_since_when)
+{
+        fake.fin_wait2 = 100;
+        ticks(31);
+        expect("\"changes\":[{\"sysctl\":\"net.ipv4.tcp_fin_timeout\",\"was\":\"60\",\"now\":\"30\",\"rule\":\"r\","
+               "\"would\":false,\"left\":false,\"destination\":null,\"systemd_unit\":null,\"since\":30,");
+        expect("\"became_active\":{\"ago\":30,\"metric\":\"tcp.fin_wait2\",\"op\":\">=\",\"threshold\":100,\"value\":"
+               "100,");
+        expect("\"does\":\"sets net.ipv4.tcp_fin_timeout = 30\"");
+        expect("\"changes_made\":1,\"given_back_ago\":null");
+        fake.fin_wait2 = 0;
+        ticks(100);
+        expect("\"changes\":[],\"advice\":[]");
+        expect("\"changes_made\":1,\"given_back_ago\":");
+        ck_assert_ptr_null(strstr(json.text, "\"given_back_ago\":null"));
+}
+END_TEST
+
+START_TEST(what_observe_mode_would_change)
+{
+        start_again("[daemon]\nmode = observe\n" RULE);
+        fake.fin_wait2 = 100;
+        ticks(2);
+        expect("\"was\":\"60\",\"now\":\"30\",\"rule\":\"r\",\"would\":true,\"left\":false");
+        expect_owner("60", "kernel default");
+}
+END_TEST
+
+START_TEST(what_observe_mode_found_changed)
+{
+        fake.fin_wait2 = 100;
+        ticks(1);
+        start_again("[daemon]\nmode = observe\n" RULE);
+        ticks(1);
+        expect("\"was\":\"60\",\"now\":\"30\",\"rule\":\"r\",\"would\":false,\"left\":true");
+        expect("\"original\":\"60\",\"rearm\":false,\"left_by\":\"r\",\"rules\":[]");
+}
+END_TEST
+
+START_TEST(advice_is_a_thing_of_its_own)
+{
+        tuner_stop(&tuner);
+        fake.also = see_drops;
+        start("[rule fin]\nwhen = tcp.fin_wait2 >= 50\nadvise = close them\n"
+              "[rule drops]\ndescription = dropped\nwhen = listen.drops > 0/s\nadvise = more workers\n");
+        fake.fin_wait2 = 100;
+        ticks(11);
+        expect("\"advice\":[{\"rule\":\"drops\",\"description\":\"dropped\",\"whose\":\"0.0.0.0:8080\","
+               "\"systemd_unit\":\"web.service\",\"metric\":\"listen.drops\",\"state\":\"valid\",\"value\":424,"
+               "\"unit\":\"/s\",\"since\":10,\"text\":\"more workers\"},{\"rule\":\"fin\",");
 }
 END_TEST
 
@@ -123,7 +188,7 @@ END_TEST
 START_TEST(the_daemon_itself)
 {
         expect("\"instance\":null,\"mode\":\"enforce\",\"state\":\"healthy\",\"status\":\"healthy\",\"paused\":false,"
-               "\"paused_for\":null,\"recording\":false,\"interval\":1,");
+               "\"paused_for\":null,\"recording\":false,");
         ck_assert_ptr_nonnull(strstr(described("web", true), "\"instance\":\"web\""));
         ck_assert_ptr_nonnull(strstr(json.text, "\"recording\":true"));
         tuner.requests = (struct requests){.pause = true, .pause_ns = 90 * S};
@@ -141,6 +206,10 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, the_owner_of_a_sysctl);
         tcase_add_test(tcase, what_twtuned_holds_and_what_is_taken_from_it);
         tcase_add_test(tcase, what_was_just_released);
+        tcase_add_test(tcase, what_is_changed_and_since_when);
+        tcase_add_test(tcase, what_observe_mode_would_change);
+        tcase_add_test(tcase, what_observe_mode_found_changed);
+        tcase_add_test(tcase, advice_is_a_thing_of_its_own);
         tcase_add_test(tcase, why_a_rule_is_not_active);
         tcase_add_test(tcase, the_daemon_itself);
 }

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* What is going on: the sysctls that are changed and for whom, the advice that stands, the destinations. */
+#include <math.h>
+#include <stdio.h>
+
+#include "daemon/bus/describe.h"
+#include "lib/audit/advice.h"
+#include "lib/util/macro.h"
+
+#define DESTINATIONS_MAX 10u
+
+static const char *text_or_null(const char *text)
+{
+        return text[0] ? text : NULL;
+}
+
+static bool ports_are_known(const struct tuner *t)
+{
+        return t->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID;
+}
+
+/* ---- advice ---- */
+
+static void describe_one_advice(struct json *j, const struct tuner *t, const struct advice *a)
+{
+        const struct rule *rule = &t->config->rule[a->rule];
+        const struct episode *e = episodes_last(&t->audit.episodes, rule->name);
+        const char *unit = unit_suffix(metric_unit(a->condition->metric, &t->config->counters));
+        char name[DESTINATION_NAME_MAX];
+        const char *whose = condition_whose(a->now, a->condition->metric, &t->snapshot, name);
+        const char *culprit = condition_unit(a->now, a->condition->metric, &t->snapshot);
+
+        if (!culprit[0] && a->now->destination)
+                culprit = t->backend->find_unit(t->backend, a->now->destination->cgroup);
+        json_open_object(j, NULL);
+        json_add_text(j, "rule", rule->name);
+        json_add_text(j, "description", rule->description);
+        json_add_text(j, "whose", text_or_null(whose[0] || !e ? whose : e->evidence.destination));
+        json_add_text(j, "systemd_unit", text_or_null(culprit[0] || !e ? culprit : e->culprit));
+        json_add_text(j, "metric", metric_name(a->condition->metric, &t->config->counters));
+        describe_reading(j, &a->now->reading);
+        json_add_text(j, "unit", unit);
+        describe_seconds(j, "since", a->since > 0 ? t->snapshot.now - a->since : UINT64_MAX);
+        json_add_text(j, "text", rule->advise);
+        json_close_object(j);
+}
+
+static void describe_advice(struct json *j, const struct tuner *t)
+{
+        struct advice list[RULES_MAX];
+        unsigned n = advice_list(t->config, policy_evaluate(t->policy, &t->snapshot), &t->audit.episodes, list);
+
+        json_open_array(j, "advice");
+        for (unsigned i = 0; i < n; i++)
+                describe_one_advice(j, t, &list[i]);
+        json_close_array(j);
+}
+
+/* ---- changes ---- */
+
+/* The rule that made the change: one that holds it, or the one that the ledger names. */
+static const char *rule_of(const struct tuner *t, enum sysctl_id id)
+{
+        uint64_t rules = policy_holders(t->policy, id);
+
+        return rules != 0 ? t->config->rule[__builtin_ctzll(rules)].name : t->apply.ledger.entry[id].rule;
+}
+
+/* What the destination of a change shows now: how much of what is new takes a port in TIME_WAIT. */
+static void describe_effect_now(struct json *j, const struct tuner *t, const struct episode *e)
+{
+        const struct destination *d =
+                e && ports_are_known(t) ? ports_find(t->snapshot.ports, e->evidence.destination_id) : NULL;
+        double reused = d ? ports_value(d, METRIC_PORTS_REUSED).lower : (double)NAN;
+        double made = d ? d->last_second : (double)NAN;
+
+        json_add_number(j, "reused", reused);
+        json_add_number(j, "connects_per_second", made);
+        json_add_number(j, "reused_per_second", made * reused / 100);
+        json_add_number(j, "unanswered", d ? d->unanswered : (double)NAN);
+}
+
+static void describe_change(struct json *j, const struct tuner *t, enum sysctl_id id)
+{
+        const struct ledger_entry *entry = &t->apply.ledger.entry[id];
+        bool would = t->config->observe && policy_holds(t->policy, id);
+        const struct sysctl_value *now = would ? policy_value(t->policy, id) : &entry->written;
+        const struct sysctl_value *was = would ? &t->snapshot.sysctl[id].value : &entry->original;
+        const char *rule = rule_of(t, id);
+        const struct episode *e = episodes_current(&t->audit.episodes, rule);
+        uint64_t since = e ? e->begun : would ? 0 : entry->at;
+        char text[SYSCTL_TEXT_MAX];
+
+        json_open_object(j, NULL);
+        json_add_text(j, "sysctl", sysctl_table[id].name);
+        json_add_text(j, "was", sysctl_format(was, text));
+        json_add_text(j, "now", sysctl_format(now, text));
+        json_add_text(j, "rule", rule);
+        json_add_bool(j, "would", would);
+        json_add_bool(j, "left", !would && !policy_holds(t->policy, id));
+        json_add_text(j, "destination", e ? text_or_null(e->evidence.destination) : NULL);
+        json_add_text(j, "systemd_unit", e ? text_or_null(e->culprit) : NULL);
+        describe_seconds(j, "since", since > 0 ? t->snapshot.now - since : UINT64_MAX);
+        describe_effect_now(j, t, e);
+        json_close_object(j);
+}
+
+static void describe_changes(struct json *j, const struct tuner *t)
+{
+        json_open_array(j, "changes");
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
+                if (t->apply.ledger.entry[id].state == LEDGER_HELD || policy_holds(t->policy, id))
+                        describe_change(j, t, id);
+        json_close_array(j);
+}
+
+/* ---- destinations ---- */
+
+static void describe_destination(struct json *j, const struct tuner *t, const struct destination *d)
+{
+        char name[DESTINATION_NAME_MAX];
+        const char *unit = t->backend->find_unit(t->backend, d->cgroup);
+        unsigned taken[2], limit[2], fuller;
+
+        for (unsigned parity = 0; parity < 2; parity++) {
+                taken[parity] = d->holders[parity] + d->blocked[parity] + d->reusable[parity];
+                limit[parity] = ports_usable_of(t->snapshot.ports, parity);
+        }
+        fuller = (double)taken[1] * limit[0] > (double)taken[0] * limit[1];
+        json_open_object(j, NULL);
+        json_add_text(j, "name", destination_name(d, name));
+        json_add_text(j, "systemd_unit", text_or_null(unit));
+        json_add_number(j, "parity_used", taken[fuller]);
+        json_add_number(j, "parity_limit", limit[fuller]);
+        json_add_number(j, "connects_per_second", d->last_second);
+        for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++)
+                json_add_number(j, metric_table[metric].name, ports_value(d, metric).lower);
+        json_close_object(j);
+}
+
+static void describe_destinations(struct json *j, const struct tuner *t)
+{
+        const struct destination *busy[DESTINATIONS_MAX];
+        unsigned n = 0;
+
+        if (ports_are_known(t))
+                n = ports_most_busy(t->snapshot.ports, busy, DESTINATIONS_MAX);
+        json_open_array(j, "destinations");
+        for (unsigned i = 0; i < n; i++)
+                describe_destination(j, t, busy[i]);
+        json_close_array(j);
+}
+
+void describe_now(struct json *j, const struct tuner *t)
+{
+        describe_changes(j, t);
+        describe_advice(j, t);
+        describe_destinations(j, t);
+}
