@@ -21,6 +21,7 @@ struct options {
 
 /* Each prints its errors and returns the exit status. */
 int command_status(const struct options *options);
+int command_advice(const struct options *options);
 int command_top(const struct options *options);
 int command_rules(const struct options *options);
 int command_explain(const struct options *options);

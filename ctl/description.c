@@ -79,19 +79,32 @@ static void write_holders(const json_t *sysctl, char buf[static OWNER_TEXT_MAX])
                 snprintf(buf + n, OWNER_TEXT_MAX - n, "; it was %s", text_of(sysctl, "original"));
 }
 
+/* The value may be anyone's while rules leave the sysctl alone: a person has released it, or another program set it. */
+static void add_rearm(const json_t *sysctl, char buf[static OWNER_TEXT_MAX])
+{
+        size_t n = strlen(buf);
+
+        if (is_true(sysctl, "rearm"))
+                snprintf(buf + n, OWNER_TEXT_MAX - n, "; twtuned leaves it alone until: twtunectl rearm %s",
+                         text_of(sysctl, "name"));
+}
+
 const char *owner_text(const json_t *sysctl, char buf[static OWNER_TEXT_MAX])
 {
-        if (has_text(sysctl, "owner", "twtuned"))
+        if (*text_of(sysctl, "left_by"))
+                snprintf(buf, OWNER_TEXT_MAX,
+                         "an earlier twtuned, rule %s; it was %s; to put it back, stop twtuned and "
+                         "run: twtuned --restore",
+                         text_of(sysctl, "left_by"), text_of(sysctl, "original"));
+        else if (has_text(sysctl, "owner", "twtuned"))
                 write_holders(sysctl, buf);
         else if (has_text(sysctl, "owner", "sysctl.d"))
                 snprintf(buf, OWNER_TEXT_MAX, "sysctl.d, %s", text_of(sysctl, "configured_at"));
-        else if (is_true(sysctl, "rearm"))
-                snprintf(buf, OWNER_TEXT_MAX, "someone else; twtuned leaves it alone until: twtunectl rearm %s",
-                         text_of(sysctl, "name"));
         else if (has_text(sysctl, "owner", "unknown"))
                 snprintf(buf, OWNER_TEXT_MAX, "the kernel or someone else: its default depends on the machine");
         else
                 snprintf(buf, OWNER_TEXT_MAX, "%s", text_of(sysctl, "owner"));
+        add_rearm(sysctl, buf);
         return buf;
 }
 
@@ -99,7 +112,9 @@ const char *time_text(double seconds, char buf[static TIME_TEXT_MAX])
 {
         long s = (long)floor(seconds);
 
-        if (s >= 3600)
+        if (s >= 86400)
+                snprintf(buf, TIME_TEXT_MAX, "%ldd %ldh", s / 86400, s / 3600 % 24);
+        else if (s >= 3600)
                 snprintf(buf, TIME_TEXT_MAX, "%ldh %ldmin", s / 3600, s / 60 % 60);
         else if (s >= 60)
                 snprintf(buf, TIME_TEXT_MAX, "%ldmin %lds", s / 60, s % 60);

@@ -5,6 +5,7 @@
 
 #include "ctl/client.h"
 #include "ctl/description.h"
+#include "ctl/explain_metric.h"
 #include "ctl/terminal.h"
 #include "lib/util/suggest.h"
 
@@ -31,6 +32,26 @@ static void print_condition(const json_t *c)
         if (is_true(c, "holds") && number_of(c, "for") > 0 && number_of(c, "held") > 0)
                 printf(", for %s so far", time_text(number_of(c, "held"), time));
         printf("%s%s%s%s\n", *whose ? ", " : "", whose, *unit ? ", " : "", unit);
+}
+
+/* What held then: the conditions may be past their thresholds no longer because the rule does its job. */
+static void print_beginning(const json_t *rule)
+{
+        const json_t *then = json_object_get(rule, "became_active");
+        const char *whose = text_of(then, "whose"), *unit = text_of(then, "systemd_unit");
+        char time[TIME_TEXT_MAX];
+        json_t *condition;
+        size_t i;
+
+        if (json_is_object(then)) {
+                printf("\nIt became active %s ago: %s was %s (%s %g%s)", time_text(number_of(then, "ago"), time),
+                       text_of(then, "metric"), text_of(then, "was"), text_of(then, "op"),
+                       number_of(then, "threshold"), text_of(then, "unit"));
+                printf("%s%s%s%s\n", *whose ? ", " : "", whose, *unit ? ", " : "", unit);
+        }
+        puts("\nAll of these held then; their values now");
+        json_array_foreach(json_object_get(rule, "when"), i, condition)
+                printf("    %s: %s\n", text_of(condition, "text"), text_of(condition, "now"));
 }
 
 static void print_conditions(const char *title, const json_t *list)
@@ -117,9 +138,10 @@ static void print_rule(const json_t *rule, const json_t *sysctls)
         print_item(0, BOLD, text_of(rule, "name"), text_of(rule, "description"));
         print_item(2, colour_of(state), state, text_of(rule, "why"));
         print_coloured(DIM, "  %s:%.0f\n", text_of(rule, "file"), number_of(rule, "line"));
-        print_conditions(strcmp(state, "active") == 0 ? "It became active when all of these held; their values now"
-                                                      : "It becomes active when all of these hold",
-                         json_object_get(rule, "when"));
+        if (strcmp(state, "active") == 0)
+                print_beginning(rule);
+        else
+                print_conditions("It becomes active when all of these hold", json_object_get(rule, "when"));
         if (*text_of(rule, "after"))
                 printf("  and rule %s is active, or its sysctl has that effect already\n", text_of(rule, "after"));
         if (json_array_size(until) > 0)
@@ -175,7 +197,7 @@ static int explain_sysctl(const struct options *o, const json_t *d, json_t *sysc
 
 static int not_found(const json_t *d, const char *name)
 {
-        static const char *const lists[] = {"rules", "sysctls"};
+        static const char *const lists[] = {"rules", "sysctls", "metrics"};
         struct suggestion suggestion = SUGGESTION(name);
         char hint[128];
         json_t *item;
@@ -184,14 +206,15 @@ static int not_found(const json_t *d, const char *name)
         for (unsigned k = 0; k < ELEMENTSOF(lists); k++)
                 json_array_foreach(json_object_get(d, lists[k]), i, item)
                         suggestion_offer(&suggestion, text_of(item, "name"));
-        return complain(EX_USAGE, "there is no rule and no sysctl %s%s", name, suggestion_hint(&suggestion, hint));
+        return complain(EX_USAGE, "there is no rule, no sysctl and no metric %s%s", name,
+                        suggestion_hint(&suggestion, hint));
 }
 
 int command_explain(const struct options *o)
 {
         const char *name = o->argument;
         json_auto_t *d = NULL;
-        json_t *rule, *sysctl;
+        json_t *rule, *sysctl, *metric;
         int status = describe_once(o->instance, &d);
 
         if (status != 0)
@@ -200,5 +223,8 @@ int command_explain(const struct options *o)
         if (rule)
                 return explain_rule(o, d, rule);
         sysctl = find_named(json_object_get(d, "sysctls"), sysctl_full_name(name));
-        return sysctl ? explain_sysctl(o, d, sysctl) : not_found(d, name);
+        if (sysctl)
+                return explain_sysctl(o, d, sysctl);
+        metric = find_named(json_object_get(d, "metrics"), name);
+        return metric ? explain_metric(o, d, metric) : not_found(d, name);
 }

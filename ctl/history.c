@@ -21,9 +21,9 @@
 #define UNIT_NAME_MAX 256
 
 static const char *const field_names[] = {
-        "EVENT",  "MESSAGE", "SYSCTL",      "OLDVALUE",  "NEWVALUE",     "ORIGINALVALUE",
-        "RULE",   "METRIC",  "METRICVALUE", "THRESHOLD", "GROUP",        "CULPRIT",
-        "ADVICE", "RESULT",  "ERRNO",       "NETNS",     "REQUESTED_BY",
+        "EVENT",  "MESSAGE", "SYSCTL",      "OLDVALUE",  "NEWVALUE",  "ORIGINALVALUE",
+        "RULE",   "METRIC",  "METRICVALUE", "THRESHOLD", "GROUP",     "CULPRIT",
+        "ADVICE", "RESULT",  "ERRNO",       "NETNS",     "REQUESTER",
 };
 
 /* Local time, in us. mktime() brings fields out of range into range (day 0 is the last one of the month before). */

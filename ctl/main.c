@@ -36,10 +36,13 @@ static const struct command {
         int (*run)(const struct options *options);
         const char *help;
 } commands[] = {
-        {"status", "[--all]", 0, 0, "ja", command_status, "show the state, the active rules and who set each sysctl"},
+        {"status", "[--all]", 0, 0, "ja", command_status,
+         "show what is changed, for whom and until when, and what to do"},
+        {"advice", "", 0, 0, "j", command_advice, "show what a person should do, and for whom; the worst first"},
         {"top", "", 0, 0, "j", command_top, "show the metrics, live"},
         {"rules", "", 0, 0, "j", command_rules, "show each rule, and why it is or is not active"},
-        {"explain", "RULE|SYSCTL", 1, 1, "j", command_explain, "show each condition with its value, and what is set"},
+        {"explain", "RULE|SYSCTL|METRIC", 1, 1, "j", command_explain,
+         "show why a rule acts or not, who set a sysctl, what a metric is"},
         {"history", "[-n N] [--since=TIME]", 0, 0, "jsl", command_history,
          "show what was changed and why, from the journal"},
         {"diff", "", 0, 0, "j", command_diff, "show each sysctl: now, by default, who set it; exit 1 if one differs"},

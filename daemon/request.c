@@ -2,8 +2,8 @@
 #include "daemon/request.h"
 
 /* The bus lets nobody else ask. */
-#define REQUESTED_BY "uid 0"
-#define WHY "by request (" REQUESTED_BY ")"
+#define REQUESTER "uid 0"
+#define WHY "by request (" REQUESTER ")"
 
 static void pause_or_resume(struct tuner *t, const struct requests *asked)
 {
@@ -13,13 +13,13 @@ static void pause_or_resume(struct tuner *t, const struct requests *asked)
                                                                .subject = SUBJECT_PAUSE,
                                                                .ns = asked->pause_ns,
                                                                .why = WHY,
-                                                               .requested_by = REQUESTED_BY});
+                                                               .requested_by = REQUESTER});
         } else if (t->paused_until > 0 && (asked->resume || t->snapshot.now >= t->paused_until)) {
                 t->paused_until = 0;
                 audit_record(&t->audit, &(struct audit_record){.kind = AUDIT_RESUMED,
                                                                .subject = SUBJECT_RESUME,
                                                                .why = asked->resume ? WHY : "its time is over",
-                                                               .requested_by = asked->resume ? REQUESTED_BY : NULL});
+                                                               .requested_by = asked->resume ? REQUESTER : NULL});
         }
 }
 
@@ -41,7 +41,7 @@ static void release_held(struct tuner *t, uint32_t which)
                 struct change change = {.sysctl = id};
 
                 apply_restore(&t->apply, &change, false);
-                audit_release(&t->audit, &change, ledger->entry[id].rule, WHY, REQUESTED_BY);
+                audit_release(&t->audit, &change, ledger->entry[id].rule, WHY, REQUESTER);
                 if (change.outcome == OUTCOME_FAILED)
                         failed |= UINT32_C(1) << id;
                 else
@@ -60,7 +60,7 @@ static void release_free(struct tuner *t, enum sysctl_id id)
                 return;
         ledger_note_foreign(&t->apply.ledger, id, &live, "none");
         set_foreign(t, id);
-        audit_foreign(&t->audit, id, e, WHY, REQUESTED_BY);
+        audit_foreign(&t->audit, id, e, WHY, REQUESTER);
 }
 
 static void rearm(struct tuner *t, enum sysctl_id id)
@@ -74,7 +74,7 @@ static void rearm(struct tuner *t, enum sysctl_id id)
                                                        .subject = SUBJECT_REARM,
                                                        .sysctl = id,
                                                        .why = WHY,
-                                                       .requested_by = REQUESTED_BY});
+                                                       .requested_by = REQUESTER});
 }
 
 void requests_carry_out(struct tuner *t)

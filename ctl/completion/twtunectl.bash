@@ -18,7 +18,7 @@ __twtunectl_sysctls() {
 
 _twtunectl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-    local commands='status top rules explain history diff config record pause resume release rearm help'
+    local commands='status advice top rules explain history diff config record pause resume release rearm help'
     local options='--instance= --json --since= --lines= --for= --all --no-pager --help --version'
     local i command= instance=
 

@@ -21,8 +21,8 @@ const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT] = {
         [AUDIT_PAUSED] = {"paused", LOG_NOTICE, "d618ba4788e645e089da76d073ec38da"},
         [AUDIT_RESUMED] = {"resumed", LOG_NOTICE, "8cac05b7a9b1428eb2cf5cb885330ee2"},
         [AUDIT_RELEASED_BY_REQUEST] = {"released-by-request", LOG_NOTICE, "32f25a7a40504afe8f83a4ae8693f97a"},
-        [AUDIT_LEFT_CHANGED] = {"left-changed", LOG_WARNING, "303eb8f961f8431c89a40450b30eb645"},
         [AUDIT_REARMED] = {"rearmed", LOG_NOTICE, "d680114d4b9c4b658ef7cc41ed5df5b0"},
+        [AUDIT_LEFT_CHANGED] = {"left-changed", LOG_WARNING, "303eb8f961f8431c89a40450b30eb645"},
 };
 
 void change_source(const struct change *c, char *buf, size_t size)

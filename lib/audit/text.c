@@ -174,7 +174,7 @@ static void make_advice_over(struct audit_text *t, const struct audit_record *r)
 static void add_requester(struct audit_text *t, const struct audit_record *r)
 {
         if (r->requested_by)
-                audit_text_add(t, "REQUESTED_BY", "%s", r->requested_by);
+                audit_text_add(t, "REQUESTER", "%s", r->requested_by);
 }
 
 static void make_restore(struct audit_text *t, const struct audit_record *r)

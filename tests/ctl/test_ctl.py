@@ -30,10 +30,17 @@ def _():
     with Host() as host:
         wait_until(lambda: host.json("status")["state"] == "acting", "acting")
         text = host.ctl("status").stdout
-        check_text(text, r"^● twtuned \S+: acting: 2 sysctls changed", r"^   Mode: enforce, every 0.1 s$",
-                   rf"^  {re.escape(REUSE)} +1 +twtuned, rule some; it was 2$", r"^  some: ten connections$",
-                   r"^    holds net.ipv4.tcp_tw_reuse = 1, net.ipv4.tcp_tw_reuse_delay = 250$",
-                   r"10\.77\.0\.1->10\.77\.0\.2:8080 .* 10 ")
+        order = [r"● twtuned \S+, enforcing, up \d+s$", r"  acting: 2 sysctls changed for 10\.77\.0\.1->10\.77\.0\.2:8080",
+                 rf"  changed   {re.escape(REUSE)} 2 -> 1, for \d+s, rule some$",
+                 rf"  changed   {re.escape(DELAY)} 1000 -> 250, for \d+s, rule some$",
+                 r"  for       10\.77\.0\.1->10\.77\.0\.2:8080", r"  until     tcp.established < 1 for 200ms \(now 10\)$",
+                 r"  do        nothing: twtuned gives it back by itself$",
+                 r"  fullest   10\.77\.0\.1->10\.77\.0\.2:8080", r"            10 of 14,\d+ ports \(0 %; of one parity\), 0 connects/s$"]
+        lines = text.splitlines()
+        check_equal(len(lines), len(order), text)
+        for line, regex in zip(lines, order):
+            check(re.match(regex, line), f"no {regex!r} at its place in:\n{text}")
+        check(max(map(len, lines)) <= 100, text)
         check("\033" not in text, f"colours in a pipe: {text!r}")
         status = host.json("status")
         check_equal((status["mode"], status["paused"], status["interval"]), ("enforce", False, 0.1), "JSON")
@@ -43,6 +50,14 @@ def _():
         used = next(m for m in status["metrics"] if m["name"] == "ports.used")
         check_equal((used["value"], used["state"]), (10, "valid"), "ports.used")
         check_equal(status["destinations"][0]["name"], "10.77.0.1->10.77.0.2:8080", "busiest")
+        check_equal([(c["sysctl"], c["was"], c["now"], c["rule"], c["destination"]) for c in status["changes"]],
+                    [(REUSE, "2", "1", "some", "10.77.0.1->10.77.0.2:8080"),
+                     (DELAY, "1000", "250", "some", "10.77.0.1->10.77.0.2:8080")], "changes")
+        check_equal((status["advice"], [rule["name"] for rule in status["rules"]]), ([], ["some", "other"]), "the rest")
+        # What it says is what ss says.
+        used = host.client.run(["ss", "-Htan", "dst", "10.77.0.2:8080"]).stdout.splitlines()
+        odd = sum(int(line.split()[3].rsplit(":", 1)[1]) % 2 for line in used)
+        check_equal(status["destinations"][0]["parity_used"], max(odd, len(used) - odd), "ports of one parity")
 
 
 @test("who owns a sysctl: the kernel, someone else, and someone else after a change of ours", beside=True)
@@ -57,7 +72,7 @@ def _():
         host.twtuned.wait_for("^overridden: ")
         wait_until(lambda: host.owner(REUSE)["rearm"], "it can be taken back")
         name = re.escape(REUSE)
-        check_text(host.ctl("status").stdout, rf"{name} +0 +someone else; .*twtunectl rearm {name}$")
+        check_text(host.ctl("status").stdout, rf"^  alone     {name} 0: someone else; .*twtunectl rearm tcp_tw_reuse$")
 
 
 @test("rules and explain: each condition, its value against the threshold, and for whom", beside=True)
@@ -76,8 +91,8 @@ def _():
         check_equal([(c["text"], c["holds"]) for c in some["until"]], [("tcp.established < 1 for 200ms", False)],
                     "until")
         check_text(host.ctl("explain", "some").stdout, r"^some: ten connections$", r"^  active: holds ",
-                   r"^It became active when all of these held; their values now$",
-                   r"^  ✓ ports.used >= 10: 10, 10\.77\.0\.1->10\.77\.0\.2:8080$",
+                   r"^It became active \d+s ago: ports.used was 10 \(>= 10\), 10\.77\.0\.1->10\.77\.0\.2:8080",
+                   r"^All of these held then; their values now$", r"^    tcp.established >= 10: 10$",
                    r"^  ✗ tcp.established < 1 for 200ms: 10$", rf"^  {re.escape(REUSE)} = 1: lets connect")
         check_text(host.ctl("explain", "other").stdout, r"^  ✗ tcp.close_wait >= 1000 for 5s: 0$", r"^  look at it$")
         for name in (REUSE, "tcp_tw_reuse", "net/ipv4/tcp_tw_reuse"):
@@ -85,8 +100,54 @@ def _():
         check_equal([r["name"] for r in host.json("explain", REUSE)["rules_about_it"]], ["some"], "rules about it")
         wrong = host.ctl("explain", "tw_reuse", check=False)
         check_equal(wrong.returncode, 64, "exit status")
-        check_text(wrong.stderr, f"no rule and no sysctl tw_reuse, did you mean {REUSE}")
-        check_text(host.ctl("explain", "some", LC_ALL="C").stdout, r"^  \+ ports.used >= 10")
+        check_text(wrong.stderr, f"no rule, no sysctl and no metric tw_reuse, did you mean {REUSE}")
+        check_text(host.ctl("explain", "other", LC_ALL="C").stdout, r"^  \+ ports.used >= 10")
+
+
+@test("advice: whose it is, since when, and what to do; in status, in JSON and on its own", beside=True)
+def _():
+    policy = HOLDS.replace("when = ports.used >= 10 for 1h\nwhen = tcp.close_wait >= 1000 for 5s\n",
+                           "when = ports.used >= 10\n")
+    with Host(policy) as host:
+        check_equal([(a["rule"], a["whose"], a["metric"], a["value"], a["text"]) for a in host.json("advice")],
+                    [("other", "10.77.0.1->10.77.0.2:8080", "ports.used", 10, "look at it")], "advice")
+        check_equal(host.json("status")["advice"][0]["rule"], "other", "in status --json")
+        check_text(host.ctl("advice").stdout, r"^other: 10\.77\.0\.1->10\.77\.0\.2:8080.*: ports.used 10, for \d+s$",
+                   r"^  look at it$")
+        check_text(host.ctl("status").stdout, r"advice: other toward 10\.77\.0\.1->10\.77\.0\.2:8080.*; 2 sysctls changed$",
+                   r"^  wrong     other: 10\.77\.0\.1->10\.77\.0\.2:8080", r"^  changed   ", r"^  do        other: ",
+                   r"^            look at it$")
+    with Host(load=False) as host:
+        check_equal(host.ctl("advice").stdout, "no advice: nothing is for a person to do\n", "without one")
+
+
+@test("observe mode says would, and names --restore where an earlier twtuned left something changed", beside=True)
+def _():
+    with Host(args=["--observe"]) as host:
+        text = host.ctl("status").stdout
+        check_text(text, r"observing: would change 2 sysctls for ", rf"^  would set {re.escape(REUSE)} 2 -> 1, ")
+        check("changed  " not in text and "nothing: twtuned gives" not in text, text)
+        check_equal(host.sysctls(), ("2", "1000"), "sysctls")
+    with Host() as host:
+        host.twtuned.stop(signal.SIGKILL)
+        twtuned = Twtuned(host.client, host.policy, ["--observe"], bus=host.bus.socket,
+                          runtime_dir=host.twtuned.runtime_dir)
+        twtuned.wait_for(f"^left-changed: {REUSE} is still 1, .*twtuned --restore")
+        wait_until(lambda: "still changed" in host.ctl("status", check=False).stdout, "its status")
+        text = host.ctl("status").stdout
+        check_text(text, rf"^  left      {re.escape(REUSE)} 2 -> 1, .*rule some$", "twtuned --restore")
+        check_text(host.ctl("release", "--all", check=False).stderr, "twtuned --restore")
+        twtuned.stop()
+
+
+@test("explain a metric: what it is, its value, and how to see it without twtuned", beside=True)
+def _():
+    with Host() as host:
+        check_text(host.ctl("explain", "ports.used").stdout, r"^ports.used: ports in use", r"^  now: 10, 10\.77\.0\.1->",
+                   r"^    ss -tan dst ", r"^  rules that ask for it: some, other$")
+        for metric in host.json("status")["metrics"]:
+            text = host.ctl("explain", metric["name"]).stdout
+            check(text.startswith(f"{metric['name']}: ") and "to see it:" in text, text)
 
 
 @test("explain every rule and every sysctl of the shipped policy", beside=True)
@@ -156,7 +217,7 @@ def _():
         host.twtuned.ticks(5)
         check_equal(host.sysctls(), ("1", "250"), "sysctls while paused")
         check_text(host.ctl("status").stdout, "paused: nothing is written, 2 sysctls held",
-                   r"^ Paused: for \d+min.* more")
+                   r"^  paused    for \d+min.* more")
         said = host.twtuned.wait_for("^paused: paused for 1h, by request.*")[0]
         check_equal(message(said), "paused: paused for 1h, by request (uid 0): no sysctl is written, and changed "
                     "ones stay as they are", "the log")
@@ -187,7 +248,7 @@ def _():
         check(message(line).endswith("1 -> 2: by request (uid 0)"), line)
         host.twtuned.ticks(5)
         check_equal(host.sysctls(), ("2", "250"), "sysctls some ticks later")
-        check_equal(host.owner(REUSE)["owner"], "someone else", "owner")
+        check_equal((host.owner(REUSE)["owner"], host.owner(REUSE)["rearm"]), ("kernel default", True), "owner")
         check_equal(host.ctl("rearm", DELAY, check=False).returncode, 1, "rearm of what is not left alone")
 
         host.ctl("release", "--all")

@@ -34,7 +34,7 @@ START_TEST(a_pause_holds_what_is_held_and_writes_nothing)
         ticks(2);
         ck_assert_int_eq(fake.live[FIN], 60);
         ck_assert_str_eq(logged(AUDIT_RESUMED, "MESSAGE"), "the pause ends: by request (uid 0)");
-        ck_assert_str_eq(logged(AUDIT_RESUMED, "REQUESTED_BY"), "uid 0");
+        ck_assert_str_eq(logged(AUDIT_RESUMED, "REQUESTER"), "uid 0");
 }
 END_TEST
 
@@ -47,11 +47,12 @@ START_TEST(a_pause_lets_no_rule_enter_until_its_time_is_over)
         ck_assert_uint_eq(fake.writes, 0);
         ticks(1);
         ck_assert_int_eq(fake.live[FIN], 30);
-        ck_assert_str_eq(logged(AUDIT_PAUSED, "MESSAGE"),
-                         "paused for 20s, by request (uid 0): no sysctl is written, and changed ones stay as they are");
+        ck_assert_str_eq(
+                logged(AUDIT_PAUSED, "MESSAGE"),
+                "paused for 20s, by request (uid 0): no sysctl is written, and changed ones stay as they are");
         ck_assert_uint_eq(fake.events[AUDIT_RESUMED], 1);
-        ck_assert_str_eq(logged(AUDIT_PAUSED, "REQUESTED_BY"), "uid 0");
-        ck_assert_str_eq(logged(AUDIT_RESUMED, "REQUESTED_BY"), ""); /* its time was over */
+        ck_assert_str_eq(logged(AUDIT_PAUSED, "REQUESTER"), "uid 0");
+        ck_assert_str_eq(logged(AUDIT_RESUMED, "REQUESTER"), ""); /* its time was over */
         ck_assert_uint_eq(fake.events[AUDIT_DEGRADED] + fake.events[AUDIT_RECOVERED], 0);
 }
 END_TEST
@@ -89,7 +90,7 @@ START_TEST(a_release_puts_back_and_leaves_alone_until_rearm)
         ck_assert_int_eq(fake.live[REUSE], 1); /* one sysctl, not the whole rule */
         ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_FOREIGN);
         ck_assert_ptr_nonnull(strstr(logged(AUDIT_RELEASED_BY_REQUEST, "MESSAGE"), "30 -> 60: by request (uid 0)"));
-        ck_assert_str_eq(logged(AUDIT_RELEASED_BY_REQUEST, "REQUESTED_BY"), "uid 0");
+        ck_assert_str_eq(logged(AUDIT_RELEASED_BY_REQUEST, "REQUESTER"), "uid 0");
         ck_assert_uint_eq(fake.events[AUDIT_RELEASED], 0);
         ticks(100);
         ck_assert_int_eq(fake.live[FIN], 60);
@@ -98,7 +99,7 @@ START_TEST(a_release_puts_back_and_leaves_alone_until_rearm)
         ask((struct requests){.release = BIT(REUSE)});
         ck_assert_int_eq(fake.live[REUSE], 2);
         ask((struct requests){.rearm = BIT(FIN)});
-        ck_assert_str_eq(logged(AUDIT_REARMED, "REQUESTED_BY"), "uid 0");
+        ck_assert_str_eq(logged(AUDIT_REARMED, "REQUESTER"), "uid 0");
         ticks(10);
         ck_assert_int_eq(fake.live[FIN], 30);
         ck_assert_int_eq(fake.live[REUSE], 2);

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/explain_metric.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/description.h"
+#include "ctl/terminal.h"
+
+/* What "ss" or a file of /proc shows of it. */
+static const struct {
+        const char *prefix, *see;
+} glossary[] = {
+        {"tcp.time_wait", "ss -tan state time-wait | wc -l"},
+        {"tcp.fin_wait2_orphaned", "ss -tanp state fin-wait-2: those without users:(...)"},
+        {"tcp.fin_wait2_held", "ss -tanp state fin-wait-2: those with users:(...)"},
+        {"tcp.fin_wait1", "ss -tan state fin-wait-1 | wc -l"},
+        {"tcp.fin_wait2", "ss -tan state fin-wait-2 | wc -l"},
+        {"tcp.syn_sent", "ss -tan state syn-sent | wc -l"},
+        {"tcp.syn_recv", "ss -tan state syn-recv | wc -l"},
+        {"tcp.close_wait", "ss -tanp state close-wait"},
+        {"tcp.last_ack", "ss -tan state last-ack | wc -l"},
+        {"tcp.closing", "ss -tan state closing | wc -l"},
+        {"tcp.established", "ss -tan state established | wc -l"},
+        {"tcp.listen", "ss -tln | wc -l"},
+        {"tcp.keepalive_unanswered", "ss -tano state established: timer:(keepalive,TIME,N) with N over 0"},
+        {"tcp.retransmitting", "ss -tano: timer:(on,TIME,N) with N over 0"},
+        {"ports.",
+         "ss -tan dst ADDRESS:PORT, which lists the sockets toward one destination (all states, TIME_WAIT too); "
+         "of one parity: only the even local ports, or only the odd ones, as connect() takes one kind"},
+        {"listen.", "ss -tlni, and nstat -az TcpExtListenDrops"},
+        {"accept_queue.", "ss -tln: Recv-Q (waiting for accept()) by Send-Q (the backlog)"},
+        {"syn_queue.", "ss -tan state syn-recv sport = :PORT | wc -l"},
+        {"close_wait.", "ss -tanp state close-wait, twice, a minute apart"},
+        {"time_wait.", "ss -s, and sysctl net.ipv4.tcp_max_tw_buckets"},
+        {"orphans.", "grep orphan /proc/net/sockstat, and sysctl net.ipv4.tcp_max_orphans"},
+        {"memory.", "grep mem /proc/net/sockstat, and sysctl net.ipv4.tcp_mem"},
+        {"conntrack.", "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max"},
+        {"opens.", "nstat -a TcpActiveOpens TcpExtTCPSynRetrans TcpOutRsts"},
+        {"netstat.", "nstat -az NAME, the name without dots"},
+        {"snmp.", "nstat -az NAME, the name without dots"},
+        {"self.", "systemctl status twtuned"},
+};
+
+static const char *how_to_see(const char *metric)
+{
+        for (size_t i = 0; i < ELEMENTSOF(glossary); i++)
+                if (strncmp(metric, glossary[i].prefix, strlen(glossary[i].prefix)) == 0)
+                        return glossary[i].see;
+        return NULL;
+}
+
+static void print_reading(const json_t *metric)
+{
+        const char *unit = text_of(metric, "unit"), *state = text_of(metric, "state");
+        const char *whose = text_of(metric, "who"), *culprit = text_of(metric, "systemd_unit");
+
+        if (strcmp(state, "valid") == 0)
+                printf("  now: %.*f%s", *unit ? 1 : 0, number_of(metric, "value"), unit);
+        else if (strcmp(state, "bounded") == 0 && json_is_number(json_object_get(metric, "upper")))
+                printf("  now: not measured, at most %.*f%s, which is far from any rule", *unit ? 1 : 0,
+                       number_of(metric, "upper"), unit);
+        else
+                printf("  now: %s", strcmp(state, "unavailable") == 0 ? "not there in this kernel or network namespace"
+                                                                      : "not measured: no rule needs it");
+        printf("%s%s%s%s\n", *whose ? ", " : "", whose, *culprit ? ", " : "", culprit);
+}
+
+static bool asks_for(const json_t *rule, const char *metric)
+{
+        static const char *const lists[] = {"when", "until"};
+        json_t *condition;
+        size_t i;
+
+        for (size_t k = 0; k < ELEMENTSOF(lists); k++)
+                json_array_foreach(json_object_get(rule, lists[k]), i, condition)
+                        if (has_text(condition, "metric", metric))
+                                return true;
+        return has_text(json_object_get(rule, "expect"), "metric", metric);
+}
+
+int explain_metric(const struct options *o, const json_t *d, const json_t *metric)
+{
+        const char *name = text_of(metric, "name"), *see = how_to_see(name), *separator = "  rules that ask for it: ";
+        json_t *rule;
+        size_t i;
+
+        if (o->json)
+                return print_json(metric);
+        pager_open(o);
+        print_item(0, BOLD, name, text_of(metric, "help"));
+        print_reading(metric);
+        if (see) {
+                puts("  to see it:");
+                print_wrapped(see, 4);
+        }
+        json_array_foreach(json_object_get(d, "rules"), i, rule) {
+                if (!asks_for(rule, name))
+                        continue;
+                printf("%s%s", separator, text_of(rule, "name"));
+                separator = ", ";
+        }
+        if (separator[0] == ',')
+                putchar('\n');
+        return 0;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/now.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/client.h"
+#include "ctl/description.h"
+#include "ctl/terminal.h"
+
+#define LABEL "  %-9s "
+#define INDENT 12u
+#define LINES_MAX 3u /* of one kind, so that all fit on a screen */
+
+static const char *short_name(const char *sysctl)
+{
+        const char *dot = strrchr(sysctl, '.');
+
+        return dot ? dot + 1 : sysctl;
+}
+
+/* "0.0.0.0:8080, web.service" */
+static void print_whose(const json_t *item, const char *key)
+{
+        const char *whose = text_of(item, key), *unit = text_of(item, "systemd_unit");
+
+        printf("%s%s%s", whose, *whose && *unit ? ", " : "", unit);
+}
+
+static void print_more(size_t n, const char *command)
+{
+        if (n > LINES_MAX)
+                printf(LABEL "%zu more: twtunectl %s\n", "", n - LINES_MAX, command);
+}
+
+/* ---- advice ---- */
+
+static void print_value(const json_t *advice)
+{
+        const char *unit = text_of(advice, "unit");
+        char time[TIME_TEXT_MAX];
+
+        if (json_is_number(json_object_get(advice, "value")))
+                printf(": %s %.*f%s", text_of(advice, "metric"), *unit ? 1 : 0, number_of(advice, "value"), unit);
+        if (json_is_number(json_object_get(advice, "since")))
+                printf(", for %s", time_text(number_of(advice, "since"), time));
+}
+
+static void print_advice_head(const json_t *advice)
+{
+        print_coloured(YELLOW, "%s", text_of(advice, "rule"));
+        if (*text_of(advice, "whose") || *text_of(advice, "systemd_unit"))
+                fputs(": ", stdout);
+        print_whose(advice, "whose");
+        print_value(advice);
+        putchar('\n');
+}
+
+void print_wrong(const json_t *list)
+{
+        json_t *advice;
+        size_t i;
+
+        json_array_foreach(list, i, advice) {
+                if (i == LINES_MAX)
+                        break;
+                printf(LABEL, "wrong");
+                print_advice_head(advice);
+        }
+        print_more(json_array_size(list), "advice");
+}
+
+void print_all_advice(const json_t *list)
+{
+        json_t *advice;
+        size_t i;
+
+        if (json_array_size(list) == 0)
+                puts("no advice: nothing is for a person to do");
+        json_array_foreach(list, i, advice) {
+                print_advice_head(advice);
+                if (*text_of(advice, "description"))
+                        printf("  %s\n", text_of(advice, "description"));
+                print_wrapped(text_of(advice, "text"), 2);
+        }
+}
+
+/* Of the worst one. */
+void print_to_do(const json_t *d)
+{
+        const json_t *advice = json_array_get(json_object_get(d, "advice"), 0);
+        bool changed = json_array_size(json_object_get(d, "changes")) > 0;
+
+        if (advice) {
+                printf(LABEL "%s: twtunectl advice\n", "do", text_of(advice, "rule"));
+                print_wrapped(text_of(advice, "text"), INDENT);
+        } else if (changed && has_text(d, "mode", "enforce")) {
+                printf(LABEL "nothing: twtuned gives it back by itself\n", "do");
+        }
+}
+
+/* ---- changes ---- */
+
+static void print_change(const json_t *change)
+{
+        char time[TIME_TEXT_MAX];
+
+        printf(LABEL "%s %s -> %s",
+               is_true(change, "would")  ? "would set"
+               : is_true(change, "left") ? "left"
+                                         : "changed",
+               text_of(change, "sysctl"), text_of(change, "was"), text_of(change, "now"));
+        if (json_is_number(json_object_get(change, "since")))
+                printf(", for %s", time_text(number_of(change, "since"), time));
+        printf(", rule %s\n", text_of(change, "rule"));
+}
+
+static void print_effect(const json_t *change, const json_t *rule)
+{
+        const json_t *expect = json_object_get(rule, "expect");
+
+        if (is_true(change, "would") || is_true(change, "left"))
+                return;
+        if (json_is_number(json_object_get(change, "reused")))
+                printf(LABEL "%.0f %% of new connections took a port in TIME_WAIT (%.0f a second)\n", "helped",
+                       number_of(change, "reused"), number_of(change, "reused_per_second"));
+        else if (is_true(rule, "expecting"))
+                printf(LABEL "not known yet: %s is awaited\n", "helped", text_of(expect, "text"));
+        if (number_of(change, "unanswered") > 0)
+                printf(LABEL "%.0f connects have waited 3 s and more for an answer\n", "",
+                       number_of(change, "unanswered"));
+}
+
+static void print_end(const json_t *change, const json_t *rule)
+{
+        const char *label = "until";
+        json_t *condition;
+        size_t i;
+
+        if (is_true(change, "left")) {
+                printf(LABEL "stop twtuned and run: twtuned --restore\n", label);
+                return;
+        }
+        json_array_foreach(json_object_get(rule, "until"), i, condition) {
+                printf(LABEL "%s (now %s)\n", label, text_of(condition, "text"), text_of(condition, "now"));
+                label = "and";
+        }
+        if (i == 0)
+                printf(LABEL "its conditions have not held for a minute\n", label);
+}
+
+/* The sysctls of one rule share the lines below them. */
+static bool is_last_of_rule(const json_t *changes, size_t i)
+{
+        const json_t *change = json_array_get(changes, i);
+
+        for (size_t k = i + 1; k < json_array_size(changes); k++)
+                if (has_text(json_array_get(changes, k), "rule", text_of(change, "rule")))
+                        return false;
+        return true;
+}
+
+void print_changes(const json_t *d)
+{
+        const json_t *changes = json_object_get(d, "changes");
+        json_t *change;
+        size_t i;
+
+        json_array_foreach(changes, i, change) {
+                const json_t *rule = find_named(json_object_get(d, "rules"), text_of(change, "rule"));
+
+                print_change(change);
+                if (!is_last_of_rule(changes, i))
+                        continue;
+                if (*text_of(change, "destination") || *text_of(change, "systemd_unit")) {
+                        printf(LABEL, "for");
+                        print_whose(change, "destination");
+                        putchar('\n');
+                }
+                print_effect(change, rule);
+                print_end(change, rule);
+        }
+}
+
+void print_left_alone(const json_t *d)
+{
+        json_t *sysctl;
+        size_t i;
+
+        json_array_foreach(json_object_get(d, "sysctls"), i, sysctl) {
+                if (!is_true(sysctl, "rearm"))
+                        continue;
+                printf(LABEL "%s %s: %s; back to the rules: twtunectl rearm %s\n", "alone", text_of(sysctl, "name"),
+                       text_of(sysctl, "value"), text_of(sysctl, "owner"), short_name(text_of(sysctl, "name")));
+        }
+}
+
+/* ---- a healthy host ---- */
+
+/* "14,116" */
+static const char *grouped(double number, char buf[static 32])
+{
+        char digits[24];
+        size_t n, at = 0;
+
+        n = (size_t)snprintf(digits, sizeof(digits), "%.0f", number);
+        for (size_t i = 0; i < n; i++) {
+                if (i > 0 && (n - i) % 3 == 0)
+                        buf[at++] = ',';
+                buf[at++] = digits[i];
+        }
+        buf[at] = 0;
+        return buf;
+}
+
+static double fullness(const json_t *destination)
+{
+        double limit = number_of(destination, "parity_limit");
+
+        return limit > 0 ? number_of(destination, "parity_used") / limit : 0;
+}
+
+void print_fullest(const json_t *d)
+{
+        const json_t *fullest = NULL, *bound = find_named(json_object_get(d, "metrics"), "ports.cliff");
+        char used[32], limit[32];
+        json_t *item;
+        size_t i;
+
+        json_array_foreach(json_object_get(d, "destinations"), i, item)
+                if (!fullest || fullness(item) > fullness(fullest))
+                        fullest = item;
+        if (fullest) {
+                printf(LABEL "%s%s%s\n", "fullest", text_of(fullest, "name"),
+                       *text_of(fullest, "systemd_unit") ? ", " : "", text_of(fullest, "systemd_unit"));
+                printf(LABEL "%s of %s ports (%.0f %%; of one parity), %.0f connects/s\n", "",
+                       grouped(number_of(fullest, "parity_used"), used),
+                       grouped(number_of(fullest, "parity_limit"), limit), 100 * fullness(fullest),
+                       number_of(fullest, "connects_per_second"));
+        } else if (has_text(bound, "state", "bounded") && json_is_number(json_object_get(bound, "upper"))) {
+                printf(LABEL "no destination over %.0f %% of its ports\n", "fullest", ceil(number_of(bound, "upper")));
+        }
+}
+
+/* How near a condition is to holding: 1 if it does, NAN if that is unknown. Of a bounded value its worse end counts. */
+static double nearness(const json_t *condition)
+{
+        double threshold = number_of(condition, "threshold"), value = number_of(condition, "value");
+        const char *op = text_of(condition, "op");
+
+        if (is_true(condition, "holds"))
+                return 1;
+        if (!json_is_number(json_object_get(condition, "value")))
+                return NAN;
+        if (op[0] == '<')
+                return value > 0 ? threshold / value : 1;
+        if (has_text(condition, "state", "bounded"))
+                value = json_is_number(json_object_get(condition, "upper")) ? number_of(condition, "upper")
+                                                                            : (double)NAN;
+        return threshold > 0 ? fmin(value / threshold, 1) : 0;
+}
+
+/* A rule is as near as the condition of `when` that is furthest from holding. */
+static double rule_nearness(const json_t *rule)
+{
+        double least = 1;
+        json_t *condition;
+        size_t i;
+
+        if (!has_text(rule, "state", "idle") || json_array_size(json_object_get(rule, "when")) == 0)
+                return NAN;
+        json_array_foreach(json_object_get(rule, "when"), i, condition) {
+                double near = nearness(condition);
+
+                least = isnan(near) || isnan(least) ? (double)NAN : fmin(least, near);
+        }
+        return least;
+}
+
+void print_closest(const json_t *rules)
+{
+        const json_t *closest = NULL;
+        json_t *rule;
+        size_t i;
+
+        json_array_foreach(rules, i, rule)
+                if (rule_nearness(rule) > (closest ? rule_nearness(closest) : 0))
+                        closest = rule;
+        if (closest)
+                printf(LABEL "%s, at %.0f %% of what makes it act\n", "closest", text_of(closest, "name"),
+                       100 * rule_nearness(closest));
+}
