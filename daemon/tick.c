@@ -101,6 +101,17 @@ static void save_ledger(struct tuner *t)
         record_ledger(t);
 }
 
+/* The expected effect of a rule that is active on has come. */
+static void record_effects(struct tuner *t)
+{
+        uint64_t expecting = policy_expecting(t->policy), over = t->expecting & ~expecting;
+
+        t->expecting = expecting;
+        for (unsigned i = 0; i < t->config->n_rules && over != 0; i++)
+                if ((over >> i & 1) && policy_is_active(t->policy, i))
+                        audit_effect(&t->audit, t->config, i, &policy_evaluate(t->policy, &t->snapshot)->rule[i]);
+}
+
 void tick(struct tuner *t)
 {
         struct decision decision;
@@ -121,6 +132,7 @@ void tick(struct tuner *t)
                 audit_decision(&t->audit, t->config, &decision, policy_commit(t->policy, &decision), t->snapshot.now);
         }
         audit_find_culprits(&t->audit, &t->snapshot);
+        record_effects(t);
         status_update(t);
 }
 
@@ -239,6 +251,7 @@ int tuner_reload(struct tuner *t, struct config *config)
         t->apply.config = config;
         restore_orphans(t, "no rule of the new configuration holds it");
         t->config_is_new = true;
+        t->expecting = policy_expecting(policy);
         return 0;
 }
 

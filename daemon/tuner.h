@@ -44,6 +44,7 @@ struct tuner {
         struct audit audit;
         struct requests requests; /* for the next tick */
         uint64_t started;         /* ns of CLOCK_BOOTTIME */
+        uint64_t expecting;       /* a bit for each rule whose effect was awaited after the last tick */
         uint64_t paused_until;    /* nothing is written, and what is held stays; 0: not paused; or PAUSED_FOR_GOOD */
         bool config_is_new;       /* to be logged once it is known what this kernel lacks for it */
         bool rejected;            /* the configuration of the last reload: the one before it goes on */

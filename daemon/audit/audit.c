@@ -119,6 +119,26 @@ void audit_find_culprits(struct audit *a, const struct snapshot *s)
         }
 }
 
+void audit_effect(struct audit *a, const struct config *config, unsigned i, const struct rule_evaluation *now)
+{
+        const struct rule *rule = &config->rule[i];
+        const struct episode *episode = episodes_met(&a->episodes, rule->name);
+        struct decision d = {.kind = DECISION_ENTER, .rule = i};
+
+        if (episode)
+                d.evidence = episode->evidence;
+        d.evidence.metric = rule->expect.metric;
+        d.evidence.op = rule->expect.op;
+        d.evidence.threshold = rule->expect.number;
+        d.evidence.value = now->expect.reading.value;
+        audit_record(a, &(struct audit_record){.kind = AUDIT_EXPECTED_EFFECT,
+                                               .subject = SUBJECT_EFFECT,
+                                               .decision = &d,
+                                               .rule = rule,
+                                               .counters = &config->counters,
+                                               .culprit = episode ? episode->culprit : ""});
+}
+
 void audit_restore(struct audit *a, enum audit_subject subject, const struct change *change, const char *rule,
                    const char *why)
 {

@@ -20,6 +20,9 @@ struct audit {
 void audit_decision(struct audit *audit, const struct config *config, const struct decision *decision,
                     enum progress progress, uint64_t now);
 
+/* The expected effect of a rule has come. */
+void audit_effect(struct audit *audit, const struct config *config, unsigned rule, const struct rule_evaluation *now);
+
 /* Fills in the culprits of episodes that last, once a live socket of their destination is seen. */
 void audit_find_culprits(struct audit *audit, const struct snapshot *snapshot);
 

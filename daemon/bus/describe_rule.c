@@ -338,6 +338,7 @@ void describe_episodes(struct json *j, const struct tuner *t)
                 json_add_number(j, "peak", e->peak);
                 json_add_text(j, "destination", e->evidence.destination[0] ? e->evidence.destination : NULL);
                 json_add_text(j, "systemd_unit", e->culprit[0] ? e->culprit : NULL);
+                json_add_bool(j, "helped", e->helped);
                 json_add_text(j, "end", episode_end_names[e->end]);
                 json_close_object(j);
         }

@@ -61,6 +61,15 @@ void episodes_take(struct episodes *e, const struct rule *rule, const struct dec
                 episode->peak = d->evidence.value;
 }
 
+const struct episode *episodes_met(struct episodes *e, const char *rule)
+{
+        struct episode *episode = find(e, rule);
+
+        if (episode)
+                episode->helped = true;
+        return episode;
+}
+
 void episodes_cut(struct episodes *e, const char *rule, uint64_t now)
 {
         end(find(e, rule), EPISODE_CUT, now);

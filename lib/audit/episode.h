@@ -22,6 +22,7 @@ extern const char *const episode_end_names[];
 struct episode {
         char rule[RULE_NAME_MAX], culprit[SNAPSHOT_CULPRIT_MAX]; /* culprit: a systemd unit; "": unknown so far */
         uint64_t begun, ended;                                   /* ns of CLOCK_BOOTTIME; ended: 0 while it lasts */
+        bool helped;                                             /* the expected effect came */
         unsigned steps;                                          /* changes that were made, or advice that was given */
         enum episode_end end;
         double peak;              /* the highest value of the deciding metric, in its unit */
@@ -48,6 +49,9 @@ static inline const struct episode *episodes_current(const struct episodes *epis
 
         return last && last->end == EPISODE_LASTS ? last : NULL;
 }
+
+/* Notes that the expected effect of a rule came. Returns its episode; NULL: it has none. */
+const struct episode *episodes_met(struct episodes *episodes, const char *rule);
 
 /* Ends the episode of a rule that is removed without a decision. */
 void episodes_cut(struct episodes *episodes, const char *rule, uint64_t now);

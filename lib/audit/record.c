@@ -23,6 +23,7 @@ const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT] = {
         [AUDIT_RELEASED_BY_REQUEST] = {"released-by-request", LOG_NOTICE, "32f25a7a40504afe8f83a4ae8693f97a"},
         [AUDIT_REARMED] = {"rearmed", LOG_NOTICE, "d680114d4b9c4b658ef7cc41ed5df5b0"},
         [AUDIT_LEFT_CHANGED] = {"left-changed", LOG_WARNING, "303eb8f961f8431c89a40450b30eb645"},
+        [AUDIT_EXPECTED_EFFECT] = {"expected-effect", LOG_NOTICE, "b56fe3a9d5054036a11dcb8cb02d5c49"},
 };
 
 void change_source(const struct change *c, char *buf, size_t size)

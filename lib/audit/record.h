@@ -26,6 +26,7 @@ enum audit_kind {
         AUDIT_RELEASED_BY_REQUEST,
         AUDIT_REARMED,
         AUDIT_LEFT_CHANGED,
+        AUDIT_EXPECTED_EFFECT,
         AUDIT_KIND_COUNT,
 };
 
@@ -43,6 +44,7 @@ void change_source(const struct change *change, char *buf, size_t size);
 /* What a record is about. */
 enum audit_subject {
         SUBJECT_CHANGE,      /* a change that a rule decided on */
+        SUBJECT_EFFECT,      /* the expected effect of a rule that has come */
         SUBJECT_RESTORE,     /* a sysctl that is restored because the daemon ends; also if that fails */
         SUBJECT_RELEASE,     /* the same because a person asked for it */
         SUBJECT_ORPHAN,      /* the same of a sysctl that no rule holds, which is tried again until it succeeds */
@@ -74,7 +76,7 @@ struct audit_record {
         const char *why;          /* the reason, at the end of the message */
         const char *requested_by; /* RELEASE, FOREIGN, PAUSE, RESUME and REARM: the user who asked; NULL: nobody did */
 
-        /* CHANGE, ADVICE and ADVICE_OVER: the decision, and the rule and counters of its configuration. */
+        /* CHANGE, EFFECT, ADVICE and ADVICE_OVER: the decision, and the rule and counters of its configuration. */
         const struct decision *decision;
         const struct rule *rule;
         const struct counters *counters;

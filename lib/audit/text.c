@@ -48,6 +48,20 @@ static const char *toward(const struct audit_record *r)
         return " at ";
 }
 
+/* " toward DESTINATION, UNIT", " at LISTENER", " of UNIT", or "". */
+#define WHOSE_MAX (DESTINATION_NAME_MAX + SNAPSHOT_CULPRIT_MAX + 16)
+static const char *whose(const struct audit_record *r, char buf[static WHOSE_MAX])
+{
+        const char *destination = r->decision->evidence.destination;
+
+        snprintf(buf, WHOSE_MAX, "%s%s%s%s", toward(r), destination,
+                 !r->culprit[0]   ? ""
+                 : destination[0] ? ", "
+                                  : " of ",
+                 r->culprit);
+        return buf;
+}
+
 /* What is added to a change that was made. */
 static void add_caveat(const struct audit_record *r, char *buf, size_t size)
 {
@@ -67,24 +81,25 @@ static void reason(const struct audit_record *r, const struct evidence_text *e, 
 {
         const struct decision *d = r->decision;
         enum outcome outcome = r->change->outcome;
+        char of[WHOSE_MAX];
 
+        whose(r, of);
         if (outcome == OUTCOME_LIMITED || outcome == OUTCOME_REFUSED || outcome == OUTCOME_FAILED ||
             outcome == OUTCOME_YIELDED)
-                snprintf(buf, size, "%s", r->change->reason);
+                snprintf(buf, size, "%s%s%s", r->change->reason, of[0] ? "; wanted" : "", of);
         else if (outcome == OUTCOME_FOREIGN)
                 snprintf(buf, size, LEFT_ALONE);
         else if (d->kind == DECISION_UNEXPECTED)
-                snprintf(buf, size, "%s should be %s by now and is %s", e->metric, e->threshold, e->value);
+                snprintf(buf, size, "%s should be %s by now and is %s%s", e->metric, e->threshold, e->value, of);
         else if (d->kind == DECISION_GIVE_WAY)
                 snprintf(buf, size, "a service listens on port %u now", d->port);
         else if (d->kind == DECISION_SUPERSEDED)
                 snprintf(buf, size, "a rule of the administrator decides on it now");
         else if (d->kind == DECISION_ABORT)
-                snprintf(buf, size, "%s rose to %s (%s), several times what it was before", e->metric, e->value,
-                         e->threshold);
+                snprintf(buf, size, "%s rose to %s (%s)%s, several times what it was before", e->metric, e->value,
+                         e->threshold, of);
         else
-                snprintf(buf, size, "%s is %s (%s)%s%s", e->metric, e->value, e->threshold, toward(r),
-                         d->evidence.destination);
+                snprintf(buf, size, "%s is %s (%s)%s", e->metric, e->value, e->threshold, of);
         add_caveat(r, buf, size);
 }
 
@@ -125,7 +140,7 @@ static void make_change(struct audit_text *t, const struct audit_record *r)
         const struct change *c = r->change;
         const char *name = sysctl_table[c->sysctl].name;
         struct evidence_text e = evidence_of(r);
-        char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], why[384], source[400];
+        char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], why[384 + WHOSE_MAX + 16], source[400];
 
         reason(r, &e, why, sizeof(why));
         change_source(c, source, sizeof(source));
@@ -148,15 +163,14 @@ static const char *title(const struct rule *rule)
 static void make_advice(struct audit_text *t, const struct audit_record *r)
 {
         const struct rule *rule = r->rule;
-        const char *destination = r->decision->evidence.destination, *comma = r->culprit[0] ? ", " : "";
         struct evidence_text e = evidence_of(r);
+        char of[WHOSE_MAX];
 
         if (rule->n_actions > 0)
-                message(t, "%s%s%s%s%s: no sysctl helps here: %s", title(rule), toward(r), destination, comma,
-                        r->culprit, rule->advise);
+                message(t, "%s%s: no sysctl helps here: %s", title(rule), whose(r, of), rule->advise);
         else
-                message(t, "%s: %s is %s (%s)%s%s%s%s: %s", title(rule), e.metric, e.value, e.threshold, toward(r),
-                        destination, comma, r->culprit, rule->advise);
+                message(t, "%s: %s is %s (%s)%s: %s", title(rule), e.metric, e.value, e.threshold, whose(r, of),
+                        rule->advise);
         audit_text_add(t, "ADVICE", "%s", rule->advise);
         add_evidence(t, r, &e);
 }
@@ -164,8 +178,18 @@ static void make_advice(struct audit_text *t, const struct audit_record *r)
 static void make_advice_over(struct audit_text *t, const struct audit_record *r)
 {
         struct evidence_text e = evidence_of(r);
+        char of[WHOSE_MAX];
 
-        message(t, "over: %s: %s is %s (%s)", title(r->rule), e.metric, e.value, e.threshold);
+        message(t, "over: %s: %s is %s (%s)%s", title(r->rule), e.metric, e.value, e.threshold, whose(r, of));
+        add_evidence(t, r, &e);
+}
+
+static void make_effect(struct audit_text *t, const struct audit_record *r)
+{
+        struct evidence_text e = evidence_of(r);
+        char of[WHOSE_MAX];
+
+        message(t, "rule %s helps: %s is %s (%s)%s", r->rule->name, e.metric, e.value, e.threshold, whose(r, of));
         add_evidence(t, r, &e);
 }
 
@@ -334,6 +358,7 @@ void audit_text_make(struct audit_text *t, const struct audit_record *r)
 {
         static void (*const make[])(struct audit_text * t, const struct audit_record *r) = {
                 [SUBJECT_CHANGE] = make_change,
+                [SUBJECT_EFFECT] = make_effect,
                 [SUBJECT_RESTORE] = make_restore,
                 [SUBJECT_RELEASE] = make_restore,
                 [SUBJECT_ORPHAN] = make_restore,

@@ -73,3 +73,12 @@ bool policy_is_active(const struct policy *p, unsigned rule)
 {
         return p->state[rule].active;
 }
+
+uint64_t policy_expecting(const struct policy *p)
+{
+        uint64_t rules = 0;
+
+        for (unsigned i = 0; i < p->config->n_rules; i++)
+                rules |= p->state[i].active && p->state[i].expecting ? rule_bit(i) : 0;
+        return rules;
+}

@@ -146,3 +146,6 @@ const struct sysctl_value *policy_rule_value(const struct policy *policy, unsign
 bool policy_is_unavailable(const struct policy *policy, unsigned rule, const struct snapshot *snapshot);
 
 bool policy_is_active(const struct policy *policy, unsigned rule);
+
+/* A bit for each active rule whose expected effect is awaited. */
+uint64_t policy_expecting(const struct policy *policy);

@@ -75,6 +75,57 @@ START_TEST(a_step_that_is_not_watched_says_so)
 }
 END_TEST
 
+START_TEST(every_message_names_the_destination_and_the_unit)
+{
+        static const struct {
+                enum decision_kind kind;
+                enum outcome outcome;
+                const char *why;
+        } rows[] = {
+                {DECISION_ENTER, OUTCOME_APPLIED,
+                 "ports.used is 200 (>= 100) toward 10.0.0.1->10.0.0.2:80, web.service"},
+                {DECISION_RELEASE, OUTCOME_RESTORED,
+                 "ports.used is 200 (>= 100) toward 10.0.0.1->10.0.0.2:80, web.service"},
+                {DECISION_UNEXPECTED, OUTCOME_RESTORED,
+                 "ports.used should be >= 100 by now and is 200 toward 10.0.0.1->10.0.0.2:80, web.service"},
+                {DECISION_ABORT, OUTCOME_RESTORED,
+                 "ports.used rose to 200 (>= 100) toward 10.0.0.1->10.0.0.2:80, web.service, several times what it "
+                 "was "
+                 "before"},
+                {DECISION_ENTER, OUTCOME_LIMITED, "too soon; wanted toward 10.0.0.1->10.0.0.2:80, web.service"},
+        };
+        static const struct rule rule = {.name = "r", .n_when = 1, .when[0].metric = METRIC_PORTS_USED};
+        static const struct counters counters;
+
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                struct decision d = {.kind = rows[i].kind, .n = 1};
+                const char *said;
+
+                d.evidence = (struct evidence){.metric = METRIC_PORTS_USED,
+                                               .op = GREATER_EQUAL,
+                                               .value = 200,
+                                               .threshold = 100,
+                                               .destination = "10.0.0.1->10.0.0.2:80"};
+                d.change[0] = (struct change){.sysctl = SYSCTL_TCP_FIN_TIMEOUT,
+                                              .before = SYSCTL_VALUE(60),
+                                              .value = SYSCTL_VALUE(30),
+                                              .outcome = rows[i].outcome};
+                if (rows[i].outcome == OUTCOME_LIMITED)
+                        strcpy(d.change[0].reason, "too soon");
+                audit_text_make(&text, &(struct audit_record){.kind = AUDIT_APPLIED,
+                                                              .subject = SUBJECT_CHANGE,
+                                                              .decision = &d,
+                                                              .rule = &rule,
+                                                              .counters = &counters,
+                                                              .change = &d.change[0],
+                                                              .culprit = "web.service"});
+                said = strstr(audit_text_value(&text, "MESSAGE"), "60 -> 30: ");
+                ck_assert_ptr_nonnull(said);
+                ck_assert_str_eq(said + strlen("60 -> 30: "), rows[i].why);
+        }
+}
+END_TEST
+
 START_TEST(a_port_range_that_gives_way_names_the_port)
 {
         static const struct rule rule = {.name = "wider-port-range"};
@@ -119,6 +170,7 @@ static void add(TCase *tcase)
 {
         tcase_add_loop_test(tcase, what_fails_and_what_works_again_is_said, 0, ELEMENTSOF(states));
         tcase_add_test(tcase, a_step_that_is_not_watched_says_so);
+        tcase_add_test(tcase, every_message_names_the_destination_and_the_unit);
         tcase_add_test(tcase, a_port_range_that_gives_way_names_the_port);
         tcase_add_test(tcase, what_does_not_fit_is_left_out);
 }

@@ -366,7 +366,8 @@ START_TEST(advice_is_told_once)
         ticks(10);
         ck_assert_str_eq(fake.status, "healthy");
         ck_assert_uint_eq(fake.events[AUDIT_RELEASED], 1);
-        expect_told(AUDIT_RELEASED, "MESSAGE", "over: the program is slow: listen.drops is 0.0/s (< 1/s)");
+        expect_told(AUDIT_RELEASED, "MESSAGE",
+                    "over: the program is slow: listen.drops is 0.0/s (< 1/s) of web.service");
         expect_told(AUDIT_RELEASED, "RULE", "slow");
         ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 1);
         ck_assert_uint_eq(fake.writes, 0);
@@ -476,6 +477,34 @@ START_TEST(no_advice_where_the_lever_works)
 }
 END_TEST
 
+/* What a rule expects of its change is said when it comes, with the rest that is known by then. */
+START_TEST(that_a_change_helps_is_said_once)
+{
+        start("[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
+              "expect = tcp.fin_wait2 < 150 within 15s\n");
+        fake.fin_wait2 = 200;
+        ticks(5);
+        ck_assert_uint_eq(fake.events[AUDIT_EXPECTED_EFFECT], 0);
+        fake.fin_wait2 = 120;
+        ticks(10);
+        ck_assert_uint_eq(fake.events[AUDIT_EXPECTED_EFFECT], 1);
+        ck_assert_str_eq(logged(AUDIT_EXPECTED_EFFECT, "MESSAGE"), "rule r helps: tcp.fin_wait2 is 120 (< 150)");
+        ck_assert_str_eq(logged(AUDIT_EXPECTED_EFFECT, "RULE"), "r");
+        ck_assert_uint_eq(fake.events[AUDIT_UNEXPECTED_EFFECT], 0);
+}
+END_TEST
+
+START_TEST(that_a_change_does_not_help_is_not_said_to_help)
+{
+        start("[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
+              "expect = tcp.fin_wait2 < 150 within 15s\n");
+        fake.fin_wait2 = 200;
+        ticks(60);
+        ck_assert_uint_eq(fake.events[AUDIT_UNEXPECTED_EFFECT], 1);
+        ck_assert_uint_eq(fake.events[AUDIT_EXPECTED_EFFECT], 0);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, NULL);
@@ -500,6 +529,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, advice_is_given_in_observe_mode_too);
         tcase_add_test(tcase, advice_after_an_effect_that_did_not_come_names_the_group);
         tcase_add_test(tcase, advice_where_the_lever_is_refused);
+        tcase_add_test(tcase, that_a_change_helps_is_said_once);
+        tcase_add_test(tcase, that_a_change_does_not_help_is_not_said_to_help);
         tcase_add_test(tcase, no_advice_where_the_lever_works);
 }
 
