@@ -16,7 +16,7 @@ struct options {
         const char *argument; /* of the command, or NULL */
         const char *since, *duration;
         uint64_t lines; /* 0: all */
-        bool json, all, no_pager;
+        bool json, all, verbose, no_pager;
 };
 
 /* Each prints its errors and returns the exit status. */

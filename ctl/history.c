@@ -12,6 +12,7 @@
 #include <systemd/sd-journal.h>
 
 #include "ctl/description.h"
+#include "ctl/episodes.h"
 #include "ctl/terminal.h"
 #include "lib/audit/record.h"
 #include "lib/util/safe.h"
@@ -106,22 +107,52 @@ static enum colour event_colour(const char *event)
         return strncmp(event, "config-", strlen("config-")) == 0 ? DIM : YELLOW;
 }
 
-static void print_entry(sd_journal *journal, uint64_t usec)
+static void print_date(double time)
 {
-        char event[FIELD_MAX], message[FIELD_MAX], culprit[FIELD_MAX], date[64];
-        time_t seconds = (time_t)(usec / 1000000);
+        time_t seconds = (time_t)time;
+        char date[64];
         struct tm tm;
 
         localtime_r(&seconds, &tm);
         strftime(date, sizeof(date), "%F %T", &tm);
-        field(journal, "EVENT", event);
-        field(journal, "CULPRIT", culprit);
         printf("%s ", date);
-        print_coloured(event_colour(event), "%-17s", event);
-        printf(" %s", field(journal, "MESSAGE", message));
-        if (*culprit && strcmp(culprit, "unknown") != 0)
-                printf(" (%s)", culprit);
-        putchar('\n');
+}
+
+static void print_record(const json_t *record)
+{
+        const char *event = text_of(record, "event");
+
+        print_date(number_of(record, "time"));
+        print_coloured(event_colour(event), "%-19s", event);
+        printf(" %s\n", text_of(record, "message"));
+}
+
+/* True for a record that says nothing of its own once its episode is shown, or that all is as it should be. */
+static bool is_detail(const json_t *record)
+{
+        return json_is_integer(json_object_get(record, "episode")) || has_text(record, "event", "config-loaded") ||
+               has_text(record, "event", "recovered");
+}
+
+/* An episode is shown at the time when it began. */
+static void print_episodes(const json_t *records, const json_t *episodes)
+{
+        int shown = -1;
+        json_t *record;
+        size_t i;
+
+        json_array_foreach(records, i, record) {
+                const json_t *number = json_object_get(record, "episode");
+
+                if (json_is_integer(number) && json_integer_value(number) > shown) {
+                        shown = (int)json_integer_value(number);
+                        print_date(number_of(record, "time"));
+                        episode_print(json_array_get(episodes, (size_t)shown));
+                        putchar('\n');
+                } else if (!is_detail(record)) {
+                        print_record(record);
+                }
+        }
 }
 
 static void append_entry(sd_journal *journal, uint64_t usec, json_t *list)
@@ -143,23 +174,31 @@ static void append_entry(sd_journal *journal, uint64_t usec, json_t *list)
         json_array_append_new(list, entry);
 }
 
+static void print_records(const json_t *records)
+{
+        json_t *record;
+        size_t i;
+
+        json_array_foreach(records, i, record)
+                print_record(record);
+}
+
 static void show_entries(sd_journal *journal, const struct options *o)
 {
-        json_auto_t *list = o->json ? json_array() : NULL;
-        unsigned n = 0;
+        json_auto_t *records = json_array(), *episodes = NULL;
         uint64_t usec;
 
-        for (; sd_journal_next(journal) > 0; n++) {
-                if (sd_journal_get_realtime_usec(journal, &usec) < 0)
-                        continue;
-                if (list)
-                        append_entry(journal, usec, list);
-                else
-                        print_entry(journal, usec);
-        }
-        if (list)
-                print_json(list);
-        if (n == 0 && geteuid() != 0)
+        while (sd_journal_next(journal) > 0)
+                if (sd_journal_get_realtime_usec(journal, &usec) >= 0)
+                        append_entry(journal, usec, records);
+        episodes = episodes_of(records);
+        if (o->json)
+                print_json(records);
+        else if (o->verbose)
+                print_records(records);
+        else
+                print_episodes(records, episodes);
+        if (json_array_size(records) == 0 && geteuid() != 0)
                 complain(0, "no entry that you may read; root and the group systemd-journal may read all");
 }
 

@@ -20,6 +20,7 @@ static const struct option long_options[] = {
         {"for", required_argument, NULL, 'f'},
         {"lines", required_argument, NULL, 'l'},
         {"all", no_argument, NULL, 'a'},
+        {"verbose", no_argument, NULL, 'v'},
         {"no-pager", no_argument, NULL, 'p'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
@@ -31,8 +32,8 @@ static int command_help(const struct options *options);
 
 static const struct command {
         const char *name, *arguments;
-        int min, max;        /* number of arguments */
-        const char *options; /* which of --json, --since, --lines, --for and --all it takes: letters of long_options */
+        int min, max; /* number of arguments */
+        const char *options; /* which options it takes: letters of long_options, of jslfav */
         int (*run)(const struct options *options);
         const char *help;
 } commands[] = {
@@ -43,7 +44,7 @@ static const struct command {
         {"rules", "", 0, 0, "j", command_rules, "show each rule, and why it is or is not active"},
         {"explain", "RULE|SYSCTL|METRIC", 1, 1, "j", command_explain,
          "show why a rule acts or not, who set a sysctl, what a metric is"},
-        {"history", "[-n N] [--since=TIME]", 0, 0, "jsl", command_history,
+        {"history", "[-v] [-n N] [--since=TIME]", 0, 0, "jslv", command_history,
          "show what was changed and why, from the journal"},
         {"diff", "", 0, 0, "j", command_diff, "show each sysctl: now, by default, who set it; exit 1 if one differs"},
         {"config", "", 0, 0, "j", command_config, "show each value in effect, with its file and line"},
@@ -66,6 +67,7 @@ static int command_help(const struct options *options)
              "  -n --lines=N         history: the last N\n"
              "     --since=TIME      5min ago, today, yesterday, 2026-11-21, \"2026-11-21 10:00\"\n"
              "     --all             status: all instances, in a table; release: all that twtuned holds\n"
+             "  -v --verbose         history: each record instead of a line for each time that a rule was active\n"
              "     --for=TIME        record for that time (10min) instead of until Ctrl-C\n"
              "     --no-pager        do not use a pager\n"
              "  -h --help            print this text\n"
@@ -135,7 +137,7 @@ static int run(int argc, char **argv)
         int letter, r;
 
         opterr = 0;
-        while ((letter = getopt_long(argc, argv, ":n:jhV", long_options, NULL)) != -1) {
+        while ((letter = getopt_long(argc, argv, ":n:jhvV", long_options, NULL)) != -1) {
                 if (letter == '?' || letter == ':')
                         return complain(EX_USAGE, "%s", option_error(long_options, letter, argv, error));
                 if (letter == 'h')
@@ -164,6 +166,7 @@ static int run(int argc, char **argv)
                 .duration = given['f'],
                 .json = given['j'],
                 .all = given['a'],
+                .verbose = given['v'],
                 .no_pager = given['p'],
         });
 }

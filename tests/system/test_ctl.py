@@ -61,7 +61,7 @@ def _(host):
     told = [(e["event"], e.get("sysctl"), e["result"]) for e in history if e["time"] >= before and "result" in e]
     check_equal(told, [("released-by-request", REUSE, "restored"), ("rearmed", REUSE, "rearmed"), ("applied", REUSE, "applied"),
                        ("paused", None, "paused"), ("resumed", None, "resumed")], "history")
-    text = ctl(host, "history", "--since=1h").stdout
+    text = ctl(host, "history", "-v", "--since=1h").stdout
     date = r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d"
     check(re.search(rf"^{date} released-by-request +{re.escape(REUSE)}: 1 -> 2: by request \(uid 0\)$", text, re.M), text)
     check_equal(ctl(host, "history", "--since=2999-01-01").stdout, "", "history of the future")

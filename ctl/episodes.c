@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/episodes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/description.h"
+#include "ctl/terminal.h"
+
+static bool is_open(const json_t *episode)
+{
+        return json_is_null(json_object_get(episode, "end"));
+}
+
+/* Returns the number of the last episode of a rule; -1: it has none. */
+static int find_last(const json_t *episodes, const char *rule)
+{
+        for (size_t i = json_array_size(episodes); i-- > 0;)
+                if (has_text(json_array_get(episodes, i), "rule", rule))
+                        return (int)i;
+        return -1;
+}
+
+static int begin(json_t *episodes, const json_t *record)
+{
+        json_t *episode =
+                json_pack("{s:s, s:f, s:n, s:{}, s:{}, s:n, s:n, s:n, s:n, s:i, s:b, s:n, s:n}", "rule",
+                          text_of(record, "rule"), "begun", number_of(record, "time"), "ended", "sysctls", "held",
+                          "destination", "systemd_unit", "metric", "peak", "steps", 0, "helped", 0, "end", "why");
+
+        json_array_append_new(episodes, episode);
+        return (int)json_array_size(episodes) - 1;
+}
+
+static void set_text(json_t *episode, const char *key, const char *text)
+{
+        if (*text && strcmp(text, "unknown") != 0)
+                json_object_set_new(episode, key, json_string(text));
+}
+
+static void take_evidence(json_t *episode, const json_t *record)
+{
+        const char *value = text_of(record, "metricvalue");
+        bool same = has_text(episode, "metric", text_of(record, "metric"));
+
+        set_text(episode, "destination", text_of(record, "group"));
+        set_text(episode, "systemd_unit", text_of(record, "culprit"));
+        if (!*text_of(episode, "metric") || (same && strtod(value, NULL) > strtod(text_of(episode, "peak"), NULL))) {
+                set_text(episode, "metric", text_of(record, "metric"));
+                set_text(episode, "peak", value);
+        }
+        json_object_set_new(episode, "steps", json_integer((json_int_t)number_of(episode, "steps") + 1));
+}
+
+static void take_change(json_t *episode, const json_t *record)
+{
+        const char *sysctl = text_of(record, "sysctl");
+
+        json_object_set_new(json_object_get(episode, "sysctls"), sysctl,
+                            json_pack("{s:s, s:s, s:b}", "was", text_of(record, "originalvalue"), "now",
+                                      text_of(record, "newvalue"), "would", has_text(record, "result", "would")));
+        json_object_set_new(json_object_get(episode, "held"), sysctl, json_true());
+}
+
+/* The reason at the end of a message: "net.ipv4.x: 1 -> 2: REASON". */
+static const char *reason_of(const json_t *record)
+{
+        const char *message = text_of(record, "message"), *arrow = strstr(message, " -> ");
+        const char *colon = strstr(arrow ? arrow : message, ": ");
+
+        return colon ? colon + 2 : message;
+}
+
+/* Ends an episode once none of its sysctls is held. */
+static void take_end(json_t *episode, const json_t *record)
+{
+        json_t *held = json_object_get(episode, "held");
+
+        json_object_del(held, text_of(record, "sysctl"));
+        if (json_object_size(held) > 0)
+                return;
+        json_object_set(episode, "ended", json_object_get(record, "time"));
+        set_text(episode, "end", text_of(record, "event"));
+        set_text(episode, "why", reason_of(record));
+}
+
+static bool ends_an_episode(const json_t *record)
+{
+        static const char *const events[] = {"released", "unexpected-effect", "aborted", "overridden",
+                                             "released-by-request"};
+
+        for (size_t i = 0; i < ELEMENTSOF(events); i++)
+                if (has_text(record, "event", events[i]))
+                        return !has_text(record, "result", "noted");
+        return false;
+}
+
+/* Returns the number of the episode that a record belongs to; -1: none. */
+static int take(json_t *episodes, const json_t *record)
+{
+        int last = find_last(episodes, text_of(record, "rule"));
+        json_t *episode = json_array_get(episodes, (size_t)last);
+        bool open = episode && is_open(episode), applied = has_text(record, "event", "applied");
+
+        if (applied || has_text(record, "event", "advice")) {
+                /* Advice of a rule whose change has just come to nothing belongs to the same story. */
+                bool follows = episode && !applied && number_of(record, "time") - number_of(episode, "ended") < 1;
+
+                if (!open && !follows)
+                        last = begin(episodes, record);
+                episode = json_array_get(episodes, (size_t)last);
+                if (!follows || open)
+                        take_evidence(episode, record);
+                if (applied)
+                        take_change(episode, record);
+                return last;
+        }
+        if (!open)
+                return -1;
+        if (has_text(record, "event", "expected-effect")) {
+                json_object_set_new(episode, "helped", json_true());
+                set_text(episode, "systemd_unit", text_of(record, "culprit"));
+                return last;
+        }
+        if (!ends_an_episode(record))
+                return -1;
+        take_end(episode, record);
+        return last;
+}
+
+json_t *episodes_of(json_t *records)
+{
+        json_t *episodes = json_array(), *record;
+        size_t i;
+
+        json_array_foreach(records, i, record) {
+                int number = *text_of(record, "rule") ? take(episodes, record) : -1;
+
+                if (number >= 0)
+                        json_object_set_new(record, "episode", json_integer(number));
+        }
+        json_array_foreach(episodes, i, record)
+                json_object_del(record, "held");
+        return episodes;
+}
+
+/* ---- as text ---- */
+
+static const char *end_text(const char *event)
+{
+        static const char *const texts[][2] = {
+                {"released", "given back"},
+                {"unexpected-effect", "did not help, put back"},
+                {"aborted", "did harm, put back"},
+                {"overridden", "changed by another program"},
+                {"released-by-request", "released by request"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                if (strcmp(event, texts[i][0]) == 0)
+                        return texts[i][1];
+        return event;
+}
+
+static void print_what(const json_t *episode)
+{
+        const char *separator = ": ", *name;
+        json_t *sysctl;
+
+        print_coloured(BOLD, "%s", text_of(episode, "rule"));
+        json_object_foreach((json_t *)json_object_get(episode, "sysctls"), name, sysctl)
+        {
+                printf("%s%s%s %s -> %s", separator, is_true(sysctl, "would") ? "would set " : "", name,
+                       text_of(sysctl, "was"), text_of(sysctl, "now"));
+                separator = ", ";
+        }
+        if (*separator == ':')
+                fputs(": advice", stdout);
+}
+
+void episode_print(const json_t *episode)
+{
+        const char *destination = text_of(episode, "destination"), *unit = text_of(episode, "systemd_unit");
+        double steps = number_of(episode, "steps");
+        char time[TIME_TEXT_MAX];
+
+        print_what(episode);
+        if (*destination || *unit)
+                printf(", for %s%s%s", destination, *destination && *unit ? ", " : "", unit);
+        printf("; peak %s %s", text_of(episode, "metric"), text_of(episode, "peak"));
+        if (steps > 1)
+                printf("; %.0f steps", steps);
+        if (is_true(episode, "helped"))
+                fputs("; helped", stdout);
+        if (is_open(episode)) {
+                fputs("; ", stdout);
+                print_coloured(YELLOW, "lasts");
+                return;
+        }
+        printf("; %s after %s: %s",
+               json_object_size(json_object_get(episode, "sysctls")) > 0 ? end_text(text_of(episode, "end")) : "over",
+               time_text(number_of(episode, "ended") - number_of(episode, "begun"), time), text_of(episode, "why"));
+}
