@@ -12,8 +12,10 @@ import socket
 import subprocess
 import threading
 
+import jsonschema
+
 from ctl_host import DELAY, HOLDS, OPEN_POLICY, REUSE, Bus, ChurnHoldBeside, Host, check_text
-from harness import (POLICY, Program, Single, Twtuned, binary, check, check_equal, fields, main, message,
+from harness import (POLICY, ROOT, Program, Single, Twtuned, binary, check, check_equal, fields, main, message,
                      temp_dir, temp_policy, test, wait_until)
 from ticks import Ticking
 
@@ -148,6 +150,43 @@ def _():
         for metric in host.json("status")["metrics"]:
             text = host.ctl("explain", metric["name"]).stdout
             check(text.startswith(f"{metric['name']}: ") and "to see it:" in text, text)
+
+
+def schema_of(part=None):
+    """docs/describe.schema.json, or of it the definition with that name."""
+    schema = json.loads((ROOT / "docs/describe.schema.json").read_text())
+    return schema if part is None else {"$ref": f"#/$defs/{part}", "$defs": schema["$defs"]}
+
+
+def check_schema(value, schema):
+    errors = [f"{error.json_path}: {error.message}" for error in jsonschema.Draft202012Validator(schema).iter_errors(value)]
+    check(not errors, "\n".join(errors[:10]))
+
+
+def describe(host):
+    run = subprocess.run(["busctl", f"--address=unix:path={host.bus.socket}", "--json=short", "call", "org.twtuned1",
+                          "/org/twtuned1", "org.twtuned1", "Describe"], text=True, capture_output=True, check=True)
+    return json.loads(json.loads(run.stdout)["data"][0])
+
+
+@test("Describe() and all JSON is as docs/describe.schema.json says: acting, with advice, observing, healthy", beside=True)
+def _():
+    advice = HOLDS.replace("when = ports.used >= 10 for 1h\nwhen = tcp.close_wait >= 1000 for 5s\n",
+                           "when = ports.used >= 10\n")
+    expect = HOLDS.replace(f"set = {REUSE} = 1\n", f"set = {REUSE} = 1\nexpect = ports.reused >= 10% within 15s\n"
+                           "abort = ports.syn_waiting > 3x before within 60s\n")
+    for policy, options in ((advice, {}), (expect, {}), (HOLDS, {"args": ["--observe"]}),
+                            (POLICY.read_text(), {"load": False})):
+        with Host(policy, **options) as host:
+            described = describe(host)
+            check_schema(described, schema_of())
+            for key, item in (("rules", "rule"), ("advice", "advice"), ("config", "value")):
+                check_schema(host.json(key), {"type": "array", "items": schema_of(item)} | {"$defs": schema_of(item)["$defs"]})
+            check_schema(host.json("status") | {"config": []}, schema_of())
+            check_schema(host.json("explain", "ports.used"), schema_of("metric"))
+            check_schema(host.json("explain", described["rules"][0]["name"]), schema_of("rule"))
+    broken = described | {"more": 1}
+    check(list(jsonschema.Draft202012Validator(schema_of()).iter_errors(broken)), "a key that no schema names passes")
 
 
 @test("explain every rule and every sysctl of the shipped policy", beside=True)
