@@ -7,7 +7,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 
 #include <linux/magic.h>
 
@@ -62,8 +64,17 @@ struct walk {
         uint64_t id, until; /* of the cgroup; of the thread's CPU time, ns */
         bool users;         /* user.slice alone, or everything but that */
         bool over;          /* it took too long */
+        const struct cgroup_tally *tally; /* or NULL */
+        unsigned sockets;                 /* those of the tally whose cgroup was met */
         char path[PATH_MAX];
 };
+
+static void meet(struct walk *w, uint64_t id)
+{
+        for (unsigned i = 0; w->tally && i < w->tally->n; i++)
+                if (w->tally->item[i].cgroup == id)
+                        w->sockets += w->tally->item[i].sockets;
+}
 
 static bool find_below(struct walk *w, size_t length, bool top);
 
@@ -74,6 +85,7 @@ static bool look_at(struct walk *w, size_t length, const struct dirent *entry, b
         if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
             (top && w->users != (strcmp(entry->d_name, "user.slice") == 0)))
                 return false;
+        meet(w, entry->d_ino);
         n = (size_t)snprintf(w->path + length, PATH_MAX - length, "/%s", entry->d_name);
         return n < PATH_MAX - length && (entry->d_ino == w->id || find_below(w, length + n, false));
 }
@@ -112,6 +124,39 @@ static void find_unit(uint64_t id, char unit[static CGROUP_UNIT_MAX])
                 cgroup_unit_of_path(w.path + strlen(root), unit);
 }
 
+/* Walks take their share of a core, and no more. */
+static void charge(struct cgroup_cache *cache, uint64_t now, uint64_t begun)
+{
+        if (cache->budget > 0)
+                cache->again_at = now + (uint64_t)((double)(thread_cpu_ns() - begun) / cache->budget);
+}
+
+unsigned cgroup_count_system(struct cgroup_cache *cache, const struct cgroup_tally *tally)
+{
+        uint64_t begun = thread_cpu_ns(), now = now_ns();
+        const char *root = find_root();
+        static struct walk w;
+        struct stat st;
+        unsigned all = 0;
+        size_t length;
+
+        for (unsigned i = 0; i < tally->n; i++)
+                all += tally->item[i].sockets;
+        if (all == 0 || !root || (cache->budget > 0 && now < cache->again_at))
+                return all;
+        w = (struct walk){.until = begun + WALK_NS, .tally = tally};
+        length = strlen(strcpy(w.path, root));
+        if (stat(w.path, &st) == 0)
+                meet(&w, st.st_ino);
+        strcpy(w.path + length, "/user.slice");
+        if (access(w.path, F_OK) < 0)
+                return all;
+        w.path[length] = 0;
+        find_below(&w, length, true);
+        charge(cache, now, begun);
+        return w.over ? all : w.sockets;
+}
+
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id)
 {
         uint64_t begun, now = now_ns();
@@ -129,7 +174,6 @@ const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id)
         cache->item[cache->next].id = id;
         cache->next = (cache->next + 1) % CGROUP_CACHE;
         find_unit(id, unit);
-        if (cache->budget > 0)
-                cache->again_at = now + (uint64_t)((double)(thread_cpu_ns() - begun) / cache->budget);
+        charge(cache, now, begun);
         return unit;
 }

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "lib/kernel/cgroup_tally.h"
+
 /* Finds systemd units by the inode of their cgroup, which sock_diag gives for a socket. Works where there is a
  * cgroup2 hierarchy: at /sys/fs/cgroup (unified) or /sys/fs/cgroup/unified (hybrid). No /proc/PID/fd is read. */
 
@@ -25,6 +27,10 @@ struct cgroup_cache {
  * system's part before that of users, and not for more than 20 ms of CPU time. The name belongs to the cache and is valid
  * until it is replaced. */
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id);
+
+/* Returns how many sockets of the tally are of the system: not of a cgroup below user.slice, nor of one that is gone. All
+ * of them, where no cgroup of users can be seen, or the budget is spent. */
+unsigned cgroup_count_system(struct cgroup_cache *cache, const struct cgroup_tally *tally);
 
 /* The same of a path below the root: its first part that names a unit, because the cgroups under it are the unit's own
  * business. Only in user@1000.service another unit may run, which is that user's. */

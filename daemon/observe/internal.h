@@ -62,7 +62,7 @@ enum {
 
 struct tally {
         unsigned count[COUNTS];
-        struct cgroup_tally data_unanswered;
+        struct cgroup_tally data_unanswered, keepalive_unanswered;
         struct reading syn_queue; /* of the listener with the fullest, percent; invalid: the listeners are unknown */
         char syn_queue_name[LISTENER_NAME_MAX];
         uint64_t syn_queue_cgroup;

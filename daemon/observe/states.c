@@ -77,6 +77,15 @@ void states_begin(struct observer *o)
         close_wait_begin(&o->close_wait);
 }
 
+/* 0: before Linux 5.8, which does not tell the cgroup. */
+static void count_keepalive(struct tally *tally, uint64_t cgroup)
+{
+        if (cgroup == 0)
+                tally->count[COUNT_KEEPALIVE_UNANSWERED]++;
+        else
+                cgroup_tally_add(&tally->keepalive_unanswered, cgroup);
+}
+
 void states_count(void *observer, const struct inet_diag_msg *socket, size_t length)
 {
         struct observer *o = observer;
@@ -91,7 +100,8 @@ void states_count(void *observer, const struct inet_diag_msg *socket, size_t len
         else if (socket->idiag_state == TCP_FIN_WAIT2)
                 count[orphaned ? COUNT_FIN_WAIT2_ORPHANED : COUNT_FIN_WAIT2_HELD]++;
         if (socket->idiag_retrans > 0) {
-                count[COUNT_KEEPALIVE_UNANSWERED] += socket->idiag_timer == TIMER_KEEPALIVE;
+                if (socket->idiag_timer == TIMER_KEEPALIVE)
+                        count_keepalive(&o->tally, diag_cgroup(socket, length));
                 count[COUNT_RETRANSMITTING] += socket->idiag_timer == TIMER_RETRANSMIT;
                 if (socket->idiag_timer == TIMER_RETRANSMIT && (BIT(socket->idiag_state) & OPEN) &&
                     socket->idiag_retrans >= DATA_UNANSWERED_RETRANS) {
@@ -119,6 +129,9 @@ void states_commit(struct observer *o)
 {
         close_wait_commit(&o->close_wait, o->now);
         commit_syn_queue(o);
+        /* The sysctls that it decides on are of the whole host: no user changes them with sockets of his own. */
+        o->tally.count[COUNT_KEEPALIVE_UNANSWERED] +=
+                cgroup_count_system(&o->cgroups, &o->tally.keepalive_unanswered);
         o->states_again_at = o->now + MAX(o->slowly_ns, 1); /* not again in this tick */
 }
 

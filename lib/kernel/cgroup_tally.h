@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Counts sockets by cgroup, to find the one that has most of them. Cgroups over CGROUP_TALLY_MAX are left out.
+/* Counts sockets by cgroup, however many there are: what has more than one in CGROUP_TALLY_MAX + 1 of all sockets is among
+ * the items, and its number is short by that share at most (Misra and Gries, "Finding repeated elements").
  * Zero-initialized: empty. */
 
 #include <stdint.h>
@@ -22,11 +23,15 @@ static inline void cgroup_tally_add(struct cgroup_tally *tally, uint64_t cgroup)
 
         while (i < tally->n && tally->item[i].cgroup != cgroup)
                 i++;
-        if (i == CGROUP_TALLY_MAX)
+        if (i < CGROUP_TALLY_MAX) {
+                if (i == tally->n)
+                        tally->item[tally->n++].cgroup = cgroup;
+                tally->item[i].sockets++;
                 return;
-        if (i == tally->n)
-                tally->item[tally->n++].cgroup = cgroup;
-        tally->item[i].sockets++;
+        }
+        while (i-- > 0)
+                if (--tally->item[i].sockets == 0)
+                        tally->item[i] = tally->item[--tally->n];
 }
 
 /* Returns the cgroup with the most sockets; 0: there is none, or it is unknown. */

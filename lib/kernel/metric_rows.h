@@ -23,7 +23,7 @@ TICK(TCP_LISTEN, "tcp.listen", UNIT_COUNT, "sock_diag", "listening sockets")
 TCP(CLOSING, "closing", "closed at both ends at once")
 TCP(FIN_WAIT2_ORPHANED, "fin_wait2_orphaned", "fin_wait2 that no program holds any more")
 TCP(FIN_WAIT2_HELD, "fin_wait2_held", "fin_wait2 that a program still holds")
-TCP(KEEPALIVE_UNANSWERED, "keepalive_unanswered", "connections with keepalive probes that the peer has not answered")
+TCP(KEEPALIVE_UNANSWERED, "keepalive_unanswered", "connections with keepalive probes that the peer has not answered, but for those below user.slice")
 TCP(RETRANSMITTING, "retransmitting", "connections that wait for an answer to a retransmission")
 TCP(DATA_UNANSWERED, "data_unanswered", "open connections that have sent the same data six times without an answer")
 TICK(TCP_TIMESTAMPS, "tcp.timestamps", UNIT_COUNT, "tcp_timestamps",

@@ -147,21 +147,23 @@ class Unit:
 
     _numbers = itertools.count(1)
 
-    def __init__(self):
+    def __init__(self, parent="."):
         mounts = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
         roots = [mount[1] for mount in mounts if mount[2] == "cgroup2"]
         if not roots or not os.access(roots[0], os.W_OK):
             raise Skip("no cgroup2 that can be written")
         self.name = f"tw-test-{os.getpid()}-{next(Unit._numbers)}.service"
-        self.path = pathlib.Path(roots[0]) / self.name
+        self.path = pathlib.Path(roots[0]) / parent / self.name
 
     def __enter__(self):
-        self.path.mkdir()
+        self.path.mkdir(parents=True)
         return self
 
     def __exit__(self, *_):
         wait_until(lambda: not (self.path / "cgroup.procs").read_text(), f"{self.name} is empty")
         self.path.rmdir()
+        with contextlib.suppress(OSError):  # not ours, or another test's as well
+            self.path.parent.rmdir()
 
     def argv(self, *argv):
         """The same program, in the unit."""
@@ -195,6 +197,17 @@ while True:
             s.accept()[0].close()
     except BlockingIOError:
         pass
+"""
+
+# Opens COUNT connections to ADDRESS PORT that send keepalive probes after 3 s, and keeps them.
+KEPT_ALIVE = """
+import socket, sys, time
+kept = [socket.create_connection((sys.argv[1], int(sys.argv[2]))) for _ in range(int(sys.argv[3]))]
+for s in kept:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 3)
+print("ready", flush=True)
+time.sleep(1000)
 """
 
 # Listens at ADDRESS PORT, accepts, and never closes.

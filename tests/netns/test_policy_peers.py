@@ -8,8 +8,8 @@ import sys
 
 from harness import ChurnClient, ChurnHold, ChurnServer, Pair, Program, check, check_equal, diag, fields, main, test
 from pressure import NOWHERE, Few, FloodedPair, check_silent, load_nft, sized
-from sockets import (BUSY, DEAF, HOARDER, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once, silence,
-                     states, value, wait_until)
+from sockets import (BUSY, DEAF, HOARDER, KEPT_ALIVE, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once,
+                     silence, states, value, wait_until)
 
 REUSE = "net.ipv4.tcp_tw_reuse"
 
@@ -158,6 +158,25 @@ def _(size):
         twtuned.event("released", "dead-peers")
         wait_until(lambda: [pair.client.sysctl(name) for name in names] == [interval, "9"], "interval and probes")
         twtuned.check_rules("dead-peers")
+
+
+@test("dead-peers: what a user keeps changes nothing of the host, what a service keeps does", beside=True)
+def _():
+    interval, count = "net.ipv4.tcp_keepalive_intvl", 110
+    with Unit("user.slice") as user, Unit() as service, Pair() as pair:
+        pair.client.sysctl(interval, "20")
+        peer = listener(pair.server, pair.server.ip4, backlog=1000)
+        twtuned = Few.watch(pair.client)
+        kept = [user.python(pair.client, KEPT_ALIVE, *peer.getsockname(), count)]
+        ip(pair.server, "link", "set", "veth0", "down")
+        wait_until(lambda: pair.client.counter("TcpExt", "TCPKeepAlive") >= 2 * count, "probes that nobody answers")
+        check_silent(twtuned)
+        ip(pair.server, "link", "set", "veth0", "up")
+        kept.append(service.python(pair.client, KEPT_ALIVE, *peer.getsockname(), count))
+        ip(pair.server, "link", "set", "veth0", "down")
+        check_equal(twtuned.event("applied", "dead-peers")["NEWVALUE"], "15", "tcp_keepalive_intvl")
+        for program in kept:
+            program.stop()
 
 
 # ---- conntrack ----
