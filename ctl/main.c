@@ -40,7 +40,7 @@ static const struct command {
         {"status", "[--all]", 0, 0, "ja", command_status,
          "show what is changed, for whom and until when, and what to do"},
         {"advice", "", 0, 0, "j", command_advice, "show what a person should do, and for whom; the worst first"},
-        {"top", "", 0, 0, "j", command_top, "show the metrics, live"},
+        {"top", "", 0, 0, "j", command_top, "show rules, destinations, changed sysctls and metrics, live"},
         {"rules", "", 0, 0, "j", command_rules, "show each rule, and why it is or is not active"},
         {"explain", "RULE|SYSCTL|METRIC", 1, 1, "j", command_explain,
          "show why a rule acts or not, who set a sysctl, what a metric is"},
@@ -53,7 +53,7 @@ static const struct command {
         {"resume", "", 0, 0, "", command_resume, "end a pause"},
         {"release", "SYSCTL|--all", 0, 1, "a", command_release, "put back now; no rule changes it until rearm"},
         {"rearm", "SYSCTL", 1, 1, "", command_rearm, "let rules change it again"},
-        {"help", "", 0, 1, "", command_help, "print this text"},
+        {"help", "", 0, 1, "", command_help, "print the help text"},
 };
 
 static int command_help(const struct options *options)

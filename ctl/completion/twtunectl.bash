@@ -12,6 +12,10 @@ __twtunectl_rules() {
     __twtunectl_names "$1" rules 's/^    "name": "\(.*\)",$/\1/p'
 }
 
+__twtunectl_metrics() {
+    __twtunectl_names "$1" status '/^  "metrics": /,/^  ]/s/^      "name": "\(.*\)",$/\1/p'
+}
+
 __twtunectl_sysctls() {
     __twtunectl_names "$1" status 's/^      "name": "\(net\..*\)",$/\1/p'
 }
@@ -19,7 +23,7 @@ __twtunectl_sysctls() {
 _twtunectl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
     local commands='status advice top rules explain history diff config record pause resume release rearm help'
-    local options='--instance= --json --since= --lines= --for= --all --no-pager --help --version'
+    local options='--instance= --json --since= --lines= --for= --all --verbose --no-pager --help --version'
     local i command= instance=
 
     COMPREPLY=()
@@ -38,6 +42,7 @@ _twtunectl() {
         --since) COMPREPLY=($(compgen -W 'today yesterday 1h' -- "$cur")); return ;;
         --for) COMPREPLY=($(compgen -W '1min 10min 1h' -- "$cur")); return ;;
         -n|--instance)
+            [[ $prev == -n && $command == history ]] && return
             COMPREPLY=($(compgen -W "$(systemctl list-units --all --plain --no-legend 'twtuned@*.service' 2>/dev/null |
                 sed -n 's/^twtuned@\(.*\)\.service .*/\1/p')" -- "$cur"))
             return ;;
@@ -50,7 +55,8 @@ _twtunectl() {
     case $command in
         '') COMPREPLY=($(compgen -W "$commands" -- "$cur")) ;;
         explain)
-            COMPREPLY=($(compgen -W "$(__twtunectl_rules "$instance"; __twtunectl_sysctls "$instance")" -- "$cur")) ;;
+            COMPREPLY=($(compgen -W "$(__twtunectl_rules "$instance"; __twtunectl_sysctls "$instance"
+                __twtunectl_metrics "$instance")" -- "$cur")) ;;
         release|rearm) COMPREPLY=($(compgen -W "$(__twtunectl_sysctls "$instance")" -- "$cur")) ;;
         pause) COMPREPLY=($(compgen -W '10min 1h' -- "$cur")) ;;
         record) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")) ;;

@@ -188,6 +188,9 @@ def _():
         check(run.stdout.startswith("twtunectl "), run.stdout)
 
 
+CLIFF = ["ports.cliff", "ports.cliff_eta"]
+
+
 def complete_in_fish(host, line):
     """What fish offers for the last word."""
     program = line.split()[0]
@@ -215,6 +218,8 @@ def _():
     with Host() as host:
         for line, wanted in (("twtunectl re", ["record", "resume", "release", "rearm"]),
                              ("twtunectl --no", ["--no-pager"]), ("twtunectl explain ot", ["other"]),
+                             ("twtunectl --verb", ["--verbose"]), ("twtunectl explain ports.cliff", CLIFF),
+                             ("twtunectl history -v exp", []), ("twtunectl history -n ", []),
                              ("twtunectl release net.ipv4.tcp_tw_reuse_", [DELAY]),
                              ("twtunectl --json explain so", ["some"]), ("twtunectl history --since=y", ["yesterday"]),
                              ("twtunectl record --for=10", ["10min"])):
@@ -224,7 +229,8 @@ def _():
         check_equal(sorted(complete(host, "twtunectl ")), sorted(re.findall(r"^  ([a-z]+) ", help_text, re.M)),
                     "commands")
         for line, wanted in (("twtunectl re", ["rearm", "record", "release", "resume"]),
-                             ("twtunectl explain ot", ["other"]), ("twtunectl release net.ipv4.tcp_tw_reuse_", [DELAY]),
+                             ("twtunectl explain ot", ["other"]), ("twtunectl explain ports.cliff", CLIFF),
+                             ("twtunectl history --verb", ["--verbose"]), ("twtunectl release net.ipv4.tcp_tw_reuse_", [DELAY]),
                              ("twtunectl history --since=y", ["--since=yesterday"])):
             check_equal(sorted(complete_in_fish(host, line)), wanted, f"in fish for {line!r}")
         check_equal(sorted(complete(host, "twtunectl ")), sorted(complete_in_fish(host, "twtunectl ")), "fish")
@@ -238,9 +244,16 @@ def _():
             check_equal(set(re.findall(r"(--[a-z-]+)[=\[}]", zsh)) - {"--no-legend"}, options, f"zsh, {program}")
             subprocess.run(["zsh", "-n", ROOT / f"ctl/completion/_{program}"], check=True)
         check_equal(complete(host, f"twtuned --check {ROOT}/READM"), [f"{ROOT}/README.md"], "a file to check")
-        zsh = (ROOT / "ctl/completion/_twtunectl").read_text()
-        for command in complete(host, "twtunectl "):
-            check(f"'{command}:" in zsh, f"zsh does not know {command}")
+        zsh, fish = ((ROOT / "ctl/completion" / name).read_text() for name in ("_twtunectl", "twtunectl.fish"))
+        commands = re.findall(r"^  ([a-z]+) +(?:[^a-z\s]\S* +)*([a-z].*)$", help_text, re.M)
+        check_equal(re.findall(r"^        '([a-z]+):(.*)'$", zsh.replace("\\:", ":"), re.M), commands, "commands in zsh")
+        check_equal([(n, d[0].lower() + d[1:]) for n, d in re.findall(r"-n \$none -a (\w+) -d '(.*)'", fish)], commands,
+                    "commands in fish")
+        for shell, text in (("zsh", zsh), ("fish", fish)):
+            for letter in set(re.findall(r"^  -(\w) --", help_text, re.M)):
+                check(re.search(rf"[{{ ](-s {letter} |-{letter},)", text), f"{shell} does not know -{letter}")
+        for what in "rules", "sysctls", "metrics":
+            check(re.search(rf"explain\).* __twtunectl_{what}\b", zsh), f"zsh offers no {what} for explain")
         host.twtuned.stop()
         check_equal(complete(host, "twtunectl explain "), [], "without a daemon")
 
