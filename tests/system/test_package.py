@@ -190,7 +190,7 @@ def _(host):
             wait_until(lambda: host.show("MainPID", unit) not in ("0", pid), f"{unit} is another")
             wait_until(lambda: host.show("ActiveState", unit) == "active", f"{unit} is active")
             host.wait_ticks(5, unit)
-    events = [entry["EVENT"] for entry in host.journal("_COMM=twtuned")]
+    events = [entry.get("EVENT", entry["MESSAGE"]) for entry in host.journal("_COMM=twtuned")]
     check_equal(events, ["config-loaded", "config-loaded", "applied", "config-loaded"], "events")
     host.systemctl("stop", "load", "web-load")
     wait_until(lambda: (host.sysctls()[0], host.reuse("web")) == ("2", "2"), "both are given back")
