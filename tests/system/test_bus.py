@@ -5,6 +5,7 @@ what."""
 
 import contextlib
 import json
+import re
 
 from container import HOLDS, REUSE, on_host, wait_until
 from harness import check, check_equal, main
@@ -40,8 +41,12 @@ def _(host):
     for args in ("status",), ("rules",), ("explain", "some"), ("explain", REUSE), ("config",):
         check(ctl(host, *args, "--no-pager", user=NOBODY), args)
         json.loads(ctl(host, *args, "--json", user=NOBODY))
-    check("twtuned, rule some" in ctl(host, "status", "--no-pager", user=NOBODY), "status")
-    check(f"{REUSE}: 2 -> 1" in ctl(host, "history", "--since=1h", "--no-pager"), "history")
+    text = ctl(host, "status", "--no-pager", user=NOBODY)
+    check(re.search(rf"^  changed   {re.escape(REUSE)} 2 -> 1, for \d+s, rule some$", text, re.M), text)
+    text = ctl(host, "history", "--since=1h", "--no-pager")
+    check(re.search(rf"\bsome\b.*\btcp_tw_reuse 2 -> 1\b", text), text)
+    text = ctl(host, "history", "-v", "--since=1h", "--no-pager")
+    check(f"{REUSE}: 2 -> 1" in text, text)
 
 
 @on_host("only root may change: refused by twtunectl with 77, and by the bus")
