@@ -32,7 +32,7 @@ static int command_help(const struct options *options);
 
 static const struct command {
         const char *name, *arguments;
-        int min, max; /* number of arguments */
+        int min, max;        /* number of arguments */
         const char *options; /* which options it takes: letters of long_options, of jslfav */
         int (*run)(const struct options *options);
         const char *help;
