@@ -153,6 +153,7 @@ static int write_file(struct metrics_file *f, struct tuner *t)
                 .config = t->config,
                 .policy = t->policy,
                 .evaluation = policy_evaluate(t->policy, &t->snapshot),
+                .episodes = &t->audit.episodes,
                 .counters = &f->counters,
                 .fullest = f->fullest,
                 .n_fullest = f->n_fullest,

@@ -34,8 +34,8 @@ static void find_facts(const struct tuner *t, struct facts *f)
         for (unsigned i = 0; i < t->config->n_rules && !may_advise; i++)
                 may_advise = t->config->rule[i].advise && episodes_last(&t->audit.episodes, t->config->rule[i].name);
         if (may_advise)
-                f->n_advice = advice_list(t->config, policy_evaluate(t->policy, &t->snapshot), &t->audit.episodes,
-                                          f->advice);
+                f->n_advice = advice_list(t->config, policy_evaluate(t->policy, &t->snapshot), &t->snapshot,
+                                          &t->audit.episodes, f->advice);
 }
 
 static bool is_degraded(const struct tuner *t)
@@ -87,7 +87,7 @@ static void format_advice(const struct tuner *t, const struct facts *f, char *bu
 {
         const struct advice *a = &f->advice[0];
         const struct rule *rule = &t->config->rule[a->rule];
-        const struct episode *e = episodes_last(&t->audit.episodes, rule->name);
+        const struct episode *e = a->episode;
         const char *whose = e ? e->evidence.destination : "", *unit = e ? e->culprit : "";
         const char *word = !whose[0] ? "" : strstr(whose, "->") ? " toward " : " at ";
         size_t n = (size_t)snprintf(buf, size, "%s%s%s%s%s", rule->name, word, whose, unit[0] ? ", " : "", unit);

@@ -24,22 +24,18 @@ static bool ports_are_known(const struct tuner *t)
 static void describe_one_advice(struct json *j, const struct tuner *t, const struct advice *a)
 {
         const struct rule *rule = &t->config->rule[a->rule];
-        const struct episode *e = episodes_last(&t->audit.episodes, rule->name);
-        const char *unit = unit_suffix(metric_unit(a->condition->metric, &t->config->counters));
+        const char *metric_suffix = unit_suffix(metric_unit(a->condition->metric, &t->config->counters));
+        const char *of_cgroup = t->backend->find_unit(t->backend, advice_cgroup(a));
         char name[DESTINATION_NAME_MAX];
-        const char *whose = condition_whose(a->now, a->condition->metric, &t->snapshot, name);
-        const char *culprit = condition_unit(a->now, a->condition->metric, &t->snapshot);
 
-        if (!culprit[0] && a->now->destination)
-                culprit = t->backend->find_unit(t->backend, a->now->destination->cgroup);
         json_open_object(j, NULL);
         json_add_text(j, "rule", rule->name);
         json_add_text(j, "description", rule->description);
-        json_add_text(j, "whose", text_or_null(whose[0] || !e ? whose : e->evidence.destination));
-        json_add_text(j, "systemd_unit", text_or_null(culprit[0] || !e ? culprit : e->culprit));
+        json_add_text(j, "whose", text_or_null(advice_whose(a, &t->snapshot, name)));
+        json_add_text(j, "systemd_unit", text_or_null(advice_unit(a, &t->snapshot, of_cgroup)));
         json_add_text(j, "metric", metric_name(a->condition->metric, &t->config->counters));
         describe_reading(j, &a->now->reading);
-        json_add_text(j, "unit", unit);
+        json_add_text(j, "unit", metric_suffix);
         describe_seconds(j, "since", a->since > 0 ? t->snapshot.now - a->since : UINT64_MAX);
         json_add_text(j, "text", rule->advise);
         json_close_object(j);
@@ -48,7 +44,8 @@ static void describe_one_advice(struct json *j, const struct tuner *t, const str
 static void describe_advice(struct json *j, const struct tuner *t)
 {
         struct advice list[RULES_MAX];
-        unsigned n = advice_list(t->config, policy_evaluate(t->policy, &t->snapshot), &t->audit.episodes, list);
+        unsigned n = advice_list(t->config, policy_evaluate(t->policy, &t->snapshot), &t->snapshot, &t->audit.episodes,
+                                 list);
 
         json_open_array(j, "advice");
         for (unsigned i = 0; i < n; i++)

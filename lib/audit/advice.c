@@ -13,11 +13,16 @@ static double severity(const struct condition *c, const struct condition_evaluat
         return c->number > 0 ? value / c->number : (double)INFINITY;
 }
 
-/* The first condition with a destination or a listener, else the first one. */
-static unsigned telling_condition(const struct rule *rule, const struct rule_evaluation *e)
+/* The first condition with a destination or a listener, else the first one with a unit, else the first one. */
+static unsigned telling_condition(const struct rule *rule, const struct rule_evaluation *e, const struct snapshot *s)
 {
+        char name[DESTINATION_NAME_MAX];
+
         for (unsigned k = 0; k < rule->n_when; k++)
-                if (e->when[k].destination)
+                if (condition_whose(&e->when[k], rule->when[k].metric, s, name)[0])
+                        return k;
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (condition_unit(&e->when[k], rule->when[k].metric, s)[0])
                         return k;
         return 0;
 }
@@ -35,8 +40,8 @@ static void insert(struct advice *list, unsigned n, const struct advice *advice)
         list[n] = *advice;
 }
 
-unsigned advice_list(const struct config *config, const struct evaluation *evaluation, const struct episodes *episodes,
-                     struct advice ret[static RULES_MAX])
+unsigned advice_list(const struct config *config, const struct evaluation *evaluation, const struct snapshot *snapshot,
+                     const struct episodes *episodes, struct advice ret[static RULES_MAX])
 {
         unsigned n = 0;
 
@@ -45,7 +50,7 @@ unsigned advice_list(const struct config *config, const struct evaluation *evalu
                 const struct rule_evaluation *e = &evaluation->rule[i];
                 const struct episode *last = episodes_last(episodes, rule->name);
                 bool stands = rule->n_actions == 0 ? e->standing == STANDING_ACTIVE : is_left_with_advice(e, last);
-                unsigned k = telling_condition(rule, e);
+                unsigned k = telling_condition(rule, e, snapshot);
 
                 if (!rule->advise || !stands)
                         continue;
@@ -54,6 +59,7 @@ unsigned advice_list(const struct config *config, const struct evaluation *evalu
                                .rule = i,
                                .condition = &rule->when[k],
                                .now = &e->when[k],
+                               .episode = last,
                                .severity = severity(&rule->when[k], &e->when[k]),
                                .since = !last                  ? 0
                                         : rule->n_actions == 0 ? last->begun
@@ -61,4 +67,25 @@ unsigned advice_list(const struct config *config, const struct evaluation *evalu
                        });
         }
         return n;
+}
+
+const char *advice_whose(const struct advice *a, const struct snapshot *s, char buf[static DESTINATION_NAME_MAX])
+{
+        const char *whose = condition_whose(a->now, a->condition->metric, s, buf);
+
+        return whose[0] || !a->episode ? whose : a->episode->evidence.destination;
+}
+
+uint64_t advice_cgroup(const struct advice *a)
+{
+        return a->now->destination ? a->now->destination->cgroup : 0;
+}
+
+const char *advice_unit(const struct advice *a, const struct snapshot *s, const char *of_cgroup)
+{
+        const char *unit = condition_unit(a->now, a->condition->metric, s);
+
+        if (!unit[0])
+                unit = of_cgroup;
+        return unit[0] || !a->episode ? unit : a->episode->culprit;
 }

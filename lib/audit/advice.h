@@ -9,11 +9,22 @@ struct advice {
         unsigned rule;                     /* index into the configuration */
         const struct condition *condition; /* the one that names whose it is, and how bad it is; borrowed */
         const struct condition_evaluation *now;
-        double severity; /* its value by its threshold; infinite where the threshold is 0 */
-        uint64_t since;  /* ns of CLOCK_BOOTTIME; 0: unknown */
+        const struct episode *episode; /* the last one of the rule; NULL: it has none; borrowed */
+        double severity;               /* its value by its threshold; infinite where the threshold is 0 */
+        uint64_t since;                /* ns of CLOCK_BOOTTIME; 0: unknown */
 };
 
 /* Lists the rules that only advise and are active, and those whose change did not help and which wait before they try
  * again; the worst is first. Returns their number. */
-unsigned advice_list(const struct config *config, const struct evaluation *evaluation, const struct episodes *episodes,
-                     struct advice ret[static RULES_MAX]);
+unsigned advice_list(const struct config *config, const struct evaluation *evaluation, const struct snapshot *snapshot,
+                     const struct episodes *episodes, struct advice ret[static RULES_MAX]);
+
+/* Returns the destination or the listener, of now or else of the episode; "": it has none. */
+const char *advice_whose(const struct advice *advice, const struct snapshot *snapshot,
+                         char buf[static DESTINATION_NAME_MAX]);
+
+/* Returns the cgroup of the destination; 0: unknown. */
+uint64_t advice_cgroup(const struct advice *advice);
+
+/* Returns the systemd unit; "": unknown. of_cgroup: the unit of advice_cgroup(), or "". */
+const char *advice_unit(const struct advice *advice, const struct snapshot *snapshot, const char *of_cgroup);

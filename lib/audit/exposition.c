@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/audit/advice.h"
 #include "lib/util/macro.h"
 
 #define NAME_MAX_ 96
@@ -244,30 +245,26 @@ static void put_episodes(struct text *t, const struct exposition *e, const struc
                         put_one(t, f, "rule", e->config->rule[i].name, (double)e->counters->episodes[i]);
 }
 
-/* The rules that only advise and are active, each with whom its first condition that names somebody is about. */
 static void put_advice(struct text *t, const struct exposition *e, const struct family *f)
 {
+        struct advice list[RULES_MAX];
+        unsigned n = advice_list(e->config, e->evaluation, e->snapshot, e->episodes, list);
         char name[DESTINATION_NAME_MAX], source[DESTINATION_NAME_MAX];
 
-        for (unsigned i = 0; i < e->config->n_rules; i++) {
-                const struct rule *rule = &e->config->rule[i];
-                struct label label[] = {
-                        {"rule", rule->name}, {"destination", ""}, {"source", ""}, {"listener", ""}, {"unit", ""}};
+        for (unsigned i = 0; i < n; i++) {
+                const struct advice *a = &list[i];
+                const char *whose = advice_whose(a, e->snapshot, name);
+                const char *unit = advice_unit(a, e->snapshot, unit_of(e, advice_cgroup(a)));
+                struct label label[] = {{"rule", e->config->rule[a->rule].name},
+                                        {"destination", ""},
+                                        {"source", ""},
+                                        {"listener", ""},
+                                        {"unit", unit}};
 
-                if (rule->n_actions > 0 || !policy_is_active(e->policy, i))
-                        continue;
-                for (unsigned k = 0; k < rule->n_when && !label[1].value[0] && !label[3].value[0]; k++) {
-                        const struct condition_evaluation *now = &e->evaluation->rule[i].when[k];
-                        unsigned metric = rule->when[k].metric;
-                        const char *whose = condition_whose(now, metric, e->snapshot, name);
-
-                        label[4].value = now->destination ? unit_of(e, now->destination->cgroup)
-                                                          : condition_unit(now, metric, e->snapshot);
-                        if (metric < METRIC_COUNT && metric_is_ports(metric))
-                                split_name(whose, &label[1], source);
-                        else
-                                label[3].value = whose;
-                }
+                if (strstr(whose, "->"))
+                        split_name(whose, &label[1], source);
+                else
+                        label[3].value = whose;
                 put_sample(t, f->name, label, ELEMENTSOF(label), 1);
         }
 }
@@ -287,7 +284,7 @@ static const struct family families[] = {
          put_rules, AVAILABLE},
         {"twtuned_rule_active", "gauge", "1: the rule is active; in observe mode: it would be", put_rules, ACTIVE},
         {"twtuned_episodes_total", "counter", "how often the rule became active", put_episodes, 0},
-        {"twtuned_advice", "gauge", "1: a person has to do something, see twtunectl explain RULE", put_advice, 0},
+        {"twtuned_advice", "gauge", "1: a person has to do something, see twtunectl advice", put_advice, 0},
         {"twtuned_sysctl_held", "gauge", "1: changed by twtuned, which will restore it", put_ledger_state, LEDGER_HELD},
         {"twtuned_sysctl_overridden", "gauge", "1: another program changed it after twtuned, which leaves it alone",
          put_ledger_state, LEDGER_FOREIGN},

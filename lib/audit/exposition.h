@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "lib/apply/ledger.h"
+#include "lib/audit/episode.h"
 #include "lib/policy/policy.h"
 
 #define EXPOSITION_GROUPS 5u
@@ -42,6 +43,7 @@ struct exposition {
         const struct config *config;
         const struct policy *policy;
         const struct evaluation *evaluation;
+        const struct episodes *episodes;
         const struct exposition_counters *counters;
         const struct exposition_destination *fullest; /* of the last dump */
         unsigned n_fullest;

@@ -12,6 +12,7 @@
 static struct host *host;
 static struct ledger ledger;
 static uint64_t logged[SYSCTL_COUNT][OUTCOME_COUNT];
+static struct episodes episodes;
 static struct exposition_counters counters;
 static struct exposition_destination fullest[EXPOSITION_GROUPS];
 static unsigned n_fullest;
@@ -32,6 +33,7 @@ static const char *format(const char *netns)
                 .config = host->config,
                 .policy = host->policy,
                 .evaluation = policy_evaluate(host->policy, &host->snapshot),
+                .episodes = &episodes,
                 .counters = &counters,
                 .fullest = fullest,
                 .n_fullest = n_fullest,
@@ -212,6 +214,32 @@ START_TEST(advice_says_for_whom)
 }
 END_TEST
 
+/* As in twtunectl status: its change did not help, so the advice is what is left. Whose it is, is what the episode says. */
+START_TEST(advice_of_a_rule_that_did_not_help)
+{
+        host = host_new("[rule late]\nwhen = tcp.fin_wait2 >= 10\nset = net.ipv4.tcp_fin_timeout = 30\n"
+                        "expect = tcp.closing >= 1 within 2s\nadvise = do it by hand\n");
+        give(METRIC_TCP_FIN_WAIT2, reading_valid(10));
+        give(METRIC_TCP_CLOSING, reading_valid(0));
+        host_pass(host, 1);
+        format("");
+        ck_assert_uint_eq(count("twtuned_advice"), 0);
+        host_pass(host, 10);
+        ck_assert_int_eq(host->log[host->logged - 1].kind, DECISION_UNEXPECTED);
+        episodes.item[0] = (struct episode){.rule = "late",
+                                            .culprit = "pool.service",
+                                            .begun = 1,
+                                            .ended = 2,
+                                            .end = EPISODE_UNEXPECTED,
+                                            .evidence.destination = "10.0.0.1->10.0.0.2:80"};
+        episodes.next = 1;
+        format("");
+        expect_line("twtuned_advice{rule=\"late\",destination=\"10.0.0.2:80\",source=\"10.0.0.1\","
+                    "unit=\"pool.service\"} 1");
+        host_free(host);
+}
+END_TEST
+
 /* 300 toward one, all on the even ports, and 400 toward the other on both parities. */
 START_TEST(the_fullest_destinations_in_ports)
 {
@@ -312,6 +340,7 @@ START_TEST(the_text_has_room)
                                 .config = host->config,
                                 .policy = host->policy,
                                 .evaluation = policy_evaluate(host->policy, &host->snapshot),
+                                .episodes = &episodes,
                                 .counters = &counters,
                                 .ledger = &ledger,
                                 .logged = (const uint64_t(*)[OUTCOME_COUNT])logged};
@@ -357,6 +386,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, rules_and_sysctls);
         tcase_add_test(tcase, rates_are_counted);
         tcase_add_test(tcase, advice_says_for_whom);
+        tcase_add_test(tcase, advice_of_a_rule_that_did_not_help);
         tcase_add_test(tcase, the_fullest_destinations_in_ports);
         tcase_add_test(tcase, of_the_destinations_the_worst);
         tcase_add_test(tcase, few_destinations);
