@@ -60,11 +60,12 @@ static enum daemon_state find_state(const struct tuner *t, const struct facts *f
 /* ", looking at the sockets every 4.0 s or so (cpu_budget)" if dumps come less often than ticks. */
 static void format_cadence(const struct tuner *t, char *buf, size_t size)
 {
-        uint64_t every = t->status.dump_every;
+        uint64_t interval = t->config->interval_ns, ticks = (t->status.dump_every + interval - 1) / interval;
 
         buf[0] = 0;
-        if (every > t->config->interval_ns)
-                snprintf(buf, size, ", looking at the sockets every %.1f s or so (cpu_budget)", (double)every / 1e9);
+        if (ticks > 1)
+                snprintf(buf, size, ", looking at the sockets every %.1f s or so (cpu_budget)",
+                         (double)(ticks * interval) / 1e9);
 }
 
 /* " for DESTINATION, UNIT": of the first rule that holds a sysctl. The busiest destination changes from tick to tick. */

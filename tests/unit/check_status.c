@@ -8,6 +8,7 @@
 #define DROPS "[rule drops]\nwhen = listen.drops > 0/s\nadvise = more workers\n"
 
 static double drops;
+static uint64_t dump_every;
 static unsigned notified, ready;
 
 static void count(struct backend *backend, const char *state)
@@ -22,6 +23,7 @@ static void see_drops(struct snapshot *s)
         s->reading[METRIC_LISTEN_DROPS] = reading_valid(drops);
         strcpy(s->endpoint[METRIC_LISTEN_DROPS], "0.0.0.0:8080");
         strcpy(s->culprit[METRIC_LISTEN_DROPS], "web.service");
+        s->dump_every = dump_every;
 }
 
 static void begin(void)
@@ -30,6 +32,7 @@ static void begin(void)
         fake.backend.notify = count;
         fake.also = see_drops;
         drops = 0;
+        dump_every = 0;
         notified = ready = 0;
 }
 
@@ -113,6 +116,19 @@ START_TEST(the_service_manager_hears_of_changes_only)
 }
 END_TEST
 
+/* A dump is made in a tick: where cpu_budget asks for a little more than one, in every second. */
+START_TEST(looks_that_cpu_budget_leaves_out)
+{
+        start(RULE);
+        dump_every = NSEC_PER_SEC;
+        ticks(1);
+        expect_status("healthy");
+        dump_every = 3 * NSEC_PER_SEC + 1;
+        ticks(1);
+        expect_status("healthy, looking at the sockets every 4.0 s or so (cpu_budget)");
+}
+END_TEST
+
 static void end(void)
 {
         tuner_stop(&tuner);
@@ -125,6 +141,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, observe_mode_says_what_stays_changed);
         tcase_add_test(tcase, advice_names_whose_it_is_beside_a_change);
         tcase_add_test(tcase, several_advices_are_counted);
+        tcase_add_test(tcase, looks_that_cpu_budget_leaves_out);
         tcase_add_test(tcase, the_service_manager_hears_of_changes_only);
 }
 
