@@ -30,7 +30,7 @@ static const struct {
         {"tcp.timestamps", "sysctl net.ipv4.tcp_timestamps"},
         {"udp.ports", "ss -Huan: its distinct local ports, by those of sysctl net.ipv4.ip_local_port_range"},
         {"ports.below_32768", "sysctl net.ipv4.ip_local_port_range net.ipv4.ip_local_reserved_ports"},
-        {"ports.bound", "ss -tan state bound-inactive, where ss knows that state"},
+        {"ports.bound", "ss -tan state bound-inactive (iproute2 6.8)"},
         {"ports.",
          "ss -tan dst ADDRESS:PORT, which lists the sockets toward one destination (all states, TIME_WAIT too); "
          "of one parity: only the even local ports, or only the odd ones, as connect() takes one kind"},
