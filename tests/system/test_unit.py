@@ -95,7 +95,8 @@ def _(host):
 
 def inside(host, *args):
     """What twtuned with these arguments prints in the unit."""
-    drop_in(host, f"Type=oneshot\nExecStart=\nExecStart=/usr/sbin/twtuned {' '.join(args)}\nSuccessExitStatus=1")
+    drop_in(host, f"Type=oneshot\nExecStart=\nExecStart=/usr/sbin/twtuned {' '.join(args)}\nSuccessExitStatus=1\n"
+                  "StandardOutput=journal")
     host.systemctl("start", "twtuned")
     # Not _COMM, which journald does not know of a process that is gone when it reads the lines.
     return [entry["MESSAGE"] for entry in host.journal("SYSLOG_IDENTIFIER=twtuned")]
