@@ -136,11 +136,15 @@ for family in FAMILIES:
 # ---- abort: whether a step did harm ----
 
 def check_kept(twtuned, load, namespace, values, *rules):
-    """No step was put back, and the load did not notice anything."""
+    """No step was put back, the first one was seen to help, and the load did not notice anything."""
+    twtuned.event("expected-effect", RULE)
     spoke = [(line.split(":")[0], fields(line).get("RULE")) for line in twtuned.lines[1:]]
     spoke = [line for line in spoke if line[0] not in ("degraded", "recovered")]  # what is said of the observation
     log = "\n".join(twtuned.lines)
-    check(spoke == [("applied", rule) for rule in rules], f"what was logged is not the steps alone:\n{log}")
+    steps = [line for line in spoke if line[0] == "applied"]
+    check(steps == [("applied", rule) for rule in rules], f"the steps are not {rules}:\n{log}")
+    others = [line for line in spoke if line[0] != "applied"]  # the second step may come before it
+    check(others == [("expected-effect", RULE)], f"what was logged beside the steps is not the effect alone:\n{log}")
     check_equal(sysctls(namespace), values, "reuse and delay")
     check_equal(dict(load.failures), {}, "failed connects")
 
@@ -219,7 +223,8 @@ def _():
         check_equal((line.get("GROUP"), line["METRIC"]), (group(pair, "IPv4"), "ports.syn_waiting"), "GROUP and METRIC")
         twtuned.ticks.wait(3)
         kinds = {line.split(":")[0] for line in twtuned.lines if fields(line).get("RULE") == RULE}
-        check_equal(kinds, {"applied", "aborted"}, "kinds of the rule's lines: it was not without effect")
+        # Ports are reused, so the expected effect may be seen before the harm; that it did not come must not be said.
+        check_equal(kinds - {"expected-effect"}, {"applied", "aborted"}, "kinds of the rule's lines")
 
 
 # ---- until: whether the need is over ----
