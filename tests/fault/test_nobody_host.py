@@ -126,9 +126,9 @@ def _(host):
 
 
 def advising(prefix):
-    """60 rules that advise at once."""
+    """30 rules that advise at once; with those of the policy they must not be more than RULES_MAX."""
     return CONFIG.replace("interval = 1s", "interval = 100ms") + "".join(
-        f"[rule {prefix}{i}]\nwhen = tcp.listen >= 0\nadvise = nothing\n" for i in range(40))
+        f"[rule {prefix}{i}]\nwhen = tcp.listen >= 0\nadvise = nothing\n" for i in range(30))
 
 
 @on_host("journald is hung: ticks go on, and it says how many entries are lost")
@@ -137,7 +137,7 @@ def _(host):
     pid = host.show("MainPID")
     host.run("kill", "-STOP", host.show("MainPID", "systemd-journald"))
     try:
-        for i in range(15):
+        for i in range(20):
             host.write("etc/twtuned.conf.d/50-test.conf", advising("ab"[i % 2]))
             host.run("kill", "-HUP", pid)
             host.wait_ticks(3)
@@ -157,7 +157,7 @@ def _(host):
             host.run("twtunectl", "pause")
             host.run("twtunectl", "resume")
         check_calm(host, "journal flood")
-    check_equal(len(host.events("degraded", 5)), 5, "pauses that are logged")
+    check_equal(len(host.events("paused", 5)), 5, "pauses that are logged")
     check_equal(host.journal("LOST=1"), [], "entries about lost entries")
 
 
