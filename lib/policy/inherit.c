@@ -73,6 +73,12 @@ static void inherit_rule(struct policy *p, unsigned i, const struct policy *old,
         memcpy(mine, state->destination_when, sizeof(mine));
         *state = old->state[k];
         memcpy(state->destination_when, mine, sizeof(mine));
+        state->failed = p->failed[i];
+        state->abort = p->abort[i];
+        for (unsigned n = 0; n < FAILED_MAX; n++)
+                if (old->failed[k][n].until > 0)
+                        state->failed[n] = old->failed[k][n];
+        memcpy(state->abort, old->abort[k], p->config->rule[i].n_abort * sizeof(*state->abort));
         for (unsigned c = 0; c < RULE_CONDITIONS_MAX; c++)
                 if (mine[c] && old->state[k].destination_when[c])
                         memcpy(mine[c], old->state[k].destination_when[c], PORTS_DESTINATIONS * sizeof(*mine[c]));

@@ -17,6 +17,10 @@ struct policy *policy_new(const struct config *config)
         if (!policy)
                 return NULL;
         policy->config = config;
+        for (unsigned i = 0; i < RULES_MAX; i++) {
+                policy->state[i].failed = policy->failed[i];
+                policy->state[i].abort = policy->abort[i];
+        }
         for (unsigned i = 0; i < config->n_rules; i++)
                 for (unsigned k = 0; k < config->rule[i].n_when; k++) {
                         struct destination_clock **clocks = &policy->state[i].destination_when[k];

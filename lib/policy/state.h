@@ -26,6 +26,12 @@ struct abort_state {
  * toward so many at once does not fit into its table. */
 #define FAILED_MAX 32u
 
+/* A destination toward which the expected effect did not come, and the rule is not tried before. */
+struct failed_effect {
+        struct destination_key key;
+        uint64_t until;
+};
+
 struct rule_state {
         bool active;
         uint64_t tried_at;    /* the tick of the last try: not twice in one tick */
@@ -33,20 +39,17 @@ struct rule_state {
         unsigned failures;    /* how many of its last tries failed, each of which may pass */
         uint64_t released_at; /* 0: never */
         unsigned release_factor;
-        uint64_t active_ns;  /* since the last step; of a gap only what counts */
-        uint64_t stepped_at; /* the tick of the last step, or try */
-        uint64_t taken_for;  /* destination.id in the last decision; 0: unknown, or none */
-        struct {
-                struct destination_key key; /* toward which the effect did not come, and is not tried before */
-                uint64_t until;
-        } failed[FAILED_MAX];
-        unsigned last_failed; /* its index */
+        uint64_t active_ns;           /* since the last step; of a gap only what counts */
+        uint64_t stepped_at;          /* the tick of the last step, or try */
+        uint64_t taken_for;           /* destination.id in the last decision; 0: unknown, or none */
+        struct failed_effect *failed; /* FAILED_MAX, in the policy */
+        unsigned last_failed;         /* its index */
         bool expecting, unexpected;
         uint64_t expecting_ns;
         struct clock when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], quiet;
         struct destination_clock
                 *destination_when[RULE_CONDITIONS_MAX]; /* owned, PORTS_DESTINATIONS each; NULL: none */
-        struct abort_state abort[RULE_ABORTS_MAX];
+        struct abort_state *abort;                      /* RULE_ABORTS_MAX, in the policy */
 };
 
 struct held {
@@ -65,6 +68,10 @@ struct policy {
         struct held would[SYSCTL_COUNT]; /* what the rules with mode = observe would hold */
         struct rule_state state[RULES_MAX];
         struct evaluation evaluation;
+
+        /* What few rules need: apart from the rest, so that it takes no memory where it is not touched. */
+        struct failed_effect failed[RULES_MAX][FAILED_MAX];
+        struct abort_state abort[RULES_MAX][RULE_ABORTS_MAX];
 };
 
 static_assert(RULES_MAX <= 64, "struct held has one bit a rule");
