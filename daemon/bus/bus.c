@@ -132,7 +132,9 @@ static void name_instance(struct bus *b, const char *instance)
 
 void bus_start(struct bus *b, sd_event *event, struct tuner *tuner)
 {
-        *b = (struct bus){.event = event, .tuner = tuner, .record_fd = -1};
+        b->event = event;
+        b->tuner = tuner;
+        b->record_fd = -1;
         name_instance(b, getenv("TWTUNED_INSTANCE"));
         connect_bus(b);
 }

@@ -70,7 +70,8 @@ struct bus {
         bool client_gone;
 };
 
-/* TWTUNED_INSTANCE in the environment is the name of this instance. */
+/* TWTUNED_INSTANCE in the environment is the name of this instance. bus is zero-initialized: most of it takes no memory
+ * until it is used. */
 void bus_start(struct bus *bus, sd_event *event, struct tuner *tuner);
 void bus_stop(struct bus *bus);
 
