@@ -50,7 +50,7 @@ static void on_bound(void *user, const struct inet_diag_msg *socket, size_t leng
 
 static void begin(struct observer *o)
 {
-        memset(&o->bound_building, 0, sizeof(o->bound_building));
+        port_set_clear(&o->bound_building);
         memset(&o->bound_by, 0, sizeof(o->bound_by));
 }
 
@@ -86,7 +86,7 @@ void read_bound(struct observer *o, struct unread *unread)
                 o->bound_again_at = o->now + (uint64_t)((double)(thread_cpu_ns() - begun) / o->budget);
         if (r < 0)
                 return;
-        o->bound = o->bound_building;
+        port_set_assign(&o->bound, &o->bound_building);
         o->bound_share = reading_valid(bound_share(o));
 }
 

@@ -12,7 +12,7 @@
 
 static void begin(struct observer *o)
 {
-        memset(&o->udp_seen, 0, sizeof(o->udp_seen));
+        port_set_clear(&o->udp_seen);
         memset(&o->udp_by, 0, sizeof(o->udp_by));
         o->udp_ports = 0;
 }

@@ -7,7 +7,7 @@ void close_wait_begin(struct close_wait *cw)
 {
         memset(cw->current, 0, sizeof(cw->current));
         memset(cw->stuck_current, 0, sizeof(cw->stuck_current));
-        memset(&cw->seen, 0, sizeof(cw->seen));
+        port_set_clear(&cw->seen);
 }
 
 /* True if a window has passed without CLOSE_WAIT in the slot. */
@@ -47,8 +47,8 @@ static void commit_stuck(struct close_wait *cw, uint64_t now)
         if (cw->next_at != 0 && now - cw->next_at < CLOSE_WAIT_WINDOW_MIN)
                 return;
         cw->then_known = cw->next_at != 0;
-        cw->then = cw->next;
-        cw->next = cw->seen;
+        port_set_assign(&cw->then, &cw->next);
+        port_set_assign(&cw->next, &cw->seen);
         cw->next_at = now;
 }
 

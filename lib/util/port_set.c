@@ -27,6 +27,19 @@ void port_set_remove_all(struct port_set *set, const struct port_set *others)
                 set->bit[i] &= ~others->bit[i];
 }
 
+void port_set_assign(struct port_set *set, const struct port_set *others)
+{
+        if (memcmp(set, others, sizeof(*set)) != 0)
+                *set = *others;
+}
+
+void port_set_clear(struct port_set *set)
+{
+        static const struct port_set empty;
+
+        port_set_assign(set, &empty);
+}
+
 int port_set_parse(const char *text, struct port_set *ret)
 {
         struct port_set set = {0};

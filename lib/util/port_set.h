@@ -21,6 +21,10 @@ void port_set_add(struct port_set *set, unsigned port);
 void port_set_add_all(struct port_set *set, const struct port_set *others);
 void port_set_remove_all(struct port_set *set, const struct port_set *others);
 
+/* Set it to nothing, or to others. A set that has these ports already is not written: empty, it takes no memory. */
+void port_set_clear(struct port_set *set);
+void port_set_assign(struct port_set *set, const struct port_set *others);
+
 /* Parses "8080,9000-9010", the format of ip_local_reserved_ports. Returns 0; -EINVAL, and *ret is untouched. */
 int port_set_parse(const char *text, struct port_set *ret);
 

@@ -35,6 +35,20 @@ START_TEST(every_port_has_its_own_place)
 }
 END_TEST
 
+START_TEST(one_becomes_another_and_is_cleared)
+{
+        static struct port_set set, other, empty;
+
+        port_set_add(&set, 1);
+        port_set_add(&other, 65535);
+        port_set_assign(&set, &other);
+        ck_assert_mem_eq(&set, &other, sizeof(set));
+        port_set_clear(&set);
+        ck_assert_mem_eq(&set, &empty, sizeof(set));
+        ck_assert(port_set_has(&other, 65535));
+}
+END_TEST
+
 START_TEST(list_is_parsed)
 {
         static const struct {
@@ -120,6 +134,7 @@ END_TEST
 static void add(TCase *tcase)
 {
         tcase_add_test(tcase, every_port_has_its_own_place);
+        tcase_add_test(tcase, one_becomes_another_and_is_cleared);
         tcase_add_test(tcase, list_is_parsed);
         tcase_add_loop_test(tcase, garbage_is_refused, 0, ELEMENTSOF(garbage));
 }
