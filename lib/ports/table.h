@@ -70,14 +70,14 @@ struct destination {
         uint32_t recent;             /* TIME_WAIT made since the dump before */
         uint32_t young;              /* TIME_WAIT younger than the reuse delay, none of which was reused */
         uint32_t last_second;        /* TIME_WAIT younger than 1 s */
-        uint32_t late[2];            /* sockets other than old TIME_WAIT, [1]: on the parity with which bind() begins */
-        uint16_t lowest, highest;    /* port of the latter */
-        uint32_t syn_sent;           /* SYN_SENT */
-        uint32_t unanswered;         /* those that have waited for 3 s and more */
-        uint8_t watched;             /* 1 + its index in table.watched; 0: none */
-        uint64_t cgroup;             /* of one of its live sockets (diag_cgroup()); 0: unknown */
-        uint16_t made[PORTS_RING];   /* TIME_WAIT made in each second; at most UINT16_MAX */
-        int16_t hidden[PORTS_RING];  /* the same, of those that were made and reused between two dumps: an estimate */
+        uint32_t late[2];           /* sockets other than old TIME_WAIT, [1]: on the parity with which bind() begins */
+        uint16_t lowest, highest;   /* port of the latter */
+        uint32_t syn_sent;          /* SYN_SENT */
+        uint32_t unanswered;        /* those that have waited for 3 s and more */
+        uint8_t watched;            /* 1 + its index in table.watched; 0: none */
+        uint64_t cgroup;            /* of one of its live sockets (diag_cgroup()); 0: unknown */
+        uint16_t made[PORTS_RING];  /* TIME_WAIT made in each second; at most UINT16_MAX */
+        int16_t hidden[PORTS_RING]; /* the same, of those that were made and reused between two dumps: an estimate */
         float lower[METRIC_PORTS_COUNT];
         float upper[METRIC_PORTS_COUNT];
         float without_reuse[METRIC_PORTS_COUNT]; /* cliff, exhaustion and forecast without reuse */
