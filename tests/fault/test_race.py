@@ -173,7 +173,9 @@ def _():
         for name in NAMES:
             judged = []
             overridden = judge(name, seen[name], theirs[name], end[name], judged, rounds)
-            said = [sum(line.count(f"{name} is ") > 0 and "another program" in line for line in lines) for lines in log]
+            # A process that is killed between saving the ledger and logging leaves it to the next one to say so.
+            said = [sum(bool(re.search(rf"{re.escape(name)} is .*(another program|someone else)", line))
+                        for line in lines) for lines in log]
             if overridden and not sum(said):
                 judged.append(f"{name}: it is not said that someone else changed it")
             if max(said) > 1:
