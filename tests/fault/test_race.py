@@ -109,7 +109,7 @@ def one_round(rng):
                 wait_until(lambda: racer.read(overridden) == SYSCTLS[overridden][1],
                            lambda: f"{overridden} is changed; {run.log}; {dict(racer.written)}")
                 racer.write(overridden, rng)
-                run.await_lines(f"{overridden} is .*someone else", ticks=5)
+                run.await_lines(f"{overridden} is .*another program", ticks=5)
                 overridden = None
             run.await_lines(ticks=rng.randint(0, 4))
             h.disconnect()
