@@ -3,7 +3,7 @@
 """Requests per second and failures of real programs, on stock sysctls, with everything else that one could do, and
 with twtuned. `./dev bench effect` runs it, in under 20 minutes, in network namespaces of its own.
 
-The whole plan writes the tables and the picture into the READMEs; a part of it (--program, ...) into build/effect."""
+The whole plan writes the tables and the pictures into bench/; a part of it (--program, ...) into build/effect."""
 
 import argparse
 import csv
@@ -109,12 +109,17 @@ def machine():
 
 
 def write_pictures(directory, drawn, subtitle):
-    svg = directory / "effect.svg"
-    svg.write_text(chart.draw(drawn, subtitle))
-    if shutil.which("rsvg-convert"):
-        png = BUILD / "effect.png"
-        subprocess.run(["rsvg-convert", "--zoom=2", f"--output={png}", str(svg)], check=True)
-        print(f"\n{svg}, {png}")
+    pictures = {"effect": chart.draw(drawn, subtitle)}
+    for title, lines in drawn:
+        if title == PROGRAMS["nginx"].title and len(lines) == len(chart.LINES):
+            pictures["nginx"] = chart.draw_one(f"{title}, toward one backend: requests a second", lines, subtitle)
+    for name, picture in pictures.items():
+        svg = directory / f"{name}.svg"
+        svg.write_text(picture)
+        if shutil.which("rsvg-convert"):
+            png = BUILD / f"{name}.png"
+            subprocess.run(["rsvg-convert", "--zoom=2", f"--output={png}", str(svg)], check=True)
+            print(f"\n{svg}, {png}")
 
 
 def write_results(directory, runs, series):
@@ -131,10 +136,9 @@ def write_results(directory, runs, series):
 
 def write_readmes(cases, conditions):
     short = [case for case in cases if case.of("by hand")]
-    picture = "![Connects per second over time](bench/effect/effect.svg)"
-    for file, parts in (("README.md", (picture, report.short_table(short), conditions)),
-                        ("bench/README.md", (conditions, report.full_table(cases)))):
-        report.replace_between(ROOT / file, "effect", "\n" + "\n\n".join(parts) + "\n")
+    picture = "![Connects per second over time](effect/effect.svg)"
+    parts = picture, report.short_table(short), conditions, report.full_table(cases)
+    report.replace_between(ROOT / "bench/README.md", "effect", "\n" + "\n\n".join(parts) + "\n")
 
 
 def say_bars(cases):

@@ -8,6 +8,7 @@ WIDTH, COLUMNS = 960, 3
 PANEL_WIDTH, PANEL_HEIGHT = 304, 190
 LEFT, TOP, HEAD, GAP = 50, 30, 64, 24  # of the plot in a panel; of the panels in the picture
 BIN_SECONDS = 0.2
+HALF_OF_THE_PORTS, LAST_SECONDS = 14116, 4
 LINES = {  # in the order in which they are drawn
     "ceiling": "no TIME_WAIT at all: unsafe (tcp_max_tw_buckets = 0)",
     "stock": "stock sysctls",
@@ -21,10 +22,10 @@ text { font: 12px system-ui, sans-serif; fill: #1f2328 }
 .paper { fill: #ffffff } .grid { stroke: #d1d9e0; stroke-width: 1 }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round }
 .stock { stroke: #d1480f } .twtuned { stroke: #0b62d6; stroke-width: 2.5 }
-.ceiling { stroke: #818b98; stroke-width: 1.5; stroke-dasharray: 4 3 }
+.ceiling { stroke: #818b98; stroke-width: 1.5; stroke-dasharray: 4 3 } .mark { stroke: #59636e; stroke-dasharray: 2 3 }
 @media (prefers-color-scheme: dark) {
 text { fill: #f0f6fc } .small { fill: #9198a1 } .paper { fill: #0d1117 } .grid { stroke: #30363d }
-.stock { stroke: #ff8a4c } .twtuned { stroke: #58a6ff } .ceiling { stroke: #9198a1 }
+.stock { stroke: #ff8a4c } .twtuned { stroke: #58a6ff } .ceiling { stroke: #9198a1 } .mark { stroke: #9198a1 }
 }
 """
 
@@ -48,33 +49,33 @@ def tick_step(top):
 
 
 class Panel:
-    def __init__(self, x, y, title, lines):
+    def __init__(self, x, y, title, lines, width=PANEL_WIDTH, height=PANEL_HEIGHT):
         """lines: {a name of LINES: [(second, connects/s, TIME_WAIT)]}"""
-        self.x, self.y, self.title = x, y, title
+        self.x, self.y, self.title, self.width, self.height = x, y, title, width, height
         self.lines = {name: binned(lines[name]) for name in LINES if lines.get(name)}
         self.seconds = max(math.ceil(line[-1][0]) for line in self.lines.values())
         top = max(rate for line in self.lines.values() for _, rate in line)
         self.step = tick_step(top)
         self.top = math.ceil(top / self.step) * self.step
 
-    def _at(self, second, rate):
-        width, height = PANEL_WIDTH - LEFT, PANEL_HEIGHT - TOP - 22
+    def at(self, second, rate):
+        width, height = self.width - LEFT, self.height - TOP - 22
         return self.x + LEFT + second / self.seconds * width, self.y + TOP + (1 - rate / self.top) * height
 
     def _grid(self):
         for n in range(round(self.top / self.step) + 1):
-            x, y = self._at(0, n * self.step)
-            yield f'<path class="grid" d="M{x:.1f} {y:.1f}H{self.x + PANEL_WIDTH}"/>'
+            x, y = self.at(0, n * self.step)
+            yield f'<path class="grid" d="M{x:.1f} {y:.1f}H{self.x + self.width}"/>'
             yield text(x - 6, y + 4, f"{n * self.step:,.0f}", "small", "end")
         for second in range(0, self.seconds + 1, 2):
-            x, y = self._at(second, 0)
+            x, y = self.at(second, 0)
             yield text(x, y + 16, f"{second} s", "small", "middle")
 
     def svg(self):
         yield text(self.x + LEFT, self.y + 16, self.title, "panel")
         yield from self._grid()
         for name, line in self.lines.items():
-            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (self._at(*point) for point in line))
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (self.at(*point) for point in line))
             yield f'<polyline class="line {name}" points="{path}"/>'
 
 
@@ -98,4 +99,30 @@ def draw(panels, subtitle):
     for n, (title, lines) in enumerate(panels):
         x = n % COLUMNS * (PANEL_WIDTH + 16)
         parts += Panel(x, HEAD + n // COLUMNS * (PANEL_HEIGHT + GAP), title, lines).svg()
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def marks(panel, lines):
+    """Where stock sysctls fail, and what each line comes to in the end."""
+    second = next(second for second, _, time_wait in lines["stock"] if time_wait >= HALF_OF_THE_PORTS)
+    (x, top), (_, bottom) = panel.at(second, panel.top), panel.at(second, 0)
+    yield f'<path class="mark" d="M{x:.1f} {top:.1f}V{bottom:.1f}"/>'
+    yield text(x + 8, top + 0.7 * (bottom - top), "half of the ports toward the backend are in TIME_WAIT")
+    for name, words, below in ("stock", "stock sysctls", -10), ("twtuned", "with twtuned", 34):
+        end = lines[name][-1][0]
+        rates = [rate for second, rate, _ in lines[name] if second > end - LAST_SECONDS]
+        mean = sum(rates) / len(rates)
+        x, y = panel.at(end, mean)
+        yield text(x, y + below, f"{words}: {mean:,.0f} requests/s", "panel", "end")
+
+
+def draw_one(title, lines, subtitle):
+    """One program over the whole width, for the README."""
+    height = HEAD + 300
+    panel = Panel(0, HEAD, "", lines, WIDTH - 20, 260)
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+             f'viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">',
+             f"<style>{STYLE}</style>", f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>',
+             text(LEFT, 28, title, "title"), *legend(54), *panel.svg(), *marks(panel, lines),
+             text(LEFT, height - 10, subtitle, "small")]
     return "\n".join([*parts, "</svg>", ""])
