@@ -18,7 +18,7 @@ from harness import ROOT, Skip, check_equal, diag, main
 LONG = "--long" in sys.argv
 sys.argv[1:] = [a for a in sys.argv[1:] if a != "--long"]
 IDLE = 25 if LONG else 6
-README = ROOT / "README.md"
+OPERATIONS = ROOT / "docs/operations.md"
 EXPORTED = "var/lib/prometheus/node-exporter"
 
 
@@ -66,7 +66,7 @@ def _(host):
         {export} | {remote} -o /root/collector/remote-a.journal -
         {export} | sed 's/^_HOSTNAME=.*/_HOSTNAME=other/; s/^EVENT=applied/EVENT=refused/' |
             {remote} -o /root/collector/remote-b.journal -""")
-    query = re.search(r"--since=-7d (_SYSTEMD_UNIT=\S+) \\\n +(SYSCTL=\S+) (EVENT=applied)", README.read_text()).groups()
+    query = re.search(r"--since=-7d (_SYSTEMD_UNIT=\S+) \\\n +(SYSCTL=\S+) (EVENT=applied)", OPERATIONS.read_text()).groups()
     anyone = host.run("journalctl", "-D", "/root/collector", "-o", "json", *query[1:]).stdout
     check_equal(len(anyone.splitlines()), 2, "entries without the field that only journald sets: ours and a forged one")
     found = host.run("journalctl", "-D", "/root/collector", "-o", "json", *query).stdout
@@ -83,9 +83,9 @@ def _(host):
     check(f"A sysctl was changed: {REUSE} = 1" in said, said)
 
 
-@on_host("README, rolling out: with its file it tells what it would do and writes nothing; without it, it does")
+@on_host("docs/operations.md, rolling out: with its file it tells what it would do and writes nothing; without it, it does")
 def _(host):
-    observe = re.search(r"50-observe.conf`:\n\n((?:    .*\n)+)", (ROOT / "README.md").read_text())[1]
+    observe = re.search(r"50-observe.conf`:\n\n((?:    .*\n)+)", OPERATIONS.read_text())[1]
     host.write("etc/twtuned.conf.d/50-observe.conf", observe.replace("    ", ""))
     host.write("etc/twtuned.conf.d/60-test.conf", HOLDS)
     host.systemctl("start", "twtuned", "load")

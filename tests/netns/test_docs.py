@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What README.md and docs/ say to a newcomer holds: the commands to look for the problem, the examples, the links."""
+
+import re
+
+from harness import POLICY, ROOT, ChurnServer, Pair, binary, check, check_equal, main, temp_dir, test
+from sockets import Load, leave_time_wait
+
+STRANGER = 8081
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "bench/README.md"]
+
+
+def blocks(page):
+    """The indented blocks of a page."""
+    return [re.sub("^    ", "", block, flags=re.M)
+            for block in re.findall(r"(?<=\n\n)((?:    .*\n(?:\n(?=    ))?)+)", page.read_text())]
+
+
+@test("README: the command that asks whether a host has the problem names the destination and its TIME_WAIT")
+def _():
+    command = next(block for block in blocks(ROOT / "README.md") if block.startswith("ss -Htan"))
+    with Pair() as pair:
+        check_equal(pair.client.run(["sh", "-c", command]).stdout, "", "without any")
+        leave_time_wait(pair, 300)  # at the server, toward a port of the client each
+        lines = pair.server.run(["sh", "-c", command]).stdout.splitlines()
+        check_equal({int(line.split()[0]) for line in lines}, {1}, "a server's: one toward each")
+        ChurnServer(pair.server, pair.server.ip4, STRANGER)
+        Load(pair.client, pair.server.ip4, STRANGER).open(40)
+        count, destination = pair.client.run(["sh", "-c", command]).stdout.split()
+        check_equal((int(count), destination), (40, f"{pair.server.ip4}:{STRANGER}"), "a client's")
+
+
+@test("docs/configuration.md: every example is a good configuration on top of the shipped policy")
+def _():
+    examples = [block for block in blocks(ROOT / "docs/configuration.md") if block.startswith("[")]
+    check(len(examples) >= 10, f"{len(examples)} examples")
+    with Pair() as pair:
+        for example in examples:
+            path = temp_dir() / "twtuned.conf"
+            path.write_text(f"{POLICY.read_text()}\n{example}")
+            run = pair.client.run([binary("twtuned"), "--check", str(path)], check=False)
+            check_equal((run.returncode, run.stderr), (0, ""), example)
+
+
+@test("every link to a file of this tree has its file")
+def _():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            check((page.parent / target).exists() or "://" in target, f"{page.name}: no {target}")
+
+
+if __name__ == "__main__":
+    main()
