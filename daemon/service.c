@@ -164,6 +164,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct service *s = userdata;
         uint64_t now, interval;
+        int r;
 
         (void)usec;
         if (s->reload)
@@ -183,7 +184,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
                 interval = MAX(MIN(interval, s->watchdog / 2), 1); /* ticks alone feed the watchdog */
         sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &now);
         feed_watchdog(s, now, interval);
-        return sd_event_source_set_time(source, clock_next_tick(now, interval));
+        r = sd_event_source_set_time(source, clock_next_tick(now, interval));
+        return r < 0 ? sd_event_exit(sd_event_source_get_event(source), r) : 0; /* else it would never tick again */
 }
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -228,8 +230,6 @@ static int loop(struct service *s)
                 r = sd_event_add_time_relative(event, &timer, CLOCK_MONOTONIC, 0, 1, on_tick, s);
         if (r >= 0)
                 r = sd_event_source_set_enabled(timer, SD_EVENT_ON);
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(timer, true); /* else it would never tick again */
         if (r >= 0)
                 r = sd_event_loop(event);
         if (r < 0)
