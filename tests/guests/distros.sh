@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# distros.sh SUITE...: in a fresh root of each: a clone of what is committed, and `./dev test --quick` there. Then the
+# units are verified by the systemd of the suite, and the Debian package is built where lintian is to accept it.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.."
+. tests/guests/debian.sh
+
+# What runs in the root. dpkg's files are synced for each package, which the root need not outlast.
+inside='set -e
+mount -t proc proc /proc
+echo "Acquire::Check-Valid-Until no;" >/etc/apt/apt.conf.d/90twtuned
+echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/twtuned
+cd /twtuned
+./dev test --quick
+apt-get install -y -qq --no-install-recommends systemd >/dev/null 2>&1
+ninja -C build install >/dev/null
+systemd-analyze --version | head -n 1
+systemd-analyze --man=no verify /usr/lib/systemd/system/twtuned*
+case $1 in bookworm | trixie) ./dev package ;; esac'
+
+# distro SUITE: in a mount namespace of its own, so that nothing stays mounted, and under an overlay
+distro() {
+        local root work=$images/work/$1
+        root=$(debian_root "$1" "$1") || return 1
+        rm -rf --one-file-system "$work"
+        mkdir -p "$work"/{upper,work,root} "$images/debs/$1"
+        git clone -q . "$work/upper/twtuned"
+        nice -n 19 unshare --mount --pid --fork --kill-child bash -ec '
+                mount -t overlay -o lowerdir="$1",upperdir="$2/upper",workdir="$2/work" overlay "$2/root"
+                mount --rbind /dev "$2/root/dev"
+                mount --bind "$3" "$2/root/var/cache/apt/archives"
+                mkdir -p "$3/partial"
+                cp /etc/resolv.conf "$2/root/etc/"
+                exec chroot "$2/root" /usr/bin/env -i HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
+                        PATH=/usr/sbin:/usr/bin:/sbin:/bin bash -c "$4" inside "$5"' \
+                distro "$root" "$work" "$images/debs/$1" "$inside" "$1"
+}
+
+failed=()
+for suite; do
+        start=$SECONDS result=passed
+        mkdir -p "$images/logs"
+        distro "$suite" >"$images/logs/$suite" 2>&1 </dev/null || { failed+=("$suite") result=failed; }
+        [ $result = passed ] && rm -rf --one-file-system "$images/work/$suite" || tail -n 30 "$images/logs/$suite"
+        echo "$suite: $result in $((SECONDS - start)) s: $(grep -E ' passed, [0-9]+ failed' "$images/logs/$suite")"
+done
+[ ${#failed[@]} -eq 0 ]
