@@ -12,6 +12,7 @@
 #include "daemon/apply/preset.h"
 #include "daemon/audit/journal.h"
 #include "daemon/netns_name.h"
+#include "daemon/observe/sock_diag.h"
 
 static struct linux_backend *self(struct backend *backend)
 {
@@ -125,8 +126,11 @@ int linux_backend_start(struct linux_backend *backend, bool sockets)
 
         if (r == -EADDRINUSE)
                 fprintf(stderr, "twtuned: another twtuned runs in this network namespace; stop it first\n");
+        else if (r == -ENOPROTOOPT)
+                fprintf(stderr, "twtuned: a network namespace other than the first one needs Linux 5.14 "
+                                "(SO_NETNS_COOKIE)\n");
         else if (r < 0)
-                fprintf(stderr, "twtuned: cannot open %s: %s\n", what, strerror(-r));
+                fprintf(stderr, "twtuned: cannot open %s: %s\n", what, sock_diag_error(r));
         return r == 0 ? 0 : is_for_good(r) ? EX_UNAVAILABLE : EX_TEMPFAIL;
 }
 

@@ -18,6 +18,7 @@
 
 #include <libmnl/libmnl.h>
 
+#include "daemon/apply/sysctl_files.h"
 #include "daemon/now.h"
 
 /* <asm-generic/socket.h>, Linux 5.14; Debian 12's libc headers have it, older ones do not. */
@@ -198,15 +199,38 @@ static int take_lock(struct instance *i)
         return -EADDRINUSE;
 }
 
-int instance_take(struct instance *i)
+/* ---- the cookie ---- */
+
+/* Before Linux 5.14 only inodes tell network namespaces apart, and that of one that is gone is the next one's. The first
+ * one never goes. */
+static int read_cookie(struct instance *i)
 {
         socklen_t size = sizeof(i->netns_cookie);
+        struct stat st;
+
+        if (getsockopt(i->socket, SOL_SOCKET, SO_NETNS_COOKIE, &i->netns_cookie, &size) == 0)
+                return 0;
+        if (errno != ENOPROTOOPT)
+                return -errno;
+        if (!sysctl_files_apply_here())
+                return -ENOPROTOOPT;
+        if (stat("/proc/thread-self/ns/net", &st) < 0)
+                return -errno;
+        i->netns_cookie = st.st_ino;
+        return 0;
+}
+
+int instance_take(struct instance *i)
+{
         int r;
 
         *i = (struct instance){.lock = -1};
         i->socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (i->socket < 0 || getsockopt(i->socket, SOL_SOCKET, SO_NETNS_COOKIE, &i->netns_cookie, &size) < 0)
+        if (i->socket < 0)
                 return -errno;
+        r = read_cookie(i);
+        if (r < 0)
+                return r;
         r = take_address(i);
         return r < 0 ? r : take_lock(i);
 }

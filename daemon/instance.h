@@ -8,13 +8,16 @@
 #include <stdint.h>
 
 struct instance {
-        int socket;            /* bound to the address, if nobody else has it */
-        int lock;              /* -1: the lock file cannot be opened here */
-        char lock_path[64];    /* "": there is none */
-        uint64_t netns_cookie; /* of this network namespace, unique in a boot (SO_NETNS_COOKIE, Linux 5.14) */
+        int socket;         /* bound to the address, if nobody else has it */
+        int lock;           /* -1: the lock file cannot be opened here */
+        char lock_path[64]; /* "": there is none */
+        uint64_t
+                netns_cookie; /* of this network namespace, unique in a boot: SO_NETNS_COOKIE; before Linux 5.14, for the
+                                 first one, its inode */
 };
 
-/* Returns 0; -EADDRINUSE: another twtuned runs in this network namespace; or another negative errno. An address that is
+/* Returns 0; -EADDRINUSE: another twtuned runs in this network namespace; -ENOPROTOOPT: it is not the first one, and the
+ * kernel is older than Linux 5.14; or another negative errno. An address that is
  * held by a user who is neither root nor the service's does not count, and this is printed. The caller calls
  * instance_leave() in each case. */
 int instance_take(struct instance *ret);

@@ -10,6 +10,7 @@
 
 #include "daemon/config_files.h"
 #include "daemon/observe/observer.h"
+#include "daemon/observe/sock_diag.h"
 #include "lib/policy/policy.h"
 #include "lib/util/json.h"
 #include "lib/util/safe.h"
@@ -150,7 +151,7 @@ int once_print(const char *config_file, bool json)
                 r = observer_probe(observer);
         if (r < 0) {
                 observer_free(observer);
-                fprintf(stderr, "twtuned: cannot open NETLINK_SOCK_DIAG: %s\n", strerror(-r));
+                fprintf(stderr, "twtuned: cannot open NETLINK_SOCK_DIAG: %s\n", sock_diag_error(r));
                 return EX_UNAVAILABLE;
         }
         config = load_config(config_file, &counters);

@@ -41,6 +41,14 @@ void sock_diag_close(struct sock_diag *d)
         d->socket = NULL;
 }
 
+/* net/ipv4/inet_diag.c:inet_diag_lock_handler. It loads the module unless that is forbidden (modules_disabled, a
+ * container). */
+const char *sock_diag_error(int error)
+{
+        return error == -ENOENT ? "this kernel has no handler for TCP, and could not load it: modprobe tcp_diag"
+                                : strerror(-error);
+}
+
 /* Adds a program for the kernel's inet_diag_bc_run(): local port >= low, and <= high. Each comparison is two words,
  * the second with the port; a jump to 4 bytes past the end rejects the socket. */
 static void add_port_filter(struct nlmsghdr *request, const struct sock_diag_query *q)

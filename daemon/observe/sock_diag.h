@@ -38,6 +38,9 @@ typedef void (*sock_diag_handler)(void *user, const struct inet_diag_msg *socket
 int sock_diag_open(struct sock_diag *diag);
 void sock_diag_close(struct sock_diag *diag);
 
+/* Why a dump failed, for a person; error is a negative errno. */
+const char *sock_diag_error(int error);
+
 /* Calls handler for every TCP socket that matches the query, IPv4 and IPv6. Returns 0 if the dump was complete, else a
  * negative errno: the caller then has to forget the sockets that handler was called for, and the next dump opens a new
  * netlink socket. -ETIMEDOUT: it took until diag->until. -EAGAIN: the kernel did not answer for 2 s. -ECANCELED: SIGTERM

@@ -373,13 +373,11 @@ def _():
         check_equal(pair.client.sysctl(REUSE), "2", REUSE)
 
 
-def without_sock_diag():
-    """A seccomp filter under which socket(AF_NETLINK, ..., NETLINK_SOCK_DIAG) gives EPROTONOSUPPORT, as on a
-    kernel that has no such thing."""
+def lacking(call, argument, value, second, second_value, error):
+    """A seccomp filter under which a system call with these two arguments (offsets into struct seccomp_data) fails."""
     LD, JEQ, RET = 0x20, 0x15, 0x06
-    SYS_SOCKET, AF_NETLINK, NETLINK_SOCK_DIAG = {"x86_64": 41, "aarch64": 198}[os.uname().machine], 16, 4
-    program = [(LD, 0, 0, 0), (JEQ, 0, 5, SYS_SOCKET), (LD, 0, 0, 16), (JEQ, 0, 3, AF_NETLINK), (LD, 0, 0, 32),
-               (JEQ, 0, 1, NETLINK_SOCK_DIAG), (RET, 0, 0, 0x50000 | errno.EPROTONOSUPPORT), (RET, 0, 0, 0x7fff0000)]
+    program = [(LD, 0, 0, 0), (JEQ, 0, 5, call), (LD, 0, 0, argument), (JEQ, 0, 3, value), (LD, 0, 0, second),
+               (JEQ, 0, 1, second_value), (RET, 0, 0, 0x50000 | error), (RET, 0, 0, 0x7fff0000)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *i) for i in program))
     header = struct.pack("HL", len(program), ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -388,14 +386,44 @@ def without_sock_diag():
         os._exit(99)
 
 
-@test("without sock_diag: says so and ends", beside=True)
-def _():
-    for args in (["--once"], [f"--config={POLICY}"]):
+def without_sock_diag():
+    """NETLINK_SOCK_DIAG is no protocol of AF_NETLINK."""
+    lacking({"x86_64": 41, "aarch64": 198}[os.uname().machine], 16, 16, 32, 4, errno.EPROTONOSUPPORT)
+
+
+def without_tcp_diag():
+    """sendto() on a netlink socket fails as a dump does where inet_diag has no handler for TCP."""
+    lacking({"x86_64": 44, "aarch64": 206}[os.uname().machine], 40, 0, 56, 12, errno.ENOENT)
+
+
+def without_netns_cookie():
+    """SOL_SOCKET has no SO_NETNS_COOKIE."""
+    lacking({"x86_64": 55, "aarch64": 209}[os.uname().machine], 24, 1, 32, 71, errno.ENOPROTOOPT)
+
+
+def check_unavailable(lacking, says, *modes):
+    for args in modes:
         with Single() as host, host.entered():  # where no other twtuned runs
             run = subprocess.run([binary("twtuned"), *args], text=True, capture_output=True, timeout=PATIENCE,
-                                 preexec_fn=without_sock_diag)
+                                 preexec_fn=lacking)
         check_equal(run.returncode, 69, f"exit status of {args}")
-        check(re.search("NETLINK_SOCK_DIAG: Protocol not supported", run.stderr), run.stderr)
+        check(says in run.stderr, run.stderr)
+
+
+@test("without sock_diag: says so and ends", beside=True)
+def _():
+    check_unavailable(without_sock_diag, "NETLINK_SOCK_DIAG: Protocol not supported", ["--once"], [f"--config={POLICY}"])
+
+
+@test("without tcp_diag: says which module to load, and ends", beside=True)
+def _():
+    check_unavailable(without_tcp_diag, "modprobe tcp_diag", ["--once"], [f"--config={POLICY}"])
+
+
+@test("without SO_NETNS_COOKIE: where the first network namespace's files are not, says which Linux has it, and ends",
+      beside=True)
+def _():
+    check_unavailable(without_netns_cookie, "needs Linux 5.14 (SO_NETNS_COOKIE)", [f"--config={POLICY}"], ["--restore"])
 
 
 @test("a runtime directory that cannot be made: nothing is written, and it is said", beside=True)
