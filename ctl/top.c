@@ -136,6 +136,17 @@ static int on_keys(sd_event_source *source, int fd, uint32_t events, void *userd
         return quit ? sd_event_exit(sd_event_source_get_event(source), 0) : 0;
 }
 
+/* SD_EVENT_SIGNAL_PROCMASK does it as well, since systemd 249. */
+static int add_signal(sd_event *event, int signal, sd_event_signal_handler_t handler, void *user)
+{
+        sigset_t mask;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, signal);
+        sigprocmask(SIG_BLOCK, &mask, NULL);
+        return sd_event_add_signal(event, NULL, signal, handler, user);
+}
+
 /* Shows each sample until q, a signal, or the end of the daemon. Returns the exit status. */
 static int loop(struct top *t)
 {
@@ -147,9 +158,9 @@ static int loop(struct top *t)
                 return status;
         r = sd_event_new(&event);
         for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(ends); i++)
-                r = sd_event_add_signal(event, NULL, ends[i] | SD_EVENT_SIGNAL_PROCMASK, NULL, NULL);
+                r = add_signal(event, ends[i], NULL, NULL);
         if (r >= 0 && !t->json)
-                r = sd_event_add_signal(event, NULL, SIGWINCH | SD_EVENT_SIGNAL_PROCMASK, on_resize, t);
+                r = add_signal(event, SIGWINCH, on_resize, t);
         if (r >= 0 && !t->json)
                 r = sd_event_add_io(event, NULL, STDIN_FILENO, EPOLLIN, on_keys, t);
         if (r >= 0)
