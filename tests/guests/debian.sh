@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # To be sourced. Roots of Debian's releases, from the mirror of this machine's own apt sources. What was fetched stays in
 # $images; where TWTUNED_IMAGES is not set that is a directory of the user's cache.
+debian_sh=$(readlink -f "${BASH_SOURCE[0]}")
 images=${TWTUNED_IMAGES:-${XDG_CACHE_HOME:-$HOME/.cache}/twtuned}
 
 # debian_mirror debian|debian-security
@@ -23,4 +24,54 @@ debian_root() {
                 mv "$root.new" "$root"
         fi
         echo "$root"
+}
+
+# apt with nothing installed and the suites that have kernels: debian_apt COMMAND ARGUMENT...
+debian_apt() {
+        local dir=$images/apt suite
+        if [ ! -e "$dir/apt.conf" ]; then
+                mkdir -p "$dir/lists" "$dir/etc"
+                touch "$dir/status"
+                for suite in bullseye bookworm trixie trixie-backports sid; do
+                        echo "deb [check-valid-until=no] $(debian_mirror debian) $suite main"
+                done >"$dir/sources.list"
+                for suite in bullseye bookworm trixie; do
+                        echo "deb [check-valid-until=no] $(debian_mirror debian-security) $suite-security main"
+                done >>"$dir/sources.list"
+                cat >"$dir/apt.conf" <<EOF
+Dir::Etc::sourcelist "$dir/sources.list";
+Dir::Etc::sourceparts "$dir/etc";
+Dir::Etc::preferencesparts "$dir/etc";
+Dir::State::lists "$dir/lists";
+Dir::State::status "$dir/status";
+Dir::Cache "$dir";
+Acquire::Languages "none";
+APT::Sandbox::User "root";
+EOF
+                APT_CONFIG=$dir/apt.conf apt-get update -qq >&2
+        fi
+        APT_CONFIG=$dir/apt.conf nice -n 19 "$@"
+}
+
+# Unpacks Debian's newest kernel of a series, as 5.10, or of all, as newest, unless it is there. Prints its path.
+debian_kernel() {
+        local series=${1/newest/[0-9]} version dir
+        version=$(debian_apt apt-cache madison "linux-image-$(dpkg --print-architecture)" | cut -d '|' -f 2 | tr -d ' ' |
+                grep "^${series//./\\.}\." | sort -V | tail -n 1)
+        dir=$images/kernels/$version
+        if [ ! -d "$dir" ]; then
+                rm -rf "$dir.new"
+                mkdir -p "$dir.new/debs"
+                (
+                        cd "$dir.new/debs"
+                        debian_apt apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
+                                --no-replaces --no-enhances "linux-image-$(dpkg --print-architecture)=$version" |
+                                grep -E '^linux-(image|binary|modules)-[0-9]' | sort -u |
+                                xargs bash -c '. "$0"; debian_apt apt-get download -qq "$@"' "$debian_sh" >&2
+                        for deb in *.deb; do dpkg-deb -x "$deb" ..; done
+                )
+                rm -r "$dir.new/debs"
+                mv "$dir.new" "$dir"
+        fi
+        echo "$dir"
 }

@@ -69,7 +69,7 @@ def temp_dir():
 
 
 # Seconds for what has to come, however slow the machine is. How soon it does is for benchmarks.
-PATIENCE = 120
+PATIENCE = int(os.environ.get("TWTUNED_PATIENCE", 120))
 
 
 def wait_until(condition, what, timeout=PATIENCE):
@@ -105,12 +105,13 @@ class Namespace:
     """A network namespace with stock sysctls, loopback up, and the programs that were started in it."""
 
     _live = []
+    _make, _of = ("add",), ()
 
     def __init__(self, role=""):
         self.name = f"tw-{os.getpid()}-{next(_numbers)}" + (f"-{role}" if role else "")
         self.ip4, self.ip6 = "127.0.0.1", "::1"
         self._programs = []
-        _ip("netns", "add", self.name)
+        _ip("netns", *self._make, self.name, *self._of)
         Namespace._live.append(self)
         try:
             _ip("-n", self.name, "link", "set", "lo", "up")
@@ -218,6 +219,12 @@ class Single(Namespace):
     """One namespace, loopback only."""
 
 
+class First(Namespace):
+    """The first network namespace, that of the host: for guests only."""
+
+    _make, _of = ("attach",), ("1",)
+
+
 def few_ports(namespace, count):
     """So many ephemeral ports, from an even one on: a few connections make the pressure of thousands."""
     namespace.sysctl("net.ipv4.ip_local_port_range", f"40000 {40000 + count - 1}")
@@ -226,8 +233,8 @@ def few_ports(namespace, count):
 class Pair:
     """Two namespaces, client and server, joined by veth."""
 
-    def __init__(self):
-        self.client = Namespace("c")
+    def __init__(self, client=Namespace):
+        self.client = client("c")
         try:
             self.server = Namespace("s")
             _ip("-n", self.client.name, "link", "add", "veth0", "type", "veth",

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# kernels.sh [VERSION...]: boots Debian's kernels under qemu, without KVM, and runs checks.py in each; then writes
+# docs/kernels.md. CHECKS: regexes of the names of programs; MEMORY: of the guest, in MiB.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.."
+. tests/guests/debian.sh
+tree=$PWD
+packages="busybox-static iproute2 iputils-ping kmod libinih1 libjansson4 libmnl0 libsubunit0 libsystemd0 nftables procps"
+packages+=" python3 systemd"
+
+# image DIRECTORY FILE: an ext4 image, with some room
+image() {
+        rm -f "$2"
+        nice -n 19 mke2fs -q -t ext4 -O ^has_journal -m 0 -d "$1" "$2" "$(($(du -sm "$1" | cut -f 1) * 5 / 4 + 32))M"
+}
+
+# modules KERNEL DIRECTORY: the modules of a kernel that the tests need, as /lib/modules
+modules() {
+        local from version part
+        from=$(find "$1" -maxdepth 5 -type d -path '*lib/modules/[0-9]*' -prune)
+        version=$(basename "$from")
+        mkdir -p "$2/lib/modules/$version"
+        for part in net drivers/net/veth drivers/net/dummy drivers/block drivers/virtio fs/ext4 fs/jbd2 fs/mbcache \
+                fs/overlayfs lib crypto arch; do
+                (cd "$from" && find kernel/$part* -name '*.ko*' -exec cp --parents -t "$2/lib/modules/$version" {} + \
+                        2>/dev/null || true)
+        done
+        cp "$from"/modules.{builtin,order}* "$2/lib/modules/$version"
+        depmod -b "$2" "$version"
+        echo "$version"
+}
+
+# initrd MODULES VERSION FILE: busybox, init and the modules that mount the root
+initrd() {
+        local dir module file
+        dir=$(mktemp -d)
+        mkdir -p "$dir"/{bin,proc,sys,dev,modules,lower,upper,root}
+        cp "$(command -v busybox)" "$dir/bin/busybox"
+        cp tests/guests/init "$dir/init"
+        chmod +x "$dir/init"
+        for module in virtio_pci virtio_blk ext4 overlay; do
+                modprobe -d "$1" -S "$2" --show-depends $module
+        done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' | while read -r file; do
+                module=$(basename "$file")
+                module=${module%%.ko*}.ko
+                case $file in *.xz) xz -dc "$file" ;; *.zst) zstd -dcq "$file" ;; *) cat "$file" ;; esac \
+                        >"$dir/modules/$module"
+                echo "$module" >>"$dir/modules/order"
+        done
+        (cd "$dir" && find . | cpio -o -H newc --quiet | gzip -1) >"$3"
+        rm -r "$dir"
+}
+
+# guest KERNEL DIRECTORY: what came of it goes into DIRECTORY
+guest() {
+        local work version kernel
+        work=$(mktemp -d)
+        mkdir -p "$2" "$work/image/tree"
+        version=$(modules "$1" "$work/modules")
+        initrd "$work/modules" "$version" "$work/initrd"
+        cp -al "$work/modules/lib/modules" "$work/image/modules"
+        tar -c --exclude='*.p' --exclude='*.a' --exclude=.git --exclude='./build-*' . | tar -x -C "$work/image/tree"
+        image "$work/image" "$work/work.ext4"
+        rm -r "$work/image"
+        truncate -s 64M "$work/out"
+        kernel=$(ls "$1"/boot/vmlinuz-* "$1"/usr/lib/modules/*/vmlinuz 2>/dev/null | head -n 1)
+        nice -n 19 timeout "${LIMIT:-3600}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 \
+                -m "${MEMORY:-2048}" -nographic -no-reboot -nodefaults -serial file:"$2/console" \
+                -kernel "$kernel" -initrd "$work/initrd" \
+                -append "console=ttyS0 panic=-1 quiet TREE=$tree CHECKS=\"${CHECKS-}\"" \
+                -drive if=virtio,format=raw,readonly=on,file="$images/root.ext4" \
+                -drive if=virtio,format=raw,readonly=on,file="$work/work.ext4" \
+                -drive if=virtio,format=raw,file="$work/out" </dev/null >"$2/qemu" 2>&1 || cat "$2/qemu"
+        tar -xf "$work/out" -C "$2" || tail -n 20 "$2/console"
+        rm -r "$work"
+}
+
+root=$(debian_root guest "$(. /etc/os-release && echo "$VERSION_CODENAME")" $packages)
+[ "$images/root.ext4" -nt "$root" ] || image "$root" "$images/root.ext4"
+failed=0
+for series; do
+        kernel=$(debian_kernel "$series")
+        start=$SECONDS
+        rm -rf "$images/results/$series"
+        guest "$kernel" "$images/results/$series"
+        echo $((SECONDS - start)) >"$images/results/$series/wall"
+        echo "$series: $((SECONDS - start)) s: $(python3 tests/guests/table.py --summary "$images/results/$series")"
+done
+python3 tests/guests/table.py "$images/results" >docs/kernels.md.new
+mv docs/kernels.md.new docs/kernels.md

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""table.py DIRECTORY: docs/kernels.md from what checks.py left of each kernel. --summary DIRECTORY: of one, in a line."""
+
+import collections
+import json
+import pathlib
+import sys
+
+HEAD = """\
+# Kernels
+
+`./dev kernels` boots the kernels of Debian's releases under qemu and runs in each the tests that depend on the kernel: the
+unit tests that ask it something, and those with real sockets in network namespaces. Storms, rescue and giving back are in
+`netns evidence` and `netns effect`; kill -9, the take-over, `--restore` and the peer without timestamps in `netns service`.
+A guest has 2 processors and 2 GB, so that its table of TIME_WAIT holds less than half of the ports (`kernel`).
+"""
+
+
+def read(directory):
+    lines = (directory / "results").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def count(results, result):
+    return sum(r["result"] == result for r in results)
+
+
+def cell(results):
+    """passed, and what is not"""
+    text = str(count(results, "passed"))
+    for result in ("skipped", "failed"):
+        if n := count(results, result):
+            text += f", {n} {'unavailable' if result == 'skipped' else '**failed**'}"
+    return text if results else "not run"
+
+
+def version(name):
+    return [int(part) if part.isdigit() else 999 for part in name.split(".")]
+
+
+def main():
+    if sys.argv[1] == "--summary":
+        results = read(pathlib.Path(sys.argv[2]))
+        print(", ".join(f"{count(results, r)} {r}" for r in ("passed", "failed", "skipped")))
+        return
+    kernels = {}
+    for directory in sorted(pathlib.Path(sys.argv[1]).iterdir(), key=lambda d: version(d.name)):
+        if (directory / "wall").exists():
+            kernels[(directory / "kernel").read_text().split("-")[0].split("+")[0], directory] = read(directory)
+    programs = list(dict.fromkeys(r["program"] for results in kernels.values() for r in results))
+    print(HEAD)
+    print("| tests passed | " + " | ".join(f"{name}" for name, _ in kernels) + " |")
+    print("|---" * (len(kernels) + 1) + "|")
+    for program in programs:
+        print(f"| {program} | " + " | ".join(
+            cell([r for r in results if r["program"] == program]) for results in kernels.values()) + " |")
+    print("| minutes | " + " | ".join(
+        f"{int((d / 'wall').read_text()) / 60:.0f}" for _, d in kernels) + " |")
+    for result, title in (("skipped", "Unavailable"), ("failed", "Failed")):
+        found = collections.defaultdict(list)
+        for (name, _), results in kernels.items():
+            for r in results:
+                if r["result"] == result:
+                    found[r["program"], r["test"], r["why"]].append(name)
+        if found:
+            print(f"\n## {title}\n")
+        for (program, test, why), names in found.items():
+            print(f"- {', '.join(names)}: {program}: {test}{': ' + why if why else ''}")
+
+
+main()
