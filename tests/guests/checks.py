@@ -17,13 +17,13 @@ UNIT = ["allocation", "cgroup", "counter", "lint", "listener_drops", "listeners"
         "policy_look", "request", "retry", "sock_diag", "sysctl", "sysctl_files", "yield"]
 NETNS = ["service", "policy_peers", "policy", "evidence", "effect", "field", "metrics", "ports", "lint", "lint_lines",
          "ledger", "notify", "quiet", "recording"]
-FIRST = ("kernel", [sys.executable, ROOT / "tests/guests/test_kernel.py"])  # alone, before any module is loaded
+FIRST = ("guest kernel", [sys.executable, ROOT / "tests/guests/test_kernel.py"])  # alone, before any module is loaded
 PROGRAMS = [(f"unit {name}", [ROOT / f"build/tests/check_{name}"]) for name in UNIT] + [
     (f"netns {name}", [sys.executable, ROOT / f"tests/netns/test_{name}.py"]) for name in NETNS]
 SIDE_BY_SIDE = 4  # most of them wait most of the time
 MODULES = ["tcp_diag", "unix_diag", "udp_diag", "veth", "nf_tables"]
 # qemu translates each instruction, and the machine may have other things to do.
-SLOW = {"CK_TIMEOUT_MULTIPLIER": "30", "TWTUNED_PATIENCE": "600", "TWTUNED_BUILD": str(ROOT / "build")}
+SLOW = {"CK_TIMEOUT_MULTIPLIER": "30", "TWTUNED_PATIENCE": "240", "TWTUNED_BUILD": str(ROOT / "build")}
 
 
 def results(name, text, code):
@@ -42,8 +42,13 @@ def results(name, text, code):
 def run(name, argv, directory):
     start = time.monotonic()
     with open(directory / name.replace(" ", "-"), "w+") as output:
-        code = subprocess.run(argv, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                              env=os.environ | SLOW).returncode
+        program = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                   env=os.environ | SLOW, text=True, errors="replace")
+        for line in program.stdout:
+            output.write(line)
+            if re.match("(not )?ok ", line):
+                print(f"{time.monotonic() - start:.0f} {name}: {line}", end="", flush=True)
+        code = program.wait()
         output.seek(0)
         found = list(results(name, output.read(), code))
     failed = sum(r["result"] == "failed" for r in found)

@@ -64,7 +64,7 @@ guest() {
         image "$work/image" "$work/work.ext4"
         rm -r "$work/image"
         truncate -s 64M "$work/out"
-        kernel=$(ls "$1"/boot/vmlinuz-* "$1"/usr/lib/modules/*/vmlinuz 2>/dev/null | head -n 1)
+        kernel=$(find "$1" -name 'vmlinuz*' -type f)
         nice -n 19 timeout "${LIMIT:-3600}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 \
                 -m "${MEMORY:-2048}" -nographic -no-reboot -nodefaults -serial file:"$2/console" \
                 -kernel "$kernel" -initrd "$work/initrd" \

@@ -13,7 +13,7 @@ HEAD = """\
 `./dev kernels` boots the kernels of Debian's releases under qemu and runs in each the tests that depend on the kernel: the
 unit tests that ask it something, and those with real sockets in network namespaces. Storms, rescue and giving back are in
 `netns evidence` and `netns effect`; kill -9, the take-over, `--restore` and the peer without timestamps in `netns service`.
-A guest has 2 processors and 2 GB, so that its table of TIME_WAIT holds less than half of the ports (`kernel`).
+A guest has 2 processors and 2 GB, so that its table of TIME_WAIT holds less than half of the ports (`guest kernel`).
 """
 
 

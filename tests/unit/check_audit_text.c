@@ -94,7 +94,7 @@ START_TEST(every_message_names_the_destination_and_the_unit)
                  "before"},
                 {DECISION_ENTER, OUTCOME_LIMITED, "too soon; wanted toward 10.0.0.1->10.0.0.2:80, web.service"},
         };
-        static const struct rule rule = {.name = "r", .n_when = 1, .when[0].metric = METRIC_PORTS_USED};
+        static const struct rule rule = {.name = "r", .n_when = 1, .when = {{.metric = METRIC_PORTS_USED}}};
         static const struct counters counters;
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
