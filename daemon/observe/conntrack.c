@@ -74,12 +74,13 @@ static struct reading table(struct observer *o, const struct snapshot *s)
 /* Both files cost as much as all other counters together, so they are sampled slowly. */
 void fill_conntrack(struct observer *o, struct snapshot *s)
 {
-        if (o->conntrack_at == 0 || o->now - o->conntrack_at >= o->slowly_ns) {
+        if (o->conntrack_at == 0 || o->retried || o->now - o->conntrack_at >= o->slowly_ns) {
                 if (o->wanted[METRIC_CONNTRACK_TABLE])
                         o->conntrack_table = table(o, s);
                 if (o->wanted[METRIC_CONNTRACK_INSERT_FAILED])
                         o->conntrack_insert_failed = insert_failed(o);
                 o->conntrack_at = o->now;
+                o->retried = false;
         }
         s->reading[METRIC_CONNTRACK_TABLE] = o->conntrack_table;
         s->reading[METRIC_CONNTRACK_INSERT_FAILED] = o->conntrack_insert_failed;

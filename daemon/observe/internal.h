@@ -82,6 +82,7 @@ struct observer {
         char *text; /* of the file read last, with a 0 behind it; "" if that failed */
         size_t text_size;
         uint64_t retry_at;     /* when to open missing and failed sources again */
+        bool retried;          /* they were; what is read slowly is to be read now */
         uint64_t memory_bytes; /* of the machine */
 
         uint64_t now, tick;  /* of this read, and since the one before; 0: there was none */

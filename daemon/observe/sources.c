@@ -97,6 +97,7 @@ void sources_retry(struct observer *o)
                         o->file[i] = source_open(o->root, i);
                 }
         }
+        o->retried = true;
         o->retry_at = now_ns() + RETRY_NS;
 }
 

@@ -339,6 +339,25 @@ START_TEST(a_source_that_comes_later_is_found_within_a_minute)
 }
 END_TEST
 
+/* conntrack is read every 10 s only, and at once when it comes. */
+START_TEST(what_is_read_slowly_is_found_within_a_minute_too)
+{
+        static struct config config = {.interval_ns = NSEC_PER_SEC, .cpu_budget = 5, .n_rules = 1};
+        const unsigned step = 7;
+
+        config.rule[0].n_when = 1;
+        config.rule[0].when[0].metric = METRIC_CONNTRACK_TABLE;
+        configure(&config);
+        observe();
+        put_conntrack();
+        for (unsigned seconds = 0; seconds < MINUTE; seconds += step) {
+                skipped += step;
+                observe();
+        }
+        ck_assert_int_eq(seen.reading[METRIC_CONNTRACK_TABLE].state, READING_VALID);
+}
+END_TEST
+
 /* As when its module is unloaded and loaded again. */
 START_TEST(a_file_that_fails_is_opened_again)
 {
@@ -754,6 +773,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, a_dump_that_fails_costs_no_counter);
         tcase_add_test(tcase, listeners_that_fail_cost_no_state);
         tcase_add_test(tcase, a_source_that_comes_later_is_found_within_a_minute);
+        tcase_add_test(tcase, what_is_read_slowly_is_found_within_a_minute_too);
         tcase_add_test(tcase, a_file_that_fails_is_opened_again);
         tcase_add_loop_test(tcase, a_file_that_outgrows_the_buffer_is_read_after_a_minute, 0, ELEMENTSOF(outgrown));
         tcase_add_loop_test(tcase, a_large_file_is_read_from_the_start, 0, ELEMENTSOF(outgrown));
