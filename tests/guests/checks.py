@@ -46,7 +46,7 @@ def run(name, argv, directory):
                                    env=os.environ | SLOW, text=True, errors="replace")
         for line in program.stdout:
             output.write(line)
-            if re.match("(not )?ok ", line):
+            if re.match(r"(not )?ok |\w*Error: ", line):
                 print(f"{time.monotonic() - start:.0f} {name}: {line}", end="", flush=True)
         code = program.wait()
         output.seek(0)

@@ -85,7 +85,9 @@ for series; do
         rm -rf "$images/results/$series"
         guest "$kernel" "$images/results/$series"
         echo $((SECONDS - start)) >"$images/results/$series/wall"
-        echo "$series: $((SECONDS - start)) s: $(python3 tests/guests/table.py --summary "$images/results/$series")"
+        summary=$(python3 tests/guests/table.py --summary "$images/results/$series") || failed=1
+        echo "$series: $((SECONDS - start)) s: $summary"
 done
 python3 tests/guests/table.py "$images/results" >docs/kernels.md.new
 mv docs/kernels.md.new docs/kernels.md
+[ $failed -eq 0 ]

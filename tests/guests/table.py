@@ -18,8 +18,9 @@ A guest has 2 processors and 2 GB, so that its table of TIME_WAIT holds less tha
 
 
 def read(directory):
-    lines = (directory / "results").read_text().splitlines()
-    return [json.loads(line) for line in lines]
+    """The results; none where the guest did not come to its end."""
+    path = directory / "results"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def count(results, result):
@@ -43,10 +44,10 @@ def main():
     if sys.argv[1] == "--summary":
         results = read(pathlib.Path(sys.argv[2]))
         print(", ".join(f"{count(results, r)} {r}" for r in ("passed", "failed", "skipped")))
-        return
+        sys.exit(count(results, "failed") > 0 or not results)
     kernels = {}
     for directory in sorted(pathlib.Path(sys.argv[1]).iterdir(), key=lambda d: version(d.name)):
-        if (directory / "wall").exists():
+        if (directory / "results").exists():
             kernels[(directory / "kernel").read_text().split("-")[0].split("+")[0], directory] = read(directory)
     programs = list(dict.fromkeys(r["program"] for results in kernels.values() for r in results))
     print(HEAD)
