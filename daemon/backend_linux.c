@@ -13,6 +13,7 @@
 #include "daemon/audit/journal.h"
 #include "daemon/netns_name.h"
 #include "daemon/observe/sock_diag.h"
+#include "lib/util/safe.h"
 
 static struct linux_backend *self(struct backend *backend)
 {
@@ -119,13 +120,30 @@ static bool is_for_good(int error)
                error == -ENOENT;
 }
 
+/* The supervisor says how often it was refused before (TWTUNED_REFUSED): the first time the other one may be a process of
+ * a supervisor that was killed, which is about to end, and after the second everything was said. */
+static void print_refused(void)
+{
+        const char *before = getenv("TWTUNED_REFUSED"), *instance = getenv("TWTUNED_INSTANCE");
+        char name[4 * NAME_MAX];
+
+        if (!before)
+                fprintf(stderr, "twtuned: another twtuned runs in this network namespace; stop it first\n");
+        else if (strcmp(before, "1") == 0)
+                fprintf(stderr,
+                        "twtuned: another twtuned runs in %s%s, such as a unit of the host's package; this one starts "
+                        "there when that one has ended\n",
+                        instance ? "network namespace " : "this network namespace",
+                        instance ? safe_name(instance, name, sizeof(name)) : "");
+}
+
 int linux_backend_start(struct linux_backend *backend, bool sockets)
 {
         const char *what;
         int r = linux_backend_open(backend, sockets, &what);
 
         if (r == -EADDRINUSE)
-                fprintf(stderr, "twtuned: another twtuned runs in this network namespace; stop it first\n");
+                print_refused();
         else if (r == -ENOPROTOOPT)
                 fprintf(stderr, "twtuned: a network namespace other than the first one needs Linux 5.14 "
                                 "(SO_NETNS_COOKIE)\n");

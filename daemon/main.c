@@ -11,7 +11,9 @@
 #include "daemon/commands/lint.h"
 #include "daemon/commands/once.h"
 #include "daemon/commands/replay.h"
+#include "daemon/privilege.h"
 #include "daemon/service.h"
+#include "daemon/supervisor/supervisor.h"
 #include "lib/util/command_line.h"
 
 enum mode {
@@ -21,6 +23,7 @@ enum mode {
         MODE_LINT,
         MODE_RESTORE,
         MODE_REPLAY,
+        MODE_ALL_NETNS,
         MODE_VERSION,
         MODE_HELP,
 };
@@ -32,9 +35,11 @@ static const struct option options[] = {
         {"lint", no_argument, NULL, MODE_LINT},
         {"replay", required_argument, NULL, MODE_REPLAY},
         {"restore", no_argument, NULL, MODE_RESTORE},
+        {"all-netns", no_argument, NULL, MODE_ALL_NETNS},
         {"version", no_argument, NULL, MODE_VERSION},
         {"help", no_argument, NULL, MODE_HELP},
         {"config", required_argument, NULL, 'c'},
+        {"netns", required_argument, NULL, 'n'},
         {"observe", no_argument, NULL, 'o'},
         {"hold", no_argument, NULL, 'H'},
         {"record", required_argument, NULL, 'r'},
@@ -47,8 +52,10 @@ static const struct option options[] = {
 
 static void print_help(void)
 {
-        puts("twtuned [--config=FILE] [--observe] [--hold] [--record=FILE]\n"
+        puts("twtuned [--config=FILE] [--observe] [--hold] [--record=FILE] [--netns=PATH]\n"
              "                                      run the daemon in the foreground\n"
+             "twtuned --all-netns [--config=FILE] [--observe]\n"
+             "                                      run a daemon here and in each network namespace that has a name\n"
              "twtuned --once [--config=FILE] [--json]\n"
              "                                      print what is out of the ordinary, then every metric: NAME VALUE "
              "UNIT [WHOSE]\n"
@@ -66,6 +73,8 @@ static void print_help(void)
              "                  and " TWTUNED_CONF ".d/*.conf\n"
              "  --observe       decide and log, but write no sysctl\n"
              "  --hold          put nothing back when systemd restarts the unit (with twtuned-restore.service)\n"
+             "  --netns=PATH    enter that network namespace first (also with --once and --restore), and keep no\n"
+             "                  capability but CAP_NET_ADMIN\n"
              "  --record=FILE   append a row of CSV for each tick to FILE, which must be new or empty\n"
              "\n"
              "SIGHUP reloads the configuration; SIGTERM and SIGINT put everything back and end the daemon.");
@@ -80,16 +89,33 @@ static int usage(const char *text)
 /* The command line, borrowed from argv. */
 struct arguments {
         enum mode mode;
-        const char *config_file, *record_file, *replay_file;
+        const char *config_file, *record_file, *replay_file, *netns;
         bool observe, hold, json, fix, verbose;
         char *const *files; /* of --lint, up to a NULL */
 };
 
+/* Enters the network namespace before anything of it is opened. Returns 0 or the exit status. */
+static int enter_netns(const char *path)
+{
+        int r = privilege_enter_netns(path);
+
+        if (r == 0)
+                r = privilege_keep(PRIVILEGE_NET_ADMIN);
+        if (r < 0)
+                fprintf(stderr, "twtuned: cannot enter the network namespace %s: %s\n", path,
+                        r == -EINVAL ? "it is none" : strerror(-r));
+        return r == 0 ? 0 : EX_TEMPFAIL;
+}
+
 static int run_mode(const struct arguments *a)
 {
+        int r = a->netns ? enter_netns(a->netns) : 0;
+
+        if (r != 0)
+                return r;
         switch (a->mode) {
         case MODE_RUN:
-                return service_run(a->config_file, a->observe, a->hold, a->record_file);
+                return service_run(a->config_file, a->observe, a->hold, a->record_file, a->netns);
         case MODE_ONCE:
                 return once_print(a->config_file, a->json);
         case MODE_CHECK:
@@ -100,6 +126,8 @@ static int run_mode(const struct arguments *a)
                 return replay_print(a->replay_file, a->config_file);
         case MODE_RESTORE:
                 return service_restore();
+        case MODE_ALL_NETNS:
+                return supervisor_run(a->config_file, a->observe);
         case MODE_VERSION:
                 puts("twtuned " TWTUNED_VERSION);
                 return 0;
@@ -125,6 +153,8 @@ static const char *parse(int argc, char **argv, struct arguments *a)
                         a->config_file = optarg;
                 else if (c == 'r')
                         a->record_file = optarg;
+                else if (c == 'n')
+                        a->netns = optarg;
                 else if (c == 'o')
                         a->observe = true;
                 else if (c == 'H')
@@ -136,7 +166,9 @@ static const char *parse(int argc, char **argv, struct arguments *a)
                 else if (c == 'v')
                         a->verbose = true;
                 else if (a->mode != MODE_RUN)
-                        return "--once, --check, --lint, --replay, --restore, --version and --help exclude each other";
+                        return "--once, --check, --lint, --replay, --restore, --all-netns, --version and --help "
+                               "exclude each "
+                               "other";
                 else
                         a->mode = (enum mode)c;
                 if (c == MODE_REPLAY)
@@ -150,10 +182,14 @@ static const char *parse(int argc, char **argv, struct arguments *a)
         else if (optind < argc && a->mode != MODE_LINT)
                 return a->mode == MODE_CHECK ? "--check takes one file" : "only --check and --lint take arguments";
         if (a->config_file && a->mode != MODE_RUN && a->mode != MODE_ONCE && a->mode != MODE_CHECK &&
-            a->mode != MODE_REPLAY)
-                return "--config goes with the daemon, --once, --check and --replay";
-        if ((a->observe || a->hold || a->record_file) && a->mode != MODE_RUN)
-                return "--observe, --hold and --record go with the daemon";
+            a->mode != MODE_REPLAY && a->mode != MODE_ALL_NETNS)
+                return "--config goes with the daemon, --all-netns, --once, --check and --replay";
+        if ((a->hold || a->record_file) && a->mode != MODE_RUN)
+                return "--hold and --record go with the daemon";
+        if (a->observe && a->mode != MODE_RUN && a->mode != MODE_ALL_NETNS)
+                return "--observe goes with the daemon and --all-netns";
+        if (a->netns && a->mode != MODE_RUN && a->mode != MODE_ONCE && a->mode != MODE_RESTORE)
+                return "--netns goes with the daemon, --once and --restore";
         if (a->json && a->mode != MODE_ONCE && a->mode != MODE_LINT)
                 return "--json goes with --once and --lint";
         if (a->fix && (a->mode != MODE_LINT || a->json))

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +18,13 @@ static size_t stem_length(const char *path)
         const char *name = strrchr(path, '/') ? strrchr(path, '/') : path, *dot = strrchr(name, '.');
 
         return dot ? (size_t)(dot - path) : strlen(path);
+}
+
+const char *metrics_file_wanted(const struct config *config)
+{
+        const char *served = getenv("TWTUNED_METRICS_FILE");
+
+        return served ? served : config->metrics_file;
 }
 
 const char *metrics_file_problem(const char *path)

@@ -34,6 +34,10 @@ struct metrics_file {
         char text[EXPOSITION_TEXT_MAX];
 };
 
+/* Returns the path that is wanted: $TWTUNED_METRICS_FILE, which the supervisor sets and serves, or else that of the
+ * configuration. */
+const char *metrics_file_wanted(const struct config *config);
+
 /* Says what is wrong with a path of the configuration; NULL: nothing. */
 const char *metrics_file_problem(const char *path);
 

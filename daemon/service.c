@@ -18,10 +18,12 @@
 #include "daemon/commands/lint.h"
 #include "daemon/commands/record.h"
 #include "daemon/config_files.h"
+#include "daemon/confine.h"
 #include "daemon/diagnostics_print.h"
 #include "daemon/metrics_file.h"
 #include "daemon/netns_name.h"
 #include "daemon/now.h"
+#include "daemon/privilege.h"
 #include "daemon/text_file.h"
 #include "daemon/tick.h"
 #include "daemon/unit_job.h"
@@ -39,6 +41,7 @@ struct service {
         struct counters kernel; /* those that this kernel has: the configuration may name them */
         const char *config_file;
         bool observe_only;
+        const char *netns;      /* the path of the network namespace that was entered; NULL: none was */
         bool hold;              /* leave what is changed to the next process when systemd restarts the unit */
         bool reload;            /* SIGHUP came; the next tick reloads */
         uint64_t watchdog, fed; /* us: its timeout, 0 without one (sd_watchdog_enabled(3)); when it was last fed */
@@ -62,13 +65,12 @@ static int observe_if_readonly(struct service *s, struct config *config)
 /* Reads what config and the recording need from now on. */
 static void follow_config(struct service *s, struct config *config)
 {
-        const char *problem = metrics_file_problem(config->metrics_file);
+        const char *path = metrics_file_wanted(config), *problem = metrics_file_problem(path);
 
         /* No reason not to run: an earlier version took every name. */
         if (problem)
-                fprintf(stderr, "twtuned: metrics_file = %s: %s; no metrics are written\n", config->metrics_file,
-                        problem);
-        metrics_file_set(&s->metrics, problem ? "" : config->metrics_file);
+                fprintf(stderr, "twtuned: metrics_file = %s: %s; no metrics are written\n", path, problem);
+        metrics_file_set(&s->metrics, problem ? "" : path);
         if (s->record.path)
                 record_set_counters(&s->record, &config->counters);
         observer_set_config(s->backend.observer, config, &config->counters);
@@ -248,6 +250,13 @@ static bool restores_on_exit(const struct service *s)
         return config->restore_on_exit && !config->observe && (!s->hold || unit_job_is_stop());
 }
 
+/* The cookie of a network namespace that is gone never comes again in this boot, so nothing can use its ledger. */
+static void forget_netns(const struct service *s)
+{
+        if (s->netns && !privilege_is_netns(s->netns) && ledger_last_held(&s->tuner.apply.ledger, 0) == SYSCTL_COUNT)
+                ledger_file_remove(&s->backend.ledger_file);
+}
+
 static void note_on_bus(void *user, const struct audit_record *record)
 {
         bus_note(user, record);
@@ -283,6 +292,7 @@ static int run(struct service *s, struct config *config)
         s->backend.backend.notify(&s->backend.backend, "STOPPING=1");
         if (restores_on_exit(s) && tuner_restore_all(&s->tuner, "twtuned stops") > 0)
                 r = -EIO;
+        forget_netns(s);
         bus_stop(&s->bus);
         sd_event_unref(s->event);
         tuner_stop(&s->tuner);
@@ -323,7 +333,7 @@ static int open_record(struct record *record, const char *path)
         return r < 0 ? EX_CANTCREAT : 0;
 }
 
-int service_run(const char *config_file, bool observe_only, bool hold, const char *record_file)
+int service_run(const char *config_file, bool observe_only, bool hold, const char *record_file, const char *netns)
 {
         struct service *s = &service;
         struct config *config;
@@ -333,6 +343,7 @@ int service_run(const char *config_file, bool observe_only, bool hold, const cha
         s->config_file = config_file;
         s->observe_only = observe_only;
         s->hold = hold;
+        s->netns = netns;
         /* Without this, freeing the first large block (the text of a configuration) raises the threshold: later blocks
          * come from the heap and are cleared there, so that their unused pages take memory (mallopt(3)). */
         mallopt(M_MMAP_THRESHOLD, 16 * 1024);
@@ -349,6 +360,8 @@ int service_run(const char *config_file, bool observe_only, bool hold, const cha
         r = linux_backend_start(&s->backend, true);
         if (r == 0)
                 r = open_record(&s->record, record_file);
+        if (r == 0 && netns)
+                r = confine_writes(s->backend.ledger_file.directory, metrics_file_wanted(config));
         if (r == 0)
                 r = run(s, config);
         else

@@ -15,7 +15,7 @@ BUILD = pathlib.Path(os.environ.get("TWTUNED_BUILD") or ROOT / "build")
 # From the bottom up. The files of daemon/ itself are of two levels: what the rooms stand on, and what drives them.
 LEVELS = [["lib/util"], ["lib/kernel"], ["lib/ports"], ["lib/config"], ["lib/policy"], ["lib/apply"], ["lib/audit"],
           ["lib/lint", "lib/recording"], ["daemon", "daemon/observe", "daemon/apply", "daemon/audit", "daemon/bus",
-                                          "daemon/commands", "ctl"]]
+                                          "daemon/commands", "daemon/supervisor", "ctl"]]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 
 
@@ -38,7 +38,7 @@ def calls():
     for directory in ("libcore.a.p", "libbackend.a.p", "twtunectl.p"):
         for obj in sorted((BUILD / directory).glob("*.o")):
             name = re.sub(r"^(lib|daemon|ctl)_(?:(util|kernel|ports|config|policy|apply|audit|lint|recording|observe|bus|"
-                          r"commands)_)?(.*)\.c$", lambda m: "/".join(filter(None, m.groups())), obj.stem)
+                          r"commands|supervisor)_)?(.*)\.c$", lambda m: "/".join(filter(None, m.groups())), obj.stem)
             for line in subprocess.check_output(["nm", "--extern-only", obj], text=True).splitlines():
                 kind, symbol = line.split()[-2:]
                 if kind == "U":

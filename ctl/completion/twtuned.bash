@@ -4,6 +4,7 @@
 _twtuned() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
     local options='--config= --observe --hold --record= --once --json --check --verbose --lint --fix --replay= --restore'
+    options+=' --netns= --all-netns'
     options+=' --help --version'
 
     COMPREPLY=()
@@ -11,7 +12,7 @@ _twtuned() {
     [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}
     [[ $cur == = ]] && cur=
     case $prev in
-        --config|--record|--replay) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --config|--netns|--record|--replay) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
     esac
     if [[ $cur == -* ]]; then
         COMPREPLY=($(compgen -W "$options" -- "$cur"))

@@ -6,6 +6,8 @@ complete -c twtuned -n '__fish_contains_opt check lint' -F
 complete -c twtuned -l config -r -F -d 'Read FILE alone'
 complete -c twtuned -l observe -d 'Decide and log, but write no sysctl'
 complete -c twtuned -l hold -d 'Put nothing back when systemd restarts the unit'
+complete -c twtuned -l netns -r -F -d 'Enter this network namespace first'
+complete -c twtuned -l all-netns -d 'Run a daemon in each network namespace'
 complete -c twtuned -l record -r -F -d 'Append a row of CSV for each tick'
 complete -c twtuned -l once -d 'Print every metric once'
 complete -c twtuned -l json -d 'Print JSON, with --once'

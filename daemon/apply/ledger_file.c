@@ -69,3 +69,8 @@ int ledger_file_save(const struct ledger_file *f, const struct ledger *ledger)
 
         return text_file_replace(f->path, f->aside, text, size);
 }
+
+void ledger_file_remove(const struct ledger_file *f)
+{
+        unlink(f->path);
+}

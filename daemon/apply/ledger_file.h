@@ -23,3 +23,6 @@ void ledger_file_keep_aside(const struct ledger_file *file);
 
 /* Written aside and renamed: at any instant the file is the old ledger or the new one, whole. */
 int ledger_file_save(const struct ledger_file *file, const struct ledger *ledger);
+
+/* Removes the file. */
+void ledger_file_remove(const struct ledger_file *file);

@@ -116,6 +116,8 @@ void config_free(struct config *config)
         }
         for (unsigned i = 0; i < config->n_files; i++)
                 free(config->file[i]);
+        free(config->netns);
+        free(config->netns_directory);
         config_values_free(&config->values);
         diagnostics_free(&config->warnings);
         free(config);

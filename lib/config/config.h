@@ -28,6 +28,10 @@ struct config {
         double cpu_budget;           /* percent of one core, for full dumps */
         char metrics_file[PATH_MAX]; /* absolute; "": none */
 
+        /* Of these, which only twtuned --all-netns reads, the texts of a list are separated by blanks; NULL: none. Owned. */
+        char *netns;           /* patterns of the names of network namespaces */
+        char *netns_directory; /* absolute paths, besides the built-in ones */
+
         /* [limits] */
         double changes_per_minute;
         uint64_t min_interval_ns;

@@ -93,6 +93,14 @@ static void parse_text(struct parser *p, const struct key *key, void *field, con
         *text = whole;
 }
 
+static void parse_directory(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        if ((*value && *value != '/') || strpbrk(value, " \t"))
+                invalid(p, key, value);
+        else
+                parse_text(p, key, field, value);
+}
+
 static void parse_after(struct parser *p, const struct key *key, void *field, const char *value)
 {
         (void)key;
@@ -179,6 +187,9 @@ static const struct key daemon_keys[] = {
         {"yield", parse_word, CONFIG(yield), .words = {"sysctl.d", "nondefault", "no"},
          .valid = "sysctl.d, nondefault or no"},
         {"metrics_file", parse_path, CONFIG(metrics_file), .valid = "an absolute path"},
+        {"netns", parse_text, CONFIG(netns), .list = true},
+        {"netns_directory", parse_directory, CONFIG(netns_directory), .list = true,
+         .valid = "an absolute path without blanks"},
         {0},
 };
 

@@ -69,8 +69,8 @@ def _():
 
 @test("twtuned(8) has every option of the command line, and no other")
 def _():
-    options = re.findall(r'^ +\{"(\w+)", (?:no|required)_argument', source("daemon/main.c"), re.M)
-    written = set(re.findall(r"\*--(\w+)", section(page(DAEMON), "OPTIONS", "EXIT STATUS")))
+    options = re.findall(r'^ +\{"([\w-]+)", (?:no|required)_argument', source("daemon/main.c"), re.M)
+    written = set(re.findall(r"\*--([\w-]+)", section(page(DAEMON), "OPTIONS", "EXIT STATUS")))
     check_equal(sorted(written), sorted(options), "options")
 
 

@@ -270,7 +270,7 @@ class Pair:
 def sweep():
     """Deletes the namespaces of harnesses that were killed with SIGKILL."""
     for line in _ip("netns", "list").splitlines():
-        match = re.match(r"tw-(\d+)-\d+(-[cs])?\b", line)
+        match = re.match(r"tw-(\d+)-\d+(-[-a-z0-9]+)?", line)
         if match and not os.path.exists(f"/proc/{match[1]}"):
             # Two harnesses may sweep at the same time.
             subprocess.run(("ip", "netns", "del", match[0]), stderr=subprocess.DEVNULL)

@@ -33,6 +33,8 @@ START_TEST(every_key_is_taken)
         const struct rule *r;
 
         read_all("[daemon]\ninterval = 500ms\nmode = observe\nrestore_on_exit = no\nmetrics_file = /a/b.prom\n"
+                 "netns = cni-* docker-*\nnetns = web\n"
+                 "netns_directory = /a\nnetns_directory = /b/c\n"
                  "[limits]\nchanges_per_minute = 30\nmin_interval = 2min\n"
                  "[rule low]\n" WHEN SET
                  "[rule high]\ndescription = some text; with = and #\nenabled = no\nafter = low\n"
@@ -44,6 +46,8 @@ START_TEST(every_key_is_taken)
         expect_none("all keys", &diagnostics);
         ck_assert(config->interval_ns == S / 2 && config->observe && !config->restore_on_exit);
         ck_assert_str_eq(config->metrics_file, "/a/b.prom");
+        ck_assert_str_eq(config->netns, "cni-* docker-* web");
+        ck_assert_str_eq(config->netns_directory, "/a /b/c");
         ck_assert(is(config->changes_per_minute, 30) && config->min_interval_ns == 120 * S);
 
         r = find_rule("high");
@@ -190,6 +194,11 @@ static const struct row rows[] = {
          "[daemon]\nmetrics_file = a.prom\n",
          {{2, "invalid metrics_file 'a.prom': write an absolute path"}, {0}}},
         {"no metrics_file", "[daemon]\nmetrics_file = /a.prom\nmetrics_file =\n", {{0}}},
+        {"netns_directory",
+         "[daemon]\nnetns_directory = run/netns\nnetns_directory = /a b\n",
+         {{2, "invalid netns_directory 'run/netns': write an absolute path without blanks"},
+          {3, "invalid netns_directory '/a b'"},
+          {0}}},
         {"yield",
          "[daemon]\nyield = sysctl\n",
          {{2, "invalid yield 'sysctl': write sysctl.d, nondefault or no"}, {0}}},

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "daemon/confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <linux/landlock.h>
+
+#include "lib/kernel/sysctl.h"
+#include "lib/util/macro.h"
+
+/* Debian 12's <linux/landlock.h> is that of Linux 6.1. */
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14) /* version 3, Linux 6.2 */
+#endif
+
+#define WRITE (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE)
+#define REPLACE (WRITE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE)
+#define EVERY_WRITE \
+        (REPLACE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | \
+         LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK | \
+         LANDLOCK_ACCESS_FS_MAKE_SYM)
+
+int landlock_version(void)
+{
+        long r = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+        return r < 0 ? -errno : (int)r;
+}
+
+/* A path that this system lacks needs no rule. */
+static int allow(int ruleset, const char *path, uint64_t access)
+{
+        struct landlock_path_beneath_attr rule = {.allowed_access = access};
+        int r = 0;
+
+        rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
+        if (rule.parent_fd < 0)
+                return errno == ENOENT ? 0 : -errno;
+        if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+                r = -errno;
+        close(rule.parent_fd);
+        return r;
+}
+
+/* A rule is bound to the inode of the file (security/landlock/fs.c:get_inode_object). A sysctl's inode stays while the file
+ * is open, as all of these are in a daemon (fs/proc/proc_sysctl.c). */
+static int allow_sysctls(int ruleset, uint64_t handled)
+{
+        char path[128];
+        int r = 0;
+
+        for (unsigned id = 0; id < SYSCTL_COUNT && r == 0; id++) {
+                if (sysctl_table[id].never)
+                        continue;
+                snprintf(path, sizeof(path), "/proc/sys/%s", sysctl_table[id].name);
+                for (char *dot = path; (dot = strchr(dot, '.'));)
+                        *dot = '/';
+                r = allow(ruleset, path, WRITE & handled);
+        }
+        return r;
+}
+
+/* Returns 0 or a negative errno. */
+static int confine(int version, const char *const directory[], size_t n)
+{
+        struct landlock_ruleset_attr attr = {.handled_access_fs = EVERY_WRITE};
+        int ruleset, r;
+
+        if (version < 3)
+                attr.handled_access_fs &= ~LANDLOCK_ACCESS_FS_TRUNCATE;
+        ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+        if (ruleset < 0)
+                return -errno;
+        r = allow_sysctls(ruleset, attr.handled_access_fs);
+        for (size_t i = 0; i < n && r == 0; i++)
+                if (directory[i][0])
+                        r = allow(ruleset, directory[i], REPLACE & attr.handled_access_fs);
+        if (r == 0 &&
+            (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) < 0))
+                r = -errno;
+        close(ruleset);
+        return r;
+}
+
+int confine_writes(const char *ledger_directory, const char *metrics_file)
+{
+        const char *slash = strrchr(metrics_file, '/');
+        char metrics[PATH_MAX];
+        const char *const directory[] = {TWTUNED_RUNTIME, ledger_directory, metrics};
+        int r = landlock_version();
+
+        snprintf(metrics, sizeof(metrics), "%.*s", slash ? (int)(slash - metrics_file) : 0, metrics_file);
+        if (r < 0)
+                return 0;
+        r = confine(r, directory, ELEMENTSOF(directory));
+        if (r < 0)
+                fprintf(stderr, "twtuned: cannot give up the right to write other files: %s\n", strerror(-r));
+        return r < 0 ? EX_TEMPFAIL : 0;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/supervisor/child.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/util/macro.h"
+#include "lib/util/safe.h"
+
+#define NAME_SIZE (4 * NAME_MAX + 1)
+
+struct child *child_find(struct children *children, const struct netns *netns)
+{
+        struct child *c;
+
+        LIST_FOREACH(c, children, link)
+        if (c->netns.inode == netns->inode && c->netns.device == netns->device)
+                return c;
+        return NULL;
+}
+
+struct child *child_of_pid(struct children *children, pid_t pid)
+{
+        struct child *c;
+
+        LIST_FOREACH(c, children, link)
+        if (c->process.pid == pid)
+                return c;
+        return NULL;
+}
+
+static bool is_taken(const struct children *children, const char *name)
+{
+        const struct child *c;
+
+        LIST_FOREACH(c, children, link)
+        if (strcmp(c->netns.name, name) == 0)
+                return true;
+        return false;
+}
+
+struct child *child_add(struct children *children, const struct netns *netns)
+{
+        struct child *c = malloc(sizeof(*c));
+
+        if (!c)
+                return NULL;
+        *c = (struct child){.netns = *netns};
+        if (is_taken(children, c->netns.name))
+                snprintf(c->netns.name, sizeof(c->netns.name), "%.*s-%ju", NAME_MAX - 24, netns->name,
+                         (uintmax_t)netns->inode);
+        LIST_INSERT_HEAD(children, c, link);
+        return c;
+}
+
+/* "in network namespace NAME", for people */
+static const char *where(const struct child *c, char buf[static NAME_SIZE + 32])
+{
+        char name[NAME_SIZE];
+
+        if (c->netns.name[0] == 0)
+                return "in this network namespace";
+        snprintf(buf, NAME_SIZE + 32, "in network namespace %s", safe_name(c->netns.name, name, sizeof(name)));
+        return buf;
+}
+
+static void metrics_path(const struct child *c, const struct child_options *options, bool own, char *buf, size_t size)
+{
+        char name[NAME_SIZE];
+
+        safe_name(c->netns.name, name, sizeof(name));
+        snprintf(buf, size, "%s/twtuned%s%s.prom", options->metrics_directory, own && name[0] ? "-" : "",
+                 own ? name : "");
+}
+
+void child_start(struct child *c, const struct child_options *options, uint64_t now)
+{
+        char config[PATH_MAX + 16], netns[PATH_MAX + 16], metrics[PATH_MAX + NAME_SIZE], refused[16];
+        char *argv[] = {(char *)"twtuned", netns, NULL, NULL, NULL};
+        const struct variable variable[] = {
+                {"TWTUNED_INSTANCE", c->netns.name[0] ? c->netns.name : NULL},
+                {"TWTUNED_METRICS_FILE", options->metrics_directory ? metrics : NULL},
+                {"TWTUNED_REFUSED", refused},
+                {"NOTIFY_SOCKET", NULL},
+                {"WATCHDOG_USEC", NULL},
+                {0},
+        };
+        char buf[NAME_SIZE + 32];
+        unsigned n = 2;
+        int r;
+
+        snprintf(netns, sizeof(netns), "--netns=%s", c->netns.path);
+        snprintf(config, sizeof(config), "--config=%s", options->config_file ? options->config_file : "");
+        snprintf(refused, sizeof(refused), "%u", c->process.refused);
+        if (options->metrics_directory)
+                metrics_path(c, options, false, metrics, sizeof(metrics));
+        if (options->config_file)
+                argv[n++] = config;
+        if (options->observe)
+                argv[n++] = (char *)"--observe";
+        r = process_start(&c->process, NULL, argv, variable, -1, now);
+        if (r < 0)
+                fprintf(stderr, "twtuned: cannot start a process %s: %s\n", where(c, buf), strerror(-r));
+}
+
+void child_print_end(const struct child *c, int status, uint64_t now)
+{
+        char buf[NAME_SIZE + 32], how[64];
+
+        if (c->process.refused > 0)
+                return; /* it has printed why, and each further try would print the same */
+        if (WIFSIGNALED(status))
+                snprintf(how, sizeof(how), "was ended by signal %d (%s)", WTERMSIG(status),
+                         strsignal(WTERMSIG(status)));
+        else
+                snprintf(how, sizeof(how), "has ended with status %d", WEXITSTATUS(status));
+        if (c->process.again_at == PROCESS_NEVER)
+                fprintf(stderr, "twtuned: the process %s %s; the next one starts after a reload (SIGHUP)\n",
+                        where(c, buf), how);
+        else
+                fprintf(stderr, "twtuned: the process %s %s; the next one takes over in %u s\n", where(c, buf), how,
+                        (unsigned)((c->process.again_at - now) / 1000000));
+}
+
+void child_remove(struct child *c, const struct child_options *options)
+{
+        char path[PATH_MAX + NAME_SIZE];
+
+        if (options->metrics_directory) {
+                metrics_path(c, options, true, path, sizeof(path));
+                unlink(path); /* of one that was killed */
+        }
+        LIST_REMOVE(c, link);
+        free(c);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/supervisor/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/util/macro.h"
+
+#define SECOND UINT64_C(1000000) /* us */
+#define PAUSE_MAX_S 60u
+#define PAUSE_SHORT_MAX_S 8u /* while another twtuned runs there: this one then takes over soon */
+
+/* In the child of fork(), of a program without threads. */
+static void set_up(pid_t parent, const struct variable variable[], int input)
+{
+        sigset_t none;
+
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        signal(SIGPIPE, SIG_DFL);
+        /* The signal stays over execve(2), as that changes neither uid nor capabilities (kernel/cred.c:commit_creds). */
+        if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != parent)
+                _exit(EX_OSERR);
+        if (input < 0)
+                input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (dup2(input, STDIN_FILENO) < 0)
+                _exit(EX_OSERR);
+        for (const struct variable *v = variable; v->name; v++)
+                if (v->value ? setenv(v->name, v->value, true) : unsetenv(v->name))
+                        _exit(EX_OSERR);
+}
+
+static void pause_before_next(struct process *p, unsigned longest_s, uint64_t now)
+{
+        p->pause_s = MIN(p->pause_s == 0 ? 1 : 2 * p->pause_s, longest_s);
+        p->again_at = now + p->pause_s * SECOND;
+}
+
+int process_start(struct process *p, const char *path, char *const argv[], const struct variable variable[], int input,
+                  uint64_t now)
+{
+        pid_t parent = getpid(), pid = fork();
+
+        if (pid == 0) {
+                set_up(parent, variable, input);
+                execv(path ? path : "/proc/self/exe", argv);
+                _exit(EX_OSERR);
+        }
+        if (pid < 0) {
+                int r = -errno;
+
+                pause_before_next(p, PAUSE_MAX_S, now);
+                return r;
+        }
+        p->pid = pid;
+        p->started = now;
+        return 0;
+}
+
+/* After an error in the configuration (78), and where the kernel lacks something (69), another try changes nothing. */
+void process_ended(struct process *p, int status, uint64_t now)
+{
+        int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+
+        p->pid = 0;
+        p->refused = code == EX_TEMPFAIL ? p->refused + 1 : 0;
+        if (now - p->started > PAUSE_MAX_S * SECOND)
+                p->pause_s = 0;
+        pause_before_next(p, code == EX_TEMPFAIL ? PAUSE_SHORT_MAX_S : PAUSE_MAX_S, now);
+        if (code == EX_CONFIG || code == EX_UNAVAILABLE)
+                p->again_at = PROCESS_NEVER;
+}
+
+void process_retry(struct process *p)
+{
+        p->pause_s = 0;
+        p->again_at = 0;
+}
+
+bool process_is_due(const struct process *p, uint64_t now)
+{
+        return p->pid == 0 && now >= p->again_at && p->again_at != PROCESS_NEVER;
+}

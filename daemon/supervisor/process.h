@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* A program that is started again when it ends, after a pause that grows. Times are us of CLOCK_MONOTONIC. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PROCESS_NEVER UINT64_MAX
+
+struct process {
+        pid_t pid;         /* 0: it does not run */
+        uint64_t started;  /* the last time */
+        uint64_t again_at; /* not before; PROCESS_NEVER: not before process_retry() */
+        unsigned pause_s;  /* the last one; 0: there was none */
+        unsigned refused;  /* how often in a row it ended because another twtuned runs in its network namespace */
+};
+
+/* An environment variable of the program; value NULL: it has none of this name. */
+struct variable {
+        const char *name, *value;
+};
+
+/* Starts this program again (/proc/self/exe), or path if that is not NULL, with these arguments. input: its standard input;
+ * -1: /dev/null. It gets SIGTERM when the supervisor dies, and so puts everything back. variable: up to one without a name.
+ * Returns 0; or a negative errno, and it is tried again after a pause. */
+int process_start(struct process *process, const char *path, char *const argv[], const struct variable variable[],
+                  int input, uint64_t now);
+
+/* Notes that it has ended with this status (wait(2)), and when it is started again. */
+void process_ended(struct process *process, int status, uint64_t now);
+
+/* The next start is due at once. */
+void process_retry(struct process *process);
+
+bool process_is_due(const struct process *process, uint64_t now);

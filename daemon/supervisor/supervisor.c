@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/supervisor/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <systemd/sd-event.h>
+
+#include "daemon/audit/journal.h"
+#include "daemon/config_files.h"
+#include "daemon/confine.h"
+#include "daemon/now.h"
+#include "daemon/observe/observer.h"
+#include "daemon/privilege.h"
+#include "daemon/supervisor/child.h"
+#include "lib/util/macro.h"
+
+#define SECOND UINT64_C(1000000) /* us */
+#define SCAN_EVERY (1 * SECOND)  /* a namespace is noticed within that time */
+#define STOP_WITHIN (8 * SECOND) /* podman waits for 10 s before it kills, Kubernetes for 30 s */
+#define CHILDREN_MAX 1024u
+
+struct supervisor {
+        struct children children;
+        unsigned n_children;
+        struct child_options options;
+        struct counters kernel;
+        struct config *config;
+        sd_event *event;
+        int lock;
+        bool stopping, failed, too_many, scan_failed;
+};
+
+/* ---- the children ---- */
+
+static void on_netns(void *user, const struct netns *netns)
+{
+        struct supervisor *s = user;
+        struct child *c = child_find(&s->children, netns);
+
+        if (!c && s->n_children == CHILDREN_MAX) {
+                if (!s->too_many)
+                        fprintf(stderr, "twtuned: more than %u network namespaces; the others are left alone\n",
+                                CHILDREN_MAX);
+                s->too_many = true;
+                return;
+        }
+        if (!c) {
+                c = child_add(&s->children, netns);
+                s->n_children += c != NULL;
+        }
+        if (!c || c->present)
+                return;
+        c->present = true;
+        memcpy(c->netns.path, netns->path,
+               sizeof(c->netns.path)); /* its first name may be gone, and a second one stay */
+}
+
+/* The namespace of the supervisor itself: it has no name, and it stays. */
+static void add_own(struct supervisor *s)
+{
+        struct netns own = {.path = "/proc/self/ns/net"};
+        struct stat st;
+
+        if (stat(own.path, &st) < 0)
+                return;
+        own.device = st.st_dev;
+        own.inode = st.st_ino;
+        on_netns(s, &own);
+}
+
+static void remove_child(struct supervisor *s, struct child *c)
+{
+        child_remove(c, &s->options);
+        s->n_children--;
+        s->too_many = false;
+}
+
+/* A scan that has failed shows no namespace as gone. */
+static void scan(struct supervisor *s)
+{
+        struct child *c;
+        int r;
+
+        LIST_FOREACH(c, &s->children, link)
+        c->present = false;
+        add_own(s);
+        r = netns_scan(s->config->netns_directory, s->config->netns, on_netns, s);
+        if (r < 0 && !s->scan_failed)
+                fprintf(stderr, "twtuned: cannot look for network namespaces: %s\n", strerror(-r));
+        s->scan_failed = r < 0;
+        LIST_FOREACH(c, &s->children, link)
+        c->present |= s->scan_failed;
+}
+
+static void follow_scan(struct supervisor *s, uint64_t now)
+{
+        struct child *c, *next;
+
+        for (c = LIST_FIRST(&s->children); c; c = next) {
+                next = LIST_NEXT(c, link);
+                if (c->present && process_is_due(&c->process, now))
+                        child_start(c, &s->options, now);
+                else if (!c->present && c->process.pid > 0)
+                        kill(c->process.pid, SIGTERM);
+                else if (!c->present)
+                        remove_child(s, c);
+        }
+}
+
+static int on_scan(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct supervisor *s = userdata;
+        uint64_t now;
+
+        (void)usec;
+        if (s->stopping)
+                return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        sd_event_now(s->event, CLOCK_MONOTONIC, &now);
+        scan(s);
+        follow_scan(s, now);
+        return sd_event_source_set_time(source, now + SCAN_EVERY);
+}
+
+static void note_end(struct supervisor *s, struct child *c, int status, uint64_t now)
+{
+        bool asked = s->stopping || !c->present;
+
+        process_ended(&c->process, status, now);
+        if (!asked)
+                child_print_end(c, status, now);
+        s->failed |= s->stopping && c->process.refused == 0 && status != 0;
+        if (asked)
+                remove_child(s, c);
+}
+
+/* ---- the end ---- */
+
+static unsigned signal_all(struct supervisor *s, int signal)
+{
+        unsigned n = 0;
+        struct child *c;
+
+        LIST_FOREACH(c, &s->children, link)
+        n += c->process.pid > 0 && kill(c->process.pid, signal) == 0;
+        return n;
+}
+
+static void exit_when_done(struct supervisor *s)
+{
+        struct child *c;
+
+        LIST_FOREACH(c, &s->children, link)
+        if (c->process.pid > 0)
+                return;
+        sd_event_exit(s->event, s->failed ? EXIT_FAILURE : 0);
+}
+
+static int on_stop_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct supervisor *s = userdata;
+
+        (void)source, (void)usec;
+        s->failed = true;
+        fprintf(stderr,
+                "twtuned: %u processes have not ended, and are killed; what they changed is in the ledgers: the "
+                "next start takes over\n",
+                signal_all(s, SIGKILL));
+        return 0;
+}
+
+static int stop(struct supervisor *s)
+{
+        if (s->stopping)
+                return 0;
+        s->stopping = true;
+        signal_all(s, SIGTERM);
+        exit_when_done(s);
+        return sd_event_add_time_relative(s->event, NULL, CLOCK_MONOTONIC, STOP_WITHIN, 0, on_stop_late, s);
+}
+
+/* ---- signals ---- */
+
+/* A process that is not ours may be the child of one that died, where the supervisor is process 1 of a container. */
+static int on_child_ended(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        struct supervisor *s = userdata;
+        uint64_t now;
+        int status;
+        pid_t pid;
+
+        (void)source, (void)info;
+        sd_event_now(s->event, CLOCK_MONOTONIC, &now);
+        while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+                struct child *c = child_of_pid(&s->children, pid);
+
+                if (c)
+                        note_end(s, c, status, now);
+        }
+        if (s->stopping)
+                exit_when_done(s);
+        return 0;
+}
+
+/* With an error in the new configuration all go on with the one they have. */
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        struct supervisor *s = userdata;
+        struct config *config = config_files_load_good(s->options.config_file, &s->kernel, false);
+        struct child *c;
+
+        (void)source, (void)info;
+        if (!config) {
+                fputs("twtuned: keeping the current configuration\n", stderr);
+                return 0;
+        }
+        config_free(s->config);
+        s->config = config;
+        signal_all(s, SIGHUP);
+        LIST_FOREACH(c, &s->children, link)
+        process_retry(&c->process);
+        return 0;
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        (void)source, (void)info;
+        return stop(userdata);
+}
+
+static const struct {
+        int number;
+        sd_event_signal_handler_t handler;
+} signals[] = {{SIGTERM, on_stop}, {SIGINT, on_stop}, {SIGHUP, on_reload}, {SIGCHLD, on_child_ended}};
+
+static int block_signals(void)
+{
+        sigset_t mask;
+
+        signal(SIGPIPE, SIG_IGN);
+        sigemptyset(&mask);
+        for (unsigned i = 0; i < ELEMENTSOF(signals); i++)
+                sigaddset(&mask, signals[i].number);
+        return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+}
+
+static int loop(struct supervisor *s)
+{
+        sd_event_source *timer = NULL;
+        int r = block_signals();
+
+        if (r >= 0)
+                r = sd_event_new(&s->event);
+        for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
+                r = sd_event_add_signal(s->event, NULL, signals[i].number, signals[i].handler, s);
+        if (r >= 0)
+                r = sd_event_add_time_relative(s->event, &timer, CLOCK_MONOTONIC, 0, 1, on_scan, s);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(timer, SD_EVENT_ON);
+        if (r >= 0)
+                r = sd_event_loop(s->event);
+        if (r < 0)
+                fprintf(stderr, "twtuned: the event loop failed: %s\n", strerror(-r));
+        sd_event_source_unref(timer);
+        s->event = sd_event_unref(s->event);
+        return r < 0 ? EXIT_FAILURE : r;
+}
+
+/* ---- the start ---- */
+
+/* One supervisor on a host: two would keep each other's children out of the namespaces. Without the directory there is no
+ * lock, as for instance_take(). Returns 0 or the exit status. */
+static int take_lock(struct supervisor *s)
+{
+        mkdir(TWTUNED_RUNTIME, 0755);
+        s->lock = open(TWTUNED_RUNTIME "/all-netns.lock", O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (s->lock < 0 || flock(s->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+                return 0;
+        fputs("twtuned: another twtuned --all-netns runs on this host; stop it first\n", stderr);
+        return EX_TEMPFAIL;
+}
+
+static int drop_privileges(void)
+{
+        int r = privilege_keep(PRIVILEGE_SYS_ADMIN | PRIVILEGE_NET_ADMIN);
+
+        if (r < 0) {
+                fprintf(stderr,
+                        "twtuned: --all-netns needs CAP_SYS_ADMIN (to enter network namespaces) and "
+                        "CAP_NET_ADMIN: %s\n",
+                        strerror(-r));
+                return EXIT_FAILURE;
+        }
+        if (landlock_version() < 0)
+                fputs("twtuned: this kernel has no Landlock, so that the processes could write files of root's, and "
+                      "other "
+                      "sysctls\n",
+                      stderr);
+        return 0;
+}
+
+int supervisor_run(const char *config_file, bool observe)
+{
+        static struct supervisor s = {.lock = -1};
+        int r;
+
+        s.options = (struct child_options){.config_file = config_file, .observe = observe};
+        LIST_INIT(&s.children);
+        journal_unblock_stderr();
+        observer_list_counters("/proc", &s.kernel);
+        s.config = config_files_load_good(config_file, &s.kernel, true);
+        if (!s.config)
+                return EX_CONFIG;
+        r = take_lock(&s);
+        if (r == 0)
+                r = drop_privileges();
+        if (r == 0)
+                r = loop(&s);
+        config_free(s.config);
+        return r;
+}

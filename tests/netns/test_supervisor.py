@@ -1,0 +1,364 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""twtuned --all-netns: a process in its own network namespace and in each that has a name. Whose sysctls change, who
+takes over, what is put back, and what is left."""
+
+import itertools
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import harness
+from harness import (ChurnHold, ChurnServer, Namespace, Program, Single, Twtuned, binary, check, check_equal, fields,
+                     main, temp_dir, temp_policy, test, wait_until)
+from ticks import replace
+
+FIN = "net.ipv4.tcp_fin_timeout"  # on the loopback, tcp_tw_reuse = 2 already has the effect of 1
+HOLDS = replace(harness.HOLDS, ("net.ipv4.tcp_tw_reuse = 1", f"{FIN} = 20"),
+                ("when = ports.used >= 10\n", "when = ports.used >= 10\nwhen = tcp.established >= 10\n"))
+NET_ADMIN, SYS_ADMIN = 1 << 12, 1 << 21  # capabilities(7)
+_numbers = itertools.count(1)
+
+
+class Host(Single):
+    """Stands for a node: the supervisor runs in this namespace, and the names that it follows are those of add(). Beside
+    it other tests, and other processes of this machine, have names in the same directory."""
+
+    def __init__(self, config=HOLDS):
+        self.mark = f"h{next(_numbers)}"
+        super().__init__(self.mark)
+        self.pods = []
+        self.runtime_dir = temp_dir()
+        self.policy = temp_policy(replace(config, ("[daemon]\n", f"[daemon]\nnetns = *-{self.mark}\n")))
+
+    def add(self):
+        self.pods.append(Single(f"p-{self.mark}"))
+        return self.pods[-1]
+
+    def start(self, *args):
+        """Returns the supervisor. The directory of the locks is its own, because there is one on a host."""
+        argv = ["unshare", "--mount", "--propagation=slave", "sh", "-c",
+                'mkdir -p /run/twtuned && mount -t tmpfs none /run/twtuned && exec "$@"', "sh",
+                binary("twtuned"), "--all-netns", f"--config={self.policy}", *args]
+        env = {k: v for k, v in os.environ.items() if k not in ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC")}
+        env |= {"RUNTIME_DIRECTORY": str(self.runtime_dir),
+                "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.runtime_dir / 'no-bus'}"}
+        self.supervisor = Program(self, argv, "stderr", env=env)
+        return self.supervisor
+
+    def wait_started(self, *pods, since=0):
+        for pod in pods:
+            self.supervisor.wait_for(rf"^config-loaded: .*NETNS={pod.name}$", since=since)
+
+    def lines(self, kind, pod=None):
+        return [line for line in self.supervisor.lines if line.startswith(f"{kind}:")
+                and (not pod or fields(line).get("NETNS") == pod.name)]
+
+    def children(self):
+        """pid -> path of the network namespace"""
+        found = {}
+        for task in pathlib.Path(f"/proc/{self.supervisor.pid}/task").iterdir():
+            for pid in map(int, (task / "children").read_text().split()):
+                try:
+                    argv = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+                except (FileNotFoundError, ProcessLookupError):
+                    continue
+                found[pid] = next((a.removeprefix("--netns=") for a in argv if a.startswith("--netns=")), "")
+        return found
+
+    def child(self, pod):
+        return next((pid for pid, path in self.children().items() if path.endswith(f"/{pod.name}")), None)
+
+    def files(self):
+        return sorted(path.name for path in self.runtime_dir.iterdir() if path.suffix != ".new")
+
+    def remove(self):
+        for pod in self.pods:
+            pod.remove()
+        super().remove()
+
+
+def storm(pod):
+    ChurnServer(pod, "127.0.0.1")
+    return ChurnHold(pod, "127.0.0.1", count=10)
+
+
+def values(*pods):
+    return [pod.sysctl(FIN) for pod in pods]
+
+
+def status(pid):
+    return dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+
+
+def is_alive(pid):
+    return os.path.exists(f"/proc/{pid}") and status(pid)["State"][0] != "Z"
+
+
+@test("four network namespaces, a load in two of them: it acts in these two and nowhere else, and gives back", beside=True)
+def _():
+    with Host() as host:
+        pods = [host.add() for _ in range(4)]
+        host.start()
+        host.wait_started(*pods)
+        loads = [storm(pod) for pod in pods[:2]]
+        for pod in pods[:2]:
+            host.supervisor.wait_for(rf"^applied: .*SYSCTL={FIN} .*NETNS={pod.name}$")
+        check_equal(values(*pods, host), ["20", "20", "60", "60", "60"], FIN)
+        check_equal(len(host.files()), 5, f"a ledger for each in {host.files()}")
+        loads[0].stop()
+        host.supervisor.wait_for(rf"^released: .*NETNS={pods[0].name}$")
+        check_equal(values(*pods, host), ["60", "20", "60", "60", "60"], FIN)
+        children = host.children()
+        check_equal(len(children), 5, children)
+        check_equal(host.supervisor.stop(), 0, "exit status")
+        check_equal(values(*pods, host), ["60"] * 5, f"{FIN} after the stop")
+        check_equal(len(host.lines("applied")), 2, "changes")
+        check_equal([pid for pid in children if is_alive(pid)], [], "processes that are left")
+
+
+@test("the supervisor keeps two capabilities, its processes one; each is in its network namespace", beside=True)
+def _():
+    with Host() as host:
+        pod = host.add()
+        host.start()
+        host.wait_started(pod)
+        wait_until(lambda: len(host.children()) == 2, "two processes")
+        host.supervisor.wait_for(r"^config-loaded: .*NETNS=\S*-" + host.mark + "$")
+        wait_until(lambda: all(int(status(pid)["CapPrm"], 16) == NET_ADMIN for pid in host.children()), "CAP_NET_ADMIN alone")
+        for pid, may in [(host.supervisor.pid, NET_ADMIN | SYS_ADMIN), *((pid, NET_ADMIN) for pid in host.children())]:
+            got = {name: int(status(pid)[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}
+            check_equal(got, {"CapInh": 0, "CapPrm": may, "CapEff": may, "CapBnd": NET_ADMIN | SYS_ADMIN, "CapAmb": 0}, pid)
+            check_equal(status(pid)["NoNewPrivs"], "1", "NoNewPrivs")
+        check_equal(os.stat(f"/proc/{host.child(pod)}/ns/net").st_ino, os.stat(f"/run/netns/{pod.name}").st_ino, "netns")
+
+
+@test("kill -9 of a process: another takes over without a write, and gives back when the need is over", beside=True)
+def _():
+    with Host() as host:
+        pod, other = host.add(), host.add()
+        host.start()
+        host.wait_started(pod, other)
+        load = storm(pod)
+        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        first, beside, since = host.child(pod), host.child(other), len(host.supervisor.lines)
+        os.kill(first, signal.SIGKILL)
+        host.supervisor.wait_for(rf"^twtuned: the process in network namespace {pod.name} was ended by signal 9 .*takes over "
+                                 "in 1 s", since=since)
+        check_equal(values(pod), ["20"], FIN)
+        host.wait_started(pod, since=since)
+        check(host.child(pod) != first, "the same process")
+        check_equal(host.child(other), beside, "the other process")
+        load.stop()
+        host.supervisor.wait_for(rf"^released: .*NETNS={pod.name}$")
+        check_equal((values(pod), len(host.lines("applied")), len(host.lines("released"))), (["60"], 1, 1), "all of it")
+
+
+@test("kill -9 of the supervisor: each process puts everything back and ends; the next supervisor starts", beside=True)
+def _():
+    with Host() as host:
+        pod, other = host.add(), host.add()
+        host.start()
+        host.wait_started(pod, other)
+        load = storm(pod)
+        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        children = host.children()
+        host.supervisor.stop(signal.SIGKILL)
+        wait_until(lambda: not any(map(is_alive, children)), "no process is left")
+        check_equal(values(pod, other, host), ["60"] * 3, FIN)
+        check_equal(len(host.lines("released", pod)), 1, "what the process has logged")
+        host.start()
+        host.wait_started(pod, other)
+        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")  # the load goes on
+        load.stop()
+        check_equal(host.supervisor.stop(), 0, "exit status")
+        check_equal(values(pod, other, host), ["60"] * 3, FIN)
+
+
+@test("a process killed with the supervisor: the next supervisor takes over what the ledger holds", beside=True)
+def _():
+    with Host() as host:
+        pod = host.add()
+        host.start()
+        host.wait_started(pod)
+        load = storm(pod)
+        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        children = host.children()
+        os.kill(host.supervisor.pid, signal.SIGSTOP)  # so that it starts no other one
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        host.supervisor.stop(signal.SIGKILL)
+        check_equal(values(pod), ["20"], f"{FIN} of nobody")
+        host.start()
+        host.wait_started(pod)
+        load.stop()
+        host.supervisor.wait_for(rf"^released: .*NETNS={pod.name}$")
+        check_equal((values(pod), len(host.lines("applied"))), (["60"], 0), "taken over and given back")
+
+
+@test("a name that goes: its process puts everything back and ends, and its ledger goes", beside=True)
+def _():
+    with Host() as host:
+        stays = host.add()
+        host.start()
+        host.wait_started(stays)
+        wait_until(lambda: len(host.files()) == 2, "two ledgers")
+        pod = host.add()  # comes later
+        host.wait_started(pod)
+        storm(pod)
+        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        child = host.child(pod)
+        check_equal(len(host.files()), 3, f"ledgers in {host.files()}")
+        # What still runs there keeps the namespace, without a name.
+        with pod.entered():
+            inside = open("/proc/thread-self/ns/net")
+        subprocess.run(["umount", f"/run/netns/{pod.name}"], check=True)  # the file stays, as between the steps of ip-netns
+        host.supervisor.wait_for(rf"^released: .*NETNS={pod.name}$")
+        wait_until(lambda: not is_alive(child), "the process ends")
+        wait_until(lambda: len(host.files()) == 2, "its ledger goes")
+        check_equal(len(host.children()), 2, "processes")
+        with inside, open("/proc/thread-self/ns/net") as home:
+            Namespace._setns(inside)
+            value = pathlib.Path("/proc/sys", FIN.replace(".", "/")).read_text().strip()
+            Namespace._setns(home)
+        check_equal(value, "60", FIN)
+
+
+@test("two names of one network namespace: one process, which stays while one of them does", beside=True)
+def _():
+    with Host() as host:
+        pod = host.add()
+        host.start()
+        host.wait_started(pod)
+        second = pathlib.Path(f"/run/netns/{pod.name}").with_name(f"second-{host.mark}")
+        second.touch()
+        subprocess.run(["mount", "--bind", f"/run/netns/{pod.name}", second], check=True)
+        try:
+            later = host.add()
+            host.wait_started(later)  # so there was a scan
+            child = host.child(pod)
+            check_equal(len(host.children()), 3, "processes")
+            subprocess.run(["umount", f"/run/netns/{pod.name}"], check=True)
+            host.wait_started(host.add())
+            check_equal(host.child(pod), child, "the process")
+            os.kill(child, signal.SIGKILL)  # the next one goes by the name that is left
+            host.supervisor.wait_for(rf"^config-loaded: .*NETNS={pod.name}$", since=len(host.supervisor.lines) - 1)
+            wait_until(lambda: str(second) in host.children().values(), "a process by the second name")
+        finally:
+            subprocess.run(["umount", second], check=True)
+            second.unlink()
+
+
+@test("250 network namespaces that come and go: no process, file or descriptor is left")
+def _():
+    with Host() as host:
+        stays = host.add()
+        host.start()
+        host.wait_started(stays)
+
+        def descriptors():
+            return sorted(os.readlink(f"/proc/{host.supervisor.pid}/fd/{fd}")
+                          for fd in os.listdir(f"/proc/{host.supervisor.pid}/fd"))
+        wait_until(lambda: len(host.children()) == 2 and len(host.files()) == 2, "two processes and their ledgers")
+        before, files = descriptors(), host.files()
+        for _ in range(5):
+            pods = [f"tw-{os.getpid()}-{next(harness._numbers)}-p-{host.mark}" for _ in range(50)]
+            batch = temp_dir() / "batch"
+            batch.write_text("".join(f"netns add {name}\n" for name in pods))
+            subprocess.run(["ip", "-batch", batch], check=True)
+            host.supervisor.wait_for(rf"^config-loaded: .*NETNS={pods[-1]}$")
+            batch.write_text("".join(f"netns del {name}\n" for name in pods))
+            subprocess.run(["ip", "-batch", batch], check=True)
+        wait_until(lambda: len(host.children()) == 2, "the processes of all that are gone end")
+        wait_until(lambda: descriptors() == before, f"the descriptors are {before}")
+        check_equal(host.files(), files, "files")
+        check_equal(host.supervisor.stop(), 0, "exit status")
+
+
+@test("beside another twtuned in one network namespace: said once, and it takes over when that one ends", beside=True)
+def _():
+    with Host() as host:
+        pod, other = host.add(), host.add()
+        unit = Twtuned(pod, host.policy)
+        unit.wait_for("^config-loaded")
+        host.start()
+        host.wait_started(other)
+        host.supervisor.wait_for(rf"^twtuned: another twtuned runs in network namespace {pod.name}, such as a unit of the "
+                                 "host's package; this one starts there when that one has ended$")
+        tries = set()
+        wait_until(lambda: len(tries.add(host.child(pod)) or tries) >= 3, "it goes on trying")
+        unit.stop()
+        host.wait_started(pod)
+        check_equal(sum("another twtuned" in line for line in host.supervisor.lines), 1, "how often it was said")
+        check_equal(sum(line.startswith("twtuned: the process") for line in host.supervisor.lines), 0, "other words")
+        second = Twtuned(pod, host.policy)
+        check_equal(second.process.wait(harness.PATIENCE), 75, "exit status of one that starts beside it")
+        wait_until(lambda: second.ended, "its end")
+        check_equal(second.lines, ["twtuned: another twtuned runs in this network namespace; stop it first"], "what it says")
+
+
+@test("a second supervisor says so and ends", beside=True)
+def _():
+    with Host() as host:
+        pod = host.add()
+        host.start()
+        host.wait_started(pod)
+        run = subprocess.run(["nsenter", f"--mount=/proc/{host.supervisor.pid}/ns/mnt", os.path.abspath(binary("twtuned")), "--all-netns",
+                              f"--config={host.policy}"], capture_output=True, text=True)
+        check_equal((run.returncode, run.stderr),
+                    (75, "twtuned: another twtuned --all-netns runs on this host; stop it first\n"), "what it does")
+
+
+@test("SIGHUP: a bad file changes nothing; a good one goes to all, and another pattern ends what it does not fit",
+      beside=True)
+def _():
+    with Host() as host:
+        pods = [host.add(), host.add()]
+        host.start()
+        host.wait_started(*pods)
+        loads = [storm(pod) for pod in pods]
+        for pod in pods:
+            host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        good = host.policy.read_text()
+        children = host.children()
+        host.policy.write_text(good + "sett = x\n")
+        host.supervisor.process.send_signal(signal.SIGHUP)
+        host.supervisor.wait_for("^twtuned: keeping the current configuration$")
+        check_equal((values(*pods), host.children()), (["20", "20"], children), "after a bad file")
+        since = len(host.supervisor.lines)
+        host.policy.write_text(good.replace(f"{FIN} = 20", f"{FIN} = 20\nenabled = no")
+                               .replace(f"netns = *-{host.mark}", f"netns = {pods[0].name}"))
+        host.supervisor.process.send_signal(signal.SIGHUP)
+        for pod in pods:
+            host.supervisor.wait_for(rf"^released: .*NETNS={pod.name}$", since=since)
+        wait_until(lambda: host.child(pods[1]) is None, "the one that no pattern fits ends")
+        check_equal(host.child(pods[0]), next(pid for pid, path in children.items() if path.endswith(pods[0].name)), "pid")
+        check_equal(values(*pods), ["60", "60"], FIN)
+        del loads
+
+
+@test("an error in the configuration: exit status 78, and no process; without CAP_SYS_ADMIN it says what it needs", beside=True)
+def _():
+    with Host() as host:
+        host.policy.write_text("[daemon]\nmod = observe\n")
+        check_equal(host.start().process.wait(harness.PATIENCE), 78, "exit status")
+        run = host.run(["setpriv", "--bounding-set=-sys_admin", binary("twtuned"), "--all-netns",
+                        f"--config={temp_policy(HOLDS)}"], check=False)
+        check(run.returncode == 1 and "needs CAP_SYS_ADMIN" in run.stderr, run)
+
+
+@test("--observe goes to all: nothing is written, and no file", beside=True)
+def _():
+    with Host() as host:
+        pod = host.add()
+        host.start("--observe")
+        host.wait_started(pod)
+        storm(pod)
+        host.supervisor.wait_for(rf"^applied: would set .*NETNS={pod.name}$")
+        check_equal((values(pod), host.files()), (["60"], []), "sysctl and files")
+        check_equal(host.supervisor.stop(), 0, "exit status")
+
+
+main()

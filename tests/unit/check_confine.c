@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* What a process can write after it has given up the rest. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/confine.h"
+#include "daemon/privilege.h"
+#include "run.h"
+
+static int open_error(const char *path, int flags)
+{
+        int fd = open(path, flags | O_CLOEXEC, 0600);
+
+        if (fd < 0)
+                return -errno;
+        close(fd);
+        return 0;
+}
+
+static void in(char ret[static 512], const char *directory, const char *file)
+{
+        snprintf(ret, 512, "%s/%s", directory, file);
+}
+
+/* In a process of its own. Returns the number of the line that fails, or 0. */
+static int try_writes(const char *ledger, const char *metrics, const char *other)
+{
+#define expect(what) \
+        do { \
+                if (!(what)) \
+                        return __LINE__; \
+        } while (0)
+        int sysctl = open_error("/proc/sys/net/ipv4/tcp_fin_timeout", O_RDWR), fd;
+        char path[512], target[512];
+
+        fd = open("/proc/sys/net/ipv4/tcp_fin_timeout", O_RDONLY | O_CLOEXEC); /* its inode stays */
+        in(path, metrics, "x.prom");
+        expect(confine_writes(ledger, path) == 0);
+        expect(open_error("/proc/sys/net/ipv4/tcp_fin_timeout", O_RDWR) == sysctl);
+        expect(open_error("/proc/sys/net/ipv4/tcp_fin_timeout", O_RDONLY) == 0);
+        expect(open_error("/proc/sys/net/ipv4/tcp_rfc1337", O_WRONLY) == -EACCES);
+        expect(open_error("/proc/sys/kernel/core_pattern", O_WRONLY) == -EACCES);
+        expect(open_error("/proc/self/comm", O_WRONLY) == -EACCES);
+        expect(open_error(path, O_WRONLY | O_CREAT | O_TRUNC) == 0);
+        in(path, ledger, "1.ledger.new");
+        in(target, ledger, "1.ledger");
+        expect(open_error(path, O_WRONLY | O_CREAT | O_EXCL) == 0 && rename(path, target) == 0);
+        expect(open_error(target, O_RDONLY) == 0 && unlink(target) == 0);
+        expect(mkdir(path, 0700) < 0 && errno == EACCES);
+        in(path, other, "file");
+        expect(open_error(path, O_WRONLY) == -EACCES && open_error(path, O_RDONLY) == 0);
+        expect(open_error(path, O_RDONLY | O_TRUNC) == -EACCES || landlock_version() < 3);
+        expect(unlink(path) < 0 && errno == EACCES);
+        in(path, other, "new");
+        expect(open_error(path, O_WRONLY | O_CREAT) == -EACCES);
+        close(fd);
+        return 0;
+#undef expect
+}
+
+START_TEST(only_sysctls_ledger_and_metrics_can_be_written)
+{
+        char top[] = "/tmp/twtuned-confine-XXXXXX", ledger[64], metrics[64], other[64], file[128];
+        int status = -1;
+        pid_t pid;
+
+        if (landlock_version() < 0)
+                return; /* then twtuned is not confined either */
+        ck_assert_ptr_nonnull(mkdtemp(top));
+        snprintf(ledger, sizeof(ledger), "%s/ledger", top);
+        snprintf(metrics, sizeof(metrics), "%s/metrics", top);
+        snprintf(other, sizeof(other), "%s/other", top);
+        snprintf(file, sizeof(file), "%s/file", other);
+        ck_assert(mkdir(ledger, 0700) == 0 && mkdir(metrics, 0700) == 0 && mkdir(other, 0700) == 0);
+        ck_assert_int_eq(open_error(file, O_WRONLY | O_CREAT), 0);
+        pid = fork();
+        if (pid == 0) {
+                int line = try_writes(ledger, metrics, other);
+
+                fprintf(stderr, line ? "line %d\n" : "", line);
+                _exit(line ? 1 : 0);
+        }
+        ck_assert(waitpid(pid, &status, 0) == pid);
+        ck_assert_int_eq(status, 0);
+        unlink(file);
+        snprintf(file, sizeof(file), "%s/x.prom", metrics);
+        unlink(file);
+        ck_assert(rmdir(ledger) == 0 && rmdir(metrics) == 0 && rmdir(other) == 0 && rmdir(top) == 0);
+}
+END_TEST
+
+START_TEST(no_network_namespace_is_an_error)
+{
+        ck_assert_int_eq(privilege_enter_netns("/proc/self/ns/none"), -ENOENT);
+        ck_assert(privilege_enter_netns("/proc/self/exe") < 0);
+        ck_assert(privilege_is_netns("/proc/self/ns/net"));
+        ck_assert(!privilege_is_netns("/proc/self/ns/mnt"));
+        ck_assert(!privilege_is_netns("/proc/self/ns/none"));
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_test(tcase, only_sysctls_ledger_and_metrics_can_be_written);
+        tcase_add_test(tcase, no_network_namespace_is_an_error);
+}
+
+int main(void)
+{
+        return run_suite("confine", add);
+}
