@@ -70,26 +70,53 @@ static int allow_sysctls(int ruleset, uint64_t handled)
         return r;
 }
 
-/* Returns 0 or a negative errno. */
-static int confine(int version, const char *const directory[], size_t n)
+/* Begins a set of rules, which by itself forbids all that is handled. Returns its descriptor or a negative errno. */
+static int begin(int version, uint64_t *handled)
 {
-        struct landlock_ruleset_attr attr = {.handled_access_fs = EVERY_WRITE};
-        int ruleset, r;
+        struct landlock_ruleset_attr attr;
+        long r;
 
         if (version < 3)
-                attr.handled_access_fs &= ~LANDLOCK_ACCESS_FS_TRUNCATE;
-        ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
-        if (ruleset < 0)
-                return -errno;
-        r = allow_sysctls(ruleset, attr.handled_access_fs);
-        for (size_t i = 0; i < n && r == 0; i++)
-                if (directory[i][0])
-                        r = allow(ruleset, directory[i], REPLACE & attr.handled_access_fs);
+                *handled &= ~LANDLOCK_ACCESS_FS_TRUNCATE;
+        attr = (struct landlock_ruleset_attr){.handled_access_fs = *handled};
+        r = syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+        return r < 0 ? -errno : (int)r;
+}
+
+/* Puts the set into effect, if r is 0. Returns r or a negative errno. */
+static int finish(int ruleset, int r)
+{
         if (r == 0 &&
             (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) < 0))
                 r = -errno;
         close(ruleset);
         return r;
+}
+
+static int confine(int version, const char *const directory[], size_t n)
+{
+        uint64_t handled = EVERY_WRITE;
+        int ruleset = begin(version, &handled), r;
+
+        if (ruleset < 0)
+                return ruleset;
+        r = allow_sysctls(ruleset, handled);
+        for (size_t i = 0; i < n && r == 0; i++)
+                if (directory[i][0])
+                        r = allow(ruleset, directory[i], REPLACE & handled);
+        return finish(ruleset, r);
+}
+
+int confine_to_reading(const char *directory)
+{
+        uint64_t reads = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+        uint64_t handled = EVERY_WRITE | LANDLOCK_ACCESS_FS_EXECUTE | reads;
+        int version = landlock_version(), ruleset;
+
+        if (version < 0)
+                return 0;
+        ruleset = begin(version, &handled);
+        return ruleset < 0 ? ruleset : finish(ruleset, allow(ruleset, directory, reads));
 }
 
 int confine_writes(const char *ledger_directory, const char *metrics_file)

@@ -7,5 +7,9 @@
  * Returns 0; or the exit status, after printing an error. */
 int confine_writes(const char *ledger_directory, const char *metrics_file);
 
+/* From now on the process can open nothing but files in the directory, for reading, and list that. Returns 0, also on a kernel
+ * without Landlock; or a negative errno. */
+int confine_to_reading(const char *directory);
+
 /* Returns the version of Landlock's interface; a negative errno: this kernel has none, or does not use it. */
 int landlock_version(void);

@@ -15,7 +15,7 @@ BUILD = pathlib.Path(os.environ.get("TWTUNED_BUILD") or ROOT / "build")
 # From the bottom up. The files of daemon/ itself are of two levels: what the rooms stand on, and what drives them.
 LEVELS = [["lib/util"], ["lib/kernel"], ["lib/ports"], ["lib/config"], ["lib/policy"], ["lib/apply"], ["lib/audit"],
           ["lib/lint", "lib/recording"], ["daemon", "daemon/observe", "daemon/apply", "daemon/audit", "daemon/bus",
-                                          "daemon/commands", "daemon/supervisor", "ctl"]]
+                                          "daemon/commands", "daemon/supervisor", "daemon/http", "ctl"]]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 
 
@@ -35,10 +35,10 @@ def includes():
 def calls():
     """file -> the files whose functions or variables its object needs"""
     defined, needed = {}, collections.defaultdict(set)
-    for directory in ("libcore.a.p", "libbackend.a.p", "twtunectl.p"):
+    for directory in ("libcore.a.p", "libbackend.a.p", "metrics-http.p", "twtunectl.p"):
         for obj in sorted((BUILD / directory).glob("*.o")):
             name = re.sub(r"^(lib|daemon|ctl)_(?:(util|kernel|ports|config|policy|apply|audit|lint|recording|observe|bus|"
-                          r"commands|supervisor)_)?(.*)\.c$", lambda m: "/".join(filter(None, m.groups())), obj.stem)
+                          r"commands|supervisor|http)_)?(.*)\.c$", lambda m: "/".join(filter(None, m.groups())), obj.stem)
             for line in subprocess.check_output(["nm", "--extern-only", obj], text=True).splitlines():
                 kind, symbol = line.split()[-2:]
                 if kind == "U":

@@ -22,6 +22,7 @@
 #include "daemon/observe/observer.h"
 #include "daemon/privilege.h"
 #include "daemon/supervisor/child.h"
+#include "daemon/supervisor/metrics.h"
 #include "lib/util/macro.h"
 
 #define SECOND UINT64_C(1000000) /* us */
@@ -35,6 +36,7 @@ struct supervisor {
         struct child_options options;
         struct counters kernel;
         struct config *config;
+        struct metrics_server metrics;
         sd_event *event;
         int lock;
         bool stopping, failed, too_many, scan_failed;
@@ -128,6 +130,7 @@ static int on_scan(sd_event_source *source, uint64_t usec, void *userdata)
         sd_event_now(s->event, CLOCK_MONOTONIC, &now);
         scan(s);
         follow_scan(s, now);
+        metrics_server_tick(&s->metrics, now);
         return sd_event_source_set_time(source, now + SCAN_EVERY);
 }
 
@@ -205,6 +208,8 @@ static int on_child_ended(sd_event_source *source, const struct signalfd_siginfo
 
                 if (c)
                         note_end(s, c, status, now);
+                else if (pid == s->metrics.process.pid)
+                        process_ended(&s->metrics.process, status, now);
         }
         if (s->stopping)
                 exit_when_done(s);
@@ -323,8 +328,12 @@ int supervisor_run(const char *config_file, bool observe)
         r = take_lock(&s);
         if (r == 0)
                 r = drop_privileges();
-        if (r == 0)
+        if (r == 0) {
+                metrics_server_init(&s.metrics, s.config->metrics_listen);
+                s.options.metrics_directory = s.metrics.program ? s.metrics.directory : NULL;
                 r = loop(&s);
+                metrics_server_stop(&s.metrics);
+        }
         config_free(s.config);
         return r;
 }

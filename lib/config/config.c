@@ -118,6 +118,7 @@ void config_free(struct config *config)
                 free(config->file[i]);
         free(config->netns);
         free(config->netns_directory);
+        free(config->metrics_listen);
         config_values_free(&config->values);
         diagnostics_free(&config->warnings);
         free(config);

@@ -31,6 +31,7 @@ struct config {
         /* Of these, which only twtuned --all-netns reads, the texts of a list are separated by blanks; NULL: none. Owned. */
         char *netns;           /* patterns of the names of network namespaces */
         char *netns_directory; /* absolute paths, besides the built-in ones */
+        char *metrics_listen;  /* ADDRESS:PORT */
 
         /* [limits] */
         double changes_per_minute;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/util/listen_address.h"
 #include "lib/util/macro.h"
 #include "lib/util/suggest.h"
 #include "lib/util/units.h"
@@ -101,6 +102,14 @@ static void parse_directory(struct parser *p, const struct key *key, void *field
                 parse_text(p, key, field, value);
 }
 
+static void parse_listen(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        if (*value && listen_address_parse(value, NULL, NULL) < 0)
+                invalid(p, key, value);
+        else
+                parse_text(p, key, field, value);
+}
+
 static void parse_after(struct parser *p, const struct key *key, void *field, const char *value)
 {
         (void)key;
@@ -187,6 +196,8 @@ static const struct key daemon_keys[] = {
         {"yield", parse_word, CONFIG(yield), .words = {"sysctl.d", "nondefault", "no"},
          .valid = "sysctl.d, nondefault or no"},
         {"metrics_file", parse_path, CONFIG(metrics_file), .valid = "an absolute path"},
+        {"metrics_listen", parse_listen, CONFIG(metrics_listen),
+         .valid = "ADDRESS:PORT, as 127.0.0.1:9911 or [::]:9911"},
         {"netns", parse_text, CONFIG(netns), .list = true},
         {"netns_directory", parse_directory, CONFIG(netns_directory), .list = true,
          .valid = "an absolute path without blanks"},

@@ -3,15 +3,19 @@
 """twtuned --all-netns: a process in its own network namespace and in each that has a name. Whose sysctls change, who
 takes over, what is put back, and what is left."""
 
+import contextlib
+import http.client
 import itertools
 import os
 import pathlib
 import re
+import shutil
 import signal
+import socket
 import subprocess
 
 import harness
-from harness import (ChurnHold, ChurnServer, Namespace, Program, Single, Twtuned, binary, check, check_equal, fields,
+from harness import (ChurnHold, ChurnServer, Namespace, Program, Single, Skip, Twtuned, binary, check, check_equal, fields,
                      main, temp_dir, temp_policy, test, wait_until)
 from ticks import replace
 
@@ -44,7 +48,8 @@ class Host(Single):
                 binary("twtuned"), "--all-netns", f"--config={self.policy}", *args]
         env = {k: v for k, v in os.environ.items() if k not in ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC")}
         env |= {"RUNTIME_DIRECTORY": str(self.runtime_dir),
-                "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.runtime_dir / 'no-bus'}"}
+                "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.runtime_dir / 'no-bus'}",
+                "TWTUNED_METRICS_HTTP": os.path.abspath(harness.BUILD / "metrics-http")}
         self.supervisor = Program(self, argv, "stderr", env=env)
         return self.supervisor
 
@@ -359,6 +364,116 @@ def _():
         host.supervisor.wait_for(rf"^applied: would set .*NETNS={pod.name}$")
         check_equal((values(pod), host.files()), (["60"], []), "sysctl and files")
         check_equal(host.supervisor.stop(), 0, "exit status")
+
+
+def needs_http():
+    if not (harness.BUILD / "metrics-http").exists():
+        raise Skip("built without libmicrohttpd")
+
+
+def get(host, path, port=9911, method="GET"):
+    """(status, body), as one asks that is in the network namespace of the supervisor."""
+    with host.entered():
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=harness.PATIENCE)
+        connection.connect()
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except OSError:
+        return 0, ""
+    finally:
+        connection.close()
+
+
+def try_get(host, path):
+    try:
+        return get(host, path)
+    except OSError:
+        return 0, ""
+
+
+LISTENS = replace(HOLDS, ("[daemon]\n", "[daemon]\nmetrics_listen = 127.0.0.1:9911\n"))
+
+
+def samples(text, family):
+    """netns -> value"""
+    return {re.search(r'netns="([^"]*)"', line)[1]: float(line.split()[-1])
+            for line in text.splitlines() if line.startswith((family + "{", family + " "))}
+
+
+@test("metrics_listen: the metrics of all network namespaces, as promtool wants them; and nothing else", beside=True)
+def _():
+    needs_http()
+    with Host(LISTENS) as host:
+        pods = [host.add() for _ in range(3)]
+        host.start()
+        wait_until(lambda: len(samples(try_get(host, "/metrics")[1], "twtuned_degraded")) == 4, "all four")
+        storm(pods[0])
+        held = f'twtuned_sysctl_held{{sysctl="{FIN}",netns="{pods[0].name}"}} 1'
+        wait_until(lambda: held in get(host, "/metrics")[1], held)
+        status_code, text = get(host, "/metrics")
+        check_equal(sorted(samples(text, "twtuned_degraded")), sorted([host.name, *(pod.name for pod in pods)]), "netns")
+        families = re.findall(r"^# HELP (\S+)", text, re.M)
+        check(len(families) > 50 and len(set(families)) == len(families), families)
+        check_equal((status_code, get(host, "/healthz"), get(host, "/")[0], get(host, "/metrics/../x")[0],
+                     get(host, "/metrics", method="POST")[0], get(host, "/metrics", method="DELETE")[0]),
+                    (200, (200, "ok\n"), 404, 404, 405, 405), "answers")
+        if shutil.which("promtool"):
+            found = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True)
+            check_equal(found.returncode, 0, found.stderr + found.stdout)
+        gone = pods.pop()
+        gone.remove()
+        wait_until(lambda: gone.name not in get(host, "/metrics")[1], "the metrics of one that is gone go")
+        check_equal(host.supervisor.stop(), 0, "exit status")
+        check_equal([name for name in host.files() if "metrics" in name], [], "what is left")
+
+
+@test("who serves the metrics has no capability and can write no file; clients without end cannot block it", beside=True)
+def _():
+    needs_http()
+    with Host(LISTENS) as host:
+        host.start()
+        wait_until(lambda: try_get(host, "/healthz")[0] == 200, "it serves")
+        server = next(pid for pid, path in host.children().items() if not path)
+        for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            check_equal(int(status(server)[name], 16), 0, name)
+        idle = []
+        with host.entered():
+            for _ in range(50):
+                idle.append(socket.create_connection(("127.0.0.1", 9911)))
+                idle[-1].send(b"GET /metrics HTTP/1.1\r\nX: ")  # and never an end
+        wait_until(lambda: try_get(host, "/healthz")[0] == 200, "those who wait are closed")
+        for connection in idle:
+            connection.close()
+        with host.entered():
+            with socket.create_connection(("127.0.0.1", 9911)) as large:
+                with contextlib.suppress(OSError):
+                    large.sendall(b"GET /" + b"x" * 1_000_000 + b" HTTP/1.1\r\n\r\n")
+        check_equal(get(host, "/healthz")[0], 200, "after a request of 1 MB")
+        os.kill(server, signal.SIGKILL)
+        wait_until(lambda: try_get(host, "/healthz")[0] == 200, "another one serves")
+        os.kill(host.supervisor.pid, signal.SIGSTOP)
+        wait_until(lambda: get(host, "/healthz")[0] == 503, "a supervisor that does not move is no healthy one")
+        os.kill(host.supervisor.pid, signal.SIGCONT)
+        wait_until(lambda: get(host, "/healthz")[0] == 200, "it moves again")
+        server = next(pid for pid, path in host.children().items() if not path)
+        host.supervisor.stop(signal.SIGKILL)
+        wait_until(lambda: not is_alive(server), "it ends with the supervisor")
+
+
+@test("a port that is taken: said once, the daemons run, and it is served when the port is free", beside=True)
+def _():
+    needs_http()
+    with Host(LISTENS) as host:
+        with host.entered():
+            taken = socket.create_server(("127.0.0.1", 9911))
+        host.start()
+        host.supervisor.wait_for("^twtuned: metrics_listen: cannot listen: Address already in use$")
+        wait_until(lambda: host.children() and len(host.lines("config-loaded")) == 1, "the daemon runs")
+        taken.close()
+        wait_until(lambda: try_get(host, "/healthz")[0] == 200, "it serves")
+        check_equal(sum("metrics_listen" in line for line in host.supervisor.lines), 1, "how often it was said")
 
 
 main()

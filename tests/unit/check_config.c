@@ -33,7 +33,7 @@ START_TEST(every_key_is_taken)
         const struct rule *r;
 
         read_all("[daemon]\ninterval = 500ms\nmode = observe\nrestore_on_exit = no\nmetrics_file = /a/b.prom\n"
-                 "netns = cni-* docker-*\nnetns = web\n"
+                 "metrics_listen = [::1]:9911\nnetns = cni-* docker-*\nnetns = web\n"
                  "netns_directory = /a\nnetns_directory = /b/c\n"
                  "[limits]\nchanges_per_minute = 30\nmin_interval = 2min\n"
                  "[rule low]\n" WHEN SET
@@ -46,6 +46,7 @@ START_TEST(every_key_is_taken)
         expect_none("all keys", &diagnostics);
         ck_assert(config->interval_ns == S / 2 && config->observe && !config->restore_on_exit);
         ck_assert_str_eq(config->metrics_file, "/a/b.prom");
+        ck_assert_str_eq(config->metrics_listen, "[::1]:9911");
         ck_assert_str_eq(config->netns, "cni-* docker-* web");
         ck_assert_str_eq(config->netns_directory, "/a /b/c");
         ck_assert(is(config->changes_per_minute, 30) && config->min_interval_ns == 120 * S);
@@ -194,6 +195,10 @@ static const struct row rows[] = {
          "[daemon]\nmetrics_file = a.prom\n",
          {{2, "invalid metrics_file 'a.prom': write an absolute path"}, {0}}},
         {"no metrics_file", "[daemon]\nmetrics_file = /a.prom\nmetrics_file =\n", {{0}}},
+        {"metrics_listen",
+         "[daemon]\nmetrics_listen = localhost:9911\n",
+         {{2, "invalid metrics_listen 'localhost:9911': write ADDRESS:PORT"}, {0}}},
+        {"no metrics_listen", "[daemon]\nmetrics_listen = 0.0.0.0:1\nmetrics_listen =\n", {{0}}},
         {"netns_directory",
          "[daemon]\nnetns_directory = run/netns\nnetns_directory = /a b\n",
          {{2, "invalid netns_directory 'run/netns': write an absolute path without blanks"},

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* metrics_listen: the program that serves the metrics files of all children, metrics-http. */
+
+#include "daemon/supervisor/process.h"
+
+struct metrics_server {
+        struct process process;
+        const char *program; /* NULL: nothing is served */
+        char *address;       /* owned */
+        char directory[192]; /* of the files */
+        int beat[2];         /* a pipe: it is the input of the program */
+};
+
+/* Prepares to serve at address (NULL: nowhere), and an empty directory for the files. Prints why if that is impossible; then
+ * nothing is served. */
+void metrics_server_init(struct metrics_server *server, const char *address);
+
+/* Starts the program if it is due, and tells it that the supervisor is alive. */
+void metrics_server_tick(struct metrics_server *server, uint64_t now);
+
+/* Ends it, and removes the directory. */
+void metrics_server_stop(struct metrics_server *server);
