@@ -14,7 +14,6 @@
 #include <linux/magic.h>
 
 #include "daemon/now.h"
-#include "lib/util/safe.h"
 
 #define WALK_NS (20 * UINT64_C(1000000)) /* some 10,000 cgroups */
 
@@ -27,36 +26,6 @@ static const char *find_root(void)
                 if (statfs(places[i], &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC)
                         return places[i];
         return NULL;
-}
-
-static bool is_unit(const char *name, size_t len)
-{
-        static const char *const suffixes[] = {".service", ".scope", ".socket", ".mount"};
-
-        for (unsigned i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-                size_t n = strlen(suffixes[i]);
-
-                if (len > n && strncmp(name + len - n, suffixes[i], n) == 0)
-                        return true;
-        }
-        return false;
-}
-
-void cgroup_unit_of_path(const char *path, char unit[static CGROUP_UNIT_MAX])
-{
-        char found[2 * NAME_MAX + 2] = "";
-
-        for (const char *part = path + (*path == '/'); *part;) {
-                size_t len = strcspn(part, "/"), at = strlen(found);
-
-                if (is_unit(part, len)) {
-                        snprintf(found + at, sizeof(found) - at, "%s%.*s", at > 0 ? "/" : "", (int)len, part);
-                        if (at > 0 || strncmp(part, "user@", 5) != 0)
-                                break;
-                }
-                part += len + (part[len] == '/');
-        }
-        safe_name(found[0] ? found : path, unit, CGROUP_UNIT_MAX);
 }
 
 /* One walk of the tree. */

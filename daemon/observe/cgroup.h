@@ -3,13 +3,13 @@
 
 #include <stdint.h>
 
+#include "lib/kernel/cgroup_path.h"
 #include "lib/kernel/cgroup_tally.h"
 
 /* Finds systemd units by the inode of their cgroup, which sock_diag gives for a socket. Works where there is a
  * cgroup2 hierarchy: at /sys/fs/cgroup (unified) or /sys/fs/cgroup/unified (hybrid). No /proc/PID/fd is read. */
 
 #define CGROUP_CACHE 32u
-#define CGROUP_UNIT_MAX 256 /* a unit's whole name fits (systemd.unit(5)) */
 
 struct cgroup_cache {
         struct {
@@ -21,17 +21,11 @@ struct cgroup_cache {
         uint64_t again_at; /* ns: no walk before */
 };
 
-/* The unit's name ("nginx.service"), for one of a user's own manager after that manager's
- * ("user@1000.service/nginx.service"), or the cgroup's path if no part of it names a unit; safe_name() was applied. "": id
- * is 0 or the root's, there is no cgroup2, the cgroup is gone, or the budget is spent. Walks the tree once per id, the
- * system's part before that of users, and not for more than 20 ms of CPU time. The name belongs to the cache and is valid
- * until it is replaced. */
+/* The name of whose it is, of cgroup_unit_of_path(). "": id is 0 or the root's, there is no cgroup2, the cgroup is gone, or
+ * the budget is spent. Walks the tree once per id, the system's part before that of users, and not for more than 20 ms of CPU
+ * time. The name belongs to the cache and is valid until it is replaced. */
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id);
 
 /* Returns how many sockets of the tally are of the system: not of a cgroup below user.slice, nor of one that is gone. All
  * of them, where no cgroup of users can be seen, or the budget is spent. */
 unsigned cgroup_count_system(struct cgroup_cache *cache, const struct cgroup_tally *tally);
-
-/* The same of a path below the root: its first part that names a unit, because the cgroups under it are the unit's own
- * business. Only in user@1000.service another unit may run, which is that user's. */
-void cgroup_unit_of_path(const char *path, char unit[static CGROUP_UNIT_MAX]);

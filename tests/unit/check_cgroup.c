@@ -11,6 +11,10 @@
 _Static_assert(CGROUP_UNIT_MAX == SNAPSHOT_CULPRIT_MAX, "a whole name fits everywhere");
 
 #define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define UID "1a2b3c4d-5e6f-7a8b-9c0d-1e2f3a4b5c6d"
+#define UID_ "1a2b3c4d_5e6f_7a8b_9c0d_1e2f3a4b5c6d"
+#define BURSTABLE "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" UID_ ".slice"
+#define ID "0123456789ab"
 #define USER "/user.slice/user-1000.slice/user@1000.service"
 
 static const struct {
@@ -19,7 +23,6 @@ static const struct {
         {"/system.slice/nginx.service", "nginx.service"},
         {"/system.slice/nginx.service/worker/x.scope", "nginx.service"},
         {"/system.slice/system-a\\x2db.slice/a\\x2db@1.service", "a\\x2db@1.service"},
-        {"/system.slice/docker-" HEX64 ".scope", "docker-" HEX64 ".scope"},
         {"/user.slice/user-1000.slice/session-3.scope", "session-3.scope"},
         {USER, "user@1000.service"},
         {USER "/init.scope", "user@1000.service/init.scope"},
@@ -27,7 +30,65 @@ static const struct {
         {USER "/app.slice/user@0.service/nginx.service", "user@1000.service/user@0.service"},
         {USER "/x\033[2J\"nginx.service/y", "user@1000.service/x\\x1b\\x5b2J\\x22nginx.service"},
         {"/web.service/user@0.service/sshd.service", "web.service"},
-        {"/docker/" HEX64, "/docker/" HEX64},
+
+        /* pods, with the systemd driver: burstable, guaranteed, best effort, static (the UID is a hash) */
+        {BURSTABLE "/cri-containerd-" HEX64 ".scope", "pod:" UID "/containerd:" ID},
+        {BURSTABLE "/cri-containerd-" HEX64 ".scope/worker.service", "pod:" UID "/containerd:" ID},
+        {BURSTABLE "/crio-" HEX64 ".scope", "pod:" UID "/cri-o:" ID},
+        {BURSTABLE "/crio-" HEX64 ".scope/container", "pod:" UID "/cri-o:" ID},
+        {BURSTABLE "/docker-" HEX64 ".scope", "pod:" UID "/docker:" ID},
+        {BURSTABLE, "pod:" UID},
+        {"/kubepods.slice/kubepods-pod" UID_ ".slice/cri-containerd-" HEX64 ".scope", "pod:" UID "/containerd:" ID},
+        {"/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" UID_ ".slice/cri-containerd-" HEX64
+         ".scope",
+         "pod:" UID "/containerd:" ID},
+        {"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0123456789abcdef0123456789abcdef.slice/"
+         "cri-containerd-" HEX64 ".scope",
+         "pod:0123456789abcdef0123456789abcdef/containerd:" ID},
+        /* kind */
+        {"/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod" UID_
+         ".slice/cri-containerd-" HEX64 ".scope",
+         "pod:" UID "/containerd:" ID},
+        /* with the cgroupfs driver: the path does not say the runtime, but for CRI-O's */
+        {"/kubepods/burstable/pod" UID "/" HEX64, "pod:" UID "/container:" ID},
+        {"/kubepods/besteffort/pod" UID "/" HEX64, "pod:" UID "/container:" ID},
+        {"/kubepods/pod" UID "/" HEX64, "pod:" UID "/container:" ID},
+        {"/kubepods/pod" UID "/crio-" HEX64, "pod:" UID "/cri-o:" ID},
+        {"/kubelet/kubepods/burstable/pod" UID "/" HEX64, "pod:" UID "/container:" ID},
+        {"/kubepods/burstable/pod" UID, "pod:" UID},
+        /* a containerd whose driver is not the kubelet's */
+        {"/system.slice/containerd.service/kubepods-burstable-pod" UID_ ".slice:cri-containerd:" HEX64,
+         "pod:" UID "/containerd:" ID},
+        {"/system.slice/containerd.service", "containerd.service"},
+        {"/system.slice/containerd.service/x", "containerd.service"},
+        /* what looks like a pod and is none */
+        {"/kubepods/burstable/pod" UID "x/" HEX64, "/kubepods/burstable/pod" UID "x/" HEX64},
+        {"/pod" UID "/" HEX64, "/pod" UID "/" HEX64},
+        {"/kubepods.slice/kubepods-podx.slice/a.scope", "a.scope"},
+        {"/kubepods.slice", "/kubepods.slice"},
+        {USER BURSTABLE "/cri-containerd-" HEX64 ".scope", "user@1000.service/containerd:" ID},
+        {"/system.slice/web.service" BURSTABLE "/cri-containerd-" HEX64 ".scope", "web.service"},
+        {BURSTABLE "/cri-containerd-" HEX64 ".scope/kubepods/podffffffff-ffff-ffff-ffff-ffffffffffff/" HEX64,
+         "pod:" UID "/containerd:" ID},
+
+        /* docker */
+        {"/system.slice/docker-" HEX64 ".scope", "docker:" ID},
+        {"/docker/" HEX64, "docker:" ID},
+        {"/docker/" HEX64 "/docker/ffff", "docker:" ID},
+        {"/docker/" HEX64 "0", "/docker/" HEX64 "0"},
+        {"/docker/0123456789ab", "/docker/0123456789ab"},
+        {"/system.slice/docker.service", "docker.service"},
+        {"/" HEX64, "/" HEX64},
+        /* podman: as root, in a pod of its own, of a user, with cgroupfs, by a unit; the monitor of a container */
+        {"/machine.slice/libpod-" HEX64 ".scope", "podman:" ID},
+        {"/machine.slice/libpod-" HEX64 ".scope/container", "podman:" ID},
+        {"/machine.slice/machine-libpod_pod_" HEX64 ".slice/libpod-" HEX64 ".scope/container", "podman:" ID},
+        {USER "/user.slice/libpod-" HEX64 ".scope/container", "user@1000.service/podman:" ID},
+        {"/libpod_parent/libpod-" HEX64, "podman:" ID},
+        {"/system.slice/web.service/libpod-payload-" HEX64, "web.service"},
+        {"/machine.slice/libpod-conmon-" HEX64 ".scope", "libpod-conmon-" HEX64 ".scope"},
+        {"/kubepods.slice/crio-conmon-" HEX64 ".scope", "crio-conmon-" HEX64 ".scope"},
+
         {"/a b\n", "/a\\x20b\\x0a"},
         {"/.service", "/.service"},
         {"", ""},
