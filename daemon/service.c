@@ -20,6 +20,7 @@
 #include "daemon/config_files.h"
 #include "daemon/confine.h"
 #include "daemon/diagnostics_print.h"
+#include "daemon/early.h"
 #include "daemon/metrics_file.h"
 #include "daemon/netns_name.h"
 #include "daemon/now.h"
@@ -27,7 +28,6 @@
 #include "daemon/text_file.h"
 #include "daemon/tick.h"
 #include "daemon/unit_job.h"
-#include "lib/policy/clock.h"
 
 #define PROC "/proc"
 
@@ -36,6 +36,7 @@ struct service {
         struct tuner tuner;
         struct record record;
         struct bus bus;
+        struct early early;
         sd_event *event;
         struct metrics_file metrics;
         struct counters kernel; /* those that this kernel has: the configuration may name them */
@@ -169,6 +170,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         int r;
 
         (void)usec;
+        if (early_begin_tick(&s->early))
+                observer_set_early(s->backend.observer);
         if (s->reload)
                 reload(s);
         follow_bus(s);
@@ -186,7 +189,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
                 interval = MAX(MIN(interval, s->watchdog / 2), 1); /* ticks alone feed the watchdog */
         sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &now);
         feed_watchdog(s, now, interval);
-        r = sd_event_source_set_time(source, clock_next_tick(now, interval));
+        r = sd_event_source_set_time(source, early_end_tick(&s->early, &s->tuner.snapshot, now, interval));
         return r < 0 ? sd_event_exit(sd_event_source_get_event(source), r) : 0; /* else it would never tick again */
 }
 
@@ -233,7 +236,10 @@ static int loop(struct service *s)
         if (r >= 0)
                 r = sd_event_source_set_enabled(timer, SD_EVENT_ON);
         if (r >= 0)
+                r = early_start(&s->early, event, timer, s->backend.observer);
+        if (r >= 0)
                 r = sd_event_loop(event);
+        early_stop(&s->early);
         if (r < 0)
                 fprintf(stderr, "twtuned: the event loop failed: %s\n", strerror(-r));
         sd_event_source_unref(timer);

@@ -39,18 +39,15 @@ static bool snmp_changed(struct observer *o)
  * They change only with a packet or with a socket that is no listener. snmp is read first, so a packet between the two
  * reads changes snmp at the next tick. Two quiet ticks are needed, as sockstat is read later: before the first one, the
  * last TIME_WAIT may still have ended. */
-static void read_counters(struct observer *o)
+void refresh_counters(struct observer *o)
 {
         struct counters *c = &o->counters;
         bool changed = snmp_changed(o) || o->quiet_ticks < 2 || o->error[SOURCE_NETSTAT] < 0;
 
-        for (unsigned i = 0; i < c->n; i++) {
-                o->before[i] = c->item[i].value;
-                o->seen_before[i] = c->item[i].seen;
-                c->item[i].seen &= !changed;
-        }
         if (!changed)
                 return;
+        for (unsigned i = 0; i < c->n; i++)
+                c->item[i].seen = false;
         counters_read(c, "snmp", o->text);
         source_read(o, SOURCE_NETSTAT);
         counters_read(c, "netstat", o->text);
@@ -98,11 +95,16 @@ static void fill_opens(const struct observer *o, struct snapshot *s)
 
 void fill_counters(struct observer *o, struct snapshot *s)
 {
-        read_counters(o);
+        for (unsigned i = 0; i < o->counters.n; i++) {
+                o->before[i] = o->regular[i];
+                o->seen_before[i] = o->counters.item[i].seen;
+        }
+        refresh_counters(o);
         for (unsigned i = 0; i < o->counters.n; i++) {
                 const struct counter *c = &o->counters.item[i];
                 struct reading *r = &s->reading[METRIC_COUNT + i];
 
+                o->regular[i] = c->value;
                 *r = counter_change(o, i);
                 if (c->gauge && c->seen)
                         *r = reading_valid((double)(int64_t)c->value);

@@ -37,7 +37,7 @@ static void begin_ports(struct observer *o)
         struct ports_limits limits = o->limits;
 
         port_set_add_all(&limits.reserved, &o->bound); /* connect() takes no more of them */
-        ports_begin(o->ports, &limits, &o->listening, o->now, o->tick);
+        ports_begin(o->ports, &limits, &o->listening, o->now, o->since);
 }
 
 static void begin_both(struct observer *o)

@@ -14,6 +14,7 @@
  *   bound.c         the ports of sockets that are only bound
  *   udp.c           the ports of UDP sockets
  *   dump.c          a dump of all other sockets, for the next two
+ *   closings.c      connections that end
  *   states.c        sockets by state
  *   destinations.c  ports.* toward each destination */
 
@@ -85,12 +86,13 @@ struct observer {
         bool retried;          /* they were; what is read slowly is to be read now */
         uint64_t memory_bytes; /* of the machine */
 
-        uint64_t now, tick;  /* of this read, and since the one before; 0: there was none */
+        uint64_t now, since; /* of this read, and since the one before; 0: there was none */
         uint64_t dump_ns;    /* how long the dumps after this read took */
         uint64_t cpu_before; /* CPU time of the thread when the read before began; 0: unknown */
 
         uint32_t sysctls_now; /* a bit for each sysctl that twtuned holds or may soon write: read at every tick */
         struct sock_diag diag;
+        int closings; /* the descriptor of observer_listen(); 0: none */
         uint64_t slow_until,
                 slow_ns; /* no dump before, because the last one took too long; and for how long that was */
         struct ports *ports;
@@ -100,6 +102,9 @@ struct observer {
         bool configured; /* observer_set_config() was called */
 
         /* observer_set_config() clears everything from here on. */
+        bool early;                /* the next read is one between two regular ticks */
+        uint64_t regular_at, tick; /* of the last regular read, and since the one before; 0: there was none */
+
         bool wanted[METRIC_COUNT];
         uint32_t states;         /* a bit for each TCP state that the wanted metrics count */
         uint32_t sysctls;        /* a bit for each sysctl to read */
@@ -110,7 +115,8 @@ struct observer {
         int error[SOURCE_COUNT]; /* of the last read of each: a negative errno; 0: none */
 
         struct counters counters;
-        uint64_t before[COUNTERS_MAX]; /* the counters at the read before */
+        uint64_t before[COUNTERS_MAX],
+                regular[COUNTERS_MAX]; /* the counters at the last but one regular read, and the last */
         bool seen_before[COUNTERS_MAX];
         char snmp_text[4096];     /* the text that the counters of snmp were read from */
         uint64_t snmp_changed_at; /* when it last changed */
@@ -132,9 +138,10 @@ struct observer {
         struct reading udp_share; /* udp.ports */
 
         bool inuse_known;
-        uint64_t tw_before; /* tw at the read before; UINT64_MAX: unknown */
+        uint64_t tw_before; /* tw at the last regular read; UINT64_MAX: unknown */
         double tw_rate; /* TIME_WAIT made a second, thrown away or not; a mean in which older reads count for less */
         uint64_t tw, inuse; /* sockets: minisockets of TIME_WAIT and FIN_WAIT_2, and full ones, IPv4 and IPv6 */
+        uint64_t counted;   /* what observer_count() would have returned at the last read */
 
         struct reading conntrack_table, conntrack_insert_failed; /* the last sample */
         uint64_t conntrack_at;                                   /* its time; 0: there is none */
@@ -169,7 +176,7 @@ struct observer {
         uint64_t dump_cpu[DUMP_COUNT];      /* ns that the last of each kind took; 0: there was none yet */
 };
 
-#define OBSERVER_KEPT offsetof(struct observer, wanted) /* bytes that observer_set_config() keeps */
+#define OBSERVER_KEPT offsetof(struct observer, early) /* bytes that observer_set_config() keeps */
 
 /* wanted.c: sets wanted, sysctls, listeners_always, budget and slowly_ns. config NULL: everything. */
 void want_config(struct observer *observer, const struct config *config);
@@ -194,7 +201,8 @@ void remember_text(const struct observer *observer, char *ret,
 
 /* Each reads its source if that is due, and fills in its metrics. */
 void fill_counters(struct observer *observer, struct snapshot *s);
-struct reading counter_change(const struct observer *observer, unsigned counter); /* since the read before */
+void refresh_counters(struct observer *observer); /* the values only; rates are as they were */
+struct reading counter_change(const struct observer *observer, unsigned counter); /* since the regular read before */
 void fill_sysctls(struct observer *observer, struct snapshot *s);
 void fill_sockstat(struct observer *observer, struct snapshot *s);
 void fill_conntrack(struct observer *observer, struct snapshot *s);

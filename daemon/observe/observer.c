@@ -55,6 +55,7 @@ void observer_free(struct observer *o)
         if (!o)
                 return;
         sources_close(o);
+        observer_unlisten(o);
         sock_diag_close(&o->diag);
         ports_free(o->ports);
         free(o);
@@ -74,19 +75,34 @@ void observer_set_config(struct observer *o, const struct config *config, const 
 }
 
 /* Makes every reading READING_INVALID. Clears only the counters in use: of 640, rules name few. */
-static void begin(struct observer *o, struct snapshot *s)
+static void clear_all(struct observer *o, struct snapshot *s)
 {
         unsigned readings = METRIC_COUNT + o->counters.n;
 
         memset(s, 0, offsetof(struct snapshot, reading) + readings * sizeof(s->reading[0]));
+}
+
+static void clear_ports(struct snapshot *s)
+{
+        memset(&s->endpoint[METRIC_PORTS_FIRST], 0, METRIC_PORTS_COUNT * sizeof(s->endpoint[0]));
+        memset(&s->culprit[METRIC_PORTS_FIRST], 0, METRIC_PORTS_COUNT * sizeof(s->culprit[0]));
+        memset(&s->reading[METRIC_PORTS_FIRST], 0, METRIC_PORTS_COUNT * sizeof(s->reading[0]));
+}
+
+static void begin(struct observer *o, struct snapshot *s)
+{
         s->now = now_ns();
         s->ports = o->ports;
         s->memory_bytes = o->memory_bytes;
         s->dump_ns = o->dump_ns;
         o->dump_ns = 0;
         s->dump_every = s->now < o->dump_again_at ? o->dump_every : 0;
-        o->tick = o->now != 0 ? s->now - o->now : 0;
+        o->since = o->now != 0 ? s->now - o->now : 0;
         o->now = s->now;
+        if (!o->early) {
+                o->tick = o->regular_at != 0 ? o->now - o->regular_at : 0;
+                o->regular_at = o->now;
+        }
         o->diag.until = o->slowly_ns > 0 ? now_monotonic_us() + DUMPS_US : 0; /* --once may take its time */
 }
 
@@ -115,14 +131,14 @@ static void count_quiet_ticks(struct observer *o)
         o->quiet_ticks = quiet ? o->quiet_ticks + 1 : 0;
 }
 
-void observer_read(struct observer *o, struct snapshot *s, bool *ret_dump, struct unread *unread)
+/* Before the metrics that are a share of a sysctl, the sysctls. */
+static void fill_regular(struct observer *o, struct snapshot *s, struct unread *unread)
 {
-        begin(o, s);
         if (o->now >= o->retry_at)
                 sources_retry(o);
         fill_self(o, s);
         fill_counters(o, s);
-        fill_sysctls(o, s); /* before the metrics that are a share of one */
+        fill_sysctls(o, s);
         fill_sockstat(o, s);
         fill_conntrack(o, s);
         fill_listeners(o, s, unread);
@@ -131,6 +147,35 @@ void observer_read(struct observer *o, struct snapshot *s, bool *ret_dump, struc
         read_bound(o, unread);
         fill_bound(o, s);
         fill_udp(o, s, unread);
+}
+
+/* Only what the ports depend on. A rate keeps the value of the last regular tick: in a fraction of the interval an event
+ * that comes once a second would be missed, or count for several. */
+static void fill_early(struct observer *o, struct snapshot *s)
+{
+        refresh_counters(o);
+        fill_sysctls(o, s);
+        fill_sockstat(o, s);
+        read_limits(o, s);
+}
+
+void observer_set_early(struct observer *o)
+{
+        o->early = o->regular_at != 0;
+}
+
+void observer_read(struct observer *o, struct snapshot *s, bool *ret_dump, struct unread *unread)
+{
+        if (o->early)
+                clear_ports(s);
+        else
+                clear_all(o, s);
+        begin(o, s);
+        if (o->early)
+                fill_early(o, s);
+        else
+                fill_regular(o, s, unread);
+        o->early = false;
         states_fill(o, s);
         o->dumping = *ret_dump = o->always_dump || !bound_destinations(o, s);
         sources_unread(o, unread);

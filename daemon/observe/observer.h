@@ -38,6 +38,20 @@ void observer_list_counters(const char *proc_root, struct counters *ret);
  * dump is needed. */
 void observer_read(struct observer *observer, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
+/* The next observer_read() is one between two regular ticks: all that is no socket, sysctl or table keeps the reading of
+ * the last regular one. It needs the snapshot of the read before. */
+void observer_set_early(struct observer *observer);
+
+/* Counts the TCP sockets of this netns, but for the full ones of IPv6: next to nothing to read. Returns 0 or a negative
+ * errno. observer_counted() returns the count at the last observer_read(). */
+int observer_count(struct observer *observer, uint64_t *ret);
+uint64_t observer_counted(const struct observer *observer);
+
+/* Listens for closed TCP connections (closings.c). Returns a descriptor of the observer that becomes readable after
+ * about so many, or a negative errno. observer_unlisten() ends it, and every closed connection costs nothing again. */
+int observer_listen(struct observer *observer, unsigned connections);
+void observer_unlisten(struct observer *observer);
+
 /* Samples the sockets by state if that is due (SLOWLY in metric.h). */
 void observer_read_states(struct observer *observer, struct snapshot *snapshot, struct unread *unread);
 

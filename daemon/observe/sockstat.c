@@ -43,6 +43,7 @@ static int read_sockstat(struct observer *o, struct snapshot *s)
             !number_after(line, " tw ", &o->tw) || !number_after(line, " alloc ", &o->allocated) ||
             !number_after(line, " mem ", &mem))
                 return -EBADMSG;
+        o->counted = o->inuse + o->tw;
         if (!number_after(o->text, "UDP: inuse ", &o->udp_inuse))
                 o->udp_inuse = 0;
         s->reading[METRIC_TIME_WAIT_TABLE] = share_of((double)o->tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
@@ -90,9 +91,30 @@ static void fill_needed(struct observer *o, struct snapshot *s)
 
 void fill_sockstat(struct observer *o, struct snapshot *s)
 {
-        o->tw_before = o->inuse_known ? o->tw : UINT64_MAX;
         o->error[SOURCE_SOCKSTAT] = read_sockstat(o, s);
         o->error[SOURCE_SOCKSTAT6] = read_sockstat6(o);
         o->inuse_known = o->error[SOURCE_SOCKSTAT] == 0 && source_state(o, SOURCE_SOCKSTAT6) != READING_INVALID;
+        if (o->early)
+                return;
         fill_needed(o, s);
+        o->tw_before = o->inuse_known ? o->tw : UINT64_MAX;
+}
+
+int observer_count(struct observer *o, uint64_t *ret)
+{
+        uint64_t inuse, tw;
+        int r = source_read(o, SOURCE_SOCKSTAT);
+        const char *line = strstr(o->text, "TCP: inuse");
+
+        if (r < 0)
+                return r;
+        if (!line || !number_after(line, " inuse ", &inuse) || !number_after(line, " tw ", &tw))
+                return -EBADMSG;
+        *ret = inuse + tw;
+        return 0;
+}
+
+uint64_t observer_counted(const struct observer *o)
+{
+        return o->counted;
 }

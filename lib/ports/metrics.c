@@ -255,6 +255,18 @@ unsigned ports_usable(const struct ports *ports)
         return ports->shown->usable[0] + ports->shown->usable[1];
 }
 
+static unsigned smaller_parity(const struct table *t)
+{
+        unsigned fewer = t->usable[0] > t->usable[1];
+
+        return t->usable[parity_counts(t->usable, fewer) ? fewer : !fewer];
+}
+
+unsigned ports_parity(const struct ports *ports)
+{
+        return smaller_parity(ports->shown);
+}
+
 unsigned ports_slots(const struct ports *ports)
 {
         return ports->shown->slots;
@@ -287,8 +299,7 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
 {
         const struct table *t = ports->shown;
         unsigned all = less(t->usable[0] + t->usable[1], listeners);
-        unsigned fewer = t->usable[0] > t->usable[1];
-        unsigned parity = less(t->usable[parity_counts(t->usable, fewer) ? fewer : !fewer], listeners);
+        unsigned parity = less(smaller_parity(t), listeners);
         double half = fmax(all / 2.0, 1), more = (double)opened + listeners;
         double most = fmin((double)sockets, t->most_used + more);
         const double upper[METRIC_PORTS_COUNT] = {

@@ -146,6 +146,9 @@ double ports_busyness(const struct destination *destination);
 /* The ports of a parity (0, 1) that connect() may pick. */
 unsigned ports_usable_of(const struct ports *ports, unsigned parity);
 
+/* Those of the smaller parity, unless next to none of it is usable. */
+unsigned ports_parity(const struct ports *ports);
+
 /* The destinations for which that is highest, the busiest first. Returns their number, most at most. */
 unsigned ports_most_busy(const struct ports *ports, const struct destination *ret[], unsigned most);
 

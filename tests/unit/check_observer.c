@@ -651,6 +651,66 @@ START_TEST(a_reload_reads_netstat)
 }
 END_TEST
 
+/* ---- ticks that come early ---- */
+
+static void pass(time_t seconds)
+{
+        skipped += seconds;
+}
+
+static double opened_per_second(void)
+{
+        return seen.reading[METRIC_COUNT + COUNTER_ACTIVE_OPENS].value;
+}
+
+START_TEST(an_early_tick_keeps_the_rates_and_reads_what_ports_depend_on)
+{
+        double before = opened_per_second();
+
+        pass(10);
+        tree_put("net/snmp", "Tcp: ActiveOpens OutRsts\nTcp: 1100 0\n");
+        tree_put("net/sockstat", "TCP: inuse 40 orphan 0 tw 60 alloc 40 mem 1\n");
+        peer_add(TCP_TIME_WAIT, 45000, 443)->msg.idiag_expires = 59000;
+        observer_set_early(observer);
+        ck_assert_int_eq(observe(), 0);
+        ck_assert(opened_per_second() == before);
+        ck_assert(seen.reading[METRIC_TIME_WAIT_TABLE].value == 30);
+        ck_assert(seen.reading[METRIC_PORTS_USED].value == right.reading[METRIC_PORTS_USED].value + 1);
+
+        pass(10);
+        ck_assert_int_eq(observe(), 0); /* the rate is that of all 20 s */
+        ck_assert_msg(opened_per_second() > 45 && opened_per_second() <= 50, "%g", opened_per_second());
+        pass(10);
+        ck_assert_int_eq(observe(), 0);
+        ck_assert(opened_per_second() == 0);
+}
+END_TEST
+
+START_TEST(after_a_reload_no_tick_is_early)
+{
+        observer_set_early(observer);
+        configure(NULL);
+        pass(10);
+        ck_assert_int_eq(observe(), 0);
+        pass(10);
+        observer_set_early(observer);
+        ck_assert_int_eq(observe(), 0); /* the first regular one was a beginning */
+        ck_assert_int_eq(seen.reading[METRIC_COUNT + COUNTER_ACTIVE_OPENS].state, READING_INVALID);
+        ck_assert_int_eq(seen.reading[METRIC_PORTS_USED].state, READING_VALID);
+}
+END_TEST
+
+START_TEST(a_dump_that_fails_early_leaves_no_value_of_ports)
+{
+        pass(10);
+        observer_set_early(observer);
+        tree_put("sys/net/ipv4/ip_local_port_range", "nonsense\n");
+        ck_assert_int_lt(observe(), 0);
+        ck_assert_int_eq(seen.reading[METRIC_PORTS_USED].state, READING_INVALID);
+        ck_assert_str_eq(seen.endpoint[METRIC_PORTS_USED], "");
+}
+END_TEST
+
 /* ---- cpu_budget ---- */
 
 #define SLOW_NS (100 * NSEC_PER_MSEC)
@@ -787,6 +847,9 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, netstat_is_read_once_more);
         tcase_add_test(tcase, netstat_is_read_when_a_listener_is_gone);
         tcase_add_test(tcase, a_reload_reads_netstat);
+        tcase_add_test(tcase, an_early_tick_keeps_the_rates_and_reads_what_ports_depend_on);
+        tcase_add_test(tcase, after_a_reload_no_tick_is_early);
+        tcase_add_test(tcase, a_dump_that_fails_early_leaves_no_value_of_ports);
         tcase_add_loop_test(tcase, conntrack_that_cannot_be_read_is_not_zero, 0, ELEMENTSOF(conntracks));
 }
 

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/early.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "daemon/now.h"
+#include "lib/policy/clock.h"
+#include "lib/ports/table.h"
+
+#define GLANCES 8u /* in an interval */
+#define PERIOD_US_MAX 125000
+#define STAY_MAX 64u /* regular ticks */
+
+/* All daemons of a host glance at once, and with their ticks. */
+static int set_timer(struct early *e, uint64_t now)
+{
+        sd_event_source_set_time(e->timer, (now / e->period + 1) * e->period);
+        return sd_event_source_set_enabled(e->timer, SD_EVENT_ONESHOT);
+}
+
+static void bring_tick_forward(struct early *e)
+{
+        e->brought_forward = true;
+        sd_event_source_set_time(e->tick, 0);
+}
+
+static void look(struct early *e, uint64_t now)
+{
+        struct glance glance = {.at = now_monotonic_us() * 1000};
+
+        if (observer_count(e->observer, &glance.sockets) == 0 && glance_is_urgent(&e->glances, glance, e->due * 1000))
+                bring_tick_forward(e);
+        else
+                set_timer(e, now);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        (void)source;
+        look(userdata, usec);
+        return 0;
+}
+
+static void wake(struct early *e)
+{
+        e->closings = sd_event_source_disable_unref(e->closings);
+        observer_unlisten(e->observer);
+        e->awake = 0;
+}
+
+static int on_closings(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct early *e = userdata;
+
+        (void)source, (void)fd, (void)events;
+        wake(e);
+        look(e, now_monotonic_us());
+        return 0;
+}
+
+/* Sleeps if few sockets came in the interval. After a sleep of less than an interval the next one has to wait for twice
+ * as long: on a busy server connections end all the time, and their number stands still. */
+static void sleep_if_quiet(struct early *e, uint64_t came)
+{
+        int fd;
+
+        if (e->closings) {
+                e->stay = 1;
+                return;
+        }
+        if (came >= glance_step(&e->glances) || ++e->awake < e->stay)
+                return;
+        fd = observer_listen(e->observer, glance_step(&e->glances) / 4);
+        if (fd < 0 ||
+            sd_event_add_io(sd_event_source_get_event(e->tick), &e->closings, fd, EPOLLIN, on_closings, e) < 0)
+                return;
+        sd_event_source_set_enabled(e->timer, SD_EVENT_OFF);
+        e->stay = MIN(2 * e->stay, STAY_MAX);
+}
+
+int early_start(struct early *e, sd_event *event, sd_event_source *tick, struct observer *observer)
+{
+        int r;
+
+        *e = (struct early){.observer = observer, .tick = tick, .stay = 1, .period = PERIOD_US_MAX};
+        r = sd_event_add_time(event, &e->timer, CLOCK_MONOTONIC, 0, 1, on_timer, e);
+        return r < 0 ? r : sd_event_source_set_enabled(e->timer, SD_EVENT_OFF);
+}
+
+void early_stop(struct early *e)
+{
+        e->closings = sd_event_source_disable_unref(e->closings);
+        e->timer = sd_event_source_disable_unref(e->timer);
+        if (e->observer)
+                observer_unlisten(e->observer);
+}
+
+bool early_begin_tick(struct early *e)
+{
+        bool early = e->brought_forward && now_monotonic_us() < e->due;
+
+        e->brought_forward = false;
+        return early;
+}
+
+static double fullest(const struct reading *r)
+{
+        return r->state == READING_BOUNDED ? r->upper : r->state == READING_VALID ? r->value : 0;
+}
+
+uint64_t early_end_tick(struct early *e, const struct snapshot *s, uint64_t now, uint64_t interval)
+{
+        uint64_t counted = observer_counted(e->observer), before = e->glances.tick.sockets;
+        bool regular = now >= e->due;
+
+        if (regular)
+                e->due = clock_next_tick(now, interval);
+        e->period = MIN(interval / GLANCES + 1, PERIOD_US_MAX);
+        e->glances.cliff = fullest(&s->reading[METRIC_PORTS_CLIFF]);
+        e->glances.parity = ports_parity(s->ports);
+        e->glances.tick = e->glances.last = (struct glance){.at = now * 1000, .sockets = counted};
+        if (regular)
+                sleep_if_quiet(e, counted > before ? counted - before : 0);
+        if (!e->closings)
+                set_timer(e, now);
+        return e->due;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/ports/glance.h"
+
+#include "lib/util/macro.h"
+
+#define SHORT_PERCENT 80 /* the rules fire on less, but a dump takes time, and more may come than before */
+#define AHEAD_NS NSEC_PER_SEC
+
+static double grown(struct glance before, struct glance now)
+{
+        return now.sockets > before.sockets ? (double)(now.sockets - before.sockets) : 0;
+}
+
+bool glance_is_urgent(struct glances *g, struct glance now, uint64_t due)
+{
+        double growth = grown(g->tick, now), elapsed = (double)(now.at - g->last.at), ahead, next;
+
+        ahead = due > now.at ? (double)MIN(due - now.at, AHEAD_NS) : 0;
+        next = elapsed > 0 ? grown(g->last, now) / elapsed * ahead : 0;
+        g->last = now;
+        return growth > glance_step(g) && g->cliff + 100 * (growth + next) / MAX(g->parity, 1u) >= SHORT_PERCENT;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* A cheap count of the sockets between two ticks, and whether the next tick has to come sooner: at 20,000 connections a
+ * second half of the ports last 0.7 s. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Sockets of the host at one time. */
+struct glance {
+        uint64_t at; /* ns */
+        uint64_t sockets;
+};
+
+struct glances {
+        double cliff;             /* ports.cliff of the fullest destination at the last tick, percent */
+        unsigned parity;          /* the usable ports of one parity, of the smaller one */
+        struct glance tick, last; /* at the last tick, and the last glance */
+};
+
+/* So many new sockets are worth a look, and so many connections that ended are worth a glance. */
+static inline unsigned glance_step(const struct glances *g)
+{
+        return g->parity / 16;
+}
+
+/* Takes over the next glance. Returns true if the ports toward one destination could be short before the next regular
+ * tick, which is due at that time (ns), if all new sockets since the last tick were toward it. */
+bool glance_is_urgent(struct glances *glances, struct glance now, uint64_t due);

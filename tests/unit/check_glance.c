@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/ports/glance.h"
+
+#include "lib/util/macro.h"
+#include "run.h"
+
+#define PARITY 1600 /* so that a step is 100 */
+#define MS NSEC_PER_MSEC
+#define TICK_MS 1000
+
+/* One glance after another, a tenth of a second apart, from the tick on; the next one is due after a second. */
+static const struct {
+        const char *what;
+        double cliff;
+        unsigned sockets[10];
+        unsigned urgent; /* the number of the first urgent glance; 0: none */
+} rows[] = {
+        {"silence", 0, {0}, 0},
+        {"silence, all ports used", 100, {0}, 0},
+        {"reuse works: the number stands still", 100, {50, 99, 60, 80, 99, 70, 90, 40, 99, 100}, 0},
+        {"a server's sockets end", 0, {0}, 0},
+        {"a burst that would not fill them", 0, {120, 120, 120, 120, 120, 120, 120, 120, 120, 120}, 0},
+        {"slow growth: the regular tick is soon enough", 0, {110, 220, 330, 440, 550, 660, 770, 880, 990, 1100}, 0},
+        {"fast growth: at the first glance", 0, {160, 320, 480}, 1},
+        {"it begins later, and what is left counts", 0, {0, 0, 0, 0, 0, 160, 320, 480, 640, 800}, 0},
+        {"it begins later, and is faster", 0, {0, 0, 0, 0, 0, 300, 600}, 6},
+        {"slow growth on top of many", 50, {60, 120}, 2},
+        {"hardly any growth on top of all", 95, {10, 20, 30, 40, 50, 60, 70, 80, 90, 100}, 0},
+        {"a step on top of all", 95, {10, 20, 110}, 3},
+};
+
+START_TEST(only_growth_that_could_fill_the_ports_is_urgent)
+{
+        const uint64_t begin = 5000 * MS, sockets = 700;
+        struct glances g = {
+                .cliff = rows[_i].cliff, .parity = PARITY, .tick = {begin, sockets}, .last = {begin, sockets}};
+        unsigned urgent = 0;
+
+        for (unsigned k = 0; k < ELEMENTSOF(rows[_i].sockets) && urgent == 0; k++)
+                if (glance_is_urgent(&g, (struct glance){begin + (k + 1) * 100 * MS, sockets + rows[_i].sockets[k]},
+                                     begin + TICK_MS * MS))
+                        urgent = k + 1;
+        ck_assert_msg(urgent == rows[_i].urgent, "%s: glance %u", rows[_i].what, urgent);
+}
+END_TEST
+
+START_TEST(fewer_sockets_are_no_growth)
+{
+        struct glances g = {.cliff = 100, .parity = PARITY, .tick = {MS, 10000}, .last = {MS, 10000}};
+
+        ck_assert(!glance_is_urgent(&g, (struct glance){100 * MS, 0}, 1000 * MS));
+        ck_assert(!glance_is_urgent(&g, (struct glance){200 * MS, 5000}, 1000 * MS));
+}
+END_TEST
+
+/* The counters were read, and no dump was made yet. */
+START_TEST(without_a_port_any_growth_is_urgent)
+{
+        struct glances g = {.tick = {MS, 0}, .last = {MS, 0}};
+
+        ck_assert(!glance_is_urgent(&g, (struct glance){100 * MS, 0}, 1000 * MS));
+        ck_assert(glance_is_urgent(&g, (struct glance){200 * MS, 1}, 0));
+}
+END_TEST
+
+/* A tick that is due in a minute leaves the same time to the next glances as one that is due in a second. */
+START_TEST(a_tick_far_away_is_as_far_as_a_second)
+{
+        struct glances g = {.parity = PARITY, .tick = {MS, 0}, .last = {MS, 0}};
+
+        ck_assert(!glance_is_urgent(&g, (struct glance){1001 * MS, 110}, 60000 * MS));
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+        tcase_add_loop_test(tcase, only_growth_that_could_fill_the_ports_is_urgent, 0, ELEMENTSOF(rows));
+        tcase_add_test(tcase, fewer_sockets_are_no_growth);
+        tcase_add_test(tcase, without_a_port_any_growth_is_urgent);
+        tcase_add_test(tcase, a_tick_far_away_is_as_far_as_a_second);
+}
+
+int main(void)
+{
+        return run_suite("glance", add_tests);
+}
