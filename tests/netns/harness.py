@@ -494,6 +494,11 @@ class ChurnClient(Program):
             raise ValueError(f"there are {len(self.seconds)} seconds, not {last}")
         return sum(connects for connects, _ in rows) / len(rows)
 
+    @property
+    def latency(self):
+        """With step: us of a connect(), half of them at most, 99 of a hundred at most, and the slowest."""
+        return tuple(map(int, self.wait_for(r"^latency (\d+) (\d+) (\d+)$").groups()))
+
     def wait_second(self, second):
         self.wait_for(rf"^{second} ", second + PATIENCE)
 

@@ -230,8 +230,14 @@ static void wait_for_eof(int fd)
                 ;
 }
 
+/* How long connects took, in us: exact below 65 ms, as that much above. */
+#define LATENCIES 65536u
+
 struct progress {
-        uint64_t start, second; /* the second that is counted now, from 1 */
+        uint64_t start, second; /* the second, or step, that is counted now, from 1 */
+        uint64_t step;          /* ns */
+        bool measured;
+        uint64_t slowest, latency[LATENCIES];
         uint64_t connects, failures;
         uint64_t total_connects, total_failures;
         int last_error;
@@ -249,7 +255,7 @@ static void progress_print(struct progress *p)
 
 static uint64_t progress_next(const struct progress *p)
 {
-        return p->start + p->second * NSEC_PER_SEC;
+        return p->start + p->second * p->step;
 }
 
 static void progress_print_due(struct progress *p, uint64_t now)
@@ -258,10 +264,31 @@ static void progress_print_due(struct progress *p, uint64_t now)
                 progress_print(p);
 }
 
+static void progress_latency(struct progress *p, uint64_t ns)
+{
+        uint64_t us = ns / 1000;
+
+        p->latency[us < LATENCIES ? us : LATENCIES - 1]++;
+        if (us > p->slowest)
+                p->slowest = us;
+}
+
+static unsigned latency_below(const struct progress *p, unsigned percent)
+{
+        uint64_t n = 0, all = p->total_connects;
+        unsigned us = 0;
+
+        while (us < LATENCIES - 1 && (n += p->latency[us]) * 100 < all * percent)
+                us++;
+        return us;
+}
+
 static void progress_finish(struct progress *p)
 {
         if (p->connects != 0 || p->failures != 0)
                 progress_print(p);
+        if (p->measured)
+                printf("latency %u %u %" PRIu64 "\n", latency_below(p, 50), latency_below(p, 99), p->slowest);
         printf("total %" PRIu64 " %" PRIu64 "\n", p->total_connects, p->total_failures);
         fflush(stdout);
 }
@@ -285,8 +312,11 @@ static bool server_closes_next(const struct options *o, const struct progress *p
 
 static void client_connect_once(const struct options *o, struct progress *p)
 {
+        uint64_t begun = p->measured ? now_ns() : 0;
         int fd = open_connection(o);
 
+        if (fd >= 0 && p->measured)
+                progress_latency(p, now_ns() - begun);
         if (fd >= 0) {
                 if (server_closes_next(o, p) && send(fd, "", 1, MSG_NOSIGNAL) == 1)
                         wait_for_eof(fd);
@@ -321,9 +351,13 @@ static uint64_t pace_due(struct pace *p, uint64_t now)
 static int run_client(const struct options *o)
 {
         uint64_t start = now_ns(), deadline = arm_deadline(start, o->seconds), left = o->count;
-        struct progress progress = {.start = start, .second = 1};
+        static struct progress progress;
         struct pace pace = {.rate = o->rate, .base = start};
 
+        progress.start = start;
+        progress.second = 1;
+        progress.measured = o->step > 0;
+        progress.step = o->step > 0 ? o->step * NSEC_PER_SEC / 1000 : NSEC_PER_SEC;
         /* The usual slack of 50 us would be half a period at 10,000 a second. */
         (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 

@@ -32,6 +32,7 @@ struct options {
         uint64_t seconds;       /* 0: no limit, as for the next two */
         uint64_t rate;
         uint64_t count;
+        uint64_t step; /* ms between two lines of a client; 0: a second, and no latency */
 };
 
 /* What stands after the command's name, which is argv[0]. What is wrong ends the program. */

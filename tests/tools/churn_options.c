@@ -12,7 +12,7 @@ static const char usage[] =
         "usage: churn server ADDR PORT [--close-first]\n"
         "       churn client ADDR PORT [--seconds=S] [--rate=N] [--count=N]\n"
         "                              [--mapped] [--bind=ADDR [--reuse-address] [--bind-no-port]]\n"
-        "                              [--read-eof] [--server-closes=PERCENT]\n"
+        "                              [--read-eof] [--server-closes=PERCENT] [--step=MS]\n"
         "       churn hold ADDR PORT --count=N [--seconds=S] [--mapped] [--bind=ADDR]\n"
         "                              [--keepalive]\n"
         "\n"
@@ -26,6 +26,8 @@ static const char usage[] =
         "        --reuse-address, --bind-no-port: with SO_REUSEADDR, with IP_BIND_ADDRESS_NO_PORT\n"
         "        --read-eof    let the server close first, which has --close-first\n"
         "        --server-closes=PERCENT: let it close first so many of a hundred connections\n"
+        "        --step=MS     a line each MS instead of each second, and before the total: latency P50 P99 MAX,\n"
+        "                      microseconds that a socket(), bind() and connect() took\n"
         "hold    opens N connections, prints: holding N, and keeps them until SIGTERM\n"
         "        --keepalive   with SO_KEEPALIVE\n";
 
@@ -87,6 +89,7 @@ struct options churn_options(int argc, char *argv[])
                 {"reuse-address", no_argument, NULL, 'a'},
                 {"bind-no-port", no_argument, NULL, 'n'},
                 {"server-closes", required_argument, NULL, 'p'},
+                {"step", required_argument, NULL, 't'},
                 {0},
         };
         struct options o = {.mapped = false};
@@ -118,6 +121,9 @@ struct options churn_options(int argc, char *argv[])
                         break;
                 case 'p':
                         o.server_closes = parse_number(optarg, 100);
+                        break;
+                case 't':
+                        o.step = parse_number(optarg, UINT32_MAX);
                         break;
                 case 'm':
                         o.mapped = true;
