@@ -19,6 +19,14 @@ static int set_timer(struct early *e, uint64_t now)
         return sd_event_source_set_enabled(e->timer, SD_EVENT_ONESHOT);
 }
 
+/* sd_event_source_disable_unref() is not in libsystemd 247. */
+static sd_event_source *end_source(sd_event_source *source)
+{
+        if (source)
+                sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return sd_event_source_unref(source);
+}
+
 static void bring_tick_forward(struct early *e)
 {
         e->brought_forward = true;
@@ -44,7 +52,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 static void wake(struct early *e)
 {
-        e->closings = sd_event_source_disable_unref(e->closings);
+        e->closings = end_source(e->closings);
         observer_unlisten(e->observer);
         e->awake = 0;
 }
@@ -90,8 +98,8 @@ int early_start(struct early *e, sd_event *event, sd_event_source *tick, struct 
 
 void early_stop(struct early *e)
 {
-        e->closings = sd_event_source_disable_unref(e->closings);
-        e->timer = sd_event_source_disable_unref(e->timer);
+        e->closings = end_source(e->closings);
+        e->timer = end_source(e->timer);
         if (e->observer)
                 observer_unlisten(e->observer);
 }
