@@ -125,16 +125,25 @@ static void growth_rate(const struct ports *ports, const struct destination *d, 
 }
 
 /* A program that binds to ports of its own may take them again at once, without tcp_tw_reuse
- * (net/ipv4/tcp_ipv4.c:tcp_twsk_unique, for a socket that has a port): its TIME_WAIT is not in its way. */
-static void free_own_ports(struct destination *d)
+ * (net/ipv4/tcp_ipv4.c:tcp_twsk_unique, for a socket that has a port): its TIME_WAIT is not in its way. What others make
+ * toward this destination in the time of a TIME_WAIT is in theirs. */
+static void free_own_ports(const struct ports *ports, struct destination *d)
 {
+        double others, all = fmax(d->blocked[0] + d->blocked[1], 1), kept, fresh;
+
         if (d->reuse || !(d->lower[INDEX(REUSED)] >= OWN_PORTS_MIN))
                 return;
+        others = (double)ports->building->watched[d->watched - 1].others / 1000; /* a millisecond */
+        kept = fmin(others * PORTS_TIME_WAIT_MS / all, 1);
+        fresh = fmin(others * ports->window_ms / MAX(d->fresh, 1u), 1);
         for (unsigned p = 0; p < 2; p++) {
-                d->reusable[p] += d->blocked[p];
-                d->blocked[p] = 0;
+                unsigned own = d->blocked[p] - (unsigned)(kept * d->blocked[p]);
+
+                d->reusable[p] += own;
+                d->blocked[p] -= own;
         }
-        d->fresh = d->fresh_odd = 0;
+        d->fresh = (unsigned)(fresh * d->fresh);
+        d->fresh_odd = (unsigned)(fresh * d->fresh_odd);
 }
 
 /* At the first dump such a program cannot be told from one that suffers; the third one can. connect() fills one parity
@@ -241,7 +250,7 @@ void metrics_set(struct ports *ports, uint64_t recycled)
 
                 if (d->id == 0)
                         continue;
-                free_own_ports(d);
+                free_own_ports(ports, d);
                 hidden_add(ports, d, recycled);
                 destination_set_bind_first(ports, d);
                 destination_set_present(ports, d);

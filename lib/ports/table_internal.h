@@ -39,6 +39,7 @@ struct watched {
         unsigned of_batch, reused_of_batch;
         uint64_t made_at; /* when a new connection was seen last */
         float reused;     /* percent, of the last batch; NAN: unknown */
+        float others;     /* connections a second on ports that were not in TIME_WAIT, before the last dump */
         float compared[2],
                 compared_waiting[2]; /* made and waiting in dumps with enough of both; older ones for less */
 };

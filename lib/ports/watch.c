@@ -62,6 +62,7 @@ static void begin_one(const struct ports_limits *range, struct table *t, struct 
         w->reused_of_batch = then->reused_of_batch;
         w->made_at = then->made_at;
         w->reused = then->reused;
+        w->others = then->others;
         memcpy(w->compared, then->compared, sizeof(w->compared));
         memcpy(w->compared_waiting, then->compared_waiting, sizeof(w->compared_waiting));
 }
@@ -192,6 +193,7 @@ void watch_commit(struct ports *ports, uint64_t recycled)
                         continue;
                 if (comparable && same_reuse(t, ports->shown)) {
                         w->made[1] = (unsigned)MIN(w->made[1], recycled);
+                        w->others = (float)(w->made[0] * (double)NSEC_PER_SEC / (double)MAX(ports->elapsed, 1u));
                         commit_reused(t, w, d);
                         commit_compared(w);
                 }

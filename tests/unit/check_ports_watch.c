@@ -276,6 +276,23 @@ START_TEST(ports_that_a_program_takes_again_are_free)
 }
 END_TEST
 
+/* Another program goes to the same destination: however often the first takes its own ports again, the ports of the
+ * second are not free. */
+START_TEST(ports_of_another_program_are_not_free)
+{
+        limits.high = limits.low + 1023;
+        model.ports = 1024;
+        add_many(100, TCP_TIME_WAIT, START - 5 * SEC);
+        for (uint64_t s = 0; s < 16; s++) {
+                for (unsigned i = 0; i < 25; i++)
+                        model_add(&model, TCP_TIME_WAIT, SERVER, 80, START + s * SEC - SEC / 2);
+                live(s, SERVER, 90, true);
+        }
+        ck_assert_double_gt(value_toward(SERVER, METRIC_PORTS_REUSED), 70);
+        ck_assert_double_ge(value_toward(SERVER, METRIC_PORTS_FORECAST), 50);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, tear_down);
@@ -293,6 +310,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, a_pool_that_is_closed_at_once_grows_nothing);
         tcase_add_test(tcase, a_pool_that_is_closed_after_a_gap_grows_nothing);
         tcase_add_test(tcase, ports_that_a_program_takes_again_are_free);
+        tcase_add_test(tcase, ports_of_another_program_are_not_free);
 }
 
 int main(void)
