@@ -359,7 +359,7 @@ static unsigned count_fds(void)
  * of what was freed for the next time. */
 static void check_growth(struct run *r)
 {
-        size_t used = mallinfo2().uordblks;
+        size_t used = (size_t)mallinfo2().uordblks;
         unsigned fds = count_fds();
 
         if (r->sim->ticks < WARM_UP)
