@@ -80,7 +80,6 @@ void fill_conntrack(struct observer *o, struct snapshot *s)
                 if (o->wanted[METRIC_CONNTRACK_INSERT_FAILED])
                         o->conntrack_insert_failed = insert_failed(o);
                 o->conntrack_at = o->now;
-                o->retried = false;
         }
         s->reading[METRIC_CONNTRACK_TABLE] = o->conntrack_table;
         s->reading[METRIC_CONNTRACK_INSERT_FAILED] = o->conntrack_insert_failed;

@@ -92,6 +92,7 @@ static void clear_ports(struct snapshot *s)
 static void begin(struct observer *o, struct snapshot *s)
 {
         s->now = now_ns();
+        o->retried = false;
         s->ports = o->ports;
         s->memory_bytes = o->memory_bytes;
         s->dump_ns = o->dump_ns;

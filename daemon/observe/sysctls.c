@@ -41,7 +41,8 @@ int observer_can_write(const struct observer *o)
  * The others only decide whether a rule could change something, and are read again before a change. */
 void fill_sysctls(struct observer *o, struct snapshot *s)
 {
-        bool all = o->sysctls_at == 0 || o->dumping || o->now - o->sysctls_at >= o->slowly_ns, failed = false;
+        bool all = o->sysctls_at == 0 || o->dumping || o->retried || o->now - o->sysctls_at >= o->slowly_ns;
+        bool failed = false;
         uint32_t due = o->sysctls & (all ? UINT32_MAX : o->sysctls_now);
 
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {

@@ -29,6 +29,10 @@ def kernel():
     return tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
 
 
+def host_of_twtuned():
+    return First if kernel() < (5, 14) else Single
+
+
 @contextlib.contextmanager
 def first(ports=PORTS, timestamps=1):
     """The first network namespace as client, its load, and a daemon beside it."""
@@ -62,11 +66,11 @@ def _():
 @test("nf_conntrack is loaded after twtuned: a rule sees it")
 def _():
     rule = "[rule it]\ndescription = it\nwhen = conntrack.table < 50% for 2s\nadvise = it is there\n"
-    with Single() as host:
+    with host_of_twtuned()() as host:
         if os.path.exists("/proc/sys/net/netfilter/nf_conntrack_max"):
             raise Skip("nf_conntrack is there already")
         ticks = Ticks()
-        twtuned = Twtuned(First() if kernel() < (5, 14) else host, temp_policy(rule), ["--observe"], ticks=ticks)
+        twtuned = Twtuned(host, temp_policy(rule), ["--observe"], ticks=ticks)
         twtuned.wait_for("^config-loaded")
         ticks.wait(3)
         subprocess.run(["modprobe", "nf_conntrack"], check=True)
@@ -129,7 +133,7 @@ def _():
 
 @test("the table of a host of 2 GB, a peer without timestamps: it is not raised, and no connect fails")
 def _():
-    with Pair(First if kernel() < (5, 14) else Single) as pair:
+    with Pair(host_of_twtuned()) as pair:
         table, ports = pair.client.sysctl(TABLE), 28232
         pair.client.sysctl(RANGE, "32768 60999")
         if int(table) >= ports // 2:
