@@ -25,6 +25,7 @@
 #define OLD_CONNTRACK "the name before Linux 4.9; it is net.netfilter.nf_conntrack_* now"
 #define BSD "that is a name of BSD and macOS"
 #define SHOWS "read-only: the kernel only shows it"
+#define SINCE_7 "Linux 7.3 has it, 6.18 does not"
 #define PROBING .needs = IPV4("tcp_mtu_probing")
 #define PLB .needs = IPV4("tcp_plb_enabled")
 
@@ -43,6 +44,8 @@ const struct lint_row lint_rows[] = {
         {IPV4("ip_local_port_range"), 2, 1, 65535, "32768 60999", .floor = IPV4("ip_unprivileged_port_start"),
          .rule = "wider-port-range"},
         {IPV4("ip_local_reserved_ports"), 0, .initial = ""},
+        {IPV4("ip_local_port_step_width"), 1, 0, UINT32_MAX, "0", .gone = SINCE_7,
+         .help = "how far connect() steps from a port that is taken to the next"},
         {IPV4("ip_unprivileged_port_start"), 1, 0, 65535, .initial = "1024"},
         {IPV4("ip_autobind_reuse"), 1, BOOL, "0",
          .help = "lets bind() to port 0 with SO_REUSEADDR share a port once all are taken",
@@ -147,6 +150,16 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_comp_sack_nr"), 1, U8, "44", .help = "ACKs that may be joined into one; 0 joins none"},
         {IPV4("tcp_comp_sack_delay_ns"), 1, 0, INT64_MAX, "1000000", .help = "how long ACKs wait to be joined"},
         {IPV4("tcp_comp_sack_slack_ns"), 1, 0, INT64_MAX, "100000", .help = "how exact that wait is"},
+        {IPV4("tcp_comp_sack_rtt_percent"), 1, 1, 1000, "33", .gone = SINCE_7,
+         .help = "the most that wait may be, in percent of the round trip time"},
+        {IPV4("tcp_rcvbuf_low_rtt"), 1, POSITIVE, "1000", .gone = SINCE_7,
+         .help = "round trip time, us, under which autotuning lets receive buffers grow less"},
+        {CORE("bypass_prot_mem"), 1, BOOL, "0", .gone = SINCE_7,
+         .help = "buffers of sockets are not counted toward tcp_mem"},
+        {CORE("qdisc_max_burst"), 1, INT, "1000", .place = LINT_FIRST, .gone = SINCE_7,
+         .help = "packets that may wait for a queueing discipline"},
+        {CORE("txq_reselection_ms"), 1, 0, 0, "1000", .gone = SINCE_7,
+         .help = "how long a busy connection keeps its transmit queue"},
         {IPV4("tcp_pacing_ss_ratio"), 1, 0, 1000, "200", .low = 100, .help = "pacing in slow start, % of the rate",
          .below = "a paced connection cannot reach the rate that its window allows"},
         {IPV4("tcp_pacing_ca_ratio"), 1, 0, 1000, "120", .low = 100, .help = "pacing after slow start, % of the rate",

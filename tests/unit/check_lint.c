@@ -539,6 +539,13 @@ static const struct {
 
         /* what the kernel refuses, by its own word where it can be asked */
         {"net.ipv4.tcp_comp_sack_nr=300", LINT_NO_EFFECT, "it accepts 0 to 255", "", {0}},
+        {"net.ipv4.tcp_comp_sack_rtt_percent=2000", LINT_NO_EFFECT, "it accepts 1 to 1000", "", {0}},
+        {"net.ipv4.ip_local_port_step_width=100", LINT_FINE, "steps from a port that is taken", "", {0}},
+        {"net.ipv4.ip_local_port_step_width=100",
+         LINT_NO_EFFECT,
+         "Linux 7.3 has it",
+         "",
+         {.without = "net/ipv4/ip_local_port_step_width"}},
         {"net.ipv4.tcp_rmem=1024 131072 4194304", LINT_FINE, "", "some kernels", {.refused = ""}},
         {"net.ipv4.tcp_rmem=1024 131072 4194304", LINT_FINE, "some kernels refuse a minimum under 4096", "", {0}},
         {"net.ipv4.tcp_rmem=1024 131072 4194304",
