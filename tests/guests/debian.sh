@@ -66,7 +66,7 @@ debian_kernel() {
                         cd "$dir.new/debs"
                         debian_apt apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
                                 --no-replaces --no-enhances "linux-image-$(dpkg --print-architecture)=$version" |
-                                grep -E '^linux-(image|binary|modules)-[0-9]' | sort -u |
+                                grep -E '^linux-(base|image|binary|modules)-[0-9]' | sort -u |
                                 xargs bash -c '. "$0"; debian_apt apt-get download -qq "$@"' "$debian_sh" >&2
                         for deb in *.deb; do dpkg-deb -x "$deb" ..; done
                 )

@@ -14,6 +14,16 @@ HEAD = """\
 unit tests that ask it something, and those with real sockets in network namespaces. Storms, rescue and giving back are in
 `netns evidence` and `netns effect`; kill -9, the take-over, `--restore` and the peer without timestamps in `netns service`.
 A guest has 2 processors and 2 GB, so that its table of TIME_WAIT holds less than half of the ports (`guest kernel`).
+
+What differs for twtuned:
+
+- Before Linux 5.14 there is no SO_NETNS_COOKIE: it runs in the first network namespace only.
+- Before Linux 6.14 there is no tcp_tw_reuse_delay: `time-wait-reuse-sooner` is unavailable.
+- On Linux 5.10 tcp_tw_reuse = 1 lets connect() take an orphaned FIN_WAIT_2 as well (50 of 50 tried; none on 6.1 and later).
+  twtuned counts these as holders there, too: it may act sooner than it has to.
+- tcp_diag and nf_conntrack are modules of Debian's kernels. tcp_diag is loaded by the first request, unless that is forbidden;
+  nf_conntrack is seen within a minute after it is loaded.
+- Linux 7.3 has ip_local_port_step_width: connect() fills both parities evenly then.
 """
 
 
