@@ -123,8 +123,8 @@ def _():
 
 @test("a peer without timestamps in the first network namespace: put back and said")
 def _():
-    with first(ports=2000, timestamps=0) as (client, load, twtuned):
-        load.open(900)
+    with first(ports=1000, timestamps=0) as (client, load, twtuned):
+        load.open(420)
         twtuned.wait_for(rf"^applied: {REUSE}:")
         with load.repeated(RATE):
             line = twtuned.wait_for(rf"^unexpected-effect: {REUSE}:")[0]
