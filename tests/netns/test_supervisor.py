@@ -4,8 +4,6 @@
 takes over, what is put back, and what is left."""
 
 import contextlib
-import http.client
-import itertools
 import os
 import pathlib
 import re
@@ -15,91 +13,9 @@ import socket
 import subprocess
 
 import harness
-from harness import (ChurnHold, ChurnServer, Namespace, Program, Single, Skip, Twtuned, binary, check, check_equal, fields,
-                     main, temp_dir, temp_policy, test, wait_until)
-from ticks import replace
-
-FIN = "net.ipv4.tcp_fin_timeout"  # on the loopback, tcp_tw_reuse = 2 already has the effect of 1
-HOLDS = replace(harness.HOLDS, ("net.ipv4.tcp_tw_reuse = 1", f"{FIN} = 20"),
-                ("when = ports.used >= 10\n", "when = ports.used >= 10\nwhen = tcp.established >= 10\n"))
-NET_ADMIN, SYS_ADMIN = 1 << 12, 1 << 21  # capabilities(7)
-_numbers = itertools.count(1)
-
-
-class Host(Single):
-    """Stands for a node: the supervisor runs in this namespace, and the names that it follows are those of add(). Beside
-    it other tests, and other processes of this machine, have names in the same directory."""
-
-    def __init__(self, config=HOLDS):
-        self.mark = f"h{next(_numbers)}"
-        super().__init__(self.mark)
-        self.pods = []
-        self.runtime_dir = temp_dir()
-        self.policy = temp_policy(replace(config, ("[daemon]\n", f"[daemon]\nnetns = *-{self.mark}\n")))
-
-    def add(self):
-        self.pods.append(Single(f"p-{self.mark}"))
-        return self.pods[-1]
-
-    def start(self, *args):
-        """Returns the supervisor. The directory of the locks is its own, because there is one on a host."""
-        argv = ["unshare", "--mount", "--propagation=slave", "sh", "-c",
-                'mkdir -p /run/twtuned && mount -t tmpfs none /run/twtuned && exec "$@"', "sh",
-                binary("twtuned"), "--all-netns", f"--config={self.policy}", *args]
-        env = {k: v for k, v in os.environ.items() if k not in ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC")}
-        env |= {"RUNTIME_DIRECTORY": str(self.runtime_dir),
-                "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.runtime_dir / 'no-bus'}",
-                "TWTUNED_METRICS_HTTP": os.path.abspath(harness.BUILD / "metrics-http")}
-        self.supervisor = Program(self, argv, "stderr", env=env)
-        return self.supervisor
-
-    def wait_started(self, *pods, since=0):
-        for pod in pods:
-            self.supervisor.wait_for(rf"^config-loaded: .*NETNS={pod.name}$", since=since)
-
-    def lines(self, kind, pod=None):
-        return [line for line in self.supervisor.lines if line.startswith(f"{kind}:")
-                and (not pod or fields(line).get("NETNS") == pod.name)]
-
-    def children(self):
-        """pid -> path of the network namespace"""
-        found = {}
-        for task in pathlib.Path(f"/proc/{self.supervisor.pid}/task").iterdir():
-            for pid in map(int, (task / "children").read_text().split()):
-                try:
-                    argv = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-                except (FileNotFoundError, ProcessLookupError):
-                    continue
-                found[pid] = next((a.removeprefix("--netns=") for a in argv if a.startswith("--netns=")), "")
-        return found
-
-    def child(self, pod):
-        return next((pid for pid, path in self.children().items() if path.endswith(f"/{pod.name}")), None)
-
-    def files(self):
-        return sorted(path.name for path in self.runtime_dir.iterdir() if path.suffix != ".new")
-
-    def remove(self):
-        for pod in self.pods:
-            pod.remove()
-        super().remove()
-
-
-def storm(pod):
-    ChurnServer(pod, "127.0.0.1")
-    return ChurnHold(pod, "127.0.0.1", count=10)
-
-
-def values(*pods):
-    return [pod.sysctl(FIN) for pod in pods]
-
-
-def status(pid):
-    return dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
-
-
-def is_alive(pid):
-    return os.path.exists(f"/proc/{pid}") and status(pid)["State"][0] != "Z"
+from harness import Namespace, Twtuned, binary, check, check_equal, main, temp_dir, temp_policy, test, wait_until
+from node import (FIN, HOLDS, LISTENS, NET_ADMIN, SYS_ADMIN, Host, get, is_alive, needs_http, samples, status, storm, try_get,
+                  values)
 
 
 @test("four network namespaces, a load in two of them: it acts in these two and nowhere else, and gives back", beside=True)
@@ -310,8 +226,8 @@ def _():
         pod = host.add()
         host.start()
         host.wait_started(pod)
-        run = subprocess.run(["nsenter", f"--mount=/proc/{host.supervisor.pid}/ns/mnt", os.path.abspath(binary("twtuned")), "--all-netns",
-                              f"--config={host.policy}"], capture_output=True, text=True)
+        run = subprocess.run(["nsenter", f"--mount=/proc/{host.supervisor.pid}/ns/mnt", os.path.abspath(binary("twtuned")),
+                              "--all-netns", f"--config={host.policy}"], capture_output=True, text=True)
         check_equal((run.returncode, run.stderr),
                     (75, "twtuned: another twtuned --all-netns runs on this host; stop it first\n"), "what it does")
 
@@ -364,42 +280,6 @@ def _():
         host.supervisor.wait_for(rf"^applied: would set .*NETNS={pod.name}$")
         check_equal((values(pod), host.files()), (["60"], []), "sysctl and files")
         check_equal(host.supervisor.stop(), 0, "exit status")
-
-
-def needs_http():
-    if not (harness.BUILD / "metrics-http").exists():
-        raise Skip("built without libmicrohttpd")
-
-
-def get(host, path, port=9911, method="GET"):
-    """(status, body), as one asks that is in the network namespace of the supervisor."""
-    with host.entered():
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=harness.PATIENCE)
-        connection.connect()
-    try:
-        connection.request(method, path)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    except OSError:
-        return 0, ""
-    finally:
-        connection.close()
-
-
-def try_get(host, path):
-    try:
-        return get(host, path)
-    except OSError:
-        return 0, ""
-
-
-LISTENS = replace(HOLDS, ("[daemon]\n", "[daemon]\nmetrics_listen = 127.0.0.1:9911\n"))
-
-
-def samples(text, family):
-    """netns -> value"""
-    return {re.search(r'netns="([^"]*)"', line)[1]: float(line.split()[-1])
-            for line in text.splitlines() if line.startswith((family + "{", family + " "))}
 
 
 @test("metrics_listen: the metrics of all network namespaces, as promtool wants them; and nothing else", beside=True)
