@@ -13,7 +13,7 @@ import socket
 import subprocess
 
 import harness
-from harness import Namespace, Twtuned, binary, check, check_equal, main, temp_dir, temp_policy, test, wait_until
+from harness import Namespace, Program, Twtuned, binary, check, check_equal, main, temp_dir, temp_policy, test, wait_until
 from node import (FIN, HOLDS, LISTENS, NET_ADMIN, SYS_ADMIN, Host, get, is_alive, needs_http, samples, status, storm, try_get,
                   values)
 
@@ -268,6 +268,39 @@ def _():
         run = host.run(["setpriv", "--bounding-set=-sys_admin", binary("twtuned"), "--all-netns",
                         f"--config={temp_policy(HOLDS)}"], check=False)
         check(run.returncode == 1 and "needs CAP_SYS_ADMIN" in run.stderr, run)
+
+
+SQUAT = """
+import os, socket
+held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+held.bind("\\0twtuned")
+print("held", flush=True)
+os.read(0, 1)
+"""
+
+
+@test("nobody in a pod holds the address of an instance: it runs and acts there; in a pod no process of another is seen",
+      beside=True)
+def _():
+    with Host() as host:
+        pod, other = host.add(), host.add()
+        stdin, end = os.pipe()
+        nobody = Program(pod, ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all",
+                               "/usr/bin/python3", "-c", SQUAT], stdin=stdin)
+        nobody.wait_for("^held$")
+        host.start()
+        host.supervisor.wait_for("^twtuned: uid 65534 holds the abstract address @twtuned, and is not the service; ignoring it$")
+        host.wait_started(pod, other)
+        storm(pod)
+        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        check_equal(values(pod, other), ["20", "60"], FIN)
+        # What those inside can see of twtuned: sockets of their own network namespace.
+        seen = pod.run(["sh", "-c", "cat /proc/net/unix /proc/net/netlink"]).stdout
+        check(other.name not in seen, seen)
+        check_equal(host.supervisor.stop(), 0, "exit status")
+        check_equal(values(pod, other), ["60", "60"], FIN)
+        os.close(stdin)
+        os.close(end)
 
 
 @test("--observe goes to all: nothing is written, and no file", beside=True)

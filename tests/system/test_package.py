@@ -5,6 +5,7 @@ that has booted a real systemd (container.py). TuneD and "sysctl --system" besid
 
 --long: the package is the one that Debian's own build makes and lintian checks, and TuneD the one that Debian has."""
 
+import json
 import os
 import re
 import shutil
@@ -75,6 +76,7 @@ class PackageHost(Container):
         (files / "opt").mkdir(parents=True)
         for version in (VERSION, NEXT):
             with_version(package, version, files / f"opt/twtuned-{version}.deb")
+        shutil.copytree(ROOT / "packaging/ansible", files / "opt/ansible")
         # The machine may itself be a container, in which packages must not start services.
         (files / "usr/sbin").mkdir(parents=True)
         (files / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 0\n")
@@ -337,6 +339,39 @@ def _(host):
     wait_until(lambda: (host.sysctls()[0], fin_timeout()) == ("1", "20"), "both are changed once more")
     host.systemctl("stop", "twtuned")
     wait_until(lambda: (host.sysctls()[0], fin_timeout()) == ("2", "45"), "each is given back")
+
+
+def play(host, **variables):
+    """Runs the role. Returns how many tasks have changed something."""
+    out = host.run("env", "HOME=/root", "ANSIBLE_NOCOLOR=1", "ANSIBLE_CONFIG=/dev/null", "ansible-playbook", "-i",
+                   "localhost,", "-c", "local", "-e", json.dumps({"ansible_python_interpreter": "/usr/bin/python3",
+                                                                 "twtuned_deb": f"/opt/twtuned-{VERSION}.deb", **variables}),
+                   "/opt/ansible/site.yml").stdout
+    return int(re.search(r"^localhost +: .*changed=(\d+)", out, re.M)[1])
+
+
+@on_package_host("the Ansible role: begins in observe mode, changes nothing when it runs again, enforces, and removes all")
+def _(host):
+    if not shutil.which("ansible-playbook"):
+        raise Skip("needs ansible")
+    before = host.run("sysctl", "net.ipv4", "net.core").stdout
+    check(play(host) > 0, "nothing was installed")
+    check_equal(host.events("config-loaded")[0]["MODE"], "observe", "mode of the first start")
+    check_equal((host.show("ActiveState"), play(host)), ("active", 0), "the second run")
+    play(host, twtuned_mode="enforce", twtuned_config=HOLDS.replace("[daemon]\n", ""))
+    check_equal(host.events("config-loaded", 2)[-1]["MODE"], "enforce", "mode")
+    broken = host.run("sh", "-c", "! ansible-playbook -i localhost, -c local -e twtuned_config='[rule' "
+                      "-e ansible_python_interpreter=/usr/bin/python3 -e twtuned_deb=/opt/twtuned-1.deb "
+                      "/opt/ansible/site.yml").stdout
+    check("failed to validate" in broken, broken)
+    check("mode = enforce" in (host.root / DROPINS / "50-ansible.conf").read_text(), "the drop-in stays")
+    host.systemctl("start", "load")
+    host.wait_for_reuse("1")
+    play(host, twtuned_state="absent")
+    host.systemctl("stop", "load")
+    check_equal(host.run("sysctl", "net.ipv4", "net.core").stdout, before, "sysctls")
+    check(not (host.root / "usr/sbin/twtuned").exists(), "the program is still there")
+    check(not (host.root / DROPINS / "50-ansible.conf").exists(), "the drop-in is still there")
 
 
 if __name__ == "__main__":
