@@ -14,6 +14,8 @@
 #include "lib/util/safe.h"
 #include "lib/util/units.h"
 
+#define TEXT_WIDTH_MIN 30u /* also on a terminal that is narrower */
+
 static FILE *pager;
 
 /* Decided once, before a pager takes the place of the terminal. */
@@ -73,13 +75,6 @@ void print_coloured(enum colour colour, const char *format, ...)
         fputs(colour_off(colour), stdout);
 }
 
-void print_item(unsigned indent, enum colour colour, const char *title, const char *text)
-{
-        printf("%*s", (int)indent, "");
-        print_coloured(colour, "%s", title);
-        printf(": %s\n", text);
-}
-
 bool has_unicode(void)
 {
         return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
@@ -125,22 +120,55 @@ void pager_close(void)
         pager = NULL;
 }
 
-void print_wrapped(const char *text, unsigned indent)
+/* 0: no terminal. Asks stderr because stdout may be the pager. */
+static unsigned terminal_width(void)
 {
         struct winsize size = {0};
-        unsigned width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > indent + 30 ? size.ws_col : 100;
 
+        return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+/* Breaks the text at blanks to the width. The first line begins at the column, where the cursor is; the others at
+ * indent. */
+static void print_broken(const char *text, unsigned width, unsigned column, unsigned indent)
+{
         while (*text) {
-                size_t n = strlen(text), room = width - indent;
+                size_t n = strlen(text), room = width > column + TEXT_WIDTH_MIN ? width - column : TEXT_WIDTH_MIN;
 
                 if (n > room) {
                         for (n = room; n > 0 && text[n] != ' '; n--)
                                 ;
                         n = n > 0 ? n : room;
                 }
-                printf("%*s%.*s\n", (int)indent, "", (int)n, text);
+                printf("%.*s\n", (int)n, text);
                 text += n + strspn(text + n, " ");
+                column = indent;
+                if (*text)
+                        printf("%*s", (int)indent, "");
         }
+}
+
+void print_wrapped(const char *text, unsigned indent)
+{
+        unsigned width = terminal_width();
+
+        if (*text == 0)
+                return;
+        printf("%*s", (int)indent, "");
+        print_broken(text, width > indent + TEXT_WIDTH_MIN ? width : 100, indent, indent);
+}
+
+void print_item(unsigned indent, enum colour colour, const char *title, const char *text)
+{
+        unsigned width = terminal_width(), column = indent + (unsigned)strlen(title) + 2;
+
+        printf("%*s", (int)indent, "");
+        print_coloured(colour, "%s", title);
+        fputs(": ", stdout);
+        if (width == 0 || *text == 0)
+                puts(text); /* whole lines for grep */
+        else
+                print_broken(text, width, column, indent + 2);
 }
 
 int complain(int status, const char *format, ...)

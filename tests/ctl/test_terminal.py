@@ -84,6 +84,21 @@ def plain(text):
     return re.sub(r"\033\[[?0-9;]*[a-zA-Z]", "", text)
 
 
+@test("explain: broken at blanks to the width of the terminal; whole lines where there is none", beside=True)
+def _():
+    with Host() as host:
+        ends = os.openpty()
+        fcntl.ioctl(ends[1], termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        broken = subprocess.run(host.argv("explain", REUSE), env=host.env(), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=ends[1], text=True, check=True).stdout
+        whole = host.ctl("explain", REUSE).stdout
+        check(max(map(len, whole.splitlines())) > 80, f"nothing to break in:\n{whole}")
+        check(max(map(len, broken.splitlines())) <= 80, f"more than 80 columns in:\n{broken}")
+        check_equal(len(broken.split()), len(whole.split()), "words")
+        for end in ends:
+            os.close(end)
+
+
 @test("top: live, with a graph; it resizes, scrolls and quits on q, and leaves the terminal as it was", beside=True)
 def _():
     with Host() as host:
