@@ -72,17 +72,30 @@ static const char *reason_of(const json_t *record)
         return colon ? colon + 2 : message;
 }
 
+static void end_episode(json_t *episode, const json_t *record, const char *end, const char *why)
+{
+        json_object_set(episode, "ended", json_object_get(record, "time"));
+        set_text(episode, "end", end);
+        set_text(episode, "why", why);
+}
+
 /* Ends an episode once none of its sysctls is held. */
 static void take_end(json_t *episode, const json_t *record)
 {
         json_t *held = json_object_get(episode, "held");
 
         json_object_del(held, text_of(record, "sysctl"));
-        if (json_object_size(held) > 0)
-                return;
-        json_object_set(episode, "ended", json_object_get(record, "time"));
-        set_text(episode, "end", text_of(record, "event"));
-        set_text(episode, "why", reason_of(record));
+        if (json_object_size(held) == 0)
+                end_episode(episode, record, text_of(record, "event"), reason_of(record));
+}
+
+/* True if the record begins to write what the episode would only have written, or the other way round: the mode has
+ * changed between the two, which ends no rule in the journal. */
+static bool mode_changed(const json_t *episode, const json_t *record)
+{
+        const json_t *sysctl = json_object_get(json_object_get(episode, "sysctls"), text_of(record, "sysctl"));
+
+        return sysctl && is_true(sysctl, "would") != has_text(record, "result", "would");
 }
 
 static bool ends_an_episode(const json_t *record)
@@ -103,6 +116,10 @@ static int take(json_t *episodes, const json_t *record)
         json_t *episode = json_array_get(episodes, (size_t)last);
         bool open = episode && is_open(episode), applied = has_text(record, "event", "applied");
 
+        if (open && applied && mode_changed(episode, record)) {
+                end_episode(episode, record, "released", "the mode has changed");
+                open = false;
+        }
         if (applied || has_text(record, "event", "advice")) {
                 /* Advice of a rule whose change has just come to nothing belongs to the same story. */
                 bool follows = episode && !applied && number_of(record, "time") - number_of(episode, "ended") < 1;
@@ -179,6 +196,20 @@ static void print_what(const json_t *episode)
                 fputs(": advice", stdout);
 }
 
+/* False for advice, and for what was only observed: there is nothing to give back. */
+static bool wrote(const json_t *episode)
+{
+        const char *name;
+        json_t *sysctl;
+
+        json_object_foreach((json_t *)json_object_get(episode, "sysctls"), name, sysctl)
+        {
+                if (!is_true(sysctl, "would"))
+                        return true;
+        }
+        return false;
+}
+
 void episode_print(const json_t *episode)
 {
         const char *destination = text_of(episode, "destination"), *unit = text_of(episode, "systemd_unit");
@@ -188,17 +219,16 @@ void episode_print(const json_t *episode)
         print_what(episode);
         if (*destination || *unit)
                 printf(", for %s%s%s", destination, *destination && *unit ? ", " : "", unit);
-        printf("; peak %s %s", text_of(episode, "metric"), text_of(episode, "peak"));
+        printf("; at %s %s", text_of(episode, "metric"), text_of(episode, "peak"));
         if (steps > 1)
                 printf("; %.0f steps", steps);
         if (is_true(episode, "helped"))
                 fputs("; helped", stdout);
         if (is_open(episode)) {
                 fputs("; ", stdout);
-                print_coloured(YELLOW, "lasts");
+                print_coloured(YELLOW, "no end so far");
                 return;
         }
-        printf("; %s after %s: %s",
-               json_object_size(json_object_get(episode, "sysctls")) > 0 ? end_text(text_of(episode, "end")) : "over",
+        printf("; %s after %s: %s", wrote(episode) ? end_text(text_of(episode, "end")) : "over",
                time_text(number_of(episode, "ended") - number_of(episode, "begun"), time), text_of(episode, "why"));
 }

@@ -95,10 +95,9 @@ START_TEST(an_episode_from_its_change_to_its_end)
 {
         read_two(applied, given_back);
         ck_assert_uint_eq(json_array_size(episodes), 1);
-        ck_assert_str_eq(printed(0),
-                         "r: net.ipv4.tcp_tw_reuse 2 -> 1, net.ipv4.tcp_tw_reuse_delay 1000 -> 250, for "
-                         "10.0.0.1->10.0.0.2:80, web.service; peak ports.forecast 171.9%; 2 steps; helped; "
-                         "given back after 12min 0s: over");
+        ck_assert_str_eq(printed(0), "r: net.ipv4.tcp_tw_reuse 2 -> 1, net.ipv4.tcp_tw_reuse_delay 1000 -> 250, for "
+                                     "10.0.0.1->10.0.0.2:80, web.service; at ports.forecast 171.9%; 2 steps; helped; "
+                                     "given back after 12min 0s: over");
         for (size_t i = 0; i < 5; i++)
                 ck_assert_int_eq(episode_of(i), 0);
 }
@@ -107,7 +106,25 @@ END_TEST
 START_TEST(an_episode_that_lasts)
 {
         read_two(applied, "]");
-        ck_assert_ptr_nonnull(strstr(printed(0), "; helped; lasts"));
+        ck_assert_ptr_nonnull(strstr(printed(0), "; helped; no end so far"));
+}
+END_TEST
+
+START_TEST(what_was_only_observed_ends_when_it_is_written)
+{
+        read_records("[" EVENT(
+                100, "applied",
+                REUSE METRIC(
+                        "84.2%") "\"originalvalue\":\"2\",\"newvalue\":\"1\","
+                                 "\"result\":\"would\"") "," EVENT(123, "applied",
+                                                                   REUSE METRIC(
+                                                                           "100.0%") "\"originalvalue\":\"2\","
+                                                                                     "\"newvalue\":\"1\","
+                                                                                     "\"result\":\"applied\"") "]");
+        ck_assert_uint_eq(json_array_size(episodes), 2);
+        ck_assert_str_eq(printed(0), "r: would set net.ipv4.tcp_tw_reuse 2 -> 1; at ports.forecast 84.2%; over after "
+                                     "23s: the mode has changed");
+        ck_assert_str_eq(printed(1), "r: net.ipv4.tcp_tw_reuse 2 -> 1; at ports.forecast 100.0%; no end so far");
 }
 END_TEST
 
@@ -126,9 +143,8 @@ START_TEST(a_second_time_is_a_second_episode)
                                                                                                                 "\"a"
                                                                                                                 "\"") "]");
         ck_assert_uint_eq(json_array_size(episodes), 2);
-        ck_assert_str_eq(printed(0),
-                         "a: advice, for 0.0.0.0:80, web.service; peak listen.drops 424/s; over after 1min "
-                         "0s: drops: it is 0");
+        ck_assert_str_eq(printed(0), "a: advice, for 0.0.0.0:80, web.service; at listen.drops 424/s; over after 1min "
+                                     "0s: drops: it is 0");
         ck_assert_int_eq(episode_of(2), 1);
 }
 END_TEST
@@ -160,6 +176,7 @@ static void add(TCase *tcase)
         tcase_add_checked_fixture(tcase, NULL, end);
         tcase_add_test(tcase, an_episode_from_its_change_to_its_end);
         tcase_add_test(tcase, an_episode_that_lasts);
+        tcase_add_test(tcase, what_was_only_observed_ends_when_it_is_written);
         tcase_add_test(tcase, a_second_time_is_a_second_episode);
         tcase_add_test(tcase, advice_after_a_change_that_did_not_help_is_part_of_it);
         tcase_add_test(tcase, what_belongs_to_no_episode);
