@@ -198,8 +198,10 @@ static void show_entries(sd_journal *journal, const struct options *o)
                 print_records(records);
         else
                 print_episodes(records, episodes);
-        if (json_array_size(records) == 0 && geteuid() != 0)
-                complain(0, "no entry that you may read; root and the group systemd-journal may read all");
+        if (json_array_size(records) == 0)
+                complain(0, geteuid() == 0
+                                    ? "the journal has no entry of twtuned for this time"
+                                    : "no entry that you may read; root and the group systemd-journal may read all");
 }
 
 /* Seeks to before the last lines entries, of those after since. Returns 0 or a negative errno. */
