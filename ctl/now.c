@@ -122,11 +122,12 @@ static void print_effect(const json_t *change, const json_t *rule)
 
         if (is_true(change, "would") || is_true(change, "left"))
                 return;
-        if (json_is_number(json_object_get(change, "reused")))
+        if (is_true(rule, "expecting"))
+                printf(LABEL "not known yet: %s is awaited (now %s)\n", "helped", text_of(expect, "text"),
+                       text_of(expect, "now"));
+        else if (json_is_number(json_object_get(change, "reused")))
                 printf(LABEL "%.0f %% of new connections took a port in TIME_WAIT (%.0f a second)\n", "helped",
                        number_of(change, "reused"), number_of(change, "reused_per_second"));
-        else if (is_true(rule, "expecting"))
-                printf(LABEL "not known yet: %s is awaited\n", "helped", text_of(expect, "text"));
         if (number_of(change, "unanswered") > 0)
                 printf(LABEL "%.0f connects have waited 3 s and more for an answer\n", "",
                        number_of(change, "unanswered"));
@@ -135,6 +136,7 @@ static void print_effect(const json_t *change, const json_t *rule)
 static void print_end(const json_t *change, const json_t *rule)
 {
         const char *label = "until";
+        char time[TIME_TEXT_MAX];
         json_t *condition;
         size_t i;
 
@@ -143,7 +145,10 @@ static void print_end(const json_t *change, const json_t *rule)
                 return;
         }
         json_array_foreach(json_object_get(rule, "until"), i, condition) {
-                printf(LABEL "%s (now %s)\n", label, text_of(condition, "text"), text_of(condition, "now"));
+                printf(LABEL "%s (now %s", label, text_of(condition, "text"), text_of(condition, "now"));
+                if (is_true(condition, "holds") && number_of(condition, "for") > 0)
+                        printf(", for %s so far", time_text(number_of(condition, "held"), time));
+                puts(")");
                 label = "and";
         }
         if (i == 0)
@@ -253,8 +258,9 @@ static double nearness(const json_t *condition)
                 return 1;
         if (!json_is_number(json_object_get(condition, "value")))
                 return NAN;
+        /* A value that is at the threshold need not fall: tcp.timestamps < 1 is a switch. */
         if (op[0] == '<')
-                return value > 0 ? threshold / value : 1;
+                return value > threshold ? threshold / value : value < threshold ? 1 : 0;
         if (has_text(condition, "state", "bounded"))
                 value = json_is_number(json_object_get(condition, "upper")) ? number_of(condition, "upper")
                                                                             : (double)NAN;
@@ -278,6 +284,18 @@ static double rule_nearness(const json_t *rule)
         return least;
 }
 
+/* True if a condition that does not hold is known by an upper bound only. */
+static bool nearness_is_bound(const json_t *rule)
+{
+        json_t *condition;
+        size_t i;
+
+        json_array_foreach(json_object_get(rule, "when"), i, condition)
+                if (!is_true(condition, "holds") && has_text(condition, "state", "bounded"))
+                        return true;
+        return false;
+}
+
 void print_closest(const json_t *rules)
 {
         const json_t *closest = NULL;
@@ -287,7 +305,12 @@ void print_closest(const json_t *rules)
         json_array_foreach(rules, i, rule)
                 if (rule_nearness(rule) > (closest ? rule_nearness(closest) : 0))
                         closest = rule;
-        if (closest)
-                printf(LABEL "%s, at %.0f %% of what makes it act\n", "closest", text_of(closest, "name"),
+        if (!closest)
+                return;
+        printf(LABEL "%s", "closest", text_of(closest, "name"));
+        if (rule_nearness(closest) < 1)
+                printf(", at %s%.0f %% of what makes it act\n", nearness_is_bound(closest) ? "most " : "",
                        100 * rule_nearness(closest));
+        else /* all that lacks is time */
+                printf(": %s\n", text_of(closest, "why"));
 }

@@ -62,6 +62,61 @@ def _():
         check_equal(status["destinations"][0]["parity_used"], max(odd, len(used) - odd), "ports of one parity")
 
 
+CLOSEST = """
+[daemon]
+interval = 100ms
+cpu_budget = 100%
+[rule soon]
+when = tcp.established >= 10 for 1h
+advise = look at it
+[rule switched]
+when = ports.used >= 1
+when = tcp.timestamps < 1
+advise = look at it
+[rule far]
+when = tcp.established >= 40
+advise = look at it
+"""
+
+
+@test("status: the closest rule, and why it does not act; a switch that is on is not close to off", beside=True)
+def _():
+    with Host(CLOSEST, load=False) as host:
+        with ChurnHoldBeside(host):
+            why = r'soon: "tcp.established >= 10 for 1h" has held for \d+s$'
+            wait_until(lambda: re.search("^  closest   " + why, host.ctl("status").stdout, re.M), f"closest is {why}")
+    # Without the first rule, the one that is at a quarter.
+    with Host(CLOSEST.replace("for 1h", "for 1h\nwhen = tcp.close_wait >= 1000"), load=False) as host:
+        with ChurnHoldBeside(host):
+            wait_until(lambda: re.search("^  closest   far, at 25 % of what makes it act$",
+                                         host.ctl("status").stdout, re.M), "closest is far")
+
+
+AWAITS = f"""
+[daemon]
+interval = 100ms
+cpu_budget = 100%
+[limits]
+min_interval = 100ms
+[rule some]
+when = ports.used >= 10
+until = tcp.close_wait < 5 for 1h
+expect = ports.reused >= 10% within 1h
+set = {REUSE} = 1
+"""
+
+
+@test("status: no change has helped before its effect is seen; how long the end has held", beside=True)
+def _():
+    with Host(AWAITS, load=False) as host:
+        with ChurnHoldBeside(host):
+            host.twtuned.wait_for("^applied: ")
+            awaited = r"^  helped    not known yet: ports.reused >= 10% within 1h is awaited \(now .+\)$"
+            wait_until(lambda: re.search(awaited, host.ctl("status").stdout, re.M), "its effect is awaited")
+            check_text(host.ctl("status").stdout,
+                       r"^  until     tcp.close_wait < 5 for 1h \(now 0, for \d+s so far\)$")
+
+
 @test("who owns a sysctl: the kernel, someone else, and someone else after a change of ours", beside=True)
 def _():
     with Host(load=False) as host:
