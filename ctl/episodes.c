@@ -180,20 +180,19 @@ static const char *end_text(const char *event)
         return event;
 }
 
-static void print_what(const json_t *episode)
+static void write_what(FILE *f, const json_t *episode)
 {
-        const char *separator = ": ", *name;
+        const char *separator = "", *name;
         json_t *sysctl;
 
-        print_coloured(BOLD, "%s", text_of(episode, "rule"));
         json_object_foreach((json_t *)json_object_get(episode, "sysctls"), name, sysctl)
         {
-                printf("%s%s%s %s -> %s", separator, is_true(sysctl, "would") ? "would set " : "", name,
-                       text_of(sysctl, "was"), text_of(sysctl, "now"));
+                fprintf(f, "%s%s%s %s -> %s", separator, is_true(sysctl, "would") ? "would set " : "", name,
+                        text_of(sysctl, "was"), text_of(sysctl, "now"));
                 separator = ", ";
         }
-        if (*separator == ':')
-                fputs(": advice", stdout);
+        if (*separator == 0)
+                fputs("advice", f);
 }
 
 /* False for advice, and for what was only observed: there is nothing to give back. */
@@ -210,25 +209,38 @@ static bool wrote(const json_t *episode)
         return false;
 }
 
-void episode_print(const json_t *episode)
+static void write_end(FILE *f, const json_t *episode)
+{
+        char time[TIME_TEXT_MAX];
+
+        if (is_open(episode))
+                fputs("; no end so far", f);
+        else
+                fprintf(f, "; %s after %s: %s", wrote(episode) ? end_text(text_of(episode, "end")) : "over",
+                        time_text(number_of(episode, "ended") - number_of(episode, "begun"), time),
+                        text_of(episode, "why"));
+}
+
+char *episode_text(const json_t *episode)
 {
         const char *destination = text_of(episode, "destination"), *unit = text_of(episode, "systemd_unit");
         double steps = number_of(episode, "steps");
-        char time[TIME_TEXT_MAX];
+        char *text = NULL;
+        size_t size;
+        FILE *f = open_memstream(&text, &size);
 
-        print_what(episode);
+        if (!f)
+                exit(complain(EXIT_FAILURE, "out of memory"));
+        write_what(f, episode);
         if (*destination || *unit)
-                printf(", for %s%s%s", destination, *destination && *unit ? ", " : "", unit);
-        printf("; at %s %s", text_of(episode, "metric"), text_of(episode, "peak"));
+                fprintf(f, ", for %s%s%s", destination, *destination && *unit ? ", " : "", unit);
+        fprintf(f, "; at %s %s", text_of(episode, "metric"), text_of(episode, "peak"));
         if (steps > 1)
-                printf("; %.0f steps", steps);
+                fprintf(f, "; %.0f steps", steps);
         if (is_true(episode, "helped"))
-                fputs("; helped", stdout);
-        if (is_open(episode)) {
-                fputs("; ", stdout);
-                print_coloured(YELLOW, "no end so far");
-                return;
-        }
-        printf("; %s after %s: %s", wrote(episode) ? end_text(text_of(episode, "end")) : "over",
-               time_text(number_of(episode, "ended") - number_of(episode, "begun"), time), text_of(episode, "why"));
+                fputs("; helped", f);
+        write_end(f, episode);
+        if (fclose(f) != 0)
+                exit(complain(EXIT_FAILURE, "out of memory"));
+        return text;
 }

@@ -11,5 +11,5 @@
  * "metric", "peak", "steps", "helped", "end" (the event that ended it, or null), "why". The caller owns the array. */
 json_t *episodes_of(json_t *records);
 
-/* "time-wait-reuse: net.ipv4.tcp_tw_reuse 2 -> 1, toward ...". No newline. */
-void episode_print(const json_t *episode);
+/* "net.ipv4.tcp_tw_reuse 2 -> 1, for ...", without the rule. The caller frees it. Out of memory ends the program. */
+char *episode_text(const json_t *episode);

@@ -20,6 +20,8 @@
 
 #define FIELD_MAX 1024
 #define UNIT_NAME_MAX 256
+#define DATE_TEXT_MAX 64
+#define TITLE_MAX 320
 
 static const char *const field_names[] = {
         "EVENT",  "MESSAGE", "SYSCTL",      "OLDVALUE",  "NEWVALUE",  "ORIGINALVALUE",
@@ -107,22 +109,22 @@ static enum colour event_colour(const char *event)
         return strncmp(event, "config-", strlen("config-")) == 0 ? DIM : YELLOW;
 }
 
-static void print_date(double time)
+static const char *date_text(double time, char buf[static DATE_TEXT_MAX])
 {
         time_t seconds = (time_t)time;
-        char date[64];
         struct tm tm;
 
         localtime_r(&seconds, &tm);
-        strftime(date, sizeof(date), "%F %T", &tm);
-        printf("%s ", date);
+        strftime(buf, DATE_TEXT_MAX, "%F %T", &tm);
+        return buf;
 }
 
 static void print_record(const json_t *record)
 {
         const char *event = text_of(record, "event");
+        char date[DATE_TEXT_MAX];
 
-        print_date(number_of(record, "time"));
+        printf("%s ", date_text(number_of(record, "time"), date));
         print_coloured(event_colour(event), "%-19s", event);
         printf(" %s\n", text_of(record, "message"));
 }
@@ -132,6 +134,16 @@ static bool is_detail(const json_t *record)
 {
         return json_is_integer(json_object_get(record, "episode")) || has_text(record, "event", "config-loaded") ||
                has_text(record, "event", "recovered");
+}
+
+static void print_episode(double begun, const json_t *episode)
+{
+        char title[TITLE_MAX], date[DATE_TEXT_MAX];
+        char *text = episode_text(episode);
+
+        snprintf(title, sizeof(title), "%s %s", date_text(begun, date), text_of(episode, "rule"));
+        print_item(0, BOLD, title, text);
+        free(text);
 }
 
 /* An episode is shown at the time when it began. */
@@ -146,9 +158,7 @@ static void print_episodes(const json_t *records, const json_t *episodes)
 
                 if (json_is_integer(number) && json_integer_value(number) > shown) {
                         shown = (int)json_integer_value(number);
-                        print_date(number_of(record, "time"));
-                        episode_print(json_array_get(episodes, (size_t)shown));
-                        putchar('\n');
+                        print_episode(number_of(record, "time"), json_array_get(episodes, (size_t)shown));
                 } else if (!is_detail(record)) {
                         print_record(record);
                 }

@@ -32,18 +32,11 @@ static void end(void)
         free(line);
 }
 
-/* The line of an episode. */
+/* The text of an episode. */
 static const char *printed(size_t i)
 {
-        FILE *stdout_ = stdout;
-        size_t size;
-
         free(line);
-        line = NULL;
-        stdout = open_memstream(&line, &size);
-        episode_print(json_array_get(episodes, i));
-        fclose(stdout);
-        stdout = stdout_;
+        line = episode_text(json_array_get(episodes, i));
         return line;
 }
 
@@ -95,7 +88,7 @@ START_TEST(an_episode_from_its_change_to_its_end)
 {
         read_two(applied, given_back);
         ck_assert_uint_eq(json_array_size(episodes), 1);
-        ck_assert_str_eq(printed(0), "r: net.ipv4.tcp_tw_reuse 2 -> 1, net.ipv4.tcp_tw_reuse_delay 1000 -> 250, for "
+        ck_assert_str_eq(printed(0), "net.ipv4.tcp_tw_reuse 2 -> 1, net.ipv4.tcp_tw_reuse_delay 1000 -> 250, for "
                                      "10.0.0.1->10.0.0.2:80, web.service; at ports.forecast 171.9%; 2 steps; helped; "
                                      "given back after 12min 0s: over");
         for (size_t i = 0; i < 5; i++)
@@ -122,9 +115,9 @@ START_TEST(what_was_only_observed_ends_when_it_is_written)
                                                                                      "\"newvalue\":\"1\","
                                                                                      "\"result\":\"applied\"") "]");
         ck_assert_uint_eq(json_array_size(episodes), 2);
-        ck_assert_str_eq(printed(0), "r: would set net.ipv4.tcp_tw_reuse 2 -> 1; at ports.forecast 84.2%; over after "
+        ck_assert_str_eq(printed(0), "would set net.ipv4.tcp_tw_reuse 2 -> 1; at ports.forecast 84.2%; over after "
                                      "23s: the mode has changed");
-        ck_assert_str_eq(printed(1), "r: net.ipv4.tcp_tw_reuse 2 -> 1; at ports.forecast 100.0%; no end so far");
+        ck_assert_str_eq(printed(1), "net.ipv4.tcp_tw_reuse 2 -> 1; at ports.forecast 100.0%; no end so far");
 }
 END_TEST
 
@@ -143,7 +136,7 @@ START_TEST(a_second_time_is_a_second_episode)
                                                                                                                 "\"a"
                                                                                                                 "\"") "]");
         ck_assert_uint_eq(json_array_size(episodes), 2);
-        ck_assert_str_eq(printed(0), "a: advice, for 0.0.0.0:80, web.service; at listen.drops 424/s; over after 1min "
+        ck_assert_str_eq(printed(0), "advice, for 0.0.0.0:80, web.service; at listen.drops 424/s; over after 1min "
                                      "0s: drops: it is 0");
         ck_assert_int_eq(episode_of(2), 1);
 }
