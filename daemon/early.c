@@ -77,9 +77,9 @@ static void sleep_if_quiet(struct early *e, uint64_t came)
                 e->stay = 1;
                 return;
         }
-        if (came >= glance_step(&e->glances) || ++e->awake < e->stay)
+        if (came >= glance_step(e->glances.parity) || ++e->awake < e->stay)
                 return;
-        fd = observer_listen(e->observer, glance_step(&e->glances) / 4);
+        fd = observer_listen(e->observer, glance_step(e->glances.parity) / 4);
         if (fd < 0 ||
             sd_event_add_io(sd_event_source_get_event(e->tick), &e->closings, fd, EPOLLIN, on_closings, e) < 0)
                 return;

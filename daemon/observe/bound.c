@@ -33,7 +33,7 @@ static bool is_due(const struct observer *o)
 {
         uint64_t many = range_size(o) / 10, now = unaccounted(o), then = o->unaccounted_then;
 
-        if (!o->wanted[METRIC_PORTS_BOUND] || !o->limits_known || o->now < o->bound_again_at)
+        if (!o->wanted[METRIC_PORTS_BOUND] || !o->limits_known || !o->settled)
                 return false;
         if (o->bound_at == 0 || o->now - o->bound_at >= SELDOM)
                 return true;
@@ -82,8 +82,7 @@ void read_bound(struct observer *o, struct unread *unread)
         o->bound_share = (struct reading){.state = READING_INVALID};
         o->bound_at = o->now;
         o->unaccounted_then = unaccounted(o);
-        if (o->budget > 0)
-                o->bound_again_at = o->now + (uint64_t)((double)(thread_cpu_ns() - begun) / o->budget);
+        budget_debit(o, DUMP_BOUND, begun);
         if (r < 0)
                 return;
         port_set_assign(&o->bound, &o->bound_building);

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "daemon/observe/internal.h"
+#include "lib/ports/glance.h"
 #include "lib/util/macro.h"
 
 static const struct counter *counter_of(const struct observer *o, unsigned counter)
@@ -78,6 +79,18 @@ static unsigned newly_bound(const struct observer *o)
         for (unsigned i = 0; i < ELEMENTSOF(o->bound.bit); i++)
                 n += (unsigned)__builtin_popcountll(o->bound.bit[i] & ~o->basis.bound.bit[i]);
         return n;
+}
+
+/* Those on a port that was reused are not new: while reuse works, their number stands still. */
+bool destinations_may_be_short(const struct observer *o)
+{
+        const struct destination *busiest = ports_busiest(o->ports);
+        uint64_t opened = counter_of(o, COUNTER_ACTIVE_OPENS)->value - o->basis.opened, recycled = new_recycled(o);
+
+        if (!o->basis.counted || o->error[SOURCE_SNMP] < 0 || opened <= recycled)
+                return false;
+        return glance_may_fire(busiest ? ports_value(busiest, METRIC_PORTS_CLIFF).upper : 0, opened - recycled,
+                               ports_parity(o->ports));
 }
 
 bool bound_destinations(const struct observer *o, struct snapshot *s)

@@ -21,17 +21,6 @@ static void on_both(void *user, const struct inet_diag_msg *socket, size_t lengt
         on_port(user, socket, length);
 }
 
-/* Returns for how many ns cpu_budget forbids another dump after this one. begun: the thread's CPU time when it began. The
- * cheaper of the last two dumps of the kind counts: time in which a virtual machine is stopped may count as CPU time,
- * and one such dump must not forbid the next one for twenty times as long. */
-static uint64_t budget_pause(struct observer *o, enum dump_kind kind, uint64_t begun)
-{
-        uint64_t cpu = thread_cpu_ns() - begun, least = o->dump_cpu[kind] ? MIN(cpu, o->dump_cpu[kind]) : cpu;
-
-        o->dump_cpu[kind] = cpu;
-        return o->budget > 0 ? (uint64_t)((double)least / o->budget) : 0;
-}
-
 static void begin_ports(struct observer *o)
 {
         struct ports_limits limits = o->limits;
@@ -48,8 +37,8 @@ static void begin_both(struct observer *o)
 
 static int dump(struct observer *o, enum dump_kind kind, struct snapshot *s)
 {
-        static const sock_diag_handler handlers[DUMP_COUNT] = {on_port, states_count, on_both};
-        static void (*const begins[DUMP_COUNT])(struct observer *) = {begin_ports, states_begin, begin_both};
+        static const sock_diag_handler handlers[] = {on_port, states_count, on_both};
+        static void (*const begins[])(struct observer *) = {begin_ports, states_begin, begin_both};
         struct sock_diag_query query = {.states = kind == DUMP_STATES ? o->states : SOCK_DIAG_CONNECTIONS};
         uint64_t begun = now_monotonic_us();
         int r;
@@ -83,14 +72,13 @@ void observer_read_states(struct observer *o, struct snapshot *s, struct unread 
         read_listeners(o, s, unread);
         r = dump(o, DUMP_STATES, s);
         unread_add(unread, observer_dump_error(r), "the sockets by state (NETLINK_SOCK_DIAG)");
-        if (r == 0)
-                o->states_again_at = MAX(o->states_again_at, o->now + budget_pause(o, DUMP_STATES, begun));
+        budget_debit(o, DUMP_STATES, begun);
 }
 
 static void dump_ports(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         enum dump_kind kind = states_due(o) ? DUMP_BOTH : DUMP_PORTS;
-        uint64_t begun = thread_cpu_ns();
+        uint64_t begun = thread_cpu_ns(), before = MAX(o->settled_at, o->now);
         int r;
 
         /* Without the listeners, the connections of servers would be counted; without the limits, wrong ports. */
@@ -100,10 +88,11 @@ static void dump_ports(struct observer *o, struct snapshot *s, struct unread *un
         }
         r = dump(o, kind, s);
         unread_add(unread, observer_dump_error(r), "the sockets (NETLINK_SOCK_DIAG)");
+        budget_debit(o, kind, begun);
         if (r < 0)
                 return;
-        s->dump_every = o->dump_every = budget_pause(o, kind, begun);
-        o->dump_again_at = o->now + o->dump_every;
+        o->dump_pause = MAX(o->settled_at, o->now) - before;
+        s->dump_every = o->dump_every = MAX(o->settled_at, o->now) - o->now;
         fill_destinations(o, s);
 }
 
@@ -111,7 +100,7 @@ void observer_read_sockets(struct observer *o, const struct watch_list *watch, s
                            struct unread *unread)
 {
         ports_watch(o->ports, watch);
-        if (o->dumped && o->now < o->dump_again_at)
+        if (o->dumped && !budget_allows_ports(o))
                 fill_destinations(o, s);
         else
                 dump_ports(o, s, unread);

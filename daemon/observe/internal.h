@@ -11,6 +11,7 @@
  *   sysctls.c       the sysctls, and what connect() picks ports by
  *   listeners.c     a dump of the listeners
  *   bounded_dump.c  how long a dump may take
+ *   budget.c        how often there may be one
  *   bound.c         the ports of sockets that are only bound
  *   udp.c           the ports of UDP sockets
  *   dump.c          a dump of all other sockets, for the next two
@@ -47,7 +48,10 @@ enum source {
 enum dump_kind {
         DUMP_PORTS, /* the sockets with ephemeral ports */
         DUMP_STATES,
-        DUMP_BOTH,
+        DUMP_BOTH, /* the last that dump() in dump.c makes */
+        DUMP_LISTENERS,
+        DUMP_BOUND,
+        DUMP_UDP,
         DUMP_COUNT,
 };
 
@@ -125,10 +129,10 @@ struct observer {
         struct port_set bound; /* ports of sockets that are only bound, when they were read */
         struct port_set bound_building;
         struct cgroup_tally bound_by;
-        struct reading bound_share;        /* ports.bound */
-        uint64_t bound_at, bound_again_at; /* when they were read; 0: not yet. By cpu_budget */
-        uint64_t unaccounted_then;         /* sockets of the host that no count showed then */
-        uint64_t allocated, orphaned;      /* sockets of the whole host */
+        struct reading bound_share;   /* ports.bound */
+        uint64_t bound_at;            /* when they were read; 0: not yet */
+        uint64_t unaccounted_then;    /* sockets of the host that no count showed then */
+        uint64_t allocated, orphaned; /* sockets of the whole host */
 
         struct port_set udp_seen;
         struct cgroup_tally udp_by;
@@ -170,10 +174,13 @@ struct observer {
         struct tally tally;       /* the last sample by state */
         uint64_t states_again_at; /* when it expires */
 
-        bool dumping;                       /* the last read asked for a dump */
-        bool dumped;                        /* the ports, at least once */
-        uint64_t dump_again_at, dump_every; /* by cpu_budget */
-        uint64_t dump_cpu[DUMP_COUNT];      /* ns that the last of each kind took; 0: there was none yet */
+        bool dumping;                  /* the last read asked for a dump */
+        bool dumped;                   /* the ports, at least once */
+        bool settled;                  /* the account of cpu_budget was, when this read began */
+        uint64_t settled_at;           /* when it will be */
+        uint64_t dump_pause;           /* ns that the last dump of the ports has added to that */
+        uint64_t dump_every;           /* from the last dump of the ports until it is settled */
+        uint64_t dump_cpu[DUMP_COUNT]; /* ns that the last of each kind took; 0: there was none yet */
 };
 
 #define OBSERVER_KEPT offsetof(struct observer, early) /* bytes that observer_set_config() keeps */
@@ -228,6 +235,12 @@ void read_limits(struct observer *observer, struct snapshot *s);
 struct reading share_of(double part, const struct live_sysctl *whole);
 bool number_after(const char *text, const char *word, uint64_t *ret);
 
+/* budget.c: at the begin of a read; after a dump that began at this CPU time of the thread; whether the ports may be
+ * dumped. */
+void budget_begin(struct observer *observer);
+void budget_debit(struct observer *observer, enum dump_kind kind, uint64_t begun);
+bool budget_allows_ports(const struct observer *observer);
+
 /* bounded_dump.c: a dump, again if a change interrupted it; all dumps of a tick have 10 s together. begin, if not NULL, is called
  * before each try. */
 int observer_dump(struct observer *observer, const struct sock_diag_query *query, void (*begin)(struct observer *o),
@@ -249,5 +262,6 @@ void states_fill(struct observer *observer, struct snapshot *s);
 /* destinations.c: ends a dump of the ports, which ports_begin() began; fills in its metrics; fills in bounds for them
  * without a dump, or returns false if no bounds hold. */
 void destinations_commit(struct observer *observer);
+bool destinations_may_be_short(const struct observer *observer); /* by the connections since the last dump */
 void fill_destinations(struct observer *observer, struct snapshot *s);
 bool bound_destinations(const struct observer *observer, struct snapshot *s);

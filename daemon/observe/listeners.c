@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/now.h"
 #include "daemon/observe/internal.h"
 #include "lib/kernel/diag.h"
 #include "lib/util/macro.h"
@@ -112,11 +113,16 @@ static void fill_bursts(struct observer *o, struct snapshot *s)
  * and after a drop; otherwise rarely, and the bounds allow for those that come and go in between. */
 void fill_listeners(struct observer *o, struct snapshot *s, struct unread *unread)
 {
+        uint64_t begun;
+
         o->listeners.syn_limit = syn_limit(s);
         if (o->listeners_always || o->listeners_at == 0 || o->now - o->listeners_at >= o->slowly_ns ||
-            ((o->wanted[METRIC_LISTEN_DROPS] || o->wanted[METRIC_LISTEN_BURSTS]) && something_dropped(o)))
+            ((o->wanted[METRIC_LISTEN_DROPS] || o->wanted[METRIC_LISTEN_BURSTS]) && something_dropped(o))) {
+                begun = thread_cpu_ns();
                 read_listeners(o, s, unread);
-        else
+                budget_debit(o, DUMP_LISTENERS, begun);
+        } else {
                 s->reading[METRIC_LISTEN_DROPS] = reading_valid(0);
+        }
         fill_bursts(o, s);
 }

@@ -97,9 +97,10 @@ static void begin(struct observer *o, struct snapshot *s)
         s->memory_bytes = o->memory_bytes;
         s->dump_ns = o->dump_ns;
         o->dump_ns = 0;
-        s->dump_every = s->now < o->dump_again_at ? o->dump_every : 0;
+        s->dump_every = s->now < o->settled_at ? o->dump_every : 0;
         o->since = o->now != 0 ? s->now - o->now : 0;
         o->now = s->now;
+        budget_begin(o);
         if (!o->early) {
                 o->tick = o->regular_at != 0 ? o->now - o->regular_at : 0;
                 o->regular_at = o->now;

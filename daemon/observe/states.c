@@ -67,7 +67,7 @@ void states_want(struct observer *o)
 
 bool states_due(const struct observer *o)
 {
-        return o->states != 0 && o->now >= o->states_again_at;
+        return o->states != 0 && o->now >= o->states_again_at && (o->settled || o->states_again_at == 0);
 }
 
 void states_begin(struct observer *o)

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "daemon/now.h"
 #include "daemon/observe/internal.h"
 #include "lib/kernel/diag.h"
 #include "lib/util/macro.h"
@@ -33,6 +34,7 @@ void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         const struct sock_diag_query query = {.states = UINT32_MAX, .udp = true};
         unsigned range = o->limits.high - o->limits.low + 1;
+        uint64_t begun;
         int r;
 
         if (!o->wanted[METRIC_UDP_PORTS] || !o->inuse_known || o->limits.high == 0)
@@ -41,7 +43,9 @@ void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
                 o->udp_share = reading_valid(0);
                 o->udp_at = 0;
         } else if (o->udp_at == 0 || o->now - o->udp_at >= o->slowly_ns) {
+                begun = thread_cpu_ns();
                 r = observer_dump(o, &query, begin, on_socket);
+                budget_debit(o, DUMP_UDP, begun);
                 unread_add(unread, observer_dump_error(r), "the UDP sockets (NETLINK_SOCK_DIAG)");
                 o->udp_share = r == 0 ? reading_valid(100.0 * o->udp_ports / range) : (struct reading){0};
                 o->udp_at = o->now;

@@ -6,6 +6,15 @@
 #define SHORT_PERCENT 80 /* the rules fire on less, but a dump takes time, and more may come than before */
 #define AHEAD_NS NSEC_PER_SEC
 
+/* All of them may be of the last two seconds, and then a forecast of three counts them two and a half times. */
+#define FORECAST_TIMES 2.5
+
+bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity)
+{
+        return sockets > glance_step(parity) &&
+               cliff + FORECAST_TIMES * 100 * (double)sockets / MAX(parity, 1u) >= SHORT_PERCENT;
+}
+
 static double grown(struct glance before, struct glance now)
 {
         return now.sockets > before.sockets ? (double)(now.sockets - before.sockets) : 0;
@@ -18,5 +27,6 @@ bool glance_is_urgent(struct glances *g, struct glance now, uint64_t due)
         ahead = due > now.at ? (double)MIN(due - now.at, AHEAD_NS) : 0;
         next = elapsed > 0 ? grown(g->last, now) / elapsed * ahead : 0;
         g->last = now;
-        return growth > glance_step(g) && g->cliff + 100 * (growth + next) / MAX(g->parity, 1u) >= SHORT_PERCENT;
+        return growth > glance_step(g->parity) &&
+               g->cliff + 100 * (growth + next) / MAX(g->parity, 1u) >= SHORT_PERCENT;
 }

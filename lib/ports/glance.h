@@ -20,10 +20,14 @@ struct glances {
 };
 
 /* So many new sockets are worth a look, and so many connections that ended are worth a glance. */
-static inline unsigned glance_step(const struct glances *g)
+static inline unsigned glance_step(unsigned parity)
 {
-        return g->parity / 16;
+        return parity / 16;
 }
+
+/* True if so many new sockets toward the fullest destination, since a dump in which its ports.cliff was that, may have
+ * brought ports.forecast to where rules fire. */
+bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity);
 
 /* Takes over the next glance. Returns true if the ports toward one destination could be short before the next regular
  * tick, which is due at that time (ns), if all new sockets since the last tick were toward it. */

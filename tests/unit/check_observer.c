@@ -747,6 +747,60 @@ START_TEST(one_slow_dump_makes_dumps_no_rarer)
 }
 END_TEST
 
+static unsigned dumps_after_opening(unsigned connections)
+{
+        static unsigned opened = 100;
+        char text[128];
+        unsigned before = peer.requests;
+
+        opened += connections;
+        snprintf(text, sizeof(text), "Tcp: ActiveOpens OutRsts\nTcp: %u 0\n", opened);
+        tree_put("net/snmp", text);
+        ck_assert_int_eq(observe(), 0);
+        return (peer.requests - before) / CLEAN_REQUESTS;
+}
+
+START_TEST(a_storm_goes_into_debt_for_two_dumps)
+{
+        pause_after(2);
+        peer.spoil = be_slow;
+        peer.spoil_first = 1;
+        peer.spoil_last = UINT_MAX;
+        ck_assert_uint_eq(dumps_after_opening(0), 0);
+        ck_assert_uint_eq(dumps_after_opening(1000), 0);
+        ck_assert_uint_eq(dumps_after_opening(10000), 1);
+        ck_assert_uint_eq(dumps_after_opening(1000), 0);
+        ck_assert_uint_eq(dumps_after_opening(10000), 1);
+        ck_assert_uint_eq(dumps_after_opening(10000), 0);
+        skipped += 60;
+        ck_assert_uint_eq(dumps_after_opening(0), 1);
+}
+END_TEST
+
+/* A sample by state costs the ports their dump, and the other way round: it is one account. */
+START_TEST(all_dumps_are_debited)
+{
+        static struct config config = {.cpu_budget = 5, .interval_ns = NSEC_PER_SEC, .n_rules = 1};
+        bool dump;
+
+        config.rule[0].n_when = 1;
+        config.rule[0].when[0] = (struct condition){.metric = METRIC_TCP_ESTABLISHED, .op = GREATER_EQUAL};
+        configure(&config);
+        ck_assert_int_eq(observe(), 0); /* both, at no cost */
+        skipped += 60;
+        peer.requests = 0;
+        peer.spoil = be_slow;
+        peer.spoil_first = 1;
+        peer.spoil_last = UINT_MAX;
+        observer_read(observer, &seen, &dump, &unread);
+        observer_read_states(observer, &seen, &unread);
+        ck_assert_uint_gt(peer.requests, 0);
+        ck_assert_uint_eq(dumps_after_opening(0), 0);
+        skipped += 60;
+        ck_assert_uint_eq(dumps_after_opening(0), 1);
+}
+END_TEST
+
 /* While bounds decide, there may be no other dump for days. */
 START_TEST(a_pause_is_shown_until_it_is_over)
 {
@@ -842,6 +896,8 @@ static void add_tests(TCase *tcase)
         tcase_add_loop_test(tcase, a_spoilt_file_makes_its_metrics_invalid, 0, ELEMENTSOF(spoilt));
         tcase_add_loop_test(tcase, netstat_is_not_read_without_connections_and_packets, 0, ELEMENTSOF(quiet));
         tcase_add_test(tcase, one_slow_dump_makes_dumps_no_rarer);
+        tcase_add_test(tcase, a_storm_goes_into_debt_for_two_dumps);
+        tcase_add_test(tcase, all_dumps_are_debited);
         tcase_add_test(tcase, a_pause_is_shown_until_it_is_over);
         tcase_add_test(tcase, the_time_of_a_dump_is_shown_at_the_next_tick);
         tcase_add_test(tcase, netstat_is_read_once_more);

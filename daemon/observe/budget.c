@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* cpu_budget: one account that all dumps are debited with, so that together they take no more than that share of a core.
+ * A dump is made when the account is settled; where the ports may be about to run short, up to two go into debt. */
+
+#include "daemon/now.h"
+#include "daemon/observe/internal.h"
+#include "lib/util/macro.h"
+
+#define DEBTS_MAX 2
+
+void budget_begin(struct observer *o)
+{
+        o->settled = o->now >= o->settled_at;
+}
+
+/* Time in which a virtual machine is stopped may count as CPU time, and one such dump must not forbid the next one for
+ * twenty times as long: so none is debited with more than twice what the one of its kind before took. The time that a
+ * dump waits for a processor costs the host nothing, and does not count. */
+void budget_debit(struct observer *o, enum dump_kind kind, uint64_t begun)
+{
+        uint64_t cpu = thread_cpu_ns() - begun, before = o->dump_cpu[kind];
+        uint64_t debit = before > 0 ? MIN(cpu, 2 * before) : cpu;
+
+        o->dump_cpu[kind] = cpu;
+        if (o->budget <= 0)
+                return;
+        o->settled_at = MAX(o->settled_at, o->now) + (uint64_t)((double)debit / o->budget);
+}
+
+bool budget_allows_ports(const struct observer *o)
+{
+        return o->settled || (o->settled_at - o->now <= DEBTS_MAX * o->dump_pause && destinations_may_be_short(o));
+}
