@@ -26,6 +26,7 @@ bool glance_is_urgent(struct glances *g, struct glance now, uint64_t due)
 
         ahead = due > now.at ? (double)MIN(due - now.at, AHEAD_NS) : 0;
         next = elapsed > 0 ? grown(g->last, now) / elapsed * ahead : 0;
+        g->growing = 4 * grown(g->last, now) > glance_step(g->parity);
         g->last = now;
         return growth > glance_step(g->parity) &&
                g->cliff + 100 * (growth + next) / MAX(g->parity, 1u) >= SHORT_PERCENT;

@@ -17,6 +17,7 @@ struct glances {
         double cliff;             /* ports.cliff of the fullest destination at the last tick, percent */
         unsigned parity;          /* the usable ports of one parity, of the smaller one */
         struct glance tick, last; /* at the last tick, and the last glance */
+        bool growing;             /* the last glance saw new sockets: the next one has to come soon */
 };
 
 /* So many new sockets are worth a look, and so many connections that ended are worth a glance. */

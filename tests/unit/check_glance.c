@@ -53,6 +53,19 @@ START_TEST(fewer_sockets_are_no_growth)
 }
 END_TEST
 
+START_TEST(growth_asks_for_the_next_glance_soon)
+{
+        struct glances g = {.parity = PARITY, .tick = {MS, 10000}, .last = {MS, 10000}};
+
+        glance_is_urgent(&g, (struct glance){100 * MS, 10026}, 1000 * MS);
+        ck_assert(g.growing);
+        glance_is_urgent(&g, (struct glance){200 * MS, 10051}, 1000 * MS); /* fewer than wake a sleeper */
+        ck_assert(!g.growing);
+        glance_is_urgent(&g, (struct glance){300 * MS, 9000}, 1000 * MS);
+        ck_assert(!g.growing);
+}
+END_TEST
+
 /* The counters were read, and no dump was made yet. */
 START_TEST(without_a_port_any_growth_is_urgent)
 {
@@ -76,6 +89,7 @@ static void add_tests(TCase *tcase)
 {
         tcase_add_loop_test(tcase, only_growth_that_could_fill_the_ports_is_urgent, 0, ELEMENTSOF(rows));
         tcase_add_test(tcase, fewer_sockets_are_no_growth);
+        tcase_add_test(tcase, growth_asks_for_the_next_glance_soon);
         tcase_add_test(tcase, without_a_port_any_growth_is_urgent);
         tcase_add_test(tcase, a_tick_far_away_is_as_far_as_a_second);
 }
