@@ -103,7 +103,9 @@ struct observer {
         struct basis basis;
         struct close_wait close_wait;
         struct cgroup_cache cgroups;
-        bool configured; /* observer_set_config() was called */
+        bool configured;               /* observer_set_config() was called */
+        const struct snapshot *filled; /* by the read before */
+        bool named[METRIC_COUNT];      /* an endpoint or culprit of it was set */
 
         /* observer_set_config() clears everything from here on. */
         bool early;                /* the next read is one between two regular ticks */

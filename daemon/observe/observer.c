@@ -74,19 +74,23 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         want_config(o, config);
 }
 
-/* Makes every reading READING_INVALID. Clears only the counters in use: of 640, rules name few. */
-static void clear_all(struct observer *o, struct snapshot *s)
+/* Makes readings READING_INVALID. Most metrics have no name, and the names take 20 kB: clears only those that were set. */
+static void clear_readings(struct observer *o, struct snapshot *s, unsigned first, unsigned n)
 {
-        unsigned readings = METRIC_COUNT + o->counters.n;
-
-        memset(s, 0, offsetof(struct snapshot, reading) + readings * sizeof(s->reading[0]));
+        memset(&s->reading[first], 0, n * sizeof(s->reading[0]));
+        for (unsigned i = first; i < first + n && i < METRIC_COUNT; i++)
+                if (o->named[i])
+                        s->endpoint[i][0] = s->culprit[i][0] = o->named[i] = 0;
 }
 
-static void clear_ports(struct snapshot *s)
+/* Clears only the counters in use: of 640, rules name few. */
+static void clear_all(struct observer *o, struct snapshot *s)
 {
-        memset(&s->endpoint[METRIC_PORTS_FIRST], 0, METRIC_PORTS_COUNT * sizeof(s->endpoint[0]));
-        memset(&s->culprit[METRIC_PORTS_FIRST], 0, METRIC_PORTS_COUNT * sizeof(s->culprit[0]));
-        memset(&s->reading[METRIC_PORTS_FIRST], 0, METRIC_PORTS_COUNT * sizeof(s->reading[0]));
+        if (o->filled != s)
+                memset(s, 0, sizeof(*s));
+        o->filled = s;
+        clear_readings(o, s, 0, METRIC_COUNT + o->counters.n);
+        memset(s->sysctl, 0, sizeof(s->sysctl));
 }
 
 static void begin(struct observer *o, struct snapshot *s)
@@ -169,7 +173,7 @@ void observer_set_early(struct observer *o)
 void observer_read(struct observer *o, struct snapshot *s, bool *ret_dump, struct unread *unread)
 {
         if (o->early)
-                clear_ports(s);
+                clear_readings(o, s, METRIC_PORTS_FIRST, METRIC_PORTS_COUNT);
         else
                 clear_all(o, s);
         begin(o, s);
