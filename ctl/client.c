@@ -107,7 +107,7 @@ int client_describe(struct client *c, json_t **ret)
         const char *text;
         int r = call_describe(c, &error, &reply);
 
-        /* A daemon that ends during a call leaves it without a reply; the second call then says that it is gone. */
+        /* A daemon that exits during a call never replies; the second call then reports that it is gone. */
         if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_NO_REPLY)) {
                 sd_bus_error_free(&error);
                 r = call_describe(c, &error, &reply);

@@ -21,8 +21,8 @@ void client_close(struct client *client);
 /* Reads what Describe() returns; the caller owns *ret. */
 int client_describe(struct client *client, json_t **ret);
 
-/* Calls a method that returns nothing; types and what follows are as of sd_bus_message_append(3). Waits until the
- * next tick has carried it out. */
+/* Calls a method that returns nothing; types and the arguments after it are as in sd_bus_message_append(3). Waits
+ * until the next tick has carried it out. */
 int client_call(struct client *client, const char *method, const char *types, ...);
 
 /* Open a connection, call the daemon once, and close the connection. */

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define EXIT_NOT_RUNNING 3 /* as systemctl status exits (LSB) */
+#define EXIT_NOT_RUNNING 3 /* like systemctl status (LSB) */
 
 #define _cleanup_(destructor) __attribute__((cleanup(destructor)))
 

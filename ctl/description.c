@@ -79,7 +79,7 @@ static void write_holders(const json_t *sysctl, char buf[static OWNER_TEXT_MAX])
                 snprintf(buf + n, OWNER_TEXT_MAX - n, "; it was %s", text_of(sysctl, "original"));
 }
 
-/* The value may be anyone's while rules leave the sysctl alone: a person has released it, or another program set it. */
+/* While rules leave the sysctl alone, anyone may have set it: a person has released it, or another program set it. */
 static void add_rearm(const json_t *sysctl, char buf[static OWNER_TEXT_MAX])
 {
         size_t n = strlen(buf);

@@ -78,7 +78,7 @@ int command_diff(const struct options *o)
                 add_titles(&table);
         json_array_foreach(json_object_get(d, "sysctls"), i, sysctl) {
                 if (*text_of(sysctl, "value") == 0)
-                        continue; /* this kernel has none, or it is a list */
+                        continue; /* this kernel lacks the sysctl, or its value is a list */
                 any |= differs(sysctl);
                 if (o->json)
                         json_array_append_new(rows, row_of(sysctl));

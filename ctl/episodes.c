@@ -121,7 +121,7 @@ static int take(json_t *episodes, const json_t *record)
                 open = false;
         }
         if (applied || has_text(record, "event", "advice")) {
-                /* Advice of a rule whose change has just come to nothing belongs to the same story. */
+                /* Advice of a rule whose change just failed or did not help belongs to the same episode. */
                 bool follows = episode && !applied && number_of(record, "time") - number_of(episode, "ended") < 1;
 
                 if (!open && !follows)

@@ -34,7 +34,7 @@ static void print_condition(const json_t *c)
         printf("%s%s%s%s\n", *whose ? ", " : "", whose, *unit ? ", " : "", unit);
 }
 
-/* What held then: the conditions may be past their thresholds no longer because the rule does its job. */
+/* The conditions that held then. They may no longer hold, because the rule does its job. */
 static void print_beginning(const json_t *rule)
 {
         const json_t *then = json_object_get(rule, "became_active");

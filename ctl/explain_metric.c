@@ -7,7 +7,7 @@
 #include "ctl/description.h"
 #include "ctl/terminal.h"
 
-/* What "ss" or a file of /proc shows of it. */
+/* The command that shows a metric: ss, or one on a file of /proc. */
 static const struct {
         const char *prefix, *see;
 } glossary[] = {
@@ -87,7 +87,7 @@ static bool asks_for(const json_t *rule, const char *metric)
 
 int explain_metric(const struct options *o, const json_t *d, const json_t *metric)
 {
-        const char *name = text_of(metric, "name"), *see = how_to_see(name), *separator = "  rules that ask for it: ";
+        const char *name = text_of(metric, "name"), *see = how_to_see(name), *separator = "  rules that use it: ";
         json_t *rule;
         size_t i;
 

@@ -129,7 +129,7 @@ static void print_record(const json_t *record)
         printf(" %s\n", text_of(record, "message"));
 }
 
-/* True for a record that says nothing of its own once its episode is shown, or that all is as it should be. */
+/* True for a record that adds nothing once its episode is shown, or that reports normal operation. */
 static bool is_detail(const json_t *record)
 {
         return json_is_integer(json_object_get(record, "episode")) || has_text(record, "event", "config-loaded") ||
@@ -214,7 +214,7 @@ static void show_entries(sd_journal *journal, const struct options *o)
                                     : "no entry that you may read; root and the group systemd-journal may read all");
 }
 
-/* Seeks to before the last lines entries, of those after since. Returns 0 or a negative errno. */
+/* Seeks to just before the last entries after since, as many as lines. Returns 0 or a negative errno. */
 static int seek_last(sd_journal *journal, uint64_t lines, uint64_t since)
 {
         uint64_t usec;

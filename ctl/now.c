@@ -11,7 +11,7 @@
 
 #define LABEL "  %-9s "
 #define INDENT 12u
-#define LINES_MAX 3u /* of one kind, so that all fit on a screen */
+#define LINES_MAX 3u /* of each kind, so that all fit on a screen */
 
 static const char *short_name(const char *sysctl)
 {
@@ -86,7 +86,7 @@ void print_all_advice(const json_t *list)
         }
 }
 
-/* Of the worst one. */
+/* Prints the worst advice only. */
 void print_to_do(const json_t *d)
 {
         const json_t *advice = json_array_get(json_object_get(d, "advice"), 0);
@@ -248,7 +248,7 @@ void print_fullest(const json_t *d)
         }
 }
 
-/* How near a condition is to holding: 1 if it does, NAN if that is unknown. Of a bounded value its worse end counts. */
+/* How near a condition is to holding: 1 if it holds, NAN if unknown. Of a bounded value, takes the worse end. */
 static double nearness(const json_t *condition)
 {
         double threshold = number_of(condition, "threshold"), value = number_of(condition, "value");

@@ -14,8 +14,8 @@
 #include "ctl/description.h"
 #include "ctl/terminal.h"
 
-/* Opens the file here, so that it belongs to this user and the daemon's sandbox need not allow to write it.
- * O_NONBLOCK: a FIFO without a reader must not block. */
+/* Opens the file here, so that it belongs to this user and the daemon's sandbox need not allow the write. O_NONBLOCK:
+ * a FIFO without a reader must not block. */
 static int open_recording(const char *path, int *ret_fd)
 {
         struct stat st;

@@ -99,7 +99,7 @@ void pager_open(const struct options *o)
 
         if (o->no_pager || !command || !isatty(STDOUT_FILENO) || pager)
                 return;
-        colours_on(); /* decides by the terminal, not by the pipe */
+        colours_on(); /* must look at the terminal, not at the pipe */
         setenv("LESS", less ? less : "FRSXMK", 1);
         if (charset || has_unicode())
                 setenv("LESSCHARSET", charset ? charset : "utf-8", 1);
@@ -185,7 +185,7 @@ int complain(int status, const char *format, ...)
         return status;
 }
 
-/* The words that a number may have for its unit, the shorter ones first. */
+/* The unit words that may follow a number, shorter ones first. */
 static const struct {
         const char *word;
         double seconds;

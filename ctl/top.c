@@ -23,7 +23,7 @@
 
 struct top {
         struct client client;
-        struct termios termios; /* the terminal's before we changed them */
+        struct termios termios; /* of the terminal before we changed it */
         bool json;
         struct screen screen;
 };

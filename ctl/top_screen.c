@@ -14,7 +14,7 @@
 #define DESTINATION_WIDTH 34u
 #define BAR_MIN 10u
 #define MOST_WIDTH 12u
-#define SECTION_MAX 5u /* rules, destinations or sysctls, so that the metrics are on the screen as well */
+#define SECTION_MAX 5u /* rules, destinations or sysctls; leaves room for the metrics */
 
 #define HOME "\033[H"
 #define REST_OF_LINE "\033[K"
@@ -145,7 +145,7 @@ static bool is_changed(const json_t *sysctl)
         return has_text(sysctl, "owner", "twtuned") && json_array_size(json_object_get(sysctl, "rules")) > 0;
 }
 
-/* The items that are such, SECTION_MAX at most; filter: NULL: all. */
+/* Draws the items that pass the filter (NULL: all), SECTION_MAX at most. */
 static void draw_section(struct screen *s, const char *key, const char *title, bool (*filter)(const json_t *item),
                          void (*draw)(struct screen *s, const json_t *item))
 {
@@ -203,7 +203,7 @@ static void draw_metric(struct screen *s, const json_t *metric)
         line_end();
 }
 
-/* What is always shown, and first. */
+/* Always shown, above all others. */
 static const char *const first_metrics[] = {"tcp.time_wait", "tcp.established"};
 
 static void draw_metrics(struct screen *s)

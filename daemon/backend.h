@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Everything that a tick does to the world goes through these, so that production and a simulation run the same
- * tick(). All int functions return 0 or a negative errno. */
+/* A tick reaches the world only through these functions, so that production and a simulation run the same tick(). All
+ * int functions return 0 or a negative errno. */
 
 #include "lib/apply/ledger.h"
 #include "lib/apply/preset.h"
@@ -20,7 +20,7 @@ struct backend {
         /* Samples the sockets by state where the snapshot has bounds for them. */
         void (*observe_states)(struct backend *backend, struct snapshot *snapshot, struct unread *unread);
 
-        /* Makes that dump. watch: see ports_watch(). */
+        /* Makes the dump. watch: see ports_watch(). */
         void (*observe_sockets)(struct backend *backend, const struct watch_list *watch, struct snapshot *snapshot,
                                 struct unread *unread);
 

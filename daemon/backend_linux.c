@@ -113,7 +113,7 @@ int linux_backend_open(struct linux_backend *w, bool sockets, const char **ret_w
         return 0;
 }
 
-/* True for what this kernel lacks; everything else, a shortage or a dump that took too long, may be better next time. */
+/* True if this kernel lacks a feature; any other error (a shortage, a dump that took too long) may be temporary. */
 static bool is_for_good(int error)
 {
         return error == -EPROTONOSUPPORT || error == -EAFNOSUPPORT || error == -EOPNOTSUPP || error == -ENOPROTOOPT ||
@@ -160,7 +160,7 @@ void linux_backend_close(struct linux_backend *w)
         journal_close();
 }
 
-/* Prints why the ledger cannot be used, and what becomes of it. */
+/* Prints why the ledger cannot be used, and what happens to it. */
 static void print_unusable(const struct linux_backend *w, int error, bool keep)
 {
         const char *path = w->ledger_file.path;

@@ -14,11 +14,11 @@ struct linux_backend {
         struct backend backend; /* first: the functions get a pointer to it */
         struct observer *observer;
         struct ledger_file ledger_file;
-        int ledger_error;         /* why nothing can be recorded; 0: it can */
+        int ledger_error;         /* why the ledger cannot be written; 0: it can */
         char netns[NAME_MAX + 1]; /* the name of the netns, else its cookie */
         void (*also_report)(void *user, const struct audit_record *record); /* gets each record as well; NULL: none */
         void *user;
-        struct instance instance; /* keeps a second one out of the netns */
+        struct instance instance; /* keeps a second daemon out of the netns */
 };
 
 /* 0 or a negative errno: -EADDRINUSE when another twtuned runs in this netns, -EPROTONOSUPPORT and others when

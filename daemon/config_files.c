@@ -25,7 +25,7 @@ static const char *const dropin_paths[] = {
         "/usr/lib/twtuned.conf.d",
 };
 
-/* Where the files are read to. */
+/* Where the content of the files goes. */
 struct loading {
         const char *root; /* "", or the directory below which a test has its files */
         struct config *config;

@@ -13,5 +13,5 @@ struct config *config_files_load_below(const char *root, const char *file, const
                                        struct diagnostics *diagnostics);
 
 /* The same, but prints errors and warnings to stderr. Returns NULL if there are errors. running: for a daemon that
- * starts, which does without a rule that never holds: an upgrade must not stop it. That is a warning then. */
+ * starts. A rule that never holds is then a warning and disabled, so that an upgrade does not stop the daemon. */
 struct config *config_files_load_good(const char *file, const struct counters *kernel, bool running);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/foreign.h"
 
-/* The first rule that sets the sysctl; NULL: none does, and nobody need know of a change. */
+/* The first rule that sets the sysctl; NULL: none does, so a change is not logged. */
 static const struct rule *rule_that_sets(const struct config *config, enum sysctl_id id)
 {
         for (unsigned i = 0; i < config->n_rules; i++)

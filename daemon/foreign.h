@@ -3,7 +3,7 @@
 
 #include "daemon/tuner.h"
 
-/* Compares each sysctl that a rule sets, and that is not held, with what was seen of it last. If another program has
- * changed it, that is logged, and the new value is the original for any rule; after a second change the sysctl is foreign.
- * To be called once a tick, on a new snapshot and before anything is written. */
+/* Compares each sysctl that a rule sets and none holds with its last seen value. If another program has changed it,
+ * logs that and makes the new value the original for any rule; after a second change the sysctl is foreign. Call once
+ * per tick, with a new snapshot and before any write. */
 void foreign_note_changes(struct tuner *tuner);

@@ -53,8 +53,8 @@ static int find_address(const struct nlattr *attribute, void *user)
         return MNL_CB_OK;
 }
 
-/* A socket of another type may have the same address, and not be in our way (net/unix/af_unix.c:unix_abstract_hash). A
- * service with User= has one that root made: its stdout, which it can bind. */
+/* A socket of another type may have the same address without a conflict (net/unix/af_unix.c:unix_abstract_hash). A
+ * service with User= has one that root created: its stdout, which it can bind. */
 static int on_socket(const struct nlmsghdr *h, void *user)
 {
         const struct nlattr *found[2] = {NULL, NULL};
@@ -120,7 +120,7 @@ static bool is_trusted(uid_t uid)
         return uid == 0 || uid == geteuid() || (stat(TWTUNED_RUNTIME, &st) == 0 && st.st_uid == uid);
 }
 
-/* If the kernel does not say whose the address is, the lock alone decides. */
+/* If the kernel does not report who holds the address, the lock alone decides. */
 static int take_address(struct instance *i)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -145,8 +145,8 @@ static int take_address(struct instance *i)
 
 /* ---- the lock ---- */
 
-/* Nobody else may open it: flock(2) needs no more than a descriptor. What root makes in the service's directory becomes
- * the service's, but nothing that has another name as well. */
+/* No other user may open it, as flock(2) needs only a descriptor. A file that root creates is given to the owner of
+ * the directory, the service's user, unless it has a second link. */
 static int open_lock(const char *path)
 {
         int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
@@ -170,7 +170,7 @@ static bool is_at(int fd, const char *path)
                ours.st_ino == there.st_ino;
 }
 
-/* Without a directory, or without the right to open the file, there is no lock, and no ledger that it would guard. */
+/* Without the directory, or the permission to open the file, there is no lock, and no ledger to guard. */
 static int take_lock(struct instance *i)
 {
         char path[sizeof(i->lock_path)];

@@ -36,8 +36,8 @@ const char *metrics_file_problem(const char *path)
         return "its name must end with .prom";
 }
 
-/* Whether the file at path may be replaced or removed: there is none, or it begins as ours do. An empty one was left by a
- * process that was killed. */
+/* True if the file at path may be replaced or removed: it is missing, begins like ours, or is empty, as left by a
+ * killed process. */
 static bool is_ours(const char *path)
 {
         static const char first[] = "# HELP twtuned_";
@@ -76,7 +76,7 @@ void metrics_file_remove(struct metrics_file *f)
                 unlink(f->path);
 }
 
-/* Of CLOCK_REALTIME, by what the tick's clock has gone on since. */
+/* Converts a time of the tick's clock to CLOCK_REALTIME. */
 static double unix_time(uint64_t at)
 {
         struct timespec date = now_date();

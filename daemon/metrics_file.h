@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* metrics_file: what exposition.h tells, for the textfile collector of prometheus-node-exporter, every
- * METRICS_FILE_EVERY. Beside the tick, which opens no file: one is written aside and renamed, so that who reads it
- * finds the one or the other. */
+/* metrics_file: the text of exposition.h for the textfile collector of prometheus-node-exporter, every
+ * METRICS_FILE_EVERY. Not part of the tick, which opens no file. A temporary file is written and renamed, so that a
+ * reader never sees half a file. */
 
 #include <limits.h>
 
@@ -38,16 +38,16 @@ struct metrics_file {
  * configuration. */
 const char *metrics_file_wanted(const struct config *config);
 
-/* Says what is wrong with a path of the configuration; NULL: nothing. */
+/* Returns what is wrong with a configured path; NULL: nothing. */
 const char *metrics_file_problem(const char *path);
 
-/* Where it is to be from now on; a file at another place is removed. In a network namespace with a name, that is
- * put before the extension ("twtuned-web.prom"), because all instances have one configuration. */
+/* Sets the path and removes the file at the previous one. In a named network namespace, the name goes before the
+ * extension ("twtuned-web.prom"), because all instances have one configuration. */
 void metrics_file_set(struct metrics_file *file, const char *path);
 
-/* After a tick. What cannot be written is said once, and tried again. A file that is not twtuned's is never replaced or
- * removed (-EEXIST). */
+/* Call after a tick. An error is logged once, and the write is retried. A file that is not twtuned's is never replaced
+ * or removed (-EEXIST). */
 void metrics_file_tick(struct metrics_file *file, struct tuner *tuner);
 
-/* Nothing more comes, so there must be nothing that seems to tell how it is. */
+/* Removes the file at the end, as its metrics would look current. */
 void metrics_file_remove(struct metrics_file *file);

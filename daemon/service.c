@@ -68,7 +68,7 @@ static void follow_config(struct service *s, struct config *config)
 {
         const char *path = metrics_file_wanted(config), *problem = metrics_file_problem(path);
 
-        /* No reason not to run: an earlier version took every name. */
+        /* Not fatal: an earlier version accepted every name. */
         if (problem)
                 fprintf(stderr, "twtuned: metrics_file = %s: %s; no metrics are written\n", path, problem);
         metrics_file_set(&s->metrics, problem ? "" : path);
@@ -88,7 +88,7 @@ static void notify_reloading(struct service *s)
         s->backend.backend.notify(&s->backend.backend, message);
 }
 
-/* Without memory for the first diagnostic there is nothing but that to say. */
+/* Without memory for the first diagnostic, there is nothing else to report. */
 static void record_rejected(struct service *s, const struct diagnostics *d)
 {
         static const struct diagnostic lost = {.at = {.file = "twtuned"}, .text = "out of memory"};
@@ -289,7 +289,7 @@ static int run(struct service *s, struct config *config)
                 config_free(config);
                 return EX_OSERR;
         }
-        malloc_trim(0); /* what reading the files took goes back to the kernel */
+        malloc_trim(0); /* returns the memory used to read the files to the kernel */
         s->tuner.write_error = write_error;
         s->backend.also_report = note_on_bus;
         s->backend.user = &s->bus;

@@ -6,7 +6,7 @@
 
 #include "lib/audit/advice.h"
 
-/* What the sentence is made of. */
+/* The parts of the sentence. */
 struct facts {
         unsigned
                 held; /* sysctls that are changed, by this twtuned or an earlier one; in observe mode: that are still */

@@ -15,8 +15,7 @@
 
 #define FILE_SIZE_MAX (1u << 20)
 
-/* What else could be opened may block for ever, or never end. /dev/null is how a file of sysctl.d is masked
- * (sysctl.d(5)). */
+/* Any other file may block for ever, or never end. A link to /dev/null masks a file of sysctl.d (sysctl.d(5)). */
 static int check_kind(const struct stat *st)
 {
         if (S_ISDIR(st->st_mode))
@@ -78,7 +77,7 @@ int text_file_replace(const char *path, const char *aside, const char *text, siz
         fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         if (fd < 0)
                 return -errno;
-        r = fchmod(fd, 0644) < 0 ? -errno : 0; /* despite the umask: another user may read it */
+        r = fchmod(fd, 0644) < 0 ? -errno : 0; /* despite the umask, so that other users can read it */
         if (r == 0)
                 r = write_whole(fd, text, size);
         if (close(fd) < 0 && r == 0)

@@ -12,7 +12,7 @@
 #define LATE_NS (60 * NSEC_PER_SEC) /* ticks are on time again after so long without a late one */
 
 /* Counters and bounds; a sample of the sockets by state if that may decide; a dump if the bounds do not hold or some
- * condition is still unknown. Each goes on whatever could not be read before. */
+ * condition is still unknown. Each step runs even if an earlier one failed. */
 static void observe(struct tuner *t)
 {
         struct backend *backend = t->backend;
@@ -48,7 +48,7 @@ static void record_config(struct tuner *t)
                                                        .unavailable = unavailable});
 }
 
-/* What failed for want of the ledger is tried at once when it can be saved again. */
+/* Retries at once what failed because the ledger could not be saved, when it can be saved again. */
 static void record_ledger(struct tuner *t)
 {
         if (t->policy && t->apply.ledger_error == 0 && news_is_failing(&t->audit.news, SUBJECT_LEDGER))
@@ -101,7 +101,7 @@ static void save_ledger(struct tuner *t)
         record_ledger(t);
 }
 
-/* The expected effect of a rule that is active on has come. */
+/* Records each rule that is still active and whose expected effect was seen. */
 static void record_effects(struct tuner *t)
 {
         uint64_t expecting = policy_expecting(t->policy), over = t->expecting & ~expecting;
@@ -136,8 +136,8 @@ void tick(struct tuner *t)
         status_update(t);
 }
 
-/* The live value is the one of the last step, or of the step before. Another value is left to be put back, which compares
- * it again. */
+/* The live value is the one of the last step, or of the step before. Any other value is left to the restore, which
+ * compares again. */
 static void adopt(struct tuner *t, struct policy *policy, enum sysctl_id id, const struct sysctl_value *live)
 {
         struct ledger_entry *entry = &t->apply.ledger.entry[id];
@@ -202,7 +202,7 @@ int tuner_start(struct tuner *t, struct backend *backend, struct config *config,
         return 0;
 }
 
-/* What other rules of the new configuration set is adopted by them; a foreign sysctl stays foreign. */
+/* The rules of the new configuration adopt the sysctls that they set; a foreign sysctl stays foreign. */
 static void adopt_held(struct tuner *t, struct policy *policy, bool observe)
 {
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {

@@ -5,13 +5,13 @@
 
 #include "daemon/tuner.h"
 
-/* Takes over config, and the ledger of the process before: a value that a rule of config sets is held on, any other is
- * put back by the first tick. 0 or -ENOMEM; on an error config stays the caller's. */
+/* Takes over config, and the ledger of the previous process: a value that a rule of config sets stays held, the first
+ * tick puts any other back. Returns 0 or -ENOMEM; on an error config stays the caller's. */
 int tuner_start(struct tuner *tuner, struct backend *backend, struct config *config, const struct ledger *ledger,
                 uint64_t now);
 
-/* Replaces the configuration, which is freed, and puts back what no rule sets any more. 0 or -ENOMEM; on an error config
- * stays the caller's and nothing changes. */
+/* Replaces the configuration, which is freed, and puts back what no rule sets any more. Returns 0 or -ENOMEM; on an
+ * error config stays the caller's and nothing changes. */
 int tuner_reload(struct tuner *tuner, struct config *config);
 
 void tick(struct tuner *tuner);

@@ -10,18 +10,18 @@ struct ledger_file {
         char directory[160], path[224], aside[232];
 };
 
-/* The runtime directory is made when it is missing. The name of the netns in file->owner stays as it is. 0 or a negative
- * errno: then nothing can be recorded, and so nothing written. */
+/* Creates the runtime directory if it is missing. Keeps the netns name in file->owner. Returns 0 or a negative errno:
+ * then nothing can be recorded, so no sysctl may be written. */
 int ledger_file_open(struct ledger_file *file, const char *directory, uint64_t netns_cookie);
 
-/* 0; -ENOENT: there is none; -EBADMSG, -ESTALE, -EPROTONOSUPPORT as of ledger_parse(); -EIO: nobody knows of which boot
- * it is; or another negative errno. */
+/* 0; -ENOENT: there is none; -EBADMSG, -ESTALE, -EPROTONOSUPPORT as of ledger_parse(); -EIO: its boot is unknown; or
+ * another negative errno. */
 int ledger_file_load(const struct ledger_file *file, struct ledger *ret);
 
-/* Renames a ledger that is not to be trusted to .bad, for whoever wants to know. */
+/* Renames a damaged ledger to .bad, so that a person can examine it. */
 void ledger_file_keep_aside(const struct ledger_file *file);
 
-/* Written aside and renamed: at any instant the file is the old ledger or the new one, whole. */
+/* Writes a temporary file and renames it: the file is always the complete old or new ledger. */
 int ledger_file_save(const struct ledger_file *file, const struct ledger *ledger);
 
 /* Removes the file. */

@@ -14,7 +14,7 @@
 #include "daemon/text_file.h"
 #include "lib/util/macro.h"
 
-/* The first has the last word. */
+/* In order of precedence, the highest first. */
 static const char *const directories[] = {
         "/etc/sysctl.d",
         "/run/sysctl.d",
@@ -23,7 +23,7 @@ static const char *const directories[] = {
 };
 static const char sysctl_conf[] = "/etc/sysctl.conf";
 
-/* path is read, and called name. A link to nowhere is nothing to systemd-sysctl, either. */
+/* Reads path and records it as name. Ignores a dangling link, as systemd-sysctl does. */
 static int read_as(const char *path, const char *name, bool optional, struct sysctl_lines *lines,
                    struct diagnostics *diagnostics)
 {
@@ -84,8 +84,8 @@ int sysctl_files_read(const char *path, struct sysctl_lines *lines, struct diagn
         return read_as(path, path, false, lines, diagnostics);
 }
 
-/* tcp_mem is registered for the first netns alone (net/ipv4/sysctl_net_ipv4.c:ipv4_table). SO_NETNS_COOKIE does not
- * tell: what the first one's is depends on the kernel (3 on Linux 6.18). */
+/* tcp_mem is registered for the first netns alone (net/ipv4/sysctl_net_ipv4.c:ipv4_table). SO_NETNS_COOKIE cannot
+ * identify it: the cookie of the first netns depends on the kernel (3 on Linux 6.18). */
 bool sysctl_files_apply_here(void)
 {
         return access("/proc/sys/net/ipv4/tcp_mem", F_OK) == 0;

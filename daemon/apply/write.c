@@ -7,7 +7,7 @@
 
 #include "lib/util/macro.h"
 
-/* True if the same may succeed a little later: something was used up. */
+/* True if a retry may succeed soon, because a resource was exhausted. */
 static bool error_may_pass(int error)
 {
         static const int errors[] = {EAGAIN, EINTR, ENOMEM, ENOBUFS, ENOSPC, EDQUOT, EMFILE, ENFILE};
@@ -26,7 +26,8 @@ static void fail(struct change *c, int error, const char *what)
         snprintf(c->reason, sizeof(c->reason), "%s: %s", what, strerror(-error));
 }
 
-/* 0 if the sysctl has this value; -EBUSY: another one; else why it cannot be read. *live is what was read. */
+/* Returns 0 if the sysctl has this value; -EBUSY: it has another one; else why it cannot be read. *live: the value
+ * read. */
 static int verify(struct backend *b, enum sysctl_id id, const struct sysctl_value *value, struct sysctl_value *live)
 {
         int r = b->sysctl_read(b, id, live);
@@ -34,7 +35,7 @@ static int verify(struct backend *b, enum sysctl_id id, const struct sysctl_valu
         return r < 0 ? r : sysctl_equal(live, value) ? 0 : -EBUSY;
 }
 
-/* What is read back counts, not that write() succeeded. */
+/* The value that is read back decides, not the result of write(). */
 static int write_verified(struct apply *a, enum sysctl_id id, const struct sysctl_value *value,
                           struct sysctl_value *live)
 {
@@ -62,8 +63,8 @@ void apply_set_state(struct apply *a, enum sysctl_id id, enum ledger_state state
         apply_save_ledger(a);
 }
 
-/* Saves the ledger first, so that after a crash the original is known. The entry goes only if the value before is live
- * again. */
+/* Saves the ledger first, so that after a crash the original is known. Removes the entry only if the previous value is
+ * live again. */
 static void write_change(struct apply *a, const struct decision *d, struct change *c)
 {
         struct ledger_entry before = a->ledger.entry[c->sysctl];
@@ -78,10 +79,10 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
         if (a->ledger_error < 0) {
                 a->ledger.entry[c->sysctl] = before;
                 fail(c, a->ledger_error, "the original value could not be recorded, so nothing was written");
-                c->may_pass = true; /* whatever it is: saving is tried at each tick */
+                c->may_pass = true; /* whatever the error: each tick tries to save again */
                 return;
         }
-        /* Another program may have changed it while files were read and written. A sysctl cannot be written on condition. */
+        /* Another program may have changed it while files were read and written. A sysctl has no conditional write. */
         r = verify(a->backend, c->sysctl, &c->before, &live);
         if (r < 0) {
                 a->ledger.entry[c->sysctl] = before;
@@ -113,7 +114,8 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
         }
 }
 
-/* True if the administrator set the sysctl. Asked last, because it reads files: what they set is kept in the change. */
+/* True if the administrator set the sysctl. Called last, because it reads files; the change keeps the value that they
+ * set. */
 static bool yields(struct apply *a, struct change *c)
 {
         char text[SYSCTL_TEXT_MAX];
@@ -135,7 +137,7 @@ static bool yields(struct apply *a, struct change *c)
         return true;
 }
 
-/* True if another program changed the sysctl just now, which the next tick notes, or not long ago. */
+/* True if another program changed the sysctl a short time ago, or in this tick (the next one will notice that). */
 static bool is_left_for_now(const struct apply *a, struct change *c, const struct sysctl_value *live)
 {
         const struct sysctl_value *seen = &a->seen[c->sysctl];
@@ -218,7 +220,7 @@ static void enter(struct apply *a, struct decision *d)
                         c->outcome = OUTCOME_LIMITED;
                         memmove(c->reason, limited->reason, sizeof(c->reason));
                 } else if (c->outcome == OUTCOME_APPLIED && observe) {
-                        if (a->config->observe) /* else the limits are for the rules that write */
+                        if (a->config->observe) /* else the limits count only rules that write */
                                 limits_note_change(&a->limits, c->sysctl, a->snapshot->now);
                         c->outcome = OUTCOME_WOULD;
                 } else if (c->outcome == OUTCOME_APPLIED) {
@@ -227,8 +229,8 @@ static void enter(struct apply *a, struct decision *d)
         }
 }
 
-/* True if the table of TIME_WAIT would become smaller than what it holds: it would throw every new socket away. An unknown
- * count is a full table. */
+/* True if the TIME_WAIT table would become smaller than its content: it would drop every new socket. Treats an unknown
+ * count as a full table. */
 static bool is_too_full(const struct apply *a, const struct change *c)
 {
         const struct reading *share = &a->snapshot->reading[METRIC_TIME_WAIT_TABLE];
@@ -237,8 +239,8 @@ static bool is_too_full(const struct apply *a, const struct change *c)
                (share->state != READING_VALID || share->value / 100 * (double)c->before.v[0] > (double)c->value.v[0]);
 }
 
-/* The original, as it was, whatever our bounds are; or what sysctl.d sets, if that is within the bounds, and another
- * value than when the sysctl was taken: then someone wants that now. */
+/* Chooses the original, whatever our bounds; or the value that sysctl.d sets, if it is within the bounds and differs
+ * from the one when the rule took the sysctl: then someone has changed it on purpose. */
 static void choose_original(const struct ledger_entry *e, const struct sysctl_preset *owner, struct change *c)
 {
         bool moved = owner->configured && !e->file_unknown && !sysctl_equal(&owner->value, &e->file);
@@ -295,7 +297,7 @@ static void leave(struct apply *a, const struct decision *d, struct change *c)
                 c->outcome = OUTCOME_KEPT;
                 c->value = c->before;
                 apply_set_state(a, c->sysctl, LEDGER_RELEASED);
-        } else { /* of a step that failed also a table that is full: that is how it was before */
+        } else { /* after a failed step even if the table is full, as it was before */
                 apply_restore(a, c, d->kind == DECISION_UNEXPECTED || d->kind == DECISION_ABORT);
         }
 }

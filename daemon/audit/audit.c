@@ -43,7 +43,7 @@ void audit_record(struct audit *a, const struct audit_record *r)
                 send(a, r);
 }
 
-/* True if the actions of a rule came to nothing, which is what its advice is for. Harm is another matter. */
+/* True if the actions of a rule were refused or did not help, so that its advice applies. Harm does not count. */
 static bool actions_failed(const struct decision *d)
 {
         if (d->kind == DECISION_UNEXPECTED)

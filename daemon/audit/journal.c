@@ -13,9 +13,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define WAIT_MS 100 /* for a journal that is busy with others; not again before it has taken something */
+#define WAIT_MS 100 /* wait for a busy journal; not again until it has accepted an entry */
 
-/* systemd-journald.service(8): where entries go, each a datagram. */
+/* The socket of systemd-journald.service(8); an entry is a datagram. */
 static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
 
 static const char message_field[] = "MESSAGE"; /* of every record */
@@ -23,7 +23,7 @@ static const char message_field[] = "MESSAGE"; /* of every record */
 static struct {
         int fd;        /* connected; 0: not yet */
         bool stuck;    /* the last entry was lost */
-        uint64_t lost; /* entries, not yet said */
+        uint64_t lost; /* lost entries not yet reported */
 } log_state;
 
 /* systemd.exec(5): $JOURNAL_STREAM is "DEVICE:INODE" of the stream; a redirected stderr has others. */
@@ -47,7 +47,7 @@ void journal_unblock_stderr(void)
         if (S_ISSOCK(st.st_mode)) {
                 fcntl(2, F_SETFL, fcntl(2, F_GETFL) | O_NONBLOCK);
         } else if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
-                /* A description of our own: the shell goes on with the one that it gave us. */
+                /* Opens a file description of our own: the shell keeps using the one that we inherited. */
                 fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
                 if (fd >= 0) {
                         dup2(fd, 2);
@@ -75,7 +75,7 @@ void journal_close(void)
         log_state.fd = 0;
 }
 
-/* Sends one datagram. -EAGAIN: the journal does not read; other errors: there is none. */
+/* Sends one datagram. -EAGAIN: the journal does not read; other errors: no journal. */
 static int send_datagram(struct iovec *iov, unsigned n)
 {
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = n};
@@ -92,7 +92,7 @@ static int send_datagram(struct iovec *iov, unsigned n)
                 r = -errno;
                 writable.fd = log_state.fd;
                 if (r == -ECONNREFUSED || r == -ENOTCONN || r == -EPIPE)
-                        journal_close(); /* it was started anew */
+                        journal_close(); /* the journal was restarted */
                 else if (r == -EAGAIN && (log_state.stuck || poll(&writable, 1, WAIT_MS) <= 0))
                         return r;
         }
@@ -136,7 +136,7 @@ static int put(const struct audit_text *text)
         return r == 0 || r == -EAGAIN ? r : print(text);
 }
 
-/* Says how many entries were lost before. */
+/* Reports how many entries were lost before. */
 static int put_lost(void)
 {
         static struct audit_text text;

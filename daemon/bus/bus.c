@@ -61,7 +61,7 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* None of it waits: connecting, logging in and taking the name go on in the event loop. */
+/* None of this blocks: connecting, authenticating and requesting the name continue in the event loop. */
 static int connect_bus(struct bus *b)
 {
         sd_bus *bus = NULL;
@@ -70,7 +70,7 @@ static int connect_bus(struct bus *b)
         if (r < 0)
                 return r;
         b->bus = bus;
-        sd_bus_set_close_on_exit(bus, false); /* what is put back at the end is told as well */
+        sd_bus_set_close_on_exit(bus, false); /* so that the restores at the end are signalled */
         r = sd_bus_add_object_vtable(bus, NULL, b->path, BUS_NAME, bus_vtable, b);
         if (r >= 0)
                 r = sd_bus_add_filter(bus, NULL, readers_filter, b);
@@ -83,8 +83,8 @@ static int connect_bus(struct bus *b)
         return r;
 }
 
-/* A bus takes no more from a connection whose messages others do not read: dbus-daemon at 127 MiB (dbus-daemon(1),
- * max_incoming_bytes). On a new connection it does. */
+/* A bus stops reading from a connection whose messages others do not read: dbus-daemon at 127 MiB (dbus-daemon(1),
+ * max_incoming_bytes). From a new connection it reads again. */
 static bool is_stuck(struct bus *b, uint64_t now)
 {
         uint64_t queued = 0;
@@ -96,8 +96,8 @@ static bool is_stuck(struct bus *b, uint64_t now)
         return now - b->taken_at >= STUCK_NS;
 }
 
-/* There need not be a bus: only one that was there and is gone is worth a word. A name that is refused may be had
- * later: the policy file was not read yet, or another twtuned had it. */
+/* A host may have no bus: only the loss of one is logged. A refused name may become available: the policy file was not
+ * read yet, or another twtuned owned the name. */
 static void look_after_connection(struct bus *b, uint64_t now)
 {
         if (b->bus && (b->refused || sd_bus_is_open(b->bus) <= 0)) {
@@ -115,7 +115,7 @@ static void look_after_connection(struct bus *b, uint64_t now)
         connect_bus(b);
 }
 
-/* The escape is that of object paths, whose elements names on the bus can have as well. */
+/* Escaped as in an object path, which gives a valid element of a bus name, too. */
 static void name_instance(struct bus *b, const char *instance)
 {
         char *path = NULL;
@@ -139,7 +139,7 @@ void bus_start(struct bus *b, sd_event *event, struct tuner *tuner)
         connect_bus(b);
 }
 
-/* The result of a sysctl that changed hands or its value; NULL: none did. */
+/* Returns the sysctl whose value or owner changed; NULL: none. */
 static const struct sysctl *changed_sysctl(const struct audit_record *r)
 {
         switch (r->change ? r->change->outcome : OUTCOME_FOREIGN) {

@@ -84,7 +84,7 @@ static int accept_record(struct bus_call *c)
         return 0;
 }
 
-/* For the next tick to see. */
+/* Stores the request for the next tick. */
 static int accept(struct bus_call *c)
 {
         struct requests *asked = &c->bus->tuner->requests;
@@ -115,7 +115,7 @@ static int accept(struct bus_call *c)
         return -EINVAL;
 }
 
-/* The bus's policy keeps others out as well; this is the second lock. */
+/* The bus's policy denies this to others as well; this is the second lock. */
 static int on_sender(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         struct bus_call *c = userdata;
@@ -170,7 +170,7 @@ static int method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         if (r < 0)
                 return r;
-        call.ns = usec < UINT64_MAX / 2000 ? usec * 1000 : 0; /* hundreds of years are for good */
+        call.ns = usec < UINT64_MAX / 2000 ? usec * 1000 : 0; /* hundreds of years: until resumed */
         return call_begin(userdata, m, &call, error);
 }
 
@@ -273,7 +273,7 @@ static int method_record(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return call.fd < 0 ? -errno : call_begin(userdata, m, &call, error);
 }
 
-/* What did not come about although the tick tried. */
+/* The sysctls that the tick failed to release. */
 static uint32_t still_held(const struct bus_call *c)
 {
         const struct ledger *ledger = &c->bus->tuner->apply.ledger;
@@ -304,7 +304,7 @@ void bus_answer_calls(struct bus *b)
         }
 }
 
-/* Who may call what is in org.twtuned1.conf, and on_sender() asks once more. Without this flag sd-bus asks the bus for
+/* org.twtuned1.conf says who may call what, and on_sender() checks again. Without this flag sd-bus asks the bus for
  * the sender's capabilities, and waits for the answer (sd-bus/bus-objects.c:check_access). */
 #define ANYONE SD_BUS_VTABLE_UNPRIVILEGED
 

@@ -28,7 +28,7 @@ static void describe_metrics(struct json *j, const struct tuner *t)
         json_close_array(j);
 }
 
-/* What is there after the tick: the snapshot has what was there before what the tick wrote. */
+/* The live value after the tick; the snapshot has the value before the tick wrote. */
 static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id)
 {
         const struct sysctl_value *seen = &t->apply.seen[id];
@@ -36,8 +36,8 @@ static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id)
         return seen->n > 0 ? (struct live_sysctl){READING_VALID, *seen} : t->snapshot.sysctl[id];
 }
 
-/* Whose value is there. Where the kernel's default depends on the machine, nobody knows whether it is that. A foreign
- * sysctl that has the value from before any rule was released by a person. */
+/* Who set the live value. A default that depends on the machine cannot be recognised. A foreign sysctl that has its
+ * original value was released by a person. */
 static const char *owner_of(const struct tuner *t, enum sysctl_id id, const struct live_sysctl *live,
                             const struct sysctl_preset *o)
 {

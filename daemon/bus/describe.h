@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What the daemon knows after its last tick, as JSON: all that twtunectl shows. Nothing is read for it but who can be
- * named as a culprit. */
+/* What the daemon knows after its last tick, as JSON: all that twtunectl shows. Making it reads nothing but the units
+ * of culprits. */
 
 #include "daemon/tuner.h"
 #include "lib/apply/preset.h"
@@ -17,7 +17,7 @@ struct description {
 
 void describe(struct json *json, const struct description *description);
 
-/* describe_value.c. Seconds of ns, as a number; null where there is no end to it. */
+/* describe_value.c. Adds ns as a number of seconds; null: no end. */
 void describe_seconds(struct json *json, const char *key, uint64_t ns);
 void describe_reading(struct json *json, const struct reading *reading);
 

@@ -63,7 +63,7 @@ static const char *rule_of(const struct tuner *t, enum sysctl_id id)
         return rules != 0 ? t->config->rule[__builtin_ctzll(rules)].name : t->apply.ledger.entry[id].rule;
 }
 
-/* What the destination of a change shows now: how much of what is new takes a port in TIME_WAIT. */
+/* The effect of a change at its destination: the share of new connections that take a port in TIME_WAIT. */
 static void describe_effect_now(struct json *j, const struct tuner *t, const struct episode *e)
 {
         const struct destination *d =

@@ -24,7 +24,7 @@ static const char *const standing_names[] = {
         [STANDING_READY] = "ready",
 };
 
-/* "3.2%", "at most 4%", "not known" */
+/* "3.2%", "at most 4%", "unknown" */
 static const char *reading_text(const struct reading *r, unsigned metric, const struct counters *counters,
                                 char buf[static WHY_MAX])
 {
@@ -38,11 +38,11 @@ static const char *reading_text(const struct reading *r, unsigned metric, const 
         else if (r->state == READING_BOUNDED)
                 snprintf(buf, WHY_MAX, "at least %.*f%s", digits, r->value, unit);
         else
-                snprintf(buf, WHY_MAX, "not known");
+                snprintf(buf, WHY_MAX, "unknown");
         return buf;
 }
 
-/* The first condition that does not hold, or has not for long enough. */
+/* The first condition that does not hold, or has not held long enough. */
 static void why_idle(const struct tuner *t, const struct rule *rule, const struct rule_evaluation *e,
                      char buf[static WHY_MAX])
 {
@@ -152,7 +152,7 @@ static void describe_condition(struct json *j, const struct tuner *t, const char
         char value[WHY_MAX], name[DESTINATION_NAME_MAX];
         const char *whose = condition_whose(now, c->metric, &t->snapshot, name);
         const char *unit = condition_unit(now, c->metric, &t->snapshot);
-        /* The reading is the host's then: of the busiest destination, which the rule may be unable to help. */
+        /* Then the reading is that of the host's busiest destination, which the rule may be unable to help. */
         bool nobody = metric_is_ports(c->metric) && !now->destination &&
                       t->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID;
         static const struct reading none;
@@ -318,7 +318,7 @@ void describe_rules(struct json *j, const struct tuner *t)
         json_close_array(j);
 }
 
-/* The lives of rules, the last one first. */
+/* The episodes of rules, the last one first. */
 void describe_episodes(struct json *j, const struct tuner *t)
 {
         const struct episodes *all = &t->audit.episodes;

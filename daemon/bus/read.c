@@ -10,11 +10,11 @@
 #include "daemon/now.h"
 #include "lib/util/macro.h"
 
-#define OWNERS_EVERY_NS (10 * NSEC_PER_SEC) /* sysctl.d is read as often at most */
-#define QUEUED_SOME 32u                     /* messages that the bus has not taken: only root is answered */
+#define OWNERS_EVERY_NS (10 * NSEC_PER_SEC) /* the shortest time between two reads of sysctl.d */
+#define QUEUED_SOME 32u                     /* unsent messages from which on only root is answered */
 #define QUEUED_MANY 128u                    /* nobody is */
 
-/* How many at once, and then a second. */
+/* Answers: at once, and then per second. */
 struct rate {
         double most, per_second;
 };
@@ -56,7 +56,8 @@ void readers_clear(struct bus *b)
                         forget(&b->readers.sender[i]);
 }
 
-/* Returns the entry of a connection and makes one if there is none. NULL: each entry waits for an answer of the bus. */
+/* Returns the entry of a connection and makes one if there is none. NULL: all entries are waiting for an answer of the
+ * bus. */
 static struct sender *find_sender(struct bus *b, const char *name)
 {
         struct sender *oldest = NULL;
@@ -120,7 +121,7 @@ int ask_uid(sd_bus *bus, sd_bus_message *m, sd_bus_message_handler_t callback, v
 
 /* ---- the answer ---- */
 
-/* Made once a tick, however many ask for it. */
+/* Made once per tick, however many callers ask. */
 static const char *describe_cached(struct bus *b)
 {
         struct readers *r = &b->readers;
@@ -145,8 +146,8 @@ static const char *describe_cached(struct bus *b)
         return r->described;
 }
 
-/* Short, because nobody may take this answer, either. But dbus-daemon walks all calls that are not answered for each new
- * one (bus/connection.c:bus_connections_expect_reply). */
+/* Short, because the caller may not read this answer, either. But an answer it must be: dbus-daemon walks all
+ * unanswered calls for each new one (bus/connection.c:bus_connections_expect_reply). */
 static int refuse(sd_bus_message *m)
 {
         sd_bus_reply_method_errorf(m, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many ask; try again");
@@ -175,7 +176,7 @@ static int on_uid(sd_bus_message *m, void *userdata, sd_bus_error *error)
         (void)error;
         s->slot = sd_bus_slot_unref(s->slot);
         if (sd_bus_message_is_method_error(m, NULL) || sd_bus_message_read(m, "u", &s->uid) < 0) {
-                forget(s); /* it is gone */
+                forget(s); /* the caller is gone */
                 return 0;
         }
         s->known = true;
@@ -202,8 +203,8 @@ int readers_describe(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 1;
 }
 
-/* Calls that are limited elsewhere: Describe(), and what the bus lets root alone call (org.twtuned1.conf). libsystemd
- * itself answers the others, and those with an error. */
+/* True for calls that are limited elsewhere: Describe(), and those that the bus allows to root alone
+ * (org.twtuned1.conf). libsystemd answers the others, and invalid ones. */
 static bool is_limited(const struct bus *b, sd_bus_message *m)
 {
         const char *path = sd_bus_message_get_path(m);

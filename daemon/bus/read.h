@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Answers who reads over the bus, which any user may do. An answer has some 50 kB. The bus does not say whether the reader
- * takes it, and this process keeps what the bus does not take. So answers are limited, for each user and in all; root's
- * are not. A call past the limits gets LimitsExceeded. */
+/* Answers callers that read over the bus, which any user may do. An answer has some 50 kB. The bus does not report
+ * whether the caller reads it, and this process keeps what the bus does not accept. So answers are limited, per user
+ * and in total; root's are not. A call past the limits gets LimitsExceeded. */
 
 #include <systemd/sd-bus.h>
 
@@ -13,7 +13,7 @@
 #define SENDERS_MAX 512u /* more than the connections that dbus-daemon lets one user have, 256 */
 #define USERS_MAX 16u
 
-/* Tokens come at a rate, up to a number. */
+/* A token bucket. */
 struct bucket {
         double tokens;
         uint64_t at; /* ns; 0: it is full */
@@ -27,7 +27,7 @@ struct sender {
         bool known;
         uint32_t uid;          /* if known */
         sd_bus_message *asked; /* Describe(), to be answered when uid is known; NULL: none */
-        sd_bus_slot *slot;     /* the question for uid */
+        sd_bus_slot *slot;     /* the call that asks the bus for uid */
 };
 
 struct readers {
@@ -50,10 +50,10 @@ struct bus;
 /* Describe() */
 int readers_describe(sd_bus_message *m, void *bus, sd_bus_error *error);
 
-/* Refuses calls that nobody may make in this number. For sd_bus_add_filter(). */
+/* Refuses calls past the limits. For sd_bus_add_filter(). */
 int readers_filter(sd_bus_message *m, void *bus, sd_bus_error *error);
 
-/* Forgets who asked, at the end of a connection. */
+/* Forgets all callers, at the end of a connection. */
 void readers_clear(struct bus *bus);
 
 /* Asks the bus for the uid of the sender of m, without waiting: callback gets it as "u", or an error. */

@@ -23,7 +23,7 @@ static void print_values(const struct config *config)
         }
 }
 
-/* What the daemon warns of. Returns false if there is such a thing. */
+/* Prints what is wrong with metrics_file. Returns false if something is. */
 static bool check_metrics_file(const struct config *config)
 {
         const char *problem = metrics_file_problem(config->metrics_file);

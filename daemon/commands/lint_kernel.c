@@ -153,7 +153,7 @@ static int write_value(int fd, const char *value)
         return r;
 }
 
-/* Gives the copy what is live here, for what the kernel compares with each other as well. */
+/* Copies the live values, for sysctls that the kernel checks against each other as well. */
 static void copy_live(const struct lint_trial *t, const char *path)
 {
         char live[8192];
@@ -165,7 +165,7 @@ static void copy_live(const struct lint_trial *t, const char *path)
                 close(fd);
 }
 
-/* What a trial must not touch. Before Linux 6.0 a namespace that changes early_demux changes it for all
+/* Sysctls that a trial must not write. Before Linux 6.0 a namespace that changes early_demux changes it for all
  * (net/ipv4/sysctl_net_ipv4.c:proc_configure_early_demux()), and newer kernels load a module for log_invalid
  * (net/netfilter/nf_conntrack_standalone.c:nf_conntrack_log_invalid_sysctl()). */
 static bool is_shared(const char *path)
@@ -174,7 +174,7 @@ static bool is_shared(const char *path)
                strcmp(path, "net/netfilter/nf_conntrack_log_invalid") == 0;
 }
 
-/* Pairs of which the kernel checks one against the other: the trial keeps the value that the lines before have set. */
+/* Pairs that the kernel checks against each other: the trial keeps the value that the lines before have set. */
 static const char *const compared[] = {
         "net/ipv4/ip_unprivileged_port_start",
         "net/ipv4/ip_local_port_range",
@@ -192,7 +192,7 @@ static bool is_compared(const char *path)
         return false;
 }
 
-/* Twice: which of two has to come first depends on the values. */
+/* Twice, because the order of a pair depends on the values. */
 static void reset(void *user)
 {
         const struct lint_trial *t = user;

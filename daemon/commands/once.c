@@ -91,7 +91,7 @@ static struct unread observe(struct observer *observer, struct snapshot *ret)
         return unread;
 }
 
-/* What is out of the ordinary comes first: the rules of which all conditions hold at this moment, whatever their time. */
+/* Prints first the rules whose conditions all hold at this moment, whatever their time. */
 static void write_pressures(FILE *f, const struct snapshot *s, struct config *config)
 {
         struct policy *policy = policy_new(config);
@@ -121,7 +121,7 @@ static void write_pressures(FILE *f, const struct snapshot *s, struct config *co
         policy_free(policy);
 }
 
-/* The configuration as far as it is good; NULL: no memory. Its counters come first in counters, in its own order. */
+/* The valid part of the configuration; NULL: no memory. Its counters come first in counters, in its own order. */
 static struct config *load_config(const char *file, struct counters *counters)
 {
         struct diagnostics ignored = {0};

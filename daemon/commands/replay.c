@@ -80,7 +80,7 @@ static void observe(struct backend *backend, struct snapshot *ret, bool *ret_dum
         show_sysctls(r, ret);
 }
 
-/* There is nothing more to read than the row. */
+/* The row is all that can be read. */
 static void observe_states(struct backend *backend, struct snapshot *snapshot, struct unread *unread)
 {
         (void)backend, (void)snapshot, (void)unread;
@@ -110,7 +110,7 @@ static int sysctl_write(struct backend *backend, enum sysctl_id id, const struct
         return 0;
 }
 
-/* No file of this machine counts: a replay gives the same on every machine. */
+/* Reads no file of this machine: a replay gives the same on every machine. */
 static void sysctl_preset(struct backend *backend, enum sysctl_id sysctl, struct sysctl_preset *ret)
 {
         (void)backend, (void)sysctl;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The ports of sockets that are bound and neither listen nor are connected: connect() takes none of them, whatever the
- * destination (net/ipv4/inet_hashtables.c:__inet_hash_connect; measured). The kernel shows them since Linux 6.8, in a walk
- * of another table (net/ipv4/inet_diag.c:inet_diag_dump_icsk, TCP_BOUND_INACTIVE), so they are asked for alone and
- * seldom. */
+ * destination (net/ipv4/inet_hashtables.c:__inet_hash_connect; measured). The kernel shows them since Linux 6.8, in a
+ * walk of another table (net/ipv4/inet_diag.c:inet_diag_dump_icsk, TCP_BOUND_INACTIVE), so they have a dump of their
+ * own, which is rare. */
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -20,8 +20,8 @@ static unsigned range_size(const struct observer *o)
         return o->limits.high - o->limits.low + 1;
 }
 
-/* Sockets of the whole host that no other count shows: those that are bound, those that are nothing yet, and all of other
- * network namespaces. Only a reason to look. */
+/* Sockets of the whole host that no other count includes: those only bound, those not bound yet, and all of other
+ * network namespaces. A change is only a reason for a dump. */
 static uint64_t unaccounted(const struct observer *o)
 {
         uint64_t known = o->inuse + o->orphaned;

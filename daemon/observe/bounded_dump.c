@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Makes each dump of sockets, and stops one that takes too long: the watchdog must get its sign of life. */
+/* Makes each dump of sockets, and stops one that takes too long: the watchdog must be fed in time. */
 
 #include <errno.h>
 

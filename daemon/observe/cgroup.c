@@ -30,11 +30,11 @@ static const char *find_root(void)
 
 /* One walk of the tree. */
 struct walk {
-        uint64_t id, until; /* of the cgroup; of the thread's CPU time, ns */
-        bool users;         /* user.slice alone, or everything but that */
-        bool over;          /* it took too long */
+        uint64_t id, until;               /* of the cgroup; of the thread's CPU time, ns */
+        bool users;                       /* user.slice alone, or everything but that */
+        bool over;                        /* it took too long */
         const struct cgroup_tally *tally; /* or NULL */
-        unsigned sockets;                 /* those of the tally whose cgroup was met */
+        unsigned sockets;                 /* those of the tally whose cgroup was found */
         char path[PATH_MAX];
 };
 
@@ -76,7 +76,7 @@ static bool find_below(struct walk *w, size_t length, bool top)
         return found;
 }
 
-/* Users can make cgroups without number, so theirs come last. */
+/* Users can create any number of cgroups, so theirs come last. */
 static void find_unit(uint64_t id, char unit[static CGROUP_UNIT_MAX])
 {
         const char *root = find_root();

@@ -5,7 +5,7 @@
 #include "daemon/observe/internal.h"
 #include "lib/util/macro.h"
 
-/* So much that malloc(3) gives it back to the kernel: it is needed once. */
+/* So large that free(3) returns it to the kernel: it is needed once. */
 #define LISTING_SIZE (4 * SOURCE_TEXT_SIZE)
 
 void observer_list_counters(const char *proc_root, struct counters *ret)

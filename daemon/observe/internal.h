@@ -84,7 +84,7 @@ struct basis {
 struct observer {
         const char *root; /* "/proc"; the caller's */
         struct proc_file file[SOURCE_COUNT];
-        char *text; /* of the file read last, with a 0 behind it; "" if that failed */
+        char *text; /* of the file read last, NUL-terminated; "" if that failed */
         size_t text_size;
         uint64_t retry_at;     /* when to open missing and failed sources again */
         bool retried;          /* they were; what is read slowly is to be read now */
@@ -155,7 +155,7 @@ struct observer {
         bool insert_failed_known;
 
         struct live_sysctl live_sysctl[SYSCTL_COUNT];
-        uint64_t sysctls_at; /* when all were read; 0: not yet */
+        uint64_t sysctls_at; /* when all sysctls were read; 0: not yet */
         bool limits_known;
         struct ports_limits limits; /* what connect() picks ports by now */
         char reserved_text[512];    /* what limits.reserved was parsed from */
@@ -247,7 +247,7 @@ bool budget_allows_ports(const struct observer *observer);
  * before each try. */
 int observer_dump(struct observer *observer, const struct sock_diag_query *query, void (*begin)(struct observer *o),
                   sock_diag_handler handler);
-int observer_dump_error(int r); /* as it is said: at its end the daemon cancels a dump on purpose */
+int observer_dump_error(int r); /* the error to report: at its end the daemon cancels a dump on purpose */
 
 /* listeners.c: reads the listeners, unless this tick has tried already. Returns false if they are unknown. */
 bool read_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);

@@ -112,7 +112,7 @@ static void begin(struct observer *o, struct snapshot *s)
         o->diag.until = o->slowly_ns > 0 ? now_monotonic_us() + DUMPS_US : 0; /* --once may take its time */
 }
 
-/* The CPU time is that of the whole thread since the read before: the daemon does little else than observe. */
+/* The CPU time is that of the whole thread since the previous read: the daemon does little but observe. */
 void fill_self(struct observer *o, struct snapshot *s)
 {
         uint64_t cpu = o->wanted[METRIC_SELF_OBSERVE_CPU] ? thread_cpu_ns() : 0;

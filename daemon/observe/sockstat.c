@@ -68,7 +68,7 @@ static int read_sockstat6(struct observer *o)
         return 0;
 }
 
-/* What came into TIME_WAIT is there, or has ended: after 60 s, reused, or thrown away at once
+/* A socket that entered TIME_WAIT is still there or has ended: after 60 s, reused, or thrown away at once
  * (net/ipv4/inet_timewait_sock.c:tw_timer_handler counts TW, tcp_minisocks.c:tcp_time_wait the last). */
 static void fill_needed(struct observer *o, struct snapshot *s)
 {

@@ -77,7 +77,7 @@ void states_begin(struct observer *o)
         close_wait_begin(&o->close_wait);
 }
 
-/* 0: before Linux 5.8, which does not tell the cgroup. */
+/* 0 before Linux 5.8, which does not report the cgroup. */
 static void count_keepalive(struct tally *tally, uint64_t cgroup)
 {
         if (cgroup == 0)
@@ -129,9 +129,8 @@ void states_commit(struct observer *o)
 {
         close_wait_commit(&o->close_wait, o->now);
         commit_syn_queue(o);
-        /* The sysctls that it decides on are of the whole host: no user changes them with sockets of his own. */
-        o->tally.count[COUNT_KEEPALIVE_UNANSWERED] +=
-                cgroup_count_system(&o->cgroups, &o->tally.keepalive_unanswered);
+        /* This count decides on sysctls of the whole host, so sockets below user.slice do not count. */
+        o->tally.count[COUNT_KEEPALIVE_UNANSWERED] += cgroup_count_system(&o->cgroups, &o->tally.keepalive_unanswered);
         o->states_again_at = o->now + MAX(o->slowly_ns, 1); /* not again in this tick */
 }
 

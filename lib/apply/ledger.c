@@ -232,7 +232,7 @@ static uint64_t version_of(const char *text)
         return end && *end == ' ' ? version : 0;
 }
 
-/* Returns 0; -ESTALE: a good header of another boot. The name of the file has the cookie, so that another one is
+/* Returns 0; -ESTALE: a good header of another boot. The file is named by the cookie, so another cookie in it means
  * damage. */
 static int header_check(const char *text, const struct ledger_owner *owner)
 {
@@ -247,7 +247,7 @@ static int header_check(const char *text, const struct ledger_owner *owner)
         return n == BOOT_ID_LENGTH && strspn(boot_id, "0123456789abcdef-") == n ? -ESTALE : -EBADMSG;
 }
 
-/* Cuts the last line off. Returns -EBADMSG if the text is not whole. */
+/* Cuts off the last line. Returns -EBADMSG if the text is not whole. */
 static int end_cut(char *text, uint64_t version)
 {
         size_t n = strlen(text), size;

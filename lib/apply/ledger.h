@@ -9,14 +9,14 @@
  *         changes <tab> LEFT <tab> TIME
  *         end <tab> CHECKSUM
  *
- * The line is there before each write of its sysctl, so a process that dies at any instant leaves enough behind to
- * put everything back: what is there is ORIGINAL, WRITTEN or, of a second step that was about to be made, BEFORE.
+ * The line is saved before each write of its sysctl, so a process that dies at any instant leaves enough to put
+ * everything back: the live value is ORIGINAL, WRITTEN or, before the write of a second step, BEFORE.
  *
- * NAME is for people: a backslash and what cannot be printed is \xHH; no such line: it has none. A value is "-" where
- * there is none, and FILE is "?" where it is unknown. Times are ns of CLOCK_BOOTTIME, HAND is 0 if there was none.
- * CHECKSUM is the CRC-32 of all lines before it. Lines that begin with another word, and further fields of SYSCTL and
- * changes, are a later twtuned's: they are kept. Version 1 (0.1.0) has no netns, no FILE, no HAND, no CHECKSUM, and
- * BEFORE only where there is one. */
+ * NAME is for people, with \xHH for a backslash and unprintable bytes; a netns without a name has no such line. A
+ * missing value is "-", an unknown FILE is "?". Times are ns of CLOCK_BOOTTIME, HAND is 0 if there was none. CHECKSUM
+ * is the CRC-32 of all lines before it. Lines that begin with another word, and further fields of SYSCTL and changes,
+ * are from a later twtuned and are kept. Version 1 (0.1.0) has no netns, no FILE, no HAND, no CHECKSUM, and BEFORE
+ * only where there is one. */
 
 #include <assert.h>
 #include <stdbool.h>
@@ -40,15 +40,15 @@ struct ledger_entry {
         enum ledger_state state;
         struct sysctl_value original, written;
         char rule[RULE_NAME_MAX];
-        uint64_t at;                /* ns of CLOCK_BOOTTIME, of the last write but for restores */
-        struct sysctl_value before; /* of ours, what was there before the last write; n == 0: the original was */
+        uint64_t at;                /* ns of CLOCK_BOOTTIME, of the last write except restores */
+        struct sysctl_value before; /* if held: the value before the last write; n == 0: the original */
         struct sysctl_value file;   /* of sysctl.d when the sysctl was taken; n == 0: none */
         bool file_unknown;          /* version 1 does not say */
         uint64_t hand_at;           /* when another program changed it while it was not held; 0: never */
         char more[LEDGER_MORE_MAX]; /* further fields, each with the tab before it */
 };
 
-/* Whose ledger it is: a value is only good in the boot and netns in which it was read. */
+/* The owner of a ledger: a value is valid only in the boot and netns in which it was read. */
 struct ledger_owner {
         char boot_id[40];
         uint64_t netns_cookie;
@@ -84,14 +84,14 @@ int ledger_parse(const char *text, const struct ledger_owner *owner, struct ledg
 void ledger_note(struct ledger *ledger, enum sysctl_id sysctl, const struct sysctl_value *original,
                  const struct sysctl_value *written, const char *rule, uint64_t now);
 
-/* Notes that another program set a sysctl that is not held to that value. The rule is one that sets it. */
+/* Notes that another program set a sysctl that is not held to that value. rule: one that sets the sysctl. */
 void ledger_note_foreign(struct ledger *ledger, enum sysctl_id sysctl, const struct sysctl_value *value,
                          const char *rule);
 
-/* Whether live is a value that the entry accounts for, and not someone else's. */
+/* True if live is a value that the entry accounts for; if not, another program set it. */
 bool ledger_is_ours(const struct ledger_entry *entry, const struct sysctl_value *live);
 
-/* The held sysctl that was written last, for restoring in reverse, but for those whose bit is set in except;
+/* The held sysctl that was written last, for restoring in reverse order, leaving out those with a bit in except;
  * SYSCTL_COUNT: none is held. */
 enum sysctl_id ledger_last_held(const struct ledger *ledger, uint32_t except);
 

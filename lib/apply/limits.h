@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What may be written, and how often: the last look before a write. Restores are exempt, and count for nothing. */
+/* Which values may be written, and how often: the last check before a write. Restores are exempt and do not count. */
 
 #include "lib/apply/ledger.h"
 #include "lib/config/config.h"
@@ -16,16 +16,16 @@ struct limits {
 /* A full bucket. */
 void limits_init(struct limits *limits, const struct config *config, uint64_t now);
 
-/* Whether value may be written over live now. 0; -EPERM or -ERANGE: never, with a reason; -EAGAIN: not yet,
- * with a reason. writes: for how many there must be room. Takes nothing from the bucket. */
+/* Checks if value may be written over live now. Returns 0; -EPERM or -ERANGE: never; -EAGAIN: not yet; both with a
+ * reason. writes: how many the bucket must have room for. Takes nothing from it. */
 int limits_check(struct limits *limits, const struct config *config, const struct snapshot *snapshot,
                  enum sysctl_id sysctl, const struct sysctl_value *live, const struct sysctl_value *value,
                  unsigned writes, char *reason, size_t size);
 
-/* A change was made. */
+/* Counts a change. */
 void limits_note_change(struct limits *limits, enum sysctl_id sysctl, uint64_t now);
 
-/* The limits hold across restarts: what the process before did, as its ledger tells, and what this one will have done
- * after one more change. */
+/* The limits hold across restarts: load the changes of the previous process from its ledger, and store those of this
+ * one. */
 void limits_resume(struct limits *limits, const struct ledger *ledger, uint64_t now);
 void limits_save(const struct limits *limits, struct ledger *ledger);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What a sysctl is without twtuned: by sysctl.d, and by the kernel. */
+/* The value of a sysctl without twtuned: from sysctl.d, or the kernel's default. */
 
 #include <stdbool.h>
 

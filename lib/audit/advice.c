@@ -27,7 +27,7 @@ static unsigned telling_condition(const struct rule *rule, const struct rule_eva
         return 0;
 }
 
-/* True if its change came to nothing, and the advice is what is left. */
+/* True if the change did not help, and only the advice is left. */
 static bool is_left_with_advice(const struct rule_evaluation *e, const struct episode *last)
 {
         return e->standing == STANDING_WAITING && last && last->end == EPISODE_UNEXPECTED;

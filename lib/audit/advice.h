@@ -7,7 +7,7 @@
 
 struct advice {
         unsigned rule;                     /* index into the configuration */
-        const struct condition *condition; /* the one that names whose it is, and how bad it is; borrowed */
+        const struct condition *condition; /* the one that gives the destination or unit, and the severity; borrowed */
         const struct condition_evaluation *now;
         const struct episode *episode; /* the last one of the rule; NULL: it has none; borrowed */
         double severity;               /* its value by its threshold; infinite where the threshold is 0 */
@@ -19,7 +19,7 @@ struct advice {
 unsigned advice_list(const struct config *config, const struct evaluation *evaluation, const struct snapshot *snapshot,
                      const struct episodes *episodes, struct advice ret[static RULES_MAX]);
 
-/* Returns the destination or the listener, of now or else of the episode; "": it has none. */
+/* Returns the current destination or listener, or else the one of the episode; "": none. */
 const char *advice_whose(const struct advice *advice, const struct snapshot *snapshot,
                          char buf[static DESTINATION_NAME_MAX]);
 

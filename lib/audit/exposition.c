@@ -21,7 +21,7 @@ struct text {
         const char *netns;
 };
 
-/* What is not a metric of the table: a row for each family. */
+/* The families that are not in the table of metrics. */
 struct family {
         const char *name, *type, *help;
         void (*put)(struct text *t, const struct exposition *e, const struct family *family);
@@ -178,7 +178,7 @@ static void put_groups(struct text *t, const struct exposition *e, const struct 
                         ports_value(worst[i], f->of).lower / PERCENT);
 }
 
-/* Two labels, "destination" and "source", of the name of a destination, which is SOURCE->DESTINATION. */
+/* Adds the labels "destination" and "source", from a destination's name SOURCE->DESTINATION. */
 static void split_name(const char *name, struct label label[static 2], char source[static DESTINATION_NAME_MAX])
 {
         const char *arrow = strstr(name, "->");
@@ -341,7 +341,7 @@ static void put_metric(struct text *t, const struct exposition *e, unsigned metr
                 put_sample(t, name, label, ELEMENTSOF(label), value);
 }
 
-/* Of a rate per second, how many there were. */
+/* Adds the total of a rate per second. */
 static void put_total(struct text *t, const struct exposition *e, unsigned metric)
 {
         const struct metric *m = &metric_table[metric];

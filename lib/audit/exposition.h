@@ -4,9 +4,9 @@
 /* The metrics as text in Prometheus' exposition format 0.0.4, the one that the textfile collector of
  * prometheus-node-exporter reads. Base units: a share is a ratio (1: 100 %), a rate is per second.
  *
- * Only what was observed has a sample: what no rule asks for, this kernel lacks, could not be read this time, or is only
- * known to lie between two bounds is absent. The number of series depends on the configuration alone, never on the
- * load: of the destinations the EXPOSITION_GROUPS worst. */
+ * Only a metric that was observed has a sample: it is absent if no rule uses it, this kernel lacks it, it could not be
+ * read, or only its bounds are known. The number of series depends on the configuration alone, never on the load: only
+ * the EXPOSITION_GROUPS worst destinations have any. */
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -17,8 +17,8 @@
 
 #define EXPOSITION_GROUPS 5u
 
-/* One of the fullest destinations, in the parity of which it has the larger share: its ports in use, as ss(8) counts
- * them, and those that connect() may pick. */
+/* One of the fullest destinations, in its fuller parity: its ports in use, as ss(8) counts them, and those that
+ * connect() may pick. */
 struct exposition_destination {
         char name[DESTINATION_NAME_MAX];
         uint64_t cgroup; /* 0: unknown */

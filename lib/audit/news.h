@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Decides whether a record is logged: that of a state when the state changes, that of a repeated failure once. */
+/* Decides whether a record is logged: a state when it changes, a repeated failure once. */
 
 #include "lib/audit/record.h"
 
@@ -23,7 +23,7 @@ static inline bool news_is_failing(const struct audit_news *news, enum audit_sub
         return news->failing >> subject & 1;
 }
 
-/* Forgets that a subject fails: it is another one from now on, such as a file with a new name. */
+/* Forgets that a subject fails, because the subject is a new one, such as a file with a new name. */
 static inline void news_forget(struct audit_news *news, enum audit_subject subject)
 {
         news->failing &= ~(UINT32_C(1) << subject);

@@ -38,7 +38,7 @@ struct audit_kind_row {
 
 extern const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT];
 
-/* Of a value that was put back: where it is from, as a part of a sentence; "": it is simply the original. */
+/* Writes the source of a value that was put back, as a part of a sentence; "": it is the original. */
 void change_source(const struct change *change, char *buf, size_t size);
 
 /* What a record is about. */
@@ -46,8 +46,8 @@ enum audit_subject {
         SUBJECT_CHANGE,      /* a change that a rule decided on */
         SUBJECT_EFFECT,      /* the expected effect of a rule that has come */
         SUBJECT_RESTORE,     /* a sysctl that is restored because the daemon ends; also if that fails */
-        SUBJECT_RELEASE,     /* the same because a person asked for it */
-        SUBJECT_ORPHAN,      /* the same of a sysctl that no rule holds, which is tried again until it succeeds */
+        SUBJECT_RELEASE,     /* a sysctl that is restored because a person asked for it */
+        SUBJECT_ORPHAN,      /* a sysctl that is restored because no rule holds it; retried until it succeeds */
         SUBJECT_HAND,        /* a change of a sysctl by another program while no rule held it */
         SUBJECT_FOREIGN,     /* a sysctl that another program changed, and that twtuned leaves alone */
         SUBJECT_LEFT,        /* a sysctl that an earlier twtuned left changed, in observe mode */
@@ -59,8 +59,8 @@ enum audit_subject {
         SUBJECT_LEDGER,
         SUBJECT_METRICS_FILE,
         SUBJECT_OBSERVATION,
-        SUBJECT_TICKS,      /* that come late */
-        SUBJECT_PERMISSION, /* to write sysctls */
+        SUBJECT_TICKS,      /* late ticks */
+        SUBJECT_PERMISSION, /* permission to write sysctls */
         SUBJECT_BUS,
         SUBJECT_RECORDING,
         SUBJECT_CONFIG,      /* a configuration that was loaded */
@@ -84,7 +84,7 @@ struct audit_record {
 
         const struct change *change; /* CHANGE, RESTORE, RELEASE, ORPHAN and HAND */
         const char *
-                rule_name; /* RESTORE, ORPHAN, HAND, FOREIGN and LINE: the rule that held the sysctl, or does the same */
+                rule_name; /* RESTORE, ORPHAN, HAND, FOREIGN: the rule that held the sysctl; LINE: that does the same */
         enum sysctl_id sysctl;                      /* FOREIGN, LEFT and REARM */
         const struct sysctl_value *original, *live; /* FOREIGN and LEFT; live: LEFT */
         uint64_t ns;      /* PAUSE: for how long; 0: until it is resumed. TICKS: since the tick before */

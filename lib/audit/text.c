@@ -62,7 +62,7 @@ static const char *whose(const struct audit_record *r, char buf[static WHOSE_MAX
         return buf;
 }
 
-/* What is added to a change that was made. */
+/* Adds a caveat to a change that was made. */
 static void add_caveat(const struct audit_record *r, char *buf, size_t size)
 {
         size_t n = strlen(buf);
@@ -76,7 +76,7 @@ static void add_caveat(const struct audit_record *r, char *buf, size_t size)
 
 #define LEFT_ALONE "another program changed it, so twtuned leaves it alone"
 
-/* The reason, as the end of the message. */
+/* Writes the reason, which ends the message. */
 static void reason(const struct audit_record *r, const struct evidence_text *e, char *buf, size_t size)
 {
         const struct decision *d = r->decision;

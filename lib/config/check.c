@@ -58,7 +58,7 @@ static bool is_vendors(const struct config *config, const struct origin *at)
         return false;
 }
 
-/* Of two actions that contradict each other the administrator's supersedes the vendor's, so that no upgrade of the
+/* If two actions contradict each other, the administrator's supersedes the vendor's, so that no upgrade of the
  * vendor's rules is an error. Returns false if both are of the same party. */
 static bool supersede(struct config *config, unsigned rule_a, unsigned a, unsigned rule_b, unsigned b)
 {
@@ -242,8 +242,8 @@ static bool check_reach(const struct check *c, struct rule *rule, const struct c
         return true;
 }
 
-/* Reports an until that holds at values at which when holds. Where until looks at a metric that when does not, such
- * values are only likely, and it is a warning if until does not wait. */
+/* Reports an until that holds at the same values as when. If until uses a metric that when does not, such values are
+ * only likely: a warning, unless until waits. */
 static void check_until(const struct check *c, const struct rule *rule)
 {
         const struct condition *elsewhere = NULL;
@@ -283,7 +283,7 @@ static bool asks_for_destinations(const struct rule *rule)
         return false;
 }
 
-/* Reports a ports.* in expect where there is no destination that the rule was taken for. */
+/* Reports a ports.* in expect of a rule that acts for no destination. */
 static void check_evidence(const struct check *c, const struct rule *rule)
 {
         if (rule->has_expect && metric_is_ports(rule->expect.metric) && !asks_for_destinations(rule))

@@ -12,7 +12,7 @@
 
 #define CONFIG_FILES_MAX 64u
 
-/* Whose values twtuned does not change. */
+/* Which values twtuned leaves alone. */
 enum yield {
         YIELD_SYSCTL_D,   /* those that sysctl.d sets under /etc */
         YIELD_NONDEFAULT, /* those, and all that are not the kernel's default */
@@ -54,7 +54,7 @@ struct config {
         /* The kernel counters that the observer needs itself, then those that the rules name. */
         struct counters counters;
 
-        /* What is accepted, but hardly meant. Owned; config_check() adds them. */
+        /* Warnings: accepted, but probably a mistake. Owned; config_check() adds them. */
         struct diagnostics warnings;
 
         struct condition_texts texts; /* the last member: what is not used of it takes no memory */

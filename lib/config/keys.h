@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The keys of all sections, and what reads their values. Private to lib/config. */
+/* The keys of all sections, and the parser of their values. Private to lib/config. */
 
 #include "lib/config/config.h"
 

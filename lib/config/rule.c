@@ -16,7 +16,7 @@
 
 /* A line while it is read. */
 struct line {
-        const char *text, *rest; /* the whole, and what is not read yet */
+        const char *text, *rest; /* the whole line, and its unread rest */
         struct origin at;
         struct diagnostics *diagnostics;
 };
@@ -170,8 +170,8 @@ static int comparison_parse(struct line *line, const char *text, enum comparison
         return reject("invalid operator '%s': use < <= > >= == or !=", text);
 }
 
-/* Copies a text into the configuration, which has room for the text of every condition that it can have. The text of a
- * condition that a later file replaces stays there, so the room may run out; the text is then empty. */
+/* Copies a text into the configuration, which has room for the text of as many conditions as it can have. The text of
+ * a condition that a later file replaces stays there, so the room may run out; the text is then empty. */
 static const char *keep_text(struct condition_texts *texts, const char *text)
 {
         size_t n = strlen(text) + 1;

@@ -26,8 +26,8 @@ struct close_wait {
         uint32_t current[CLOSE_WAIT_SLOTS]; /* the current sample */
         uint32_t stuck_current[CLOSE_WAIT_SLOTS], stuck[CLOSE_WAIT_SLOTS];
 
-        /* Sockets by a hash of 16 bits of their cookies: of a sample CLOSE_WAIT_WINDOW_MIN ago or more, of the one that
-         * takes its place when it is as old, and of the current one. */
+        /* Sockets by a 16-bit hash of their cookies, in three samples: one at least CLOSE_WAIT_WINDOW_MIN old, the one
+         * that replaces it when it is as old, and the current one. */
         struct port_set then, next, seen;
         uint64_t next_at; /* 0: there is none yet */
         bool then_known;

@@ -15,7 +15,7 @@
 #define LISTENERS_MAX 512u
 
 #define LISTENER_BURSTS 4u
-#define LISTENER_BURST_PAUSE (2 * NSEC_PER_SEC) /* without a drop, and the next one begins a burst */
+#define LISTENER_BURST_PAUSE (2 * NSEC_PER_SEC) /* after so long without a drop, the next one begins a burst */
 #define LISTENER_BURST_WINDOW (600 * NSEC_PER_SEC)
 
 struct listener {
@@ -31,21 +31,21 @@ struct listener {
         uint32_t new_drops;                 /* since the dump before; 0: unknown, or none */
         uint32_t handshakes;                /* SYN_RECV sockets of its address and port */
         uint64_t dropped_at;                /* when it last dropped for a full accept queue; 0: never */
-        uint64_t burst_at[LISTENER_BURSTS]; /* the begins of its last bursts of such drops, the latest first */
+        uint64_t burst_at[LISTENER_BURSTS]; /* when its last bursts of such drops began, the latest first */
 };
 
 struct listeners {
         unsigned n, n_before;
         bool complete;        /* before has all listeners of its dump: one that is not in it is new */
         uint32_t syn_limit;   /* a limit of every SYN queue, beside the backlog of its listener; 0: none */
-        bool new_drops_known; /* of every listener */
-        uint64_t new_drops;   /* of all together */
+        bool new_drops_known; /* the drops of every listener are */
+        uint64_t new_drops;   /* of all listeners together */
         uint64_t now;         /* of listeners_note_bursts() */
         struct listener item[LISTENERS_MAX], before[LISTENERS_MAX];
 };
 
-/* Begins a dump: one that was not committed is dropped. Then each listening socket; length is that of socket with all
- * its attributes. Listeners over LISTENERS_MAX are left out. */
+/* Begins a dump, and drops one that was not committed. Then add each listening socket; length includes all attributes
+ * of socket. Listeners over LISTENERS_MAX are left out. */
 void listeners_begin(struct listeners *listeners);
 void listeners_add(struct listeners *listeners, const struct inet_diag_msg *socket, size_t length);
 
@@ -63,7 +63,8 @@ void listeners_add_handshake(struct listeners *listeners, const struct inet_diag
 typedef double listener_measure(const struct listeners *listeners, const struct listener *listener);
 listener_measure listener_accept_queue, listener_syn_queue;
 
-/* Notes which listeners dropped something since the dump before, if it was for a full accept queue. now: of this tick. */
+/* Notes the listeners that dropped connections since the previous dump, if an accept queue was full. now: of this
+ * tick. */
 void listeners_note_bursts(struct listeners *listeners, uint64_t now, bool accept_queue);
 
 /* Returns the bursts of such drops in the last LISTENER_BURST_WINDOW; LISTENER_BURSTS: at least as many. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The metrics, a row for each: its id and the members of struct metric. METRIC(ID, ...) is what the includer makes of
- * a row: metric.h the ids, metric.c the table. */
+/* The metrics, a row for each: its id and the members of struct metric. The includer defines METRIC(ID, ...): metric.h
+ * for the ids, metric.c for the table. */
 
 /* clang-format off */
 #define TCP(id, name, help) METRIC(TCP_##id, "tcp." name, UNIT_COUNT, 1, "sock_diag", SLOWLY, help, 0)
@@ -21,9 +21,9 @@ TCP(CLOSE_WAIT, "close_wait", "closed by the peer, not by the program here")
 TCP(LAST_ACK, "last_ack", "closed by the peer first, then here")
 TICK(TCP_LISTEN, "tcp.listen", UNIT_COUNT, "sock_diag", "listening sockets")
 TCP(CLOSING, "closing", "closed at both ends at once")
-TCP(FIN_WAIT2_ORPHANED, "fin_wait2_orphaned", "fin_wait2 that no program holds any more")
-TCP(FIN_WAIT2_HELD, "fin_wait2_held", "fin_wait2 that a program still holds")
-TCP(KEEPALIVE_UNANSWERED, "keepalive_unanswered", "connections with keepalive probes that the peer has not answered, but for those below user.slice")
+TCP(FIN_WAIT2_ORPHANED, "fin_wait2_orphaned", "fin_wait2 sockets that no program holds any more")
+TCP(FIN_WAIT2_HELD, "fin_wait2_held", "fin_wait2 sockets that a program still holds")
+TCP(KEEPALIVE_UNANSWERED, "keepalive_unanswered", "connections with keepalive probes that the peer has not answered, except those below user.slice")
 TCP(RETRANSMITTING, "retransmitting", "connections that wait for an answer to a retransmission")
 TCP(DATA_UNANSWERED, "data_unanswered", "open connections that have sent the same data six times without an answer")
 TICK(TCP_TIMESTAMPS, "tcp.timestamps", UNIT_COUNT, "tcp_timestamps",
@@ -49,7 +49,7 @@ PORTS(BIND_USED, "bind_used", UNIT_PERCENT,
         "ports of one source address where bind() looks first; at 100 % every bind() before connect() scans")
 PORTS_SHARE(REUSED, "reused", "new connections that took a port in TIME_WAIT; unknown while there are too few of them")
 METRIC(PORTS_SYN_WAITING, "ports.syn_waiting", UNIT_PERCENT, 5, "sock_diag", WITH_DUMP,
-        "connections on a reused port that wait over 250 ms for an answer; 0 unless that are three times as many as on "
+        "connections on a reused port that wait over 250 ms for an answer; 0 unless three times as many wait as on "
         "other ports; unknown without enough of both", 100)
 PORTS(UNANSWERED, "unanswered", UNIT_COUNT,
         "connections that have waited 3 s and more for the first answer: the backend is dead")
@@ -95,7 +95,7 @@ SAMPLE(CONNTRACK_TABLE, "conntrack.table", UNIT_PERCENT, "nf_conntrack_count",
 SAMPLE(CONNTRACK_INSERT_FAILED, "conntrack.insert_failed", UNIT_PER_SECOND, "stat/nf_conntrack",
         "connections that found no SNAT port or clashed with another")
 TICK(SELF_OBSERVE_CPU, "self.observe_cpu", UNIT_PERCENT, "CLOCK_THREAD_CPUTIME_ID",
-        "of one core: the time that twtuned took to observe since the tick before")
+        "share of one core that twtuned spent observing since the previous tick")
 TICK(SELF_RSS, "self.rss", UNIT_BYTES, "/proc/self/statm", "resident memory of twtuned")
 
 #undef TCP

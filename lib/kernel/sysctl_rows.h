@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The sysctls, a row for each: its id and the members of struct sysctl. SYSCTL(ID, ...) is what the includer makes of
- * a row: sysctl.h the ids, sysctl.c the table.
+/* The sysctls, a row for each: its id and the members of struct sysctl. The includer defines SYSCTL(ID, ...): sysctl.h
+ * for the ids, sysctl.c for the table.
  *
  * A TIME_WAIT socket takes 256 bytes (slab tw_sock_TCP). An orphan takes a socket and some of its data; tcp_mem limits
  * the data of all orphans (net/ipv4/tcp.c:tcp_check_oom). */

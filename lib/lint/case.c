@@ -87,7 +87,7 @@ bool lint_exists(const struct lint_case *c, const char *path)
         return lint_read_live(c, path, live, sizeof(live)) != -ENOENT;
 }
 
-/* net/ipv4/sysctl_net_ipv4.c:ipv4_table is registered there alone. */
+/* The kernel registers tcp_mem there alone (net/ipv4/sysctl_net_ipv4.c:ipv4_table). */
 bool lint_is_first_netns(const struct lint_case *c)
 {
         return lint_exists(c, "net/ipv4/tcp_mem");

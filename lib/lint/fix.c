@@ -8,12 +8,12 @@
 
 #include "lib/lint/lint.h"
 
-/* The lines that are left, and what is said of each. */
+/* The lines that are left, and their findings. */
 struct rest {
         struct sysctl_lines lines; /* borrows the texts */
-        size_t *index;             /* of the same line among all */
-        bool *harmful, *useful;    /* one of its findings is */
-        char **why;                /* among all */
+        size_t *index;             /* of each line among all lines */
+        bool *harmful, *useful;    /* one of the line's findings is */
+        char **why;                /* by the index among all */
         bool failed;
 };
 
@@ -34,7 +34,7 @@ static void on_finding(void *user, const struct lint_finding *f)
                 r->failed = true;
 }
 
-/* Takes lines out, if they are harmful or, where none is, if they have no effect. Returns their count. */
+/* Removes the harmful lines or, if there are none, those without effect. Returns their count. */
 static size_t take_out(struct rest *r, size_t was)
 {
         bool harmful = false;
@@ -48,7 +48,7 @@ static size_t take_out(struct rest *r, size_t was)
 
                 if (goes)
                         continue;
-                free(r->why[k]); /* what was said of it may not hold without the others */
+                free(r->why[k]); /* its finding may not hold without the other lines */
                 r->why[k] = NULL;
                 r->lines.line[n] = r->lines.line[i];
                 r->index[n++] = k;

@@ -35,7 +35,7 @@ struct lint_kernel {
 
 struct lint_finding {
         const struct sysctl_line *line;
-        /* As safe_text() shows them, as the reason. */
+        /* Escaped by safe_text(), like the reason. */
         char name[LINT_NAME_MAX];   /* as in sysctl.conf; of a glob, the sysctl that it matched */
         char value[LINT_VALUE_MAX]; /* of the line */
         enum lint_verdict verdict;

@@ -19,7 +19,7 @@
 #define POSITIVE 0, INT32_MAX
 #define CONNTRACK(x) "net/netfilter/nf_conntrack_" x
 
-/* An entry that lasts no time: the answer finds none. */
+/* A timeout of 0: the answer finds no entry. */
 #define LASTS .place = LINT_CONNTRACK, .low = 1, .below = "the entries are gone at once, and with them the answers"
 
 #define OLD_CONNTRACK "the name before Linux 4.9; it is net.netfilter.nf_conntrack_* now"
@@ -188,7 +188,7 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_fwmark_accept"), 1, U8, "0", .help = "accepted sockets get the mark of the SYN"},
         {IPV4("tcp_l3mdev_accept"), 1, BOOL, "0", .help = "listeners of the default VRF accept from all"},
         {IPV4("tcp_child_ehash_entries"), 1, 0, 16777216, "0",
-         .help = "hash table of its own for the next network namespace"},
+         .help = "size of a separate hash table for the next network namespace; 0: shared"},
         {IPV4("tcp_ehash_entries"), 1, .idle = "read-only: the kernel parameter thash_entries= sets it"},
         {IPV4("tcp_ecn_option"), 1, 0, 3, .help = "the option of accurate ECN"},
         {IPV4("tcp_ecn_option_beacon"), 1, 0, 3, .help = "the option of accurate ECN"},
@@ -202,9 +202,9 @@ const struct lint_row lint_rows[] = {
         {IPV4("udp_l3mdev_accept"), 1, BOOL, "0", .help = "sockets of the default VRF receive from all"},
         {IPV4("udp_hash_entries"), 1, .idle = "read-only: the kernel parameter uhash_entries= sets it"},
         {IPV4("udp_child_hash_entries"), 1, 0, 65536, "0",
-         .help = "hash table of its own for the next network namespace"},
+         .help = "size of a separate hash table for the next network namespace; 0: shared"},
 
-        /* Gone long ago, and still pasted. */
+        /* Removed long ago, but still pasted. */
         {IPV4("tcp_abc"), 1, .gone = "Linux 3.9 removed it"},
         {IPV4("tcp_dma_copybreak"), 1, .gone = "Linux removed it together with NET_DMA"},
         {IPV4("tcp_cookie_size"), 1, .gone = "Linux 3.10 removed it"},

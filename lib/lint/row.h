@@ -25,7 +25,7 @@ struct lint_case {
         struct lint_finding *finding;
 };
 
-/* Where a sysctl is. */
+/* Where a sysctl exists. */
 enum lint_place {
         LINT_FIRST = 1 << 0,     /* in the first network namespace alone; in others at most to be read */
         LINT_CONNTRACK = 1 << 1, /* where nf_conntrack is loaded */
@@ -95,19 +95,19 @@ void lint_add_why(struct lint_case *c, const char *format, ...) _printf_(2, 3);
 /* The verdict about a value that the kernel refuses. Returns true. */
 bool lint_say_refused(struct lint_case *c, const char *format, ...) _printf_(2, 3);
 
-/* Reads up to n numbers as the kernel does (kernel/sysctl.c:proc_get_long): blanks between them, in the bases of C,
- * and the text after the last one is ignored. Returns their count; *ret_rest is the text after them. */
+/* Reads up to n numbers as the kernel does (kernel/sysctl.c:proc_get_long): separated by blanks, in the bases of C.
+ * Ignores the text after the last one. Returns their count; *ret_rest is the text after them. */
 unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const char **ret_rest);
 
-/* The line that sets the variable of path once all are applied: of equal ones the first. conntrack has two names for
- * one variable. NULL: none. */
+/* Returns the line that sets the variable of path in the end: of equal ones the first. conntrack has two names for one
+ * variable. NULL: none. */
 const struct sysctl_line *lint_standing(const struct sysctl_lines *lines, const char *path);
 
-/* What a sysctl is once the lines are applied. */
+/* The value of a sysctl once the lines are applied. */
 struct lint_effect {
         unsigned n;
         int64_t v[3];
-        const struct sysctl_line *line; /* that sets it; NULL: it is live */
+        const struct sysctl_line *line; /* that sets it; NULL: the live value */
 };
 
 /* Gives the numbers of a sysctl, once the lines are applied: a line that the kernel refuses counts for nothing.
@@ -117,17 +117,17 @@ bool lint_effective(const struct lint_case *c, const char *path, struct lint_eff
 /* Gives the first number as it is when the line of the case is applied: no later line has changed it yet. */
 bool lint_number_by_then(const struct lint_case *c, const char *path, int64_t *ret);
 
-/* Where it is set: " (FILE:LINE)", or "" for a live value. Returns buf. */
+/* Writes where the value is set: " (FILE:LINE)", or "" for a live value. Returns buf. */
 const char *lint_where(const struct lint_effect *effect, char buf[static 128]);
 
-/* What needs more than the table; each returns true if it gave the verdict. */
+/* The checks that need more than the table; each returns true if it gave the verdict. */
 struct lint_checks {
         const char *path;
         bool (*refuses)(struct lint_case *c); /* the kernel refuses more than what is outside min and max */
         bool (*check)(struct lint_case *c);   /* more than a threshold */
 };
 
-/* Returns those of a path; NULL: it has none. */
+/* Returns the checks of a path; NULL: it has none. */
 const struct lint_checks *lint_checks_find(const char *path);
 
 /* The checks of ports. */

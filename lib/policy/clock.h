@@ -32,7 +32,7 @@ static inline void clock_run(struct clock *clock, bool holds, uint64_t dt)
         clock->paused = false;
 }
 
-/* Not known this time: neither a break nor time that counts. */
+/* Unknown this time: neither a break nor time that counts. */
 static inline void clock_pause(struct clock *clock)
 {
         clock->paused = true;
@@ -90,7 +90,7 @@ static inline void trail_add(struct trail *trail, uint64_t now, double value, do
         mean_add(&trail->bucket[i].mean, value, weight, ns);
 }
 
-/* Over the minute before now. ns == 0: nothing was seen. */
+/* The minute before now. ns == 0: nothing was seen. */
 static inline struct mean trail_mean(const struct trail *trail, uint64_t now)
 {
         uint64_t second = now / NSEC_PER_SEC;

@@ -9,7 +9,7 @@
 
 #define REFIRE_NS (600 * NSEC_PER_SEC) /* a rule that comes back so soon is held for longer */
 #define RESTORE_RETRY_NS (60 * NSEC_PER_SEC)
-#define FAILURE_RETRY_NS (5 * NSEC_PER_SEC) /* after the first failure that may pass; then twice as long each time */
+#define FAILURE_RETRY_NS (5 * NSEC_PER_SEC) /* after the first temporary failure; then twice as long each time */
 
 static bool holds_any(const struct policy *p, unsigned rule)
 {
@@ -110,7 +110,7 @@ static uint64_t failure_wait(struct rule_state *state, const struct decision *d,
         return state->failures > 0 ? MIN(FAILURE_RETRY_NS << before, longest) : longest;
 }
 
-/* What failed and may pass the rule may take later, although it is active by then. */
+/* After a temporary failure the rule may take the sysctl later, even if it is active by then. */
 static void want_failed(struct policy *p, const struct decision *d, uint64_t wait)
 {
         const struct rule *rule = &p->config->rule[d->rule];
@@ -211,8 +211,8 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
                 left = true;
         }
         if (!holds_any(p, d->rule)) {
-                /* What failed toward one destination may help another. The time begins now: giving back may have failed
-                 * for long. */
+                /* A change that failed toward one destination may help another. The wait begins now, as the restore
+                 * may have failed for long. */
                 if (failed && judges_destination(&p->config->rule[d->rule], d->evidence.metric)) {
                         state->failed[state->last_failed].until = p->last_now + p->config->rule[d->rule].retry_ns;
                         failed = false;
@@ -273,7 +273,7 @@ static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const str
                 p->state[i].abort[k].over = true;
 }
 
-/* The process before may not have come to the other sysctls of the rule. */
+/* The previous process may have died before it wrote the rule's other sysctls. */
 static void want_rest(struct policy *p, unsigned i)
 {
         for (unsigned k = 0; k < p->config->rule[i].n_actions; k++) {

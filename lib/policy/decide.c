@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The second phase of a tick: which decision is next, by the evaluation and by what is held. */
+/* The second phase of a tick: chooses the next decision from the evaluation and the held sysctls. */
 
 #include <string.h>
 
@@ -58,7 +58,7 @@ static void evidence_set(struct evidence *e, const struct condition *c, const st
         evidence_set_destination(e, d);
 }
 
-/* The destination with the most of the condition, of one on the loopback and one that is not. */
+/* Of two destinations, one of them on the loopback, the one with the greater value of the condition. */
 static const struct destination *greater(const struct condition *c, const struct destination *a,
                                          const struct destination *b)
 {
@@ -143,7 +143,7 @@ static void decide_abort(const struct policy *p, unsigned i, const struct abort_
         d->evidence.threshold = a->limit;
 }
 
-/* True if an active rule has to go although it is still needed. */
+/* True if an active rule must be released although it is still needed. */
 static bool find_failure(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
 {
         const struct held *range = held_of(p, i, SYSCTL_IP_LOCAL_PORT_RANGE);
@@ -195,8 +195,8 @@ static unsigned leans_on(const struct policy *p, unsigned i, const struct snapsh
         return (unsigned)__builtin_ctzll(reuse);
 }
 
-/* True if an active rule has to go. A prerequisite that fails takes all that depends on it along, for the same reason;
- * but for advice, which is needed the more. */
+/* True if an active rule must be released. With a prerequisite that fails all dependent rules go, for the same reason,
+ * except advice, which is needed all the more. */
 static bool find_reason(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
 {
         const struct rule *rule = &p->config->rule[i];
@@ -313,7 +313,8 @@ static bool find_cause(const struct policy *p, unsigned i, const struct snapshot
         return true;
 }
 
-/* The first metric of `abort` of whose minute before too little is known; NULL: none. In observe mode no harm can come. */
+/* The first metric of `abort` whose minute before is not known well enough; NULL: none. In observe mode no harm can
+ * come. */
 static const char *find_unwatched(const struct policy *p, unsigned i, const struct snapshot *s)
 {
         const struct rule *rule = &p->config->rule[i];

@@ -54,7 +54,7 @@ static void evaluate_until(const struct policy *p, unsigned i, const struct snap
         }
 }
 
-/* YES if nothing keeps a rule without `until`. */
+/* YES if nothing keeps a rule without `until` active. */
 static enum truth evaluate_quiet(const struct policy *p, const struct walk *w, const struct snapshot *s)
 {
         enum truth quiet = YES;
@@ -107,8 +107,8 @@ static bool all_have_held(const struct rule *rule, const struct rule_evaluation 
         return true;
 }
 
-/* A dump is needed where bounds leave open whether the rule becomes active or is released, for a clock, which has to
- * know at every tick, and for the effect and the harm that are watched. */
+/* True if bounds leave open whether the rule becomes active or is released, or if a clock (which needs a value at
+ * every tick) or a watched effect or harm needs a dump. */
 static bool needs_dump(const struct policy *p, unsigned i, const struct snapshot *s, enum truth quiet,
                        const struct rule_evaluation *e)
 {
@@ -266,7 +266,7 @@ static void advance_destination_clocks(struct destination_clock *clocks, const s
         }
 }
 
-/* True while the pressure goes on against which the rule was taken. */
+/* True while the pressure that made the rule act continues. */
 static bool still_presses(const struct rule *rule, const struct rule_evaluation *e)
 {
         bool ports = false;
@@ -280,7 +280,7 @@ static bool still_presses(const struct rule *rule, const struct rule_evaluation 
 }
 
 /* The rule is not tried again for this destination for a while; others may need it. Each destination has one entry,
- * also if giving back fails and it is noted again. */
+ * even if the restore fails and it is noted again. */
 static void note_failed(const struct rule *rule, struct rule_state *state, const struct destination *d, uint64_t now)
 {
         unsigned first = 0;
@@ -298,7 +298,7 @@ static void note_failed(const struct rule *rule, struct rule_state *state, const
         state->failed[first].until = now + rule->retry_ns;
 }
 
-/* The rule is of no use toward the destination that it was taken for. If another one presses, it is judged by that. */
+/* The rule does not help the destination that it acts for. If another one is under pressure, that one judges it. */
 static void expect_next(const struct rule *rule, const struct rule_evaluation *e, struct rule_state *state,
                         uint64_t now)
 {

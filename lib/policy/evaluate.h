@@ -8,15 +8,15 @@
 
 /* The time since the last tick. */
 struct elapsed {
-        uint64_t ns;  /* that counts: of a late tick, no more than of the latest one that is still on time */
-        uint64_t gap; /* all of it if the tick is late, but for the time of dumps; 0: it is on time */
+        uint64_t ns;  /* the time that counts: of a late tick, as much as of the latest one still on time */
+        uint64_t gap; /* if the tick is late, all its time except that of dumps; 0: it is on time */
 };
 
 /* The clock of a condition at the time of the snapshot. A late tick stops it; a gap that is longer than time_ns, the
  * time of the condition, starts it anew. */
 struct clock clock_after(const struct clock *clock, enum truth truth, uint64_t time_ns, const struct elapsed *elapsed);
 
-/* UNKNOWN: the destination's value is. */
+/* UNKNOWN if the destination's value is unknown. */
 enum truth destination_holds(const struct condition *c, const struct destination *d);
 enum truth reading_holds(const struct condition *c, const struct reading *r);
 
@@ -38,10 +38,10 @@ struct walk {
         uint64_t now;
         const struct condition *first;       /* of the ports.* conditions of `when`; NULL: there is none */
         const struct condition *release;     /* the first condition of the release */
-        const struct destination *nearest;   /* for which most of `when` holds, then with the most of the first */
+        const struct destination *nearest;   /* for which most of `when` holds, then by the first condition */
         unsigned nearest_slot, nearest_hold; /* its slot, and how many conditions hold */
         bool kept;                           /* a destination keeps a rule without `until` */
 };
 
-/* Fills in what the rule's evaluation says of destinations; the dump is valid. */
+/* Fills in the part of the rule's evaluation about destinations; the dump is valid. */
 void walk_destinations(struct walk *walk, const struct ports *ports);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What the policy makes of one snapshot: for each rule and each of its conditions the truth, the value, the destination
- * that it belongs to and the time that it has held. Decisions, the question whether a dump of the sockets is needed, the
- * evidence in the log and the explanation for a person all read this. */
+/* The evaluation of one snapshot: for each rule and each of its conditions the truth, the value, the destination that
+ * has this value, and how long it has held. Decisions, the need for a dump, the evidence in the log and the
+ * explanation for a person all use it. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,7 +19,7 @@ enum truth {
         YES,
 };
 
-/* Where a rule stands, the first that applies. */
+/* The state of a rule: the first that applies. */
 enum standing {
         STANDING_ACTIVE,
         STANDING_DISABLED,
@@ -47,16 +47,16 @@ static inline uint64_t condition_held_ns(const struct condition_evaluation *e)
         return e->holds == YES && e->clock.holds ? e->clock.ns : 0;
 }
 
-/* Whose value it is: the destination or the listener, and its systemd unit if the snapshot has it; "": nobody's. */
+/* The owner of the value: the destination or the listener, and its systemd unit if the snapshot has it; "": none. */
 const char *condition_whose(const struct condition_evaluation *e, unsigned metric, const struct snapshot *s,
                             char buf[static DESTINATION_NAME_MAX]);
 const char *condition_unit(const struct condition_evaluation *e, unsigned metric, const struct snapshot *s);
 
-/* What is seen of an abort condition. */
+/* The evaluation of an abort condition. */
 struct abort_evaluation {
-        bool watching;      /* its time is not over */
-        double mean, limit; /* since the step, of a ports.* in the last dump; and what that must not exceed */
-        const struct destination *harmed; /* of a ports.* metric, if it exceeds that; NULL: it does not */
+        bool watching;                    /* its time has not expired */
+        double mean, limit;               /* since the step (ports.*: in the last dump), and its limit */
+        const struct destination *harmed; /* if a ports.* metric exceeds the limit; NULL: it does not */
 };
 
 struct rule_evaluation {
@@ -65,20 +65,21 @@ struct rule_evaluation {
         unsigned prerequisite; /* index of the rule; RULE_NONE: none */
         unsigned successor;    /* index of the rule that counts instead of this one; RULE_NONE: this one counts */
         bool can_help[2];      /* a change would have an effect, [1]: on the loopback; not asked of a disabled rule */
-        bool needs_dump;       /* an unknown condition counts, and a dump of the sockets tells */
+        bool needs_dump;       /* an unknown condition counts, and a dump can resolve it */
 
-        /* The ports.* conditions of `when` are those of the destination for which most of them hold. Of `until` the
-         * destination that is furthest from it. */
+        /* The ports.* conditions of `when` are evaluated for the destination for which most of them hold, those of
+         * `until` for the destination furthest from it. */
         struct condition_evaluation when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], expect;
         struct clock quiet; /* of a rule without `until`: how long nothing has kept it */
         struct abort_evaluation abort[RULE_ABORTS_MAX];
 
         /* Destinations, [1]: on the loopback; NULL: there is none. */
-        const struct destination *entering[2];  /* all ports.* conditions of `when` hold for their time: with the most
+        const struct destination *entering[2]; /* all ports.* conditions of `when` hold for their time: with the most
                                                   of the first */
-        const struct destination *most[2];      /* with the most of the first condition of the release */
-        const struct destination *pressing;     /* past every ports.* threshold of `when`, were nothing reused. If the
-                                                  expected effect is a ports.*: the one that the rule was taken for */
+        const struct destination *most[2];     /* with the most of the first condition of the release */
+        /* Past every ports.* threshold of `when`, were nothing reused. If the expected effect is a ports.*: the one that
+         * the rule acts for. */
+        const struct destination *pressing;
         const struct destination *pressing_too; /* another one, for which the effect is not known to be missing */
 
         uint64_t active_ns;    /* since the last step, without gaps; 0: not active */

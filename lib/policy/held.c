@@ -20,7 +20,7 @@ bool rule_raises_time_wait(const struct rule *rule)
         return false;
 }
 
-/* A rule that set tcp_tw_reuse has just ended: what the snapshot shows of reuse is over. */
+/* A rule that set tcp_tw_reuse has just ended: the reuse in the snapshot is over. */
 static bool reuse_has_ended(const struct policy *p, const struct snapshot *s)
 {
         for (unsigned i = 0; i < p->config->n_rules; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A reload: the state of a rule goes on in the new configuration if the rule is the same. */
+/* A reload: a rule keeps its state if the new configuration has the same rule. */
 
 #include <string.h>
 

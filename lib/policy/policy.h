@@ -22,7 +22,7 @@ enum decision_kind {
         DECISION_ENTER,
         DECISION_STEP,       /* one more step of a sysctl that is raised or lowered */
         DECISION_RELEASE,    /* the need is over */
-        DECISION_SUPERSEDED, /* a rule of the administrator counts now for a sysctl that it holds */
+        DECISION_SUPERSEDED, /* a rule of the administrator now supersedes it for a sysctl that it holds */
         DECISION_GIVE_WAY,   /* a service listens on a port that was added to the ephemeral range */
         DECISION_UNEXPECTED, /* the expected effect did not come */
         DECISION_ABORT,      /* an abort condition was met */
@@ -75,16 +75,17 @@ struct evidence {
         char destination[DESTINATION_NAME_MAX]; /* the destination, or the listener; "": none */
         char unit[SNAPSHOT_CULPRIT_MAX];        /* the systemd unit, if the snapshot has it; or "" */
         uint64_t destination_id;                /* of the destination; 0: none */
-        uint64_t cgroup;                        /* of its sockets, for whoever can find the unit; 0: unknown */
+        uint64_t cgroup;                        /* of its sockets, to find the unit; 0: unknown */
 };
 
 struct decision {
         enum decision_kind kind;
         unsigned rule; /* index into the configuration */
         struct evidence evidence;
-        unsigned port;         /* of GIVE_WAY */
-        const char *unwatched; /* of ENTER and STEP: a metric of `abort` of whose minute before too little is known, so
-                                  that the step is not watched for its harm; borrowed; NULL: none */
+        unsigned port; /* of GIVE_WAY */
+        /* Of ENTER and STEP: a metric of `abort` whose minute before is not known well enough, so that the step is not
+         * watched for harm; borrowed; NULL: none. */
+        const char *unwatched;
         unsigned n;
         struct change change[RULE_ACTIONS_MAX];
 };
@@ -98,11 +99,11 @@ void policy_free(struct policy *policy);
 const struct evaluation *policy_evaluate(struct policy *policy, const struct snapshot *snapshot);
 
 /* Evaluates every rule and moves its clocks to the time of the snapshot, once a tick. Clocks stand still while a
- * metric is invalid, and past the time of three intervals in which there was no tick; after a longer gap than the time
- * of its condition a clock starts anew. Returns the length of that gap in ns; 0: the tick was on time. */
+ * metric is invalid, and after three intervals without a tick; a gap that is longer than the time of its condition
+ * restarts a clock. Returns the length of that gap in ns; 0: the tick was on time. */
 uint64_t policy_advance(struct policy *policy, const struct snapshot *snapshot);
 
-/* The destinations whose evidence the next dump has to show: those that a rule was just taken for. */
+/* The destinations that the next dump must watch: those that a rule has just acted for. */
 void policy_watched(const struct policy *policy, struct watch_list *ret);
 
 /* The next decision of this tick; false if there is none left. paused: nothing may be written, so that only changes by
@@ -126,7 +127,7 @@ bool policy_adopt(struct policy *policy, const char *rule, enum sysctl_id sysctl
 /* Takes over the state of every rule that is the same in both (a reload). Returns a bit for each such rule. */
 uint64_t policy_inherit(struct policy *policy, const struct policy *old);
 
-/* Lets what failed, and may have passed, be tried again at once. */
+/* Lets changes that failed temporarily be tried again at once. */
 void policy_retry(struct policy *policy);
 
 /* A foreign sysctl is held by no rule, and no rule touches it until it is rearmed. */

@@ -22,11 +22,11 @@ struct abort_state {
         bool harm;
 };
 
-/* With more, the one that is over first is forgotten, and tried again at once. On stock sysctls, TIME_WAIT that presses
- * toward so many at once does not fit into its table. */
+/* With more, the one that expires first is forgotten, and tried again at once. On stock sysctls, TIME_WAIT that
+ * presses toward so many at once does not fit into its table. */
 #define FAILED_MAX 32u
 
-/* A destination toward which the expected effect did not come, and the rule is not tried before. */
+/* A destination without the expected effect, and the time before which the rule is not tried there again. */
 struct failed_effect {
         struct destination_key key;
         uint64_t until;
@@ -57,7 +57,7 @@ struct held {
         struct sysctl_value value, original;
         uint64_t taken_at; /* the tick; the snapshot of that tick still shows the value before */
         bool foreign;
-        bool wanted; /* a rule that is active without it may take it as well: it was foreign, or could not be taken */
+        bool wanted;       /* an active rule without the sysctl may take it: it was foreign, or the write failed */
         uint64_t again_at; /* when it may take it; 0: at once */
 };
 
@@ -69,7 +69,7 @@ struct policy {
         struct rule_state state[RULES_MAX];
         struct evaluation evaluation;
 
-        /* What few rules need: apart from the rest, so that it takes no memory where it is not touched. */
+        /* State that few rules need, kept apart so that it takes no memory while untouched. */
         struct failed_effect failed[RULES_MAX][FAILED_MAX];
         struct abort_state abort[RULES_MAX][RULE_ABORTS_MAX];
 };
@@ -101,7 +101,7 @@ static inline bool observes(const struct policy *p, unsigned rule)
         return p->config->observe || p->config->rule[rule].observe;
 }
 
-/* The sysctl as the rule may hold it, or would. */
+/* The sysctl as the rule holds it or, in observe mode, would hold it. */
 static inline struct held *held_by(struct policy *p, unsigned rule, enum sysctl_id sysctl)
 {
         return only_observes(p, rule) ? &p->would[sysctl] : &p->held[sysctl];
@@ -138,7 +138,7 @@ bool rule_may_enter(const struct policy *p, unsigned rule);
 /* True if it raises the table of TIME_WAIT. */
 bool rule_raises_time_wait(const struct rule *rule);
 
-/* True if the rule would do harm: see table_spoils(). Without a dump that is unknown, and feared. */
+/* True if the rule would do harm: see table_spoils(). Without a dump that is unknown, and assumed. */
 bool rule_does_harm(const struct policy *p, unsigned rule, const struct snapshot *s);
 
 /* The rule of the administrator whose action counts instead of this action of the vendor's rule; RULE_NONE: this one. */
@@ -156,11 +156,11 @@ bool holds_superseded(const struct policy *p, unsigned rule, const struct snapsh
 /* True if one of its sysctls is raised or lowered by steps. */
 bool rule_steps(const struct rule *rule);
 
-/* A reading without the effect of what the rules hold: a table is measured against its original size, and sockets as if
- * they stayed for the original time. */
+/* A reading without the effect of held sysctls: a table is measured against its original size, and sockets as if they
+ * stayed for the original time. */
 struct reading reading_without_remedy(const struct policy *p, const struct snapshot *s, unsigned metric);
 
-/* The value of a destination. Of a range, the end that makes the condition harder to meet: rules become active on the
+/* The value of a destination; for a range, the end that makes the condition harder to meet: rules become active on the
  * lower end and are released on the upper one. */
 double destination_value(const struct condition *c, const struct destination *d);
 

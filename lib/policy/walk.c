@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The destinations of a dump, for one rule: all that is asked of them in one walk. */
+/* One walk over the destinations of a dump, which answers all questions of one rule. */
 
 #include <math.h>
 
@@ -27,7 +27,7 @@ static void take_greater(const struct destination **best, const struct condition
                 *best = d;
 }
 
-/* Past every ports.* threshold of the rule, were no port reused. */
+/* True if it would exceed every ports.* threshold of the rule without reuse. */
 static bool destination_presses(const struct rule *rule, const struct destination *d)
 {
         for (unsigned k = 0; k < rule->n_when; k++) {
@@ -65,8 +65,8 @@ static void walk_expect(struct walk *w, const struct destination *d)
                 e->pressing_too = d;
 }
 
-/* Harm counts at the destination that the rule was taken for, where ports are reused. Elsewhere any user can make it: he
- * opens connections that nobody answers. */
+/* Harm counts only at the destination that the rule acts for, where ports are reused. Elsewhere any user can fake it
+ * by connections that nobody answers. */
 static void walk_abort(struct walk *w, const struct destination *d)
 {
         if (d->id != w->state->taken_for || !w->e->can_help[d->loopback] || !destination_is_reused(d))
@@ -80,9 +80,9 @@ static void walk_abort(struct walk *w, const struct destination *d)
         }
 }
 
-/* A rule without `until` is kept by a destination that meets every ports.* condition of `when`. For the destination that
- * the rule was taken for the first is enough: the others say that the rule can help, and a value near such a threshold
- * must not end the rule. */
+/* A destination that meets every ports.* condition of `when` keeps a rule without `until` active. For the destination
+ * that the rule acts for, the first is enough: the others say that the rule can help, and a value near such a
+ * threshold must not end the rule. */
 static void walk_when(struct walk *w, const struct destination *d, unsigned slot)
 {
         bool all = true, timed = true;
@@ -162,7 +162,7 @@ static void show_destinations(const struct walk *w)
         }
 }
 
-/* True if the rule asks for destinations. */
+/* True if the rule has conditions on destinations. */
 static bool is_about_destinations(const struct walk *w)
 {
         bool ports = w->first || (w->rule->has_expect && metric_is_ports(w->rule->expect.metric));

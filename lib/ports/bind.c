@@ -6,7 +6,7 @@
 
 #include "lib/ports/table_internal.h"
 
-#define SHARED_BY_CHANCE_MIN 50 /* ports: with fewer, chance decides */
+#define SHARED_BY_CHANCE_MIN 50 /* ports: fewer prove nothing */
 #define LATE_MS 10000u
 #define LATE_MIN 50
 #define OTHER_PARITY_MAX 0.05  /* of the sockets toward a destination */
@@ -67,8 +67,8 @@ void source_set_bind_first(struct ports *ports, unsigned index)
                 s->bind_first = 100 * fmax(1 - shared / chance, 0);
 }
 
-/* The ports where bind() looks first: those of its parity, and with SO_REUSEADDR the lower half of them. Without
- * it, bind() picks by chance, and both halves are equally full. */
+/* The ports that bind() tries first: those of its parity, and with SO_REUSEADDR the lower half of them. Without it,
+ * bind() picks by chance, and both halves are equally full. */
 double source_bind_used(const struct ports *ports, const struct source *s)
 {
         const struct table *t = ports->building;

@@ -45,8 +45,8 @@ static unsigned less(unsigned a, unsigned b)
         return a - MIN(a, b);
 }
 
-/* False for a parity of which next to nothing is usable, as others hold it (sockets that are bound, ports that are
- * reserved): connect() does not scan as long as the other has ports. */
+/* False for a parity with next to no usable port (the others are bound or reserved): connect() does not scan while the
+ * other parity has ports. */
 static bool parity_counts(const unsigned usable[static 2], unsigned p)
 {
         return usable[p] * 8 >= usable[!p];
@@ -111,9 +111,9 @@ bool window_begin(struct ports *ports, uint64_t now)
         return passed;
 }
 
-/* TIME_WAIT a second that the window of the rate has added, by parity. What was a holder before holds no port more than
- * it did: a pool of connections that is closed at once adds nothing. One that is opened at once is no rate that goes on,
- * so holders that come do not count. The first dump has no rate. */
+/* TIME_WAIT a second that the window of the rate has added, by parity. A former holder holds no additional port, so a
+ * pool of connections that is closed at once adds nothing. A pool that is opened at once is no lasting rate, so new
+ * holders do not count. The first dump has no rate. */
 static void growth_rate(const struct ports *ports, const struct destination *d, double ret[static 2])
 {
         for (unsigned p = 0; p < 2; p++) {
@@ -146,8 +146,8 @@ static void free_own_ports(const struct ports *ports, struct destination *d)
         d->fresh_odd = (unsigned)(fresh * d->fresh_odd);
 }
 
-/* At the first dump such a program cannot be told from one that suffers; the third one can. connect() fills one parity
- * before it takes the other. */
+/* The first dump cannot tell such a program from one that suffers; the third can. connect() fills one parity before it
+ * takes the other. */
 static bool is_held_back(const struct destination *d, const unsigned usable[static 2])
 {
         unsigned used[2];

@@ -142,8 +142,8 @@ static uint8_t source_find(struct ports *ports, const uint32_t address[static 4]
         return (uint8_t)i;
 }
 
-/* The next dump comes a tick after this one, or, where dumps are expensive, as long after it as this one after the dump
- * before, and half as long again. Not after a pause, when few ports would be left to compare. */
+/* How long a socket must still last to be in the next dump: a tick or, if dumps are expensive, 1.5 times the distance
+ * of the last two. After a pause this is limited, as few ports would be left to compare. */
 static unsigned stays_ms(const struct ports *ports)
 {
         uint64_t apart_ms = ports->elapsed / NSEC_PER_MSEC * 3 / 2;
@@ -207,7 +207,7 @@ static void destinations_decay(struct ports *ports)
                 index_rebuild(ports);
 }
 
-/* There must be one. */
+/* Returns a free slot; there must be one. */
 static unsigned slot_find_free(struct table *t)
 {
         assert(t->used < PORTS_DESTINATIONS);
@@ -232,7 +232,7 @@ static bool key_is_loopback(const struct destination_key *key)
         return address_is_loopback(key->src) || address_is_loopback(key->dst);
 }
 
-/* Returns NULL if there is no room, for which the weights of all others were reduced. */
+/* Returns NULL if there is no room; the weights of all others are then reduced. */
 static struct destination *destination_insert(struct ports *ports, const struct destination_key *key)
 {
         struct table *t = ports->building;
@@ -273,9 +273,9 @@ static void key_from_socket(struct destination_key *key, const struct inet_diag_
         }
 }
 
-/* expires_ms counts down from 60 s, which gives the time when the socket came into TIME_WAIT
- * (net/ipv4/inet_diag.c:inet_twsk_diag_fill, idiag_expires). Of a destination that is new to the table all sockets are
- * added to its history; of a known one only those that came since the dump before. */
+/* expires_ms counts down from 60 s, which gives the time when the socket entered TIME_WAIT
+ * (net/ipv4/inet_diag.c:inet_twsk_diag_fill, idiag_expires). Adds all sockets of a new destination to its history; of
+ * a known one only those that came since the previous dump. */
 static void time_wait_add(struct ports *ports, struct destination *d, unsigned expires_ms, unsigned parity,
                           uint64_t now)
 {

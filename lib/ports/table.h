@@ -101,11 +101,11 @@ struct ports;
 struct ports *ports_new(uint64_t seed);
 void ports_free(struct ports *ports);
 
-/* A dump is ports_begin(), ports_add_socket() for every socket that does not listen, and ports_commit(). All that is
- * read is of the last dump that was committed; one that fails is not, and the next ports_begin() drops it.
+/* A dump is ports_begin(), ports_add_socket() for every socket that does not listen, and ports_commit(). All functions
+ * that read use the last committed dump; a failed dump is not committed, and the next ports_begin() drops it.
  *
  * listening: the ports with a listener, which connect() does not pick. tick: ns since the last observation, whether it
- * had a dump or not; the forecast goes by the rate in it. */
+ * had a dump or not; the forecast uses the rate in it. */
 void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *listening,
                  uint64_t now, uint64_t tick);
 void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, size_t length, uint64_t now);
@@ -122,7 +122,7 @@ void ports_watch(struct ports *ports, const struct watch_list *list);
 void ports_give_destination(struct ports *ports, const struct destination *given);
 void ports_give_listening(struct ports *ports, const struct port_set *listening);
 
-/* So many listeners may come or go between two readings of them. */
+/* How many listeners may come or go between two readings of them. */
 #define LISTENERS_UNSEEN 64u
 
 /* Computes, without a new dump, the bounds of each metric over all destinations.
@@ -155,7 +155,7 @@ unsigned ports_most_busy(const struct ports *ports, const struct destination *re
 /* The first of them; NULL: the table is empty. */
 const struct destination *ports_busiest(const struct ports *ports);
 
-/* Those that need two dumps, and enough connections. */
+/* The metrics that need two dumps, and enough connections. */
 static inline bool ports_may_be_unknown(unsigned metric)
 {
         return metric == METRIC_PORTS_REUSED || metric == METRIC_PORTS_SYN_WAITING;

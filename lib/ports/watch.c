@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What became of each port toward a few destinations since the dump before: whether new connections took ports in
- * TIME_WAIT, and whether these wait longer for an answer than others. Counters of the whole host cannot tell that: they
- * also count other destinations, the loopback, and what strangers send. */
+ * TIME_WAIT, and whether these wait longer for an answer than others. Counters of the whole host cannot show that:
+ * they also count other destinations, the loopback, and what strangers send. */
 
 #include <math.h>
 #include <netinet/tcp.h>
@@ -67,7 +67,7 @@ static void begin_one(const struct ports_limits *range, struct table *t, struct 
         memcpy(w->compared_waiting, then->compared_waiting, sizeof(w->compared_waiting));
 }
 
-/* Those that were asked for, then those that are watched already, then the busiest. */
+/* Watches the requested destinations, then those already watched, then the busiest. */
 void watch_begin(struct ports *ports)
 {
         const struct destination *busiest[PORTS_WATCHED];
@@ -124,8 +124,8 @@ void watch_add(struct ports *ports, const struct destination *d, const struct in
         w->waiting[reused] += syn_waits(s);
 }
 
-/* While all ports are taken and none is reused, connect() fails, and no new connection shows it: then those count that
- * were gathered, of a whole batch. */
+/* While all ports are taken and none is reused, connect() fails, and there are no new connections to judge by: then
+ * the reused ones gathered so far count against a whole batch. */
 static void commit_reused(struct table *t, struct watched *w, const struct destination *d)
 {
         double taken = 100.0 * destination_sockets(d) / MAX(t->usable[0] + t->usable[1], 1);
@@ -147,7 +147,7 @@ static void commit_reused(struct table *t, struct watched *w, const struct desti
         }
 }
 
-/* Only a dump with both kinds counts: a backend that dies later raises what waits of one kind, if there is no other. */
+/* Only a dump with both kinds counts: if one kind is missing when a backend dies, only the other would wait more. */
 static void commit_compared(struct watched *w)
 {
         bool both = w->made[0] >= COMPARED_MIN && w->made[1] >= COMPARED_MIN;

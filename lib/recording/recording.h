@@ -24,7 +24,7 @@ struct recording_row {
         char date[RECORDING_DATE_MAX]; /* for people; any text */
         uint64_t interval_ns;
         bool observe; /* the mode */
-        /* The busiest one: its key and values. Only while the ports.* are valid and endpoint[] has its name. */
+        /* The busiest destination: its key and values. Valid only if the ports.* are, and endpoint[] has its name. */
         struct destination destination;
         struct port_set listening;                  /* ports with a listener */
         uint32_t held;                              /* a bit for each sysctl with a value that twtuned wrote */

@@ -18,7 +18,7 @@ struct diagnostic {
         struct origin at;
         char *text;    /* owned; NULL: there was no memory for it */
         size_t rank;   /* for sorting: the index of the first diagnostic of the same file */
-        bool rule_off; /* the error disables one rule, without which the daemon starts: releases before accepted it */
+        bool rule_off; /* the error only disables a rule, and the daemon starts: earlier releases accepted it */
 };
 
 /* Zero-initialized: empty. */

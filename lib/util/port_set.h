@@ -21,7 +21,7 @@ void port_set_add(struct port_set *set, unsigned port);
 void port_set_add_all(struct port_set *set, const struct port_set *others);
 void port_set_remove_all(struct port_set *set, const struct port_set *others);
 
-/* Set it to nothing, or to others. A set that has these ports already is not written: empty, it takes no memory. */
+/* Clear a set, or copy one. A set that already has these ports is not written: an empty one takes no memory. */
 void port_set_clear(struct port_set *set);
 void port_set_assign(struct port_set *set, const struct port_set *others);
 

@@ -16,8 +16,8 @@ static bool is_name_byte(unsigned char c)
                (c != 0 && strchr(":_.\\@-/", c));
 }
 
-/* Control characters, but a tab; characters without a width, or that move others (UAX #9), and U+00A0, a blank that is
- * none. */
+/* Control characters, but a tab; characters without a width, or that move others (UAX #9), and U+00A0, which only
+ * looks like a blank. */
 static bool is_control(unsigned code)
 {
         static const struct {
@@ -99,7 +99,7 @@ char *safe_text(const char *text, char *ret, size_t size)
         return ret;
 }
 
-/* A character of also follows a backslash. */
+/* Puts a backslash before each character of also. */
 static void print(const char *text, const char *also, FILE *f)
 {
         while (*text) {

@@ -201,7 +201,7 @@ def _():
 def _():
     with Host() as host:
         check_text(host.ctl("explain", "ports.used").stdout, r"^ports.used: ports in use", r"^  now: 10, 10\.77\.0\.1->",
-                   r"^    ss -tan dst ", r"^  rules that ask for it: some, other$")
+                   r"^    ss -tan dst ", r"^  rules that use it: some, other$")
         for metric in host.json("status")["metrics"]:
             text = host.ctl("explain", metric["name"]).stdout
             check(text.startswith(f"{metric['name']}: ") and "to see it:" in text, text)
