@@ -206,8 +206,7 @@ static int not_found(const json_t *d, const char *name)
         for (unsigned k = 0; k < ELEMENTSOF(lists); k++)
                 json_array_foreach(json_object_get(d, lists[k]), i, item)
                         suggestion_offer(&suggestion, text_of(item, "name"));
-        return complain(EX_USAGE, "there is no rule, no sysctl and no metric %s%s", name,
-                        suggestion_hint(&suggestion, hint));
+        return complain(EX_USAGE, "no rule, sysctl or metric is named %s%s", name, suggestion_hint(&suggestion, hint));
 }
 
 int command_explain(const struct options *o)

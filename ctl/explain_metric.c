@@ -67,7 +67,7 @@ static void print_reading(const json_t *metric)
                 printf("  now: not measured, at most %.*f%s, which is far from any rule", *unit ? 1 : 0,
                        number_of(metric, "upper"), unit);
         else
-                printf("  now: %s", strcmp(state, "unavailable") == 0 ? "not there in this kernel or network namespace"
+                printf("  now: %s", strcmp(state, "unavailable") == 0 ? "missing in this kernel or network namespace"
                                                                       : "not measured: no rule needs it");
         printf("%s%s%s%s\n", *whose ? ", " : "", whose, *culprit ? ", " : "", culprit);
 }

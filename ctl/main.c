@@ -49,7 +49,7 @@ static const struct command {
         {"diff", "", 0, 0, "j", command_diff, "show each sysctl: now, by default, who set it; exit 1 if one differs"},
         {"config", "", 0, 0, "j", command_config, "show each value in effect, with its file and line"},
         {"record", "FILE [--for=TIME]", 1, 1, "f", command_record, "record the metrics to FILE, for twtuned --replay"},
-        {"pause", "[TIME]", 0, 1, "", command_pause, "write no sysctl, and keep what is changed as it is"},
+        {"pause", "[TIME]", 0, 1, "", command_pause, "write no sysctl, and keep changed ones as they are"},
         {"resume", "", 0, 0, "", command_resume, "end a pause"},
         {"release", "SYSCTL|--all", 0, 1, "a", command_release, "put back now; no rule changes it until rearm"},
         {"rearm", "SYSCTL", 1, 1, "", command_rearm, "let rules change it again"},

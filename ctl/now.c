@@ -77,7 +77,7 @@ void print_all_advice(const json_t *list)
         size_t i;
 
         if (json_array_size(list) == 0)
-                puts("no advice: nothing is for a person to do");
+                puts("no advice: there is nothing to do");
         json_array_foreach(list, i, advice) {
                 print_advice_head(advice);
                 if (*text_of(advice, "description"))

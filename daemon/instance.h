@@ -16,9 +16,8 @@ struct instance {
                                  first one, its inode */
 };
 
-/* Returns 0; -EADDRINUSE: another twtuned runs in this network namespace; -ENOPROTOOPT: it is not the first one, and the
- * kernel is older than Linux 5.14; or another negative errno. An address that is
- * held by a user who is neither root nor the service's does not count, and this is printed. The caller calls
- * instance_leave() in each case. */
+/* Returns 0; -EADDRINUSE: another twtuned runs in this network namespace; -ENOPROTOOPT: this is not the first one, and the
+ * kernel is older than Linux 5.14; or another negative errno. Ignores an address that is held by a user other than root
+ * and the service's, and prints that. The caller calls instance_leave() in each case. */
 int instance_take(struct instance *ret);
 void instance_leave(struct instance *instance);

@@ -57,7 +57,7 @@ static void print_help(void)
              "twtuned --all-netns [--config=FILE] [--observe]\n"
              "                                      run a daemon here and in each network namespace that has a name\n"
              "twtuned --once [--config=FILE] [--json]\n"
-             "                                      print what is out of the ordinary, then every metric: NAME VALUE "
+             "                                      print rules whose conditions hold, then every metric: NAME VALUE "
              "UNIT [WHOSE]\n"
              "twtuned --check [FILE]                print every error of the configuration; exit with 0 or 78\n"
              "        [--verbose]                   print every value in effect, and its FILE:LINE, as well\n"
@@ -183,19 +183,19 @@ static const char *parse(int argc, char **argv, struct arguments *a)
                 return a->mode == MODE_CHECK ? "--check takes one file" : "only --check and --lint take arguments";
         if (a->config_file && a->mode != MODE_RUN && a->mode != MODE_ONCE && a->mode != MODE_CHECK &&
             a->mode != MODE_REPLAY && a->mode != MODE_ALL_NETNS)
-                return "--config goes with the daemon, --all-netns, --once, --check and --replay";
+                return "--config is only for the daemon, --all-netns, --once, --check and --replay";
         if ((a->hold || a->record_file) && a->mode != MODE_RUN)
-                return "--hold and --record go with the daemon";
+                return "--hold and --record are only for the daemon";
         if (a->observe && a->mode != MODE_RUN && a->mode != MODE_ALL_NETNS)
-                return "--observe goes with the daemon and --all-netns";
+                return "--observe is only for the daemon and --all-netns";
         if (a->netns && a->mode != MODE_RUN && a->mode != MODE_ONCE && a->mode != MODE_RESTORE)
-                return "--netns goes with the daemon, --once and --restore";
+                return "--netns is only for the daemon, --once and --restore";
         if (a->json && a->mode != MODE_ONCE && a->mode != MODE_LINT)
-                return "--json goes with --once and --lint";
+                return "--json is only for --once and --lint";
         if (a->fix && (a->mode != MODE_LINT || a->json))
-                return "--fix goes with --lint, without --json";
+                return "--fix is only for --lint, without --json";
         if (a->verbose && a->mode != MODE_CHECK)
-                return "--verbose goes with --check";
+                return "--verbose is only for --check";
         return NULL;
 }
 

@@ -171,7 +171,8 @@ static void take_over(struct tuner *t, enum sysctl_id id)
         if (entry->state == LEDGER_FOREIGN) {
                 policy_set_foreign(t->policy, id);
                 audit_foreign(&t->audit, id, entry,
-                              "someone else changed it, or a person released it, under the twtuned before", NULL);
+                              "someone else changed it, or a person released it, while the previous twtuned ran",
+                              NULL);
         } else if (entry->state == LEDGER_HELD && t->config->observe) {
                 if (r < 0 || !sysctl_equal(&live, &entry->original))
                         record_left(t, id, r == 0 ? &live : &entry->written);

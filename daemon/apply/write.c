@@ -104,7 +104,7 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
                 apply_set_state(a, c->sysctl, LEDGER_FOREIGN);
                 return;
         }
-        fail(c, r, r == -EBUSY ? "the old value is there after the write" : "cannot write and read back");
+        fail(c, r, r == -EBUSY ? "the old value is still live after the write" : "cannot write and read back");
         if (verify(a->backend, c->sysctl, &c->before, &live) == 0 ||
             write_verified(a, c->sysctl, &c->before, &live) == 0) {
                 a->ledger.entry[c->sysctl] = before;

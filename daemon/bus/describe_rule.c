@@ -246,7 +246,7 @@ static const char *rule_does(const struct rule *rule, char buf[static WHY_MAX])
         return buf;
 }
 
-/* What held when the rule became active; null: it is not. */
+/* Adds the conditions that held when the rule became active; null: it is inactive. */
 static void describe_episode(struct json *j, const struct tuner *t, const struct rule *rule)
 {
         const struct episode *e = episodes_current(&t->audit.episodes, rule->name);

@@ -2,7 +2,7 @@
 #pragma once
 
 /* The inside of the observer, a file for each source:
- *   wanted.c        what the configuration asks for
+ *   wanted.c        what the configuration needs
  *   observer.c      what a tick reads, in which order
  *   sources.c       the files under /proc: open, read, retry
  *   counters.c      netstat and snmp

@@ -8,7 +8,7 @@
  * of the process that opened them. */
 struct proc_file {
         int fd;    /* -1: not open */
-        int error; /* negative errno of open(), for writing where that was asked for; 0: none */
+        int error; /* negative errno of open(), for writing if that was requested; 0: none */
 };
 
 /* Remembers an error instead of returning it: not every kernel has every file. writable: open for writing as well, or

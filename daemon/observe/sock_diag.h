@@ -22,7 +22,7 @@ struct sock_diag {
         uint64_t until;    /* us of CLOCK_MONOTONIC: a dump ends then; 0: it may take its time */
 };
 
-/* What to ask for. */
+/* What to request. */
 struct sock_diag_query {
         uint32_t states;    /* a bit for each */
         uint8_t extensions; /* INET_DIAG_*, see diag.h */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a configuration asks for: metrics that the rules name, and the sysctls that they set. */
+/* What a configuration needs: metrics that the rules name, and the sysctls that they set. */
 
 #include <string.h>
 

@@ -46,7 +46,7 @@ static int check_range(const struct snapshot *s, const struct sysctl_value *live
         const struct live_sysctl *first = &s->sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START];
 
         if (first->state != READING_VALID || !listeners_known(s)) {
-                snprintf(reason, size, "it is not known now which ports have a listener or are privileged");
+                snprintf(reason, size, "the ports that have a listener or are privileged are unknown now");
                 return -EAGAIN;
         }
         for (int64_t port = value->v[0]; port <= value->v[1]; port++) {

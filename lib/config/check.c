@@ -287,7 +287,8 @@ static bool asks_for_destinations(const struct rule *rule)
 static void check_evidence(const struct check *c, const struct rule *rule)
 {
         if (rule->has_expect && metric_is_ports(rule->expect.metric) && !asks_for_destinations(rule))
-                fail(rule->expect.at, "expect of %s needs a ports.* in when: it is judged by the destination of that",
+                fail(rule->expect.at,
+                     "expect of %s needs a ports.* in when: it judges the destination of that condition",
                      metric_table[rule->expect.metric].name);
 }
 

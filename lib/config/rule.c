@@ -57,7 +57,7 @@ enum unit metric_unit(unsigned metric, const struct counters *counters)
         return counters->item[metric - METRIC_COUNT].gauge ? UNIT_COUNT : UNIT_PER_SECOND;
 }
 
-/* Takes the next word: up to a blank, or up to the begin or end of an operator. Returns false at the end of the line,
+/* Takes the next word: up to a blank, or up to the start or end of an operator. Returns false at the end of the line,
  * and for a word that does not fit. */
 static bool word_next(struct line *line, char word[static WORD_MAX])
 {
@@ -230,7 +230,7 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
         if (a.within_ns == 0)
                 return reject("abort needs a time: 'within %s' watches nothing", word[5]);
         if (metric_is_ports(a.metric) && a.metric != METRIC_PORTS_SYN_WAITING)
-                return reject("abort does not know %s as it was before: of the ports.* it takes ports.syn_waiting",
+                return reject("abort cannot compare %s with before: of the ports.* it accepts only ports.syn_waiting",
                               word[0]);
         snprintf(form, sizeof(form), "%s > %gx before within %s", metric_name(a.metric, v->wanted), a.multiple,
                  duration_format(a.within_ns, within));

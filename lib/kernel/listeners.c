@@ -32,7 +32,7 @@ void listeners_add(struct listeners *l, const struct inet_diag_msg *socket, size
         item->drops_known = diag_drops(socket, length, &item->drops);
 }
 
-/* Searches from the same index on, where the listener most often is. */
+/* Starts at the same index, where the listener usually is. */
 static const struct listener *find_before(const struct listeners *l, unsigned hint, uint64_t cookie)
 {
         for (unsigned k = 0; k < l->n_before; k++) {

@@ -22,7 +22,7 @@ enum metric_id {
 enum cadence {
         EVERY_TICK, /* from a counter or a list that costs next to nothing to read */
 
-        /* From a dump of all sockets with ephemeral ports. There is none while bounds are enough to decide, nor past
+        /* From a dump of all sockets with ephemeral ports. None is made while bounds are enough to decide, nor past
          * cpu_budget. */
         WITH_DUMP,
 

@@ -13,7 +13,7 @@
 
 #define MIB (INT64_C(1) << 20)
 
-/* net/ipv4/tcp_ipv4.c:tcp_twsk_unique() asks for the peer's timestamps. */
+/* net/ipv4/tcp_ipv4.c:tcp_twsk_unique() requires the peer's timestamps. */
 static bool check_tw_reuse(struct lint_case *c)
 {
         struct lint_effect timestamps;
@@ -133,7 +133,7 @@ static bool check_buffer(struct lint_case *c)
         bool receive = strcmp(c->path, "net/ipv4/tcp_rmem") == 0;
 
         if (c->v[0] > c->v[1] || c->v[1] > c->v[2])
-                return lint_say(c, LINT_HARMFUL, "the three must rise: the least, at first, the most");
+                return lint_say(c, LINT_HARMFUL, "the three must increase: minimum, initial, maximum");
         if (c->v[1] > MIB)
                 return lint_say(c, LINT_HARMFUL,
                                 "every connection starts with %" PRId64 " MiB, needed or not; the kernel would let it "

@@ -233,7 +233,7 @@ static void add_live(struct lint_case *c)
                 lint_add_why(c, "; live it is %s", *live ? safe_text(live, shown, sizeof(shown)) : "empty");
 }
 
-/* twtuned never sets tcp_tw_reuse without timestamps (policy/decide.c asks for what can be reused). */
+/* twtuned never sets tcp_tw_reuse without timestamps (policy/decide.c requires ports that can be reused). */
 static void check_rule(struct lint_case *c)
 {
         struct lint_effect timestamps;

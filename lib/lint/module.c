@@ -74,7 +74,7 @@ static bool is_no_name(struct lint_case *c)
         if (strpbrk(c->value, "\"'"))
                 return lint_say_refused(c, "the quotes are a part of the name");
         if (strpbrk(c->value, "#; \t"))
-                return lint_say_refused(c, "what follows the name is a part of it, a comment as well");
+                return lint_say_refused(c, "everything after the name is part of it, even a comment");
         for (; c->value[n] && n + 1 < sizeof(lower); n++)
                 lower[n] = (char)tolower((unsigned char)c->value[n]);
         lower[n] = 0;

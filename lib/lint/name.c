@@ -129,9 +129,9 @@ static const char *why_missing(const struct lint_case *c, const struct lint_row 
         enum sysctl_id id = sysctl_find(row->path);
 
         if (row->place & LINT_CONNTRACK && !lint_exists(c, "net/netfilter/nf_conntrack_count"))
-                return "it is there once nf_conntrack is loaded, and a line that is applied before is lost";
+                return "it exists once nf_conntrack is loaded; a line that is applied earlier is lost";
         if (row->place & LINT_FIRST && !lint_is_first_netns(c))
-                return "it is there in the first network namespace only";
+                return "it exists in the first network namespace only";
         if (row->gone)
                 return row->gone;
         return id == SYSCTL_COUNT || row->place ? NULL : sysctl_table[id].never;

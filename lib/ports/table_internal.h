@@ -56,7 +56,7 @@ struct table {
         double most_demand, most_source_used;
         unsigned passes;    /* of Misra-Gries; each took 1 from the weight of every destination */
         unsigned error;     /* the most passes of a dump in the last minute; a history is short by at most as many */
-        uint64_t error_at;  /* the begin of that dump */
+        uint64_t error_at;  /* when that dump began */
         unsigned usable[2]; /* ports that connect() may pick, by parity */
         unsigned usable_lower;                /* those of bind()'s parity in the lower half of the range */
         unsigned tw_reuse, tw_reuse_delay_ms; /* by which TIME_WAIT was reused */

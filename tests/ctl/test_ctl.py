@@ -157,7 +157,7 @@ def _():
         check_equal([r["name"] for r in host.json("explain", REUSE)["rules_about_it"]], ["some"], "rules about it")
         wrong = host.ctl("explain", "tw_reuse", check=False)
         check_equal(wrong.returncode, 64, "exit status")
-        check_text(wrong.stderr, f"no rule, no sysctl and no metric tw_reuse, did you mean {REUSE}")
+        check_text(wrong.stderr, f"no rule, sysctl or metric is named tw_reuse, did you mean {REUSE}")
         check_text(host.ctl("explain", "other", LC_ALL="C").stdout, r"^  \+ ports.used >= 10")
 
 
@@ -175,7 +175,7 @@ def _():
                    r"^  wrong     other: 10\.77\.0\.1->10\.77\.0\.2:8080", r"^  changed   ", r"^  do        other: ",
                    r"^            look at it$")
     with Host(load=False) as host:
-        check_equal(host.ctl("advice").stdout, "no advice: nothing is for a person to do\n", "without one")
+        check_equal(host.ctl("advice").stdout, "no advice: there is nothing to do\n", "without one")
 
 
 @test("observe mode says would, and names --restore where an earlier twtuned left something changed", beside=True)

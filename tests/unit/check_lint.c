@@ -398,7 +398,7 @@ static const struct {
         {"net.ipv4.nf_conntrack_max=1", LINT_NO_EFFECT, "it is net.netfilter.nf_conntrack_max", "", {0}},
         {"net.ipv4.ip_conntrack_max=1",
          LINT_NO_EFFECT,
-         "nf_conntrack_max; it is there once nf_conntrack is loaded",
+         "nf_conntrack_max; it exists once nf_conntrack is loaded",
          "",
          {.without = "net/netfilter/"}},
         {"net.ipv4.netfilter.ip_conntrack_udp_timeout=1",
@@ -517,7 +517,7 @@ static const struct {
          {0}},
 
         /* texts */
-        {"net.ipv4.tcp_congestion_control=reno # fast", LINT_NO_EFFECT, "refuses it: what follows", "", {0}},
+        {"net.ipv4.tcp_congestion_control=reno # fast", LINT_NO_EFFECT, "refuses it: everything after the name", "", {0}},
         {"net.ipv4.tcp_congestion_control=\"reno\"", LINT_NO_EFFECT, "refuses it: the quotes", "", {0}},
         {"net.ipv4.tcp_congestion_control=RENO", LINT_NO_EFFECT, "names are in lower case: reno", "", {0}},
         {"net.ipv4.tcp_congestion_control=", LINT_NO_EFFECT, "refuses it: it needs a name", "", {0}},
