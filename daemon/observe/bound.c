@@ -72,11 +72,12 @@ void read_bound(struct observer *o, struct unread *unread)
         const struct sock_diag_query query = {.states = UINT32_C(1) << BOUND_INACTIVE,
                                               .low = (uint16_t)o->limits.low,
                                               .high = (uint16_t)o->limits.high};
-        uint64_t begun = thread_cpu_ns();
+        uint64_t begun;
         int r;
 
         if (!is_due(o))
                 return;
+        begun = thread_cpu_ns();
         r = observer_dump(o, &query, begin, on_bound);
         unread_add(unread, observer_dump_error(r), "the bound sockets (NETLINK_SOCK_DIAG)");
         o->bound_share = (struct reading){.state = READING_INVALID};

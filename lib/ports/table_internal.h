@@ -82,6 +82,8 @@ struct ports {
         unsigned fresh_ms;  /* the part of it that lies behind the dump that it is compared with */
         unsigned compared;  /* the index of that dump in table.then */
         struct watch_list watch;
+        const struct watched
+                *watched_then[PORTS_WATCHED]; /* the same destinations in the dump before; NULL: not in it */
         struct source source[PORTS_SOURCES];
         unsigned sources;
 };

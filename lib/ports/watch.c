@@ -47,16 +47,17 @@ static void clear(struct watched *w, const struct ports_limits *range)
         memset((char *)w + offsetof(struct watched, made), 0, sizeof(*w) - offsetof(struct watched, made));
 }
 
-static void begin_one(const struct ports_limits *range, struct table *t, struct table *before, struct watched *w,
-                      struct destination *d)
+static void begin_one(struct ports *ports, struct watched *w, struct destination *d)
 {
-        const struct watched *then = find(before, d->id);
+        struct table *t = ports->building;
+        const struct watched *then = find(ports->shown, d->id);
 
-        clear(w, range);
+        clear(w, &ports->limits);
+        ports->watched_then[w - t->watched] = then;
         w->id = d->id;
         w->reused = NAN;
         d->watched = (uint8_t)(w - t->watched + 1);
-        if (!then || !same_reuse(t, before))
+        if (!then || !same_reuse(t, ports->shown))
                 return;
         w->of_batch = then->of_batch;
         w->reused_of_batch = then->reused_of_batch;
@@ -88,7 +89,7 @@ void watch_begin(struct ports *ports)
                 struct destination *d = destination_find(t, id[i]);
 
                 if (d && d->watched == 0)
-                        begin_one(&ports->limits, t, before, &t->watched[n++], d);
+                        begin_one(ports, &t->watched[n++], d);
         }
 }
 
@@ -103,7 +104,7 @@ void watch_add(struct ports *ports, const struct destination *d, const struct in
 {
         struct table *t = ports->building;
         struct watched *w = &t->watched[d->watched - 1];
-        const struct watched *then = find(ports->shown, d->id);
+        const struct watched *then = ports->watched_then[d->watched - 1];
         unsigned port = ntohs(s->id.idiag_sport), left_ms = s->idiag_expires;
         bool time_wait = s->idiag_state == TCP_TIME_WAIT, was_time_wait, was_held, reused;
 

@@ -9,12 +9,6 @@
 #include "lib/util/macro.h"
 #include "lib/util/units.h"
 
-void port_set_add(struct port_set *set, unsigned port)
-{
-        assert(port <= UINT16_MAX);
-        set->bit[port / 64] |= UINT64_C(1) << (port % 64);
-}
-
 void port_set_add_all(struct port_set *set, const struct port_set *others)
 {
         for (unsigned i = 0; i < ELEMENTSOF(set->bit); i++)

@@ -17,7 +17,11 @@ static inline bool port_set_has(const struct port_set *set, unsigned port)
         return set->bit[port / 64] >> (port % 64) & 1;
 }
 
-void port_set_add(struct port_set *set, unsigned port);
+static inline void port_set_add(struct port_set *set, unsigned port)
+{
+        set->bit[port / 64] |= UINT64_C(1) << (port % 64);
+}
+
 void port_set_add_all(struct port_set *set, const struct port_set *others);
 void port_set_remove_all(struct port_set *set, const struct port_set *others);
 
