@@ -9,6 +9,9 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 # What runs in the root. dpkg's files are synced for each package, which the root need not outlast.
 inside='set -e
 mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t cgroup2 cgroup /sys/fs/cgroup
+mount -o remount,bind,ro /sys/fs/cgroup
 echo "Acquire::Check-Valid-Until no;" >/etc/apt/apt.conf.d/90twtuned
 echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/twtuned
 cd /twtuned
