@@ -42,7 +42,9 @@ def first(ports=PORTS, timestamps=1):
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = Twtuned(pair.client, quick_policy("5s"))
         twtuned.wait_for("^config-loaded")
-        yield pair.client, Load(pair.client, pair.server.ip4), twtuned
+        load = Load(pair.client, pair.server.ip4)
+        load.address = pair.server.ip4
+        yield pair.client, load, twtuned
 
 
 @test("sock_diag is a module that cannot be loaded: says which one, and ends")
@@ -124,10 +126,10 @@ def _():
 @test("a peer without timestamps in the first network namespace: put back and said")
 def _():
     with first(ports=1000, timestamps=0) as (client, load, twtuned):
-        load.open(420)
+        ChurnClient(client, load.address, count=420).finish()
         twtuned.wait_for(rf"^applied: {REUSE}:")
-        with load.repeated(RATE):
-            line = twtuned.wait_for(rf"^unexpected-effect: {REUSE}:")[0]
+        ChurnClient(client, load.address, rate=50)
+        line = twtuned.wait_for(rf"^unexpected-effect: {REUSE}:")[0]
         check_equal((fields(line)["METRIC"], client.sysctl(REUSE)), ("ports.reused", "2"), "METRIC and the value")
 
 
