@@ -97,7 +97,7 @@ static const char *find_container(const struct walk *w, const char **ret_runtime
                 const char *prefix, *runtime;
         } rows[] = {
                 {"cri-containerd-", "containerd"}, {"crio-", "cri-o"}, {"docker-", "docker"}, {"libpod-", "podman"}};
-        const char *id = w->part, *behind, *colon = memmem(w->part, w->length, ":cri-containerd:", 16);
+        const char *id = w->part, *end = w->part + w->length, *colon = memmem(w->part, w->length, ":cri-containerd:", 16);
 
         *ret_runtime = w->below_docker ? "docker" : w->pod[0] ? "container" : NULL;
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++)
@@ -109,10 +109,9 @@ static const char *find_container(const struct walk *w, const char **ret_runtime
                 id = colon + 16;
                 *ret_runtime = "containerd";
         }
-        behind = id + ID_LENGTH;
-        if (!*ret_runtime || strspn(id, HEX) != ID_LENGTH || behind > w->part + w->length)
+        if (!*ret_runtime || strspn(id, HEX) != ID_LENGTH)
                 return NULL;
-        return behind == w->part + w->length || strncmp(behind, ".scope", 6) == 0 ? id : NULL;
+        return id + ID_LENGTH == end || (id + ID_LENGTH + 6 == end && strncmp(end - 6, ".scope", 6) == 0) ? id : NULL;
 }
 
 /* Fills in the name and returns true when the part settles it. */

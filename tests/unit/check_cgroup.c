@@ -77,6 +77,7 @@ static const struct {
         {"/docker/" HEX64 "/docker/ffff", "docker:" ID},
         {"/docker/" HEX64 "0", "/docker/" HEX64 "0"},
         {"/docker/0123456789ab", "/docker/0123456789ab"},
+        {"/docker-" HEX64 ".scopes", "/docker-" HEX64 ".scopes"},
         {"/system.slice/docker.service", "docker.service"},
         {"/" HEX64, "/" HEX64},
         /* podman: as root, in a pod of its own, of a user, with cgroupfs, by a unit; the monitor of a container */
