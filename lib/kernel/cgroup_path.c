@@ -97,7 +97,8 @@ static const char *find_container(const struct walk *w, const char **ret_runtime
                 const char *prefix, *runtime;
         } rows[] = {
                 {"cri-containerd-", "containerd"}, {"crio-", "cri-o"}, {"docker-", "docker"}, {"libpod-", "podman"}};
-        const char *id = w->part, *end = w->part + w->length, *colon = memmem(w->part, w->length, ":cri-containerd:", 16);
+        const char *id = w->part, *end = w->part + w->length,
+                   *colon = memmem(w->part, w->length, ":cri-containerd:", 16);
 
         *ret_runtime = w->below_docker ? "docker" : w->pod[0] ? "container" : NULL;
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++)

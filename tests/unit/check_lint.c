@@ -517,7 +517,11 @@ static const struct {
          {0}},
 
         /* texts */
-        {"net.ipv4.tcp_congestion_control=reno # fast", LINT_NO_EFFECT, "refuses it: everything after the name", "", {0}},
+        {"net.ipv4.tcp_congestion_control=reno # fast",
+         LINT_NO_EFFECT,
+         "refuses it: everything after the name",
+         "",
+         {0}},
         {"net.ipv4.tcp_congestion_control=\"reno\"", LINT_NO_EFFECT, "refuses it: the quotes", "", {0}},
         {"net.ipv4.tcp_congestion_control=RENO", LINT_NO_EFFECT, "names are in lower case: reno", "", {0}},
         {"net.ipv4.tcp_congestion_control=", LINT_NO_EFFECT, "refuses it: it needs a name", "", {0}},
