@@ -343,7 +343,7 @@ def _(host):
 
 def play(host, **variables):
     """Runs the role. Returns how many tasks have changed something."""
-    out = host.run("env", "HOME=/root", "ANSIBLE_NOCOLOR=1", "ANSIBLE_CONFIG=/dev/null", "ansible-playbook", "-i",
+    out = host.run("env", "HOME=/root", "ANSIBLE_NOCOLOR=1", "LC_ALL=C.UTF-8", "ansible-playbook", "-i",
                    "localhost,", "-c", "local", "-e", json.dumps({"ansible_python_interpreter": "/usr/bin/python3",
                                                                  "twtuned_deb": f"/opt/twtuned-{VERSION}.deb", **variables}),
                    "/opt/ansible/site.yml").stdout
@@ -360,7 +360,7 @@ def _(host):
     check_equal((host.show("ActiveState"), play(host)), ("active", 0), "the second run")
     play(host, twtuned_mode="enforce", twtuned_config=HOLDS.replace("[daemon]\n", ""))
     check_equal(host.events("config-loaded", 2)[-1]["MODE"], "enforce", "mode")
-    broken = host.run("sh", "-c", "! ansible-playbook -i localhost, -c local -e twtuned_config='[rule' "
+    broken = host.run("sh", "-c", "! LC_ALL=C.UTF-8 HOME=/root ansible-playbook -i localhost, -c local -e twtuned_config='[rule' "
                       "-e ansible_python_interpreter=/usr/bin/python3 -e twtuned_deb=/opt/twtuned-1.deb "
                       "/opt/ansible/site.yml").stdout
     check("failed to validate" in broken, broken)
