@@ -167,10 +167,11 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct service *s = userdata;
         uint64_t now, interval;
+        bool early = early_begin_tick(&s->early);
         int r;
 
         (void)usec;
-        if (early_begin_tick(&s->early))
+        if (early)
                 observer_set_early(s->backend.observer);
         if (s->reload)
                 reload(s);
@@ -188,7 +189,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         if (s->watchdog > 0)
                 interval = MAX(MIN(interval, s->watchdog / 2), 1); /* ticks alone feed the watchdog */
         sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &now);
-        feed_watchdog(s, now, interval);
+        if (!early)
+                feed_watchdog(s, now, interval);
         r = sd_event_source_set_time(source, early_end_tick(&s->early, &s->tuner.snapshot, now, interval));
         return r < 0 ? sd_event_exit(sd_event_source_get_event(source), r) : 0; /* else it would never tick again */
 }
