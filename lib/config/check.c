@@ -314,6 +314,22 @@ static void check_whole(const struct check *c, struct rule *rule)
         check_evidence(c, rule);
 }
 
+#define INTERVAL_NS_MOST (5 * NSEC_PER_SEC)
+
+/* Storms bring the tick forward; what else a rule looks at does not. */
+static void check_interval(const struct check *c)
+{
+        for (size_t i = 0; c->config->interval_ns > INTERVAL_NS_MOST && i < c->config->values.n; i++) {
+                const struct config_value *v = &c->config->values.item[i];
+
+                if (strcmp(v->section, "daemon") == 0 && strcmp(v->key, "interval") == 0)
+                        diagnostic_add(
+                                &c->config->warnings, v->at,
+                                "interval = %s: over 5s, the expected effect of a change, and harm, are seen late",
+                                v->text);
+        }
+}
+
 void config_check(struct config *config, struct diagnostics *diagnostics)
 {
         const struct check c = {config, diagnostics};
@@ -327,4 +343,5 @@ void config_check(struct config *config, struct diagnostics *diagnostics)
         }
         for (unsigned i = 0; i < config->n_rules; i++)
                 check_circle(&c, i);
+        check_interval(&c);
 }

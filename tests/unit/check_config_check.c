@@ -221,6 +221,8 @@ static const struct row warned[] = {
         {"one of them apart", R(LISTEN ">= 5\nuntil = tcp.closing < 5\nuntil = tcp.listen < 5\n"), {{0}}},
         {"the same", R(LISTEN ">= 5\nuntil = tcp.listen < 5\n"), {{0}}},
         {"no until", R(LISTEN ">= 5\n"), {{0}}},
+        {"a long interval", "[daemon]\ninterval = 6s\n", {{2, "interval = 6s: over 5s, "}, {0}}},
+        {"the longest that is fine", "[daemon]\ninterval = 5s\n", {{0}}},
         {"of advice", ADVICE LISTEN ">= 5\nuntil = tcp.closing < 5\n", {{4, "until looks at tcp.closing"}, {0}}},
 };
 
