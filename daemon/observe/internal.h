@@ -42,8 +42,11 @@ enum source {
         SOURCE_CONNTRACK_STAT,
         SOURCE_STATM,
         SOURCE_SYSCTL, /* from here on, one for each sysctl */
-        SOURCE_COUNT = SOURCE_SYSCTL + SYSCTL_COUNT,
+        SOURCE_COUNT = SOURCE_SYSCTL + (int)SYSCTL_COUNT,
 };
+
+/* The source of a sysctl. Without the cast clang 19 warns of arithmetic between two enumerations. */
+#define SOURCE_OF(sysctl) (SOURCE_SYSCTL + (int)(sysctl))
 
 enum dump_kind {
         DUMP_PORTS, /* the sockets with ephemeral ports */

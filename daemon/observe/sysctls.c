@@ -5,14 +5,14 @@
 #include "daemon/observe/internal.h"
 #include "lib/util/macro.h"
 
-#define RESERVED (SOURCE_SYSCTL + SYSCTL_IP_LOCAL_RESERVED_PORTS)
-#define RANGE (SOURCE_SYSCTL + SYSCTL_IP_LOCAL_PORT_RANGE)
+#define RESERVED SOURCE_OF(SYSCTL_IP_LOCAL_RESERVED_PORTS)
+#define RANGE SOURCE_OF(SYSCTL_IP_LOCAL_PORT_RANGE)
 #define REUSE_DELAY_BEFORE_6_14_MS 1000 /* net/ipv4/tcp_ipv4.c:tcp_twsk_unique compared whole seconds */
 
 static int sysctl_read(const struct observer *o, enum sysctl_id id, struct sysctl_value *ret)
 {
         char text[SYSCTL_TEXT_MAX];
-        int r = proc_file_read(&o->file[SOURCE_SYSCTL + id], text, sizeof(text));
+        int r = proc_file_read(&o->file[SOURCE_OF(id)], text, sizeof(text));
 
         return r < 0 ? r : sysctl_parse(id, text, ret);
 }
@@ -29,12 +29,12 @@ int observer_sysctl_write(struct observer *o, enum sysctl_id id, const struct sy
 {
         char text[SYSCTL_TEXT_MAX];
 
-        return proc_file_write(&o->file[SOURCE_SYSCTL + id], sysctl_format(value, text));
+        return proc_file_write(&o->file[SOURCE_OF(id)], sysctl_format(value, text));
 }
 
 int observer_can_write(const struct observer *o)
 {
-        return o->file[SOURCE_SYSCTL + SYSCTL_TCP_TW_REUSE].error;
+        return o->file[SOURCE_OF(SYSCTL_TCP_TW_REUSE)].error;
 }
 
 /* Reads at every tick the sysctls that twtuned holds and, while the sockets are dumped, those that ports are counted by.
@@ -49,8 +49,8 @@ void fill_sysctls(struct observer *o, struct snapshot *s)
                 struct live_sysctl *live = &o->live_sysctl[id];
 
                 if (due & BIT(id)) {
-                        o->error[SOURCE_SYSCTL + id] = sysctl_read(o, id, &live->value);
-                        live->state = source_state(o, SOURCE_SYSCTL + id);
+                        o->error[SOURCE_OF(id)] = sysctl_read(o, id, &live->value);
+                        live->state = source_state(o, SOURCE_OF(id));
                         failed |= live->state == READING_INVALID;
                 }
                 if (o->sysctls & BIT(id))
