@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""table.py DIRECTORY: docs/kernels.md from what checks.py left of each kernel. --summary DIRECTORY: of one, in a line."""
+"""table.py DIRECTORY: docs/kernels.md from the consoles of the guests. --summary DIRECTORY: of one, in a line."""
 
 import collections
-import json
 import pathlib
+import re
 import sys
 
 HEAD = """\
@@ -28,9 +28,19 @@ What differs for twtuned:
 
 
 def read(directory):
-    """The results; none where the guest did not come to its end."""
-    path = directory / "results"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The results on the console of a guest. One that did not come to its end has failed."""
+    text = (directory / "console").read_text(errors="replace")
+    for program, failed, test, why in re.findall(
+            r"\d+ ((?:unit|netns|guest) \w+): (not )?ok \d+ -? ?(.*?)(?: # SKIP (.*))?\r?$", text, re.M):
+        yield {"program": program, "test": test, "why": why,
+               "result": "failed" if failed else "skipped" if why else "passed"}
+    if "checks ended" not in text:
+        yield {"program": "the guest", "test": "comes to its end", "why": "not within its time", "result": "failed"}
+
+
+def release(directory):
+    match = re.search(r"^kernel ([0-9.]+)", (directory / "console").read_text(errors="replace"), re.M)
+    return match[1] if match else directory.name
 
 
 def count(results, result):
@@ -52,13 +62,13 @@ def version(name):
 
 def main():
     if sys.argv[1] == "--summary":
-        results = read(pathlib.Path(sys.argv[2]))
+        results = list(read(pathlib.Path(sys.argv[2])))
         print(", ".join(f"{count(results, r)} {r}" for r in ("passed", "failed", "skipped")))
-        sys.exit(count(results, "failed") > 0 or not results)
+        sys.exit(count(results, "failed") > 0)
     kernels = {}
     for directory in sorted(pathlib.Path(sys.argv[1]).iterdir(), key=lambda d: version(d.name)):
-        if (directory / "results").exists():
-            kernels[(directory / "kernel").read_text().split("-")[0].split("+")[0], directory] = read(directory)
+        if (directory / "wall").exists():
+            kernels[release(directory), directory] = list(read(directory))
     programs = list(dict.fromkeys(r["program"] for results in kernels.values() for r in results))
     print(HEAD)
     print("| tests passed | " + " | ".join(f"{name}" for name, _ in kernels) + " |")

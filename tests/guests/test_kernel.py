@@ -127,8 +127,8 @@ def _():
 def _():
     with first(ports=1000, timestamps=0) as (client, load, twtuned):
         ChurnClient(client, load.address, count=420).finish()
-        twtuned.wait_for(rf"^applied: {REUSE}:")
         ChurnClient(client, load.address, rate=50)
+        twtuned.wait_for(rf"^applied: {REUSE}:")
         line = twtuned.wait_for(rf"^unexpected-effect: {REUSE}:")[0]
         check_equal((fields(line)["METRIC"], client.sysctl(REUSE)), ("ports.reused", "2"), "METRIC and the value")
 
