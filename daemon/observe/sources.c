@@ -28,8 +28,7 @@ static const char *const names[SOURCE_SYSCTL] = {
 static bool is_required(enum source source)
 {
         return source == SOURCE_NETSTAT || source == SOURCE_SNMP || source == SOURCE_SOCKSTAT ||
-               source == SOURCE_OF(SYSCTL_IP_LOCAL_PORT_RANGE) ||
-               source == SOURCE_OF(SYSCTL_IP_LOCAL_RESERVED_PORTS);
+               source == SOURCE_OF(SYSCTL_IP_LOCAL_PORT_RANGE) || source == SOURCE_OF(SYSCTL_IP_LOCAL_RESERVED_PORTS);
 }
 
 static const char *name_of(enum source source)
