@@ -39,7 +39,7 @@ def read(directory):
 
 
 def release(directory):
-    match = re.search(r"^kernel ([0-9.]+)", (directory / "console").read_text(errors="replace"), re.M)
+    match = re.search(r"kernel ([0-9]+\.[0-9.]*[0-9])", (directory / "console").read_text(errors="replace"))
     return match[1] if match else directory.name
 
 
