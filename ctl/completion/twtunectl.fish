@@ -27,7 +27,7 @@ complete -c twtunectl -n $none -a history -d 'Show what was changed and why, fro
 complete -c twtunectl -n $none -a diff -d 'Show each sysctl: now, by default, who set it; exit 1 if one differs'
 complete -c twtunectl -n $none -a config -d 'Show each value in effect, with its file and line'
 complete -c twtunectl -n $none -a record -d 'Record the metrics to FILE, for twtuned --replay'
-complete -c twtunectl -n $none -a pause -d 'Write no sysctl, and keep what is changed as it is'
+complete -c twtunectl -n $none -a pause -d 'Write no sysctl, and keep changed ones as they are'
 complete -c twtunectl -n $none -a resume -d 'End a pause'
 complete -c twtunectl -n $none -a release -d 'Put back now; no rule changes it until rearm'
 complete -c twtunectl -n $none -a rearm -d 'Let rules change it again'
