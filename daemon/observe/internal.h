@@ -46,7 +46,7 @@ enum source {
 };
 
 /* The source of a sysctl. Without the cast clang 19 warns of arithmetic between two enumerations. */
-#define SOURCE_OF(sysctl) (SOURCE_SYSCTL + (int)(sysctl))
+#define SOURCE_OF(sysctl) ((enum source)(SOURCE_SYSCTL + (int)(sysctl)))
 
 enum dump_kind {
         DUMP_PORTS, /* the sockets with ephemeral ports */
