@@ -66,7 +66,7 @@ def check_calm(host, what):
 def _(host):
     start(host)
     host.systemctl("stop", "twtuned")
-    with beside(host, "python3", "-c", HOLD_ADDRESS):
+    with beside(host, "/usr/bin/python3", "-c", HOLD_ADDRESS):
         wait_until(lambda: "@twtuned" in host.run("cat", "/proc/net/unix").stdout, "the address is held")
         host.systemctl("start", "twtuned")
         host.wait_for_reuse("1")
@@ -81,7 +81,7 @@ def _(host):
 def _(host):
     start(host)
     shutil.copy(HERE / "bus_flood.py", host.root / "run/flood.py")
-    with beside(host, "python3", "-B", "/run/flood.py", "/run/dbus/system_bus_socket", "200", "/org/twtuned1",
+    with beside(host, "/usr/bin/python3", "-B", "/run/flood.py", "/run/dbus/system_bus_socket", "200", "/org/twtuned1",
                 "org.twtuned1", "Describe"):
         check_calm(host, "Describe")
         for _ in range(5):
