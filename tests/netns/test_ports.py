@@ -56,6 +56,24 @@ def _():
         check_between(metrics, "ports.bind_first", 0, 20)
 
 
+@test("reserved ports of more than 64 KiB of text are read whole", beside=True)
+def _():
+    with Single() as host:
+        host.sysctl("net.ipv4.ip_local_port_range", "10000 59999")
+        odd = range(10001, 60000, 2)
+        with host.entered():
+            for n in range(0, len(odd), 500):  # the kernel takes a page at once, and adds what is written behind the begin
+                with open("/proc/sys/net/ipv4/ip_local_reserved_ports", "r+b", buffering=0) as file:
+                    file.seek(n and 1)
+                    file.write(",".join(map(str, odd[n:n + 500])).encode())
+            with open("/proc/sys/net/ipv4/ip_local_reserved_ports", "rb", buffering=0) as file:
+                text = file.read(1 << 20)  # a second read gets nothing
+        check_equal(text.decode().strip(), ",".join(map(str, odd)), "the reserved ports")
+        ChurnServer(host, host.ip4)
+        ChurnHold(host, host.ip4, count=250)
+        check_between(once(host), "ports.exhaustion", 0.99, 1.01)  # 250 of the 25,000 that are left
+
+
 @test("few connections, or many toward one destination, are no sign of bind()", beside=True)
 def _():
     with Single() as host:
