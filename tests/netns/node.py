@@ -54,7 +54,7 @@ class Host(Single):
                 and (not pod or fields(line).get("NETNS") == pod.name)]
 
     def children(self):
-        """pid -> path of the network namespace"""
+        """pid -> path of the network namespace, of those that have not ended"""
         found = {}
         for task in pathlib.Path(f"/proc/{self.supervisor.pid}/task").iterdir():
             for pid in map(int, (task / "children").read_text().split()):
@@ -62,6 +62,8 @@ class Host(Single):
                     argv = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
                 except (FileNotFoundError, ProcessLookupError):
                     continue
+                if argv == [""]:
+                    continue  # it has ended, and waits to be reaped
                 found[pid] = next((a.removeprefix("--netns=") for a in argv if a.startswith("--netns=")), "")
         return found
 

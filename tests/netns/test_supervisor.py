@@ -139,7 +139,7 @@ def _():
         host.supervisor.wait_for(rf"^released: .*NETNS={pod.name}$")
         wait_until(lambda: not is_alive(child), "the process ends")
         wait_until(lambda: len(host.files()) == 2, "its ledger goes")
-        check_equal(len(host.children()), 2, "processes")
+        wait_until(lambda: len(host.children()) == 2, "two processes")
         with inside, open("/proc/thread-self/ns/net") as home:
             Namespace._setns(inside)
             value = pathlib.Path("/proc/sys", FIN.replace(".", "/")).read_text().strip()
