@@ -23,7 +23,7 @@ class Host(Single):
     it other tests, and other processes of this machine, have names in the same directory."""
 
     def __init__(self, config=HOLDS):
-        self.mark = f"h{next(_numbers)}"
+        self.mark = f"{os.getpid()}h{next(_numbers)}"  # of no other program that runs beside this one
         super().__init__(self.mark)
         self.pods = []
         self.runtime_dir = temp_dir()
