@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The container image, run by podman as the pod template of the DaemonSet says: a node with network namespaces in the place
-of pods. And the manifests."""
+of pods. And the manifests. The image has the programs of the build directory; --long: those that ./dev image compiles."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import tarfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
 import harness  # noqa: E402
-from harness import ROOT, Program, Skip, check, check_equal, main, temp_dir, test, wait_until  # noqa: E402
+from harness import LONG, ROOT, Program, Skip, check, check_equal, main, temp_dir, test, wait_until  # noqa: E402
 from node import FIN, HOLDS, Host, storm, try_get, values  # noqa: E402
 
 SIZE_MAX = 25_000_000
@@ -43,6 +43,10 @@ def manifests(overlay="base"):
     return {document["kind"]: document for document in yaml.safe_load_all(text)}
 
 
+def build_image(archive):
+    run(ROOT / "dev", "image", archive, env={**os.environ, "TWTUNED_BUILD": "" if LONG else str(harness.BUILD)})
+
+
 def image():
     """Builds the image once, and loads it into a storage of its own. Returns the archive."""
     missing = [name for name in NEEDED if not shutil.which(name)]
@@ -50,7 +54,7 @@ def image():
         raise Skip(f"needs root and {' '.join(missing)}")
     if not _image:
         archive, storage = temp_dir() / "a.tar", temp_dir()
-        run(ROOT / "dev", "image", archive)
+        build_image(archive)
         _image.update(archive=archive, storage=storage)
         run(*podman("load", "-i", archive))
     return _image["archive"]
@@ -113,7 +117,7 @@ def wait_applied(node, *pods, since=0):
 def _():
     archive = image()
     again = temp_dir() / "b.tar"
-    run(ROOT / "dev", "image", again)
+    build_image(again)
 
     def digest(path):
         with tarfile.open(path) as tar:
