@@ -39,6 +39,7 @@ SYSCTLS = {
     "net.ipv4.tcp_keepalive_probes": ("9", "5", ["6", "7", "8"]),
 }
 NAMES = list(SYSCTLS)
+RULES = {"reuse": NAMES[:2], "others": NAMES[2:]}
 
 POLICY = """
 [daemon]
@@ -51,7 +52,7 @@ changes_per_minute = 600
 when = ports.used >= 10
 until = ports.used < 5 for 100ms
 """ + "".join(f"set = {name} = {SYSCTLS[name][1]}\n" for name in names)
-              for rule, names in (("reuse", NAMES[:2]), ("others", NAMES[2:])))
+              for rule, names in RULES.items())
 
 policy = temp_policy(POLICY)
 
@@ -99,7 +100,9 @@ def one_round(rng):
         h.netns.sysctl(name, SYSCTLS[name][0])
     ends = [signal.SIGKILL, signal.SIGTERM] if rng.random() < 0.3 else [signal.SIGTERM]
     overridden = rng.choice(NAMES)
-    racer = Racer(h.netns, random.Random(rng.random()), [name for name in NAMES if name != overridden])
+    # For 10 minutes no rule sets what someone else wrote before it, nor what else that rule sets.
+    [rule] = [names for names in RULES.values() if overridden in names]
+    racer = Racer(h.netns, random.Random(rng.random()), [name for name in NAMES if name not in rule])
     log, trace = [], []
     for sig in ends:
         run = Run([f"--config={policy}"], directory)
@@ -110,6 +113,7 @@ def one_round(rng):
                            lambda: f"{overridden} is changed; {run.log}; {dict(racer.written)}")
                 racer.write(overridden, rng)
                 run.await_lines(f"{overridden} is .*another program", ticks=5)
+                racer.names = [name for name in NAMES if name != overridden]
                 overridden = None
             run.await_lines(ticks=rng.randint(0, 4))
             h.disconnect()
