@@ -271,7 +271,7 @@ def outlast(path, interface, member):
     with ctl_host.Host() as h:
         ticks = h.twtuned.ticks
         with flood(h, path, interface, member):
-            for _ in range(12):
+            for _ in range(6):
                 ticks(10)
                 check_equal(h.ctl("status", "--no-pager", check=False).returncode, 0, "exit status of root's twtunectl")
             refused = [run for run in (h.ctl("status", "--no-pager", check=False, nobody=True) for _ in range(20))
