@@ -12,7 +12,6 @@
 #include "daemon/apply/preset.h"
 #include "daemon/audit/journal.h"
 #include "daemon/netns_name.h"
-#include "daemon/observe/sock_diag.h"
 #include "lib/util/safe.h"
 
 static struct linux_backend *self(struct backend *backend)
@@ -99,6 +98,8 @@ int linux_backend_open(struct linux_backend *w, bool sockets, const char **ret_w
         if (r == 0 && sockets) {
                 *ret_what = "NETLINK_SOCK_DIAG";
                 r = observer_probe(w->observer);
+                if (r == -ENOENT) /* the module may be loaded later; each tick says what is missing */
+                        r = 0;
         }
         if (r < 0) {
                 linux_backend_close(w);
@@ -116,8 +117,7 @@ int linux_backend_open(struct linux_backend *w, bool sockets, const char **ret_w
 /* True if this kernel lacks a feature; any other error (a shortage, a dump that took too long) may be temporary. */
 static bool is_for_good(int error)
 {
-        return error == -EPROTONOSUPPORT || error == -EAFNOSUPPORT || error == -EOPNOTSUPP || error == -ENOPROTOOPT ||
-               error == -ENOENT;
+        return error == -EPROTONOSUPPORT || error == -EAFNOSUPPORT || error == -EOPNOTSUPP || error == -ENOPROTOOPT;
 }
 
 /* The supervisor says how often it was refused before (TWTUNED_REFUSED): the first time the other one may be a process of
@@ -148,7 +148,7 @@ int linux_backend_start(struct linux_backend *backend, bool sockets)
                 fprintf(stderr, "twtuned: a network namespace other than the first one needs Linux 5.14 "
                                 "(SO_NETNS_COOKIE)\n");
         else if (r < 0)
-                fprintf(stderr, "twtuned: cannot open %s: %s\n", what, sock_diag_error(r));
+                fprintf(stderr, "twtuned: cannot open %s: %s\n", what, strerror(-r));
         return r == 0 ? 0 : is_for_good(r) ? EX_UNAVAILABLE : EX_TEMPFAIL;
 }
 

@@ -79,7 +79,7 @@ void read_bound(struct observer *o, struct unread *unread)
                 return;
         begun = thread_cpu_ns();
         r = observer_dump(o, &query, begin, on_bound);
-        unread_add(unread, observer_dump_error(r), "the bound sockets (NETLINK_SOCK_DIAG)");
+        unread_dump(unread, r, "the bound sockets (NETLINK_SOCK_DIAG)");
         o->bound_share = (struct reading){.state = READING_INVALID};
         o->bound_at = o->now;
         o->unaccounted_then = unaccounted(o);

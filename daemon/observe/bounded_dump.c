@@ -11,6 +11,11 @@
 #define SLOW_NS (10 * NSEC_PER_SEC)
 #define SLOW_NS_MAX (300 * NSEC_PER_SEC)
 
+static bool may_try_again(int r)
+{
+        return r < 0 && r != -ETIMEDOUT && r != -ECANCELED && r != -ENOENT;
+}
+
 int observer_dump(struct observer *o, const struct sock_diag_query *query, void (*begin)(struct observer *o),
                   sock_diag_handler handler)
 {
@@ -18,7 +23,9 @@ int observer_dump(struct observer *o, const struct sock_diag_query *query, void 
 
         if (o->now < o->slow_until)
                 return -ETIMEDOUT;
-        for (unsigned tries = 0; r < 0 && r != -ETIMEDOUT && r != -ECANCELED && tries < DUMP_TRIES; tries++) {
+        if (o->no_tcp_diag)
+                return -ENOENT;
+        for (unsigned tries = 0; may_try_again(r) && tries < DUMP_TRIES; tries++) {
                 begin(o);
                 r = sock_diag_dump(&o->diag, query, handler, o);
                 if (r < 0 && o->diag.until > 0 && now_monotonic_us() >= o->diag.until)
@@ -30,10 +37,14 @@ int observer_dump(struct observer *o, const struct sock_diag_query *query, void 
         } else if (r == 0) {
                 o->slow_ns = 0;
         }
+        o->no_tcp_diag = r == -ENOENT && !query->udp;
         return r;
 }
 
-int observer_dump_error(int r)
+void unread_dump(struct unread *unread, int r, const char *what)
 {
-        return r == -ECANCELED ? 0 : r;
+        if (r == -ENOENT)
+                unread_add(unread, -EOPNOTSUPP, "sockets without a kernel module (modprobe tcp_diag udp_diag)");
+        else if (r != -ECANCELED)
+                unread_add(unread, r, what);
 }

@@ -71,7 +71,7 @@ void observer_read_states(struct observer *o, struct snapshot *s, struct unread 
         begun = thread_cpu_ns();
         read_listeners(o, s, unread);
         r = dump(o, DUMP_STATES, s);
-        unread_add(unread, observer_dump_error(r), "the sockets by state (NETLINK_SOCK_DIAG)");
+        unread_dump(unread, r, "the sockets by state (NETLINK_SOCK_DIAG)");
         budget_debit(o, DUMP_STATES, begun);
 }
 
@@ -87,7 +87,7 @@ static void dump_ports(struct observer *o, struct snapshot *s, struct unread *un
                 return;
         }
         r = dump(o, kind, s);
-        unread_add(unread, observer_dump_error(r), "the sockets (NETLINK_SOCK_DIAG)");
+        unread_dump(unread, r, "the sockets (NETLINK_SOCK_DIAG)");
         budget_debit(o, kind, begun);
         if (r < 0)
                 return;

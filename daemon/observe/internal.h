@@ -102,6 +102,7 @@ struct observer {
         int closings; /* the descriptor of observer_listen(); 0: none */
         uint64_t slow_until,
                 slow_ns; /* no dump before, because the last one took too long; and for how long that was */
+        bool no_tcp_diag; /* the kernel had none; sources_retry() clears it */
         struct ports *ports;
         struct basis basis;
         struct close_wait close_wait;
@@ -193,8 +194,8 @@ struct observer {
 /* wanted.c: sets wanted, sysctls, listeners_always, budget and slowly_ns. config NULL: everything. */
 void want_config(struct observer *observer, const struct config *config);
 
-/* sources.c: every minute, sources_retry() opens missing and failed files again, and enlarges the buffer for one that
- * did not fit. */
+/* sources.c: every minute, sources_retry() opens missing and failed files again, enlarges the buffer for one that did
+ * not fit, and lets the next dump ask for tcp_diag again. */
 int sources_open(struct observer *observer); /* 0 or -ENOMEM */
 void sources_close(struct observer *observer);
 void sources_retry(struct observer *observer);
@@ -246,11 +247,12 @@ void budget_begin(struct observer *observer);
 void budget_debit(struct observer *observer, enum dump_kind kind, uint64_t begun);
 bool budget_allows_ports(const struct observer *observer);
 
-/* bounded_dump.c: a dump, again if a change interrupted it; all dumps of a tick have 10 s together. begin, if not NULL, is called
- * before each try. */
+/* bounded_dump.c: a dump, again if a change interrupted it; all dumps of a tick have 10 s together. Calls begin before
+ * each try. Returns 0 or a negative errno; -ENOENT: the kernel lacks tcp_diag, for which it is asked once a minute. */
 int observer_dump(struct observer *observer, const struct sock_diag_query *query, void (*begin)(struct observer *o),
                   sock_diag_handler handler);
-int observer_dump_error(int r); /* the error to report: at its end the daemon cancels a dump on purpose */
+/* Reports the error of a dump; but at its end the daemon cancels one on purpose. */
+void unread_dump(struct unread *unread, int r, const char *what);
 
 /* listeners.c: reads the listeners, unless this tick has tried already. Returns false if they are unknown. */
 bool read_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);

@@ -62,7 +62,7 @@ bool read_listeners(struct observer *o, struct snapshot *s, struct unread *unrea
                 return o->listeners_error == 0;
         o->listeners_tried_at = o->now;
         o->listeners_error = dump(o);
-        unread_add(unread, observer_dump_error(o->listeners_error), "the listeners (NETLINK_SOCK_DIAG)");
+        unread_dump(unread, o->listeners_error, "the listeners (NETLINK_SOCK_DIAG)");
         if (o->listeners_error < 0)
                 return false;
         listeners_commit(&o->listeners);

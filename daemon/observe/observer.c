@@ -22,7 +22,7 @@ int observer_probe(struct observer *o)
         o->diag.until = now_monotonic_us() + DUMPS_US;
         read_listeners(o, &s, &unread);
         o->now = 0;
-        return unread.error;
+        return o->listeners_error;
 }
 
 int observer_new(const char *proc_root, struct observer **ret)

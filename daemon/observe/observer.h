@@ -18,7 +18,7 @@ struct observer;
 /* Opens all files under proc_root ("/proc"), which has to outlive the observer. Returns 0 or -ENOMEM. */
 int observer_new(const char *proc_root, struct observer **ret);
 
-/* Returns 0 if the sockets can be dumped, else a negative errno. */
+/* Returns 0 if the sockets can be dumped, else a negative errno; -ENOENT: the kernel has no tcp_diag. */
 int observer_probe(struct observer *observer);
 void observer_free(struct observer *observer);
 

@@ -46,7 +46,7 @@ void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
                 begun = thread_cpu_ns();
                 r = observer_dump(o, &query, begin, on_socket);
                 budget_debit(o, DUMP_UDP, begun);
-                unread_add(unread, observer_dump_error(r), "the UDP sockets (NETLINK_SOCK_DIAG)");
+                unread_dump(unread, r, "the UDP sockets (NETLINK_SOCK_DIAG)");
                 o->udp_share = r == 0 ? reading_valid(100.0 * o->udp_ports / range) : (struct reading){0};
                 o->udp_at = o->now;
         }

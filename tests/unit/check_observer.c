@@ -339,6 +339,34 @@ START_TEST(a_source_that_comes_later_is_found_within_a_minute)
 }
 END_TEST
 
+static void no_handler(void)
+{
+        peer_end_with(NLMSG_ERROR, -ENOENT, sizeof(struct nlmsgerr));
+}
+
+/* Each request makes the kernel run modprobe (net/core/sock_diag.c:sock_load_diag_module). */
+START_TEST(tcp_diag_that_is_loaded_later_is_found_within_a_minute)
+{
+        peer.spoil = no_handler;
+        peer.spoil_first = 1;
+        peer.spoil_last = UINT_MAX;
+        ck_assert_int_eq(observer_probe(observer), -ENOENT);
+        ck_assert_int_eq(observe(), -EOPNOTSUPP);
+        ck_assert_ptr_nonnull(strstr(unread.what, "modprobe tcp_diag"));
+        ck_assert_int_eq(observe(), -EOPNOTSUPP);
+        ck_assert_uint_eq(peer.requests, 1);
+        expect_right_or_invalid("no tcp_diag");
+        skipped += MINUTE + 1;
+        ck_assert_int_eq(observe(), -EOPNOTSUPP);
+        ck_assert_uint_eq(peer.requests, 2);
+        peer.spoil = NULL;
+        ck_assert_int_eq(observe(), -EOPNOTSUPP);
+        skipped += MINUTE + 1;
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_int_eq(seen.reading[METRIC_TCP_LISTEN].state, READING_VALID);
+}
+END_TEST
+
 /* conntrack is read every 10 s only, and at once when it comes. */
 START_TEST(what_is_read_slowly_is_found_within_a_minute_too)
 {
@@ -887,6 +915,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, a_dump_that_fails_costs_no_counter);
         tcase_add_test(tcase, listeners_that_fail_cost_no_state);
         tcase_add_test(tcase, a_source_that_comes_later_is_found_within_a_minute);
+        tcase_add_test(tcase, tcp_diag_that_is_loaded_later_is_found_within_a_minute);
         tcase_add_test(tcase, what_is_read_slowly_is_found_within_a_minute_too);
         tcase_add_test(tcase, a_file_that_fails_is_opened_again);
         tcase_add_loop_test(tcase, a_file_that_outgrows_the_buffer_is_read_after_a_minute, 0, ELEMENTSOF(outgrown));
