@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The build runs this. It prints a man page in scdoc(5) and replaces the lines @METRICS@ and @SYSCTLS@ by the tables
- * of metrics and sysctls. */
+/* The build runs this. It prints a man page in scdoc(5), adds the version to its title, the first line, and replaces
+ * the lines @METRICS@ and @SYSCTLS@ by the tables of metrics and sysctls. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -85,6 +85,8 @@ int main(int argc, char **argv)
 
         if (!f)
                 return 1;
+        if (fgets(line, sizeof(line), f))
+                printf("%.*s \"twtuned " TWTUNED_VERSION "\"\n", (int)strcspn(line, "\n"), line);
         while (fgets(line, sizeof(line), f)) {
                 if (strcmp(line, "@METRICS@\n") == 0)
                         print_metrics();

@@ -121,6 +121,13 @@ def _():
         check_equal((run.returncode, run.stderr), (0, ""), block)
 
 
+@test("each page says of which version it is")
+def _():
+    version = subprocess.run([binary("twtuned"), "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    for name in (CONF, DAEMON, CTL):
+        check(re.search(rf" {re.escape(version)} \d{{4}}-\d\d-\d\d \S+\(\d\)$", rendered(name)), name)
+
+
 @test("mandoc, man and lexgrog find nothing wrong")
 def _():
     for name in (CONF, DAEMON, CTL):

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """What README.md and docs/ say to a newcomer holds: the commands to look for the problem, the examples, the links."""
 
+import datetime
+import email.utils
 import re
 
 from harness import POLICY, ROOT, ChurnServer, Pair, binary, check, check_equal, main, temp_dir, test
@@ -9,7 +11,7 @@ from sockets import Load, leave_time_wait
 
 STRANGER = 8081
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "bench/README.md"]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "bench/README.md"]
 
 
 def blocks(page):
@@ -49,6 +51,33 @@ def _():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
             check((page.parent / target).exists() or "://" in target, f"{page.name}: no {target}")
+
+
+@test("meson.build has the version; the packages, the changelogs, the manifests and the pages have the same one")
+def _():
+    version = re.search(r"^  version: '([\d.]+)',$", (ROOT / "meson.build").read_text(), re.M)[1]
+    told = {
+        "CHANGELOG.md": r"^## (\S+) - ",
+        "docs/commands.md": r"● twtuned ([\d.]+),",
+        "packaging/ansible/README.md": r"/twtuned_([\d.]+)_amd64\.deb",
+        "packaging/debian/changelog": r"^twtuned \((\S+)\)",
+        "packaging/kubernetes/base/kustomization.yaml": r"^ +newTag: (\S+)$",
+        "packaging/rpm/twtuned.spec": r"^Version: +(\S+)$",
+    }
+    for name, pattern in told.items():
+        check_equal(re.search(pattern, (ROOT / name).read_text(), re.M)[1], version, name)
+    check_equal(re.search(r"^\* .* - (\S+)-1$", (ROOT / "packaging/rpm/twtuned.spec").read_text(), re.M)[1], version,
+                "changelog of the RPM package")
+    check_equal(newest_dates(), [newest_dates()[0]] * 3, "dates of the changelogs")
+
+
+def newest_dates():
+    """Of the newest entry of each changelog, as year-month-day."""
+    debian = re.search(r"^ -- .*>  (.*)$", (ROOT / "packaging/debian/changelog").read_text(), re.M)[1]
+    rpm = re.search(r"^\* (\w+ \w+ \d+ \d+) ", (ROOT / "packaging/rpm/twtuned.spec").read_text(), re.M)[1]
+    return [re.search(r"^## \S+ - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)[1],
+            email.utils.parsedate_to_datetime(debian).date().isoformat(),
+            datetime.datetime.strptime(rpm, "%a %b %d %Y").date().isoformat()]
 
 
 if __name__ == "__main__":
