@@ -15,6 +15,7 @@ RULE, SOONER = "time-wait-reuse", "time-wait-reuse-sooner"
 TIMESTAMPS = "net.ipv4.tcp_timestamps"
 FAMILIES = "IPv4", "IPv6", "IPv4-mapped"
 PORTS = 512
+SOON = {"ports.reused >= 10% within 15s": "ports.reused >= 10% within 3s"}
 STRANGER = 8081  # a port that nothing else here uses
 
 
@@ -81,16 +82,18 @@ def _():
 
 
 def gone(family):
-    with destination(timestamps=False, family=family) as (pair, load):
-        twtuned = Few.watch(pair.client)
-        load.open(PORTS)
-        check_equal((load.connects, dict(load.failures)), (PORTS, {}), "connects and failures")
+    ports = 128
+    with destination(ports, timestamps=False, family=family) as (pair, load):
+        twtuned = Few.watch(pair.client, SOON)
+        load.open(ports)
+        check_equal((load.connects, dict(load.failures)), (ports, {}), "connects and failures")
         with load.repeated(50):
             twtuned.event("applied", RULE)
             twtuned.event("unexpected-effect", RULE)
             # Once the first TIME_WAIT is over, connect() succeeds again: that is too late.
-            check_equal(load.connects, PORTS, "connects until the step was put back")
+            check_equal(load.connects, ports, "connects until the step was put back")
             check_put_back(pair, twtuned, family)
+            wait_until(lambda: load.failures, "a connect() that fails")
         check_equal(list(load.failures), ["EADDRNOTAVAIL"], "errors")
 
 
@@ -106,7 +109,7 @@ def _():
     with destination(ports=128, timestamps=False) as (pair, _), contextlib.ExitStack() as stack:
         for port in ports[1:]:
             ChurnServer(pair.server, pair.server.ip4, port)
-        twtuned = Few.watch(pair.client, {"ports.reused >= 10% within 15s": "ports.reused >= 10% within 3s"})
+        twtuned = Few.watch(pair.client, SOON)
         for port in ports:
             stack.enter_context(Load(pair.client, pair.server.ip4, port).repeated(12))
         twtuned.event("unexpected-effect", RULE)
@@ -231,16 +234,16 @@ def _():
 
 @test("until: reuse on loopback does not keep what another destination needed", beside=True)
 def _():
-    # 4.5 % of the cliff in a second toward each of twelve. After 250 ms each may have had five times as many, as far as
+    # 3 % of the cliff in a second toward each of twelve. After 250 ms each may have had five times as many, as far as
     # a tick can tell: that is under 30 %.
-    strangers, rate = 12, 2.9
-    with destination(ports=128) as (pair, load), contextlib.ExitStack() as stack:
+    strangers, rate = 12, 0.9
+    with destination(ports=64) as (pair, load), contextlib.ExitStack() as stack:
         for port in range(STRANGER, STRANGER + strangers):
-            stack.enter_context(loopback_reuse(pair.client, rate, port, before=70))
+            stack.enter_context(loopback_reuse(pair.client, rate, port, before=38))
         enough = recycled(pair.client) + 100
         wait_until(lambda: recycled(pair.client) >= enough, "they reuse their ports")
         twtuned = Few.watch(pair.client)
-        with load.repeated(60):
+        with load.repeated(30):  # the second step needs 16/s
             twtuned.event("applied", RULE)
             twtuned.event("applied", SOONER)
         check_equal(dict(load.failures), {}, "failed connects")
