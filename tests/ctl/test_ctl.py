@@ -3,6 +3,7 @@
 """twtunectl and the D-Bus interface, as ctl_host.py sets them up: what each command shows and does, who may, and a bus
 that comes and goes. What is written as JSON, Python's own parser reads."""
 
+import contextlib
 import csv
 import json
 import os
@@ -21,8 +22,9 @@ from ticks import Ticking
 
 
 def forward(here, there):
-    while data := here.recv(65536):
-        there.sendall(data)
+    with contextlib.suppress(OSError):  # the end of the test
+        while data := here.recv(65536):
+            there.sendall(data)
 
 
 # ---- what reads ----
@@ -472,7 +474,7 @@ def _():
 @test("a bus that closes connections, as one does that others flood, is asked again", beside=True)
 def _():
     with Host(load=False) as host, socket.socket(socket.AF_UNIX) as closing:
-        path, closed = str(temp_dir() / "bus"), []
+        path, closed, over = str(temp_dir() / "bus"), [], threading.Event()
         closing.bind(path)
         closing.listen()
 
@@ -485,10 +487,13 @@ def _():
                 bus.connect(str(host.bus.socket))
                 for ends in (near, bus), (bus, near):
                     threading.Thread(target=forward, args=ends, daemon=True).start()
-                host.twtuned.ticks(5)
+                over.wait()
 
         threading.Thread(target=answer, daemon=True).start()
-        text = host.ctl("status", DBUS_SYSTEM_BUS_ADDRESS=f"unix:path={path}").stdout
+        try:
+            text = host.ctl("status", DBUS_SYSTEM_BUS_ADDRESS=f"unix:path={path}").stdout
+        finally:
+            over.set()
         check_text(text, "^● twtuned ")
         check_equal(len(closed), 3, "closed connections")
 
