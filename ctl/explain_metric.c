@@ -29,6 +29,8 @@ static const struct {
          "ss -tanop state established state close-wait: timer:(on,TIME,N) with N of 5 and more"},
         {"tcp.timestamps", "sysctl net.ipv4.tcp_timestamps"},
         {"udp.ports", "ss -Huan: its distinct local ports, by those of sysctl net.ipv4.ip_local_port_range"},
+        {"udp.receive_buffer", "ss -Huanpm: r of skmem:(r<N>,rb<N>) by rb, and nstat -az UdpRcvbufErrors"},
+        {"ports.reserved", "sysctl net.ipv4.ip_local_port_range net.ipv4.ip_local_reserved_ports"},
         {"ports.below_32768", "sysctl net.ipv4.ip_local_port_range net.ipv4.ip_local_reserved_ports"},
         {"ports.bound", "ss -tan state bound-inactive (iproute2 6.8)"},
         {"ports.",

@@ -13,7 +13,7 @@
  *   bounded_dump.c  how long a dump may take
  *   budget.c        how often there may be one
  *   bound.c         the ports of sockets that are only bound
- *   udp.c           the ports of UDP sockets
+ *   udp.c           the ports and receive buffers of UDP sockets
  *   dump.c          a dump of all other sockets, for the next two
  *   closings.c      connections that end
  *   states.c        sockets by state
@@ -144,8 +144,10 @@ struct observer {
         struct cgroup_tally udp_by;
         unsigned udp_ports;
         uint64_t udp_inuse;       /* UDP sockets, IPv4 and IPv6 */
-        uint64_t udp_at;          /* when they were shown; 0: they need not be */
-        struct reading udp_share; /* udp.ports */
+        uint64_t udp_at;          /* when they were shown last; 0: never */
+        int udp_error;            /* of that try; 0: none */
+        double udp_fullest_share; /* of a receive buffer, percent */
+        struct listener udp_fullest;
 
         bool inuse_known;
         uint64_t tw_before; /* tw at the last regular read; UINT64_MAX: unknown */
@@ -230,7 +232,7 @@ void fill_culprit(struct observer *observer, struct snapshot *s, unsigned metric
 void read_bound(struct observer *observer, struct unread *unread);
 void fill_bound(struct observer *observer, struct snapshot *s);
 
-/* udp.c: udp.ports, from a dump if that is due. */
+/* udp.c: udp.ports and udp.receive_buffer, from a dump if that is due. */
 void fill_udp(struct observer *observer, struct snapshot *s, struct unread *unread);
 
 /* sysctls.c: sets limits, from sysctls that were read. */

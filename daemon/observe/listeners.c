@@ -26,7 +26,7 @@ static void begin(struct observer *o)
 
 static int dump(struct observer *o)
 {
-        const struct sock_diag_query query = {.states = SOCK_DIAG_LISTEN, .extensions = DIAG_EXT_DROPS};
+        const struct sock_diag_query query = {.states = SOCK_DIAG_LISTEN, .extensions = DIAG_EXT_MEMORY};
 
         return observer_dump(o, &query, begin, on_listener);
 }

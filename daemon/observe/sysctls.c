@@ -110,6 +110,14 @@ static unsigned usable_below(const struct ports_limits *limits, unsigned port)
         return n;
 }
 
+/* Percent of the range. */
+static double reserved_share(const struct ports_limits *limits)
+{
+        double range = limits->high - limits->low + 1;
+
+        return 100 * (range - usable_below(limits, 65536)) / range;
+}
+
 void read_limits(struct observer *o, struct snapshot *s)
 {
         const struct live_sysctl *range = &s->sysctl[SYSCTL_IP_LOCAL_PORT_RANGE];
@@ -128,6 +136,7 @@ void read_limits(struct observer *o, struct snapshot *s)
         o->limits.high = (unsigned)range->value.v[1];
         o->limits.tw_reuse = value_of(reuse, 0);
         s->reading[METRIC_PORTS_BELOW_32768] = reading_valid(usable_below(&o->limits, 32768));
+        s->reading[METRIC_PORTS_RESERVED] = reading_valid(reserved_share(&o->limits));
         o->limits.tw_reuse_delay_ms = value_of(delay, REUSE_DELAY_BEFORE_6_14_MS);
         o->limits.timestamps = value_of(timestamps, 0) != 0;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* udp.ports: the ephemeral ports that UDP sockets hold, each of them one, whatever the destination
+/* udp.receive_buffer: the sockets are shown only while datagrams are dropped.
+ *
+ * udp.ports: the ephemeral ports that UDP sockets hold, each of them one, whatever the destination
  * (net/ipv4/udp.c:udp_lib_get_port). The sockets are shown only where there are half as many as ports: sockstat counts
  * those of servers as well, and several on one port. */
 
@@ -16,6 +18,22 @@ static void begin(struct observer *o)
         port_set_clear(&o->udp_seen);
         memset(&o->udp_by, 0, sizeof(o->udp_by));
         o->udp_ports = 0;
+        o->udp_fullest = (struct listener){0};
+        o->udp_fullest_share = 0;
+}
+
+/* As a listener, which has a name. */
+static void note_buffer(struct observer *o, const struct inet_diag_msg *socket, size_t length)
+{
+        double share;
+
+        if (!diag_receive_buffer(socket, length, &share) || share <= o->udp_fullest_share)
+                return;
+        o->udp_fullest_share = share;
+        o->udp_fullest = (struct listener){.family = socket->idiag_family,
+                                           .port = ntohs(socket->id.idiag_sport),
+                                           .cgroup = diag_cgroup(socket, length)};
+        memcpy(o->udp_fullest.address, socket->id.idiag_src, sizeof(o->udp_fullest.address));
 }
 
 static void on_socket(void *user, const struct inet_diag_msg *socket, size_t length)
@@ -23,6 +41,7 @@ static void on_socket(void *user, const struct inet_diag_msg *socket, size_t len
         struct observer *o = user;
         unsigned port = ntohs(socket->id.idiag_sport);
 
+        note_buffer(o, socket, length);
         if (port < o->limits.low || port > o->limits.high)
                 return;
         o->udp_ports += !port_set_has(&o->udp_seen, port);
@@ -30,27 +49,43 @@ static void on_socket(void *user, const struct inet_diag_msg *socket, size_t len
         cgroup_tally_add(&o->udp_by, diag_cgroup(socket, length));
 }
 
+static void dump(struct observer *o, struct unread *unread)
+{
+        const struct sock_diag_query query = {.states = UINT32_MAX, .extensions = DIAG_EXT_MEMORY, .udp = true};
+        uint64_t begun = thread_cpu_ns();
+
+        o->udp_error = observer_dump(o, &query, begin, on_socket);
+        budget_debit(o, DUMP_UDP, begun);
+        unread_dump(unread, o->udp_error, "the UDP sockets (NETLINK_SOCK_DIAG)");
+        o->udp_at = o->now;
+}
+
+static struct reading share(const struct observer *o, bool needed, double value)
+{
+        if (!needed)
+                return reading_valid(0);
+        return o->udp_error == 0 ? reading_valid(value) : (struct reading){0};
+}
+
 void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
 {
-        const struct sock_diag_query query = {.states = UINT32_MAX, .udp = true};
+        struct reading drops = counter_change(o, COUNTER_UDP_DROPS);
         unsigned range = o->limits.high - o->limits.low + 1;
-        uint64_t begun;
-        int r;
+        bool known = o->inuse_known && o->limits.high != 0;
+        bool ports = o->wanted[METRIC_UDP_PORTS] && known && 2 * o->udp_inuse >= range;
+        bool buffer = o->wanted[METRIC_UDP_RECEIVE_BUFFER] && drops.state == READING_VALID && drops.value > 0;
+        char name[LISTENER_NAME_MAX];
 
-        if (!o->wanted[METRIC_UDP_PORTS] || !o->inuse_known || o->limits.high == 0)
-                return;
-        if (2 * o->udp_inuse < range) {
-                o->udp_share = reading_valid(0);
-                o->udp_at = 0;
-        } else if (o->udp_at == 0 || o->now - o->udp_at >= o->slowly_ns) {
-                begun = thread_cpu_ns();
-                r = observer_dump(o, &query, begin, on_socket);
-                budget_debit(o, DUMP_UDP, begun);
-                unread_dump(unread, r, "the UDP sockets (NETLINK_SOCK_DIAG)");
-                o->udp_share = r == 0 ? reading_valid(100.0 * o->udp_ports / range) : (struct reading){0};
-                o->udp_at = o->now;
-        }
-        s->reading[METRIC_UDP_PORTS] = o->udp_share;
-        if (o->udp_share.state == READING_VALID && o->udp_share.value > 0)
+        if ((ports || buffer) && (o->udp_at == 0 || o->now - o->udp_at >= o->slowly_ns))
+                dump(o, unread);
+        if (known)
+                s->reading[METRIC_UDP_PORTS] = share(o, ports, 100.0 * o->udp_ports / range);
+        if (ports && o->udp_error == 0)
                 fill_culprit(o, s, METRIC_UDP_PORTS, "", cgroup_tally_most(&o->udp_by));
+        s->reading[METRIC_UDP_RECEIVE_BUFFER] = drops;
+        if (drops.state == READING_VALID)
+                s->reading[METRIC_UDP_RECEIVE_BUFFER] = share(o, buffer, o->udp_fullest_share);
+        if (buffer && o->udp_error == 0)
+                fill_culprit(o, s, METRIC_UDP_RECEIVE_BUFFER, listener_name(&o->udp_fullest, name),
+                             o->udp_fullest.cgroup);
 }

@@ -27,6 +27,7 @@ void counters_init(struct counters *counters)
                 [COUNTER_SYN_RETRANS] = EXT("TCPSynRetrans"),
                 [COUNTER_ACTIVE_OPENS] = TCP("ActiveOpens"),
                 [COUNTER_OUT_RSTS] = TCP("OutRsts"),
+                [COUNTER_UDP_DROPS] = "snmp.Udp.RcvbufErrors",
                 [COUNTER_TW] = EXT("TW"),
                 [COUNTER_TIME_WAIT_OVERFLOW] = EXT("TCPTimeWaitOverflow"),
         };
@@ -200,9 +201,10 @@ void counters_read(struct counters *counters, const char *prefix, const char *te
         }
 }
 
-/* E: of TcpExt, T: of Tcp. */
+/* E: of TcpExt, T: of Tcp, U: of Udp. */
 #define E(name) EXT(#name),
 #define T(name) TCP(#name),
+#define U(name) "snmp.Udp." #name,
 
 /* In the order of net/ipv4/proc.c: snmp4_net_list, then snmp4_tcp_list. */
 /* clang-format off */
@@ -234,6 +236,7 @@ const char *const counter_builtin[] = {
         E(TCPAORequired) E(TCPAOBad) E(TCPAOKeyNotFound) E(TCPAOGood) E(TCPAODroppedIcmps)
         T(RtoAlgorithm) T(RtoMin) T(RtoMax) T(MaxConn) T(ActiveOpens) T(PassiveOpens) T(AttemptFails) T(EstabResets)
         T(CurrEstab) T(InSegs) T(OutSegs) T(RetransSegs) T(InErrs) T(OutRsts) T(InCsumErrors)
+        U(RcvbufErrors)
         NULL,
 };
 /* clang-format on */

@@ -20,6 +20,7 @@ enum {
         COUNTER_SYN_RETRANS,
         COUNTER_ACTIVE_OPENS,
         COUNTER_OUT_RSTS,
+        COUNTER_UDP_DROPS,
         COUNTER_OWN,
 };
 

@@ -36,13 +36,32 @@ uint64_t diag_cgroup(const struct inet_diag_msg *socket, size_t length)
         return id;
 }
 
+static bool memory(const struct inet_diag_msg *socket, size_t length, uint32_t ret[static SK_MEMINFO_DROPS + 1])
+{
+        size_t size = (SK_MEMINFO_DROPS + 1) * sizeof(*ret);
+        const void *payload = diag_attribute(socket, length, INET_DIAG_SKMEMINFO, size, true);
+
+        if (payload)
+                memcpy(ret, payload, size);
+        return payload != NULL;
+}
+
 bool diag_drops(const struct inet_diag_msg *socket, size_t length, uint32_t *ret)
 {
-        const void *payload =
-                diag_attribute(socket, length, INET_DIAG_SKMEMINFO, (SK_MEMINFO_DROPS + 1) * sizeof(uint32_t), true);
+        uint32_t m[SK_MEMINFO_DROPS + 1];
 
-        if (!payload)
+        if (!memory(socket, length, m))
                 return false;
-        memcpy(ret, (const char *)payload + SK_MEMINFO_DROPS * sizeof(uint32_t), sizeof(*ret));
+        *ret = m[SK_MEMINFO_DROPS];
+        return true;
+}
+
+bool diag_receive_buffer(const struct inet_diag_msg *socket, size_t length, double *ret)
+{
+        uint32_t m[SK_MEMINFO_DROPS + 1];
+
+        if (!memory(socket, length, m) || m[SK_MEMINFO_RCVBUF] == 0)
+                return false;
+        *ret = 100.0 * m[SK_MEMINFO_RMEM_ALLOC] / m[SK_MEMINFO_RCVBUF];
         return true;
 }

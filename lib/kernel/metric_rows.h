@@ -59,9 +59,13 @@ PORTS(REUSABLE, "reusable", UNIT_COUNT, "ports in TIME_WAIT that connect() may r
 PORTS(CLIFF_ETA, "cliff_eta", UNIT_SECONDS, "time until the cliff at the rate of the last two seconds; inf: never")
 TICK(PORTS_BELOW_32768, "ports.below_32768", UNIT_COUNT, "ip_local_port_range",
         "ports below 32768 that connect() may take: in ip_local_port_range and not reserved")
+TICK(PORTS_RESERVED, "ports.reserved", UNIT_PERCENT, "ip_local_reserved_ports",
+        "ports of ip_local_port_range that ip_local_reserved_ports keeps connect() from; at 100 % every connect() fails")
 SAMPLE(PORTS_BOUND, "ports.bound", UNIT_PERCENT, "sock_diag",
         "ports of sockets that are bound and neither listen nor are connected, which no connect() can take; they are left "
         "out of the ports of all other ports.* (since Linux 6.8; 0 before)")
+SAMPLE(UDP_RECEIVE_BUFFER, "udp.receive_buffer", UNIT_PERCENT, "sock_diag",
+        "the fullest receive buffer of a UDP socket; at 100 % datagrams are dropped; 0 while none are")
 SAMPLE(UDP_PORTS, "udp.ports", UNIT_PERCENT, "sock_diag",
         "ports of ip_local_port_range that UDP sockets hold; at 100 % sendto() and connect() fail; 0 below half of it")
 

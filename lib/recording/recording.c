@@ -12,7 +12,8 @@
 /* The metrics with an endpoint and a culprit, without the ports.*, which have those of the destination. */
 static const unsigned culprits[] = {METRIC_ACCEPT_QUEUE_WORST, METRIC_SYN_QUEUE_WORST,     METRIC_LISTEN_DROPS,
                                     METRIC_CLOSE_WAIT_GROWTH,  METRIC_CLOSE_WAIT_STUCK,    METRIC_PORTS_BOUND,
-                                    METRIC_LISTEN_BURSTS,      METRIC_TCP_DATA_UNANSWERED, METRIC_UDP_PORTS};
+                                    METRIC_LISTEN_BURSTS,      METRIC_TCP_DATA_UNANSWERED, METRIC_UDP_PORTS,
+                                    METRIC_UDP_RECEIVE_BUFFER};
 
 static void column_add(struct recording *rec, enum kind kind, unsigned id)
 {

@@ -104,6 +104,7 @@ static void fill_tables(struct sim *s, struct snapshot *snapshot, double seconds
                 share_of((double)k->orphans.n, &snapshot->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
         snapshot->reading[METRIC_MEMORY_TCP] = reading_valid(k->memory);
         s->sample[METRIC_PORTS_BOUND] = s->sample[METRIC_UDP_PORTS] = reading_valid(0);
+        s->sample[METRIC_UDP_RECEIVE_BUFFER] = snapshot->reading[METRIC_PORTS_RESERVED] = reading_valid(0);
         snapshot->reading[METRIC_LISTEN_BURSTS] = snapshot->reading[METRIC_PORTS_BELOW_32768] = reading_valid(0);
         snapshot->reading[METRIC_TCP_TIMESTAMPS] =
                 reading_valid((double)snapshot->sysctl[SYSCTL_TCP_TIMESTAMPS].value.v[0]);

@@ -126,7 +126,8 @@ static void random_row(struct recording_row *row, unsigned counters)
 {
         static const unsigned culprits[] = {METRIC_ACCEPT_QUEUE_WORST, METRIC_SYN_QUEUE_WORST,     METRIC_LISTEN_DROPS,
                                             METRIC_CLOSE_WAIT_GROWTH,  METRIC_CLOSE_WAIT_STUCK,    METRIC_PORTS_BOUND,
-                                            METRIC_LISTEN_BURSTS,      METRIC_TCP_DATA_UNANSWERED, METRIC_UDP_PORTS};
+                                            METRIC_LISTEN_BURSTS,      METRIC_TCP_DATA_UNANSWERED, METRIC_UDP_PORTS,
+                                            METRIC_UDP_RECEIVE_BUFFER};
         static const enum reading_state states[] = {READING_INVALID, READING_UNAVAILABLE, READING_VALID};
         struct snapshot *s = row->snapshot;
 
