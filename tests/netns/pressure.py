@@ -19,6 +19,8 @@ LOOKED = 13  # ticks after which the slowest metric was read, and the shortened 
 FEWER = {
     "tcp.fin_wait1 >= 10k": "tcp.fin_wait1 >= 100",
     "tcp.fin_wait1 < 2k": "tcp.fin_wait1 < 20",
+    "tcp.last_ack >= 10k": "tcp.last_ack >= 100",
+    "tcp.last_ack < 2k": "tcp.last_ack < 20",
     "tcp.fin_wait2_orphaned >= 1000": "tcp.fin_wait2_orphaned >= 100",
     "tcp.fin_wait2_orphaned < 500": "tcp.fin_wait2_orphaned < 50",
     "tcp.fin_wait2_held >= 1000": "tcp.fin_wait2_held >= 100",
