@@ -92,30 +92,22 @@ struct arguments {
         const char *config_file, *record_file, *replay_file, *netns;
         bool observe, hold, json, fix, verbose;
         char *const *files; /* of --lint, up to a NULL */
+        char **argv;        /* all of it */
 };
-
-/* Enters the network namespace before anything of it is opened. Returns 0 or the exit status. */
-static int enter_netns(const char *path)
-{
-        int r = privilege_enter_netns(path);
-
-        if (r == 0)
-                r = privilege_keep(PRIVILEGE_NET_ADMIN);
-        if (r < 0)
-                fprintf(stderr, "twtuned: cannot enter the network namespace %s: %s\n", path,
-                        r == -EINVAL ? "it is none" : strerror(-r));
-        return r == 0 ? 0 : EX_TEMPFAIL;
-}
 
 static int run_mode(const struct arguments *a)
 {
-        int r = a->netns ? enter_netns(a->netns) : 0;
+        int r = a->netns ? privilege_run_in_netns(a->netns) : 0;
 
         if (r != 0)
                 return r;
         switch (a->mode) {
         case MODE_RUN:
-                return service_run(a->config_file, a->observe, a->hold, a->record_file, a->netns);
+                return service_run(&(struct service_options){.config_file = a->config_file,
+                                                             .observe_only = a->observe,
+                                                             .hold = a->hold,
+                                                             .record_file = a->record_file,
+                                                             .netns = a->netns});
         case MODE_ONCE:
                 return once_print(a->config_file, a->json);
         case MODE_CHECK:
@@ -127,7 +119,7 @@ static int run_mode(const struct arguments *a)
         case MODE_RESTORE:
                 return service_restore();
         case MODE_ALL_NETNS:
-                return supervisor_run(a->config_file, a->observe);
+                return supervisor_run(a->config_file, a->observe, a->argv);
         case MODE_VERSION:
                 puts("twtuned " TWTUNED_VERSION);
                 return 0;
@@ -211,7 +203,7 @@ static int finish(int status)
 int main(int argc, char **argv)
 {
         static char stderr_buffer[8192];
-        struct arguments arguments = {.mode = MODE_RUN};
+        struct arguments arguments = {.mode = MODE_RUN, .argv = argv};
         const char *error;
 
         setvbuf(stderr, stderr_buffer, _IOLBF, sizeof(stderr_buffer));

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <linux/capability.h>
@@ -51,6 +54,18 @@ int privilege_enter_netns(const char *path)
         r = setns(fd, CLONE_NEWNET) < 0 ? -errno : 0;
         close(fd);
         return r;
+}
+
+int privilege_run_in_netns(const char *path)
+{
+        int r = privilege_enter_netns(path);
+
+        if (r == 0)
+                r = privilege_keep(PRIVILEGE_NET_ADMIN);
+        if (r < 0)
+                fprintf(stderr, "twtuned: cannot enter the network namespace %s: %s\n", path,
+                        r == -EINVAL ? "it is none" : strerror(-r));
+        return r == 0 ? 0 : EX_TEMPFAIL;
 }
 
 bool privilege_is_netns(const char *path)

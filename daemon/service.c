@@ -40,10 +40,7 @@ struct service {
         sd_event *event;
         struct metrics_file metrics;
         struct counters kernel; /* those that this kernel has: the configuration may name them */
-        const char *config_file;
-        bool observe_only;
-        const char *netns;      /* the path of the network namespace that was entered; NULL: none was */
-        bool hold;              /* leave what is changed to the next process when systemd restarts the unit */
+        const struct service_options *options;
         bool reload;            /* SIGHUP came; the next tick reloads */
         uint64_t watchdog, fed; /* us: its timeout, 0 without one (sd_watchdog_enabled(3)); when it was last fed */
 };
@@ -53,7 +50,7 @@ static int observe_if_readonly(struct service *s, struct config *config)
 {
         int r = observer_can_write(s->backend.observer);
 
-        config->observe |= s->observe_only;
+        config->observe |= s->options->observe_only;
         if (config->observe || r == 0)
                 return 0;
         config->observe = true;
@@ -109,7 +106,7 @@ static void reload(struct service *s)
 
         s->reload = false;
         notify_reloading(s);
-        config = config_files_load(s->config_file, &s->kernel, &diagnostics);
+        config = config_files_load(s->options->config_file, &s->kernel, &diagnostics);
         if (!config)
                 diagnostic_add(&diagnostics, (struct origin){.file = "twtuned"}, "out of memory");
         diagnostics_print(&diagnostics, "");
@@ -255,13 +252,15 @@ static bool restores_on_exit(const struct service *s)
 {
         const struct config *config = s->tuner.config;
 
-        return config->restore_on_exit && !config->observe && (!s->hold || unit_job_is_stop());
+        return config->restore_on_exit && !config->observe && (!s->options->hold || unit_job_is_stop());
 }
 
 /* The cookie of a network namespace that is gone never comes again in this boot, so nothing can use its ledger. */
 static void forget_netns(const struct service *s)
 {
-        if (s->netns && !privilege_is_netns(s->netns) && ledger_last_held(&s->tuner.apply.ledger, 0) == SYSCTL_COUNT)
+        const char *netns = s->options->netns;
+
+        if (netns && !privilege_is_netns(netns) && ledger_last_held(&s->tuner.apply.ledger, 0) == SYSCTL_COUNT)
                 ledger_file_remove(&s->backend.ledger_file);
 }
 
@@ -341,34 +340,32 @@ static int open_record(struct record *record, const char *path)
         return r < 0 ? EX_CANTCREAT : 0;
 }
 
-int service_run(const char *config_file, bool observe_only, bool hold, const char *record_file, const char *netns)
+int service_run(const struct service_options *options)
 {
         struct service *s = &service;
-        struct config *config;
+        struct config *config = options->config;
         bool held;
         int r;
 
-        s->config_file = config_file;
-        s->observe_only = observe_only;
-        s->hold = hold;
-        s->netns = netns;
+        s->options = options;
         /* Without this, freeing the first large block (the text of a configuration) raises the threshold: later blocks
          * come from the heap and are cleared there, so that their unused pages take memory (mallopt(3)). */
         mallopt(M_MMAP_THRESHOLD, 16 * 1024);
         prepare_signals();
         journal_unblock_stderr();
         observer_list_counters(PROC, &s->kernel);
-        config = config_files_load_good(config_file, &s->kernel, true);
+        if (!config)
+                config = config_files_load_good(options->config_file, &s->kernel, true);
         if (!config) {
                 /* The daemon will not run, so what an earlier process left changed is put back. */
-                if (!observe_only)
+                if (!options->observe_only)
                         restore_all(s, "the configuration is wrong, so twtuned does not run", &held);
                 return EX_CONFIG;
         }
         r = linux_backend_start(&s->backend, true);
         if (r == 0)
-                r = open_record(&s->record, record_file);
-        if (r == 0 && netns)
+                r = open_record(&s->record, options->record_file);
+        if (r == 0 && options->netns)
                 r = confine_writes(s->backend.ledger_file.directory, metrics_file_wanted(config));
         if (r == 0)
                 r = run(s, config);

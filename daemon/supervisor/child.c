@@ -9,7 +9,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "lib/util/macro.h"
+#include "daemon/privilege.h"
+#include "daemon/service.h"
+#include "daemon/supervisor/title.h"
 #include "lib/util/safe.h"
 
 #define NAME_SIZE (4 * NAME_MAX + 1)
@@ -78,10 +80,33 @@ static void metrics_path(const struct child *c, const struct child_options *opti
                  own ? name : "");
 }
 
+struct start {
+        const struct child *child;
+        const struct child_options *options;
+};
+
+static int run(void *user)
+{
+        const struct start *start = user;
+        const char *netns = start->child->netns.path;
+        const struct child_options *options = start->options;
+        char title[PATH_MAX + 32];
+        int r;
+
+        snprintf(title, sizeof(title), "twtuned --netns=%s", netns);
+        title_set(title);
+        r = privilege_run_in_netns(netns);
+        if (r != 0)
+                return r;
+        return service_run(&(struct service_options){.config_file = options->config_file,
+                                                     .config = options->config,
+                                                     .observe_only = options->observe,
+                                                     .netns = netns});
+}
+
 void child_start(struct child *c, const struct child_options *options, uint64_t now)
 {
-        char config[PATH_MAX + 16], netns[PATH_MAX + 16], metrics[PATH_MAX + NAME_SIZE], refused[16];
-        char *argv[] = {(char *)"twtuned", netns, NULL, NULL, NULL};
+        char metrics[PATH_MAX + NAME_SIZE], refused[16];
         const struct variable variable[] = {
                 {"TWTUNED_INSTANCE", c->netns.name[0] ? c->netns.name : NULL},
                 {"TWTUNED_METRICS_FILE", options->metrics_directory ? metrics : NULL},
@@ -91,19 +116,12 @@ void child_start(struct child *c, const struct child_options *options, uint64_t 
                 {0},
         };
         char buf[NAME_SIZE + 32];
-        unsigned n = 2;
         int r;
 
-        snprintf(netns, sizeof(netns), "--netns=%s", c->netns.path);
-        snprintf(config, sizeof(config), "--config=%s", options->config_file ? options->config_file : "");
         snprintf(refused, sizeof(refused), "%u", c->process.refused);
         if (options->metrics_directory)
                 metrics_path(c, options, false, metrics, sizeof(metrics));
-        if (options->config_file)
-                argv[n++] = config;
-        if (options->observe)
-                argv[n++] = (char *)"--observe";
-        r = process_start(&c->process, NULL, argv, variable, -1, now);
+        r = process_start(&c->process, run, &(struct start){c, options}, variable, -1, now);
         if (r < 0)
                 fprintf(stderr, "twtuned: cannot start a process %s: %s\n", where(c, buf), strerror(-r));
 }

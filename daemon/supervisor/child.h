@@ -7,6 +7,7 @@
 
 #include "daemon/supervisor/netns_scan.h"
 #include "daemon/supervisor/process.h"
+#include "lib/config/config.h"
 
 struct child {
         LIST_ENTRY(child) link;
@@ -20,6 +21,7 @@ LIST_HEAD(children, child);
 /* What all children have in common. */
 struct child_options {
         const char *config_file; /* NULL: the usual files */
+        struct config *config;   /* as last read from there */
         bool observe;
         const char *metrics_directory; /* where each writes its metrics; NULL: where the configuration says */
 };

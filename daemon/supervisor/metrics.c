@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 /* Removes what a supervisor that was killed has left. */
@@ -54,17 +55,28 @@ void metrics_server_init(struct metrics_server *m, const char *address)
         m->program = NULL;
 }
 
+static int run(void *user)
+{
+        struct metrics_server *m = user;
+        sigset_t none;
+
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        signal(SIGPIPE, SIG_DFL);
+        execl(m->program, "metrics-http", m->address, m->directory, NULL);
+        return EX_OSERR;
+}
+
 void metrics_server_tick(struct metrics_server *m, uint64_t now)
 {
         char refused[16];
-        char *argv[] = {(char *)"metrics-http", m->address, m->directory, NULL};
         const struct variable variable[] = {{"TWTUNED_REFUSED", refused}, {0}};
 
         if (!m->program)
                 return;
         snprintf(refused, sizeof(refused), "%u", m->process.refused);
         if (process_is_due(&m->process, now))
-                process_start(&m->process, m->program, argv, variable, m->beat[0], now);
+                process_start(&m->process, run, m, variable, m->beat[0], now);
         if (write(m->beat[1], "", 1) < 0)
                 return; /* the pipe is full: nobody reads it */
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "daemon/supervisor/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -16,20 +19,16 @@
 #define PAUSE_MAX_S 60u
 #define PAUSE_SHORT_MAX_S 8u /* while another twtuned runs there: this one then takes over soon */
 
-/* In the child of fork(), of a program without threads. */
+/* In the child of fork(), of a program without threads. The supervisor's descriptors are closed, because its lock and its
+ * pipes would otherwise outlive it. */
 static void set_up(pid_t parent, const struct variable variable[], int input)
 {
-        sigset_t none;
-
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-        signal(SIGPIPE, SIG_DFL);
-        /* The signal stays over execve(2), as that changes neither uid nor capabilities (kernel/cred.c:commit_creds). */
+        /* It stays while the process gives up capabilities, and over execve(2) (kernel/cred.c:commit_creds). */
         if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != parent)
                 _exit(EX_OSERR);
         if (input < 0)
                 input = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (dup2(input, STDIN_FILENO) < 0)
+        if (dup2(input, STDIN_FILENO) < 0 || syscall(SYS_close_range, STDERR_FILENO + 1, UINT_MAX, 0) < 0)
                 _exit(EX_OSERR);
         for (const struct variable *v = variable; v->name; v++)
                 if (v->value ? setenv(v->name, v->value, true) : unsetenv(v->name))
@@ -42,15 +41,14 @@ static void pause_before_next(struct process *p, unsigned longest_s, uint64_t no
         p->again_at = now + p->pause_s * SECOND;
 }
 
-int process_start(struct process *p, const char *path, char *const argv[], const struct variable variable[], int input,
+int process_start(struct process *p, int (*run)(void *user), void *user, const struct variable variable[], int input,
                   uint64_t now)
 {
         pid_t parent = getpid(), pid = fork();
 
         if (pid == 0) {
                 set_up(parent, variable, input);
-                execv(path ? path : "/proc/self/exe", argv);
-                _exit(EX_OSERR);
+                exit(run(user));
         }
         if (pid < 0) {
                 int r = -errno;
@@ -63,7 +61,7 @@ int process_start(struct process *p, const char *path, char *const argv[], const
         return 0;
 }
 
-/* After an error in the configuration (78), and where the kernel lacks something (69), another try changes nothing. */
+/* Where the kernel lacks something another try changes nothing. */
 void process_ended(struct process *p, int status, uint64_t now)
 {
         int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -73,7 +71,7 @@ void process_ended(struct process *p, int status, uint64_t now)
         if (now - p->started > PAUSE_MAX_S * SECOND)
                 p->pause_s = 0;
         pause_before_next(p, code == EX_TEMPFAIL ? PAUSE_SHORT_MAX_S : PAUSE_MAX_S, now);
-        if (code == EX_CONFIG || code == EX_UNAVAILABLE)
+        if (code == EX_UNAVAILABLE)
                 p->again_at = PROCESS_NEVER;
 }
 

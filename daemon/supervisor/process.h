@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A program that is started again when it ends, after a pause that grows. Times are us of CLOCK_MONOTONIC. */
+/* A process that is started again when it ends, after a pause that grows. Times are us of CLOCK_MONOTONIC. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,15 +17,16 @@ struct process {
         unsigned refused;  /* how often in a row it ended because another twtuned runs in its network namespace */
 };
 
-/* An environment variable of the program; value NULL: it has none of this name. */
+/* An environment variable of a process; value NULL: it has none of this name. */
 struct variable {
         const char *name, *value;
 };
 
-/* Starts this program again (/proc/self/exe), or path if that is not NULL, with these arguments. input: its standard input;
- * -1: /dev/null. It gets SIGTERM when the supervisor dies, and so puts everything back. variable: up to one without a name.
- * Returns 0; or a negative errno, and it is tried again after a pause. */
-int process_start(struct process *process, const char *path, char *const argv[], const struct variable variable[],
+/* Starts the process: run() in a copy of the supervisor, and the exit status is what it returns. The memory that neither of
+ * them writes to stays shared by all. input: its standard input; -1: /dev/null; no other descriptor but that and the outputs
+ * is open. The supervisor's signals stay blocked. variable: up to one without a name. It gets SIGTERM when the supervisor
+ * dies, and so puts everything back. Returns 0; or a negative errno, and it is tried again after a pause. */
+int process_start(struct process *process, int (*run)(void *user), void *user, const struct variable variable[],
                   int input, uint64_t now);
 
 /* Notes that it has ended with this status (wait(2)), and when it is started again. */

@@ -23,6 +23,7 @@
 #include "daemon/privilege.h"
 #include "daemon/supervisor/child.h"
 #include "daemon/supervisor/metrics.h"
+#include "daemon/supervisor/title.h"
 #include "lib/util/macro.h"
 
 #define SECOND UINT64_C(1000000) /* us */
@@ -35,7 +36,6 @@ struct supervisor {
         unsigned n_children;
         struct child_options options;
         struct counters kernel;
-        struct config *config;
         struct metrics_server metrics;
         sd_event *event;
         int lock;
@@ -96,7 +96,7 @@ static void scan(struct supervisor *s)
         LIST_FOREACH(c, &s->children, link)
         c->present = false;
         add_own(s);
-        r = netns_scan(s->config->netns_directory, s->config->netns, on_netns, s);
+        r = netns_scan(s->options.config->netns_directory, s->options.config->netns, on_netns, s);
         if (r < 0 && !s->scan_failed)
                 fprintf(stderr, "twtuned: cannot look for network namespaces: %s\n", strerror(-r));
         s->scan_failed = r < 0;
@@ -228,8 +228,8 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
                 fputs("twtuned: keeping the current configuration\n", stderr);
                 return 0;
         }
-        config_free(s->config);
-        s->config = config;
+        config_free(s->options.config);
+        s->options.config = config;
         signal_all(s, SIGHUP);
         LIST_FOREACH(c, &s->children, link)
         process_retry(&c->process);
@@ -313,27 +313,32 @@ static int drop_privileges(void)
         return 0;
 }
 
-int supervisor_run(const char *config_file, bool observe)
+int supervisor_run(const char *config_file, bool observe, char **argv)
 {
         static struct supervisor s = {.lock = -1};
         int r;
 
-        s.options = (struct child_options){.config_file = config_file, .observe = observe};
+        /* A copy, as title_set() overwrites the argument. */
+        s.options =
+                (struct child_options){.config_file = config_file ? strdup(config_file) : NULL, .observe = observe};
+        if (config_file && !s.options.config_file)
+                return EX_OSERR;
         LIST_INIT(&s.children);
+        title_prepare(argv);
         journal_unblock_stderr();
         observer_list_counters("/proc", &s.kernel);
-        s.config = config_files_load_good(config_file, &s.kernel, true);
-        if (!s.config)
+        s.options.config = config_files_load_good(config_file, &s.kernel, true);
+        if (!s.options.config)
                 return EX_CONFIG;
         r = take_lock(&s);
         if (r == 0)
                 r = drop_privileges();
         if (r == 0) {
-                metrics_server_init(&s.metrics, s.config->metrics_listen);
+                metrics_server_init(&s.metrics, s.options.config->metrics_listen);
                 s.options.metrics_directory = s.metrics.program ? s.metrics.directory : NULL;
                 r = loop(&s);
                 metrics_server_stop(&s.metrics);
         }
-        config_free(s.config);
+        config_free(s.options.config);
         return r;
 }

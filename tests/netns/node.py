@@ -59,12 +59,12 @@ class Host(Single):
         for task in pathlib.Path(f"/proc/{self.supervisor.pid}/task").iterdir():
             for pid in map(int, (task / "children").read_text().split()):
                 try:
-                    argv = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+                    title = pathlib.Path(f"/proc/{pid}/cmdline").read_text()
                 except (FileNotFoundError, ProcessLookupError):
                     continue
-                if argv == [""]:
-                    continue  # it has ended, and waits to be reaped
-                found[pid] = next((a.removeprefix("--netns=") for a in argv if a.startswith("--netns=")), "")
+                if not title or "--all-netns" in title:
+                    continue  # it has ended, and waits to be reaped; or was just forked
+                found[pid] = (re.findall("--netns=([^\0]*)", title) or [""])[0]
         return found
 
     def child(self, pod):

@@ -65,6 +65,7 @@ def _():
         load = storm(pod)
         host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
         first, beside, since = host.child(pod), host.child(other), len(host.supervisor.lines)
+        host.policy.write_text("[daemon]\nmod = observe\n")  # which nobody has reloaded
         os.kill(first, signal.SIGKILL)
         host.supervisor.wait_for(rf"^twtuned: the process in network namespace {pod.name} was ended by signal 9 .*takes over "
                                  "in 1 s", since=since)
