@@ -12,6 +12,7 @@
 #include "daemon/apply/preset.h"
 #include "daemon/audit/journal.h"
 #include "daemon/netns_name.h"
+#include "daemon/note.h"
 #include "lib/util/safe.h"
 
 static struct linux_backend *self(struct backend *backend)
@@ -76,8 +77,12 @@ static void report(struct backend *backend, const struct audit_record *record)
 
 static void notify(struct backend *backend, const char *state)
 {
-        (void)backend;
-        sd_notify(0, state);
+        int fd = self(backend)->notify_fd;
+
+        if (fd > 0)
+                note_send(fd, state);
+        else
+                sd_notify(0, state);
 }
 
 int linux_backend_open(struct linux_backend *w, bool sockets, const char **ret_what)

@@ -18,6 +18,7 @@ struct linux_backend {
         char netns[NAME_MAX + 1]; /* the name of the netns, else its cookie */
         void (*also_report)(void *user, const struct audit_record *record); /* gets each record as well; NULL: none */
         void *user;
+        int notify_fd;            /* of a supervisor's notes; 0: sd_notify(3) */
         struct instance instance; /* keeps a second daemon out of the netns */
 };
 

@@ -363,6 +363,7 @@ int service_run(const struct service_options *options)
                 return EX_CONFIG;
         }
         r = linux_backend_start(&s->backend, true);
+        s->backend.notify_fd = options->notify_fd;
         if (r == 0)
                 r = open_record(&s->record, options->record_file);
         if (r == 0 && options->netns)

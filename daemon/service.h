@@ -16,6 +16,7 @@ struct service_options {
         const char *netns; /* the path of the network namespace, which the process has entered: it then gives up the
                                   * right to write anything but the listed sysctls, the ledger and the metrics file. NULL: it
                                   * has entered none */
+        int notify_fd;     /* where to say what is otherwise said to systemd (note.h); 0: nowhere */
 };
 
 /* Runs the daemon until SIGTERM or SIGINT. Returns the exit status. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/supervisor/child.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,10 @@
 #include "lib/util/safe.h"
 
 #define NAME_SIZE (4 * NAME_MAX + 1)
+#define SECOND UINT64_C(1000000) /* us */
+#define SILENT_MAX (30 * SECOND) /* as WatchdogSec= of the units */
+#define START_MAX (90 * SECOND)  /* as systemd's DefaultTimeoutStartSec= */
+#define ABORT_WITHIN (5 * SECOND)
 
 struct child *child_find(struct children *children, const struct netns *netns)
 {
@@ -101,29 +106,67 @@ static int run(void *user)
         return service_run(&(struct service_options){.config_file = options->config_file,
                                                      .config = options->config,
                                                      .observe_only = options->observe,
-                                                     .netns = netns});
+                                                     .netns = netns,
+                                                     .notify_fd = PROCESS_NOTES});
 }
 
 void child_start(struct child *c, const struct child_options *options, uint64_t now)
 {
-        char metrics[PATH_MAX + NAME_SIZE], refused[16];
+        char metrics[PATH_MAX + NAME_SIZE], refused[16], watchdog[24];
         const struct variable variable[] = {
                 {"TWTUNED_INSTANCE", c->netns.name[0] ? c->netns.name : NULL},
                 {"TWTUNED_METRICS_FILE", options->metrics_directory ? metrics : NULL},
                 {"TWTUNED_REFUSED", refused},
                 {"NOTIFY_SOCKET", NULL},
-                {"WATCHDOG_USEC", NULL},
+                {"WATCHDOG_USEC", watchdog},
+                {"WATCHDOG_PID", NULL},
                 {0},
         };
         char buf[NAME_SIZE + 32];
         int r;
 
         snprintf(refused, sizeof(refused), "%u", c->process.refused);
+        snprintf(watchdog, sizeof(watchdog), "%" PRIu64, SILENT_MAX);
         if (options->metrics_directory)
                 metrics_path(c, options, false, metrics, sizeof(metrics));
-        r = process_start(&c->process, run, &(struct start){c, options}, variable, -1, now);
+        r = process_start(&c->process, run, &(struct start){c, options}, variable, -1, options->notes, now);
+        c->ready = c->aborted = false;
+        c->heard = now;
+        c->state[0] = 0;
         if (r < 0)
                 fprintf(stderr, "twtuned: cannot start a process %s: %s\n", where(c, buf), strerror(-r));
+}
+
+void child_hear(struct child *c, const char *text, uint64_t now)
+{
+        static const char ready[] = "READY=1\n", status[] = "STATUS=";
+
+        c->heard = now;
+        if (strncmp(text, ready, strlen(ready)) == 0) {
+                c->ready = true;
+                text += strlen(ready);
+        }
+        if (strncmp(text, status, strlen(status)) == 0) {
+                text += strlen(status);
+                snprintf(c->state, sizeof(c->state), "%.*s", (int)strcspn(text, " :,"), text);
+        }
+}
+
+void child_watch(struct child *c, uint64_t now)
+{
+        uint64_t silent = now - c->heard, longest = c->ready ? SILENT_MAX : START_MAX;
+        char buf[NAME_SIZE + 32];
+
+        if (c->process.pid == 0 || silent < longest)
+                return;
+        if (!c->aborted) {
+                fprintf(stderr, "twtuned: the process %s has not moved for %u s, and is killed\n", where(c, buf),
+                        (unsigned)(silent / SECOND));
+                kill(c->process.pid, SIGABRT);
+                c->aborted = true;
+        } else if (silent >= longest + ABORT_WITHIN) {
+                kill(c->process.pid, SIGKILL);
+        }
 }
 
 void child_print_end(const struct child *c, int status, uint64_t now)

@@ -14,6 +14,10 @@ struct child {
         struct process process;
         struct netns netns; /* name "": the supervisor's own */
         bool present;       /* the last scan has found it */
+        bool ready;         /* since its start it has made a tick */
+        bool aborted;       /* it was silent for too long */
+        uint64_t heard;     /* us; the last note, or the start */
+        char state[16];     /* the first word of its status; "": it has said none */
 };
 
 LIST_HEAD(children, child);
@@ -23,6 +27,7 @@ struct child_options {
         const char *config_file; /* NULL: the usual files */
         struct config *config;   /* as last read from there */
         bool observe;
+        int notes;                     /* where they write notes to */
         const char *metrics_directory; /* where each writes its metrics; NULL: where the configuration says */
 };
 
@@ -38,6 +43,13 @@ void child_start(struct child *child, const struct child_options *options, uint6
 
 /* Returns the child with this pid; NULL: there is none. */
 struct child *child_of_pid(struct children *children, pid_t pid);
+
+/* Follows what it says. */
+void child_hear(struct child *child, const char *text, uint64_t now);
+
+/* Ends it if it has been silent for so long that it must hang: SIGABRT, and SIGKILL if it does not end by that. It is then
+ * started again as one that died. */
+void child_watch(struct child *child, uint64_t now);
 
 /* Prints it if a child that was to run has ended, and when it is started again. */
 void child_print_end(const struct child *child, int status, uint64_t now);

@@ -76,7 +76,7 @@ void metrics_server_tick(struct metrics_server *m, uint64_t now)
                 return;
         snprintf(refused, sizeof(refused), "%u", m->process.refused);
         if (process_is_due(&m->process, now))
-                process_start(&m->process, run, m, variable, m->beat[0], now);
+                process_start(&m->process, run, m, variable, m->beat[0], -1, now);
         if (write(m->beat[1], "", 1) < 0)
                 return; /* the pipe is full: nobody reads it */
 }

@@ -21,14 +21,15 @@
 
 /* In the child of fork(), of a program without threads. The supervisor's descriptors are closed, because its lock and its
  * pipes would otherwise outlive it. */
-static void set_up(pid_t parent, const struct variable variable[], int input)
+static void set_up(pid_t parent, const struct variable variable[], int input, int notes)
 {
         /* It stays while the process gives up capabilities, and over execve(2) (kernel/cred.c:commit_creds). */
         if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != parent)
                 _exit(EX_OSERR);
         if (input < 0)
                 input = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (dup2(input, STDIN_FILENO) < 0 || syscall(SYS_close_range, STDERR_FILENO + 1, UINT_MAX, 0) < 0)
+        if (dup2(input, STDIN_FILENO) < 0 || (notes >= 0 && dup2(notes, PROCESS_NOTES) < 0) ||
+            syscall(SYS_close_range, notes >= 0 ? PROCESS_NOTES + 1 : PROCESS_NOTES, UINT_MAX, 0) < 0)
                 _exit(EX_OSERR);
         for (const struct variable *v = variable; v->name; v++)
                 if (v->value ? setenv(v->name, v->value, true) : unsetenv(v->name))
@@ -42,12 +43,12 @@ static void pause_before_next(struct process *p, unsigned longest_s, uint64_t no
 }
 
 int process_start(struct process *p, int (*run)(void *user), void *user, const struct variable variable[], int input,
-                  uint64_t now)
+                  int notes, uint64_t now)
 {
         pid_t parent = getpid(), pid = fork();
 
         if (pid == 0) {
-                set_up(parent, variable, input);
+                set_up(parent, variable, input, notes);
                 exit(run(user));
         }
         if (pid < 0) {

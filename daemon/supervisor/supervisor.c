@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "daemon/supervisor/supervisor.h"
 
 #include <errno.h>
@@ -18,16 +19,19 @@
 #include "daemon/audit/journal.h"
 #include "daemon/config_files.h"
 #include "daemon/confine.h"
+#include "daemon/note.h"
 #include "daemon/now.h"
 #include "daemon/observe/observer.h"
 #include "daemon/privilege.h"
 #include "daemon/supervisor/child.h"
 #include "daemon/supervisor/metrics.h"
+#include "daemon/supervisor/node_status.h"
 #include "daemon/supervisor/title.h"
 #include "lib/util/macro.h"
 
 #define SECOND UINT64_C(1000000) /* us */
 #define SCAN_EVERY (1 * SECOND)  /* a namespace is noticed within that time */
+#define LATE (5 * SECOND) /* after which the supervisor itself has not moved, and its children are not to blame */
 #define STOP_WITHIN (8 * SECOND) /* podman waits for 10 s before it kills, Kubernetes for 30 s */
 #define CHILDREN_MAX 1024u
 
@@ -39,6 +43,9 @@ struct supervisor {
         struct metrics_server metrics;
         sd_event *event;
         int lock;
+        int notes[2];        /* a pipe: what the children say */
+        uint64_t scanned_at; /* us; 0: not yet */
+        struct node_status status;
         bool stopping, failed, too_many, scan_failed;
 };
 
@@ -119,6 +126,25 @@ static void follow_scan(struct supervisor *s, uint64_t now)
         }
 }
 
+/* Hears what the children have said, and ends those that hang. */
+static void watch(struct supervisor *s, uint64_t now)
+{
+        bool late = s->scanned_at > 0 && now - s->scanned_at > LATE;
+        struct child *c;
+        struct note note;
+
+        while (note_take(s->notes[0], &note))
+                if ((c = child_of_pid(&s->children, note.pid)))
+                        child_hear(c, note.text, now);
+        LIST_FOREACH(c, &s->children, link)
+        {
+                if (late)
+                        c->heard = now;
+                child_watch(c, now);
+        }
+        s->scanned_at = now;
+}
+
 static int on_scan(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct supervisor *s = userdata;
@@ -130,6 +156,8 @@ static int on_scan(sd_event_source *source, uint64_t usec, void *userdata)
         sd_event_now(s->event, CLOCK_MONOTONIC, &now);
         scan(s);
         follow_scan(s, now);
+        watch(s, now);
+        node_status_update(&s->status, &s->children);
         metrics_server_tick(&s->metrics, now);
         return sd_event_source_set_time(source, now + SCAN_EVERY);
 }
@@ -331,6 +359,9 @@ int supervisor_run(const char *config_file, bool observe, char **argv)
         if (!s.options.config)
                 return EX_CONFIG;
         r = take_lock(&s);
+        if (r == 0 && pipe2(s.notes, O_CLOEXEC | O_NONBLOCK) < 0)
+                r = EX_OSERR;
+        s.options.notes = s.notes[1];
         if (r == 0)
                 r = drop_privileges();
         if (r == 0) {

@@ -33,16 +33,16 @@ class Host(Single):
         self.pods.append(Single(f"p-{self.mark}"))
         return self.pods[-1]
 
-    def start(self, *args):
+    def start(self, *args, env=None):
         """Returns the supervisor. The directory of the locks is its own, because there is one on a host."""
         argv = ["unshare", "--mount", "--propagation=slave", "sh", "-c",
                 'mkdir -p /run/twtuned && mount -t tmpfs none /run/twtuned && exec "$@"', "sh",
                 binary("twtuned"), "--all-netns", f"--config={self.policy}", *args]
-        env = {k: v for k, v in os.environ.items() if k not in ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC")}
-        env |= {"RUNTIME_DIRECTORY": str(self.runtime_dir),
-                "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.runtime_dir / 'no-bus'}",
-                "TWTUNED_METRICS_HTTP": os.path.abspath(harness.BUILD / "metrics-http")}
-        self.supervisor = Program(self, argv, "stderr", env=env)
+        base = {k: v for k, v in os.environ.items() if k not in ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC")}
+        base |= {"RUNTIME_DIRECTORY": str(self.runtime_dir),
+                 "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.runtime_dir / 'no-bus'}",
+                 "TWTUNED_METRICS_HTTP": os.path.abspath(harness.BUILD / "metrics-http")}
+        self.supervisor = Program(self, argv, "stderr", env=base | (env or {}))
         return self.supervisor
 
     def wait_started(self, *pods, since=0):

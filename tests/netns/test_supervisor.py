@@ -78,6 +78,51 @@ def _():
         check_equal((values(pod), len(host.lines("applied")), len(host.lines("released"))), (["60"], 1, 1), "all of it")
 
 
+@test("a process that hangs: it is killed, and another takes over without a write; the others go on", beside=True)
+def _():
+    with Host() as host:
+        pod, other = host.add(), host.add()
+        host.start()
+        host.wait_started(pod, other)
+        load = storm(pod)
+        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        first, beside, since = host.child(pod), host.child(other), len(host.supervisor.lines)
+        os.kill(first, signal.SIGSTOP)
+        host.supervisor.wait_for(rf"^twtuned: the process in network namespace {pod.name} has not moved for 3\d s, and is killed$")
+        # A stopped process takes SIGABRT when it goes on.
+        host.supervisor.wait_for(rf"^twtuned: the process in network namespace {pod.name} was ended by signal 9 .*takes over")
+        check_equal(values(pod), ["20"], FIN)
+        host.wait_started(pod, since=since)
+        check_equal(host.child(other), beside, "the other process")
+        load.stop()
+        host.supervisor.wait_for(rf"^released: .*NETNS={pod.name}$")
+        check_equal((values(pod), len(host.lines("applied")), sum("has not moved" in line for line in host.supervisor.lines)),
+                    (["60"], 1, 1), "all of it")
+
+
+@test("who started the supervisor hears from it that it is ready, and how many act", beside=True)
+def _():
+    with Host() as host, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        path = temp_dir() / "notify"
+        heard.bind(str(path))
+        heard.settimeout(harness.PATIENCE)
+        pods = [host.add(), host.add()]
+        host.start(env={"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "60000000"})
+        said = []
+
+        def wait_said(text):
+            while text not in said:
+                said.extend(heard.recv(4096).decode().split("\n"))
+        wait_said("STATUS=3 network namespaces")
+        check_equal(said[0], "READY=1", "what it says first")
+        storm(pods[0])
+        wait_said("STATUS=3 network namespaces: 1 acting")
+        check_equal(sorted(set(said) - {"WATCHDOG=1"}),
+                    ["READY=1", "STATUS=3 network namespaces", "STATUS=3 network namespaces: 1 acting"], "all that was said")
+        said.clear()
+        wait_said("WATCHDOG=1")
+
+
 @test("kill -9 of the supervisor: each process puts everything back and ends; the next supervisor starts", beside=True)
 def _():
     with Host() as host:
