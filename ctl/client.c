@@ -2,11 +2,13 @@
 #include "ctl/client.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "ctl/description.h"
 #include "ctl/terminal.h"
@@ -15,6 +17,8 @@
 #define BUS_NAME "org.twtuned1"
 #define INSTANCES_PATH "/org/twtuned1/instance"
 #define BUS_TRIES 5
+#define LOOK_TRIES 5u
+#define LOOK_SECONDS 0.5                         /* between two of them, at most */
 #define CALL_TIMEOUT_US (90 * UINT64_C(1000000)) /* the answer comes after the next tick, and interval may be 1min */
 
 /* The path of an object is the name of its owner, with slashes. */
@@ -139,6 +143,22 @@ int describe_once(const char *instance, json_t **ret)
         int status = client_open(&client, instance);
 
         return status == 0 ? client_describe(&client, ret) : status;
+}
+
+int describe_now(const char *instance, json_t **ret)
+{
+        _cleanup_(client_close) struct client client;
+        int status = client_open(&client, instance);
+
+        if (status == 0)
+                status = client_describe(&client, ret);
+        for (unsigned i = 0; status == 0 && i < LOOK_TRIES && is_true(*ret, "look_pending"); i++) {
+                usleep((useconds_t)(1e6 * fmin(number_of(*ret, "interval") / 2, LOOK_SECONDS)));
+                json_decref(*ret);
+                *ret = NULL;
+                status = client_describe(&client, ret);
+        }
+        return status;
 }
 
 int call_once(const char *instance, const char *method, const char *argument)

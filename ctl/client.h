@@ -27,6 +27,9 @@ int client_call(struct client *client, const char *method, const char *types, ..
 
 /* Open a connection, call the daemon once, and close the connection. */
 int describe_once(const char *instance, json_t **ret);
+
+/* Waits for the look at the destinations that the question causes, but not for long. */
+int describe_now(const char *instance, json_t **ret);
 int call_once(const char *instance, const char *method, const char *argument);
 
 /* Prints the part of the description with that key: as JSON with --json, else by print(). */

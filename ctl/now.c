@@ -11,6 +11,7 @@
 
 #define LABEL "  %-9s "
 #define INDENT 12u
+#define AGE_TEXT_MAX (TIME_TEXT_MAX + 16)
 #define LINES_MAX 3u /* of each kind, so that all fit on a screen */
 
 static const char *short_name(const char *sysctl)
@@ -219,6 +220,18 @@ static const char *grouped(double number, char buf[static 32])
         return buf;
 }
 
+/* ", seen 14s ago"; "" for destinations that the last tick has seen */
+static const char *age_text(const json_t *d, char buf[static AGE_TEXT_MAX])
+{
+        double age = number_of(d, "destinations_seen");
+        char time[TIME_TEXT_MAX];
+
+        buf[0] = 0;
+        if (age >= 1 && age >= number_of(d, "interval"))
+                snprintf(buf, AGE_TEXT_MAX, ", seen %s ago", time_text(age, time));
+        return buf;
+}
+
 static double fullness(const json_t *destination)
 {
         double limit = number_of(destination, "parity_limit");
@@ -229,7 +242,7 @@ static double fullness(const json_t *destination)
 void print_fullest(const json_t *d)
 {
         const json_t *fullest = NULL, *bound = find_named(json_object_get(d, "metrics"), "ports.cliff");
-        char used[32], limit[32];
+        char used[32], limit[32], age[AGE_TEXT_MAX];
         json_t *item;
         size_t i;
 
@@ -239,10 +252,13 @@ void print_fullest(const json_t *d)
         if (fullest) {
                 printf(LABEL "%s%s%s\n", "fullest", text_of(fullest, "name"),
                        *text_of(fullest, "systemd_unit") ? ", " : "", text_of(fullest, "systemd_unit"));
-                printf(LABEL "%s of %s ports (%.0f %%; of one parity), %.0f connects/s\n", "",
+                printf(LABEL "%s of %s ports (%.0f %%; of one parity), %.0f connects/s%s\n", "",
                        grouped(number_of(fullest, "parity_used"), used),
                        grouped(number_of(fullest, "parity_limit"), limit), 100 * fullness(fullest),
-                       number_of(fullest, "connects_per_second"));
+                       number_of(fullest, "connects_per_second"), age_text(d, age));
+        } else if (json_is_number(json_object_get(d, "destinations_seen"))) {
+                printf(LABEL "no destination: no port is in use for an outgoing connection%s\n", "fullest",
+                       age_text(d, age));
         } else if (has_text(bound, "state", "bounded") && json_is_number(json_object_get(bound, "upper"))) {
                 printf(LABEL "no destination over %.0f %% of its ports\n", "fullest", ceil(number_of(bound, "upper")));
         }

@@ -105,7 +105,7 @@ int command_status(const struct options *o)
 
         if (o->all)
                 return show_all(o);
-        status = describe_once(o->instance, &d);
+        status = describe_now(o->instance, &d);
         if (status != 0)
                 return status;
         if (o->json) {

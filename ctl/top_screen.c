@@ -228,6 +228,8 @@ static void draw_metrics(struct screen *s)
 
 void screen_draw(struct screen *s)
 {
+        char seen[32] = "", title[96];
+
         s->line = 0;
         s->row = 1;
         s->used = 9;
@@ -235,7 +237,10 @@ void screen_draw(struct screen *s)
         put(s, colour_of(text_of(s->description, "state")), "%s", text_of(s->description, "status"));
         line_end();
         draw_section(s, "rules", "RULES AND ADVICE", is_active, draw_rule);
-        draw_section(s, "destinations", "DESTINATIONS: PORTS THAT CONNECT() CANNOT TAKE", NULL, draw_destination);
+        if (number_of(s->description, "destinations_seen") >= 1)
+                snprintf(seen, sizeof(seen), ", %.0f s AGO", number_of(s->description, "destinations_seen"));
+        snprintf(title, sizeof(title), "DESTINATIONS: PORTS THAT CONNECT() CANNOT TAKE%s", seen);
+        draw_section(s, "destinations", title, NULL, draw_destination);
         draw_section(s, "sysctls", "CHANGED SYSCTLS", is_changed, draw_sysctl);
         draw_metrics(s);
         print_coloured(DIM, "%.*s", (int)s->columns - 1, "q quits, up and down scroll");

@@ -160,6 +160,15 @@ static void follow_bus(struct service *s)
         }
 }
 
+/* Shows the destinations as they are to clients of the bus and of the metrics file. */
+static void look(struct service *s)
+{
+        if (s->bus.asked || s->metrics.path[0])
+                observer_look(s->backend.observer, s->bus.asked ? LOOK_CLIENT : LOOK_METRICS, &s->tuner.snapshot);
+        s->bus.asked = false;
+        s->bus.look_at = observer_look_at(s->backend.observer, LOOK_CLIENT);
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct service *s = userdata;
@@ -176,6 +185,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         record_before(&s->record, &s->tuner);
         tick(&s->tuner);
         record_tick(&s->record, &s->tuner);
+        look(s);
         s->bus.recording = is_recording(s);
         bus_after_tick(&s->bus);
         metrics_file_tick(&s->metrics, &s->tuner);

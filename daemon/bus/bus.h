@@ -63,6 +63,9 @@ struct bus {
         struct readers readers;
         uint64_t queued, taken_at; /* messages that the bus has not read; ns: when it was last seen to read some */
 
+        bool asked;       /* for the state, since the last tick */
+        uint64_t look_at; /* when that may cause a dump, by observer_look_at() */
+
         /* Read by service.c before a tick. */
         int record_fd;        /* to record to, owned; -1: none */
         bool recording;       /* a recording is running, whoever asked for it */

@@ -136,6 +136,7 @@ static void describe_daemon(struct json *j, const struct description *d)
         describe_changes_since_start(j, t);
         describe_seconds(j, "interval", t->config->interval_ns);
         describe_seconds(j, "look_every", t->snapshot.dump_every);
+        json_add_bool(j, "look_pending", d->look_pending);
 }
 
 void describe(struct json *j, const struct description *d)

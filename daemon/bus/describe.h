@@ -2,7 +2,7 @@
 #pragma once
 
 /* What the daemon knows after its last tick, as JSON: all that twtunectl shows. Making it reads nothing but the units
- * of culprits. */
+ * of culprits; the next tick may look at the destinations because of it (observer_look()). */
 
 #include "daemon/tuner.h"
 #include "lib/apply/preset.h"
@@ -13,6 +13,7 @@ struct description {
         const struct sysctl_preset *owner; /* SYSCTL_COUNT of them */
         const char *instance;              /* of twtuned@INSTANCE; "": none */
         bool recording;
+        bool look_pending; /* the next tick looks at the destinations, because a client asks */
 };
 
 void describe(struct json *json, const struct description *description);

@@ -135,13 +135,16 @@ static void describe_destination(struct json *j, const struct tuner *t, const st
         json_close_object(j);
 }
 
+/* Those of the last dump, however old it is. */
 static void describe_destinations(struct json *j, const struct tuner *t)
 {
         const struct destination *busy[DESTINATIONS_MAX];
+        uint64_t seen_at = t->snapshot.ports ? ports_seen_at(t->snapshot.ports) : 0;
         unsigned n = 0;
 
-        if (ports_are_known(t))
+        if (seen_at > 0)
                 n = ports_most_busy(t->snapshot.ports, busy, DESTINATIONS_MAX);
+        describe_seconds(j, "destinations_seen", seen_at > 0 ? t->snapshot.now - seen_at : UINT64_MAX);
         json_open_array(j, "destinations");
         for (unsigned i = 0; i < n; i++)
                 describe_destination(j, t, busy[i]);

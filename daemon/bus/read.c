@@ -125,8 +125,8 @@ int ask_uid(sd_bus *bus, sd_bus_message *m, sd_bus_message_handler_t callback, v
 static const char *describe_cached(struct bus *b)
 {
         struct readers *r = &b->readers;
-        struct description d = {b->tuner, r->owner, b->instance, b->recording};
         uint64_t now = b->tuner->snapshot.now;
+        struct description d = {b->tuner, r->owner, b->instance, b->recording, now >= b->look_at};
         struct json json = {0};
 
         if (r->described && r->described_at == now)
@@ -162,6 +162,7 @@ static void answer(struct bus *b, uint32_t uid, sd_bus_message *m)
                 refuse(m);
                 return;
         }
+        b->asked = true;
         text = describe_cached(b);
         if (text)
                 sd_bus_reply_method_return(m, "s", text);

@@ -31,7 +31,7 @@ int observer_dump(struct observer *o, const struct sock_diag_query *query, void 
                 if (r < 0 && o->diag.until > 0 && now_monotonic_us() >= o->diag.until)
                         r = -ETIMEDOUT;
         }
-        if (r == -ETIMEDOUT) {
+        if (r == -ETIMEDOUT && !o->looking) {
                 o->slow_ns = MIN(MAX(2 * o->slow_ns, SLOW_NS), SLOW_NS_MAX);
                 o->slow_until = now_ns() + o->slow_ns;
         } else if (r == 0) {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* cpu_budget: one account that all dumps are debited with, so that together they take no more than that share of a core.
- * A dump is made when the account is settled; where the ports may be about to run short, up to two go into debt. */
+ * A dump is made when the account is settled; where the ports may be about to run short, up to two go into debt. Looks,
+ * which no rule needs, have an account of their own with a tenth of that. */
 
 #include "daemon/now.h"
 #include "daemon/observe/internal.h"
 #include "lib/util/macro.h"
 
 #define DEBTS_MAX 2
+#define LOOK_PART 10
 
 void budget_begin(struct observer *o)
 {
@@ -25,6 +27,12 @@ void budget_debit(struct observer *o, enum dump_kind kind, uint64_t begun)
         if (o->budget <= 0)
                 return;
         o->settled_at = MAX(o->settled_at, o->now) + (uint64_t)((double)debit / o->budget);
+}
+
+void budget_debit_look(struct observer *o, uint64_t begun)
+{
+        if (o->budget > 0)
+                o->look_settled_at = o->now + (uint64_t)((double)(thread_cpu_ns() - begun) * LOOK_PART / o->budget);
 }
 
 bool budget_allows_ports(const struct observer *o)

@@ -8,6 +8,8 @@
 #include "daemon/observe/internal.h"
 #include "lib/util/macro.h"
 
+#define LOOK_US 500000 /* a tick may come so much later because of a look */
+
 static void on_port(void *user, const struct inet_diag_msg *socket, size_t length)
 {
         struct observer *o = user;
@@ -104,4 +106,27 @@ void observer_read_sockets(struct observer *o, const struct watch_list *watch, s
                 fill_destinations(o, s);
         else
                 dump_ports(o, s, unread);
+}
+
+uint64_t observer_look_at(const struct observer *o, uint64_t every)
+{
+        return o->dumped ? MAX(ports_seen_at(o->ports) + every, o->look_settled_at) : o->look_settled_at;
+}
+
+void observer_look(struct observer *o, uint64_t every, struct snapshot *s)
+{
+        struct unread unread = {0};
+        uint64_t begun;
+
+        if (o->now < observer_look_at(o, every) || o->now < o->slow_until)
+                return;
+        begun = thread_cpu_ns();
+        o->looking = true;
+        if (read_listeners(o, s, &unread) && o->limits_known) {
+                o->diag.until = MIN(o->diag.until, now_monotonic_us() + LOOK_US);
+                if (dump(o, DUMP_PORTS, s) == 0)
+                        fill_destinations(o, s);
+        }
+        o->looking = false;
+        budget_debit_look(o, begun);
 }

@@ -189,6 +189,9 @@ struct observer {
         uint64_t dump_pause;           /* ns that the last dump of the ports has added to that */
         uint64_t dump_every;           /* from the last dump of the ports until it is settled */
         uint64_t dump_cpu[DUMP_COUNT]; /* ns that the last of each kind took; 0: there was none yet */
+
+        bool looking;             /* a look goes on */
+        uint64_t look_settled_at; /* when its account will be */
 };
 
 #define OBSERVER_KEPT offsetof(struct observer, early) /* bytes that observer_set_config() keeps */
@@ -248,6 +251,7 @@ bool number_after(const char *text, const char *word, uint64_t *ret);
 void budget_begin(struct observer *observer);
 void budget_debit(struct observer *observer, enum dump_kind kind, uint64_t begun);
 bool budget_allows_ports(const struct observer *observer);
+void budget_debit_look(struct observer *observer, uint64_t begun); /* a look instead */
 
 /* bounded_dump.c: a dump, again if a change interrupted it; all dumps of a tick have 10 s together. Calls begin before
  * each try. Returns 0 or a negative errno; -ENOENT: the kernel lacks tcp_diag, for which it is asked once a minute. */

@@ -60,6 +60,16 @@ void observer_read_states(struct observer *observer, struct snapshot *snapshot, 
 void observer_read_sockets(struct observer *observer, const struct watch_list *watch, struct snapshot *snapshot,
                            struct unread *unread);
 
+/* Shows people the ports as they are: dumps them after a tick, when all was decided, if the last dump is older than
+ * every (ns). In an account of a tenth of cpu_budget of its own and for half a second at most, so that it delays no dump
+ * that a rule needs. If it fails, the snapshot is as before. */
+#define LOOK_CLIENT (10 * NSEC_PER_SEC)
+#define LOOK_METRICS (60 * NSEC_PER_SEC)
+void observer_look(struct observer *observer, uint64_t every, struct snapshot *snapshot);
+
+/* When observer_look() may dump again, ns of CLOCK_BOOTTIME. */
+uint64_t observer_look_at(const struct observer *observer, uint64_t every);
+
 /* Reads and writes one sysctl. A sysctl that was read once is read at every tick from then on, so that the caller sees
  * later changes. Returns 0 or a negative errno; -ENOENT: this kernel or netns does not have it. */
 int observer_sysctl_read(struct observer *observer, enum sysctl_id sysctl, struct sysctl_value *ret);

@@ -46,8 +46,8 @@ struct snapshot {
         uint64_t dump_every;   /* ns between two dumps while cpu_budget delays the next one; else 0 */
         uint64_t dump_ns;      /* how long the dumps of the tick before took, which makes this tick late; else 0 */
 
-        /* All destinations. Usable only while the ports.* readings are valid; borrowed from the observer until its
-         * next snapshot. */
+        /* All destinations of the last dump, which decide only while the ports.* readings are valid; borrowed from the
+         * observer until its next snapshot. */
         const struct ports *ports;
 
         /* By metric id; from METRIC_COUNT on, the kernel counters that the configuration names. The ports.* are those

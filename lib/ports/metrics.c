@@ -276,6 +276,11 @@ unsigned ports_parity(const struct ports *ports)
         return smaller_parity(ports->shown);
 }
 
+uint64_t ports_seen_at(const struct ports *ports)
+{
+        return ports->shown->begun;
+}
+
 unsigned ports_slots(const struct ports *ports)
 {
         return ports->shown->slots;

@@ -133,6 +133,9 @@ void ports_give_listening(struct ports *ports, const struct port_set *listening)
 void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, unsigned listeners,
                   struct ports_range ret[static METRIC_PORTS_COUNT]);
 
+/* When the last dump began, ns; 0: there was none. */
+uint64_t ports_seen_at(const struct ports *ports);
+
 /* Ports that connect() may pick, of the last dump. */
 unsigned ports_usable(const struct ports *ports);
 

@@ -94,6 +94,27 @@ def _():
                                          host.ctl("status").stdout, re.M), "closest is far")
 
 
+@test("status on a healthy host: the fullest destination, because someone asks; later its age", beside=True)
+def _():
+    with Host(POLICY.read_text(), load=False) as host:
+        with ChurnHoldBeside(host):
+            wait_until(lambda: host.json("status")["destinations"], "a client causes a look")
+            status = host.json("status")
+            ports = [int(line.split()[3].rsplit(":", 1)[1])
+                     for line in host.client.run(["ss", "-Htan", "dst", "10.77.0.2:8080"]).stdout.splitlines()]
+            odd = sum(port % 2 for port in ports)
+            destination = status["destinations"][0]
+            check_equal((destination["name"], destination["parity_used"]),
+                        ("10.77.0.1->10.77.0.2:8080", max(odd, len(ports) - odd)), "what ss says")
+            host.twtuned.ticks(2)
+            text = host.ctl("status").stdout
+            check_text(text, r"^  fullest   10\.77\.0\.1->10\.77\.0\.2:8080",
+                       rf"^            {destination['parity_used']} of 14,\d+ ports \(0 %; of one parity\), "
+                       r"0 connects/s, seen \d+s ago$", r"^  closest   \S+, at (most )?\d+ % of what makes it act$")
+            check(max(map(len, text.splitlines())) <= 80, text)
+            check_equal(host.json("status")["look_pending"], False, "pending so soon after")
+
+
 AWAITS = f"""
 [daemon]
 interval = 100ms

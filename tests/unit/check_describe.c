@@ -30,7 +30,7 @@ static void end(void)
 
 static const char *described(const char *instance, bool recording)
 {
-        struct description d = {&tuner, owner, instance, recording};
+        struct description d = {&tuner, owner, instance, recording, false};
 
         json_free(&json);
         describe(&json, &d);

@@ -864,6 +864,88 @@ START_TEST(the_time_of_a_dump_is_shown_at_the_next_tick)
 }
 END_TEST
 
+/* ---- looks: dumps that only show something ---- */
+
+static void begin_looks(void)
+{
+        static const struct config config = {.cpu_budget = 5, .interval_ns = NSEC_PER_SEC};
+
+        configure(&config);
+        ck_assert_int_eq(observe(), 0);
+}
+
+/* A tick that needs no dump. Returns whether a client causes one after it. */
+static bool client_looks(void)
+{
+        unsigned before;
+        bool dump;
+
+        unread = (struct unread){0};
+        observer_read(observer, &seen, &dump, &unread);
+        ck_assert(!dump);
+        ck_assert_int_eq(seen.reading[METRIC_PORTS_USED].state, READING_BOUNDED);
+        before = peer.requests;
+        observer_look(observer, LOOK_CLIENT, &seen);
+        return peer.requests > before;
+}
+
+START_TEST(a_client_causes_one_look_in_10_s)
+{
+        begin_looks();
+        ck_assert(!client_looks()); /* the dump of the tick is new enough */
+        skipped += 10;
+        ck_assert(client_looks());
+        ck_assert_int_eq(seen.reading[METRIC_PORTS_USED].state, READING_VALID);
+        ck_assert_double_eq(seen.reading[METRIC_PORTS_USED].value, right.reading[METRIC_PORTS_USED].value);
+        ck_assert(!client_looks());
+        skipped += 9;
+        ck_assert(!client_looks());
+        skipped += 1;
+        ck_assert(client_looks());
+}
+END_TEST
+
+/* 100 ms in a tenth of 5 %: the next one is 20 s later, and no dump of a rule is. */
+START_TEST(looks_have_an_account_of_their_own)
+{
+        begin_looks();
+        skipped += 10;
+        peer.spoil = be_slow;
+        peer.spoil_first = peer.requests + 2; /* after the listeners, which the tick reads */
+        peer.spoil_last = UINT_MAX;
+        ck_assert(client_looks());
+        peer.spoil = NULL;
+        skipped += 15;
+        ck_assert(!client_looks());
+        skipped += 20; /* what reading the listeners cost is over, too */
+        ck_assert_uint_eq(dumps_after_opening(1000), 1);
+        skipped += 20;
+        ck_assert(client_looks());
+}
+END_TEST
+
+static void be_late(void)
+{
+        usleep(600000);
+}
+
+START_TEST(a_look_that_takes_too_long_costs_no_dump_and_no_value)
+{
+        begin_looks();
+        skipped += 10;
+        peer.spoil = be_late;
+        peer.spoil_first = peer.requests + 2;
+        peer.spoil_last = UINT_MAX;
+        client_looks();
+        ck_assert_int_eq(unread.error, 0);
+        ck_assert_int_eq(seen.reading[METRIC_PORTS_USED].state, READING_BOUNDED);
+        peer.spoil = NULL;
+        skipped += 1;
+        ck_assert_uint_eq(dumps_after_opening(1000), 1);
+        ck_assert_int_eq(seen.reading[METRIC_PORTS_USED].state, READING_VALID);
+}
+END_TEST
+
 /* ---- wrong files of conntrack ---- */
 
 #define CONNTRACK_COLUMNS "entries insert_failed drop\n"
@@ -929,6 +1011,9 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, all_dumps_are_debited);
         tcase_add_test(tcase, a_pause_is_shown_until_it_is_over);
         tcase_add_test(tcase, the_time_of_a_dump_is_shown_at_the_next_tick);
+        tcase_add_test(tcase, a_client_causes_one_look_in_10_s);
+        tcase_add_test(tcase, looks_have_an_account_of_their_own);
+        tcase_add_test(tcase, a_look_that_takes_too_long_costs_no_dump_and_no_value);
         tcase_add_test(tcase, netstat_is_read_once_more);
         tcase_add_test(tcase, netstat_is_read_when_a_listener_is_gone);
         tcase_add_test(tcase, a_reload_reads_netstat);
