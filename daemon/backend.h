@@ -39,6 +39,10 @@ struct backend {
         /* Returns the systemd unit of a cgroup (see cgroup.h); "": unknown. */
         const char *(*find_unit)(struct backend *backend, uint64_t cgroup);
 
+        /* Looks for a live socket toward a destination (its id) of which the last dump showed none, and returns its cgroup;
+         * 0: there is none, or it is too soon after the last time. */
+        uint64_t (*find_cgroup)(struct backend *backend, uint64_t destination);
+
         void (*report)(struct backend *backend, const struct audit_record *record);
 
         /* Sends a state to the service manager, as in sd_notify(3). */

@@ -64,6 +64,11 @@ static const char *find_unit(struct backend *backend, uint64_t cgroup)
         return observer_find_unit(self(backend)->observer, cgroup);
 }
 
+static uint64_t find_cgroup(struct backend *backend, uint64_t destination)
+{
+        return observer_find_cgroup(self(backend)->observer, destination);
+}
+
 static void report(struct backend *backend, const struct audit_record *record)
 {
         static struct audit_text text; /* too large for the stack of every caller */
@@ -92,7 +97,7 @@ int linux_backend_open(struct linux_backend *w, bool sockets, const char **ret_w
 
         *w = (struct linux_backend){
                 .backend = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, sysctl_preset,
-                            ledger_save, find_unit, report, notify},
+                            ledger_save, find_unit, find_cgroup, report, notify},
         };
         *ret_what = "the netns's instance address";
         r = instance_take(&w->instance);

@@ -54,13 +54,17 @@ static bool actions_failed(const struct decision *d)
         return false;
 }
 
-/* Returns the culprit of a decision. At the end of an episode its destination may have no live socket left. */
+/* Returns the culprit of a decision. At the end of an episode its destination may have no live socket left; at its begin
+ * the dump may have met none, as short connections are in TIME_WAIT nearly all of the time. */
 static const char *find_culprit(struct audit *a, const struct rule *rule, const struct decision *d)
 {
         uint64_t cgroup = d->evidence.cgroup;
-        const char *unit = cgroup != 0 ? a->backend->find_unit(a->backend, cgroup) : d->evidence.unit;
         const struct episode *episode = episodes_current(&a->episodes, rule->name);
+        const char *unit = cgroup != 0 ? a->backend->find_unit(a->backend, cgroup) : d->evidence.unit;
 
+        if (!unit[0] && !episode && d->kind == DECISION_ENTER && cgroup == 0 && d->evidence.destination_id != 0)
+                unit = a->backend->find_unit(a->backend,
+                                             a->backend->find_cgroup(a->backend, d->evidence.destination_id));
         return unit[0] || !episode ? unit : episode->culprit;
 }
 

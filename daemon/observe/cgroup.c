@@ -93,11 +93,19 @@ static void find_unit(uint64_t id, char unit[static CGROUP_UNIT_MAX])
                 cgroup_unit_of_path(w.path + strlen(root), unit);
 }
 
-/* Walks take their share of a core, and no more. */
+/* Walks take their share of a core, and no more. But a tick may have to name several units, so they may go into debt, for as
+ * long as the longest walk has to be paid for. */
+static bool may_walk(const struct cgroup_cache *cache, uint64_t now)
+{
+        return cache->budget <= 0 || now >= cache->again_at ||
+               (double)(cache->again_at - now) < WALK_NS / cache->budget;
+}
+
 static void charge(struct cgroup_cache *cache, uint64_t now, uint64_t begun)
 {
         if (cache->budget > 0)
-                cache->again_at = now + (uint64_t)((double)(thread_cpu_ns() - begun) / cache->budget);
+                cache->again_at =
+                        MAX(cache->again_at, now) + (uint64_t)((double)(thread_cpu_ns() - begun) / cache->budget);
 }
 
 unsigned cgroup_count_system(struct cgroup_cache *cache, const struct cgroup_tally *tally)
@@ -111,7 +119,7 @@ unsigned cgroup_count_system(struct cgroup_cache *cache, const struct cgroup_tal
 
         for (unsigned i = 0; i < tally->n; i++)
                 all += tally->item[i].sockets;
-        if (all == 0 || !root || (cache->budget > 0 && now < cache->again_at))
+        if (all == 0 || !root || !may_walk(cache, now))
                 return all;
         w = (struct walk){.until = begun + WALK_NS, .tally = tally};
         length = strlen(strcpy(w.path, root));
@@ -136,7 +144,7 @@ const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id)
         for (unsigned i = 0; i < CGROUP_CACHE; i++)
                 if (cache->item[i].id == id)
                         return cache->item[i].unit;
-        if (cache->budget > 0 && now < cache->again_at)
+        if (!may_walk(cache, now))
                 return "";
         begun = thread_cpu_ns();
         unit = cache->item[cache->next].unit;

@@ -18,7 +18,7 @@ struct cgroup_cache {
         } item[CGROUP_CACHE];
         unsigned next;     /* the oldest one, which a new one replaces */
         double budget;     /* the share of one core that walks may take; 0: no limit */
-        uint64_t again_at; /* ns: no walk before */
+        uint64_t again_at; /* ns: when the walks so far are paid for; a debt of one long walk is allowed */
 };
 
 /* The name of whose it is, of cgroup_unit_of_path(). "": id is 0 or the root's, there is no cgroup2, the cgroup is gone, or

@@ -55,6 +55,7 @@ enum dump_kind {
         DUMP_LISTENERS,
         DUMP_BOUND,
         DUMP_UDP,
+        DUMP_LIVE, /* all but TIME_WAIT, to find a cgroup */
         DUMP_COUNT,
 };
 
@@ -189,6 +190,10 @@ struct observer {
         uint64_t dump_pause;           /* ns that the last dump of the ports has added to that */
         uint64_t dump_every;           /* from the last dump of the ports until it is settled */
         uint64_t dump_cpu[DUMP_COUNT]; /* ns that the last of each kind took; 0: there was none yet */
+
+        struct destination_key sought; /* whose cgroup is looked for */
+        uint64_t found;                /* it; 0: not yet */
+        uint64_t seek_again_at;        /* not before */
 
         bool looking;             /* a look goes on */
         uint64_t look_settled_at; /* when its account will be */

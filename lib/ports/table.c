@@ -259,7 +259,7 @@ static struct destination *destination_insert(struct ports *ports, const struct 
         return d;
 }
 
-static void key_from_socket(struct destination_key *key, const struct inet_diag_msg *socket)
+void destination_key_of(const struct inet_diag_msg *socket, struct destination_key *key)
 {
         const struct inet_diag_sockid *id = &socket->id;
 
@@ -306,7 +306,7 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
 
         if (!port_set_has(&ports->usable, port))
                 return;
-        key_from_socket(&key, socket);
+        destination_key_of(socket, &key);
         slot = ports->building->index[index_find(ports, &key)];
         d = slot != INDEX_FREE ? &ports->building->destination[slot] : destination_insert(ports, &key);
         if (!d)
@@ -327,6 +327,14 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
         }
         if (d->cgroup == 0)
                 d->cgroup = diag_cgroup(socket, length);
+}
+
+void ports_give_cgroup(struct ports *ports, uint64_t id, uint64_t cgroup)
+{
+        struct destination *d = destination_find(ports->shown, id);
+
+        if (d)
+                d->cgroup = cgroup;
 }
 
 void ports_give_destination(struct ports *ports, const struct destination *given)

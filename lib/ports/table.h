@@ -45,6 +45,9 @@ struct destination_key {
         uint16_t dport;
 };
 
+/* The destination of a socket. */
+void destination_key_of(const struct inet_diag_msg *socket, struct destination_key *ret);
+
 static inline bool destination_key_equal(const struct destination_key *a, const struct destination_key *b)
 {
         return a->dport == b->dport && memcmp(a->dst, b->dst, sizeof(a->dst)) == 0 &&
@@ -121,6 +124,9 @@ void ports_watch(struct ports *ports, const struct watch_list *list);
  * values; its id and loopback follow from the key. */
 void ports_give_destination(struct ports *ports, const struct destination *given);
 void ports_give_listening(struct ports *ports, const struct port_set *listening);
+
+/* Sets the cgroup of a destination of which the last dump showed no live socket. */
+void ports_give_cgroup(struct ports *ports, uint64_t id, uint64_t cgroup);
 
 /* How many listeners may come or go between two readings of them. */
 #define LISTENERS_UNSEEN 64u

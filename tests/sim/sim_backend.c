@@ -392,6 +392,12 @@ static const char *find_unit(struct backend *w, uint64_t cgroup)
         return cgroup == LEAKING_CGROUP ? "leaking.service" : "";
 }
 
+static uint64_t find_cgroup(struct backend *w, uint64_t destination)
+{
+        (void)w, (void)destination;
+        return 0;
+}
+
 static void log_event(struct sim *s, const struct audit_text *event)
 {
         static const char *const fields[] = {"RULE", "SYSCTL", "OLDVALUE", "NEWVALUE", "RESULT", "GROUP"};
@@ -442,8 +448,9 @@ struct sim *sim_new(uint64_t seed, unsigned low, unsigned ports)
 
         if (!s)
                 return NULL;
-        s->backend = (struct backend){observe,       observe_states, observe_sockets, sysctl_read, sysctl_write,
-                                      sysctl_preset, ledger_save,    find_unit,       report,      notify};
+        s->backend = (struct backend){observe,      observe_states, observe_sockets, sysctl_read,
+                                      sysctl_write, sysctl_preset,  ledger_save,     find_unit,
+                                      find_cgroup,  report,         notify};
         s->random = (struct random){seed, seed};
         kernel_init(&s->kernel, seed, low, ports);
         return s;

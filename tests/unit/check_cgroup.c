@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "daemon/now.h"
 #include "daemon/observe/cgroup.h"
 #include "lib/kernel/snapshot.h"
 #include "lib/util/macro.h"
@@ -120,10 +121,29 @@ START_TEST(a_spent_budget_leaves_units_unknown_for_now)
 }
 END_TEST
 
+/* A tick that has to name two units names both; then the walks have to be paid for. */
+START_TEST(a_second_walk_goes_into_debt)
+{
+        static struct cgroup_cache cache;
+        uint64_t again_at;
+
+        cache.budget = 0.01;
+        cgroup_unit(&cache, 7777777777);
+        cache.again_at = again_at = now_ns() + NSEC_PER_SEC;
+        cgroup_unit(&cache, 8888888888);
+        ck_assert_uint_eq(cache.item[1].id, 8888888888);
+        ck_assert_uint_gt(cache.again_at, again_at);
+        cache.again_at = now_ns() + 3 * NSEC_PER_SEC;
+        cgroup_unit(&cache, 9999999999);
+        ck_assert_uint_eq(cache.item[2].id, 0);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_loop_test(tcase, a_path_names_a_unit, 0, ELEMENTSOF(rows));
         tcase_add_test(tcase, a_spent_budget_leaves_units_unknown_for_now);
+        tcase_add_test(tcase, a_second_walk_goes_into_debt);
 }
 
 int main(void)

@@ -946,6 +946,52 @@ START_TEST(a_look_that_takes_too_long_costs_no_dump_and_no_value)
 }
 END_TEST
 
+/* ---- the unit of short connections ---- */
+
+static struct peer_socket *add_short(uint8_t state, uint16_t port)
+{
+        static const uint64_t cgroup = 4711;
+        struct peer_socket *s = peer_add(state, port, 9999);
+
+        peer_attribute(s, INET_DIAG_CGROUP_ID, sizeof(struct nlattr) + sizeof(cgroup), &cgroup, sizeof(cgroup));
+        return s;
+}
+
+/* A destination with nothing but TIME_WAIT at the dump. */
+static uint64_t see_time_wait(void)
+{
+        for (unsigned i = 0; i < 10; i++)
+                peer_add(TCP_TIME_WAIT, (uint16_t)(50000 + i), 9999)->msg.idiag_expires = 59000;
+        ck_assert_int_eq(observe(), 0);
+        for (unsigned slot = 0; slot < ports_slots(seen.ports); slot++)
+                if (ports_destination(seen.ports, slot)->key.dport == htons(9999))
+                        return ports_destination(seen.ports, slot)->id;
+        ck_abort_msg("the destination is missing");
+}
+
+START_TEST(a_live_socket_is_found)
+{
+        uint64_t id = see_time_wait();
+
+        add_short(TCP_ESTABLISHED, 51000);
+        ck_assert_uint_eq(ports_find(seen.ports, id)->cgroup, 0);
+        ck_assert_uint_eq(observer_find_cgroup(observer, id), 4711);
+        ck_assert_uint_eq(ports_find(seen.ports, id)->cgroup, 4711);
+}
+END_TEST
+
+START_TEST(a_live_socket_is_not_looked_for_again_at_once)
+{
+        uint64_t id = see_time_wait();
+
+        ck_assert_uint_eq(observer_find_cgroup(observer, id), 0);
+        add_short(TCP_ESTABLISHED, 51000);
+        peer.requests = 0;
+        ck_assert_uint_eq(observer_find_cgroup(observer, id), 0);
+        ck_assert_uint_eq(peer.requests, 0);
+}
+END_TEST
+
 /* ---- wrong files of conntrack ---- */
 
 #define CONNTRACK_COLUMNS "entries insert_failed drop\n"
@@ -1014,6 +1060,8 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, a_client_causes_one_look_in_10_s);
         tcase_add_test(tcase, looks_have_an_account_of_their_own);
         tcase_add_test(tcase, a_look_that_takes_too_long_costs_no_dump_and_no_value);
+        tcase_add_test(tcase, a_live_socket_is_found);
+        tcase_add_test(tcase, a_live_socket_is_not_looked_for_again_at_once);
         tcase_add_test(tcase, netstat_is_read_once_more);
         tcase_add_test(tcase, netstat_is_read_when_a_listener_is_gone);
         tcase_add_test(tcase, a_reload_reads_netstat);

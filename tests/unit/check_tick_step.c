@@ -386,6 +386,37 @@ START_TEST(a_listener_is_at_its_address)
 }
 END_TEST
 
+/* Ten TIME_WAIT sockets toward one destination, and none that lives. */
+static void see_destination(struct snapshot *s)
+{
+        const struct ports_limits limits = stock_limits();
+        static struct ports *ports;
+        static struct model model;
+
+        if (!ports) {
+                ports = ports_new(7);
+                for (unsigned i = 0; i < 10; i++)
+                        model_add(&model, TCP_TIME_WAIT, 0x0a000002, 443, s->now);
+                model_dump(&model, ports, &limits, s->now, 0);
+        }
+        s->ports = ports;
+        for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++)
+                s->reading[metric] = reading_of(ports_value(ports_busiest(ports), metric).lower);
+}
+
+START_TEST(the_first_record_names_the_unit)
+{
+        fake.also = see_destination;
+        fake.cgroup = 4711;
+        start(ADVICE "when = ports.used >= 5\n");
+        ticks(3);
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 1);
+        expect_told(AUDIT_ADVICE, "GROUP", "10.0.0.1->10.0.0.2:443");
+        expect_told(AUDIT_ADVICE, "CULPRIT", "group.service");
+        ck_assert_uint_eq(fake.lookups, 1);
+}
+END_TEST
+
 START_TEST(nobody_is_unknown)
 {
         start(ADVICE WHEN);
@@ -525,6 +556,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, limits_that_fit_do_not_dip);
         tcase_add_test(tcase, advice_is_told_once);
         tcase_add_test(tcase, a_listener_is_at_its_address);
+        tcase_add_test(tcase, the_first_record_names_the_unit);
         tcase_add_test(tcase, nobody_is_unknown);
         tcase_add_test(tcase, advice_is_given_in_observe_mode_too);
         tcase_add_test(tcase, advice_after_an_effect_that_did_not_come_names_the_group);
