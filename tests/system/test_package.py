@@ -3,7 +3,8 @@
 """The Debian package, as an administrator meets it: installed, upgraded, removed and purged with dpkg, in a container
 that has booted a real systemd (container.py). TuneD and "sysctl --system" beside it.
 
---long: the package is the one that Debian's own build makes and lintian checks, and TuneD the one that Debian has."""
+--long: the package is the one that Debian's own build makes and lintian checks, or $TWTUNED_PACKAGE; TuneD is the one
+that Debian has; and the version before this one is there as well."""
 
 import json
 import os
@@ -17,7 +18,8 @@ from container import (BAD, CONF, DROPINS, FIN_TIMEOUT, HOLDS, REUSE, UNIT_DROPI
                        wait_until)
 from harness import BUILD, ROOT, Skip, check, check_equal, diag, main, temp_dir
 
-VERSION, NEXT = "1", "2"
+VERSION, NEXT, OLD = "1", "2", "0.1.0"
+OLD_COMMIT = "c69e0363"  # the last one of 0.1.0, for where its tag is not
 LONG = "--long" in sys.argv
 sys.argv[1:] = [a for a in sys.argv[1:] if a != "--long"]
 
@@ -36,6 +38,8 @@ override_dh_auto_install:
 def build_package():
     """By default of the programs of the build directory; with --long by Debian's build, as ./dev package does it."""
     directory = temp_dir()
+    if given := os.environ.get("TWTUNED_PACKAGE"):
+        return given
     if LONG:
         argv, cwd = [ROOT / "dev", "package", directory], ROOT
     else:
@@ -62,6 +66,26 @@ def with_version(package, suffix, target):
     control = tree / "DEBIAN/control"
     control.write_text(re.sub(r"^(Version: .*)$", rf"\1+{suffix}", control.read_text(), flags=re.M))
     subprocess.run(["dpkg-deb", "--build", "-Znone", tree, target], check=True, stdout=subprocess.DEVNULL)
+
+
+def old_package():
+    """The package of the version before, from the history; built once."""
+    built = BUILD / f"twtuned_{OLD}.deb"
+    if not LONG:
+        raise Skip("a part of --long")
+    if not built.exists():
+        tree = temp_dir() / "twtuned"
+        tree.mkdir()
+        make = (f"git -C {ROOT} archive $(git -C {ROOT} rev-parse -q --verify v{OLD} || echo {OLD_COMMIT}) | tar -x && "
+                "cp -a packaging/debian . && dpkg-buildpackage --build=binary --no-sign")
+        run = subprocess.run(["bash", "-o", "pipefail", "-c", make], cwd=tree, capture_output=True, text=True,
+                             env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck noautodbgsym"})
+        if "not a valid object name" in run.stderr:
+            raise Skip(f"the history has no {OLD}")
+        check(run.returncode == 0, run.stdout + run.stderr)
+        (package,) = tree.parent.glob("twtuned_*.deb")
+        shutil.copy(package, built)
+    return built
 
 
 class PackageHost(Container):
@@ -196,6 +220,38 @@ def _(host):
     check_equal(events, ["config-loaded", "config-loaded", "applied", "config-loaded"], "events")
     host.systemctl("stop", "load", "web-load")
     wait_until(lambda: (host.sysctls()[0], host.reuse("web")) == ("2", "2"), "both are given back")
+
+
+@on_package_host("upgrade from the version before while sysctls are changed: taken over, without a dip")
+def _(host):
+    shutil.copy(old_package(), host.root / f"opt/twtuned-{OLD}.deb")
+    host.upgrade(OLD)
+    check_equal(host.run("twtuned", "--version").stdout, f"twtuned {OLD}\n", "version")
+    hold(host)
+    with sampled(host, ["1"]), sampled(host, ["1"], netns="web"):
+        host.upgrade(VERSION)
+        for unit in ("twtuned", "twtuned@web"):
+            wait_until(lambda: host.show("ActiveState", unit) == "active", f"{unit} is active")
+            host.wait_ticks(5, unit)
+    check("rule some" in host.run("twtunectl", "-n", "web").stdout, host.run("twtunectl", "-n", "web").stdout)
+    host.systemctl("stop", "load", "web-load")
+    wait_until(lambda: (host.sysctls()[0], host.reuse("web")) == ("2", "2"), "both are given back")
+
+
+@on_package_host("downgrade while sysctls are changed: put back first, as the version before cannot read the ledger")
+def _(host):
+    shutil.copy(old_package(), host.root / f"opt/twtuned-{OLD}.deb")
+    host.upgrade(VERSION)
+    hold(host)
+    with sampled(host, ["1", "2"], netns="web"):
+        with sampled(host, ["1", "2", "1"]):
+            host.upgrade(OLD)
+            host.wait_for_reuse("1")
+    check_equal(host.run("twtuned", "--version").stdout, f"twtuned {OLD}\n", "version")
+    check_equal(host.show("ActiveState"), "active", "state")
+    host.systemctl("stop", "load", "web-load")
+    wait_until(lambda: host.sysctls()[0] == "2", "it is given back")
+    host.dpkg("--remove", "twtuned")
 
 
 @on_package_host("remove: each instance puts everything back before the program is gone; the configuration stays")
