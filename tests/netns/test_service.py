@@ -415,9 +415,16 @@ def _():
     check_unavailable(without_sock_diag, "NETLINK_SOCK_DIAG: Protocol not supported", ["--once"], [f"--config={POLICY}"])
 
 
-@test("without tcp_diag: says which module to load, and ends", beside=True)
+@test("without tcp_diag: --once says which module to load, and ends; the daemon says it, and runs on", beside=True)
 def _():
-    check_unavailable(without_tcp_diag, "modprobe tcp_diag", ["--once"], [f"--config={POLICY}"])
+    check_unavailable(without_tcp_diag, "modprobe tcp_diag", ["--once"])
+    with Single() as host:
+        without_tcp_diag()  # for this test's thread, and what it starts
+        twtuned = Ticking(host, POLICY)
+        twtuned.wait_for("^degraded: cannot read sockets .*modprobe tcp_diag")
+        twtuned.ticks(3)
+        check_lines(twtuned, "degraded", 1)
+        check_equal(twtuned.stop(), 0, "exit status")
 
 
 @test("without SO_NETNS_COOKIE: where the first network namespace's files are not, says which Linux has it, and ends",
