@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "daemon/backend_linux.h"
 #include "daemon/commands/record.h"
@@ -68,6 +71,19 @@ int open_small(const char *path, int flags, ...)
         mode = flags & O_CREAT ? va_arg(args, unsigned) : 0;
         va_end(args);
         return __open64(path, flags, mode);
+}
+
+/* Takes the place of the C library's: a millisecond from one call to the next. On a slow machine so many ticks would take
+ * more than a minute, after which files that this kernel lacks are tried again. */
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+        static unsigned calls = 10000;
+
+        if (clock != CLOCK_BOOTTIME)
+                return (int)syscall(SYS_clock_gettime, clock, ret);
+        calls++;
+        *ret = (struct timespec){.tv_sec = calls / 1000, .tv_nsec = calls % 1000 * 1000000};
+        return 0;
 }
 
 /* A rule for each metric, none of which ever enters. */
