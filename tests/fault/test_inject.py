@@ -195,7 +195,7 @@ def _():
 
     def some(calls):  # under valgrind no allocation fails
         chosen = [f for f in faults(calls) if f.split(":")[0] not in MEMORY]
-        return random.Random(SEED).sample(chosen, len(chosen) if LONG else 5)
+        return random.Random(SEED).sample(chosen, len(chosen) if LONG else 2)
 
     for scenario in (life, take_over, restore):
         try_all(scenario, wrapper, some)
