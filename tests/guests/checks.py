@@ -22,7 +22,7 @@ PROGRAMS = [(f"unit {name}", [ROOT / f"build/tests/check_{name}"]) for name in U
 SIDE_BY_SIDE = 4  # most of them wait most of the time
 MODULES = ["tcp_diag", "unix_diag", "udp_diag", "veth", "nf_tables"]
 # qemu translates each instruction, and the machine may have other things to do.
-SLOW = {"CK_TIMEOUT_MULTIPLIER": "30", "TWTUNED_PATIENCE": "240", "TWTUNED_BUILD": str(ROOT / "build")}
+SLOW = {"CK_TIMEOUT_MULTIPLIER": "30", "TWTUNED_PATIENCE": "600", "TWTUNED_BUILD": str(ROOT / "build")}
 
 
 def run(name, argv, directory):

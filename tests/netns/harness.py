@@ -76,7 +76,7 @@ def temp_dir():
 
 
 # Seconds for what has to come, however slow the machine is. How soon it does is for benchmarks.
-PATIENCE = int(os.environ.get("TWTUNED_PATIENCE", 120))
+PATIENCE = int(os.environ.get("TWTUNED_PATIENCE", 300))
 
 
 def wait_until(condition, what, timeout=PATIENCE):

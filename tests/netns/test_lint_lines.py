@@ -332,21 +332,21 @@ def against(host, by, table_only):
     return count, unsaid, refused
 
 
-@test("of over 400 lines, systemd-sysctl and sysctl -p do with each what was said")
+@test("of over 400 lines, systemd-sysctl and sysctl -p do with each what was said", beside=True)
 def _():
     with Single() as host:
         count, unsaid, refused = against(host, (), False)
         check(count > 400 and unsaid < 40 and 100 < refused < count - 100, f"{count}, {unsaid}, {refused}")
 
 
-@test("and so it is by the table alone, where nothing may be tried")
+@test("and so it is by the table alone, where nothing may be tried", beside=True)
 def _():
     with Single() as host:
         count, unsaid, refused = against(host, NOBODY, True)
         check(count > 250 and unsaid < 40 and 100 < refused < count - 100, f"{count}, {unsaid}, {refused}")
 
 
-@test("of files of several lines, what was said is what systemd-sysctl leaves live")
+@test("of files of several lines, what was said is what systemd-sysctl leaves live", beside=True)
 def _():
     rng = random.Random(SEED)
     pool = ["net.ipv4.ip_local_port_range = 1000 60999", "net.ipv4.ip_unprivileged_port_start = 80",

@@ -24,7 +24,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
-from harness import BUILD, Skip, binary, check, check_equal, diag, temp_dir, test, wait_until  # noqa: E402
+from harness import BUILD, PATIENCE, Skip, binary, check, check_equal, diag, temp_dir, test, wait_until  # noqa: E402
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 FIN_TIMEOUT = "net.ipv4.tcp_fin_timeout"
@@ -194,7 +194,7 @@ class Container:
 
     def run(self, *argv, check=True):
         run = subprocess.run(["nsenter", "-t", str(self.pid), "-a", *argv], text=True, capture_output=True,
-                             timeout=300)
+                             timeout=5 * PATIENCE)  # a playbook, or dpkg
         if check and run.returncode:
             raise RuntimeError(f"{argv}: exit {run.returncode}: {run.stdout}{run.stderr}")
         return run
@@ -300,7 +300,7 @@ def sampled(host, wanted, netns=None):
     try:
         yield
     finally:
-        result = json.loads(sampler.communicate("\n", timeout=60)[0])
+        result = json.loads(sampler.communicate("\n", timeout=PATIENCE)[0])
     diag(f"{result['samples']} samples: {' '.join(result['values'])}")
     check_equal(result["values"], wanted, f"values of {REUSE}")
 
