@@ -88,7 +88,7 @@ def _(host):
     host.run("journalctl", "--update-catalog")
     host.start(HOLDS)
     lines = explained(host, "EVENT=applied")
-    check_equal(lines[0], f"Subject: A sysctl was changed: {REUSE} = 1", "subject")
+    check_equal(lines[0], f"Subject: Rule some: {REUSE} = 1 (applied)", "subject")
     check("to 1. Before any rule it was 2." in lines, lines)
     check(any(re.fullmatch(r"Why: ports\.used was \d+ \(>= 10\)\.", line) for line in lines), lines)
 

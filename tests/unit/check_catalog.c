@@ -51,6 +51,19 @@ START_TEST(entries_are_well_formed)
 }
 END_TEST
 
+/* An event of this kind may be one of observe mode, which changed nothing: its result says which. */
+START_TEST(the_subject_of_a_change_says_its_result)
+{
+        static struct audit_text event;
+        const char *subject;
+
+        text_begin(&event, AUDIT_APPLIED);
+        subject = strstr(catalog_entry(&event), "Subject: ");
+        ck_assert_ptr_nonnull(strstr(subject, "(@RESULT@)"));
+        ck_assert(strstr(subject, "(@RESULT@)") < strchr(subject, '\n'));
+}
+END_TEST
+
 START_TEST(a_field_that_is_missing_is_seen)
 {
         static struct audit_text event;
@@ -69,6 +82,7 @@ static void add(TCase *tcase)
 {
         tcase_add_test(tcase, an_entry_for_each_kind);
         tcase_add_test(tcase, entries_are_well_formed);
+        tcase_add_test(tcase, the_subject_of_a_change_says_its_result);
         tcase_add_test(tcase, a_field_that_is_missing_is_seen);
 }
 
