@@ -35,6 +35,34 @@ static void print_more(size_t n, const char *command)
                 printf(LABEL "%zu more: twtunectl %s\n", "", n - LINES_MAX, command);
 }
 
+/* "14,116" */
+static const char *grouped(double number, char buf[static 32])
+{
+        char digits[24];
+        size_t n, at = 0;
+
+        n = (size_t)snprintf(digits, sizeof(digits), "%.0f", number);
+        for (size_t i = 0; i < n; i++) {
+                if (i > 0 && (n - i) % 3 == 0)
+                        buf[at++] = ',';
+                buf[at++] = digits[i];
+        }
+        buf[at] = 0;
+        return buf;
+}
+
+/* ", seen 14s ago"; "" for destinations that the last tick has seen */
+static const char *age_text(const json_t *d, char buf[static AGE_TEXT_MAX])
+{
+        double age = number_of(d, "destinations_seen");
+        char time[TIME_TEXT_MAX];
+
+        buf[0] = 0;
+        if (age >= 1 && age >= number_of(d, "interval"))
+                snprintf(buf, AGE_TEXT_MAX, ", seen %s ago", time_text(age, time));
+        return buf;
+}
+
 /* ---- advice ---- */
 
 static void print_value(const json_t *advice)
@@ -56,6 +84,26 @@ static void print_advice_head(const json_t *advice)
         print_whose(advice, "whose");
         print_value(advice);
         putchar('\n');
+}
+
+/* Destinations toward which every port is taken: connect(2) fails with EADDRNOTAVAIL. */
+void print_failing(const json_t *d)
+{
+        char limit[32], age[AGE_TEXT_MAX];
+        json_t *destination;
+        size_t i, n = 0;
+
+        json_array_foreach(json_object_get(d, "destinations"), i, destination) {
+                if (!is_true(destination, "connect_fails") || n++ >= LINES_MAX)
+                        continue;
+                printf(LABEL, "wrong");
+                print_coloured(RED, "connect() fails now");
+                fputs(" toward ", stdout);
+                print_whose(destination, "name");
+                printf("\n" LABEL "all %s ports are taken (EADDRNOTAVAIL)%s\n", "",
+                       grouped(number_of(destination, "ports.used"), limit), age_text(d, age));
+        }
+        print_more(n, "top");
 }
 
 void print_wrong(const json_t *list)
@@ -203,34 +251,6 @@ void print_left_alone(const json_t *d)
 }
 
 /* ---- a healthy host ---- */
-
-/* "14,116" */
-static const char *grouped(double number, char buf[static 32])
-{
-        char digits[24];
-        size_t n, at = 0;
-
-        n = (size_t)snprintf(digits, sizeof(digits), "%.0f", number);
-        for (size_t i = 0; i < n; i++) {
-                if (i > 0 && (n - i) % 3 == 0)
-                        buf[at++] = ',';
-                buf[at++] = digits[i];
-        }
-        buf[at] = 0;
-        return buf;
-}
-
-/* ", seen 14s ago"; "" for destinations that the last tick has seen */
-static const char *age_text(const json_t *d, char buf[static AGE_TEXT_MAX])
-{
-        double age = number_of(d, "destinations_seen");
-        char time[TIME_TEXT_MAX];
-
-        buf[0] = 0;
-        if (age >= 1 && age >= number_of(d, "interval"))
-                snprintf(buf, AGE_TEXT_MAX, ", seen %s ago", time_text(age, time));
-        return buf;
-}
 
 static double fullness(const json_t *destination)
 {

@@ -5,7 +5,8 @@
 
 #include <jansson.h>
 
-void print_wrong(const json_t *advice);  /* is anything wrong */
+void print_failing(const json_t *d);     /* does connect() fail, and for whom */
+void print_wrong(const json_t *advice);  /* is anything else wrong */
 void print_changes(const json_t *d);     /* what was changed, for whom, since when, did it help, until when */
 void print_left_alone(const json_t *d);  /* what rules may not change */
 void print_to_do(const json_t *d);       /* what should a person do */

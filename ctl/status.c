@@ -114,6 +114,7 @@ int command_status(const struct options *o)
         }
         pager_open(o);
         print_head(d);
+        print_failing(d);
         print_wrong(json_object_get(d, "advice"));
         print_changes(d);
         print_left_alone(d);

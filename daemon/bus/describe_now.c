@@ -130,6 +130,7 @@ static void describe_destination(struct json *j, const struct tuner *t, const st
         json_add_number(j, "parity_used", taken[fuller]);
         json_add_number(j, "parity_limit", limit[fuller]);
         json_add_number(j, "connects_per_second", d->last_second);
+        json_add_bool(j, "connect_fails", ports_value(d, METRIC_PORTS_EXHAUSTION).lower >= 100);
         for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++)
                 json_add_number(j, metric_table[metric].name, ports_value(d, metric).lower);
         json_close_object(j);

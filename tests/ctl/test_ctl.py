@@ -115,6 +115,34 @@ def _():
             check_equal(host.json("status")["look_pending"], False, "pending so soon after")
 
 
+FULL = """
+[daemon]
+interval = 100ms
+cpu_budget = 100%
+[rule look]
+when = ports.used >= 1 for 1h
+when = tcp.close_wait >= 1000 for 5s
+advise = look at it
+"""
+
+
+@test("status: connect() fails now, because all ports toward a destination are taken; it does, and then it does not")
+def _():
+    with Host(FULL, load=False) as host:
+        connect = ["python3", "-c", "import socket; socket.create_connection(('10.77.0.2', 8080)).close()"]
+        host.client.sysctl("net.ipv4.ip_local_port_range", "32768 32777")
+        with ChurnHoldBeside(host):
+            wait_until(lambda: any(d["connect_fails"] for d in host.json("status")["destinations"]), "connect() fails")
+            check_text(host.ctl("status").stdout, r"^  wrong     connect\(\) fails now toward 10\.77\.0\.1->10\.77\.0\.2:8080",
+                       r"^            all 10 ports are taken \(EADDRNOTAVAIL\)")
+            failed = host.client.run(connect, check=False)
+            check("Cannot assign requested address" in failed.stderr, failed.stderr)
+            host.client.sysctl("net.ipv4.ip_local_port_range", "32768 32787")
+            wait_until(lambda: not any(d["connect_fails"] for d in host.json("status")["destinations"]), "it does not")
+            check("fails" not in host.ctl("status").stdout, "it fails still")
+            host.client.run(connect)
+
+
 AWAITS = f"""
 [daemon]
 interval = 100ms
