@@ -54,15 +54,43 @@ void client_close(struct client *c)
         c->bus = sd_bus_flush_close_unref(c->bus);
 }
 
-/* Prints why a call failed and returns the exit status. */
-static int explain_error(const char *instance, const sd_bus_error *error, int r)
+/* True if systemd says that the unit is active. */
+static bool unit_is_active(sd_bus *bus, const char *at, const char *name)
+{
+        char unit[256], *path = NULL, *state = NULL;
+        bool active;
+
+        snprintf(unit, sizeof(unit), "twtuned%s%s.service", at, name);
+        active = bus && sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path) >= 0 &&
+                 sd_bus_get_property_string(bus, "org.freedesktop.systemd1", path, "org.freedesktop.systemd1.Unit",
+                                            "ActiveState", NULL, &state) >= 0 &&
+                 strcmp(state, "active") == 0;
+        free(path);
+        free(state);
+        return active;
+}
+
+/* Right after an install the bus may not have read org.twtuned1.conf yet, and twtuned asks for its name every 5 s. */
+static int complain_not_running(sd_bus *bus, const char *instance)
 {
         const char *at = instance ? "@" : "", *name = instance ? instance : "";
 
+        if (unit_is_active(bus, at, name))
+                return complain(
+                        EXIT_NOT_RUNNING,
+                        "twtuned%s%s runs, but is not on the bus; try again in a few seconds; if that does not "
+                        "help, let the bus read its policy again: systemctl reload dbus",
+                        at, name);
+        return complain(EXIT_NOT_RUNNING,
+                        "twtuned%s%s is not running; start it with: systemctl enable --now twtuned%s%s", at, name, at,
+                        name);
+}
+
+/* Prints why a call failed and returns the exit status. */
+static int explain_error(const struct client *c, const sd_bus_error *error, int r)
+{
         if (sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
-                return complain(EXIT_NOT_RUNNING,
-                                "twtuned%s%s is not running; start it with: systemctl enable --now twtuned%s%s", at,
-                                name, at, name);
+                return complain_not_running(c->bus, c->instance);
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
                 return complain(EX_NOPERM, "only root may change something");
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
@@ -118,8 +146,12 @@ int client_describe(struct client *c, json_t **ret)
         }
         if (r >= 0)
                 r = sd_bus_message_read(reply, "s", &text);
+        if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_ACCESS_DENIED))
+                return complain(EX_NOPERM,
+                                "the bus denies it: it has not read /usr/share/dbus-1/system.d/org.twtuned1.conf "
+                                "yet, or another file denies it; try: systemctl reload dbus");
         if (r < 0)
-                return explain_error(c->instance, &error, r);
+                return explain_error(c, &error, r);
         *ret = safe_json(json_loads(text, 0, NULL));
         return *ret ? 0 : complain(EX_PROTOCOL, "twtuned sent invalid JSON; it may be another version");
 }
@@ -134,7 +166,7 @@ int client_call(struct client *c, const char *method, const char *types, ...)
         if (r >= 0)
                 r = sd_bus_call_methodv(c->bus, c->name, c->path, BUS_NAME, method, &error, NULL, types, args);
         va_end(args);
-        return r < 0 ? explain_error(c->instance, &error, r) : 0;
+        return r < 0 ? explain_error(c, &error, r) : 0;
 }
 
 int describe_once(const char *instance, json_t **ret)
@@ -217,7 +249,7 @@ int describe_all(json_t **ret)
                 return status;
         r = sd_bus_list_names(client.bus, &names, NULL);
         if (r < 0)
-                return explain_error(NULL, &SD_BUS_ERROR_NULL, r);
+                return explain_error(&client, &SD_BUS_ERROR_NULL, r);
         while (names[n])
                 n++;
         qsort(names, n, sizeof(*names), compare);

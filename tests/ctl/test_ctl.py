@@ -565,7 +565,8 @@ def _():
 def _():
     with Host(load=False) as host, Single() as namespace:
         second = Twtuned(namespace, host.policy, bus=host.bus.socket)
-        second.wait_for("^twtuned: cannot take the name org.twtuned1 on the bus: .*; twtunectl will not find it$")
+        second.wait_for("^twtuned: cannot take the name org.twtuned1 on the bus: .*; twtunectl will not find it; trying again "
+                        "every 5 s$")
         check_equal(host.twtuned.stop(), 0, "exit status of the first")
         wait_until(lambda: host.ctl("status", check=False).returncode == 0, "the second is on the bus")
         check_equal(len(second.lines), 2, f"lines {second.lines}")

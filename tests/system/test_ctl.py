@@ -108,6 +108,21 @@ def _(host):
     check("twtuned@web is not running" in run.stderr, run.stderr)
 
 
+@on_host("the bus has not read the policy file: twtunectl says what to do, and that helps")
+def _(host):
+    policy, aside = "/usr/share/dbus-1/system.d/org.twtuned1.conf", "/root/org.twtuned1.conf"
+    host.run("mv", policy, aside)
+    host.systemctl("reload", "dbus")
+    host.systemctl("start", "twtuned")
+    run = ctl(host, "status", check=False)
+    check_equal(run.returncode, 3, "exit status")
+    check(run.stderr.startswith("twtunectl: twtuned runs, but is not on the bus; ") and
+          run.stderr.endswith(": systemctl reload dbus\n"), run.stderr)
+    host.run("mv", aside, policy)
+    host.systemctl("reload", "dbus")
+    status(host)
+
+
 @on_host("the bus is started again: the daemon is found again")
 def _(host):
     host.systemctl("start", "twtuned")
