@@ -130,6 +130,17 @@ static void print_effect(const json_t *rule)
         }
 }
 
+static void print_destinations(const json_t *list)
+{
+        json_t *text;
+        size_t i;
+
+        json_array_foreach(list, i, text)
+                printf("%s%s", i == 0 ? "  only for destinations at " : ", ", json_string_value(text));
+        if (i > 0)
+                putchar('\n');
+}
+
 static void print_rule(const json_t *rule, const json_t *sysctls)
 {
         const json_t *until = json_object_get(rule, "until");
@@ -138,6 +149,7 @@ static void print_rule(const json_t *rule, const json_t *sysctls)
         print_item(0, BOLD, text_of(rule, "name"), text_of(rule, "description"));
         print_item(2, colour_of(state), state, text_of(rule, "why"));
         print_coloured(DIM, "  %s:%.0f\n", text_of(rule, "file"), number_of(rule, "line"));
+        print_destinations(json_object_get(rule, "for_destinations"));
         if (strcmp(state, "active") == 0)
                 print_beginning(rule);
         else

@@ -294,6 +294,10 @@ static void describe_rule(struct json *j, const struct tuner *t, unsigned i, con
         json_add_text(j, "systemd_unit", unit[0] ? unit : NULL);
         if (rule->after != RULE_NONE)
                 json_add_text(j, "after", t->config->rule[rule->after].name);
+        json_open_array(j, "for_destinations");
+        for (unsigned k = 0; k < rule->n_destinations; k++)
+                json_add_text(j, NULL, rule->destination[k].text);
+        json_close_array(j);
         describe_conditions(j, t, "when", rule->when, rule->n_when, e->when);
         describe_conditions(j, t, "until", rule->until, rule->n_until, e->until);
         describe_actions(j, t, rule);

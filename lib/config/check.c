@@ -283,13 +283,16 @@ static bool asks_for_destinations(const struct rule *rule)
         return false;
 }
 
-/* Reports a ports.* in expect of a rule that acts for no destination. */
+/* Reports a ports.* in expect, and destinations, of a rule that acts for no destination. */
 static void check_evidence(const struct check *c, const struct rule *rule)
 {
         if (rule->has_expect && metric_is_ports(rule->expect.metric) && !asks_for_destinations(rule))
                 fail(rule->expect.at,
                      "expect of %s needs a ports.* in when: it judges the destination of that condition",
                      metric_table[rule->expect.metric].name);
+        if (rule->n_destinations > 0 && !asks_for_destinations(rule))
+                fail(rule->destination_at,
+                     "for-destination needs a ports.* in when: other metrics are not about destinations");
 }
 
 static void check_whole(const struct check *c, struct rule *rule)

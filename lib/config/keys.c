@@ -153,6 +153,17 @@ static void parse_abort(struct parser *p, const struct key *key, void *field, co
                 ++*n;
 }
 
+static void parse_destination(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        struct destination_match *list = field;
+        unsigned *n = list_begin(p, key, value);
+
+        if (n && destination_match_parse(value, &list[*n]) < 0)
+                invalid(p, key, value);
+        else if (n && ++*n == 1)
+                p->rule->destination_at = p->at;
+}
+
 /* set, raise and lower are in one list, in the order of the lines. An empty value clears those of its own kind. */
 static void parse_action(struct parser *p, const struct key *key, void *field, const char *value)
 {
@@ -216,6 +227,9 @@ static const struct key rule_keys[] = {
         {"enabled", parse_word, RULE(disabled), .words = {"yes", "no"}, .valid = "yes or no"},
         {"when", parse_condition, RULE(when), .list = true, COUNT(n_when), .most = RULE_CONDITIONS_MAX},
         {"until", parse_condition, RULE(until), .list = true, COUNT(n_until), .most = RULE_CONDITIONS_MAX},
+        {"for-destination", parse_destination, RULE(destination), .list = true, COUNT(n_destinations),
+         .most = RULE_DESTINATIONS_MAX,
+         .valid = "ADDRESS, ADDRESS/BITS or either with :PORT, as 10.0.0.7:443, 10.0.0.0/8 or [2001:db8::7]:443"},
         {"after", parse_after, RULE(after_name)},
         {"set", parse_action, RULE(action), .list = true, .kind = ACTION_SET},
         {"raise", parse_action, RULE(action), .list = true, .kind = ACTION_RAISE},

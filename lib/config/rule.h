@@ -10,6 +10,7 @@
 #include "lib/kernel/counter.h"
 #include "lib/kernel/metric.h"
 #include "lib/kernel/sysctl.h"
+#include "lib/ports/match.h"
 #include "lib/util/diagnostics.h"
 
 #define RULES_MAX 64u
@@ -17,6 +18,7 @@
 #define RULE_CONDITIONS_MAX 8u
 #define RULE_ACTIONS_MAX 4u
 #define RULE_ABORTS_MAX 4u
+#define RULE_DESTINATIONS_MAX 4u
 #define RULE_NONE UINT32_MAX
 #define RULE_TEXT_MAX 128
 #define CONDITION_TEXTS_MAX (RULES_MAX * (2 * RULE_CONDITIONS_MAX + RULE_ABORTS_MAX + 1) * RULE_TEXT_MAX)
@@ -86,7 +88,10 @@ struct rule {
         uint64_t superseded_by[RULE_ACTIONS_MAX]; /* of a rule of the vendor: a bit for each rule of the administrator
                                                      that changes the sysctl of the action in another way */
         struct abort_condition abort[RULE_ABORTS_MAX];
-        unsigned n_when, n_until, n_actions, n_abort;
+        struct destination_match
+                destination[RULE_DESTINATIONS_MAX]; /* ports.* are those of these alone; none: of all */
+        struct origin destination_at;               /* of the first of them */
+        unsigned n_when, n_until, n_actions, n_abort, n_destinations;
 };
 
 /* The texts of all conditions of a configuration, one after the other. */

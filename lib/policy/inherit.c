@@ -43,6 +43,14 @@ static bool aborts_alike(const struct rule *a, const struct counters *ca, const 
         return a->n_abort == b->n_abort;
 }
 
+static bool destinations_alike(const struct rule *a, const struct rule *b)
+{
+        for (unsigned k = 0; a->n_destinations == b->n_destinations && k < a->n_destinations; k++)
+                if (strcmp(a->destination[k].text, b->destination[k].text) != 0)
+                        return false;
+        return a->n_destinations == b->n_destinations;
+}
+
 /* True if the state of one rule means the same for the other. */
 static bool rules_alike(const struct config *ca, unsigned ia, const struct config *cb, unsigned ib)
 {
@@ -53,7 +61,7 @@ static bool rules_alike(const struct config *ca, unsigned ia, const struct confi
                lists_alike(a->when, a->n_when, &ca->counters, b->when, b->n_when, &cb->counters) &&
                lists_alike(a->until, a->n_until, &ca->counters, b->until, b->n_until, &cb->counters) &&
                lists_alike(&a->expect, a->has_expect, &ca->counters, &b->expect, b->has_expect, &cb->counters) &&
-               actions_alike(a, b) && aborts_alike(a, &ca->counters, b, &cb->counters);
+               actions_alike(a, b) && destinations_alike(a, b) && aborts_alike(a, &ca->counters, b, &cb->counters);
 }
 
 static bool holds_within(const struct policy *old, unsigned rule, const struct config *config)

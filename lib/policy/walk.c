@@ -174,6 +174,14 @@ static bool is_about_destinations(const struct walk *w)
         return ports;
 }
 
+static bool is_for(const struct rule *rule, const struct destination *d)
+{
+        for (unsigned k = 0; k < rule->n_destinations; k++)
+                if (destination_matches(&rule->destination[k], &d->key))
+                        return true;
+        return rule->n_destinations == 0;
+}
+
 void walk_destinations(struct walk *w, const struct ports *ports)
 {
         if (!is_about_destinations(w))
@@ -181,7 +189,7 @@ void walk_destinations(struct walk *w, const struct ports *ports)
         for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
                 const struct destination *d = ports_destination(ports, slot);
 
-                if (d->id == 0)
+                if (d->id == 0 || !is_for(w->rule, d))
                         continue;
                 if (w->first)
                         walk_when(w, d, slot);

@@ -143,6 +143,34 @@ def _():
             host.client.run(connect)
 
 
+TWO = """
+[daemon]
+interval = 100ms
+cpu_budget = 100%
+[rule here]
+for-destination = 10.77.0.0/24:8080
+when = ports.used >= 10
+advise = look at it
+[rule elsewhere]
+for-destination = 10.77.0.3
+for-destination = 10.77.0.2:443
+when = ports.used >= 10
+advise = look at it
+"""
+
+
+@test("explain: the destinations that a rule is for; it acts for these and for no other", beside=True)
+def _():
+    with Host(TWO, load=False) as host:
+        with ChurnHoldBeside(host):
+            wait_until(lambda: host.json("explain", "here")["state"] == "active", "it acts for its destination")
+            check_equal(host.json("explain", "elsewhere")["state"], "idle", "the other rule")
+            check_equal(host.json("explain", "elsewhere")["for_destinations"], ["10.77.0.3", "10.77.0.2:443"], "JSON")
+            check_text(host.ctl("explain", "elsewhere").stdout,
+                       r"^  only for destinations at 10\.77\.0\.3, 10\.77\.0\.2:443$")
+            check_schema(host.json("explain", "here"), schema_of("rule"))
+
+
 AWAITS = f"""
 [daemon]
 interval = 100ms

@@ -216,6 +216,23 @@ static const struct row rows[] = {
         {"enabled", RULE "enabled = 1\n", {{4, "invalid enabled '1': write yes or no"}, {0}}},
         {"release", RULE "release = never\n", {{4, "invalid release 'never': write restore or keep"}, {0}}},
         {"retry", RULE "retry = soon\n", {{4, "invalid duration 'soon'"}, {0}}},
+        {"for-destination",
+         RULE "for-destination = 10.0.0.0/33\nfor-destination = backend:443\nfor-destination = 10.0.0.7:\n"
+              "for-destination = [2001:db8::7]443\nfor-destination = 10.0.0.7:70000\n",
+         {{4, "invalid for-destination '10.0.0.0/33': write ADDRESS, ADDRESS/BITS or either with :PORT, as "
+              "10.0.0.7:443, 10.0.0.0/8 or [2001:db8::7]:443"},
+          {5, "invalid for-destination 'backend:443'"},
+          {6, "invalid for-destination '10.0.0.7:'"},
+          {7, "invalid for-destination '[2001:db8::7]443'"},
+          {8, "invalid for-destination '10.0.0.7:70000'"},
+          {0}}},
+        {"for-destination of a rule about none",
+         "[rule r]\nwhen = tcp.fin_wait2 >= 5\nadvise = x\nfor-destination = 10.0.0.7\n",
+         {{4, "for-destination needs a ports.* in when"}, {0}}},
+        {"for-destination of all forms",
+         "[rule r]\nwhen = ports.used >= 5\nadvise = x\nfor-destination = 10.0.0.7:443\nfor-destination = 10.0.0.0/8\n"
+         "for-destination = 2001:db8::/32\nfor-destination = [2001:db8::7]:443\n",
+         {{0}}},
         {"no changes",
          "[limits]\nchanges_per_minute = 0\n",
          {{2, "invalid changes_per_minute '0': write 1 to 600"}, {0}}},

@@ -46,6 +46,59 @@ START_TEST(idle_connections_are_not_relieved_by_reuse)
 }
 END_TEST
 
+/* ---- for-destination ---- */
+
+static const struct {
+        const char *lines;
+        bool fires; /* for 10.0.0.2:80 */
+} for_rows[] = {
+        {"", true},
+        {"for-destination = 10.0.0.2\n", true},
+        {"for-destination = 10.0.0.2:80\n", true},
+        {"for-destination = 10.0.0.2:443\n", false},
+        {"for-destination = 10.0.0.3\n", false},
+        {"for-destination = 10.0.0.3\nfor-destination = 10.0.0.2\n", true},
+        {"for-destination = 10.0.0.0/30\n", true},
+        {"for-destination = 10.0.0.4/30\n", false},
+        {"for-destination = 0.0.0.0/0:80\n", true},
+        {"for-destination = ::ffff:10.0.0.2\n", true},
+        {"for-destination = 2001:db8::/32\n", false},
+        {"for-destination = ::/0\n", true},
+};
+
+/* The load is the same, and so is all that the bounds say of it. */
+START_TEST(a_rule_is_for_its_destinations)
+{
+        char policy[512];
+
+        snprintf(policy, sizeof(policy),
+                 "[rule r]\nwhen = ports.used >= 500\nuntil = ports.used < 100\n%sadvise = x\n", for_rows[_i].lines);
+        h = host_new(policy);
+        h->skips = true;
+        host_run(h, 10, 100, PEER);
+        ck_assert_uint_eq(h->logged, for_rows[_i].fires);
+        if (for_rows[_i].fires)
+                ck_assert_str_eq(h->log[0].decision.evidence.destination, "10.0.0.1->10.0.0.2:80");
+}
+END_TEST
+
+/* A larger destination that the rule is not for neither hides the one that it is for nor holds it up. */
+START_TEST(a_rule_ends_with_its_destinations)
+{
+        h = host_new("[rule r]\nwhen = ports.used >= 500\nuntil = ports.used < 100\nfor-destination = 10.0.0.2\n"
+                     "advise = x\n");
+        host_run(h, 10, 1000, PEER + 1);
+        ck_assert_uint_eq(h->logged, 0);
+        host_run(h, 10, 100, PEER);
+        ck_assert_uint_eq(h->logged, 1);
+        ck_assert_str_eq(h->log[0].decision.evidence.destination, "10.0.0.1->10.0.0.2:80");
+        for (unsigned i = 0; i < 7; i++)
+                host_run(h, 10, 1000, PEER + 1);
+        ck_assert_uint_eq(h->logged, 2);
+        ck_assert_int_eq(h->log[1].kind, DECISION_RELEASE);
+}
+END_TEST
+
 /* ---- the ladder ---- */
 
 START_TEST(acts_before_the_cliff_and_gives_back_once)
@@ -419,6 +472,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_burst_is_no_storm);
         tcase_add_test(tcase, idle_connections_are_not_relieved_by_reuse);
         tcase_add_test(tcase, acts_before_the_cliff_and_gives_back_once);
+        tcase_add_loop_test(tcase, a_rule_is_for_its_destinations, 0, ELEMENTSOF(for_rows));
+        tcase_add_test(tcase, a_rule_ends_with_its_destinations);
         tcase_add_test(tcase, goes_up_both_rungs_and_down_from_the_top);
         tcase_add_test(tcase, two_rungs_step_in_one_tick);
         tcase_add_test(tcase, the_second_rung_waits_for_the_first);
