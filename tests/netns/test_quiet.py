@@ -3,12 +3,13 @@
 """Connections in any number that hurt nobody: twtuned writes nothing and says nothing. What it costs to see that is
 measured by `./dev bench observe`."""
 
+import socket
 import sys
 
 from harness import (ChurnClient, ChurnHold, ChurnServer, Pair, Program, check, check_equal, few_ports, main, test,
                      wait_until)
-from pressure import LOOKED, Shipped
-from sockets import leave_time_wait
+from pressure import LOOKED, Few, Shipped, check_silent
+from sockets import close_all, connect, ip, leave_time_wait, listener, states
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 
@@ -141,6 +142,60 @@ def _():
 def _():
     for port in (8080, 40001):
         heavy_server(port, 110_000)
+
+
+# ---- look-alikes of the rules of test_incidents.py ----
+
+@test("clients that close first, and are gone before the last ACK: too few to hurt", beside=True)
+def _():
+    with Pair() as pair:
+        peer = listener(pair.server, pair.server.ip4)
+        ends = [connect(pair.client, peer) for _ in range(90)]
+        twtuned = Few.watch(pair.server)
+        for near, _ in ends:
+            near.shutdown(socket.SHUT_WR)
+        wait_until(lambda: states(pair.server).get("close_wait") == len(ends), "the clients have closed")
+        ip(pair.client, "link", "set", "veth0", "down")
+        close_all(far for _, far in ends)
+        check_equal(states(pair.server).get("last_ack"), len(ends), "LAST_ACK")
+        check_silent(twtuned)
+
+
+@test("half of the ports reserved for services, and a light load beside them", beside=True)
+def _():
+    with Pair() as pair:
+        few_ports(pair.client, 1000)
+        pair.client.sysctl("net.ipv4.ip_local_reserved_ports", "40000-40499")
+        ChurnServer(pair.server, pair.server.ip4)
+        twtuned = Few.watch(pair.client)
+        check_equal(ChurnClient(pair.client, pair.server.ip4, count=60).finish(), (60, 0), "connects and failures")
+        check_silent(twtuned)
+
+
+@test("a UDP server that keeps up, and a full socket to which nobody sends any more", beside=True)
+def _():
+    with Pair() as pair:
+        server, full, client = [], [], []
+        for namespace, sockets in ((pair.server, server), (pair.server, full), (pair.client, client)):
+            with namespace.entered():
+                sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        server, full, client = server[0], full[0], client[0]
+        for one in (server, full):
+            one.bind((pair.server.ip4, 0))
+        full.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        twtuned = Few.watch(pair.server)
+        for _ in range(50):
+            client.sendto(bytes(500), full.getsockname())
+        dropped = pair.server.counter("Udp", "RcvbufErrors")
+        check(dropped > 30, f"{dropped} of 50 datagrams dropped")
+        for _ in range(LOOKED):
+            for _ in range(200):
+                client.sendto(bytes(500), server.getsockname())
+                server.recv(500)
+            twtuned.ticks.wait(1)
+        check_equal(pair.server.counter("Udp", "RcvbufErrors"), dropped, "RcvbufErrors")
+        twtuned.check_rules()
+        close_all((server, full, client))
 
 
 if __name__ == "__main__":
