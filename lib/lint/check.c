@@ -68,6 +68,18 @@ static int64_t default_size(const struct lint_case *c, bool *ret_exact)
         return conntrack ? e.v[0] : llabs(e.v[0] / 2);
 }
 
+/* With a line of a size of its own, the kernel made eight entries for each bucket at most, and since Linux 5.15 it makes
+ * one (net/netfilter/nf_conntrack_core.c:nf_conntrack_init_start()). */
+static void add_chains(struct lint_case *c, int64_t buckets)
+{
+        if (strstr(c->path, "nf_conntrack") && buckets > 0 && c->v[0] / 8 > buckets)
+                lint_add_why(c,
+                             "; a full table has %" PRId64 " entries for each of the %" PRId64
+                             " buckets, among which every packet is looked up: net.netfilter.nf_conntrack_buckets = "
+                             "%" PRId64,
+                             c->v[0] / buckets, buckets, c->v[0] / 4);
+}
+
 static bool check_table(struct lint_case *c)
 {
         const char *below = c->row->below ? c->row->below : sysctl_table[sysctl_find(c->path)].below;
@@ -78,7 +90,9 @@ static bool check_table(struct lint_case *c)
                 return lint_say(c, LINT_NO_EFFECT, "it is the kernel's default on this machine");
         if (c->v[0] < MIN(65536, size > 0 ? size : 65536))
                 return lint_say(c, LINT_HARMFUL, "%s", below);
-        return lint_say(c, LINT_FINE, "%s", lint_help(c));
+        lint_say(c, LINT_FINE, "%s", lint_help(c));
+        add_chains(c, size);
+        return true;
 }
 
 /* net/core/sysctl_net_core.c:netdev_budget_usecs_min, of two ticks, is not in every kernel; at 100 Hz it is
@@ -156,6 +170,32 @@ static bool check_buffer(struct lint_case *c)
         return lint_say(c, LINT_FINE, "%s; some kernels refuse a minimum under 4096", lint_help(c));
 }
 
+/* rmem_default may be over rmem_max (measured); sk_setsockopt() caps with the second alone (net/core/sock.c). */
+static bool check_max(struct lint_case *c)
+{
+        bool receive = strcmp(c->path, "net/core/rmem_max") == 0;
+        struct lint_effect initial;
+        char where[128];
+
+        if (c->v[0] < c->row->low ||
+            !lint_effective(c, receive ? "net/core/rmem_default" : "net/core/wmem_default", &initial) ||
+            initial.v[0] <= c->v[0])
+                return false;
+        return lint_say(c, LINT_FINE,
+                        "%s; %s is %" PRId64 "%s, so that a program that sets its size gets less than one "
+                        "that does not",
+                        lint_help(c), receive ? "rmem_default" : "wmem_default", initial.v[0],
+                        lint_where(&initial, where));
+}
+
+/* ip-sysctl: 0x200 with 0x2 accepts data in a SYN without a cookie, which is what protects from forged SYNs (RFC 7413,
+ * section 5.1). */
+static bool check_fastopen(struct lint_case *c)
+{
+        return (c->v[0] & 0x202) == 0x202 &&
+               lint_say(c, LINT_HARMFUL, "0x200: a forged SYN with data makes the server work, without a cookie");
+}
+
 /* ---- what the kernel's version decides ---- */
 
 /* Linux 6.6 stopped reading it (net/ipv4/tcp_input.c:tcp_measure_rcv_mss() measures instead). tcp_backlog_ack_defer
@@ -219,6 +259,9 @@ static const struct lint_checks checks[] = {
         {"net/ipv4/ip_local_reserved_ports", lint_refuses_port_list, lint_check_reserved_ports},
         {"net/ipv4/ip_unprivileged_port_start", lint_refuses_port_start, NULL},
         {"net/ipv4/tcp_keepalive_time", NULL, check_keepalive_time},
+        {"net/ipv4/tcp_fastopen", NULL, check_fastopen},
+        {"net/core/rmem_max", NULL, check_max},
+        {"net/core/wmem_max", NULL, check_max},
         {"net/ipv4/tcp_max_syn_backlog", NULL, check_syn_backlog},
         {"net/ipv4/tcp_max_orphans", NULL, check_table},
         {"net/ipv4/tcp_adv_win_scale", NULL, check_adv_win_scale},

@@ -168,7 +168,9 @@ bool lint_say_missing(struct lint_case *c)
         for (unsigned i = 0; i < lint_row_count && !c->row; i++)
                 if (!strchr(lint_rows[i].path, '*'))
                         suggestion_offer(&suggestion, base_name(lint_rows[i].path));
-        lint_say(c, LINT_NO_EFFECT, "this kernel has no such sysctl");
+        lint_say(c, LINT_NO_EFFECT, "%s",
+                 lint_is_first_netns(c) ? "this kernel has no such sysctl"
+                                        : "there is no such sysctl in this network namespace");
         near = suggestion.name ? find_base("", suggestion.name) : NULL;
         if (!near)
                 return true;

@@ -23,6 +23,9 @@
 #define LASTS .place = LINT_CONNTRACK, .low = 1, .below = "the entries are gone at once, and with them the answers"
 
 #define OLD_CONNTRACK "the name before Linux 4.9; it is net.netfilter.nf_conntrack_* now"
+#define PROBES "the number of probes is net.ipv4.tcp_keepalive_probes"
+#define VENDORS "only some vendors' kernels have it"
+#define BY_ROUTE "it is set for a route: ip route change ROUTE initcwnd N initrwnd N"
 #define BSD "that is a name of BSD and macOS"
 #define SHOWS "read-only: the kernel only shows it"
 #define SINCE_7 "Linux 7.3 has it, 6.18 does not"
@@ -37,6 +40,7 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_tw_recycle"), 1, .rule = "time-wait-reuse"},
         {IPV4("tcp_tw_timeout"), 1, .gone = "some vendors' kernels have it; TIME_WAIT is 60 s, fixed",
          .rule = "time-wait-reuse"},
+        {IPV4("tcp_time*wait*"), 1, .gone = "TIME_WAIT is 60 s, fixed", .rule = "time-wait-reuse"},
         {IPV4("tcp_max_tw_buckets_ub"), 1, .gone = "OpenVZ's kernels had it", .rule = "time-wait-table"},
         {IPV4("tcp_max_tw_buckets"), 1, INT, .rule = "time-wait-table"},
         /* Measured: with 15 as many TIME_WAIT sockets as with 60. net/ipv4/tcp_minisocks.c:tcp_time_wait(). */
@@ -60,6 +64,8 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_keepalive_time"), 1, SECONDS, "7200", .rule = "dead-peers"},
         {IPV4("tcp_keepalive_intvl"), 1, SECONDS, "75", .rule = "dead-peers"},
         {IPV4("tcp_keepalive_probes"), 1, U8, "9", .rule = "dead-peers"},
+        {IPV4("tcp_keepalive_c*"), 1, .gone = PROBES},
+        {IPV4("tcp_keepalive_retries"), 1, .gone = PROBES},
 
         /* ---- SYN and accept queues ---- */
         {IPV4("tcp_syncookies"), 1, U8, "1", .high = 1,
@@ -85,7 +91,8 @@ const struct lint_row lint_rows[] = {
          .help = "moves waiting connections to another listener of the SO_REUSEPORT group when one closes"},
         {IPV4("tcp_challenge_ack_limit"), 1, INT,
          .help = "challenge ACKs per second; since Linux 4.7 it is random, which was the remedy for CVE-2016-5696"},
-        {IPV4("tcp_invalid_ratelimit"), 1, POSITIVE, "500", .help = "ms between two answers to invalid segments"},
+        {IPV4("tcp_invalid_ratelimit"), 1, POSITIVE, "500", .low = 1, .help = "ms between two answers to invalid segments",
+         .below = "two hosts can answer each other's invalid segments without end (ip-sysctl: ACK loops)"},
 
         /* ---- retransmissions and orphans ---- */
         /* ip-sysctl: RFC 1122 asks for at least 3 and for at least 100 s, which is 8. Measured: 5 is 13 s. */
@@ -132,7 +139,9 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_autocorking"), 1, BOOL, "1", .help = "joins small writes while a packet waits in the queue"},
         {IPV4("tcp_notsent_lowat"), 1, 0, UINT32_MAX, "4294967295",
          .help = "unsent bytes from which a socket is full"},
-        {IPV4("tcp_limit_output_bytes"), 1, INT, .help = "bytes of a socket in the queues below TCP"},
+        /* net/ipv4/tcp_output.c:tcp_small_queue_check(). */
+        {IPV4("tcp_limit_output_bytes"), 1, INT, .low = 65536, .help = "bytes of a socket in the queues below TCP",
+         .below = "less than one large packet: the next one has to wait until the card has sent it"},
         {IPV4("tcp_tso_win_divisor"), 1, U8, "3", .help = "share of the window that one TSO packet may take"},
         {IPV4("tcp_stdurg"), 1, U8, "0", .help = "where urgent data ends; almost nothing uses it"},
         {IPV4("tcp_workaround_signed_windows"), 1, U8, "0",
@@ -178,8 +187,12 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_no_ssthresh_metrics_save"), 1, BOOL, "1", .help = "0 remembers ssthresh for a destination"},
         {IPV4("tcp_max_reordering"), 1, 1, INT32_MAX, "300", .help = "how much reordering is learnt at most"},
         {IPV4("tcp_pingpong_thresh"), 1, 1, 255, .help = "after how many answers ACKs are delayed"},
-        {IPV4("tcp_rto_max_ms"), 1, 1000, 120000, "120000", .help = "longest wait before data is sent again"},
-        {IPV4("tcp_rto_min_us"), 1, 1, INT32_MAX, "200000", .help = "shortest wait before data is sent again"},
+        /* The 15 waits of tcp_retries2 are 12.6 s for the first six and this for each other one. */
+        {IPV4("tcp_rto_max_ms"), 1, 1000, 120000, "120000", .low = 9000, .help = "longest wait before data is sent again",
+         .below = "an outage of less than 100 s (RFC 1122) uses up tcp_retries2 and ends every connection with data"},
+        {IPV4("tcp_rto_min_us"), 1, 1, INT32_MAX, "200000", .low = 40000, .help = "shortest wait before data is sent again",
+         /* include/net/tcp.h:TCP_DELACK_MIN */
+         .below = "peers delay their ACKs by 40 ms and more, so data is sent twice for nothing"},
         {IPV4("tcp_syn_linear_timeouts"), 1, 0, 127, "4", .help = "SYN retransmissions before the wait doubles"},
         {IPV4("tcp_shrink_window"), 1, BOOL, "0", .help = "lets the window shrink where memory is short"},
         {IPV4("tcp_backlog_ack_defer"), 1, BOOL, "1", .help = "one ACK for what waited while the socket was busy"},
@@ -205,7 +218,15 @@ const struct lint_row lint_rows[] = {
          .help = "size of a separate hash table for the next network namespace; 0: shared"},
 
         /* Removed long ago, but still pasted. */
+        {CORE("hot_list_length"), 1, .gone = "Linux removed it long ago"},
+        {CORE("*_cong*"), 1, .gone = "Linux removed it long ago"},
         {IPV4("tcp_abc"), 1, .gone = "Linux 3.9 removed it"},
+        {IPV4("tcp_delack_*"), 1, .gone = VENDORS},
+        {IPV4("tcp_collapse_max_bytes"), 1, .gone = VENDORS},
+        {IPV4("tcp_default_init_rwnd"), 1, .gone = BY_ROUTE},
+        {IPV4("tcp_init*cwnd"), 1, .gone = BY_ROUTE},
+        {IPV4("tcp_hystart*"), 1, .gone = "it is /sys/module/tcp_cubic/parameters/hystart"},
+        {IPV4("tcp_tso"), 1, .gone = "ethtool -K switches it for each card"},
         {IPV4("tcp_dma_copybreak"), 1, .gone = "Linux removed it together with NET_DMA"},
         {IPV4("tcp_cookie_size"), 1, .gone = "Linux 3.10 removed it"},
         {IPV4("tcp_max_ssthresh"), 1, .gone = "Linux removed it; no limit to slow start is needed"},
@@ -310,6 +331,10 @@ const struct lint_row lint_rows[] = {
          .help = "0 is for SYNPROXY; elsewhere it cuts connections that are older than their entry"},
         {CONNTRACK("tcp_be_liberal"), 1, BOOL, "0", .place = LINT_CONNTRACK,
          .help = "1 lets segments outside of the window pass instead of calling them invalid"},
+        {CONNTRACK("tcp_no_window_check"), 1,
+         .gone = "only OpenWrt's kernels have it; elsewhere it is nf_conntrack_tcp_be_liberal"},
+        {"net/netfilter/nf_flowtable_*", 1, .place = LINT_CONNTRACK, .gone = "this kernel has no flow tables",
+         .help = "seconds that a flow table keeps an idle connection"},
         {CONNTRACK("helper"), 1, .gone = "Linux 6.0 removed it"},
         {CONNTRACK("hashsize"), 1, .gone = "hashsize is a parameter of the module; the sysctl is "
          "net.netfilter.nf_conntrack_buckets", .rule = "conntrack-table"},

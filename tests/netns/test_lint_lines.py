@@ -346,6 +346,53 @@ def _():
         check(count > 250 and unsaid < 40 and 100 < refused < count - 100, f"{count}, {unsaid}, {refused}")
 
 
+# Forms of a line that people write: a file each. Then the tool that alone takes what lint says, as systemd-sysctl does.
+FORMS = [(raw, TOOLS) for raw in (
+    b"net.ipv4.tcp_fin_timeout=30", b"net.ipv4.tcp_fin_timeout\t=\t31", b"  net.ipv4.tcp_fin_timeout = 32  \r\n",
+    b"net.ipv4.tcp_fin_timeout := 30", b"net.ipv4.tcp_fin_timeout == 30", b"net.ipv4.tcp_fin_timeout 30",
+    b"net.ipv4.tcp_fin_timeout: 30", b"sysctl -w net.ipv4.tcp_fin_timeout=30", b"include /etc/sysctl.d/x.conf",
+    b"net.ipv4.tcp_fin_timeout = 30 net.ipv4.tcp_frto = 1", b"net.ipv4.tcp_fin_timeout = 30; net.ipv4.tcp_frto = 1",
+    b"net.ipv4.tcp_fin_timeout = 30 \\\nnet.ipv4.tcp_frto = 1", b"net.ipv4.tcp_fin_timeout = \\\n30",
+    b"net.ipv4.tcp_fin_timeout = \xe2\x80\x9c30\xe2\x80\x9d", b"net.ipv4.tcp_fin_timeout = 30\0\nnet.ipv4.tcp_frto = 1",
+    b"; net.ipv4.tcp_fin_timeout = 30", b"// net.ipv4.tcp_fin_timeout = 30", b"!net.ipv4.tcp_fin_timeout = 30",
+    b"-net.ipv4.tcp_nothing = 1", b"net.ipv4.tcp_fin_timeout = 1m", b"net.ipv4.tcp_fin_timeout = 1_000",
+    b"net.ipv4.tcp_*_retries = 9", b"net.ipv4.*.tcp_fin_timeout = 31", b"net.*.tcp_fin_timeout = 31",
+    b"net.ipv4.tcp_fin_timeou[t] = 31", b"net/ipv4/tcp_fin_timeout = 0x1e", b"net.ipv4.tcp_syncookies = true",
+    b"net.core.somaxconn = 65536", b"net.core.somaxconn = 512k", b"net.ipv4.tcp_max_syn_backlog = 3240000",
+    b"net.ipv4.tcp_congestion_control = bbr2", b"net.core.default_qdisc = fq-codel", b"net.ipv4.tcp_ecn = on",
+    b"net.ipv4.tcp_fastopen = 0x403", b"net.ipv4.tcp_notsent_lowat = -1", b"net.ipv4.tcp_limit_output_bytes = 0",
+    b"net.ipv4.tcp_rmem = 4096,87380,16777216", b"net.ipv4.tcp_rmem = 4K 128K 16M", b"net.ipv4.tcp_wmem = 4096 65536",
+    b"net.ipv4.ip_local_port_range = 1024-65535", b"net.ipv4.ip_local_port_range = 65535 1024",
+    b"net.ipv4.ip_local_reserved_ports = 8080, 9090", b"net.ipv4.ip_local_reserved_ports = 30000:32767",
+    b"net.netfilter.nf_conntrack_max = 2097152", b"net.core.rmem_max = 131072", b"net.core.gro_normal_batch = 8",
+    b"net.ipv4.tcp_mem = 8388608 12582912 16777216", b"net.ipv4.udp_rmem_min = 16384", b"net.core.optmem_max = 25165824")]
+FORMS += [(raw, ["systemd-sysctl"]) for raw in (b"- net.ipv4.tcp_fin_timeout = 30", b"\0net.ipv4.tcp_fin_timeout = 30\n")]
+
+
+@test("each form of a line does what was said of it, and is said once: as a finding or as an error", beside=True)
+def _():
+    with Single() as host:
+        stock = state(host)
+        for raw, tools in FORMS:
+            result, path = lint(host, raw, "--json")
+            said = json.loads(result.stdout)
+            want = dict(stock)
+            for f in said["findings"]:
+                line = re.split(b"[\n\0]", raw)[f["line"] - 1].decode(errors="replace")
+                want = expected(f, line.split("=", 1)[1].strip(" \t\r"), want) if f["applied"] is not None else want
+            lines = [n for n, text in enumerate(re.split(b"[\n\0]", raw), 1) if text and text[:1] != b";"]
+            heard = {entry["line"] for entry in said["findings"] + said["errors"]}
+            check_equal(heard, set(lines), f"lines of {raw} that something is said of")
+            for tool in tools:
+                host.run([*TOOLS[tool], str(path)], check=False)
+                if (live := state(host)) != stock:
+                    put_back(host, stock)
+                check_equal({n: live[n] for n in stock if live[n] != want[n]}, {}, f"{tool}: {raw}: what differs")
+            fixed = lint(host, raw, "--fix")[0].stdout
+            left = [f for f in findings(host, fixed) if f["verdict"] in ("harmful", "no effect")]
+            check(left == [] or b"*" in raw, f"{raw} fixed: {fixed}")
+
+
 @test("of files of several lines, what was said is what systemd-sysctl leaves live", beside=True)
 def _():
     rng = random.Random(SEED)
