@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "daemon/audit/journal.h"
 #include "daemon/commands/check.h"
 #include "daemon/commands/lint.h"
 #include "daemon/commands/once.h"
@@ -52,9 +53,9 @@ static const struct option options[] = {
 
 static void print_help(void)
 {
-        puts("twtuned [--config=FILE] [--observe] [--hold] [--record=FILE] [--netns=PATH]\n"
+        puts("twtuned [--config=FILE] [--observe] [--hold] [--record=FILE] [--netns=PATH] [--json]\n"
              "                                      run the daemon in the foreground\n"
-             "twtuned --all-netns [--config=FILE] [--observe]\n"
+             "twtuned --all-netns [--config=FILE] [--observe] [--json]\n"
              "                                      run a daemon here and in each network namespace that has a name\n"
              "twtuned --once [--config=FILE] [--json]\n"
              "                                      print rules whose conditions hold, then every metric: NAME VALUE "
@@ -75,6 +76,7 @@ static void print_help(void)
              "  --hold          put nothing back when systemd restarts the unit (with twtuned-restore.service)\n"
              "  --netns=PATH    enter that network namespace first (also with --once and --restore), and keep no\n"
              "                  capability but CAP_NET_ADMIN\n"
+             "  --json          of the daemon: log to stderr one JSON object a line, as journalctl -o json\n"
              "  --record=FILE   append a row of CSV for each tick to FILE, which must be new or empty\n"
              "\n"
              "SIGHUP reloads the configuration; SIGTERM and SIGINT put everything back and end the daemon.");
@@ -97,8 +99,11 @@ struct arguments {
 
 static int run_mode(const struct arguments *a)
 {
-        int r = a->netns ? privilege_run_in_netns(a->netns) : 0;
+        int r;
 
+        if (a->json && (a->mode == MODE_RUN || a->mode == MODE_ALL_NETNS))
+                journal_as_json();
+        r = a->netns ? privilege_run_in_netns(a->netns) : 0;
         if (r != 0)
                 return r;
         switch (a->mode) {
@@ -182,8 +187,9 @@ static const char *parse(int argc, char **argv, struct arguments *a)
                 return "--observe is only for the daemon and --all-netns";
         if (a->netns && a->mode != MODE_RUN && a->mode != MODE_ONCE && a->mode != MODE_RESTORE)
                 return "--netns is only for the daemon, --once and --restore";
-        if (a->json && a->mode != MODE_ONCE && a->mode != MODE_LINT)
-                return "--json is only for --once and --lint";
+        if (a->json && a->mode != MODE_RUN && a->mode != MODE_ALL_NETNS && a->mode != MODE_ONCE &&
+            a->mode != MODE_LINT)
+                return "--json is only for the daemon, --all-netns, --once and --lint";
         if (a->fix && (a->mode != MODE_LINT || a->json))
                 return "--fix is only for --lint, without --json";
         if (a->verbose && a->mode != MODE_CHECK)

@@ -13,6 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/audit/json_log.h"
+
 #define WAIT_MS 100 /* wait for a busy journal; not again until it has accepted an entry */
 
 /* The socket of systemd-journald.service(8); an entry is a datagram. */
@@ -54,6 +56,12 @@ void journal_unblock_stderr(void)
                         close(fd);
                 }
         }
+}
+
+void journal_as_json(void)
+{
+        if (!stderr_is_journal())
+                json_log_begin();
 }
 
 static int connect_journal(void)
@@ -122,6 +130,8 @@ static int send_to_journal(const struct audit_text *text)
 /* main() makes stderr line buffered: an entry is one write, so that lines of two processes do not mix. */
 static int print(const struct audit_text *text)
 {
+        if (json_log_is_on())
+                return json_log_write(text);
         audit_text_print(text, stderr);
         if (fflush(stderr) == 0 && !ferror(stderr))
                 return 0;

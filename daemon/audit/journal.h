@@ -11,6 +11,9 @@ void journal_write(const struct audit_text *text);
 /* Reports the dropped entries before the next entry, if that is accepted. */
 void journal_tick(void);
 
+/* From now on what goes to stderr is JSON, if stderr is not the journal (json_log.h). */
+void journal_as_json(void);
+
 /* Makes writes to stderr fail instead of waiting for its reader. */
 void journal_unblock_stderr(void);
 

@@ -15,6 +15,7 @@
 
 #include <microhttpd.h>
 
+#include "daemon/audit/json_log.h"
 #include "daemon/confine.h"
 #include "daemon/http/collect.h"
 #include "daemon/now.h"
@@ -155,6 +156,8 @@ int main(int argc, char **argv)
                 return EX_USAGE;
         }
         server.directory = argv[2];
+        if (getenv("TWTUNED_JSON"))
+                json_log_begin();
         errno = 0;
         http = listen_at(&server, argv[1]);
         if (!http)

@@ -14,6 +14,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "daemon/audit/json_log.h"
+
 /* Removes what a supervisor that was killed has left. */
 static void empty(const char *directory)
 {
@@ -70,7 +72,8 @@ static int run(void *user)
 void metrics_server_tick(struct metrics_server *m, uint64_t now)
 {
         char refused[16];
-        const struct variable variable[] = {{"TWTUNED_REFUSED", refused}, {0}};
+        const struct variable variable[] = {
+                {"TWTUNED_REFUSED", refused}, {"TWTUNED_JSON", json_log_is_on() ? "1" : NULL}, {0}};
 
         if (!m->program)
                 return;

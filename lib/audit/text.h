@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "lib/audit/record.h"
+#include "lib/util/json.h"
 
 #define AUDIT_FIELDS_MAX 80u
 #define AUDIT_TEXT_SIZE 16384u
@@ -33,6 +34,10 @@ static inline const char *audit_text_field(const struct audit_text *text, unsign
 
 /* Returns the value of a field; "": the record has no such field. */
 const char *audit_text_value(const struct audit_text *text, const char *name);
+
+/* Adds an object with the fields of the journal, as journalctl -o json writes it: all values are texts, and a field that
+ * comes several times has an array. */
+void audit_text_add_json(const struct audit_text *text, struct json *json);
 
 /* Prints the kind, the message and the fields as NAME=value, on one line. */
 void audit_text_print(const struct audit_text *text, FILE *file);

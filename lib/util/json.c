@@ -48,8 +48,8 @@ static void add_quoted(struct json *j, const char *text)
 
                 if (n == 0) {
                         add_string(j, "\\ufffd");
-                } else if (*text == '"' || *text == '\\' || (unsigned char)*text < 0x20 || *text == 0x7f) {
-                        snprintf(escaped, sizeof(escaped), "\\u%04x", (unsigned)*text);
+                } else if (code == '"' || code == '\\' || code < 0x20 || (code >= 0x7f && code < 0xa0)) {
+                        snprintf(escaped, sizeof(escaped), "\\u%04x", code);
                         add_string(j, escaped);
                 } else {
                         add(j, text, n);

@@ -59,7 +59,7 @@ class Host(Single):
         for task in pathlib.Path(f"/proc/{self.supervisor.pid}/task").iterdir():
             for pid in map(int, (task / "children").read_text().split()):
                 try:
-                    title = pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+                    title = pathlib.Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
                 except (FileNotFoundError, ProcessLookupError):
                     continue
                 if not title or "--all-netns" in title:

@@ -4,6 +4,7 @@
 takes over, what is put back, and what is left."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -347,6 +348,42 @@ def _():
         check_equal(values(pod, other), ["60", "60"], FIN)
         os.close(stdin)
         os.close(end)
+
+
+@test("--json: every line of the log is an object with the fields of the journal, whatever a name has", beside=True)
+def _():
+    with Host(LISTENS) as host:
+        pod = host.add()
+        odd = os.fsencode("/run/netns/odd\x1b[31m\n\"\u00e9") + b"\xff-" + host.mark.encode()
+        open(odd, "x").close()
+        subprocess.run(["mount", "--bind", f"/run/netns/{host.add().name}", odd], check=True)
+        host.pods.pop().remove()  # its other name
+        try:
+            with host.entered():
+                taken = socket.create_server(("127.0.0.1", 9911))
+            host.start("--json")
+            host.supervisor.wait_for(rf'"EVENT":"config-loaded".*"NETNS":"{pod.name}"')
+            host.supervisor.wait_for(r'"EVENT":"config-loaded".*"NETNS":"odd')
+            storm(pod)
+            host.supervisor.wait_for(rf'"EVENT":"applied".*"NETNS":"{pod.name}"')
+            os.kill(host.child(pod), signal.SIGKILL)
+            host.supervisor.wait_for(rf'"MESSAGE":"the process in network namespace {pod.name} was ended by signal 9')
+            if (harness.BUILD / "metrics-http").exists():
+                host.supervisor.wait_for('"MESSAGE":"metrics_listen: cannot listen: Address already in use"')
+            check_equal(host.supervisor.stop(), 0, "exit status")
+            taken.close()
+        finally:
+            subprocess.run(["umount", odd], check=True)
+            os.unlink(odd)
+        entries = [json.loads(line) for line in host.supervisor.lines]
+        check_equal([e for e in entries if not {"MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER"} <= e.keys()], [], "without a field")
+        check_equal([line for line in host.supervisor.lines if re.search(r"[\x00-\x1f\x7f-\x9f]", line)], [], "control characters")
+        applied = next(e for e in entries if e.get("EVENT") == "applied")
+        check_equal({k: applied[k] for k in ("SYSCTL", "OLDVALUE", "NEWVALUE", "RESULT", "RULE", "METRIC", "NETNS", "PRIORITY")},
+                    {"SYSCTL": FIN, "OLDVALUE": "60", "NEWVALUE": "20", "RESULT": "applied", "RULE": "some",
+                     "METRIC": "ports.used", "NETNS": pod.name, "PRIORITY": "5"}, "the change")
+        check_equal(sum(e.get("NETNS", "").startswith("odd") and e.get("EVENT") == "config-loaded" for e in entries), 1,
+                    "entries of the odd name")
 
 
 @test("--observe goes to all: nothing is written, and no file", beside=True)

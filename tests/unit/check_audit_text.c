@@ -166,6 +166,25 @@ START_TEST(what_does_not_fit_is_left_out)
 }
 END_TEST
 
+START_TEST(json_has_the_fields_of_the_journal)
+{
+        struct json json = {0};
+
+        text.kind = AUDIT_APPLIED;
+        text.n = text.used = 0;
+        audit_text_add(&text, "MESSAGE", "a=\xff");
+        audit_text_add(&text, "UNAVAILABLE", "one");
+        audit_text_add(&text, "UNAVAILABLE_SINCE", "1");
+        audit_text_add(&text, "UNAVAILABLE", "two\n");
+        audit_text_add_json(&text, &json);
+        ck_assert_str_eq(json.text, "{\"PRIORITY\":\"5\",\"SYSLOG_IDENTIFIER\":\"twtuned\","
+                                    "\"MESSAGE_ID\":\"d84c9e582b45468a8cf93f4d7595cf06\",\"EVENT\":\"applied\","
+                                    "\"MESSAGE\":\"a=\\ufffd\",\"UNAVAILABLE\":[\"one\",\"two\\u000a\"],"
+                                    "\"UNAVAILABLE_SINCE\":\"1\"}");
+        json_free(&json);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_loop_test(tcase, what_fails_and_what_works_again_is_said, 0, ELEMENTSOF(states));
@@ -173,6 +192,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, every_message_names_the_destination_and_the_unit);
         tcase_add_test(tcase, a_port_range_that_gives_way_names_the_port);
         tcase_add_test(tcase, what_does_not_fit_is_left_out);
+        tcase_add_test(tcase, json_has_the_fields_of_the_journal);
 }
 
 int main(void)

@@ -54,6 +54,9 @@ static const struct {
         {"", "\"\""},
         {"a \"b\" \\", "\"a \\u0022b\\u0022 \\u005c\""},
         {"\t\n\x7f", "\"\\u0009\\u000a\\u007f\""},
+        {"\xc2\x9b"
+         "31m",
+         "\"\\u009b31m\""}, /* a terminal takes it for the beginning of a command */
         {"é € 😀", "\"é € 😀\""},
         {"\xc3", "\"\\ufffd\""},            /* cut short */
         {"\xe2\x82", "\"\\ufffd\\ufffd\""}, /* the same, of three */

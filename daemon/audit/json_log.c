@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "daemon/audit/json_log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "lib/util/json.h"
+
+#define PRIORITY_OF_LINES "6" /* info: as systemd takes lines of stderr (systemd.exec(5), SyslogLevel=) */
+
+static struct {
+        bool on;
+        char line[8192]; /* what was printed since the last newline */
+        size_t n;
+} state;
+
+/* One write, so that lines of two processes do not mix. */
+static int put(struct json *json)
+{
+        struct iovec iov[] = {{json->text, json->n}, {(char *)"\n", 1}};
+        int r = !json->failed && writev(STDERR_FILENO, iov, 2) == (ssize_t)(json->n + 1) ? 0 : -EAGAIN;
+
+        json_free(json);
+        return r;
+}
+
+static void put_line(void)
+{
+        static const char prefix[] = "twtuned: ";
+        struct json json = {0};
+        const char *line = state.line;
+
+        state.line[state.n] = 0;
+        state.n = 0;
+        if (strncmp(line, prefix, strlen(prefix)) == 0)
+                line += strlen(prefix);
+        json_open_object(&json, NULL);
+        json_add_text(&json, "PRIORITY", PRIORITY_OF_LINES);
+        json_add_text(&json, "SYSLOG_IDENTIFIER", "twtuned");
+        json_add_text(&json, "MESSAGE", line);
+        json_close_object(&json);
+        put(&json);
+}
+
+static ssize_t on_print(void *cookie, const char *text, size_t size)
+{
+        (void)cookie;
+        for (size_t i = 0; i < size; i++) {
+                if (text[i] != '\n')
+                        state.line[state.n++] = text[i];
+                if (text[i] == '\n' || state.n == sizeof(state.line) - 1)
+                        put_line();
+        }
+        return (ssize_t)size;
+}
+
+void json_log_begin(void)
+{
+        FILE *f = fopencookie(NULL, "w", (cookie_io_functions_t){.write = on_print});
+
+        if (!f)
+                return;
+        setvbuf(f, NULL, _IOLBF, BUFSIZ);
+        stderr = f;
+        state.on = true;
+}
+
+bool json_log_is_on(void)
+{
+        return state.on;
+}
+
+int json_log_write(const struct audit_text *text)
+{
+        struct json json = {0};
+
+        audit_text_add_json(text, &json);
+        return put(&json);
+}
