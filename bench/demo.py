@@ -77,8 +77,9 @@ def show_release(host, changes):
         print(f"        {name} = {host.sysctl(name)}")
 
 
-def run(without, beside):
-    twtuned = Twtuned(beside.client, config=quick_policy())
+def run(without, beside, bus=None):
+    """bus: the socket of a system bus, for a twtunectl to ask there."""
+    twtuned = Twtuned(beside.client, config=quick_policy(), bus=bus)
     changes = Changes(twtuned)
     for pair in (without, beside):
         ChurnServer(pair.server, pair.server.ip4)

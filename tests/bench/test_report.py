@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What `./dev bench effect` and `never-worse` make of their runs: these are made up, the arithmetic is the real one."""
+"""What `./dev bench effect`, `never-worse` and `terminal` make of their runs: these are made up, the arithmetic is the
+real one."""
 
 import pathlib
+import re
 import sys
+from xml.etree import ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "netns"), str(ROOT / "bench"), str(ROOT / "bench" / "effect")]
 import never_worse  # noqa: E402
 import report  # noqa: E402
+import screen  # noqa: E402
 from harness import check, check_equal, main, temp_dir, test  # noqa: E402
 from measure import Run  # noqa: E402
 
@@ -113,6 +117,46 @@ def _():
         check_equal(broken(cell, stock=stock, hand=hand, twtuned=[(950, 0)]), expected, cell)
     check_equal(broken(("large", "timestamps", "plain", "full"), stock=[(2000, 0, 0)], hand=hand, twtuned=[(950, 0)]),
                 ("stock", "950 connects, at least 1,800"), "nothing thrown away")
+
+
+def rows_of(*lines):
+    return [[(character, "default", False, False) for character in line.ljust(20)] for line in lines]
+
+
+def seconds_visible(svg, end):
+    """frame -> when it is seen, of an SVG that moves."""
+    seen = {}
+    for number, rule in re.findall(r"^@keyframes f(\d+) \{ (.*) \}$", svg, re.M):
+        stops = {float(percent): value for percent, value in re.findall(r"([\d.]+)% \{ visibility: (\w+) \}", rule)}
+        begin = next(percent for percent, value in stops.items() if value == "visible")
+        stop = next((percent for percent, value in stops.items() if value == "hidden" and percent > begin), 100)
+        seen[int(number)] = round(begin * end / 100, 2), round(stop * end / 100, 2)
+    return seen
+
+
+@test("the terminal: each row is drawn once, each frame is seen in its time and no other, and nothing runs")
+def _():
+    frames = [(0, rows_of("$", "")), (1.5, rows_of("$ a<b", "")), (4, rows_of("$ a<b", "$"))]
+    svg = screen.draw(frames, "title", 8)
+    xml = ElementTree.fromstring(svg)
+    texts = [element.text for element in xml.iter("{http://www.w3.org/2000/svg}text")]
+    check_equal(texts, ["$", "$ a<b", "title"], "texts")
+    check_equal(seconds_visible(svg, 8), {0: (0, 1.5), 1: (1.5, 4), 2: (4, 8)}, "when each frame is seen")
+    check_equal(re.findall("<script|http://(?!www.w3.org)|@import", svg), [], "what runs or is fetched")
+    check_equal(seconds_visible(screen.draw(frames[:1], "still"), 8), {}, "a still moves")
+
+
+@test("the pictures of the terminal are from a run of this version, and small")
+def _():
+    for name in ("terminal", "status", "top"):
+        svg = (ROOT / f"docs/{name}.svg").read_text()
+        ElementTree.fromstring(svg)
+        check(len(svg.encode()) < 1_000_000, f"{name}: {len(svg)} bytes")
+        check(name == "top" or f"twtuned {version()}, enforcing" in svg, name)
+
+
+def version():
+    return re.search(r"^  version: '([\d.]+)',$", (ROOT / "meson.build").read_text(), re.M)[1]
 
 
 main()
