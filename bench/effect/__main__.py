@@ -11,6 +11,7 @@ import datetime
 import os
 import pathlib
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -86,7 +87,7 @@ def panels(cases, series):
         if (case.backends, case.family) != (1, "IPv4"):
             continue
         lines = {}
-        for name in chart.LINES:
+        for name in (*chart.LINES, "by hand"):
             ordered = sorted(case.of(name), key=lambda run: run.steady_rate)
             if ordered:
                 lines[name] = series[id(ordered[len(ordered) // 2])]
@@ -108,11 +109,21 @@ def machine():
     return f"Linux {release}, {cpus} CPUs shared by client, proxy and server"
 
 
-def write_pictures(directory, drawn, subtitle):
+def wide_picture(cases, title, lines, subtitle):
+    """Of one program, with the medians of all its runs."""
+    case = next(case for case in cases
+                if (PROGRAMS[case.program].title, case.backends, case.family) == (title, 1, "IPv4"))
+    rates = {name: case.median(name) for name in chart.WIDE}
+    thrown = {name: case.median(name, "overflow") for name in chart.WIDE}
+    if None not in rates.values():
+        yield "nginx", chart.draw_one(f"{title}, toward one backend", lines, subtitle, rates, thrown)
+
+
+def write_pictures(directory, cases, drawn, subtitle):
     pictures = {"effect": chart.draw(drawn, subtitle)}
     for title, lines in drawn:
-        if title == PROGRAMS["nginx"].title and len(lines) == len(chart.LINES):
-            pictures["nginx"] = chart.draw_one(f"{title}, toward one backend: requests a second", lines, subtitle)
+        if title == PROGRAMS["nginx"].title:
+            pictures.update(wide_picture(cases, title, lines, subtitle))
     for name, picture in pictures.items():
         svg = directory / f"{name}.svg"
         svg.write_text(picture)
@@ -130,8 +141,18 @@ def write_results(directory, runs, series):
     report.write_csv(directory / "runs.csv", runs)
     write_series(directory / "series.csv", drawn)
     if drawn:
-        write_pictures(directory, drawn, f"{machine()}, {date}; the run in the middle of each")
+        write_pictures(directory, cases, drawn, f"{machine()}, {date}; the run in the middle of each")
     return cases, report.conditions(machine(), date, CONFIGURATIONS["pasted"].refused)
+
+
+def redraw(directory):
+    """The pictures once more, of the runs whose figures are there."""
+    subtitle = re.findall('class="small" text-anchor="start">(.*)</text>', (directory / "effect.svg").read_text())[0]
+    drawn = {}
+    with open(directory / "series.csv", newline="") as file:
+        for title, name, *point in list(csv.reader(file))[1:]:
+            drawn.setdefault(title, {}).setdefault(name, []).append(tuple(map(float, point)))
+    write_pictures(directory, report.cases(report.read_csv(directory / "runs.csv")), list(drawn.items()), subtitle)
 
 
 def write_readmes(cases, conditions):
@@ -156,11 +177,15 @@ def parse():
     parser.add_argument("--backends", action="append", type=int, choices=(1, 4))
     parser.add_argument("--family", action="append", choices=FAMILIES)
     parser.add_argument("--runs", type=int, help="of each")
+    parser.add_argument("--redraw", action="store_true", help="run nothing: draw the figures in bench/effect")
     return parser.parse_args()
 
 
 def main():
-    plan = chosen(parse())
+    arguments = parse()
+    if arguments.redraw:
+        return redraw(HERE)
+    plan = chosen(arguments)
     sweep()
     if any("TuneD" in counts for _, counts in plan):
         CONFIGURATIONS["TuneD"].lines = tuned_profile()

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import re
 import statistics
+from typing import Optional
 
 from measure import CONFIGURATIONS, STEADY_SECONDS, Run
 from programs import PROGRAMS
@@ -26,6 +27,19 @@ def write_csv(path, runs):
         writer.writerow(field.name for field in dataclasses.fields(Run))
         for run in runs:
             writer.writerow(cell(value) for value in dataclasses.astuple(run))
+
+
+def read_csv(path):
+    with open(path, newline="") as file:
+        return [Run(**{field.name: value(field.type, row[field.name]) for field in dataclasses.fields(Run)})
+                for row in csv.DictReader(file)]
+
+
+def value(kind, text):
+    """What cell() has written of a value of this type."""
+    if kind in (Optional[float], Optional[bool]) and not text:
+        return None
+    return text == "True" if kind == Optional[bool] else (float if kind == Optional[float] else kind)(text)
 
 
 def median(values):

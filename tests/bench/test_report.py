@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "netns"), str(ROOT / "bench"), str(ROOT / "bench" / "effect")]
+import chart  # noqa: E402
 import never_worse  # noqa: E402
 import report  # noqa: E402
 import screen  # noqa: E402
@@ -117,6 +118,22 @@ def _():
         check_equal(broken(cell, stock=stock, hand=hand, twtuned=[(950, 0)]), expected, cell)
     check_equal(broken(("large", "timestamps", "plain", "full"), stock=[(2000, 0, 0)], hand=hand, twtuned=[(950, 0)]),
                 ("stock", "950 connects, at least 1,800"), "nothing thrown away")
+
+
+@test("the wide picture has the figures of the runs, and marks what the series has")
+def _():
+    runs = report.read_csv(ROOT / "bench/effect/runs.csv")
+    path = temp_dir() / "runs.csv"
+    report.write_csv(path, runs)
+    check_equal(path.read_text(), (ROOT / "bench/effect/runs.csv").read_text(), "runs.csv, read and written")
+    nginx = next(case for case in report.cases(runs) if (case.program, case.backends, case.family) == ("nginx", 1, "IPv4"))
+    svg = (ROOT / "bench/effect/nginx.svg").read_text()
+    for name, words in chart.WIDE.items():
+        check(name == "pasted" or f"{words}: {nginx.median(name):,.0f} requests/s<" in svg, words)
+    check(f">{nginx.median('pasted', 'overflow'):,.0f}<" in svg, "thrown away")
+    check(f"{nginx.median('stock'):,.0f} → {nginx.median('twtuned'):,.0f} requests/s<" in svg, "title")
+    points = [(0, 0, 0), (1, 100, 100), (2, 100, 160), (3, 100, 200)]
+    check_equal(chart.reuse_begins(points), 3, "when 40 of 100 connects left one more in TIME_WAIT")
 
 
 def rows_of(*lines):
