@@ -8,11 +8,14 @@ import pathlib
 import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "netns"), str(TESTS / "ctl")]
+from ctl_host import Host  # noqa: E402
 from harness import BUILD, POLICY, ROOT, binary, check, check_equal, main, temp_dir, test  # noqa: E402
 
-CONF, DAEMON, CTL = "twtuned.conf.5", "twtuned.8", "twtunectl.1"
+CONF, DAEMON, CTL, BUS = "twtuned.conf.5", "twtuned.8", "twtunectl.1", "org.twtuned1.5"
 # Of scdoc, in every page that it makes; and of a title that is in lower case as the program is.
 LINT_OF_SCDOC = ("skipping paragraph macro", "input text line longer than 80 bytes",
                  "lower case character in document title")
@@ -40,8 +43,9 @@ def rendered(name):
     return " ".join(re.sub(r".\x08", "", run.stdout).split())
 
 
-def section(text, begin, end):
-    return text[text.index(f"\n# {begin}\n"):text.index(f"\n# {end}\n")]
+def section(text, name):
+    """Up to the next one; in an example "# " is a prompt, and a command follows."""
+    return re.search(rf"^# {name}\n(.*?)(?=^# [A-Z\[]|\Z)", text, re.M | re.S)[0]
 
 
 @test("twtuned.conf(5) has every key of the configuration, and no other")
@@ -70,7 +74,7 @@ def _():
 @test("twtuned(8) has every option of the command line, and no other")
 def _():
     options = re.findall(r'^ +\{"([\w-]+)", (?:no|required)_argument', source("daemon/main.c"), re.M)
-    written = set(re.findall(r"\*--([\w-]+)", section(page(DAEMON), "OPTIONS", "EXIT STATUS")))
+    written = set(re.findall(r"\*--([\w-]+)", section(page(DAEMON), "OPTIONS")))
     check_equal(sorted(written), sorted(options), "options")
 
 
@@ -79,13 +83,13 @@ def _():
     numbers = dict(re.findall(r"#define (EX_\w+)\s+(\d+)", pathlib.Path("/usr/include/sysexits.h").read_text()))
     used = {numbers[name] for name in re.findall(r"\bEX_[A-Z]+\b", code("daemon"))}
     used -= {numbers["EX_SOFTWARE"]}  # never comes
-    told = re.findall(r"^\*(\d+)\*$", section(page(DAEMON), "EXIT STATUS", "SIGNALS"), re.M)
+    told = re.findall(r"^\*(\d+)\*$", section(page(DAEMON), "EXIT STATUS"), re.M)
     check_equal(sorted(told), sorted(used | {"0", "1"}), "exit status")
 
 
 @test("twtuned(8) has every event and every field, and no other")
 def _():
-    journal = section(page(DAEMON), "JOURNAL", "EXAMPLES")
+    journal = section(page(DAEMON), "JOURNAL")
     kinds = re.findall(r'\[AUDIT_\w+\] = \{"([\w-]+)"', code("lib/audit"))
     check_equal(re.findall(r"^\*(\S+)\*$", journal, re.M), kinds, "events")
     fields = set(re.findall(r'audit_text_add\(&?\w+, "(\w+)"', code("lib/audit") + code("daemon"))) | {"EVENT", "ERRNO"}
@@ -98,16 +102,61 @@ def _():
     text, table = page(CTL), source("ctl/main.c")
     commands = re.findall(r'^ +\{"(\w+)", "[^"]*", \d', table, re.M)
     check(len(commands) > 10, commands)
-    told = re.findall(r"^\*(\w+)\*", text[text.index("# COMMANDS THAT SHOW"):text.index("# OPTIONS")], re.M)
+    told = re.findall(r"^\*(\w+)\*", section(text, "COMMANDS THAT SHOW") + section(text, "COMMANDS THAT CHANGE"), re.M)
     check_equal(sorted(told), sorted(commands), "commands")
     options = re.findall(r'^ +\{"([\w-]+)", (?:no|required)_argument', table, re.M)
-    told = re.findall(r"\*--([\w-]+)", section(text, "OPTIONS", "EXIT STATUS"))
+    told = re.findall(r"\*--([\w-]+)", section(text, "OPTIONS"))
     check_equal(sorted(told), sorted(options), "options")
     numbers = dict(re.findall(r"#define (EX_\w+)\s+(\d+)", pathlib.Path("/usr/include/sysexits.h").read_text()))
     used = {numbers[name] for name in re.findall(r"\bEX_[A-Z]+\b", code("ctl"))}
     used -= {numbers["EX_OSERR"]}  # never comes
-    told = re.findall(r"^\*(\d+)\*$", section(text, "EXIT STATUS", "ENVIRONMENT"), re.M)
+    told = re.findall(r"^\*(\d+)\*$", section(text, "EXIT STATUS"), re.M)
     check_equal(sorted(told), sorted(used | {"0", "1", "3"}), "exit status")
+
+
+def interface(xml):
+    """What Introspect() says of org.twtuned1, as its page writes it."""
+    (node,) = [node for node in ElementTree.fromstring(xml) if node.get("name") == "org.twtuned1"]
+
+    def arguments(member):
+        for argument in member.findall("arg"):
+            direction = f"{argument.get('direction')} " if member.tag == "method" else ""
+            yield f"{direction}{argument.get('type')} {argument.get('name')}"
+
+    lines = ["interface org.twtuned1 {"]
+    for kind in ("method", "signal"):
+        members = node.findall(kind)
+        lines += [f"  {kind}s:", *(f"    {m.get('name')}({', '.join(arguments(m))});" for m in members)]
+    properties = node.findall("property")
+    check({p.get("access") for p in properties} == {"read"}, "a property that can be written")
+    lines += ["  properties:", *(f"    readonly {p.get('type')} {p.get('name')};" for p in properties), "};", ""]
+    return "\n".join(lines)
+
+
+@test("org.twtuned1(5) has the interface, each member, each error and each state")
+def _():
+    text = page(BUS)
+    with Host(load=False) as host:
+        xml = subprocess.run(["busctl", f"--address=unix:path={host.bus.socket}", "--xml-interface", "introspect",
+                              "org.twtuned1", "/org/twtuned1"], capture_output=True, text=True, check=True).stdout
+    told = re.search(r"^```\n(.*?)^```$", section(text, "THE INTERFACE"), re.M | re.S)[1]
+    check_equal(told, interface(xml), "interface")
+    for name, mark in ("METHODS", r"^    (\w+)\((?:in .*|out .*|)\);$"), ("PROPERTIES", r"^    readonly . (\w+);$"):
+        check_equal(re.findall(r"^\*(\w+)\*$", section(text, name), re.M), re.findall(mark, told, re.M), name)
+    source_code = code("daemon/bus")
+    errors = {f"org.twtuned1.{name}" for name in re.findall(r'BUS_NAME "\.(\w+)"', source_code)}
+    for name in re.findall(r"\bSD_BUS_ERROR_([A-Z_]+)", source_code):
+        errors.add("org.freedesktop.DBus.Error." + name.title().replace("_", ""))
+    check_equal(sorted(re.findall(r"^\*([\w.]+)\*$", section(text, "ERRORS"), re.M)), sorted(errors), "errors")
+    states = re.findall(r'\[STATE_\w+\] = "([\w-]+)"', source("daemon/status.c"))
+    described = section(text, "PROPERTIES").split("*State*")[1].split("\n\n")[0]
+    check_equal(sorted(re.findall(r"_([a-z-]+)_", described)), sorted(states), "states")
+
+
+@test("each page has examples")
+def _():
+    for name in (CONF, DAEMON, CTL, BUS):
+        check(section(page(name), "EXAMPLES").count("```") >= 6, name)
 
 
 @test("the examples of a configuration are right")
@@ -124,13 +173,13 @@ def _():
 @test("each page says of which version it is")
 def _():
     version = subprocess.run([binary("twtuned"), "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    for name in (CONF, DAEMON, CTL):
+    for name in (CONF, DAEMON, CTL, BUS):
         check(re.search(rf" {re.escape(version)} \d{{4}}-\d\d-\d\d \S+\(\d\)$", rendered(name)), name)
 
 
 @test("mandoc, man and lexgrog find nothing wrong")
 def _():
-    for name in (CONF, DAEMON, CTL):
+    for name in (CONF, DAEMON, CTL, BUS):
         path = BUILD / "man" / name
         lint = subprocess.run(["mandoc", "-T", "lint", "-W", "style", path], capture_output=True, text=True).stdout
         unknown = [line for line in lint.splitlines() if not any(known in line for known in LINT_OF_SCDOC)]

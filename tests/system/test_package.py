@@ -151,7 +151,7 @@ def _(host):
     check_equal(host.run("sysctl", "net.ipv4", "net.core").stdout, before, "sysctls")
     explained = host.run("journalctl", "-x", "-u", "twtuned", f"--since=@{host.since}").stdout
     check("Subject: The configuration is in effect" in explained, explained)
-    for section, page in (("8", "twtuned"), ("8", "twtuned.service"), ("5", "twtuned.conf")):
+    for section, page in (("8", "twtuned"), ("8", "twtuned.service"), ("5", "twtuned.conf"), ("5", "org.twtuned1")):
         check(host.run("man", "-w", section, page).stdout.startswith("/usr/share/man/"), page)
     for completion in ("bash-completion/completions/twtuned", "zsh/vendor-completions/_twtuned",
                        "fish/vendor_completions.d/twtuned.fish", "bash-completion/completions/twtunectl",
@@ -166,12 +166,11 @@ def _(host):
 def _(host):
     host.upgrade(VERSION)
     page = (ROOT / "man/twtuned.8.scd").read_text().replace("\\\\", "\\")
-    commands = re.findall(r"^[#$] (.*)$", page[page.index("\n# EXAMPLES\n"):].split("\n", 2)[2], re.M)
+    examples = re.search(r"^# EXAMPLES\n(.*?)^# [A-Z]", page, re.M | re.S)[1]
+    commands = re.findall(r"^[#$] (.*)$", examples, re.M)
     check(len(commands) >= 10, commands)
     ended_by_hand = "twtuned --observe --record="
     for command in commands:
-        if command == "SEE ALSO":
-            continue
         if command.startswith(ended_by_hand):
             command = f"timeout --preserve-status --signal=INT 2 {command}"
         host.run("bash", "-c", f"cd /tmp; cp -n /usr/lib/twtuned/policy.conf policy-of-mine.conf; {command}")
