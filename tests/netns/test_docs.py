@@ -6,6 +6,7 @@ import datetime
 import email.utils
 import re
 
+import metrics_page
 from harness import POLICY, ROOT, ChurnServer, Pair, binary, check, check_equal, main, temp_dir, test
 from sockets import Load, leave_time_wait
 
@@ -44,6 +45,17 @@ def _():
             path.write_text(f"{POLICY.read_text()}\n{example}")
             run = pair.client.run([binary("twtuned"), "--check", str(path)], check=False)
             check_equal((run.returncode, run.stderr), (0, ""), example)
+
+
+@test("docs/metrics.md: each metric with its unit, meaning, rules and alert, as the program and its files have them")
+def _():
+    told, tables = metrics_page.of_page(), metrics_page.tables()
+    check_equal(sorted(told), sorted(tables), "tables")
+    for name, table in tables.items():
+        check(table.count("\n") > 10, table)
+        for number, (line, expected) in enumerate(zip(told[name].split("\n"), table.split("\n"))):
+            check_equal(line, expected, f"{name}, line {number}; tests/netns/metrics_page.py writes it anew")
+        check_equal(told[name].count("\n"), table.count("\n"), f"lines of {name}")
 
 
 @test("every link to a file of this tree has its file")
