@@ -12,14 +12,15 @@ import subprocess
 import sys
 import threading
 
-from harness import (HOLDS, PATIENCE, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Twtuned, binary, check,
-                     check_equal, diag, fields, main, message, temp_dir, temp_policy, test)
+from harness import (HAS_6_14, HOLDS, PATIENCE, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Twtuned,
+                     binary, check, check_equal, diag, fields, main, message, temp_dir, temp_policy, test)
 from ticks import Ticking, narrow, released_soon, replace, wait_rows
 
 LONG = "--long" in sys.argv
 sys.argv[1:] = [a for a in sys.argv[1:] if a != "--long"]
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
+LAST = DELAY if HAS_6_14 else REUSE  # of the rungs
 QUICK = ("interval = 1s", "interval = 200ms")  # a row each tick
 DECISIONS = r"(applied|released|refused|failed|overridden|unexpected-effect|aborted):"
 HOUR_NS = 3600 * 10**9
@@ -92,7 +93,7 @@ def storm(pair, policy, *args, wait=rf"^released: (would set )?{REUSE}:", ports=
     twtuned = Twtuned(pair.client, policy, args=[f"--record={path}", *args])
     twtuned.wait_for("^config-loaded")
     load = ChurnClient(pair.client, pair.server.ip4, rate=rate)
-    twtuned.wait_for(f"^applied: (would set )?{DELAY}")
+    twtuned.wait_for(f"^applied: (would set )?{LAST}")
     wait_rows(path, 12)  # what is read slowly is read every tenth tick
     if "released" in wait:
         load.stop()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The daemon as a service: what it gives back and when, what it takes over, what it refuses, whom it tells."""
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -14,8 +15,8 @@ import sys
 import time
 
 import harness
-from harness import (PATIENCE, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Single, Skip, Twtuned,
-                     binary, check, check_equal, diag, fields, main, temp_dir, temp_policy, test, wait_until)
+from harness import (HAS_6_14, PATIENCE, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Single, Skip,
+                     Twtuned, binary, check, check_equal, diag, fields, main, temp_dir, temp_policy, test, wait_until)
 from ticks import Ticking, narrow, replace
 
 LONG = "--long" in sys.argv
@@ -23,12 +24,14 @@ sys.argv[1:] = [a for a in sys.argv[1:] if a != "--long"]
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 FIN_TIMEOUT, BUCKETS = "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_max_tw_buckets"
+# A second sysctl, what is set, and what it is on stock kernels.
+SECOND, SET, STOCK = (DELAY, "250", "1000") if HAS_6_14 else (FIN_TIMEOUT, "30", "60")
 
 # Until the connections are gone, and not again: the TIME_WAIT that they leave uses ports, too.
 HOLDS = replace(harness.HOLDS, ("when = ports.used >= 10\n", "when = ports.used >= 10\nwhen = tcp.established >= 10\n"))
 
 # A second sysctl, for the order and for what one of two does.
-HOLDS_TWO = HOLDS + f"set = {DELAY} = 250\n"
+HOLDS_TWO = HOLDS + f"set = {SECOND} = {SET}\n"
 
 
 class Loaded:
@@ -39,13 +42,15 @@ class Loaded:
         self.options = options
 
     def __enter__(self):
-        self.pair = Pair().__enter__()
-        self.client = self.pair.client
-        ChurnServer(self.pair.server, self.pair.server.ip4)
-        self.load = ChurnHold(self.client, self.pair.server.ip4, count=10)
-        self.twtuned = Ticking(self.client, self.policy, **self.options)
-        for sysctl in re.findall("^set = (\\S+)", self.policy.read_text(), re.M):
-            self.twtuned.wait_for(f"^applied: .*SYSCTL={sysctl} ")
+        with contextlib.ExitStack() as on_error:
+            self.pair = on_error.enter_context(Pair())
+            self.client = self.pair.client
+            ChurnServer(self.pair.server, self.pair.server.ip4)
+            self.load = ChurnHold(self.client, self.pair.server.ip4, count=10)
+            self.twtuned = Ticking(self.client, self.policy, **self.options)
+            for sysctl in re.findall("^set = (\\S+)", self.policy.read_text(), re.M):
+                self.twtuned.wait_for(f"^applied: .*SYSCTL={sysctl} ")
+            on_error.pop_all()
         return self
 
     def __exit__(self, *_):
@@ -62,7 +67,7 @@ class Loaded:
         self.twtuned.wait_for("^config-loaded", since=begun)
 
     def sysctls(self):
-        return self.client.sysctl(REUSE), self.client.sysctl(DELAY)
+        return self.client.sysctl(REUSE), self.client.sysctl(SECOND)
 
     def run(self, *args):
         environment = os.environ | {"RUNTIME_DIRECTORY": str(self.twtuned.runtime_dir)}
@@ -80,20 +85,20 @@ for sig in (signal.SIGTERM, signal.SIGINT):
     @test(f"{sig.name} puts everything back, the last write first", beside=True)
     def _(sig=sig):
         with Loaded(HOLDS_TWO) as host:
-            check_equal(host.sysctls(), ("1", "250"), "sysctls while held")
+            check_equal(host.sysctls(), ("1", SET), "sysctls while held")
             check_equal(host.twtuned.stop(sig), 0, "exit status")
-            check_equal(host.sysctls(), ("2", "1000"), "sysctls afterwards")
+            check_equal(host.sysctls(), ("2", STOCK), "sysctls afterwards")
             order = [fields(line)["SYSCTL"] for line in check_lines(host.twtuned, "released", 2)]
-            check_equal(order, [DELAY, REUSE], "order")
+            check_equal(order, [SECOND, REUSE], "order")
 
 
 @test("restore_on_exit = no leaves the values and the ledger; --restore puts them back", beside=True)
 def _():
     with Loaded("[daemon]\nrestore_on_exit = no\n" + HOLDS_TWO) as host:
         check_equal(host.twtuned.stop(), 0, "exit status")
-        check_equal(host.sysctls(), ("1", "250"), "sysctls after the stop")
+        check_equal(host.sysctls(), ("1", SET), "sysctls after the stop")
         check_equal(host.run("--restore").returncode, 0, "exit status of --restore")
-        check_equal(host.sysctls(), ("2", "1000"), "sysctls after --restore")
+        check_equal(host.sysctls(), ("2", STOCK), "sysctls after --restore")
         check_equal(host.run("--restore").returncode, 0, "a second --restore")
 
 
@@ -101,15 +106,15 @@ def _():
 def _():
     with Loaded(HOLDS_TWO) as host:
         host.twtuned.stop(signal.SIGKILL)
-        check_equal(host.sysctls(), ("1", "250"), "sysctls after kill -9")
+        check_equal(host.sysctls(), ("1", SET), "sysctls after kill -9")
         again = host.start_again()
         again.wait_for("^config-loaded")
         again.ticks(3)
         check_equal(len(again.lines), 1, f"log lines of the second in {again.lines}")
         host.load.stop()
-        again.wait_for(rf"^released: {DELAY}")
+        again.wait_for(rf"^released: {SECOND}")
         again.wait_for(rf"^released: {REUSE}:")
-        check_equal(host.sysctls(), ("2", "1000"), "sysctls afterwards")
+        check_equal(host.sysctls(), ("2", STOCK), "sysctls afterwards")
 
 
 @test("after kill -9, a start without the rule puts its sysctl back at once", beside=True)
@@ -120,7 +125,7 @@ def _():
         again = host.start_again()
         line = again.wait_for("^released: .*")[0]
         check("no rule holds it" in line, line)
-        check_equal(host.sysctls(), ("2", "1000"), "sysctls")
+        check_equal(host.sysctls(), ("2", STOCK), "sysctls")
 
 
 @test("after kill -9, a value that someone else has set since is left alone", beside=True)
@@ -132,7 +137,7 @@ def _():
         again.wait_for("^overridden:")
         again.ticks(3)
         check_equal(again.stop(), 0, "exit status")
-        check_equal(host.sysctls(), ("0", "1000"), "sysctls")
+        check_equal(host.sysctls(), ("0", STOCK), "sysctls")
 
 
 @test("a ledger that is truncated restores nothing, and says so", beside=True)
@@ -143,7 +148,7 @@ def _():
         ledger.write_text(ledger.read_text()[:-20])
         run = host.run("--restore")
         check("truncated or garbled" in run.stderr, run.stderr)
-        check_equal(host.sysctls(), ("1", "1000"), "sysctls")
+        check_equal(host.sysctls(), ("1", STOCK), "sysctls")
 
 
 @test("a table of TIME_WAIT whose rule is gone: put back at once when it fits, and else it waits, but not at the stop",
@@ -178,9 +183,9 @@ def _():
         host.twtuned.wait_for("^overridden:")
         host.twtuned.ticks(5)
         check_lines(host.twtuned, "overridden", 1)
-        check_equal(host.sysctls(), ("0", "250"), "sysctls")
+        check_equal(host.sysctls(), ("0", SET), "sysctls")
         check_equal(host.twtuned.stop(), 0, "exit status")
-        check_equal(host.sysctls(), ("0", "1000"), "sysctls afterwards")
+        check_equal(host.sysctls(), ("0", STOCK), "sysctls afterwards")
 
 
 @test("someone else sets a sysctl that no rule holds, and the load comes: said with old and new, not written over",
@@ -201,10 +206,10 @@ def _():
         check_lines(twtuned, "applied", 0)
         pair.client.sysctl(REUSE, 2)
         twtuned.wait_for(f"^overridden: {REUSE} is 2 now: .*leaves it alone")
-        twtuned.wait_for(f"^applied: {DELAY}")  # the rest of the rule
+        twtuned.wait_for(f"^applied: {SECOND}")  # the rest of the rule
         check_equal(twtuned.stop(), 0, "exit status")
         check_lines(twtuned, "overridden", 2)
-        check_equal((pair.client.sysctl(REUSE), pair.client.sysctl(DELAY)), ("2", "1000"), "sysctls afterwards")
+        check_equal((pair.client.sysctl(REUSE), pair.client.sysctl(SECOND)), ("2", STOCK), "sysctls afterwards")
 
 
 def fill(path):
@@ -247,7 +252,7 @@ def _():
         host.twtuned.ticks(3)
         check_lines(host.twtuned, "overridden", 0)
         check_equal(host.twtuned.stop(), 0, "exit status")
-        check_equal(host.sysctls(), ("2", "1000"), "sysctls afterwards")
+        check_equal(host.sysctls(), ("2", STOCK), "sysctls afterwards")
 
 
 @test("SIGHUP: a bad file leaves all as it was and is said; a good one without the rule gives back at once",
@@ -260,7 +265,7 @@ def _():
         rejected = host.twtuned.wait_for("^config-rejected: .*")[0]
         check(re.search(r"policy.conf:\d+: unknown key 'sett', did you mean set", rejected), rejected)
         host.twtuned.ticks(3)
-        check_equal(host.sysctls(), ("1", "1000"), "sysctls after the bad reload")
+        check_equal(host.sysctls(), ("1", STOCK), "sysctls after the bad reload")
 
         host.policy.write_text(good)
         host.reload()
@@ -271,7 +276,7 @@ def _():
         host.policy.write_text(good.replace("[rule some]", "[rule some]\nenabled = no"))
         host.twtuned.process.send_signal(signal.SIGHUP)
         host.twtuned.wait_for("^released:")
-        check_equal(host.sysctls(), ("2", "1000"), "sysctls after the good reload")
+        check_equal(host.sysctls(), ("2", STOCK), "sysctls after the good reload")
 
 
 @test("a rule that can never hold: --check refuses it, the daemon starts without it, a reload keeps what there was",
@@ -286,13 +291,13 @@ def _():
         host.twtuned.ticks(3)
         check(re.search(says.format("warning: its rule is off: "), host.twtuned.lines[0]), host.twtuned.lines)
         check_equal(host.client.sysctl(FIN_TIMEOUT), "60", FIN_TIMEOUT)
-        check_equal(host.sysctls(), ("1", "1000"), "sysctls of the other rule")
+        check_equal(host.sysctls(), ("1", STOCK), "sysctls of the other rule")
 
         host.twtuned.process.send_signal(signal.SIGHUP)
         rejected = host.twtuned.wait_for("^config-rejected: .*")[0]
         check(re.search(says.format(""), rejected), rejected)
         host.twtuned.ticks(3)
-        check_equal(host.sysctls(), ("1", "1000"), "sysctls after the reload")
+        check_equal(host.sysctls(), ("1", STOCK), "sysctls after the reload")
 
         host.policy.write_text(HOLDS.replace("tcp.established < 1 for 200ms", "tcp.established < 1")
                                .replace("when = tcp.established >= 10\n", ""))
@@ -337,7 +342,7 @@ def _():
         check_equal(host.run("--check", f"--config={host.policy}").returncode, 0, "--check")
         restore = host.run("--restore")
         check(restore.returncode != 0 and "another twtuned" in restore.stderr, restore.stderr)
-        check_equal(host.sysctls(), ("1", "1000"), "sysctls")
+        check_equal(host.sysctls(), ("1", STOCK), "sysctls")
         with Pair() as other:  # another netns is another host
             beside = Twtuned(other.client, host.policy)
             beside.wait_for("^config-loaded")
@@ -348,7 +353,7 @@ def _():
     with Loaded(HOLDS_TWO, args=["--observe"]) as host:
         lines = check_lines(host.twtuned, "applied", 2)
         check(all("would set" in line and fields(line)["RESULT"] == "would" for line in lines), lines)
-        check_equal(host.sysctls(), ("2", "1000"), "sysctls")
+        check_equal(host.sysctls(), ("2", STOCK), "sysctls")
         host.load.stop()
         host.twtuned.wait_for("^released: would set")
         check_equal(host.twtuned.stop(), 0, "exit status")
@@ -511,7 +516,7 @@ def _():
         check(before.count("applied") <= 2 + elapsed / 30, f"{kinds} within {elapsed:.1f} s")
         check_equal(before.count("released"), before.count("applied"), "restores")
         check(kinds.count("refused") <= 1 + elapsed / 30, f"it is refused once for each change: {kinds}")
-        wait_until(lambda: host.sysctls() == ("2", "1000"), "the last change is put back")
+        wait_until(lambda: host.sysctls() == ("2", STOCK), "the last change is put back")
 
 
 @test("no configuration that is wrong is run: exit 78, every error with its line", beside=True)
