@@ -12,7 +12,7 @@ packages+=" python3 systemd"
 # image DIRECTORY FILE: an ext4 image, with some room
 image() {
         rm -f "$2"
-        nice -n 19 mke2fs -q -t ext4 -O ^has_journal -m 0 -d "$1" "$2" "$(($(du -sm "$1" | cut -f 1) * 5 / 4 + 32))M"
+        mke2fs -q -t ext4 -O ^has_journal -m 0 -d "$1" "$2" "$(($(du -sm "$1" | cut -f 1) * 5 / 4 + 32))M"
 }
 
 # modules KERNEL DIRECTORY: the modules of a kernel that the tests need, as /lib/modules
@@ -35,7 +35,7 @@ modules() {
 initrd() {
         local dir module file
         dir=$(mktemp -d)
-        mkdir -p "$dir"/{bin,proc,sys,dev,modules,lower,upper,root}
+        mkdir -p "$dir"/{bin,proc,sys,dev,modules,lower,upper,root,work}
         cp "$(command -v busybox)" "$dir/bin/busybox"
         cp tests/guests/init "$dir/init"
         chmod +x "$dir/init"
@@ -52,7 +52,8 @@ initrd() {
         rm -r "$dir"
 }
 
-# guest KERNEL DIRECTORY: what came of it goes into DIRECTORY
+# guest KERNEL DIRECTORY: what it prints goes into DIRECTORY. Its clock counts its instructions, and jumps to the next timer
+# where there is nothing to do: however busy this machine is, it is a fast one by its own clock, and waiting costs nothing.
 guest() {
         local work version kernel
         work=$(mktemp -d)
@@ -63,31 +64,34 @@ guest() {
         tar -c --exclude='*.p' --exclude='*.a' --exclude=.git --exclude='./build-*' . | tar -x -C "$work/image/tree"
         image "$work/image" "$work/work.ext4"
         rm -r "$work/image"
-        truncate -s 64M "$work/out"
         kernel=$(find "$1" -name 'vmlinuz*' -type f)
-        nice -n 19 timeout "${LIMIT:-3600}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 \
+        touch "$2/start"
+        timeout "${LIMIT:-3600}" qemu-system-x86_64 -accel tcg,thread=single -cpu max,-erms -smp 1 \
+                -icount shift=2,align=off,sleep=off -rtc clock=vm \
                 -m "${MEMORY:-2048}" -nographic -no-reboot -nodefaults -serial file:"$2/console" \
                 -kernel "$kernel" -initrd "$work/initrd" \
                 -append "console=ttyS0 panic=-1 quiet TREE=$tree CHECKS=\"${CHECKS-}\"" \
                 -drive if=virtio,format=raw,readonly=on,file="$images/root.ext4" \
-                -drive if=virtio,format=raw,readonly=on,file="$work/work.ext4" \
-                -drive if=virtio,format=raw,file="$work/out" </dev/null >"$2/qemu" 2>&1 || cat "$2/qemu"
-        tar -xf "$work/out" -C "$2" || tail -n 20 "$2/console"
+                -drive if=virtio,format=raw,readonly=on,file="$work/work.ext4" </dev/null >"$2/qemu" 2>&1 || cat "$2/qemu"
         rm -r "$work"
 }
 
 root=$(debian_root guest "$(. /etc/os-release && echo "$VERSION_CODENAME")" $packages)
 [ "$images/root.ext4" -nt "$root" ] || image "$root" "$images/root.ext4"
+# What has been seen so far is kept, also of a run that is interrupted.
+write_table() {
+        python3 tests/guests/table.py "$images/results" >docs/kernels.md.new && mv docs/kernels.md.new docs/kernels.md
+}
+trap write_table EXIT
+
 failed=0
 for series; do
         kernel=$(debian_kernel "$series")
-        start=$SECONDS
-        rm -rf "$images/results/$series"
-        guest "$kernel" "$images/results/$series"
-        echo $((SECONDS - start)) >"$images/results/$series/wall"
-        summary=$(python3 tests/guests/table.py --summary "$images/results/$series") || failed=1
+        start=$SECONDS results=$images/results/$series
+        rm -rf "$results"
+        guest "$kernel" "$results"
+        summary=$(python3 tests/guests/table.py --summary "$results") || failed=1
         echo "$series: $((SECONDS - start)) s: $summary"
+        write_table
 done
-python3 tests/guests/table.py "$images/results" >docs/kernels.md.new
-mv docs/kernels.md.new docs/kernels.md
 [ $failed -eq 0 ]
