@@ -471,8 +471,9 @@ def _():
         twtuned.wait_for(rf"^unexpected-effect: {REUSE}:")
         twtuned.ticks(5)
         check_equal((pair.client.sysctl(REUSE), pair.client.sysctl(DELAY)), ("2", "1000"), "reuse and delay")
-        check_lines(twtuned, "unexpected-effect", 2)  # the second rung stood on the first
-        check_lines(twtuned, "applied", 2)  # and neither is tried again before its time
+        rungs = 2 if HAS_6_14 else 1  # the second stood on the first, and neither is tried again before its time
+        check_lines(twtuned, "unexpected-effect", rungs)
+        check_lines(twtuned, "applied", rungs)
 
 
 @test("tcp_timestamps = 0 here: refused by name, once", beside=True)
