@@ -41,7 +41,8 @@ def run(name, argv):
 
 def main():
     chosen = [p for p in [FIRST, *PROGRAMS] if not sys.argv[1:] or any(re.search(arg, p[0]) for arg in sys.argv[1:])]
-    print(f"kernel {os.uname().release}", flush=True)
+    release = re.search(r"Debian ([0-9.]+)", os.uname().version)  # uname -r of Debian 12 is 6.1.0 for all of 6.1
+    print(f"kernel {release[1] if release else os.uname().release}", flush=True)
     if chosen[0] == FIRST:
         run(*chosen.pop(0))
     for module in MODULES:

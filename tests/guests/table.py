@@ -67,6 +67,25 @@ def cell(results):
     return text if results else "not run"
 
 
+def found_as(kernels, result, what):
+    """{what: {kernel: {program: how many tests of it}}} of the tests with this result."""
+    found = collections.defaultdict(lambda: collections.defaultdict(collections.Counter))
+    for (name, _), results in kernels.items():
+        for r in results:
+            if r["result"] == result:
+                found[what(r)][name][r["program"]] += 1
+    return found
+
+
+def print_list(title, found):
+    if found:
+        print(f"\n## {title}\n")
+    for what, names in found.items():
+        programs = [f"{name} ({', '.join(f'{n} of {program}' for program, n in found.items())})"
+                    for name, found in names.items()]
+        print(f"- {what}: {', '.join(programs)}")
+
+
 def version(name):
     return [int(part) if part.isdigit() else 999 for part in name.split(".")]
 
@@ -88,16 +107,8 @@ def main():
         print(f"| {program} | " + " | ".join(
             cell([r for r in results if r["program"] == program]) for results in kernels.values()) + " |")
     print("| minutes | " + " | ".join(minutes(d) for _, d in kernels) + " |")
-    for result, title in (("skipped", "Unavailable"), ("failed", "Failed")):
-        found = collections.defaultdict(list)
-        for (name, _), results in kernels.items():
-            for r in results:
-                if r["result"] == result:
-                    found[r["program"], r["test"], r["why"]].append(name)
-        if found:
-            print(f"\n## {title}\n")
-        for (program, test, why), names in found.items():
-            print(f"- {', '.join(names)}: {program}: {test}{': ' + why if why else ''}")
+    print_list("Unavailable", found_as(kernels, "skipped", lambda r: r["why"]))
+    print_list("Failed", found_as(kernels, "failed", lambda r: f"{r['program']}: {r['test']}"))
 
 
 main()

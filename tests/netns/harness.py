@@ -54,6 +54,16 @@ def skip_before_6_14(text):
     if not HAS_6_14 and re.search("tcp_tw_reuse_delay|time-wait-reuse-sooner", text):
         raise Skip("needs Linux 6.14 (tcp_tw_reuse_delay)")
 
+
+def has_netns_cookie():
+    SO_NETNS_COOKIE = 71
+    with socket.socket() as s:
+        try:
+            return bool(s.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))
+        except OSError:
+            return False
+
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count(1)
 _temp, _temp_lock = None, threading.Lock()
@@ -409,6 +419,8 @@ class Twtuned(Program):
 
     def __init__(self, namespace, config=None, args=(), runtime_dir=None, program=None, bus=None, instance=None,
                  ticks=None):
+        if not isinstance(namespace, First) and not has_netns_cookie():
+            raise Skip("needs Linux 5.14 (SO_NETNS_COOKIE)")
         self.runtime_dir = pathlib.Path(runtime_dir or temp_dir())
         argv = [program or binary("twtuned"), *([f"--config={config}"] if config else []), *args,
                 *record_to(config, args)]
