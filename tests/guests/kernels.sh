@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # kernels.sh [VERSION...]: boots Debian's kernels under qemu, without KVM, and runs checks.py in each; then writes
-# docs/kernels.md. CHECKS: regexes of the names of programs; MEMORY: of the guest, in MiB.
+# docs/kernels.md. CHECKS: regexes of the names of programs, those of which other results are kept; MEMORY: of the guest, in
+# MiB.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 . tests/guests/debian.sh
@@ -52,10 +53,10 @@ initrd() {
         rm -r "$dir"
 }
 
-# guest KERNEL DIRECTORY: what it prints goes into DIRECTORY. Its clock counts its instructions, and jumps to the next timer
+# guest KERNEL DIRECTORY: what it prints goes into a file console* there. Its clock counts its instructions, and jumps to the next timer
 # where there is nothing to do: however busy this machine is, it is a fast one by its own clock, and waiting costs nothing.
 guest() {
-        local work version kernel
+        local work version kernel console=$2/console${CHECKS:+.$(date +%s)}
         work=$(mktemp -d)
         mkdir -p "$2" "$work/image/tree"
         version=$(modules "$1" "$work/modules")
@@ -65,10 +66,10 @@ guest() {
         image "$work/image" "$work/work.ext4"
         rm -r "$work/image"
         kernel=$(find "$1" -name 'vmlinuz*' -type f)
-        touch "$2/start"
+        touch "$console.start"
         timeout "${LIMIT:-3600}" qemu-system-x86_64 -accel tcg,thread=single -cpu max,-erms -smp 1 \
                 -icount shift=2,align=off,sleep=off -rtc clock=vm \
-                -m "${MEMORY:-2048}" -nographic -no-reboot -nodefaults -serial file:"$2/console" \
+                -m "${MEMORY:-2048}" -nographic -no-reboot -nodefaults -serial file:"$console" \
                 -kernel "$kernel" -initrd "$work/initrd" \
                 -append "console=ttyS0 panic=-1 quiet TREE=$tree CHECKS=\"${CHECKS-}\"" \
                 -drive if=virtio,format=raw,readonly=on,file="$images/root.ext4" \
@@ -88,7 +89,7 @@ failed=0
 for series; do
         kernel=$(debian_kernel "$series")
         start=$SECONDS results=$images/results/$series
-        rm -rf "$results"
+        [ "${CHECKS-}" ] || rm -rf "$results"
         guest "$kernel" "$results"
         summary=$(python3 tests/guests/table.py --summary "$results") || failed=1
         echo "$series: $((SECONDS - start)) s: $summary"

@@ -8,6 +8,7 @@ import pathlib
 import re
 import sys
 
+GUEST = "the guest"
 HEAD = """\
 # Kernels
 
@@ -33,24 +34,39 @@ What differs for twtuned:
 
 
 def read(directory):
-    """The results on the console of a guest. One that did not come to its end has failed."""
-    text = (directory / "console").read_text(errors="replace")
+    """The newest results of each program. A guest that did not come to its end has failed."""
+    found = {}
+    for console in consoles(directory):
+        results = collections.defaultdict(list)
+        for result in read_console(console.read_text(errors="replace")):
+            results[result["program"]].append(result)
+        found = {k: v for k, v in found.items() if k != GUEST} | results
+    return [result for results in found.values() for result in results]
+
+
+def consoles(directory):
+    return sorted((p for p in directory.glob("console*") if p.suffix != ".start"), key=lambda p: p.stat().st_mtime)
+
+
+def read_console(text):
     for program, failed, test, why in re.findall(
             r"\d+ ((?:unit|netns|guest) \w+): (not )?ok \d+ -? ?(.*?)(?: # SKIP (.*))?\r?$", text, re.M):
         yield {"program": program, "test": test, "why": why,
                "result": "failed" if failed else "skipped" if why else "passed"}
     if "checks ended" not in text:
-        yield {"program": "the guest", "test": "comes to its end", "why": "", "result": "failed"}
+        yield {"program": GUEST, "test": "comes to its end", "why": "", "result": "failed"}
 
 
 def release(directory):
-    match = re.search(r"kernel ([0-9]+\.[0-9.]*[0-9])", (directory / "console").read_text(errors="replace"))
-    return match[1] if match else directory.name
+    texts = [console.read_text(errors="replace") for console in consoles(directory)]
+    matches = [re.search(r"kernel ([0-9]+\.[0-9.]*[0-9])", text) for text in texts]
+    return next((match[1] for match in reversed(matches) if match), directory.name)
 
 
 def minutes(directory):
-    """Of this machine, from the start of the guest to the last that it printed."""
-    seconds = (directory / "console").stat().st_mtime - (directory / "start").stat().st_mtime
+    """Of this machine, from the start of each guest to the last that it printed."""
+    seconds = sum(console.stat().st_mtime - pathlib.Path(f"{console}.start").stat().st_mtime
+                  for console in consoles(directory))
     return f"{seconds / 60:.0f}"
 
 
@@ -97,7 +113,7 @@ def main():
         sys.exit(count(results, "failed") > 0)
     kernels = {}
     for directory in sorted(pathlib.Path(sys.argv[1]).iterdir(), key=lambda d: version(d.name)):
-        if (directory / "start").exists() and (directory / "console").exists():
+        if list(directory.glob("console*.start")):
             kernels[release(directory), directory] = list(read(directory))
     programs = list(dict.fromkeys(r["program"] for results in kernels.values() for r in results))
     print(HEAD)

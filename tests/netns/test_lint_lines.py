@@ -93,7 +93,7 @@ FIELD = {
         ("net.ipv4.tcp_tw_reuse = 1", "no effect", r"tcp_timestamps is 0 \(.*:2\); twtuned does not set .*:2 out"),
         ("net.ipv4.tcp_timestamps = 0", "harmful", "")]),
     "rfc1337": (1, [("net.ipv4.tcp_rfc1337 = 1", "harmful", "clients behind NAT")]),
-    "what twtuned has no row for": (0, [("net.core.tstamp_allow_data = 0", "not known here", "")]),
+    "what twtuned has no row for": (0, [("net.core.xfrm_acq_expires = 30", "not known here", "")]),
     "what is not about the network's sockets": (0, [("vm.swappiness = 1", None, ""), ("net.ipv4.ip_forward = 1", None, ""),
                                                     ("sunrpc.tcp_slot_table_entries = 128", None, "")]),
 }
@@ -218,7 +218,7 @@ NAMES = ["net.ipv6.tcp_fin_timeout", "net.tcp_fin_timeout", "ipv4.tcp_fin_timeou
 # Rounded to the ticks of the clock. A key is shown in another form than it is written.
 ROUNDED = {"net.ipv4.tcp_invalid_ratelimit", "net.ipv4.tcp_fastopen_key"}
 # What only a trial tells: kernels differ, and the table goes by the one that takes more.
-BY_TRIAL = re.compile(r"tcp_ecn|udp_.mem_min|tcp_fastopen_key|frag6_|tcp_r?w?mem|_timeout|keepalive|tcp_child|tcp_rto|reordering")
+BY_TRIAL = re.compile(r"tcp_ecn|invalid_ratelimit|udp_.mem_min|tcp_fastopen_key|frag6_|tcp_r?w?mem|_timeout|keepalive|tcp_child|tcp_rto|reordering")
 
 
 def state(host):
