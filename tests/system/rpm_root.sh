@@ -13,7 +13,7 @@ cp "$2" "$work/new.rpm"
 # What runs in the root. Each step: its name, the command, what must be true then.
 inside='set -eu
 step() { echo "rpm_root: $1"; shift; "$@" || { echo "rpm_root: failed: $*" >&2; exit 1; }; }
-none() { ! ls -d "$@" 2>/dev/null; }
+none() { [ -z "$(ls -d "$@" 2>/dev/null)" ]; }
 wants=/etc/systemd/system/multi-user.target.wants/twtuned.service
 mkdir -p /var/lib/rpm
 step install rpm --nodeps -i /old.rpm
@@ -40,9 +40,9 @@ unshare --mount --pid --fork --kill-child bash -ec '
         for dir in run tmp; do mount -t tmpfs tmpfs root/$dir; done
         mount -t proc proc root/proc
         chroot root /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root bash -c "$2"
-        find upper ! -type d ! -path "upper/var/lib/rpm/*" | sed "s|^upper||" | sort >left
+        find upper ! -type d ! -path "upper/var/lib/rpm/*" ! -path "upper/root/.rpmdb/*" | sed "s|^upper||" | sort >left
         find upper -name "*twtuned*" | sed "s|^upper||" >>left
-        grep -vE "^/(old|new)\.rpm$|^/etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$|^/etc/twtuned.conf.rpmsave$" left \
+        grep -vE "^/(old|new)\.rpm$|^/etc/\.pwd\.lock$|^/etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$|^/etc/twtuned.conf.rpmsave$" left \
                 >unexpected || exit 0
         echo "rpm_root: left behind:"
         cat unexpected
