@@ -17,8 +17,9 @@ struct backend {
          * sockets. *ret_dump: the bounds do not hold, so a dump is needed. */
         void (*observe)(struct backend *backend, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
-        /* Samples the sockets by state where the snapshot has bounds for them. */
-        void (*observe_states)(struct backend *backend, struct snapshot *snapshot, struct unread *unread);
+        /* Samples the sockets by state where the snapshot has bounds for them. Returns false if the snapshot is as
+         * before. */
+        bool (*observe_states)(struct backend *backend, struct snapshot *snapshot, struct unread *unread);
 
         /* Makes the dump. watch: see ports_watch(). */
         void (*observe_sockets)(struct backend *backend, const struct watch_list *watch, struct snapshot *snapshot,

@@ -25,9 +25,9 @@ static void observe(struct backend *backend, struct snapshot *ret, bool *ret_dum
         observer_read(self(backend)->observer, ret, ret_dump, unread);
 }
 
-static void observe_states(struct backend *backend, struct snapshot *snapshot, struct unread *unread)
+static bool observe_states(struct backend *backend, struct snapshot *snapshot, struct unread *unread)
 {
-        observer_read_states(self(backend)->observer, snapshot, unread);
+        return observer_read_states(self(backend)->observer, snapshot, unread);
 }
 
 static void observe_sockets(struct backend *backend, const struct watch_list *watch, struct snapshot *snapshot,

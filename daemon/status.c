@@ -6,36 +6,42 @@
 
 #include "lib/audit/advice.h"
 
-/* The parts of the sentence. */
-struct facts {
-        unsigned
-                held; /* sysctls that are changed, by this twtuned or an earlier one; in observe mode: that are still */
-        unsigned would; /* observe mode: sysctls that would be changed */
-        struct advice advice[RULES_MAX];
-        unsigned n_advice;
-};
-
 const char *const daemon_state_names[] = {
         [STATE_STARTING] = "starting", [STATE_HEALTHY] = "healthy",     [STATE_ADVISING] = "advice",
         [STATE_ACTING] = "acting",     [STATE_WOULD_ACT] = "would-act", [STATE_PAUSED] = "paused",
         [STATE_DEGRADED] = "degraded",
 };
 
-/* A healthy tick evaluates nothing for it. */
-static void find_facts(const struct tuner *t, struct facts *f)
+/* The first rule that holds a sysctl for a destination. The busiest destination changes from tick to tick. */
+static const struct episode *find_cause(const struct tuner *t)
 {
-        bool may_advise = false;
+        for (unsigned i = 0; i < t->config->n_rules; i++) {
+                const struct rule *rule = &t->config->rule[i];
+                const struct episode *e;
 
-        f->held = f->would = f->n_advice = 0;
+                if (rule->n_actions == 0 || !policy_is_active(t->policy, i))
+                        continue;
+                e = episodes_last(&t->audit.episodes, rule->name);
+                if (e && e->evidence.destination[0])
+                        return e;
+        }
+        return NULL;
+}
+
+static void find_facts(const struct tuner *t, struct status_facts *f)
+{
+        struct advice advice[RULES_MAX];
+
+        memset(f, 0, sizeof(*f)); /* with what is between the members: they are compared */
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 f->held += t->apply.ledger.entry[id].state == LEDGER_HELD;
                 f->would += t->config->observe && policy_holds(t->policy, id);
         }
-        for (unsigned i = 0; i < t->config->n_rules && !may_advise; i++)
-                may_advise = t->config->rule[i].advise && episodes_last(&t->audit.episodes, t->config->rule[i].name);
-        if (may_advise)
-                f->n_advice = advice_list(t->config, policy_evaluate(t->policy, &t->snapshot), &t->snapshot,
-                                          &t->audit.episodes, f->advice);
+        f->n_advice = advice_list(t->config, t->policy, &t->snapshot, &t->audit.episodes, advice);
+        f->advice = f->n_advice > 0 ? advice[0].rule : 0;
+        f->cause = f->held + f->would > 0 ? find_cause(t) : NULL;
+        f->episodes = t->audit.episodes.changes;
+        f->dump_every = t->status.dump_every;
 }
 
 static bool is_degraded(const struct tuner *t)
@@ -44,7 +50,7 @@ static bool is_degraded(const struct tuner *t)
                t->late_until > 0;
 }
 
-static enum daemon_state find_state(const struct tuner *t, const struct facts *f)
+static enum daemon_state find_state(const struct tuner *t, const struct status_facts *f)
 {
         if (is_degraded(t) || (t->config->observe && f->held > 0))
                 return STATE_DEGRADED;
@@ -68,27 +74,19 @@ static void format_cadence(const struct tuner *t, char *buf, size_t size)
                          (double)(ticks * interval) / 1e9);
 }
 
-/* " for DESTINATION, UNIT": of the first rule that holds a sysctl. The busiest destination changes from tick to tick. */
-static void format_cause(const struct tuner *t, char *buf, size_t size)
+/* " for DESTINATION, UNIT" */
+static void format_cause(const struct episode *e, char *buf, size_t size)
 {
         buf[0] = 0;
-        for (unsigned i = 0; i < t->config->n_rules; i++) {
-                const struct rule *rule = &t->config->rule[i];
-                const struct episode *e = episodes_last(&t->audit.episodes, rule->name);
-
-                if (rule->n_actions == 0 || !policy_is_active(t->policy, i) || !e || !e->evidence.destination[0])
-                        continue;
+        if (e)
                 snprintf(buf, size, " for %s%s%s", e->evidence.destination, e->culprit[0] ? ", " : "", e->culprit);
-                return;
-        }
 }
 
 /* "drops at 0.0.0.0:8080, web.service, and 1 more" */
-static void format_advice(const struct tuner *t, const struct facts *f, char *buf, size_t size)
+static void format_advice(const struct tuner *t, const struct status_facts *f, char *buf, size_t size)
 {
-        const struct advice *a = &f->advice[0];
-        const struct rule *rule = &t->config->rule[a->rule];
-        const struct episode *e = a->episode;
+        const struct rule *rule = &t->config->rule[f->advice];
+        const struct episode *e = episodes_last(&t->audit.episodes, rule->name);
         const char *whose = e ? e->evidence.destination : "", *unit = e ? e->culprit : "";
         const char *word = !whose[0] ? "" : strstr(whose, "->") ? " toward " : " at ";
         size_t n = (size_t)snprintf(buf, size, "%s%s%s%s%s", rule->name, word, whose, unit[0] ? ", " : "", unit);
@@ -97,7 +95,7 @@ static void format_advice(const struct tuner *t, const struct facts *f, char *bu
                 snprintf(buf + n, size - n, ", and %u more", f->n_advice - 1);
 }
 
-static void format_degraded(const struct tuner *t, const struct facts *f, char *buf, size_t size)
+static void format_degraded(const struct tuner *t, const struct status_facts *f, char *buf, size_t size)
 {
         if (t->unread.error < 0)
                 snprintf(buf, size, "degraded: cannot read %s: %s", t->unread.what, strerror(-t->unread.error));
@@ -117,7 +115,7 @@ static void format_degraded(const struct tuner *t, const struct facts *f, char *
 }
 
 /* "; 1 sysctl changed" beside what comes first. */
-static void add_changed(const struct tuner *t, const struct facts *f, char *buf, size_t size)
+static void add_changed(const struct tuner *t, const struct status_facts *f, char *buf, size_t size)
 {
         unsigned n = t->config->observe ? f->would : f->held;
         size_t length = strlen(buf);
@@ -127,7 +125,8 @@ static void add_changed(const struct tuner *t, const struct facts *f, char *buf,
                          n, n == 1 ? "" : "s", t->config->observe ? "" : " changed");
 }
 
-static void format(const struct tuner *t, enum daemon_state state, const struct facts *f, char *buf, size_t size)
+static void format(const struct tuner *t, enum daemon_state state, const struct status_facts *f, char *buf,
+                   size_t size)
 {
         char part[512], cadence[80];
 
@@ -143,12 +142,12 @@ static void format(const struct tuner *t, enum daemon_state state, const struct 
                          cadence);
                 break;
         case STATE_ACTING:
-                format_cause(t, part, sizeof(part));
+                format_cause(f->cause, part, sizeof(part));
                 snprintf(buf, size, "acting: %u sysctl%s changed%s%s", f->held, f->held == 1 ? "" : "s", part,
                          cadence);
                 break;
         case STATE_WOULD_ACT:
-                format_cause(t, part, sizeof(part));
+                format_cause(f->cause, part, sizeof(part));
                 snprintf(buf, size, "observing: would change %u sysctl%s%s%s", f->would, f->would == 1 ? "" : "s",
                          part, cadence);
                 break;
@@ -165,13 +164,9 @@ static void format(const struct tuner *t, enum daemon_state state, const struct 
 
 static void follow_restored(struct tuner *t)
 {
-        uint64_t restored = 0;
-
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
-                restored += t->audit.logged[id][OUTCOME_RESTORED];
-        if (restored != t->status.restored)
+        if (t->audit.restored != t->status.restored)
                 t->status.restored_at = t->snapshot.now;
-        t->status.restored = restored;
+        t->status.restored = t->audit.restored;
 }
 
 /* The cadence follows the length of each dump. Only a large change is named. */
@@ -182,17 +177,30 @@ static void follow_cadence(struct status *s, uint64_t dump_every)
                 s->dump_every = dump_every;
 }
 
+/* True if the text is that of the last tick. A degraded daemon has other parts to name. */
+static bool is_as_before(const struct status *s, enum daemon_state state, const struct status_facts *f)
+{
+        return s->text[0] != 0 && !s->reloaded && state != STATE_DEGRADED && state == s->state &&
+               memcmp(&s->facts, f, sizeof(*f)) == 0;
+}
+
 void status_update(struct tuner *t)
 {
         char text[sizeof(t->status.text)], message[sizeof(text) + 64];
         bool first = t->status.text[0] == 0;
-        struct facts facts;
+        struct status_facts facts;
+        enum daemon_state state;
 
-        find_facts(t, &facts);
         follow_restored(t);
         follow_cadence(&t->status, t->snapshot.dump_every);
-        t->status.state = find_state(t, &facts);
-        format(t, t->status.state, &facts, text, sizeof(text));
+        find_facts(t, &facts);
+        state = find_state(t, &facts);
+        if (is_as_before(&t->status, state, &facts))
+                return;
+        t->status.state = state;
+        t->status.facts = facts;
+        t->status.reloaded = false;
+        format(t, state, &facts, text, sizeof(text));
         if (strcmp(text, t->status.text) == 0)
                 return;
         strcpy(t->status.text, text);

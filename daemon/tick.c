@@ -21,13 +21,15 @@ static void observe(struct tuner *t)
         bool dump = false;
 
         backend->observe(backend, &t->snapshot, &dump, &unread);
-        if (!dump && policy_evaluate(t->policy, &t->snapshot)->needs_dump) {
-                backend->observe_states(backend, &t->snapshot, &unread);
+        if (!dump) {
                 dump = policy_evaluate(t->policy, &t->snapshot)->needs_dump;
+                if (dump && backend->observe_states(backend, &t->snapshot, &unread))
+                        dump = policy_evaluate(t->policy, &t->snapshot)->needs_dump;
         }
         if (dump) {
                 policy_watched(t->policy, &watch);
                 backend->observe_sockets(backend, &watch, &t->snapshot, &unread);
+                policy_evaluate(t->policy, &t->snapshot);
         }
         t->unread = unread;
         audit_state(&t->audit, SUBJECT_OBSERVATION, unread.what, unread.error);
@@ -40,7 +42,7 @@ static void record_config(struct tuner *t)
 
         t->config_is_new = false;
         for (unsigned i = 0; i < t->config->n_rules; i++)
-                if (policy_is_unavailable(t->policy, i, &t->snapshot))
+                if (policy_is_unavailable(t->policy, i))
                         unavailable |= UINT64_C(1) << i;
         audit_record(&t->audit, &(struct audit_record){.kind = AUDIT_CONFIG_LOADED,
                                                        .subject = SUBJECT_CONFIG,
@@ -109,7 +111,7 @@ static void record_effects(struct tuner *t)
         t->expecting = expecting;
         for (unsigned i = 0; i < t->config->n_rules && over != 0; i++)
                 if ((over >> i & 1) && policy_is_active(t->policy, i))
-                        audit_effect(&t->audit, t->config, i, &policy_evaluate(t->policy, &t->snapshot)->rule[i]);
+                        audit_effect(&t->audit, t->config, i, policy_evaluate_rule(t->policy, i, &t->snapshot));
 }
 
 void tick(struct tuner *t)
@@ -252,6 +254,7 @@ int tuner_reload(struct tuner *t, struct config *config)
         t->apply.config = config;
         restore_orphans(t, "no rule of the new configuration holds it");
         t->config_is_new = true;
+        t->status.reloaded = true;
         t->expecting = policy_expecting(policy);
         return 0;
 }

@@ -27,10 +27,23 @@ enum daemon_state {
         STATE_DEGRADED, /* a part of it fails */
 };
 
+/* What the sentence of the status is made of, unless it is STATE_DEGRADED. */
+struct status_facts {
+        unsigned held;  /* sysctls that are changed, by this twtuned or an earlier one; in observe mode: that are
+                             still */
+        unsigned would; /* observe mode: sysctls that would be changed */
+        unsigned n_advice, advice;   /* how much advice stands, and the rule of the worst */
+        const struct episode *cause; /* of the first rule that holds a sysctl for a destination; NULL: none */
+        uint64_t episodes;           /* changes of episodes so far */
+        uint64_t dump_every;
+};
+
 struct status {
         enum daemon_state state;
-        char text[640];      /* "": none yet */
-        uint64_t dump_every; /* snapshot.dump_every as the text names it */
+        struct status_facts facts; /* of the text */
+        bool reloaded;             /* since then: other rules, another interval */
+        char text[640];            /* "": none yet */
+        uint64_t dump_every;       /* snapshot.dump_every as the text names it */
         uint64_t restored,
                 restored_at; /* how often sysctls were put back; when last, ns of CLOCK_BOOTTIME; 0: never */
 };

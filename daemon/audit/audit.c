@@ -32,8 +32,10 @@ static enum audit_kind kind_of(enum decision_kind decision, enum outcome outcome
 
 static void send(struct audit *a, const struct audit_record *r)
 {
-        if (r->change)
+        if (r->change) {
                 a->logged[r->change->sysctl][r->change->outcome]++;
+                a->restored += r->change->outcome == OUTCOME_RESTORED;
+        }
         a->backend->report(a->backend, r);
 }
 
@@ -110,16 +112,19 @@ void audit_decision(struct audit *a, const struct config *config, const struct d
 
 void audit_find_culprits(struct audit *a, const struct snapshot *s)
 {
+        if (s->reading[METRIC_PORTS_FIRST].state != READING_VALID)
+                return;
         for (unsigned i = 0; i < EPISODES_MAX; i++) {
                 struct episode *e = &a->episodes.item[i];
                 const struct destination *d;
 
-                if (e->begun == 0 || e->end != EPISODE_LASTS || e->culprit[0] ||
-                    s->reading[METRIC_PORTS_FIRST].state != READING_VALID)
+                if (e->begun == 0 || e->end != EPISODE_LASTS || e->culprit[0])
                         continue;
                 d = ports_find(s->ports, e->evidence.destination_id);
-                if (d && d->cgroup != 0)
-                        snprintf(e->culprit, sizeof(e->culprit), "%s", a->backend->find_unit(a->backend, d->cgroup));
+                if (!d || d->cgroup == 0)
+                        continue;
+                snprintf(e->culprit, sizeof(e->culprit), "%s", a->backend->find_unit(a->backend, d->cgroup));
+                a->episodes.changes += e->culprit[0] != 0;
         }
 }
 

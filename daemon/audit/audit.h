@@ -13,6 +13,7 @@ struct audit {
         struct audit_news news;
         struct episodes episodes;
         uint64_t logged[SYSCTL_COUNT][OUTCOME_COUNT]; /* how many outcomes were logged since the start */
+        uint64_t restored;                            /* how many of them were OUTCOME_RESTORED */
 };
 
 /* Records a decision that was carried out and committed: a record for each change that was or could not be made, and

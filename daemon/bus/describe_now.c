@@ -44,8 +44,7 @@ static void describe_one_advice(struct json *j, const struct tuner *t, const str
 static void describe_advice(struct json *j, const struct tuner *t)
 {
         struct advice list[RULES_MAX];
-        unsigned n = advice_list(t->config, policy_evaluate(t->policy, &t->snapshot), &t->snapshot, &t->audit.episodes,
-                                 list);
+        unsigned n = advice_list(t->config, t->policy, &t->snapshot, &t->audit.episodes, list);
 
         json_open_array(j, "advice");
         for (unsigned i = 0; i < n; i++)

@@ -81,9 +81,10 @@ static void observe(struct backend *backend, struct snapshot *ret, bool *ret_dum
 }
 
 /* The row is all that can be read. */
-static void observe_states(struct backend *backend, struct snapshot *snapshot, struct unread *unread)
+static bool observe_states(struct backend *backend, struct snapshot *snapshot, struct unread *unread)
 {
         (void)backend, (void)snapshot, (void)unread;
+        return false;
 }
 
 static void observe_sockets(struct backend *backend, const struct watch_list *watch, struct snapshot *snapshot,

@@ -63,18 +63,19 @@ static int dump(struct observer *o, enum dump_kind kind, struct snapshot *s)
 }
 
 /* Reads the listeners first, to count the handshakes of each. If that fails, only the SYN queues are unknown. */
-void observer_read_states(struct observer *o, struct snapshot *s, struct unread *unread)
+bool observer_read_states(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         uint64_t begun;
         int r;
 
         if (!states_due(o))
-                return;
+                return false;
         begun = thread_cpu_ns();
         read_listeners(o, s, unread);
         r = dump(o, DUMP_STATES, s);
         unread_dump(unread, r, "the sockets by state (NETLINK_SOCK_DIAG)");
         budget_debit(o, DUMP_STATES, begun);
+        return true;
 }
 
 static void dump_ports(struct observer *o, struct snapshot *s, struct unread *unread)

@@ -53,7 +53,7 @@ int observer_listen(struct observer *observer, unsigned connections);
 void observer_unlisten(struct observer *observer);
 
 /* Samples the sockets by state if that is due (SLOWLY in metric.h). */
-void observer_read_states(struct observer *observer, struct snapshot *snapshot, struct unread *unread);
+bool observer_read_states(struct observer *observer, struct snapshot *snapshot, struct unread *unread);
 
 /* Dumps all sockets with ephemeral ports, or, while cpu_budget forbids another dump, repeats the values of the last
  * one. On an error ports.* are invalid. watch: see ports_watch(). */

@@ -27,10 +27,16 @@ static unsigned telling_condition(const struct rule *rule, const struct rule_eva
         return 0;
 }
 
-/* True if the change did not help, and only the advice is left. */
-static bool is_left_with_advice(const struct rule_evaluation *e, const struct episode *last)
+/* True if the rule is active and only advises, or its change did not help and only the advice is left. */
+static bool may_stand(const struct policy *policy, unsigned i, const struct rule *rule,
+                      const struct episodes *episodes)
 {
-        return e->standing == STANDING_WAITING && last && last->end == EPISODE_UNEXPECTED;
+        const struct episode *last;
+
+        if (rule->n_actions == 0)
+                return policy_is_active(policy, i);
+        last = episodes_last(episodes, rule->name);
+        return last && last->end == EPISODE_UNEXPECTED;
 }
 
 static void insert(struct advice *list, unsigned n, const struct advice *advice)
@@ -40,20 +46,24 @@ static void insert(struct advice *list, unsigned n, const struct advice *advice)
         list[n] = *advice;
 }
 
-unsigned advice_list(const struct config *config, const struct evaluation *evaluation, const struct snapshot *snapshot,
+unsigned advice_list(const struct config *config, struct policy *policy, const struct snapshot *snapshot,
                      const struct episodes *episodes, struct advice ret[static RULES_MAX])
 {
         unsigned n = 0;
 
         for (unsigned i = 0; i < config->n_rules; i++) {
                 const struct rule *rule = &config->rule[i];
-                const struct rule_evaluation *e = &evaluation->rule[i];
-                const struct episode *last = episodes_last(episodes, rule->name);
-                bool stands = rule->n_actions == 0 ? e->standing == STANDING_ACTIVE : is_left_with_advice(e, last);
-                unsigned k = telling_condition(rule, e, snapshot);
+                const struct rule_evaluation *e;
+                const struct episode *last;
+                unsigned k;
 
-                if (!rule->advise || !stands)
+                if (!rule->advise || !may_stand(policy, i, rule, episodes))
                         continue;
+                e = policy_evaluate_rule(policy, i, snapshot);
+                if (e->standing != (rule->n_actions == 0 ? STANDING_ACTIVE : STANDING_WAITING))
+                        continue;
+                last = episodes_last(episodes, rule->name);
+                k = telling_condition(rule, e, snapshot);
                 insert(ret, n++,
                        &(struct advice){
                                .rule = i,

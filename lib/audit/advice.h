@@ -15,8 +15,8 @@ struct advice {
 };
 
 /* Lists the rules that only advise and are active, and those whose change did not help and which wait before they try
- * again; the worst is first. Returns their number. */
-unsigned advice_list(const struct config *config, const struct evaluation *evaluation, const struct snapshot *snapshot,
+ * again; the worst is first. Returns their number. Evaluates them again; of the snapshot all rules were evaluated before. */
+unsigned advice_list(const struct config *config, struct policy *policy, const struct snapshot *snapshot,
                      const struct episodes *episodes, struct advice ret[static RULES_MAX]);
 
 /* Returns the current destination or listener, or else the one of the episode; "": none. */

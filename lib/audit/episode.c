@@ -28,10 +28,11 @@ static struct episode *begin(struct episodes *e, const struct rule *rule, const 
         return episode;
 }
 
-static void end(struct episode *episode, enum episode_end how, uint64_t now)
+static void end(struct episodes *e, struct episode *episode, enum episode_end how, uint64_t now)
 {
         if (!episode)
                 return;
+        e->changes++;
         episode->end = how;
         episode->ended = now;
 }
@@ -44,16 +45,18 @@ void episodes_take(struct episodes *e, const struct rule *rule, const struct dec
                 [DECISION_SUPERSEDED] = EPISODE_RELEASED, [DECISION_UNEXPECTED] = EPISODE_UNEXPECTED,
                 [DECISION_ABORT] = EPISODE_ABORTED,       [DECISION_OVERRIDDEN] = EPISODE_OVERRIDDEN,
         };
-        struct episode *episode = find(e, rule->name);
+        struct episode *episode;
 
         if (progress != PROGRESS_DONE)
                 return;
+        episode = find(e, rule->name);
         if (d->kind != DECISION_ENTER && d->kind != DECISION_STEP) {
-                end(episode, ends[d->kind], now);
+                end(e, episode, ends[d->kind], now);
                 return;
         }
         if (!episode)
                 episode = begin(e, rule, d, now);
+        e->changes++;
         if (!episode->culprit[0])
                 snprintf(episode->culprit, sizeof(episode->culprit), "%s", culprit);
         episode->steps++;
@@ -72,7 +75,7 @@ const struct episode *episodes_met(struct episodes *e, const char *rule)
 
 void episodes_cut(struct episodes *e, const char *rule, uint64_t now)
 {
-        end(find(e, rule), EPISODE_CUT, now);
+        end(e, find(e, rule), EPISODE_CUT, now);
 }
 
 const struct episode *episodes_last(const struct episodes *e, const char *rule)

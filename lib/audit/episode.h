@@ -32,7 +32,8 @@ struct episode {
 /* The last EPISODES_MAX episodes, a ring: the oldest one is at next. */
 struct episodes {
         struct episode item[EPISODES_MAX];
-        unsigned next; /* the place of the next new episode */
+        unsigned next;    /* the place of the next new episode */
+        uint64_t changes; /* grows with each change of one */
 };
 
 /* Begins, extends or ends the episode of a rule, if its decision was carried out. culprit: a systemd unit, or "". */

@@ -112,7 +112,7 @@ static void put_rules(struct text *t, const struct exposition *e, const struct f
 {
         for (unsigned i = 0; i < e->config->n_rules; i++) {
                 const struct rule *rule = &e->config->rule[i];
-                bool available = !policy_is_unavailable(e->policy, i, e->snapshot);
+                bool available = !policy_is_unavailable(e->policy, i);
 
                 if (!rule->disabled && (available || f->of == AVAILABLE))
                         put_one(t, f, "rule", rule->name,
@@ -248,7 +248,7 @@ static void put_episodes(struct text *t, const struct exposition *e, const struc
 static void put_advice(struct text *t, const struct exposition *e, const struct family *f)
 {
         struct advice list[RULES_MAX];
-        unsigned n = advice_list(e->config, e->evaluation, e->snapshot, e->episodes, list);
+        unsigned n = advice_list(e->config, e->policy, e->snapshot, e->episodes, list);
         char name[DESTINATION_NAME_MAX], source[DESTINATION_NAME_MAX];
 
         for (unsigned i = 0; i < n; i++) {

@@ -41,7 +41,7 @@ struct exposition {
         const char *netns; /* a label of every sample; "": none, the host's own */
         const struct snapshot *snapshot;
         const struct config *config;
-        const struct policy *policy;
+        struct policy *policy;
         const struct evaluation *evaluation;
         const struct episodes *episodes;
         const struct exposition_counters *counters;

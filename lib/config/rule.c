@@ -33,18 +33,6 @@ const char *comparison_text(enum comparison op)
         return comparison_texts[op];
 }
 
-bool comparison_holds(enum comparison op, double a, double b)
-{
-        const bool holds[] = {
-                [LESS] = a<b, [LESS_EQUAL] = a <= b, [GREATER] = a> b,
-                [GREATER_EQUAL] = a >= b,
-                [EQUAL] = a == b,
-                [NOT_EQUAL] = a != b,
-        };
-
-        return holds[op];
-}
-
 const char *metric_name(unsigned metric, const struct counters *counters)
 {
         return metric < METRIC_COUNT ? metric_table[metric].name : counters->item[metric - METRIC_COUNT].name;

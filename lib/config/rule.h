@@ -126,7 +126,25 @@ int duration_read(const char *text, struct origin at, uint64_t *ret_ns, struct d
 /* Adds the diagnostic of a sysctl that is not in sysctl_table, with the name that was most likely meant. */
 void sysctl_unknown(const char *name, struct origin at, struct diagnostics *diagnostics);
 
-bool comparison_holds(enum comparison op, double a, double b);
+static inline bool comparison_holds(enum comparison op, double a, double b)
+{
+        switch (op) {
+        case LESS:
+                return a < b;
+        case LESS_EQUAL:
+                return a <= b;
+        case GREATER:
+                return a > b;
+        case GREATER_EQUAL:
+                return a >= b;
+        case EQUAL:
+                return a == b;
+        case NOT_EQUAL:
+                break;
+        }
+        return a != b;
+}
+
 const char *comparison_text(enum comparison op);
 
 /* Return the name and the unit of a metric or kernel counter. */

@@ -78,6 +78,7 @@ static void disown(struct policy *p, enum sysctl_id sysctl, bool foreign)
         struct held *held = &p->held[sysctl];
         uint64_t rules = held->rules;
 
+        p->state_changed = true;
         held->rules = 0;
         held->foreign |= foreign;
         for (unsigned i = 0; i < p->config->n_rules; i++)
@@ -214,6 +215,7 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
                 /* A change that failed toward one destination may help another. The wait begins now, as the restore
                  * may have failed for long. */
                 if (failed && judges_destination(&p->config->rule[d->rule], d->evidence.metric)) {
+                        state->any_failed = true;
                         state->failed[state->last_failed].until = p->last_now + p->config->rule[d->rule].retry_ns;
                         failed = false;
                 }
@@ -227,6 +229,7 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
 enum progress policy_commit(struct policy *p, const struct decision *d)
 {
         p->state[d->rule].tried_at = p->last_now;
+        p->state_changed = true;
         switch (d->kind) {
         case DECISION_ENTER:
                 return commit_enter(p, d);
@@ -259,6 +262,7 @@ static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const str
 {
         struct held *held = &p->held[sysctl];
 
+        p->state_changed = true;
         held->rules |= rule_bit(i);
         held->value = *written;
         held->original = *original;
@@ -321,6 +325,7 @@ void policy_set_foreign(struct policy *p, enum sysctl_id sysctl)
 
 void policy_rearm(struct policy *p, enum sysctl_id sysctl)
 {
+        p->state_changed = true;
         p->held[sysctl].foreign = false;
         p->held[sysctl].wanted = true;
         p->held[sysctl].again_at = 0;
@@ -328,6 +333,7 @@ void policy_rearm(struct policy *p, enum sysctl_id sysctl)
 
 void policy_retry(struct policy *p)
 {
+        p->state_changed = true;
         for (unsigned i = 0; i < p->config->n_rules; i++)
                 if (p->state[i].failures > 0)
                         p->state[i].not_before = 0;

@@ -113,10 +113,10 @@ static bool is_over(const struct policy *p, unsigned i)
         return true;
 }
 
-static bool has_active_dependent(const struct policy *p, unsigned i, const struct snapshot *s)
+static bool has_active_dependent(const struct policy *p, unsigned i)
 {
         for (unsigned k = 0; k < p->config->n_rules; k++)
-                if (p->state[k].active && p->config->rule[k].n_actions > 0 && prerequisite_of(p, k, s) == i)
+                if (p->state[k].active && p->config->rule[k].n_actions > 0 && prerequisite_of(p, k) == i)
                         return true;
         return false;
 }
@@ -211,9 +211,9 @@ static bool find_reason(const struct policy *p, unsigned i, const struct snapsho
                         d->rule = i;
                         return true;
                 }
-                k = rule->n_actions > 0 ? prerequisite_of(p, k, s) : RULE_NONE;
+                k = rule->n_actions > 0 ? prerequisite_of(p, k) : RULE_NONE;
         }
-        if (holds_superseded(p, i, s)) {
+        if (holds_superseded(p, i)) {
                 decision_begin(d, DECISION_SUPERSEDED, i);
                 return true;
         }
@@ -252,7 +252,7 @@ static bool may_try(const struct rule_state *state, const struct snapshot *s)
 static bool find_leaving(const struct policy *p, const struct snapshot *s, struct decision *d)
 {
         for (unsigned i = p->config->n_rules; i-- > 0;)
-                if (p->state[i].active && may_try(&p->state[i], s) && !has_active_dependent(p, i, s) &&
+                if (p->state[i].active && may_try(&p->state[i], s) && !has_active_dependent(p, i) &&
                     find_reason(p, i, s, d)) {
                         fill_leave(p, d);
                         return true;
@@ -268,7 +268,7 @@ static bool is_available(const struct policy *p, unsigned i, const struct snapsh
         unsigned ours = 0;
 
         for (unsigned k = 0; k < rule->n_actions; k++) {
-                if (superseding_rule(p, i, k, s) != RULE_NONE)
+                if (superseding_rule(p, i, k) != RULE_NONE)
                         continue;
                 if (s->sysctl[rule->action[k].sysctl].state != READING_VALID ||
                     superseded_is_in_the_way(p, i, rule->action[k].sysctl, s))
@@ -343,7 +343,7 @@ static void fill_enter(const struct policy *p, const struct snapshot *s, struct 
                         continue; /* it enters once more, for a sysctl that it does not hold */
                 if (held->rules == 0 && s->sysctl[action->sysctl].state != READING_VALID)
                         continue; /* the value to go on from is unknown */
-                if (superseding_rule(p, d->rule, k, s) != RULE_NONE)
+                if (superseding_rule(p, d->rule, k) != RULE_NONE)
                         continue;
                 if (p->held[action->sysctl].foreign || (!joins && action_has_effect(action, bounds, s, before, false)))
                         continue;
@@ -382,8 +382,8 @@ static bool find_stepping(const struct policy *p, const struct snapshot *s, stru
 static bool find_entering(const struct policy *p, const struct snapshot *s, struct decision *d)
 {
         for (unsigned i = 0; i < p->config->n_rules; i++)
-                if (rule_may_enter(p, i) && may_try(&p->state[i], s) && is_available(p, i, s) &&
-                    find_cause(p, i, s, DECISION_ENTER, d)) {
+                if (rule_may_enter(p, i) && may_try(&p->state[i], s) && find_cause(p, i, s, DECISION_ENTER, d) &&
+                    is_available(p, i, s)) {
                         fill_enter(p, s, d);
                         if (d->n > 0 || !p->state[i].active)
                                 return true;

@@ -8,12 +8,36 @@
 #define LATE_INTERVALS 3
 #define LATE_MIN_NS (3 * NSEC_PER_SEC)
 
-static struct elapsed elapsed_since(const struct policy *p, const struct snapshot *s)
+struct elapsed elapsed_since(const struct policy *p, const struct snapshot *s)
 {
         uint64_t ns = p->last_now != 0 ? s->now - p->last_now : 0;
         uint64_t most = MAX(LATE_INTERVALS * p->config->interval_ns, LATE_MIN_NS) + s->dump_ns;
 
         return (struct elapsed){MIN(ns, most), ns > most ? ns - s->dump_ns : 0};
+}
+
+static const char *lacking_metric(const struct policy *p, const struct condition *list, unsigned n,
+                                  const struct snapshot *s)
+{
+        for (unsigned k = 0; k < n; k++)
+                if (s->reading[list[k].metric].state == READING_UNAVAILABLE)
+                        return metric_name(list[k].metric, &p->config->counters);
+        return NULL;
+}
+
+/* The name of a sysctl or metric of the rule that this kernel or netns lacks; NULL: it has all. */
+static const char *rule_lacks(const struct policy *p, unsigned i, const struct snapshot *s)
+{
+        const struct rule *rule = &p->config->rule[i];
+        const char *name = NULL;
+
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if (s->sysctl[rule->action[k].sysctl].state == READING_UNAVAILABLE)
+                        return sysctl_table[rule->action[k].sysctl].name;
+        name = lacking_metric(p, rule->when, rule->n_when, s);
+        if (!name)
+                name = lacking_metric(p, rule->until, rule->n_until, s);
+        return name ? name : lacking_metric(p, &rule->expect, rule->has_expect, s);
 }
 
 static void evaluate_when(const struct policy *p, unsigned i, const struct snapshot *s, const struct elapsed *t,
@@ -171,7 +195,7 @@ static void evaluate_state(const struct policy *p, unsigned i, const struct snap
 
         e->active_ns = state->active ? state->active_ns : 0;
         e->wait_ns = state->not_before > s->now ? state->not_before - s->now : 0;
-        for (unsigned k = 0; k < FAILED_MAX; k++)
+        for (unsigned k = 0; k < FAILED_MAX && state->any_failed; k++)
                 if (state->failed[k].until > s->now)
                         e->wait_ns = MAX(e->wait_ns, state->failed[k].until - s->now);
         e->released_ns = state->released_at > 0 ? s->now - state->released_at : 0;
@@ -211,9 +235,8 @@ static void evaluate_rule(struct policy *p, unsigned i, const struct snapshot *s
                          .release = rule->n_until > 0 ? &rule->until[0] : &rule->when[0]};
         enum truth quiet = UNKNOWN;
 
-        e->lacks = rule_lacks(p, i, s);
-        e->prerequisite = prerequisite_of(p, i, s);
-        e->successor = successor_of(p, i, s);
+        e->prerequisite = prerequisite_of(p, i);
+        e->successor = successor_of(p, i);
         for (unsigned loopback = 0; loopback < 2; loopback++)
                 e->can_help[loopback] = rule->disabled || rule_can_help(p, i, s, loopback);
         e->entering[false] = e->entering[true] = e->most[false] = e->most[true] = NULL;
@@ -235,163 +258,26 @@ static void evaluate_rule(struct policy *p, unsigned i, const struct snapshot *s
         e->needs_dump = !rule->disabled && needs_dump(p, i, s, quiet, e);
 }
 
+const struct rule_evaluation *policy_evaluate_rule(struct policy *p, unsigned i, const struct snapshot *s)
+{
+        struct elapsed t = elapsed_since(p, s);
+
+        evaluate_rule(p, i, s, &t);
+        return &p->evaluation.rule[i];
+}
+
 const struct evaluation *policy_evaluate(struct policy *p, const struct snapshot *s)
 {
         struct elapsed t = elapsed_since(p, s);
 
         p->evaluation.needs_dump = false;
+        for (unsigned i = 0; i < p->config->n_rules; i++) /* of all first: the others count on it */
+                p->evaluation.rule[i].lacks = rule_lacks(p, i, s);
         for (unsigned i = 0; i < p->config->n_rules; i++) {
                 evaluate_rule(p, i, s, &t);
                 p->evaluation.needs_dump |= p->evaluation.rule[i].needs_dump;
         }
+        p->evaluated_at = s->now;
+        p->state_changed = false;
         return &p->evaluation;
-}
-
-/* ---- the clocks ---- */
-
-static void advance_destination_clocks(struct destination_clock *clocks, const struct condition *c,
-                                       const struct snapshot *s, const struct elapsed *t)
-{
-        enum truth bound = some_may_hold(c, &s->reading[c->metric]);
-
-        for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
-                const struct destination *d = ports_destination(s->ports, slot);
-                enum truth holds = ports_valid(s) && d->id != 0 ? destination_holds(c, d) : NO;
-
-                if (!ports_valid(s))
-                        clocks[slot].clock = clock_after(&clocks[slot].clock, bound, c->time_ns, t);
-                else
-                        clocks[slot] = (struct destination_clock){
-                                d->id, destination_clock(clocks, slot, d, holds, c->time_ns, t)};
-        }
-}
-
-/* True while the pressure that made the rule act continues. */
-static bool still_presses(const struct rule *rule, const struct rule_evaluation *e)
-{
-        bool ports = false;
-
-        for (unsigned k = 0; k < rule->n_when; k++)
-                if (metric_is_ports(rule->when[k].metric))
-                        ports = true;
-                else if (e->when[k].holds != YES)
-                        return false;
-        return !ports || e->pressing;
-}
-
-/* The rule is not tried again for this destination for a while; others may need it. Each destination has one entry,
- * even if the restore fails and it is noted again. */
-static void note_failed(const struct rule *rule, struct rule_state *state, const struct destination *d, uint64_t now)
-{
-        unsigned first = 0;
-
-        for (unsigned k = 0; k < FAILED_MAX; k++) {
-                if (destination_key_equal(&state->failed[k].key, &d->key)) {
-                        first = k;
-                        break;
-                }
-                if (state->failed[k].until < state->failed[first].until)
-                        first = k;
-        }
-        state->last_failed = first;
-        state->failed[first].key = d->key;
-        state->failed[first].until = now + rule->retry_ns;
-}
-
-/* The rule does not help the destination that it acts for. If another one is under pressure, that one judges it. */
-static void expect_next(const struct rule *rule, const struct rule_evaluation *e, struct rule_state *state,
-                        uint64_t now)
-{
-        note_failed(rule, state, e->expect.destination, now);
-        state->expecting_ns = 0;
-        state->unexpected = !e->pressing_too;
-        if (e->pressing_too)
-                state->taken_for = e->pressing_too->id;
-}
-
-static void advance_expect(const struct rule *rule, const struct rule_evaluation *e, struct rule_state *state,
-                           uint64_t now, const struct elapsed *t)
-{
-        if (!state->expecting || e->expect.holds == UNKNOWN)
-                return;
-        if (e->expect.holds == YES) {
-                state->expecting = state->unexpected = false;
-                return;
-        }
-        if (!still_presses(rule, e))
-                return;
-        state->expecting_ns = t->gap > rule->expect.time_ns ? 0 : state->expecting_ns + t->ns;
-        if (state->expecting_ns < rule->expect.time_ns)
-                return;
-        if (metric_is_ports(rule->expect.metric))
-                expect_next(rule, e, state, now);
-        else
-                state->unexpected = true;
-}
-
-static void advance_abort(const struct rule *rule, const struct abort_condition *abort,
-                          const struct abort_evaluation *e, const struct snapshot *s, struct rule_state *state,
-                          struct abort_state *a, const struct elapsed *t)
-{
-        const struct reading *r = &s->reading[abort->metric];
-        double weight = r->weight > 0 ? r->weight : 1;
-
-        if (metric_is_ports(abort->metric)) {
-                a->harm = e->watching && e->harmed;
-                if (a->harm)
-                        note_failed(rule, state, e->harmed, s->now);
-                a->over |= state->active && state->active_ns >= abort->within_ns;
-                return;
-        }
-        if (r->state != READING_VALID)
-                return;
-        trail_add(&a->trail, s->now, r->value, weight, t->ns); /* also while it is active: another step may follow */
-        if (!state->active || a->over)
-                return;
-        mean_add(&a->after, r->value, weight, t->ns);
-        a->over = state->active_ns >= abort->within_ns;
-        a->harm = a->after.ns >= MIN(TREND_NS_MIN, abort->within_ns) &&
-                  (r->weight <= 0 || a->after.weight >= TREND_WEIGHT_MIN) && mean_value(&a->after) > a->limit;
-}
-
-static void advance_active(const struct policy *p, unsigned i, struct rule_state *state, const struct snapshot *s,
-                           const struct elapsed *t)
-{
-        const struct rule_evaluation *e = &p->evaluation.rule[i];
-        const struct rule *rule = &p->config->rule[i];
-
-        state->active_ns += t->ns;
-        if (state->stepped_at == 0) /* by the process before; the time is unknown */
-                state->stepped_at = s->now;
-        for (unsigned k = 0; k < rule->n_until; k++)
-                state->until[k] = e->until[k].clock;
-        state->quiet = e->quiet;
-        advance_expect(rule, e, state, s->now, t);
-}
-
-static void advance_rule(struct policy *p, unsigned i, const struct snapshot *s, const struct elapsed *t)
-{
-        const struct rule *rule = &p->config->rule[i];
-        struct rule_state *state = &p->state[i];
-
-        for (unsigned k = 0; k < rule->n_when; k++) {
-                state->when[k] = p->evaluation.rule[i].when[k].clock;
-                if (state->destination_when[k])
-                        advance_destination_clocks(state->destination_when[k], &rule->when[k], s, t);
-        }
-        if (state->active)
-                advance_active(p, i, state, s, t);
-        for (unsigned k = 0; k < rule->n_abort; k++)
-                advance_abort(rule, &rule->abort[k], &p->evaluation.rule[i].abort[k], s, state, &state->abort[k], t);
-}
-
-uint64_t policy_advance(struct policy *p, const struct snapshot *s)
-{
-        struct elapsed t = elapsed_since(p, s);
-
-        policy_evaluate(p, s);
-        p->last_now = s->now;
-        for (unsigned i = 0; i < p->config->n_rules; i++)
-                advance_rule(p, i, s, &t);
-        return t.gap;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The inside of the first phase: evaluate.c (a rule), walk.c (its destinations) and condition.c (one condition). */
+/* The inside of the first phase: evaluate.c (a rule), walk.c (its destinations), condition.c (one condition) and
+ * advance.c (the clocks). */
 
 #include "lib/policy/state.h"
 #include "lib/util/macro.h"
@@ -11,6 +12,8 @@ struct elapsed {
         uint64_t ns;  /* the time that counts: of a late tick, as much as of the latest one still on time */
         uint64_t gap; /* if the tick is late, all its time except that of dumps; 0: it is on time */
 };
+
+struct elapsed elapsed_since(const struct policy *p, const struct snapshot *s);
 
 /* The clock of a condition at the time of the snapshot. A late tick stops it; a gap that is longer than time_ns, the
  * time of the condition, starts it anew. */

@@ -65,71 +65,48 @@ bool rule_can_help(const struct policy *p, unsigned i, const struct snapshot *s,
                 const struct held *held = held_of(p, i, id);
                 const struct sysctl_value *without = held->rules ? &held->original : &s->sysctl[id].value;
 
-                if (superseding_rule(p, i, k, s) == RULE_NONE &&
+                if (superseding_rule(p, i, k) == RULE_NONE &&
                     !action_has_effect(&rule->action[k], &p->config->bounds[id], s, without, loopback))
                         return true;
         }
         return rule->n_actions == 0;
 }
 
-static const char *lacking_metric(const struct policy *p, const struct condition *list, unsigned n,
-                                  const struct snapshot *s)
+bool policy_is_unavailable(const struct policy *p, unsigned i)
 {
-        for (unsigned k = 0; k < n; k++)
-                if (s->reading[list[k].metric].state == READING_UNAVAILABLE)
-                        return metric_name(list[k].metric, &p->config->counters);
-        return NULL;
+        return !p->config->rule[i].disabled && p->evaluation.rule[i].lacks;
 }
 
-const char *rule_lacks(const struct policy *p, unsigned i, const struct snapshot *s)
-{
-        const struct rule *rule = &p->config->rule[i];
-        const char *name = NULL;
-
-        for (unsigned k = 0; k < rule->n_actions; k++)
-                if (s->sysctl[rule->action[k].sysctl].state == READING_UNAVAILABLE)
-                        return sysctl_table[rule->action[k].sysctl].name;
-        name = lacking_metric(p, rule->when, rule->n_when, s);
-        if (!name)
-                name = lacking_metric(p, rule->until, rule->n_until, s);
-        return name ? name : lacking_metric(p, &rule->expect, rule->has_expect, s);
-}
-
-bool policy_is_unavailable(const struct policy *p, unsigned i, const struct snapshot *s)
-{
-        return !p->config->rule[i].disabled && rule_lacks(p, i, s);
-}
-
-unsigned superseding_rule(const struct policy *p, unsigned rule, unsigned action, const struct snapshot *s)
+unsigned superseding_rule(const struct policy *p, unsigned rule, unsigned action)
 {
         uint64_t rules = p->config->rule[rule].superseded_by[action];
 
         for (; rules != 0; rules &= rules - 1)
-                if (!policy_is_unavailable(p, (unsigned)__builtin_ctzll(rules), s))
+                if (!policy_is_unavailable(p, (unsigned)__builtin_ctzll(rules)))
                         return (unsigned)__builtin_ctzll(rules);
         return RULE_NONE;
 }
 
-unsigned successor_of(const struct policy *p, unsigned i, const struct snapshot *s)
+unsigned successor_of(const struct policy *p, unsigned i)
 {
         const struct rule *rule = &p->config->rule[i];
         unsigned successor = RULE_NONE;
 
         for (unsigned k = rule->n_actions; k-- > 0;) {
-                successor = superseding_rule(p, i, k, s);
+                successor = superseding_rule(p, i, k);
                 if (successor == RULE_NONE)
                         break;
         }
         return successor;
 }
 
-bool holds_superseded(const struct policy *p, unsigned i, const struct snapshot *s)
+bool holds_superseded(const struct policy *p, unsigned i)
 {
         const struct rule *rule = &p->config->rule[i];
 
         for (unsigned k = 0; k < rule->n_actions; k++)
                 if ((held_of(p, i, rule->action[k].sysctl)->rules & rule_bit(i)) &&
-                    superseding_rule(p, i, k, s) != RULE_NONE)
+                    superseding_rule(p, i, k) != RULE_NONE)
                         return true;
         return false;
 }
@@ -148,15 +125,15 @@ bool superseded_is_in_the_way(const struct policy *p, unsigned i, enum sysctl_id
         return false;
 }
 
-unsigned prerequisite_of(const struct policy *p, unsigned i, const struct snapshot *s)
+unsigned prerequisite_of(const struct policy *p, unsigned i)
 {
         unsigned below = p->config->rule[i].after, successor;
 
         while (below != RULE_NONE && !p->state[below].active) {
-                successor = successor_of(p, below, s);
+                successor = successor_of(p, below);
                 if (successor != RULE_NONE && successor != i)
                         return successor;
-                if (successor == RULE_NONE && !p->config->rule[below].disabled && !policy_is_unavailable(p, below, s))
+                if (successor == RULE_NONE && !p->config->rule[below].disabled && !policy_is_unavailable(p, below))
                         break;
                 below = p->config->rule[below].after;
         }
@@ -165,7 +142,7 @@ unsigned prerequisite_of(const struct policy *p, unsigned i, const struct snapsh
 
 bool prerequisite_in_effect(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
 {
-        unsigned below = prerequisite_of(p, i, s);
+        unsigned below = prerequisite_of(p, i);
         const struct rule *rule;
 
         if (below == RULE_NONE || (p->state[below].active && (!only_observes(p, below) || only_observes(p, i))))
@@ -177,7 +154,7 @@ bool prerequisite_in_effect(const struct policy *p, unsigned i, const struct sna
                 enum sysctl_id id = rule->action[k].sysctl;
                 const struct live_sysctl *live = &s->sysctl[id];
 
-                if (superseding_rule(p, below, k, s) != RULE_NONE)
+                if (superseding_rule(p, below, k) != RULE_NONE)
                         continue; /* prerequisite_of() leaves no rule of which all are superseded */
                 if (live->state != READING_VALID ||
                     !action_has_effect(&rule->action[k], &p->config->bounds[id], s, &live->value, loopback))

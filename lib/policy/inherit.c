@@ -108,6 +108,7 @@ uint64_t policy_inherit(struct policy *p, const struct policy *old)
         uint64_t inherited = 0;
 
         p->last_now = old->last_now;
+        p->state_changed = true;
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 p->held[id].foreign = old->held[id].foreign;
                 p->held[id].wanted = old->held[id].wanted;

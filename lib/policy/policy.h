@@ -98,7 +98,12 @@ void policy_free(struct policy *policy);
  * asks; the result is the policy's, and good until the next call. */
 const struct evaluation *policy_evaluate(struct policy *policy, const struct snapshot *snapshot);
 
-/* Evaluates every rule and moves its clocks to the time of the snapshot, once a tick. Clocks stand still while a
+/* The same for one rule, of a snapshot of which all were evaluated before. */
+const struct rule_evaluation *policy_evaluate_rule(struct policy *policy, unsigned rule,
+                                                   const struct snapshot *snapshot);
+
+/* Moves the clocks of every rule to the time of the snapshot, once a tick, by its evaluation: policy_evaluate() was
+ * called after all was observed. What was changed since by the functions below is evaluated again. Clocks stand still while a
  * metric is invalid, and after three intervals without a tick; a gap that is longer than the time of its condition
  * restarts a clock. Returns the length of that gap in ns; 0: the tick was on time. */
 uint64_t policy_advance(struct policy *policy, const struct snapshot *snapshot);
@@ -143,8 +148,8 @@ bool policy_holds(const struct policy *policy, enum sysctl_id sysctl);
 /* The value that the rule holds, or would hold where it only observes; NULL: none. */
 const struct sysctl_value *policy_rule_value(const struct policy *policy, unsigned rule, enum sysctl_id sysctl);
 
-/* True if this kernel or netns lacks a metric or sysctl of an enabled rule. */
-bool policy_is_unavailable(const struct policy *policy, unsigned rule, const struct snapshot *snapshot);
+/* True if this kernel or netns lacks a metric or sysctl of an enabled rule, by the last evaluation. */
+bool policy_is_unavailable(const struct policy *policy, unsigned rule);
 
 bool policy_is_active(const struct policy *policy, unsigned rule);
 

@@ -43,6 +43,7 @@ struct rule_state {
         uint64_t stepped_at;          /* the tick of the last step, or try */
         uint64_t taken_for;           /* destination.id in the last decision; 0: unknown, or none */
         struct failed_effect *failed; /* FAILED_MAX, in the policy */
+        bool any_failed;              /* false: all of them are empty, and need not be read */
         unsigned last_failed;         /* its index */
         bool expecting, unexpected;
         uint64_t expecting_ns;
@@ -68,6 +69,8 @@ struct policy {
         struct held would[SYSCTL_COUNT]; /* what the rules with mode = observe would hold */
         struct rule_state state[RULES_MAX];
         struct evaluation evaluation;
+        uint64_t evaluated_at; /* the time of its snapshot */
+        bool state_changed;    /* since then */
 
         /* State that few rules need, kept apart so that it takes no memory while untouched. */
         struct failed_effect failed[RULES_MAX][FAILED_MAX];
@@ -117,14 +120,11 @@ static inline uint64_t rule_bit(unsigned rule)
         return UINT64_C(1) << rule;
 }
 
-/* The name of a sysctl or metric of the rule that this kernel or netns lacks; NULL: it has all. */
-const char *rule_lacks(const struct policy *p, unsigned rule, const struct snapshot *s);
-
 /* True if the value is inside the bounds, which [limits] may have narrowed since it was written. */
 bool is_within_bounds(const struct config *config, enum sysctl_id sysctl, const struct sysctl_value *value);
 
 /* The index of the rule that has to be in effect first; one that is disabled or unavailable is skipped. RULE_NONE: none. */
-unsigned prerequisite_of(const struct policy *p, unsigned rule, const struct snapshot *s);
+unsigned prerequisite_of(const struct policy *p, unsigned rule);
 
 /* True if the prerequisite is in effect, whoever set its sysctls, toward a destination on the loopback or not. */
 bool prerequisite_in_effect(const struct policy *p, unsigned rule, const struct snapshot *s, bool loopback);
@@ -142,16 +142,16 @@ bool rule_raises_time_wait(const struct rule *rule);
 bool rule_does_harm(const struct policy *p, unsigned rule, const struct snapshot *s);
 
 /* The rule of the administrator whose action counts instead of this action of the vendor's rule; RULE_NONE: this one. */
-unsigned superseding_rule(const struct policy *p, unsigned rule, unsigned action, const struct snapshot *s);
+unsigned superseding_rule(const struct policy *p, unsigned rule, unsigned action);
 
 /* The rule that counts instead of all actions of this one; RULE_NONE: this one counts. */
-unsigned successor_of(const struct policy *p, unsigned rule, const struct snapshot *s);
+unsigned successor_of(const struct policy *p, unsigned rule);
 
 /* True if a rule that this one supersedes still holds the sysctl, or did in this snapshot. */
 bool superseded_is_in_the_way(const struct policy *p, unsigned rule, enum sysctl_id sysctl, const struct snapshot *s);
 
 /* True if the rule holds a sysctl for which another rule counts now. */
-bool holds_superseded(const struct policy *p, unsigned rule, const struct snapshot *s);
+bool holds_superseded(const struct policy *p, unsigned rule);
 
 /* True if one of its sysctls is raised or lowered by steps. */
 bool rule_steps(const struct rule *rule);

@@ -15,7 +15,7 @@ struct clock destination_clock(const struct destination_clock *clocks, unsigned 
 
 static bool has_failed(const struct rule_state *state, const struct destination *d, uint64_t now)
 {
-        for (unsigned k = 0; k < FAILED_MAX; k++)
+        for (unsigned k = 0; k < FAILED_MAX && state->any_failed; k++)
                 if (state->failed[k].until > now && destination_key_equal(&state->failed[k].key, &d->key))
                         return true;
         return false;

@@ -294,21 +294,22 @@ static void fill_ports(const struct ports *ports, struct snapshot *snapshot)
                 snapshot->reading[METRIC_PORTS_CLIFF_ETA] = reading_valid(INFINITY);
 }
 
-static void observe_states(struct backend *w, struct snapshot *snapshot, struct unread *unread)
+static bool observe_states(struct backend *w, struct snapshot *snapshot, struct unread *unread)
 {
         struct sim *s = sim_of(w);
 
         if (s->unreadable)
-                return;
+                return false;
         maybe_crash(s);
         if (snapshot->now < s->sample_again_at)
-                return;
+                return false;
         if (fails(s, s->faults.dump_ports)) {
                 fail_tick(s, unread, "the simulated sockets by state");
-                return;
+                return false;
         }
         sample_states(s, snapshot->now);
         fill_states(s, snapshot);
+        return true;
 }
 
 static void observe_sockets(struct backend *w, const struct watch_list *watch, struct snapshot *snapshot,

@@ -282,6 +282,7 @@ static inline void host_decide(struct host *h)
         struct decision d;
 
         memcpy(live, h->snapshot.sysctl, sizeof(live));
+        policy_evaluate(h->policy, &h->snapshot);
         policy_advance(h->policy, &h->snapshot);
         while (policy_decide(h->policy, &h->snapshot, false, &d)) {
                 struct entry *e = &h->log[h->logged++];
