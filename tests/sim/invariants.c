@@ -557,13 +557,15 @@ static void note_edge(struct invariants *inv, const struct sim *s)
 static void note_seen(struct invariants *inv, const struct sim *s)
 {
         const struct tuner *t = &s->tuner;
+        uint64_t set = 0;
 
-        for (unsigned id = 0; id < SYSCTL_COUNT && t->snapshot.now == sim_now(s); id++) {
-                bool set = false;
-
-                for (unsigned i = 0; i < t->config->n_rules; i++)
-                        set |= rule_sets(&t->config->rule[i], id);
-                if (!set)
+        if (t->snapshot.now != sim_now(s))
+                return;
+        for (unsigned i = 0; i < t->config->n_rules; i++)
+                for (unsigned k = 0; k < t->config->rule[i].n_actions && !t->config->rule[i].disabled; k++)
+                        set |= UINT64_C(1) << t->config->rule[i].action[k].sysctl;
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+                if (!(set >> id & 1))
                         inv->sysctl[id].seen.n = 0;
                 else if (t->snapshot.sysctl[id].state == READING_VALID)
                         inv->sysctl[id].seen = s->kernel.sysctl[id];
