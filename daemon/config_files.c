@@ -54,18 +54,35 @@ static void load(const struct loading *l, const char *name, bool optional, bool 
         free(text);
 }
 
-static void load_dropins(const struct loading *l)
+static void load_dropins(const struct loading *l, const char *const directories[])
 {
         struct conf_files list;
         char path[PATH_MAX];
 
-        if (conf_files_list(l->root, dropin_paths, ELEMENTSOF(dropin_paths), &list, l->diagnostics) < 0)
+        if (conf_files_list(l->root, directories, ELEMENTSOF(dropin_paths), &list, l->diagnostics) < 0)
                 diagnostic_add(l->diagnostics, (struct origin){.file = dropin_paths[0]}, "out of memory");
         for (size_t i = 0; i < list.n; i++) {
                 snprintf(path, sizeof(path), "%s/%s", list.item[i].directory, list.item[i].name);
                 load(l, path, true, strncmp(list.item[i].directory, "/usr/", 5) == 0);
         }
         free(list.item);
+}
+
+/* twtuned@NAME.conf.d, for the network namespace of that name: after all of twtuned.conf.d. */
+static void load_dropins_of(const struct loading *l, const char *instance)
+{
+        char path[ELEMENTSOF(dropin_paths)][NAME_MAX + sizeof(TWTUNED_CONF) + 64];
+        const char *directories[ELEMENTSOF(dropin_paths)];
+
+        if (!instance || !*instance || strlen(instance) > NAME_MAX || strchr(instance, '/'))
+                return;
+        for (unsigned i = 0; i < ELEMENTSOF(dropin_paths); i++) {
+                size_t stem = strlen(dropin_paths[i]) - strlen(".conf.d");
+
+                snprintf(path[i], sizeof(path[i]), "%.*s@%s.conf.d", (int)stem, dropin_paths[i], instance);
+                directories[i] = path[i];
+        }
+        load_dropins(l, directories);
 }
 
 struct config *config_files_load_below(const char *root, const char *file, const struct counters *kernel,
@@ -78,7 +95,8 @@ struct config *config_files_load_below(const char *root, const char *file, const
         load(&l, file ? file : policy_path, false, !file);
         if (!file) {
                 load(&l, admin_path, true, false);
-                load_dropins(&l);
+                load_dropins(&l, dropin_paths);
+                load_dropins_of(&l, getenv("TWTUNED_INSTANCE"));
         }
         config_check(l.config, diagnostics);
         diagnostics_sort(diagnostics);

@@ -81,6 +81,37 @@ START_TEST(directories_are_read)
 }
 END_TEST
 
+/* systemd's way: what is for one instance comes after what is for all, whatever its name. */
+START_TEST(an_instance_has_files_of_its_own)
+{
+        static const struct {
+                const char *instance;
+                unsigned interval;
+        } all[] = {{NULL, 2}, {"", 2}, {"other", 2}, {"web", 3}, {"../twtuned@web", 2}};
+
+        tree_put("/etc/twtuned.conf.d/90.conf", INTERVAL("2s"));
+        tree_put("/etc/twtuned@web.conf.d/10.conf", INTERVAL("3s"));
+        tree_put("/usr/lib/twtuned@web.conf.d/10.conf", INTERVAL("4s"));
+        tree_put("/run/twtuned@web.conf.d/05.conf", INTERVAL("5s"));
+        for (unsigned i = 0; i < ELEMENTSOF(all); i++) {
+                struct diagnostics diagnostics = {0};
+                struct config *config;
+
+                unsetenv("TWTUNED_INSTANCE");
+                if (all[i].instance)
+                        setenv("TWTUNED_INSTANCE", all[i].instance, true);
+                config = load(&diagnostics);
+                expect_none("an instance", &diagnostics);
+                ck_assert_uint_eq(config->interval_ns, all[i].interval * NSEC_PER_SEC);
+                ck_assert_str_eq(config->file[config->n_files - 1], all[i].interval == 3
+                                                                            ? "/etc/twtuned@web.conf.d/10.conf"
+                                                                            : "/etc/twtuned.conf.d/90.conf");
+                config_free(config);
+        }
+        unsetenv("TWTUNED_INSTANCE");
+}
+END_TEST
+
 #define OTHER_VALUE "[rule mine]\nwhen = tcp.listen > 0\nset = net.ipv4.tcp_fin_timeout = 20\n"
 
 /* What is below /usr is the vendor's, and two rules of the vendor must agree. */
@@ -142,6 +173,7 @@ static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, tree_new, tree_remove);
         tcase_add_loop_test(tcase, directories_are_read, 0, ELEMENTSOF(rows));
+        tcase_add_test(tcase, an_instance_has_files_of_its_own);
         tcase_add_loop_test(tcase, the_administrators_files_supersede_the_vendors, 0, ELEMENTSOF(parties));
         tcase_add_test(tcase, a_file_alone_supersedes_nothing);
         tcase_add_test(tcase, a_directory_that_is_none_is_an_error);
