@@ -1,9 +1,30 @@
 /* SPDX-License-Identifier: MIT */
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "ctl/client.h"
 #include "ctl/description.h"
 #include "ctl/terminal.h"
+
+#define ORIGIN_MAX (PATH_MAX + 32)
+
+/* On a terminal a long value is broken, and where it is set comes on a line of its own. */
+static void print_value(const json_t *value)
+{
+        size_t width = screen_width(), n = strlen(text_of(value, "key")) + strlen(text_of(value, "value")) + 3;
+        char origin[ORIGIN_MAX];
+
+        snprintf(origin, sizeof(origin), "# %s:%.0f", text_of(value, "file"), number_of(value, "line"));
+        if (width == 0 || n + 2 + strlen(origin) <= width) {
+                printf("%s = %s  ", text_of(value, "key"), text_of(value, "value"));
+        } else {
+                printf("%s = ", text_of(value, "key"));
+                print_wrapped_from(text_of(value, "value"), (unsigned)strlen(text_of(value, "key")) + 3, 4);
+                fputs("    ", stdout);
+        }
+        print_coloured(DIM, "%s\n", origin);
+}
 
 static void print_config(const json_t *values)
 {
@@ -16,8 +37,7 @@ static void print_config(const json_t *values)
                         section = text_of(value, "section");
                         print_coloured(BOLD, "%s[%s]\n", i > 0 ? "\n" : "", section);
                 }
-                printf("%s = %s  ", text_of(value, "key"), text_of(value, "value"));
-                print_coloured(DIM, "# %s:%.0f\n", text_of(value, "file"), number_of(value, "line"));
+                print_value(value);
         }
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <string.h>
 
 #include "ctl/client.h"
 #include "ctl/description.h"
@@ -33,6 +34,14 @@ static const char *cell_of(const json_t *sysctl, const char *key)
         return *text ? text : "-";
 }
 
+/* On a terminal, where there is little room, without net.ipv4., as commands take it. */
+static const char *name_of(const json_t *sysctl)
+{
+        const char *name = text_of(sysctl, "name"), prefix[] = "net.ipv4.";
+
+        return screen_width() > 0 && strncmp(name, prefix, strlen(prefix)) == 0 ? name + strlen(prefix) : name;
+}
+
 static void add_row(struct table *table, const json_t *sysctl)
 {
         enum colour colour = differs(sysctl) ? YELLOW : PLAIN;
@@ -40,12 +49,13 @@ static void add_row(struct table *table, const json_t *sysctl)
 
         table_begin_row(table);
         table_cell(table, colour, "%s", differs(sysctl) ? "*" : "");
-        table_cell(table, colour, "%s", text_of(sysctl, "name"));
+        table_cell(table, colour, "%s", name_of(sysctl));
         table_cell(table, colour, "%s", text_of(sysctl, "value"));
         table_cell(table, PLAIN, "%s", cell_of(sysctl, "default"));
         table_cell(table, PLAIN, "%s", cell_of(sysctl, "configured"));
         table_cell(table, PLAIN, "%s", cell_of(sysctl, "original"));
-        table_cell(table, PLAIN, "%s", owner_text(sysctl, owner));
+        table_cell(table, PLAIN, "%s",
+                   screen_width() > 0 && !differs(sysctl) ? text_of(sysctl, "owner") : owner_text(sysctl, owner));
 }
 
 static void print_table(const struct options *o, struct table *table)
@@ -57,16 +67,17 @@ static void print_table(const struct options *o, struct table *table)
 static void add_titles(struct table *table)
 {
         static const char *const titles[] = {"", "SYSCTL", "NOW", "KERNEL", "SYSCTL.D", "ORIGINAL", "SET BY"};
+        static const char *const brief[] = {"", "SYSCTL", "NOW", "KERNEL", "FILE", "WAS", "SET BY"};
 
         table_begin_row(table);
         for (unsigned i = 0; i < ELEMENTSOF(titles); i++)
-                table_cell(table, DIM, "%s", titles[i]);
+                table_cell(table, DIM, "%s", (screen_width() > 0 ? brief : titles)[i]);
 }
 
 int command_diff(const struct options *o)
 {
         json_auto_t *d = NULL, *rows = json_array();
-        struct table table = {0};
+        struct table table = {.kept = 1};
         bool any = false;
         json_t *sysctl;
         size_t i;

@@ -146,23 +146,45 @@ static void print_episode(double begun, const json_t *episode)
         free(text);
 }
 
-/* An episode is shown at the time when it began. */
-static void print_episodes(const json_t *records, const json_t *episodes)
+/* True if the record has a line: it is none of an episode, or the first of one, which is shown when it began. */
+static bool has_line(const json_t *record, int *shown)
 {
+        const json_t *number = json_object_get(record, "episode");
+
+        if (!json_is_integer(number))
+                return !is_detail(record);
+        if (json_integer_value(number) <= *shown)
+                return false;
+        *shown = (int)json_integer_value(number);
+        return true;
+}
+
+/* Prints the last of the lines; 0: all. */
+static void print_episodes(const json_t *records, const json_t *episodes, uint64_t lines)
+{
+        uint64_t left = 0;
         int shown = -1;
         json_t *record;
         size_t i;
 
+        json_array_foreach(records, i, record)
+                left += has_line(record, &shown);
+        shown = -1;
         json_array_foreach(records, i, record) {
-                const json_t *number = json_object_get(record, "episode");
-
-                if (json_is_integer(number) && json_integer_value(number) > shown) {
-                        shown = (int)json_integer_value(number);
+                if (!has_line(record, &shown) || (left-- > lines && lines > 0))
+                        continue;
+                if (json_is_integer(json_object_get(record, "episode")))
                         print_episode(number_of(record, "time"), json_array_get(episodes, (size_t)shown));
-                } else if (!is_detail(record)) {
+                else
                         print_record(record);
-                }
         }
+}
+
+/* Leaves the last of the records. */
+static void keep_last(json_t *records, uint64_t n)
+{
+        while (n > 0 && json_array_size(records) > n)
+                json_array_remove(records, 0);
 }
 
 static void append_entry(sd_journal *journal, uint64_t usec, json_t *list)
@@ -202,30 +224,18 @@ static void show_entries(sd_journal *journal, const struct options *o)
                 if (sd_journal_get_realtime_usec(journal, &usec) >= 0)
                         append_entry(journal, usec, records);
         episodes = episodes_of(records);
+        if (o->json || o->verbose)
+                keep_last(records, o->lines);
         if (o->json)
                 print_json(records);
         else if (o->verbose)
                 print_records(records);
         else
-                print_episodes(records, episodes);
+                print_episodes(records, episodes, o->lines);
         if (json_array_size(records) == 0)
                 complain(0, geteuid() == 0
                                     ? "the journal has no entry of twtuned for this time"
                                     : "no entry that you may read; root and the group systemd-journal may read all");
-}
-
-/* Seeks to just before the last entries after since, as many as lines. Returns 0 or a negative errno. */
-static int seek_last(sd_journal *journal, uint64_t lines, uint64_t since)
-{
-        uint64_t usec;
-        int r = sd_journal_seek_tail(journal);
-
-        while (r >= 0 && lines-- > 0 && (r = sd_journal_previous(journal)) > 0)
-                if (sd_journal_get_realtime_usec(journal, &usec) >= 0 && usec < since)
-                        return sd_journal_seek_realtime_usec(journal, since);
-        if (r > 0)
-                r = sd_journal_previous(journal); /* the next step forward is to the first of them */
-        return r == 0 ? sd_journal_seek_head(journal) : MIN(r, 0);
 }
 
 int command_history(const struct options *o)
@@ -241,9 +251,7 @@ int command_history(const struct options *o)
         if (r >= 0)
                 r = match_events(journal, o->instance);
         if (r >= 0)
-                r = o->lines   ? seek_last(journal, o->lines, since)
-                    : o->since ? sd_journal_seek_realtime_usec(journal, since)
-                               : sd_journal_seek_head(journal);
+                r = o->since ? sd_journal_seek_realtime_usec(journal, since) : sd_journal_seek_head(journal);
         if (r < 0)
                 return complain(EXIT_FAILURE, "cannot read the journal: %s", strerror(-r));
         if (!o->json)

@@ -64,7 +64,7 @@ static int command_help(const struct options *options)
                 printf("  %-8s %-21s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
         puts("\n  -n --instance=NAME   ask twtuned@NAME, the one of that network namespace\n"
              "  -j --json            print JSON\n"
-             "  -n --lines=N         history: the last N\n"
+             "  -n --lines=N         history: the last N lines\n"
              "     --since=TIME      5min ago, today, yesterday, 2026-11-21, \"2026-11-21 10:00\"\n"
              "     --all             status: all instances, in a table; release: all that twtuned holds\n"
              "  -v --verbose         history: each record instead of a line for each time that a rule was active\n"

@@ -41,21 +41,80 @@ void table_cell(struct table *t, enum colour colour, const char *format, ...)
         t->width[column] = MAX(t->width[column], (size_t)length);
 }
 
+#define SHRUNK_MIN 6u   /* what a cut cell keeps at least */
+#define WRAPPED_MIN 14u /* and the last column */
+
+/* Makes the widest columns narrower until all fit, but for the last one, which wraps, and for the one that is kept. */
+static size_t fit(struct table *t, size_t indent, size_t width, unsigned last)
+{
+        size_t used = indent;
+
+        for (unsigned k = 0; k < last; k++)
+                used += t->width[k] + 2;
+        while (used + WRAPPED_MIN > width) {
+                unsigned widest = last;
+
+                for (unsigned k = 0; k < last; k++)
+                        if (k != t->kept && t->width[k] > SHRUNK_MIN &&
+                            (widest == last || t->width[k] > t->width[widest]))
+                                widest = k;
+                if (widest == last)
+                        break;
+                t->width[widest]--;
+                used--;
+        }
+        return used;
+}
+
+/* Prints one cell but the last, cut to its column. */
+static void print_cell(const struct table *t, const struct row *row, unsigned k)
+{
+        const char *text = row->cell[k].text, *dots = has_unicode() ? "…" : "~";
+        size_t n = strlen(text), width = t->width[k];
+
+        if (n > width)
+                print_coloured(row->cell[k].colour, "%.*s%s", (int)width - 1, text, dots);
+        else
+                print_coloured(row->cell[k].colour, "%s", text);
+        printf("%*s", (int)(n > width ? 2 : width - n + 2), "");
+}
+
+/* Prints the last cell of a row, broken at blanks to the columns that are left. */
+static void print_last(const struct row *row, unsigned k, size_t column, size_t width)
+{
+        const char *text = row->cell[k].text;
+
+        while (width > 0 && column + strlen(text) > width) {
+                size_t room = width > column + WRAPPED_MIN ? width - column : WRAPPED_MIN, n = MIN(room, strlen(text));
+
+                while (n > 0 && text[n] != ' ' && text[n] != 0)
+                        n--;
+                n = n > 0 ? n : MIN(room, strlen(text));
+                if (text[n] == 0)
+                        break;
+                print_coloured(row->cell[k].colour, "%.*s", (int)n, text);
+                printf("\n%*s", (int)column, "");
+                text += n + strspn(text + n, " ");
+        }
+        print_coloured(row->cell[k].colour, "%s", text);
+        putchar('\n');
+}
+
 void table_print(struct table *t, unsigned indent)
 {
+        size_t width = screen_width(), column = 0;
+
+        if (width > 0 && t->n > 0)
+                column = fit(t, indent, width, t->row[0].n - 1);
         for (size_t i = 0; i < t->n; i++) {
                 const struct row *row = &t->row[i];
 
                 printf("%*s", (int)indent, "");
-                for (unsigned k = 0; k < row->n; k++) {
-                        char *text = row->cell[k].text;
-                        size_t padding = k + 1 < row->n ? t->width[k] - strlen(text) + 2 : 0;
-
-                        print_coloured(row->cell[k].colour, "%s", text);
-                        printf("%*s", (int)padding, "");
-                        free(text);
-                }
-                putchar('\n');
+                for (unsigned k = 0; k + 1 < row->n; k++)
+                        print_cell(t, row, k);
+                print_last(row, row->n - 1, column, width);
+                for (unsigned k = 0; k < row->n; k++)
+                        free(row->cell[k].text);
         }
         free(t->row);
         *t = (struct table){0};

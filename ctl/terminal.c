@@ -128,6 +128,11 @@ static unsigned terminal_width(void)
         return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+unsigned screen_width(void)
+{
+        return pager || isatty(STDOUT_FILENO) ? terminal_width() : 0;
+}
+
 /* Breaks the text at blanks to the width. The first line begins at the column, where the cursor is; the others at
  * indent. */
 static void print_broken(const char *text, unsigned width, unsigned column, unsigned indent)
@@ -156,6 +161,13 @@ void print_wrapped(const char *text, unsigned indent)
                 return;
         printf("%*s", (int)indent, "");
         print_broken(text, width > indent + TEXT_WIDTH_MIN ? width : 100, indent, indent);
+}
+
+void print_wrapped_from(const char *text, unsigned column, unsigned indent)
+{
+        unsigned width = terminal_width();
+
+        print_broken(text, width > 0 ? width : 100, column, indent);
 }
 
 void print_item(unsigned indent, enum colour colour, const char *title, const char *text)

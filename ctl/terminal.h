@@ -35,6 +35,12 @@ void print_item(unsigned indent, enum colour colour, const char *title, const ch
 /* Breaks the text at blanks to the width of the terminal, or to 100 columns. */
 void print_wrapped(const char *text, unsigned indent);
 
+/* The same, for a text that begins at a column, where the cursor is. */
+void print_wrapped_from(const char *text, unsigned column, unsigned indent);
+
+/* The width of the terminal that stdout, or the pager, writes to; 0: it is none, and nothing may be cut. */
+unsigned screen_width(void);
+
 /* True if the locale's character set is UTF-8. */
 bool has_unicode(void);
 
@@ -53,13 +59,15 @@ int duration_of_person(const char *text, uint64_t *ret_ns);
 /* Reads a duration over 0 of the command line. Returns 0 or EX_USAGE, and prints the error. */
 int parse_duration(const char *text, uint64_t *ret_ns);
 
-/* Cells in columns, each as wide as its widest cell. Out of memory ends the program. */
+/* Cells in columns, each as wide as its widest cell. On a terminal that is too narrow, the last column wraps and the others
+ * are cut, but for the one with the names. Out of memory ends the program. */
 #define COLUMNS_MAX 10u
 
 struct table {
         struct row *row;
         size_t n;
         size_t width[COLUMNS_MAX];
+        unsigned kept; /* the column with the names, which is never cut */
 };
 
 void table_begin_row(struct table *table);

@@ -16,7 +16,7 @@ import termios
 import time
 
 from ctl_host import DELAY, REUSE, Host, check_text
-from harness import PATIENCE, ROOT, Program, binary, check, check_equal, main, temp_dir, test, wait_until
+from harness import POLICY, PATIENCE, ROOT, Program, binary, check, check_equal, main, temp_dir, test, wait_until
 
 
 # ---- a terminal ----
@@ -97,6 +97,44 @@ def _():
         check_equal(len(broken.split()), len(whole.split()), "words")
         for end in ends:
             os.close(end)
+
+
+def shown_on(host, columns, *args):
+    """The lines on a terminal of so many columns, which has its size before the command begins."""
+    here, there = os.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(host.argv(*args), env=host.env(TERM="xterm", SYSTEMD_PAGER=""), stdin=subprocess.DEVNULL,
+                               stdout=there, stderr=there)
+    os.close(there)
+    text = b""
+    try:
+        while data := os.read(here, 65536):
+            text += data
+    except OSError:  # EIO: nobody has the terminal any more
+        pass
+    os.close(here)
+    check(process.wait(PATIENCE) in (0, 1), text)
+    return plain(text.decode()).splitlines()
+
+
+@test("rules, diff, config: fit 80 columns of a terminal; whole lines in a pipe, also beside a terminal", beside=True)
+def _():
+    with Host(POLICY.read_text(), load=False) as host:
+        for command in "rules", "diff", "config":
+            lines = shown_on(host, 80, command)
+            check(max(map(len, lines)) <= 80, f"{command}: {[line for line in lines if len(line) > 80]}")
+            whole = host.ctl(command, check=False).stdout
+            check(max(map(len, whole.splitlines())) > 80, f"{command}: nothing to fit in:\n{whole}")
+            check("…" not in whole, whole)
+            here, there = os.openpty()
+            fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+            beside = subprocess.run(host.argv(command), env=host.env(), stdin=subprocess.DEVNULL, stderr=there,
+                                    stdout=subprocess.PIPE, text=True).stdout
+            check_equal(max(map(len, beside.splitlines())), max(map(len, whole.splitlines())), f"{command} in a pipe")
+            for end in here, there:
+                os.close(end)
+        names = [line.split()[0] for line in shown_on(host, 80, "rules") if not line.startswith(" ")]
+        check_equal(names, [rule["name"] for rule in host.json("rules")], "rules on a terminal")
 
 
 @test("top: live, with a graph; it resizes, scrolls and quits on q, and leaves the terminal as it was", beside=True)

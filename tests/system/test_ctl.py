@@ -67,6 +67,12 @@ def _(host):
     check_equal(ctl(host, "history", "--since=2999-01-01").stdout, "", "history of the future")
     for args in (["-n", "2"], ["--lines=2", "--since=60 min ago"]):
         check_equal(json.loads(ctl(host, "history", "--json", *args).stdout), history[-2:], f"history {args}")
+    # Of episodes, a line each, -n counts the lines.
+    lines = ctl(host, "history", f"--since={since}").stdout.splitlines()
+    check(len(lines) >= 3 and len(lines) < len(history), lines)
+    for n in 1, 2, 3:
+        check_equal(ctl(host, "history", f"-n{n}").stdout.splitlines(), lines[-n:], f"history -n {n}")
+    check_equal(len(ctl(host, "history", "-v", "-n2").stdout.splitlines()), 2, "history -v -n 2")
     # Who forges an entry cannot choose its unit.
     applied = "MESSAGE_ID=d84c9e582b45468a8cf93f4d7595cf06"
     forged = f"{applied}\\nEVENT=applied\\nMESSAGE=forged\\n_SYSTEMD_UNIT=twtuned.service"
