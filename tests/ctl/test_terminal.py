@@ -130,7 +130,7 @@ def _():
             fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
             beside = subprocess.run(host.argv(command), env=host.env(), stdin=subprocess.DEVNULL, stderr=there,
                                     stdout=subprocess.PIPE, text=True).stdout
-            check_equal(max(map(len, beside.splitlines())), max(map(len, whole.splitlines())), f"{command} in a pipe")
+            check(max(map(len, beside.splitlines())) > 80 and "…" not in beside, beside)
             for end in here, there:
                 os.close(end)
         names = [line.split()[0] for line in shown_on(host, 80, "rules") if not line.startswith(" ")]
