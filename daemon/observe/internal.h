@@ -29,6 +29,7 @@
 
 #define DUMP_TRIES 3u
 #define TCP_STATES 16u
+#define UDP_DROPPED_MAX 64u
 /* All dumps of a tick. The unit's WatchdogSec is 30 s, and the watchdog is fed when half of that is over. */
 #define DUMPS_US 10000000
 #define SOURCE_TEXT_SIZE 65536u /* the first size of the buffer */
@@ -144,10 +145,16 @@ struct observer {
         struct port_set udp_seen;
         struct cgroup_tally udp_by;
         unsigned udp_ports;
-        uint64_t udp_inuse;       /* UDP sockets, IPv4 and IPv6 */
-        uint64_t udp_at;          /* when they were shown last; 0: never */
-        int udp_error;            /* of that try; 0: none */
-        double udp_fullest_share; /* of a receive buffer, percent */
+        uint64_t udp_inuse; /* UDP sockets, IPv4 and IPv6 */
+        uint64_t udp_at;    /* when they were shown last; 0: never */
+        int udp_error;      /* of that try; 0: none */
+        struct udp_drops {
+                uint64_t cookie;
+                uint32_t drops;                                              /* since the socket was made */
+        } udp_dropped[UDP_DROPPED_MAX], udp_dropped_before[UDP_DROPPED_MAX]; /* in this dump, and in the one before */
+        unsigned n_udp_dropped, n_udp_dropped_before;
+        uint32_t udp_most_drops;  /* of one socket, between the two */
+        double udp_fullest_share; /* of its receive buffer, percent */
         struct listener udp_fullest;
 
         bool inuse_known;

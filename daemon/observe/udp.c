@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* udp.receive_buffer: the sockets are shown only while datagrams are dropped.
+/* udp.receive_buffer: of the socket that has dropped most since they were shown before, which they are only while
+ * datagrams are dropped. A full buffer alone is none of a socket that drops: nobody may send to it any more.
  *
  * udp.ports: the ephemeral ports that UDP sockets hold, each of them one, whatever the destination
  * (net/ipv4/udp.c:udp_lib_get_port). The sockets are shown only where there are half as many as ports: sockstat counts
@@ -20,15 +21,35 @@ static void begin(struct observer *o)
         o->udp_ports = 0;
         o->udp_fullest = (struct listener){0};
         o->udp_fullest_share = 0;
+        o->udp_most_drops = 0;
+        o->n_udp_dropped = 0;
+}
+
+/* Since the dump before; all of them if the socket was not among those that had dropped. */
+static uint32_t new_drops(const struct observer *o, const struct udp_drops *socket)
+{
+        for (unsigned i = 0; i < o->n_udp_dropped_before; i++)
+                if (o->udp_dropped_before[i].cookie == socket->cookie)
+                        return socket->drops - o->udp_dropped_before[i].drops;
+        return socket->drops;
 }
 
 /* As a listener, which has a name. */
 static void note_buffer(struct observer *o, const struct inet_diag_msg *socket, size_t length)
 {
+        struct udp_drops drops = {.cookie = diag_cookie(socket)};
         double share;
+        uint32_t fresh;
 
-        if (!diag_receive_buffer(socket, length, &share) || share <= o->udp_fullest_share)
+        if (!diag_drops(socket, length, &drops.drops) || drops.drops == 0 ||
+            !diag_receive_buffer(socket, length, &share))
                 return;
+        if (o->n_udp_dropped < UDP_DROPPED_MAX)
+                o->udp_dropped[o->n_udp_dropped++] = drops;
+        fresh = new_drops(o, &drops);
+        if (fresh <= o->udp_most_drops)
+                return;
+        o->udp_most_drops = fresh;
         o->udp_fullest_share = share;
         o->udp_fullest = (struct listener){.family = socket->idiag_family,
                                            .port = ntohs(socket->id.idiag_sport),
@@ -58,6 +79,10 @@ static void dump(struct observer *o, struct unread *unread)
         budget_debit(o, DUMP_UDP, begun);
         unread_dump(unread, o->udp_error, "the UDP sockets (NETLINK_SOCK_DIAG)");
         o->udp_at = o->now;
+        if (o->udp_error < 0)
+                return;
+        memcpy(o->udp_dropped_before, o->udp_dropped, o->n_udp_dropped * sizeof(o->udp_dropped[0]));
+        o->n_udp_dropped_before = o->n_udp_dropped;
 }
 
 static struct reading share(const struct observer *o, bool needed, double value)
@@ -76,7 +101,8 @@ void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
         bool buffer = o->wanted[METRIC_UDP_RECEIVE_BUFFER] && drops.state == READING_VALID && drops.value > 0;
         char name[LISTENER_NAME_MAX];
 
-        if ((ports || buffer) && (o->udp_at == 0 || o->now - o->udp_at >= o->slowly_ns))
+        /* Whose drops are new is known from the second time on, and a rule may wait for 10 s. */
+        if ((ports || buffer) && (o->udp_at == 0 || o->now - o->udp_at >= o->slowly_ns / (buffer ? 5 : 1)))
                 dump(o, unread);
         if (known)
                 s->reading[METRIC_UDP_PORTS] = share(o, ports, 100.0 * o->udp_ports / range);

@@ -65,7 +65,7 @@ SAMPLE(PORTS_BOUND, "ports.bound", UNIT_PERCENT, "sock_diag",
         "ports of sockets that are bound and neither listen nor are connected, which no connect() can take; they are left "
         "out of the ports of all other ports.* (since Linux 6.8; 0 before)")
 SAMPLE(UDP_RECEIVE_BUFFER, "udp.receive_buffer", UNIT_PERCENT, "sock_diag",
-        "the fullest receive buffer of a UDP socket; at 100 % datagrams are dropped; 0 while none are")
+        "the receive buffer of the UDP socket that drops most datagrams; they are dropped at 100 %; 0 while none are")
 SAMPLE(UDP_PORTS, "udp.ports", UNIT_PERCENT, "sock_diag",
         "ports of ip_local_port_range that UDP sockets hold; at 100 % sendto() and connect() fail; 0 below half of it")
 

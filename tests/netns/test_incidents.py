@@ -258,11 +258,16 @@ def _():
                     quick.python(drops.server, RECEIVES, drops.server.ip4, 8126, 1000),
                     slow.python(burst.server, RECEIVES, burst.server.ip4, 8125, 5)]
         twtuned = [Few.watch(pair.server) for pair in (drops, burst)]
+        with drops.server.entered():
+            stale = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        stale.bind((drops.server.ip4, 8127))  # which has dropped more than the other one will, and does no more
+        datagrams(drops, 8127, 3000)
         datagrams(burst, 8125, 200)
         check(burst.server.counter("Udp", "RcvbufErrors") > 100, "the burst drops some")
         with Repeat(lambda: (datagrams(drops, 8125, 2), datagrams(drops, 8126, 1)), 0.03):
             line = check_advice(twtuned[0], "udp-receive-buffer", "SO_RCVBUF", "sysctl -w net.core.rmem_max=")
         check_equal((line["GROUP"], line["CULPRIT"]), ("10.77.0.2:8125", slow.name), "GROUP and CULPRIT")
+        stale.close()
         twtuned[0].check_rules("udp-receive-buffer")
         check_silent(twtuned[1])
         for program in programs:
