@@ -14,9 +14,11 @@ import tarfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
 import harness  # noqa: E402
-from harness import LONG, ROOT, Program, Skip, check, check_equal, main, temp_dir, test, wait_until  # noqa: E402
+from harness import (LONG, ROOT, ChurnClient, ChurnServer, Namespace, Pair, Program, Skip, check, check_equal, few_ports,  # noqa: E402
+                     main, temp_dir, test, wait_until)
 from node import FIN, HOLDS, Host, storm, try_get, values  # noqa: E402
 
+REUSE = "net.ipv4.tcp_tw_reuse"
 SIZE_MAX = 25_000_000
 NEEDED = ("podman", "runc", "buildah", "kubectl")
 _image = {}
@@ -63,7 +65,8 @@ def image():
 class Node(Host):
     """Runs the supervisor in a container, by the pod template of the DaemonSet."""
 
-    def __init__(self, overlay="base"):
+    def __init__(self, overlay="base", pressure=HOLDS):
+        """pressure: an own rule, with which ten sockets are a load; "": the shipped rules alone."""
         image()
         super().__init__()
         documents = manifests(overlay)
@@ -75,7 +78,7 @@ class Node(Host):
         # The pressure of a test, and its namespaces alone; this machine has others.
         (self.config / "90-test.conf").write_text(
             f"[daemon]\nnetns = *-{self.mark}\n" +
-            HOLDS.replace("[rule some]", "[rule fin-wait2-orphans]\nenabled = no\n[rule some]"))
+            pressure.replace("[rule some]", "[rule fin-wait2-orphans]\nenabled = no\n[rule some]"))
         self.container = f"twtuned-{os.getpid()}-{self.mark}"
 
     def _volumes(self):
@@ -95,9 +98,22 @@ class Node(Host):
         argv = podman("run", "--rm", f"--name={self.container}", "--log-driver=none", *flags, *self._volumes(),
                       self.spec["image"], *self.spec["args"], *args)
         self.supervisor = Program(self, argv, "stderr")
-        self.supervisor.wait_for("^config-loaded")
+        self.wait_event("config-loaded")
         self.init = int(run(*podman("inspect", "--format={{.State.Pid}}", self.container)))
         return self.supervisor
+
+    def wait_event(self, kind, pod=None, message="", sysctl="", since=0):
+        """Waits for a record, which --json has written."""
+        regex = f'"EVENT":"{kind}","MESSAGE":"{message}.*'
+        regex += f'"SYSCTL":"{sysctl}".*' * bool(sysctl)
+        self.supervisor.wait_for(regex + (f'"NETNS":"{pod.name}"' if pod else ""), since=since)
+
+    def wait_started(self, *pods, since=0):
+        for pod in pods:
+            self.wait_event("config-loaded", pod, since=since)
+
+    def lines(self, kind, pod=None):
+        return [entry for entry in map(json.loads, self.supervisor.lines) if entry.get("EVENT") == kind]
 
     def stop(self):
         run(*podman("stop", "--time", self.pod["terminationGracePeriodSeconds"], self.container))
@@ -110,7 +126,7 @@ class Node(Host):
 
 def wait_applied(node, *pods, since=0):
     for pod in pods:
-        node.supervisor.wait_for(rf"^applied: .*SYSCTL={FIN} .*NETNS={pod.name}$", since=since)
+        node.wait_event("applied", pod, sysctl=FIN, since=since)
 
 
 @test("the image: small, without a shell, labelled, and the same when it is built again")
@@ -180,6 +196,23 @@ def _():
         load.stop()
 
 
+@test("by the pod template with the shipped policy alone, a storm: reuse in that pod and in no other; podman stop ends it")
+def _():
+    with Node(pressure="") as node, Pair(lambda _: Namespace(f"p-{node.mark}")) as pair:
+        other = node.add()
+        few_ports(pair.client, 512)
+        node.start()
+        node.wait_started(pair.client, other)
+        ChurnServer(pair.server, pair.server.ip4)
+        load = ChurnClient(pair.client, pair.server.ip4, rate=40, seconds=600)
+        node.wait_event("applied", pair.client, sysctl=REUSE)
+        check_equal([n.sysctl(REUSE) for n in (pair.client, other, node)], ["1", "2", "2"], REUSE)
+        check_equal([e["RULE"] for e in node.lines("applied") if e["SYSCTL"] == REUSE], ["time-wait-reuse"], "the rule")
+        node.stop()
+        check_equal([n.sysctl(REUSE) for n in (pair.client, other, node)], ["2", "2", "2"], f"{REUSE} after the stop")
+        load.stop()
+
+
 @test("the overlay observe: nothing is written")
 def _():
     with Node("overlays/observe") as node:
@@ -187,7 +220,7 @@ def _():
         node.start()
         node.wait_started(pod)
         storm(pod)
-        node.supervisor.wait_for(rf"^applied: would set .*NETNS={pod.name}$")
+        node.wait_event("applied", pod, "would set ")
         check_equal(values(pod, node), ["60", "60"], FIN)
 
 
