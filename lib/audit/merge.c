@@ -16,7 +16,7 @@ struct family {
 
 static bool is_family(const char *text, const char *end)
 {
-        return (size_t)(end - text) > HELP && memcmp(text, help, HELP) == 0;
+        return (size_t)(end - text) >= HELP && memcmp(text, help, HELP) == 0;
 }
 
 static char *next_line(char *text, char *end)
@@ -69,7 +69,7 @@ static char *append(char *out, const struct family *f, bool header)
         while (!header && text < end && *text == '#')
                 text = next_line(text, end);
         out = mempcpy(out, text, (size_t)(end - text));
-        if (f->text[f->size - 1] != '\n')
+        if (text < end && end[-1] != '\n')
                 *out++ = '\n';
         return out;
 }
@@ -100,7 +100,7 @@ size_t exposition_merge(struct exposition_text *texts, size_t n, char *buf)
 
                         if (f.size == 0)
                                 break;
-                        if (HELP + f.name > sizeof(name)) { /* none of ours */
+                        if (f.name == 0 || HELP + f.name > sizeof(name)) { /* none of ours */
                                 take(&texts[first], &f);
                                 continue;
                         }

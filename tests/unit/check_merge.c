@@ -33,6 +33,8 @@ static const struct {
         {{A "a 1", A "a 2\n", ""}, A "a 1\na 2\n"},
         {{"garbage\nmore\n" A "a 1\n", "garbage", "\n\n"}, A "a 1\n"},
         {{"# HELP", "# HELP ", "# HELP a"}, "# HELP a\n"},
+        {{A "a 1\n", "# HELP a", ""}, A "a 1\n"},
+        {{A "a 1\n# HELP ", "# HELP \nx 1\n" A "a 2\n", ""}, A "a 1\na 2\n"},
 };
 
 START_TEST(families_of_all_come_once)
