@@ -3,20 +3,23 @@
 one finds it in the field; what is not said is the program's default.
 
 A proxy runs in the client's network namespace, where h2load asks it for pages over 64 connections that stay open: all
-connects toward the backends are the proxy's. A client of its own (PHP) runs there in 8 processes, as under php-fpm.
+connects toward the backends are the proxy's. A client of its own (PHP, ...) runs there in 8 processes, as under
+php-fpm.
 Either writes a line a request in h2load's format: start in us since the epoch, status, us until the answer."""
 
 import contextlib
 import dataclasses
 import pathlib
+import shutil
 import socket
+import subprocess
 import time
 from typing import Callable
 
 from harness import Program
 
 HERE = pathlib.Path(__file__).parent
-HTTP_PORT, REDIS_PORT, FRONT_PORT = 8080, 6379, 8000
+HTTP_PORT, REDIS_PORT, POSTGRES_PORT, MEMCACHED_PORT, FRONT_PORT = 8080, 6379, 5432, 11211, 8000
 CONNECTIONS = 64  # of h2load toward the proxy
 WORKERS = 8  # processes of a client of its own
 
@@ -126,6 +129,29 @@ def redis_server(pair, directory):
     wait_port(pair.server, "127.0.0.1", REDIS_PORT)
 
 
+def postgres_server(pair, directory):
+    """As the user postgres: it refuses to run as root."""
+    programs = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    data = directory / "postgres"
+    for path in (directory, *directory.parents[:-2]):
+        path.chmod(path.stat().st_mode | 0o011)
+    data.mkdir()
+    shutil.chown(data, "postgres", "postgres")
+    user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+    subprocess.run([*user, programs / "initdb", "--auth=trust", "--no-sync", "-D", data], check=True, cwd="/",
+                   stdout=subprocess.DEVNULL)
+    with open(data / "pg_hba.conf", "a") as access:
+        access.write("host all all 0.0.0.0/0 trust\nhost all all ::/0 trust\n")
+    start(pair.server, [*user, str(programs / "postgres"), "-D", str(data), "-c", "listen_addresses=*", "-c",
+                        f"unix_socket_directories={data}", "-c", "fsync=off"])
+    wait_port(pair.server, "127.0.0.1", POSTGRES_PORT)
+
+
+def memcached_server(pair, _):
+    start(pair.server, ["memcached", "-u", "nobody", "-b", "4096", "-l", "0.0.0.0,::"])
+    wait_port(pair.server, "127.0.0.1", MEMCACHED_PORT)
+
+
 def nginx(directory, backends):
     servers = " ".join(f"server {literal(address)}:{HTTP_PORT};" for address in backends)
     return ["nginx", "-c", write_config(directory, "nginx.conf", NGINX.format(dir=directory, servers=servers))]
@@ -173,39 +199,70 @@ class ProxyLoad:
 
 
 class ClientLoad:
-    """client.php, which connects to the backends itself."""
+    """Processes that connect to the backends themselves."""
 
-    def __init__(self, what, port):
-        self._what, self._port = what, port
+    def __init__(self, command, what, port, workers=WORKERS):
+        self._command, self._what, self._port, self._workers = command, what, port, workers
 
     def prepare(self, *_):
         pass
 
     def run(self, pair, directory, backends, seconds):
-        logs = [directory / f"requests-{n}" for n in range(WORKERS)]
-        programs = [pair.client.popen(["php", str(HERE / "client.php"), self._what, str(log), str(seconds),
-                                       str(self._port), *map(literal, backends)]) for log in logs]
-        for program in programs:
+        logs = [directory / f"requests-{n}" for n in range(self._workers)]
+        argv = [[self._command[0], str(HERE / self._command[1]), self._what, str(log), str(seconds), str(self._port),
+                 *map(literal, backends)] for log in logs]
+        for program in [pair.client.popen(one) for one in argv]:
             if program.wait(seconds + 60):
-                raise RuntimeError(f"client.php {self._what}: exit {program.returncode}")
+                raise RuntimeError(f"{program.args}: exit {program.returncode}")
         return logs
+
+
+class ApacheBench:
+    """ab without -k: a connection for each request, as HTTP/1.0 has it. It writes the second of each request."""
+
+    def prepare(self, *_):
+        pass
+
+    def run(self, pair, directory, backends, seconds):
+        table, log = directory / "requests.tsv", directory / "requests"
+        pair.client.run(["ab", "-q", "-r", "-s5", "-t", str(seconds), "-n", "100000000", "-c", str(WORKERS), "-g",
+                         str(table), f"http://{literal(backends[0])}:{HTTP_PORT}/"], timeout=seconds + 60)
+        with open(log, "w") as lines:
+            for line in table.read_text().splitlines()[1:]:
+                _, second, _, _, milliseconds, _ = line.split("\t")
+                lines.write(f"{second}000000\t200\t{milliseconds}000\n")
+        return [log]
+
+
+PHP, PYTHON, NODE, SHELL = ("php", "client.php"), ("/usr/bin/python3", "client.py"), ("node", "client.js"), \
+    ("bash", "client.sh")
 
 
 @dataclasses.dataclass(frozen=True)
 class RealProgram:
-    """falls: the client closes first, so that TIME_WAIT stays on its ports."""
+    """falls: the client closes first, so that TIME_WAIT stays on its ports. seconds: until the ports are short, and 4 s
+    more; of one backend."""
     key: str
     title: str
     falls: bool
     backend: Callable
     load: object
+    seconds: int = 7
 
 
 PROGRAMS = {program.key: program for program in (
     RealProgram("nginx", "nginx, no upstream keepalive", True, web_server, ProxyLoad(nginx)),
-    RealProgram("apache", "Apache mod_proxy, disablereuse=On", True, web_server, ProxyLoad(apache)),
-    RealProgram("redis", "PHP, a Redis connection a query", True, redis_server, ClientLoad("redis", REDIS_PORT)),
-    RealProgram("http", "PHP, a cURL handle a request", True, web_server, ClientLoad("http", HTTP_PORT)),
+    RealProgram("apache", "Apache mod_proxy, disablereuse=On", True, web_server, ProxyLoad(apache), 11),
+    RealProgram("redis", "PHP, a Redis connection a query", True, redis_server, ClientLoad(PHP, "redis", REDIS_PORT)),
+    RealProgram("http", "PHP, a cURL handle a request", True, web_server, ClientLoad(PHP, "http", HTTP_PORT)),
     RealProgram("haproxy", "HAProxy, http-server-close", False, web_server, ProxyLoad(haproxy)),
     RealProgram("squid", "Squid, no persistent connections", False, web_server, ProxyLoad(squid)),
+    RealProgram("postgres", "Python, a PostgreSQL connection a query", True, postgres_server,
+                ClientLoad(PYTHON, "postgres", POSTGRES_PORT), 40),
+    RealProgram("memcached", "Python, a memcached connection a query", True, memcached_server,
+                ClientLoad(PYTHON, "memcached", MEMCACHED_PORT)),
+    RealProgram("node", "Node.js, an agent without keepAlive", False, web_server,
+                ClientLoad(NODE, "http", HTTP_PORT, workers=2)),
+    RealProgram("curl", "curl, a process a request", True, web_server, ClientLoad(SHELL, "http", HTTP_PORT), 60),
+    RealProgram("ab", "ab without -k", False, web_server, ApacheBench()),
 )}
