@@ -172,7 +172,8 @@ def _():
 
 @test("each page says of which version it is")
 def _():
-    version = subprocess.run([binary("twtuned"), "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    run = subprocess.run([binary("twtuned"), "--version"], capture_output=True, text=True, check=True)
+    version = run.stdout.strip()
     for name in (CONF, DAEMON, CTL, BUS):
         check(re.search(rf" {re.escape(version)} \d{{4}}-\d\d-\d\d \S+\(\d\)$", rendered(name)), name)
 

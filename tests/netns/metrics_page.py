@@ -37,7 +37,8 @@ def rules():
 
 def alerts():
     """(alert, its expression)"""
-    return re.findall(r"^      - alert: (\w+)\n        expr: (?:>-\n)?(.*?)(?=^        \w)", ALERTS.read_text(), re.M | re.S)
+    one = r"^      - alert: (\w+)\n        expr: (?:>-\n)?(.*?)(?=^        \w)"
+    return re.findall(one, ALERTS.read_text(), re.M | re.S)
 
 
 def alert_of_rule(rule):
@@ -68,7 +69,7 @@ def own_rows(metrics, text):
     yield "| in Prometheus | type | what it is | alert |"
     yield "|---|---|---|---|"
     for name, what, kind in re.findall(r"^# HELP (\w+) (.*)\n# TYPE \w+ (\w+)$", text, re.M):
-        if re.sub("_(ratio|per_second|seconds|bytes|total)$", "", name) in families and name != "twtuned_episodes_total":
+        if re.sub("_(ratio|per_second|seconds|bytes|total)$", "", name) in families:
             continue
         of = [alert for alert, expression in alerts() if re.search(rf"\b{name}\b", expression)]
         yield f"| `{name}` | {kind} | {what} | {', '.join(of)} |"
@@ -87,5 +88,5 @@ def of_page():
 if __name__ == "__main__":
     page = PAGE.read_text()
     for name, table in tables().items():
-        page = re.sub(rf"(<!-- {name} -->\n\n).*?(\n\n<!-- /{name} -->)", lambda m: m[1] + table + m[2], page, flags=re.S)
+        page = re.sub(rf"(?s)(<!-- {name} -->\n\n).*?(\n\n<!-- /{name} -->)", lambda m: m[1] + table + m[2], page)
     PAGE.write_text(page)
