@@ -14,7 +14,7 @@ import socket
 import subprocess
 
 import harness
-from harness import Namespace, Program, Twtuned, binary, check, check_equal, main, temp_dir, temp_policy, test, wait_until
+from harness import Namespace, Program, Skip, Twtuned, binary, check, check_equal, main, temp_dir, temp_policy, test, wait_until
 from node import (FIN, HOLDS, LISTENS, NET_ADMIN, SYS_ADMIN, Host, get, is_alive, needs_http, samples, status, storm, try_get,
                   values)
 
@@ -55,6 +55,20 @@ def _():
             check_equal(got, {"CapInh": 0, "CapPrm": may, "CapEff": may, "CapBnd": NET_ADMIN | SYS_ADMIN, "CapAmb": 0}, pid)
             check_equal(status(pid)["NoNewPrivs"], "1", "NoNewPrivs")
         check_equal(os.stat(f"/proc/{host.child(pod)}/ns/net").st_ino, os.stat(f"/run/netns/{pod.name}").st_ino, "netns")
+
+
+@test("an idle process has less than 0.75 MB of its own: what it does not write to is shared with the supervisor", beside=True)
+def _():
+    if "TWTUNED_COVERAGE" in os.environ:
+        raise Skip("counts each line")
+    with Host((harness.ROOT / "conf/policy.conf").read_text()) as host:
+        pods = [host.add() for _ in range(3)]
+        host.start()
+        host.wait_started(*pods)
+        wait_until(lambda: len(host.children()) == 4, "all processes")
+        own = [sum(map(int, re.findall(r"^Private_\w+: +(\d+) kB$", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)))
+               for pid in host.children()]
+        check(max(own) < 750, f"{own} kB")
 
 
 @test("kill -9 of a process: another takes over without a write, and gives back when the need is over", beside=True)
