@@ -121,6 +121,8 @@ class Node(Host):
 
     def remove(self):
         subprocess.run(podman("rm", "--force", "--time=1", self.container), capture_output=True)
+        if hasattr(self, "supervisor"):
+            self.supervisor.process.wait(harness.PATIENCE)  # podman run, which removes files of the container as well
         super().remove()
 
 
