@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* cpu_budget: one account that all dumps are debited with, so that together they take no more than that share of a core.
- * A dump is made when the account is settled; where the ports may be about to run short, up to two go into debt. Looks,
- * which no rule needs, have an account of their own with a tenth of that. */
+ * A dump is made when the account is settled (and see may_dump_ports()). Looks, which no rule needs, have an account of
+ * their own with a tenth of that. */
 
 #include "daemon/now.h"
 #include "daemon/observe/internal.h"
 #include "lib/util/macro.h"
 
-#define DEBTS_MAX 2
 #define LOOK_PART 10
 
 void budget_begin(struct observer *o)
@@ -33,9 +32,4 @@ void budget_debit_look(struct observer *o, uint64_t begun)
 {
         if (o->budget > 0)
                 o->look_settled_at = o->now + (uint64_t)((double)(thread_cpu_ns() - begun) * LOOK_PART / o->budget);
-}
-
-bool budget_allows_ports(const struct observer *o)
-{
-        return o->settled || (o->settled_at - o->now <= DEBTS_MAX * o->dump_pause && destinations_may_be_short(o));
 }

@@ -8,6 +8,7 @@
 #include "daemon/observe/internal.h"
 #include "lib/util/macro.h"
 
+#define DEBTS_MAX 2
 #define LOOK_US 500000 /* a tick may come so much later because of a look */
 
 static void on_port(void *user, const struct inet_diag_msg *socket, size_t length)
@@ -99,11 +100,17 @@ static void dump_ports(struct observer *o, struct snapshot *s, struct unread *un
         fill_destinations(o, s);
 }
 
+/* Where the ports may be about to run short, up to two dumps go into debt. */
+static bool may_dump_ports(const struct observer *o)
+{
+        return o->settled || (o->settled_at - o->now <= DEBTS_MAX * o->dump_pause && destinations_may_be_short(o));
+}
+
 void observer_read_sockets(struct observer *o, const struct watch_list *watch, struct snapshot *s,
                            struct unread *unread)
 {
         ports_watch(o->ports, watch);
-        if (o->dumped && !budget_allows_ports(o))
+        if (o->dumped && !may_dump_ports(o))
                 fill_destinations(o, s);
         else
                 dump_ports(o, s, unread);

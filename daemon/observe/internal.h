@@ -258,11 +258,9 @@ void read_limits(struct observer *observer, struct snapshot *s);
 struct reading share_of(double part, const struct live_sysctl *whole);
 bool number_after(const char *text, const char *word, uint64_t *ret);
 
-/* budget.c: at the begin of a read; after a dump that began at this CPU time of the thread; whether the ports may be
- * dumped. */
+/* budget.c: at the begin of a read; after a dump that began at this CPU time of the thread. */
 void budget_begin(struct observer *observer);
 void budget_debit(struct observer *observer, enum dump_kind kind, uint64_t begun);
-bool budget_allows_ports(const struct observer *observer);
 void budget_debit_look(struct observer *observer, uint64_t begun); /* a look instead */
 
 /* bounded_dump.c: a dump, again if a change interrupted it; all dumps of a tick have 10 s together. Calls begin before
