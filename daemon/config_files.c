@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/conf_files.h"
 #include "daemon/diagnostics_print.h"
@@ -68,21 +69,43 @@ static void load_dropins(const struct loading *l, const char *const directories[
         free(list.item);
 }
 
-/* twtuned@NAME.conf.d, for the network namespace of that name: after all of twtuned.conf.d. */
-static void load_dropins_of(const struct loading *l, const char *instance)
-{
-        char path[ELEMENTSOF(dropin_paths)][NAME_MAX + sizeof(TWTUNED_CONF) + 64];
-        const char *directories[ELEMENTSOF(dropin_paths)];
+typedef char dropin_path[NAME_MAX + sizeof(TWTUNED_CONF) + 64];
 
+/* twtuned@NAME.conf.d. Returns false if no directory can have the name. */
+static bool dropin_paths_of(const char *instance, dropin_path path[static ELEMENTSOF(dropin_paths)])
+{
         if (!instance || !*instance || strlen(instance) > NAME_MAX || strchr(instance, '/'))
-                return;
+                return false;
         for (unsigned i = 0; i < ELEMENTSOF(dropin_paths); i++) {
                 size_t stem = strlen(dropin_paths[i]) - strlen(".conf.d");
 
                 snprintf(path[i], sizeof(path[i]), "%.*s@%s.conf.d", (int)stem, dropin_paths[i], instance);
-                directories[i] = path[i];
         }
+        return true;
+}
+
+static void load_dropins_of(const struct loading *l, const char *instance)
+{
+        dropin_path path[ELEMENTSOF(dropin_paths)];
+        const char *directories[ELEMENTSOF(dropin_paths)];
+
+        if (!dropin_paths_of(instance, path))
+                return;
+        for (unsigned i = 0; i < ELEMENTSOF(dropin_paths); i++)
+                directories[i] = path[i];
         load_dropins(l, directories);
+}
+
+bool config_files_of_instance(const char *file, const char *instance)
+{
+        dropin_path path[ELEMENTSOF(dropin_paths)];
+
+        if (file || !dropin_paths_of(instance, path))
+                return false;
+        for (unsigned i = 0; i < ELEMENTSOF(dropin_paths); i++)
+                if (access(path[i], F_OK) == 0)
+                        return true;
+        return false;
 }
 
 struct config *config_files_load_below(const char *root, const char *file, const struct counters *kernel,

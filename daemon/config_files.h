@@ -4,7 +4,8 @@
 #include "lib/config/config.h"
 
 /* Reads file alone; if file is NULL, the vendor's policy, /etc/twtuned.conf and the drop-ins of twtuned.conf.d under
- * /etc, /run, /usr/local/lib and /usr/lib, sorted by name, in this order. Adds the errors to diagnostics, sorted.
+ * /etc, /run, /usr/local/lib and /usr/lib, sorted by name, in this order, and then in the same way of twtuned@NAME.conf.d
+ * for NAME in $TWTUNED_INSTANCE. Adds the errors to diagnostics, sorted.
  * kernel: as in config_read(). Returns NULL without memory. */
 struct config *config_files_load(const char *file, const struct counters *kernel, struct diagnostics *diagnostics);
 
@@ -15,3 +16,6 @@ struct config *config_files_load_below(const char *root, const char *file, const
 /* The same, but prints errors and warnings to stderr. Returns NULL if there are errors. running: for a daemon that
  * starts. A rule that never holds is then a warning and disabled, so that an upgrade does not stop the daemon. */
 struct config *config_files_load_good(const char *file, const struct counters *kernel, bool running);
+
+/* Whether that instance has drop-ins of its own, so that it does not share the configuration of the others. */
+bool config_files_of_instance(const char *file, const char *instance);

@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "daemon/config_files.h"
 #include "daemon/privilege.h"
 #include "daemon/service.h"
 #include "daemon/supervisor/title.h"
@@ -93,20 +94,21 @@ struct start {
 static int run(void *user)
 {
         const struct start *start = user;
-        const char *netns = start->child->netns.path;
+        const struct netns *of = &start->child->netns;
         const struct child_options *options = start->options;
         char title[PATH_MAX + 32];
+        bool shared = !config_files_of_instance(options->config_file, of->name);
         int r;
 
-        snprintf(title, sizeof(title), "twtuned --netns=%s", netns);
+        snprintf(title, sizeof(title), "twtuned --netns=%s", of->path);
         title_set(title);
-        r = privilege_run_in_netns(netns);
+        r = privilege_run_in_netns(of->path);
         if (r != 0)
                 return r;
         return service_run(&(struct service_options){.config_file = options->config_file,
-                                                     .config = options->config,
+                                                     .config = shared ? options->config : NULL,
                                                      .observe_only = options->observe,
-                                                     .netns = netns,
+                                                     .netns = of->path,
                                                      .notify_fd = PROCESS_NOTES});
 }
 

@@ -33,11 +33,18 @@ class Host(Single):
         self.pods.append(Single(f"p-{self.mark}"))
         return self.pods[-1]
 
-    def start(self, *args, env=None):
-        """Returns the supervisor. The directory of the locks is its own, because there is one on a host."""
-        argv = ["unshare", "--mount", "--propagation=slave", "sh", "-c",
-                'mkdir -p /run/twtuned && mount -t tmpfs none /run/twtuned && exec "$@"', "sh",
-                binary("twtuned"), "--all-netns", f"--config={self.policy}", *args]
+    def start(self, *args, env=None, etc=None):
+        """Returns the supervisor. The directory of the locks is its own, because there is one on a host. etc: a directory
+        that its /etc has as well; the policy is then the vendor's."""
+        mounts, config = "mkdir -p /run/twtuned && mount -t tmpfs none /run/twtuned", [f"--config={self.policy}"]
+        if etc:
+            vendor, config = temp_dir(), []
+            (vendor / "twtuned").mkdir()
+            (vendor / "twtuned/policy.conf").write_text(self.policy.read_text())
+            mounts += "".join(f" && mount -t overlay none -o lowerdir={upper}:{lower} {lower}"
+                              for upper, lower in ((vendor, "/usr/lib"), (etc, "/etc")))
+        argv = ["unshare", "--mount", "--propagation=slave", "sh", "-c", mounts + ' && exec "$@"', "sh",
+                binary("twtuned"), "--all-netns", *config, *args]
         base = {k: v for k, v in os.environ.items() if k not in ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC")}
         base |= {"RUNTIME_DIRECTORY": str(self.runtime_dir),
                  "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.runtime_dir / 'no-bus'}",

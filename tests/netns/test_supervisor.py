@@ -14,7 +14,7 @@ import socket
 import subprocess
 
 import harness
-from harness import Namespace, Program, Skip, Twtuned, binary, check, check_equal, main, temp_dir, temp_policy, test, wait_until
+from harness import Namespace, Program, Skip, Twtuned, binary, check, check_equal, fields, main, temp_dir, temp_policy, test, wait_until
 from node import (FIN, HOLDS, LISTENS, NET_ADMIN, SYS_ADMIN, Host, get, is_alive, needs_http, samples, status, storm, try_get,
                   values)
 
@@ -55,6 +55,18 @@ def _():
             check_equal(got, {"CapInh": 0, "CapPrm": may, "CapEff": may, "CapBnd": NET_ADMIN | SYS_ADMIN, "CapAmb": 0}, pid)
             check_equal(status(pid)["NoNewPrivs"], "1", "NoNewPrivs")
         check_equal(os.stat(f"/proc/{host.child(pod)}/ns/net").st_ino, os.stat(f"/run/netns/{pod.name}").st_ino, "netns")
+
+
+@test("drop-ins of one network namespace are read there and nowhere else", beside=True)
+def _():
+    with Host() as host:
+        pods = [host.add() for _ in range(2)]
+        etc = temp_dir()
+        (etc / f"twtuned@{pods[0].name}.conf.d").mkdir()
+        (etc / f"twtuned@{pods[0].name}.conf.d/first.conf").write_text("[daemon]\nmode = observe\n")
+        host.start(etc=etc)
+        host.wait_started(*pods)
+        check_equal([fields(host.lines("config-loaded", pod)[0])["MODE"] for pod in pods], ["observe", "enforce"], "MODE")
 
 
 @test("an idle process has less than 0.75 MB of its own: what it does not write to is shared with the supervisor", beside=True)
