@@ -382,8 +382,8 @@ static bool find_stepping(const struct policy *p, const struct snapshot *s, stru
 static bool find_entering(const struct policy *p, const struct snapshot *s, struct decision *d)
 {
         for (unsigned i = 0; i < p->config->n_rules; i++)
-                if (rule_may_enter(p, i) && may_try(&p->state[i], s) && find_cause(p, i, s, DECISION_ENTER, d) &&
-                    is_available(p, i, s)) {
+                if (rule_may_enter(p, i) && may_try(&p->state[i], s) && is_available(p, i, s) &&
+                    find_cause(p, i, s, DECISION_ENTER, d)) {
                         fill_enter(p, s, d);
                         if (d->n > 0 || !p->state[i].active)
                                 return true;
