@@ -67,6 +67,16 @@ static double bound_share(const struct observer *o)
         return usable > 0 ? 100.0 * bound / usable : 0;
 }
 
+/* Each is one usable port less than at the last dump of the ports, as with a new listener. */
+static unsigned count_newly_bound(const struct observer *o)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < ELEMENTSOF(o->bound.bit); i++)
+                n += (unsigned)__builtin_popcountll(o->bound.bit[i] & ~o->basis.bound.bit[i]);
+        return n;
+}
+
 void read_bound(struct observer *o, struct unread *unread)
 {
         const struct sock_diag_query query = {.states = UINT32_C(1) << BOUND_INACTIVE,
@@ -87,6 +97,7 @@ void read_bound(struct observer *o, struct unread *unread)
         if (r < 0)
                 return;
         port_set_assign(&o->bound, &o->bound_building);
+        o->newly_bound = count_newly_bound(o);
         o->bound_share = reading_valid(bound_share(o));
 }
 

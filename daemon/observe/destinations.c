@@ -5,7 +5,6 @@
 
 #include "daemon/observe/internal.h"
 #include "lib/ports/glance.h"
-#include "lib/util/macro.h"
 
 static const struct counter *counter_of(const struct observer *o, unsigned counter)
 {
@@ -35,6 +34,7 @@ void destinations_commit(struct observer *o)
         };
         o->listening_changed = false;
         o->reserved_changed = false;
+        o->newly_bound = 0;
         o->dumped = true;
 }
 
@@ -71,16 +71,6 @@ static bool bounds_hold(const struct observer *o)
                counter_of(o, COUNTER_ACTIVE_OPENS)->value >= o->basis.opened;
 }
 
-/* The ports that became bound since the last dump: each is one usable port less, as with a new listener. */
-static unsigned newly_bound(const struct observer *o)
-{
-        unsigned n = 0;
-
-        for (unsigned i = 0; i < ELEMENTSOF(o->bound.bit); i++)
-                n += (unsigned)__builtin_popcountll(o->bound.bit[i] & ~o->basis.bound.bit[i]);
-        return n;
-}
-
 /* Those on a port that was reused are not new: while reuse works, their number stands still. */
 bool destinations_may_be_short(const struct observer *o)
 {
@@ -100,7 +90,7 @@ bool bound_destinations(const struct observer *o, struct snapshot *s)
         if (!bounds_hold(o))
                 return false;
         ports_bounds(o->ports, counter_of(o, COUNTER_ACTIVE_OPENS)->value - o->basis.opened, o->tw + o->inuse,
-                     (o->listeners_at != o->now ? LISTENERS_UNSEEN : 0) + newly_bound(o), ports);
+                     (o->listeners_at != o->now ? LISTENERS_UNSEEN : 0) + o->newly_bound, ports);
         for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++)
                 s->reading[METRIC_PORTS_FIRST + i] = reading_bounded(ports[i].lower, ports[i].upper);
         return true;

@@ -136,6 +136,7 @@ struct observer {
 
         struct port_set bound; /* ports of sockets that are only bound, when they were read */
         struct port_set bound_building;
+        unsigned newly_bound; /* of bound, those that were not at the last dump of the ports */
         struct cgroup_tally bound_by;
         struct reading bound_share;   /* ports.bound */
         uint64_t bound_at;            /* when they were read; 0: not yet */
