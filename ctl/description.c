@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/kernel/sysctl.h"
+#include "lib/util/macro.h"
 
 const char *text_of(const json_t *object, const char *key)
 {
@@ -51,13 +52,23 @@ bool rule_changes(const json_t *rule, const char *sysctl)
         return false;
 }
 
+static const char *const prefixes[] = {"net.ipv4.", "net.netfilter."};
+
+const char *sysctl_short_name(const char *name)
+{
+        for (unsigned i = 0; i < ELEMENTSOF(prefixes); i++)
+                if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+                        return name + strlen(prefixes[i]);
+        return name;
+}
+
 const char *sysctl_full_name(const char *name)
 {
         enum sysctl_id id = sysctl_find(name);
         char full[128];
 
-        if (id == SYSCTL_COUNT) {
-                snprintf(full, sizeof(full), "net.ipv4.%s", name);
+        for (unsigned i = 0; id == SYSCTL_COUNT && i < ELEMENTSOF(prefixes); i++) {
+                snprintf(full, sizeof(full), "%s%s", prefixes[i], name);
                 id = sysctl_find(full);
         }
         return id == SYSCTL_COUNT ? name : sysctl_table[id].name;

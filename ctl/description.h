@@ -23,6 +23,9 @@ bool rule_changes(const json_t *rule, const char *sysctl);
  * is. */
 const char *sysctl_full_name(const char *name);
 
+/* The other way round: net.ipv4.tcp_tw_reuse -> tcp_tw_reuse. */
+const char *sysctl_short_name(const char *name);
+
 /* Who set the value of a sysctl: "twtuned, rule time-wait-reuse; it was 2", "sysctl.d, /etc/sysctl.d/10.conf:3". */
 #define OWNER_TEXT_MAX 512
 const char *owner_text(const json_t *sysctl, char buf[static OWNER_TEXT_MAX]);

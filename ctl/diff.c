@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
-#include <string.h>
 
 #include "ctl/client.h"
 #include "ctl/description.h"
@@ -37,9 +36,9 @@ static const char *cell_of(const json_t *sysctl, const char *key)
 /* On a terminal, where there is little room, without net.ipv4., as commands take it. */
 static const char *name_of(const json_t *sysctl)
 {
-        const char *name = text_of(sysctl, "name"), prefix[] = "net.ipv4.";
+        const char *name = text_of(sysctl, "name");
 
-        return screen_width() > 0 && strncmp(name, prefix, strlen(prefix)) == 0 ? name + strlen(prefix) : name;
+        return screen_width() > 0 ? sysctl_short_name(name) : name;
 }
 
 static void add_row(struct table *table, const json_t *sysctl)

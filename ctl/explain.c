@@ -39,15 +39,20 @@ static void print_beginning(const json_t *rule)
 {
         const json_t *then = json_object_get(rule, "became_active");
         const char *whose = text_of(then, "whose"), *unit = text_of(then, "systemd_unit");
-        char time[TIME_TEXT_MAX];
+        char time[TIME_TEXT_MAX], text[1024];
         json_t *condition;
         size_t i;
 
         if (json_is_object(then)) {
-                printf("\nIt became active %s ago: %s was %s (%s %g%s)", time_text(number_of(then, "ago"), time),
-                       text_of(then, "metric"), text_of(then, "was"), text_of(then, "op"),
-                       number_of(then, "threshold"), text_of(then, "unit"));
-                printf("%s%s%s%s\n", *whose ? ", " : "", whose, *unit ? ", " : "", unit);
+                snprintf(text, sizeof(text), "It became active %s ago: %s was %s (%s %g%s)%s%s%s%s",
+                         time_text(number_of(then, "ago"), time), text_of(then, "metric"), text_of(then, "was"),
+                         text_of(then, "op"), number_of(then, "threshold"), text_of(then, "unit"), *whose ? ", " : "",
+                         whose, *unit ? ", " : "", unit);
+                putchar('\n');
+                if (screen_width() > 0)
+                        print_wrapped(text, 0);
+                else
+                        puts(text);
         }
         puts("\nAll of these held then; their values now");
         json_array_foreach(json_object_get(rule, "when"), i, condition)

@@ -22,6 +22,8 @@
 #define UNIT_NAME_MAX 256
 #define DATE_TEXT_MAX 64
 #define TITLE_MAX 320
+#define INDENT 2u
+#define RECORD_COLUMN 39u /* of the date and the event */
 
 static const char *const field_names[] = {
         "EVENT",  "MESSAGE", "SYSCTL",      "OLDVALUE",  "NEWVALUE",  "ORIGINALVALUE",
@@ -126,7 +128,10 @@ static void print_record(const json_t *record)
 
         printf("%s ", date_text(number_of(record, "time"), date));
         print_coloured(event_colour(event), "%-19s", event);
-        printf(" %s\n", text_of(record, "message"));
+        if (screen_width() > 0)
+                print_wrapped_from(text_of(record, "message"), (unsigned)printf(" ") + RECORD_COLUMN, INDENT);
+        else
+                printf(" %s\n", text_of(record, "message"));
 }
 
 /* True for a record that adds nothing once its episode is shown, or that reports normal operation. */

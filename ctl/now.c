@@ -144,7 +144,7 @@ void print_to_do(const json_t *d)
         if (advice) {
                 printf(LABEL "%s: twtunectl advice\n", "do", text_of(advice, "rule"));
                 print_wrapped(text_of(advice, "text"), INDENT);
-        } else if (changed && has_text(d, "mode", "enforce")) {
+        } else if (changed && has_text(d, "mode", "enforce") && !is_true(d, "paused")) {
                 printf(LABEL "nothing: twtuned gives it back by itself\n", "do");
         }
 }

@@ -38,24 +38,33 @@ static void begin(struct observer *o)
         o->found = 0;
 }
 
-uint64_t observer_find_cgroup(struct observer *o, uint64_t destination)
+int seek_cgroup(struct observer *o, const struct destination *d)
 {
         const struct sock_diag_query query = {.states = SOCK_DIAG_CONNECTIONS & ~BIT(TCP_TIME_WAIT),
                                               .low = (uint16_t)o->limits.low,
                                               .high = (uint16_t)o->limits.high};
-        const struct destination *d = ports_find(o->ports, destination);
-        uint64_t begun = thread_cpu_ns();
+        uint64_t id = d->id;
         int r = 0;
 
         o->found = 0;
-        if (!d || o->now < o->seek_again_at)
-                return 0;
         o->sought = d->key;
-        o->seek_again_at = o->now + SEEK_EVERY_NS;
         for (unsigned tries = 0; r == 0 && o->found == 0 && tries < SEEK_TRIES; tries++)
                 r = observer_dump(o, &query, begin, on_live);
-        budget_debit(o, DUMP_LIVE, begun);
         if (r == 0 && o->found != 0)
-                ports_give_cgroup(o->ports, destination, o->found);
+                ports_give_cgroup(o->ports, id, o->found);
+        return r;
+}
+
+uint64_t observer_find_cgroup(struct observer *o, uint64_t destination)
+{
+        const struct destination *d = ports_find(o->ports, destination);
+        uint64_t begun = thread_cpu_ns();
+        int r;
+
+        if (!d || o->now < o->seek_again_at)
+                return 0;
+        o->seek_again_at = o->now + SEEK_EVERY_NS;
+        r = seek_cgroup(o, d);
+        budget_debit(o, DUMP_LIVE, begun);
         return r == 0 ? o->found : 0;
 }

@@ -132,8 +132,13 @@ void observer_look(struct observer *o, uint64_t every, struct snapshot *s)
         o->looking = true;
         if (read_listeners(o, s, &unread) && o->limits_known) {
                 o->diag.until = MIN(o->diag.until, now_monotonic_us() + LOOK_US);
-                if (dump(o, DUMP_PORTS, s) == 0)
+                if (dump(o, DUMP_PORTS, s) == 0) {
+                        const struct destination *busiest = ports_busiest(o->ports);
+
+                        if (busiest && busiest->cgroup == 0)
+                                seek_cgroup(o, busiest);
                         fill_destinations(o, s);
+                }
         }
         o->looking = false;
         budget_debit_look(o, begun);

@@ -244,6 +244,10 @@ void fill_listeners(struct observer *observer, struct snapshot *s, struct unread
 void fill_culprit(struct observer *observer, struct snapshot *s, unsigned metric, const char *endpoint,
                   uint64_t cgroup);
 
+/* culprit.c: looks for a live socket toward a destination, and gives its cgroup to the destination. Returns 0 or a negative
+ * errno; found is its cgroup, 0: there is none. */
+int seek_cgroup(struct observer *observer, const struct destination *destination);
+
 /* bound.c: reads the bound sockets if that is due; ports.bound. */
 void read_bound(struct observer *observer, struct unread *unread);
 void fill_bound(struct observer *observer, struct snapshot *s);
