@@ -277,7 +277,7 @@ void print_fullest(const json_t *d)
                        grouped(number_of(fullest, "parity_limit"), limit), 100 * fullness(fullest),
                        number_of(fullest, "connects_per_second"), age_text(d, age));
         } else if (json_is_number(json_object_get(d, "destinations_seen"))) {
-                printf(LABEL "no destination: no port is in use for an outgoing connection%s\n", "fullest",
+                printf(LABEL "none: nothing is connected from here%s\n", "fullest",
                        age_text(d, age));
         } else if (has_text(bound, "state", "bounded") && json_is_number(json_object_get(bound, "upper"))) {
                 printf(LABEL "no destination over %.0f %% of its ports\n", "fullest", ceil(number_of(bound, "upper")));
