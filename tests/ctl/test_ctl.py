@@ -33,7 +33,7 @@ def forward(here, there):
 def _():
     with Host() as host:
         wait_until(lambda: host.json("status")["state"] == "acting", "acting")
-        text = host.ctl("status").stdout
+        text = host.status()
         order = [r"● twtuned \S+, enforcing, up \d+s$", r"  acting: 2 sysctls changed for 10\.77\.0\.1->10\.77\.0\.2:8080",
                  rf"  changed   {re.escape(REUSE)} 2 -> 1, for \d+s, rule some$",
                  rf"  changed   {re.escape(DELAY)} 1000 -> 250, for \d+s, rule some$",
@@ -208,7 +208,7 @@ def _():
         host.twtuned.wait_for("^overridden: ")
         wait_until(lambda: host.owner(REUSE)["rearm"], "it can be taken back")
         name = re.escape(REUSE)
-        check_text(host.ctl("status").stdout, rf"^  alone     {name} 0: someone else; .*twtunectl rearm tcp_tw_reuse$")
+        check_text(host.status(), rf"^  alone     {name} 0: someone else; .*twtunectl rearm tcp_tw_reuse$")
 
 
 @test("rules and explain: each condition, its value against the threshold, and for whom", beside=True)
@@ -250,7 +250,7 @@ def _():
         check_equal(host.json("status")["advice"][0]["rule"], "other", "in status --json")
         check_text(host.ctl("advice").stdout, r"^other: 10\.77\.0\.1->10\.77\.0\.2:8080.*: ports.used 10, for \d+s$",
                    r"^  look at it$")
-        check_text(host.ctl("status").stdout, r"advice: other toward 10\.77\.0\.1->10\.77\.0\.2:8080.*; 2 sysctls changed$",
+        check_text(host.status(), r"advice: other toward 10\.77\.0\.1->10\.77\.0\.2:8080.*; 2 sysctls changed$",
                    r"^  wrong     other: 10\.77\.0\.1->10\.77\.0\.2:8080", r"^  changed   ", r"^  do        other: ",
                    r"^            look at it$")
     with Host(load=False) as host:
@@ -260,7 +260,7 @@ def _():
 @test("observe mode says would, and names --restore where an earlier twtuned left something changed", beside=True)
 def _():
     with Host(args=["--observe"]) as host:
-        text = host.ctl("status").stdout
+        text = host.status()
         check_text(text, r"observing: would change 2 sysctls for ", rf"^  would set {re.escape(REUSE)} 2 -> 1, ")
         check("changed  " not in text and "nothing: twtuned gives" not in text, text)
         check_equal(host.sysctls(), ("2", "1000"), "sysctls")
@@ -270,7 +270,7 @@ def _():
                           runtime_dir=host.twtuned.runtime_dir)
         twtuned.wait_for(f"^left-changed: {REUSE} is still 1, .*twtuned --restore")
         wait_until(lambda: "still changed" in host.ctl("status", check=False).stdout, "its status")
-        text = host.ctl("status").stdout
+        text = host.status()
         check_text(text, rf"^  left      {re.escape(REUSE)} 2 -> 1, .*rule some$", "twtuned --restore")
         check_text(host.ctl("release", "--all", check=False).stderr, "twtuned --restore")
         twtuned.stop()
@@ -389,7 +389,7 @@ def _():
         wait_until(lambda: host.json("explain", "some")["until"][0]["holds"], "the need is over")
         host.twtuned.ticks(5)
         check_equal(host.sysctls(), ("1", "250"), "sysctls while paused")
-        check_text(host.ctl("status").stdout, "paused: nothing is written, 2 sysctls held",
+        check_text(host.status(), "paused: nothing is written, 2 sysctls held",
                    r"^  paused    for \d+min.* more")
         said = host.twtuned.wait_for("^paused: paused for 1h, by request.*")[0]
         check_equal(message(said), "paused: paused for 1h, by request (uid 0): no sysctl is written, and changed "
@@ -463,7 +463,7 @@ def _():
 @test("anyone may read, only root may change: the bus's policy", beside=True)
 def _():
     with Host() as host:
-        check_text(host.ctl("status", nobody=True).stdout, "acting")
+        check_text(host.status(nobody=True), "acting")
         check_equal(json.loads(host.ctl("rules", "--json", nobody=True).stdout)[0]["name"], "some", "rules")
         for args in (["pause"], ["resume"], ["release", REUSE], ["release", "--all"], ["rearm", REUSE]):
             run = host.ctl(*args, nobody=True, check=False)
@@ -471,7 +471,7 @@ def _():
         check_equal(host.sysctls(), ("1", "250"), "sysctls")
         check_equal(host.json("status")["paused"], False, "paused")
     with Host(load=False, instance="web") as host:
-        check_text(host.ctl("status", nobody=True).stdout, "healthy")
+        check_text(host.status(nobody=True), "healthy")
         check_equal(host.ctl("pause", nobody=True, check=False).returncode, 77, "pause of an instance")
         host.ctl("pause")
 
@@ -510,7 +510,7 @@ def _():
         host.twtuned.ticks(10)
         host.bus.start()
         host.twtuned.wait_for("^recovered: the system bus is back")
-        check_text(host.ctl("status").stdout, "healthy")
+        check_text(host.status(), "healthy")
         check_equal(sum("the system bus" in line for line in host.twtuned.lines), 2, f"lines in {host.twtuned.lines}")
     with Single() as namespace:
         twtuned = Ticking(namespace, temp_policy(HOLDS))
@@ -530,7 +530,7 @@ def _():
             host.twtuned.ticks(10)
         finally:
             os.kill(host.bus.process.pid, signal.SIGCONT)
-        check_text(host.ctl("status").stdout, "healthy")
+        check_text(host.status(), "healthy")
 
 
 @test("a bus that does not answer from the beginning stops no tick", beside=True)
@@ -579,7 +579,7 @@ def _():
 def _():
     with Host(load=False, instance="web-1") as host:
         check_equal(host.json("status")["instance"], "web-1", "instance")
-        check_text(host.ctl("status").stdout, r"^● twtuned@web-1 ")
+        check_text(host.status(), r"^● twtuned@web-1 ")
         run = subprocess.run([binary("twtunectl"), "rules"], text=True, capture_output=True, env=host.env())
         check_equal((run.returncode, run.stderr), (3, "twtunectl: twtuned is not running; start it with: "
                                                       "systemctl enable --now twtuned\n"), "another instance")

@@ -397,8 +397,9 @@ def _(host):
     wait_until(lambda: (host.sysctls()[0], fin_timeout()) == ("2", "45"), "each is given back")
 
 
-PLAYBOOK = ("env", "HOME=/root", "ANSIBLE_NOCOLOR=1", "ANSIBLE_PIPELINING=1", "LC_ALL=C.UTF-8", "ansible-playbook", "-i",
-            "localhost,", "-c", "local")
+# Most of a run is the start of a Python for each task, so there are as few runs as there can be.
+PLAYBOOK = ("env", "HOME=/root", "ANSIBLE_NOCOLOR=1", "ANSIBLE_PIPELINING=1", "ANSIBLE_GATHER_SUBSET=!all",
+            "LC_ALL=C.UTF-8", "ansible-playbook", "-i", "localhost,", "-c", "local")
 
 
 def playbook(host, check=True, **variables):
@@ -411,14 +412,16 @@ def play(host, **variables):
     return int(re.search(r"^localhost +: .*changed=(\d+)", playbook(host, **variables).stdout, re.M)[1])
 
 
-@on_package_host("the Ansible role: begins in observe mode, changes nothing when it runs again, enforces, and removes all")
+@on_package_host("the Ansible role: begins in observe mode, enforces, refuses what has an error, and removes all")
 def _(host):
     if not shutil.which("ansible-playbook"):
         raise Skip("needs ansible")
     before = host.run("sysctl", "net.ipv4", "net.core").stdout
     check(play(host) > 0, "nothing was installed")
     check_equal(host.events("config-loaded")[0]["MODE"], "observe", "mode of the first start")
-    check_equal((host.show("ActiveState"), play(host)), ("active", 0), "the second run")
+    check_equal(host.show("ActiveState"), "active", "state")
+    if LONG:
+        check_equal(play(host), 0, "what the second run changes")
     play(host, twtuned_mode="enforce", twtuned_config=HOLDS.replace("[daemon]\n", ""))
     check_equal(host.events("config-loaded", 2)[-1]["MODE"], "enforce", "mode")
     broken = playbook(host, check=False, twtuned_config="[rule")
