@@ -15,7 +15,8 @@ import threading
 
 import jsonschema
 
-from ctl_host import DELAY, HOLDS, OPEN_POLICY, REUSE, Bus, ChurnHoldBeside, Host, check_text
+from ctl_host import (CALLS_LAST, DELAY, HOLDS, LOGIN, OPEN_POLICY, REUSE, Bus, ChurnHoldBeside, Host,
+                      check_text)
 from harness import (POLICY, ROOT, Program, Single, Twtuned, binary, check, check_equal, fields, main, message,
                      temp_dir, temp_policy, test, wait_until)
 from ticks import Ticking
@@ -493,11 +494,6 @@ def _():
 
 
 # ---- the bus comes and goes ----
-
-# A call over the bus that is waited for does not end in a test then: sd_bus_set_method_call_timeout(3).
-CALLS_LAST = {"SYSTEMD_BUS_TIMEOUT": "1h"}
-LOGIN = 60  # less than the 90 s that sd-bus gives to the log-in
-
 
 @test("without a bus it works; the bus goes and comes back: said once, and no tick waits", beside=True)
 def _():

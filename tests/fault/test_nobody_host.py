@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What nobody may do to the units as shipped in a booted systemd: see docs/security.md. Meanwhile the watchdog has two
-intervals: a tick that is late by more than one ends the daemon, which a test sees.
+"""What nobody may do to the units as shipped in a booted systemd: see docs/security.md. Meanwhile the watchdog has
+12 s: an attack that holds up the ticks for so long ends the daemon, which a test sees; a busy machine takes less.
 
 --long: each attack goes on for a minute."""
 
@@ -27,7 +27,7 @@ HOLD_ADDRESS = "import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGR
 
 
 def start(host, config=CONFIG):
-    host.write(f"{UNIT_DROPINS}/60-test.conf", "[Service]\nWatchdogSec=2s\n")
+    host.write(f"{UNIT_DROPINS}/60-test.conf", "[Service]\nWatchdogSec=12s\n")
     host.systemctl("daemon-reload")
     host.start(config)
 
@@ -103,7 +103,7 @@ def _(host):
         inside = f"{line[1]}/{hostile.relative_to(root)}"
         with beside(host, "sh", "-c", join, "sh", inside, "churn", "hold", "10.77.0.1", "8080", "--count=12", user=()):
             host.write("etc/twtuned.conf.d/50-test.conf", CONFIG)
-            host.write(f"{UNIT_DROPINS}/60-test.conf", "[Service]\nWatchdogSec=2s\n")
+            host.write(f"{UNIT_DROPINS}/60-test.conf", "[Service]\nWatchdogSec=12s\n")
             host.systemctl("daemon-reload")
             host.systemctl("start", "twtuned")
             host.wait_for_reuse("1")
