@@ -103,7 +103,7 @@ struct observer {
         struct sock_diag diag;
         int closings; /* the descriptor of observer_listen(); 0: none */
         uint64_t slow_until,
-                slow_ns; /* no dump before, because the last one took too long; and for how long that was */
+                slow_ns;  /* no dump before, because the last one took too long; and for how long that was */
         bool no_tcp_diag; /* the kernel had none; sources_retry() clears it */
         struct ports *ports;
         struct basis basis;
@@ -149,6 +149,7 @@ struct observer {
         uint64_t udp_inuse; /* UDP sockets, IPv4 and IPv6 */
         uint64_t udp_at;    /* when they were shown last; 0: never */
         int udp_error;      /* of that try; 0: none */
+        bool udp_first;     /* it was the first after a while: no drops are known to be new */
         struct udp_drops {
                 uint64_t cookie;
                 uint32_t drops;                                              /* since the socket was made */

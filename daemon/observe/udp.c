@@ -101,9 +101,12 @@ void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
         bool buffer = o->wanted[METRIC_UDP_RECEIVE_BUFFER] && drops.state == READING_VALID && drops.value > 0;
         char name[LISTENER_NAME_MAX];
 
-        /* Whose drops are new is known from the second time on, and a rule may wait for 10 s. */
-        if ((ports || buffer) && (o->udp_at == 0 || o->now - o->udp_at >= o->slowly_ns / (buffer ? 5 : 1)))
+        if ((ports || buffer) &&
+            (o->udp_at == 0 || o->udp_first || o->now - o->udp_at >= o->slowly_ns / (buffer ? 5 : 1))) {
+                o->udp_first = buffer && (o->udp_at == 0 || o->now - o->udp_at > o->slowly_ns);
                 dump(o, unread);
+        }
+        buffer = buffer && !o->udp_first; /* whose drops are new is known from the second time on */
         if (known)
                 s->reading[METRIC_UDP_PORTS] = share(o, ports, 100.0 * o->udp_ports / range);
         if (ports && o->udp_error == 0)

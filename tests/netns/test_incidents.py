@@ -262,6 +262,7 @@ def _():
             stale = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         stale.bind((drops.server.ip4, 8127))  # which has dropped more than the other one will, and does no more
         datagrams(drops, 8127, 3000)
+        twtuned[0].ticks.wait(2)
         datagrams(burst, 8125, 200)
         check(burst.server.counter("Udp", "RcvbufErrors") > 100, "the burst drops some")
         with Repeat(lambda: (datagrams(drops, 8125, 2), datagrams(drops, 8126, 1)), 0.03):
