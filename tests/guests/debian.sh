@@ -26,6 +26,23 @@ debian_root() {
         echo "$root"
 }
 
+# Runs a script, outside of the root, in a mount namespace of its own in which WORK/root is the root with an overlay, the
+# files of WORK/upper, and /proc, /sys and /dev; $1 of the script is that. DEBS keeps what apt fetches.
+# debian_overlay ROOT WORK DEBS SCRIPT [ARGUMENT...]
+debian_overlay() {
+        mkdir -p "$2"/{upper,work,root} "$3/partial"
+        unshare --mount --pid --fork --kill-child bash -ec '
+                root=$2/root
+                mount -t overlay -o lowerdir="$1",upperdir="$2/upper",workdir="$2/work" overlay "$root"
+                mount --rbind /dev "$root/dev"
+                mount --bind "$3" "$root/var/cache/apt/archives"
+                mount -t proc proc "$root/proc"
+                mount -t sysfs sysfs "$root/sys"
+                cp /etc/resolv.conf "$root/etc/"
+                echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
+                exec bash -c "$4" overlay "$root" "${@:5}"' overlay "$@"
+}
+
 # apt with nothing installed and the suites that have kernels: debian_apt COMMAND ARGUMENT...
 debian_apt() {
         local dir=$images/apt suite
