@@ -20,9 +20,9 @@ systemd-analyze --version | head -n 1
 systemd-analyze --man=no verify /usr/lib/systemd/system/twtuned*
 case $1 in bookworm | trixie) ./dev package ;; esac'
 
-# distro SUITE: in a mount namespace of its own, so that nothing stays mounted, and under an overlay
+# distro SUITE: in a mount namespace of its own, so that nothing stays mounted, and under an overlay that is of this run alone
 distro() {
-        local root work=$images/work/$1
+        local root work=$images/work/$1.$$
         root=$(debian_root "$1" "$1") || return 1
         rm -rf --one-file-system "$work"
         mkdir -p "$work/upper"
@@ -36,7 +36,8 @@ for suite; do
         start=$SECONDS result=passed
         mkdir -p "$images/logs"
         distro "$suite" >"$images/logs/$suite" 2>&1 </dev/null || { failed+=("$suite") result=failed; }
-        [ $result = passed ] && rm -rf --one-file-system "$images/work/$suite" || tail -n 30 "$images/logs/$suite"
+        [ $result = passed ] || tail -n 30 "$images/logs/$suite"
+        rm -rf --one-file-system "$images/work/$suite.$$"
         echo "$suite: $result in $((SECONDS - start)) s: $(grep -E ' passed, [0-9]+ failed' "$images/logs/$suite")"
 done
 [ ${#failed[@]} -eq 0 ]
