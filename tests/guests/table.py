@@ -47,7 +47,8 @@ def read(directory):
 
 
 def consoles(directory):
-    return sorted((p for p in directory.glob("console*") if p.suffix != ".start"), key=lambda p: p.stat().st_mtime)
+    found = [start.with_suffix("") for start in directory.glob("console*.start")]
+    return sorted((p for p in found if p.exists()), key=lambda p: p.stat().st_mtime)
 
 
 def read_console(text):
@@ -115,7 +116,7 @@ def main():
         sys.exit(count(results, "failed") > 0)
     kernels = {}
     for directory in sorted(pathlib.Path(sys.argv[1]).iterdir(), key=lambda d: version(d.name)):
-        if list(directory.glob("console*.start")):
+        if consoles(directory):
             kernels[release(directory), directory] = list(read(directory))
     programs = list(dict.fromkeys(r["program"] for results in kernels.values() for r in results))
     print(HEAD)
