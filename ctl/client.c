@@ -17,6 +17,8 @@
 #define BUS_NAME "org.twtuned1"
 #define INSTANCES_PATH "/org/twtuned1/instance"
 #define BUS_TRIES 5
+#define NAME_TRIES 12 /* for longer than the daemon waits before it asks for its name again */
+#define NAME_US 500000
 #define LOOK_TRIES 5u
 #define LOOK_SECONDS 0.5                         /* between two of them, at most */
 #define CALL_TIMEOUT_US (90 * UINT64_C(1000000)) /* the answer comes after the next tick, and interval may be 1min */
@@ -55,12 +57,12 @@ void client_close(struct client *c)
 }
 
 /* True if systemd says that the unit is active. */
-static bool unit_is_active(sd_bus *bus, const char *at, const char *name)
+static bool unit_is_active(sd_bus *bus, const char *instance)
 {
         char unit[256], *path = NULL, *state = NULL;
         bool active;
 
-        snprintf(unit, sizeof(unit), "twtuned%s%s.service", at, name);
+        snprintf(unit, sizeof(unit), "twtuned%s%s.service", instance ? "@" : "", instance ? instance : "");
         active = bus && sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path) >= 0 &&
                  sd_bus_get_property_string(bus, "org.freedesktop.systemd1", path, "org.freedesktop.systemd1.Unit",
                                             "ActiveState", NULL, &state) >= 0 &&
@@ -70,26 +72,29 @@ static bool unit_is_active(sd_bus *bus, const char *at, const char *name)
         return active;
 }
 
-/* Right after an install the bus may not have read org.twtuned1.conf yet, and twtuned asks for its name every 5 s. */
 static int complain_not_running(sd_bus *bus, const char *instance)
 {
         const char *at = instance ? "@" : "", *name = instance ? instance : "";
 
-        if (unit_is_active(bus, at, name))
+        if (unit_is_active(bus, instance))
                 return complain(
                         EXIT_NOT_RUNNING,
-                        "twtuned%s%s runs, but is not on the bus; try again in a few seconds; if that does not "
-                        "help, let the bus read its policy again: systemctl reload dbus",
+                        "twtuned%s%s runs, but is not on the bus; let the bus read its policy again: systemctl reload dbus",
                         at, name);
         return complain(EXIT_NOT_RUNNING,
                         "twtuned%s%s is not running; start it with: systemctl enable --now twtuned%s%s", at, name, at,
                         name);
 }
 
+static bool has_no_owner(const sd_bus_error *error)
+{
+        return sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER);
+}
+
 /* Prints why a call failed and returns the exit status. */
 static int explain_error(const struct client *c, const sd_bus_error *error, int r)
 {
-        if (sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+        if (has_no_owner(error))
                 return complain_not_running(c->bus, c->instance);
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
                 return complain(EX_NOPERM, "only root may change something");
@@ -116,11 +121,25 @@ static json_t *safe_json(json_t *value)
         return value;
 }
 
+/* Right after a start the daemon may not have its name yet. Right after an install the bus may not even have read
+ * org.twtuned1.conf, and the daemon asks again every 5 s. */
+static int call_named(struct client *c, sd_bus_error *error, sd_bus_message **ret)
+{
+        for (unsigned tries = 1;; tries++) {
+                int r = sd_bus_call_method(c->bus, c->name, c->path, BUS_NAME, "Describe", error, ret, NULL);
+
+                if (r >= 0 || !has_no_owner(error) || tries == NAME_TRIES || !unit_is_active(c->bus, c->instance))
+                        return r;
+                sd_bus_error_free(error);
+                usleep(NAME_US);
+        }
+}
+
 /* A bus that others flood may close a connection that has waited for too long. */
 static int call_describe(struct client *c, sd_bus_error *error, sd_bus_message **ret)
 {
         for (unsigned tries = 1;; tries++) {
-                int r = sd_bus_call_method(c->bus, c->name, c->path, BUS_NAME, "Describe", error, ret, NULL);
+                int r = call_named(c, error, ret);
 
                 if ((r != -ENOTCONN && r != -ECONNRESET) || tries == BUS_TRIES)
                         return r;

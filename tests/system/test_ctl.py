@@ -118,7 +118,7 @@ def _(host):
 def _(host):
     policy, aside = "/usr/share/dbus-1/system.d/org.twtuned1.conf", "/root/org.twtuned1.conf"
     host.run("mv", policy, aside)
-    host.systemctl("reload", "dbus")
+    host.systemctl("reload-or-restart", "dbus")
     host.systemctl("start", "twtuned")
     run = ctl(host, "status", check=False)
     check_equal(run.returncode, 3, "exit status")
