@@ -513,15 +513,16 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, random_policies, 0, (int)n_hosts);
 }
 
-/* Returns false if there is no such file. */
-static bool read_hosts(const char *path)
+/* Of the hosts in the file those of one of several parts, which run side by side. Returns false if there is no such
+ * file. */
+static bool read_hosts(const char *path, unsigned part, unsigned parts)
 {
         FILE *f = fopen(path, "re");
         char line[256];
 
-        while (f && fgets(line, sizeof(line), f) && n_hosts < HOSTS_MAX)
+        for (unsigned i = 0; f && fgets(line, sizeof(line), f) && n_hosts < HOSTS_MAX;)
                 if (sscanf(line, "%" SCNu64 " %u", &hosts[n_hosts].seed, &hosts[n_hosts].run) == 2)
-                        n_hosts++;
+                        n_hosts += i++ % parts == part;
         if (f)
                 fclose(f);
         return f;
@@ -534,7 +535,7 @@ static unsigned argument(int argc, char *argv[], int i, unsigned otherwise)
 
 int main(int argc, char *argv[])
 {
-        bool file = argc > 1 && read_hosts(argv[1]);
+        bool file = argc > 1 && read_hosts(argv[1], argument(argc, argv, 3, 0), MAX(argument(argc, argv, 4, 1), 1u));
         unsigned first = argument(argc, argv, 1, 0), count = file ? 0 : argument(argc, argv, 2, 1);
 
         for (; n_hosts < MIN(count, HOSTS_MAX) && !file; n_hosts++)
