@@ -14,13 +14,6 @@
 #define AGE_TEXT_MAX (TIME_TEXT_MAX + 16)
 #define LINES_MAX 3u /* of each kind, so that all fit on a screen */
 
-static const char *short_name(const char *sysctl)
-{
-        const char *dot = strrchr(sysctl, '.');
-
-        return dot ? dot + 1 : sysctl;
-}
-
 /* "0.0.0.0:8080, web.service" */
 static void print_whose(const json_t *item, const char *key)
 {
@@ -246,7 +239,7 @@ void print_left_alone(const json_t *d)
                 if (!is_true(sysctl, "rearm"))
                         continue;
                 printf(LABEL "%s %s: %s; back to the rules: twtunectl rearm %s\n", "alone", text_of(sysctl, "name"),
-                       text_of(sysctl, "value"), text_of(sysctl, "owner"), short_name(text_of(sysctl, "name")));
+                       text_of(sysctl, "value"), text_of(sysctl, "owner"), sysctl_short_name(text_of(sysctl, "name")));
         }
 }
 
@@ -277,8 +270,7 @@ void print_fullest(const json_t *d)
                        grouped(number_of(fullest, "parity_limit"), limit), 100 * fullness(fullest),
                        number_of(fullest, "connects_per_second"), age_text(d, age));
         } else if (json_is_number(json_object_get(d, "destinations_seen"))) {
-                printf(LABEL "none: nothing is connected from here%s\n", "fullest",
-                       age_text(d, age));
+                printf(LABEL "none: nothing is connected from here%s\n", "fullest", age_text(d, age));
         } else if (has_text(bound, "state", "bounded") && json_is_number(json_object_get(bound, "upper"))) {
                 printf(LABEL "no destination over %.0f %% of its ports\n", "fullest", ceil(number_of(bound, "upper")));
         }
