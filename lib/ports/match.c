@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/ports/match.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "lib/ports/table_internal.h"
+#include "lib/util/units.h"
+#include <errno.h>
 
-/* Digits only, which strtoul() would not insist on. Returns false if it is more than most. */
-static bool number_parse_whole(const char *text, unsigned most, unsigned *ret)
+static bool parse_part(const char *text, unsigned most, unsigned *ret)
 {
-        size_t n = strspn(text, "0123456789");
+        uint64_t number;
+        const char *end = number_parse(text, &number);
 
-        if (n == 0 || n > 5 || text[n] != 0)
+        if (!end || *end || end - text > 5 || number > most)
                 return false;
-        *ret = (unsigned)strtoul(text, NULL, 10);
-        return *ret <= most;
+        *ret = (unsigned)number;
+        return true;
 }
 
 /* Cuts text into an address and a port, "" for none. Returns false if it is not of that form. */
@@ -56,8 +54,8 @@ int destination_match_parse(const char *text, struct destination_match *ret)
         if (!v4 && inet_pton(AF_INET6, address, match.address) != 1)
                 return -EINVAL;
         bits = v4 ? 32 : 128;
-        if ((slash && !number_parse_whole(slash, bits, &bits)) ||
-            (*port_text && (!number_parse_whole(port_text, UINT16_MAX, &port) || port == 0)))
+        if ((slash && !parse_part(slash, bits, &bits)) ||
+            (*port_text && (!parse_part(port_text, UINT16_MAX, &port) || port == 0)))
                 return -EINVAL;
         match.bits = bits + (v4 ? 96 : 0);
         match.port = htons((uint16_t)port);
