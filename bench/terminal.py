@@ -51,7 +51,7 @@ def cells(line):
 
 
 class Recording:
-    """The screen of a terminal, each time that it has changed."""
+    """The screen of a terminal after each change."""
 
     def __init__(self):
         self.screen = pyte.Screen(COLUMNS, LINES)

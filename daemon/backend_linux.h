@@ -23,7 +23,8 @@ struct linux_backend {
 };
 
 /* 0 or a negative errno: -EADDRINUSE when another twtuned runs in this netns, -EPROTONOSUPPORT and others when
- * there is no sock_diag, which only matters if sockets is true. A kernel without tcp_diag is no error. *ret_what then says what failed. */
+ * there is no sock_diag, which only matters if sockets is true. A kernel without tcp_diag is no
+ * error. *ret_what then says what failed. */
 int linux_backend_open(struct linux_backend *ret, bool sockets, const char **ret_what);
 
 /* The same; prints an error, and returns 0 or the exit status: EX_UNAVAILABLE for what this kernel lacks, EX_TEMPFAIL for

@@ -6,17 +6,24 @@
 #include "lib/config/config.h"
 
 struct service_options {
-        const char *
-                config_file; /* read alone; NULL: /usr/lib/twtuned/policy.conf, /etc/twtuned.conf, /etc/twtuned.conf.d */
-        struct config *config; /* what was read from there, to begin with, which it takes; NULL: it reads it itself */
-        bool observe_only;     /* never write a sysctl, whatever the configuration says */
-        bool hold; /* put the originals back at the end only if systemd stops the unit for good; else the next
-                                  * process takes over */
+        /* Read alone; NULL: /usr/lib/twtuned/policy.conf, /etc/twtuned.conf and the drop-ins. */
+        const char *config_file;
+
+        /* What was read from there, to begin with; the daemon frees it. NULL: it reads the files itself. */
+        struct config *config;
+
+        bool observe_only; /* never write a sysctl, whatever the configuration says */
+
+        /* Put the originals back at the end only if systemd stops the unit for good; else the next process takes over. */
+        bool hold;
+
         const char *record_file; /* append a row of CSV for each tick to this new or empty file; NULL: do not record */
-        const char *netns; /* the path of the network namespace, which the process has entered: it then gives up the
-                                  * right to write anything but the listed sysctls, the ledger and the metrics file. NULL: it
-                                  * has entered none */
-        int notify_fd;     /* where to say what is otherwise said to systemd (note.h); 0: nowhere */
+
+        /* The path of the network namespace, which the process has entered: it then gives up the right to write anything
+         * but the listed sysctls, the ledger and the metrics file. NULL: it has entered none. */
+        const char *netns;
+
+        int notify_fd; /* where to say what is otherwise said to systemd (note.h); 0: nowhere */
 };
 
 /* Runs the daemon until SIGTERM or SIGINT. Returns the exit status. */

@@ -52,7 +52,8 @@ uint64_t observer_counted(const struct observer *observer);
 int observer_listen(struct observer *observer, unsigned connections);
 void observer_unlisten(struct observer *observer);
 
-/* Samples the sockets by state if that is due (SLOWLY in metric.h). */
+/* Samples the sockets by state if that is due (SLOWLY in metric.h); returns false, and the snapshot is as before, if it is
+ * not. */
 bool observer_read_states(struct observer *observer, struct snapshot *snapshot, struct unread *unread);
 
 /* Dumps all sockets with ephemeral ports, or, while cpu_budget forbids another dump, repeats the values of the last

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* udp.receive_buffer: of the socket that has dropped most since they were shown before, which they are only while
- * datagrams are dropped. A full buffer alone is none of a socket that drops: nobody may send to it any more.
+ * datagrams are dropped. A full buffer alone does not show that a socket drops: perhaps nobody sends to it any more.
  *
  * udp.ports: the ephemeral ports that UDP sockets hold, each of them one, whatever the destination
  * (net/ipv4/udp.c:udp_lib_get_port). The sockets are shown only where there are half as many as ports: sockstat counts

@@ -24,9 +24,10 @@ struct variable {
 };
 
 /* Starts the process: run() in a copy of the supervisor, and the exit status is what it returns. The memory that neither of
- * them writes to stays shared by all. input: its standard input; -1: /dev/null. notes: becomes PROCESS_NOTES; -1: it has none. No other
- * descriptor but these and the outputs is open. The supervisor's signals stay blocked. variable: up to one without a name. It gets SIGTERM when the supervisor
- * dies, and so puts everything back. Returns 0; or a negative errno, and it is tried again after a pause. */
+ * them writes to stays shared by all. input: its standard input; -1: /dev/null. notes: becomes PROCESS_NOTES; -1: it has
+ * none. No other descriptor but these and the outputs is open. The supervisor's signals stay blocked. variable: up to one
+ * without a name. It gets SIGTERM when the supervisor dies, and so puts everything back. Returns 0; or a negative errno, and
+ * it is tried again after a pause. */
 int process_start(struct process *process, int (*run)(void *user), void *user, const struct variable variable[],
                   int input, int notes, uint64_t now);
 

@@ -103,9 +103,9 @@ const struct rule_evaluation *policy_evaluate_rule(struct policy *policy, unsign
                                                    const struct snapshot *snapshot);
 
 /* Moves the clocks of every rule to the time of the snapshot, once a tick, by its evaluation: policy_evaluate() was
- * called after all was observed. What was changed since by the functions below is evaluated again. Clocks stand still while a
- * metric is invalid, and after three intervals without a tick; a gap that is longer than the time of its condition
- * restarts a clock. Returns the length of that gap in ns; 0: the tick was on time. */
+ * called after all was observed. What was changed since by the functions below is evaluated again. Clocks stand still
+ * while a metric is invalid, and after three intervals without a tick; a gap that is longer than the time of its
+ * condition restarts a clock. Returns the length of that gap in ns; 0: the tick was on time. */
 uint64_t policy_advance(struct policy *policy, const struct snapshot *snapshot);
 
 /* The destinations that the next dump must watch: those that a rule has just acted for. */
