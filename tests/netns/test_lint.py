@@ -79,11 +79,13 @@ def numeric_sysctls(namespace):
 
 
 def write(name, value):
-    """Whether the kernel takes it. One write, as systemd-sysctl does it."""
-    fd = os.open(SYSCTL / name.replace(".", "/"), os.O_WRONLY)
+    """Whether the kernel takes it. One write, as systemd-sysctl does it. Before Linux 5.19 a negative value of an unsigned
+    long is ignored without an error (kernel/sysctl.c:__do_proc_doulongvec_minmax())."""
+    path = SYSCTL / name.replace(".", "/")
+    fd = os.open(path, os.O_WRONLY)
     try:
         os.write(fd, f"{value}\n".encode())
-        return True
+        return not value.startswith("-") or path.read_text().startswith("-")
     except OSError:
         return False
     finally:
