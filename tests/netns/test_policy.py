@@ -9,6 +9,7 @@ import re
 import resource
 import socket
 import sys
+import time
 
 import test_policy_peers  # noqa: F401  beside the tests here
 from harness import (HAS_6_14, ChurnClient, ChurnHold, ChurnServer, Pair, Program, check, check_equal, diag, few_ports,
@@ -149,7 +150,10 @@ def _(size):
         check(lost[0] == 0 and lost[3] > 0, f"TCPTimeWaitOverflow {lost}")
         line = twtuned.event("applied", "time-wait-table")
         check_equal((line["OLDVALUE"], line["NEWVALUE"]), (str(table), str(larger)), "values")
-        check_equal(pile_up(8088), 0, "TCPTimeWaitOverflow with the larger table")
+        for port in range(8088, 8128, 2):  # on a slow machine the first piles have ended
+            check_equal(pile_up(port), 0, "TCPTimeWaitOverflow with the larger table")
+            if pair.server.sockstat("tw") > table:
+                break
         check(pair.server.sockstat("tw") > table, "the old table would do")
         twtuned.event("released", "time-wait-table")
         check_equal(pair.server.sysctl(name), str(table), name)
@@ -198,14 +202,17 @@ def _(size):
             Program(pair.server, [sys.executable, "-c", HOARDER, pair.server.ip4, str(port)]).wait_for("^ready$")
         twtuned = size.watch(pair.client)
         early = size.count(220, 1720)  # 86 % of the cliff
+        begin = time.monotonic()
         check_equal(ChurnClient(pair.client, pair.server.ip4, 8080, count=early).finish(), (early, 0), "connects")
         check_equal(twtuned.event("applied", "fin-wait2-orphans")["NEWVALUE"], "20", name)
         # Those that wait already are not helped; those that come now are.
         ChurnClient(pair.client, pair.server.ip4, 8081, count=20).finish()
-        before, late = seconds_left(pair.client, 8080), seconds_left(pair.client, 8081)
-        diag(f"{len(before)} have {min(before)} to {max(before)} s left, {len(late)} late ones {max(late)} s at most")
+        late, before = seconds_left(pair.client, 8081), seconds_left(pair.client, 8080)
+        least = 60 - (time.monotonic() - begin)
+        diag(f"{len(before)} have {min(before, default=0)} s left at least, {len(late)} late ones {max(late)} s at most")
         check(len(late) == 20 and max(late) <= 20, f"seconds left of the late ones: {late}")
-        check(len(before) == early and min(before) > max(late), f"seconds left of those that wait already: {before}")
+        check(len(before) == early or least <= 0, f"{len(before)} of {early} wait")
+        check(min(before, default=0) > least - 1, f"seconds left of those that wait already, at least {least}: {before}")
         wait_until(lambda: not seconds_left(pair.client, 8081), "the late ones end")
         twtuned.event("released", "fin-wait2-orphans")
         check_equal(pair.client.sysctl(name), "60", name)
