@@ -602,7 +602,7 @@ def _():
         check_equal(len(host.ctl("status", "--all").stdout.splitlines()), 1, "lines")
         twtuned = Twtuned(namespace, host.policy, ["--observe"], bus=host.bus.socket, instance="a-1")
         wait_until(lambda: "twtuned@a-1" in host.ctl("status", "--all").stdout, "it is on the bus")
-        first, second = host.ctl("status", "--all").stdout.splitlines()
+        first, second = host.status("--all").splitlines()
         check_text(first, r"^twtuned +\S+ +enforce +acting: 2 sysctls changed")
         check_text(second, r"^twtuned@a-1 +\S+ +observe +healthy")
         found = json.loads(host.ctl("status", "--all", "--json").stdout)

@@ -91,7 +91,8 @@ def _(host):
     host.systemctl("start", "twtuned", "load")
     would = host.events("applied")[0]
     check_equal((would["RESULT"], would["SYSCTL"], host.sysctls()[0]), ("would", REUSE, "2"), "while it observes")
-    status = json.loads(host.run("twtunectl", "status", "--json").stdout)
+    status = wait_until(lambda: (s := json.loads(host.run("twtunectl", "status", "--json").stdout))["state"] != "degraded" and s,
+                        "ticks that are on time")
     check_equal((status["state"], status["mode"]), ("would-act", "observe"), "state and mode")
     check(status["status"].startswith("observing: would change 1 sysctl for "), status["status"])
     (host.root / "etc/twtuned.conf.d/50-observe.conf").unlink()
