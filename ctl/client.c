@@ -77,10 +77,10 @@ static int complain_not_running(sd_bus *bus, const char *instance)
         const char *at = instance ? "@" : "", *name = instance ? instance : "";
 
         if (unit_is_active(bus, instance))
-                return complain(
-                        EXIT_NOT_RUNNING,
-                        "twtuned%s%s runs, but is not on the bus; let the bus read its policy again: systemctl reload dbus",
-                        at, name);
+                return complain(EXIT_NOT_RUNNING,
+                                "twtuned%s%s runs, but is not on the bus; let the bus read its policy again: "
+                                "systemctl reload dbus",
+                                at, name);
         return complain(EXIT_NOT_RUNNING,
                         "twtuned%s%s is not running; start it with: systemctl enable --now twtuned%s%s", at, name, at,
                         name);
@@ -167,8 +167,9 @@ int client_describe(struct client *c, json_t **ret)
                 r = sd_bus_message_read(reply, "s", &text);
         if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_ACCESS_DENIED))
                 return complain(EX_NOPERM,
-                                "the bus denies it: it has not read /usr/share/dbus-1/system.d/org.twtuned1.conf "
-                                "yet, or another file denies it; try: systemctl reload dbus");
+                                "the bus denies the call: it has not read "
+                                "/usr/share/dbus-1/system.d/org.twtuned1.conf yet, or another policy file denies the "
+                                "call; try: systemctl reload dbus");
         if (r < 0)
                 return explain_error(c, &error, r);
         *ret = safe_json(json_loads(text, 0, NULL));

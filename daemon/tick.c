@@ -179,7 +179,7 @@ static void take_over(struct tuner *t, enum sysctl_id id)
                 if (r < 0 || !sysctl_equal(&live, &entry->original))
                         record_left(t, id, r == 0 ? &live : &entry->written);
         } else if (entry->state == LEDGER_HELD && r == 0 && sysctl_equal(&live, &entry->original)) {
-                entry->state = LEDGER_RELEASED; /* the process died before its write; its time counts for the limits */
+                entry->state = LEDGER_RELEASED; /* no write before the crash; entry->at still counts for the limits */
         } else if (entry->state == LEDGER_HELD && r == 0) {
                 adopt(t, t->policy, id, &live);
         }
@@ -273,7 +273,7 @@ unsigned tuner_restore_all(struct tuner *t, const char *why)
                 if (change[n++].outcome == OUTCOME_FAILED)
                         failed |= UINT32_C(1) << id;
         }
-        for (id = 0; id < SYSCTL_COUNT; id++) { /* an orderly end: the next start is a manual one */
+        for (id = 0; id < SYSCTL_COUNT; id++) { /* after an orderly end a person starts it again: rearm everything */
                 if (ledger->entry[id].state == LEDGER_FOREIGN)
                         ledger->entry[id].state = LEDGER_RELEASED;
                 ledger->entry[id].hand_at = 0;

@@ -92,7 +92,7 @@ struct observer {
         char *text; /* of the file read last, NUL-terminated; "" if that failed */
         size_t text_size;
         uint64_t retry_at;     /* when to open missing and failed sources again */
-        bool retried;          /* they were; what is read slowly is to be read now */
+        bool retried;          /* sources were opened again: read now even what is read at long intervals */
         uint64_t memory_bytes; /* of the machine */
 
         uint64_t now, since; /* of this read, and since the one before; 0: there was none */
@@ -273,7 +273,7 @@ void budget_debit_look(struct observer *observer, uint64_t begun); /* a look ins
  * each try. Returns 0 or a negative errno; -ENOENT: the kernel lacks tcp_diag, for which it is asked once a minute. */
 int observer_dump(struct observer *observer, const struct sock_diag_query *query, void (*begin)(struct observer *o),
                   sock_diag_handler handler);
-/* Reports the error of a dump; but at its end the daemon cancels one on purpose. */
+/* Reports the error of a dump, except -ECANCELED: the daemon cancels a running dump when it ends. */
 void unread_dump(struct unread *unread, int r, const char *what);
 
 /* listeners.c: reads the listeners, unless this tick has tried already. Returns false if they are unknown. */

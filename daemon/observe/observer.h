@@ -61,9 +61,9 @@ bool observer_read_states(struct observer *observer, struct snapshot *snapshot, 
 void observer_read_sockets(struct observer *observer, const struct watch_list *watch, struct snapshot *snapshot,
                            struct unread *unread);
 
-/* Shows people the ports as they are: dumps them after a tick, when all was decided, if the last dump is older than
- * every (ns). In an account of a tenth of cpu_budget of its own and for half a second at most, so that it delays no dump
- * that a rule needs. If it fails, the snapshot is as before. */
+/* Updates the ports that people see: dumps them after a tick, when all is decided, if the last dump is older than every
+ * (ns). Takes half a second at most, and CPU time from an account of its own (a tenth of cpu_budget), so that it delays
+ * no dump that a rule needs. If it fails, the snapshot is as before. */
 #define LOOK_CLIENT (10 * NSEC_PER_SEC)
 #define LOOK_METRICS (60 * NSEC_PER_SEC)
 void observer_look(struct observer *observer, uint64_t every, struct snapshot *snapshot);

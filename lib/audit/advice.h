@@ -10,12 +10,13 @@ struct advice {
         const struct condition *condition; /* the one that gives the destination or unit, and the severity; borrowed */
         const struct condition_evaluation *now;
         const struct episode *episode; /* the last one of the rule; NULL: it has none; borrowed */
-        double severity;               /* its value by its threshold; infinite where the threshold is 0 */
+        double severity;               /* value / threshold (inverse for < and <=); infinite if the divisor is 0 */
         uint64_t since;                /* ns of CLOCK_BOOTTIME; 0: unknown */
 };
 
 /* Lists the rules that only advise and are active, and those whose change did not help and which wait before they try
- * again; the worst is first. Returns their number. Evaluates them again; of the snapshot all rules were evaluated before. */
+ * again; the worst is first. Returns their number. Evaluates these rules again: policy_evaluate() must have seen the
+ * snapshot before. */
 unsigned advice_list(const struct config *config, struct policy *policy, const struct snapshot *snapshot,
                      const struct episodes *episodes, struct advice ret[static RULES_MAX]);
 

@@ -38,7 +38,7 @@ struct exposition_counters {
 
 struct exposition {
         const char *version;
-        const char *netns; /* a label of every sample; "": none, the host's own */
+        const char *netns; /* a label of every sample; "" (the host's own): no label */
         const struct snapshot *snapshot;
         const struct config *config;
         struct policy *policy;

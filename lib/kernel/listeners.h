@@ -27,7 +27,7 @@ struct listener {
         uint32_t queued, backlog;           /* accept queue: connections that wait, and its limit from listen() */
         bool drops_known;                   /* the kernel reported them */
         uint32_t drops;                     /* since the socket was made */
-        bool new_drops_known;               /* drops are known, also in the dump before if that has the listener */
+        bool new_drops_known;               /* known now, and in the previous dump if the listener was in it */
         uint32_t new_drops;                 /* since the dump before; 0: unknown, or none */
         uint32_t handshakes;                /* SYN_RECV sockets of its address and port */
         uint64_t dropped_at;                /* when it last dropped for a full accept queue; 0: never */

@@ -49,8 +49,8 @@ PORTS(BIND_USED, "bind_used", UNIT_PERCENT,
         "ports of one source address where bind() looks first; at 100 % every bind() before connect() scans")
 PORTS_SHARE(REUSED, "reused", "new connections that took a port in TIME_WAIT; unknown while there are too few of them")
 METRIC(PORTS_SYN_WAITING, "ports.syn_waiting", UNIT_PERCENT, 5, "sock_diag", WITH_DUMP,
-        "connections on a reused port that wait over 250 ms for an answer; 0 unless three times as many wait as on "
-        "other ports; unknown without enough of both", 100)
+        "share of the connections on reused ports that wait over 250 ms for an answer; 0 unless it is over three times "
+        "the share on other ports; unknown while there are too few connections of either kind", 100)
 PORTS(UNANSWERED, "unanswered", UNIT_COUNT,
         "connections that have waited 3 s and more for the first answer: the backend is dead")
 PORTS_SHARE(SYN_SENT, "syn_sent", "share of the ports in use that still wait for the first answer")
@@ -70,11 +70,11 @@ SAMPLE(UDP_PORTS, "udp.ports", UNIT_PERCENT, "sock_diag",
         "ports of ip_local_port_range that UDP sockets hold; at 100 % sendto() and connect() fail; 0 below half of it")
 
 TICK(TIME_WAIT_TABLE, "time_wait.table", UNIT_PERCENT, "sockstat",
-        "TIME_WAIT sockets of tcp_max_tw_buckets; at 100 % TIME_WAIT is skipped")
+        "TIME_WAIT sockets as a share of tcp_max_tw_buckets; at 100 % TIME_WAIT is skipped")
 TICK(TIME_WAIT_NEEDED, "time_wait.needed", UNIT_COUNT, "sockstat, netstat",
-        "TIME_WAIT sockets that there would be at the rate of the last seconds, were none thrown away")
+        "TIME_WAIT sockets that the rate of the last seconds leads to, if none is thrown away")
 TICK(ORPHANS_TABLE, "orphans.table", UNIT_PERCENT, "sockstat",
-        "closed sockets that still send, of tcp_max_orphans; at 100 % they are reset")
+        "closed sockets that still send, as a share of tcp_max_orphans; at 100 % they are reset")
 TICK(MEMORY_TCP, "memory.tcp", UNIT_PERCENT, "sockstat",
         "buffers of all sockets, of tcp_mem's last value; at 100 % sockets are dropped")
 TICK(ACCEPT_QUEUE_WORST, "accept_queue.worst", UNIT_PERCENT, "sock_diag",

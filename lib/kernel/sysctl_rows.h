@@ -40,10 +40,10 @@ SYSCTL(TCP_SYNCOOKIES, IPV4("tcp_syncookies"), 1, {1, 1},
        .below = "a host without SYN cookies can be shut off by a SYN flood",
        .help = "SYN cookies when a SYN queue overflows")
 SYSCTL(TCP_MAX_SYN_BACKLOG, IPV4("tcp_max_syn_backlog"), 1, {128, 1048576}, SYSCTL_RAISE,
-       .help = "SYN queue of a listener; ignored while tcp_syncookies is 1")
+       .help = "SYN queue of a listener; ignored unless tcp_syncookies is 0")
 SYSCTL(SOMAXCONN, "net.core.somaxconn", 1, {128, 1048576}, SYSCTL_RAISE, .help = "upper bound of listen()'s backlog")
 SYSCTL(TCP_SYNACK_RETRIES, IPV4("tcp_synack_retries"), 1, {2, 5}, SYSCTL_LESS,
-       .below = "clients on lossy paths could not connect", .help = "how often a SYN+ACK is sent again")
+       .below = "clients on lossy paths could not connect", .help = "how many times a SYN+ACK is sent again")
 SYSCTL(TCP_ORPHAN_RETRIES, IPV4("tcp_orphan_retries"), 1, {5, 8}, SYSCTL_LESS,
        .below = "data that was written before close() could be lost",
        .help = "retransmissions of a socket that was closed")

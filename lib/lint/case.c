@@ -137,7 +137,7 @@ static bool is_pair(const struct lint_case *c, const struct lint_row *row, const
         return v[0] <= v[1] && (!row->floor || !lint_number_by_then(&then, row->floor, &floor) || v[0] >= floor);
 }
 
-/* What the line makes of the live numbers in *e. False: the kernel refuses it. */
+/* Applies the line to the live numbers in *e. Returns false if the kernel refuses the line. */
 static bool apply(const struct lint_case *c, const struct lint_row *row, const struct sysctl_line *line,
                   struct lint_effect *e, unsigned n)
 {

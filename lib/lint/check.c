@@ -95,8 +95,8 @@ static bool check_table(struct lint_case *c)
         return true;
 }
 
-/* net/core/sysctl_net_core.c:netdev_budget_usecs_min, of two ticks, is not in every kernel; at 100 Hz it is
- * 20,000. */
+/* Some kernels refuse a value under two ticks (net/core/sysctl_net_core.c:netdev_budget_usecs_min), which is 20,000 at
+ * 100 Hz. For a smaller value the outcome is unknown. */
 static bool check_budget_usecs(struct lint_case *c)
 {
         if (c->v[0] < 20000)
@@ -155,7 +155,8 @@ static bool check_buffer(struct lint_case *c)
                                 c->v[1] / MIB);
         if (c->v[2] < MIB)
                 return lint_say(c, LINT_HARMFUL,
-                                "at most %" PRId64 " KiB: a connection is limited to %" PRId64 " Mbit/s at 100 ms",
+                                "at most %" PRId64 " KiB: a connection is limited to %" PRId64
+                                " Mbit/s at a round trip of 100 ms",
                                 c->v[2] / 1024, c->v[2] * 8 / 100000);
         if (receive && c->v[1] / 2 < 14480)
                 return lint_say(c, LINT_HARMFUL,

@@ -46,7 +46,8 @@ unsigned port_range_taken(const struct snapshot *s, const struct sysctl_value *w
         return 0;
 }
 
-/* connect() takes every second port, so ends of one parity waste a port of the other. */
+/* connect() searches an even number of ports, so a range whose two ends have the same parity wastes its last port
+ * (net/ipv4/inet_hashtables.c:__inet_hash_connect()). */
 static struct sysctl_value range_next(const struct snapshot *s, const struct sysctl_value *wanted,
                                       const struct sysctl_bounds *bounds, const struct sysctl_value *base)
 {

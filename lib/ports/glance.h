@@ -26,8 +26,9 @@ static inline unsigned glance_step(unsigned parity)
         return parity / 16;
 }
 
-/* True if so many new sockets toward the fullest destination, since a dump in which its ports.cliff was that, may have
- * brought ports.forecast to where rules fire. */
+/* Returns true if ports.forecast may now be high enough for a rule to fire. cliff: ports.cliff of the fullest
+ * destination in the last dump. sockets: how many are new since then; all of them may be toward that destination.
+ * parity: as in struct glances. */
 bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity);
 
 /* Takes over the next glance. Returns true if the ports toward one destination could be short before the next regular

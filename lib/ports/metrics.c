@@ -146,8 +146,8 @@ static void free_own_ports(const struct ports *ports, struct destination *d)
         d->fresh_odd = (unsigned)(fresh * d->fresh_odd);
 }
 
-/* The first dump cannot tell such a program from one that suffers; the third can. connect() fills one parity before it
- * takes the other. */
+/* At the first dump, a program that takes its own ports again looks like one whose ports run out; the third dump tells
+ * them apart. Both parities have to be in use for that: connect() fills one parity before it takes the other. */
 static bool is_held_back(const struct destination *d, const unsigned usable[static 2])
 {
         unsigned used[2];

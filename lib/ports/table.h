@@ -61,7 +61,7 @@ struct destination {
         bool reuse;                  /* connect() may reuse its TIME_WAIT of a certain age */
         bool known;                  /* was in the table at the dump before */
         bool bind_first;             /* its ports were taken in the order of bind(), not in that of connect() */
-        bool from_start;             /* was there at the first dump, of the last two */
+        bool from_start;             /* was there at the first of the last two dumps */
         uint8_t source;              /* slot of its source address; PORTS_SOURCES: it has none */
         uint32_t weight;             /* of Misra-Gries */
         uint32_t holders[2];         /* sockets other than TIME_WAIT, by parity of the local port */

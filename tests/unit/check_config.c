@@ -268,7 +268,7 @@ static const struct row rows[] = {
          {{4, "write METRIC > Nx before within DURATION"}, {0}}},
         {"abort of ports",
          RULE "abort = ports.cliff > 3x before within 5s\n",
-         {{4, "of the ports.* it accepts only ports.syn_waiting"}, {0}}},
+         {{4, "the only ports.* metric that abort accepts is ports.syn_waiting"}, {0}}},
 
         /* sysctls */
         {"unknown sysctl",
