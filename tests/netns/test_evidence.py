@@ -5,6 +5,7 @@ no host is left worse than without twtuned. The shipped policy, in narrow port r
 soon the second step follows the first."""
 
 import contextlib
+import time
 
 from harness import ChurnClient, ChurnServer, check, check_equal, fields, main, test
 from pressure import LOSES_REUSED, NOWHERE, Few, destination, group, load_nft
@@ -65,13 +66,15 @@ def gone(family):
     ports = 128
     with destination(ports, timestamps=False, family=family) as (pair, load):
         twtuned = Few.watch(pair.client, SOON)
+        begin = time.monotonic()
         load.open(ports)
         check_equal((load.connects, dict(load.failures)), (ports, {}), "connects and failures")
         with load.repeated(50):
             twtuned.event("applied", RULE)
             twtuned.event("unexpected-effect", RULE)
-            # Once the first TIME_WAIT is over, connect() succeeds again: that is too late.
-            check_equal(load.connects, ports, "connects until the step was put back")
+            # Once the first TIME_WAIT is over, connect() succeeds again: that is too late, but for a machine that stalls.
+            if (connects := load.connects) != ports:
+                check(time.monotonic() - begin > 60, f"{connects} connects until the step was put back, not {ports}")
             check_put_back(pair, twtuned, family)
             wait_until(lambda: load.failures, "a connect() that fails")
         check_equal(list(load.failures), ["EADDRNOTAVAIL"], "errors")
