@@ -273,7 +273,7 @@ def outlast(path, interface, member):
         with flood(h, path, interface, member):
             for _ in range(6):
                 ticks(10)
-                check_equal(h.ctl("status", "--no-pager", check=False).returncode, 0, "exit status of root's twtunectl")
+                h.ctl("status", "--no-pager")  # root is answered
             refused = [run for run in (h.ctl("status", "--no-pager", check=False, nobody=True) for _ in range(20))
                        if run.returncode]
         check(refused or member != "Describe" or path != "/org/twtuned1", "none of nobody's calls was refused")
