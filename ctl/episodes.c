@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl/episodes.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,6 +210,7 @@ static bool wrote(const json_t *episode)
         return false;
 }
 
+/* The time between the two seconds that the journal shows. */
 static void write_end(FILE *f, const json_t *episode)
 {
         char time[TIME_TEXT_MAX];
@@ -217,7 +219,7 @@ static void write_end(FILE *f, const json_t *episode)
                 fputs("; no end so far", f);
         else
                 fprintf(f, "; %s after %s: %s", wrote(episode) ? end_text(text_of(episode, "end")) : "over",
-                        time_text(number_of(episode, "ended") - number_of(episode, "begun"), time),
+                        time_text(floor(number_of(episode, "ended")) - floor(number_of(episode, "begun")), time),
                         text_of(episode, "why"));
 }
 

@@ -38,16 +38,22 @@ static uint64_t time_of(struct tm tm)
         return (uint64_t)mktime(&tm) * 1000000;
 }
 
-/* "2h", "today", "yesterday", "2026-11-21 10:00:00" and shorter, in local time. Returns 0 or -EINVAL. */
+/* "2h", "10:00" (of today), "today", "yesterday", "2026-11-21 10:00:00" and shorter, in local time. Returns 0 or -EINVAL. */
 static int parse_since(const char *text, uint64_t *ret_usec)
 {
         static const char *const formats[] = {"%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"};
         time_t now = time(NULL);
+        const char *end;
         struct tm today;
         uint64_t ns;
 
         if (duration_of_person(text, &ns) == 0) {
                 *ret_usec = (uint64_t)now * 1000000 - MIN(ns / 1000, (uint64_t)now * 1000000);
+                return 0;
+        }
+        if ((end = strptime(text, "%H:%M", localtime_r(&now, &today))) && *end == 0) {
+                today.tm_sec = 0;
+                *ret_usec = time_of(today);
                 return 0;
         }
         if (strcmp(text, "today") == 0 || strcmp(text, "yesterday") == 0) {
@@ -59,8 +65,8 @@ static int parse_since(const char *text, uint64_t *ret_usec)
         }
         for (unsigned i = 0; i < ELEMENTSOF(formats); i++) {
                 struct tm tm = {0};
-                const char *end = strptime(text, formats[i], &tm);
 
+                end = strptime(text, formats[i], &tm);
                 if (end && *end == 0) {
                         *ret_usec = time_of(tm);
                         return 0;
@@ -174,6 +180,8 @@ static void print_episodes(const json_t *records, const json_t *episodes, uint64
 
         json_array_foreach(records, i, record)
                 left += has_line(record, &shown);
+        if (left == 0 && json_array_size(records) > 0)
+                puts("nothing was changed and nothing advised in this time; -v shows the other records");
         shown = -1;
         json_array_foreach(records, i, record) {
                 if (!has_line(record, &shown) || (left-- > lines && lines > 0))
@@ -250,7 +258,8 @@ int command_history(const struct options *o)
         int r;
 
         if (o->since && parse_since(o->since, &since) < 0)
-                return complain(EX_USAGE, "invalid time '%s': write 2h, today, 2026-11-21 or \"2026-11-21 10:00\"",
+                return complain(EX_USAGE,
+                                "invalid time '%s': write 2h, 10:00, today, 2026-11-21 or \"2026-11-21 10:00\"",
                                 o->since);
         r = sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY);
         if (r >= 0)

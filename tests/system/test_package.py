@@ -151,6 +151,7 @@ def _(host):
     wait_until(lambda: "healthy" in host.run("twtunectl", "status").stdout, "twtunectl reaches it over the bus")
     check_equal([entry["EVENT"] for entry in host.journal("_SYSTEMD_UNIT=twtuned.service")], ["config-loaded"],
                 "events, of one start")
+    check("nothing was changed" in host.run("twtunectl", "history").stdout, "history says that there is none")
     check_equal(host.run("sysctl", "net.ipv4", "net.core").stdout, before, "sysctls")
     explained = host.run("journalctl", "-x", "-u", "twtuned", f"--since=@{host.since}").stdout
     check("Subject: The configuration is in effect" in explained, explained)
