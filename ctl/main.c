@@ -37,17 +37,14 @@ static const struct command {
         int (*run)(const struct options *options);
         const char *help;
 } commands[] = {
-        {"status", "[--all]", 0, 0, "ja", command_status,
-         "show what is changed, for whom and until when, and what to do"},
-        {"advice", "", 0, 0, "j", command_advice, "show what a person should do, and for whom; the worst first"},
-        {"top", "", 0, 0, "j", command_top, "show rules, destinations, changed sysctls and metrics, live"},
+        {"status", "[--all]", 0, 0, "ja", command_status, "show what is changed, for whom, and what to do"},
+        {"advice", "", 0, 0, "j", command_advice, "show what a person should do, the worst first"},
+        {"top", "", 0, 0, "j", command_top, "show rules, destinations and metrics, live"},
         {"rules", "", 0, 0, "j", command_rules, "show each rule, and why it is or is not active"},
-        {"explain", "RULE|SYSCTL|METRIC", 1, 1, "j", command_explain,
-         "show why a rule acts or not, who set a sysctl, what a metric is"},
-        {"history", "[-v] [-n N] [--since=TIME]", 0, 0, "jslv", command_history,
-         "show what was changed and why, from the journal"},
-        {"diff", "", 0, 0, "j", command_diff, "show each sysctl: now, by default, who set it; exit 1 if one differs"},
-        {"config", "", 0, 0, "j", command_config, "show each value in effect, with its file and line"},
+        {"explain", "RULE|SYSCTL|METRIC", 1, 1, "j", command_explain, "explain a rule, a sysctl or a metric"},
+        {"history", "[OPTION...]", 0, 0, "jslv", command_history, "show what was changed and why, from the journal"},
+        {"diff", "", 0, 0, "j", command_diff, "show each sysctl: now, by default, who set it"},
+        {"config", "", 0, 0, "j", command_config, "show each value in effect, with file and line"},
         {"record", "FILE [--for=TIME]", 1, 1, "f", command_record, "record the metrics to FILE, for twtuned --replay"},
         {"pause", "[TIME]", 0, 1, "", command_pause, "write no sysctl, and keep changed ones as they are"},
         {"resume", "", 0, 0, "", command_resume, "end a pause"},
@@ -61,20 +58,21 @@ static int command_help(const struct options *options)
         (void)options;
         puts("twtunectl [OPTION...] COMMAND\n");
         for (unsigned i = 0; i < ELEMENTSOF(commands); i++)
-                printf("  %-8s %-21s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+                printf("  %-8s %-18s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
         puts("\n  -n --instance=NAME   ask twtuned@NAME, the one of that network namespace\n"
              "  -j --json            print JSON\n"
-             "  -n --lines=N         history: the last N lines\n"
-             "     --since=TIME      5min ago, today, yesterday, 2026-11-21, \"2026-11-21 10:00\"\n"
-             "     --all             status: all instances, in a table; release: all that twtuned holds\n"
-             "  -v --verbose         history: each record instead of a line for each time that a rule was active\n"
+             "  -n --lines=N         history: the last N lines (there -n is not --instance)\n"
+             "     --since=TIME      5min ago, 10:00, today, 2026-11-21, \"2026-11-21 10:00\"\n"
+             "     --all             status: all instances; release: all that twtuned holds\n"
+             "  -v --verbose         history: each record, not only when a rule was active\n"
              "     --for=TIME        record for that time (10min) instead of until Ctrl-C\n"
              "     --no-pager        do not use a pager\n"
              "  -h --help            print this text\n"
              "  -V --version         print the version\n"
              "\n"
              "Without a command: status.\n"
-             "Exit status: 0; 3 if twtuned is not running; 77 if only root may do that; other: see twtunectl(1).");
+             "Exit status: 0; 1 if diff finds a difference; 3 if twtuned is not running; 77 if\n"
+             "only root may do that; other: see twtunectl(1).");
         return 0;
 }
 
