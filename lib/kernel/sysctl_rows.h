@@ -10,7 +10,7 @@
 #define IPV4(name) "net.ipv4." name
 
 SYSCTL(TCP_TW_REUSE, IPV4("tcp_tw_reuse"), 1, {0, 2},
-       .help = "lets connect() take the port of a TIME_WAIT socket whose peer uses timestamps")
+       .help = "lets connect() take the port of a TIME_WAIT socket whose peer uses timestamps; 2: on loopback only")
 SYSCTL(TCP_TW_REUSE_DELAY, IPV4("tcp_tw_reuse_delay"), 1, {250, 60000}, SYSCTL_LESS,
        .below = "a reuse before the peer's minimum RTO of 200 ms costs resets on lossy paths",
        .help = "ms in TIME_WAIT before tcp_tw_reuse applies (Linux 6.14)")
