@@ -58,25 +58,33 @@ static const char *age_text(const json_t *d, char buf[static AGE_TEXT_MAX])
 
 /* ---- advice ---- */
 
-static void print_value(const json_t *advice)
+/* "0.0.0.0:8080, web.service: listen.drops 12.0/s, for 2min 5s" */
+static void format_advice(const json_t *advice, char *buf, size_t size)
 {
+        const char *whose = text_of(advice, "whose"), *of = text_of(advice, "systemd_unit");
         const char *unit = text_of(advice, "unit");
+        size_t n = (size_t)snprintf(buf, size, "%s%s%s", whose, *whose && *of ? ", " : "", of);
         char time[TIME_TEXT_MAX];
 
-        if (json_is_number(json_object_get(advice, "value")))
-                printf(": %s %.*f%s", text_of(advice, "metric"), *unit ? 1 : 0, number_of(advice, "value"), unit);
-        if (json_is_number(json_object_get(advice, "since")))
-                printf(", for %s", time_text(number_of(advice, "since"), time));
+        if (n < size && json_is_number(json_object_get(advice, "value")))
+                n += (size_t)snprintf(buf + n, size - n, "%s%s %.*f%s", n > 0 ? ": " : "", text_of(advice, "metric"),
+                                      *unit ? 1 : 0, number_of(advice, "value"), unit);
+        if (n < size && json_is_number(json_object_get(advice, "since")))
+                snprintf(buf + n, size - n, ", for %s", time_text(number_of(advice, "since"), time));
 }
 
-static void print_advice_head(const json_t *advice)
+static void print_advice_head(const json_t *advice, unsigned column, unsigned indent)
 {
-        print_coloured(YELLOW, "%s", text_of(advice, "rule"));
-        if (*text_of(advice, "whose") || *text_of(advice, "systemd_unit"))
-                fputs(": ", stdout);
-        print_whose(advice, "whose");
-        print_value(advice);
-        putchar('\n');
+        const char *rule = text_of(advice, "rule");
+        char text[1024];
+
+        format_advice(advice, text, sizeof(text));
+        print_coloured(YELLOW, "%s", rule);
+        column += (unsigned)strlen(rule) + (unsigned)printf(": ");
+        if (screen_width() > 0)
+                print_wrapped_from(text, column, indent);
+        else
+                puts(text); /* a whole line for grep */
 }
 
 /* Destinations toward which every port is taken: connect(2) fails with EADDRNOTAVAIL. */
@@ -107,8 +115,7 @@ void print_wrong(const json_t *list)
         json_array_foreach(list, i, advice) {
                 if (i == LINES_MAX)
                         break;
-                printf(LABEL, "wrong");
-                print_advice_head(advice);
+                print_advice_head(advice, (unsigned)printf(LABEL, "wrong"), INDENT);
         }
         print_more(json_array_size(list), "advice");
 }
@@ -119,13 +126,28 @@ void print_all_advice(const json_t *list)
         size_t i;
 
         if (json_array_size(list) == 0)
-                puts("no advice: there is nothing to do");
+                puts("no advice");
         json_array_foreach(list, i, advice) {
-                print_advice_head(advice);
+                print_advice_head(advice, 0, 2);
                 if (*text_of(advice, "description"))
                         printf("  %s\n", text_of(advice, "description"));
                 print_wrapped(text_of(advice, "text"), 2);
         }
+}
+
+static void print_how_to_enforce(const json_t *d)
+{
+        char text[512], where[384] = "--observe";
+        json_t *value;
+        size_t i;
+
+        json_array_foreach(json_object_get(d, "config"), i, value)
+                if (has_text(value, "section", "daemon") && has_text(value, "key", "mode") &&
+                    has_text(value, "value", "observe"))
+                        snprintf(where, sizeof(where), "mode = observe in %s:%.0f", text_of(value, "file"),
+                                 number_of(value, "line"));
+        snprintf(text, sizeof(text), "to let twtuned act: mode = enforce, without %s", where);
+        print_wrapped_from(text, (unsigned)printf(LABEL, "do"), INDENT);
 }
 
 /* Prints the worst advice only. */
@@ -134,12 +156,15 @@ void print_to_do(const json_t *d)
         const json_t *advice = json_array_get(json_object_get(d, "advice"), 0);
         bool changed = json_array_size(json_object_get(d, "changes")) > 0;
 
-        if (advice) {
-                printf(LABEL "%s: twtunectl advice\n", "do", text_of(advice, "rule"));
-                print_wrapped(text_of(advice, "text"), INDENT);
-        } else if (changed && has_text(d, "mode", "enforce") && !is_true(d, "paused")) {
+        if (is_true(d, "paused"))
+                printf(LABEL "to end the pause: twtunectl resume\n", "do");
+        if (advice)
+                print_wrapped_from(text_of(advice, "text"), (unsigned)printf(LABEL, is_true(d, "paused") ? "" : "do"),
+                                   INDENT);
+        else if (changed && has_text(d, "mode", "observe"))
+                print_how_to_enforce(d);
+        else if (changed && !is_true(d, "paused"))
                 printf(LABEL "nothing: twtuned gives it back by itself\n", "do");
-        }
 }
 
 /* ---- changes ---- */
@@ -175,7 +200,7 @@ static void print_effect(const json_t *change, const json_t *rule)
                        number_of(change, "unanswered"));
 }
 
-static void print_end(const json_t *change, const json_t *rule)
+static void print_end(const json_t *change, const json_t *rule, bool paused)
 {
         const char *label = "until";
         char time[TIME_TEXT_MAX];
@@ -185,6 +210,10 @@ static void print_end(const json_t *change, const json_t *rule)
         if (is_true(change, "left")) {
                 printf(LABEL "stop twtuned and run: twtuned --restore\n", label);
                 return;
+        }
+        if (paused) {
+                printf(LABEL "the pause ends\n", label);
+                label = "and";
         }
         json_array_foreach(json_object_get(rule, "until"), i, condition) {
                 printf(LABEL "%s (now %s", label, text_of(condition, "text"), text_of(condition, "now"));
@@ -226,7 +255,7 @@ void print_changes(const json_t *d)
                         putchar('\n');
                 }
                 print_effect(change, rule);
-                print_end(change, rule);
+                print_end(change, rule, is_true(d, "paused"));
         }
 }
 
@@ -255,7 +284,7 @@ static double fullness(const json_t *destination)
 void print_fullest(const json_t *d)
 {
         const json_t *fullest = NULL, *bound = find_named(json_object_get(d, "metrics"), "ports.cliff");
-        char used[32], limit[32], age[AGE_TEXT_MAX];
+        char number[32], limit[32], age[AGE_TEXT_MAX];
         json_t *item;
         size_t i;
 
@@ -265,10 +294,12 @@ void print_fullest(const json_t *d)
         if (fullest) {
                 printf(LABEL "%s%s%s\n", "fullest", text_of(fullest, "name"),
                        *text_of(fullest, "systemd_unit") ? ", " : "", text_of(fullest, "systemd_unit"));
-                printf(LABEL "%s of %s ports (%.0f %%; of one parity), %.0f connects/s%s\n", "",
-                       grouped(number_of(fullest, "parity_used"), used),
-                       grouped(number_of(fullest, "parity_limit"), limit), 100 * fullness(fullest),
-                       number_of(fullest, "connects_per_second"), age_text(d, age));
+                printf(LABEL "%s of %s %s ports (%.0f %%", "", grouped(number_of(fullest, "parity_used"), number),
+                       grouped(number_of(fullest, "parity_limit"), limit), text_of(fullest, "parity"),
+                       100 * fullness(fullest));
+                if (number_of(fullest, "parity_reusable") > 0)
+                        printf("; %s reusable", grouped(number_of(fullest, "parity_reusable"), number));
+                printf("), %.0f connects/s%s\n", number_of(fullest, "connects_per_second"), age_text(d, age));
         } else if (json_is_number(json_object_get(d, "destinations_seen"))) {
                 printf(LABEL "none: nothing is connected from here%s\n", "fullest", age_text(d, age));
         } else if (has_text(bound, "state", "bounded") && json_is_number(json_object_get(bound, "upper"))) {
@@ -276,69 +307,75 @@ void print_fullest(const json_t *d)
         }
 }
 
-/* How near a condition is to holding: 1 if it holds, NAN if unknown. Of a bounded value, takes the worse end. */
-static double nearness(const json_t *condition)
+/* The largest value of a metric of the ports among the destinations that were seen last; NAN if there is none. */
+static double largest_seen(const json_t *d, const char *metric)
+{
+        double largest = (double)NAN;
+        json_t *destination;
+        size_t i;
+
+        json_array_foreach(json_object_get(d, "destinations"), i, destination)
+                if (json_is_number(json_object_get(destination, metric)))
+                        largest = fmax(largest, number_of(destination, metric));
+        return largest;
+}
+
+/* How near a condition is to holding: 1 if it holds, NAN if unknown. A value of which only bounds are known is the one
+ * that was seen last. */
+static double nearness(const json_t *d, const json_t *condition)
 {
         double threshold = number_of(condition, "threshold"), value = number_of(condition, "value");
         const char *op = text_of(condition, "op");
 
         if (is_true(condition, "holds"))
                 return 1;
-        if (!json_is_number(json_object_get(condition, "value")))
-                return NAN;
+        if (!json_is_number(json_object_get(condition, "value")) || has_text(condition, "state", "bounded"))
+                value = largest_seen(d, text_of(condition, "metric"));
+        if (isnan(value))
+                return (double)NAN;
         /* A value that is at the threshold need not fall: tcp.timestamps < 1 is a switch. */
         if (op[0] == '<')
                 return value > threshold ? threshold / value : value < threshold ? 1 : 0;
-        if (has_text(condition, "state", "bounded"))
-                value = json_is_number(json_object_get(condition, "upper")) ? number_of(condition, "upper")
-                                                                            : (double)NAN;
         return threshold > 0 ? fmin(value / threshold, 1) : 0;
 }
 
 /* A rule is as near as the condition of `when` that is furthest from holding. */
-static double rule_nearness(const json_t *rule)
+static double rule_nearness(const json_t *d, const json_t *rule)
 {
         double least = 1;
         json_t *condition;
         size_t i;
 
         if (!has_text(rule, "state", "idle") || json_array_size(json_object_get(rule, "when")) == 0)
-                return NAN;
+                return (double)NAN;
         json_array_foreach(json_object_get(rule, "when"), i, condition) {
-                double near = nearness(condition);
+                double near = nearness(d, condition);
 
                 least = isnan(near) || isnan(least) ? (double)NAN : fmin(least, near);
         }
         return least;
 }
 
-/* True if a condition that does not hold is known by an upper bound only. */
-static bool nearness_is_bound(const json_t *rule)
-{
-        json_t *condition;
-        size_t i;
-
-        json_array_foreach(json_object_get(rule, "when"), i, condition)
-                if (!is_true(condition, "holds") && has_text(condition, "state", "bounded"))
-                        return true;
-        return false;
-}
-
-void print_closest(const json_t *rules)
+void print_closest(const json_t *d)
 {
         const json_t *closest = NULL;
+        double nearest = 0;
         json_t *rule;
         size_t i;
 
-        json_array_foreach(rules, i, rule)
-                if (rule_nearness(rule) > (closest ? rule_nearness(closest) : 0))
-                        closest = rule;
+        json_array_foreach(json_object_get(d, "rules"), i, rule) {
+                double near = rule_nearness(d, rule);
+
+                if (!(near > nearest))
+                        continue;
+                closest = rule;
+                nearest = near;
+        }
         if (!closest)
                 return;
         printf(LABEL "%s", "closest", text_of(closest, "name"));
-        if (rule_nearness(closest) < 1)
-                printf(", at %s%.0f %% of what makes it act\n", nearness_is_bound(closest) ? "most " : "",
-                       100 * rule_nearness(closest));
+        if (nearest < 1)
+                printf(", at %.0f %% of what makes it act\n", 100 * nearest);
         else /* all that lacks is time */
                 printf(": %s\n", text_of(closest, "why"));
 }

@@ -8,25 +8,41 @@
 #include "ctl/now.h"
 #include "ctl/terminal.h"
 
-/* "healthy; changed something twice, last given back on Tue 14:03" */
+#define SCREEN_WIDTH 80
+#define DAY (24 * 60 * 60) /* seconds */
+
+/* ", last given back at 14:03", "... on Tue 14:03", "... on 2026-11-21" */
+static void format_given_back(const json_t *d, char *buf, size_t size)
+{
+        time_t now = time(NULL), at = now - (time_t)number_of(d, "given_back_ago");
+        struct tm tm, today;
+
+        buf[0] = 0;
+        if (!json_is_number(json_object_get(d, "given_back_ago")) || !localtime_r(&at, &tm) ||
+            !localtime_r(&now, &today))
+                return;
+        strftime(buf, size,
+                 now - at >= 6 * DAY           ? ", last given back on %F"
+                 : tm.tm_yday != today.tm_yday ? ", last given back on %a %H:%M"
+                                               : ", last given back at %H:%M",
+                 &tm);
+}
+
+/* "healthy; changed something twice, last given back on Tue 14:03 (twtunectl history)" */
 static void format_state(const json_t *d, char *buf, size_t size)
 {
         static const char *const times[] = {"", "once", "twice"};
         unsigned changes = (unsigned)number_of(d, "changes_made");
-        time_t at = time(NULL) - (time_t)number_of(d, "given_back_ago");
         size_t n = (size_t)snprintf(buf, size, "%s", text_of(d, "status"));
-        char date[32] = "", count[32];
-        struct tm tm;
+        char date[40], count[32];
 
         if (!has_text(d, "state", "healthy") || changes == 0 || n >= size)
                 return;
         snprintf(count, sizeof(count), "%u times", changes);
-        if (json_is_number(json_object_get(d, "given_back_ago")) && localtime_r(&at, &tm))
-                strftime(date, sizeof(date), ", last given back on %a %H:%M", &tm);
-        snprintf(buf + n, size - n, "; changed something %s%s", changes < 3 ? times[changes] : count, date);
+        format_given_back(d, date, sizeof(date));
+        snprintf(buf + n, size - n, "; changed something %s%s (twtunectl history)",
+                 changes < 3 ? times[changes] : count, date);
 }
-
-#define SCREEN_WIDTH 80
 
 static void print_head(const json_t *d)
 {
@@ -49,10 +65,9 @@ static void print_head(const json_t *d)
                 fputs(colour_off(colour), stdout);
         }
         if (is_true(d, "paused") && json_is_number(json_object_get(d, "paused_for")))
-                printf("  paused    for %s more; to end it: twtunectl resume\n",
-                       time_text(number_of(d, "paused_for"), time));
+                printf("  paused    for %s more\n", time_text(number_of(d, "paused_for"), time));
         else if (is_true(d, "paused"))
-                puts("  paused    until: twtunectl resume");
+                puts("  paused    without an end");
 }
 
 static void remove_other_parts(json_t *d)
@@ -120,6 +135,6 @@ int command_status(const struct options *o)
         print_left_alone(d);
         print_to_do(d);
         print_fullest(d);
-        print_closest(json_object_get(d, "rules"));
+        print_closest(d);
         return 0;
 }

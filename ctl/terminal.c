@@ -52,7 +52,7 @@ enum colour colour_of(const char *state)
                 const char *state;
                 enum colour colour;
         } rows[] = {
-                {"healthy", GREEN},  {"acting", GREEN},      {"would-act", GREEN},     {"active", GREEN},
+                {"healthy", GREEN},  {"acting", GREEN},      {"would-act", YELLOW},    {"active", GREEN},
                 {"twtuned", GREEN},  {"advice", YELLOW},     {"paused", YELLOW},       {"ready", YELLOW},
                 {"waiting", YELLOW}, {"disabled", DIM},      {"unavailable", DIM},     {"needless", DIM},
                 {"degraded", RED},   {"left-alone", YELLOW}, {"someone else", YELLOW},

@@ -126,7 +126,9 @@ static void describe_destination(struct json *j, const struct tuner *t, const st
         json_open_object(j, NULL);
         json_add_text(j, "name", destination_name(d, name));
         json_add_text(j, "systemd_unit", text_or_null(unit));
+        json_add_text(j, "parity", fuller ? "odd" : "even");
         json_add_number(j, "parity_used", taken[fuller]);
+        json_add_number(j, "parity_reusable", d->reusable[fuller]);
         json_add_number(j, "parity_limit", limit[fuller]);
         json_add_number(j, "connects_per_second", d->last_second);
         json_add_bool(j, "connect_fails", ports_value(d, METRIC_PORTS_EXHAUSTION).lower >= 100);
