@@ -31,17 +31,16 @@ static void format_given_back(const json_t *d, char *buf, size_t size)
 /* "healthy; changed something twice, last given back on Tue 14:03 (twtunectl history)" */
 static void format_state(const json_t *d, char *buf, size_t size)
 {
-        static const char *const times[] = {"", "once", "twice"};
+        static const char *const times[] = {"", "; changed something once", "; changed something twice"};
         unsigned changes = (unsigned)number_of(d, "changes_made");
         size_t n = (size_t)snprintf(buf, size, "%s", text_of(d, "status"));
-        char date[40], count[32];
+        char date[40], count[48];
 
-        if (!has_text(d, "state", "healthy") || changes == 0 || n >= size)
-                return;
-        snprintf(count, sizeof(count), "%u times", changes);
         format_given_back(d, date, sizeof(date));
-        snprintf(buf + n, size - n, "; changed something %s%s (twtunectl history)",
-                 changes < 3 ? times[changes] : count, date);
+        if (!has_text(d, "state", "healthy") || n >= size || (changes == 0 && !*date))
+                return;
+        snprintf(count, sizeof(count), "; changed something %u times", changes);
+        snprintf(buf + n, size - n, "%s%s (twtunectl history)", changes < 3 ? times[changes] : count, date);
 }
 
 static void print_head(const json_t *d)

@@ -184,13 +184,14 @@ void metrics_file_tick(struct metrics_file *f, struct tuner *t)
 {
         if (t->unread.error == 0)
                 f->observed_at = t->snapshot.now;
-        if (f->path[0])
-                count(f, t);
-        if (f->path[0] == 0 || t->snapshot.now < f->next)
-                return;
-        f->next = t->snapshot.now + METRICS_FILE_EVERY;
         if (f->moved)
                 news_forget(&t->audit.news, SUBJECT_METRICS_FILE);
         f->moved = false;
+        if (f->path[0] == 0)
+                return;
+        count(f, t);
+        if (t->snapshot.now < f->next)
+                return;
+        f->next = t->snapshot.now + METRICS_FILE_EVERY;
         audit_state(&t->audit, SUBJECT_METRICS_FILE, f->path, write_file(f, t));
 }

@@ -47,7 +47,7 @@ static void find_facts(const struct tuner *t, struct status_facts *f)
 static bool is_degraded(const struct tuner *t)
 {
         return t->unread.error < 0 || t->write_error < 0 || t->apply.ledger_error < 0 || t->rejected ||
-               t->late_until > 0;
+               t->late_until > 0 || news_is_failing(&t->audit.news, SUBJECT_METRICS_FILE);
 }
 
 static enum daemon_state find_state(const struct tuner *t, const struct status_facts *f)
@@ -106,7 +106,10 @@ static void format_degraded(const struct tuner *t, const struct status_facts *f,
         else if (t->late_until > 0)
                 snprintf(buf, size, "degraded: ticks come late, and the clocks of conditions stand still meanwhile");
         else if (t->rejected)
-                snprintf(buf, size, "degraded: the new configuration has an error; keeping the current one");
+                snprintf(buf, size,
+                         "degraded: the new configuration has an error (twtuned --check); keeping the current one");
+        else if (is_degraded(t))
+                snprintf(buf, size, "degraded: metrics_file cannot be written");
         else
                 snprintf(buf, size,
                          "observing, but %u sysctl%s still changed by an earlier twtuned: stop it and run twtuned "

@@ -166,7 +166,7 @@ static void describe_condition(struct json *j, const struct tuner *t, const char
         json_add_text(j, "unit", unit_suffix(metric_unit(c->metric, counters)));
         describe_reading(j, reading);
         json_add_text(j, "now",
-                      nobody ? "of no destination that the rule could help"
+                      nobody ? "no destination that the rule could help"
                              : reading_text(reading, c->metric, counters, value));
         if (now->holds == UNKNOWN)
                 json_add_text(j, "holds", NULL);

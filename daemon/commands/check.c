@@ -42,6 +42,7 @@ int check_print(const char *config_file, bool verbose)
 {
         static struct counters kernel; /* too large for the stack */
         struct config *config;
+        unsigned disabled = 0;
 
         observer_list_counters("/proc", &kernel);
         config = config_files_load_good(config_file, &kernel, false);
@@ -53,7 +54,12 @@ int check_print(const char *config_file, bool verbose)
         }
         if (verbose)
                 print_values(config);
-        printf("twtuned: the configuration is good, %u rule%s\n", config->n_rules, config->n_rules == 1 ? "" : "s");
+        printf("twtuned: the configuration is good, %u rule%s", config->n_rules, config->n_rules == 1 ? "" : "s");
+        for (unsigned i = 0; i < config->n_rules; i++)
+                disabled += config->rule[i].disabled;
+        if (disabled > 0)
+                printf(", %u of them disabled", disabled);
+        putchar('\n');
         config_free(config);
         return 0;
 }

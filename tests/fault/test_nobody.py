@@ -226,6 +226,7 @@ def _():
         config = temp_policy(POLICY.replace("[daemon]", f"[daemon]\nmetrics_file = {directory}/other.prom"))
         twtuned = Ticking(host().netns, config)
         twtuned.wait_for("^degraded: cannot write the metrics file .*: File exists")
+        twtuned.manager.wait_for("STATUS=degraded: metrics_file cannot be written")
         twtuned.ticks(3)
         check_equal(twtuned.stop(), 0, "exit status")
         check_equal([p.read_text() for p in directory.iterdir()], ["# HELP other\n"], "files")

@@ -409,7 +409,7 @@ def _(host):
 
     host.write(f"{DROPINS}/60-bad.conf", BAD)
     check_equal(host.run("systemctl", "reload", "twtuned", check=False).returncode, 1, "exit status of the reload")
-    check_status(host, "degraded: the new configuration has an error; keeping the current one; 1 sysctl changed")
+    check_status(host, r"degraded: the new configuration has an error \(twtuned --check\); keeping the current one; 1 sysctl changed")
     (host.root / DROPINS / "60-bad.conf").unlink()
     host.systemctl("reload", "twtuned")
     check_status(host, acting)
