@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The units that rules name (for-unit), and their cgroups. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/kernel/cgroup_path.h"
+
+#define UNITS_MAX 16u /* of all rules together: a bit each */
+#define UNITS_TEXT_MAX (UNITS_MAX * CGROUP_UNIT_MAX)
+#define UNIT_CGROUPS_MAX 256u
+
+struct unit_names {
+        unsigned n;
+        char name[UNITS_MAX][CGROUP_UNIT_MAX];
+};
+
+/* Parses the name of a service, a scope or a slice; of a service ".service" may be left out. USER/NAME, as in
+ * "user@1000.service/app.service", is what a user's own manager runs. Returns 0 or -EINVAL; then ret is as before. */
+int unit_name_parse(const char *text, char ret[static CGROUP_UNIT_MAX]);
+
+/* Returns the index of a name, UNITS_MAX: it is not in the set. The second adds it if it is new; UNITS_MAX: the set is
+ * full. */
+unsigned unit_names_find(const struct unit_names *names, const char *name);
+unsigned unit_names_add(struct unit_names *names, const char *name);
+
+/* Return a bit for each of the names whose unit has the cgroup, given by its path below the root of the hierarchy; and
+ * for each of those in a text, which are separated by blanks. A unit has the cgroups below its own. */
+uint32_t units_of_path(const struct unit_names *names, const char *path);
+uint32_t units_of_text(const struct unit_names *names, const char *text);
+
+/* False for the last part of a path that is of none of the units, if none can be below it: units are in slices, and those of
+ * users in their managers (systemd.slice(5)). */
+bool units_may_be_below(const struct unit_names *names, const char *part);
+
+/* Writes the names of these bits, separated by blanks. Returns ret. */
+char *units_format(const struct unit_names *names, uint32_t units, char ret[static UNITS_TEXT_MAX]);
+
+/* Cgroups by their ids, ascending, and a bit for each unit that has them. */
+struct unit_cgroups {
+        unsigned n;
+        struct {
+                uint64_t cgroup;
+                uint32_t units;
+        } item[UNIT_CGROUPS_MAX];
+};
+
+/* Adds a cgroup; one that does not fit is left out. */
+void unit_cgroups_add(struct unit_cgroups *cgroups, uint64_t cgroup, uint32_t units);
+
+/* Returns 0 for a cgroup that is not in the set. */
+uint32_t unit_cgroups_find(const struct unit_cgroups *cgroups, uint64_t cgroup);
