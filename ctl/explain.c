@@ -137,13 +137,15 @@ static void print_effect(const json_t *rule)
         }
 }
 
-static void print_destinations(const json_t *list)
+/* "  only for destinations at A, B" */
+static void print_only_for(const char *title, const json_t *list)
 {
         json_t *text;
         size_t i;
 
         json_array_foreach(list, i, text)
-                printf("%s%s", i == 0 ? "  only for destinations at " : ", ", json_string_value(text));
+                printf("%s%s%s", i == 0 ? "  only for destinations " : ", ", i == 0 ? title : "",
+                       json_string_value(text));
         if (i > 0)
                 putchar('\n');
 }
@@ -156,7 +158,8 @@ static void print_rule(const json_t *rule, const json_t *sysctls)
         print_item(0, BOLD, text_of(rule, "name"), text_of(rule, "description"));
         print_item(2, colour_of(state), state, text_of(rule, "why"));
         print_coloured(DIM, "  %s:%.0f\n", text_of(rule, "file"), number_of(rule, "line"));
-        print_destinations(json_object_get(rule, "for_destinations"));
+        print_only_for("at ", json_object_get(rule, "for_destinations"));
+        print_only_for("of ", json_object_get(rule, "for_units"));
         if (strcmp(state, "active") == 0)
                 print_beginning(rule);
         else

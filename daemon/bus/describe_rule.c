@@ -298,6 +298,11 @@ static void describe_rule(struct json *j, const struct tuner *t, unsigned i, con
         for (unsigned k = 0; k < rule->n_destinations; k++)
                 json_add_text(j, NULL, rule->destination[k].text);
         json_close_array(j);
+        json_open_array(j, "for_units");
+        for (unsigned k = 0; k < t->config->unit_names.n; k++)
+                if (rule->units & BIT(k))
+                        json_add_text(j, NULL, t->config->unit_names.name[k]);
+        json_close_array(j);
         describe_conditions(j, t, "when", rule->when, rule->n_when, e->when);
         describe_conditions(j, t, "until", rule->until, rule->n_until, e->until);
         describe_actions(j, t, rule);

@@ -91,8 +91,10 @@ static void fill_row(struct recording_row *row, struct tuner *t, const struct le
         row->observe = t->config->observe;
         row->interval_ns = t->config->interval_ns;
         row->listening = *ports_listening(t->snapshot.ports);
-        if (busiest)
+        if (busiest) {
                 row->destination = *busiest;
+                units_format(&t->config->unit_names, busiest->units, row->units);
+        }
         fill_held(row, before);
         gmtime_r(&date.tv_sec, &utc);
         n = strftime(row->date, sizeof(row->date), "%FT%T", &utc);

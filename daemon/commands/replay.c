@@ -65,6 +65,16 @@ static void show_sysctls(struct replay *r, struct snapshot *s)
         }
 }
 
+/* A recording of a twtuned without for-unit has the unit of one socket. */
+static const struct destination *recorded_destination(struct replay *r)
+{
+        const struct unit_names *names = &r->tuner.config->unit_names;
+
+        r->row.destination.units =
+                units_of_text(names, r->row.units) | units_of_text(names, r->snapshot.culprit[METRIC_PORTS_FIRST]);
+        return r->snapshot.endpoint[METRIC_PORTS_FIRST][0] ? &r->row.destination : NULL;
+}
+
 static void observe(struct backend *backend, struct snapshot *ret, bool *ret_dump, struct unread *unread)
 {
         struct replay *r = self(backend);
@@ -76,7 +86,7 @@ static void observe(struct backend *backend, struct snapshot *ret, bool *ret_dum
         ret->ports = r->ports;
         ports_give_listening(r->ports, &r->row.listening);
         if (ret->reading[METRIC_PORTS_FIRST].state == READING_VALID)
-                ports_give_destination(r->ports, ret->endpoint[METRIC_PORTS_FIRST][0] ? &r->row.destination : NULL);
+                ports_give_destination(r->ports, recorded_destination(r));
         show_sysctls(r, ret);
 }
 

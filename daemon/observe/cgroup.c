@@ -35,6 +35,9 @@ struct walk {
         bool over;                        /* it took too long */
         const struct cgroup_tally *tally; /* or NULL */
         unsigned sockets;                 /* those of the tally whose cgroup was found */
+        const struct unit_names *names;   /* of units whose cgroups are looked for, or NULL */
+        struct unit_cgroups *found;       /* theirs */
+        size_t root;                      /* the length of the root's path */
         char path[PATH_MAX];
 };
 
@@ -47,6 +50,16 @@ static void meet(struct walk *w, uint64_t id)
 
 static bool find_below(struct walk *w, size_t length, bool top);
 
+/* Takes the directory if it is of one of the units. Returns false if there is nothing to find below it: that spares most
+ * directories of a host, among them all that users can make. */
+static bool note_units(const struct walk *w, const struct dirent *entry)
+{
+        uint32_t units = units_of_path(w->names, w->path + w->root);
+
+        unit_cgroups_add(w->found, entry->d_ino, units);
+        return units != 0 || units_may_be_below(w->names, entry->d_name);
+}
+
 static bool look_at(struct walk *w, size_t length, const struct dirent *entry, bool top)
 {
         size_t n;
@@ -56,7 +69,11 @@ static bool look_at(struct walk *w, size_t length, const struct dirent *entry, b
                 return false;
         meet(w, entry->d_ino);
         n = (size_t)snprintf(w->path + length, PATH_MAX - length, "/%s", entry->d_name);
-        return n < PATH_MAX - length && (entry->d_ino == w->id || find_below(w, length + n, false));
+        if (n >= PATH_MAX - length)
+                return false;
+        if (w->names && !note_units(w, entry))
+                return false;
+        return entry->d_ino == w->id || find_below(w, length + n, false);
 }
 
 /* Extends path to the directory below it with inode id. The listing has the inodes
@@ -106,6 +123,24 @@ static void charge(struct cgroup_cache *cache, uint64_t now, uint64_t begun)
         if (cache->budget > 0)
                 cache->again_at =
                         MAX(cache->again_at, now) + (uint64_t)((double)(thread_cpu_ns() - begun) / cache->budget);
+}
+
+bool cgroup_find_units(struct cgroup_cache *cache, const struct unit_names *names, struct unit_cgroups *ret)
+{
+        uint64_t begun = thread_cpu_ns(), now = now_ns();
+        const char *root = find_root();
+        static struct walk w;
+
+        if (!root || !may_walk(cache, now))
+                return false;
+        ret->n = 0;
+        w = (struct walk){.until = begun + WALK_NS, .names = names, .found = ret, .root = strlen(root)};
+        for (unsigned i = 0; i < 2; i++) {
+                w.users = i == 1;
+                find_below(&w, strlen(strcpy(w.path, root)), true);
+        }
+        charge(cache, now, begun);
+        return !w.over;
 }
 
 unsigned cgroup_count_system(struct cgroup_cache *cache, const struct cgroup_tally *tally)

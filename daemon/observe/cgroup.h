@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/kernel/cgroup_path.h"
 #include "lib/kernel/cgroup_tally.h"
+#include "lib/kernel/unit_names.h"
 
 /* Finds systemd units by the inode of their cgroup, which sock_diag gives for a socket. Works where there is a
  * cgroup2 hierarchy: at /sys/fs/cgroup (unified) or /sys/fs/cgroup/unified (hybrid). No /proc/PID/fd is read. */
@@ -25,6 +27,10 @@ struct cgroup_cache {
  * the budget is spent. Walks the tree once per id, the system's part before that of users, and not for more than 20 ms of CPU
  * time. The name belongs to the cache and is valid until it is replaced. */
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id);
+
+/* Finds all cgroups of the units with these names, in a walk like that. Returns false if there was none or it took too long: ret
+ * is as before, or incomplete. */
+bool cgroup_find_units(struct cgroup_cache *cache, const struct unit_names *names, struct unit_cgroups *ret);
 
 /* Returns how many sockets of the tally are of the system: not of a cgroup below user.slice, nor of one that is gone. All
  * of them, where no cgroup of users can be seen, or the budget is spent. */

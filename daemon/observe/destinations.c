@@ -45,6 +45,7 @@ void fill_destinations(struct observer *o, struct snapshot *s)
         const struct destination *busiest = ports_busiest(o->ports);
         char name[DESTINATION_NAME_MAX];
 
+        units_read(o);
         for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++) {
                 s->reading[metric] = reading_of(busiest ? ports_value(busiest, metric).lower : 0);
                 if (busiest)

@@ -17,6 +17,7 @@
  *   dump.c          a dump of all other sockets, for the next two
  *   closings.c      connections that end
  *   states.c        sockets by state
+ *   units.c         the cgroups of the units that rules name
  *   destinations.c  ports.* toward each destination */
 
 #include "daemon/observe/cgroup.h"
@@ -109,6 +110,9 @@ struct observer {
         struct basis basis;
         struct close_wait close_wait;
         struct cgroup_cache cgroups;
+        struct unit_names unit_names;  /* of the rules */
+        struct unit_cgroups units;     /* theirs, when they were looked for */
+        uint64_t units_newest;         /* the newest cgroup of a socket then; 0: they were not looked for */
         bool configured;               /* observer_set_config() was called */
         const struct snapshot *filled; /* by the read before */
         bool named[METRIC_COUNT];      /* an endpoint or culprit of it was set */
@@ -248,6 +252,11 @@ void fill_culprit(struct observer *observer, struct snapshot *s, unsigned metric
 /* culprit.c: looks for a live socket toward a destination, and gives its cgroup to the destination. Returns 0 or a negative
  * errno; found is its cgroup, 0: there is none. */
 int seek_cgroup(struct observer *observer, const struct destination *destination);
+
+/* units.c: takes over the units that the rules name; finds their cgroups, if one was met that is newer than all that were
+ * found. */
+void units_want(struct observer *observer, const struct unit_names *names);
+void units_read(struct observer *observer);
 
 /* bound.c: reads the bound sockets if that is due; ports.bound. */
 void read_bound(struct observer *observer, struct unread *unread);

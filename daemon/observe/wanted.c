@@ -70,6 +70,7 @@ void want_config(struct observer *o, const struct config *config)
         if (config) {
                 o->budget = config->cpu_budget / 100;
                 o->cgroups.budget = o->budget / 5;
+                units_want(o, &config->unit_names);
                 o->slowly_ns = MIN(METRIC_SLOWLY_TICKS * config->interval_ns, METRIC_SLOWLY_SECONDS * NSEC_PER_SEC);
         }
         /* A sysctl that only the previous configuration named may still be held. */

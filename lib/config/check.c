@@ -293,6 +293,9 @@ static void check_evidence(const struct check *c, const struct rule *rule)
         if (rule->n_destinations > 0 && !asks_for_destinations(rule))
                 fail(rule->destination_at,
                      "for-destination needs a ports.* in when: other metrics are not about destinations");
+        if (rule->units != 0 && !asks_for_destinations(rule))
+                fail(rule->units_at, "for-unit needs a ports.* in when: it chooses destinations, and other metrics "
+                                     "are not about them");
 }
 
 static void check_whole(const struct check *c, struct rule *rule)

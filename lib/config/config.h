@@ -57,6 +57,8 @@ struct config {
         /* Warnings: accepted, but probably a mistake. Owned; config_check() adds them. */
         struct diagnostics warnings;
 
+        struct unit_names unit_names; /* those of for-unit of all rules */
+
         struct condition_texts texts; /* the last member: what is not used of it takes no memory */
 };
 

@@ -164,6 +164,30 @@ static void parse_destination(struct parser *p, const struct key *key, void *fie
                 p->rule->destination_at = p->at;
 }
 
+/* Several names may stand on a line. */
+static void parse_units(struct parser *p, const struct key *key, void *field, const char *value)
+{
+        char word[CGROUP_UNIT_MAX], name[CGROUP_UNIT_MAX];
+        uint32_t *units = field;
+
+        if (*value == 0)
+                *units = 0;
+        for (const char *at = value + strspn(value, " \t"); *at; at += strspn(at, " \t")) {
+                int n = (int)strcspn(at, " \t");
+                unsigned i = UNITS_MAX;
+
+                snprintf(word, sizeof(word), "%.*s", n, at);
+                if (unit_name_parse(word, name) < 0)
+                        invalid(p, key, word);
+                else if ((i = unit_names_add(&p->config->unit_names, name)) == UNITS_MAX)
+                        fail("more than %u names in 'for-unit' of all rules", UNITS_MAX);
+                else
+                        *units |= BIT(i);
+                at += n;
+        }
+        p->rule->units_at = p->at;
+}
+
 /* set, raise and lower are in one list, in the order of the lines. An empty value clears those of its own kind. */
 static void parse_action(struct parser *p, const struct key *key, void *field, const char *value)
 {
@@ -230,6 +254,9 @@ static const struct key rule_keys[] = {
         {"for-destination", parse_destination, RULE(destination), .list = true, COUNT(n_destinations),
          .most = RULE_DESTINATIONS_MAX,
          .valid = "ADDRESS, ADDRESS/BITS or either with :PORT, as 10.0.0.7:443, 10.0.0.0/8 or [2001:db8::7]:443"},
+        {"for-unit", parse_units, RULE(units), .list = true,
+         .valid = "services, scopes and slices, as nginx.service, web@1.service, kubepods.slice or "
+                  "user@1000.service/app.service"},
         {"after", parse_after, RULE(after_name)},
         {"set", parse_action, RULE(action), .list = true, .kind = ACTION_SET},
         {"raise", parse_action, RULE(action), .list = true, .kind = ACTION_RAISE},

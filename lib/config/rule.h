@@ -91,6 +91,8 @@ struct rule {
         struct destination_match
                 destination[RULE_DESTINATIONS_MAX]; /* ports.* are those of these alone; none: of all */
         struct origin destination_at;               /* of the first of them */
+        uint32_t units; /* a bit for each name of unit_names: ports.* are those of destinations of these; 0: of all */
+        struct origin units_at;
         unsigned n_when, n_until, n_actions, n_abort, n_destinations;
 };
 

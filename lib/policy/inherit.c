@@ -51,6 +51,19 @@ static bool destinations_alike(const struct rule *a, const struct rule *b)
         return a->n_destinations == b->n_destinations;
 }
 
+/* Their bits may be others. */
+static bool units_alike(const struct rule *a, const struct unit_names *na, const struct rule *b,
+                        const struct unit_names *nb)
+{
+        for (unsigned i = 0; i < na->n; i++) {
+                unsigned k = unit_names_find(nb, na->name[i]);
+
+                if ((a->units & BIT(i)) && (k == UNITS_MAX || !(b->units & BIT(k))))
+                        return false;
+        }
+        return __builtin_popcount(a->units) == __builtin_popcount(b->units);
+}
+
 /* True if the state of one rule means the same for the other. */
 static bool rules_alike(const struct config *ca, unsigned ia, const struct config *cb, unsigned ib)
 {
@@ -61,7 +74,8 @@ static bool rules_alike(const struct config *ca, unsigned ia, const struct confi
                lists_alike(a->when, a->n_when, &ca->counters, b->when, b->n_when, &cb->counters) &&
                lists_alike(a->until, a->n_until, &ca->counters, b->until, b->n_until, &cb->counters) &&
                lists_alike(&a->expect, a->has_expect, &ca->counters, &b->expect, b->has_expect, &cb->counters) &&
-               actions_alike(a, b) && destinations_alike(a, b) && aborts_alike(a, &ca->counters, b, &cb->counters);
+               actions_alike(a, b) && destinations_alike(a, b) &&
+               units_alike(a, &ca->unit_names, b, &cb->unit_names) && aborts_alike(a, &ca->counters, b, &cb->counters);
 }
 
 static bool holds_within(const struct policy *old, unsigned rule, const struct config *config)

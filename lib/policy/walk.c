@@ -174,8 +174,13 @@ static bool is_about_destinations(const struct walk *w)
         return ports;
 }
 
-static bool is_for(const struct rule *rule, const struct destination *d)
+/* The destination that the rule acts for is its unit's, even if a reload has forgotten the socket that showed it. */
+static bool is_for(const struct walk *w, const struct destination *d)
 {
+        const struct rule *rule = w->rule;
+
+        if (rule->units != 0 && !(rule->units & d->units) && !(w->state->active && d->id == w->state->taken_for))
+                return false;
         for (unsigned k = 0; k < rule->n_destinations; k++)
                 if (destination_matches(&rule->destination[k], &d->key))
                         return true;
@@ -189,7 +194,7 @@ void walk_destinations(struct walk *w, const struct ports *ports)
         for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
                 const struct destination *d = ports_destination(ports, slot);
 
-                if (d->id == 0 || !is_for(w->rule, d))
+                if (d->id == 0 || !is_for(w, d))
                         continue;
                 if (w->first)
                         walk_when(w, d, slot);

@@ -102,6 +102,7 @@ static void destination_begin(struct destination *d, uint64_t now, bool passed, 
         d->loopback = old.loopback;
         d->from_start = old.from_start && from_start;
         d->cgroup = old.cgroup;
+        d->units = old.units;
         d->known = true;
         d->bind_first = old.bind_first;
         memcpy(d->made, old.made, sizeof(d->made));
@@ -325,16 +326,8 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
                 d->syn_sent++;
                 d->unanswered += socket->idiag_retrans >= UNANSWERED_RETRANS;
         }
-        if (d->cgroup == 0)
-                d->cgroup = diag_cgroup(socket, length);
-}
-
-void ports_give_cgroup(struct ports *ports, uint64_t id, uint64_t cgroup)
-{
-        struct destination *d = destination_find(ports->shown, id);
-
-        if (d)
-                d->cgroup = cgroup;
+        if (d->cgroup == 0 || ports->units)
+                unit_add(ports, d, diag_cgroup(socket, length));
 }
 
 void ports_give_destination(struct ports *ports, const struct destination *given)

@@ -21,6 +21,7 @@
 #include <linux/inet_diag.h>
 
 #include "lib/kernel/metric.h"
+#include "lib/kernel/unit_names.h"
 #include "lib/util/port_set.h"
 
 #define PORTS_DESTINATIONS 512u
@@ -79,6 +80,7 @@ struct destination {
         uint32_t unanswered;        /* those that have waited for 3 s and more */
         uint8_t watched;            /* 1 + its index in table.watched; 0: none */
         uint64_t cgroup;            /* of one of its live sockets (diag_cgroup()); 0: unknown */
+        uint32_t units;             /* a bit for each of ports_use_units() of which a live socket was met */
         uint16_t made[PORTS_RING];  /* TIME_WAIT made in each second; at most UINT16_MAX */
         int16_t hidden[PORTS_RING]; /* the same, of those that were made and reused between two dumps: an estimate */
         float lower[METRIC_PORTS_COUNT];
@@ -127,6 +129,14 @@ void ports_give_listening(struct ports *ports, const struct port_set *listening)
 
 /* Sets the cgroup of a destination of which the last dump showed no live socket. */
 void ports_give_cgroup(struct ports *ports, uint64_t id, uint64_t cgroup);
+
+/* Notes for each destination from which of these units its sockets are: TIME_WAIT has no cgroup, so from a live socket, and
+ * for as long as the destination is in the table. Borrowed, and to be given again after a change; NULL: forgets all of them,
+ * and looks at one cgroup of each destination only. */
+void ports_use_units(struct ports *ports, const struct unit_cgroups *units);
+
+/* The highest id of a cgroup of a live socket so far. A later cgroup has a higher one (fs/kernfs/dir.c:kernfs_new_node). */
+uint64_t ports_newest_cgroup(const struct ports *ports);
 
 /* How many listeners may come or go between two readings of them. */
 #define LISTENERS_UNSEEN 64u

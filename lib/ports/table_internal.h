@@ -74,6 +74,9 @@ struct ports {
 
         unsigned dumps; /* that were committed */
 
+        const struct unit_cgroups *units; /* borrowed; NULL: none */
+        uint64_t newest_cgroup;
+
         /* Of the dump that is being built. */
         struct ports_limits limits;
         struct port_set usable, listening;
@@ -140,6 +143,9 @@ void bind_add(struct ports *ports, struct destination *destination, unsigned por
 void source_set_bind_first(struct ports *ports, unsigned index);
 double source_bind_used(const struct ports *ports, const struct source *source);
 void destination_set_bind_first(const struct ports *ports, struct destination *destination);
+
+/* unit.c: takes the cgroup of a live socket; 0: it is unknown. */
+void unit_add(struct ports *ports, struct destination *d, uint64_t cgroup);
 
 /* metrics.c: chooses the dump with which the new one is compared for the rate: the one before, or an earlier one while
  * that is younger than the window; returns true if the dump before takes its place in table.then. Sets the metrics that

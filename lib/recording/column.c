@@ -20,6 +20,7 @@ static const char *const names[] = {
         [HELD] = "held",
         [DESTINATION] = "ports.group",
         [DESTINATION_UNIT] = "ports.unit",
+        [DESTINATION_UNITS] = "ports.for_unit",
         [FRESH] = "ports.fresh",
         [WITHOUT_REUSE] = ".unrelieved",
         [READING] = "",
@@ -182,6 +183,10 @@ void column_add_cell(const struct recording_column *c, char **p, const struct re
         case HELD:
                 add_held(p, row);
                 break;
+        case DESTINATION_UNITS:
+                if (has_destination(s))
+                        cell_add_text(p, row->units);
+                break;
         case FRESH:
                 if (has_destination(s))
                         cell_add(p, "%" PRIu32, row->destination.fresh);
@@ -237,6 +242,8 @@ bool column_parse_cell(const struct recording_column *c, const char *text, struc
                 return parse_destination(text, row);
         case DESTINATION_UNIT:
                 return parse_destination_unit(text, row);
+        case DESTINATION_UNITS:
+                return parse_text(text, row->units, sizeof(row->units));
         case FRESH:
                 if (!parse_of_destination(text, &number) || number > UINT32_MAX)
                         return false;

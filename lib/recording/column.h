@@ -17,6 +17,7 @@ enum kind {
         HELD,
         DESTINATION,
         DESTINATION_UNIT,
+        DESTINATION_UNITS, /* those of for-unit */
         FRESH,
         /* Each of these kinds has a column for every one of some ids. */
         WITHOUT_REUSE,

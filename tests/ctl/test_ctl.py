@@ -157,6 +157,10 @@ for-destination = 10.77.0.3
 for-destination = 10.77.0.2:443
 when = ports.used >= 10
 advise = look at it
+[rule of-a-unit]
+for-unit = tw-test-none user@1000.service/app.service
+when = ports.used >= 10
+advise = look at it
 """
 
 
@@ -169,6 +173,11 @@ def _():
             check_equal(host.json("explain", "elsewhere")["for_destinations"], ["10.77.0.3", "10.77.0.2:443"], "JSON")
             check_text(host.ctl("explain", "elsewhere").stdout,
                        r"^  only for destinations at 10\.77\.0\.3, 10\.77\.0\.2:443$")
+            units = host.json("explain", "of-a-unit")
+            check_equal((units["state"], units["for_units"]),
+                        ("idle", ["tw-test-none.service", "user@1000.service/app.service"]), "the rule of a unit")
+            check_text(host.ctl("explain", "of-a-unit").stdout,
+                       r"^  only for destinations of tw-test-none\.service, user@1000\.service/app\.service$")
             check_schema(host.json("explain", "here"), schema_of("rule"))
 
 

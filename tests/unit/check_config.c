@@ -233,6 +233,24 @@ static const struct row rows[] = {
          "[rule r]\nwhen = ports.used >= 5\nadvise = x\nfor-destination = 10.0.0.7:443\nfor-destination = 10.0.0.0/8\n"
          "for-destination = 2001:db8::/32\nfor-destination = [2001:db8::7]:443\n",
          {{0}}},
+        {"for-unit",
+         "[rule r]\nwhen = ports.used >= 5\nadvise = x\nfor-unit = web.servcie other.timer web@.service\n",
+         {{4, "invalid for-unit 'web.servcie': write services, scopes and slices, as nginx.service, web@1.service, "
+              "kubepods.slice or user@1000.service/app.service"},
+          {4, "invalid for-unit 'other.timer'"},
+          {4, "invalid for-unit 'web@.service'"},
+          {0}}},
+        {"for-unit of a rule about no destination",
+         "[rule r]\nwhen = tcp.time_wait >= 5\nadvise = x\nfor-unit = web\n",
+         {{4, "for-unit needs a ports.* in when"}, {0}}},
+        {"more units than there is room for",
+         "[rule r]\nwhen = ports.used >= 5\nadvise = x\nfor-unit = a b c d e f g h i j k l m n o p\nfor-unit = c\n"
+         "for-unit = q\n",
+         {{6, "more than 16 names in 'for-unit' of all rules"}, {0}}},
+        {"for-unit of all forms",
+         "[rule r]\nwhen = ports.used >= 5\nadvise = x\nfor-unit = web  web@1.service\tsession-3.scope\n"
+         "for-unit = system.slice user@1000.service/app.service\n",
+         {{0}}},
         {"no changes",
          "[limits]\nchanges_per_minute = 0\n",
          {{2, "invalid changes_per_minute '0': write 1 to 600"}, {0}}},

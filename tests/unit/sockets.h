@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <linux/inet_diag.h>
+#include <linux/netlink.h>
 #include <netinet/tcp.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct model_socket {
         uint16_t sport, dport;
         uint32_t src, dst; /* IPv4, host order; AF_INET6: IPv4-mapped */
         uint64_t since;    /* when it came into TIME_WAIT */
+        uint64_t cgroup;   /* of a live socket; 0: the message has none */
 };
 
 struct model {
@@ -108,9 +110,15 @@ static inline struct inet_diag_msg model_message(const struct model_socket *s, u
 static inline void model_feed(const struct model *m, struct ports *ports, uint64_t now)
 {
         for (unsigned i = 0; i < m->n; i++) {
-                struct inet_diag_msg message = model_message(&m->socket[i], now);
+                const struct model_socket *s = &m->socket[i];
+                struct {
+                        struct inet_diag_msg message;
+                        struct nlattr attribute;
+                        uint64_t cgroup;
+                } __attribute__((packed, aligned(8)))
+                whole = {model_message(s, now), {sizeof(struct nlattr) + 8, INET_DIAG_CGROUP_ID}, s->cgroup};
 
-                ports_add_socket(ports, &message, sizeof(message), now);
+                ports_add_socket(ports, &whole.message, s->cgroup ? sizeof(whole) : sizeof(whole.message), now);
         }
 }
 
