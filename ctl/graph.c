@@ -2,7 +2,6 @@
 #include "ctl/graph.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 
 #include "ctl/terminal.h"

@@ -3,12 +3,15 @@
 
 /* The last values of a metric, as a row of bars. */
 
+#include <stdbool.h>
+
 #define GRAPH_SAMPLES 512u
 
 struct graph {
         char name[64];
         double sample[GRAPH_SAMPLES]; /* a ring; NAN: unknown */
         unsigned n;                   /* samples ever added */
+        bool bounded;                 /* one of them was an upper bound */
 };
 
 void graph_add(struct graph *graph, double value);

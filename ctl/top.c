@@ -28,9 +28,14 @@ struct top {
         struct screen screen;
 };
 
-/* NAN: unknown, or bounded only. JSON has no infinity, so a valid metric without a value is infinite. */
-static double value_of(const json_t *metric)
+/* NAN: unknown. JSON has no infinity, so a valid metric without a value is infinite. Of a bound, the upper end if the metric is
+ * always shown: its graph would be empty under most policies. */
+static double value_of(const json_t *metric, bool *ret_bounded)
 {
+        *ret_bounded = is_always_shown(text_of(metric, "name")) && has_text(metric, "state", "bounded") &&
+                       json_is_number(json_object_get(metric, "upper"));
+        if (*ret_bounded)
+                return number_of(metric, "upper");
         if (!has_text(metric, "state", "valid"))
                 return NAN;
         return json_is_number(json_object_get(metric, "value")) ? number_of(metric, "value") : INFINITY;
@@ -40,6 +45,7 @@ static double value_of(const json_t *metric)
 static int sample(struct top *t)
 {
         json_t *d, *metric;
+        bool bounded;
         int status = client_describe(&t->client, &d);
         size_t i;
 
@@ -50,8 +56,10 @@ static int sample(struct top *t)
         json_array_foreach(json_object_get(d, "metrics"), i, metric) {
                 struct graph *g = screen_graph(&t->screen, text_of(metric, "name"));
 
-                if (g)
-                        graph_add(g, value_of(metric));
+                if (!g)
+                        continue;
+                graph_add(g, value_of(metric, &bounded));
+                g->bounded |= bounded;
         }
         return 0;
 }

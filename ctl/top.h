@@ -22,5 +22,8 @@ struct screen {
 /* Finds or makes the graph of a metric. NULL: there are too many. */
 struct graph *screen_graph(struct screen *screen, const char *name);
 
+/* True for the metrics that are above all others, known or not. */
+bool is_always_shown(const char *metric);
+
 /* Draws the state, then the rules and advice that are active, destinations, changed sysctls and metrics. */
 void screen_draw(struct screen *screen);

@@ -198,13 +198,21 @@ static void draw_metric(struct screen *s, const json_t *metric)
                 printf("%s", colour_off(GREEN));
                 s->used += width + 1;
                 if (graph_most(g, width) > 0)
-                        put(s, DIM, " %.4g%s", graph_most(g, width), text_of(metric, "unit"));
+                        put(s, DIM, " %s%.4g%s", g->bounded ? "<= " : "", graph_most(g, width),
+                            text_of(metric, "unit"));
         }
         line_end();
 }
 
-/* Always shown, above all others. */
 static const char *const first_metrics[] = {"tcp.time_wait", "tcp.established"};
+
+bool is_always_shown(const char *metric)
+{
+        for (unsigned i = 0; i < ELEMENTSOF(first_metrics); i++)
+                if (strcmp(metric, first_metrics[i]) == 0)
+                        return true;
+        return false;
+}
 
 static void draw_metrics(struct screen *s)
 {
@@ -219,9 +227,7 @@ static void draw_metrics(struct screen *s)
         json_array_foreach(metrics, i, metric) {
                 bool shown = has_text(metric, "state", "valid") || has_text(metric, "state", "bounded");
 
-                for (unsigned k = 0; k < ELEMENTSOF(first_metrics); k++)
-                        shown &= !has_text(metric, "name", first_metrics[k]);
-                if (shown)
+                if (shown && !is_always_shown(text_of(metric, "name")))
                         draw_metric(s, metric);
         }
 }

@@ -180,6 +180,9 @@ void states_fill(struct observer *o, struct snapshot *s)
 {
         bool due = states_due(o);
 
+        /* Shown even if no rule asks for them. */
+        s->reading[METRIC_TCP_TIME_WAIT] = bounded(o, BY_TW);
+        s->reading[METRIC_TCP_ESTABLISHED] = bounded(o, BY_INUSE);
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
                 struct reading *r = &s->reading[rows[i].metric], most = bounded(o, rows[i].bound);
 

@@ -16,7 +16,7 @@ import termios
 import time
 
 from ctl_host import DELAY, REUSE, Host, check_text
-from harness import POLICY, PATIENCE, ROOT, Program, binary, check, check_equal, main, temp_dir, test, wait_until
+from harness import POLICY, PATIENCE, ChurnHold, ROOT, Program, binary, check, check_equal, main, temp_dir, test, wait_until
 
 
 # ---- a terminal ----
@@ -156,7 +156,7 @@ def _():
         check_text(text, r"^RULES AND ADVICE\n\* some  holds net.ipv4.tcp_tw_reuse = 1",
                    r"^DESTINATIONS.*\n10\.77\.0\.1->10\.77\.0\.2:8080 +\[ +\] 0 %, 10 ports",
                    r"^CHANGED SYSCTLS\nnet\.ipv4\.tcp_tw_reuse = 1, it was 2; rule some$",
-                   r"^METRICS.*\n +\S+ tcp\.time_wait .*\n +10 tcp\.established ")
+                   r"^METRICS.*\n +<= \d+ tcp\.time_wait .*\n +10 tcp\.established ")
         for rows, columns in (24, 80), (50, 200):
             top.resize(rows, columns)
             frame = top.frame(f"frame of {columns} columns", lambda lines: columns * 0.7 < max(map(len, lines)) <= columns)
@@ -175,6 +175,23 @@ def _():
         top.wait_for(r"\033\[\?1049l")
         wait_until(lambda: termios.tcgetattr(top.fd) == before, "the terminal's settings are as before")
         check_equal(top.finish(), 0, "exit status")
+
+
+@test("top: TIME_WAIT and ESTABLISHED have at least an upper bound and its graph, whatever the rules ask for", beside=True)
+def _():
+    with Host(POLICY.read_text(), load=False) as host:
+        connections = ChurnHold(host.client, host.pair.server.ip4, count=10)
+        top = Terminal(host, "top")
+        for name in r"tcp\.time_wait", r"tcp\.established":
+            top.frame(f"bound of {name}",
+                      lambda lines: any(re.search(rf"^ +<= \d+ {name} .*[─▁▂▃▄▅▆▇█]", line) for line in lines))
+        shown = {m["name"]: m for m in host.json("status")["metrics"]}
+        check(shown["tcp.established"]["value"] <= 10 <= shown["tcp.established"]["upper"], shown["tcp.established"])
+        check_equal((shown["tcp.time_wait"]["state"], shown["tcp.time_wait"]["value"]), ("bounded", 0), "TIME_WAIT")
+        check_equal(shown["tcp.close_wait"]["state"], "invalid", "what nobody asks for")
+        top.send("q")
+        check_equal(top.finish(), 0, "exit status")
+        connections.stop()
 
 
 @test("top: ends with 3 and says why when the daemon stops; --json is a line each time", beside=True)
