@@ -85,6 +85,7 @@ static void take_end(json_t *episode, const json_t *record)
 {
         json_t *held = json_object_get(episode, "held");
 
+        set_text(episode, "systemd_unit", text_of(record, "culprit"));
         json_object_del(held, text_of(record, "sysctl"));
         if (json_object_size(held) == 0)
                 end_episode(episode, record, text_of(record, "event"), reason_of(record));

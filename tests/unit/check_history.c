@@ -164,8 +164,27 @@ START_TEST(what_belongs_to_no_episode)
 }
 END_TEST
 
+/* The first dumps met no live socket of the destination, a later one did. */
+START_TEST(the_end_names_the_unit)
+{
+        read_records("[" EVENT(
+                100, "applied",
+                REUSE TOWARD METRIC(
+                        "82.5%") "\"originalvalue\":\"2\",\"newvalue\":\"1\","
+                                 "\"result\":\"applied\",\"culprit\":\"unknown\"") "," EVENT(200, "released",
+                                                                                             REUSE
+                                                                                             "\"culprit\":\"web."
+                                                                                             "service\",\"message\":"
+                                                                                             "\"x\"") "]");
+        ck_assert_str_eq(json_string_value(json_object_get(json_array_get(episodes, 0), "systemd_unit")),
+                         "web.service");
+        ck_assert_ptr_nonnull(strstr(printed(0), ", for 10.0.0.1->10.0.0.2:80, web.service; "));
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
+        tcase_add_test(tcase, the_end_names_the_unit);
         tcase_add_checked_fixture(tcase, NULL, end);
         tcase_add_test(tcase, an_episode_from_its_change_to_its_end);
         tcase_add_test(tcase, an_episode_that_lasts);
