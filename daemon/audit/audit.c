@@ -110,6 +110,15 @@ void audit_decision(struct audit *a, const struct config *config, const struct d
                 send_decision(a, config, d, culprit);
 }
 
+/* Returns the cgroup of a live socket toward a destination; 0: none was met. Connections may be so short that no dump meets
+ * one, so it is looked for while some still come. Where a dump met one without a cgroup, the kernel reports none. */
+static uint64_t live_cgroup(struct audit *a, const struct destination *d)
+{
+        if (d->cgroup != 0 || d->fresh == 0 || d->holders[0] + d->holders[1] > 0)
+                return d->cgroup;
+        return a->backend->find_cgroup(a->backend, d->id);
+}
+
 void audit_find_culprits(struct audit *a, const struct snapshot *s)
 {
         if (s->reading[METRIC_PORTS_FIRST].state != READING_VALID)
@@ -117,13 +126,15 @@ void audit_find_culprits(struct audit *a, const struct snapshot *s)
         for (unsigned i = 0; i < EPISODES_MAX; i++) {
                 struct episode *e = &a->episodes.item[i];
                 const struct destination *d;
+                uint64_t cgroup;
 
                 if (e->begun == 0 || e->end != EPISODE_LASTS || e->culprit[0])
                         continue;
                 d = ports_find(s->ports, e->evidence.destination_id);
-                if (!d || d->cgroup == 0)
+                cgroup = d ? live_cgroup(a, d) : 0;
+                if (cgroup == 0)
                         continue;
-                snprintf(e->culprit, sizeof(e->culprit), "%s", a->backend->find_unit(a->backend, d->cgroup));
+                snprintf(e->culprit, sizeof(e->culprit), "%s", a->backend->find_unit(a->backend, cgroup));
                 a->episodes.changes += e->culprit[0] != 0;
         }
 }

@@ -24,7 +24,8 @@ void audit_decision(struct audit *audit, const struct config *config, const stru
 /* Records that the expected effect of a rule was seen. */
 void audit_effect(struct audit *audit, const struct config *config, unsigned rule, const struct rule_evaluation *now);
 
-/* Fills in the culprits of episodes that last, once a live socket of their destination is seen. */
+/* Fills in the culprits of episodes that last, once a live socket of their destination is seen; looks for one if no dump has
+ * met any. */
 void audit_find_culprits(struct audit *audit, const struct snapshot *snapshot);
 
 /* Records that a sysctl was put back, or could not be, without a rule's decision. subject: RESTORE or ORPHAN; rule:

@@ -95,7 +95,8 @@ class Bus:
 class Host:
     """A pair of namespaces, ten open connections, and a twtuned on a bus that holds two sysctls for them."""
 
-    def __init__(self, policy=HOLDS, load=True, instance=None, bus_policy=None, **options):
+    def __init__(self, policy=HOLDS, load=True, instance=None, bus_policy=None, before=lambda host: None, **options):
+        self.before = before  # the daemon starts
         self.bus = Bus(bus_policy) if bus_policy else Bus()
         self.policy, self.load, self.instance, self.options = temp_policy(policy), load, instance, options
 
@@ -105,6 +106,7 @@ class Host:
         ChurnServer(self.pair.server, self.pair.server.ip4)
         if self.load:
             self.connections = ChurnHold(self.client, self.pair.server.ip4, count=10)
+        self.before(self)
         self.twtuned = Ticking(self.client, self.policy, bus=self.bus.socket, instance=self.instance, **self.options)
         wait_until(lambda: self.ctl("status", check=False).returncode == 0, "it is on the bus")
         if self.load:

@@ -19,6 +19,7 @@ from ctl_host import (CALLS_LAST, DELAY, HOLDS, LOGIN, OPEN_POLICY, REUSE, Bus, 
                       check_text)
 from harness import (POLICY, ROOT, Program, Single, Twtuned, binary, check, check_equal, fields, main, message,
                      temp_dir, temp_policy, test, wait_until)
+from sockets import Unit, states
 from ticks import Ticking
 
 
@@ -179,6 +180,50 @@ def _():
             check_text(host.ctl("explain", "of-a-unit").stdout,
                        r"^  only for destinations of tw-test-none\.service, user@1000\.service/app\.service$")
             check_schema(host.json("explain", "here"), schema_of("rule"))
+
+
+# Opens short connections, which leave TIME_WAIT; one that lives after SIGUSR1.
+SHORT = """
+import signal, socket, sys
+def connect():
+    return socket.create_connection((sys.argv[1], 8080))
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+for _ in range(20):
+    connect().close()
+print("ready", flush=True)
+signal.sigwait({signal.SIGUSR1})
+kept = connect()
+signal.pause()
+"""
+UNKNOWN = """
+[daemon]
+interval = 100ms
+cpu_budget = 100%
+[rule known-later]
+when = ports.used >= 10
+until = ports.used < 5 for 1h
+advise = look at it
+"""
+
+
+@test("a unit that the first record does not know is in status, rules and JSON once a live socket is met", beside=True)
+def _():
+    with Unit() as unit:
+        programs = []
+
+        def before(host):
+            programs.append(unit.python(host.client, SHORT, host.pair.server.ip4))
+            wait_until(lambda: states(host.client).get("time_wait") == 20, "TIME_WAIT alone")
+        with Host(UNKNOWN, load=False, before=before) as host:
+            record = fields(host.twtuned.wait_for("^advice: .*RULE=known-later ").string)
+            check_equal(record["CULPRIT"], "unknown", "CULPRIT of the record")
+            check_equal(host.json("status")["episodes"][0]["systemd_unit"], None, "the episode")
+            programs[0].process.send_signal(signal.SIGUSR1)
+            wait_until(lambda: host.json("status")["episodes"][0]["systemd_unit"] == unit.name, "the episode's unit")
+            wait_until(lambda: host.json("status")["status"].endswith(f":8080, {unit.name}"), "the status line")
+            check_equal(host.json("explain", "known-later")["became_active"]["systemd_unit"], unit.name, "explain")
+            check_text(host.ctl("advice").stdout, re.escape(unit.name))
+            programs[0].stop()
 
 
 AWAITS = f"""

@@ -417,6 +417,34 @@ START_TEST(the_first_record_names_the_unit)
 }
 END_TEST
 
+/* The unit of the rule's episode, as status and JSON show it. */
+static const char *unit_of_episode(void)
+{
+        const struct episode *e = episodes_current(&tuner.audit.episodes, "slow");
+
+        ck_assert_ptr_nonnull(e);
+        return e->culprit;
+}
+
+/* No dump meets a live socket, as the connections are too short. */
+START_TEST(a_later_socket_names_the_unit)
+{
+        fake.also = see_destination;
+        start(ADVICE "when = ports.used >= 5\n");
+        ticks(3);
+        expect_told(AUDIT_ADVICE, "CULPRIT", "unknown");
+        ck_assert_str_eq(unit_of_episode(), "");
+        fake.cgroup = 4711;
+        ticks(1);
+        ck_assert_str_eq(unit_of_episode(), "group.service");
+        ck_assert_str_eq(fake.status, "advice: slow toward 10.0.0.1->10.0.0.2:443, group.service");
+        fake.lookups = 0;
+        ticks(3);
+        ck_assert_uint_eq(fake.lookups, 0);
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 1);
+}
+END_TEST
+
 START_TEST(nobody_is_unknown)
 {
         start(ADVICE WHEN);
@@ -557,6 +585,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, advice_is_told_once);
         tcase_add_test(tcase, a_listener_is_at_its_address);
         tcase_add_test(tcase, the_first_record_names_the_unit);
+        tcase_add_test(tcase, a_later_socket_names_the_unit);
         tcase_add_test(tcase, nobody_is_unknown);
         tcase_add_test(tcase, advice_is_given_in_observe_mode_too);
         tcase_add_test(tcase, advice_after_an_effect_that_did_not_come_names_the_group);
