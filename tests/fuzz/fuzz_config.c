@@ -15,6 +15,25 @@ static void print_conditions(FILE *f, const char *key, const struct condition *l
                         comparison_text(list[i].op), list[i].number, (unsigned long long)list[i].time_ns);
 }
 
+static int by_text(const void *a, const void *b)
+{
+        return strcmp(a, b);
+}
+
+/* In an order of their own: that of the configuration counts units that were cleared again. */
+static void print_units(FILE *f, const struct config *config, uint32_t units)
+{
+        char name[UNITS_MAX][CGROUP_UNIT_MAX];
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < config->unit_names.n; i++)
+                if (units >> i & 1)
+                        strcpy(name[n++], config->unit_names.name[i]);
+        qsort(name, n, sizeof(name[0]), by_text);
+        for (unsigned i = 0; i < n; i++)
+                fprintf(f, "unit %s\n", name[i]);
+}
+
 static void print_rule(FILE *f, const struct config *config, const struct rule *r)
 {
         char value[SYSCTL_TEXT_MAX];
@@ -22,6 +41,7 @@ static void print_rule(FILE *f, const struct config *config, const struct rule *
         fprintf(f, "[%s] %s|%s|%s|%d%d %llu %llu\n", r->name, r->description ? r->description : "",
                 r->advise ? r->advise : "", r->after_name, r->disabled, r->keep, (unsigned long long)r->retry_ns,
                 (unsigned long long)r->every_ns);
+        print_units(f, config, r->units);
         print_conditions(f, "when", r->when, r->n_when, &config->counters);
         print_conditions(f, "until", r->until, r->n_until, &config->counters);
         print_conditions(f, "expect", &r->expect, r->has_expect, &config->counters);
