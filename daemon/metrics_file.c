@@ -139,7 +139,7 @@ static void count(struct metrics_file *f, const struct tuner *t)
         count_rates(f, s);
         count_episodes(f, t);
         f->ticked_at = s->now;
-        if (s->reading[METRIC_PORTS_FIRST].state != READING_VALID)
+        if (!ports_valid(s))
                 return;
         f->n_fullest = exposition_fullest(s->ports, f->fullest);
         f->fullest_at = s->now;

@@ -121,7 +121,7 @@ static uint64_t live_cgroup(struct audit *a, const struct destination *d)
 
 void audit_find_culprits(struct audit *a, const struct snapshot *s)
 {
-        if (s->reading[METRIC_PORTS_FIRST].state != READING_VALID)
+        if (!ports_valid(s))
                 return;
         for (unsigned i = 0; i < EPISODES_MAX; i++) {
                 struct episode *e = &a->episodes.item[i];

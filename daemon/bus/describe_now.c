@@ -14,11 +14,6 @@ static const char *text_or_null(const char *text)
         return text[0] ? text : NULL;
 }
 
-static bool ports_are_known(const struct tuner *t)
-{
-        return t->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID;
-}
-
 /* ---- advice ---- */
 
 static void describe_one_advice(struct json *j, const struct tuner *t, const struct advice *a)
@@ -66,7 +61,7 @@ static const char *rule_of(const struct tuner *t, enum sysctl_id id)
 static void describe_effect_now(struct json *j, const struct tuner *t, const struct episode *e)
 {
         const struct destination *d =
-                e && ports_are_known(t) ? ports_find(t->snapshot.ports, e->evidence.destination_id) : NULL;
+                e && ports_valid(&t->snapshot) ? ports_find(t->snapshot.ports, e->evidence.destination_id) : NULL;
         double reused = d ? ports_value(d, METRIC_PORTS_REUSED).lower : (double)NAN;
         double made = d ? d->last_second : (double)NAN;
 

@@ -153,8 +153,7 @@ static void describe_condition(struct json *j, const struct tuner *t, const char
         const char *whose = condition_whose(now, c->metric, &t->snapshot, name);
         const char *unit = condition_unit(now, c->metric, &t->snapshot);
         /* Then the reading is that of the host's busiest destination, which the rule may be unable to help. */
-        bool nobody = metric_is_ports(c->metric) && !now->destination &&
-                      t->snapshot.reading[METRIC_PORTS_FIRST].state == READING_VALID;
+        bool nobody = metric_is_ports(c->metric) && !now->destination && ports_valid(&t->snapshot);
         static const struct reading none;
         const struct reading *reading = nobody ? &none : &now->reading;
 

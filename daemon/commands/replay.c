@@ -85,7 +85,7 @@ static void observe(struct backend *backend, struct snapshot *ret, bool *ret_dum
         memcpy(ret, &r->snapshot, offsetof(struct snapshot, reading) + readings * sizeof(ret->reading[0]));
         ret->ports = r->ports;
         ports_give_listening(r->ports, &r->row.listening);
-        if (ret->reading[METRIC_PORTS_FIRST].state == READING_VALID)
+        if (ports_valid(ret))
                 ports_give_destination(r->ports, recorded_destination(r));
         show_sysctls(r, ret);
 }

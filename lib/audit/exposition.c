@@ -160,7 +160,7 @@ static unsigned worst_groups(const struct snapshot *s, const struct destination 
 {
         unsigned n = 0;
 
-        if (s->reading[METRIC_PORTS_FIRST].state == READING_VALID)
+        if (ports_valid(s))
                 n = ports_most_busy(s->ports, ret, EXPOSITION_GROUPS);
         while (n > 0 && ports_busyness(ret[n - 1]) < metric_table[METRIC_PORTS_DEMAND].floor)
                 n--;

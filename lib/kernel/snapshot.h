@@ -55,6 +55,12 @@ struct snapshot {
         struct reading reading[METRIC_COUNT + COUNTERS_MAX];
 };
 
+/* True if the ports.* were read from a dump in this tick. */
+static inline bool ports_valid(const struct snapshot *s)
+{
+        return s->reading[METRIC_PORTS_FIRST].state == READING_VALID;
+}
+
 static inline struct reading reading_bounded(double lower, double upper)
 {
         return (struct reading){.state = READING_BOUNDED, .value = lower, .upper = upper};

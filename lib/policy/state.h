@@ -79,11 +79,6 @@ struct policy {
 
 static_assert(RULES_MAX <= 64, "struct held has one bit a rule");
 
-static inline bool ports_valid(const struct snapshot *s)
-{
-        return s->reading[METRIC_PORTS_FIRST].state == READING_VALID;
-}
-
 /* The mean of a metric of `abort` in the minute before now. Returns false if too little of the minute was seen; of
  * ports.syn_waiting none is needed, as it compares with other ports at the same time. */
 static inline bool abort_before(unsigned metric, const struct abort_state *a, uint64_t now, struct mean *ret)

@@ -83,7 +83,7 @@ _Static_assert(SNAPSHOT_ENDPOINT_MAX >= DESTINATION_NAME_MAX, "endpoint[] holds 
 
 static bool has_destination(const struct snapshot *s)
 {
-        return s->reading[METRIC_PORTS_FIRST].state == READING_VALID && s->endpoint[METRIC_PORTS_FIRST][0];
+        return ports_valid(s) && s->endpoint[METRIC_PORTS_FIRST][0];
 }
 
 static void add_reading(char **p, const struct recording_row *row, unsigned id)
