@@ -111,20 +111,15 @@ static void describe_destination(struct json *j, const struct tuner *t, const st
 {
         char name[DESTINATION_NAME_MAX];
         const char *unit = t->backend->find_unit(t->backend, d->cgroup);
-        unsigned taken[2], limit[2], fuller;
+        struct parity_ports fuller = ports_fuller_parity(t->snapshot.ports, d);
 
-        for (unsigned parity = 0; parity < 2; parity++) {
-                taken[parity] = d->holders[parity] + d->blocked[parity] + d->reusable[parity];
-                limit[parity] = ports_usable_of(t->snapshot.ports, parity);
-        }
-        fuller = (double)taken[1] * limit[0] > (double)taken[0] * limit[1];
         json_open_object(j, NULL);
         json_add_text(j, "name", destination_name(d, name));
         json_add_text(j, "systemd_unit", text_or_null(unit));
-        json_add_text(j, "parity", fuller ? "odd" : "even");
-        json_add_number(j, "parity_used", taken[fuller]);
-        json_add_number(j, "parity_reusable", d->reusable[fuller]);
-        json_add_number(j, "parity_limit", limit[fuller]);
+        json_add_text(j, "parity", fuller.odd ? "odd" : "even");
+        json_add_number(j, "parity_used", fuller.used);
+        json_add_number(j, "parity_reusable", d->reusable[fuller.odd]);
+        json_add_number(j, "parity_limit", fuller.limit);
         json_add_number(j, "connects_per_second", d->last_second);
         json_add_bool(j, "connect_fails", ports_value(d, METRIC_PORTS_EXHAUSTION).lower >= 100);
         for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++)

@@ -194,17 +194,9 @@ unsigned exposition_fullest(const struct ports *ports, struct exposition_destina
         unsigned n = ports_most_busy(ports, busy, EXPOSITION_GROUPS);
 
         for (unsigned i = 0; i < n; i++) {
-                const struct destination *d = busy[i];
-                unsigned used[2], limit[2], fuller;
-
-                for (unsigned p = 0; p < 2; p++) {
-                        used[p] = d->holders[p] + d->blocked[p] + d->reusable[p];
-                        limit[p] = ports_usable_of(ports, p);
-                }
-                fuller = (uint64_t)used[1] * limit[0] > (uint64_t)used[0] * limit[1];
-                ret[i] = (struct exposition_destination){
-                        .cgroup = d->cgroup, .used = used[fuller], .limit = limit[fuller]};
-                destination_name(d, ret[i].name);
+                ret[i].cgroup = busy[i]->cgroup;
+                ret[i].ports = ports_fuller_parity(ports, busy[i]);
+                destination_name(busy[i], ret[i].name);
         }
         return n;
 }
@@ -228,7 +220,7 @@ static void put_destinations(struct text *t, const struct exposition *e, const s
                 struct label label[] = {{"", ""}, {"", ""}, {"unit", unit_of(e, d->cgroup)}};
 
                 split_name(d->name, label, source);
-                put_sample(t, f->name, label, ELEMENTSOF(label), f->of == USED ? d->used : d->limit);
+                put_sample(t, f->name, label, ELEMENTSOF(label), f->of == USED ? d->ports.used : d->ports.limit);
         }
 }
 

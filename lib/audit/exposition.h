@@ -17,12 +17,11 @@
 
 #define EXPOSITION_GROUPS 5u
 
-/* One of the fullest destinations, in its fuller parity: its ports in use, as ss(8) counts them, and those that
- * connect() may pick. */
+/* One of the fullest destinations. */
 struct exposition_destination {
         char name[DESTINATION_NAME_MAX];
         uint64_t cgroup; /* 0: unknown */
-        unsigned used, limit;
+        struct parity_ports ports;
 };
 
 /* Copies the fullest destinations of the last dump, the fullest first. Returns their number. */

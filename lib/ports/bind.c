@@ -84,7 +84,7 @@ double source_bind_used(const struct ports *ports, const struct source *s)
 void destination_set_bind_first(const struct ports *ports, struct destination *d)
 {
         unsigned begin = bind_parity(&ports->limits), all = destination_sockets(d);
-        unsigned others = d->holders[!begin] + d->blocked[!begin] + d->reusable[!begin];
+        unsigned others = destination_used(d, !begin);
         unsigned range = ports->limits.high - ports->limits.low + 1;
         bool spreads = (d->highest - d->lowest) * 3u >= range;
 

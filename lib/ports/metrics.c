@@ -150,10 +150,8 @@ static void free_own_ports(const struct ports *ports, struct destination *d)
  * them apart. Both parities have to be in use for that: connect() fills one parity before it takes the other. */
 static bool is_held_back(const struct destination *d, const unsigned usable[static 2])
 {
-        unsigned used[2];
+        unsigned used[2] = {destination_used(d, 0), destination_used(d, 1)};
 
-        for (unsigned p = 0; p < 2; p++)
-                used[p] = d->holders[p] + d->blocked[p] + d->reusable[p];
         return d->from_start && 2 * MIN(used[0], used[1]) >= MAX(used[0], used[1]) &&
                2 * MAX(used[0], used[1]) >= MAX(usable[0], usable[1]);
 }
@@ -349,9 +347,13 @@ double ports_busyness(const struct destination *d)
         return fmax((double)d->lower[INDEX(FORECAST)], (double)d->lower[INDEX(DEMAND)]);
 }
 
-unsigned ports_usable_of(const struct ports *ports, unsigned parity)
+struct parity_ports ports_fuller_parity(const struct ports *ports, const struct destination *d)
 {
-        return ports->shown->usable[parity];
+        const unsigned *limit = ports->shown->usable;
+        unsigned used[2] = {destination_used(d, 0), destination_used(d, 1)};
+        bool fuller = (uint64_t)used[1] * limit[0] > (uint64_t)used[0] * limit[1];
+
+        return (struct parity_ports){fuller, used[fuller], limit[fuller]};
 }
 
 unsigned ports_most_busy(const struct ports *ports, const struct destination *ret[], unsigned most)

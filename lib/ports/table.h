@@ -94,6 +94,13 @@ struct ports_range {
         double lower, upper;
 };
 
+/* The ports of one parity toward a destination: those in use, as ss(8) counts them, and those that connect() may
+ * pick. */
+struct parity_ports {
+        bool odd;
+        unsigned used, limit;
+};
+
 /* Destinations by id. */
 struct watch_list {
         uint64_t id[PORTS_WATCHED];
@@ -159,11 +166,11 @@ unsigned ports_usable(const struct ports *ports);
 unsigned ports_slots(const struct ports *ports);
 const struct destination *ports_destination(const struct ports *ports, unsigned slot);
 
+/* The fuller parity. */
+struct parity_ports ports_fuller_parity(const struct ports *ports, const struct destination *destination);
+
 /* The higher of forecast and demand, percent. */
 double ports_busyness(const struct destination *destination);
-
-/* The ports of a parity (0, 1) that connect() may pick. */
-unsigned ports_usable_of(const struct ports *ports, unsigned parity);
 
 /* Those of the smaller parity, unless next to none of it is usable. */
 unsigned ports_parity(const struct ports *ports);

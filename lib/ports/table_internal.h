@@ -117,9 +117,14 @@ static inline unsigned range_middle(const struct ports_limits *limits)
         return limits->low + ((limits->high + 1 - limits->low) / 4) * 2;
 }
 
+static inline unsigned destination_used(const struct destination *d, unsigned parity)
+{
+        return d->holders[parity] + d->blocked[parity] + d->reusable[parity];
+}
+
 static inline unsigned destination_sockets(const struct destination *d)
 {
-        return d->holders[0] + d->holders[1] + d->blocked[0] + d->blocked[1] + d->reusable[0] + d->reusable[1];
+        return destination_used(d, 0) + destination_used(d, 1);
 }
 
 /* NULL: it is not in the table. */
