@@ -42,10 +42,7 @@ static const char *toward(const struct audit_record *r)
 {
         if (r->decision->evidence.destination[0] == 0)
                 return "";
-        for (unsigned k = 0; k < r->rule->n_when; k++)
-                if (metric_is_ports(r->rule->when[k].metric))
-                        return " toward ";
-        return " at ";
+        return rule_ports_condition(r->rule) ? " toward " : " at ";
 }
 
 /* " toward DESTINATION, UNIT", " at LISTENER", " of UNIT", or "". */

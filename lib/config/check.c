@@ -275,22 +275,14 @@ static void check_until(const struct check *c, const struct rule *rule)
                                metric_name(elsewhere->metric, &c->config->counters));
 }
 
-static bool asks_for_destinations(const struct rule *rule)
-{
-        for (unsigned k = 0; k < rule->n_when; k++)
-                if (metric_is_ports(rule->when[k].metric))
-                        return true;
-        return false;
-}
-
 /* Reports a ports.* in expect, and destinations, of a rule that acts for no destination. */
 static void check_evidence(const struct check *c, const struct rule *rule)
 {
-        if (rule->has_expect && metric_is_ports(rule->expect.metric) && !asks_for_destinations(rule))
+        if (rule->has_expect && metric_is_ports(rule->expect.metric) && !rule_ports_condition(rule))
                 fail(rule->expect.at,
                      "expect of %s needs a ports.* in when: it judges the destination of that condition",
                      metric_table[rule->expect.metric].name);
-        if (rule->n_destinations > 0 && !asks_for_destinations(rule))
+        if (rule->n_destinations > 0 && !rule_ports_condition(rule))
                 fail(rule->destination_at,
                      "for-destination needs a ports.* in when: other metrics are not about destinations");
         if (rule->units != 0 && !asks_for_destinations(rule))

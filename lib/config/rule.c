@@ -33,6 +33,14 @@ const char *comparison_text(enum comparison op)
         return comparison_texts[op];
 }
 
+const struct condition *rule_ports_condition(const struct rule *rule)
+{
+        for (unsigned k = 0; k < rule->n_when; k++)
+                if (metric_is_ports(rule->when[k].metric))
+                        return &rule->when[k];
+        return NULL;
+}
+
 const char *metric_name(unsigned metric, const struct counters *counters)
 {
         return metric < METRIC_COUNT ? metric_table[metric].name : counters->item[metric - METRIC_COUNT].name;

@@ -149,6 +149,9 @@ static inline bool comparison_holds(enum comparison op, double a, double b)
 
 const char *comparison_text(enum comparison op);
 
+/* The first ports.* condition of `when`; NULL: the rule is about no destination. */
+const struct condition *rule_ports_condition(const struct rule *rule);
+
 /* Return the name and the unit of a metric or kernel counter. */
 const char *metric_name(unsigned metric, const struct counters *counters);
 enum unit metric_unit(unsigned metric, const struct counters *counters);

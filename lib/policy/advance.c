@@ -25,14 +25,10 @@ static void advance_destination_clocks(struct destination_clock *clocks, const s
 /* True while the pressure that made the rule act continues. */
 static bool still_presses(const struct rule *rule, const struct rule_evaluation *e)
 {
-        bool ports = false;
-
         for (unsigned k = 0; k < rule->n_when; k++)
-                if (metric_is_ports(rule->when[k].metric))
-                        ports = true;
-                else if (e->when[k].holds != YES)
+                if (!metric_is_ports(rule->when[k].metric) && e->when[k].holds != YES)
                         return false;
-        return !ports || e->pressing;
+        return !rule_ports_condition(rule) || e->pressing;
 }
 
 /* The rule is not tried again for this destination for a while; others may need it. Each destination has one entry,

@@ -291,12 +291,11 @@ static bool find_cause(const struct policy *p, unsigned i, const struct snapshot
         const struct rule *rule = &p->config->rule[i];
         const struct rule_evaluation *e = &p->evaluation.rule[i];
         const struct destination *entering[2] = {NULL, NULL};
-        const struct condition *first = NULL; /* of the ports.* conditions */
+        const struct condition *first = rule_ports_condition(rule);
 
         for (unsigned k = 0; k < rule->n_when; k++)
-                if (metric_is_ports(rule->when[k].metric))
-                        first = first ? first : &rule->when[k];
-                else if (!clock_reached(&p->state[i].when[k], rule->when[k].time_ns))
+                if (!metric_is_ports(rule->when[k].metric) &&
+                    !clock_reached(&p->state[i].when[k], rule->when[k].time_ns))
                         return false;
         for (unsigned loopback = 0; loopback < 2; loopback++)
                 if (e->entering[loopback] && may_help(p, i, s, loopback))

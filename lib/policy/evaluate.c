@@ -214,14 +214,6 @@ static void evaluate_state(const struct policy *p, unsigned i, const struct snap
         e->standing = find_standing(p, i, s, e);
 }
 
-static const struct condition *first_of_ports(const struct rule *rule)
-{
-        for (unsigned k = 0; k < rule->n_when; k++)
-                if (metric_is_ports(rule->when[k].metric))
-                        return &rule->when[k];
-        return NULL;
-}
-
 static void evaluate_rule(struct policy *p, unsigned i, const struct snapshot *s, const struct elapsed *t)
 {
         const struct rule *rule = &p->config->rule[i];
@@ -231,7 +223,7 @@ static void evaluate_rule(struct policy *p, unsigned i, const struct snapshot *s
                          .e = e,
                          .elapsed = t,
                          .now = s->now,
-                         .first = first_of_ports(rule),
+                         .first = rule_ports_condition(rule),
                          .release = rule->n_until > 0 ? &rule->until[0] : &rule->when[0]};
         enum truth quiet = UNKNOWN;
 
