@@ -125,7 +125,7 @@ static void describe_daemon(struct json *j, const struct description *d)
         uint64_t until = paused ? MAX(t->paused_until, t->snapshot.now) : 0;
 
         json_add_text(j, "version", TWTUNED_VERSION);
-        json_add_text(j, "instance", d->instance[0] ? d->instance : NULL);
+        describe_text(j, "instance", d->instance);
         json_add_text(j, "mode", t->config->observe ? "observe" : "enforce");
         json_add_text(j, "state", daemon_state_names[t->status.state]);
         json_add_text(j, "status", t->status.text);

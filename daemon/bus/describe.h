@@ -18,8 +18,9 @@ struct description {
 
 void describe(struct json *json, const struct description *description);
 
-/* describe_value.c. Adds ns as a number of seconds; null: no end. */
+/* describe_value.c. Add ns as a number of seconds, null: no end; and a text, null: it is empty. */
 void describe_seconds(struct json *json, const char *key, uint64_t ns);
+void describe_text(struct json *json, const char *key, const char *text);
 void describe_reading(struct json *json, const struct reading *reading);
 
 /* describe_now.c: changes, advice and destinations. */

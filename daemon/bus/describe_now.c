@@ -9,11 +9,6 @@
 
 #define DESTINATIONS_MAX 10u
 
-static const char *text_or_null(const char *text)
-{
-        return text[0] ? text : NULL;
-}
-
 /* ---- advice ---- */
 
 static void describe_one_advice(struct json *j, const struct tuner *t, const struct advice *a)
@@ -26,8 +21,8 @@ static void describe_one_advice(struct json *j, const struct tuner *t, const str
         json_open_object(j, NULL);
         json_add_text(j, "rule", rule->name);
         json_add_text(j, "description", rule->description);
-        json_add_text(j, "whose", text_or_null(advice_whose(a, &t->snapshot, name)));
-        json_add_text(j, "systemd_unit", text_or_null(advice_unit(a, &t->snapshot, of_cgroup)));
+        describe_text(j, "whose", advice_whose(a, &t->snapshot, name));
+        describe_text(j, "systemd_unit", advice_unit(a, &t->snapshot, of_cgroup));
         json_add_text(j, "metric", metric_name(a->condition->metric, &t->config->counters));
         describe_reading(j, &a->now->reading);
         json_add_text(j, "unit", metric_suffix);
@@ -89,8 +84,8 @@ static void describe_change(struct json *j, const struct tuner *t, enum sysctl_i
         json_add_text(j, "rule", rule);
         json_add_bool(j, "would", would);
         json_add_bool(j, "left", !would && !policy_holds(t->policy, id));
-        json_add_text(j, "destination", e ? text_or_null(e->evidence.destination) : NULL);
-        json_add_text(j, "systemd_unit", e ? text_or_null(e->culprit) : NULL);
+        describe_text(j, "destination", e ? e->evidence.destination : "");
+        describe_text(j, "systemd_unit", e ? e->culprit : "");
         describe_seconds(j, "since", since > 0 ? t->snapshot.now - since : UINT64_MAX);
         describe_effect_now(j, t, e);
         json_close_object(j);
@@ -110,12 +105,11 @@ static void describe_changes(struct json *j, const struct tuner *t)
 static void describe_destination(struct json *j, const struct tuner *t, const struct destination *d)
 {
         char name[DESTINATION_NAME_MAX];
-        const char *unit = t->backend->find_unit(t->backend, d->cgroup);
         struct parity_ports fuller = ports_fuller_parity(t->snapshot.ports, d);
 
         json_open_object(j, NULL);
         json_add_text(j, "name", destination_name(d, name));
-        json_add_text(j, "systemd_unit", text_or_null(unit));
+        describe_text(j, "systemd_unit", t->backend->find_unit(t->backend, d->cgroup));
         json_add_text(j, "parity", fuller.odd ? "odd" : "even");
         json_add_number(j, "parity_used", fuller.used);
         json_add_number(j, "parity_reusable", d->reusable[fuller.odd]);

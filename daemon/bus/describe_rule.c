@@ -151,7 +151,6 @@ static void describe_condition(struct json *j, const struct tuner *t, const char
         const struct counters *counters = &t->config->counters;
         char value[WHY_MAX], name[DESTINATION_NAME_MAX];
         const char *whose = condition_whose(now, c->metric, &t->snapshot, name);
-        const char *unit = condition_unit(now, c->metric, &t->snapshot);
         /* Then the reading is that of the host's busiest destination, which the rule may be unable to help. */
         bool nobody = metric_is_ports(c->metric) && !now->destination && ports_valid(&t->snapshot);
         static const struct reading none;
@@ -173,8 +172,8 @@ static void describe_condition(struct json *j, const struct tuner *t, const char
                 json_add_bool(j, "holds", now->holds == YES);
         describe_seconds(j, "held", condition_held_ns(now));
         describe_seconds(j, time_word, c->time_ns);
-        json_add_text(j, "whose", whose[0] ? whose : NULL);
-        json_add_text(j, "systemd_unit", unit[0] ? unit : NULL);
+        describe_text(j, "whose", whose);
+        describe_text(j, "systemd_unit", condition_unit(now, c->metric, &t->snapshot));
         json_close_object(j);
 }
 
@@ -266,8 +265,8 @@ static void describe_episode(struct json *j, const struct tuner *t, const struct
         json_add_number(j, "value", e->evidence.value);
         json_add_text(j, "was", reading_text(&then, e->evidence.metric, counters, value));
         json_add_text(j, "unit", unit_suffix(metric_unit(e->evidence.metric, counters)));
-        json_add_text(j, "whose", e->evidence.destination[0] ? e->evidence.destination : NULL);
-        json_add_text(j, "systemd_unit", e->culprit[0] ? e->culprit : NULL);
+        describe_text(j, "whose", e->evidence.destination);
+        describe_text(j, "systemd_unit", e->culprit);
         json_add_number(j, "steps", e->steps);
         json_close_object(j);
 }
@@ -290,7 +289,7 @@ static void describe_rule(struct json *j, const struct tuner *t, unsigned i, con
         json_add_text(j, "state", standing_names[e->standing]);
         json_add_text(j, "why", why(t, i, e, text));
         json_add_text(j, "mode", t->config->observe || rule->observe ? "observe" : "enforce");
-        json_add_text(j, "systemd_unit", unit[0] ? unit : NULL);
+        describe_text(j, "systemd_unit", unit);
         if (rule->after != RULE_NONE)
                 json_add_text(j, "after", t->config->rule[rule->after].name);
         json_open_array(j, "for_destinations");
@@ -344,8 +343,8 @@ void describe_episodes(struct json *j, const struct tuner *t)
                 describe_seconds(j, "lasted", (e->ended > 0 ? e->ended : now) - e->begun);
                 json_add_number(j, "steps", e->steps);
                 json_add_number(j, "peak", e->peak);
-                json_add_text(j, "destination", e->evidence.destination[0] ? e->evidence.destination : NULL);
-                json_add_text(j, "systemd_unit", e->culprit[0] ? e->culprit : NULL);
+                describe_text(j, "destination", e->evidence.destination);
+                describe_text(j, "systemd_unit", e->culprit);
                 json_add_bool(j, "helped", e->helped);
                 json_add_text(j, "end", episode_end_names[e->end]);
                 json_close_object(j);

@@ -8,6 +8,11 @@ void describe_seconds(struct json *j, const char *key, uint64_t ns)
         json_add_number(j, key, ns == UINT64_MAX ? (double)INFINITY : (double)ns / 1e9);
 }
 
+void describe_text(struct json *j, const char *key, const char *text)
+{
+        json_add_text(j, key, text[0] ? text : NULL);
+}
+
 void describe_reading(struct json *j, const struct reading *r)
 {
         json_add_text(j, "state", reading_state_names[r->state]);
