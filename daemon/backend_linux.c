@@ -77,7 +77,7 @@ static void report(struct backend *backend, const struct audit_record *record)
         audit_text_add(&text, "NETNS", "%s", self(backend)->netns);
         journal_write(&text);
         if (self(backend)->also_report)
-                self(backend)->also_report(self(backend)->user, record);
+                self(backend)->also_report(self(backend)->user, record, &text);
 }
 
 static void notify(struct backend *backend, const char *state)

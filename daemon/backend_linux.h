@@ -9,6 +9,7 @@
 #include "daemon/backend.h"
 #include "daemon/instance.h"
 #include "daemon/observe/observer.h"
+#include "lib/audit/text.h"
 
 struct linux_backend {
         struct backend backend; /* first: the functions get a pointer to it */
@@ -16,7 +17,8 @@ struct linux_backend {
         struct ledger_file ledger_file;
         int ledger_error;         /* why the ledger cannot be written; 0: it can */
         char netns[NAME_MAX + 1]; /* the name of the netns, else its cookie */
-        void (*also_report)(void *user, const struct audit_record *record); /* gets each record as well; NULL: none */
+        /* Gets each record as well; NULL: none. */
+        void (*also_report)(void *user, const struct audit_record *record, const struct audit_text *text);
         void *user;
         int notify_fd;            /* of a supervisor's notes; 0: sd_notify(3) */
         struct instance instance; /* keeps a second daemon out of the netns */

@@ -274,11 +274,6 @@ static void forget_netns(const struct service *s)
                 ledger_file_remove(&s->backend.ledger_file);
 }
 
-static void note_on_bus(void *user, const struct audit_record *record)
-{
-        bus_note(user, record);
-}
-
 /* Runs the daemon. Takes ownership of config. Returns the exit status. */
 static int run(struct service *s, struct config *config)
 {
@@ -302,7 +297,7 @@ static int run(struct service *s, struct config *config)
         }
         malloc_trim(0); /* returns the memory used to read the files to the kernel */
         s->tuner.write_error = write_error;
-        s->backend.also_report = note_on_bus;
+        s->backend.also_report = bus_note;
         s->backend.user = &s->bus;
         r = loop(s);
         metrics_file_remove(&s->metrics);

@@ -143,38 +143,35 @@ void bus_start(struct bus *b, sd_event *event, struct tuner *tuner)
 /* Returns the sysctl whose value or owner changed; NULL: none. */
 static const struct sysctl *changed_sysctl(const struct audit_record *r)
 {
-        switch (r->change ? r->change->outcome : OUTCOME_FOREIGN) {
+        if (!r->change)
+                return r->subject == SUBJECT_FOREIGN || r->subject == SUBJECT_REARM ? &sysctl_table[r->sysctl] : NULL;
+        switch (r->change->outcome) {
         case OUTCOME_APPLIED:
         case OUTCOME_RESTORED:
         case OUTCOME_KEPT:
-                return &sysctl_table[r->change->sysctl];
         case OUTCOME_FOREIGN:
-                break;
+                return &sysctl_table[r->change->sysctl];
         default:
                 return NULL;
         }
-        if (r->change)
-                return &sysctl_table[r->change->sysctl];
-        return r->subject == SUBJECT_FOREIGN || r->subject == SUBJECT_REARM ? &sysctl_table[r->sysctl] : NULL;
 }
 
-void bus_note(struct bus *b, const struct audit_record *r)
+void bus_note(void *bus, const struct audit_record *r, const struct audit_text *text)
 {
-        static struct audit_text text;
+        struct bus *b = bus;
         struct bus_change *c = &b->change[b->n_changes];
         const struct sysctl *sysctl = changed_sysctl(r);
 
         if (!b->named || b->n_changes == BUS_CHANGES_MAX || !sysctl)
                 return;
         b->n_changes++;
-        audit_text_make(&text, r);
         snprintf(c->kind, sizeof(c->kind), "%s", audit_kinds[r->kind].name);
         snprintf(c->sysctl, sizeof(c->sysctl), "%s", sysctl->name);
-        snprintf(c->from, sizeof(c->from), "%s", audit_text_value(&text, "OLDVALUE"));
-        snprintf(c->to, sizeof(c->to), "%s", audit_text_value(&text, "NEWVALUE"));
-        snprintf(c->rule, sizeof(c->rule), "%s", audit_text_value(&text, "RULE"));
+        snprintf(c->from, sizeof(c->from), "%s", audit_text_value(text, "OLDVALUE"));
+        snprintf(c->to, sizeof(c->to), "%s", audit_text_value(text, "NEWVALUE"));
+        snprintf(c->rule, sizeof(c->rule), "%s", audit_text_value(text, "RULE"));
         snprintf(c->message, sizeof(c->message), "%.*s", (int)sizeof(c->message) - 1,
-                 audit_text_value(&text, "MESSAGE"));
+                 audit_text_value(text, "MESSAGE"));
 }
 
 static void emit_changes(struct bus *b)

@@ -79,7 +79,7 @@ void bus_start(struct bus *bus, sd_event *event, struct tuner *tuner);
 void bus_stop(struct bus *bus);
 
 /* In a tick: stores what to signal. */
-void bus_note(struct bus *bus, const struct audit_record *record);
+void bus_note(void *bus, const struct audit_record *record, const struct audit_text *text);
 
 /* After a tick: answers calls, sends signals, and maintains the connection. */
 void bus_after_tick(struct bus *bus);
