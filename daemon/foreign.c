@@ -31,7 +31,8 @@ static void note_change(struct tuner *t, enum sysctl_id id, const char *rule, co
         if (!t->config->observe)
                 apply_save_ledger(&t->apply);
         audit_restore(&t->audit, SUBJECT_HAND, &change, rule,
-                      "someone else changed it; that is the original value now, and no rule changes it for 10 min");
+                      "someone else changed it; that is the original value now, and no rule changes it for 10 min",
+                      NULL);
 }
 
 static bool was_changed(const struct tuner *t, enum sysctl_id id, const struct sysctl_value *live)

@@ -41,7 +41,7 @@ static void release_held(struct tuner *t, uint32_t which)
                 struct change change = {.sysctl = id};
 
                 apply_restore(&t->apply, &change, false);
-                audit_release(&t->audit, &change, ledger->entry[id].rule, WHY, REQUESTER);
+                audit_restore(&t->audit, SUBJECT_RELEASE, &change, ledger->entry[id].rule, WHY, REQUESTER);
                 if (change.outcome == OUTCOME_FAILED)
                         failed |= UINT32_C(1) << id;
                 else

@@ -93,7 +93,7 @@ static void restore_orphans(struct tuner *t, const char *why)
                 restore(t, id, t->config->observe, &change);
                 if (change.outcome == OUTCOME_FAILED)
                         t->orphans_again_at = t->snapshot.now + ORPHANS_RETRY_NS;
-                audit_restore(&t->audit, SUBJECT_ORPHAN, &change, ledger->entry[id].rule, why);
+                audit_restore(&t->audit, SUBJECT_ORPHAN, &change, ledger->entry[id].rule, why, NULL);
         }
 }
 
@@ -280,7 +280,7 @@ unsigned tuner_restore_all(struct tuner *t, const char *why)
         }
         save_ledger(t);
         for (unsigned i = 0; i < n; i++)
-                audit_restore(&t->audit, SUBJECT_RESTORE, &change[i], ledger->entry[change[i].sysctl].rule, why);
+                audit_restore(&t->audit, SUBJECT_RESTORE, &change[i], ledger->entry[change[i].sysctl].rule, why, NULL);
         return (unsigned)__builtin_popcount(failed);
 }
 

@@ -160,25 +160,13 @@ void audit_effect(struct audit *a, const struct config *config, unsigned i, cons
 }
 
 void audit_restore(struct audit *a, enum audit_subject subject, const struct change *change, const char *rule,
-                   const char *why)
-{
-        audit_record(a, &(struct audit_record){
-                                .kind = kind_of(DECISION_RELEASE, change->outcome),
-                                .subject = subject,
-                                .change = change,
-                                .rule_name = rule,
-                                .why = why,
-                        });
-}
-
-void audit_release(struct audit *a, const struct change *change, const char *rule, const char *why,
-                   const char *requested_by)
+                   const char *why, const char *requested_by)
 {
         enum audit_kind kind = kind_of(DECISION_RELEASE, change->outcome);
 
         audit_record(a, &(struct audit_record){
-                                .kind = kind == AUDIT_RELEASED ? AUDIT_RELEASED_BY_REQUEST : kind,
-                                .subject = SUBJECT_RELEASE,
+                                .kind = kind == AUDIT_RELEASED && requested_by ? AUDIT_RELEASED_BY_REQUEST : kind,
+                                .subject = subject,
                                 .change = change,
                                 .rule_name = rule,
                                 .why = why,

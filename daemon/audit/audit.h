@@ -28,17 +28,12 @@ void audit_effect(struct audit *audit, const struct config *config, unsigned rul
  * met any. */
 void audit_find_culprits(struct audit *audit, const struct snapshot *snapshot);
 
-/* Records that a sysctl was put back, or could not be, without a rule's decision. subject: RESTORE or ORPHAN; rule:
- * the one that held it; why: part of a sentence. */
+/* Records that a sysctl was put back, or could not be, without a rule's decision. subject: RESTORE, RELEASE, ORPHAN or
+ * HAND; rule: the one that held it; why: part of a sentence; requested_by: the user who asked for it; NULL: nobody. */
 void audit_restore(struct audit *audit, enum audit_subject subject, const struct change *change, const char *rule,
-                   const char *why);
+                   const char *why, const char *requested_by);
 
-/* The same for a sysctl that a person released. */
-void audit_release(struct audit *audit, const struct change *change, const char *rule, const char *why,
-                   const char *requested_by);
-
-/* Records a sysctl that is left alone according to its ledger entry. requested_by: the user who asked for it; NULL:
- * nobody did. */
+/* Records a sysctl that is left alone according to its ledger entry. */
 void audit_foreign(struct audit *audit, enum sysctl_id sysctl, const struct ledger_entry *entry, const char *why,
                    const char *requested_by);
 
