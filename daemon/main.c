@@ -16,6 +16,7 @@
 #include "daemon/service.h"
 #include "daemon/supervisor/supervisor.h"
 #include "lib/util/command_line.h"
+#include "lib/util/macro.h"
 
 enum mode {
         MODE_RUN,
@@ -91,40 +92,40 @@ static int usage(const char *text)
 /* The command line, borrowed from argv. */
 struct arguments {
         enum mode mode;
-        const char *config_file, *record_file, *replay_file, *netns;
-        bool observe, hold, json, fix, verbose;
-        char *const *files; /* of --lint, up to a NULL */
-        char **argv;        /* all of it */
+        const char *given[128]; /* by letter, or by mode, the text of an option, or "" */
+        char *const *files;     /* of --lint, up to a NULL */
+        char **argv;            /* all of it */
 };
 
 static int run_mode(const struct arguments *a)
 {
+        const char *config_file = a->given['c'];
         int r;
 
-        if (a->json && (a->mode == MODE_RUN || a->mode == MODE_ALL_NETNS))
+        if (a->given['j'] && (a->mode == MODE_RUN || a->mode == MODE_ALL_NETNS))
                 journal_as_json();
-        r = a->netns ? privilege_run_in_netns(a->netns) : 0;
+        r = a->given['n'] ? privilege_run_in_netns(a->given['n']) : 0;
         if (r != 0)
                 return r;
         switch (a->mode) {
         case MODE_RUN:
-                return service_run(&(struct service_options){.config_file = a->config_file,
-                                                             .observe_only = a->observe,
-                                                             .hold = a->hold,
-                                                             .record_file = a->record_file,
-                                                             .netns = a->netns});
+                return service_run(&(struct service_options){.config_file = config_file,
+                                                             .observe_only = a->given['o'],
+                                                             .hold = a->given['H'],
+                                                             .record_file = a->given['r'],
+                                                             .netns = a->given['n']});
         case MODE_ONCE:
-                return once_print(a->config_file, a->json);
+                return once_print(config_file, a->given['j']);
         case MODE_CHECK:
-                return check_print(a->config_file, a->verbose);
+                return check_print(config_file, a->given['v']);
         case MODE_LINT:
-                return lint_print(a->files, a->fix ? LINT_REMAINS : a->json ? LINT_JSON : LINT_TEXT);
+                return lint_print(a->files, a->given['f'] ? LINT_REMAINS : a->given['j'] ? LINT_JSON : LINT_TEXT);
         case MODE_REPLAY:
-                return replay_print(a->replay_file, a->config_file);
+                return replay_print(a->given[MODE_REPLAY], config_file);
         case MODE_RESTORE:
                 return service_restore();
         case MODE_ALL_NETNS:
-                return supervisor_run(a->config_file, a->observe, a->argv);
+                return supervisor_run(config_file, a->given['o'], a->argv);
         case MODE_VERSION:
                 puts("twtuned " TWTUNED_VERSION);
                 return 0;
@@ -133,6 +134,33 @@ static int run_mode(const struct arguments *a)
                 return 0;
         }
         return EX_SOFTWARE;
+}
+
+/* The modes that take an option, a bit each, and what is wrong in the others. */
+/* clang-format off */
+static const struct use {
+        char letter;
+        unsigned modes;
+        const char *error;
+} uses[] = {
+        {'c', BIT(MODE_RUN) | BIT(MODE_ONCE) | BIT(MODE_CHECK) | BIT(MODE_REPLAY) | BIT(MODE_ALL_NETNS),
+         "--config is only for the daemon, --all-netns, --once, --check and --replay"},
+        {'H', BIT(MODE_RUN), "--hold and --record are only for the daemon"},
+        {'r', BIT(MODE_RUN), "--hold and --record are only for the daemon"},
+        {'o', BIT(MODE_RUN) | BIT(MODE_ALL_NETNS), "--observe is only for the daemon and --all-netns"},
+        {'n', BIT(MODE_RUN) | BIT(MODE_ONCE) | BIT(MODE_RESTORE),
+         "--netns is only for the daemon, --once and --restore"},
+        {'j', BIT(MODE_RUN) | BIT(MODE_ALL_NETNS) | BIT(MODE_ONCE) | BIT(MODE_LINT),
+         "--json is only for the daemon, --all-netns, --once and --lint"},
+        {'f', BIT(MODE_LINT), "--fix is only for --lint, without --json"},
+        {'v', BIT(MODE_CHECK), "--verbose is only for --check"},
+};
+/* clang-format on */
+
+static bool is_wrong(const struct arguments *a, const struct use *use)
+{
+        return a->given[(unsigned char)use->letter] &&
+               (!(use->modes & BIT(a->mode)) || (use->letter == 'f' && a->given['j']));
 }
 
 /* Reads the command line. Returns the text of a usage error, or NULL. */
@@ -146,54 +174,25 @@ static const char *parse(int argc, char **argv, struct arguments *a)
                 if (c == '?' || c == ':')
                         return option_error(options, c, argv, error);
                 c = c == 'h' ? MODE_HELP : c == 'V' ? MODE_VERSION : c;
-                if (c == 'c')
-                        a->config_file = optarg;
-                else if (c == 'r')
-                        a->record_file = optarg;
-                else if (c == 'n')
-                        a->netns = optarg;
-                else if (c == 'o')
-                        a->observe = true;
-                else if (c == 'H')
-                        a->hold = true;
-                else if (c == 'j')
-                        a->json = true;
-                else if (c == 'f')
-                        a->fix = true;
-                else if (c == 'v')
-                        a->verbose = true;
-                else if (a->mode != MODE_RUN)
+                a->given[c] = optarg ? optarg : "";
+                if (c > MODE_HELP)
+                        continue;
+                if (a->mode != MODE_RUN)
                         return "--once, --check, --lint, --replay, --restore, --all-netns, --version and --help "
                                "exclude each "
                                "other";
-                else
-                        a->mode = (enum mode)c;
-                if (c == MODE_REPLAY)
-                        a->replay_file = optarg;
+                a->mode = (enum mode)c;
         }
         a->files = argv + optind;
         if (a->mode == MODE_RUN && argc == 2 && strcmp(argv[1], "help") == 0)
                 a->mode = MODE_HELP;
-        else if (a->mode == MODE_CHECK && argc - optind == 1 && !a->config_file)
-                a->config_file = argv[optind];
+        else if (a->mode == MODE_CHECK && argc - optind == 1 && !a->given['c'])
+                a->given['c'] = argv[optind];
         else if (optind < argc && a->mode != MODE_LINT)
                 return a->mode == MODE_CHECK ? "--check takes one file" : "only --check and --lint take arguments";
-        if (a->config_file && a->mode != MODE_RUN && a->mode != MODE_ONCE && a->mode != MODE_CHECK &&
-            a->mode != MODE_REPLAY && a->mode != MODE_ALL_NETNS)
-                return "--config is only for the daemon, --all-netns, --once, --check and --replay";
-        if ((a->hold || a->record_file) && a->mode != MODE_RUN)
-                return "--hold and --record are only for the daemon";
-        if (a->observe && a->mode != MODE_RUN && a->mode != MODE_ALL_NETNS)
-                return "--observe is only for the daemon and --all-netns";
-        if (a->netns && a->mode != MODE_RUN && a->mode != MODE_ONCE && a->mode != MODE_RESTORE)
-                return "--netns is only for the daemon, --once and --restore";
-        if (a->json && a->mode != MODE_RUN && a->mode != MODE_ALL_NETNS && a->mode != MODE_ONCE &&
-            a->mode != MODE_LINT)
-                return "--json is only for the daemon, --all-netns, --once and --lint";
-        if (a->fix && (a->mode != MODE_LINT || a->json))
-                return "--fix is only for --lint, without --json";
-        if (a->verbose && a->mode != MODE_CHECK)
-                return "--verbose is only for --check";
+        for (unsigned i = 0; i < ELEMENTSOF(uses); i++)
+                if (is_wrong(a, &uses[i]))
+                        return uses[i].error;
         return NULL;
 }
 
