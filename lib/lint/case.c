@@ -117,10 +117,8 @@ const struct sysctl_line *lint_standing(const struct sysctl_lines *lines, const 
 
 static bool is_in_bounds(const struct lint_row *row, unsigned n, const int64_t *v)
 {
-        bool checked = row && (row->min != 0 || row->max != 0);
-
-        for (unsigned i = 0; checked && i < n; i++)
-                if (v[i] < row->min || v[i] > row->max)
+        for (unsigned i = 0; row && i < n; i++)
+                if (!lint_row_accepts(row, v[i]))
                         return false;
         return n > 0;
 }

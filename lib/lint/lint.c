@@ -62,10 +62,8 @@ static bool says_range(struct lint_case *c)
 {
         const struct lint_row *row = c->row;
 
-        if (!row || (row->min == 0 && row->max == 0))
-                return false;
-        for (unsigned i = 0; i < c->n; i++)
-                if (c->v[i] < row->min || c->v[i] > row->max)
+        for (unsigned i = 0; row && i < c->n; i++)
+                if (!lint_row_accepts(row, c->v[i]))
                         return lint_say_refused(c, "it accepts %" PRId64 " to %" PRId64, row->min, row->max);
         return false;
 }
@@ -104,7 +102,7 @@ static bool is_taken_in_part(struct lint_case *c)
 
         if (!row || row->n < 2)
                 return false;
-        while (good < c->n && ((row->min == 0 && row->max == 0) || (c->v[good] >= row->min && c->v[good] <= row->max)))
+        while (good < c->n && lint_row_accepts(row, c->v[good]))
                 good++;
         if (good == 0 || good == row->n || (row->n == 2 && (good < c->n || *c->rest)))
                 return false;
@@ -187,7 +185,7 @@ static bool is_harmful(struct lint_case *c)
         const char *text = NULL;
         int64_t low;
 
-        if (!row || row->n != 1 || (row->min == 0 && row->max == 0))
+        if (!row || row->n != 1 || !lint_row_is_checked(row))
                 return false;
         low = row->low == 0 && s && s->below ? s->bounds.min : row->low;
         if (low != 0 && c->v[0] < low)
@@ -338,7 +336,7 @@ void lint_run(const struct sysctl_lines *lines, const struct lint_kernel *kernel
                 c.path = c.line->name;
                 if (!c.value)
                         continue;
-                if (sysctl_line_is_glob(c.line)) {
+                if (c.line->glob) {
                         run_glob(&c, report, user);
                 } else if (lint_is_about(&c)) {
                         judge(&c);

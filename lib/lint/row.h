@@ -50,6 +50,16 @@ struct lint_row {
         const char *rule;          /* see struct lint_finding */
 };
 
+static inline bool lint_row_is_checked(const struct lint_row *row)
+{
+        return row->min != 0 || row->max != 0;
+}
+
+static inline bool lint_row_accepts(const struct lint_row *row, int64_t number)
+{
+        return !lint_row_is_checked(row) || (number >= row->min && number <= row->max);
+}
+
 /* For above: sysctl_table has the reason. */
 #define AS_SYSCTL_SAYS ""
 

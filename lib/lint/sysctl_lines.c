@@ -212,14 +212,9 @@ int sysctl_lines_read(struct sysctl_lines *lines, const char *file, const char *
         return r;
 }
 
-bool sysctl_line_is_glob(const struct sysctl_line *line)
-{
-        return line->glob;
-}
-
 bool sysctl_line_matches(const struct sysctl_line *line, const char *name)
 {
-        if (!sysctl_line_is_glob(line))
+        if (!line->glob)
                 return strcmp(line->name, name) == 0;
         return fnmatch(line->name, name, FNM_PATHNAME | FNM_PERIOD) == 0;
 }

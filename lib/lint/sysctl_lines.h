@@ -50,8 +50,6 @@ size_t sysctl_lines_split(const char *text, size_t size, size_t *ret_end);
  * NULL: no line is about name. */
 const struct sysctl_line *sysctl_lines_find(const struct sysctl_lines *lines, const char *name);
 
-bool sysctl_line_is_glob(const struct sysctl_line *line);
-
 /* Finds the place of each line again, after some have been taken out. */
 void sysctl_lines_place(struct sysctl_lines *lines);
 

@@ -48,7 +48,7 @@ static void check_find(const struct sysctl_lines *lines, const struct sysctl_lin
 {
         const struct sysctl_line *last = line;
 
-        if (sysctl_line_is_glob(line) || line->name[strcspn(line->name, "./")] == '.')
+        if (line->glob || line->name[strcspn(line->name, "./")] == '.')
                 return;
         for (const struct sysctl_line *l = line; l < lines->line + lines->n; l++)
                 if (strcmp(l->name, line->name) == 0)
