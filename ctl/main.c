@@ -100,15 +100,13 @@ static int settle_n(const struct command *command, const char *given[static 128]
 {
         bool history = command->run == command_history && !given['l'] && given['n'] &&
                        given['n'][strspn(given['n'], "0123456789")] == 0;
-        const char *end;
 
         if (given['n'])
                 given[history ? 'l' : 'i'] = given['n'];
         *ret_lines = 0;
         if (!given['l'])
                 return 0;
-        end = number_parse(given['l'], ret_lines);
-        if (end && *end == 0 && *ret_lines > 0)
+        if (whole_number_parse(given['l'], ret_lines) == 0 && *ret_lines > 0)
                 return 0;
         return complain(EX_USAGE, "invalid number of lines '%s'", given['l']);
 }

@@ -128,13 +128,6 @@ static int line_split(char *text, unsigned max, struct line *ret)
         return 0;
 }
 
-static int number_field(const char *text, uint64_t *ret)
-{
-        const char *end = number_parse(text, ret);
-
-        return end && !*end ? 0 : -EBADMSG;
-}
-
 static int value_field(enum sysctl_id id, const char *text, struct sysctl_value *ret)
 {
         return strcmp(text, "-") == 0 ? 0 : sysctl_parse(id, text, ret);
@@ -155,8 +148,8 @@ static int changes_parse(char *text, unsigned version, struct ledger_changes *re
 
         if (r < 0)
                 return r;
-        if (ret->at != 0 || line.n < 3 || number_field(line.field[1], &ret->left) < 0 ||
-            number_field(line.field[2], &ret->at) < 0 || ret->at == 0 || (version == 1 && line.more[0]))
+        if (ret->at != 0 || line.n < 3 || whole_number_parse(line.field[1], &ret->left) < 0 ||
+            whole_number_parse(line.field[2], &ret->at) < 0 || ret->at == 0 || (version == 1 && line.more[0]))
                 return -EBADMSG;
         memcpy(ret->more, line.more, sizeof(ret->more));
         return 0;
@@ -170,7 +163,7 @@ static int fields_parse(const struct line *line, enum sysctl_id id, struct ledge
         if (value_field(id, line->field[6], &e->before) < 0 ||
             (!e->file_unknown && value_field(id, line->field[7], &e->file) < 0))
                 return -EBADMSG;
-        return number_field(line->field[8], &e->hand_at);
+        return whole_number_parse(line->field[8], &e->hand_at);
 }
 
 static int entry_parse(char *text, unsigned version, enum sysctl_id id, struct ledger *ledger)
@@ -186,7 +179,7 @@ static int entry_parse(char *text, unsigned version, enum sysctl_id id, struct l
         e.state = state_find(line.field[1]);
         if (sysctl_table[id].never || e.state == LEDGER_NONE || sysctl_parse(id, line.field[2], &e.original) < 0 ||
             sysctl_parse(id, line.field[3], &e.written) < 0 || strlen(line.field[4]) >= sizeof(e.rule) ||
-            number_field(line.field[5], &e.at) < 0 || ledger->entry[id].state != LEDGER_NONE)
+            whole_number_parse(line.field[5], &e.at) < 0 || ledger->entry[id].state != LEDGER_NONE)
                 return -EBADMSG;
         strcpy(e.rule, line.field[4]);
         r = version > 1 ? fields_parse(&line, id, &e) : line.n > 6 ? sysctl_parse(id, line.field[6], &e.before) : 0;
@@ -240,7 +233,7 @@ static int header_check(const char *text, const struct ledger_owner *owner)
         size_t n = cookie ? (size_t)(cookie - boot_id) : 0;
         uint64_t number;
 
-        if (n == 0 || number_field(cookie + 1, &number) < 0 || number != owner->netns_cookie)
+        if (n == 0 || whole_number_parse(cookie + 1, &number) < 0 || number != owner->netns_cookie)
                 return -EBADMSG;
         if (n == strlen(owner->boot_id) && strncmp(boot_id, owner->boot_id, n) == 0)
                 return 0;

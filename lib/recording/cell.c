@@ -131,12 +131,10 @@ void cell_add_time(char **p, uint64_t ns)
 bool cell_parse_time(const char *text, uint64_t *ret)
 {
         uint64_t seconds, ns;
-        const char *point = number_parse(text, &seconds), *end;
+        const char *point = number_parse(text, &seconds);
 
-        if (!point || point - text > 10 || *point != '.' || strlen(point) != 10)
-                return false;
-        end = number_parse(point + 1, &ns);
-        if (!end || *end)
+        if (!point || point - text > 10 || *point != '.' || strlen(point) != 10 ||
+            whole_number_parse(point + 1, &ns) < 0)
                 return false;
         *ret = seconds * NSEC_PER_SEC + ns;
         return true;

@@ -218,7 +218,6 @@ bool column_parse_cell(const struct recording_column *c, const char *text, struc
 {
         struct snapshot *s = row->snapshot;
         unsigned at = c->at;
-        const char *end;
         double number;
 
         switch ((enum kind)c->kind) {
@@ -232,8 +231,7 @@ bool column_parse_cell(const struct recording_column *c, const char *text, struc
         case INTERVAL:
                 return cell_parse_time(text, &row->interval_ns);
         case MEMORY:
-                end = number_parse(text, &s->memory_bytes);
-                return end && !*end;
+                return whole_number_parse(text, &s->memory_bytes) == 0;
         case LISTENING:
                 return port_set_parse(text, &row->listening) == 0;
         case HELD:

@@ -6,19 +6,9 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
-static int parse_port(const char *text, in_port_t *ret)
-{
-        size_t digits = strspn(text, "0123456789");
-        long port = digits > 0 && digits <= 5 && text[digits] == 0 ? strtol(text, NULL, 10) : 0;
-
-        if (port < 1 || port > UINT16_MAX)
-                return -EINVAL;
-        *ret = htons((uint16_t)port);
-        return 0;
-}
+#include "lib/util/units.h"
 
 int listen_address_parse(const char *text, struct sockaddr_storage *ret, socklen_t *ret_size)
 {
@@ -28,19 +18,20 @@ int listen_address_parse(const char *text, struct sockaddr_storage *ret, socklen
         struct sockaddr_in v4 = {.sin_family = AF_INET};
         bool brackets = length >= 2 && text[0] == '[' && text[length - 1] == ']';
         char address[INET6_ADDRSTRLEN];
-        in_port_t port;
+        uint64_t port;
 
         if (brackets) {
                 text++;
                 length -= 2;
         }
-        if (length == 0 || length >= sizeof(address) || parse_port(colon + 1, &port) < 0)
+        if (length == 0 || length >= sizeof(address) || strlen(colon) > sizeof("65535") ||
+            whole_number_parse(colon + 1, &port) < 0 || port < 1 || port > UINT16_MAX)
                 return -EINVAL;
         memcpy(address, text, length);
         address[length] = 0;
         if (inet_pton(brackets ? AF_INET6 : AF_INET, address, brackets ? (void *)&v6.sin6_addr : &v4.sin_addr) != 1)
                 return -EINVAL;
-        v6.sin6_port = v4.sin_port = port;
+        v6.sin6_port = v4.sin_port = htons((uint16_t)port);
         if (ret)
                 memcpy(ret, brackets ? (const void *)&v6 : &v4, brackets ? sizeof(v6) : sizeof(v4));
         if (ret_size)

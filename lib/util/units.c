@@ -52,6 +52,17 @@ const char *number_parse(const char *text, uint64_t *ret)
         return end;
 }
 
+int whole_number_parse(const char *text, uint64_t *ret)
+{
+        uint64_t number;
+        const char *end = number_parse(text, &number);
+
+        if (!end || *end)
+                return -EINVAL;
+        *ret = number;
+        return 0;
+}
+
 /* strtod() alone would take "inf", "0x10" and " 1". */
 int number_with_unit_parse(const char *text, enum unit unit, double *ret)
 {

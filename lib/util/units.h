@@ -24,6 +24,9 @@ const char *unit_suffix(enum unit unit);
  * after it; NULL: there is none, or it is over UINT64_MAX. */
 const char *number_parse(const char *text, uint64_t *ret);
 
+/* Parses a text that is such a number and nothing else. Returns 0 or -EINVAL. */
+int whole_number_parse(const char *text, uint64_t *ret);
+
 /* Parses a number with its unit: "10k" for a count, "80%", "0/s", "3k/min", "250ms" for seconds, "2MB". The number is
  * digits with at most one point between them. Returns 0; -EINVAL: invalid number; -EDOM: the unit is missing or another
  * one. */
