@@ -14,7 +14,7 @@
 static bool holds_any(const struct policy *p, unsigned rule)
 {
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
-                if (held_of(p, rule, id)->rules & rule_bit(rule))
+                if (rule_holds(p, rule, id))
                         return true;
         return false;
 }
@@ -172,10 +172,9 @@ static enum progress commit_step(struct policy *p, const struct decision *d)
         struct rule_state *state = &p->state[d->rule];
         bool limited = take(p, d);
 
-        for (unsigned k = 0; k < d->n; k++) {
+        for (unsigned k = 0; k < d->n; k++)
                 if (d->change[k].outcome == OUTCOME_FOREIGN || d->change[k].unknown)
                         disown(p, d->change[k].sysctl, !d->change[k].unknown);
-        }
         if (changes_any(d)) {
                 watch(p, d->rule);
                 state->taken_for = d->evidence.destination_id;

@@ -58,7 +58,8 @@ static void evidence_set(struct evidence *e, const struct condition *c, const st
         evidence_set_destination(e, d);
 }
 
-/* Of two destinations, one of them on the loopback, the one with the greater value of the condition. */
+/* Of two destinations, one of them on the loopback, the one with the greater value of the condition. Either may
+ * be NULL. */
 static const struct destination *greater(const struct condition *c, const struct destination *a,
                                          const struct destination *b)
 {
@@ -162,7 +163,7 @@ static bool find_failure(const struct policy *p, unsigned i, const struct snapsh
                 return true;
         }
         /* A service that listens where the range was widened must not lose its port to connect(). */
-        port = range->rules >> i & 1 ? port_range_taken(s, &range->value, &range->original) : 0;
+        port = rule_holds(p, i, SYSCTL_IP_LOCAL_PORT_RANGE) ? port_range_taken(s, &range->value, &range->original) : 0;
         if (port == 0)
                 return false;
         decision_begin(d, DECISION_GIVE_WAY, i);
@@ -226,19 +227,18 @@ static bool find_reason(const struct policy *p, unsigned i, const struct snapsho
 static void fill_leave(const struct policy *p, struct decision *d)
 {
         const struct rule *rule = &p->config->rule[d->rule];
-        uint64_t bit = UINT64_C(1) << d->rule;
 
         for (unsigned k = 0; k < rule->n_actions; k++) {
                 const struct held *held = held_of(p, d->rule, rule->action[k].sysctl);
 
-                if (!(held->rules & bit))
+                if (!rule_holds(p, d->rule, rule->action[k].sysctl))
                         continue;
                 d->change[d->n++] = (struct change){
                         .sysctl = rule->action[k].sysctl,
                         .before = held->value,
                         .value = held->original,
                         .original = held->original,
-                        .write = held->rules == bit,
+                        .write = held->rules == rule_bit(d->rule),
                         .outcome = OUTCOME_JOINED,
                 };
         }
@@ -291,7 +291,7 @@ static bool find_cause(const struct policy *p, unsigned i, const struct snapshot
         const struct rule *rule = &p->config->rule[i];
         const struct rule_evaluation *e = &p->evaluation.rule[i];
         const struct destination *entering[2] = {NULL, NULL};
-        const struct condition *first = rule_ports_condition(rule);
+        const struct condition *ports = rule_ports_condition(rule), *first = ports ? ports : &rule->when[0];
 
         for (unsigned k = 0; k < rule->n_when; k++)
                 if (!metric_is_ports(rule->when[k].metric) &&
@@ -300,14 +300,10 @@ static bool find_cause(const struct policy *p, unsigned i, const struct snapshot
         for (unsigned loopback = 0; loopback < 2; loopback++)
                 if (e->entering[loopback] && may_help(p, i, s, loopback))
                         entering[loopback] = e->entering[loopback];
-        if (first ? !entering[0] && !entering[1] : !may_help(p, i, s, false))
+        if (ports ? !entering[0] && !entering[1] : !may_help(p, i, s, false))
                 return false;
         decision_begin(d, kind, i);
-        if (!first)
-                evidence_set(&d->evidence, &rule->when[0], &s->reading[rule->when[0].metric], NULL, s);
-        else
-                evidence_set(&d->evidence, first, &s->reading[first->metric], greater(first, entering[0], entering[1]),
-                             s);
+        evidence_set(&d->evidence, first, &s->reading[first->metric], greater(first, entering[0], entering[1]), s);
         evidence_set_culprit(&d->evidence, rule->when, rule->n_when, s);
         return true;
 }
@@ -338,7 +334,7 @@ static void fill_enter(const struct policy *p, const struct snapshot *s, struct 
                 bool joins = held->rules != 0 && !action_steps(action);
                 const struct sysctl_value *before = held->rules != 0 ? &held->value : &s->sysctl[action->sysctl].value;
 
-                if (d->kind == DECISION_ENTER && (held->rules >> d->rule & 1))
+                if (d->kind == DECISION_ENTER && rule_holds(p, d->rule, action->sysctl))
                         continue; /* it enters once more, for a sysctl that it does not hold */
                 if (held->rules == 0 && s->sysctl[action->sysctl].state != READING_VALID)
                         continue; /* the value to go on from is unknown */

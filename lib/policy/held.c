@@ -49,8 +49,7 @@ bool rule_may_enter(const struct policy *p, unsigned i)
                 enum sysctl_id id = rule->action[k].sysctl;
                 const struct held *held = held_of(p, i, id);
 
-                if (held->wanted && p->last_now >= held->again_at && !p->held[id].foreign &&
-                    !(held->rules & rule_bit(i)))
+                if (held->wanted && p->last_now >= held->again_at && !p->held[id].foreign && !rule_holds(p, i, id))
                         return true;
         }
         return !p->state[i].active;
@@ -105,8 +104,7 @@ bool holds_superseded(const struct policy *p, unsigned i)
         const struct rule *rule = &p->config->rule[i];
 
         for (unsigned k = 0; k < rule->n_actions; k++)
-                if ((held_of(p, i, rule->action[k].sysctl)->rules & rule_bit(i)) &&
-                    superseding_rule(p, i, k) != RULE_NONE)
+                if (rule_holds(p, i, rule->action[k].sysctl) && superseding_rule(p, i, k) != RULE_NONE)
                         return true;
         return false;
 }

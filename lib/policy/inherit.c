@@ -81,8 +81,7 @@ static bool rules_alike(const struct config *ca, unsigned ia, const struct confi
 static bool holds_within(const struct policy *old, unsigned rule, const struct config *config)
 {
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
-                if ((held_of(old, rule, id)->rules & rule_bit(rule)) &&
-                    !is_within_bounds(config, id, &held_of(old, rule, id)->value))
+                if (rule_holds(old, rule, id) && !is_within_bounds(config, id, &held_of(old, rule, id)->value))
                         return false;
         return true;
 }
@@ -109,7 +108,7 @@ static void inherit_rule(struct policy *p, unsigned i, const struct policy *old,
                 const struct held *before = held_of(old, k, id);
                 struct held *held = held_by(p, i, id);
 
-                if (!(before->rules & rule_bit(k)))
+                if (!rule_holds(old, k, id))
                         continue;
                 held->value = before->value;
                 held->original = before->original;

@@ -68,9 +68,7 @@ const struct sysctl_value *policy_value(const struct policy *p, enum sysctl_id s
 
 const struct sysctl_value *policy_rule_value(const struct policy *p, unsigned rule, enum sysctl_id sysctl)
 {
-        const struct held *held = held_of(p, rule, sysctl);
-
-        return held->rules & rule_bit(rule) ? &held->value : NULL;
+        return rule_holds(p, rule, sysctl) ? &held_of(p, rule, sysctl)->value : NULL;
 }
 
 bool policy_is_active(const struct policy *p, unsigned rule)

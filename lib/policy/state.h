@@ -115,6 +115,12 @@ static inline uint64_t rule_bit(unsigned rule)
         return UINT64_C(1) << rule;
 }
 
+/* True if the rule holds the sysctl or, in observe mode, would hold it. */
+static inline bool rule_holds(const struct policy *p, unsigned rule, enum sysctl_id sysctl)
+{
+        return held_of(p, rule, sysctl)->rules & rule_bit(rule);
+}
+
 /* True if the value is inside the bounds, which [limits] may have narrowed since it was written. */
 bool is_within_bounds(const struct config *config, enum sysctl_id sysctl, const struct sysctl_value *value);
 
