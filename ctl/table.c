@@ -82,16 +82,10 @@ static void print_cell(const struct table *t, const struct row *row, unsigned k)
 /* Prints the last cell of a row, broken at blanks to the columns that are left. */
 static void print_last(const struct row *row, unsigned k, size_t column, size_t width)
 {
+        size_t room = width > column + WRAPPED_MIN ? width - column : WRAPPED_MIN, n;
         const char *text = row->cell[k].text;
 
-        while (width > 0 && column + strlen(text) > width) {
-                size_t room = width > column + WRAPPED_MIN ? width - column : WRAPPED_MIN, n = MIN(room, strlen(text));
-
-                while (n > 0 && text[n] != ' ' && text[n] != 0)
-                        n--;
-                n = n > 0 ? n : MIN(room, strlen(text));
-                if (text[n] == 0)
-                        break;
+        while (width > 0 && text[n = line_length(text, room)]) {
                 print_coloured(row->cell[k].colour, "%.*s", (int)n, text);
                 printf("\n%*s", (int)column, "");
                 text += n + strspn(text + n, " ");

@@ -133,18 +133,24 @@ unsigned screen_width(void)
         return pager || isatty(STDOUT_FILENO) ? terminal_width() : 0;
 }
 
+size_t line_length(const char *text, size_t room)
+{
+        size_t n = room;
+
+        if (strlen(text) <= room)
+                return strlen(text);
+        while (n > 0 && text[n] != ' ')
+                n--;
+        return n > 0 ? n : room;
+}
+
 /* Breaks the text at blanks to the width. The first line begins at the column, where the cursor is; the others at
  * indent. */
 static void print_broken(const char *text, unsigned width, unsigned column, unsigned indent)
 {
         while (*text) {
-                size_t n = strlen(text), room = width > column + TEXT_WIDTH_MIN ? width - column : TEXT_WIDTH_MIN;
+                size_t n = line_length(text, width > column + TEXT_WIDTH_MIN ? width - column : TEXT_WIDTH_MIN);
 
-                if (n > room) {
-                        for (n = room; n > 0 && text[n] != ' '; n--)
-                                ;
-                        n = n > 0 ? n : room;
-                }
                 printf("%.*s\n", (int)n, text);
                 text += n + strspn(text + n, " ");
                 column = indent;

@@ -38,6 +38,9 @@ void print_wrapped(const char *text, unsigned indent);
 /* The same, for a text that begins at a column, where the cursor is. */
 void print_wrapped_from(const char *text, unsigned column, unsigned indent);
 
+/* How much of the text fits into the room on one line: up to a blank, or cut where there is none. */
+size_t line_length(const char *text, size_t room);
+
 /* The width of the terminal that stdout, or the pager, writes to; 0: it is none, and nothing may be cut. */
 unsigned screen_width(void);
 
