@@ -160,7 +160,6 @@ static int write_file(struct metrics_file *f, struct tuner *t)
                 .snapshot = &t->snapshot,
                 .config = t->config,
                 .policy = t->policy,
-                .evaluation = policy_evaluate(t->policy, &t->snapshot),
                 .episodes = &t->audit.episodes,
                 .counters = &f->counters,
                 .fullest = f->fullest,

@@ -41,7 +41,6 @@ struct exposition {
         const struct snapshot *snapshot;
         const struct config *config;
         struct policy *policy;
-        const struct evaluation *evaluation;
         const struct episodes *episodes;
         const struct exposition_counters *counters;
         const struct exposition_destination *fullest; /* of the last dump */
