@@ -28,13 +28,11 @@ static void late_add(struct destination *d, unsigned port, const struct ports_li
 {
         bool on_bind_parity = (port & 1) == bind_parity(limits);
 
-        if (on_bind_parity && d->late[1] == 0)
-                d->lowest = d->highest = (uint16_t)port;
-        d->late[on_bind_parity]++;
         if (on_bind_parity) {
-                d->lowest = (uint16_t)MIN(d->lowest, port);
+                d->lowest = (uint16_t)(d->late[1] == 0 ? port : MIN(d->lowest, port));
                 d->highest = (uint16_t)MAX(d->highest, port);
         }
+        d->late[on_bind_parity]++;
 }
 
 void bind_add(struct ports *ports, struct destination *d, unsigned port, const struct inet_diag_msg *socket)

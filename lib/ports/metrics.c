@@ -384,11 +384,6 @@ const struct destination *ports_busiest(const struct ports *ports)
         return ports_most_busy(ports, busiest, 1) > 0 ? busiest[0] : NULL;
 }
 
-unsigned ports_error(const struct ports *ports)
-{
-        return ports->shown->error;
-}
-
 bool ports_is_listening(const struct ports *ports, unsigned port)
 {
         return port_set_has(&ports->listening, port);

@@ -11,7 +11,7 @@
  *
  * Destinations are in a Misra-Gries table of PORTS_DESTINATIONS. The weight of one is its sockets in the dump, and the
  * TIME_WAIT that it is known to have made in the last minute. With a total weight of N, every destination over
- * N / PORTS_DESTINATIONS is in the table after a dump, and its counts are short by at most ports_error(). */
+ * N / PORTS_DESTINATIONS is in the table after a dump, and its counts are short by at most as much. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -203,9 +203,6 @@ const struct destination *ports_find(const struct ports *ports, uint64_t id);
  * shows whether a peer uses them; so ports_value() may be low while connect() fails. This value shows the load, and
  * ports.reused whether reuse works. */
 double ports_value_without_reuse(const struct destination *destination, unsigned metric);
-
-/* The most sockets by which a count can be short; 0 while there are at most PORTS_DESTINATIONS destinations. */
-unsigned ports_error(const struct ports *ports);
 
 /* The listeners of the last dump that was begun. */
 bool ports_is_listening(const struct ports *ports, unsigned port);

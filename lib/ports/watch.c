@@ -187,7 +187,7 @@ void watch_commit(struct ports *ports, uint64_t recycled)
                 struct destination *d = &t->destination[slot];
                 struct watched *w = d->watched ? &t->watched[d->watched - 1] : NULL;
                 bool comparable =
-                        w && find(ports->shown, d->id) &&
+                        w && ports->watched_then[d->watched - 1] &&
                         ports->elapsed + WATCH_MARGIN_MS * NSEC_PER_MSEC <= ports->shown->stays_ms * NSEC_PER_MSEC;
 
                 if (d->id == 0)
