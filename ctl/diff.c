@@ -57,12 +57,6 @@ static void add_row(struct table *table, const json_t *sysctl)
                    screen_width() > 0 && !differs(sysctl) ? text_of(sysctl, "owner") : owner_text(sysctl, owner));
 }
 
-static void print_table(const struct options *o, struct table *table)
-{
-        pager_open(o);
-        table_print(table, 0);
-}
-
 static void add_titles(struct table *table)
 {
         static const char *const titles[] = {"", "SYSCTL", "NOW", "KERNEL", "SYSCTL.D", "ORIGINAL", "SET BY"};
@@ -95,9 +89,11 @@ int command_diff(const struct options *o)
                 else
                         add_row(&table, sysctl);
         }
-        if (o->json)
+        if (o->json) {
                 print_json(rows);
-        else
-                print_table(o, &table);
+        } else {
+                pager_open(o);
+                table_print(&table, 0);
+        }
         return any ? EXIT_FAILURE : 0;
 }

@@ -100,15 +100,21 @@ static bool mode_changed(const json_t *episode, const json_t *record)
         return sysctl && is_true(sysctl, "would") != has_text(record, "result", "would");
 }
 
-static bool ends_an_episode(const json_t *record)
+/* How an event ends an episode, for people; NULL: it does not. */
+static const char *end_text(const char *event)
 {
-        static const char *const events[] = {"released", "unexpected-effect", "aborted", "overridden",
-                                             "released-by-request"};
+        static const char *const texts[][2] = {
+                {"released", "given back"},
+                {"unexpected-effect", "did not help, put back"},
+                {"aborted", "did harm, put back"},
+                {"overridden", "changed by another program"},
+                {"released-by-request", "released by request"},
+        };
 
-        for (size_t i = 0; i < ELEMENTSOF(events); i++)
-                if (has_text(record, "event", events[i]))
-                        return !has_text(record, "result", "noted");
-        return false;
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                if (strcmp(event, texts[i][0]) == 0)
+                        return texts[i][1];
+        return NULL;
 }
 
 /* Returns the number of the episode that a record belongs to; -1: none. */
@@ -142,7 +148,7 @@ static int take(json_t *episodes, const json_t *record)
                 set_text(episode, "systemd_unit", text_of(record, "culprit"));
                 return last;
         }
-        if (!ends_an_episode(record))
+        if (!end_text(text_of(record, "event")) || has_text(record, "result", "noted"))
                 return -1;
         take_end(episode, record);
         return last;
@@ -165,22 +171,6 @@ json_t *episodes_of(json_t *records)
 }
 
 /* ---- as text ---- */
-
-static const char *end_text(const char *event)
-{
-        static const char *const texts[][2] = {
-                {"released", "given back"},
-                {"unexpected-effect", "did not help, put back"},
-                {"aborted", "did harm, put back"},
-                {"overridden", "changed by another program"},
-                {"released-by-request", "released by request"},
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
-                if (strcmp(event, texts[i][0]) == 0)
-                        return texts[i][1];
-        return event;
-}
 
 static void write_what(FILE *f, const json_t *episode)
 {

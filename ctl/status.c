@@ -69,11 +69,6 @@ static void print_head(const json_t *d)
                 puts("  paused    without an end");
 }
 
-static void remove_other_parts(json_t *d)
-{
-        json_object_del(d, "config");
-}
-
 static void print_all(const json_t *all)
 {
         struct table table = {0};
@@ -104,7 +99,7 @@ static int show_all(const struct options *o)
         if (json_array_size(all) == 0)
                 return complain(EXIT_NOT_RUNNING, "no twtuned is running");
         json_array_foreach(all, i, d)
-                remove_other_parts(d);
+                json_object_del(d, "config");
         if (o->json)
                 return print_json(all);
         pager_open(o);
@@ -123,7 +118,7 @@ int command_status(const struct options *o)
         if (status != 0)
                 return status;
         if (o->json) {
-                remove_other_parts(d);
+                json_object_del(d, "config");
                 return print_json(d);
         }
         pager_open(o);
