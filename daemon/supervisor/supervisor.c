@@ -209,16 +209,6 @@ static int on_stop_late(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-static int stop(struct supervisor *s)
-{
-        if (s->stopping)
-                return 0;
-        s->stopping = true;
-        signal_all(s, SIGTERM);
-        exit_when_done(s);
-        return sd_event_add_time_relative(s->event, NULL, CLOCK_MONOTONIC, STOP_WITHIN, 0, on_stop_late, s);
-}
-
 /* ---- signals ---- */
 
 /* A process that is not ours may be the child of one that died, where the supervisor is process 1 of a container. */
@@ -266,8 +256,15 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
+        struct supervisor *s = userdata;
+
         (void)source, (void)info;
-        return stop(userdata);
+        if (s->stopping)
+                return 0;
+        s->stopping = true;
+        signal_all(s, SIGTERM);
+        exit_when_done(s);
+        return sd_event_add_time_relative(s->event, NULL, CLOCK_MONOTONIC, STOP_WITHIN, 0, on_stop_late, s);
 }
 
 static const struct {
