@@ -139,11 +139,6 @@ static void feed_watchdog(struct service *s, uint64_t now, uint64_t interval)
         s->fed = now;
 }
 
-static bool is_recording(const struct service *s)
-{
-        return s->record.path && s->record.fd >= 0;
-}
-
 /* Begins or ends the recording that twtunectl asked for since the last tick. */
 static void follow_bus(struct service *s)
 {
@@ -186,7 +181,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         tick(&s->tuner);
         record_tick(&s->record, &s->tuner);
         look(s);
-        s->bus.recording = is_recording(s);
+        s->bus.recording = record_is_on(&s->record);
         bus_after_tick(&s->bus);
         metrics_file_tick(&s->metrics, &s->tuner);
         journal_tick();

@@ -10,11 +10,6 @@
 
 #include "daemon/now.h"
 
-static bool is_recording(const struct record *r)
-{
-        return r->path && r->fd >= 0;
-}
-
 int record_open(struct record *r, const char *path)
 {
         /* In a directory that other users can write, one of them may have made a link or a pipe with this name. */
@@ -46,7 +41,7 @@ void record_take(struct record *r, int fd, const char *path)
 
 void record_close(struct record *r)
 {
-        if (is_recording(r))
+        if (record_is_on(r))
                 close(r->fd);
         r->fd = -1;
 }
@@ -62,7 +57,7 @@ void record_set_counters(struct record *r, struct counters *counters)
 
 void record_before(struct record *r, const struct tuner *t)
 {
-        if (is_recording(r))
+        if (record_is_on(r))
                 r->before = t->apply.ledger;
 }
 
@@ -114,7 +109,7 @@ void record_tick(struct record *r, struct tuner *t)
         size_t n = 0;
         int error;
 
-        if (!is_recording(r))
+        if (!record_is_on(r))
                 return;
         fill_row(&r->row, t, &r->before);
         if (!r->begun)

@@ -17,6 +17,11 @@ struct record {
         char line[2 * RECORDING_LINE_MAX]; /* a header and a row */
 };
 
+static inline bool record_is_on(const struct record *record)
+{
+        return record->path && record->fd >= 0;
+}
+
 /* Opens a file, which must be new or empty. Returns 0 or a negative errno; -EEXIST: it is not empty. */
 int record_open(struct record *record, const char *path);
 
