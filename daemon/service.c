@@ -37,7 +37,7 @@ struct service {
         struct record record;
         struct bus bus;
         struct early early;
-        sd_event *event;
+        sd_event *event; /* owned, until after bus_stop() */
         struct metrics_file metrics;
         struct counters kernel; /* those that this kernel has: the configuration may name them */
         const struct service_options *options;
@@ -226,28 +226,26 @@ static void prepare_signals(void)
 static int loop(struct service *s)
 {
         sd_event_source *timer = NULL;
-        sd_event *event = NULL;
-        int r = sd_event_new(&event);
+        int r = sd_event_new(&s->event);
 
         if (sd_watchdog_enabled(0, &s->watchdog) <= 0)
                 s->watchdog = 0;
         for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
-                r = sd_event_add_signal(event, NULL, signals[i], on_signal, s);
+                r = sd_event_add_signal(s->event, NULL, signals[i], on_signal, s);
         if (r >= 0)
-                bus_start(&s->bus, event, &s->tuner);
+                bus_start(&s->bus, s->event, &s->tuner);
         if (r >= 0)
-                r = sd_event_add_time_relative(event, &timer, CLOCK_MONOTONIC, 0, 1, on_tick, s);
+                r = sd_event_add_time_relative(s->event, &timer, CLOCK_MONOTONIC, 0, 1, on_tick, s);
         if (r >= 0)
                 r = sd_event_source_set_enabled(timer, SD_EVENT_ON);
         if (r >= 0)
-                r = early_start(&s->early, event, timer, s->backend.observer);
+                r = early_start(&s->early, s->event, timer, s->backend.observer);
         if (r >= 0)
-                r = sd_event_loop(event);
+                r = sd_event_loop(s->event);
         early_stop(&s->early);
         if (r < 0)
                 fprintf(stderr, "twtuned: the event loop failed: %s\n", strerror(-r));
         sd_event_source_unref(timer);
-        s->event = event; /* until bus_stop() */
         return r;
 }
 
