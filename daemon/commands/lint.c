@@ -93,9 +93,9 @@ static void report(void *user, const struct lint_finding *f)
                 report_harmful(l->backend, f);
 }
 
-static void run(struct lint *l, struct lint_trial *trial)
+static void run(struct lint *l)
 {
-        const struct lint_kernel kernel = lint_kernel(trial);
+        const struct lint_kernel kernel = lint_kernel(&l->trial);
 
         lint_run(&l->lines, &kernel, report, l);
 }
@@ -108,7 +108,7 @@ static void run_json(struct lint *l)
         l->json = &j;
         json_open_object(&j, NULL);
         json_open_array(&j, "findings");
-        run(l, &l->trial);
+        run(l);
         json_close_array(&j);
         json_open_array(&j, "errors");
         for (size_t i = 0; d->item && i < d->n; i++) {
@@ -182,9 +182,9 @@ static void print_remains(const struct lint *l, const struct sysctl_file *file, 
         }
 }
 
-static int print_all_remains(const struct lint *l, struct lint_trial *trial)
+static int print_all_remains(struct lint *l)
 {
-        const struct lint_kernel kernel = lint_kernel(trial);
+        const struct lint_kernel kernel = lint_kernel(&l->trial);
         size_t index = 0;
         char **why, name[1024];
 
@@ -226,11 +226,11 @@ static void print_note(enum sysctl_conf conf)
 static int print(struct lint *l, enum lint_format format)
 {
         if (format == LINT_REMAINS)
-                return print_all_remains(l, &l->trial);
+                return print_all_remains(l);
         if (format == LINT_JSON)
                 run_json(l);
         else
-                run(l, &l->trial);
+                run(l);
         return l->diagnostics.n > 0 ? EX_DATAERR : l->harmful ? EXIT_FAILURE : 0;
 }
 
@@ -258,6 +258,6 @@ void lint_report(struct backend *backend)
         struct lint l = {.backend = backend, .trial = {-1, -1}};
 
         if (sysctl_files_apply_here() && load(&l, NULL) == 0)
-                run(&l, NULL);
+                run(&l);
         lint_free(&l);
 }

@@ -14,5 +14,5 @@ struct lint_trial {
 struct lint_trial lint_trial_open(void);
 void lint_trial_close(struct lint_trial *trial);
 
-/* trial is borrowed; NULL: nothing is tried. */
+/* trial is borrowed; of one that is not open, nothing is tried. */
 struct lint_kernel lint_kernel(struct lint_trial *trial);
