@@ -16,7 +16,6 @@
 #include "ctl/terminal.h"
 #include "lib/audit/record.h"
 #include "lib/util/safe.h"
-#include "lib/util/units.h"
 
 #define FIELD_MAX 1024
 #define UNIT_NAME_MAX 256

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/client.h"
 #include "ctl/description.h"
 #include "ctl/terminal.h"
 

@@ -3,13 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/status.h"
-#include "lib/util/macro.h"
 
 #define ERROR_NO_SUCH_SYSCTL BUS_NAME ".NoSuchSysctl"
 #define ERROR_NOT_POSSIBLE BUS_NAME ".NotPossible"

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/bus/describe.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "daemon/status.h"
 #include "lib/util/macro.h"
 

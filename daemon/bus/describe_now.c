@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What is going on: the sysctls that are changed and for whom, the advice that stands, the destinations. */
 #include <math.h>
-#include <stdio.h>
 
 #include "daemon/bus/describe.h"
 #include "lib/audit/advice.h"
-#include "lib/util/macro.h"
 
 #define DESTINATIONS_MAX 10u
 

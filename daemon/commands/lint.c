@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "daemon/apply/sysctl_files.h"
 #include "daemon/commands/lint_kernel.h"

@@ -20,7 +20,6 @@
 #include "daemon/config_files.h"
 #include "daemon/confine.h"
 #include "daemon/note.h"
-#include "daemon/now.h"
 #include "daemon/observe/observer.h"
 #include "daemon/privilege.h"
 #include "daemon/supervisor/child.h"

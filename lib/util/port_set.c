@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/util/port_set.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
