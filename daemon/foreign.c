@@ -1,16 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/foreign.h"
 
-/* The first rule that sets the sysctl; NULL: none does, so a change is not logged. */
-static const struct rule *rule_that_sets(const struct config *config, enum sysctl_id id)
-{
-        for (unsigned i = 0; i < config->n_rules; i++)
-                for (unsigned k = 0; k < config->rule[i].n_actions; k++)
-                        if (!config->rule[i].disabled && config->rule[i].action[k].sysctl == id)
-                                return &config->rule[i];
-        return NULL;
-}
-
 static void note_change(struct tuner *t, enum sysctl_id id, const char *rule, const struct sysctl_value *live)
 {
         struct ledger_entry *e = &t->apply.ledger.entry[id];
@@ -51,7 +41,7 @@ void foreign_note_changes(struct tuner *t)
 
                 if (live->state != READING_VALID)
                         continue;
-                rule = was_changed(t, id, &live->value) ? rule_that_sets(t->config, id) : NULL;
+                rule = was_changed(t, id, &live->value) ? config_rule_of(t->config, id) : NULL;
                 if (rule)
                         note_change(t, id, rule->name, &live->value);
                 t->apply.seen[id] = live->value;

@@ -123,13 +123,7 @@ static void put_rules(struct text *t, const struct exposition *e, const struct f
 /* True if a rule can change the sysctl, or the ledger has an entry of it. */
 static bool is_concerned(const struct exposition *e, enum sysctl_id id)
 {
-        if (e->ledger->entry[id].state != LEDGER_NONE)
-                return true;
-        for (unsigned i = 0; i < e->config->n_rules; i++)
-                for (unsigned k = 0; k < e->config->rule[i].n_actions; k++)
-                        if (!e->config->rule[i].disabled && e->config->rule[i].action[k].sysctl == id)
-                                return true;
-        return false;
+        return e->ledger->entry[id].state != LEDGER_NONE || config_rule_of(e->config, id);
 }
 
 static void put_ledger_state(struct text *t, const struct exposition *e, const struct family *f)

@@ -124,6 +124,15 @@ void config_free(struct config *config)
         free(config);
 }
 
+const struct rule *config_rule_of(const struct config *config, enum sysctl_id sysctl)
+{
+        for (unsigned i = 0; i < config->n_rules; i++)
+                for (unsigned k = 0; k < config->rule[i].n_actions; k++)
+                        if (!config->rule[i].disabled && config->rule[i].action[k].sysctl == sysctl)
+                                return &config->rule[i];
+        return NULL;
+}
+
 void config_read(struct config *config, const char *file, const char *text, size_t size, const struct counters *kernel,
                  struct diagnostics *diagnostics)
 {

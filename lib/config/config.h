@@ -72,6 +72,9 @@ void config_free(struct config *config);
 void config_read(struct config *config, const char *file, const char *text, size_t size, const struct counters *kernel,
                  struct diagnostics *diagnostics);
 
+/* Returns the first rule that changes the sysctl and is not disabled; NULL: none. */
+const struct rule *config_rule_of(const struct config *config, enum sysctl_id sysctl);
+
 /* Checks the whole configuration after the last file: rules against each other, against [limits], and in themselves.
  * Resolves struct rule's after. Disables each rule of which a condition never holds; that error says rule_off. */
 void config_check(struct config *config, struct diagnostics *diagnostics);
