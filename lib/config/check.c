@@ -285,7 +285,7 @@ static void check_evidence(const struct check *c, const struct rule *rule)
         if (rule->n_destinations > 0 && !rule_ports_condition(rule))
                 fail(rule->destination_at,
                      "for-destination needs a ports.* in when: other metrics are not about destinations");
-        if (rule->units != 0 && !asks_for_destinations(rule))
+        if (rule->units != 0 && !rule_ports_condition(rule))
                 fail(rule->units_at, "for-unit needs a ports.* in when: it chooses destinations, and other metrics "
                                      "are not about them");
 }
