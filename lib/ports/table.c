@@ -326,7 +326,7 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
                 d->syn_sent++;
                 d->unanswered += socket->idiag_retrans >= UNANSWERED_RETRANS;
         }
-        if (d->cgroup == 0 || ports->units)
+        if (!d->cgroup_seen || ports->units)
                 unit_add(ports, d, diag_cgroup(socket, length));
 }
 
@@ -367,9 +367,11 @@ void ports_commit(struct ports *ports, uint64_t recycled)
                 t->error = t->passes;
                 t->error_at = t->begun;
         }
-        for (unsigned slot = 0; slot < t->slots; slot++)
+        for (unsigned slot = 0; slot < t->slots; slot++) {
+                unit_commit(&t->destination[slot]);
                 if (t->destination[slot].id != 0 && destination_has_ended(t, &t->destination[slot]))
                         t->destination[slot].id = 0;
+        }
         usable_count(ports);
         watch_commit(ports, recycled);
         metrics_set(ports, recycled);

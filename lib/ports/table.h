@@ -80,6 +80,8 @@ struct destination {
         uint32_t unanswered;        /* those that have waited for 3 s and more */
         uint8_t watched;            /* 1 + its index in table.watched; 0: none */
         uint64_t cgroup;            /* of one of its live sockets (diag_cgroup()); 0: unknown */
+        uint64_t other_cgroup;      /* another one of a live socket of this dump; 0: none */
+        bool cgroup_seen;           /* a live socket of this dump has that cgroup */
         uint32_t units;             /* a bit for each of ports_use_units() of which a live socket was met */
         uint16_t made[PORTS_RING];  /* TIME_WAIT made in each second; at most UINT16_MAX */
         int16_t hidden[PORTS_RING]; /* the same, of those that were made and reused between two dumps: an estimate */

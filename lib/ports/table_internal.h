@@ -149,8 +149,10 @@ void source_set_bind_first(struct ports *ports, unsigned index);
 double source_bind_used(const struct ports *ports, const struct source *source);
 void destination_set_bind_first(const struct ports *ports, struct destination *destination);
 
-/* unit.c: takes the cgroup of a live socket; 0: it is unknown. */
+/* unit.c: takes the cgroup of a live socket; 0: it is unknown. At the end of a dump, a cgroup that has no live socket any
+ * more gives way to one that has. */
 void unit_add(struct ports *ports, struct destination *d, uint64_t cgroup);
+void unit_commit(struct destination *d);
 
 /* metrics.c: chooses the dump with which the new one is compared for the rate: the one before, or an earlier one while
  * that is younger than the window; returns true if the dump before takes its place in table.then. Sets the metrics that

@@ -15,8 +15,18 @@ void unit_add(struct ports *ports, struct destination *d, uint64_t cgroup)
 
         if (d->cgroup == 0 || (units != 0 && d->units == 0))
                 d->cgroup = cgroup;
+        if (cgroup == d->cgroup)
+                d->cgroup_seen = cgroup != 0;
+        else if (d->other_cgroup == 0)
+                d->other_cgroup = cgroup;
         d->units |= units;
         ports->newest_cgroup = MAX(ports->newest_cgroup, cgroup);
+}
+
+void unit_commit(struct destination *d)
+{
+        if (!d->cgroup_seen && d->units == 0 && d->other_cgroup != 0)
+                d->cgroup = d->other_cgroup;
 }
 
 void ports_give_cgroup(struct ports *ports, uint64_t id, uint64_t cgroup)

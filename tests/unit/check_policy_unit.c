@@ -128,6 +128,29 @@ START_TEST(the_named_unit_is_the_culprit)
 }
 END_TEST
 
+/* A program that is gone, or a person who tried the connection once, is not the culprit of what comes later. */
+START_TEST(the_culprit_has_live_sockets)
+{
+        struct model_socket *first;
+
+        use(RULE(""));
+        open_one(PEER, 9999);
+        host_run(h, 1, 100, PEER);
+        ck_assert_uint_eq(destination_of(PEER)->cgroup, 9999);
+        open_one(PEER, OTHER);
+        host_run(h, 3, 100, PEER);
+        ck_assert_uint_eq(destination_of(PEER)->cgroup, 9999);
+        for (first = h->model.socket; first->cgroup != 9999; first++)
+                ;
+        first->cgroup = OTHER; /* as if it were closed */
+        host_run(h, 1, 100, PEER);
+        ck_assert_uint_eq(destination_of(PEER)->cgroup, OTHER);
+        h->model.n = 0; /* without any live socket the last one stays */
+        host_run(h, 3, 100, PEER);
+        ck_assert_uint_eq(destination_of(PEER)->cgroup, OTHER);
+}
+END_TEST
+
 /* Its cgroup is met before the observer has found out whose it is. */
 START_TEST(a_unit_that_is_found_later_counts)
 {
@@ -209,6 +232,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_rule_ends_with_its_units);
         tcase_add_test(tcase, one_live_socket_is_enough);
         tcase_add_test(tcase, the_named_unit_is_the_culprit);
+        tcase_add_test(tcase, the_culprit_has_live_sockets);
         tcase_add_test(tcase, a_unit_that_is_found_later_counts);
         tcase_add_test(tcase, a_cgroup_that_is_given_counts);
         tcase_add_test(tcase, a_reload_ends_no_rule);
