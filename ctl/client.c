@@ -20,8 +20,9 @@
 #define NAME_TRIES 12 /* for longer than the daemon waits before it asks for its name again */
 #define NAME_US 500000
 #define LOOK_TRIES 5u
-#define LOOK_SECONDS 0.5                         /* between two of them, at most */
-#define CALL_TIMEOUT_US (90 * UINT64_C(1000000)) /* the answer comes after the next tick, and interval may be 1min */
+#define LOOK_SECONDS 0.5 /* between two of them, at most */
+/* The answer to a change comes after the next tick, and interval may be 1min. On a busy machine others wait as well. */
+#define CALL_TIMEOUT_US (90 * UINT64_C(1000000))
 
 /* The path of an object is the name of its owner, with slashes. */
 static void set_name(struct client *c, const char *name)
@@ -30,6 +31,13 @@ static void set_name(struct client *c, const char *name)
         snprintf(c->path, sizeof(c->path), "/%s", name);
         for (char *dot = c->path; (dot = strchr(dot, '.'));)
                 *dot = '/';
+}
+
+static int open_bus(sd_bus **ret)
+{
+        int r = sd_bus_open_system(ret);
+
+        return r < 0 ? r : sd_bus_set_method_call_timeout(*ret, CALL_TIMEOUT_US);
 }
 
 int client_open(struct client *c, const char *instance)
@@ -42,7 +50,7 @@ int client_open(struct client *c, const char *instance)
                 snprintf(name, sizeof(name), BUS_NAME ".instance.%s", path + 1);
         free(path);
         set_name(c, name);
-        r = sd_bus_open_system(&c->bus);
+        r = open_bus(&c->bus);
         if (r < 0)
                 return complain(EX_UNAVAILABLE,
                                 "cannot connect to the system bus: %s; twtuned may run without it, see: "
@@ -145,7 +153,7 @@ static int call_describe(struct client *c, sd_bus_error *error, sd_bus_message *
                         return r;
                 sd_bus_error_free(error);
                 c->bus = sd_bus_close_unref(c->bus);
-                r = sd_bus_open_system(&c->bus);
+                r = open_bus(&c->bus);
                 if (r < 0)
                         return r;
         }
@@ -180,11 +188,10 @@ int client_call(struct client *c, const char *method, const char *types, ...)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         va_list args;
-        int r = sd_bus_set_method_call_timeout(c->bus, CALL_TIMEOUT_US);
+        int r;
 
         va_start(args, types);
-        if (r >= 0)
-                r = sd_bus_call_methodv(c->bus, c->name, c->path, BUS_NAME, method, &error, NULL, types, args);
+        r = sd_bus_call_methodv(c->bus, c->name, c->path, BUS_NAME, method, &error, NULL, types, args);
         va_end(args);
         return r < 0 ? explain_error(c, &error, r) : 0;
 }
