@@ -77,6 +77,11 @@ static void rearm(struct tuner *t, enum sysctl_id id)
                                                        .requested_by = REQUESTER});
 }
 
+bool requests_pending(const struct requests *r)
+{
+        return r->pause || r->resume || r->release_all || r->release != 0 || r->rearm != 0;
+}
+
 void requests_carry_out(struct tuner *t)
 {
         struct requests asked = t->requests;

@@ -113,6 +113,7 @@ static void reload(struct service *s)
         if (!config || diagnostics.n > 0) {
                 record_rejected(s, &diagnostics);
                 s->tuner.rejected = true;
+                s->tuner.settled = false; /* the status says so */
         } else {
                 int write_error = observe_if_readonly(s, config);
 

@@ -11,29 +11,47 @@
 #define ORPHANS_RETRY_NS (60 * NSEC_PER_SEC)
 #define LATE_NS (60 * NSEC_PER_SEC) /* ticks are on time again after so long without a late one */
 
-/* Counters and bounds; a sample of the sockets by state if that may decide; a dump if the bounds do not hold or some
- * condition is still unknown. Each step runs even if an earlier one failed. */
-static void observe(struct tuner *t)
+/* Samples the sockets by state if that may decide, and dumps them if the bounds do not hold or some condition is still
+ * unknown. */
+static void observe_more(struct tuner *t, bool dump, struct unread *unread)
 {
         struct backend *backend = t->backend;
         struct watch_list watch;
-        struct unread unread = {0};
-        bool dump = false;
 
-        backend->observe(backend, &t->snapshot, &dump, &unread);
         if (!dump) {
                 dump = policy_evaluate(t->policy, &t->snapshot)->needs_dump;
-                if (dump && backend->observe_states(backend, &t->snapshot, &unread))
+                if (dump && backend->observe_states(backend, &t->snapshot, unread))
                         dump = policy_evaluate(t->policy, &t->snapshot)->needs_dump;
         }
         if (dump) {
                 policy_watched(t->policy, &watch);
-                backend->observe_sockets(backend, &watch, &t->snapshot, &unread);
+                backend->observe_sockets(backend, &watch, &t->snapshot, unread);
                 policy_evaluate(t->policy, &t->snapshot);
         }
+}
+
+/* True if nothing has changed that the rules, a person or the status wait for. */
+static bool rests(struct tuner *t)
+{
+        return t->settled && t->snapshot.dump_every == 0 && !requests_pending(&t->requests) &&
+               policy_rest(t->policy, &t->snapshot);
+}
+
+/* Counters and bounds, then the sockets if need be. Each step runs even if an earlier one failed. Returns false if the
+ * rules rest: the tick has nothing to do. */
+static bool observe(struct tuner *t)
+{
+        struct unread unread = {0};
+        bool dump = false;
+
+        t->backend->observe(t->backend, &t->snapshot, &dump, &unread);
+        if (!dump && unread.error == 0 && rests(t))
+                return false;
+        observe_more(t, dump, &unread);
         t->unread = unread;
         audit_state(&t->audit, SUBJECT_OBSERVATION, unread.what, unread.error);
         foreign_note_changes(t);
+        return true;
 }
 
 static void record_config(struct tuner *t)
@@ -114,11 +132,19 @@ static void record_effects(struct tuner *t)
                         audit_effect(&t->audit, t->config, i, policy_evaluate_rule(t->policy, i, &t->snapshot));
 }
 
+/* True if only what the rules see, or a request, can make the next tick differ from this one. */
+static bool is_settled(const struct tuner *t)
+{
+        return t->unread.error == 0 && t->snapshot.dump_every == 0 && t->apply.ledger_error == 0 &&
+               t->paused_until == 0 && t->late_until == 0 && ledger_last_held(&t->apply.ledger, 0) == SYSCTL_COUNT;
+}
+
 void tick(struct tuner *t)
 {
         struct decision decision;
 
-        observe(t);
+        if (!observe(t))
+                return;
         if (t->config_is_new)
                 record_config(t);
         if (t->apply.ledger_error < 0)
@@ -136,6 +162,7 @@ void tick(struct tuner *t)
         audit_find_culprits(&t->audit, &t->snapshot);
         record_effects(t);
         status_update(t);
+        t->settled = policy_settle(t->policy, &t->snapshot) && is_settled(t);
 }
 
 /* The live value is the one of the last step, or of the step before. Any other value is left to the restore, which

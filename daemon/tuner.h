@@ -61,6 +61,7 @@ struct tuner {
         uint64_t paused_until;     /* nothing is written, and what is held stays; 0: not paused; or PAUSED_FOR_GOOD */
         bool config_is_new;        /* to be logged once it is known what this kernel lacks for it */
         bool rejected;             /* the last reload was rejected; the configuration before it stays */
+        bool settled;              /* until something changes, ticks have nothing to do */
         struct unread unread;      /* at the last tick */
         uint64_t late_until;       /* a tick came late; until then late ticks are not logged again; 0: none */
         int write_error;           /* why it only observes against its configuration; 0: it does not */

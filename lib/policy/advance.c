@@ -146,7 +146,7 @@ uint64_t policy_advance(struct policy *p, const struct snapshot *s)
         if (p->state_changed)
                 policy_evaluate(p, s);
         p->last_now = s->now;
-        p->state_changed = true;
+        state_changes(p);
         for (unsigned i = 0; i < p->config->n_rules; i++)
                 advance_rule(p, i, s, &t);
         return t.gap;

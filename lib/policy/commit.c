@@ -78,7 +78,7 @@ static void disown(struct policy *p, enum sysctl_id sysctl, bool foreign)
         struct held *held = &p->held[sysctl];
         uint64_t rules = held->rules;
 
-        p->state_changed = true;
+        state_changes(p);
         held->rules = 0;
         held->foreign |= foreign;
         for (unsigned i = 0; i < p->config->n_rules; i++)
@@ -228,7 +228,7 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
 enum progress policy_commit(struct policy *p, const struct decision *d)
 {
         p->state[d->rule].tried_at = p->last_now;
-        p->state_changed = true;
+        state_changes(p);
         switch (d->kind) {
         case DECISION_ENTER:
                 return commit_enter(p, d);
@@ -261,7 +261,7 @@ static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const str
 {
         struct held *held = &p->held[sysctl];
 
-        p->state_changed = true;
+        state_changes(p);
         held->rules |= rule_bit(i);
         held->value = *written;
         held->original = *original;
@@ -324,7 +324,7 @@ void policy_set_foreign(struct policy *p, enum sysctl_id sysctl)
 
 void policy_rearm(struct policy *p, enum sysctl_id sysctl)
 {
-        p->state_changed = true;
+        state_changes(p);
         p->held[sysctl].foreign = false;
         p->held[sysctl].wanted = true;
         p->held[sysctl].again_at = 0;
@@ -332,7 +332,7 @@ void policy_rearm(struct policy *p, enum sysctl_id sysctl)
 
 void policy_retry(struct policy *p)
 {
-        p->state_changed = true;
+        state_changes(p);
         for (unsigned i = 0; i < p->config->n_rules; i++)
                 if (p->state[i].failures > 0)
                         p->state[i].not_before = 0;

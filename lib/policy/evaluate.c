@@ -5,17 +5,6 @@
 
 #include "lib/policy/evaluate.h"
 
-#define LATE_INTERVALS 3
-#define LATE_MIN_NS (3 * NSEC_PER_SEC)
-
-struct elapsed elapsed_since(const struct policy *p, const struct snapshot *s)
-{
-        uint64_t ns = p->last_now != 0 ? s->now - p->last_now : 0;
-        uint64_t most = MAX(LATE_INTERVALS * p->config->interval_ns, LATE_MIN_NS) + s->dump_ns;
-
-        return (struct elapsed){MIN(ns, most), ns > most ? ns - s->dump_ns : 0};
-}
-
 static const char *lacking_metric(const struct policy *p, const struct condition *list, unsigned n,
                                   const struct snapshot *s)
 {
@@ -254,6 +243,7 @@ const struct rule_evaluation *policy_evaluate_rule(struct policy *p, unsigned i,
 {
         struct elapsed t = elapsed_since(p, s);
 
+        rest_end(p);
         evaluate_rule(p, i, s, &t);
         return &p->evaluation.rule[i];
 }
@@ -262,6 +252,7 @@ const struct evaluation *policy_evaluate(struct policy *p, const struct snapshot
 {
         struct elapsed t = elapsed_since(p, s);
 
+        rest_end(p);
         p->evaluation.needs_dump = false;
         for (unsigned i = 0; i < p->config->n_rules; i++) /* of all first: the others count on it */
                 p->evaluation.rule[i].lacks = rule_lacks(p, i, s);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The inside of the first phase: evaluate.c (a rule), walk.c (its destinations), condition.c (one condition) and
- * advance.c (the clocks). */
+/* The inside of the first phase: evaluate.c (a rule), walk.c (its destinations), condition.c (one condition),
+ * advance.c (the clocks) and rest.c (ticks in which no rule needs to be evaluated). */
 
 #include "lib/policy/state.h"
 #include "lib/util/macro.h"
@@ -13,7 +13,16 @@ struct elapsed {
         uint64_t gap; /* if the tick is late, all its time except that of dumps; 0: it is on time */
 };
 
-struct elapsed elapsed_since(const struct policy *p, const struct snapshot *s);
+#define LATE_INTERVALS 3
+#define LATE_MIN_NS (3 * NSEC_PER_SEC)
+
+static inline struct elapsed elapsed_since(const struct policy *p, const struct snapshot *s)
+{
+        uint64_t ns = p->last_now != 0 ? s->now - p->last_now : 0;
+        uint64_t most = MAX(LATE_INTERVALS * p->config->interval_ns, LATE_MIN_NS) + s->dump_ns;
+
+        return (struct elapsed){MIN(ns, most), ns > most ? ns - s->dump_ns : 0};
+}
 
 /* The clock of a condition at the time of the snapshot. A late tick stops it; a gap that is longer than time_ns, the
  * time of the condition, starts it anew. */

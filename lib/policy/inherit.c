@@ -116,12 +116,13 @@ static void inherit_rule(struct policy *p, unsigned i, const struct policy *old,
         }
 }
 
-uint64_t policy_inherit(struct policy *p, const struct policy *old)
+uint64_t policy_inherit(struct policy *p, struct policy *old)
 {
         uint64_t inherited = 0;
 
+        rest_end(old);
         p->last_now = old->last_now;
-        p->state_changed = true;
+        state_changes(p);
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 p->held[id].foreign = old->held[id].foreign;
                 p->held[id].wanted = old->held[id].wanted;

@@ -33,6 +33,7 @@ struct policy *policy_new(const struct config *config)
                                 return NULL;
                         }
                 }
+        rest_init(policy);
         return policy;
 }
 

@@ -108,6 +108,12 @@ const struct rule_evaluation *policy_evaluate_rule(struct policy *policy, unsign
  * condition restarts a clock. Returns the length of that gap in ns; 0: the tick was on time. */
 uint64_t policy_advance(struct policy *policy, const struct snapshot *snapshot);
 
+/* Ticks of an idle host. At the end of one policy_settle() returns true if the rules rest: until something that they see
+ * changes, nothing is decided and no dump is needed. In the next ticks policy_rest() returns true as long as nothing has
+ * changed but the time, and stands for policy_evaluate(), policy_advance() and policy_decide(). */
+bool policy_settle(struct policy *policy, const struct snapshot *snapshot);
+bool policy_rest(struct policy *policy, const struct snapshot *snapshot);
+
 /* The destinations that the next dump must watch: those that a rule has just acted for. */
 void policy_watched(const struct policy *policy, struct watch_list *ret);
 
@@ -130,7 +136,7 @@ bool policy_adopt(struct policy *policy, const char *rule, enum sysctl_id sysctl
                   const struct sysctl_value *original);
 
 /* Takes over the state of every rule that is the same in both (a reload). Returns a bit for each such rule. */
-uint64_t policy_inherit(struct policy *policy, const struct policy *old);
+uint64_t policy_inherit(struct policy *policy, struct policy *old);
 
 /* Lets changes that failed temporarily be tried again at once. */
 void policy_retry(struct policy *policy);

@@ -72,12 +72,33 @@ struct policy {
         uint64_t evaluated_at; /* the time of its snapshot */
         bool state_changed;    /* since then */
 
+        /* See policy_settle(). */
+        bool rests;
+        uint64_t rested_ns; /* of the ticks that no clock has counted yet */
+        struct live_sysctl rested_sysctl[SYSCTL_COUNT];
+        unsigned n_rested;
+        struct {
+                unsigned metric;
+                struct reading reading;
+        } rested[METRIC_COUNT + COUNTERS_MAX]; /* the metrics that rules name */
+
         /* State that few rules need, kept apart so that it takes no memory while untouched. */
         struct failed_effect failed[RULES_MAX][FAILED_MAX];
         struct abort_state abort[RULES_MAX][RULE_ABORTS_MAX];
 };
 
 static_assert(RULES_MAX <= 64, "struct held has one bit a rule");
+
+/* What was evaluated holds no more. */
+static inline void state_changes(struct policy *p)
+{
+        p->state_changed = true;
+        p->rests = false;
+}
+
+/* rest.c: finds the metrics that rules name; ends a rest, after which the clocks have counted it. */
+void rest_init(struct policy *p);
+void rest_end(struct policy *p);
 
 /* The mean of a metric of `abort` in the minute before now. Returns false if too little of the minute was seen; of
  * ports.syn_waiting none is needed, as it compares with other ports at the same time. */

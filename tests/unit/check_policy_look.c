@@ -210,9 +210,201 @@ START_TEST(an_effect_that_is_waited_for_is_looked_for)
 }
 END_TEST
 
+/* Seconds in which nothing changes: the rules rest in each of them. */
+static void rest(unsigned seconds)
+{
+        for (unsigned s = 0; s < seconds; s++) {
+                h->snapshot.now += SEC;
+                ck_assert(policy_rest(h->policy, &h->snapshot));
+        }
+}
+
+static void expect_no_rest(void)
+{
+        h->snapshot.now += SEC;
+        ck_assert(!policy_rest(h->policy, &h->snapshot));
+        h->snapshot.now -= SEC;
+}
+
+static void begin_rest(const char *rule)
+{
+        h = host_new(rule);
+        host_reading(h, METRIC_TCP_TIME_WAIT, 0);
+        host_reading(h, METRIC_TCP_ESTABLISHED, 100);
+        host_reading(h, METRIC_TCP_CLOSING, 0);
+        host_pass(h, 1);
+        policy_settle(h->policy, &h->snapshot);
+}
+
+static uint64_t clock_of(unsigned condition)
+{
+        return policy_evaluate(h->policy, &h->snapshot)->rule[0].when[condition].clock.ns;
+}
+
+START_TEST(a_clock_counts_the_time_in_which_the_rules_rested)
+{
+        begin_rest("[rule one]\nwhen = tcp.time_wait >= 100\nwhen = tcp.established >= 100 for 10s\n" SET);
+        rest(9);
+        host_reading(h, METRIC_TCP_TIME_WAIT, 100);
+        expect_no_rest();
+        ck_assert_uint_eq(clock_of(1), 9 * SEC);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 1);
+        policy_settle(h->policy, &h->snapshot);
+        expect_no_rest(); /* it is active */
+}
+END_TEST
+
+/* As without a rest: what was seen before counts, the tick in which the value was unknown does not. */
+START_TEST(a_value_that_is_lost_ends_the_rest_and_keeps_its_clock)
+{
+        begin_rest("[rule one]\nwhen = tcp.time_wait >= 100\nwhen = tcp.established >= 100 for 1min\n" SET);
+        rest(9);
+        h->snapshot.reading[METRIC_TCP_ESTABLISHED].state = READING_INVALID;
+        expect_no_rest();
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_ESTABLISHED, 100);
+        host_pass(h, 1);
+        ck_assert_uint_eq(clock_of(1), 9 * SEC);
+        host_pass(h, 1);
+        ck_assert_uint_eq(clock_of(1), 10 * SEC);
+}
+END_TEST
+
+START_TEST(a_reload_counts_the_rest)
+{
+        const char *rule = "[rule one]\nwhen = tcp.time_wait >= 100\nwhen = tcp.established >= 100 for 1min\n" SET;
+
+        begin_rest(rule);
+        rest(9);
+        reload(rule);
+        ck_assert_uint_eq(clock_of(1), 9 * SEC);
+        expect_no_rest();
+}
+END_TEST
+
+START_TEST(a_late_tick_is_no_rest)
+{
+        begin_rest("[rule one]\nwhen = tcp.time_wait >= 100\n" SET);
+        rest(1);
+        h->snapshot.now += 10 * SEC;
+        ck_assert(!policy_rest(h->policy, &h->snapshot));
+}
+END_TEST
+
+START_TEST(what_a_person_does_ends_the_rest)
+{
+        begin_rest("[rule one]\nwhen = tcp.time_wait >= 100\n" SET);
+        rest(1);
+        policy_set_foreign(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
+        expect_no_rest();
+        host_pass(h, 1);
+        policy_settle(h->policy, &h->snapshot);
+        rest(1);
+        host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 30); /* someone else does */
+        expect_no_rest();
+}
+END_TEST
+
+/* Each metric that a rule names: any change of its value ends the rest, and of any other one none does. */
+START_TEST(only_what_rules_name_ends_the_rest)
+{
+        static const unsigned named[] = {METRIC_TCP_TIME_WAIT, METRIC_TCP_ESTABLISHED, METRIC_TCP_CLOSING,
+                                         METRIC_PORTS_FIRST};
+
+        begin_rest("[rule one]\nwhen = tcp.time_wait >= 100\nuntil = tcp.established < 5\n" SET
+                   "expect = tcp.closing > 0 within 5s\n");
+        host_reading(h, METRIC_TCP_LISTEN, 3);
+        rest(1);
+        for (unsigned i = 0; i < ELEMENTSOF(named); i++) {
+                struct reading *r = &h->snapshot.reading[named[i]], before = *r;
+
+                *r = (struct reading){READING_BOUNDED, .value = 0, .upper = 1 + i};
+                expect_no_rest();
+                *r = before;
+        }
+        rest(1);
+}
+END_TEST
+
+/* Of rules that time alone may move, none rests: one whose conditions all hold, one that waits after a failure, and one
+ * whose last minute is remembered. */
+START_TEST(a_rule_that_time_can_move_does_not_rest)
+{
+        static const char *const rules[] = {
+                "[rule one]\nwhen = tcp.established >= 100 for 10s\n" SET,
+                "[rule one]\nwhen = tcp.established >= 100\n" SET,
+                "[rule one]\nwhen = tcp.time_wait >= 100\n" SET "abort = tcp.established > 2x before within 60s\n",
+        };
+
+        h = host_new(rules[_i]);
+        h->write_outcome = OUTCOME_FAILED;
+        host_reading(h, METRIC_TCP_TIME_WAIT, 0);
+        host_reading(h, METRIC_TCP_ESTABLISHED, 100);
+        host_pass(h, 1);
+        if (_i == 1) { /* it has failed, and its cause is gone */
+                host_reading(h, METRIC_TCP_ESTABLISHED, 0);
+                host_pass(h, 1);
+        }
+        ck_assert(!policy_settle(h->policy, &h->snapshot));
+        expect_no_rest();
+}
+END_TEST
+
+/* A dump could tell more, or has told more. */
+START_TEST(what_is_not_known_is_no_rest)
+{
+        h = host_new("[rule one]\nwhen = tcp.time_wait >= 100\n" SET);
+        h->snapshot.reading[METRIC_TCP_TIME_WAIT] = reading_bounded(0, 200);
+        host_decide(h);
+        ck_assert(!policy_settle(h->policy, &h->snapshot));
+        host_reading(h, METRIC_TCP_TIME_WAIT, 0);
+        host_decide(h);
+        ck_assert(policy_settle(h->policy, &h->snapshot));
+        host_reading(h, METRIC_PORTS_FIRST, 0);
+        host_decide(h);
+        ck_assert(!policy_settle(h->policy, &h->snapshot));
+}
+END_TEST
+
+/* Its rule waits since, and no evaluation has seen that. */
+START_TEST(a_tick_that_decides_is_followed_by_another)
+{
+        h = host_new("[rule one]\nwhen = tcp.time_wait >= 100\nuntil = tcp.established < 5\n" SET);
+        host_reading(h, METRIC_TCP_TIME_WAIT, 100);
+        host_reading(h, METRIC_TCP_ESTABLISHED, 100);
+        host_pass(h, 1);
+        host_reading(h, METRIC_TCP_TIME_WAIT, 0);
+        host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 20);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->log[h->logged - 1].kind, DECISION_OVERRIDDEN);
+        ck_assert(!policy_settle(h->policy, &h->snapshot));
+}
+END_TEST
+
+/* A person who asks between two ticks evaluates. */
+START_TEST(a_question_ends_the_rest)
+{
+        begin_rest("[rule one]\nwhen = tcp.time_wait >= 100\n" SET);
+        rest(1);
+        policy_evaluate(h->policy, &h->snapshot);
+        expect_no_rest();
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, NULL, tear_down);
+        tcase_add_test(tcase, a_clock_counts_the_time_in_which_the_rules_rested);
+        tcase_add_test(tcase, a_value_that_is_lost_ends_the_rest_and_keeps_its_clock);
+        tcase_add_test(tcase, a_reload_counts_the_rest);
+        tcase_add_test(tcase, a_late_tick_is_no_rest);
+        tcase_add_test(tcase, what_a_person_does_ends_the_rest);
+        tcase_add_test(tcase, only_what_rules_name_ends_the_rest);
+        tcase_add_loop_test(tcase, a_rule_that_time_can_move_does_not_rest, 0, 3);
+        tcase_add_test(tcase, what_is_not_known_is_no_rest);
+        tcase_add_test(tcase, a_tick_that_decides_is_followed_by_another);
+        tcase_add_test(tcase, a_question_ends_the_rest);
         tcase_add_loop_test(tcase, the_sockets_are_looked_at, 0, ELEMENTSOF(rows));
         tcase_add_test(tcase, an_effect_that_is_waited_for_is_looked_for);
 }
