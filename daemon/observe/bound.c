@@ -29,7 +29,7 @@ static uint64_t unaccounted(const struct observer *o)
         return o->allocated > known ? o->allocated - known : 0;
 }
 
-static bool is_due(const struct observer *o)
+bool bound_is_due(const struct observer *o)
 {
         uint64_t many = range_size(o) / 10, now = unaccounted(o), then = o->unaccounted_then;
 
@@ -85,7 +85,7 @@ void read_bound(struct observer *o, struct unread *unread)
         uint64_t begun;
         int r;
 
-        if (!is_due(o))
+        if (!bound_is_due(o))
                 return;
         begun = thread_cpu_ns();
         r = observer_dump(o, &query, begin, on_bound);

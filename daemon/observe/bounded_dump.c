@@ -21,6 +21,7 @@ int observer_dump(struct observer *o, const struct sock_diag_query *query, void 
 {
         int r = -EINTR;
 
+        o->same_until = 0;
         if (o->now < o->slow_until)
                 return -ETIMEDOUT;
         if (o->no_tcp_diag)

@@ -26,36 +26,46 @@ void observer_list_counters(const char *proc_root, struct counters *ret)
         free(text);
 }
 
-static bool snmp_changed(struct observer *o)
-{
-        if (source_read(o, SOURCE_SNMP) == 0 && strcmp(o->text, o->snmp_text) == 0)
-                return false;
-        o->snmp_changed_at = o->now;
-        remember_text(o, o->snmp_text, sizeof(o->snmp_text));
-        return true;
-}
-
-/* Skips netstat while its counters of TCP cannot change: the kernel prints 250 names for it, a third of a tick's cost.
- * They change only with a packet or with a socket that is no listener. snmp is read first, so a packet between the two
- * reads changes snmp at the next tick. Two quiet ticks are needed, as sockstat is read later: before the first one, the
- * last TIME_WAIT may still have ended. */
-void refresh_counters(struct observer *o)
-{
-        struct counters *c = &o->counters;
-        bool changed = snmp_changed(o) || o->quiet_ticks < 2 || o->error[SOURCE_NETSTAT] < 0;
-
-        if (!changed)
-                return;
-        for (unsigned i = 0; i < c->n; i++)
-                c->item[i].seen = false;
-        counters_read(c, "snmp", o->text);
-        source_read(o, SOURCE_NETSTAT);
-        counters_read(c, "netstat", o->text);
-}
-
 static enum source source_of(const struct counter *c)
 {
         return strncmp(c->name, "snmp.", 5) == 0 ? SOURCE_SNMP : SOURCE_NETSTAT;
+}
+
+/* Takes the values from the text that was read last. */
+static void take_counters(struct observer *o, enum source source, const char *prefix)
+{
+        for (unsigned i = 0; i < o->counters.n; i++)
+                if (source_of(&o->counters.item[i]) == source)
+                        o->counters.item[i].seen = false;
+        counters_read(&o->counters, prefix, o->text);
+}
+
+bool snmp_moved(struct observer *o)
+{
+        if (source_read(o, SOURCE_SNMP) == 0 && strcmp(o->text, o->snmp_text) == 0)
+                return false;
+        remember_text(o, o->snmp_text, sizeof(o->snmp_text));
+        take_counters(o, SOURCE_SNMP, "snmp");
+        return true;
+}
+
+void netstat_want(struct observer *o)
+{
+        o->netstat_waits = true;
+        for (unsigned i = 0; i < o->counters.n; i++)
+                if (source_of(&o->counters.item[i]) == SOURCE_NETSTAT)
+                        o->netstat_waits &= counter_has_sign(o->counters.item[i].name);
+}
+
+/* Skips netstat while its counters cannot have moved: the kernel prints 250 names for it, a third of a tick's cost. After a
+ * sign has moved it is read in that tick and in the next one, as the kernel may count a segment in snmp before the signs
+ * are read, and in netstat after that. */
+void read_netstat(struct observer *o)
+{
+        if (o->calm >= 2 && o->netstat_waits && o->error[SOURCE_NETSTAT] == 0)
+                return;
+        source_read(o, SOURCE_NETSTAT);
+        take_counters(o, SOURCE_NETSTAT, "netstat");
 }
 
 /* Returns the change since the read before. A counter that fell was reset, so its change is unknown. */
@@ -97,14 +107,15 @@ void fill_counters(struct observer *o, struct snapshot *s)
 {
         for (unsigned i = 0; i < o->counters.n; i++) {
                 o->before[i] = o->regular[i];
-                o->seen_before[i] = o->counters.item[i].seen;
+                o->seen_before[i] = o->seen_regular[i];
         }
-        refresh_counters(o);
+        read_netstat(o);
         for (unsigned i = 0; i < o->counters.n; i++) {
                 const struct counter *c = &o->counters.item[i];
                 struct reading *r = &s->reading[METRIC_COUNT + i];
 
                 o->regular[i] = c->value;
+                o->seen_regular[i] = c->seen;
                 *r = counter_change(o, i);
                 if (c->gauge && c->seen)
                         *r = reading_valid((double)(int64_t)c->value);

@@ -110,6 +110,7 @@ void observer_read_sockets(struct observer *o, const struct watch_list *watch, s
                            struct unread *unread)
 {
         ports_watch(o->ports, watch);
+        o->same_until = 0;
         if (o->dumped && !may_dump_ports(o))
                 fill_destinations(o, s);
         else

@@ -133,10 +133,12 @@ struct observer {
         struct counters counters;
         uint64_t before[COUNTERS_MAX],
                 regular[COUNTERS_MAX]; /* the counters at the last but one regular read, and the last */
-        bool seen_before[COUNTERS_MAX];
-        char snmp_text[4096];     /* the text that the counters of snmp were read from */
-        uint64_t snmp_changed_at; /* when it last changed */
-        unsigned quiet_ticks;     /* in a row, without packets and with no sockets but listeners */
+        bool seen_before[COUNTERS_MAX], seen_regular[COUNTERS_MAX];
+        char snmp_text[4096]; /* the text that the counters of snmp were read from */
+        unsigned calm;        /* reads in a row in which neither snmp nor a number of sockets has moved */
+        uint64_t moved_at;    /* when one of them did last */
+        bool netstat_waits;   /* no counter of netstat that is wanted moves without them */
+        uint64_t same_until;  /* if they do not move, all readings stay as they are for so long; 0: they do not */
 
         struct port_set bound; /* ports of sockets that are only bound, when they were read */
         struct port_set bound_building;
@@ -146,6 +148,7 @@ struct observer {
         uint64_t bound_at;            /* when they were read; 0: not yet */
         uint64_t unaccounted_then;    /* sockets of the host that no count showed then */
         uint64_t allocated, orphaned; /* sockets of the whole host */
+        uint64_t memory;              /* of TCP, pages, of the whole host */
 
         struct port_set udp_seen;
         struct cgroup_tally udp_by;
@@ -191,7 +194,6 @@ struct observer {
         uint64_t listeners_tried_at;  /* when reading them was last tried */
         int listeners_error;          /* of that try; 0: none */
         uint64_t listeners_drops;     /* ListenDrops at listeners_at */
-        uint64_t listeners_inuse;     /* inuse at listeners_at; UINT64_MAX: unknown */
 
         struct tally tally;       /* the last sample by state */
         uint64_t states_again_at; /* when it expires */
@@ -235,9 +237,15 @@ enum reading_state source_state(const struct observer *observer, enum source sou
 void remember_text(const struct observer *observer, char *ret,
                    size_t size); /* "" if it does not fit: equal to no text */
 
+/* Each reads a sign that something happens, and returns true if it has moved since the read before: any counter of snmp; a
+ * number of sockets of this netns. */
+bool snmp_moved(struct observer *observer);
+bool sockets_moved(struct observer *observer);
+
 /* Each reads its source if that is due, and fills in its metrics. */
 void fill_counters(struct observer *observer, struct snapshot *s);
-void refresh_counters(struct observer *observer); /* the values only; rates are as they were */
+void read_netstat(struct observer *observer);
+void netstat_want(struct observer *observer); /* sets netstat_waits, by the counters to read */
 struct reading counter_change(const struct observer *observer, unsigned counter); /* since the regular read before */
 void fill_sysctls(struct observer *observer, struct snapshot *s);
 void fill_sockstat(struct observer *observer, struct snapshot *s);
@@ -259,10 +267,12 @@ void units_want(struct observer *observer, const struct unit_names *names);
 void units_read(struct observer *observer);
 
 /* bound.c: reads the bound sockets if that is due; ports.bound. */
+bool bound_is_due(const struct observer *observer);
 void read_bound(struct observer *observer, struct unread *unread);
 void fill_bound(struct observer *observer, struct snapshot *s);
 
-/* udp.c: udp.ports and udp.receive_buffer, from a dump if that is due. */
+/* udp.c: udp.ports and udp.receive_buffer, from a dump if that is due; true if udp.ports needs one. */
+bool udp_ports_needed(const struct observer *observer);
 void fill_udp(struct observer *observer, struct snapshot *s, struct unread *unread);
 
 /* sysctls.c: sets limits, from sysctls that were read. */
@@ -285,7 +295,9 @@ int observer_dump(struct observer *observer, const struct sock_diag_query *query
 /* Reports the error of a dump, except -ECANCELED: the daemon cancels a running dump when it ends. */
 void unread_dump(struct unread *unread, int r, const char *what);
 
-/* listeners.c: reads the listeners, unless this tick has tried already. Returns false if they are unknown. */
+/* listeners.c: returns whether they may be others than those that were read; reads the listeners, unless this tick has
+ * tried already, and returns false if they are unknown. */
+bool listeners_may_differ(const struct observer *observer);
 bool read_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);
 
 /* states.c: sets the states to count; returns whether a sample is due; takes one sample from a dump; fills in its

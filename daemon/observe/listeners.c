@@ -72,7 +72,6 @@ bool read_listeners(struct observer *o, struct snapshot *s, struct unread *unrea
         fill(o, s);
         o->listening_changed = memcmp(&o->listening, &o->basis.listening, sizeof(o->listening)) != 0;
         o->listeners_drops = o->counters.item[COUNTER_LISTEN_DROPS].value;
-        o->listeners_inuse = o->inuse_known ? o->inuse : UINT64_MAX;
         o->listeners_at = o->now;
         return true;
 }
@@ -108,16 +107,30 @@ static void fill_bursts(struct observer *o, struct snapshot *s)
         fill_listener(o, s, METRIC_LISTEN_BURSTS, l);
 }
 
+/* While no number of sockets moves, they are the same, or one has come for each that has gone. */
+bool listeners_may_differ(const struct observer *o)
+{
+        return o->listeners_at <= o->moved_at;
+}
+
+static bool is_due(const struct observer *o)
+{
+        if (o->listeners_always || o->listeners_at == 0)
+                return true;
+        if ((o->wanted[METRIC_LISTEN_DROPS] || o->wanted[METRIC_LISTEN_BURSTS]) && something_dropped(o))
+                return true;
+        return listeners_may_differ(o) && o->now - o->listeners_at >= o->slowly_ns;
+}
+
 /* Listeners are few, but the kernel walks its whole table for them (net/ipv4/inet_diag.c:inet_diag_dump_icsk),
  * which takes as long as the rest of a tick. So they are read with the ports, for metrics that must be current,
- * and after a drop; otherwise rarely, and the bounds allow for those that come and go in between. */
+ * and after a drop; otherwise rarely while anything happens, and the bounds allow for those that come and go in between. */
 void fill_listeners(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         uint64_t begun;
 
         o->listeners.syn_limit = syn_limit(s);
-        if (o->listeners_always || o->listeners_at == 0 || o->now - o->listeners_at >= o->slowly_ns ||
-            ((o->wanted[METRIC_LISTEN_DROPS] || o->wanted[METRIC_LISTEN_BURSTS]) && something_dropped(o))) {
+        if (is_due(o)) {
                 begun = thread_cpu_ns();
                 read_listeners(o, s, unread);
                 budget_debit(o, DUMP_LISTENERS, begun);

@@ -11,6 +11,7 @@
 
 #include "daemon/now.h"
 #include "daemon/observe/internal.h"
+#include "lib/util/macro.h"
 
 /* A NETLINK_SOCK_DIAG socket opens even where the kernel has no tcp_diag, so this dumps the listeners. */
 int observer_probe(struct observer *o)
@@ -83,12 +84,19 @@ static void clear_readings(struct observer *o, struct snapshot *s, unsigned firs
                         s->endpoint[i][0] = s->culprit[i][0] = o->named[i] = 0;
 }
 
+/* A snapshot that was not filled by the read before. */
+static void begin_snapshot(struct observer *o, struct snapshot *s)
+{
+        if (o->filled == s)
+                return;
+        memset(s, 0, sizeof(*s));
+        o->filled = s;
+        o->same_until = 0;
+}
+
 /* Clears only the counters in use: of 640, rules name few. */
 static void clear_all(struct observer *o, struct snapshot *s)
 {
-        if (o->filled != s)
-                memset(s, 0, sizeof(*s));
-        o->filled = s;
         clear_readings(o, s, 0, METRIC_COUNT + o->counters.n);
         memset(s->sysctl, 0, sizeof(s->sysctl));
 }
@@ -127,16 +135,6 @@ void fill_self(struct observer *o, struct snapshot *s)
                 s->reading[METRIC_SELF_RSS] = reading_valid((double)resident * (double)sysconf(_SC_PAGESIZE));
 }
 
-/* Counts ticks in which all sockets are listeners, their number is the same as when they were read, and no packet came
- * since. */
-static void count_quiet_ticks(struct observer *o)
-{
-        bool quiet = o->inuse_known && o->tw == 0 && o->inuse == o->n_listening && o->inuse == o->listeners_inuse &&
-                     o->listeners_at > o->snmp_changed_at;
-
-        o->quiet_ticks = quiet ? o->quiet_ticks + 1 : 0;
-}
-
 /* Before the metrics that are a share of a sysctl, the sysctls. */
 static void fill_regular(struct observer *o, struct snapshot *s, struct unread *unread)
 {
@@ -148,7 +146,6 @@ static void fill_regular(struct observer *o, struct snapshot *s, struct unread *
         fill_sockstat(o, s);
         fill_conntrack(o, s);
         fill_listeners(o, s, unread);
-        count_quiet_ticks(o);
         read_limits(o, s);
         read_bound(o, unread);
         fill_bound(o, s);
@@ -159,7 +156,7 @@ static void fill_regular(struct observer *o, struct snapshot *s, struct unread *
  * that comes once a second would be missed, or count for several. */
 static void fill_early(struct observer *o, struct snapshot *s)
 {
-        refresh_counters(o);
+        read_netstat(o);
         fill_sysctls(o, s);
         fill_sockstat(o, s);
         read_limits(o, s);
@@ -170,19 +167,64 @@ void observer_set_early(struct observer *o)
         o->early = o->regular_at != 0;
 }
 
+/* When a reading may change although no sign moves: something is due then. 0: at once. */
+static uint64_t next_due(const struct observer *o, const struct snapshot *s)
+{
+        const uint64_t at[] = {o->sysctls_at + o->slowly_ns, o->conntrack_at + o->slowly_ns,
+                               listeners_may_differ(o) ? o->listeners_at + o->slowly_ns : UINT64_MAX,
+                               o->reserved_at + o->slowly_ns, o->retry_at};
+        uint64_t due = UINT64_MAX;
+
+        if (o->calm < 2 || !o->netstat_waits || o->always_dump || o->listeners_always || o->sysctls_now != 0 ||
+            o->listeners_tried_at == o->now || o->settled != (o->now >= o->settled_at) ||
+            o->wanted[METRIC_SELF_OBSERVE_CPU] || o->wanted[METRIC_SELF_RSS] ||
+            s->reading[METRIC_LISTEN_BURSTS].value > 0 || udp_ports_needed(o))
+                return 0;
+        for (unsigned i = 0; i < ELEMENTSOF(at); i++)
+                due = MIN(due, at[i]);
+        if (o->states_again_at > o->now)
+                due = MIN(due, o->states_again_at);
+        return o->settled ? due : MIN(due, o->settled_at);
+}
+
+static void read_signs(struct observer *o)
+{
+        bool moved = snmp_moved(o);
+
+        moved |= sockets_moved(o);
+        o->calm = moved ? 0 : o->calm + 1;
+        if (moved)
+                o->moved_at = o->now;
+}
+
+/* On an idle host a read ends here: the snapshot is as before, except the numbers of the whole host. */
+static bool is_same(const struct observer *o)
+{
+        return !o->early && o->calm > 0 && o->now < o->same_until && !bound_is_due(o);
+}
+
 void observer_read(struct observer *o, struct snapshot *s, bool *ret_dump, struct unread *unread)
 {
-        if (o->early)
-                clear_readings(o, s, METRIC_PORTS_FIRST, METRIC_PORTS_COUNT);
-        else
-                clear_all(o, s);
+        bool early = o->early;
+
+        begin_snapshot(o, s);
         begin(o, s);
-        if (o->early)
+        read_signs(o);
+        if (is_same(o)) {
+                fill_sockstat(o, s);
+                *ret_dump = false;
+                return;
+        }
+        if (early) {
+                clear_readings(o, s, METRIC_PORTS_FIRST, METRIC_PORTS_COUNT);
                 fill_early(o, s);
-        else
+        } else {
+                clear_all(o, s);
                 fill_regular(o, s, unread);
+        }
         o->early = false;
         states_fill(o, s);
         o->dumping = *ret_dump = o->always_dump || !bound_destinations(o, s);
         sources_unread(o, unread);
+        o->same_until = !early && unread->error == 0 ? next_due(o, s) : 0;
 }

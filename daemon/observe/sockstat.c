@@ -31,24 +31,20 @@ bool number_after(const char *text, const char *word, uint64_t *ret)
 
 /* "TCP: inuse 5 orphan 0 tw 17 alloc 6 mem 1" (net/ipv4/proc.c:sockstat_seq_show). tw counts what
  * tcp_max_tw_buckets limits, IPv6 as well; mem is in pages; orphan, alloc and mem are of the whole host. */
-static int read_sockstat(struct observer *o, struct snapshot *s)
+static int read_sockstat(struct observer *o)
 {
         int r = source_read(o, SOURCE_SOCKSTAT);
         const char *line = strstr(o->text, "TCP: inuse");
-        uint64_t mem;
 
         if (r < 0)
                 return r;
         if (!line || !number_after(line, " inuse ", &o->inuse) || !number_after(line, " orphan ", &o->orphaned) ||
             !number_after(line, " tw ", &o->tw) || !number_after(line, " alloc ", &o->allocated) ||
-            !number_after(line, " mem ", &mem))
+            !number_after(line, " mem ", &o->memory))
                 return -EBADMSG;
         o->counted = o->inuse + o->tw;
         if (!number_after(o->text, "UDP: inuse ", &o->udp_inuse))
                 o->udp_inuse = 0;
-        s->reading[METRIC_TIME_WAIT_TABLE] = share_of((double)o->tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
-        s->reading[METRIC_ORPHANS_TABLE] = share_of((double)o->orphaned, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
-        s->reading[METRIC_MEMORY_TCP] = share_of((double)mem, &s->sysctl[SYSCTL_TCP_MEM]);
         return 0;
 }
 
@@ -66,6 +62,16 @@ static int read_sockstat6(struct observer *o)
         if (number_after(o->text, "UDP6: inuse ", &inuse))
                 o->udp_inuse += inuse;
         return 0;
+}
+
+bool sockets_moved(struct observer *o)
+{
+        uint64_t tw = o->tw, inuse = o->inuse, udp = o->udp_inuse;
+
+        o->error[SOURCE_SOCKSTAT] = read_sockstat(o);
+        o->error[SOURCE_SOCKSTAT6] = read_sockstat6(o);
+        o->inuse_known = o->error[SOURCE_SOCKSTAT] == 0 && source_state(o, SOURCE_SOCKSTAT6) != READING_INVALID;
+        return !o->inuse_known || o->tw != tw || o->inuse != inuse || o->udp_inuse != udp;
 }
 
 /* A socket that entered TIME_WAIT is still there or has ended: after 60 s, reused, or thrown away at once
@@ -91,9 +97,11 @@ static void fill_needed(struct observer *o, struct snapshot *s)
 
 void fill_sockstat(struct observer *o, struct snapshot *s)
 {
-        o->error[SOURCE_SOCKSTAT] = read_sockstat(o, s);
-        o->error[SOURCE_SOCKSTAT6] = read_sockstat6(o);
-        o->inuse_known = o->error[SOURCE_SOCKSTAT] == 0 && source_state(o, SOURCE_SOCKSTAT6) != READING_INVALID;
+        if (o->error[SOURCE_SOCKSTAT] == 0) {
+                s->reading[METRIC_TIME_WAIT_TABLE] = share_of((double)o->tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
+                s->reading[METRIC_ORPHANS_TABLE] = share_of((double)o->orphaned, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
+                s->reading[METRIC_MEMORY_TCP] = share_of((double)o->memory, &s->sysctl[SYSCTL_TCP_MEM]);
+        }
         if (o->early)
                 return;
         fill_needed(o, s);

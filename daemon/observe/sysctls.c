@@ -22,6 +22,7 @@ int observer_sysctl_read(struct observer *o, enum sysctl_id id, struct sysctl_va
 {
         o->sysctls |= BIT(id);
         o->sysctls_now |= BIT(id);
+        o->same_until = 0;
         return sysctl_read(o, id, ret);
 }
 

@@ -92,12 +92,18 @@ static struct reading share(const struct observer *o, bool needed, double value)
         return o->udp_error == 0 ? reading_valid(value) : (struct reading){0};
 }
 
+bool udp_ports_needed(const struct observer *o)
+{
+        return o->wanted[METRIC_UDP_PORTS] && o->inuse_known && o->limits.high != 0 &&
+               2 * o->udp_inuse >= o->limits.high - o->limits.low + 1;
+}
+
 void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         struct reading drops = counter_change(o, COUNTER_UDP_DROPS);
         unsigned range = o->limits.high - o->limits.low + 1;
         bool known = o->inuse_known && o->limits.high != 0;
-        bool ports = o->wanted[METRIC_UDP_PORTS] && known && 2 * o->udp_inuse >= range;
+        bool ports = udp_ports_needed(o);
         bool buffer = o->wanted[METRIC_UDP_RECEIVE_BUFFER] && drops.state == READING_VALID && drops.value > 0;
         char name[LISTENER_NAME_MAX];
 

@@ -76,6 +76,7 @@ void want_config(struct observer *o, const struct config *config)
         /* A sysctl that only the previous configuration named may still be held. */
         o->sysctls |= sysctls_of_metrics(o) | o->sysctls_now;
         o->listeners_always |= o->wanted[METRIC_TCP_LISTEN] || o->wanted[METRIC_ACCEPT_QUEUE_WORST];
+        netstat_want(o);
         states_want(o);
 }
 

@@ -63,6 +63,25 @@ unsigned counters_add(struct counters *counters, const char *name)
         return i;
 }
 
+/* The counters of netstat that move only with a segment, which snmp counts before (InSegs in net/ipv4/tcp_ipv4.c:tcp_v4_rcv
+ * and net/ipv6/tcp_ipv6.c:tcp_v6_rcv; ActiveOpens in net/ipv4/tcp_output.c:tcp_connect; RetransSegs in
+ * __tcp_retransmit_skb and tcp_rtx_synack there), or with the end of a socket (TW, TCPTimeWaitOverflow). Not, for
+ * example, TCPTimeouts, TCPMemoryPressures and ArpFilter. */
+static const char *const with_sign[] = {
+        EXT("SyncookiesSent"), EXT("SyncookiesRecv"),       EXT("SyncookiesFailed"), EXT("TW"),
+        EXT("TWRecycled"),     EXT("PAWSActive"),           EXT("PAWSEstab"),        EXT("PAWSTimewait"),
+        EXT("ListenDrops"),    EXT("TCPReqQFullDoCookies"), EXT("ListenOverflows"),  EXT("TCPReqQFullDrop"),
+        EXT("TCPSynRetrans"),  EXT("TCPTimeWaitOverflow"),
+};
+
+bool counter_has_sign(const char *name)
+{
+        for (unsigned i = 0; i < ELEMENTSOF(with_sign); i++)
+                if (strcmp(with_sign[i], name) == 0)
+                        return true;
+        return false;
+}
+
 /* A pair of lines: "TcpExt: NAME NAME ..." and "TcpExt: NUMBER NUMBER ...". */
 struct pair {
         const char *group, *name, *number; /* the current words; each ends at a blank or a newline */

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT */
+/* The observer on a quiet host, where a tick reads little: whatever comes is seen in its time all the same. */
+
+#define _GNU_SOURCE /* stpcpy() */
+
+#include "daemon/observe/observer.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "config_text.h"
+#include "daemon/now.h"
+#include "files.h"
+#include "netlink_peer.h"
+#include "run.h"
+
+#define MINUTE 60u
+#define SLOWLY 10u
+#define IPV4 "sys/net/ipv4/"
+#define CONNTRACK "sys/net/netfilter/nf_conntrack_count"
+#define SNMP(opens, drops) "Tcp: ActiveOpens OutRsts\nTcp: " opens " 0\nUdp: RcvbufErrors\nUdp: " drops "\n"
+#define SOCKSTAT(inuse, orphan, tw, alloc, mem) \
+        "TCP: inuse " inuse " orphan " orphan " tw " tw " alloc " alloc " mem " mem "\nUDP: inuse 2\n"
+
+/* All that is read, and no rule asks for the sockets at every tick. */
+static const char policy[] = "[daemon]\ncpu_budget = 100%\n"
+                             "[rule ports]\nwhen = ports.cliff >= 80%\nset = net.ipv4.tcp_tw_reuse = 1\n"
+                             "[rule all]\nwhen = orphans.table >= 80%\nwhen = memory.tcp >= 80%\n"
+                             "when = conntrack.table >= 80%\nwhen = listen.drops > 0/s\nwhen = listen.bursts >= 4\n"
+                             "when = udp.ports >= 80%\nwhen = ports.bound >= 50%\nadvise = look\n"
+                             "[rule states]\nwhen = tcp.established >= 1000\nadvise = look\n"
+                             "[rule more]\nwhen = time_wait.table >= 90%\nwhen = ports.reserved >= 90%\n"
+                             "when = tcp.timestamps < 1\nwhen = conntrack.insert_failed >= 1/s\nwhen = "
+                             "udp.receive_buffer >= 50%\nadvise = look\n";
+
+static const struct {
+        const char *path, *text;
+} files[] = {
+        {"net/sockstat", SOCKSTAT("4", "0", "3", "4", "1")},
+        {"net/sockstat6", "TCP6: inuse 0\nUDP6: inuse 0\n"},
+        {"net/netstat", "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 0 0 0\n"},
+        {"net/snmp", SNMP("100", "0")},
+        {CONNTRACK, "50\n"},
+        {"sys/net/netfilter/nf_conntrack_max", "100\n"},
+        {IPV4 "ip_local_port_range", "32768\t60999\n"},
+        {IPV4 "ip_local_reserved_ports", "\n"},
+        {IPV4 "tcp_tw_reuse", "2\n"},
+        {IPV4 "tcp_tw_reuse_delay", "1000\n"},
+        {IPV4 "tcp_timestamps", "1\n"},
+        {IPV4 "tcp_max_tw_buckets", "100\n"},
+        {IPV4 "tcp_max_orphans", "100\n"},
+        {IPV4 "tcp_mem", "100 200 200\n"},
+};
+
+static struct observer *observer;
+static struct config *config;
+static struct snapshot seen;
+static time_t skipped;
+static uint64_t spent = NSEC_PER_SEC;
+
+/* Takes the place of the C library's, so that a minute can pass. */
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+        spent += 1000;
+        *ret = (struct timespec){.tv_sec = (time_t)(spent / NSEC_PER_SEC), .tv_nsec = (long)(spent % NSEC_PER_SEC)};
+        if (clock != CLOCK_THREAD_CPUTIME_ID)
+                ret->tv_sec += skipped;
+        return 0;
+}
+
+static void ticks(unsigned n)
+{
+        for (unsigned i = 0; i < n; i++) {
+                struct unread unread = {0};
+                bool dump;
+
+                skipped++;
+                observer_read(observer, &seen, &dump, &unread);
+                if (dump)
+                        observer_read_sockets(observer, &(struct watch_list){0}, &seen, &unread);
+                ck_assert_int_eq(unread.error, 0);
+        }
+}
+
+/* Else all that is read slowly would be due at the same time. */
+static void shift_phases(void)
+{
+        tree_put(IPV4 "ip_local_port_range", "32768\t60997\n");
+        ticks(7); /* it is read, and asks for a dump, before which all sysctls are read */
+        ck_assert_int_eq(seen.sysctl[SYSCTL_IP_LOCAL_PORT_RANGE].value.v[1], 60997);
+        ticks(5);
+}
+
+/* Ticks until the kernel is asked for sockets. Returns the number of requests. */
+static unsigned next_request(void)
+{
+        unsigned before = peer.requests;
+
+        while (peer.requests == before)
+                ticks(1);
+        return peer.requests;
+}
+
+#define SLOW_PAUSE 20u /* seconds for which cpu_budget = 0.1 % forbids another dump */
+
+static void be_slow(void)
+{
+        spent += SLOW_PAUSE * NSEC_PER_MSEC;
+}
+
+static void put_drops(uint32_t drops)
+{
+        struct peer_socket *listener = &peer.socket[0];
+        uint32_t meminfo[SK_MEMINFO_VARS] = {0};
+
+        meminfo[SK_MEMINFO_DROPS] = drops;
+        listener->size = 0;
+        peer_attribute(listener, INET_DIAG_SKMEMINFO, sizeof(struct nlattr) + sizeof(meminfo), meminfo,
+                       sizeof(meminfo));
+}
+
+static void begin(void)
+{
+        peer = (struct peer){0};
+        peer_add(TCP_LISTEN, 80, 0);
+        put_drops(0);
+        for (unsigned i = 0; i < 3; i++)
+                peer_add(TCP_ESTABLISHED, 80, (uint16_t)(50000 + i));
+        tree_new();
+        for (unsigned i = 0; i < ELEMENTSOF(files); i++)
+                tree_put(files[i].path, files[i].text);
+        ck_assert_int_eq(observer_new(root, &observer), 0);
+        config = config_of(policy);
+        observer_set_config(observer, config, &config->counters);
+        ticks(35);
+        shift_phases();
+}
+
+static void end(void)
+{
+        observer_free(observer);
+        config_free(config);
+        tree_remove();
+}
+
+#define COUNTER(id) (METRIC_COUNT + (id))
+
+static const struct {
+        const char *path, *text;
+        unsigned within; /* seconds */
+        unsigned metric;
+        double value;
+} rows[] = {
+        {"net/sockstat", SOCKSTAT("4", "0", "50", "4", "1"), 1, METRIC_TIME_WAIT_TABLE, 50},
+        {"net/sockstat", SOCKSTAT("4", "50", "3", "4", "1"), 1, METRIC_ORPHANS_TABLE, 50},
+        {"net/sockstat", SOCKSTAT("4", "0", "3", "4", "100"), 1, METRIC_MEMORY_TCP, 50},
+        {"net/sockstat6", "TCP6: inuse 0\nUDP6: inuse 20000\n", 1, METRIC_UDP_PORTS, 0}, /* and none in the range */
+        {CONNTRACK, "75\n", SLOWLY, METRIC_CONNTRACK_TABLE, 75},
+        {IPV4 "tcp_timestamps", "0\n", SLOWLY, METRIC_TCP_TIMESTAMPS, 0},
+        {IPV4 "tcp_max_tw_buckets", "6\n", SLOWLY, METRIC_TIME_WAIT_TABLE, 50},
+        {IPV4 "ip_local_reserved_ports", "32768-60999\n", SLOWLY, METRIC_PORTS_RESERVED, 100},
+};
+
+/* Whenever it comes. */
+START_TEST(what_comes_is_seen)
+{
+        unsigned row = (unsigned)_i / SLOWLY, phase = (unsigned)_i % SLOWLY;
+
+        ticks(phase);
+        tree_put(rows[row].path, rows[row].text);
+        ticks(rows[row].within);
+        ck_assert_int_eq(seen.reading[rows[row].metric].state, READING_VALID);
+        ck_assert_msg(seen.reading[rows[row].metric].value == rows[row].value, "%s: %g", rows[row].path,
+                      seen.reading[rows[row].metric].value);
+}
+END_TEST
+
+/* In one tick, and no longer. */
+START_TEST(a_counter_that_moves_has_a_rate)
+{
+        const struct reading *opens = &seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)];
+
+        ck_assert(opens->state == READING_VALID && opens->value == 0);
+        tree_put("net/snmp", SNMP("107", "0"));
+        ticks(1);
+        ck_assert(opens->value > 6 && opens->value < 8);
+        ticks(1);
+        ck_assert(opens->state == READING_VALID && opens->value == 0);
+        ticks(SLOWLY);
+        tree_put("net/snmp", SNMP("114", "0"));
+        ticks(1);
+        ck_assert(opens->value > 6 && opens->value < 8); /* of one second, however many were quiet */
+}
+END_TEST
+
+#define NETSTAT(n) "TcpExt: TWRecycled ListenDrops TCPSynRetrans TCPTimeouts\nTcpExt: 0 " n " 0 " n "\n"
+
+/* The kernel counts it in netstat after the signs were read. */
+START_TEST(a_late_count_has_a_rate_for_one_tick)
+{
+        const struct reading *drops = &seen.reading[COUNTER(COUNTER_LISTEN_DROPS)];
+
+        tree_put("net/snmp", SNMP("107", "0"));
+        ticks(1);
+        ck_assert(drops->value == 0);
+        tree_put("net/netstat", NETSTAT("7"));
+        ticks(1);
+        ck_assert(drops->value > 6);
+        ticks(1);
+        ck_assert(drops->state == READING_VALID && drops->value == 0);
+}
+END_TEST
+
+START_TEST(a_counter_that_moves_without_a_sign_is_seen)
+{
+        struct counters counters = config->counters;
+        unsigned timeouts = counters_add(&counters, "netstat.TcpExt.TCPTimeouts");
+
+        tree_put("net/netstat", NETSTAT("0"));
+        observer_set_config(observer, config, &counters);
+        ticks(SLOWLY + 5);
+        tree_put("net/netstat", NETSTAT("7"));
+        ticks(1);
+        ck_assert(seen.reading[COUNTER(timeouts)].value > 6);
+        ticks(1);
+        ck_assert(seen.reading[COUNTER(timeouts)].value == 0);
+}
+END_TEST
+
+START_TEST(a_sysctl_that_may_be_written_is_read_at_every_tick)
+{
+        struct sysctl_value value;
+
+        ck_assert_int_eq(observer_sysctl_read(observer, SYSCTL_TCP_MAX_TW_BUCKETS, &value), 0);
+        for (unsigned i = 1; i < 4; i++) {
+                char text[] = "300\n";
+
+                text[0] = (char)('0' + i);
+                tree_put(IPV4 "tcp_max_tw_buckets", text);
+                ticks(1);
+                ck_assert_int_eq(seen.sysctl[SYSCTL_TCP_MAX_TW_BUCKETS].value.v[0], 100 * i);
+        }
+}
+END_TEST
+
+/* The kernel walks its whole table for the listeners, which are the same while no number of sockets moves. After that,
+ * those that were read long ago are read at once. */
+START_TEST(listeners_are_read_when_something_moves)
+{
+        unsigned before = next_request(); /* for the bound sockets, which comes once a minute */
+
+        ticks(MINUTE - 1);
+        ck_assert_uint_eq(peer.requests, before);
+        peer_add(TCP_LISTEN, 81, 0);
+        tree_put("net/sockstat", SOCKSTAT("5", "0", "3", "5", "1"));
+        ticks(1);
+        ck_assert_uint_gt(peer.requests, before);
+        ck_assert(seen.reading[METRIC_TCP_LISTEN].state == READING_VALID &&
+                  seen.reading[METRIC_TCP_LISTEN].value == 2);
+        ticks(SLOWLY - 1);
+        ck_assert_int_eq(seen.reading[METRIC_TCP_LISTEN].state, READING_INVALID);
+        ticks(1); /* once more: they may have come after the sign */
+        ck_assert_int_eq(seen.reading[METRIC_TCP_LISTEN].state, READING_VALID);
+        ticks(1);
+        ck_assert_int_eq(seen.reading[METRIC_TCP_LISTEN].state, READING_INVALID);
+}
+END_TEST
+
+/* Sockets of the host that no count shows: perhaps bound here. */
+START_TEST(bound_sockets_are_looked_for)
+{
+        unsigned before = peer.requests;
+
+        tree_put("net/sockstat", SOCKSTAT("4", "0", "3", "9000", "1"));
+        ticks(1);
+        ck_assert_uint_gt(peer.requests, before);
+}
+END_TEST
+
+START_TEST(a_sample_of_the_states_expires)
+{
+        const struct reading *established = &seen.reading[METRIC_TCP_ESTABLISHED];
+        struct unread unread = {0};
+
+        ticks(SLOWLY);
+        ck_assert_int_eq(established->state, READING_BOUNDED);
+        ck_assert(observer_read_states(observer, &seen, &unread));
+        ticks(SLOWLY - 1);
+        ck_assert(established->state == READING_VALID && established->value == 3);
+        ticks(1);
+        ck_assert_int_eq(established->state, READING_BOUNDED);
+}
+END_TEST
+
+START_TEST(what_a_person_has_looked_at_is_bounded_in_the_next_tick)
+{
+        const struct reading *cliff = &seen.reading[METRIC_PORTS_CLIFF];
+
+        ck_assert_int_eq(cliff->state, READING_BOUNDED);
+        observer_look(observer, 0, &seen);
+        ck_assert_int_eq(cliff->state, READING_VALID);
+        ticks(1);
+        ck_assert_int_eq(cliff->state, READING_BOUNDED);
+}
+END_TEST
+
+START_TEST(a_dump_is_followed_by_bounds)
+{
+        struct unread unread = {0};
+
+        observer_read_sockets(observer, &(struct watch_list){0}, &seen, &unread);
+        ck_assert_int_eq(seen.reading[METRIC_PORTS_CLIFF].state, READING_VALID);
+        ticks(1);
+        ck_assert_int_eq(seen.reading[METRIC_PORTS_CLIFF].state, READING_BOUNDED);
+}
+END_TEST
+
+/* While cpu_budget forbids a sample, the last one stands. */
+START_TEST(a_sample_stands_until_the_budget_allows_another)
+{
+        const struct reading *established = &seen.reading[METRIC_TCP_ESTABLISHED];
+
+        struct unread unread = {0};
+
+        config->cpu_budget = 0.1;
+        peer.spoil = be_slow;
+        peer.spoil_first = peer.requests + 1;
+        peer.spoil_last = UINT32_MAX;
+        observer_set_config(observer, config, &config->counters);
+        ticks(2);
+        while (established->state == READING_VALID)
+                ticks(1);
+        next_request(); /* for the bound sockets, while nothing moves */
+        ck_assert_int_eq(established->state, READING_BOUNDED);
+        ticks(1);
+        ck_assert_int_eq(established->state, READING_VALID);
+        observer_read_sockets(observer, &(struct watch_list){0}, &seen, &unread); /* those of the last dump */
+        ck_assert_int_eq(seen.reading[METRIC_PORTS_CLIFF].state, READING_VALID);
+        ticks(1);
+        ck_assert_int_eq(seen.reading[METRIC_PORTS_CLIFF].state, READING_BOUNDED);
+        ticks(SLOW_PAUSE - 3);
+        ck_assert_int_eq(established->state, READING_VALID);
+        ticks(2);
+        ck_assert_int_eq(established->state, READING_BOUNDED);
+}
+END_TEST
+
+/* A burst of drops counts for ten minutes, and no second longer. */
+START_TEST(the_last_burst_is_over_in_its_time)
+{
+        const struct reading *bursts = &seen.reading[METRIC_LISTEN_BURSTS];
+
+        ticks((unsigned)_i);
+        put_drops(5);
+        tree_put("net/snmp", SNMP("107", "0"));
+        tree_put("net/netstat", NETSTAT("5"));
+        ticks(1);
+        ck_assert(bursts->value == 1);
+        ticks(599);
+        ck_assert(bursts->value == 1);
+        ticks(2);
+        ck_assert(bursts->state == READING_VALID && bursts->value == 0);
+}
+END_TEST
+
+/* From half as many sockets as ports on, their ports are read every 10 s. */
+START_TEST(udp_ports_are_read_again)
+{
+        tree_put("net/sockstat6", "TCP6: inuse 0\nUDP6: inuse 20000\n");
+        ticks(2 * SLOWLY);
+        ck_assert(seen.reading[METRIC_UDP_PORTS].value == 0);
+        peer_add(TCP_CLOSE, 40000, 0);
+        ticks(SLOWLY);
+        ck_assert(seen.reading[METRIC_UDP_PORTS].value > 0);
+}
+END_TEST
+
+/* The rate after an early tick is that of both. */
+START_TEST(an_early_tick_reads)
+{
+        ck_assert(seen.reading[METRIC_TIME_WAIT_TABLE].value == 3);
+        observer_set_early(observer);
+        ticks(1);
+        observer_set_early(observer);
+        tree_put("net/sockstat", SOCKSTAT("4", "0", "50", "4", "1"));
+        tree_put("net/snmp", SNMP("110", "0"));
+        ticks(1);
+        ck_assert(seen.reading[METRIC_TIME_WAIT_TABLE].value == 50);
+        ticks(1);
+        ck_assert(seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)].value > 3);
+        ck_assert(seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)].value < 4);
+}
+END_TEST
+
+START_TEST(a_source_that_fails_is_named_at_every_tick)
+{
+        struct unread unread;
+        bool dump;
+
+        tree_put(CONNTRACK, "x\n");
+        for (unsigned i = 0; i < 3 * SLOWLY; i++) {
+                skipped++;
+                unread = (struct unread){0};
+                observer_read(observer, &seen, &dump, &unread);
+                ck_assert_msg(i < SLOWLY || unread.error < 0, "%u", i);
+        }
+}
+END_TEST
+
+START_TEST(another_snapshot_is_filled)
+{
+        static struct snapshot other;
+        struct unread unread = {0};
+        bool dump;
+
+        observer_read(observer, &other, &dump, &unread);
+        ck_assert(other.reading[METRIC_TIME_WAIT_TABLE].value == 3);
+}
+END_TEST
+
+START_TEST(a_module_that_comes_is_found_within_a_minute)
+{
+        static const char path[] = "net/stat/nf_conntrack";
+
+        ck_assert_int_eq(seen.reading[METRIC_CONNTRACK_INSERT_FAILED].state, READING_UNAVAILABLE);
+        tree_put(path, "entries insert_failed\n00000083 0000000a\n");
+        ticks(MINUTE);
+        ck_assert_int_ne(seen.reading[METRIC_CONNTRACK_INSERT_FAILED].state, READING_UNAVAILABLE);
+        ticks(SLOWLY);
+        ck_assert_int_eq(seen.reading[METRIC_CONNTRACK_INSERT_FAILED].state, READING_VALID);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, begin, end);
+        tcase_add_loop_test(tcase, what_comes_is_seen, 0, SLOWLY * ELEMENTSOF(rows));
+        tcase_add_test(tcase, a_counter_that_moves_has_a_rate);
+        tcase_add_test(tcase, a_late_count_has_a_rate_for_one_tick);
+        tcase_add_test(tcase, a_counter_that_moves_without_a_sign_is_seen);
+        tcase_add_test(tcase, a_sysctl_that_may_be_written_is_read_at_every_tick);
+        tcase_add_test(tcase, listeners_are_read_when_something_moves);
+        tcase_add_test(tcase, bound_sockets_are_looked_for);
+        tcase_add_test(tcase, a_sample_of_the_states_expires);
+        tcase_add_test(tcase, what_a_person_has_looked_at_is_bounded_in_the_next_tick);
+        tcase_add_test(tcase, a_dump_is_followed_by_bounds);
+        tcase_add_test(tcase, a_sample_stands_until_the_budget_allows_another);
+        tcase_add_loop_test(tcase, the_last_burst_is_over_in_its_time, 0, SLOWLY);
+        tcase_add_test(tcase, udp_ports_are_read_again);
+        tcase_add_test(tcase, an_early_tick_reads);
+        tcase_add_test(tcase, a_source_that_fails_is_named_at_every_tick);
+        tcase_add_test(tcase, another_snapshot_is_filled);
+        tcase_add_test(tcase, a_module_that_comes_is_found_within_a_minute);
+}
+
+int main(void)
+{
+        return run_suite("observer_quiet", add);
+}
