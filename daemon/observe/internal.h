@@ -87,6 +87,11 @@ struct basis {
         uint64_t opened, recycled; /* ActiveOpens and TWRecycled */
 };
 
+/* Of /proc/net/sockstat, or of sockstat6, which has tcp and udp alone. */
+struct socket_counts {
+        uint64_t used, tcp, udp, tw;
+};
+
 struct observer {
         const char *root; /* "/proc"; the caller's */
         struct proc_file file[SOURCE_COUNT];
@@ -166,6 +171,8 @@ struct observer {
         double udp_fullest_share; /* of its receive buffer, percent */
         struct listener udp_fullest;
 
+        struct socket_counts ipv4, ipv6;
+        uint64_t sockstat6_at; /* when ipv6 was read */
         bool inuse_known;
         uint64_t tw_before; /* tw at the last regular read; UINT64_MAX: unknown */
         double tw_rate; /* TIME_WAIT made a second, thrown away or not; a mean in which older reads count for less */
@@ -238,9 +245,9 @@ void remember_text(const struct observer *observer, char *ret,
                    size_t size); /* "" if it does not fit: equal to no text */
 
 /* Each reads a sign that something happens, and returns true if it has moved since the read before: any counter of snmp; a
- * number of sockets of this netns. */
+ * number of sockets of this netns, or what has moved before that. */
 bool snmp_moved(struct observer *observer);
-bool sockets_moved(struct observer *observer);
+bool sockets_moved(struct observer *observer, bool moved);
 
 /* Each reads its source if that is due, and fills in its metrics. */
 void fill_counters(struct observer *observer, struct snapshot *s);

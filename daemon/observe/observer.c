@@ -189,9 +189,8 @@ static uint64_t next_due(const struct observer *o, const struct snapshot *s)
 
 static void read_signs(struct observer *o)
 {
-        bool moved = snmp_moved(o);
+        bool moved = sockets_moved(o, snmp_moved(o));
 
-        moved |= sockets_moved(o);
         o->calm = moved ? 0 : o->calm + 1;
         if (moved)
                 o->moved_at = o->now;

@@ -29,49 +29,68 @@ bool number_after(const char *text, const char *word, uint64_t *ret)
         return end != p;
 }
 
-/* "TCP: inuse 5 orphan 0 tw 17 alloc 6 mem 1" (net/ipv4/proc.c:sockstat_seq_show). tw counts what
+/* "sockets: used 9" and "TCP: inuse 5 orphan 0 tw 17 alloc 6 mem 1" (net/ipv4/proc.c:sockstat_seq_show). tw counts what
  * tcp_max_tw_buckets limits, IPv6 as well; mem is in pages; orphan, alloc and mem are of the whole host. */
-static int read_sockstat(struct observer *o)
+static int read_sockstat(struct observer *o, struct socket_counts *ret)
 {
         int r = source_read(o, SOURCE_SOCKSTAT);
         const char *line = strstr(o->text, "TCP: inuse");
 
+        *ret = (struct socket_counts){0};
         if (r < 0)
                 return r;
-        if (!line || !number_after(line, " inuse ", &o->inuse) || !number_after(line, " orphan ", &o->orphaned) ||
-            !number_after(line, " tw ", &o->tw) || !number_after(line, " alloc ", &o->allocated) ||
+        if (!line || !number_after(line, " inuse ", &ret->tcp) || !number_after(line, " orphan ", &o->orphaned) ||
+            !number_after(line, " tw ", &ret->tw) || !number_after(line, " alloc ", &o->allocated) ||
             !number_after(line, " mem ", &o->memory))
                 return -EBADMSG;
-        o->counted = o->inuse + o->tw;
-        if (!number_after(o->text, "UDP: inuse ", &o->udp_inuse))
-                o->udp_inuse = 0;
+        number_after(o->text, "UDP: inuse ", &ret->udp);
+        if (!number_after(o->text, "sockets: used ", &ret->used))
+                ret->used = UINT64_MAX;
         return 0;
 }
 
 /* A kernel without IPv6 has no such file. */
-static int read_sockstat6(struct observer *o)
+static int read_sockstat6(struct observer *o, struct socket_counts *ret)
 {
-        uint64_t inuse;
         int r = source_read(o, SOURCE_SOCKSTAT6);
 
+        *ret = (struct socket_counts){0};
+        o->sockstat6_at = o->now;
         if (r < 0)
                 return r;
-        if (!number_after(o->text, "TCP6: inuse ", &inuse))
-                return -EBADMSG;
-        o->inuse += inuse;
-        if (number_after(o->text, "UDP6: inuse ", &inuse))
-                o->udp_inuse += inuse;
-        return 0;
+        number_after(o->text, "UDP6: inuse ", &ret->udp);
+        return number_after(o->text, "TCP6: inuse ", &ret->tcp) ? 0 : -EBADMSG;
 }
 
-bool sockets_moved(struct observer *o)
+/* A socket that comes or goes, of whatever family, moves `used` (net/core/sock.c:sk_alloc, __sk_free), one that connects or
+ * is connected to moves snmp. So sockstat6 can only move unseen when sockets that were there begin to listen or, of UDP,
+ * are bound; where there are few, that changes no metric. */
+static bool sockstat6_waits(const struct observer *o, uint64_t used, bool moved)
 {
-        uint64_t tw = o->tw, inuse = o->inuse, udp = o->udp_inuse;
+        return !moved && o->ipv4.used == used && o->calm > 0 && o->now - o->sockstat6_at < o->slowly_ns &&
+               o->error[SOURCE_SOCKSTAT6] == 0 && o->limits_known &&
+               o->ipv4.used < (o->limits.high - o->limits.low) / 10;
+}
 
-        o->error[SOURCE_SOCKSTAT] = read_sockstat(o);
-        o->error[SOURCE_SOCKSTAT6] = read_sockstat6(o);
+static bool counts_equal(const struct socket_counts *a, const struct socket_counts *b)
+{
+        return a->tcp == b->tcp && a->udp == b->udp && a->tw == b->tw;
+}
+
+bool sockets_moved(struct observer *o, bool moved)
+{
+        struct socket_counts ipv4 = o->ipv4, ipv6 = o->ipv6;
+
+        o->error[SOURCE_SOCKSTAT] = read_sockstat(o, &o->ipv4);
+        moved |= o->error[SOURCE_SOCKSTAT] < 0 || !counts_equal(&o->ipv4, &ipv4);
+        if (!sockstat6_waits(o, ipv4.used, moved))
+                o->error[SOURCE_SOCKSTAT6] = read_sockstat6(o, &o->ipv6);
         o->inuse_known = o->error[SOURCE_SOCKSTAT] == 0 && source_state(o, SOURCE_SOCKSTAT6) != READING_INVALID;
-        return !o->inuse_known || o->tw != tw || o->inuse != inuse || o->udp_inuse != udp;
+        o->tw = o->ipv4.tw;
+        o->inuse = o->ipv4.tcp + o->ipv6.tcp;
+        o->udp_inuse = o->ipv4.udp + o->ipv6.udp;
+        o->counted = o->ipv4.tcp + o->tw;
+        return moved || !o->inuse_known || !counts_equal(&o->ipv6, &ipv6);
 }
 
 /* A socket that entered TIME_WAIT is still there or has ended: after 60 s, reused, or thrown away at once
