@@ -135,37 +135,23 @@ struct observer {
         uint64_t slowly_ns;      /* for how long a slow sample is used */
         int error[SOURCE_COUNT]; /* of the last read of each: a negative errno; 0: none */
 
-        struct counters counters;
-        uint64_t before[COUNTERS_MAX],
-                regular[COUNTERS_MAX]; /* the counters at the last but one regular read, and the last */
-        bool seen_before[COUNTERS_MAX], seen_regular[COUNTERS_MAX];
-        char snmp_text[4096]; /* the text that the counters of snmp were read from */
-        unsigned calm;        /* reads in a row in which neither snmp nor a number of sockets has moved */
-        uint64_t moved_at;    /* when one of them did last */
-        bool netstat_waits;   /* no counter of netstat that is wanted moves without them */
-        uint64_t same_until;  /* if they do not move, all readings stay as they are for so long; 0: they do not */
+        unsigned calm;       /* reads in a row in which neither snmp nor a number of sockets has moved */
+        uint64_t moved_at;   /* when one of them did last */
+        bool netstat_waits;  /* no counter of netstat that is wanted moves without them */
+        uint64_t same_until; /* if they do not move, all readings stay as they are for so long; 0: they do not */
 
-        struct port_set bound; /* ports of sockets that are only bound, when they were read */
-        struct port_set bound_building;
-        unsigned newly_bound; /* of bound, those that were not at the last dump of the ports */
-        struct cgroup_tally bound_by;
+        unsigned newly_bound;         /* of bound, those that were not at the last dump of the ports */
         struct reading bound_share;   /* ports.bound */
         uint64_t bound_at;            /* when they were read; 0: not yet */
         uint64_t unaccounted_then;    /* sockets of the host that no count showed then */
         uint64_t allocated, orphaned; /* sockets of the whole host */
         uint64_t memory;              /* of TCP, pages, of the whole host */
 
-        struct port_set udp_seen;
-        struct cgroup_tally udp_by;
         unsigned udp_ports;
         uint64_t udp_inuse; /* UDP sockets, IPv4 and IPv6 */
         uint64_t udp_at;    /* when they were shown last; 0: never */
         int udp_error;      /* of that try; 0: none */
         bool udp_first;     /* it was the first after a while: no drops are known to be new */
-        struct udp_drops {
-                uint64_t cookie;
-                uint32_t drops;                                              /* since the socket was made */
-        } udp_dropped[UDP_DROPPED_MAX], udp_dropped_before[UDP_DROPPED_MAX]; /* in this dump, and in the one before */
         unsigned n_udp_dropped, n_udp_dropped_before;
         uint32_t udp_most_drops;  /* of one socket, between the two */
         double udp_fullest_share; /* of its receive buffer, percent */
@@ -219,6 +205,22 @@ struct observer {
 
         bool looking;             /* a look goes on */
         uint64_t look_settled_at; /* when its account will be */
+
+        /* Large, so last: a tick of an idle host reads most of the members before, and next to none of these. */
+        struct counters counters;
+        uint64_t before[COUNTERS_MAX],
+                regular[COUNTERS_MAX]; /* the counters at the last but one regular read, and the last */
+        bool seen_before[COUNTERS_MAX], seen_regular[COUNTERS_MAX];
+        char snmp_text[4096];  /* the text that the counters of snmp were read from */
+        struct port_set bound; /* ports of sockets that are only bound, when they were read */
+        struct port_set bound_building;
+        struct cgroup_tally bound_by;
+        struct port_set udp_seen;
+        struct cgroup_tally udp_by;
+        struct udp_drops {
+                uint64_t cookie;
+                uint32_t drops;                                              /* since the socket was made */
+        } udp_dropped[UDP_DROPPED_MAX], udp_dropped_before[UDP_DROPPED_MAX]; /* in this dump, and in the one before */
 };
 
 #define OBSERVER_KEPT offsetof(struct observer, early) /* bytes that observer_set_config() keeps */
@@ -256,6 +258,8 @@ void netstat_want(struct observer *observer); /* sets netstat_waits, by the coun
 struct reading counter_change(const struct observer *observer, unsigned counter); /* since the regular read before */
 void fill_sysctls(struct observer *observer, struct snapshot *s);
 void fill_sockstat(struct observer *observer, struct snapshot *s);
+bool fill_quiet(struct observer *observer,
+                struct snapshot *s); /* while no sign moves; returns whether a reading changed */
 void fill_conntrack(struct observer *observer, struct snapshot *s);
 void fill_self(struct observer *observer, struct snapshot *s);
 void fill_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);

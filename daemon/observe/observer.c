@@ -210,10 +210,11 @@ void observer_read(struct observer *o, struct snapshot *s, bool *ret_dump, struc
         begin(o, s);
         read_signs(o);
         if (is_same(o)) {
-                fill_sockstat(o, s);
+                s->version += fill_quiet(o, s);
                 *ret_dump = false;
                 return;
         }
+        s->version++;
         if (early) {
                 clear_readings(o, s, METRIC_PORTS_FIRST, METRIC_PORTS_COUNT);
                 fill_early(o, s);

@@ -93,12 +93,18 @@ bool sockets_moved(struct observer *o, bool moved)
         return moved || !o->inuse_known || !counts_equal(&o->ipv6, &ipv6);
 }
 
+static void fill_rate(struct observer *o, struct snapshot *s, double rate)
+{
+        o->tw_rate = o->tw_rate > 0 ? (o->tw_rate + rate) / 2 : rate;
+        s->reading[METRIC_TIME_WAIT_NEEDED] = reading_valid(o->tw_rate * PORTS_WINDOW);
+}
+
 /* A socket that entered TIME_WAIT is still there or has ended: after 60 s, reused, or thrown away at once
  * (net/ipv4/inet_timewait_sock.c:tw_timer_handler counts TW, tcp_minisocks.c:tcp_time_wait the last). */
 static void fill_needed(struct observer *o, struct snapshot *s)
 {
         static const unsigned ended[] = {COUNTER_TW, COUNTER_TW_RECYCLED, COUNTER_TIME_WAIT_OVERFLOW};
-        double made = (double)o->tw - (double)o->tw_before, rate;
+        double made = (double)o->tw - (double)o->tw_before;
 
         if (o->error[SOURCE_SOCKSTAT] < 0 || o->tw_before == UINT64_MAX || o->tick == 0)
                 return;
@@ -109,22 +115,36 @@ static void fill_needed(struct observer *o, struct snapshot *s)
                         return;
                 made += change.value;
         }
-        rate = fmax(made, 0) * 1e9 / (double)o->tick;
-        o->tw_rate = o->tw_rate > 0 ? (o->tw_rate + rate) / 2 : rate;
-        s->reading[METRIC_TIME_WAIT_NEEDED] = reading_valid(o->tw_rate * PORTS_WINDOW);
+        fill_rate(o, s, fmax(made, 0) * 1e9 / (double)o->tick);
+}
+
+static void fill_tables(struct observer *o, struct snapshot *s)
+{
+        s->reading[METRIC_TIME_WAIT_TABLE] = share_of((double)o->tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
+        s->reading[METRIC_ORPHANS_TABLE] = share_of((double)o->orphaned, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
+        s->reading[METRIC_MEMORY_TCP] = share_of((double)o->memory, &s->sysctl[SYSCTL_TCP_MEM]);
 }
 
 void fill_sockstat(struct observer *o, struct snapshot *s)
 {
-        if (o->error[SOURCE_SOCKSTAT] == 0) {
-                s->reading[METRIC_TIME_WAIT_TABLE] = share_of((double)o->tw, &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS]);
-                s->reading[METRIC_ORPHANS_TABLE] = share_of((double)o->orphaned, &s->sysctl[SYSCTL_TCP_MAX_ORPHANS]);
-                s->reading[METRIC_MEMORY_TCP] = share_of((double)o->memory, &s->sysctl[SYSCTL_TCP_MEM]);
-        }
+        if (o->error[SOURCE_SOCKSTAT] == 0)
+                fill_tables(o, s);
         if (o->early)
                 return;
         fill_needed(o, s);
         o->tw_before = o->inuse_known ? o->tw : UINT64_MAX;
+}
+
+bool fill_quiet(struct observer *o, struct snapshot *s)
+{
+        double orphans = s->reading[METRIC_ORPHANS_TABLE].value, memory = s->reading[METRIC_MEMORY_TCP].value,
+               needed = s->reading[METRIC_TIME_WAIT_NEEDED].value;
+
+        fill_tables(o, s);
+        if (s->reading[METRIC_TIME_WAIT_NEEDED].state == READING_VALID)
+                fill_rate(o, s, 0);
+        return s->reading[METRIC_ORPHANS_TABLE].value != orphans || s->reading[METRIC_MEMORY_TCP].value != memory ||
+               s->reading[METRIC_TIME_WAIT_NEEDED].value != needed;
 }
 
 int observer_count(struct observer *o, uint64_t *ret)

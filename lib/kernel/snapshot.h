@@ -35,7 +35,8 @@ struct live_sysctl {
 #define SNAPSHOT_CULPRIT_MAX 256
 
 struct snapshot {
-        uint64_t now; /* ns of CLOCK_BOOTTIME */
+        uint64_t now;     /* ns of CLOCK_BOOTTIME */
+        uint64_t version; /* if it is that of an earlier one, so are all readings and sysctls; 0: unknown */
 
         /* The endpoint of a metric is its destination or listener, the culprit is the systemd unit of these sockets. "":
          * it has none, or it is unknown. */

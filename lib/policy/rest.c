@@ -79,6 +79,7 @@ bool policy_settle(struct policy *p, const struct snapshot *s)
         for (unsigned n = 0; n < p->n_rested; n++)
                 p->rested[n].reading = s->reading[p->rested[n].metric];
         memcpy(p->rested_sysctl, s->sysctl, sizeof(p->rested_sysctl));
+        p->rested_version = s->version;
         return true;
 }
 
@@ -87,15 +88,26 @@ static bool readings_equal(const struct reading *a, const struct reading *b)
         return a->state == b->state && a->value == b->value && a->upper == b->upper && a->weight == b->weight;
 }
 
-bool policy_rest(struct policy *p, const struct snapshot *s)
+/* True if the rules see what they saw when they came to rest. */
+static bool is_same(const struct policy *p, const struct snapshot *s)
 {
-        struct elapsed t = elapsed_since(p, s);
-
-        if (!p->rests || t.gap > 0 || memcmp(p->rested_sysctl, s->sysctl, sizeof(p->rested_sysctl)) != 0)
+        if (s->version != 0 && s->version == p->rested_version)
+                return true;
+        if (memcmp(p->rested_sysctl, s->sysctl, sizeof(p->rested_sysctl)) != 0)
                 return false;
         for (unsigned n = 0; n < p->n_rested; n++)
                 if (!readings_equal(&p->rested[n].reading, &s->reading[p->rested[n].metric]))
                         return false;
+        return true;
+}
+
+bool policy_rest(struct policy *p, const struct snapshot *s)
+{
+        struct elapsed t = elapsed_since(p, s);
+
+        if (!p->rests || t.gap > 0 || !is_same(p, s))
+                return false;
+        p->rested_version = s->version;
         p->rested_ns += t.ns;
         p->last_now = s->now;
         return true;

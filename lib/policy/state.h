@@ -65,22 +65,24 @@ struct held {
 struct policy {
         const struct config *config;
         uint64_t last_now;
+
+        /* See policy_settle(). First, because of an idle host each tick reads these. */
+        bool rests;
+        uint64_t rested_ns; /* of the ticks that no clock has counted yet */
+        uint64_t rested_version;
+        unsigned n_rested;
+        struct {
+                unsigned metric;
+                struct reading reading;
+        } rested[METRIC_COUNT + COUNTERS_MAX]; /* the metrics that rules name */
+        struct live_sysctl rested_sysctl[SYSCTL_COUNT];
+
         struct held held[SYSCTL_COUNT];
         struct held would[SYSCTL_COUNT]; /* what the rules with mode = observe would hold */
         struct rule_state state[RULES_MAX];
         struct evaluation evaluation;
         uint64_t evaluated_at; /* the time of its snapshot */
         bool state_changed;    /* since then */
-
-        /* See policy_settle(). */
-        bool rests;
-        uint64_t rested_ns; /* of the ticks that no clock has counted yet */
-        struct live_sysctl rested_sysctl[SYSCTL_COUNT];
-        unsigned n_rested;
-        struct {
-                unsigned metric;
-                struct reading reading;
-        } rested[METRIC_COUNT + COUNTERS_MAX]; /* the metrics that rules name */
 
         /* State that few rules need, kept apart so that it takes no memory while untouched. */
         struct failed_effect failed[RULES_MAX][FAILED_MAX];

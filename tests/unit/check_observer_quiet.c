@@ -21,7 +21,7 @@
 #define SNMP(opens, drops) "Tcp: ActiveOpens OutRsts\nTcp: " opens " 0\nUdp: RcvbufErrors\nUdp: " drops "\n"
 #define SOCKSTAT(inuse, orphan, tw, alloc, mem) \
         "sockets: used 9\nTCP: inuse " inuse " orphan " orphan " tw " tw " alloc " alloc " mem " mem "\nUDP: inuse " \
-                                                                                                     "2\n"
+        "2\n"
 
 /* All that is read, and no rule asks for the sockets at every tick. */
 static const char policy[] = "[daemon]\ncpu_budget = 100%\n"
