@@ -167,7 +167,8 @@ void observer_set_early(struct observer *o)
         o->early = o->regular_at != 0;
 }
 
-/* When a reading may change although no sign moves: something is due then. 0: at once. */
+/* When a reading may change although no sign moves: something is due then. 0: at once, as after a dump, which leaves the
+ * account of cpu_budget unsettled. */
 static uint64_t next_due(const struct observer *o, const struct snapshot *s)
 {
         const uint64_t at[] = {o->sysctls_at + o->slowly_ns, o->conntrack_at + o->slowly_ns,
@@ -176,9 +177,8 @@ static uint64_t next_due(const struct observer *o, const struct snapshot *s)
         uint64_t due = UINT64_MAX;
 
         if (o->calm < 2 || !o->netstat_waits || o->always_dump || o->listeners_always || o->sysctls_now != 0 ||
-            o->listeners_tried_at == o->now || o->settled != (o->now >= o->settled_at) ||
-            o->wanted[METRIC_SELF_OBSERVE_CPU] || o->wanted[METRIC_SELF_RSS] ||
-            s->reading[METRIC_LISTEN_BURSTS].value > 0 || udp_ports_needed(o))
+            o->settled != (o->now >= o->settled_at) || o->wanted[METRIC_SELF_OBSERVE_CPU] ||
+            o->wanted[METRIC_SELF_RSS] || s->reading[METRIC_LISTEN_BURSTS].value > 0 || udp_ports_needed(o))
                 return 0;
         for (unsigned i = 0; i < ELEMENTSOF(at); i++)
                 due = MIN(due, at[i]);

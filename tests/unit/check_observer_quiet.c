@@ -201,16 +201,16 @@ END_TEST
 /* The kernel counts it in netstat after the signs were read. */
 START_TEST(a_late_count_has_a_rate_for_one_tick)
 {
-        const struct reading *drops = &seen.reading[COUNTER(COUNTER_LISTEN_DROPS)];
+        const struct reading *retrans = &seen.reading[COUNTER(COUNTER_SYN_RETRANS)];
 
         tree_put("net/snmp", SNMP("107", "0"));
         ticks(1);
-        ck_assert(drops->value == 0);
-        tree_put("net/netstat", NETSTAT("7"));
+        ck_assert(retrans->value == 0);
+        tree_put("net/netstat", "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 0 0 7\n");
         ticks(1);
-        ck_assert(drops->value > 6);
+        ck_assert(retrans->value > 6);
         ticks(1);
-        ck_assert(drops->state == READING_VALID && drops->value == 0);
+        ck_assert(retrans->state == READING_VALID && retrans->value == 0);
 }
 END_TEST
 
@@ -324,6 +324,7 @@ START_TEST(a_sample_stands_until_the_budget_allows_another)
         const struct reading *established = &seen.reading[METRIC_TCP_ESTABLISHED];
 
         struct unread unread = {0};
+        unsigned seconds;
 
         config->cpu_budget = 0.1;
         peer.spoil = be_slow;
@@ -341,10 +342,10 @@ START_TEST(a_sample_stands_until_the_budget_allows_another)
         ck_assert_int_eq(seen.reading[METRIC_PORTS_CLIFF].state, READING_VALID);
         ticks(1);
         ck_assert_int_eq(seen.reading[METRIC_PORTS_CLIFF].state, READING_BOUNDED);
-        ticks(SLOW_PAUSE - 3);
-        ck_assert_int_eq(established->state, READING_VALID);
-        ticks(2);
-        ck_assert_int_eq(established->state, READING_BOUNDED);
+        for (seconds = 2; established->state == READING_VALID; seconds++)
+                ticks(1);
+        ck_assert_uint_ge(seconds, SLOW_PAUSE);
+        ck_assert_uint_le(seconds, SLOW_PAUSE + 1);
 }
 END_TEST
 
@@ -401,7 +402,7 @@ END_TEST
 START_TEST(udp_ports_are_read_again)
 {
         tree_put("net/sockstat6", "TCP6: inuse 0\nUDP6: inuse 20000\n");
-        ticks(3 * SLOWLY);
+        ticks(3 * SLOWLY + (unsigned)_i);
         ck_assert(seen.reading[METRIC_UDP_PORTS].value == 0);
         peer_add(TCP_CLOSE, 40000, 0);
         ticks(SLOWLY);
@@ -412,17 +413,16 @@ END_TEST
 /* The rate after an early tick is that of both. */
 START_TEST(an_early_tick_reads)
 {
-        ck_assert(seen.reading[METRIC_TIME_WAIT_TABLE].value == 3);
         observer_set_early(observer);
         ticks(1);
-        observer_set_early(observer);
-        tree_put("net/sockstat", SOCKSTAT("4", "0", "50", "4", "1"));
         tree_put("net/snmp", SNMP("110", "0"));
         ticks(1);
-        ck_assert(seen.reading[METRIC_TIME_WAIT_TABLE].value == 50);
+        ck_assert(seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)].value > 4);
+        ck_assert(seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)].value < 6);
+        observer_set_early(observer);
+        tree_put("net/sockstat", SOCKSTAT("4", "0", "50", "4", "1"));
         ticks(1);
-        ck_assert(seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)].value > 3);
-        ck_assert(seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)].value < 4);
+        ck_assert(seen.reading[METRIC_TIME_WAIT_TABLE].value == 50);
 }
 END_TEST
 
@@ -481,7 +481,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_sample_stands_until_the_budget_allows_another);
         tcase_add_loop_test(tcase, the_last_burst_is_over_in_its_time, 0, SLOWLY);
         tcase_add_loop_test(tcase, sockets_of_ipv6_are_read, 0, 5);
-        tcase_add_test(tcase, udp_ports_are_read_again);
+        tcase_add_loop_test(tcase, udp_ports_are_read_again, 0, SLOWLY);
         tcase_add_test(tcase, an_early_tick_reads);
         tcase_add_test(tcase, a_source_that_fails_is_named_at_every_tick);
         tcase_add_test(tcase, another_snapshot_is_filled);
