@@ -162,7 +162,8 @@ static void look(struct service *s)
         if (s->bus.asked || s->metrics.path[0])
                 observer_look(s->backend.observer, s->bus.asked ? LOOK_CLIENT : LOOK_METRICS, &s->tuner.snapshot);
         s->bus.asked = false;
-        s->bus.look_at = observer_look_at(s->backend.observer, LOOK_CLIENT);
+        if (s->bus.bus)
+                s->bus.look_at = observer_look_at(s->backend.observer, LOOK_CLIENT);
 }
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)

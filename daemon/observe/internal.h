@@ -157,6 +157,7 @@ struct observer {
         double udp_fullest_share; /* of its receive buffer, percent */
         struct listener udp_fullest;
 
+        char sockstat_text[256]; /* the text that ipv4 was read from */
         struct socket_counts ipv4, ipv6;
         uint64_t sockstat6_at; /* when ipv6 was read */
         bool inuse_known;

@@ -34,11 +34,15 @@ bool number_after(const char *text, const char *word, uint64_t *ret)
 static int read_sockstat(struct observer *o, struct socket_counts *ret)
 {
         int r = source_read(o, SOURCE_SOCKSTAT);
-        const char *line = strstr(o->text, "TCP: inuse");
+        const char *line;
 
+        if (r == 0 && strcmp(o->text, o->sockstat_text) == 0)
+                return 0;
+        o->sockstat_text[0] = 0;
         *ret = (struct socket_counts){0};
         if (r < 0)
                 return r;
+        line = strstr(o->text, "TCP: inuse");
         if (!line || !number_after(line, " inuse ", &ret->tcp) || !number_after(line, " orphan ", &o->orphaned) ||
             !number_after(line, " tw ", &ret->tw) || !number_after(line, " alloc ", &o->allocated) ||
             !number_after(line, " mem ", &o->memory))
@@ -46,6 +50,7 @@ static int read_sockstat(struct observer *o, struct socket_counts *ret)
         number_after(o->text, "UDP: inuse ", &ret->udp);
         if (!number_after(o->text, "sockets: used ", &ret->used))
                 ret->used = UINT64_MAX;
+        remember_text(o, o->sockstat_text, sizeof(o->sockstat_text));
         return 0;
 }
 

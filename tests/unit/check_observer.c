@@ -582,8 +582,10 @@ START_TEST(a_spoilt_file_makes_its_metrics_invalid)
         snprintf(name, sizeof(name), "%s: '%s'", spoilt[_i].path, spoilt[_i].text);
         tree_put("net/snmp", SNMP("1")); /* else netstat is not read */
         tree_put(spoilt[_i].path, spoilt[_i].text);
-        ck_assert_msg(observe() < 0, "%s: no error", name);
-        expect_right_or_invalid(name);
+        for (unsigned again = 0; again < 3; again++) {
+                ck_assert_msg(observe() < 0, "%s: no error", name);
+                expect_right_or_invalid(name);
+        }
         for (unsigned i = 0; i < ELEMENTSOF(files); i++)
                 tree_put(files[i].path, files[i].text);
         ck_assert_int_eq(observe(), 0);
