@@ -52,7 +52,7 @@ def measure(count, seconds):
             daemon.wait_for("^config-loaded")
         pids = [daemon.pid for daemon in daemons]
         shells = stack.enter_context(readers(hosts))
-        time.sleep(12)  # until the listeners were read twice, and netstat no more (daemon/observer_proc.c)
+        time.sleep(12)  # until nothing but signs is read (daemon/observe/observer.c)
 
         def now():
             return time.monotonic(), ran(pids), ran(shells), wakeups(pids)

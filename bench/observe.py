@@ -143,7 +143,7 @@ def idle(count=50, seconds=10):
         daemons = [Twtuned(host, POLICY) for host in hosts]
         for daemon in daemons:
             daemon.wait_for("^config-loaded", 30)
-        time.sleep(12)  # until the listeners were read twice, and netstat no more (daemon/observe/counters.c)
+        time.sleep(12)  # until nothing but signs is read (daemon/observe/observer.c)
         before, at = sum(running_us(daemon.pid) for daemon in daemons), time.monotonic()
         time.sleep(seconds)
         running, elapsed = sum(running_us(daemon.pid) for daemon in daemons) - before, time.monotonic() - at
