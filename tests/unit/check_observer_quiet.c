@@ -167,11 +167,14 @@ START_TEST(what_comes_is_seen)
 {
         unsigned row = (unsigned)_i / SLOWLY, phase = (unsigned)_i % SLOWLY;
         const struct reading *r = &seen.reading[rows[row].metric];
+        uint64_t version;
         double value;
 
         ticks(SLOWLY + phase);
+        version = seen.version;
         tree_put(rows[row].path, rows[row].text);
         ticks(rows[row].within);
+        ck_assert_uint_ne(seen.version, version);
         ck_assert_int_ne(r->state, READING_INVALID);
         value = r->state == READING_BOUNDED ? r->upper : r->value;
         ck_assert_msg(value == rows[row].value, "%s: %g", rows[row].path, value);

@@ -316,6 +316,9 @@ START_TEST(only_what_rules_name_ends_the_rest)
                    "expect = tcp.closing > 0 within 5s\n");
         host_reading(h, METRIC_TCP_LISTEN, 3);
         rest(1);
+        h->snapshot.version = 7;
+        rest(2);
+        h->snapshot.version = 8;
         for (unsigned i = 0; i < ELEMENTSOF(named); i++) {
                 struct reading *r = &h->snapshot.reading[named[i]], before = *r;
 
