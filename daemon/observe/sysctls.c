@@ -38,13 +38,15 @@ int observer_can_write(const struct observer *o)
         return o->file[SOURCE_OF(SYSCTL_TCP_TW_REUSE)].error;
 }
 
-/* Reads at every tick the sysctls that twtuned holds and, while the sockets are dumped, those that ports are counted by.
+/* Reads at every tick the sysctls that twtuned holds, the range of ports while something moves and, while the sockets are
+ * dumped, all that ports are counted by.
  * The others only decide whether a rule could change something, and are read again before a change. */
 void fill_sysctls(struct observer *o, struct snapshot *s)
 {
         bool all = o->sysctls_at == 0 || o->dumping || o->retried || o->now - o->sysctls_at >= o->slowly_ns;
         bool failed = false;
-        uint32_t due = o->sysctls & (all ? UINT32_MAX : o->sysctls_now);
+        uint32_t range = o->calm == 0 ? BIT(SYSCTL_IP_LOCAL_PORT_RANGE) : 0;
+        uint32_t due = o->sysctls & (all ? UINT32_MAX : o->sysctls_now | range);
 
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 struct live_sysctl *live = &o->live_sysctl[id];

@@ -249,6 +249,16 @@ START_TEST(a_sysctl_that_may_be_written_is_read_at_every_tick)
 }
 END_TEST
 
+/* With a range that was wider, a storm would have filled the ports before the next dump. */
+START_TEST(the_range_is_read_when_something_moves)
+{
+        tree_put(IPV4 "ip_local_port_range", "40000\t41999\n");
+        tree_put("net/sockstat", SOCKSTAT("4", "0", "50", "4", "1"));
+        ticks(1);
+        ck_assert_int_eq(seen.sysctl[SYSCTL_IP_LOCAL_PORT_RANGE].value.v[0], 40000);
+}
+END_TEST
+
 /* The kernel walks its whole table for the listeners, which are the same while no number of sockets moves. After that,
  * those that were read long ago are read at once. */
 START_TEST(listeners_are_read_when_something_moves)
@@ -476,6 +486,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_late_count_has_a_rate_for_one_tick);
         tcase_add_test(tcase, a_counter_that_moves_without_a_sign_is_seen);
         tcase_add_test(tcase, a_sysctl_that_may_be_written_is_read_at_every_tick);
+        tcase_add_test(tcase, the_range_is_read_when_something_moves);
         tcase_add_test(tcase, listeners_are_read_when_something_moves);
         tcase_add_test(tcase, bound_sockets_are_looked_for);
         tcase_add_test(tcase, a_sample_of_the_states_expires);
