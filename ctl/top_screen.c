@@ -119,7 +119,8 @@ static void draw_destination(struct screen *s, const json_t *d)
                 return;
         put(s, PLAIN, "%-*s ", (int)DESTINATION_WIDTH, text_of(d, "name"));
         put_bar(s, cliff / 100, MAX(BAR_MIN, s->columns / 6));
-        put(s, PLAIN, " %.0f %%, %.0f ports", cliff, number_of(d, "ports.used"));
+        put(s, PLAIN, " %.0f %% of %.0f; %.0f in use", cliff, number_of(d, "parity_limit"),
+            number_of(d, "ports.used"));
         if (*text_of(d, "systemd_unit"))
                 put(s, PLAIN, ", %s", text_of(d, "systemd_unit"));
         line_end();

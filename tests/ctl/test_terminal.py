@@ -154,7 +154,7 @@ def _():
         check(15 < len(frame) <= 24, f"{len(frame)} lines of 24")
         text = "\n".join(frame)
         check_text(text, r"^RULES AND ADVICE\n\* some  holds net.ipv4.tcp_tw_reuse = 1",
-                   r"^DESTINATIONS.*\n10\.77\.0\.1->10\.77\.0\.2:8080 +\[ +\] 0 %, 10 ports",
+                   r"^DESTINATIONS.*\n10\.77\.0\.1->10\.77\.0\.2:8080 +\[ +\] 0 % of 14\d+; 10 in use",
                    r"^CHANGED SYSCTLS\nnet\.ipv4\.tcp_tw_reuse = 1, it was 2; rule some$",
                    r"^METRICS.*\n +<= \d+ tcp\.time_wait .*\n +10 tcp\.established ")
         for rows, columns in (24, 80), (50, 200):
