@@ -185,8 +185,9 @@ def _():
         for name in r"tcp\.time_wait", r"tcp\.established":
             top.frame(f"bound of {name}",
                       lambda lines: any(re.search(rf"^ +<= \d+ {name} .*[─▁▂▃▄▅▆▇█]", line) for line in lines))
-        shown = {m["name"]: m for m in host.json("status")["metrics"]}
-        check(shown["tcp.established"]["value"] <= 10 <= shown["tcp.established"]["upper"], shown["tcp.established"])
+        shown = wait_until(lambda: (s := {m["name"]: m for m in host.json("status")["metrics"]}) and
+                           s["tcp.established"]["upper"] >= 10 and s, "the tick after they were opened")
+        check(shown["tcp.established"]["value"] <= 10, shown["tcp.established"])
         check_equal((shown["tcp.time_wait"]["state"], shown["tcp.time_wait"]["value"]), ("bounded", 0), "TIME_WAIT")
         check_equal(shown["tcp.close_wait"]["state"], "invalid", "what nobody asks for")
         top.send("q")
