@@ -136,16 +136,18 @@ void print_all_advice(const json_t *list)
 
 static void print_how_to_enforce(const json_t *d)
 {
-        char text[512], where[384] = "--observe";
+        const char *instance = text_of(d, "instance");
+        char text[512], where[384] = "start it without --observe";
         json_t *value;
         size_t i;
 
         json_array_foreach(json_object_get(d, "config"), i, value)
                 if (has_text(value, "section", "daemon") && has_text(value, "key", "mode") &&
                     has_text(value, "value", "observe"))
-                        snprintf(where, sizeof(where), "mode = observe in %s:%.0f", text_of(value, "file"),
-                                 number_of(value, "line"));
-        snprintf(text, sizeof(text), "to let twtuned act: mode = enforce, without %s", where);
+                        snprintf(where, sizeof(where),
+                                 "set mode = enforce in %s:%.0f, then systemctl reload twtuned%s%s",
+                                 text_of(value, "file"), number_of(value, "line"), *instance ? "@" : "", instance);
+        snprintf(text, sizeof(text), "to let twtuned act: %s", where);
         print_wrapped_from(text, (unsigned)printf(LABEL, "do"), INDENT);
 }
 
@@ -219,6 +221,9 @@ static void print_end(const json_t *change, const json_t *rule, bool paused)
                 if (is_true(condition, "holds") && number_of(condition, "for") > 0)
                         printf(", for %s so far", time_text(number_of(condition, "held"), time));
                 puts(")");
+                if (number_of(rule, "release_times") > 1 && number_of(condition, "for") > 0)
+                        printf(LABEL "%.0f times as long now: it acted again soon after its release\n", "",
+                               number_of(rule, "release_times"));
                 label = "and";
         }
         if (i == 0)
@@ -280,10 +285,28 @@ static double fullness(const json_t *destination)
         return limit > 0 ? number_of(destination, "parity_used") / limit : 0;
 }
 
+/* "854 of 1,000 even ports (85 %; 824 reusable) and 12 odd ones, 30 connects/s, seen 2s ago" */
+static void format_ports(const json_t *d, const json_t *destination, char *buf, size_t size)
+{
+        double used = number_of(destination, "parity_used"), reusable = number_of(destination, "parity_reusable");
+        double others = number_of(destination, "ports.used") - used;
+        char number[32], limit[32], more[64] = "", odd[64] = "", age[AGE_TEXT_MAX];
+
+        if (reusable > 0)
+                snprintf(more, sizeof(more), "; %s reusable", grouped(reusable, number));
+        if (others > 0)
+                snprintf(odd, sizeof(odd), " and %s %s ones", grouped(others, number),
+                         has_text(destination, "parity", "odd") ? "even" : "odd");
+        snprintf(buf, size, "%s of %s %s ports (%.0f %%%s)%s, %.0f connects/s%s", grouped(used, number),
+                 grouped(number_of(destination, "parity_limit"), limit), text_of(destination, "parity"),
+                 100 * fullness(destination), more, odd, number_of(destination, "connects_per_second"),
+                 age_text(d, age));
+}
+
 void print_fullest(const json_t *d)
 {
         const json_t *fullest = NULL, *bound = find_named(json_object_get(d, "metrics"), "ports.cliff");
-        char number[32], limit[32], age[AGE_TEXT_MAX];
+        char text[256], age[AGE_TEXT_MAX];
         json_t *item;
         size_t i;
 
@@ -293,12 +316,8 @@ void print_fullest(const json_t *d)
         if (fullest) {
                 printf(LABEL "%s%s%s\n", "fullest", text_of(fullest, "name"),
                        *text_of(fullest, "systemd_unit") ? ", " : "", text_of(fullest, "systemd_unit"));
-                printf(LABEL "%s of %s %s ports (%.0f %%", "", grouped(number_of(fullest, "parity_used"), number),
-                       grouped(number_of(fullest, "parity_limit"), limit), text_of(fullest, "parity"),
-                       100 * fullness(fullest));
-                if (number_of(fullest, "parity_reusable") > 0)
-                        printf("; %s reusable", grouped(number_of(fullest, "parity_reusable"), number));
-                printf("), %.0f connects/s%s\n", number_of(fullest, "connects_per_second"), age_text(d, age));
+                format_ports(d, fullest, text, sizeof(text));
+                print_wrapped_from(text, (unsigned)printf(LABEL, ""), INDENT);
         } else if (json_is_number(json_object_get(d, "destinations_seen"))) {
                 printf(LABEL "none: nothing is connected from here%s\n", "fullest", age_text(d, age));
         } else if (has_text(bound, "state", "bounded") && json_is_number(json_object_get(bound, "upper"))) {

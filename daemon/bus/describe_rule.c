@@ -305,6 +305,7 @@ static void describe_rule(struct json *j, const struct tuner *t, unsigned i, con
         describe_actions(j, t, rule);
         describe_effect(j, t, rule, e);
         describe_seconds(j, "active_for", e->active_ns);
+        json_add_number(j, "release_times", e->release_times);
         describe_seconds(j, "waits_for", e->wait_ns);
         describe_seconds(j, "released_ago", e->released_ns > 0 ? e->released_ns : UINT64_MAX);
         json_add_bool(j, "keep", rule->keep);

@@ -183,6 +183,7 @@ static void evaluate_state(const struct policy *p, unsigned i, const struct snap
         const struct rule_state *state = &p->state[i];
 
         e->active_ns = state->active ? state->active_ns : 0;
+        e->release_times = state->active ? state->release_factor : 0;
         e->wait_ns = state->not_before > s->now ? state->not_before - s->now : 0;
         for (unsigned k = 0; k < FAILED_MAX && state->any_failed; k++)
                 if (state->failed[k].until > s->now)

@@ -82,12 +82,13 @@ struct rule_evaluation {
         const struct destination *pressing;
         const struct destination *pressing_too; /* another one, for which the effect is not known to be missing */
 
-        uint64_t active_ns;    /* since the last step, without gaps; 0: not active */
-        uint64_t expecting_ns; /* how long the effect has been missing */
-        uint64_t wait_ns;      /* until it may be tried again */
-        uint64_t released_ns;  /* since its release; 0: never released, or unknown */
-        bool expecting;        /* the effect is awaited */
-        uint32_t foreign;      /* a bit for each of its sysctls that is foreign */
+        uint64_t active_ns;     /* since the last step, without gaps; 0: not active */
+        unsigned release_times; /* the times of `until` are this many times as long, up to an hour; 0: not active */
+        uint64_t expecting_ns;  /* how long the effect has been missing */
+        uint64_t wait_ns;       /* until it may be tried again */
+        uint64_t released_ns;   /* since its release; 0: never released, or unknown */
+        bool expecting;         /* the effect is awaited */
+        uint32_t foreign;       /* a bit for each of its sysctls that is foreign */
 };
 
 struct evaluation {

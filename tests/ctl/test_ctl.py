@@ -316,7 +316,7 @@ def _():
     with Host(args=["--observe"]) as host:
         text = host.status()
         check_text(text, r"observing: would change 2 sysctls for ", rf"^  would set {re.escape(REUSE)} 2 -> 1, ",
-                   r"^  do        to let twtuned act: mode = enforce, without --observe$")
+                   r"^  do        to let twtuned act: start it without --observe$")
         check("changed  " not in text and "nothing: twtuned gives" not in text, text)
         check_equal(host.sysctls(), ("2", "1000"), "sysctls")
     with Host() as host:
