@@ -89,7 +89,7 @@ def _(host):
     host.start(HOLDS)
     lines = explained(host, "EVENT=applied")
     check_equal(lines[0], f"Subject: Rule some: {REUSE} = 1 (applied)", "subject")
-    check("to 1. Before any rule it was 2." in lines, lines)
+    check("Rule some: net.ipv4.tcp_tw_reuse from 2 to 1." in lines and "Before any rule it was 2." in lines, lines)
     check(any(re.fullmatch(r"Why: ports\.used was \d+ \(>= 10\)\.", line) for line in lines), lines)
 
     paste(host, lines, "sysctl -w ")
