@@ -36,7 +36,7 @@ modules() {
 initrd() {
         local dir module file
         dir=$(mktemp -d)
-        mkdir -p "$dir"/{bin,proc,sys,dev,modules,lower,upper,root,work}
+        mkdir -p "$dir"/{bin,proc,sys,dev,modules,lower,upper,root,guest}
         cp "$(command -v busybox)" "$dir/bin/busybox"
         cp tests/guests/init "$dir/init"
         chmod +x "$dir/init"
