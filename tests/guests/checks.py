@@ -17,7 +17,7 @@ NETNS = ["service", "evidence", "table", "effect", "ports", "lint", "ledger", "n
 FIRST = ("guest kernel", [sys.executable, ROOT / "tests/guests/test_kernel.py"])  # alone, before any module is loaded
 PROGRAMS = [(f"unit {name}", [ROOT / f"build/tests/check_{name}"]) for name in UNIT] + [
     (f"netns {name}", [sys.executable, ROOT / f"tests/netns/test_{name}.py"]) for name in NETNS]
-MODULES = ["tcp_diag", "unix_diag", "udp_diag", "veth", "nf_tables"]
+MODULES = ["tcp_diag", "unix_diag", "udp_diag", "veth", "nf_tables", "nf_conntrack"]
 PATIENCE = {"CK_TIMEOUT_MULTIPLIER": "30", "TWTUNED_PATIENCE": "240", "TWTUNED_BUILD": str(ROOT / "build")}
 START = time.monotonic()
 

@@ -12,7 +12,7 @@ import shutil
 import stat
 import sys
 
-from harness import Single, binary, check, check_equal, diag, main, temp_dir, test
+from harness import HAS_6_14, Single, binary, check, check_equal, diag, main, temp_dir, test
 
 SEED = next((int(a.split("=")[1]) for a in sys.argv if a.startswith("--seed=")), 1)
 sys.argv[1:] = [a for a in sys.argv[1:] if not a.startswith("--")]
@@ -311,7 +311,8 @@ def compare(host, tool, lines, want, stock):
 
 def against(host, by, table_only):
     stock = state(host)
-    check(len([n for n in stock if is_writable(host, n)]) > 90, "sysctls that can be written")
+    writable = sum(is_writable(host, name) for name in stock)
+    check(writable > (90 if HAS_6_14 else 70), f"{writable} sysctls that can be written")  # older kernels have fewer
     count = unsaid = refused = 0
     for lines in files_to_try(host, random.Random(SEED)):
         lines = [line for line in lines if not (table_only and BY_TRIAL.search(line))]
