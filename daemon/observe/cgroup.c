@@ -36,7 +36,7 @@ struct walk {
         const struct cgroup_tally *tally; /* or NULL */
         unsigned sockets;                 /* those of the tally whose cgroup was found */
         const struct unit_names *names;   /* of units whose cgroups are looked for, or NULL */
-        struct unit_cgroups *found;       /* theirs */
+        struct unit_cgroups *found;       /* the cgroups of the named units */
         size_t root;                      /* the length of the root's path */
         char path[PATH_MAX];
 };

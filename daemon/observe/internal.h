@@ -116,7 +116,7 @@ struct observer {
         struct close_wait close_wait;
         struct cgroup_cache cgroups;
         struct unit_names unit_names;  /* of the rules */
-        struct unit_cgroups units;     /* theirs, when they were looked for */
+        struct unit_cgroups units;     /* the cgroups of the named units, as of the last walk */
         uint64_t units_newest;         /* the newest cgroup of a socket then; 0: they were not looked for */
         bool configured;               /* observer_set_config() was called */
         const struct snapshot *filled; /* by the read before */
