@@ -72,7 +72,7 @@ def _():
     version = re.search(r"^  version: '([\d.]+)',$", (ROOT / "meson.build").read_text(), re.M)[1]
     told = {
         "CHANGELOG.md": r"^## (\S+) - ",
-        "docs/commands.md": r"● twtuned ([\d.]+),",
+        "docs/operations.md": r"● twtuned ([\d.]+),",
         "packaging/ansible/README.md": r"/twtuned_([\d.]+)_amd64\.deb",
         "packaging/debian/changelog": r"^twtuned \((\S+)\)",
         "packaging/kubernetes/base/kustomization.yaml": r"^ +newTag: (\S+)$",
