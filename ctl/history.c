@@ -37,7 +37,8 @@ static uint64_t time_of(struct tm tm)
         return (uint64_t)mktime(&tm) * 1000000;
 }
 
-/* "2h", "10:00" (of today), "today", "yesterday", "2026-11-21 10:00:00" and shorter, in local time. Returns 0 or -EINVAL. */
+/* "2h", "10:00" (of today), "today", "yesterday", "2026-11-21 10:00:00" and shorter, in local time. Returns 0 or
+ * -EINVAL. */
 static int parse_since(const char *text, uint64_t *ret_usec)
 {
         static const char *const formats[] = {"%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"};

@@ -50,8 +50,8 @@ static void meet(struct walk *w, uint64_t id)
 
 static bool find_below(struct walk *w, size_t length, bool top);
 
-/* Takes the directory if it is of one of the units. Returns false if there is nothing to find below it: that spares most
- * directories of a host, among them all that users can make. */
+/* Takes the directory if it is of one of the units. Returns false if there is nothing to find below it: that
+ * skips most directories of a host, and all that users can create. */
 static bool note_units(const struct walk *w, const struct dirent *entry)
 {
         uint32_t units = units_of_path(w->names, w->path + w->root);

@@ -21,7 +21,7 @@ static bool is_slice(const char *name)
         return ends_with(name, strlen(name), ".slice");
 }
 
-/* Not of a template, which never runs itself, nor the root slice, which every unit is in. */
+/* False for a template, which never runs itself, and for the root slice, which contains every unit. */
 static bool is_name(const char *text, size_t n)
 {
         const char *dot = memrchr(text, '.', n);

@@ -51,7 +51,7 @@ static bool destinations_alike(const struct rule *a, const struct rule *b)
         return a->n_destinations == b->n_destinations;
 }
 
-/* Their bits may be others. */
+/* A unit may have another bit in the other configuration, so names are compared. */
 static bool units_alike(const struct rule *a, const struct unit_names *na, const struct rule *b,
                         const struct unit_names *nb)
 {

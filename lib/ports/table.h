@@ -139,9 +139,9 @@ void ports_give_listening(struct ports *ports, const struct port_set *listening)
 /* Sets the cgroup of a destination of which the last dump showed no live socket. */
 void ports_give_cgroup(struct ports *ports, uint64_t id, uint64_t cgroup);
 
-/* Notes for each destination from which of these units its sockets are: TIME_WAIT has no cgroup, so from a live socket, and
- * for as long as the destination is in the table. Borrowed, and to be given again after a change; NULL: forgets all of them,
- * and looks at one cgroup of each destination only. */
+/* Notes for each destination which of these units have had a live socket toward it (TIME_WAIT has no cgroup), for as long
+ * as the destination is in the table. Borrowed, and to be given again after a change. NULL: forgets the units of all
+ * destinations; then a dump reads cgroups only until it meets the known one of a destination. */
 void ports_use_units(struct ports *ports, const struct unit_cgroups *units);
 
 /* The highest id of a cgroup of a live socket so far. A later cgroup has a higher one (fs/kernfs/dir.c:kernfs_new_node). */

@@ -149,8 +149,8 @@ void source_set_bind_first(struct ports *ports, unsigned index);
 double source_bind_used(const struct ports *ports, const struct source *source);
 void destination_set_bind_first(const struct ports *ports, struct destination *destination);
 
-/* unit.c: takes the cgroup of a live socket; 0: it is unknown. At the end of a dump, a cgroup that has no live socket any
- * more gives way to one that has. */
+/* unit.c: takes the cgroup of a live socket; 0: unknown. unit_commit(), at the end of a dump, replaces a cgroup of which
+ * the dump met no live socket by one of which it did, unless a rule names a unit of the destination. */
 void unit_add(struct ports *ports, struct destination *d, uint64_t cgroup);
 void unit_commit(struct destination *d);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose the sockets toward a destination are. */
+/* The cgroup and the units that have sockets toward a destination. */
 
 #include "lib/ports/table_internal.h"
 
