@@ -193,4 +193,5 @@ void metrics_file_tick(struct metrics_file *f, struct tuner *t)
                 return;
         f->next = t->snapshot.now + METRICS_FILE_EVERY;
         audit_state(&t->audit, SUBJECT_METRICS_FILE, f->path, write_file(f, t));
+        t->settled &= !news_is_failing(&t->audit.news, SUBJECT_METRICS_FILE); /* the status says so */
 }

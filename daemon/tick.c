@@ -136,7 +136,8 @@ static void record_effects(struct tuner *t)
 static bool is_settled(const struct tuner *t)
 {
         return t->unread.error == 0 && t->snapshot.dump_every == 0 && t->apply.ledger_error == 0 &&
-               t->paused_until == 0 && t->late_until == 0 && ledger_last_held(&t->apply.ledger, 0) == SYSCTL_COUNT;
+               t->paused_until == 0 && t->late_until == 0 && !news_is_failing(&t->audit.news, SUBJECT_METRICS_FILE) &&
+               ledger_last_held(&t->apply.ledger, 0) == SYSCTL_COUNT;
 }
 
 void tick(struct tuner *t)

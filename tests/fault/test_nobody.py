@@ -232,6 +232,21 @@ def _():
         check_equal([p.read_text() for p in directory.iterdir()], ["# HELP other\n"], "files")
 
 
+@test("metrics_file: when it can be written again, the status of an idle host says so")
+def _():
+    directory = temp_dir()
+    other = directory / f"other-{host().netns.name}.prom"
+    other.write_text("# HELP other\n")
+    config = temp_policy(POLICY.replace("[daemon]", f"[daemon]\nmetrics_file = {directory}/other.prom"))
+    twtuned = Ticking(host().netns, config)
+    twtuned.manager.wait_for("STATUS=degraded: metrics_file cannot be written")
+    twtuned.ticks(30)  # nothing moves
+    seen = len(twtuned.manager.messages)
+    other.unlink()
+    twtuned.manager.wait_for("STATUS=healthy", seen)
+    check_equal(twtuned.stop(), 0, "exit status")
+
+
 # ---- the bus ----
 
 BUS = "org.twtuned1"
