@@ -63,10 +63,13 @@ static void print_head(const json_t *d)
                 print_wrapped(state, 2);
                 fputs(colour_off(colour), stdout);
         }
-        if (is_true(d, "paused") && json_is_number(json_object_get(d, "paused_for")))
-                printf("  paused    for %s more\n", time_text(number_of(d, "paused_for"), time));
-        else if (is_true(d, "paused"))
-                puts("  paused    without an end");
+        if (!is_true(d, "paused"))
+                return;
+        printf("  paused    %s ago, ", time_text(number_of(d, "paused_since"), time));
+        if (json_is_number(json_object_get(d, "paused_for")))
+                printf("for %s more\n", time_text(number_of(d, "paused_for"), time));
+        else
+                puts("without an end");
 }
 
 static void print_all(const json_t *all)

@@ -8,6 +8,8 @@
 static void pause_or_resume(struct tuner *t, const struct requests *asked)
 {
         if (asked->pause) {
+                if (t->paused_until == 0)
+                        t->paused_at = t->snapshot.now;
                 t->paused_until = asked->pause_ns > 0 ? t->snapshot.now + asked->pause_ns : PAUSED_FOR_GOOD;
                 audit_record(&t->audit, &(struct audit_record){.kind = AUDIT_PAUSED,
                                                                .subject = SUBJECT_PAUSE,

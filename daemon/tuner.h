@@ -58,6 +58,7 @@ struct tuner {
         struct requests requests;  /* for the next tick */
         uint64_t started;          /* ns of CLOCK_BOOTTIME */
         uint64_t expecting;        /* a bit for each rule whose effect was awaited after the last tick */
+        uint64_t paused_at;        /* when the pause began */
         uint64_t paused_until;     /* nothing is written, and what is held stays; 0: not paused; or PAUSED_FOR_GOOD */
         bool config_is_new;        /* to be logged once it is known what this kernel lacks for it */
         bool rejected;             /* the last reload was rejected; the configuration before it stays */

@@ -127,6 +127,7 @@ static void describe_daemon(struct json *j, const struct description *d)
         json_add_text(j, "state", daemon_state_names[t->status.state]);
         json_add_text(j, "status", t->status.text);
         json_add_bool(j, "paused", paused);
+        describe_seconds(j, "paused_since", paused ? t->snapshot.now - t->paused_at : UINT64_MAX);
         describe_seconds(j, "paused_for", !paused || until == PAUSED_FOR_GOOD ? UINT64_MAX : until - t->snapshot.now);
         json_add_bool(j, "recording", d->recording);
         describe_seconds(j, "up", t->snapshot.now - t->started);

@@ -445,7 +445,7 @@ def _():
         host.twtuned.ticks(5)
         check_equal(host.sysctls(), ("1", "250"), "sysctls while paused")
         check_text(host.status(), "paused: nothing is written, 2 sysctls held",
-                   r"^  paused    for \d+min.* more$", r"^  until     the pause ends$", r"^  and       tcp.established < 1 ",
+                   r"^  paused    \d+.* ago, for \d+min.* more$", r"^  until     the pause ends$", r"^  and       tcp.established < 1 ",
                    r"^  do        to end the pause: twtunectl resume$")
         said = host.twtuned.wait_for("^paused: paused for 1h, by request.*")[0]
         check_equal(message(said), "paused: paused for 1h, by request (uid 0): no sysctl is written, and changed "

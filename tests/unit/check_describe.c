@@ -188,13 +188,13 @@ END_TEST
 START_TEST(the_daemon_itself)
 {
         expect("\"instance\":null,\"mode\":\"enforce\",\"state\":\"healthy\",\"status\":\"healthy\",\"paused\":false,"
-               "\"paused_for\":null,\"recording\":false,");
+               "\"paused_since\":null,\"paused_for\":null,\"recording\":false,");
         ck_assert_ptr_nonnull(strstr(described("web", true), "\"instance\":\"web\""));
         ck_assert_ptr_nonnull(strstr(json.text, "\"recording\":true"));
         tuner.requests = (struct requests){.pause = true, .pause_ns = 90 * S};
         ticks(31);
         expect("\"state\":\"paused\",\"status\":\"paused: nothing is written, 0 sysctls held\",\"paused\":true,"
-               "\"paused_for\":60,");
+               "\"paused_since\":30,\"paused_for\":60,");
         ck_assert_str_eq(daemon_state_names[STATE_STARTING], "starting");
         expect("{\"section\":\"rule off\",\"key\":\"enabled\",\"value\":\"no\",\"file\":\"test.conf\",\"line\":5}");
 }
