@@ -14,18 +14,19 @@ static void describe_one_advice(struct json *j, const struct tuner *t, const str
         const struct rule *rule = &t->config->rule[a->rule];
         const char *metric_suffix = unit_suffix(metric_unit(a->condition->metric, &t->config->counters));
         const char *of_cgroup = t->backend->find_unit(t->backend, advice_cgroup(a));
-        char name[DESTINATION_NAME_MAX];
+        char name[DESTINATION_NAME_MAX], text[ADVICE_TEXT_MAX];
+        const char *whose = advice_whose(a, &t->snapshot, name), *unit = advice_unit(a, &t->snapshot, of_cgroup);
 
         json_open_object(j, NULL);
         json_add_text(j, "rule", rule->name);
         json_add_text(j, "description", rule->description);
-        describe_text(j, "whose", advice_whose(a, &t->snapshot, name));
-        describe_text(j, "systemd_unit", advice_unit(a, &t->snapshot, of_cgroup));
+        describe_text(j, "whose", whose);
+        describe_text(j, "systemd_unit", unit);
         json_add_text(j, "metric", metric_name(a->condition->metric, &t->config->counters));
         describe_reading(j, &a->now->reading);
         json_add_text(j, "unit", metric_suffix);
         describe_seconds(j, "since", a->since > 0 ? t->snapshot.now - a->since : UINT64_MAX);
-        json_add_text(j, "text", rule->advise);
+        json_add_text(j, "text", advice_text(rule, whose, unit, text));
         json_close_object(j);
 }
 

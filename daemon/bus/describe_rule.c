@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "daemon/bus/describe.h"
+#include "lib/audit/advice.h"
 #include "lib/policy/action.h"
 #include "lib/util/macro.h"
 #include "lib/util/units.h"
@@ -274,7 +275,8 @@ static void describe_rule(struct json *j, const struct tuner *t, unsigned i, con
 {
         const struct rule *rule = &t->config->rule[i];
         const struct destination *d = e->when[0].destination;
-        char text[WHY_MAX], does[WHY_MAX];
+        const struct episode *episode = episodes_current(&t->audit.episodes, rule->name);
+        char text[WHY_MAX], does[WHY_MAX], advice[ADVICE_TEXT_MAX];
         const char *unit;
 
         for (unsigned k = 1; k < rule->n_when && !d; k++)
@@ -309,7 +311,9 @@ static void describe_rule(struct json *j, const struct tuner *t, unsigned i, con
         describe_seconds(j, "waits_for", e->wait_ns);
         describe_seconds(j, "released_ago", e->released_ns > 0 ? e->released_ns : UINT64_MAX);
         json_add_bool(j, "keep", rule->keep);
-        json_add_text(j, "advise", rule->advise);
+        json_add_text(j, "advise",
+                      advice_text(rule, episode ? episode->evidence.destination : "", episode ? episode->culprit : "",
+                                  advice));
         json_add_text(j, "does", rule_does(rule, does));
         describe_episode(j, t, rule);
         json_close_object(j);

@@ -2,6 +2,8 @@
 #include "lib/audit/advice.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 static double severity(const struct condition *c, const struct condition_evaluation *now)
 {
@@ -84,6 +86,51 @@ const char *advice_whose(const struct advice *a, const struct snapshot *s, char 
         const char *whose = condition_whose(a->now, a->condition->metric, s, buf);
 
         return whose[0] || !a->episode ? whose : a->episode->evidence.destination;
+}
+
+static bool is_plain_unit(const char *unit)
+{
+        static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._-";
+
+        return strchr(unit, '.') && unit[strspn(unit, plain)] == 0;
+}
+
+/* Copies the address of "SOURCE->ADDRESS:PORT" or "ADDRESS:PORT". Returns the port. */
+static const char *split_whose(const char *whose, char address[static DESTINATION_NAME_MAX])
+{
+        const char *arrow = strstr(whose, "->"), *begin = arrow ? arrow + 2 : whose, *colon = strrchr(begin, ':');
+
+        snprintf(address, DESTINATION_NAME_MAX, "%.*s", colon ? (int)(colon - begin) : 0, begin);
+        return colon ? colon + 1 : "";
+}
+
+const char *advice_text(const struct rule *rule, const char *whose, const char *unit, char buf[static ADVICE_TEXT_MAX])
+{
+        char address[DESTINATION_NAME_MAX];
+        const char *port = split_whose(whose, address);
+        const struct {
+                const char *word, *text;
+        } names[] = {
+                {"{unit}", is_plain_unit(unit) ? unit : "UNIT"},
+                {"{address}", address[0] ? address : "ADDRESS"},
+                {"{port}", port[0] ? port : "PORT"},
+        };
+        const char *at = rule->advise;
+
+        if (!at)
+                return NULL;
+        for (size_t n = 0, i; n < ADVICE_TEXT_MAX;) {
+                for (i = 0; i < ELEMENTSOF(names) && strncmp(at, names[i].word, strlen(names[i].word)) != 0;)
+                        i++;
+                if (i < ELEMENTSOF(names)) {
+                        n += (size_t)snprintf(buf + n, ADVICE_TEXT_MAX - n, "%s", names[i].text);
+                        at += strlen(names[i].word);
+                } else if ((buf[n++] = *at++) == 0) {
+                        break;
+                }
+        }
+        buf[ADVICE_TEXT_MAX - 1] = 0;
+        return buf;
 }
 
 uint64_t advice_cgroup(const struct advice *a)

@@ -5,6 +5,8 @@
 
 #include "lib/audit/episode.h"
 
+#define ADVICE_TEXT_MAX 8192
+
 struct advice {
         unsigned rule;                     /* index into the configuration */
         const struct condition *condition; /* the one that gives the destination or unit, and the severity; borrowed */
@@ -23,6 +25,14 @@ unsigned advice_list(const struct config *config, struct policy *policy, const s
 /* Returns the current destination or listener, or else the one of the episode; "": none. */
 const char *advice_whose(const struct advice *advice, const struct snapshot *snapshot,
                          char buf[static DESTINATION_NAME_MAX]);
+
+/* Returns the text of a rule's advice with names in it, cut to fit; NULL: the rule has none.
+ *
+ *         {unit}       the systemd unit, else "UNIT": so too for one that systemctl(1) cannot be given without quotes
+ *         {address}    of the destination or listener, else "ADDRESS"
+ *         {port}       the same, else "PORT" */
+const char *advice_text(const struct rule *rule, const char *whose, const char *unit,
+                        char buf[static ADVICE_TEXT_MAX]);
 
 /* Returns the cgroup of the destination; 0: unknown. */
 uint64_t advice_cgroup(const struct advice *advice);

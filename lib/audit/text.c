@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/audit/advice.h"
 #include "lib/util/units.h"
 
 static const char message_field[] = "MESSAGE"; /* of every record */
@@ -161,14 +162,15 @@ static void make_advice(struct audit_text *t, const struct audit_record *r)
 {
         const struct rule *rule = r->rule;
         struct evidence_text e = evidence_of(r);
-        char of[WHOSE_MAX];
+        char of[WHOSE_MAX], advice[ADVICE_TEXT_MAX];
 
+        advice_text(rule, r->decision->evidence.destination, r->culprit, advice);
         if (rule->n_actions > 0)
-                message(t, "%s%s: no sysctl helps here: %s", title(rule), whose(r, of), rule->advise);
+                message(t, "%s%s: no sysctl helps here: %s", title(rule), whose(r, of), advice);
         else
                 message(t, "%s: %s is %s (%s)%s: %s", title(rule), e.metric, e.value, e.threshold, whose(r, of),
-                        rule->advise);
-        audit_text_add(t, "ADVICE", "%s", rule->advise);
+                        advice);
+        audit_text_add(t, "ADVICE", "%s", advice);
         add_evidence(t, r, &e);
 }
 

@@ -157,12 +157,14 @@ START_TEST(advice_is_a_thing_of_its_own)
         tuner_stop(&tuner);
         fake.also = see_drops;
         start("[rule fin]\nwhen = tcp.fin_wait2 >= 50\nadvise = close them\n"
-              "[rule drops]\ndescription = dropped\nwhen = listen.drops > 0/s\nadvise = more workers\n");
+              "[rule drops]\ndescription = dropped\nwhen = listen.drops > 0/s\nadvise = restart {unit}\n");
         fake.fin_wait2 = 100;
         ticks(11);
         expect("\"advice\":[{\"rule\":\"drops\",\"description\":\"dropped\",\"whose\":\"0.0.0.0:8080\","
                "\"systemd_unit\":\"web.service\",\"metric\":\"listen.drops\",\"state\":\"valid\",\"value\":424,"
-               "\"unit\":\"/s\",\"since\":10,\"text\":\"more workers\"},{\"rule\":\"fin\",");
+               "\"unit\":\"/s\",\"since\":10,\"text\":\"restart web.service\"},{\"rule\":\"fin\",");
+        expect("\"advise\":\"restart web.service\"");
+        ck_assert_str_eq(logged(AUDIT_ADVICE, "ADVICE"), "restart web.service");
 }
 END_TEST
 
