@@ -170,6 +170,17 @@ void print_to_do(const json_t *d)
 
 /* ---- changes ---- */
 
+static void print_for(const json_t *d, const json_t *change)
+{
+        if (*text_of(change, "destination") || *text_of(change, "systemd_unit")) {
+                printf(LABEL, "for");
+                print_whose(change, "destination");
+                putchar('\n');
+        } else if (number_of(change, "since") > number_of(d, "up")) {
+                printf(LABEL "twtuned was restarted since; twtunectl history tells for whom\n", "for");
+        }
+}
+
 static void print_change(const json_t *change)
 {
         char time[TIME_TEXT_MAX];
@@ -253,11 +264,7 @@ void print_changes(const json_t *d)
                 print_change(change);
                 if (!is_last_of_rule(changes, i))
                         continue;
-                if (*text_of(change, "destination") || *text_of(change, "systemd_unit")) {
-                        printf(LABEL, "for");
-                        print_whose(change, "destination");
-                        putchar('\n');
-                }
+                print_for(d, change);
                 print_effect(change, rule);
                 print_end(change, rule, is_true(d, "paused"));
         }

@@ -331,6 +331,18 @@ def _():
         twtuned.stop()
 
 
+@test("after a restart the history is named for what was forgotten", beside=True)
+def _():
+    with Host() as host:
+        check("twtunectl history tells for whom" not in host.status(), "before the restart")
+        host.twtuned.stop(signal.SIGKILL)
+        twtuned = Twtuned(host.client, host.policy, bus=host.bus.socket, runtime_dir=host.twtuned.runtime_dir)
+        wait_until(lambda: host.ctl("status", check=False).returncode == 0, "it is on the bus")
+        check_text(host.status(), rf"^  changed   {re.escape(REUSE)} 2 -> 1, for .*s, rule some$",
+                   r"^  for       twtuned was restarted since; twtunectl history tells for whom$")
+        twtuned.stop()
+
+
 @test("explain a metric: what it is, its value, and how to see it without twtuned", beside=True)
 def _():
     with Host() as host:
