@@ -129,7 +129,7 @@ static const char *date_text(double time, char buf[static DATE_TEXT_MAX])
 
 static void print_record(const json_t *record)
 {
-        const char *event = text_of(record, "event");
+        const char *event = has_text(record, "result", "would") ? "would-set" : text_of(record, "event");
         char date[DATE_TEXT_MAX];
 
         printf("%s ", date_text(number_of(record, "time"), date));

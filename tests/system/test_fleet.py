@@ -91,6 +91,7 @@ def _(host):
     host.systemctl("start", "twtuned", "load")
     would = host.events("applied")[0]
     check_equal((would["RESULT"], would["SYSCTL"], host.sysctls()[0]), ("would", REUSE, "2"), "while it observes")
+    check(re.search(rf" would-set +would set {REUSE}: 2 -> 1: ", host.run("twtunectl", "history", "-v").stdout), "history -v")
     status = wait_until(lambda: (s := json.loads(host.run("twtunectl", "status", "--json").stdout))["state"] != "degraded" and s,
                         "ticks that are on time")
     check_equal((status["state"], status["mode"]), ("would-act", "observe"), "state and mode")
