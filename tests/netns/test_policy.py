@@ -187,10 +187,11 @@ def _(size):
 
 
 def seconds_left(namespace, port):
-    """Of each FIN_WAIT_2 socket toward the port."""
+    """Of each FIN_WAIT_2 socket toward the port. One that a program held when the ACK of its FIN came waits by the
+    keepalive timer (net/ipv4/tcp_input.c:tcp_rcv_state_process)."""
     text = namespace.run(["ss", "-tanoH", "state", "fin-wait-2", f"dport = :{port}"]).stdout
-    timers = re.findall(r"timer:\(timewait,(?:(\d+)min)?(?:([\d.]+)sec)?(?:\d+ms)?,", text)
-    return [60 * int(minutes or 0) + float(seconds or 0) for minutes, seconds in timers]
+    timers = re.findall(r"timer:\((?:timewait|keepalive),(?:(\d+)min)?(?:(\d+)(?:sec|\.))?(?:(\d+)ms)?,", text)
+    return [60 * int(minutes or 0) + int(seconds or 0) + int(ms or 0) / 1000 for minutes, seconds, ms in timers]
 
 
 @sized("fin-wait2-orphans: peers that never close hold the ports for a third of the time")
