@@ -119,6 +119,21 @@ const char *owner_text(const json_t *sysctl, char buf[static OWNER_TEXT_MAX])
         return buf;
 }
 
+const char *grouped(double number, char buf[static GROUPED_MAX])
+{
+        char digits[24];
+        size_t n, at = 0;
+
+        n = (size_t)snprintf(digits, sizeof(digits), "%.0f", number);
+        for (size_t i = 0; i < n; i++) {
+                if (i > 0 && (n - i) % 3 == 0)
+                        buf[at++] = ',';
+                buf[at++] = digits[i];
+        }
+        buf[at] = 0;
+        return buf;
+}
+
 const char *time_text(double seconds, char buf[static TIME_TEXT_MAX])
 {
         long s = (long)floor(seconds);

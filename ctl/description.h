@@ -34,5 +34,9 @@ const char *owner_text(const json_t *sysctl, char buf[static OWNER_TEXT_MAX]);
 #define TIME_TEXT_MAX 48
 const char *time_text(double seconds, char buf[static TIME_TEXT_MAX]);
 
+/* "14,116" */
+#define GROUPED_MAX 32
+const char *grouped(double number, char buf[static GROUPED_MAX]);
+
 /* Prints a JSON value and a newline. Returns the exit status. */
 int print_json(const json_t *value);

@@ -27,22 +27,6 @@ static void print_more(size_t n, const char *command)
                 printf(LABEL "%zu more: twtunectl %s\n", "", n - LINES_MAX, command);
 }
 
-/* "14,116" */
-static const char *grouped(double number, char buf[static 32])
-{
-        char digits[24];
-        size_t n, at = 0;
-
-        n = (size_t)snprintf(digits, sizeof(digits), "%.0f", number);
-        for (size_t i = 0; i < n; i++) {
-                if (i > 0 && (n - i) % 3 == 0)
-                        buf[at++] = ',';
-                buf[at++] = digits[i];
-        }
-        buf[at] = 0;
-        return buf;
-}
-
 /* ", seen 14s ago"; "" for destinations that the last tick has seen */
 static const char *age_text(const json_t *d, char buf[static AGE_TEXT_MAX])
 {
@@ -89,7 +73,7 @@ static void print_advice_head(const json_t *advice, unsigned column, unsigned in
 /* Destinations toward which every port is taken: connect(2) fails with EADDRNOTAVAIL. */
 void print_failing(const json_t *d)
 {
-        char limit[32], age[AGE_TEXT_MAX];
+        char limit[GROUPED_MAX], age[AGE_TEXT_MAX];
         json_t *destination;
         size_t i, n = 0;
 
@@ -297,7 +281,7 @@ static void format_ports(const json_t *d, const json_t *destination, char *buf, 
 {
         double used = number_of(destination, "parity_used"), reusable = number_of(destination, "parity_reusable");
         double others = number_of(destination, "ports.used") - used;
-        char number[32], limit[32], more[64] = "", odd[64] = "", age[AGE_TEXT_MAX];
+        char number[GROUPED_MAX], limit[GROUPED_MAX], more[64] = "", odd[64] = "", age[AGE_TEXT_MAX];
 
         if (reusable > 0)
                 snprintf(more, sizeof(more), "; %s reusable", grouped(reusable, number));

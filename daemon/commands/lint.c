@@ -43,7 +43,7 @@ static void print_finding(const struct lint_finding *f)
         printf("%s:%u: %s = %s: %s: %s", safe_text(f->line->at.file, file, sizeof(file)), f->line->at.line, f->name,
                f->value, lint_verdict_name(f->verdict), f->why);
         if (f->does)
-                printf("; twtuned %s (rule %s)", f->does, f->rule);
+                printf("; %stwtuned %s (rule %s)", f->yields ? "without this line " : "", f->does, f->rule);
         putchar('\n');
 }
 
@@ -62,6 +62,7 @@ static void add_finding(struct json *j, const struct lint_finding *f)
                 json_add_bool(j, "applied", f->applied);
         json_add_text(j, "rule", f->rule);
         json_add_text(j, "does", f->does);
+        json_add_bool(j, "yields", f->yields);
         json_close_object(j);
 }
 

@@ -155,9 +155,9 @@ static bool check_buffer(struct lint_case *c)
                                 c->v[1] / MIB);
         if (c->v[2] < MIB)
                 return lint_say(c, LINT_HARMFUL,
-                                "at most %" PRId64 " KiB: a connection is limited to %" PRId64
-                                " Mbit/s at a round trip of 100 ms",
-                                c->v[2] / 1024, c->v[2] * 8 / 100000);
+                                "at most %" PRId64 " KiB: a connection is limited to %.1f Mbit/s at a round trip of "
+                                "100 ms",
+                                c->v[2] / 1024, (double)c->v[2] * 8 / 100000);
         if (receive && c->v[1] / 2 < 14480)
                 return lint_say(c, LINT_HARMFUL,
                                 "every connection starts with a window of about %" PRId64

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -259,6 +260,7 @@ static void make_printable(struct lint_finding *f)
 static void judge(struct lint_case *c)
 {
         struct lint_finding *f = c->finding;
+        const struct lint_rule *rule;
 
         c->row = lint_row_find(c->path);
         c->checks = lint_checks_find(c->path);
@@ -272,7 +274,9 @@ static void judge(struct lint_case *c)
         for (unsigned i = 0; i < ELEMENTSOF(steps) && !steps[i](c); i++)
                 ;
         check_rule(c);
-        f->does = f->rule ? lint_rule_does(f->rule) : NULL;
+        rule = f->rule ? lint_rule_find(f->rule) : NULL;
+        f->does = rule ? rule->does : NULL;
+        f->yields = rule && rule->writes && f->applied == 1 && fnmatch(rule->writes, c->path, FNM_PATHNAME) == 0;
         add_rest(c);
         add_live(c);
         make_printable(f);
@@ -290,6 +294,7 @@ static void say_no_match(struct lint_case *c)
 
         f->line = c->line;
         f->rule = f->does = NULL;
+        f->yields = false;
         f->applied = -1;
         sysctl_name_swap(c->path, f->name, sizeof(f->name));
         safe_text(c->value, f->value, sizeof(f->value));

@@ -43,6 +43,7 @@ struct lint_finding {
         int applied;      /* 1: the kernel takes the value; 0: it keeps what it has; -1: unknown */
         const char *rule; /* the rule of the shipped policy for the same purpose; NULL: none, or none is needed */
         const char *does; /* what that rule does, "sets ..."; NULL: no rule */
+        bool yields; /* the rule changes the same sysctl, but not while a file under /etc sets it (yield = sysctl.d) */
 };
 
 const char *lint_verdict_name(enum lint_verdict verdict);

@@ -44,7 +44,9 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_max_tw_buckets_ub"), 1, .gone = "OpenVZ's kernels had it", .rule = "time-wait-table"},
         {IPV4("tcp_max_tw_buckets"), 1, INT, .rule = "time-wait-table"},
         /* Measured: with 15 as many TIME_WAIT sockets as with 60. net/ipv4/tcp_minisocks.c:tcp_time_wait(). */
-        {IPV4("tcp_fin_timeout"), 1, SECONDS, "60", .rule = "fin-wait2-orphans"},
+        /* Over 60 s the kernel keeps the socket, not a TIME_WAIT (net/ipv4/tcp_input.c:tcp_rcv_state_process()). */
+        {IPV4("tcp_fin_timeout"), 1, SECONDS, "60", .high = 120, .rule = "fin-wait2-orphans",
+         .above = "a peer that never closes holds a port and a whole socket (tcp_max_orphans) for so long"},
         {IPV4("ip_local_port_range"), 2, 1, 65535, "32768 60999", .floor = IPV4("ip_unprivileged_port_start"),
          .rule = "wider-port-range"},
         {IPV4("ip_local_reserved_ports"), 0, .initial = ""},
@@ -104,7 +106,9 @@ const struct lint_row lint_rows[] = {
          .below = "a full table resets connections that are closed before all is sent"},
         {IPV4("tcp_frto"), 1, U8, "2", .help = "undoes spurious retransmission timeouts (F-RTO)"},
         {IPV4("tcp_frto_response"), 1, .gone = "Linux 3.10 removed it"},
-        {IPV4("tcp_early_retrans"), 1, 0, 4, "3", .help = "tail loss probe (3 and 4 switch it on)"},
+        /* Measured, 3 % loss, answers of 30 kB: 37 of 1,500 take over 150 ms without the probe, 4 with it. */
+        {IPV4("tcp_early_retrans"), 1, 0, 4, "3", .low = 3, .help = "tail loss probe (3 and 4 switch it on)",
+         .below = "without the tail loss probe a lost end of an answer waits for the retransmission timeout, 200 ms and more"},
         {IPV4("tcp_recovery"), 1, U8, "1", .help = "RACK loss detection"},
         {IPV4("tcp_reordering"), 1, 1, INT32_MAX, "3", .help = "how much reordering is expected before any was seen"},
         {IPV4("tcp_retrans_collapse"), 1, U8, "1", .help = "joins small segments when they are sent again"},
@@ -348,24 +352,31 @@ const struct lint_row lint_rows[] = {
         {"kern/ipc/*", 0, .gone = BSD},
 };
 
-static const struct {
-        const char *name, *does;
-} rules[] = {
-        {"time-wait-reuse", "sets tcp_tw_reuse = 1 while TIME_WAIT is about to hold the ports toward one destination"},
-        {"time-wait-reuse-sooner", "sets tcp_tw_reuse_delay = 250 while reuse after a second is not enough"},
-        {"bind-before-connect", "names the program that binds before it connects"},
-        {"wider-port-range", "widens the range up to the nearest listener, if you enable the rule"},
-        {"time-wait-table", "raises tcp_max_tw_buckets when the table overflows"},
-        {"syn-cookies", "sets tcp_syncookies = 1 when a SYN queue overflows"},
-        {"syn-queue", "names the listener whose SYN queue overflows"},
-        {"accept-queue", "names the listener whose accept queue overflows, and its unit"},
-        {"orphans", "sets tcp_orphan_retries = 6 while closed connections wait for peers that are gone"},
-        {"orphans-table", "raises tcp_max_orphans before the table is full"},
-        {"fin-wait2-orphans", "sets tcp_fin_timeout = 20 while orphaned FIN_WAIT_2 hold ports toward one destination"},
-        {"dead-peers", "sets tcp_keepalive_intvl = 15 and _probes = 5 while many peers are gone"},
-        {"conntrack-table", "warns before the conntrack table is full"},
-        {"conntrack-insert-failed", "warns when connections fail in conntrack"},
-        {"tcp-memory", "warns before TCP runs out of memory"},
+static const struct lint_rule rules[] = {
+        {"time-wait-reuse", IPV4("tcp_tw_reuse"),
+         "sets tcp_tw_reuse = 1 while TIME_WAIT is about to hold the ports toward one destination"},
+        {"time-wait-reuse-sooner", IPV4("tcp_tw_reuse_delay"),
+         "sets tcp_tw_reuse_delay = 250 while reuse after a second is not enough"},
+        {"bind-before-connect", NULL, "names the program that binds before it connects"},
+        {"wider-port-range", IPV4("ip_local_port_range"),
+         "widens the range up to the nearest listener, if you enable the rule"},
+        {"time-wait-table", IPV4("tcp_max_tw_buckets"),
+         "raises tcp_max_tw_buckets when the table overflows"},
+        {"syn-cookies", IPV4("tcp_syncookies"),
+         "sets tcp_syncookies = 1 when a SYN queue overflows"},
+        {"syn-queue", NULL, "names the listener whose SYN queue overflows"},
+        {"accept-queue", NULL, "names the listener whose accept queue overflows, and its unit"},
+        {"orphans", IPV4("tcp_orphan_retries"),
+         "sets tcp_orphan_retries = 6 while closed connections wait for peers that are gone"},
+        {"orphans-table", IPV4("tcp_max_orphans"),
+         "raises tcp_max_orphans before the table is full"},
+        {"fin-wait2-orphans", IPV4("tcp_fin_timeout"),
+         "sets tcp_fin_timeout = 20 while orphaned FIN_WAIT_2 hold ports toward one destination"},
+        {"dead-peers", IPV4("tcp_keepalive_[ip]*"),
+         "sets tcp_keepalive_intvl = 15 and _probes = 5 while many peers are gone"},
+        {"conntrack-table", NULL, "warns before the conntrack table is full"},
+        {"conntrack-insert-failed", NULL, "warns when connections fail in conntrack"},
+        {"tcp-memory", NULL, "warns before TCP runs out of memory"},
 };
 /* clang-format on */
 
@@ -380,10 +391,10 @@ const struct lint_row *lint_row_find(const char *path)
         return NULL;
 }
 
-const char *lint_rule_does(const char *rule)
+const struct lint_rule *lint_rule_find(const char *name)
 {
         for (unsigned i = 0; i < ELEMENTSOF(rules); i++)
-                if (strcmp(rules[i].name, rule) == 0)
-                        return rules[i].does;
+                if (strcmp(rules[i].name, name) == 0)
+                        return &rules[i];
         return NULL;
 }

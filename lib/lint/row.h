@@ -80,8 +80,15 @@ bool lint_is_about(const struct lint_case *c);
 /* Gives the verdict about a name that this kernel does not have. Returns true. */
 bool lint_say_missing(struct lint_case *c);
 
-/* Returns what a rule of the shipped policy does, "sets ..."; NULL: no such rule. */
-const char *lint_rule_does(const char *rule);
+/* A rule of the shipped policy. */
+struct lint_rule {
+        const char *name;
+        const char *writes; /* the sysctl, below /proc/sys; '*' for a family; NULL: it only advises */
+        const char *does;   /* "sets ..." */
+};
+
+/* Returns the rule with that name; NULL: there is none. */
+const struct lint_rule *lint_rule_find(const char *name);
 
 /* The live value of a path: see struct lint_kernel. */
 int lint_read_live(const struct lint_case *c, const char *path, char *buf, size_t size);

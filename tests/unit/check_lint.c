@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,16 +178,39 @@ START_TEST(blocks_of_the_web)
 }
 END_TEST
 
+/* The sysctls that a section of the policy writes, all of which the pattern of the rule matches; their number. */
+static unsigned count_written(char *section, const struct lint_rule *rule)
+{
+        unsigned n = 0;
+
+        for (char *line = strtok(section, "\n"); line && line[0] != '['; line = strtok(NULL, "\n")) {
+                char name[64];
+
+                if (sscanf(line, "set = %63s", name) != 1 && sscanf(line, "raise = %63s", name) != 1 &&
+                    sscanf(line, "lower = %63s", name) != 1)
+                        continue;
+                n++;
+                for (char *p = name; *p; p++)
+                        *p = *p == '.' ? '/' : *p;
+                ck_assert_msg(rule->writes && fnmatch(rule->writes, name, 0) == 0, "rule %s writes %s", rule->name,
+                              name);
+        }
+        return n;
+}
+
 /* What is said of a rule is said of one that is shipped. */
 START_TEST(rule_is_shipped)
 {
-        char *policy, section[64];
+        const struct lint_rule *rule = lint_rows[_i].rule ? lint_rule_find(lint_rows[_i].rule) : NULL;
+        char *policy, *at, section[64];
 
-        if (!lint_rows[_i].rule)
+        if (!rule)
                 return;
         policy = file_read(CONF_DIR "/policy.conf");
-        snprintf(section, sizeof(section), "\n[rule %s]\n", lint_rows[_i].rule);
-        ck_assert_msg(strstr(policy, section) != NULL, "%s: no rule %s", lint_rows[_i].path, lint_rows[_i].rule);
+        snprintf(section, sizeof(section), "\n[rule %s]\n", rule->name);
+        at = strstr(policy, section);
+        ck_assert_msg(at != NULL, "%s: no rule %s", lint_rows[_i].path, rule->name);
+        ck_assert_msg((count_written(at + strlen(section), rule) > 0) == !!rule->writes, "rule %s", rule->name);
         free(policy);
 }
 END_TEST
@@ -202,7 +226,7 @@ START_TEST(row_is_whole)
         ck_assert_msg(!s || !row->help || strcmp(row->help, s->help) != 0, "%s repeats sysctl_table", row->path);
         ck_assert_msg(!s || s->n == row->n || s->n == 0, "%s: %u numbers", row->path, row->n);
         ck_assert_msg(row->low == 0 || row->below || (s && (s->below || s->never)), "%s: why not lower?", row->path);
-        ck_assert_msg(!row->rule || lint_rule_does(row->rule), "%s: no rule %s", row->path, row->rule);
+        ck_assert_msg(!row->rule || lint_rule_find(row->rule), "%s: no rule %s", row->path, row->rule);
         ck_assert_msg(row->min <= row->max, "%s takes %lld to %lld", row->path, (long long)row->min,
                       (long long)row->max);
 }
@@ -246,6 +270,11 @@ static const struct {
         struct model model;
 } rows[] = {
         {"net.ipv4.tcp_fin_timeout=30", LINT_FINE, "it does nothing to TIME_WAIT", "", {0}},
+        {"net.ipv4.tcp_fin_timeout=120", LINT_FINE, "it does nothing to TIME_WAIT", "", {0}},
+        {"net.ipv4.tcp_fin_timeout=121", LINT_HARMFUL, "a whole socket", "", {0}},
+        {"net.ipv4.tcp_early_retrans=2", LINT_HARMFUL, "tail loss probe", "", {0}},
+        {"net.ipv4.tcp_early_retrans=4", LINT_FINE, "tail loss probe", "", {0}},
+        {"net.ipv4.tcp_wmem=4096 8192 8192", LINT_HARMFUL, "limited to 0.7 Mbit/s", "", {0}},
         {"net.ipv4.tcp_fin_timeout=30", LINT_FINE, "live it is 60", "", {0}},
         {"net.ipv4.tcp_fin_timeout=30", LINT_FINE, "", "live", {.path = "net/ipv4/tcp_fin_timeout", .value = "30"}},
         {"net.ipv4.tcp_fin_timeout=30",
@@ -638,6 +667,22 @@ START_TEST(rule_and_name_are_told)
 }
 END_TEST
 
+/* The daemon leaves alone what a file under /etc sets. */
+START_TEST(rule_that_the_line_keeps_away)
+{
+        lint("net.ipv4.tcp_fin_timeout = 30\nnet.ipv4.tcp_keepalive_probes = 4\nnet.ipv4.tcp_keepalive_time = 600\n"
+             "net.ipv4.tcp_tw_recycle = 1\nnet.core.somaxconn = 8192\nnet.ipv4.tcp_fin_timeout = x\n");
+        ck_assert(!findings.item[0].yields); /* another line sets it later */
+        ck_assert(findings.item[1].yields);
+        ck_assert(!findings.item[2].yields); /* the rule sets others */
+        ck_assert(!findings.item[3].yields);
+        ck_assert(!findings.item[4].yields);
+        ck_assert(!findings.item[5].yields); /* the kernel refuses it */
+        lint("net.ipv4.tcp_fin_timeout = 30\n");
+        ck_assert(findings.item[findings.n - 1].yields);
+}
+END_TEST
+
 START_TEST(long_lines_keep_to_their_buffers)
 {
         char text[4096] = "net.ipv4.tcp_";
@@ -755,6 +800,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, line_is_judged, 0, ELEMENTSOF(rows));
         tcase_add_test(tcase, what_is_not_about_tcp_is_passed_over);
         tcase_add_test(tcase, rule_and_name_are_told);
+        tcase_add_test(tcase, rule_that_the_line_keeps_away);
         tcase_add_test(tcase, long_lines_keep_to_their_buffers);
         tcase_add_test(tcase, texts_are_printable);
         tcase_add_loop_test(tcase, applied_is_told, 0, ELEMENTSOF(applied));
