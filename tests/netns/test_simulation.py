@@ -130,14 +130,13 @@ def _():
 
 @test("a peer without timestamps: what does not help is put back as in the simulation", beside=True)
 def _():
-    policy = replace(POLICY.read_text(), ("within 15s", "within 5s"),
+    # What the clock of `expect` waits for stays true once it is, in whatever bursts the connections come.
+    policy = replace(POLICY.read_text(), ("within 15s", "within 5s"), ("ports.forecast >= 80%", "ports.cliff >= 30%"),
                      ("[rule time-wait-reuse-sooner]\n", "[rule time-wait-reuse-sooner]\nenabled = no\n"))
     with Pair() as pair:
         pair.server.sysctl("net.ipv4.tcp_timestamps", 0)
         timeline = Timeline(pair, policy, 512, "old-peer")
-        timeline.load(rate=40)
-        timeline.wait_for(f"^applied: {REUSE}")
-        timeline.load(rate=10)  # there are ports for 20 s more
+        timeline.load(rate=30)  # there are ports for 17 s
         timeline.wait_for("^advice: .*RULE=time-wait-reuse ")
         timeline.check_same(UNEXPECTED)
 
