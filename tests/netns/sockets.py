@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-from harness import Program, Skip, binary, check, check_equal, wait_until
+from harness import Program, Skip, binary, check, check_equal, mounts, wait_until
 
 NOBODY = "02:00:00:00:00:99"  # a MAC address that no host has
 
@@ -148,8 +148,7 @@ class Unit:
     _numbers = itertools.count(1)
 
     def __init__(self, parent="."):
-        mounts = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
-        roots = [mount[1] for mount in mounts if mount[2] == "cgroup2"]
+        roots = [mount[1] for mount in mounts() if mount[2] == "cgroup2"]
         if not roots or not os.access(roots[0], os.W_OK):
             raise Skip("no cgroup2 that can be written")
         self.name = f"tw-test-{os.getpid()}-{next(Unit._numbers)}.service"

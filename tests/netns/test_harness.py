@@ -11,8 +11,8 @@ import sys
 import time
 
 from harness import (PATIENCE, POLICY, STOCK, ChurnClient, ChurnHold, ChurnServer, Namespace, Pair, Single, Ticks,
-                     Twtuned, check, check_equal, few_ports, fields, main, message, shorten, sweep, temp_dir, test,
-                     wait_until)
+                     Twtuned, check, check_equal, few_ports, fields, main, message, mounts, shorten, sweep, temp_dir,
+                     test, wait_until)
 from sockets import Load, silence
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -137,6 +137,20 @@ def _():
     with Single() as namespace:
         sweep()
         check_equal(namespaces(os.getpid()), [namespace.name], "namespaces after sweep()")
+
+
+@test("the name of another one's network namespace may be any bytes")
+def _():
+    with Single() as namespace:
+        odd = os.fsencode(f"/run/netns/{os.getpid()}-odd") + b"\xff"
+        open(odd, "x").close()
+        try:
+            subprocess.run(["mount", "--bind", f"/run/netns/{namespace.name}", odd], check=True)
+            sweep()
+            check(any(os.fsencode(mount[1]) == odd for mount in mounts()), "it is among the mounts")
+        finally:
+            subprocess.run(["umount", odd], check=False)
+            os.unlink(odd)
     check_equal(namespaces(os.getpid()), [], "namespaces at the end")
     check_equal(Namespace._live, [], "live namespaces")
 

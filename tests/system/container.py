@@ -24,7 +24,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
-from harness import BUILD, PATIENCE, Skip, binary, check, check_equal, diag, temp_dir, test, wait_until  # noqa: E402
+from harness import (BUILD, PATIENCE, Skip, binary, check, check_equal, diag, mounts, temp_dir, test,  # noqa: E402
+                     wait_until)
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 FIN_TIMEOUT = "net.ipv4.tcp_fin_timeout"
@@ -113,7 +114,7 @@ def remove_cgroup(cgroup):
 def make_cgroups():
     """One below our own, in each hierarchy that systemd may use. Removes those of tests that were killed."""
     own = dict(line.strip().split(":", 2)[1:] for line in open("/proc/self/cgroup"))
-    for _, mount, kind, options, *_ in map(str.split, open("/proc/mounts")):
+    for _, mount, kind, options, *_ in mounts():
         hierarchy = "" if kind == "cgroup2" else "name=systemd"
         if kind == "cgroup2" or kind == "cgroup" and hierarchy in options.split(","):
             cgroup = pathlib.Path(mount + own[hierarchy], f"twtuned-test-{os.getpid()}")
