@@ -518,10 +518,11 @@ static void note_faults(struct invariants *inv, const struct sim *s)
 }
 
 /* The table gets a size that is under what it holds only together with reuse, which is put back: then it hides again
- * that the ports cannot be reused, as it did before twtuned. */
+ * that the ports cannot be reused, as it did before twtuned. A write that could not be verified was taken back. */
 static void check_lowered(const struct invariants *inv, const struct sim *s)
 {
-        if (inv->table_lowered_at != sim_now(s))
+        if (inv->table_lowered_at != sim_now(s) ||
+            kernel_tw(&s->kernel) <= (uint64_t)s->kernel.sysctl[SYSCTL_TCP_MAX_TW_BUCKETS].v[0])
                 return;
         for (unsigned i = 0; i < inv->n_rules; i++) {
                 const struct rule *rule = configured(s, inv->rule[i].name);
