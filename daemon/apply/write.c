@@ -282,7 +282,8 @@ void apply_restore(struct apply *a, struct change *c, bool at_end)
                 c->unknown = true;
         } else {
                 c->outcome = OUTCOME_RESTORED;
-                entry->written = a->seen[c->sysctl] = c->value;
+                /* Not seen, if it was there: foreign_note_changes() then finds out that another program wrote it. */
+                entry->written = c->value;
                 apply_set_state(a, c->sysctl, LEDGER_RELEASED);
         }
 }

@@ -223,6 +223,24 @@ START_TEST(an_invalid_reading_is_no_change)
 }
 END_TEST
 
+/* A person puts the original back by hand just before a reload does, as the rule is gone; then the rule is there again. */
+START_TEST(a_hand_that_was_faster_than_a_reload_is_seen)
+{
+        start(RULE);
+        fake.fin_wait2 = 100;
+        ticks(HELD);
+        ck_assert_int_eq(fake.live[FIN], 30);
+        fake.live[FIN] = 60;
+        reload("[rule other]\nwhen = tcp.fin_wait2 >= 1000\nset = net.ipv4.tcp_keepalive_probes = 5\n");
+        reload(RULE);
+        ticks(WAIT - 1);
+        expect_noted(1, "30", "60");
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ticks(2);
+        ck_assert_int_eq(fake.live[FIN], 30);
+}
+END_TEST
+
 static void tear_down(void)
 {
         tuner_stop(&tuner);
@@ -241,6 +259,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, what_no_rule_sets_is_nobodys_business);
         tcase_add_test(tcase, observing_says_it_and_saves_nothing);
         tcase_add_test(tcase, an_invalid_reading_is_no_change);
+        tcase_add_test(tcase, a_hand_that_was_faster_than_a_reload_is_seen);
 }
 
 int main(void)
