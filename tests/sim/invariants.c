@@ -645,6 +645,11 @@ void invariants_crashed(struct invariants *inv, struct sim *s)
                 /* What could not be saved nobody knows any more: that it is someone else's, that it was kept. */
                 if (entry_of(s, id)->state != LEDGER_FOREIGN)
                         inv->sysctl[id].logged = false;
+                /* It was rearmed, and the process did not live to say so. */
+                if (entry_of(s, id)->state == LEDGER_RELEASED && inv->sysctl[id].overridden) {
+                        inv->sysctl[id].overridden = false;
+                        inv->sysctl[id].foreign = s->kernel.sysctl[id];
+                }
                 if (entry_of(s, id)->state == LEDGER_HELD && ledger_is_ours(entry_of(s, id), &s->kernel.sysctl[id]))
                         inv->sysctl[id].foreign = entry_of(s, id)->original;
         }
