@@ -67,7 +67,7 @@ class File:
             other = "MAX" if match[1] == "MIN" else "MIN"
             n = self.number(match.start(), [(match[1], other)])
             self.edits.append((match.start(), (1, 0), len(match[0]), f"{match[1]}_({n}, "))
-        for match in re.finditer(r"^#define \w+ .*?\b(\d+)\b", self.text, re.M):
+        for match in re.finditer(r"^#define \w+ .*?\b(\d+(?:\.\d+)?)\b", self.text, re.M):
             self.constant(match.start(1), match[1])
 
     def place(self, loc):
