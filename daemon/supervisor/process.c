@@ -29,7 +29,7 @@ static void set_up(pid_t parent, const struct variable variable[], int input, in
         if (input < 0)
                 input = open("/dev/null", O_RDONLY | O_CLOEXEC);
         if (dup2(input, STDIN_FILENO) < 0 || (notes >= 0 && dup2(notes, PROCESS_NOTES) < 0) ||
-            syscall(SYS_close_range, notes >= 0 ? PROCESS_NOTES + 1 : PROCESS_NOTES, UINT_MAX, 0) < 0)
+            syscall(__NR_close_range, notes >= 0 ? PROCESS_NOTES + 1 : PROCESS_NOTES, UINT_MAX, 0) < 0)
                 _exit(EX_OSERR);
         for (const struct variable *v = variable; v->name; v++)
                 if (v->value ? setenv(v->name, v->value, true) : unsetenv(v->name))
