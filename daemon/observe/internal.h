@@ -287,8 +287,9 @@ void fill_bound(struct observer *observer, struct snapshot *s);
 bool udp_ports_needed(const struct observer *observer);
 void fill_udp(struct observer *observer, struct snapshot *s, struct unread *unread);
 
-/* sysctls.c: sets limits, from sysctls that were read. */
+/* sysctls.c: sets limits, from sysctls that were read; returns the ports of the range that are not reserved. */
 void read_limits(struct observer *observer, struct snapshot *s);
+unsigned limits_usable(const struct ports_limits *limits);
 
 /* sockstat.c: returns the part of a table, whose size is the last number of a sysctl, in percent; finds the number after
  * a word. */

@@ -113,12 +113,17 @@ static unsigned usable_below(const struct ports_limits *limits, unsigned port)
         return n;
 }
 
+unsigned limits_usable(const struct ports_limits *limits)
+{
+        return usable_below(limits, 65536);
+}
+
 /* Percent of the range. */
 static double reserved_share(const struct ports_limits *limits)
 {
         double range = limits->high - limits->low + 1;
 
-        return 100 * (range - usable_below(limits, 65536)) / range;
+        return 100 * (range - limits_usable(limits)) / range;
 }
 
 void read_limits(struct observer *o, struct snapshot *s)

@@ -3,8 +3,8 @@
  * datagrams are dropped. A full buffer alone does not show that a socket drops: perhaps nobody sends to it any more.
  *
  * udp.ports: the ephemeral ports that UDP sockets hold, each of them one, whatever the destination
- * (net/ipv4/udp.c:udp_lib_get_port). The sockets are shown only where there are half as many as ports: sockstat counts
- * those of servers as well, and several on one port. */
+ * (net/ipv4/udp.c:udp_lib_get_port, which passes over reserved ports). The sockets are shown only where there are half as
+ * many as ports: sockstat counts those of servers as well, and several on one port. */
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -63,7 +63,7 @@ static void on_socket(void *user, const struct inet_diag_msg *socket, size_t len
         unsigned port = ntohs(socket->id.idiag_sport);
 
         note_buffer(o, socket, length);
-        if (port < o->limits.low || port > o->limits.high)
+        if (port < o->limits.low || port > o->limits.high || port_set_has(&o->limits.reserved, port))
                 return;
         o->udp_ports += !port_set_has(&o->udp_seen, port);
         port_set_add(&o->udp_seen, port);
@@ -94,14 +94,13 @@ static struct reading share(const struct observer *o, bool needed, double value)
 
 bool udp_ports_needed(const struct observer *o)
 {
-        return o->wanted[METRIC_UDP_PORTS] && o->inuse_known && o->limits.high != 0 &&
-               2 * o->udp_inuse >= o->limits.high - o->limits.low + 1;
+        return o->wanted[METRIC_UDP_PORTS] && o->inuse_known && o->udp_inuse > 0 && o->limits.high != 0 &&
+               2 * o->udp_inuse >= limits_usable(&o->limits);
 }
 
 void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         struct reading drops = counter_change(o, COUNTER_UDP_DROPS);
-        unsigned range = o->limits.high - o->limits.low + 1;
         bool known = o->inuse_known && o->limits.high != 0;
         bool ports = udp_ports_needed(o);
         bool buffer = o->wanted[METRIC_UDP_RECEIVE_BUFFER] && drops.state == READING_VALID && drops.value > 0;
@@ -114,7 +113,8 @@ void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
         }
         buffer = buffer && !o->udp_first; /* whose drops are new is known from the second time on */
         if (known)
-                s->reading[METRIC_UDP_PORTS] = share(o, ports, 100.0 * o->udp_ports / range);
+                s->reading[METRIC_UDP_PORTS] =
+                        share(o, ports, 100.0 * o->udp_ports / MAX(limits_usable(&o->limits), 1));
         if (ports && o->udp_error == 0)
                 fill_culprit(o, s, METRIC_UDP_PORTS, "", cgroup_tally_most(&o->udp_by));
         s->reading[METRIC_UDP_RECEIVE_BUFFER] = drops;

@@ -67,7 +67,8 @@ SAMPLE(PORTS_BOUND, "ports.bound", UNIT_PERCENT, "sock_diag",
 SAMPLE(UDP_RECEIVE_BUFFER, "udp.receive_buffer", UNIT_PERCENT, "sock_diag",
         "the receive buffer of the UDP socket that drops most datagrams; they are dropped at 100 %; 0 while none are")
 SAMPLE(UDP_PORTS, "udp.ports", UNIT_PERCENT, "sock_diag",
-        "ports of ip_local_port_range that UDP sockets hold; at 100 % sendto() and connect() fail; 0 below half of it")
+        "ports of ip_local_port_range that UDP sockets hold, of those that are not reserved; at 100 % sendto() and connect() fail; "
+        "0 below half of them")
 
 TICK(TIME_WAIT_TABLE, "time_wait.table", UNIT_PERCENT, "sockstat",
         "TIME_WAIT sockets as a share of tcp_max_tw_buckets; at 100 % TIME_WAIT is skipped")

@@ -166,17 +166,21 @@ time.sleep(1000)
 """
 
 
-@test("udp-ports: a port for each socket, and the unit is named; as many sockets on one port are silent", beside=True)
+@test("udp-ports: a port for each socket, of the range or of what is not reserved of it, and the unit is named; as many "
+      "sockets on one port are silent", beside=True)
 def _():
-    with Unit() as unit, Single() as client, Single() as server:
-        for host in (client, server):
+    with Unit() as unit, Single() as client, Single() as reserved, Single() as server:
+        for host in (client, reserved, server):
             few_ports(host, 512)
-        programs = [unit.python(client, UDP, 450), unit.python(server, UDP, 450, 40100)]
-        twtuned = [Few.watch(host) for host in (client, server)]
-        line = twtuned[0].event("advice", "udp-ports")
-        check_equal((line["CULPRIT"], line["METRICVALUE"]), (unit.name, "87.9%"), "CULPRIT and METRICVALUE")
-        check_silent(twtuned[1])
-        twtuned[0].check_rules("udp-ports")
+        reserved.sysctl("net.ipv4.ip_local_reserved_ports", "40000-40255")
+        programs = [unit.python(client, UDP, 450), unit.python(reserved, UDP, 225), unit.python(server, UDP, 450, 40100)]
+        twtuned = [Few.watch(host) for host in (client, reserved, server)]
+        for watch in twtuned[:2]:
+            line = watch.event("advice", "udp-ports")
+            check_equal((line["CULPRIT"], line["METRICVALUE"]), (unit.name, "87.9%"), "CULPRIT and METRICVALUE")
+        check_silent(twtuned[2])
+        for watch in twtuned[:2]:
+            watch.check_rules("udp-ports")
         for program in programs:
             program.stop()
 
