@@ -95,6 +95,7 @@ static uint32_t syn_limit(const struct snapshot *s)
         return (uint32_t)MIN(MAX(backlog->value.v[0] - backlog->value.v[0] / 4, 1), INT32_MAX);
 }
 
+/* Without a dump in this tick nothing overflows: see is_due(). */
 static void fill_bursts(struct observer *o, struct snapshot *s)
 {
         const struct listener *l;
@@ -102,6 +103,8 @@ static void fill_bursts(struct observer *o, struct snapshot *s)
         o->listeners.now = o->now;
         if (o->listeners_error < 0)
                 return;
+        s->reading[METRIC_LISTEN_OVERFLOWING] =
+                reading_valid(o->listeners_at == o->now ? o->listeners.overflowing : 0);
         l = listeners_worst(&o->listeners, listener_bursts);
         s->reading[METRIC_LISTEN_BURSTS] = reading_valid(l ? listener_bursts(&o->listeners, l) : 0);
         fill_listener(o, s, METRIC_LISTEN_BURSTS, l);
@@ -115,16 +118,19 @@ bool listeners_may_differ(const struct observer *o)
 
 static bool is_due(const struct observer *o)
 {
+        bool drops = o->wanted[METRIC_LISTEN_DROPS] || o->wanted[METRIC_LISTEN_BURSTS] ||
+                     o->wanted[METRIC_LISTEN_OVERFLOWING];
+
         if (o->listeners_always || o->listeners_at == 0)
                 return true;
-        if ((o->wanted[METRIC_LISTEN_DROPS] || o->wanted[METRIC_LISTEN_BURSTS]) && something_dropped(o))
+        if (drops && (something_dropped(o) || o->listeners.fills))
                 return true;
         return listeners_may_differ(o) && o->now - o->listeners_at >= o->slowly_ns;
 }
 
 /* Listeners are few, but the kernel walks its whole table for them (net/ipv4/inet_diag.c:inet_diag_dump_icsk),
  * which takes as long as the rest of a tick. So they are read with the ports, for metrics that must be current,
- * and after a drop; otherwise rarely while anything happens, and the bounds allow for those that come and go in between. */
+ * after a drop, and until the queue of who dropped has drained; otherwise rarely while anything happens, and the bounds allow for those that come and go in between. */
 void fill_listeners(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         uint64_t begun;

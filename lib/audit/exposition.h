@@ -33,7 +33,7 @@ struct exposition_counters {
         bool counted[METRIC_COUNT];   /* the rate has been read */
         uint64_t episodes[RULES_MAX]; /* how often the rule became active */
 };
-#define EXPOSITION_TEXT_MAX (384u << 10)
+#define EXPOSITION_TEXT_MAX (400u << 10)
 
 struct exposition {
         const char *version;

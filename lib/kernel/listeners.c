@@ -60,6 +60,7 @@ void listeners_commit(struct listeners *l)
                         item->new_drops = item->drops;
                 if (before) {
                         item->dropped_at = before->dropped_at;
+                        item->fills = before->fills;
                         memcpy(item->burst_at, before->burst_at, sizeof(item->burst_at));
                 }
                 l->new_drops_known &= item->new_drops_known;
@@ -126,20 +127,29 @@ double listener_syn_queue(const struct listeners *l, const struct listener *list
         return 100.0 * listener->handshakes / (limit > 0 ? limit : 1);
 }
 
+static void note_drop(struct listener *item, uint64_t now)
+{
+        if (!item->fills && (item->dropped_at == 0 || now - item->dropped_at >= LISTENER_BURST_PAUSE)) {
+                memmove(&item->burst_at[1], &item->burst_at[0], sizeof(item->burst_at) - sizeof(item->burst_at[0]));
+                item->burst_at[0] = now;
+        }
+        item->dropped_at = now;
+}
+
 void listeners_note_bursts(struct listeners *l, uint64_t now, bool accept_queue)
 {
         l->now = now;
-        for (unsigned i = 0; i < l->n && accept_queue; i++) {
+        l->overflowing = 0;
+        l->fills = false;
+        for (unsigned i = 0; i < l->n; i++) {
                 struct listener *item = &l->item[i];
+                bool drops = accept_queue && item->new_drops > 0;
 
-                if (item->new_drops == 0)
-                        continue;
-                if (item->dropped_at == 0 || now - item->dropped_at >= LISTENER_BURST_PAUSE) {
-                        memmove(&item->burst_at[1], &item->burst_at[0],
-                                sizeof(item->burst_at) - sizeof(item->burst_at[0]));
-                        item->burst_at[0] = now;
-                }
-                item->dropped_at = now;
+                if (drops)
+                        note_drop(item, now);
+                item->fills = (item->fills || drops) && 2 * (uint64_t)item->queued > (uint64_t)item->backlog + 1;
+                l->overflowing += drops || item->fills;
+                l->fills |= item->fills;
                 l->before[i] = *item;
         }
 }

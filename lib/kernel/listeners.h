@@ -31,6 +31,7 @@ struct listener {
         uint32_t new_drops;                 /* since the dump before; 0: unknown, or none */
         uint32_t handshakes;                /* SYN_RECV sockets of its address and port */
         uint64_t dropped_at;                /* when it last dropped for a full accept queue; 0: never */
+        bool fills;                         /* its queue was never at most half full since */
         uint64_t burst_at[LISTENER_BURSTS]; /* when its last bursts of such drops began, the latest first */
 };
 
@@ -41,6 +42,8 @@ struct listeners {
         bool new_drops_known; /* the drops of every listener are */
         uint64_t new_drops;   /* of all listeners together */
         uint64_t now;         /* of listeners_note_bursts() */
+        unsigned overflowing; /* listeners that dropped connections in this dump for a full accept queue, or fill */
+        bool fills;           /* one of them does */
         struct listener item[LISTENERS_MAX], before[LISTENERS_MAX];
 };
 
@@ -63,7 +66,8 @@ void listeners_add_handshake(struct listeners *listeners, const struct inet_diag
 typedef double listener_measure(const struct listeners *listeners, const struct listener *listener);
 listener_measure listener_accept_queue, listener_syn_queue;
 
-/* Notes the listeners that dropped connections since the previous dump, if an accept queue was full. now: of this
+/* Notes the listeners that dropped connections since the previous dump, if an accept queue was full, and those whose queue
+ * has drained. A queue that does not drain overflows again with the next client, which begins no burst. now: of this
  * tick. */
 void listeners_note_bursts(struct listeners *listeners, uint64_t now, bool accept_queue);
 

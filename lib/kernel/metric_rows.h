@@ -87,6 +87,9 @@ TICK(LISTEN_DROPS, "listen.drops", UNIT_PER_SECOND, "sock_diag",
 TICK(LISTEN_BURSTS, "listen.bursts", UNIT_COUNT, "sock_diag",
         "bursts in which one listener dropped connections because its accept queue was full, in the last ten minutes; counted "
         "up to 4")
+TICK(LISTEN_OVERFLOWING, "listen.overflowing", UNIT_COUNT, "sock_diag",
+        "listeners that drop connections because their accept queue is full, or did so and have not had a queue at most half "
+        "full since")
 SAMPLE(CLOSE_WAIT_GROWTH, "close_wait.growth", UNIT_PER_MINUTE, "sock_diag",
         "growth of close_wait over the last minute, in the unit where it grows most")
 SAMPLE(CLOSE_WAIT_STUCK, "close_wait.stuck", UNIT_COUNT, "sock_diag",

@@ -11,7 +11,7 @@ import sys
 from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Single, Skip, binary, check,
                      check_equal, few_ports, main, test)
 from pressure import NOWHERE, Few, check_silent
-from sockets import (BUSY, HOARDER, Load, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once, silence,
+from sockets import (BUSY, DEAF, HOARDER, Load, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once, silence,
                      states, value, wait_until)
 
 REUSE = "net.ipv4.tcp_tw_reuse"
@@ -269,6 +269,25 @@ def _():
         check("LimitNOFILE" in twtuned.lines[-1], twtuned.lines[-1])
         twtuned.check_rules("accept-queue-stuck")
         close_all(kept)
+
+
+@test("accept-queue-stuck: a program that hangs, and a client now and then: no burst is named", beside=True)
+def _():
+    with Unit() as unit, Pair() as pair:
+        unit.python(pair.server, DEAF, pair.server.ip4, 8080, 4)
+        clients = [begin_connect(pair.client, pair.server.ip4, 8080) for _ in range(5)]  # one more than the backlog
+        wait_until(lambda: pair.server.counter("Tcp", "PassiveOpens") == 5, "the accept queue is full")
+        twtuned = Few.watch(pair.server)
+        for n in range(6):  # each sends one SYN, which is dropped
+            twtuned.ticks.wait(3)
+            clients.append(begin_connect(pair.client, pair.server.ip4, 8080))
+            wait_until(lambda: pair.server.counter("TcpExt", "ListenOverflows") > n, "it is dropped")
+            clients.pop().close()
+        line = twtuned.event("advice", "accept-queue-stuck")
+        check_equal((line["GROUP"], line["CULPRIT"]), ("10.77.0.2:8080", unit.name), "GROUP and CULPRIT")
+        twtuned.ticks.wait(2)
+        twtuned.check_rules("accept-queue-stuck")
+        close_all(clients)
 
 
 def burst(pair, bursts):

@@ -85,6 +85,7 @@ static void fill_listener(struct sim *s, struct snapshot *snapshot, double secon
         snapshot->reading[METRIC_ACCEPT_QUEUE_WORST] = reading_valid(100 * floor(l->queued) / (l->backlog + 1));
         if (seconds > 0)
                 snapshot->reading[METRIC_LISTEN_DROPS] = reading_valid((drops - s->drops_before) / seconds);
+        snapshot->reading[METRIC_LISTEN_OVERFLOWING] = reading_valid(drops > s->drops_before);
         s->drops_before = drops;
         strcpy(snapshot->endpoint[METRIC_ACCEPT_QUEUE_WORST], "10.0.0.1:80");
         strcpy(snapshot->culprit[METRIC_ACCEPT_QUEUE_WORST], "slow.service");

@@ -36,6 +36,32 @@ START_TEST(drops_are_counted_by_cookie)
 }
 END_TEST
 
+static void dump_at(unsigned second, uint32_t drops, uint32_t queued, uint32_t backlog)
+{
+        DUMP({1, .drops = drops, .queued = queued, .backlog = backlog});
+        listeners_note_bursts(&l, (1000 + second) * NSEC_PER_SEC, true);
+}
+
+/* A burst ends when the queue is at most half full. Until then the listener overflows, and is to be looked at again. */
+START_TEST(a_queue_that_does_not_drain_has_one_burst)
+{
+        dump_at(0, 0, 5, 4);
+        ck_assert_uint_eq(l.overflowing, 0);
+        for (unsigned i = 1; i <= 5; i++) {
+                dump_at(10 * i, i, 5, 4);
+                ck_assert(l.overflowing == 1 && l.fills);
+                dump_at(10 * i + 5, i, 3, 4);
+                ck_assert(l.overflowing == 1 && l.fills);
+        }
+        ck_assert(listener_bursts(&l, &l.item[0]) == 1);
+        dump_at(60, 5, 2, 4);
+        ck_assert(l.overflowing == 0 && !l.fills);
+        dump_at(61, 6, 2, 4); /* drained again in the same tick */
+        ck_assert(l.overflowing == 1 && !l.fills);
+        ck_assert(listener_bursts(&l, &l.item[0]) == 2);
+}
+END_TEST
+
 /* Both halves of the cookie count. */
 START_TEST(cookies_are_64_bits)
 {
@@ -129,6 +155,7 @@ static void add(TCase *tcase)
         tcase_add_checked_fixture(tcase, set_up, NULL);
         tcase_add_test(tcase, the_first_dump_knows_no_new_drops);
         tcase_add_test(tcase, drops_are_counted_by_cookie);
+        tcase_add_test(tcase, a_queue_that_does_not_drain_has_one_burst);
         tcase_add_test(tcase, cookies_are_64_bits);
         tcase_add_test(tcase, listeners_come_and_go);
         tcase_add_test(tcase, after_no_listener_at_all);
