@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,20 @@ static void fill_opens(const struct observer *o, struct snapshot *s)
         }
 }
 
+/* Of so few, a rate in each tick says little. */
+static void fill_paws(struct observer *o, struct snapshot *s)
+{
+        struct reading change = counter_change(o, COUNTER_PAWS_TIME_WAIT);
+
+        if (change.state == READING_VALID) {
+                o->paws = o->paws * exp(-(double)o->tick / (60.0 * NSEC_PER_SEC)) + change.value;
+                if (o->paws < 0.1)
+                        o->paws = 0;
+                change.value = o->paws;
+        }
+        s->reading[METRIC_PAWS_TIME_WAIT] = change;
+}
+
 void fill_counters(struct observer *o, struct snapshot *s)
 {
         for (unsigned i = 0; i < o->counters.n; i++) {
@@ -123,4 +138,5 @@ void fill_counters(struct observer *o, struct snapshot *s)
                         r->value *= 1e9 / (double)o->tick;
         }
         fill_opens(o, s);
+        fill_paws(o, s);
 }

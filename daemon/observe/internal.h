@@ -140,6 +140,8 @@ struct observer {
         bool netstat_waits;  /* no counter of netstat that is wanted moves without them */
         uint64_t same_until; /* if they do not move, all readings stay as they are for so long; 0: they do not */
 
+        double paws; /* PAWSTimewait in the last minute or so: each counts for less, the longer ago it was */
+
         unsigned newly_bound;         /* of bound, those that were not at the last dump of the ports */
         struct reading bound_share;   /* ports.bound */
         uint64_t bound_at;            /* when they were read; 0: not yet */

@@ -179,7 +179,7 @@ static uint64_t next_due(const struct observer *o, const struct snapshot *s)
         if (o->calm < 2 || !o->netstat_waits || o->always_dump || o->listeners_always || o->sysctls_now != 0 ||
             o->settled != (o->now >= o->settled_at) || o->wanted[METRIC_SELF_OBSERVE_CPU] ||
             o->wanted[METRIC_SELF_RSS] || s->reading[METRIC_LISTEN_BURSTS].value > 0 || o->listeners.fills ||
-            udp_ports_needed(o))
+            o->paws > 0 || udp_ports_needed(o))
                 return 0;
         for (unsigned i = 0; i < ELEMENTSOF(at); i++)
                 due = MIN(due, at[i]);

@@ -28,6 +28,7 @@ void counters_init(struct counters *counters)
                 [COUNTER_ACTIVE_OPENS] = TCP("ActiveOpens"),
                 [COUNTER_OUT_RSTS] = TCP("OutRsts"),
                 [COUNTER_UDP_DROPS] = "snmp.Udp.RcvbufErrors",
+                [COUNTER_PAWS_TIME_WAIT] = EXT("PAWSTimewait"),
                 [COUNTER_TW] = EXT("TW"),
                 [COUNTER_TIME_WAIT_OVERFLOW] = EXT("TCPTimeWaitOverflow"),
         };

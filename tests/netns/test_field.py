@@ -314,12 +314,12 @@ def _():
         silent.check_rules()
 
 
-# Connects from ADDRESS to PEER 8080 and each of 60 ports from 40000 on, again and again, 30 a second.
+# Connects from ADDRESS to PEER 8080 and each of PORTS from 40000 on, again and again, RATE a second.
 SAME_PORTS = """
 import socket, sys, time
 while True:
-    for port in range(40000, 40060):
-        time.sleep(1 / 30)
+    for port in range(40000, 40000 + int(sys.argv[3])):
+        time.sleep(1 / int(sys.argv[4]))
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.settimeout(0.2)
@@ -333,21 +333,28 @@ while True:
 """
 
 
-@test("paws-time-wait: two clocks behind one address meet a TIME_WAIT here; one clock does not", beside=True)
+@test("paws-time-wait: two clocks behind one address meet a TIME_WAIT here, often or now and then; one clock does not", beside=True)
 def _():
-    with Pair() as two, Pair() as one:
+    with Pair() as two, Pair() as few, Pair() as one:
         twtuned = []
-        for pair in (two, one):
+        for pair, ports, rate in ((two, 60, 30), (few, 20, 3), (one, 60, 30)):
             if "PAWSTimewait" not in pair.server.run(["cat", "/proc/net/netstat"]).stdout:
                 raise Skip("before Linux 6.14 nothing counts this")
             ChurnServer(pair.server, pair.server.ip4)
-            Program(pair.client, [sys.executable, "-c", SAME_PORTS, pair.client.ip4, pair.server.ip4])
+            Program(pair.client, [sys.executable, "-c", SAME_PORTS, pair.client.ip4, pair.server.ip4, str(ports), str(rate)])
             twtuned.append(Few.watch(pair.server))
         clocks = itertools.cycle((2, 1))  # 1: with an offset that depends on the addresses, 2: without
-        with Repeat(lambda: two.client.sysctl(TIMESTAMPS, next(clocks)), 2):
-            twtuned[0].event("advice", "paws-time-wait")
-        twtuned[0].check_rules("paws-time-wait")
-        check_silent(twtuned[1])
+
+        def step():
+            clock = next(clocks)
+            for pair in (two, few):
+                pair.client.sysctl(TIMESTAMPS, clock)
+
+        with Repeat(step, 3):
+            for watch in twtuned[:2]:
+                watch.event("advice", "paws-time-wait")
+                watch.check_rules("paws-time-wait")
+        check_silent(twtuned[2])
         check_equal(one.server.counter("TcpExt", "PAWSTimewait"), 0, "PAWSTimewait of one clock")
 
 

@@ -107,6 +107,7 @@ static void fill_tables(struct sim *s, struct snapshot *snapshot, double seconds
         s->sample[METRIC_PORTS_BOUND] = s->sample[METRIC_UDP_PORTS] = reading_valid(0);
         s->sample[METRIC_UDP_RECEIVE_BUFFER] = snapshot->reading[METRIC_PORTS_RESERVED] = reading_valid(0);
         snapshot->reading[METRIC_LISTEN_BURSTS] = snapshot->reading[METRIC_PORTS_BELOW_32768] = reading_valid(0);
+        snapshot->reading[METRIC_PAWS_TIME_WAIT] = reading_valid(0);
         snapshot->reading[METRIC_TCP_TIMESTAMPS] =
                 reading_valid((double)snapshot->sysctl[SYSCTL_TCP_TIMESTAMPS].value.v[0]);
         snapshot->reading[METRIC_CONNTRACK_TABLE] = reading_valid(k->conntrack);

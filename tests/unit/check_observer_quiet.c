@@ -380,6 +380,30 @@ START_TEST(the_last_burst_is_over_in_its_time)
 }
 END_TEST
 
+#define PAWS(n) "TcpExt: TWRecycled ListenDrops TCPSynRetrans PAWSTimewait\nTcpExt: 0 0 0 " n "\n"
+
+/* After a minute a third of them count, and later none. */
+START_TEST(paws_fades_on_an_idle_host)
+{
+        const struct reading *paws = &seen.reading[METRIC_PAWS_TIME_WAIT];
+
+        ticks(1);
+        ck_assert_int_eq(paws->state, READING_UNAVAILABLE); /* before Linux 6.14 */
+        tree_put("net/netstat", PAWS("5"));
+        tree_put("net/snmp", SNMP("101", "0"));
+        ticks(2);
+        ck_assert(paws->state == READING_VALID && paws->value == 0);
+        tree_put("net/netstat", PAWS("15"));
+        tree_put("net/snmp", SNMP("102", "0"));
+        ticks(1);
+        ck_assert(paws->value == 10);
+        ticks(MINUTE);
+        ck_assert(paws->value > 3.6 && paws->value < 3.8);
+        ticks(5 * MINUTE);
+        ck_assert(paws->state == READING_VALID && paws->value == 0);
+}
+END_TEST
+
 /* Of IPv6: whatever moves elsewhere, or many sockets, make them count at once. */
 START_TEST(sockets_of_ipv6_are_read)
 {
@@ -494,6 +518,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_dump_is_followed_by_bounds);
         tcase_add_test(tcase, a_sample_stands_until_the_budget_allows_another);
         tcase_add_loop_test(tcase, the_last_burst_is_over_in_its_time, 0, SLOWLY);
+        tcase_add_test(tcase, paws_fades_on_an_idle_host);
         tcase_add_loop_test(tcase, sockets_of_ipv6_are_read, 0, 5);
         tcase_add_loop_test(tcase, udp_ports_are_read_again, 0, SLOWLY);
         tcase_add_test(tcase, an_early_tick_reads);
