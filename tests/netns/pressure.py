@@ -83,7 +83,10 @@ class Few:
 
     @staticmethod
     def watch(namespace, changes={}):
-        return Watch(namespace, shorten(replaced(POLICY.read_text(), FEWER | changes), "2s"))
+        policy = shorten(replaced(POLICY.read_text(), FEWER | changes), "2s")
+        # With less, connections that wait for long would look like those that are given up.
+        policy.write_text(replaced(policy.read_text(), {"TCPSynRetrans >= 2/s for 2s": "TCPSynRetrans >= 2/s for 5s"}))
+        return Watch(namespace, policy)
 
     @classmethod
     def prepare(cls, namespace):

@@ -5,10 +5,12 @@ looks like one."""
 
 import socket
 import sys
+import time
 
 from harness import ChurnHold, ChurnServer, Pair, Program, Skip, Single, check, check_equal, few_ports, main, test
-from pressure import Few, check_silent, load_nft
-from sockets import BUSY, DEAF, Load, Repeat, Unit, begin_connect, close_all, connect, ip, listener, states, wait_until
+from pressure import NOWHERE, Few, check_silent, load_nft
+from sockets import (BUSY, DEAF, Load, Repeat, Unit, begin_connect, close_all, connect, ip, listener, silence, states,
+                     wait_until)
 
 REUSE = "net.ipv4.tcp_tw_reuse"
 RANGE, RESERVED = "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports"
@@ -116,6 +118,25 @@ def _():
             check_advice(twtuned, "backend-silent", "too slowly", "nstat -az TcpExtListenOverflows")
         twtuned.check_rules("backend-silent")
         close_all(kept)
+
+
+@test("backend-silent-briefly: a program that gives up after 2 s", beside=True)
+def _():
+    with Pair() as pair:
+        silence(pair.client, NOWHERE)
+        twtuned = Few.watch(pair.client, {"ports.used >= 50": "ports.used >= 20"})
+        kept = []
+
+        def step():
+            kept.append((time.monotonic(), begin_connect(pair.client, NOWHERE, 8080)))
+            while kept[-1][0] - kept[0][0] > 2:
+                kept.pop(0)[1].close()
+
+        with Repeat(step, 0.06):
+            line = twtuned.event("advice", "backend-silent-briefly")
+            check_equal(line["GROUP"], f"10.77.0.1->{NOWHERE}:8080", "GROUP")
+        twtuned.check_rules("backend-silent-briefly")
+        close_all(s for _, s in kept)
 
 
 @test("last-ack: a firewall swallows the last ACK, and fewer retransmissions are made; then all is put back", beside=True)
