@@ -130,7 +130,8 @@ static bool is_due(const struct observer *o)
 
 /* Listeners are few, but the kernel walks its whole table for them (net/ipv4/inet_diag.c:inet_diag_dump_icsk),
  * which takes as long as the rest of a tick. So they are read with the ports, for metrics that must be current,
- * after a drop, and until the queue of who dropped has drained; otherwise rarely while anything happens, and the bounds allow for those that come and go in between. */
+ * after a drop, and until the queue that dropped has drained; otherwise rarely while anything happens, and the bounds allow
+ * for those that come and go in between. */
 void fill_listeners(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         uint64_t begun;
