@@ -28,6 +28,7 @@ ORIGINAL, WRITTEN = {REUSE: "2", DELAY: "1000"}, {REUSE: "1", DELAY: "250"}
 POLICY = f"""
 [daemon]
 interval = 100ms
+cpu_budget = 100%
 [limits]
 min_interval = 100ms
 [rule released]

@@ -109,21 +109,34 @@ def examine(run, clean_log):
     return found
 
 
+def lines_alike(run):
+    """The number of lines in its trace whose calls another run makes as well. After SIGTERM, the number of a call depends on
+    how many ticks there were before. A machine that stalls is told of: by a record, or by a status that goes with none."""
+    late = next((n for n, line in enumerate(run.log, 1) if "no tick for" in line), None)
+    tick = recorded = 0  # where the tick begins, and the number of its records
+    for at, line in enumerate(run.trace):
+        function, number, *name = line.split(" ")
+        if function == "timerfd_settime":
+            tick, recorded = at + 1, 0
+        recorded += function == "journal"
+        if function == "sd_notify" and recorded == 0:
+            return tick
+        if (function, name) == ("read_event", ["signal"]) or function == "journal" and int(number) == late:
+            return at
+    return len(run.trace)
+
+
 def sites(scenario):
     """The calls of a run without a fault: (function, object) -> the numbers of its calls; function -> the number of the
     last one that another run makes as well, if one waits for it; and the log."""
     run = scenario()
     check_equal((run.status, run.host.sysctls()), (0, ORIGINAL), f"a run without a fault, which says {run.log}")
-    calls, last, differs = collections.defaultdict(list), {}, False
-    # On a machine that stalls; another run need not say it.
-    late = next((n for n, line in enumerate(run.log, 1) if "no tick for" in line), None)
-    for line in run.trace:
+    calls, last, alike = collections.defaultdict(list), {}, lines_alike(run)
+    for at, line in enumerate(run.trace):
         function, number, *name = normal(line, run).split(" ")
-        differs |= function == "read_event" and name == ["signal"] or function == "journal" and int(number) == late
         if function in ERRORS:
             calls[function, "" if function in MEMORY else " ".join(name)].append(int(number))
-            # After SIGTERM, the number of a call depends on how many ticks there were before.
-            if not differs:
+            if at < alike:
                 last[function] = int(number)
     return calls, last, [normal(line, run) for line in run.log]
 
