@@ -30,6 +30,7 @@ struct watched_rule {
         uint64_t released_at, entered_before, failed_at;
         unsigned factor;
         bool failed;          /* it went because it did not help, or did harm */
+        bool left_clear;      /* it went with a value that was not near the threshold */
         char failed_for[112]; /* the destination that it did not help; "": any */
 };
 
