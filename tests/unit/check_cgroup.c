@@ -5,6 +5,7 @@
 
 #include "daemon/now.h"
 #include "daemon/observe/cgroup.h"
+#include "lib/kernel/cgroup_tally.h"
 #include "lib/kernel/snapshot.h"
 #include "lib/util/macro.h"
 #include "run.h"
@@ -139,11 +140,31 @@ START_TEST(a_second_walk_goes_into_debt)
 }
 END_TEST
 
+/* More cgroups than there is room for: who has most stays, each of the others costs one of everybody's. */
+START_TEST(a_tally_keeps_who_has_most)
+{
+        struct cgroup_tally tally = {0};
+
+        ck_assert_uint_eq(cgroup_tally_most(&tally), 0);
+        for (uint64_t id = 1; id <= CGROUP_TALLY_MAX; id++)
+                cgroup_tally_add(&tally, id);
+        for (unsigned i = 0; i < 10; i++)
+                cgroup_tally_add(&tally, 7);
+        ck_assert_uint_eq(cgroup_tally_most(&tally), 7);
+        cgroup_tally_add(&tally, 1000); /* all of one socket go, and so does this one */
+        ck_assert_uint_eq(tally.n, 1);
+        ck_assert_uint_eq(cgroup_tally_most(&tally), 7);
+        cgroup_tally_add(&tally, 1000);
+        ck_assert_uint_eq(tally.n, 2);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_loop_test(tcase, a_path_names_a_unit, 0, ELEMENTSOF(rows));
         tcase_add_test(tcase, a_spent_budget_leaves_units_unknown_for_now);
         tcase_add_test(tcase, a_second_walk_goes_into_debt);
+        tcase_add_test(tcase, a_tally_keeps_who_has_most);
 }
 
 int main(void)

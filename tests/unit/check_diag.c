@@ -109,6 +109,23 @@ START_TEST(drops_may_have_company_to_come)
 }
 END_TEST
 
+START_TEST(a_receive_buffer_and_its_share)
+{
+        uint32_t meminfo[SK_MEMINFO_DROPS + 1] = {[SK_MEMINFO_RMEM_ALLOC] = 50, [SK_MEMINFO_RCVBUF] = 200};
+        double share = -1;
+
+        ck_assert(!diag_receive_buffer(m.socket, m.length, &share) && share < 0);
+        diag_message_put(&m, INET_DIAG_SKMEMINFO, meminfo, sizeof(meminfo));
+        ck_assert(diag_receive_buffer(m.socket, m.length, &share));
+        ck_assert(share > 24.9 && share < 25.1);
+        tear_down();
+        set_up();
+        meminfo[SK_MEMINFO_RCVBUF] = 0;
+        diag_message_put(&m, INET_DIAG_SKMEMINFO, meminfo, sizeof(meminfo));
+        ck_assert(!diag_receive_buffer(m.socket, m.length, &share));
+}
+END_TEST
+
 START_TEST(no_drops_is_known_to_be_none)
 {
         uint32_t drops = 1;
@@ -215,6 +232,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, flags_of_the_type_are_left_out);
         tcase_add_test(tcase, only_the_expected_length_counts);
         tcase_add_test(tcase, drops_may_have_company_to_come);
+        tcase_add_test(tcase, a_receive_buffer_and_its_share);
         tcase_add_test(tcase, no_drops_is_known_to_be_none);
         tcase_add_test(tcase, truncated_attributes);
         tcase_add_test(tcase, impossible_lengths_end_the_search);
