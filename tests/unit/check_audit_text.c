@@ -146,6 +146,18 @@ START_TEST(a_port_range_that_gives_way_names_the_port)
         ck_assert_str_eq(
                 audit_text_value(&text, "MESSAGE"),
                 "net.ipv4.ip_local_port_range: 2000 60999 -> 32768 60999: a service listens on port 8080 now");
+        d.kind = DECISION_SUPERSEDED;
+        audit_text_make(&text, &(struct audit_record){.kind = AUDIT_RELEASED,
+                                                      .subject = SUBJECT_CHANGE,
+                                                      .decision = &d,
+                                                      .rule = &rule,
+                                                      .counters = &counters,
+                                                      .culprit = "",
+                                                      .change = &d.change[0]});
+        ck_assert_str_eq(
+                audit_text_value(&text, "MESSAGE"),
+                "net.ipv4.ip_local_port_range: 2000 60999 -> 32768 60999: a rule of the administrator decides "
+                "on it now");
 }
 END_TEST
 

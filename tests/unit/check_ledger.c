@@ -376,6 +376,7 @@ START_TEST(lines_that_moved_are_refused)
 
         snprintf(text, sizeof(text), "%s%s", moved[_i], end);
         ck_assert_int_eq(ledger_parse(text, &owner, &ledger), -EBADMSG);
+        ck_assert_int_eq(ledger_parse("", &owner, &ledger), -EBADMSG);
 }
 END_TEST
 

@@ -273,6 +273,7 @@ static const struct {
         {"net.ipv4.tcp_fin_timeout=120", LINT_FINE, "it does nothing to TIME_WAIT", "", {0}},
         {"net.ipv4.tcp_fin_timeout=121", LINT_HARMFUL, "a whole socket", "", {0}},
         {"net.ipv4.tcp_early_retrans=2", LINT_HARMFUL, "tail loss probe", "", {0}},
+        {"net.core.netdev_budget_usecs=9000", LINT_FINE, "", "harmful", {0}},
         {"net.ipv4.tcp_early_retrans=4", LINT_FINE, "tail loss probe", "", {0}},
         {"net.ipv4.tcp_wmem=4096 8192 8192", LINT_HARMFUL, "limited to 0.7 Mbit/s", "", {0}},
         {"net.ipv4.tcp_fin_timeout=30", LINT_FINE, "live it is 60", "", {0}},
@@ -664,6 +665,7 @@ START_TEST(rule_and_name_are_told)
         ck_assert_str_eq(findings.item[0].rule, "fin-wait2-orphans");
         ck_assert_ptr_nonnull(strstr(findings.item[0].does, "tcp_fin_timeout = 20"));
         ck_assert_ptr_null(findings.item[1].rule);
+        ck_assert_ptr_null(lint_rule_find("nobody"));
 }
 END_TEST
 
