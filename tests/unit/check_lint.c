@@ -262,6 +262,9 @@ START_TEST(default_has_no_effect)
 }
 END_TEST
 
+#define X16 "xxxxxxxxxxxxxxxx"
+#define X256 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16
+
 /* One line, and a part of what is said about it. */
 static const struct {
         const char *text;
@@ -580,6 +583,17 @@ static const struct {
         {"net.core.default_qdisc=fq", LINT_FINE, "if there is a module sch_fq", "", {0}},
         {"net.core.default_qdisc=fqq", LINT_NO_EFFECT, "no module sch_fqq", "", {.has_module = 2}},
         {"net.ipv4.tcp_allowed_congestion_control=cubic vegas", LINT_NO_EFFECT, "vegas is not in", "", {0}},
+        {"net.ipv4.tcp_allowed_congestion_control=reno cubic", LINT_FINE, "", "is not in", {0}},
+        {"net.ipv4.tcp_allowed_congestion_control=" X256 X256 X256 X256, LINT_NO_EFFECT, "it is too long", "", {0}},
+        {"net.core.optmem_max=1000 \"x\"", LINT_NO_EFFECT, "a comment and quotes", "", {.refused = "1000 \"x\""}},
+        {"net.ipv4.ip_local_port_range=32768 60999", LINT_NO_EFFECT, "", "", {.without = "net/ipv4/ip_unprivileged"}},
+        {"net.ipv4.ip_local_port_range=20000 60999\nnet.ipv4.ip_unprivileged_port_start=80",
+         LINT_NO_EFFECT,
+         "",
+         "",
+         {.without = "net/ipv4/ip_unprivileged"}},
+        {"net.ipv4.ip_local_port_range=33000 60999", LINT_FINE, "", "", {.without = "net/ipv4/ip_local_reserved"}},
+        {"net.ipv4.ip_local_reserved_ports=8080", LINT_FINE, "", "", {.without = "net/ipv4/ip_local_port_range"}},
         {"net.ipv4.tcp_fin_timeout=\"30\"", LINT_NO_EFFECT, "the quotes are a part of the value", "", {0}},
 
         /* what the kernel refuses, by its own word where it can be asked */
@@ -653,7 +667,7 @@ END_TEST
 START_TEST(what_is_not_about_tcp_is_passed_over)
 {
         lint("vm.swappiness = 1\nfs.file-max = 1\nnet.ipv4.ip_forward = 1\nnet.ipv6.tcp = 1\n"
-             "net.ipv4.conf.*.rp_filter = 2\nkernel.sysrq = 0\nx = 1\n-net.ipv4.tcp_fin_timeout\n");
+             "net.ipv4.conf.*.rp_filter = 2\nkernel.sysrq = 0\nx = 1\nproc.sys = 1\n-net.ipv4.tcp_fin_timeout\n");
         ck_assert_uint_eq(findings.n, 0);
 }
 END_TEST
