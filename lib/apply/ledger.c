@@ -247,8 +247,7 @@ static int end_cut(char *text, uint64_t version)
         char end[16] = "end\n";
 
         size = version == 1 ? strlen(end) : strlen("end\t00000000\n");
-        if (n <= size)
-                return -EBADMSG;
+        assert(n > size); /* with the header, which has been read */
         if (version > 1)
                 snprintf(end, sizeof(end), "end\t%08" PRIx32 "\n", ledger_checksum(text, n - size));
         n -= size;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The lines that would remain. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/lint/lint.h"
 
@@ -22,6 +22,7 @@ static void on_finding(void *user, const struct lint_finding *f)
 {
         struct rest *r = user;
         size_t i = (size_t)(f->line - r->lines.line), k = r->about[i].index;
+        char why[LINT_WHY_MAX + 32];
 
         r->about[i].harmful |= f->verdict == LINT_HARMFUL;
         r->about[i].useful |= f->verdict == LINT_FINE || f->verdict == LINT_UNKNOWN;
@@ -30,9 +31,9 @@ static void on_finding(void *user, const struct lint_finding *f)
         if (r->why[k] && f->verdict != LINT_HARMFUL)
                 return;
         free(r->why[k]);
-        r->why[k] = NULL;
-        if (asprintf(&r->why[k], "%s: %s", lint_verdict_name(f->verdict), f->why) < 0)
-                r->failed = true;
+        snprintf(why, sizeof(why), "%s: %s", lint_verdict_name(f->verdict), f->why);
+        r->why[k] = strdup(why);
+        r->failed |= !r->why[k];
 }
 
 /* Removes the harmful lines or, if there are none, those without effect. Returns their count. */

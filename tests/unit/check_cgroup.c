@@ -40,8 +40,8 @@ static const struct {
         {BURSTABLE "/crio-" HEX64 ".scope/container", "pod:" UID "/cri-o:" ID},
         {BURSTABLE "/docker-" HEX64 ".scope", "pod:" UID "/docker:" ID},
         {BURSTABLE, "pod:" UID},
-        {"/kubepods/burstable/pod0123456789-abcdef0123456789abcdef0123/x",
-         "/kubepods/burstable/pod0123456789-abcdef0123456789abcdef0123/x"},
+        {"/kubepods/burstable/pod0123456789-abcdef0123456789abcdef012/x",
+         "/kubepods/burstable/pod0123456789-abcdef0123456789abcdef012/x"},
         {"/kubepods.slice/kubepods-pod" UID_ ".slice/cri-containerd-" HEX64 ".scope", "pod:" UID "/containerd:" ID},
         {"/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" UID_ ".slice/cri-containerd-" HEX64
          ".scope",

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/config/config.h"
+#include "lib/lint/lint.h"
 #include "lib/lint/sysctl_lines.h"
 #include "lib/policy/policy.h"
 #include "lib/ports/table.h"
@@ -150,6 +151,28 @@ static bool reads_sysctl_lines(void)
         return logged;
 }
 
+static int one(void *user, const char *path, char *buf, size_t size)
+{
+        (void)user, (void)path;
+        snprintf(buf, size, "1");
+        return 0;
+}
+
+static bool fixes_sysctl_lines(void)
+{
+        static const char text[] = "net.ipv4.tcp_sack = 1\nnet.ipv4.tcp_sack = 0\nnet.ipv4.tcp_fack = 1\n";
+        struct sysctl_lines lines = {0};
+        const char *file = sysctl_lines_add_file(&lines, "some.conf");
+        bool logged = !file || sysctl_lines_read(&lines, file, text, sizeof(text) - 1, &diagnostics) < 0;
+        char **why = NULL;
+
+        logged = logged || lint_fix(&lines, &(struct lint_kernel){.read = one}, &why) < 0;
+        if (!logged)
+                lint_fix_free(why, lines.n);
+        sysctl_lines_free(&lines);
+        return logged;
+}
+
 static bool writes_json(void)
 {
         struct json json = {0};
@@ -168,7 +191,8 @@ static bool writes_json(void)
 }
 
 static bool (*const jobs[])(void) = {
-        reads_configuration, refuses_configuration, makes_policy, makes_ports, reads_sysctl_lines, writes_json,
+        reads_configuration, refuses_configuration, makes_policy, makes_ports,
+        reads_sysctl_lines,  fixes_sysctl_lines,    writes_json,
 };
 
 START_TEST(what_is_short_is_told_and_nothing_leaks)
