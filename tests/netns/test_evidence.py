@@ -200,14 +200,14 @@ def _():
 def _():
     # 3 % of the cliff in a second toward each of twelve. After 250 ms each may have had five times as many, as far as
     # a tick can tell: that is under 30 %.
-    strangers, rate = 12, 0.9
-    with destination(ports=64) as (pair, load), contextlib.ExitStack() as stack:
+    strangers, rate = 12, 0.45
+    with destination(ports=32) as (pair, load), contextlib.ExitStack() as stack:
         for port in range(STRANGER, STRANGER + strangers):
-            stack.enter_context(loopback_reuse(pair.client, rate, port, before=38))
-        enough = recycled(pair.client) + 100
+            stack.enter_context(loopback_reuse(pair.client, rate, port, before=19))
+        enough = recycled(pair.client) + 50
         wait_until(lambda: recycled(pair.client) >= enough, "they reuse their ports")
         twtuned = Few.watch(pair.client)
-        with load.repeated(30):  # the second step needs 16/s
+        with load.repeated(24):  # the second step needs 8/s
             twtuned.event("applied", RULE)
             twtuned.event("applied", SOONER)
         check_equal(dict(load.failures), {}, "failed connects")
