@@ -177,6 +177,7 @@ struct observer {
         uint64_t sysctls_at; /* when all sysctls were read; 0: not yet */
         bool limits_known;
         struct ports_limits limits; /* what connect() picks ports by now */
+        unsigned usable;            /* ports of the range that are not reserved */
         char reserved_text[512];    /* what limits.reserved was parsed from */
         uint64_t reserved_at;       /* when it was read; 0: not yet */
         bool reserved_changed;      /* after the last dump of the ports */
@@ -289,9 +290,8 @@ void fill_bound(struct observer *observer, struct snapshot *s);
 bool udp_ports_needed(const struct observer *observer);
 void fill_udp(struct observer *observer, struct snapshot *s, struct unread *unread);
 
-/* sysctls.c: sets limits, from sysctls that were read; returns the ports of the range that are not reserved. */
+/* sysctls.c: sets limits, from sysctls that were read. */
 void read_limits(struct observer *observer, struct snapshot *s);
-unsigned limits_usable(const struct ports_limits *limits);
 
 /* sockstat.c: returns the part of a table, whose size is the last number of a sysctl, in percent; finds the number after
  * a word. */

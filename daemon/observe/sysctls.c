@@ -113,25 +113,13 @@ static unsigned usable_below(const struct ports_limits *limits, unsigned port)
         return n;
 }
 
-unsigned limits_usable(const struct ports_limits *limits)
-{
-        return usable_below(limits, 65536);
-}
-
-/* Percent of the range. */
-static double reserved_share(const struct ports_limits *limits)
-{
-        double range = limits->high - limits->low + 1;
-
-        return 100 * (range - limits_usable(limits)) / range;
-}
-
 void read_limits(struct observer *o, struct snapshot *s)
 {
         const struct live_sysctl *range = &s->sysctl[SYSCTL_IP_LOCAL_PORT_RANGE];
         const struct live_sysctl *reuse = &s->sysctl[SYSCTL_TCP_TW_REUSE];
         const struct live_sysctl *delay = &s->sysctl[SYSCTL_TCP_TW_REUSE_DELAY];
         const struct live_sysctl *timestamps = &s->sysctl[SYSCTL_TCP_TIMESTAMPS];
+        double ports;
 
         read_reserved(o);
         if (range->state == READING_VALID && !is_range(&range->value))
@@ -144,7 +132,9 @@ void read_limits(struct observer *o, struct snapshot *s)
         o->limits.high = (unsigned)range->value.v[1];
         o->limits.tw_reuse = value_of(reuse, 0);
         s->reading[METRIC_PORTS_BELOW_32768] = reading_valid(usable_below(&o->limits, 32768));
-        s->reading[METRIC_PORTS_RESERVED] = reading_valid(reserved_share(&o->limits));
+        o->usable = usable_below(&o->limits, UINT16_MAX + 1);
+        ports = o->limits.high - o->limits.low + 1;
+        s->reading[METRIC_PORTS_RESERVED] = reading_valid(100 * (ports - o->usable) / ports);
         o->limits.tw_reuse_delay_ms = value_of(delay, REUSE_DELAY_BEFORE_6_14_MS);
         o->limits.timestamps = value_of(timestamps, 0) != 0;
 }

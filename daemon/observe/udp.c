@@ -95,7 +95,7 @@ static struct reading share(const struct observer *o, bool needed, double value)
 bool udp_ports_needed(const struct observer *o)
 {
         return o->wanted[METRIC_UDP_PORTS] && o->inuse_known && o->udp_inuse > 0 && o->limits.high != 0 &&
-               2 * o->udp_inuse >= limits_usable(&o->limits);
+               2 * o->udp_inuse >= o->usable;
 }
 
 void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
@@ -113,8 +113,7 @@ void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
         }
         buffer = buffer && !o->udp_first; /* whose drops are new is known from the second time on */
         if (known)
-                s->reading[METRIC_UDP_PORTS] =
-                        share(o, ports, 100.0 * o->udp_ports / MAX(limits_usable(&o->limits), 1));
+                s->reading[METRIC_UDP_PORTS] = share(o, ports, 100.0 * o->udp_ports / MAX(o->usable, 1u));
         if (ports && o->udp_error == 0)
                 fill_culprit(o, s, METRIC_UDP_PORTS, "", cgroup_tally_most(&o->udp_by));
         s->reading[METRIC_UDP_RECEIVE_BUFFER] = drops;
