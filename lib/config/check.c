@@ -53,8 +53,8 @@ static bool actions_agree(const struct action *a, const struct action *b)
 static bool is_vendors(const struct config *config, const struct origin *at)
 {
         for (unsigned i = 0; i < config->n_files; i++)
-                if (config->file[i] == at->file)
-                        return config->vendor_files >> i & 1;
+                if (config->file[i] == at->file && (config->vendor_files >> i & 1))
+                        return true;
         return false;
 }
 

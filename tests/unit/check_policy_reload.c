@@ -136,6 +136,23 @@ START_TEST(a_reload_keeps_the_time_of_a_group)
 }
 END_TEST
 
+/* What a rule is for is a part of it. */
+START_TEST(a_reload_for_another_destination_starts_anew)
+{
+        bool same = _i == 1;
+
+        h = host_new(GROUP_RULE "for-destination = 10.0.0.2\n");
+        for (unsigned i = 0; i < 200; i++)
+                model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0);
+        host_run(h, 6, 0, PEER);
+        reload(same ? GROUP_RULE "for-destination = 10.0.0.2\n" : GROUP_RULE "for-destination = 10.0.0.0/24\n");
+        host_run(h, 5, 0, PEER);
+        ck_assert_uint_eq(h->logged, same);
+        host_run(h, 6, 0, PEER);
+        ck_assert_uint_eq(h->logged, 1);
+}
+END_TEST
+
 START_TEST(a_gap_stops_the_time_of_a_group)
 {
         hold_group();
@@ -274,6 +291,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, the_same_rule_goes_on_in_another_place);
         tcase_add_test(tcase, what_is_theirs_stays_theirs);
         tcase_add_test(tcase, a_reload_keeps_the_time_of_a_group);
+        tcase_add_loop_test(tcase, a_reload_for_another_destination_starts_anew, 0, 2);
         tcase_add_test(tcase, a_gap_stops_the_time_of_a_group);
         tcase_add_test(tcase, a_gap_starts_the_time_of_a_group_anew);
         tcase_add_test(tcase, a_rule_of_two_sysctls_is_taken_over_whole);

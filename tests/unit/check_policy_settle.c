@@ -70,18 +70,41 @@ START_TEST(a_peer_without_timestamps_is_found_out)
 }
 END_TEST
 
-/* Giving back fails, so the effect goes on missing: that destination must not take the places of others. */
-START_TEST(a_destination_that_failed_is_noted_once)
+static unsigned failed_destinations(void)
 {
         unsigned n = 0;
 
+        for (unsigned k = 0; k < FAILED_MAX; k++)
+                n += h->policy->state[0].failed[k].until > h->snapshot.now;
+        return n;
+}
+
+/* Giving back fails, so the effect goes on missing: that destination must not take the places of others. */
+START_TEST(a_destination_that_failed_is_noted_once)
+{
         h = host_new(shipped_policy());
         h->no_timestamps = true;
         h->restore_outcome = OUTCOME_FAILED;
         host_run(h, 100, 400, PEER);
-        for (unsigned k = 0; k < FAILED_MAX; k++)
-                n += h->policy->state[0].failed[k].until > 0;
-        ck_assert_uint_eq(n, 1);
+        ck_assert_uint_eq(failed_destinations(), 1);
+}
+END_TEST
+
+START_TEST(each_destination_that_failed_is_noted_and_a_reload_forgets_none)
+{
+        h = host_new(shipped_policy());
+        h->no_timestamps = true;
+        for (unsigned i = 0; i < 2; i++) {
+                host_run(h, 70, 400, PEER + i);
+                host_run(h, 60, 0, PEER);
+        }
+        ck_assert_uint_eq(failed_destinations(), 2);
+        ck_assert_uint_eq(h->logged, 4);
+        reload(shipped_policy());
+        for (unsigned i = 0; i < 2; i++)
+                host_run(h, 70, 400, PEER + i);
+        for (unsigned i = 4; i < h->logged; i++) /* what else is of use is advised */
+                ck_assert_uint_ne(h->log[i].rule, 0);
 }
 END_TEST
 
@@ -521,6 +544,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, expect_waits_while_the_pressure_is_off_or_unknown);
         tcase_add_test(tcase, a_peer_without_timestamps_is_found_out);
         tcase_add_test(tcase, a_destination_that_failed_is_noted_once);
+        tcase_add_test(tcase, each_destination_that_failed_is_noted_and_a_reload_forgets_none);
         tcase_add_test(tcase, a_load_that_ends_at_once_is_no_failed_effect);
         tcase_add_test(tcase, harm_is_put_back);
         tcase_add_test(tcase, less_than_the_multiple_is_no_harm);

@@ -17,14 +17,18 @@ enum {
         LAST
 }; /* vendor or its like, sooner, mine */
 
+static bool mine_first; /* drop-ins are read in the order of their names, whoever's they are */
+
 static struct config *config_of_two(const char *vendors, const char *mine)
 {
         struct diagnostics diagnostics = {0};
         struct config *config = config_new();
+        const char *text[] = {vendors, mine}, *name[] = {"policy.conf", "mine.conf"};
 
-        config_read(config, "policy.conf", vendors, strlen(vendors), NULL, &diagnostics);
-        config->vendor_files = 1;
-        config_read(config, "mine.conf", mine, strlen(mine), NULL, &diagnostics);
+        config->vendor_files = mine_first ? 2 : 1;
+        for (unsigned i = 0; i < 2; i++)
+                config_read(config, name[i ^ mine_first], text[i ^ mine_first], strlen(text[i ^ mine_first]), NULL,
+                            &diagnostics);
         config_check(config, &diagnostics);
         ck_assert_msg(diagnostics.n == 0, "%s", diagnostics.n ? diagnostics.item[0].text : "");
         return config;
@@ -78,6 +82,20 @@ START_TEST(the_administrators_rule_counts)
         press(0, 200);
         CHECK_LOG(h, 1, DECISION_ENTER, LAST);
         ck_assert_int_eq(fin_timeout(), 20);
+}
+END_TEST
+
+START_TEST(the_administrators_rule_counts_when_it_is_read_first)
+{
+        mine_first = true;
+        begin(VENDOR, MINE, false);
+        ck_assert_int_eq(standing_of(1), STANDING_SUPERSEDED);
+        press(0, 150);
+        ck_assert_uint_eq(h->logged, 0);
+        press(0, 200);
+        CHECK_LOG(h, 1, DECISION_ENTER, 0);
+        ck_assert_int_eq(fin_timeout(), 20);
+        mine_first = false;
 }
 END_TEST
 
@@ -153,6 +171,23 @@ START_TEST(only_the_sysctl_is_superseded)
         ck_assert_int_eq(fin_timeout(), 60);
         ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_KEEPALIVE_INTVL), 30);
         ck_assert_int_eq(standing_of(FIRST), STANDING_ACTIVE);
+}
+END_TEST
+
+/* Of two sysctls one is superseded: the other one is in effect, and that is what waits for it. */
+START_TEST(after_waits_for_the_sysctl_that_is_left)
+{
+        begin("[rule vendor]\nwhen = tcp.closing >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
+              "set = net.ipv4.tcp_keepalive_probes = 5\n"
+              "[rule sooner]\nafter = vendor\nwhen = tcp.fin_wait1 >= 100\nset = net.ipv4.tcp_keepalive_intvl = 30\n",
+              MINE, false);
+        host_reading(h, METRIC_TCP_CLOSING, 0);
+        host_sysctl(h, SYSCTL_TCP_KEEPALIVE_PROBES, 9);
+        press(100, 0);
+        ck_assert_int_eq(standing_of(SOONER), STANDING_PREREQUISITE);
+        host_sysctl(h, SYSCTL_TCP_KEEPALIVE_PROBES, 5); /* by hand; tcp_fin_timeout is 60 still */
+        press(100, 0);
+        ck_assert_int_eq(standing_of(SOONER), STANDING_ACTIVE);
 }
 END_TEST
 
@@ -266,12 +301,14 @@ static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, NULL, tear_down);
         tcase_add_test(tcase, the_administrators_rule_counts);
+        tcase_add_test(tcase, the_administrators_rule_counts_when_it_is_read_first);
         tcase_add_loop_test(tcase, a_rule_that_changes_nothing_supersedes_nothing, 0, ELEMENTSOF(powerless));
         tcase_add_test(tcase, the_same_value_supersedes_nothing);
         tcase_add_test(tcase, after_follows_the_rule_that_counts);
         tcase_add_test(tcase, what_fails_takes_along_what_depends_on_it);
         tcase_add_test(tcase, a_rule_does_not_wait_for_what_it_supersedes);
         tcase_add_test(tcase, only_the_sysctl_is_superseded);
+        tcase_add_test(tcase, after_waits_for_the_sysctl_that_is_left);
         tcase_add_test(tcase, a_reload_gives_the_vendors_value_back_first);
         tcase_add_test(tcase, what_cannot_be_given_back_is_waited_for);
         tcase_add_test(tcase, a_rule_that_observes_holds_nothing);
