@@ -120,6 +120,17 @@ def _():
         close_all(kept)
 
 
+@test("backend-silent: a pool of forty connections that wait", beside=True)
+def _():
+    with Pair() as pair:
+        silence(pair.client, NOWHERE)
+        twtuned = Few.watch(pair.client)
+        pool = [begin_connect(pair.client, NOWHERE, 8080) for _ in range(40)]
+        check_equal(twtuned.event("advice", "backend-silent")["GROUP"], f"10.77.0.1->{NOWHERE}:8080", "GROUP")
+        twtuned.check_rules("backend-silent")
+        close_all(pool)
+
+
 @test("backend-silent-briefly: a program that gives up after 2 s", beside=True)
 def _():
     with Pair() as pair:

@@ -83,11 +83,16 @@ while not ended:
 print(json.dumps({"samples": samples, "values": values}))
 """
 
+# ./dev coverage: what runs in the sandbox of a unit writes its counts beside those of the others.
+if "TWTUNED_COVERAGE" in os.environ:
+    for unit in "twtuned", "twtuned@", "twtuned-":
+        FILES[f"usr/lib/systemd/system/{unit}.service.d/counts.conf"] = f"[Service]\nReadWritePaths={BUILD}\n"
+
 # In mount and pid namespaces of its own, so that no process or mount outlives this program. $1: an empty directory,
-# $2: the files to lay over those of /, and the cgroups to be in.
+# $2: the files to lay over those of /, $3: the build, and the cgroups to be in.
 BOOT = """set -e
-dir=$1 files=$2
-shift 2
+dir=$1 files=$2 build=$3
+shift 3
 for cgroup; do echo 0 >"$cgroup/cgroup.procs"; done
 mount -t tmpfs tmpfs "$dir"
 cp -a "$files" "$dir/upper"
@@ -97,7 +102,7 @@ rm -rf "$dir/root/etc/systemd/system/"*.wants
 mount -t tmpfs tmpfs /run
 mount -t proc proc /proc  # systemd-nspawn looks up its child's pid there
 exec systemd-nspawn --directory="$dir/root" --machine=twtuned-test --private-network --register=no --keep-unit \
-    --link-journal=no --console=pipe --boot systemd.unit=basic.target
+    --link-journal=no --console=pipe ${TWTUNED_COVERAGE:+--bind="$build"} --boot systemd.unit=basic.target
 """
 
 
@@ -173,7 +178,7 @@ class Container:
 
         self._cgroups.extend(make_cgroups())
         argv = ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child",
-                "sh", "-c", BOOT, "sh", temp_dir(), files, *self._cgroups]
+                "sh", "-c", BOOT, "sh", temp_dir(), files, BUILD, *self._cgroups]
         with open(log, "w") as console:
             self._unshare = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
 
