@@ -136,6 +136,7 @@ struct observer {
         int error[SOURCE_COUNT]; /* of the last read of each: a negative errno; 0: none */
 
         unsigned calm;       /* reads in a row in which neither snmp nor a number of sockets has moved */
+        bool waited;         /* the last read did without snmp */
         uint64_t moved_at;   /* when one of them did last */
         bool netstat_waits;  /* no counter of netstat that is wanted moves without them */
         uint64_t same_until; /* if they do not move, all readings stay as they are for so long; 0: they do not */

@@ -188,10 +188,27 @@ static uint64_t next_due(const struct observer *o, const struct snapshot *s)
         return o->settled ? due : MIN(due, o->settled_at);
 }
 
+static bool nothing_due(const struct observer *o)
+{
+        return !o->early && o->now < o->same_until && !bound_is_due(o);
+}
+
+/* snmp costs most of a tick on an idle host, as the kernel adds up its counters over all CPUs. What has to be seen at once
+ * moves the number of sockets, too, so that every second tick does without it. Where ticks are far apart it is cheap. */
+static bool snmp_waits(const struct observer *o)
+{
+        return o->calm >= 2 && !o->waited && o->tick < 2 * NSEC_PER_SEC && nothing_due(o);
+}
+
 static void read_signs(struct observer *o)
 {
-        bool moved = sockets_moved(o, snmp_moved(o));
+        bool waits = snmp_waits(o), moved = sockets_moved(o, !waits && snmp_moved(o));
 
+        if (waits && moved)
+                snmp_moved(o);
+        o->waited = waits && !moved;
+        if (o->waited) /* the next rates are those of both ticks */
+                o->regular_at -= o->tick;
         o->calm = moved ? 0 : o->calm + 1;
         if (moved)
                 o->moved_at = o->now;
@@ -200,7 +217,7 @@ static void read_signs(struct observer *o)
 /* On an idle host a read ends here: the snapshot is as before, except the numbers of the whole host. */
 static bool is_same(const struct observer *o)
 {
-        return !o->early && o->calm > 0 && o->now < o->same_until && !bound_is_due(o);
+        return o->calm > 0 && nothing_due(o);
 }
 
 void observer_read(struct observer *o, struct snapshot *s, bool *ret_dump, struct unread *unread)

@@ -5,6 +5,7 @@
 
 #include "daemon/observe/observer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -181,21 +182,82 @@ START_TEST(what_comes_is_seen)
 }
 END_TEST
 
-/* In one tick, and no longer. */
+/* Ticks until seven connects are seen. Returns how many. */
+static unsigned ticks_until_seen(void)
+{
+        const struct reading *opens = &seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)];
+        unsigned n = 0;
+
+        for (; n < 2 && opens->value == 0; n++)
+                ticks(1);
+        /* The rate of one second or of two, however many were quiet before. */
+        ck_assert((n == 1 && opens->value > 6 && opens->value < 8) || (opens->value > 3 && opens->value < 4));
+        return n;
+}
+
+static void put_opens(unsigned opens)
+{
+        char text[256];
+
+        snprintf(text, sizeof(text), "Tcp: ActiveOpens OutRsts\nTcp: %u 0\n", opens);
+        tree_put("net/snmp", text);
+}
+
+/* In one reading, and no longer. Every second tick does without. */
 START_TEST(a_counter_that_moves_has_a_rate)
 {
         const struct reading *opens = &seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)];
+        unsigned after[3] = {0};
 
-        ck_assert(opens->state == READING_VALID && opens->value == 0);
-        tree_put("net/snmp", SNMP("107", "0"));
+        for (unsigned i = 1; i <= 4; i++) {
+                ck_assert(opens->state == READING_VALID && opens->value == 0);
+                put_opens(100 + 7 * i);
+                after[ticks_until_seen()]++;
+                ticks(3 + i % 2);
+        }
+        ck_assert(after[1] > 0 && after[2] > 0);
+}
+END_TEST
+
+/* With a number of sockets that moves, at once. */
+START_TEST(a_socket_that_comes_brings_the_counters)
+{
+        const struct reading *opens = &seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)];
+
+        ticks((unsigned)_i);
+        put_opens(107);
+        tree_put("net/sockstat", SOCKSTAT("5", "0", "3", "5", "1"));
         ticks(1);
-        ck_assert(opens->value > 6 && opens->value < 8);
-        ticks(1);
-        ck_assert(opens->state == READING_VALID && opens->value == 0);
-        ticks(SLOWLY);
-        tree_put("net/snmp", SNMP("114", "0"));
-        ticks(1);
-        ck_assert(opens->value > 6 && opens->value < 8); /* of one second, however many were quiet */
+        ck_assert(opens->value > 3 && opens->value < 8);
+}
+END_TEST
+
+START_TEST(where_ticks_are_close_counters_are_read_at_every_second)
+{
+        const struct reading *opens = &seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)];
+
+        for (unsigned i = 1, seen_at = 0; i < 8; i++) {
+                put_opens(100 + i);
+                skipped--; /* the second that a tick takes */
+                spent += NSEC_PER_SEC / 4;
+                ticks(1);
+                if (opens->value > 0)
+                        seen_at = i;
+                ck_assert_uint_le(i - seen_at, 1);
+        }
+}
+END_TEST
+
+START_TEST(where_ticks_are_far_apart_counters_are_read_at_each)
+{
+        const struct reading *opens = &seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)];
+
+        for (unsigned i = 1; i < 4; i++) {
+                put_opens(100 + 100 * i);
+                skipped++; /* the tick comes two seconds after the last */
+                ticks(1);
+                ck_assert(opens->value > 30);
+        }
 }
 END_TEST
 
@@ -206,8 +268,9 @@ START_TEST(a_late_count_has_a_rate_for_one_tick)
 {
         const struct reading *retrans = &seen.reading[COUNTER(COUNTER_SYN_RETRANS)];
 
-        tree_put("net/snmp", SNMP("107", "0"));
-        ticks(1);
+        ticks((unsigned)_i);
+        put_opens(107);
+        ticks_until_seen();
         ck_assert(retrans->value == 0);
         tree_put("net/netstat", "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 0 0 7\n");
         ticks(1);
@@ -371,7 +434,7 @@ START_TEST(the_last_burst_is_over_in_its_time)
         put_drops(5);
         tree_put("net/snmp", SNMP("107", "0"));
         tree_put("net/netstat", NETSTAT("5"));
-        ticks(1);
+        ticks_until_seen();
         ck_assert(bursts->value == 1);
         ticks(599);
         ck_assert(bursts->value == 1);
@@ -507,7 +570,10 @@ static void add(TCase *tcase)
         tcase_add_checked_fixture(tcase, begin, end);
         tcase_add_loop_test(tcase, what_comes_is_seen, 0, SLOWLY * ELEMENTSOF(rows));
         tcase_add_test(tcase, a_counter_that_moves_has_a_rate);
-        tcase_add_test(tcase, a_late_count_has_a_rate_for_one_tick);
+        tcase_add_loop_test(tcase, a_socket_that_comes_brings_the_counters, 0, 2);
+        tcase_add_test(tcase, where_ticks_are_close_counters_are_read_at_every_second);
+        tcase_add_test(tcase, where_ticks_are_far_apart_counters_are_read_at_each);
+        tcase_add_loop_test(tcase, a_late_count_has_a_rate_for_one_tick, 0, 2);
         tcase_add_test(tcase, a_counter_that_moves_without_a_sign_is_seen);
         tcase_add_test(tcase, a_sysctl_that_may_be_written_is_read_at_every_tick);
         tcase_add_test(tcase, the_range_is_read_when_something_moves);
