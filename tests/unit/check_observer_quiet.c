@@ -21,7 +21,8 @@
 #define CONNTRACK "sys/net/netfilter/nf_conntrack_count"
 #define SNMP(opens, drops) "Tcp: ActiveOpens OutRsts\nTcp: " opens " 0\nUdp: RcvbufErrors\nUdp: " drops "\n"
 #define SOCKSTAT(inuse, orphan, tw, alloc, mem) \
-        "sockets: used 9\nTCP: inuse " inuse " orphan " orphan " tw " tw " alloc " alloc " mem " mem "\nUDP: inuse " \
+        "sockets: used 900\nTCP: inuse " inuse " orphan " orphan " tw " tw " alloc " alloc " mem " mem \
+        "\nUDP: inuse " \
         "2\n"
 
 /* All that is read, and no rule asks for the sockets at every tick. */
@@ -356,6 +357,25 @@ START_TEST(bound_sockets_are_looked_for)
 }
 END_TEST
 
+/* Where there are few sockets of any kind, once; again when one has come or gone. */
+START_TEST(few_sockets_are_not_looked_for_again)
+{
+        static const char few[] = "sockets: used 9\nTCP: inuse 0 orphan 0 tw 0 alloc 4 mem 1\nUDP: inuse 2\n",
+                          one_more[] = "sockets: used 10\nTCP: inuse 0 orphan 0 tw 0 alloc 4 mem 1\nUDP: inuse 2\n";
+        unsigned before;
+
+        tree_put("net/sockstat", few);
+        ticks(MINUTE + SLOWLY);
+        before = peer.requests;
+        ticks(3 * MINUTE);
+        ck_assert_uint_eq(peer.requests, before);
+        tree_put("net/sockstat", one_more);
+        ticks(3 * MINUTE);
+        ck_assert_uint_eq(peer.requests, before + 1);
+        ck_assert_int_eq(seen.reading[METRIC_PORTS_BOUND].state, READING_VALID);
+}
+END_TEST
+
 START_TEST(a_sample_of_the_states_expires)
 {
         const struct reading *established = &seen.reading[METRIC_TCP_ESTABLISHED];
@@ -477,7 +497,7 @@ START_TEST(sockets_of_ipv6_are_read)
                 {"net/sockstat", SOCKSTAT("4", "0", "3", "5", "2"), false},
                 {"net/snmp", SNMP("101", "0"), true},
                 {"net/sockstat", SOCKSTAT("5", "0", "3", "5", "1"), true},
-                {"net/sockstat", "sockets: used 10\nTCP: inuse 4 orphan 0 tw 3 alloc 4 mem 1\nUDP: inuse 2\n", true},
+                {"net/sockstat", "sockets: used 901\nTCP: inuse 4 orphan 0 tw 3 alloc 4 mem 1\nUDP: inuse 2\n", true},
                 {"net/sockstat", "sockets: used 3000\nTCP: inuse 4 orphan 0 tw 3 alloc 4 mem 1\nUDP: inuse 2\n", true},
         };
         const struct reading *established = &seen.reading[METRIC_TCP_ESTABLISHED];
@@ -579,6 +599,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, the_range_is_read_when_something_moves);
         tcase_add_test(tcase, listeners_are_read_when_something_moves);
         tcase_add_test(tcase, bound_sockets_are_looked_for);
+        tcase_add_test(tcase, few_sockets_are_not_looked_for_again);
         tcase_add_test(tcase, a_sample_of_the_states_expires);
         tcase_add_test(tcase, what_a_person_has_looked_at_is_bounded_in_the_next_tick);
         tcase_add_test(tcase, a_dump_is_followed_by_bounds);
