@@ -368,7 +368,7 @@ def _():
         line = twtuned[0].event("advice", "range-covers-services")
         check_equal(line["METRICVALUE"], "22768", "METRICVALUE")
         check_silent(twtuned[1])
-        check_equal(len(twtuned[0].lines), 2, "lines")
+        check_equal(len(twtuned[0].said()), 1, "lines")
 
 
 if __name__ == "__main__":
