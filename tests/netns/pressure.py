@@ -7,7 +7,7 @@ import socket
 
 from harness import (ChurnServer, LONG, PATIENCE, POLICY, Pair, Skip, Ticks, Twtuned, check, few_ports, fields, shorten, temp_policy,
                      test)
-from sockets import Load, Repeat, begin_connect, close_all, ip, listener, silence
+from sockets import Load, Repeat, begin_connect, close_all, ip, keep_time_wait, listener, silence
 
 NOWHERE = "10.77.0.99"  # nothing that is sent there arrives
 SPOOFED = "10.77.0.98"  # sends, and hears no answer
@@ -170,7 +170,7 @@ def destination(ports=Few.PORTS, timestamps=True, family="IPv4"):
     """A pair, and a load for the client toward a server whose host has timestamps or not."""
     with Pair() as pair:
         few_ports(pair.client, ports)
-        pair.client.sysctl("net.ipv4.tcp_rfc1337", 1)  # see keep_time_wait() in test_harness.py
+        keep_time_wait(pair.client)
         if not timestamps:
             pair.server.sysctl("net.ipv4.tcp_timestamps", 0)
         address = pair.server.ip6 if family == "IPv6" else pair.server.ip4

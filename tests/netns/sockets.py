@@ -242,6 +242,14 @@ for begin in range(0, count, 200):
 EPHEMERAL = range(32768, 61000)
 
 
+def keep_time_wait(*namespaces):
+    """Every TIME_WAIT socket lasts its 60 s. When both ends close within microseconds, on two CPUs, the
+    server's ACK of the FIN may come after its own FIN; TIME_WAIT answers the old segment, the server has
+    forgotten the connection and answers with RST, and RST ends TIME_WAIT (RFC 1337): up to a third."""
+    for namespace in namespaces:
+        namespace.sysctl("net.ipv4.tcp_rfc1337", 1)
+
+
 def leave_time_wait(pair, count, port=8080):
     """Leaves so many TIME_WAIT sockets on the server, at `port` and those after it. They end after 60 s, so there is
     no time to lose: every connection has a port of its own, and a program on each of two CPUs opens half of them."""

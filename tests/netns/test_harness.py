@@ -13,7 +13,7 @@ import time
 from harness import (PATIENCE, POLICY, STOCK, ChurnClient, ChurnHold, ChurnServer, Namespace, Pair, Single, Ticks,
                      Twtuned, check, check_equal, few_ports, fields, main, message, mounts, shorten, sweep, temp_dir,
                      test, wait_until)
-from sockets import Load, silence
+from sockets import Load, keep_time_wait, silence
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -29,14 +29,6 @@ def alive(pid):
 
 def time_wait(namespace):
     return len(namespace.run(["ss", "-Htan", "state", "time-wait"]).stdout.splitlines())
-
-
-def keep_time_wait(*namespaces):
-    """Every TIME_WAIT socket lasts its 60 s. When both ends close within microseconds, on two CPUs, the
-    server's ACK of the FIN may come after its own FIN; TIME_WAIT answers the old segment, the server has
-    forgotten the connection and answers with RST, and RST ends TIME_WAIT (RFC 1337): up to a third."""
-    for namespace in namespaces:
-        namespace.sysctl("net.ipv4.tcp_rfc1337", 1)
 
 
 def child(script, *args):

@@ -17,7 +17,7 @@ from harness import (ChurnHold, ChurnServer, Pair, Program, Single, Skip, Twtune
                      fields, main, temp_dir, temp_policy, test)
 from pressure import STALLS
 from sockets import (DEAF, HOARDER, Repeat, Unit, begin_connect, check_between, check_value, close_all, connect, ip,
-                     listener, once, silence, states, value, wait_until)
+                     keep_time_wait, listener, once, silence, states, value, wait_until)
 from ticks import Ticking, wait_rows
 
 REUSE = "net.ipv4.tcp_tw_reuse"
@@ -152,7 +152,7 @@ class Population:
     def __init__(self, pair):
         self.client, self.server = pair.client, pair.server
         for host in (self.client, self.server):
-            host.sysctl("net.ipv4.tcp_rfc1337", 1)
+            keep_time_wait(host)
         # At .97 the peer falls silent later; from .98 it hears no answer; at .99 is nobody.
         for last in (97, 98):
             ip(self.server, "addr", "add", f"10.77.0.{last}/32", "dev", "lo")

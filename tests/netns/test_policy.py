@@ -15,8 +15,8 @@ import test_policy_peers  # noqa: F401  beside the tests here
 from harness import (HAS_6_14, ChurnClient, ChurnHold, ChurnServer, Pair, Program, check, check_equal, diag, few_ports,
                      main, test)
 from pressure import FORSAKEN, NOWHERE, Few, check_silent, forsaken_pair, sized
-from sockets import (HOARDER, Load, begin_connect, close_all, leave_time_wait, listener, once, silence, states, value,
-                     wait_until)
+from sockets import (HOARDER, Load, begin_connect, close_all, keep_time_wait, leave_time_wait, listener, once,
+                     silence, states, value, wait_until)
 
 REUSE = "net.ipv4.tcp_tw_reuse"
 
@@ -27,7 +27,7 @@ REUSE = "net.ipv4.tcp_tw_reuse"
 def _(size):
     with Pair() as pair:
         size.prepare(pair.client)
-        pair.client.sysctl("net.ipv4.tcp_rfc1337", 1)  # see keep_time_wait() in test_harness.py
+        keep_time_wait(pair.client)
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = size.watch(pair.client)
         enough = size.PORTS // 2 * 9 // 10  # forecast >= 80% whenever the tick is, and no connect() scans yet
@@ -108,7 +108,7 @@ def _(size):
 def connect_to_four(pair, **options):
     """400 connections, spread over four destinations: 78 % of 512 ports, and 40 % of each cliff."""
     few_ports(pair.client, 512)
-    pair.client.sysctl("net.ipv4.tcp_rfc1337", 1)
+    keep_time_wait(pair.client)
     clients = []
     for port in range(8080, 8084):
         ChurnServer(pair.server, pair.server.ip4, port)

@@ -9,7 +9,7 @@ import sys
 from harness import (ChurnClient, ChurnHold, ChurnServer, Pair, Program, check, check_equal, few_ports, main, test,
                      wait_until)
 from pressure import LOOKED, Few, Shipped, check_silent
-from sockets import close_all, connect, ip, leave_time_wait, listener, states
+from sockets import close_all, connect, ip, keep_time_wait, leave_time_wait, listener, states
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 
@@ -53,12 +53,13 @@ def _():
 
 def closed_at_once(pair, pool):
     """A pool that is closed at once and not opened again: each of its connections was there before as well."""
+    keep_time_wait(pair.client)
     ChurnServer(pair.server, pair.server.ip4)
     twtuned = Shipped.watch(pair.client)
     hold = ChurnHold(pair.client, pair.server.ip4, count=pool)
     twtuned.ticks.wait(3)
     hold.stop()
-    wait_until(lambda: pair.client.sockstat("tw") >= pool * 9 // 10, "TIME_WAIT")
+    wait_until(lambda: pair.client.sockstat("tw") == pool, "TIME_WAIT")
     check_quiet(pair.client, twtuned)
     check_quiet(pair.client, Shipped.watch(pair.client))  # one that begins now
 

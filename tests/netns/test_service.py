@@ -17,6 +17,7 @@ import time
 import harness
 from harness import (HAS_6_14, PATIENCE, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Single, Skip,
                      Twtuned, binary, check, check_equal, diag, fields, main, temp_dir, temp_policy, test, wait_until)
+from sockets import keep_time_wait
 from ticks import Ticking, narrow, replace
 
 LONG = "--long" in sys.argv
@@ -158,7 +159,7 @@ def _():
     without = temp_policy(HOLDS.replace("[rule some]", "[rule other]").replace(">= 10", ">= 10000"))
     with Pair() as pair:
         pair.client.sysctl(BUCKETS, 100)
-        pair.client.sysctl("net.ipv4.tcp_rfc1337", 1)
+        keep_time_wait(pair.client)
         ChurnServer(pair.server, pair.server.ip4)
         ChurnHold(pair.client, pair.server.ip4, count=10)
         for load, line in ((False, "released: .* 65536 -> 100"), (True, "failed: .* stays 65536 for now, to be 100: ")):
@@ -566,7 +567,7 @@ def check_memory(ports, connects):
     policy = temp_policy(replace(POLICY.read_text(), ("interval = 1s", "interval = 100ms")))
     with Pair() as pair:
         narrow(pair.client, ports)
-        pair.client.sysctl("net.ipv4.tcp_rfc1337", 1)
+        keep_time_wait(pair.client)
         ChurnServer(pair.server, pair.server.ip4)
         perturb = os.environ.pop("MALLOC_PERTURB_", None)  # meson's, with which every page is written
         twtuned = Ticking(pair.client, policy)

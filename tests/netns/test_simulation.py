@@ -16,7 +16,7 @@ import sys
 from harness import (BUILD, PATIENCE, POLICY, ChurnClient, ChurnServer, Pair, Twtuned, binary, check, check_equal, diag,
                      fields, main, temp_dir, temp_policy, test, wait_until)
 from pressure import NOWHERE
-from sockets import begin_connect, silence
+from sockets import begin_connect, keep_time_wait, silence
 from ticks import narrow, released_soon, replace, wait_rows
 
 LONG = "--long" in sys.argv
@@ -45,7 +45,7 @@ class Timeline:
 
     def __init__(self, pair, policy, ports, destination="peer"):
         narrow(pair.client, ports)
-        pair.client.sysctl("net.ipv4.tcp_rfc1337", 1)  # see keep_time_wait() in test_harness.py
+        keep_time_wait(pair.client)
         ChurnServer(pair.server, pair.server.ip4)
         self.pair, self.ports, self.destination, self.client = pair, ports, destination, None
         self.config, self.recording = temp_policy(policy + MARKER), temp_dir() / "recording.csv"
