@@ -11,7 +11,7 @@ import subprocess
 
 from container import (BAD, DELAY, DROPINS, HOLDS, HOLDS_TWO, REUSE, UNIT_DROPINS, check, diag, on_host,
                        sampled, wait_until)
-from harness import ROOT, check_equal, main, temp_dir, test
+from harness import ROOT, Skip, check_equal, main, temp_dir, test
 
 UNITS = "twtuned.service", "twtuned-restore.service", "twtuned@web.service", "twtuned-restore@web.service"
 
@@ -53,6 +53,8 @@ def drop_in(host, text, unit=""):
 
 @on_host("systemd-analyze verify has nothing to say about the units, security gives 1.2 at most")
 def _(host):
+    if "TWTUNED_COVERAGE" in os.environ:
+        raise Skip("the sandbox has a hole, for the counts")
     host.run("ip", "netns", "add", "web")
     host.systemctl("start", "twtuned", "twtuned@web")
     for unit in UNITS:
