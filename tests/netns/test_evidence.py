@@ -145,8 +145,8 @@ def _():
             twtuned.event("applied", RULE)
             since = pair.client.counter("TcpExt", "TCPSynRetrans")
             # Few enough ports to be no case for a rule, and a SYN of each is sent again every second at first.
-            kept = [begin_connect(pair.client, NOWHERE, 8080) for _ in range(40)]
-            wait_until(lambda: pair.client.counter("TcpExt", "TCPSynRetrans") >= since + 100, "SYNs sent again")
+            kept = [begin_connect(pair.client, NOWHERE, 8080) for _ in range(30)]
+            wait_until(lambda: pair.client.counter("TcpExt", "TCPSynRetrans") >= since + 75, "SYNs sent again")
             twtuned.ticks.wait(8)
             check_kept(twtuned, load, pair.client, ("1", "1000"), RULE)
             close_all(kept)
