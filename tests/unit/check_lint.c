@@ -781,6 +781,8 @@ static const struct {
         {"net.ipv4.tcp_keepalive_*=1", "1", "harmful: "},
         {"net.ipv4.tcp_keepalive_time=100\nnet.ipv4.tcp_keepalive_*=1", "2", "harmful: "},
         {"net.ipv4.tcp_retries1=4\nnet.ipv4.tcp_retries?=9", "", ""},
+        {"net.ipv4.tcp_retries?=9\nnet.ipv4.tcp_retries1=4\nnet.ipv4.tcp_retries2=10", "1",
+         "no effect: it is overridden by f:2"},
         {"net.ipv4.tcp_retries1=4\n-net.ipv4.tcp_retries1", "1", "no effect: it is revoked by f:2"},
 };
 
