@@ -8,6 +8,7 @@
 #include "lib/apply/limits.h"
 #include "random.h"
 #include "run.h"
+#include "sockets.h"
 
 #define START (UINT64_C(1000) * NSEC_PER_SEC)
 #define GB (UINT64_C(1) << 30)
@@ -308,6 +309,70 @@ START_TEST(may_have_written)
 }
 END_TEST
 
+/* ---- a larger table that would spoil it ---- */
+
+static struct model model;
+
+static void add_sockets(uint8_t state, uint64_t age, unsigned even, unsigned odd)
+{
+        for (unsigned i = 0; i < even + odd; i++) {
+                struct model_socket *socket = model_add(&model, state, 0x0a000002u, 80, START - age);
+
+                socket->sport = (uint16_t)(i < even ? socket->sport & ~1 : socket->sport | 1);
+        }
+}
+
+/* 200 TIME_WAIT, a fifth of what the table holds, and ten connections, on ports of both parities; the load needs so many. */
+static void begin_spoiling(double table, double needed)
+{
+        struct ports_limits limits = stock_limits();
+
+        end();
+        ports = ports_new(1);
+        limits.tw_reuse = 1;
+        model.n = model.next_port = 0;
+        add_sockets(TCP_TIME_WAIT, NSEC_PER_SEC / 2, 100, 50);
+        model.next_port += 200;
+        add_sockets(TCP_TIME_WAIT, 30 * NSEC_PER_SEC, 30, 20);
+        model.next_port += 100;
+        add_sockets(TCP_ESTABLISHED, 0, 7, 3);
+        model_dump(&model, ports, &limits, START, 0);
+        snapshot = (struct snapshot){.now = START, .ports = ports};
+        snapshot.reading[METRIC_TIME_WAIT_TABLE] = reading_valid(table);
+        snapshot.reading[METRIC_TIME_WAIT_NEEDED] = reading_valid(needed);
+        snapshot.sysctl[TW] = (struct live_sysctl){READING_VALID, SYSCTL_VALUE(1000)};
+}
+
+/* Over 80 % of one parity: 11,292.8 ports. */
+START_TEST(a_larger_table_spoils)
+{
+        static const struct {
+                double table, needed;
+                bool spoils;
+        } of[] = {
+                {20, 11282, false}, {20, 11283, true}, {40, 22565, false}, /* half of the table is of others */
+                {40, 22566, true},  {0, 56, false}, /* less than one can be seen, but not none: each of 200 counts */
+                {0, 57, true},
+        };
+
+        begin_spoiling(of[_i].table, of[_i].needed);
+        ck_assert_int_eq(table_spoils(&snapshot, false) != NULL, of[_i].spoils);
+        ck_assert_ptr_eq(table_spoils(&snapshot, true), table_spoils(&snapshot, false)); /* no port was reused */
+}
+END_TEST
+
+START_TEST(a_table_that_is_not_known_spoils_nothing)
+{
+        begin_spoiling(20, 20000);
+        ck_assert_ptr_nonnull(table_spoils(&snapshot, false));
+        if (_i == 2)
+                snapshot.sysctl[TW].state = READING_INVALID;
+        else
+                snapshot.reading[_i == 0 ? METRIC_TIME_WAIT_TABLE : METRIC_TIME_WAIT_NEEDED].state = READING_INVALID;
+        ck_assert_ptr_null(table_spoils(&snapshot, false));
+}
+END_TEST
+
 /* ---- what holds for all of them ---- */
 
 static int64_t between(struct random *random, int64_t low, int64_t high)
@@ -399,6 +464,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, obstacles);
         tcase_add_test(tcase, has_effect);
         tcase_add_test(tcase, may_have_written);
+        tcase_add_loop_test(tcase, a_larger_table_spoils, 0, 6);
+        tcase_add_loop_test(tcase, a_table_that_is_not_known_spoils_nothing, 0, 3);
         tcase_add_test(tcase, steps_come_to_an_end);
         tcase_add_test(tcase, ranges_are_what_the_guard_allows);
 }
