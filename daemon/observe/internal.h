@@ -124,7 +124,7 @@ struct observer {
 
         /* observer_set_config() clears everything from here on. */
         bool early;                /* the next read is one between two regular ticks */
-        uint64_t regular_at, tick; /* of the last regular read, and since the one before; 0: there was none */
+        uint64_t regular_at, tick; /* of the last regular read of the counters, and since the one before; 0: none */
 
         bool wanted[METRIC_COUNT];
         uint32_t states;         /* a bit for each TCP state that the wanted metrics count */
