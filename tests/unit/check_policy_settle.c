@@ -118,6 +118,56 @@ START_TEST(a_load_that_ends_at_once_is_no_failed_effect)
 }
 END_TEST
 
+/* For how many seconds the sockets toward the destination of a step are looked at one by one. */
+START_TEST(a_step_is_watched_at_its_destination)
+{
+        static const struct {
+                const char *line;
+                unsigned seconds; /* of ten */
+        } of[] = {
+                {"", 0},
+                {"expect = netstat.TcpExt.TWRecycled > 0/s within 20s\n", 10},
+                {"abort = ports.syn_waiting > 3x before within 6s\n", 6},
+                {"abort = opens.resets > 3x before within 4s\nabort = ports.syn_waiting > 3x before within 6s\n", 6},
+        };
+        struct watch_list watched;
+        unsigned seconds = 0;
+        char text[512];
+
+        snprintf(text, sizeof(text),
+                 "[rule off]\nenabled = no\nwhen = ports.used >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
+                 "[rule one]\nwhen = ports.used >= 100\nset = net.ipv4.tcp_tw_reuse = 1\n%s",
+                 of[_i].line);
+        h = host_new(text);
+        h->snapshot.reading[METRIC_OPENS_RESETS] = reading_valid(0);
+        host_run(h, 3, 0, PEER);
+        policy_watched(h->policy, &watched);
+        ck_assert_uint_eq(watched.n, 0);
+        for (unsigned i = 0; i < 200; i++)
+                model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0);
+        for (unsigned i = 0; i < 10; i++) {
+                host_run(h, 1, 0, PEER);
+                policy_watched(h->policy, &watched);
+                ck_assert_uint_le(watched.n, 1);
+                ck_assert(watched.n == 0 || watched.id[0] == ports_busiest(h->ports)->id);
+                seconds += watched.n;
+        }
+        ck_assert_uint_eq(seconds, of[_i].seconds);
+}
+END_TEST
+
+START_TEST(a_step_for_no_destination_is_not_watched)
+{
+        struct watch_list watched;
+
+        use_expecting();
+        host_pass(h, 2);
+        ck_assert(policy_is_active(h->policy, 0));
+        policy_watched(h->policy, &watched);
+        ck_assert_uint_eq(watched.n, 0);
+}
+END_TEST
+
 static void use_aborting(double before)
 {
         h = host_new(FIN_RULE "abort = opens.syn_retransmits > 3x before within 60s\n");
@@ -546,6 +596,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_destination_that_failed_is_noted_once);
         tcase_add_test(tcase, each_destination_that_failed_is_noted_and_a_reload_forgets_none);
         tcase_add_test(tcase, a_load_that_ends_at_once_is_no_failed_effect);
+        tcase_add_loop_test(tcase, a_step_is_watched_at_its_destination, 0, 4);
+        tcase_add_test(tcase, a_step_for_no_destination_is_not_watched);
         tcase_add_test(tcase, harm_is_put_back);
         tcase_add_test(tcase, less_than_the_multiple_is_no_harm);
         tcase_add_test(tcase, noise_is_no_harm);
