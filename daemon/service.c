@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sysexits.h>
 
 #include <systemd/sd-daemon.h>
@@ -351,6 +352,7 @@ int service_run(const struct service_options *options)
         /* Without this, freeing the first large block (the text of a configuration) raises the threshold: later blocks
          * come from the heap and are cleared there, so that their unused pages take memory (mallopt(3)). */
         mallopt(M_MMAP_THRESHOLD, 16 * 1024);
+        prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* a huge page takes 2 MB for the few pages of it that are used */
         prepare_signals();
         journal_unblock_stderr();
         observer_list_counters(PROC, &s->kernel);

@@ -573,11 +573,14 @@ def check_memory(ports, connects):
         twtuned = Ticking(pair.client, policy)
         os.environ.update({"MALLOC_PERTURB_": perturb} if perturb else {})
 
+        def status(name):
+            return int(re.search(rf"^{name}:\s+(\d+)", pathlib.Path(f"/proc/{twtuned.pid}/status").read_text(), re.M)[1])
+
         def anonymous():
-            status = pathlib.Path(f"/proc/{twtuned.pid}/status").read_text()
-            return int(re.search(r"^RssAnon:\s+(\d+) kB", status, re.M)[1])
+            return status("RssAnon")
 
         twtuned.ticks(12)  # what is read slowly was read as well
+        check_equal(status("THP_enabled"), 0, "huge pages, of 2 MB each")
         idle = anonymous()
         ChurnClient(pair.client, pair.server.ip4, count=connects).finish()
         twtuned.wait_for("^applied: ")
