@@ -193,8 +193,8 @@ static bool nothing_due(const struct observer *o)
         return !o->early && o->now < o->same_until && !bound_is_due(o);
 }
 
-/* snmp costs most of a tick on an idle host, as the kernel adds up its counters over all CPUs. What has to be seen at once
- * moves the number of sockets, too, so that every second tick does without it. Where ticks are far apart it is cheap. */
+/* snmp is a third of a tick's cost on an idle host, as the kernel adds up its counters over all CPUs. What has to be seen at
+ * once moves the number of sockets, too, so that every second tick does without it. Where ticks are far apart it is cheap. */
 static bool snmp_waits(const struct observer *o)
 {
         return o->calm >= 2 && !o->waited && o->tick < 2 * NSEC_PER_SEC && nothing_due(o);

@@ -180,7 +180,7 @@ def _():
             # A process that is killed between saving the ledger and logging leaves it to the next one to say so.
             said = [sum(bool(re.search(rf"{re.escape(name)} is .*(another program|someone else)", line))
                         for line in lines) for lines in log]
-            # If the last of several values of theirs is the original one, it is told as a new original.
+            # If their last value is the original one, the log calls it the new original value.
             original = any(re.search(rf"{re.escape(name)}: \S+ -> \S+: someone else changed it", line)
                            for lines in log for line in lines)
             if overridden and not sum(said) and not original:
