@@ -53,12 +53,13 @@ static uint64_t discard(struct mnl_socket *socket, unsigned seq)
 
 static void tick(struct observer *o, struct snapshot *s, bool dump_sockets)
 {
+        const struct watch_list none = {0};
         struct unread unread = {0};
         bool dump;
 
         observer_read(o, s, &dump, &unread);
         if (dump_sockets)
-                observer_read_sockets(o, s, &unread);
+                observer_read_sockets(o, &none, s, &unread);
         if (unread.error < 0)
                 abort();
 }
