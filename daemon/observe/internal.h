@@ -147,7 +147,6 @@ struct observer {
         struct reading bound_share;   /* ports.bound */
         uint64_t bound_at;            /* when they were read; 0: not yet */
         uint64_t unaccounted_then;    /* sockets of the host that no count showed then */
-        uint64_t used_then;           /* sockets of the network namespace then, of all kinds */
         uint64_t allocated, orphaned; /* sockets of the whole host */
         uint64_t memory;              /* of TCP, pages, of the whole host */
 

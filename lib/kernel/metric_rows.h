@@ -63,7 +63,7 @@ TICK(PORTS_RESERVED, "ports.reserved", UNIT_PERCENT, "ip_local_reserved_ports",
         "ports of ip_local_port_range that ip_local_reserved_ports keeps connect() from; at 100 % every connect() fails")
 SAMPLE(PORTS_BOUND, "ports.bound", UNIT_PERCENT, "sock_diag",
         "ports of sockets that are bound and neither listen nor are connected, which no connect() can take; they are left "
-        "out of the ports of all other ports.* (since Linux 6.8; 0 before)")
+        "out of the ports of all other ports.* (since Linux 6.8; 0 before, and while there can be less than 1 % of them)")
 SAMPLE(UDP_RECEIVE_BUFFER, "udp.receive_buffer", UNIT_PERCENT, "sock_diag",
         "the receive buffer of the UDP socket that drops most datagrams; they are dropped at 100 %; 0 while none are")
 SAMPLE(UDP_PORTS, "udp.ports", UNIT_PERCENT, "sock_diag",
