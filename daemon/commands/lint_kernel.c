@@ -153,6 +153,18 @@ static int write_value(int fd, const char *value)
         return r;
 }
 
+/* Reads the copy, as read_sysctl() does. Returns 0 or a negative errno. */
+static int read_copy(int fd, char *buf, size_t size)
+{
+        ssize_t n = pread(fd, buf, size - 1, 0);
+
+        if (n < 0)
+                return -errno;
+        buf[n] = 0;
+        buf[strcspn(buf, "\n")] = 0;
+        return 0;
+}
+
 /* Copies the live values, for sysctls that the kernel checks against each other as well. */
 static void copy_live(const struct lint_trial *t, const char *path)
 {
@@ -170,8 +182,11 @@ static void copy_live(const struct lint_trial *t, const char *path)
  * (net/netfilter/nf_conntrack_standalone.c:nf_conntrack_log_invalid_sysctl()). */
 static bool is_shared(const char *path)
 {
-        return strcmp(path, "net/ipv4/tcp_early_demux") == 0 || strcmp(path, "net/ipv4/udp_early_demux") == 0 ||
-               strcmp(path, "net/netfilter/nf_conntrack_log_invalid") == 0;
+        struct utsname uts;
+
+        if (strcmp(path, "net/ipv4/tcp_early_demux") == 0 || strcmp(path, "net/ipv4/udp_early_demux") == 0)
+                return uname(&uts) < 0 || strtoul(uts.release, NULL, 10) < 6;
+        return strcmp(path, "net/netfilter/nf_conntrack_log_invalid") == 0;
 }
 
 /* Pairs that the kernel checks against each other: the trial keeps the value that the lines before have set. */
@@ -201,9 +216,10 @@ static void reset(void *user)
                 copy_live(t, compared[i % ELEMENTSOF(compared)]);
 }
 
-static int try(void *user, const char *path, const char *value)
+static int try(void *user, const char *path, const char *value, char *ret_kept, size_t size)
 {
         const struct lint_trial *t = user;
+        char after[256];
         int fd, r;
 
         if (t->away < 0 || strncmp(path, "net/", 4) != 0 || is_shared(path))
@@ -213,7 +229,11 @@ static int try(void *user, const char *path, const char *value)
         fd = open_away(t, path);
         if (fd < 0)
                 return -ENOSYS; /* not in every namespace, or not to be written there */
+        if (read_copy(fd, ret_kept, size) < 0)
+                *ret_kept = 0;
         r = write_value(fd, value);
+        if (read_copy(fd, after, sizeof(after)) < 0 || strcmp(ret_kept, after) != 0)
+                *ret_kept = 0;
         close(fd);
         return r;
 }

@@ -107,31 +107,6 @@ static bool is_taken_in_part(struct lint_case *c)
                         row->n, good < c->n || *c->rest ? ", and refuses the rest" : "");
 }
 
-/* A value is tried in a copy where there is one, but not if the kernel could load a module for it. */
-static bool is_refused(struct lint_case *c)
-{
-        const struct lint_kernel *k = c->kernel;
-        int r = -ENOSYS;
-
-        if (c->row && c->row->n == 3 && is_taken_in_part(c))
-                return true;
-        if (k->try && c->row && !c->row->module)
-                r = k->try(k->user, c->path, c->value);
-        c->tried = r != -ENOSYS;
-        if (r == -ENOSYS ? refuses_more(c) || says_range(c) || says_count(c) : r < 0 && say_refused(c, -r))
-                return true;
-        return is_taken_in_part(c);
-}
-
-/* Returns the last line before this one that sets another value; NULL: there is none. */
-static const struct sysctl_line *overridden_line(const struct lint_case *c)
-{
-        for (const struct sysctl_line *line = c->line; line-- > c->lines->line;)
-                if (line->value && sysctl_line_matches(line, c->path) && strcmp(line->value, c->value) != 0)
-                        return line;
-        return NULL;
-}
-
 static bool same_numbers(const struct lint_case *c, const char *text)
 {
         const char *rest;
@@ -141,6 +116,45 @@ static bool same_numbers(const struct lint_case *c, const char *text)
                 return strcmp(text, c->value) == 0;
         return c->n == c->row->n && lint_numbers(text, c->n, v, &rest) == c->n && !*rest &&
                memcmp(v, c->v, c->n * sizeof(v[0])) == 0;
+}
+
+/* A negative number for an unsigned long is skipped without an error by older kernels (measured on
+ * 5.10.223; kernel/sysctl.c:__do_proc_doulongvec_minmax()). */
+static bool is_ignored(struct lint_case *c, const char *kept)
+{
+        char shown[80];
+
+        if (!*kept || c->row->n != 1 || c->n != 1 || same_numbers(c, kept))
+                return false;
+        c->finding->applied = 0;
+        return lint_say(c, LINT_NO_EFFECT, "the kernel takes the line and leaves the value at %s",
+                        safe_text(kept, shown, sizeof(shown)));
+}
+
+/* A value is tried in a copy where there is one, but not if the kernel could load a module for it. */
+static bool is_refused(struct lint_case *c)
+{
+        const struct lint_kernel *k = c->kernel;
+        char kept[256] = "";
+        int r = -ENOSYS;
+
+        if (c->row && c->row->n == 3 && is_taken_in_part(c))
+                return true;
+        if (k->try && c->row && !c->row->module)
+                r = k->try(k->user, c->path, c->value, kept, sizeof(kept));
+        c->tried = r != -ENOSYS;
+        if (r == -ENOSYS ? refuses_more(c) || says_range(c) || says_count(c) : r < 0 && say_refused(c, -r))
+                return true;
+        return is_ignored(c, kept) || is_taken_in_part(c);
+}
+
+/* Returns the last line before this one that sets another value; NULL: there is none. */
+static const struct sysctl_line *overridden_line(const struct lint_case *c)
+{
+        for (const struct sysctl_line *line = c->line; line-- > c->lines->line;)
+                if (line->value && sysctl_line_matches(line, c->path) && strcmp(line->value, c->value) != 0)
+                        return line;
+        return NULL;
 }
 
 static bool is_default(struct lint_case *c)

@@ -20,6 +20,7 @@ struct model {
         const char *without, *path,
                 *value; /* what the names of those begin with that it lacks, "a|b"; one with another value */
         const char *read_only, *refused; /* a path that nobody may write; a value that no copy takes */
+        const char *kept;                /* what each copy has before and after a write; NULL: it changes */
         int has_module;                  /* see struct lint_kernel; 2: it knows nothing about modules */
 };
 
@@ -50,11 +51,12 @@ static bool model_is_read_only(void *user, const char *path)
         return m->read_only && strcmp(path, m->read_only) == 0;
 }
 
-static int model_try(void *user, const char *path, const char *value)
+static int model_try(void *user, const char *path, const char *value, char *ret_kept, size_t size)
 {
         const struct model *m = user;
 
         (void)path;
+        snprintf(ret_kept, size, "%s", m->kept ? m->kept : "");
         return !m->refused ? -ENOSYS : strcmp(value, m->refused) == 0 ? -EINVAL : 0;
 }
 
@@ -613,6 +615,17 @@ static const struct {
          "",
          {.refused = "1024 131072 4194304"}},
         {"net.ipv4.tcp_tw_reuse=3", LINT_FINE, "", "", {.refused = ""}},
+        {"net.ipv4.tcp_early_demux=256", LINT_FINE, "newer kernels refuse what is not 0 to 255", "", {0}},
+        {"net.ipv4.tcp_early_demux=256", LINT_FINE, "", "newer kernels", {.refused = ""}},
+        {"net.ipv4.tcp_early_demux=256", LINT_NO_EFFECT, "refuses it: it accepts 0 to 255", "", {.refused = "256"}},
+        {"net.ipv4.tcp_early_demux=255", LINT_FINE, "", "newer kernels", {0}},
+        {"net.ipv4.tcp_comp_sack_delay_ns=-5",
+         LINT_NO_EFFECT,
+         "takes the line and leaves the value at 7",
+         "refuses",
+         {.refused = "", .kept = "7"}},
+        {"net.ipv4.tcp_comp_sack_delay_ns=7 # ns", LINT_FINE, "", "leaves", {.refused = "", .kept = "7"}},
+        {"net.ipv4.tcp_comp_sack_delay_ns=8", LINT_FINE, "", "leaves", {.refused = ""}},
         {"net.ipv4.tcp_tw_reuse=3", LINT_NO_EFFECT, "it accepts 0 to 2", "", {.refused = "3"}},
         {"net.ipv4.tcp_wmem=5000 x", LINT_HARMFUL, "only 1 of 3 numbers", "", {.refused = "5000 x"}},
         {"net.ipv4.tcp_wmem=5000 0 1", LINT_HARMFUL, "only 1 of 3 numbers", "", {0}},
