@@ -64,6 +64,12 @@ def has_netns_cookie():
             return False
 
 
+def skip_before_5_14():
+    """For a test in which twtuned runs in a network namespace of the test's own."""
+    if not has_netns_cookie():
+        raise Skip("needs Linux 5.14 (SO_NETNS_COOKIE)")
+
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count(1)
 _temp, _temp_lock = None, threading.Lock()
@@ -424,8 +430,8 @@ class Twtuned(Program):
 
     def __init__(self, namespace, config=None, args=(), runtime_dir=None, program=None, bus=None, instance=None,
                  ticks=None):
-        if not isinstance(namespace, First) and not has_netns_cookie():
-            raise Skip("needs Linux 5.14 (SO_NETNS_COOKIE)")
+        if not isinstance(namespace, First):
+            skip_before_5_14()
         self.runtime_dir = pathlib.Path(runtime_dir or temp_dir())
         argv = [program or binary("twtuned"), *([f"--config={config}"] if config else []), *args,
                 *record_to(config, args)]

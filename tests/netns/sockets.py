@@ -242,6 +242,15 @@ for begin in range(0, count, 200):
 EPHEMERAL = range(32768, 61000)
 
 
+def only_ports(s, low, high):
+    """connect() of this socket has these ports alone; in them it goes on as always: by parity, bind()'s last."""
+    IP_LOCAL_PORT_RANGE = 51
+    try:
+        s.setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE, struct.pack("I", high << 16 | low))
+    except OSError:
+        raise Skip("needs Linux 6.3 (IP_LOCAL_PORT_RANGE)")
+
+
 def keep_time_wait(*namespaces):
     """Every TIME_WAIT socket lasts its 60 s. When both ends close within microseconds, on two CPUs, the
     server's ACK of the FIN may come after its own FIN; TIME_WAIT answers the old segment, the server has

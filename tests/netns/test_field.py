@@ -5,13 +5,12 @@ it: nothing is said."""
 
 import itertools
 import socket
-import struct
 import sys
 
 from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Single, Skip, binary, check,
                      check_equal, few_ports, main, test)
 from pressure import NOWHERE, Few, check_silent
-from sockets import (BUSY, DEAF, HOARDER, Load, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once, silence,
+from sockets import (BUSY, DEAF, HOARDER, Load, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once, only_ports, silence,
                      states, value, wait_until)
 
 REUSE = "net.ipv4.tcp_tw_reuse"
@@ -84,7 +83,6 @@ def _():
 
 @test("silent: connect() toward one destination in a part of the range that begins with bind()'s parity", beside=True)
 def _():
-    IP_LOCAL_PORT_RANGE = 51  # since Linux 6.3
     with Pair() as pair:
         few_ports(pair.client, 1000)
         low = int(pair.client.sysctl("net.ipv4.ip_local_port_range").split()[0]) + 101
@@ -93,8 +91,7 @@ def _():
         with pair.client.entered():
             for _ in range(80):
                 kept.append(socket.socket())
-                kept[-1].setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE,
-                                    struct.pack("I", low + 199 << 16 | low))
+                only_ports(kept[-1], low, low + 199)
                 kept[-1].connect((pair.server.ip4, 8080))
         metrics = once(pair.client)
         check_equal(value(metrics, "ports.bind_order"), 0, "ports.bind_order")

@@ -5,8 +5,8 @@
 import re
 import socket
 
-from harness import ChurnHold, ChurnServer, Pair, Single, Skip, check, check_equal, main, test
-from sockets import check_between, check_value, close_all, listener, once, value, wait_until
+from harness import ChurnHold, ChurnServer, Pair, Single, check, check_equal, main, test
+from sockets import check_between, check_value, close_all, listener, once, only_ports, value, wait_until
 from ticks import narrow
 
 
@@ -37,7 +37,6 @@ def _():
 
 @test("connect() toward two destinations is no sign of bind(), though none of their ports be the same", beside=True)
 def _():
-    IP_LOCAL_PORT_RANGE = 51  # since Linux 6.3; in it, connect() goes on as always: by parity, bind()'s last
     with Single() as host:
         host.sysctl("net.ipv4.ip_local_port_range", "20000 20999")
         kept = []
@@ -46,10 +45,7 @@ def _():
             with host.entered():
                 for _ in range(200):
                     kept.append(socket.socket())
-                    try:
-                        kept[-1].setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE, low + 499 << 16 | low)
-                    except OSError:
-                        raise Skip("no IP_LOCAL_PORT_RANGE")
+                    only_ports(kept[-1], low, low + 499)
                     kept[-1].connect((host.ip4, port))
         metrics = once(host)
         check_between(metrics, "ports.source_used", 39.9, 40.1)  # all 400 are different

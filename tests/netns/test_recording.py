@@ -13,7 +13,8 @@ import sys
 import threading
 
 from harness import (HAS_6_14, HOLDS, PATIENCE, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Single, Twtuned,
-                     binary, check, check_equal, diag, fields, main, message, temp_dir, temp_policy, test)
+                     binary, check, check_equal, diag, fields, main, message, skip_before_5_14, temp_dir,
+                     temp_policy, test)
 from ticks import Ticking, narrow, released_soon, replace, wait_rows
 
 LONG = "--long" in sys.argv
@@ -281,6 +282,7 @@ def _():
 
 @test("a file with something in it is not written over; where none can be made nothing is begun", beside=True)
 def _():
+    skip_before_5_14()
     with Single() as host:
         path, policy = new_path(), temp_policy(HOLDS)
         path.write_text("mine\n")

@@ -16,7 +16,8 @@ import time
 
 import harness
 from harness import (HAS_6_14, PATIENCE, POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Single, Skip,
-                     Twtuned, binary, check, check_equal, diag, fields, main, temp_dir, temp_policy, test, wait_until)
+                     Twtuned, binary, check, check_equal, diag, fields, main, skip_before_5_14, temp_dir, temp_policy, test,
+                     wait_until)
 from sockets import keep_time_wait
 from ticks import Ticking, narrow, replace
 
@@ -363,6 +364,7 @@ def _():
 
 @test("without the right to write: says which capability is missing and runs on, observing", beside=True)
 def _():
+    skip_before_5_14()
     with Pair() as pair:
         ChurnServer(pair.server, pair.server.ip4)
         ChurnHold(pair.client, pair.server.ip4, count=10)
@@ -418,6 +420,7 @@ def check_unavailable(lacking, says, *modes):
 
 @test("without sock_diag: says so and ends", beside=True)
 def _():
+    skip_before_5_14()
     check_unavailable(without_sock_diag, "NETLINK_SOCK_DIAG: Protocol not supported", ["--once"], [f"--config={POLICY}"])
 
 
@@ -523,6 +526,7 @@ def _():
 
 @test("no configuration that is wrong is run: exit 78, every error with its line", beside=True)
 def _():
+    skip_before_5_14()
     bad = temp_policy("[rule a]\nwhen = ports.cliff >= 80\nset = net.ipv4.tcp_tw_recycle = 1\n[daemn]\n")
     for args in ([f"--config={bad}"], ["--check", f"--config={bad}"]):
         with Single() as host, host.entered():  # where no other twtuned runs
