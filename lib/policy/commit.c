@@ -214,7 +214,6 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
                 /* A change that failed toward one destination may help another. The wait begins now, as the restore
                  * may have failed for long. */
                 if (failed && judges_destination(&p->config->rule[d->rule], d->evidence.metric)) {
-                        state->any_failed = true;
                         state->failed[state->last_failed].until = p->last_now + p->config->rule[d->rule].retry_ns;
                         failed = false;
                 }

@@ -114,6 +114,24 @@ START_TEST(next_value)
 }
 END_TEST
 
+/* The table of TIME_WAIT is raised to what the load needs, if that is known; no other table is. */
+START_TEST(what_time_wait_needs_raises_its_table)
+{
+        static const struct {
+                enum sysctl_id sysctl;
+                enum reading_state state;
+                int64_t next;
+        } of[] = {{TW, READING_VALID, 600000}, {TW, READING_INVALID, 524288}, {ORPHANS, READING_VALID, 524288}};
+        struct action action = lever_of(ACTION_RAISE, of[_i].sysctl, 2, 2097152);
+        struct sysctl_value base = SYSCTL_VALUE(262144);
+
+        BEGIN();
+        snapshot.reading[METRIC_TIME_WAIT_NEEDED] = (struct reading){.state = of[_i].state, .value = 600000};
+        ck_assert_int_eq(action_next(&action, &sysctl_table[of[_i].sysctl].bounds, &snapshot, &base).v[0],
+                         of[_i].next);
+}
+END_TEST
+
 START_TEST(memory_bounds_both_tables)
 {
         ck_assert_int_eq(table_most(TW, 16 * GB), (int64_t)(GB / 256));
@@ -381,6 +399,19 @@ START_TEST(a_table_that_is_not_known_spoils_nothing)
 }
 END_TEST
 
+START_TEST(where_ports_are_reused_a_larger_table_spoils_nothing)
+{
+        struct destination d;
+
+        begin_spoiling(20, 20000);
+        d = *table_spoils(&snapshot, false);
+        d.lower[METRIC_PORTS_REUSED - METRIC_PORTS_FIRST] = 100;
+        ports_give_destination(ports, &d);
+        ck_assert_ptr_nonnull(table_spoils(&snapshot, false));
+        ck_assert_ptr_null(table_spoils(&snapshot, true));
+}
+END_TEST
+
 /* ---- what holds for all of them ---- */
 
 static int64_t between(struct random *random, int64_t low, int64_t high)
@@ -465,6 +496,7 @@ static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, NULL, end);
         tcase_add_loop_test(tcase, next_value, 0, ELEMENTSOF(rows));
+        tcase_add_loop_test(tcase, what_time_wait_needs_raises_its_table, 0, 3);
         tcase_add_test(tcase, memory_bounds_both_tables);
         tcase_add_loop_test(tcase, next_range, 0, ELEMENTSOF(range_rows));
         tcase_add_test(tcase, an_unknown_listener_stops_everything);
@@ -474,6 +506,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, may_have_written);
         tcase_add_loop_test(tcase, a_larger_table_spoils, 0, 6);
         tcase_add_loop_test(tcase, a_table_that_is_not_known_spoils_nothing, 0, 3);
+        tcase_add_test(tcase, where_ports_are_reused_a_larger_table_spoils_nothing);
         tcase_add_test(tcase, steps_come_to_an_end);
         tcase_add_test(tcase, ranges_are_what_the_guard_allows);
 }

@@ -209,6 +209,55 @@ START_TEST(noise_is_no_harm)
 }
 END_TEST
 
+/* A share of a hundred cases at least: of fewer it says nothing. */
+START_TEST(a_share_of_few_is_no_harm)
+{
+        static const struct {
+                double weight;
+                unsigned seconds; /* until it is put back; 0: it is not */
+        } of[] = {{1, 0}, {19, 6}, {20, 5}, {1000, 5}};
+
+        use_aborting(2);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 90);
+        h->snapshot.reading[METRIC_OPENS_SYN_RETRANSMITS].weight = of[_i].weight;
+        host_pass(h, of[_i].seconds > 0 ? of[_i].seconds - 1 : 60);
+        ck_assert_uint_eq(h->logged, 1);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 1 + (of[_i].seconds > 0));
+}
+END_TEST
+
+/* What failed toward one destination may help another. But if it goes because of the rule that it depends on, that says
+ * nothing about its own effect on that destination, and it waits. */
+START_TEST(what_fails_toward_a_destination_waits_there_alone)
+{
+        static const struct {
+                const char *line;
+                unsigned because_of;
+                bool waits;
+        } of[] = {
+                {"abort = ports.syn_waiting > 3x before within 60s\n", METRIC_PORTS_SYN_WAITING, false},
+                {"abort = opens.resets > 3x before within 60s\n", METRIC_PORTS_SYN_WAITING, true},
+                {"abort = opens.resets > 3x before within 60s\n", METRIC_OPENS_RESETS, true},
+        };
+        struct decision d;
+        char text[256];
+
+        snprintf(text, sizeof(text), FIN_RULE "%s", of[_i].line);
+        h = host_new(text);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        ck_assert(policy_is_active(h->policy, 0));
+        d = h->log[0].decision;
+        d.kind = DECISION_ABORT;
+        d.evidence.metric = of[_i].because_of;
+        d.change[0].outcome = OUTCOME_RESTORED;
+        ck_assert_int_eq(policy_commit(h->policy, &d), PROGRESS_DONE);
+        ck_assert(!policy_is_active(h->policy, 0));
+        ck_assert_int_eq(h->policy->state[0].not_before > h->snapshot.now, of[_i].waits);
+}
+END_TEST
+
 static void pass_intervals(unsigned n, uint64_t interval_ns)
 {
         for (unsigned i = 0; i < n; i++) {
@@ -433,6 +482,32 @@ START_TEST(a_write_that_fails_waits_for_retry)
 }
 END_TEST
 
+START_TEST(a_failure_that_may_pass_is_tried_again_soon)
+{
+        static const unsigned at[] = {1, 6, 16, 36, 66, 96}; /* after 5 s, then twice as long, up to `retry` */
+
+        h = host_new(FIN_RULE "retry = 30s\n");
+        h->write_outcome = OUTCOME_FAILED;
+        h->may_pass = true;
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 100);
+        ck_assert_uint_eq(h->logged, ELEMENTSOF(at));
+        for (unsigned i = 0; i < ELEMENTSOF(at); i++)
+                ck_assert_uint_eq(h->log[i].at, at[i]);
+        policy_retry(h->policy);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, ELEMENTSOF(at) + 1);
+        h->may_pass = false; /* and the next may pass again: the wait begins anew */
+        host_pass(h, 30);
+        h->may_pass = true;
+        host_pass(h, 30);
+        ck_assert_uint_eq(h->logged, ELEMENTSOF(at) + 3);
+        policy_retry(h->policy);
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, ELEMENTSOF(at) + 4);
+}
+END_TEST
+
 START_TEST(a_restore_that_fails_is_tried_again)
 {
         h = host_new(FIN_RULE);
@@ -495,24 +570,43 @@ START_TEST(what_someone_else_changes_is_theirs)
 }
 END_TEST
 
+/* The rule's first sysctl, or its second. Each step begins to be watched anew. */
 START_TEST(what_is_taken_back_is_tried_until_it_is_had)
 {
-        h = host_new(FIN_RULE "set = net.ipv4.tcp_tw_reuse = 1\n");
-        policy_set_foreign(h->policy, SYSCTL_TCP_TW_REUSE);
+        enum sysctl_id id = _i ? SYSCTL_TCP_TW_REUSE : SYSCTL_TCP_FIN_TIMEOUT;
+        const struct rule_state *state;
+
+        h = host_new(FIN_RULE "set = net.ipv4.tcp_tw_reuse = 1\nretry = 1h\n");
+        state = &h->policy->state[0];
+        policy_set_foreign(h->policy, id);
         host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
         host_pass(h, 2);
         ck_assert_uint_eq(h->logged, 1);
-        ck_assert(policy_is_active(h->policy, 0) && !policy_holds(h->policy, SYSCTL_TCP_TW_REUSE));
+        ck_assert(policy_is_active(h->policy, 0) && !policy_holds(h->policy, id));
 
-        policy_rearm(h->policy, SYSCTL_TCP_TW_REUSE);
+        policy_rearm(h->policy, id);
         h->write_outcome = OUTCOME_LIMITED;
         host_pass(h, 3);
         ck_assert_uint_eq(h->logged, 4);
         for (unsigned i = 1; i < 4; i++)
                 ck_assert(h->log[i].kind == DECISION_ENTER && h->log[i].logged == (i == 1));
-        h->write_outcome = OUTCOME_APPLIED;
-        host_pass(h, 3);
+        h->write_outcome = OUTCOME_FAILED;
+        h->may_pass = true;
+        host_pass(h, 1);
         ck_assert_uint_eq(h->logged, 5);
+        ck_assert_uint_lt(state->stepped_at, h->snapshot.now - 4 * SEC);
+        host_pass(h, 5);
+        ck_assert_uint_eq(h->logged, 6);
+        host_pass(h, 3);
+        policy_retry(h->policy);
+        h->write_outcome = OUTCOME_APPLIED;
+        host_pass(h, 1);
+        ck_assert_uint_eq(h->logged, 7);
+        ck_assert(policy_holds(h->policy, id) && h->log[6].n == 1);
+        ck_assert_uint_eq(state->stepped_at, h->snapshot.now);
+        host_pass(h, 60);
+        ck_assert_uint_eq(h->logged, 7);
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 30);
         ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_TW_REUSE), 1);
 }
 END_TEST
@@ -601,6 +695,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, harm_is_put_back);
         tcase_add_test(tcase, less_than_the_multiple_is_no_harm);
         tcase_add_test(tcase, noise_is_no_harm);
+        tcase_add_loop_test(tcase, a_share_of_few_is_no_harm, 0, 4);
+        tcase_add_loop_test(tcase, what_fails_toward_a_destination_waits_there_alone, 0, 3);
         tcase_add_loop_test(tcase, harm_is_seen_at_every_interval, 0, 8);
         tcase_add_loop_test(tcase, a_rule_holds_for_min_interval, 0, 4);
         tcase_add_loop_test(tcase, harm_and_an_override_end_it_before, 0, 3);
@@ -610,10 +706,11 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_disabled_rule_does_nothing);
         tcase_add_test(tcase, a_limit_is_tried_at_every_tick_and_told_once);
         tcase_add_loop_test(tcase, a_write_that_fails_waits_for_retry, 0, 2);
+        tcase_add_test(tcase, a_failure_that_may_pass_is_tried_again_soon);
         tcase_add_test(tcase, a_restore_that_fails_is_tried_again);
         tcase_add_test(tcase, a_sysctl_that_comes_back_later_than_another_is_told);
         tcase_add_test(tcase, what_someone_else_changes_is_theirs);
-        tcase_add_test(tcase, what_is_taken_back_is_tried_until_it_is_had);
+        tcase_add_loop_test(tcase, what_is_taken_back_is_tried_until_it_is_had, 0, 2);
         tcase_add_test(tcase, adopts_what_a_rule_still_sets);
         tcase_add_test(tcase, leaves_alone_what_the_ledger_says_is_theirs);
         tcase_add_test(tcase, a_reload_keeps_what_is_the_same);
