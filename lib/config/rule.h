@@ -152,6 +152,12 @@ const char *comparison_text(enum comparison op);
 /* The first ports.* condition of `when`; NULL: the rule is about no destination. */
 const struct condition *rule_ports_condition(const struct rule *rule);
 
+/* The condition by which a release is explained: the first of `until`, or of `when` where there is none. */
+static inline const struct condition *rule_release_condition(const struct rule *rule)
+{
+        return rule->n_until > 0 ? rule->until : rule->when;
+}
+
 /* Return the name and the unit of a metric or kernel counter. */
 const char *metric_name(unsigned metric, const struct counters *counters);
 enum unit metric_unit(unsigned metric, const struct counters *counters);

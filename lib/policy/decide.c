@@ -63,9 +63,9 @@ static void evidence_set(struct evidence *e, const struct condition *c, const st
 static const struct destination *greater(const struct condition *c, const struct destination *a,
                                          const struct destination *b)
 {
-        double difference = a && b ? destination_value(c, a) - destination_value(c, b) : a ? 1 : -1;
-
-        return difference > 0 || (difference >= 0 && a < b) ? a : b;
+        if (!a || !b)
+                return a ? a : b;
+        return destination_value(c, a) >= destination_value(c, b) ? a : b;
 }
 
 /* ---- changes by other programs ---- */
@@ -175,7 +175,7 @@ static void decide_release(const struct policy *p, unsigned i, const struct snap
 {
         const struct rule *rule = &p->config->rule[i];
         const struct rule_evaluation *e = &p->evaluation.rule[i];
-        const struct condition *first = rule->n_until > 0 ? &rule->until[0] : &rule->when[0];
+        const struct condition *first = rule_release_condition(rule);
         struct reading r = reading_without_remedy(p, s, first->metric);
         const struct destination *most[2],
                 *cause = ports_valid(s) ? ports_find(s->ports, p->state[i].taken_for) : NULL;

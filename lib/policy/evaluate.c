@@ -214,14 +214,15 @@ static void evaluate_rule(struct policy *p, unsigned i, const struct snapshot *s
                          .elapsed = t,
                          .now = s->now,
                          .first = rule_ports_condition(rule),
-                         .release = rule->n_until > 0 ? &rule->until[0] : &rule->when[0]};
+                         .release = rule_release_condition(rule)};
         enum truth quiet = UNKNOWN;
 
         e->prerequisite = prerequisite_of(p, i);
         e->successor = successor_of(p, i);
         for (unsigned loopback = 0; loopback < 2; loopback++)
                 e->can_help[loopback] = rule->disabled || rule_can_help(p, i, s, loopback);
-        e->entering[false] = e->entering[true] = e->most[false] = e->most[true] = NULL;
+        memset(e->entering, 0, sizeof(e->entering));
+        memset(e->most, 0, sizeof(e->most));
         e->pressing = e->pressing_too = NULL;
         e->expect = (struct condition_evaluation){UNKNOWN, .reading = {0}};
         memset(e->abort, 0, sizeof(e->abort));
