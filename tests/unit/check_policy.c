@@ -164,6 +164,7 @@ START_TEST(the_second_rung_alone_where_reuse_works_already)
         host_sysctl(h, SYSCTL_TCP_TW_REUSE, rows[_i].reuse);
         host_run(h, 3, 14000, rows[_i].dst);
         CHECK_LOG(h, 1, DECISION_ENTER, SECOND);
+        ck_assert_uint_eq(h->log[0].decision.evidence.destination_id, ports_busiest(h->ports)->id);
         ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_TW_REUSE), rows[_i].reuse);
 }
 END_TEST

@@ -236,6 +236,20 @@ START_TEST(advice_does_not_come_with_the_release_of_the_rung_below)
 }
 END_TEST
 
+/* tcp_tw_reuse = 2 is reuse on the loopback alone: no rung for a condition on the host. */
+START_TEST(a_rung_above_reuse_waits_for_it_everywhere)
+{
+        begin(BOTTOM("") MIDDLE("") TOP(""));
+        press(0, 0, 1, 0);
+        host_pass(h, 10);
+        ck_assert_uint_eq(h->logged, 0);
+        ck_assert_int_eq(policy_evaluate(h->policy, &h->snapshot)->rule[C].standing, STANDING_PREREQUISITE);
+        host_sysctl(h, REUSE, 1);
+        host_pass(h, 1);
+        CHECK_LOG(h, 1, DECISION_ENTER, C);
+}
+END_TEST
+
 START_TEST(a_rung_above_advice_waits_for_it)
 {
         begin(ADVICE(
@@ -334,6 +348,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, advice_does_not_hold_the_rung_below);
         tcase_add_test(tcase, advice_waits_for_the_rung_below);
         tcase_add_test(tcase, advice_does_not_come_with_the_release_of_the_rung_below);
+        tcase_add_test(tcase, a_rung_above_reuse_waits_for_it_everywhere);
         tcase_add_test(tcase, a_rung_above_advice_waits_for_it);
         tcase_add_test(tcase, advice_is_not_over_because_a_rung_fails);
         tcase_add_test(tcase, the_culprit_of_the_first_condition_that_has_one);

@@ -629,6 +629,34 @@ START_TEST(adopts_what_a_rule_still_sets)
 }
 END_TEST
 
+/* Whoever made the step has watched its effect. What was not written before it died is written now. */
+START_TEST(adopts_a_step_as_watched_and_takes_the_rest)
+{
+        static const struct {
+                enum sysctl_id sysctl;
+                int64_t written, original;
+        } of[] = {{SYSCTL_TCP_FIN_TIMEOUT, 30, 60}, {SYSCTL_TCP_TW_REUSE, 1, 2}};
+        struct sysctl_value written = SYSCTL_VALUE(of[_i].written), original = SYSCTL_VALUE(of[_i].original);
+
+        h = host_new(FIN_RULE "set = net.ipv4.tcp_tw_reuse = 1\nabort = opens.resets > 3x before within 60s\n"
+                              "abort = opens.syn_retransmits > 3x before within 60s\n");
+        host_reading(h, METRIC_OPENS_RESETS, 1);
+        host_reading(h, METRIC_OPENS_SYN_RETRANSMITS, 1);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 60);
+        ck_assert(policy_adopt(h->policy, "fin", of[_i].sysctl, &written, &original));
+        host_sysctl(h, of[_i].sysctl, of[_i].written);
+        for (unsigned k = 0; k < 2; k++)
+                ck_assert(h->policy->state[0].abort[k].over);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        CHECK_LOG(h, 1, DECISION_ENTER, 0);
+        ck_assert_uint_eq(h->log[0].n, 1);
+        ck_assert_int_eq(h->log[0].decision.change[0].sysctl, of[!_i].sysctl);
+        ck_assert_int_eq(host_sysctl_value(h, of[!_i].sysctl), of[!_i].written);
+}
+END_TEST
+
 START_TEST(leaves_alone_what_the_ledger_says_is_theirs)
 {
         h = host_new(FIN_RULE);
@@ -712,6 +740,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, what_someone_else_changes_is_theirs);
         tcase_add_loop_test(tcase, what_is_taken_back_is_tried_until_it_is_had, 0, 2);
         tcase_add_test(tcase, adopts_what_a_rule_still_sets);
+        tcase_add_loop_test(tcase, adopts_a_step_as_watched_and_takes_the_rest, 0, 2);
         tcase_add_test(tcase, leaves_alone_what_the_ledger_says_is_theirs);
         tcase_add_test(tcase, a_reload_keeps_what_is_the_same);
         tcase_add_test(tcase, a_reload_drops_what_is_gone);
