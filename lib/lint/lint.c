@@ -118,8 +118,8 @@ static bool same_numbers(const struct lint_case *c, const char *text)
                memcmp(v, c->v, c->n * sizeof(v[0])) == 0;
 }
 
-/* A negative number for an unsigned long is skipped without an error by older kernels (measured on
- * 5.10.223; kernel/sysctl.c:__do_proc_doulongvec_minmax()). */
+/* Before Linux 5.19 a negative number for an unsigned long is skipped without an error
+ * (kernel/sysctl.c:__do_proc_doulongvec_minmax()). */
 static bool is_ignored(struct lint_case *c, const char *kept)
 {
         char shown[80];

@@ -173,7 +173,7 @@ def _():
             for name in stock:
                 known = "twtuned does not judge it" not in before[name] and name not in ROUNDED
                 known &= name not in FLOORED or taken[name]
-                says = "refuses it" in before[name]
+                says = "refuses it" in before[name] or "leaves the value" in before[name]
                 if known and "refuses the rest" not in before[name]:  # it sets the first, and reports an error
                     check(says != taken[name], f"{name} = {value!r}: taken {taken[name]}: {before[name]}")
                 if known and taken[name] and " numbers: " not in before[name]:
