@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a decision says of why: the value, the group with the most of it, and whom the condition points at. */
 
+#include "lib/policy/state.h"
 #include "one_host.h"
 
 #define REUSE(text) "[rule reuse]\nset = net.ipv4.tcp_tw_reuse = 1\n" text
@@ -191,6 +192,23 @@ START_TEST(whatever_is_held_may_be_overridden)
 }
 END_TEST
 
+/* What is made and reused between two dumps makes a range of a value. A condition goes by the end that is farther from
+ * holding. */
+START_TEST(of_a_range_a_condition_takes_the_safe_end)
+{
+        static const enum comparison less[] = {LESS, LESS_EQUAL}, greater[] = {GREATER, GREATER_EQUAL};
+        struct destination d = {.id = 1};
+        struct condition c = {.metric = METRIC_PORTS_RELIEF};
+
+        d.lower[METRIC_PORTS_RELIEF - METRIC_PORTS_FIRST] = 10;
+        d.upper[METRIC_PORTS_RELIEF - METRIC_PORTS_FIRST] = 50;
+        c.op = less[_i];
+        ck_assert_double_eq(destination_value(&c, &d), 50);
+        c.op = greater[_i];
+        ck_assert_double_eq(destination_value(&c, &d), 10);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, NULL, tear_down);
@@ -204,6 +222,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, an_effect_is_missed_only_under_pressure, 0, 2);
         tcase_add_test(tcase, rungs_come_down_from_the_top_in_any_order);
         tcase_add_test(tcase, whatever_is_held_may_be_overridden);
+        tcase_add_loop_test(tcase, of_a_range_a_condition_takes_the_safe_end, 0, 2);
 }
 
 int main(void)
