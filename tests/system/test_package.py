@@ -19,7 +19,7 @@ from container import (BAD, CONF, DROPINS, FIN_TIMEOUT, HOLDS, REUSE, UNIT_DROPI
 from harness import BUILD, ROOT, Skip, check, check_equal, diag, main, temp_dir
 
 VERSION, NEXT, OLD = "1", "2", "0.1.0"
-OLD_COMMIT = "c69e0363"  # the last one of 0.1.0, for where its tag is not
+OLD_COMMIT = "c69e036c"  # the last one of 0.1.0, for where its tag is not
 LONG = "--long" in sys.argv
 sys.argv[1:] = [a for a in sys.argv[1:] if a != "--long"]
 
