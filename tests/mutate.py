@@ -31,6 +31,7 @@ NEEDED = 0.9
 
 COMPARISONS = {"<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="], ">=": [">", "<"], "==": ["!="], "!=": ["=="]}
 CONNECTIVES = {"&&": "||", "||": "&&"}
+NONE = -1  # no change has this number
 
 PROLOGUE = """#include <stdlib.h>
 static int mutant_;
@@ -38,13 +39,13 @@ __attribute__((constructor)) static void mutant_init_(void)
 {
         mutant_ = getenv("MUTANT") ? atoi(getenv("MUTANT")) : 0;
 }
-#define COMPARE_(n, op, a, b, l, r) \\
-        ({ __auto_type l_ = l; __auto_type r_ = r; mutant_ == n ? l_ a r_ : mutant_ == n + 1 ? l_ b r_ : l_ op r_; })
+#define COMPARE_(n, m, op, a, b, l, r) \\
+        ({ __auto_type l_ = l; __auto_type r_ = r; mutant_ == n ? l_ a r_ : mutant_ == m ? l_ b r_ : l_ op r_; })
 #define AND_(n, l, r) ({ _Bool l_ = l; l_ == (mutant_ == n) ? l_ : (_Bool)r; })
 #define OR_(n, l, r) ({ _Bool l_ = l; l_ == (mutant_ != n) ? l_ : (_Bool)r; })
 #define NOT_(n, x) ({ _Bool x_ = x; mutant_ == n ? x_ : !x_; })
 #define BOOL_(n, v) (mutant_ == n ? !v : v)
-#define NUMBER_(n, v) (mutant_ == n ? v + 1 : mutant_ == n + 1 ? v - 1 : v)
+#define NUMBER_(n, m, v) (mutant_ == n ? v + 1 : mutant_ == m ? v - 1 : v)
 #define MIN_(n, a, b) (mutant_ == n ? MAX(a, b) : MIN(a, b))
 #define MAX_(n, a, b) (mutant_ == n ? MIN(a, b) : MAX(a, b))
 #line 1
@@ -109,15 +110,16 @@ class File:
     def constant(self, offset, text):
         less = [(text, f"{text} - 1")] if float(text.rstrip("uU")) > 0 else []
         n = self.number(offset, [(text, f"{text} + 1")] + less)
-        self.wrap(offset, offset + len(text), f"NUMBER_({n}, ", ")")
+        self.wrap(offset, offset + len(text), f"NUMBER_({n}, {n + 1 if less else NONE}, ", ")")
 
     def operator(self, node, op):
         left, right = (self.range(child) for child in node["inner"])
         if not left or not right or self.text[left[1]:right[0]].strip() != op:
             return
         if op in COMPARISONS:
+            first, second = COMPARISONS[op][0], COMPARISONS[op][-1]
             n = self.number(left[1] + 1, [(op, new) for new in COMPARISONS[op]])
-            begin = f"COMPARE_({n}, {op}, {COMPARISONS[op][0]}, {COMPARISONS[op][-1]}, ("
+            begin = f"COMPARE_({n}, {n + 1 if first != second else NONE}, {op}, {first}, {second}, ("
         else:
             n = self.number(left[1] + 1, [(op, CONNECTIVES[op])])
             begin = f"{'AND_' if op == '&&' else 'OR_'}({n}, ("
