@@ -30,13 +30,13 @@ static uint64_t unaccounted(const struct observer *o)
         return o->allocated > known ? o->allocated - known : 0;
 }
 
-/* True if there can be too few to matter: no more than the host's TCP sockets, or this network namespace's sockets of all
- * kinds, without those that listen or are connected here. */
+/* True if there can be too few to matter: no more than the host's TCP sockets that are not in use here, and no more than the
+ * sockets of all kinds of this network namespace. */
 static bool are_few(const struct observer *o)
 {
-        uint64_t all = MIN(o->allocated, o->ipv4.used);
+        unsigned few = range_size(o) / 100;
 
-        return o->inuse_known && all < o->inuse + range_size(o) / 100;
+        return o->inuse_known && (o->allocated < o->inuse + few || o->ipv4.used < few);
 }
 
 bool bound_is_due(const struct observer *o)
