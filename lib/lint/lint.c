@@ -138,11 +138,11 @@ static bool is_refused(struct lint_case *c)
         char kept[256] = "";
         int r = -ENOSYS;
 
-        if (c->row && c->row->n == 3 && is_taken_in_part(c))
-                return true;
         if (k->try && c->row && !c->row->module)
                 r = k->try(k->user, c->path, c->value, kept, sizeof(kept));
         c->tried = r != -ENOSYS;
+        if (c->row && c->row->n == 3 && !(c->tried && r < 0 && *kept) && is_taken_in_part(c))
+                return true;
         if (r == -ENOSYS ? refuses_more(c) || says_range(c) || says_count(c) : r < 0 && say_refused(c, -r))
                 return true;
         return is_ignored(c, kept) || is_taken_in_part(c);

@@ -216,7 +216,7 @@ NAMES = ["net.ipv6.tcp_fin_timeout", "net.tcp_fin_timeout", "ipv4.tcp_fin_timeou
          "net.core.tcp_rmem", "net.ipv4.tcp.fin_timeout"]
 
 # Rounded to the ticks of the clock. A key is shown in another form than it is written.
-ROUNDED = {"net.ipv4.tcp_invalid_ratelimit", "net.ipv4.tcp_fastopen_key"}
+ROUNDED = {"net.ipv4.tcp_invalid_ratelimit", "net.ipv4.tcp_fastopen_key", "net.core.txq_reselection_ms"}
 # What only a trial tells: kernels differ, and the table goes by the one that takes more.
 BY_TRIAL = re.compile(r"tcp_ecn|invalid_ratelimit|udp_.mem_min|tcp_fastopen_key|frag6_|tcp_r?w?mem|_timeout|keepalive|tcp_child|tcp_rto|reordering")
 
