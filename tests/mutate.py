@@ -169,7 +169,10 @@ def build(tree, files):
             shutil.copy(ROOT / part, tree / part)
     for file in files:
         (tree / file.path).write_text(file.mutated())
-    options = ["-Dtests=true", "-Dwerror=false", "-Dwarning_level=0", "-Doptimization=1", "-Ddebug=false"]
+    # So that what reads past the end of an array is noticed.
+    bounds = "-fsanitize=bounds,-fsanitize-undefined-trap-on-error"
+    options = ["-Dtests=true", "-Dwerror=false", "-Dwarning_level=0", "-Doptimization=1", "-Ddebug=false",
+               f"-Dc_args={bounds}"]
     for argv in (["meson", "setup", "build", *options],
                  ["ninja", "-C", "build", *(f"tests/check_{test}" for test in TESTS)]):
         done = subprocess.run(argv, cwd=tree, text=True, capture_output=True)

@@ -61,6 +61,25 @@ START_TEST(a_group_that_the_rule_is_not_for_is_not_named)
 }
 END_TEST
 
+/* Of equal ones that which is not on the loopback, whichever comes first in the table. */
+START_TEST(of_a_group_on_the_loopback_and_another_the_greater_is_named)
+{
+        static const struct {
+                unsigned peer, loopback;
+                const char *group;
+        } of[] = {{150, 150, "10.0.0.2:80"}, {150, 151, "127.0.0.1:80"}, {151, 150, "10.0.0.2:80"}};
+
+        h = host_new("[rule fin]\nwhen = ports.used >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        if (_i > 0)
+                hold(of[_i].peer, PEER);
+        hold(of[_i].loopback, LOOPBACK);
+        if (_i == 0)
+                hold(of[_i].peer, PEER);
+        host_run(h, 1, 0, PEER);
+        expect(DECISION_ENTER, MAX(of[_i].peer, of[_i].loopback), of[_i].group);
+}
+END_TEST
+
 START_TEST(a_release_without_any_group_is_of_nothing)
 {
         h = host_new(REUSE("when = ports.used >= 100\nuntil = ports.used < 50 for 3s\n"));
@@ -214,6 +233,7 @@ static void add(TCase *tcase)
         tcase_add_checked_fixture(tcase, NULL, tear_down);
         tcase_add_loop_test(tcase, the_group_with_the_most_is_named, 0, 3);
         tcase_add_test(tcase, a_group_that_the_rule_is_not_for_is_not_named);
+        tcase_add_loop_test(tcase, of_a_group_on_the_loopback_and_another_the_greater_is_named, 0, 3);
         tcase_add_test(tcase, a_release_without_any_group_is_of_nothing);
         tcase_add_test(tcase, the_culprit_of_the_condition_is_named);
         tcase_add_test(tcase, the_first_condition_that_has_a_culprit_names_it);

@@ -164,6 +164,19 @@ START_TEST(harm_is_seen_where_the_step_was_taken_and_ports_are_reused)
 }
 END_TEST
 
+/* There tcp_tw_reuse = 2 is reuse already. */
+START_TEST(harm_is_seen_on_the_loopback)
+{
+        begin("[rule delay]\nwhen = ports.used >= 100\nuntil = tcp.closing < 1\n"
+              "set = net.ipv4.tcp_tw_reuse_delay = 250\n" ABORT_OF_WAITING);
+        host_run(h, 10, 100, LOOPBACK);
+        CHECK_LOG(h, 1, DECISION_ENTER, 0);
+        second(100, 90);
+        ck_assert_uint_eq(h->logged, 2);
+        ck_assert_int_eq(h->log[1].kind, DECISION_ABORT);
+}
+END_TEST
+
 START_TEST(harm_elsewhere_says_nothing)
 {
         begin(REUSE_RULE ABORT_OF_WAITING ABORT_OF_RESETS);
@@ -185,6 +198,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_table_for_little_outlasts_the_reuse);
         tcase_add_loop_test(tcase, a_table_is_not_raised_as_reuse_ends, 0, 2);
         tcase_add_loop_test(tcase, harm_is_seen_where_the_step_was_taken_and_ports_are_reused, 0, 3);
+        tcase_add_test(tcase, harm_is_seen_on_the_loopback);
         tcase_add_test(tcase, harm_elsewhere_says_nothing);
 }
 
