@@ -199,25 +199,6 @@ static bool check_fastopen(struct lint_case *c)
 
 /* ---- what the kernel's version decides ---- */
 
-/* Measured: 5.10.223 takes numbers of 32 bits, 6.1.176 and later those of a byte. */
-static bool is_byte(const struct lint_case *c)
-{
-        return c->v[0] >= 0 && c->v[0] <= UINT8_MAX;
-}
-
-static bool refuses_byte(struct lint_case *c)
-{
-        return c->tried && !is_byte(c) && lint_say_refused(c, "it accepts 0 to 255");
-}
-
-static bool check_byte(struct lint_case *c)
-{
-        if (is_byte(c) || c->tried)
-                return false;
-        c->finding->applied = -1;
-        return lint_say(c, LINT_FINE, "%s; newer kernels refuse what is not 0 to 255", lint_help(c));
-}
-
 /* Linux 6.6 stopped reading it (net/ipv4/tcp_input.c:tcp_measure_rcv_mss() measures instead). tcp_backlog_ack_defer
  * came with Linux 6.7, and marks the kernels of distributions that have both under an older number. */
 static bool check_adv_win_scale(struct lint_case *c)
@@ -273,9 +254,6 @@ static bool check_established(struct lint_case *c)
 static const struct lint_checks checks[] = {
         {"net/core/netdev_budget_usecs", NULL, check_budget_usecs},
         {"net/ipv4/tcp_reordering", refuses_reordering, NULL},
-        {"net/ipv4/tcp_early_demux", refuses_byte, check_byte},
-        {"net/ipv4/udp_early_demux", refuses_byte, check_byte},
-        {"net/netfilter/nf_conntrack_tcp_max_retrans", refuses_byte, check_byte},
         {"net/ipv4/tcp_tw_reuse", NULL, check_tw_reuse},
         {"net/ipv4/tcp_max_tw_buckets", NULL, check_table},
         {"net/ipv4/ip_local_port_range", lint_refuses_port_range, lint_check_port_range},

@@ -62,6 +62,8 @@ static bool says_range(struct lint_case *c)
         for (unsigned i = 0; row && i < c->n; i++)
                 if (!lint_row_accepts(row, c->v[i]))
                         return lint_say_refused(c, "it accepts %" PRId64 " to %" PRId64, row->min, row->max);
+        if (row && c->tried && c->n == 1 && !lint_row_is_certain(row, c->v[0]))
+                return lint_say_refused(c, "it accepts %" PRId64 " to %" PRId64, MAX(row->min, 0), row->newer);
         return false;
 }
 
@@ -230,6 +232,15 @@ static void add_rest(struct lint_case *c)
                 lint_add_why(c, "; the kernel ignores '%s'", safe_text(c->rest, shown, sizeof(shown)));
 }
 
+/* Without a trial nothing tells which kernel this is. */
+static void add_newer(struct lint_case *c)
+{
+        if (!c->row || c->tried || c->n != 1 || lint_row_is_certain(c->row, c->v[0]) || c->finding->applied == 0)
+                return;
+        c->finding->applied = -1;
+        lint_add_why(c, "; newer kernels refuse what is over %" PRId64, c->row->newer);
+}
+
 static void add_live(struct lint_case *c)
 {
         char live[256], shown[80];
@@ -291,6 +302,7 @@ static void judge(struct lint_case *c)
         rule = f->rule ? lint_rule_find(f->rule) : NULL;
         f->does = rule ? rule->does : NULL;
         f->yields = rule && rule->writes && f->applied == 1 && fnmatch(rule->writes, c->path, FNM_PATHNAME) == 0;
+        add_newer(c);
         add_rest(c);
         add_live(c);
         make_printable(f);

@@ -42,6 +42,7 @@ struct lint_row {
         enum lint_place place;     /* 0: everywhere */
         const char *gone;          /* why this kernel may lack it */
         const char *idle;          /* why it has no effect although it exists */
+        int64_t newer;             /* newer kernels accept 0 to this, at least min; 0: min to max, as all do */
         const char *floor;         /* of a pair: another sysctl, under which the kernel accepts none */
         const char *needs;         /* it has no effect while this other sysctl is 0 */
         int64_t low, high;         /* harmful below low (0: see sysctl_table), and above high if above is set */
@@ -58,6 +59,12 @@ static inline bool lint_row_is_checked(const struct lint_row *row)
 static inline bool lint_row_accepts(const struct lint_row *row, int64_t number)
 {
         return !lint_row_is_checked(row) || (number >= row->min && number <= row->max);
+}
+
+/* False if newer kernels refuse the number, and older ones do not. */
+static inline bool lint_row_is_certain(const struct lint_row *row, int64_t number)
+{
+        return row->newer == 0 || (number >= 0 && number <= row->newer);
 }
 
 /* For above: sysctl_table has the reason. */
