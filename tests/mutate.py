@@ -170,7 +170,7 @@ def build(tree, files):
     for file in files:
         (tree / file.path).write_text(file.mutated())
     # So that what reads past the end of an array is noticed.
-    bounds = "-fsanitize=bounds,-fsanitize-undefined-trap-on-error"
+    bounds = "-fsanitize=bounds -fsanitize-undefined-trap-on-error"
     options = ["-Dtests=true", "-Dwerror=false", "-Dwarning_level=0", "-Doptimization=1", "-Ddebug=false",
                f"-Dc_args={bounds}"]
     for argv in (["meson", "setup", "build", *options],
