@@ -134,9 +134,9 @@ START_TEST(a_step_is_watched_at_its_destination)
         unsigned seconds = 0;
         char text[512];
 
-        snprintf(text, sizeof(text),
-                 "[rule off]\nenabled = no\nwhen = ports.used >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
-                 "[rule one]\nwhen = ports.used >= 100\nset = net.ipv4.tcp_tw_reuse = 1\n%s",
+        snprintf(text, sizeof(text), "%s[rule one]\nwhen = ports.used >= 100\nset = net.ipv4.tcp_tw_reuse = 1\n%s",
+                 _i == 1 ? "[rule off]\nenabled = no\nwhen = ports.used >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"
+                         : "",
                  of[_i].line);
         h = host_new(text);
         h->snapshot.reading[METRIC_OPENS_RESETS] = reading_valid(0);
