@@ -92,6 +92,8 @@ END_TEST
 
 START_TEST(each_destination_that_failed_is_noted_and_a_reload_forgets_none)
 {
+        uint64_t last = 0;
+
         h = host_new(shipped_policy());
         h->no_timestamps = true;
         for (unsigned i = 0; i < 2; i++) {
@@ -100,6 +102,9 @@ START_TEST(each_destination_that_failed_is_noted_and_a_reload_forgets_none)
         }
         ck_assert_uint_eq(failed_destinations(), 2);
         ck_assert_uint_eq(h->logged, 4);
+        for (unsigned k = 0; k < FAILED_MAX; k++)
+                last = MAX(last, h->policy->state[0].failed[k].until);
+        ck_assert_uint_eq(policy_evaluate(h->policy, &h->snapshot)->rule[0].wait_ns, last - h->snapshot.now);
         reload(shipped_policy());
         for (unsigned i = 0; i < 2; i++)
                 host_run(h, 70, 400, PEER + i);
