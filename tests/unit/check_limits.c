@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What may be written at all. How often: check_guard_limits.c. */
 
+#include <stdio.h>
+
 #include "limited.h"
 
 static const struct value_row {
@@ -80,11 +82,16 @@ START_TEST(memory_bounds_both_tables)
         } rows[] = {{SYSCTL_TCP_MAX_TW_BUCKETS, 65536, 262144}, {SYSCTL_TCP_MAX_ORPHANS, 4096, 16384}};
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                char numbers[64];
+
                 begin(12, 0);
                 snapshot.memory_bytes = UINT64_C(1) << 30;
                 ck_assert_int_eq(check_value(rows[i].id, SYSCTL_VALUE(rows[i].live), SYSCTL_VALUE(rows[i].most)), 0);
                 ck_assert_int_eq(check_value(rows[i].id, SYSCTL_VALUE(rows[i].live), SYSCTL_VALUE(rows[i].most + 1)),
                                  -ERANGE);
+                snprintf(numbers, sizeof(numbers), "%lld entries of %s", (long long)rows[i].most + 1,
+                         sysctl_table[rows[i].id].name);
+                ck_assert_msg(strncmp(reason, numbers, strlen(numbers)) == 0, "'%s'", reason);
         }
 }
 END_TEST

@@ -115,6 +115,17 @@ START_TEST(past_changes_count)
 }
 END_TEST
 
+/* The ledger has thousandths of a change. */
+START_TEST(a_part_of_a_change_is_none)
+{
+        struct ledger ledger = {.changes = {.at = START, .left = 999 + (unsigned)_i}};
+
+        begin(4, 0);
+        limits_resume(&limits, &ledger, START);
+        ck_assert_uint_eq(burst_at(START), (unsigned)_i);
+}
+END_TEST
+
 /* ledger_note() may put a write a few ns into the future. */
 START_TEST(past_change_in_the_future_counts_as_now)
 {
@@ -217,6 +228,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, what_was_never_changed_needs_no_rest);
         tcase_add_test(tcase, no_min_interval_is_no_rest);
         tcase_add_test(tcase, past_changes_count);
+        tcase_add_loop_test(tcase, a_part_of_a_change_is_none, 0, 2);
         tcase_add_test(tcase, past_change_in_the_future_counts_as_now);
         tcase_add_test(tcase, past_changes_do_not_block_for_long);
         tcase_add_loop_test(tcase, never_more_than_the_limits_allow, 0, ELEMENTSOF(rates));

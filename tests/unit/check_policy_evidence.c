@@ -91,6 +91,25 @@ START_TEST(a_release_without_any_group_is_of_nothing)
 }
 END_TEST
 
+/* Although no other condition of the rule is about one. */
+START_TEST(a_release_waits_for_a_group)
+{
+        h = host_new("[rule fin]\nwhen = tcp.closing >= 1\nuntil = ports.used < 100 for 3s\n"
+                     "set = net.ipv4.tcp_fin_timeout = 30\n");
+        host_reading(h, METRIC_TCP_CLOSING, 1);
+        hold(150, PEER);
+        host_run(h, 1, 0, PEER);
+        host_reading(h, METRIC_TCP_CLOSING, 0);
+        host_run(h, 20, 0, PEER);
+        ck_assert_uint_eq(h->logged, 1);
+        h->model.n = 0;
+        hold(50, PEER);
+        host_run(h, 5, 0, PEER);
+        ck_assert_uint_eq(h->logged, 2);
+        expect(DECISION_RELEASE, 50, "10.0.0.2:80");
+}
+END_TEST
+
 #define ADVICE(text) "[rule advice]\nadvise = look\n" text
 
 static void point_at(unsigned metric, const char *group, const char *unit)
@@ -235,6 +254,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_group_that_the_rule_is_not_for_is_not_named);
         tcase_add_loop_test(tcase, of_a_group_on_the_loopback_and_another_the_greater_is_named, 0, 3);
         tcase_add_test(tcase, a_release_without_any_group_is_of_nothing);
+        tcase_add_test(tcase, a_release_waits_for_a_group);
         tcase_add_test(tcase, the_culprit_of_the_condition_is_named);
         tcase_add_test(tcase, the_first_condition_that_has_a_culprit_names_it);
         tcase_add_test(tcase, a_condition_on_groups_has_no_culprit_of_its_own);
