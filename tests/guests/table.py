@@ -15,8 +15,9 @@ HEAD = """\
 `./dev kernels` boots the kernels of Debian's releases under qemu and runs in each the tests that depend on the kernel: the
 unit tests that ask it something, and those with real sockets in network namespaces. Storms, rescue and giving back are in
 `netns evidence` and `netns effect`; kill -9, the take-over, `--restore` and the peer without timestamps in `netns service`.
-A guest has one processor and 2 GB, so that its table of TIME_WAIT holds less than half of the ports (`guest kernel`). Its
-clock counts its instructions: that this machine is busy fails no test. The table holds the newest results of each program;
+A kernel has two guests side by side, with half of the programs each. A guest has one processor and 2 GB, so that its table
+of TIME_WAIT holds less than half of the ports (`guest kernel`). Its clock counts its instructions: that this machine is busy
+fails no test. The table holds the newest results of each program;
 `not run` means that it was not tried on that kernel. A failure may have been mended since. Minutes are those of this
 machine, which may have had other things to do.
 
@@ -37,13 +38,15 @@ What differs for twtuned:
 
 def read(directory):
     """The newest results of each program. A guest that did not come to its end has failed."""
-    found = {}
+    found, broken = {}, []  # (when it ended, what is missing), of guests that did not come to their end
     for console in consoles(directory):
         results = collections.defaultdict(list)
         for result in read_console(console.read_text(errors="replace")):
             results[result["program"]].append(result)
-        found = {k: v for k, v in found.items() if k != GUEST} | results
-    return [result for results in found.values() for result in results]
+        start, end = interval(console)
+        broken = [b for b in broken if b[0] > start] + [(end, result) for result in results.pop(GUEST, [])]
+        found |= results
+    return [result for results in found.values() for result in results] + [result for _, result in broken]
 
 
 def consoles(directory):
@@ -66,10 +69,16 @@ def release(directory):
     return next((match[1] for match in reversed(matches) if match), directory.name)
 
 
+def interval(console):
+    return pathlib.Path(f"{console}.start").stat().st_mtime, console.stat().st_mtime
+
+
 def minutes(directory):
-    """Of this machine, from the start of each guest to the last that it printed."""
-    seconds = sum(console.stat().st_mtime - pathlib.Path(f"{console}.start").stat().st_mtime
-                  for console in consoles(directory))
+    """Of this machine, in which a guest ran; two of them run side by side."""
+    seconds, last = 0, 0
+    for start, end in sorted(map(interval, consoles(directory))):
+        seconds += max(end - max(start, last), 0)
+        last = max(last, end)
     return f"{seconds / 60:.0f}"
 
 
