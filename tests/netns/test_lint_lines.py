@@ -249,15 +249,18 @@ def files_to_try(host, rng):
     return files + [[f"{name} = 30"] for name in NAMES]
 
 
-def put_back(host, stock):
-    for _ in range(2):  # some bound others
-        for name, now in state(host).items():
+def put_back(host, stock, live):
+    for _ in range(3):  # some bound others
+        if live == stock:
+            return
+        for name, now in live.items():
             if now != stock[name] and is_writable(host, name):
                 try:
                     host.sysctl(name, stock[name] or "\n")
                 except OSError:
                     pass
-    check_equal(state(host), stock, "what is put back")
+        live = state(host)
+    check_equal(live, stock, "what is put back")
 
 
 def ports(text):
@@ -298,7 +301,7 @@ def compare(host, tool, lines, want, stock):
     path.write_text("".join(f"{line}\n" for line in lines))
     result = host.run([*TOOLS[tool], str(path)], check=False)
     live = state(host)
-    put_back(host, stock)
+    put_back(host, stock, live)
     for name in stock:
         if want[name] is None:
             continue
@@ -386,8 +389,8 @@ def _():
             check_equal(heard, set(lines), f"lines of {raw} that something is said of")
             for tool in tools:
                 host.run([*TOOLS[tool], str(path)], check=False)
-                if (live := state(host)) != stock:
-                    put_back(host, stock)
+                live = state(host)
+                put_back(host, stock, live)
                 check_equal({n: live[n] for n in stock if live[n] != want[n]}, {}, f"{tool}: {raw}: what differs")
             fixed = lint(host, raw, "--fix")[0].stdout
             left = [f for f in findings(host, fixed) if f["verdict"] in ("harmful", "no effect")]
@@ -418,7 +421,7 @@ def _():
             path.write_text(text)
             host.run([*TOOLS["systemd-sysctl"], str(path)], check=False)
             live = state(host)
-            put_back(host, stock)
+            put_back(host, stock, live)
             check_equal({n: live[n] for n in stock if live[n] != want[n]}, {},
                         f"{text}\n{json.dumps(said, indent=1)}\n{ {n: want[n] for n in stock if live[n] != want[n]} }\n"
                         "what differs")
