@@ -95,7 +95,7 @@ void read_bound(struct observer *o, struct unread *unread)
         uint64_t begun;
         int r;
 
-        if (o->limits_known && are_few(o)) {
+        if (o->wanted[METRIC_PORTS_BOUND] && o->limits_known && are_few(o)) {
                 port_set_clear(&o->bound);
                 o->bound_share = reading_valid(0);
         }
