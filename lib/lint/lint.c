@@ -63,7 +63,7 @@ static bool says_range(struct lint_case *c)
                 if (!lint_row_accepts(row, c->v[i]))
                         return lint_say_refused(c, "it accepts %" PRId64 " to %" PRId64, row->min, row->max);
         if (row && c->tried && c->n == 1 && !lint_row_is_certain(row, c->v[0]))
-                return lint_say_refused(c, "it accepts %" PRId64 " to %" PRId64, MAX(row->min, 0), row->newer);
+                return lint_say_refused(c, "it accepts 0 to %" PRId64, row->newer);
         return false;
 }
 
@@ -143,7 +143,8 @@ static bool is_refused(struct lint_case *c)
         if (k->try && c->row && !c->row->module)
                 r = k->try(k->user, c->path, c->value, kept, sizeof(kept));
         c->tried = r != -ENOSYS;
-        if (c->row && c->row->n == 3 && !(c->tried && r < 0 && *kept) && is_taken_in_part(c))
+        /* Those before a wrong one are taken, unless the trial has changed nothing. */
+        if (c->row && c->row->n == 3 && !(r < 0 && *kept) && is_taken_in_part(c))
                 return true;
         if (r == -ENOSYS ? refuses_more(c) || says_range(c) || says_count(c) : r < 0 && say_refused(c, -r))
                 return true;
@@ -238,7 +239,7 @@ static void add_newer(struct lint_case *c)
         if (!c->row || c->tried || c->n != 1 || lint_row_is_certain(c->row, c->v[0]) || c->finding->applied == 0)
                 return;
         c->finding->applied = -1;
-        lint_add_why(c, "; newer kernels refuse what is over %" PRId64, c->row->newer);
+        lint_add_why(c, "; newer kernels refuse what is not 0 to %" PRId64, c->row->newer);
 }
 
 static void add_live(struct lint_case *c)
@@ -299,10 +300,10 @@ static void judge(struct lint_case *c)
         for (unsigned i = 0; i < ELEMENTSOF(steps) && !steps[i](c); i++)
                 ;
         check_rule(c);
+        add_newer(c);
         rule = f->rule ? lint_rule_find(f->rule) : NULL;
         f->does = rule ? rule->does : NULL;
         f->yields = rule && rule->writes && f->applied == 1 && fnmatch(rule->writes, c->path, FNM_PATHNAME) == 0;
-        add_newer(c);
         add_rest(c);
         add_live(c);
         make_printable(f);

@@ -21,7 +21,8 @@ struct lint_kernel {
         bool (*is_read_only)(void *user, const char *path);
         /* Writes value to a copy of the path that nobody uses, in a new network namespace. Returns 0; -ENOSYS: there
          * is no such copy; another negative errno: the kernel refuses the value. ret_kept is what the copy has if it
-         * is the same before and after the write, else "". NULL: nothing can be tried. */
+         * is the same before and after the write, else ""; where there is no copy it is left alone. NULL: nothing
+         * can be tried. */
         int (*try)(void *user, const char *path, const char *value, char *ret_kept, size_t size);
         void (*reset)(void *user); /* the copies have the live values again; NULL: not needed */
         /* Returns 1 if the kernel can load the module, 0 if it cannot, -ENODATA: unknown. NULL: unknown. */

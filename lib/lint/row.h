@@ -42,7 +42,7 @@ struct lint_row {
         enum lint_place place;     /* 0: everywhere */
         const char *gone;          /* why this kernel may lack it */
         const char *idle;          /* why it has no effect although it exists */
-        int64_t newer;             /* newer kernels accept 0 to this, at least min; 0: min to max, as all do */
+        int64_t newer;             /* newer kernels accept 0 to this; 0: min to max, as older ones */
         const char *floor;         /* of a pair: another sysctl, under which the kernel accepts none */
         const char *needs;         /* it has no effect while this other sysctl is 0 */
         int64_t low, high;         /* harmful below low (0: see sysctl_table), and above high if above is set */

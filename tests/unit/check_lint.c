@@ -615,7 +615,7 @@ static const struct {
          "",
          {.refused = "1024 131072 4194304"}},
         {"net.ipv4.tcp_tw_reuse=3", LINT_FINE, "", "", {.refused = ""}},
-        {"net.ipv4.tcp_early_demux=256", LINT_FINE, "; newer kernels refuse what is over 255", "", {0}},
+        {"net.ipv4.tcp_early_demux=256", LINT_FINE, "; newer kernels refuse what is not 0 to 255", "", {0}},
         {"net.ipv4.tcp_early_demux=256", LINT_FINE, "", "newer kernels", {.refused = ""}},
         {"net.ipv4.tcp_early_demux=256", LINT_NO_EFFECT, "refuses it: it accepts 0 to 255", "", {.refused = "256"}},
         {"net.ipv4.tcp_early_demux=255", LINT_FINE, "", "newer kernels", {0}},
