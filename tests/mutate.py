@@ -21,8 +21,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("lib/policy/*.c")) + ["lib/apply/limits.c"]
 # Those first that notice the most in the least time.
-TESTS = ["policy_step", "action", "policy_settle", "policy_harm", "policy_ladder", "policy_range", "policy_reload", "policy_evidence",
-         "policy_look", "policy_supersede", "policy_unit", "limits", "limits_rates", "tick_step", "tick", "tick_rest",
+TESTS = ["policy_step", "action", "policy_settle", "policy_harm", "policy_ladder", "policy_range", "policy_reload",
+         "policy_evidence", "policy_look", "policy_supersede", "policy_unit", "limits", "limits_rates", "tick_step", "tick", "tick_rest",
          "yield", "rule_action", "policy_explain", "allocation", "out_of_memory", "rehearsal", "policy_need",
          "simulation", "policy"]
 ARGUMENTS = {"policy_need": ["40"], "simulation": ["0", "1", "50000"]}

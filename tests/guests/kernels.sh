@@ -53,8 +53,9 @@ initrd() {
         rm -r "$dir"
 }
 
-# guest KERNEL DIRECTORY NAME CHECKS: what it prints goes into a file console.NAME there. Its clock counts its instructions, and jumps to the next timer
-# where there is nothing to do: however busy this machine is, it is a fast one by its own clock, and waiting costs nothing.
+# guest KERNEL DIRECTORY NAME CHECKS: what it prints goes into a file console.NAME there. Its clock counts its instructions,
+# and jumps to the next timer where there is nothing to do: however busy this machine is, it is a fast one by its own clock,
+# and waiting costs nothing.
 guest() {
         local work version kernel console=$2/console.$3
         work=$(mktemp -d)

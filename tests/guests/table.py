@@ -17,9 +17,8 @@ unit tests that ask it something, and those with real sockets in network namespa
 `netns evidence` and `netns effect`; kill -9, the take-over, `--restore` and the peer without timestamps in `netns service`.
 A kernel has two guests side by side, with half of the programs each. A guest has one processor and 2 GB, so that its table
 of TIME_WAIT holds less than half of the ports (`guest kernel`). Its clock counts its instructions: that this machine is busy
-fails no test. The table holds the newest results of each program;
-`not run` means that it was not tried on that kernel. A failure may have been mended since. Minutes are those of this
-machine, which may have had other things to do.
+fails no test. The table holds the newest results of each program; `not run` means that it was not tried on that kernel. A
+failure may have been mended since. Minutes are those of this machine, which may have had other things to do.
 
 What differs for twtuned:
 

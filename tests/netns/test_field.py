@@ -10,8 +10,8 @@ import sys
 from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Single, Skip, binary, check,
                      check_equal, few_ports, main, test)
 from pressure import NOWHERE, Few, check_silent
-from sockets import (BUSY, DEAF, HOARDER, Load, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once, only_ports, silence,
-                     states, value, wait_until)
+from sockets import (BUSY, DEAF, HOARDER, Load, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once,
+                     only_ports, silence, states, value, wait_until)
 
 REUSE = "net.ipv4.tcp_tw_reuse"
 TIMESTAMPS = "net.ipv4.tcp_timestamps"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What may be written at all. How often: check_guard_limits.c. */
+/* What may be written at all. How often: check_limits_rates.c. */
 
 #include <stdio.h>
 

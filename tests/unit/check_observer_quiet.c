@@ -527,7 +527,7 @@ START_TEST(udp_ports_are_read_again)
         tree_put("net/sockstat6", "TCP6: inuse 0\nUDP6: inuse 20000\n");
         ticks(3 * SLOWLY + (unsigned)_i);
         ck_assert(seen.reading[METRIC_UDP_PORTS].value == 0);
-        peer_add(BOUND_INACTIVE, 40000, 0);
+        peer_add(TCP_CLOSE, 40000, 0);
         ticks(SLOWLY);
         ck_assert(seen.reading[METRIC_UDP_PORTS].value > 0);
 }
