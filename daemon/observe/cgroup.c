@@ -14,8 +14,10 @@
 #include <linux/magic.h>
 
 #include "daemon/now.h"
+#include "lib/util/macro.h"
 
 #define WALK_NS (20 * UINT64_C(1000000)) /* some 10,000 cgroups */
+#define SHALLOW 2u                       /* a service is below system.slice */
 
 static const char *find_root(void)
 {
@@ -32,6 +34,7 @@ static const char *find_root(void)
 struct walk {
         uint64_t id, until;               /* of the cgroup; of the thread's CPU time, ns */
         bool users;                       /* user.slice alone, or everything but that */
+        unsigned levels;                  /* how many below the root it looks at; 0: all */
         bool over;                        /* it took too long */
         const struct cgroup_tally *tally; /* or NULL */
         unsigned sockets;                 /* those of the tally whose cgroup was found */
@@ -48,7 +51,7 @@ static void meet(struct walk *w, uint64_t id)
                         w->sockets += w->tally->item[i].sockets;
 }
 
-static bool find_below(struct walk *w, size_t length, bool top);
+static bool find_below(struct walk *w, size_t length, unsigned level);
 
 /* Takes the directory if it is of one of the units. Returns false if there is nothing to find below it: that
  * skips most directories of a host, and all that users can create. */
@@ -60,12 +63,12 @@ static bool note_units(const struct walk *w, const struct dirent *entry)
         return units != 0 || units_may_be_below(w->names, entry->d_name);
 }
 
-static bool look_at(struct walk *w, size_t length, const struct dirent *entry, bool top)
+static bool look_at(struct walk *w, size_t length, const struct dirent *entry, unsigned level)
 {
         size_t n;
 
         if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            (top && w->users != (strcmp(entry->d_name, "user.slice") == 0)))
+            (level == 1 && w->users != (strcmp(entry->d_name, "user.slice") == 0)))
                 return false;
         meet(w, entry->d_ino);
         n = (size_t)snprintf(w->path + length, PATH_MAX - length, "/%s", entry->d_name);
@@ -73,12 +76,12 @@ static bool look_at(struct walk *w, size_t length, const struct dirent *entry, b
                 return false;
         if (w->names && !note_units(w, entry))
                 return false;
-        return entry->d_ino == w->id || find_below(w, length + n, false);
+        return entry->d_ino == w->id || (level != w->levels && find_below(w, length + n, level + 1));
 }
 
-/* Extends path to the directory below it with inode id. The listing has the inodes
+/* Extends path to the directory below it with inode id; level counts from 1. The listing has the inodes
  * (fs/kernfs/dir.c:kernfs_fop_readdir). Not fts(3), which crashes when memory is short (glibc 2.36). */
-static bool find_below(struct walk *w, size_t length, bool top)
+static bool find_below(struct walk *w, size_t length, unsigned level)
 {
         DIR *directory;
         struct dirent *entry;
@@ -87,23 +90,28 @@ static bool find_below(struct walk *w, size_t length, bool top)
         w->over |= thread_cpu_ns() > w->until;
         directory = w->over ? NULL : opendir(w->path);
         while (directory && !found && !w->over && (entry = readdir(directory)))
-                found = look_at(w, length, entry, top);
+                found = look_at(w, length, entry, level);
         if (directory)
                 closedir(directory);
         return found;
 }
 
-/* Users can create any number of cgroups, so theirs come last. */
+/* A container can have any number of cgroups, so services come first; so can users, and theirs come last. */
 static void find_unit(uint64_t id, char unit[static CGROUP_UNIT_MAX])
 {
+        static const struct {
+                bool users;
+                unsigned levels;
+        } parts[] = {{false, SHALLOW}, {false, 0}, {true, 0}};
         const char *root = find_root();
         static struct walk w;
         bool found = false;
 
         w = (struct walk){.id = id, .until = thread_cpu_ns() + WALK_NS};
-        for (unsigned i = 0; root && !found && i < 2; i++) {
-                w.users = i == 1;
-                found = find_below(&w, strlen(strcpy(w.path, root)), true);
+        for (unsigned i = 0; root && !found && i < ELEMENTSOF(parts); i++) {
+                w.users = parts[i].users;
+                w.levels = parts[i].levels;
+                found = find_below(&w, strlen(strcpy(w.path, root)), 1);
         }
         unit[0] = 0;
         if (found)
@@ -137,7 +145,7 @@ bool cgroup_find_units(struct cgroup_cache *cache, const struct unit_names *name
         w = (struct walk){.until = begun + WALK_NS, .names = names, .found = ret, .root = strlen(root)};
         for (unsigned i = 0; i < 2; i++) {
                 w.users = i == 1;
-                find_below(&w, strlen(strcpy(w.path, root)), true);
+                find_below(&w, strlen(strcpy(w.path, root)), 1);
         }
         charge(cache, now, begun);
         return !w.over;
@@ -164,7 +172,7 @@ unsigned cgroup_count_system(struct cgroup_cache *cache, const struct cgroup_tal
         if (access(w.path, F_OK) < 0)
                 return all;
         w.path[length] = 0;
-        find_below(&w, length, true);
+        find_below(&w, length, 1);
         charge(cache, now, begun);
         return w.over ? all : w.sockets;
 }

@@ -24,8 +24,8 @@ struct cgroup_cache {
 };
 
 /* The name of whose it is, of cgroup_unit_of_path(). "": id is 0 or the root's, there is no cgroup2, the cgroup is gone, or
- * the budget is spent. Walks the tree once per id, the system's part before that of users, and not for more than 20 ms of CPU
- * time. The name belongs to the cache and is valid until it is replaced. */
+ * the budget is spent. Walks the tree once per id, services before what is deeper in the system's part, that before the part of
+ * users, and not for more than 20 ms of CPU time. The name belongs to the cache and is valid until it is replaced. */
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id);
 
 /* Finds all cgroups of the units with these names, in a walk like that. Returns false if there was none or it took too long: ret

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
-from container import HOLDS, UNIT_DROPINS, on_host, wait_until  # noqa: E402
+from container import HOLDS, UNIT_DROPINS, crowd, on_host, remove_cgroup, wait_until  # noqa: E402
 from harness import check, check_equal, diag, main  # noqa: E402
 
 LONG = "--long" in sys.argv
@@ -90,17 +90,14 @@ def _(host):
 
 @on_host("nobody's cgroups: a hostile name is escaped and is that user's; ten thousand do not delay a tick")
 def _(host):
-    for line in map(str.split, host.run("cat", "/proc/mounts").stdout.splitlines()):
-        if line[2] == "cgroup2":
-            root = host.root / line[1][1:]
-            break
+    root = host.root / host.cgroup()
     user = root / "user.slice/user-65534.slice/user@65534.service"
     hostile = user / "app.slice" / HOSTILE
     hostile.mkdir(parents=True)
     try:
         host.systemctl("start", "server")
         join = "echo $$ >\"$1/cgroup.procs\" && shift && exec \"$@\""
-        inside = f"{line[1]}/{hostile.relative_to(root)}"
+        inside = f"/{hostile.relative_to(host.root)}"
         with beside(host, "sh", "-c", join, "sh", inside, "churn", "hold", "10.77.0.1", "8080", "--count=12", user=()):
             host.write("etc/twtuned.conf.d/50-test.conf", CONFIG)
             host.write(f"{UNIT_DROPINS}/60-test.conf", "[Service]\nWatchdogSec=12s\n")
@@ -114,15 +111,13 @@ def _(host):
                 text = host.run(*command).stdout
                 check("\x1b" not in text and "\a" not in text, f"{command}: {text!r}")
             check(escaped in host.run("twtuned", "--once").stdout, "--once names the unit")
-            for i in range(10000):
-                (user / f"{i % 100}" / f"{i}").mkdir(parents=True)
+            crowd(user)
             host.systemctl("restart", "twtuned")
             check_calm(host, "cgroups")
     finally:
         host.run("sh", "-c", 'kill -9 $(cat "$1/cgroup.procs")', "sh", inside)
         wait_until(lambda: not (hostile / "cgroup.procs").read_text(), "the hostile cgroup is empty")
-        for directory in sorted(user.rglob("*/"), reverse=True):
-            directory.rmdir()
+        remove_cgroup(user)
 
 
 def advising(prefix):

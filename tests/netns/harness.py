@@ -295,6 +295,22 @@ def mounts():
     return [line.split() for line in open("/proc/self/mounts", errors="surrogateescape")]
 
 
+def make_cgroup(cgroup):
+    """And those above it, which another test may be about to remove."""
+    while not cgroup.is_dir():
+        with contextlib.suppress(FileNotFoundError):
+            cgroup.mkdir(parents=True)
+
+
+def remove_cgroup(cgroup):
+    """With those below it, and the one above it if that is not used."""
+    for directory in sorted(cgroup.rglob("*/"), reverse=True):
+        directory.rmdir()
+    cgroup.rmdir()
+    with contextlib.suppress(OSError):
+        cgroup.parent.rmdir()
+
+
 def sweep():
     """Deletes the namespaces of harnesses that were killed with SIGKILL."""
     for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else ():

@@ -15,7 +15,8 @@ import sys
 import threading
 import time
 
-from harness import Program, Skip, binary, check, check_equal, mounts, wait_until
+from harness import (Program, Skip, binary, check, check_equal, make_cgroup, mounts, remove_cgroup,
+                     wait_until)
 
 NOBODY = "02:00:00:00:00:99"  # a MAC address that no host has
 
@@ -155,14 +156,12 @@ class Unit:
         self.path = pathlib.Path(roots[0]) / parent / self.name
 
     def __enter__(self):
-        self.path.mkdir(parents=True)
+        make_cgroup(self.path)
         return self
 
     def __exit__(self, *_):
         wait_until(lambda: not (self.path / "cgroup.procs").read_text(), f"{self.name} is empty")
-        self.path.rmdir()
-        with contextlib.suppress(OSError):  # not ours, or another test's as well
-            self.path.parent.rmdir()
+        remove_cgroup(self.path)
 
     def argv(self, *argv):
         """The same program, in the unit."""

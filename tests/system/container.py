@@ -24,8 +24,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
-from harness import (BUILD, PATIENCE, Skip, binary, check, check_equal, diag, mounts, temp_dir, test,  # noqa: E402
-                     wait_until)
+from harness import (BUILD, PATIENCE, Skip, binary, check, check_equal, diag, make_cgroup, mounts, remove_cgroup,  # noqa: E402
+                     temp_dir, test, wait_until)
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 FIN_TIMEOUT = "net.ipv4.tcp_fin_timeout"
@@ -110,23 +110,24 @@ GENERATORS = "systemd/system-generators"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def remove_cgroup(cgroup):
-    for directory in sorted(cgroup.rglob("*/"), reverse=True):
-        directory.rmdir()
-    cgroup.rmdir()
+def crowd(cgroup):
+    """Ten thousand cgroups below it: more than a walk of the tree visits."""
+    for i in range(10000):
+        (cgroup / f"{i % 100}" / f"{i}").mkdir(parents=True)
 
 
 def make_cgroups():
-    """One below our own, in each hierarchy that systemd may use. Removes those of tests that were killed."""
+    """One below our own, in each hierarchy that systemd may use. Removes those of tests that were killed. In user.slice,
+    where the tests that run beside this one look last: some tests make ten thousand."""
     own = dict(line.strip().split(":", 2)[1:] for line in open("/proc/self/cgroup"))
     for _, mount, kind, options, *_ in mounts():
         hierarchy = "" if kind == "cgroup2" else "name=systemd"
         if kind == "cgroup2" or kind == "cgroup" and hierarchy in options.split(","):
-            cgroup = pathlib.Path(mount + own[hierarchy], f"twtuned-test-{os.getpid()}")
+            cgroup = pathlib.Path(mount + own[hierarchy], "user.slice", f"twtuned-test-{os.getpid()}")
             for other in cgroup.parent.glob("twtuned-test-*"):
                 if not os.path.exists(f"/proc/{other.name.split('-')[-1]}"):
                     remove_cgroup(other)
-            cgroup.mkdir()
+            make_cgroup(cgroup)
             yield cgroup
 
 
@@ -271,6 +272,11 @@ class Container:
         self.systemctl("start", "twtuned", "load")
         self.wait_for_reuse("1")
         return self.events("applied")[0]
+
+    def cgroup(self):
+        """Where the tree of its cgroups is, below its root."""
+        mounts = map(str.split, self.run("cat", "/proc/mounts").stdout.splitlines())
+        return next(mount[1:] for _, mount, kind, *_ in mounts if kind == "cgroup2")
 
     def begin(self):
         self.since = f"{time.time():.6f}"

@@ -9,8 +9,8 @@ import re
 import shutil
 import subprocess
 
-from container import (BAD, DELAY, DROPINS, HOLDS, HOLDS_TWO, REUSE, UNIT_DROPINS, check, diag, on_host,
-                       sampled, wait_until)
+from container import (BAD, DELAY, DROPINS, HOLDS, HOLDS_TWO, REUSE, UNIT_DROPINS, check, crowd, diag, on_host,
+                       remove_cgroup, sampled, wait_until)
 from harness import ROOT, Skip, check_equal, main, temp_dir, test
 
 UNITS = "twtuned.service", "twtuned-restore.service", "twtuned@web.service", "twtuned-restore@web.service"
@@ -124,10 +124,17 @@ def _(host):
     check(any(line.startswith("/etc/sysctl.d/50-test.conf:1: ") and "harmful" in line for line in said), said)
 
 
-@on_host("inside it finds the unit of a culprit")
+@on_host("inside it finds the unit of a culprit, also beside the cgroups of containers that have ten thousand each")
 def _(host):
-    applied = host.start(HOLDS)
-    check(applied["CULPRIT"] in ("load.service", "server.service"), applied["CULPRIT"])
+    containers = [host.root / host.cgroup() / f"container{n}" for n in range(3)]
+    try:
+        for container in containers:  # of which one comes before system.slice
+            crowd(container)
+        applied = host.start(HOLDS)
+        check(applied["CULPRIT"] in ("load.service", "server.service"), applied["CULPRIT"])
+    finally:
+        for container in containers:
+            remove_cgroup(container)
 
 
 @on_host("a system call that the filter does not allow ends it, and is seen")
