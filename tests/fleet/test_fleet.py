@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The metrics file, with the programs that read it: promtool, prometheus-node-exporter and prometheus as in Debian."""
 
+import http.client
 import json
 import pathlib
 import re
@@ -10,7 +11,6 @@ import subprocess
 import sys
 import time
 import urllib.parse
-import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
 from harness import (HOLDS, PATIENCE, POLICY, ROOT, ChurnHold, ChurnServer, Pair, Program, Single, Skip,  # noqa: E402
@@ -155,17 +155,25 @@ def _():
 
 # ---- end to end ----
 
-def get(namespace, url):
+_prometheus = {}  # the connections to it: one a query would leave TIME_WAIT of which the rules of a test would speak
+
+
+def get(namespace, path):
+    connection = _prometheus.setdefault(namespace.name, http.client.HTTPConnection("127.0.0.1", 9090, PATIENCE))
     with namespace.entered():
         try:
-            return urllib.request.urlopen(url, timeout=PATIENCE).read().decode()
-        except OSError:  # it does not listen yet
+            connection.request("GET", f"/api/v1/{path}")
+            response = connection.getresponse()
+            text = response.read().decode()
+            return text if response.status == 200 else ""  # it does not answer yet
+        except OSError:  # nor listen
+            connection.close()
             return ""
 
 
 def query(namespace, promql):
     """The result of a query at Prometheus, as [(labels, value)]."""
-    answer = get(namespace, "http://127.0.0.1:9090/api/v1/query?" + urllib.parse.urlencode({"query": promql}))
+    answer = get(namespace, "query?" + urllib.parse.urlencode({"query": promql}))
     found = json.loads(answer or '{"data": {"result": []}}')["data"]["result"]
     return [(entry["metric"], float(entry["value"][1])) for entry in found]
 
@@ -220,7 +228,7 @@ def _():
         check(re.fullmatch("[0-9a-f]{16}", labels["config"]) and labels["mode"] == "enforce", labels)
         at = value("twtuned_last_observation_timestamp_seconds")[1]
         check(start - 1 <= at <= time.time(), f"observed at {at}, it started at {start}, and now it is {time.time()}")
-        alerts = json.loads(get(host, "http://127.0.0.1:9090/api/v1/rules"))["data"]["groups"][0]["rules"]
+        alerts = json.loads(get(host, "rules"))["data"]["groups"][0]["rules"]
         check(len(alerts) >= 5 and all(a["health"] == "ok" for a in alerts), alerts)
         load.stop()
 
@@ -228,7 +236,7 @@ def _():
 def query_range(namespace, promql, start):
     """{labels as text: [value of each second]}"""
     asked = urllib.parse.urlencode({"query": promql, "start": start, "end": time.time() + 2, "step": 1})
-    answer = json.loads(get(namespace, f"http://127.0.0.1:9090/api/v1/query_range?{asked}"))
+    answer = json.loads(get(namespace, f"query_range?{asked}"))
     check_equal(answer["status"], "success", promql)
     return {json.dumps(entry["metric"], sort_keys=True): [float(value) for _, value in entry["values"]]
             for entry in answer["data"]["result"]}
