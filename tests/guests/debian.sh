@@ -81,9 +81,12 @@ debian_kernel() {
                 mkdir -p "$dir.new/debs"
                 (
                         cd "$dir.new/debs"
-                        debian_apt apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
-                                --no-replaces --no-enhances "linux-image-$(dpkg --print-architecture)=$version" |
-                                grep -E '^linux-(base|image|binary|modules)-[0-9]' | sort -u |
+                        packages=$(debian_apt apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts \
+                                --no-breaks --no-replaces --no-enhances \
+                                "linux-image-$(dpkg --print-architecture)=$version" | grep -E '^linux-[a-z]+-[0-9]' | sort -u)
+                        # Of another suite's kernel there may be a part, too.
+                        release=$(sed -n 's/^linux-image-//p' <<<"$packages")
+                        grep -F -- "-$release" <<<"$packages" |
                                 xargs bash -c '. "$0"; debian_apt apt-get download -qq "$@"' "$debian_sh" >&2
                         for deb in *.deb; do dpkg-deb -x "$deb" ..; done
                 )
