@@ -45,6 +45,46 @@ START_TEST(the_group_with_the_most_is_named)
 }
 END_TEST
 
+/* Of those that hold no condition, too: where all of them wait for another condition, the one that is nearest is shown. */
+START_TEST(the_group_that_is_nearest_is_shown)
+{
+        h = host_new(REUSE("when = ports.used >= 100\nwhen = tcp.closing >= 1\n"));
+        for (unsigned i = 0; i < 3; i++)
+                hold(i == (unsigned)_i ? 150 : 10, PEER + i);
+        host_run(h, 1, 0, PEER);
+        ck_assert_uint_eq(h->logged, 0);
+        ck_assert_double_eq(policy_evaluate(h->policy, &h->snapshot)->rule[0].when[0].reading.value, 150);
+}
+END_TEST
+
+/* One group of which the value is unknown leaves it open, one that is over the threshold does not. */
+START_TEST(of_all_groups_each_has_to_be_under_the_threshold)
+{
+        static const struct {
+                float value[3];
+                enum truth holds;
+        } of[] = {
+                {{0, NAN, 0}, UNKNOWN}, {{NAN, 0, 0}, UNKNOWN}, {{0, 0, 0}, YES},
+                {{NAN, 100, 0}, NO},    {{100, NAN, NAN}, NO},
+        };
+
+        h = host_new(REUSE("when = ports.used >= 1000\nuntil = ports.syn_waiting < 10%\n"));
+        for (unsigned i = 0; i < 3; i++)
+                hold(10, PEER + i);
+        host_observe(h);
+        for (unsigned i = 0, n = 0; i < ports_slots(h->ports); i++) {
+                struct destination *d = (struct destination *)ports_destination(h->ports, i);
+
+                if (d->id == 0)
+                        continue;
+                ck_assert_uint_lt(n, 3);
+                d->lower[METRIC_PORTS_SYN_WAITING - METRIC_PORTS_FIRST] = of[_i].value[n];
+                d->upper[METRIC_PORTS_SYN_WAITING - METRIC_PORTS_FIRST] = of[_i].value[n++];
+        }
+        ck_assert_int_eq(policy_evaluate(h->policy, &h->snapshot)->rule[0].until[0].holds, of[_i].holds);
+}
+END_TEST
+
 /* On the loopback the sysctl works already: its connections are none of the rule's business. */
 START_TEST(a_group_that_the_rule_is_not_for_is_not_named)
 {
@@ -251,6 +291,8 @@ static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, NULL, tear_down);
         tcase_add_loop_test(tcase, the_group_with_the_most_is_named, 0, 3);
+        tcase_add_loop_test(tcase, the_group_that_is_nearest_is_shown, 0, 3);
+        tcase_add_loop_test(tcase, of_all_groups_each_has_to_be_under_the_threshold, 0, 5);
         tcase_add_test(tcase, a_group_that_the_rule_is_not_for_is_not_named);
         tcase_add_loop_test(tcase, of_a_group_on_the_loopback_and_another_the_greater_is_named, 0, 3);
         tcase_add_test(tcase, a_release_without_any_group_is_of_nothing);

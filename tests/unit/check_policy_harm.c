@@ -15,13 +15,17 @@
         "raise = net.ipv4.tcp_max_tw_buckets x2 max 2097152\n"
 #define FIN_RULE \
         "[rule fin]\nwhen = tcp.fin_wait2 >= 100\nuntil = tcp.fin_wait2 < 1\nset = net.ipv4.tcp_fin_timeout = 30\n"
+#define ORPHANS_RULE \
+        "[rule orphans]\nwhen = tcp.fin_wait2 >= 100\nuntil = tcp.fin_wait2 < 1\n" \
+        "raise = net.ipv4.tcp_max_orphans x2 max 16384\n"
 #define ABORT_OF_RESETS "abort = opens.resets > 3x before within 1h\n"
 #define ABORT_OF_WAITING "abort = ports.syn_waiting > 3x before within 1h\n"
 
 enum {
         REUSE,
         TABLE,
-        FIN
+        FIN,
+        ORPHANS
 };
 
 static void fill_table(void)
@@ -58,6 +62,7 @@ static void begin(const char *policy)
 {
         h = host_new(policy);
         host_sysctl(h, TW, 65536);
+        host_sysctl(h, SYSCTL_TCP_MAX_ORPHANS, 8192);
         host_reading(h, METRIC_OPENS_RESETS, 0);
         host_reading(h, METRIC_TCP_CLOSING, 1);
         host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
@@ -72,13 +77,14 @@ START_TEST(a_table_that_would_take_the_ports_is_not_raised)
                 enum standing table;
         } of[] = {{20000, STANDING_HARMFUL}, {5000, STANDING_ACTIVE}, {0, STANDING_ACTIVE}};
 
-        begin("[rule none]\nwhen = tcp.listen >= 1\nadvise = look\n" TABLE_RULE FIN_RULE);
+        begin("[rule none]\nwhen = tcp.listen >= 1\nadvise = look\n" TABLE_RULE FIN_RULE ORPHANS_RULE);
         host_run(h, 10, 100, PEER);
         overflow(of[_i].needed);
         host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
         host_run(h, 1, 0, PEER);
         ck_assert_int_eq(policy_evaluate(h->policy, &h->snapshot)->rule[TABLE].standing, of[_i].table);
-        ck_assert(policy_is_active(h->policy, FIN)); /* that table is not its business */
+        ck_assert(policy_is_active(h->policy, FIN)); /* that table is not their business */
+        ck_assert(policy_is_active(h->policy, ORPHANS));
 }
 END_TEST
 

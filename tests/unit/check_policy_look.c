@@ -354,6 +354,20 @@ START_TEST(a_rule_that_time_can_move_does_not_rest)
 }
 END_TEST
 
+/* Also where bounds of the ports decide, as after a dump. */
+START_TEST(the_rules_rest_beside_bounds_of_the_ports)
+{
+        h = host_new("[rule one]\nwhen = tcp.time_wait >= 100\n" SET);
+        host_reading(h, METRIC_TCP_TIME_WAIT, 0);
+        h->snapshot.reading[METRIC_PORTS_FIRST] = reading_bounded(0, 10);
+        host_pass(h, 1);
+        ck_assert(policy_settle(h->policy, &h->snapshot));
+        rest(1);
+        h->snapshot.reading[METRIC_PORTS_FIRST] = reading_bounded(0, 11);
+        expect_no_rest();
+}
+END_TEST
+
 /* A dump could tell more, or has told more. */
 START_TEST(what_is_not_known_is_no_rest)
 {
@@ -405,6 +419,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, what_a_person_does_ends_the_rest);
         tcase_add_test(tcase, only_what_rules_name_ends_the_rest);
         tcase_add_loop_test(tcase, a_rule_that_time_can_move_does_not_rest, 0, 3);
+        tcase_add_test(tcase, the_rules_rest_beside_bounds_of_the_ports);
         tcase_add_test(tcase, what_is_not_known_is_no_rest);
         tcase_add_test(tcase, a_tick_that_decides_is_followed_by_another);
         tcase_add_test(tcase, a_question_ends_the_rest);

@@ -61,6 +61,37 @@ START_TEST(expect_waits_while_the_pressure_is_off_or_unknown)
 END_TEST
 
 /* The dump shows such a group as relieved: what is old enough counts as reusable. TWRecycled knows better. */
+/* A gap as long as its time stops the clock, a longer one starts it anew. */
+START_TEST(expect_starts_anew_after_a_gap_longer_than_its_time)
+{
+        static const struct {
+                unsigned gap, left;
+        } of[] = {{15, 3}, {16, 15}};
+
+        use_expecting();
+        host_pass(h, 10);
+        h->snapshot.now += of[_i].gap * SEC;
+        host_decide(h);
+        host_pass(h, of[_i].left - 1);
+        ck_assert_uint_eq(h->logged, 1);
+        host_pass(h, 1);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_UNEXPECTED}, (const unsigned[]){0, 0});
+}
+END_TEST
+
+/* A destination that failed is tried again as soon as retry has passed. */
+START_TEST(a_destination_that_failed_waits_for_retry_and_no_longer)
+{
+        h = host_new("[rule reuse]\nwhen = ports.used >= 100\nset = net.ipv4.tcp_tw_reuse = 1\n"
+                     "expect = ports.reused >= 10% within 5s\nretry = 100s\n");
+        h->no_timestamps = true;
+        host_run(h, 150, 200, PEER);
+        ck_assert_uint_ge(h->logged, 3);
+        ck_assert(h->log[1].kind == DECISION_UNEXPECTED && h->log[2].kind == DECISION_ENTER);
+        ck_assert_uint_eq(h->log[2].at - h->log[1].at, 100);
+}
+END_TEST
+
 START_TEST(a_peer_without_timestamps_is_found_out)
 {
         h = host_new(shipped_policy());
@@ -719,6 +750,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, an_effect_that_does_not_come_is_put_back);
         tcase_add_test(tcase, an_effect_that_comes_is_enough);
         tcase_add_test(tcase, expect_waits_while_the_pressure_is_off_or_unknown);
+        tcase_add_loop_test(tcase, expect_starts_anew_after_a_gap_longer_than_its_time, 0, 2);
+        tcase_add_test(tcase, a_destination_that_failed_waits_for_retry_and_no_longer);
         tcase_add_test(tcase, a_peer_without_timestamps_is_found_out);
         tcase_add_test(tcase, a_destination_that_failed_is_noted_once);
         tcase_add_test(tcase, each_destination_that_failed_is_noted_and_a_reload_forgets_none);

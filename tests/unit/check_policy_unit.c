@@ -207,6 +207,8 @@ static const struct {
         {RULE("for-unit = web other\n"),
          "[rule q]\nwhen = ports.used >= 5\nfor-unit = other\nadvise = x\n" RULE("for-unit = web other\n"), true},
         {RULE("for-unit = web\n"), RULE("for-unit = other\n"), false},
+        {RULE("for-unit = web\n"),
+         "[rule q]\nwhen = ports.used >= 5\nfor-unit = web\nadvise = x\n" RULE("for-unit = other\n"), false},
         {RULE("for-unit = web\n"), RULE("for-unit = web other\n"), false},
         {RULE("for-unit = web other\n"), RULE("for-unit = web\n"), false},
         {RULE("for-unit = web\n"), RULE(""), false},

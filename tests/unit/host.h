@@ -82,6 +82,24 @@ static inline char *shipped_policy(void)
         return text;
 }
 
+/* What is behind the ends of lists is nobody's to read: it would be noticed. */
+static inline void poison_ends(struct config *config)
+{
+        for (unsigned i = 0; i < config->n_rules; i++) {
+                struct rule *rule = &config->rule[i];
+
+                memset(&rule->when[rule->n_when], 0xaa, sizeof(rule->when) - rule->n_when * sizeof(rule->when[0]));
+                memset(&rule->until[rule->n_until], 0xaa,
+                       sizeof(rule->until) - rule->n_until * sizeof(rule->until[0]));
+                memset(&rule->abort[rule->n_abort], 0xaa,
+                       sizeof(rule->abort) - rule->n_abort * sizeof(rule->abort[0]));
+                memset(&rule->action[rule->n_actions], 0xaa,
+                       sizeof(rule->action) - rule->n_actions * sizeof(rule->action[0]));
+        }
+        if (config->n_rules < RULES_MAX)
+                memset(&config->rule[config->n_rules], 0xaa, sizeof(config->rule[0]));
+}
+
 /* Stock sysctls and no sockets. */
 static inline struct host *host_new(const char *policy)
 {
@@ -90,6 +108,7 @@ static inline struct host *host_new(const char *policy)
         ck_assert_ptr_nonnull(h);
         h->ports = ports_new(7);
         h->config = config_of(policy);
+        poison_ends(h->config);
         h->policy = policy_new(h->config);
         h->snapshot.now = host_start();
         h->snapshot.ports = h->ports;
