@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -400,7 +401,7 @@ static int run_hold(const struct options *o)
 
         deadline = arm_deadline(now_ns(), o->seconds);
         while (!stopped && now_ns() < deadline)
-                pause();
+                poll(NULL, 0, 1000); /* not pause(): a signal may come just before */
         return EXIT_SUCCESS;
 }
 
