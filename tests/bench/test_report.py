@@ -5,6 +5,7 @@ real one."""
 
 import pathlib
 import re
+import subprocess
 import sys
 from xml.etree import ElementTree
 
@@ -174,6 +175,15 @@ def _():
 
 def version():
     return re.search(r"^  version: '([\d.]+)',$", (ROOT / "meson.build").read_text(), re.M)[1]
+
+
+@test("each benchmark starts")
+def _():
+    scripts = [path for path in (ROOT / "bench").rglob("*.py") if "argparse" in path.read_text()]
+    check(len(scripts) >= 8, scripts)
+    for path in scripts:
+        run = subprocess.run([sys.executable, path, "--help"], text=True, capture_output=True, check=False)
+        check_equal((run.returncode, run.stderr), (0, ""), path.name)
 
 
 main()
