@@ -115,6 +115,18 @@ START_TEST(past_changes_count)
 }
 END_TEST
 
+START_TEST(each_sysctl_remembers_its_last_change)
+{
+        struct ledger ledger = {0};
+
+        begin(4, 5 * S);
+        ledger.entry[_i] = (struct ledger_entry){.state = LEDGER_RELEASED, .at = START - 1};
+        limits_resume(&limits, &ledger, START);
+        for (int id = 0; id < SYSCTL_COUNT; id++)
+                ck_assert_int_eq(limits.changed_at[id] == START - 1, id == _i);
+}
+END_TEST
+
 /* The ledger has thousandths of a change. */
 START_TEST(a_part_of_a_change_is_none)
 {
@@ -228,6 +240,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, what_was_never_changed_needs_no_rest);
         tcase_add_test(tcase, no_min_interval_is_no_rest);
         tcase_add_test(tcase, past_changes_count);
+        tcase_add_loop_test(tcase, each_sysctl_remembers_its_last_change, 0, SYSCTL_COUNT);
         tcase_add_loop_test(tcase, a_part_of_a_change_is_none, 0, 2);
         tcase_add_test(tcase, past_change_in_the_future_counts_as_now);
         tcase_add_test(tcase, past_changes_do_not_block_for_long);

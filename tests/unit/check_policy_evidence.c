@@ -57,6 +57,21 @@ START_TEST(the_group_that_is_nearest_is_shown)
 }
 END_TEST
 
+/* Of equal ones the first in the table. */
+START_TEST(of_equal_groups_one_is_shown)
+{
+        const struct destination *first = NULL;
+
+        h = host_new(REUSE("when = ports.used >= 100\nwhen = tcp.closing >= 1\n"));
+        for (unsigned i = 0; i < 3; i++)
+                hold(10, PEER + i);
+        host_run(h, 1, 0, PEER);
+        for (unsigned i = 0; i < ports_slots(h->ports) && (!first || first->id == 0); i++)
+                first = ports_destination(h->ports, i);
+        ck_assert_ptr_eq(policy_evaluate(h->policy, &h->snapshot)->rule[0].when[0].destination, first);
+}
+END_TEST
+
 /* One group of which the value is unknown leaves it open, one that is over the threshold does not. */
 START_TEST(of_all_groups_each_has_to_be_under_the_threshold)
 {
@@ -292,6 +307,7 @@ static void add(TCase *tcase)
         tcase_add_checked_fixture(tcase, NULL, tear_down);
         tcase_add_loop_test(tcase, the_group_with_the_most_is_named, 0, 3);
         tcase_add_loop_test(tcase, the_group_that_is_nearest_is_shown, 0, 3);
+        tcase_add_test(tcase, of_equal_groups_one_is_shown);
         tcase_add_loop_test(tcase, of_all_groups_each_has_to_be_under_the_threshold, 0, 5);
         tcase_add_test(tcase, a_group_that_the_rule_is_not_for_is_not_named);
         tcase_add_loop_test(tcase, of_a_group_on_the_loopback_and_another_the_greater_is_named, 0, 3);

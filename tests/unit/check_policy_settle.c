@@ -719,6 +719,23 @@ START_TEST(a_reload_keeps_what_is_the_same)
 }
 END_TEST
 
+/* Of the table of sysctls the first one, too. */
+START_TEST(a_reload_keeps_what_is_held)
+{
+        static const char rule[] = "[rule reuse]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_tw_reuse = 1\n";
+
+        h = host_new(rule);
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_pass(h, 1);
+        reload(rule);
+        ck_assert(policy_holds(h->policy, SYSCTL_TCP_TW_REUSE));
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 61);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_RELEASE}, (const unsigned[]){0, 0});
+        ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_TW_REUSE), 2);
+}
+END_TEST
+
 START_TEST(a_reload_drops_what_is_gone)
 {
         h = host_new(FIN_RULE);
@@ -781,6 +798,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, adopts_a_step_as_watched_and_takes_the_rest, 0, 2);
         tcase_add_test(tcase, leaves_alone_what_the_ledger_says_is_theirs);
         tcase_add_test(tcase, a_reload_keeps_what_is_the_same);
+        tcase_add_test(tcase, a_reload_keeps_what_is_held);
         tcase_add_test(tcase, a_reload_drops_what_is_gone);
         tcase_add_test(tcase, observe_mode_takes_the_effect_as_met);
 }
