@@ -3,12 +3,17 @@
 # kernels.sh [VERSION...]: boots Debian's kernels under qemu, without KVM, and runs checks.py in each; then writes
 # docs/kernels.md. CHECKS: regexes of the names of programs, those of which other results are kept; MEMORY: of the guest, in
 # MiB.
+# kernels.sh --peers: runs bench/peers.py instead, in one guest with the newest kernel and the packages of sid.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 . tests/guests/debian.sh
 tree=$PWD
 packages="busybox-static iproute2 iputils-ping kmod libinih1 libjansson4 libmnl0 libsubunit0 libsystemd0 nftables procps"
 packages+=" python3 systemd"
+name=guest suite=$(. /etc/os-release && echo "$VERSION_CODENAME") program=tests/guests/checks.py
+if [ "${1-}" = --peers ]; then
+        name=peers suite=sid program=bench/peers.py packages+=" bpftune dbus libpam-systemd tuned"
+fi
 
 # image DIRECTORY FILE: an ext4 image, with some room
 image() {
@@ -72,14 +77,18 @@ guest() {
                 -icount shift=2,align=off,sleep=off -rtc clock=vm \
                 -m "${MEMORY:-2048}" -nographic -no-reboot -nodefaults -serial file:"$console" \
                 -kernel "$kernel" -initrd "$work/initrd" \
-                -append "console=ttyS0 panic=-1 quiet mitigations=off TREE=$tree CHECKS=\"$4\"" \
-                -drive if=virtio,format=raw,readonly=on,file="$images/root.ext4" \
+                -append "console=ttyS0 panic=-1 quiet mitigations=off TREE=$tree PROGRAM=$program CHECKS=\"$4\"" \
+                -drive if=virtio,format=raw,readonly=on,file="$images/$name.ext4" \
                 -drive if=virtio,format=raw,readonly=on,file="$work/work.ext4" </dev/null >"$console.qemu" 2>&1 || cat "$console.qemu"
         rm -r "$work"
 }
 
-root=$(debian_root guest "$(. /etc/os-release && echo "$VERSION_CODENAME")" $packages)
-[ "$images/root.ext4" -nt "$root" ] || image "$root" "$images/root.ext4"
+root=$(debian_root $name "$suite" $packages)
+[ "$images/$name.ext4" -nt "$root" ] || image "$root" "$images/$name.ext4"
+if [ $name = peers ]; then
+        guest "$(debian_kernel newest)" "$images/results-peers" peers "${2-}"
+        exec cat "$images/results-peers/console.peers"
+fi
 # What has been seen so far is kept, also of a run that is interrupted.
 write_table() {
         python3 tests/guests/table.py "$images/results" >docs/kernels.md.new && mv docs/kernels.md.new docs/kernels.md
