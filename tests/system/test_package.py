@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from container import (BAD, CONF, DROPINS, FIN_TIMEOUT, HOLDS, REUSE, UNIT_DROPINS, Container, on_host, sampled,
+from container import (BAD, CONF, DROPINS, FILES, FIN_TIMEOUT, HOLDS, REUSE, UNIT_DROPINS, Container, on_host, sampled,
                        wait_until)
 from harness import BUILD, ROOT, Skip, check, check_equal, diag, main, temp_dir
 
@@ -121,9 +121,11 @@ class PackageHost(Container):
         return self.run("ip", "netns", "exec", netns, "sysctl", "-n", REUSE).stdout.strip()
 
     def files(self):
-        """All that bears the name, but for what the administrator wrote and what dpkg and systemd log."""
+        """All that bears the name, but for what the administrator wrote, what dpkg and systemd log, and FILES."""
         found = self.run("find", "/etc", "/usr", "/var", "/run", "/opt", "-xdev", "-name", "*twtune*").stdout.split()
-        return sorted(name for name in found if not name.startswith(("/opt/", f"/{DROPINS}", "/run/log", "/var/log")))
+        laid = {f"/{path}" for file in FILES for path in (file, os.path.dirname(file))}
+        return sorted(name for name in found if name not in laid and
+                      not name.startswith(("/opt/", f"/{DROPINS}", "/run/log", "/var/log")))
 
     def end(self):
         self.dpkg("--purge", "twtuned")
