@@ -77,7 +77,7 @@ class Panel:
             x, y = self.at(0, n * self.step)
             yield f'<path class="grid" d="M{x:.1f} {y:.1f}H{self.x + self.width}"/>'
             yield text(x - 6, y + 4, f"{n * self.step:,.0f}", "small", "end")
-        for second in range(0, self.seconds + 1, 2):
+        for second in range(0, self.seconds + 1, tick_step(self.seconds)):
             x, y = self.at(second, 0)
             yield text(x, y + 16, f"{second} s", "small", "middle")
 
@@ -135,7 +135,7 @@ def mark(panel, second, words, begin, end, at):
 
 def results(panel, lines, rates):
     """What each line comes to in the end: the medians of all runs. By hand has no line if only its rate is known."""
-    for name, place in ("stock", -12), ("twtuned", 40), ("by hand", 58):
+    for name, place in ("stock", -12), ("twtuned", 56), ("by hand", 74):
         x, y = panel.at(panel.seconds, rates["twtuned" if name == "by hand" else name])
         yield text(x, y + place, f"{WIDE[name]}: {rates[name]:,.0f} requests/s", "panel", "end")
     if "by hand" not in lines:
