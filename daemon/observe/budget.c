@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* cpu_budget: one account that all dumps are debited with, so that together they take no more than that share of a core.
- * A dump is made when the account is settled (and see may_dump_ports()). Looks, which no rule needs, have an account of
- * their own with a tenth of that. */
+/* cpu_budget: one account that all dumps are debited with, so that together they take no more than nine tenths of that
+ * share of a core; the ticks have the rest. A dump is made when the account is settled (and see may_dump_ports()). Looks,
+ * which no rule needs, have an account of their own with a tenth of cpu_budget. */
 
 #include "daemon/now.h"
 #include "daemon/observe/internal.h"
 #include "lib/util/macro.h"
 
+#define DUMPS_SHARE 0.9
 #define LOOK_PART 10
 
 void budget_begin(struct observer *o)
@@ -25,7 +26,7 @@ void budget_debit(struct observer *o, enum dump_kind kind, uint64_t begun)
         o->dump_cpu[kind] = cpu;
         if (o->budget <= 0)
                 return;
-        o->settled_at = MAX(o->settled_at, o->now) + (uint64_t)((double)debit / o->budget);
+        o->settled_at = MAX(o->settled_at, o->now) + (uint64_t)((double)debit / (DUMPS_SHARE * o->budget));
 }
 
 void budget_debit_look(struct observer *o, uint64_t begun)
