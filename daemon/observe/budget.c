@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cpu_budget: one account that all dumps are debited with, so that together they take no more than nine tenths of that
+/* cpu_budget: one account that all dumps are debited with, so that together they take no more than four fifths of that
  * share of a core; the ticks have the rest. A dump is made when the account is settled (and see may_dump_ports()). Looks,
  * which no rule needs, have an account of their own with a tenth of cpu_budget. */
 
@@ -7,12 +7,17 @@
 #include "daemon/observe/internal.h"
 #include "lib/util/macro.h"
 
-#define DUMPS_SHARE 0.9
+#define DUMPS_SHARE 0.8
 #define LOOK_PART 10
 
 void budget_begin(struct observer *o)
 {
         o->settled = o->now >= o->settled_at;
+}
+
+static uint64_t pause_after(const struct observer *o, uint64_t cpu)
+{
+        return (uint64_t)((double)cpu / (DUMPS_SHARE * o->budget));
 }
 
 /* Time in which a virtual machine is stopped may count as CPU time, and one such dump must not forbid the next one for
@@ -24,9 +29,13 @@ void budget_debit(struct observer *o, enum dump_kind kind, uint64_t begun)
         uint64_t debit = before > 0 ? MIN(cpu, 2 * before) : cpu;
 
         o->dump_cpu[kind] = cpu;
-        if (o->budget <= 0)
-                return;
-        o->settled_at = MAX(o->settled_at, o->now) + (uint64_t)((double)debit / (DUMPS_SHARE * o->budget));
+        if (o->budget > 0)
+                o->settled_at = MAX(o->settled_at, o->now) + pause_after(o, debit);
+}
+
+uint64_t budget_pause(const struct observer *o)
+{
+        return pause_after(o, MAX(MAX(o->dump_cpu[DUMP_PORTS], o->dump_cpu[DUMP_STATES]), o->dump_cpu[DUMP_BOTH]));
 }
 
 void budget_debit_look(struct observer *o, uint64_t begun)

@@ -82,7 +82,7 @@ bool observer_read_states(struct observer *o, struct snapshot *s, struct unread 
 static void dump_ports(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         enum dump_kind kind = states_due(o) ? DUMP_BOTH : DUMP_PORTS;
-        uint64_t begun = thread_cpu_ns(), before = MAX(o->settled_at, o->now);
+        uint64_t begun = thread_cpu_ns();
         int r;
 
         /* Without the listeners, the connections of servers would be counted; without the limits, wrong ports. */
@@ -95,7 +95,6 @@ static void dump_ports(struct observer *o, struct snapshot *s, struct unread *un
         budget_debit(o, kind, begun);
         if (r < 0)
                 return;
-        o->dump_pause = MAX(o->settled_at, o->now) - before;
         s->dump_every = o->dump_every = MAX(o->settled_at, o->now) - o->now;
         fill_destinations(o, s);
 }
@@ -103,7 +102,7 @@ static void dump_ports(struct observer *o, struct snapshot *s, struct unread *un
 /* Where the ports may be about to run short, up to two dumps go into debt. */
 static bool may_dump_ports(const struct observer *o)
 {
-        return o->settled || (o->settled_at - o->now <= DEBTS_MAX * o->dump_pause && destinations_may_be_short(o));
+        return o->settled || (o->settled_at - o->now <= DEBTS_MAX * budget_pause(o) && destinations_may_be_short(o));
 }
 
 void observer_read_sockets(struct observer *o, const struct watch_list *watch, struct snapshot *s,

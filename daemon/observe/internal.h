@@ -200,7 +200,6 @@ struct observer {
         bool dumped;                   /* the ports, at least once */
         bool settled;                  /* the account of cpu_budget was, when this read began */
         uint64_t settled_at;           /* when it will be */
-        uint64_t dump_pause;           /* ns that the last dump of the ports has added to that */
         uint64_t dump_every;           /* from the last dump of the ports until it is settled */
         uint64_t dump_cpu[DUMP_COUNT]; /* ns that the last of each kind took; 0: there was none yet */
 
@@ -302,6 +301,8 @@ bool number_after(const char *text, const char *word, uint64_t *ret);
 /* budget.c: at the begin of a read; after a dump that began at this CPU time of the thread. */
 void budget_begin(struct observer *observer);
 void budget_debit(struct observer *observer, enum dump_kind kind, uint64_t begun);
+/* What the dearer of the last dumps of the ports and of the states costs, in ns of pause. */
+uint64_t budget_pause(const struct observer *observer);
 void budget_debit_look(struct observer *observer, uint64_t begun); /* a look instead */
 
 /* bounded_dump.c: a dump, again if a change interrupted it; all dumps of a tick have 10 s together. Calls begin before

@@ -809,8 +809,8 @@ START_TEST(a_storm_goes_into_debt_for_two_dumps)
 }
 END_TEST
 
-/* A sample by state costs the ports their dump, and the other way round: it is one account. */
-START_TEST(all_dumps_are_debited)
+/* A sample by state that is slow, after a dump of both that cost nothing. */
+static void sample_slowly(void)
 {
         static struct config config = {.cpu_budget = 5, .interval_ns = NSEC_PER_SEC, .n_rules = 1};
         bool dump;
@@ -818,7 +818,7 @@ START_TEST(all_dumps_are_debited)
         config.rule[0].n_when = 1;
         config.rule[0].when[0] = (struct condition){.metric = METRIC_TCP_ESTABLISHED, .op = GREATER_EQUAL};
         configure(&config);
-        ck_assert_int_eq(observe(), 0); /* both, at no cost */
+        ck_assert_int_eq(observe(), 0);
         skipped += 60;
         peer.requests = 0;
         peer.spoil = be_slow;
@@ -827,6 +827,21 @@ START_TEST(all_dumps_are_debited)
         observer_read(observer, &seen, &dump, &unread);
         observer_read_states(observer, &seen, &unread);
         ck_assert_uint_gt(peer.requests, 0);
+}
+
+/* However cheap the last dump of the ports was. */
+START_TEST(a_storm_does_not_wait_for_a_sample)
+{
+        sample_slowly();
+        ck_assert_uint_eq(dumps_after_opening(1000), 0);
+        ck_assert_uint_eq(dumps_after_opening(10000), 1);
+}
+END_TEST
+
+/* A sample by state costs the ports their dump, and the other way round: it is one account. */
+START_TEST(all_dumps_are_debited)
+{
+        sample_slowly();
         ck_assert_uint_eq(dumps_after_opening(0), 0);
         skipped += 60;
         ck_assert_uint_eq(dumps_after_opening(0), 1);
@@ -1058,6 +1073,7 @@ static void add_tests(TCase *tcase)
         tcase_add_loop_test(tcase, netstat_is_read_when_a_sign_moves, 0, ELEMENTSOF(signs));
         tcase_add_test(tcase, one_slow_dump_makes_dumps_no_rarer);
         tcase_add_test(tcase, a_storm_goes_into_debt_for_two_dumps);
+        tcase_add_test(tcase, a_storm_does_not_wait_for_a_sample);
         tcase_add_test(tcase, all_dumps_are_debited);
         tcase_add_test(tcase, a_pause_is_shown_until_it_is_over);
         tcase_add_test(tcase, the_time_of_a_dump_is_shown_at_the_next_tick);

@@ -99,7 +99,7 @@ static void shift_phases(void)
 
 static void be_slow(void)
 {
-        spent += SLOW_PAUSE * NSEC_PER_MSEC * 9 / 10; /* of which dumps have nine tenths */
+        spent += SLOW_PAUSE * NSEC_PER_MSEC * 8 / 10; /* of which dumps have four fifths */
 }
 
 static void put_drops(uint32_t drops)
