@@ -8,6 +8,7 @@
 
 /* So large that free(3) returns it to the kernel: it is needed once. */
 #define LISTING_SIZE (4 * SOURCE_TEXT_SIZE)
+#define PAWS_OVERTAKEN 0.005 /* of the connections, at most */
 
 void observer_list_counters(const char *proc_root, struct counters *ret)
 {
@@ -104,13 +105,16 @@ static void fill_opens(const struct observer *o, struct snapshot *s)
         }
 }
 
-/* Of so few, a rate in each tick says little. */
+/* Of so few, a rate in each tick says little. An ACK that is overtaken by the FIN after it counts, too: 460 a minute at 14,000
+ * connections a second over veth (measured). */
 static void fill_paws(struct observer *o, struct snapshot *s)
 {
         struct reading change = counter_change(o, COUNTER_PAWS_TIME_WAIT);
+        double opened = counter_change(o, COUNTER_ACTIVE_OPENS).value + counter_change(o, COUNTER_PASSIVE_OPENS).value;
 
         if (change.state == READING_VALID) {
                 o->paws = o->paws * exp(-(double)o->tick / (60.0 * NSEC_PER_SEC)) + change.value;
+                o->paws = fmax(o->paws - PAWS_OVERTAKEN * opened, 0);
                 if (o->paws < 0.1)
                         o->paws = 0;
                 change.value = o->paws;

@@ -26,6 +26,7 @@ void counters_init(struct counters *counters)
                 [COUNTER_LISTEN_DROPS] = EXT("ListenDrops"),
                 [COUNTER_SYN_RETRANS] = EXT("TCPSynRetrans"),
                 [COUNTER_ACTIVE_OPENS] = TCP("ActiveOpens"),
+                [COUNTER_PASSIVE_OPENS] = TCP("PassiveOpens"),
                 [COUNTER_OUT_RSTS] = TCP("OutRsts"),
                 [COUNTER_UDP_DROPS] = "snmp.Udp.RcvbufErrors",
                 [COUNTER_PAWS_TIME_WAIT] = EXT("PAWSTimewait"),

@@ -482,11 +482,34 @@ START_TEST(paws_fades_on_an_idle_host)
         tree_put("net/netstat", PAWS("15"));
         tree_put("net/snmp", SNMP("102", "0"));
         ticks(1);
-        ck_assert(paws->value == 10);
+        ck_assert_double_eq_tol(paws->value, 10, 0.01);
         ticks(MINUTE);
         ck_assert(paws->value > 3.6 && paws->value < 3.8);
         ticks(5 * MINUTE);
         ck_assert(paws->state == READING_VALID && paws->value == 0);
+}
+END_TEST
+
+/* One in 200 connections, whoever opens them, is an ACK that was overtaken. */
+START_TEST(paws_are_more_than_the_noise_of_many_connections)
+{
+        static const struct {
+                const char *opens;
+                double paws;
+        } of[] = {{"1101 100", 5}, {"101 1100", 5}, {"2101 100", 0}, {"1101 1100", 0}, {"1201 1200", 0}};
+        const struct reading *paws = &seen.reading[METRIC_PAWS_TIME_WAIT];
+        char text[128];
+
+        ticks(1);
+        tree_put("net/netstat", PAWS("0"));
+        tree_put("net/snmp", "Tcp: ActiveOpens PassiveOpens OutRsts\nTcp: 101 100 0\n");
+        ticks(2);
+        ck_assert(paws->state == READING_VALID && paws->value == 0);
+        tree_put("net/netstat", PAWS("10"));
+        snprintf(text, sizeof(text), "Tcp: ActiveOpens PassiveOpens OutRsts\nTcp: %s 0\n", of[_i].opens);
+        tree_put("net/snmp", text);
+        ticks(1);
+        ck_assert_double_eq_tol(paws->value, of[_i].paws, 0.01);
 }
 END_TEST
 
@@ -609,6 +632,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_sample_stands_until_the_budget_allows_another);
         tcase_add_loop_test(tcase, the_last_burst_is_over_in_its_time, 0, SLOWLY);
         tcase_add_test(tcase, paws_fades_on_an_idle_host);
+        tcase_add_loop_test(tcase, paws_are_more_than_the_noise_of_many_connections, 0, 5);
         tcase_add_loop_test(tcase, sockets_of_ipv6_are_read, 0, 5);
         tcase_add_loop_test(tcase, udp_ports_are_read_again, 0, SLOWLY);
         tcase_add_test(tcase, an_early_tick_reads);
