@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A node for the tests of twtuned --all-netns: a network namespace with the supervisor, and some in the place of pods."""
 
+import contextlib
 import http.client
 import itertools
 import os
@@ -100,7 +101,9 @@ def status(pid):
 
 
 def is_alive(pid):
-    return os.path.exists(f"/proc/{pid}") and status(pid)["State"][0] != "Z"
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return status(pid)["State"][0] != "Z"
+    return False
 
 
 def needs_http():

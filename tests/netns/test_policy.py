@@ -149,7 +149,9 @@ def _(size):
         lost = [pile_up(8080 + 2 * i) for i in range(4)]
         check(lost[0] == 0 and lost[3] > 0, f"TCPTimeWaitOverflow {lost}")
         line = twtuned.event("applied", "time-wait-table")
-        check_equal((line["OLDVALUE"], line["NEWVALUE"]), (str(table), str(larger)), "values")
+        check_equal(line["OLDVALUE"], str(table), "OLDVALUE")
+        # As many times as the rule says, or for a minute of the load: a fast machine makes the piles at a higher rate.
+        check(int(line["NEWVALUE"]) >= larger, f"NEWVALUE is {line['NEWVALUE']}, should be {larger} or more")
         for port in range(8088, 8128, 2):  # on a slow machine the first piles have ended
             check_equal(pile_up(port), 0, "TCPTimeWaitOverflow with the larger table")
             if pair.server.sockstat("tw") > table:
