@@ -8,6 +8,7 @@
 #include "daemon/request.h"
 #include "daemon/status.h"
 
+#define AT_ONCE 4u /* decisions */
 #define ORPHANS_RETRY_NS (60 * NSEC_PER_SEC)
 #define LATE_NS (60 * NSEC_PER_SEC) /* ticks are on time again after so long without a late one */
 
@@ -121,6 +122,29 @@ static void save_ledger(struct tuner *t)
         record_ledger(t);
 }
 
+/* To record a change its culprit is looked for, which takes half a second beside a million sockets: the other changes of the
+ * tick do not wait for that. */
+static void decide(struct tuner *t)
+{
+        struct {
+                struct decision decision;
+                enum progress progress;
+        } made[AT_ONCE];
+        unsigned n;
+
+        do {
+                for (n = 0; n < AT_ONCE; n++) {
+                        if (!policy_decide(t->policy, &t->snapshot, t->paused_until > 0, &made[n].decision))
+                                break;
+                        apply_decision(&t->apply, &made[n].decision);
+                        record_ledger(t);
+                        made[n].progress = policy_commit(t->policy, &made[n].decision);
+                }
+                for (unsigned i = 0; i < n; i++)
+                        audit_decision(&t->audit, t->config, &made[i].decision, made[i].progress, t->snapshot.now);
+        } while (n == AT_ONCE);
+}
+
 /* Records each rule that is still active and whose expected effect was seen. */
 static void record_effects(struct tuner *t)
 {
@@ -142,8 +166,6 @@ static bool is_settled(const struct tuner *t)
 
 void tick(struct tuner *t)
 {
-        struct decision decision;
-
         if (!observe(t))
                 return;
         if (t->config_is_new)
@@ -155,11 +177,7 @@ void tick(struct tuner *t)
         if (t->snapshot.now >= t->orphans_again_at && !t->config->observe)
                 restore_orphans(t, "no rule holds it");
         record_late(t, policy_advance(t->policy, &t->snapshot));
-        while (policy_decide(t->policy, &t->snapshot, t->paused_until > 0, &decision)) {
-                apply_decision(&t->apply, &decision);
-                record_ledger(t);
-                audit_decision(&t->audit, t->config, &decision, policy_commit(t->policy, &decision), t->snapshot.now);
-        }
+        decide(t);
         audit_find_culprits(&t->audit, &t->snapshot);
         record_effects(t);
         status_update(t);

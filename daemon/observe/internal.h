@@ -124,6 +124,7 @@ struct observer {
 
         /* observer_set_config() clears everything from here on. */
         bool early;                /* the next read is one between two regular ticks */
+        bool hurried;              /* the last read was one */
         uint64_t regular_at, tick; /* of the last regular read of the counters, and since the one before; 0: none */
 
         bool wanted[METRIC_COUNT];

@@ -222,7 +222,7 @@ static bool is_same(const struct observer *o)
 
 void observer_read(struct observer *o, struct snapshot *s, bool *ret_dump, struct unread *unread)
 {
-        bool early = o->early;
+        bool early = o->hurried = o->early;
 
         begin_snapshot(o, s);
         begin(o, s);
