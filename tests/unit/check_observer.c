@@ -829,6 +829,21 @@ static void sample_slowly(void)
         ck_assert_uint_gt(peer.requests, 0);
 }
 
+/* It is there for the ports that are about to run short. */
+START_TEST(an_early_read_takes_no_sample)
+{
+        bool dump;
+
+        sample_slowly();
+        skipped += 60;
+        observer_set_early(observer);
+        observer_read(observer, &seen, &dump, &unread);
+        ck_assert(!observer_read_states(observer, &seen, &unread));
+        observer_read(observer, &seen, &dump, &unread);
+        ck_assert(observer_read_states(observer, &seen, &unread));
+}
+END_TEST
+
 /* However cheap the last dump of the ports was. */
 START_TEST(a_storm_does_not_wait_for_a_sample)
 {
@@ -1073,6 +1088,7 @@ static void add_tests(TCase *tcase)
         tcase_add_loop_test(tcase, netstat_is_read_when_a_sign_moves, 0, ELEMENTSOF(signs));
         tcase_add_test(tcase, one_slow_dump_makes_dumps_no_rarer);
         tcase_add_test(tcase, a_storm_goes_into_debt_for_two_dumps);
+        tcase_add_test(tcase, an_early_read_takes_no_sample);
         tcase_add_test(tcase, a_storm_does_not_wait_for_a_sample);
         tcase_add_test(tcase, all_dumps_are_debited);
         tcase_add_test(tcase, a_pause_is_shown_until_it_is_over);

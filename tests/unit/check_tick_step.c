@@ -417,6 +417,19 @@ START_TEST(the_first_record_names_the_unit)
 }
 END_TEST
 
+/* Beside very many sockets the search takes longer than a change can wait. */
+START_TEST(all_changes_of_a_tick_come_before_a_search)
+{
+        fake.also = see_destination;
+        start("[daemon]\nyield = no\n"
+              "[rule one]\nwhen = ports.used >= 5\nset = net.ipv4.tcp_tw_reuse = 1\n"
+              "[rule two]\nwhen = ports.used >= 5\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        ticks(3);
+        ck_assert_uint_eq(fake.events[AUDIT_APPLIED], 2);
+        ck_assert_uint_eq(fake.sought_after, 2);
+}
+END_TEST
+
 /* The unit of the rule's episode, as status and JSON show it. */
 static const char *unit_of_episode(void)
 {
@@ -585,6 +598,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, advice_is_told_once);
         tcase_add_test(tcase, a_listener_is_at_its_address);
         tcase_add_test(tcase, the_first_record_names_the_unit);
+        tcase_add_test(tcase, all_changes_of_a_tick_come_before_a_search);
         tcase_add_test(tcase, a_later_socket_names_the_unit);
         tcase_add_test(tcase, nobody_is_unknown);
         tcase_add_test(tcase, advice_is_given_in_observe_mode_too);
