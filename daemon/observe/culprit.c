@@ -9,6 +9,7 @@
 #include "lib/util/macro.h"
 
 #define SEEK_TRIES 3u
+#define SEEK_NS (50 * NSEC_PER_MSEC) /* no further try after so much CPU time */
 #define SEEK_EVERY_NS (10 * NSEC_PER_SEC)
 
 const char *observer_find_unit(struct observer *o, uint64_t cgroup)
@@ -43,12 +44,12 @@ int seek_cgroup(struct observer *o, const struct destination *d)
         const struct sock_diag_query query = {.states = SOCK_DIAG_CONNECTIONS & ~BIT(TCP_TIME_WAIT),
                                               .low = (uint16_t)o->limits.low,
                                               .high = (uint16_t)o->limits.high};
-        uint64_t id = d->id;
+        uint64_t id = d->id, until = thread_cpu_ns() + SEEK_NS;
         int r = 0;
 
         o->found = 0;
         o->sought = d->key;
-        for (unsigned tries = 0; r == 0 && o->found == 0 && tries < SEEK_TRIES; tries++)
+        for (unsigned tries = 0; r == 0 && o->found == 0 && tries < SEEK_TRIES && thread_cpu_ns() < until; tries++)
                 r = observer_dump(o, &query, begin, on_live);
         if (r == 0 && o->found != 0)
                 ports_give_cgroup(o->ports, id, o->found);
@@ -63,8 +64,8 @@ uint64_t observer_find_cgroup(struct observer *o, uint64_t destination)
 
         if (!d || o->now < o->seek_again_at)
                 return 0;
-        o->seek_again_at = o->now + SEEK_EVERY_NS;
         r = seek_cgroup(o, d);
         budget_debit(o, DUMP_LIVE, begun);
+        o->seek_again_at = MAX(o->now + SEEK_EVERY_NS, o->settled_at);
         return r == 0 ? o->found : 0;
 }
