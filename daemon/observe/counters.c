@@ -8,7 +8,7 @@
 
 /* So large that free(3) returns it to the kernel: it is needed once. */
 #define LISTING_SIZE (4 * SOURCE_TEXT_SIZE)
-#define PAWS_OVERTAKEN 0.005 /* of the connections, at most */
+#define PAWS_OVERTAKEN 0.01 /* of the connections, at most */
 
 void observer_list_counters(const char *proc_root, struct counters *ret)
 {

@@ -99,8 +99,8 @@ TICK(OPENS_SYN_RETRANSMITS, "opens.syn_retransmits", UNIT_PERCENT, "netstat, snm
 TICK(OPENS_RESETS, "opens.resets", UNIT_PERCENT, "snmp",
         "OutRsts divided by ActiveOpens; invalid while nothing is opened")
 TICK(PAWS_TIME_WAIT, "paws.time_wait", UNIT_PER_MINUTE, "netstat",
-        "packets with an older timestamp than that of the TIME_WAIT they came for, in the last minute or so, but for one in 200 "
-        "connections: SYNs of a client that shares its address with another one")
+        "packets with an older timestamp than that of the TIME_WAIT they came for, in the last minute or so, but for one in "
+        "a hundred connections: SYNs of a client that shares its address with another one")
 SAMPLE(CONNTRACK_TABLE, "conntrack.table", UNIT_PERCENT, "nf_conntrack_count",
         "entries of nf_conntrack_max; at 100 % packets are dropped")
 SAMPLE(CONNTRACK_INSERT_FAILED, "conntrack.insert_failed", UNIT_PER_SECOND, "stat/nf_conntrack",

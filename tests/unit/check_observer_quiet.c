@@ -496,7 +496,7 @@ START_TEST(paws_are_more_than_the_noise_of_many_connections)
         static const struct {
                 const char *opens;
                 double paws;
-        } of[] = {{"1101 100", 5}, {"101 1100", 5}, {"2101 100", 0}, {"1101 1100", 0}, {"1201 1200", 0}};
+        } of[] = {{"601 100", 5}, {"101 600", 5}, {"1101 100", 0}, {"601 600", 0}, {"1201 1200", 0}};
         const struct reading *paws = &seen.reading[METRIC_PAWS_TIME_WAIT];
         char text[128];
 
