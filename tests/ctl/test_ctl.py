@@ -19,7 +19,7 @@ from ctl_host import (CALLS_LAST, DELAY, HOLDS, LOGIN, OPEN_POLICY, REUSE, Bus, 
                       check_text)
 from harness import (POLICY, ROOT, Program, Single, Twtuned, binary, check, check_equal, fields, main, message,
                      temp_dir, temp_policy, test, wait_until)
-from sockets import Unit, states
+from sockets import Unit, keep_time_wait, states
 from ticks import Ticking
 
 
@@ -212,6 +212,7 @@ def _():
         programs = []
 
         def before(host):
+            keep_time_wait(host.client)
             programs.append(unit.python(host.client, SHORT, host.pair.server.ip4))
             wait_until(lambda: states(host.client).get("time_wait") == 20, "TIME_WAIT alone")
         with Host(UNKNOWN, load=False, before=before) as host:
