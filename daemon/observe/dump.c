@@ -79,17 +79,9 @@ bool observer_read_states(struct observer *o, struct snapshot *s, struct unread 
         return true;
 }
 
-/* A walk for both is cheaper than two, unless most sockets have ports that connect() does not pick: those of a server. */
-static bool one_walk_is_cheaper(const struct observer *o)
-{
-        uint64_t ports = o->dump_cpu[DUMP_PORTS], states = o->dump_cpu[DUMP_STATES];
-
-        return ports == 0 || states == 0 || o->dump_cpu[DUMP_BOTH] <= ports + states;
-}
-
 static void dump_ports(struct observer *o, struct snapshot *s, struct unread *unread)
 {
-        enum dump_kind kind = states_due(o) && one_walk_is_cheaper(o) ? DUMP_BOTH : DUMP_PORTS;
+        enum dump_kind kind = states_due(o) ? DUMP_BOTH : DUMP_PORTS;
         uint64_t begun = thread_cpu_ns();
         int r;
 
@@ -105,8 +97,6 @@ static void dump_ports(struct observer *o, struct snapshot *s, struct unread *un
                 return;
         s->dump_every = o->dump_every = MAX(o->settled_at, o->now) - o->now;
         fill_destinations(o, s);
-        if (kind == DUMP_PORTS)
-                observer_read_states(o, s, unread);
 }
 
 /* Where the ports may be about to run short, up to two dumps go into debt. */

@@ -65,7 +65,7 @@ void states_want(struct observer *o)
                         o->states |= rows[i].states;
 }
 
-/* Ports that are about to run short do not wait for a sample, which takes half a second beside a million sockets. */
+/* Ports that are about to run short do not wait for a sample, to which each socket counts. */
 bool states_due(const struct observer *o)
 {
         return o->states != 0 && !o->hurried && o->now >= o->states_again_at &&
