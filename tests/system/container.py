@@ -86,7 +86,8 @@ print(json.dumps({"samples": samples, "values": values}))
 # ./dev coverage: what runs in the sandbox of a unit writes its counts beside those of the others.
 if "TWTUNED_COVERAGE" in os.environ:
     for unit in "twtuned", "twtuned@", "twtuned-":
-        FILES[f"usr/lib/systemd/system/{unit}.service.d/counts.conf"] = f"[Service]\nBindPaths={BUILD}\nReadWritePaths={BUILD}\n"
+        FILES[f"usr/lib/systemd/system/{unit}.service.d/counts.conf"] = (
+            f"[Service]\nUMask=0\nBindPaths={BUILD}\nReadWritePaths={BUILD}\n")
 
 # In mount and pid namespaces of its own, so that no process or mount outlives this program. $1: an empty directory,
 # $2: the files to lay over those of /, $3: the build, and the cgroups to be in.
