@@ -39,7 +39,7 @@ def fill(pair, stack):
 
 
 def measure(by_hand):
-    """(connects of each second, failures, CPU of twtuned in percent, TIME_WAIT before the storm and after it)"""
+    """(connects of each second, failures, CPU of twtuned in percent, TIME_WAIT before the storm)"""
     with Pair() as pair, contextlib.ExitStack() as stack:
         for name, value in ROOM.items():
             pair.server.sysctl(name, value)

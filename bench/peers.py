@@ -15,7 +15,8 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "netns"))
-from harness import POLICY, ChurnClient, ChurnServer, First, Pair, Program, binary, few_ports, temp_dir, wait_until  # noqa: E402
+from harness import (POLICY, ChurnClient, ChurnServer, First, Pair, Program, binary, few_ports, temp_dir,  # noqa: E402
+                     wait_until)
 from sockets import ip  # noqa: E402
 
 PORTS, SECONDS, AFTER = 4000, 80, 240
@@ -24,10 +25,10 @@ FAR, FAR_RATE = 20, 5  # destinations, and connects/s toward each of them
 CLOCK = os.sysconf("SC_CLK_TCK")
 PROGRAMS = {
     "stock": None,
-    "bpftune": lambda: ["bpftune", "-s"],
-    "TuneD, network-throughput": lambda: ["tuned", "--no-dbus", "--profile", "network-throughput"],
-    "TuneD, network-latency": lambda: ["tuned", "--no-dbus", "--profile", "network-latency"],
-    "**twtuned**": lambda: [binary("twtuned"), f"--config={POLICY}"],
+    "bpftune": ["bpftune", "-s"],
+    "TuneD, network-throughput": ["tuned", "--no-dbus", "--profile", "network-throughput"],
+    "TuneD, network-latency": ["tuned", "--no-dbus", "--profile", "network-latency"],
+    "**twtuned**": [binary("twtuned"), f"--config={POLICY}"],
 }
 
 
@@ -80,7 +81,7 @@ class Changes:
 
 
 def usage(program):
-    """CPU in s and resident memory in MB of a program, with its threads."""
+    """What a program and its threads take: seconds of CPU, and MB of resident memory."""
     stat = pathlib.Path(f"/proc/{program.pid}/stat").read_text().rsplit(")", 1)[1].split()
     memory = int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{program.pid}/status").read_text())[1])
     return (int(stat[11]) + int(stat[12])) / CLOCK, memory / 1024
@@ -109,7 +110,7 @@ def scenario(name, argv, kind):
         program = None
         if argv:
             environment = os.environ | {"RUNTIME_DIRECTORY": str(temp_dir())}
-            program = Program(pair.client, argv(), "stderr", env=environment)
+            program = Program(pair.client, argv, "stderr", env=environment)
             time.sleep(15)
         started = sysctls()
         cpu, changes = usage(program)[0] if program else 0, Changes()
@@ -140,8 +141,7 @@ def scenario(name, argv, kind):
 
 
 def main():
-    for kind in ("tracefs", "bpf"):
-        where = {"tracefs": "/sys/kernel/tracing", "bpf": "/sys/fs/bpf"}[kind]
+    for kind, where in (("tracefs", "/sys/kernel/tracing"), ("bpf", "/sys/fs/bpf")):
         subprocess.run(["mount", "-t", kind, kind, where], check=False)
     print(f"Linux {os.uname().version}", flush=True)
     for name, argv in PROGRAMS.items():

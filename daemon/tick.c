@@ -122,8 +122,8 @@ static void save_ledger(struct tuner *t)
         record_ledger(t);
 }
 
-/* To record a change its culprit is looked for, which takes half a second beside a million sockets: the other changes of the
- * tick do not wait for that. */
+/* To record a change its culprit is looked for, which takes a fifth of a second beside a million sockets: the other changes
+ * of the tick do not wait for that. */
 static void decide(struct tuner *t)
 {
         struct {

@@ -96,7 +96,7 @@ static bool find_below(struct walk *w, size_t length, unsigned level)
         return found;
 }
 
-/* A container can have any number of cgroups, so services come first; so can users, and theirs come last. */
+/* Services come first, as a container can have any number of cgroups, and those of users last, as they can make any number. */
 static void find_unit(uint64_t id, char unit[static CGROUP_UNIT_MAX])
 {
         static const struct {

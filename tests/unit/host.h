@@ -82,7 +82,7 @@ static inline char *shipped_policy(void)
         return text;
 }
 
-/* What is behind the ends of lists is nobody's to read: it would be noticed. */
+/* Fills what is behind the ends of lists, so that a test notices who reads it. */
 static inline void poison_ends(struct config *config)
 {
         for (unsigned i = 0; i < config->n_rules; i++) {
