@@ -9,6 +9,7 @@
 
 #define DUMPS_SHARE 0.8
 #define LOOK_PART 10
+#define SOCKET_NS 1000 /* a dump takes less for each socket */
 
 void budget_begin(struct observer *o)
 {
@@ -21,12 +22,13 @@ static uint64_t pause_after(const struct observer *o, uint64_t cpu)
 }
 
 /* Time in which a virtual machine is stopped may count as CPU time, and one such dump must not forbid the next one for
- * twenty times as long: so none is debited with more than twice what the one of its kind before took. The time that a
- * dump waits for a processor costs the host nothing, and does not count. */
+ * twenty times as long: so none is debited with more than twice what the one of its kind before took, or what so many
+ * sockets can cost. The time that a dump waits for a processor costs the host nothing, and does not count. */
 void budget_debit(struct observer *o, enum dump_kind kind, uint64_t begun)
 {
         uint64_t cpu = thread_cpu_ns() - begun, before = o->dump_cpu[kind];
-        uint64_t debit = before > 0 ? MIN(cpu, 2 * before) : cpu;
+        uint64_t most = MAX(2 * before, SOCKET_NS * (o->inuse + o->tw));
+        uint64_t debit = before > 0 ? MIN(cpu, most) : cpu;
 
         o->dump_cpu[kind] = cpu;
         if (o->budget > 0)

@@ -779,6 +779,14 @@ START_TEST(one_slow_dump_makes_dumps_no_rarer)
 }
 END_TEST
 
+/* As the first dump of a million sockets that came since the last one. */
+START_TEST(one_slow_dump_of_many_sockets_is_debited)
+{
+        tree_put("net/sockstat", "TCP: inuse 40 orphan 0 tw 1000000 alloc 40 mem 1\n");
+        ck_assert_uint_ge(pause_after(1), 20 * SLOW_NS);
+}
+END_TEST
+
 static unsigned dumps_after_opening(unsigned connections)
 {
         static unsigned opened = 100;
@@ -1087,6 +1095,7 @@ static void add_tests(TCase *tcase)
         tcase_add_loop_test(tcase, a_spoilt_file_makes_its_metrics_invalid, 0, ELEMENTSOF(spoilt));
         tcase_add_loop_test(tcase, netstat_is_read_when_a_sign_moves, 0, ELEMENTSOF(signs));
         tcase_add_test(tcase, one_slow_dump_makes_dumps_no_rarer);
+        tcase_add_test(tcase, one_slow_dump_of_many_sockets_is_debited);
         tcase_add_test(tcase, a_storm_goes_into_debt_for_two_dumps);
         tcase_add_test(tcase, an_early_read_takes_no_sample);
         tcase_add_test(tcase, a_storm_does_not_wait_for_a_sample);
