@@ -11,8 +11,9 @@
 
 bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity)
 {
-        return sockets > glance_step(parity) &&
-               cliff + FORECAST_TIMES * 100 * (double)sockets / MAX(parity, 1u) >= SHORT_PERCENT;
+        unsigned step = cliff < SHORT_PERCENT ? glance_step(parity) : parity / 2;
+
+        return sockets > step && cliff + FORECAST_TIMES * 100 * (double)sockets / MAX(parity, 1u) >= SHORT_PERCENT;
 }
 
 static double grown(struct glance before, struct glance now)

@@ -26,9 +26,10 @@ static inline unsigned glance_step(unsigned parity)
         return parity / 16;
 }
 
-/* Returns true if ports.forecast may now be high enough for a rule to fire. cliff: ports.cliff of the fullest
- * destination in the last dump. sockets: how many are new since then; all of them may be toward that destination.
- * parity: as in struct glances. */
+/* Returns true if ports.forecast may now be high enough for a rule to fire that the last dump did not make fire. cliff:
+ * ports.cliff of the fullest destination in that dump. sockets: how many are new since then; all of them may be toward
+ * that destination. Where it was full already, only those of half a parity make a difference: while reuse works, a few
+ * are new all the time. parity: as in struct glances. */
 bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity);
 
 /* Takes over the next glance. Returns true if the ports toward one destination could be short before the next regular

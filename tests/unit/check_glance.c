@@ -85,8 +85,26 @@ START_TEST(a_tick_far_away_is_as_far_as_a_second)
 }
 END_TEST
 
+static const struct {
+        double cliff; /* in the last dump */
+        unsigned sockets;
+        bool may_fire;
+} since_dump[] = {
+        {0, 511, false},  {0, 512, true},   {70, 100, false}, {70, 101, true},
+        {95, 101, false}, {95, 800, false}, {95, 801, true},
+};
+
+START_TEST(ports_that_were_short_already_take_more_sockets_to_make_a_rule_fire)
+{
+        ck_assert_int_eq(glance_may_fire(since_dump[_i].cliff, since_dump[_i].sockets, PARITY),
+                         since_dump[_i].may_fire);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
+        tcase_add_loop_test(tcase, ports_that_were_short_already_take_more_sockets_to_make_a_rule_fire, 0,
+                            ELEMENTSOF(since_dump));
         tcase_add_loop_test(tcase, only_growth_that_could_fill_the_ports_is_urgent, 0, ELEMENTSOF(rows));
         tcase_add_test(tcase, fewer_sockets_are_no_growth);
         tcase_add_test(tcase, growth_asks_for_the_next_glance_soon);
