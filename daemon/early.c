@@ -12,6 +12,7 @@
 #define PERIOD_US_MAX 125000
 #define SOONER 4u    /* times, while the number of sockets grows: 4,096 ports last a fifth of a second */
 #define STAY_MAX 64u /* regular ticks */
+#define SHORT_PERCENT 80
 
 /* All daemons of a host glance at once, and with their ticks. */
 static int set_timer(struct early *e, uint64_t now)
@@ -36,11 +37,16 @@ static void bring_tick_forward(struct early *e)
         sd_event_source_set_time(e->tick, 0);
 }
 
+static int count(const struct early *e, uint64_t *ret)
+{
+        return e->reusing ? observer_count_opened(e->observer, ret) : observer_count(e->observer, ret);
+}
+
 static void look(struct early *e, uint64_t now)
 {
         struct glance glance = {.at = now_monotonic_us() * 1000};
 
-        if (observer_count(e->observer, &glance.sockets) == 0 && glance_is_urgent(&e->glances, glance, e->due * 1000))
+        if (count(e, &glance.sockets) == 0 && glance_is_urgent(&e->glances, glance, e->due * 1000))
                 bring_tick_forward(e);
         else
                 set_timer(e, now);
@@ -120,19 +126,32 @@ static double fullest(const struct reading *r)
         return r->state == READING_BOUNDED ? r->upper : r->state == READING_VALID ? r->value : 0;
 }
 
+/* While reuse works the number of sockets stands still, and a full parity is no cliff: ports are short when more connections
+ * come within the reuse delay, a second, than a parity has ports. Where they do already, the rules know. */
+static bool is_reusing(const struct snapshot *s)
+{
+        const struct live_sysctl *reuse = &s->sysctl[SYSCTL_TCP_TW_REUSE];
+
+        return reuse->state == READING_VALID && sysctl_equal(&reuse->value, &SYSCTL_VALUE(1)) &&
+               fullest(&s->reading[METRIC_PORTS_REUSE_DEMAND]) < SHORT_PERCENT;
+}
+
 uint64_t early_end_tick(struct early *e, const struct snapshot *s, uint64_t now, uint64_t interval)
 {
-        uint64_t counted = observer_counted(e->observer), before = e->glances.tick.sockets;
+        uint64_t sockets = observer_counted(e->observer), came = sockets > e->sockets ? sockets - e->sockets : 0;
         bool regular = now >= e->due;
 
+        e->sockets = sockets;
+        e->reusing = is_reusing(s);
         if (regular)
                 e->due = clock_next_tick(now, interval);
         e->period = MIN(interval / GLANCES + 1, PERIOD_US_MAX);
-        e->glances.cliff = fullest(&s->reading[METRIC_PORTS_CLIFF]);
+        e->glances.cliff = e->reusing ? 0 : fullest(&s->reading[METRIC_PORTS_CLIFF]);
         e->glances.parity = ports_parity(s->ports);
-        e->glances.tick = e->glances.last = (struct glance){.at = now * 1000, .sockets = counted};
+        e->glances.tick = e->glances.last =
+                (struct glance){.at = now * 1000, .sockets = e->reusing ? observer_opened(e->observer) : sockets};
         if (regular)
-                sleep_if_quiet(e, counted > before ? counted - before : 0);
+                sleep_if_quiet(e, came);
         if (!e->closings)
                 set_timer(e, now);
         return e->due;

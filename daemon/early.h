@@ -17,6 +17,8 @@ struct early {
         sd_event_source *tick, *timer, *closings; /* closings: only while asleep */
         struct glances glances;
         uint64_t due, period; /* us of CLOCK_MONOTONIC: the next regular tick; the time between two glances */
+        uint64_t sockets;     /* at the last tick */
+        bool reusing;         /* connections are counted, not sockets */
         unsigned awake, stay; /* regular ticks since it woke, and those before it may sleep again */
         bool brought_forward; /* the next tick comes before it is due */
 };

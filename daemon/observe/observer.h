@@ -47,6 +47,10 @@ void observer_set_early(struct observer *observer);
 int observer_count(struct observer *observer, uint64_t *ret);
 uint64_t observer_counted(const struct observer *observer);
 
+/* Likewise the connections that this netns opened since it was made (ActiveOpens): a little more to read. */
+int observer_count_opened(struct observer *observer, uint64_t *ret);
+uint64_t observer_opened(const struct observer *observer);
+
 /* Listens for closed TCP connections (closings.c). Returns a descriptor of the observer that becomes readable after
  * about so many, or a negative errno. observer_unlisten() ends it, and every closed connection costs nothing again. */
 int observer_listen(struct observer *observer, unsigned connections);

@@ -7,15 +7,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Sockets of the host at one time. */
 struct glance {
-        uint64_t at; /* ns */
-        uint64_t sockets;
+        uint64_t at;      /* ns */
+        uint64_t sockets; /* of the host then; while reuse works, the connections that it opened until then */
 };
 
 struct glances {
-        double cliff;             /* ports.cliff of the fullest destination at the last tick, percent */
-        unsigned parity;          /* the usable ports of one parity, of the smaller one */
+        double cliff;    /* ports.cliff of the fullest destination at the last tick, percent; 0 while reuse works */
+        unsigned parity; /* the usable ports of one parity, of the smaller one */
         struct glance tick, last; /* at the last tick, and the last glance */
         bool growing;             /* the last glance saw new sockets: the next one has to come soon */
 };

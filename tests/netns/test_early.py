@@ -21,14 +21,19 @@ def slow_policy():
     return temp_policy(replace(POLICY.read_text(), ("interval = 1s", "interval = 1min")))
 
 
-def next_tick():
-    """When the next regular tick of a daemon that starts now is due (lib/policy/clock.h)."""
-    return (time.monotonic() + INTERVAL / 2 + INTERVAL) // INTERVAL * INTERVAL
+def next_tick(interval=INTERVAL):
+    """When the next regular tick of a daemon that starts or ticks now is due (lib/policy/clock.h)."""
+    return (time.monotonic() + interval / 2 + interval) // interval * interval
+
+
+def check_early(due):
+    left = due - time.monotonic()
+    check(left > 0, f"the regular tick was due {-left:.0f} s before: this machine is too slow to tell")
+    diag(f"{left:.0f} s before the next regular tick")
 
 
 def wakeups(pid):
     return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
-
 
 
 def out_of_silence(address, **options):
@@ -42,9 +47,7 @@ def out_of_silence(address, **options):
         for name, value in ((REUSE, "1"), (DELAY, "250")):
             twtuned.wait_for(f"^applied: {name}: .* -> {value}")
             check_equal(pair.client.sysctl(name), value, name)
-        left = due - time.monotonic()
-        check(left > 0, f"the regular tick was due {-left:.0f} s before: this machine is too slow to tell")
-        diag(f"{left:.0f} s before the next regular tick")
+        check_early(due)
         connects, failures = client.finish()
         check_equal(failures, 0, f"failures beside {connects} connects")
 
@@ -58,6 +61,25 @@ def _():
 @test("the same over IPv6", beside=True)
 def _():
     out_of_silence(lambda namespace: namespace.ip6)
+
+
+@test("the storm is back while reuse is held and the delay was given back: no socket is new, and the rule acts early",
+      beside=True)
+def _():
+    policy = temp_policy(replace(POLICY.read_text(), ("interval = 1s", "interval = 20s"),
+                                 ("until = ports.reuse_demand < 30% for 2min", "until = ports.reuse_demand < 30%")))
+    with Pair() as pair:
+        few_ports(pair.client, PORTS)
+        ChurnServer(pair.server, pair.server.ip4)
+        twtuned = Twtuned(pair.client, policy)
+        twtuned.wait_for("^config-loaded")
+        ChurnClient(pair.client, pair.server.ip4, seconds=5, rate=250).finish()
+        twtuned.wait_for(f"^released: {DELAY}: 250 -> 1000")
+        due, before = next_tick(20), len(twtuned.lines)
+        ChurnClient(pair.client, pair.server.ip4, seconds=60, rate=250)
+        twtuned.wait_for(f"^applied: {DELAY}: 1000 -> 250", since=before)
+        check_early(due)
+        check_equal(pair.client.sysctl(REUSE), "1", "reuse was held all the time")
 
 
 @test("without connections that end, nothing but its ticks wakes the daemon", beside=True)

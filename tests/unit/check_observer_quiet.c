@@ -572,6 +572,31 @@ START_TEST(an_early_tick_reads)
 }
 END_TEST
 
+/* What is counted between two ticks moves at the next one all the same. */
+START_TEST(a_count_takes_nothing_from_the_next_tick)
+{
+        uint64_t sockets, opened;
+
+        tree_put("net/sockstat", SOCKSTAT("4", "0", "50", "4", "1"));
+        tree_put("net/snmp", SNMP("110", "0"));
+        ck_assert_int_eq(observer_count(observer, &sockets), 0);
+        ck_assert_int_eq(observer_count_opened(observer, &opened), 0);
+        ck_assert_uint_eq(sockets, 54);
+        ck_assert_uint_eq(opened, 110);
+        ck_assert_uint_eq(observer_counted(observer), 7);
+        ck_assert_uint_eq(observer_opened(observer), 100);
+        ticks(1);
+        ck_assert(seen.reading[METRIC_TIME_WAIT_TABLE].value == 50);
+        ck_assert(seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)].value > 9);
+        ck_assert_uint_eq(observer_counted(observer), 54);
+        ck_assert_uint_eq(observer_opened(observer), 110);
+        tree_put("net/sockstat", "x\n");
+        tree_put("net/snmp", "Tcp: OutRsts\nTcp: 0\n");
+        ck_assert_int_lt(observer_count(observer, &sockets), 0);
+        ck_assert_int_lt(observer_count_opened(observer, &opened), 0);
+}
+END_TEST
+
 START_TEST(a_source_that_fails_is_named_at_every_tick)
 {
         struct unread unread;
@@ -636,6 +661,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, sockets_of_ipv6_are_read, 0, 5);
         tcase_add_loop_test(tcase, udp_ports_are_read_again, 0, SLOWLY);
         tcase_add_test(tcase, an_early_tick_reads);
+        tcase_add_test(tcase, a_count_takes_nothing_from_the_next_tick);
         tcase_add_test(tcase, a_source_that_fails_is_named_at_every_tick);
         tcase_add_test(tcase, another_snapshot_is_filled);
         tcase_add_test(tcase, a_module_that_comes_is_found_within_a_minute);
