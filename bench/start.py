@@ -32,6 +32,13 @@ def wait_phase(phase):
     time.sleep((phase - time.monotonic()) % 1)
 
 
+def storm(pair, rate):
+    client = ChurnClient(pair.client, pair.server.ip4, seconds=SECONDS, rate=rate, step=STEP_MS)
+    _, failures = client.finish()
+    steps = [connects for connects, _ in client.seconds[:SECONDS * 1000 // STEP_MS]]
+    return Run(steps, failures, client.latency, pair.server.counter("TcpExt", "ListenOverflows"))
+
+
 def measure(rate, ports, how, phase=0):
     with Pair() as pair:
         if ports:
@@ -44,10 +51,7 @@ def measure(rate, ports, how, phase=0):
             Twtuned(pair.client, POLICY, ticks=ticks).wait_for("^config-loaded")
             ticks.wait(1)
         wait_phase(phase)
-        client = ChurnClient(pair.client, pair.server.ip4, seconds=SECONDS, rate=rate, step=STEP_MS)
-        _, failures = client.finish()
-        steps = [connects for connects, _ in client.seconds[:SECONDS * 1000 // STEP_MS]]
-        return Run(steps, failures, client.latency, pair.server.counter("TcpExt", "ListenOverflows"))
+        return storm(pair, rate)
 
 
 def slow_steps(run, step):
@@ -70,11 +74,8 @@ def row(rate, ports, name, runs, hands, step):
           flush=True)
 
 
-def cell(rate, ports, phases):
-    hands, runs = [], []
-    for k in range(phases):
-        hands.append(measure(rate, ports, "hand", k / phases))
-        runs.append(measure(rate, ports, "twtuned", k / phases))
+def judge(rate, ports, hands, runs):
+    """Prints the rows of runs by hand and with twtuned, and of one on stock sysctls; adds to `missed`."""
     step = statistics.median(connects for run in hands for connects in run.steps)
     row(rate, ports, "by hand", hands, hands, step)
     row(rate, ports, "**twtuned**", runs, hands, step)
@@ -94,21 +95,38 @@ def cell(rate, ports, phases):
             missed.append(f"MISSED: {text}: {what}: {bad:,.1f}, at most {most(of_hand):,.1f}")
 
 
+def cell(rate, ports, phases):
+    hands, runs = [], []
+    for k in range(phases):
+        hands.append(measure(rate, ports, "hand", k / phases))
+        runs.append(measure(rate, ports, "twtuned", k / phases))
+    judge(rate, ports, hands, runs)
+
+
+def print_head(medians_over):
+    print(f"Linux {platform.release().split('-')[0]}, {len(os.sched_getaffinity(0))} CPUs; the first {SECONDS} s in steps "
+          f"of {STEP_MS} ms; a step is slow under {SLOW} of by hand's median; medians over {medians_over}\n\n"
+          "| ports | connects/s | | slow steps | at most | lowest step, /s | lost in 2 s, % | failed | connect() p50, us | "
+          "p99 | longest | overflows at the server |\n" + "|---" * 12 + "|", flush=True)
+
+
+def verdict():
+    """Returns the exit status."""
+    print("\n" + ("\n".join(missed) if missed else "holds: a storm begins as by hand"))
+    return 1 if missed else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--phases", type=int, default=12, help="of a tick, at which a storm begins (default: 12)")
     parser.add_argument("--quick", action="store_true", help="only as fast as it goes, at three phases")
     arguments = parser.parse_args()
     sweep()
-    print(f"Linux {platform.release().split('-')[0]}, {len(os.sched_getaffinity(0))} CPUs; the first {SECONDS} s in steps "
-          f"of {STEP_MS} ms; a step is slow under {SLOW} of by hand's median; medians over the phases of a tick\n\n"
-          "| ports | connects/s | | slow steps | at most | lowest step, /s | lost in 2 s, % | failed | connect() p50, us | "
-          "p99 | longest | overflows at the server |\n" + "|---" * 12 + "|", flush=True)
+    print_head("the phases of a tick")
     for ports in (0, 4096):
         for rate in RATES[2:] if arguments.quick else RATES:
             cell(rate, ports, 3 if arguments.quick else arguments.phases)
-    print("\n" + ("\n".join(missed) if missed else "holds: a storm begins as by hand"))
-    return 1 if missed else 0
+    return verdict()
 
 
 if __name__ == "__main__":
