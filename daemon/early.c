@@ -2,6 +2,7 @@
 #include "daemon/early.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sys/epoll.h>
 
 #include "daemon/now.h"
@@ -136,6 +137,16 @@ static bool is_reusing(const struct snapshot *s)
                fullest(&s->reading[METRIC_PORTS_REUSE_DEMAND]) < SHORT_PERCENT;
 }
 
+/* How full the ports toward one destination will be at the next regular tick, in percent, if nothing new comes. */
+static double full_at_due(const struct early *e, const struct snapshot *s, uint64_t now)
+{
+        double seconds = (double)(e->due - now) / 1e6;
+
+        if (!e->reusing)
+                return fullest(&s->reading[METRIC_PORTS_CLIFF]);
+        return fullest(&s->reading[METRIC_PORTS_REUSE_DEMAND]) * (1 - fmin(seconds, 1));
+}
+
 uint64_t early_end_tick(struct early *e, const struct snapshot *s, uint64_t now, uint64_t interval)
 {
         uint64_t sockets = observer_counted(e->observer), came = sockets > e->sockets ? sockets - e->sockets : 0;
@@ -146,7 +157,7 @@ uint64_t early_end_tick(struct early *e, const struct snapshot *s, uint64_t now,
         if (regular)
                 e->due = clock_next_tick(now, interval);
         e->period = MIN(interval / GLANCES + 1, PERIOD_US_MAX);
-        e->glances.cliff = e->reusing ? 0 : fullest(&s->reading[METRIC_PORTS_CLIFF]);
+        e->glances.cliff = full_at_due(e, s, now);
         e->glances.parity = ports_parity(s->ports);
         e->glances.tick = e->glances.last =
                 (struct glance){.at = now * 1000, .sockets = e->reusing ? observer_opened(e->observer) : sockets};

@@ -72,16 +72,21 @@ static bool bounds_hold(const struct observer *o)
                counter_of(o, COUNTER_ACTIVE_OPENS)->value >= o->basis.opened;
 }
 
-/* Those on a port that was reused are not new: while reuse works, their number stands still. */
+/* Those on a port that was reused are not new: while reuse works, their number stands still, and what may be short are
+ * ports that were not used for the reuse delay. */
 bool destinations_may_be_short(const struct observer *o)
 {
         const struct destination *busiest = ports_busiest(o->ports);
         uint64_t opened = counter_of(o, COUNTER_ACTIVE_OPENS)->value - o->basis.opened, recycled = new_recycled(o);
+        double cliff = busiest ? ports_value(busiest, METRIC_PORTS_CLIFF).upper : 0,
+               demand = busiest ? ports_value(busiest, METRIC_PORTS_REUSE_DEMAND).upper : 0,
+               seconds = (double)(o->now - ports_seen_at(o->ports)) / NSEC_PER_SEC;
+        unsigned parity = ports_parity(o->ports);
 
-        if (!o->basis.counted || o->error[SOURCE_SNMP] < 0 || opened <= recycled)
+        if (!o->basis.counted || o->error[SOURCE_SNMP] < 0)
                 return false;
-        return glance_may_fire(busiest ? ports_value(busiest, METRIC_PORTS_CLIFF).upper : 0, opened - recycled,
-                               ports_parity(o->ports));
+        return (opened > recycled && glance_may_fire(cliff, opened - recycled, parity)) ||
+               (o->limits.tw_reuse == 1 && glance_reuse_may_fire(demand, opened, seconds, parity));
 }
 
 bool bound_destinations(const struct observer *o, struct snapshot *s)

@@ -4,6 +4,7 @@
 #include "lib/util/macro.h"
 
 #define SHORT_PERCENT 80 /* the rules fire on less, but a dump takes time, and more may come than before */
+#define REUSE_PERCENT 50 /* as the rule has it that shortens the reuse delay */
 #define AHEAD_NS NSEC_PER_SEC
 
 /* All of them may be of the last two seconds, and then a forecast of three counts them two and a half times. */
@@ -14,6 +15,13 @@ bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity)
         unsigned step = cliff < SHORT_PERCENT ? glance_step(parity) : parity / 2;
 
         return sockets > step && cliff + FORECAST_TIMES * 100 * (double)sockets / MAX(parity, 1u) >= SHORT_PERCENT;
+}
+
+bool glance_reuse_may_fire(double demand, uint64_t opened, double seconds, unsigned parity)
+{
+        double before = demand * (1 - MIN(seconds, 1.0)), since = (double)opened / MAX(seconds, 1.0);
+
+        return demand < REUSE_PERCENT && before + 100 * since / MAX(parity, 1u) >= REUSE_PERCENT;
 }
 
 static double grown(struct glance before, struct glance now)

@@ -13,8 +13,9 @@ struct glance {
 };
 
 struct glances {
-        double cliff;    /* ports.cliff of the fullest destination at the last tick, percent; 0 while reuse works */
-        unsigned parity; /* the usable ports of one parity, of the smaller one */
+        double cliff; /* ports.cliff of the fullest destination at the last tick, percent; while reuse works, the part of
+                          * ports.reuse_demand that still counts at the next regular tick */
+        unsigned parity;          /* the usable ports of one parity, of the smaller one */
         struct glance tick, last; /* at the last tick, and the last glance */
         bool growing;             /* the last glance saw new sockets: the next one has to come soon */
 };
@@ -30,6 +31,10 @@ static inline unsigned glance_step(unsigned parity)
  * that destination. Where it was full already, only those of half a parity make a difference: while reuse works, a few
  * are new all the time. parity: as in struct glances. */
 bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity);
+
+/* The same of ports.reuse_demand, while reuse works. demand: its value in the last dump, so many seconds ago. opened:
+ * connections since then. */
+bool glance_reuse_may_fire(double demand, uint64_t opened, double seconds, unsigned parity);
 
 /* Takes over the next glance. Returns true if the ports toward one destination could be short before the next regular
  * tick, which is due at that time (ns), if all new sockets since the last tick were toward it. */

@@ -101,8 +101,28 @@ START_TEST(ports_that_were_short_already_take_more_sockets_to_make_a_rule_fire)
 }
 END_TEST
 
+static const struct {
+        double demand, seconds; /* in the last dump, and how long ago that was */
+        unsigned opened;
+        bool may_fire;
+} since_reuse[] = {
+        {0, 0.5, 799, false},  {0, 0.5, 800, true},    {20, 0.5, 639, false}, {20, 0.5, 640, true},
+        {20, 1, 799, false},   {0, 4, 3196, false},    {0, 4, 3200, true},    {49, 0.1, 100, true},
+        {50, 0.1, 100, false}, {90, 0.5, 5000, false},
+};
+
+START_TEST(while_reuse_works_connections_of_a_second_may_make_a_rule_fire)
+{
+        ck_assert_int_eq(
+                glance_reuse_may_fire(since_reuse[_i].demand, since_reuse[_i].opened, since_reuse[_i].seconds, PARITY),
+                since_reuse[_i].may_fire);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
+        tcase_add_loop_test(tcase, while_reuse_works_connections_of_a_second_may_make_a_rule_fire, 0,
+                            ELEMENTSOF(since_reuse));
         tcase_add_loop_test(tcase, ports_that_were_short_already_take_more_sockets_to_make_a_rule_fire, 0,
                             ELEMENTSOF(since_dump));
         tcase_add_loop_test(tcase, only_growth_that_could_fill_the_ports_is_urgent, 0, ELEMENTSOF(rows));

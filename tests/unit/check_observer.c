@@ -817,6 +817,18 @@ START_TEST(a_storm_goes_into_debt_for_two_dumps)
 }
 END_TEST
 
+/* No socket is new then, and the counts say nothing of it. */
+START_TEST(a_storm_on_reused_ports_goes_into_debt)
+{
+        tree_put("sys/net/ipv4/tcp_tw_reuse", "1\n");
+        tree_put("net/netstat", "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 1000000 0 0\n");
+        pause_after(2);
+        tree_put("net/netstat", "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 2000000 0 0\n");
+        ck_assert_uint_eq(dumps_after_opening(1000), 0);
+        ck_assert_uint_eq(dumps_after_opening(10000), 1);
+}
+END_TEST
+
 /* A sample by state that is slow, after a dump of both that cost nothing. */
 static void sample_slowly(void)
 {
@@ -1097,6 +1109,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, one_slow_dump_makes_dumps_no_rarer);
         tcase_add_test(tcase, one_slow_dump_of_many_sockets_is_debited);
         tcase_add_test(tcase, a_storm_goes_into_debt_for_two_dumps);
+        tcase_add_test(tcase, a_storm_on_reused_ports_goes_into_debt);
         tcase_add_test(tcase, an_early_read_takes_no_sample);
         tcase_add_test(tcase, a_storm_does_not_wait_for_a_sample);
         tcase_add_test(tcase, all_dumps_are_debited);
