@@ -96,6 +96,7 @@ def _(host):
     hostile.mkdir(parents=True)
     try:
         host.systemctl("start", "server")
+        wait_until(lambda: host.run("ss", "-Htln", "sport = 8080").stdout, "the server listens")
         join = "echo $$ >\"$1/cgroup.procs\" && shift && exec \"$@\""
         inside = f"/{hostile.relative_to(host.root)}"
         with beside(host, "sh", "-c", join, "sh", inside, "churn", "hold", "10.77.0.1", "8080", "--count=12", user=()):
