@@ -13,7 +13,6 @@
 #define PERIOD_US_MAX 125000
 #define SOONER 4u    /* times, while the number of sockets grows: 4,096 ports last a fifth of a second */
 #define STAY_MAX 64u /* regular ticks */
-#define SHORT_PERCENT 80
 
 /* All daemons of a host glance at once, and with their ticks. */
 static int set_timer(struct early *e, uint64_t now)
@@ -134,7 +133,7 @@ static bool is_reusing(const struct snapshot *s)
         const struct live_sysctl *reuse = &s->sysctl[SYSCTL_TCP_TW_REUSE];
 
         return reuse->state == READING_VALID && sysctl_equal(&reuse->value, &SYSCTL_VALUE(1)) &&
-               fullest(&s->reading[METRIC_PORTS_REUSE_DEMAND]) < SHORT_PERCENT;
+               fullest(&s->reading[METRIC_PORTS_REUSE_DEMAND]) < GLANCE_SHORT;
 }
 
 /* How full the ports toward one destination will be at the next regular tick, in percent, if nothing new comes. */

@@ -3,7 +3,6 @@
 
 #include "lib/util/macro.h"
 
-#define SHORT_PERCENT 80 /* the rules fire on less, but a dump takes time, and more may come than before */
 #define REUSE_PERCENT 50 /* as the rule has it that shortens the reuse delay */
 #define AHEAD_NS NSEC_PER_SEC
 
@@ -12,9 +11,9 @@
 
 bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity)
 {
-        unsigned step = cliff < SHORT_PERCENT ? glance_step(parity) : parity / 2;
+        unsigned step = cliff < GLANCE_SHORT ? glance_step(parity) : parity / 2;
 
-        return sockets > step && cliff + FORECAST_TIMES * 100 * (double)sockets / MAX(parity, 1u) >= SHORT_PERCENT;
+        return sockets > step && cliff + FORECAST_TIMES * 100 * (double)sockets / MAX(parity, 1u) >= GLANCE_SHORT;
 }
 
 bool glance_reuse_may_fire(double demand, uint64_t opened, double seconds, unsigned parity)
@@ -38,5 +37,5 @@ bool glance_is_urgent(struct glances *g, struct glance now, uint64_t due)
         g->growing = 4 * grown(g->last, now) > glance_step(g->parity);
         g->last = now;
         return growth > glance_step(g->parity) &&
-               g->cliff + 100 * (growth + next) / MAX(g->parity, 1u) >= SHORT_PERCENT;
+               g->cliff + 100 * (growth + next) / MAX(g->parity, 1u) >= GLANCE_SHORT;
 }

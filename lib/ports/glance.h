@@ -7,14 +7,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define GLANCE_SHORT 80 /* percent: rules fire on less, but a dump takes time, and more may come than before */
+
 struct glance {
         uint64_t at;      /* ns */
         uint64_t sockets; /* of the host then; while reuse works, the connections that it opened until then */
 };
 
 struct glances {
-        double cliff; /* ports.cliff of the fullest destination at the last tick, percent; while reuse works, the part of
-                          * ports.reuse_demand that still counts at the next regular tick */
+        /* At the last tick, percent: ports.cliff of the fullest destination; while reuse works, the part of
+         * ports.reuse_demand that still counts at the next regular tick. */
+        double cliff;
         unsigned parity;          /* the usable ports of one parity, of the smaller one */
         struct glance tick, last; /* at the last tick, and the last glance */
         bool growing;             /* the last glance saw new sockets: the next one has to come soon */
