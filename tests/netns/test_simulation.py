@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The simulated kernel against the real one. The daemon records what it sees; the connections that it saw opened
 between two ticks are the simulation's load between the same ticks, which then gives the same decisions in the same order,
-within two ticks. Where a tick was late, nobody knows when in that time they were opened: then only the replay of the recording
-is compared. --long: with the ports and durations of a host as shipped."""
+within two ticks. Where a tick was late, nobody knows when in that time they were opened: then only the replay of the
+recording is compared. --long: with the ports and durations of a host as shipped."""
 
 import bisect
 import csv

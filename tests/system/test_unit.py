@@ -124,7 +124,7 @@ def _(host):
     check(any(line.startswith("/etc/sysctl.d/50-test.conf:1: ") and "harmful" in line for line in said), said)
 
 
-@on_host("inside it finds the unit of a culprit, also beside containers with ten thousand cgroups each")
+@on_host("twtuned in a container finds the unit of a culprit, also beside containers with ten thousand cgroups each")
 def _(host):
     containers = [host.root / host.cgroup() / f"container{n}" for n in range(3)]
     try:
