@@ -321,6 +321,14 @@ static const char *find_unwatched(const struct policy *p, unsigned i, const stru
         return NULL;
 }
 
+/* An entry takes what the rule does not hold, and a step goes on from what it does. */
+static bool is_about(const struct policy *p, const struct decision *d, const struct action *action)
+{
+        bool holds = rule_holds(p, d->rule, action->sysctl);
+
+        return d->kind == DECISION_ENTER ? !holds : holds && action_steps(action);
+}
+
 /* The next value of each action; one that has nothing left to do is left out. */
 static void fill_enter(const struct policy *p, const struct snapshot *s, struct decision *d)
 {
@@ -334,8 +342,8 @@ static void fill_enter(const struct policy *p, const struct snapshot *s, struct 
                 bool joins = held->rules != 0 && !action_steps(action);
                 const struct sysctl_value *before = held->rules != 0 ? &held->value : &s->sysctl[action->sysctl].value;
 
-                if (d->kind == DECISION_ENTER && rule_holds(p, d->rule, action->sysctl))
-                        continue; /* it enters once more, for a sysctl that it does not hold */
+                if (!is_about(p, d, action))
+                        continue;
                 if (held->rules == 0 && s->sysctl[action->sysctl].state != READING_VALID)
                         continue; /* the value to go on from is unknown */
                 if (superseding_rule(p, d->rule, k) != RULE_NONE)
@@ -365,9 +373,6 @@ static bool find_stepping(const struct policy *p, const struct snapshot *s, stru
                     !find_cause(p, i, s, DECISION_STEP, d))
                         continue;
                 fill_enter(p, s, d);
-                for (unsigned k = d->n; k-- > 0;)
-                        if (!d->change[k].write)
-                                d->change[k] = d->change[--d->n];
                 if (d->n > 0)
                         return true;
         }

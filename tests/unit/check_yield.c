@@ -48,6 +48,20 @@ START_TEST(the_rest_of_the_rule_goes_on)
 }
 END_TEST
 
+/* A step goes on with what the rule holds, and takes nothing else. */
+START_TEST(no_step_takes_what_the_administrator_set)
+{
+        set_by(FIN, 60, "/etc/sysctl.conf:1", true);
+        fake.live[SYSCTL_TCP_KEEPALIVE_INTVL] = 75;
+        press("[rule r]\nwhen = tcp.fin_wait2 >= 100\nlower = net.ipv4.tcp_fin_timeout /2 min 10\n"
+              "lower = net.ipv4.tcp_keepalive_intvl /2 min 10\n");
+        ticks(60);
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ck_assert_int_eq(fake.live[SYSCTL_TCP_KEEPALIVE_INTVL], 10);
+        ck_assert_uint_eq(fake.events[AUDIT_ADVICE], 1);
+}
+END_TEST
+
 /* What sysctl.d sets when the rule takes 60, and when it gives it back; what is given back then, and why. 0: nothing. */
 static const struct {
         int64_t taken, then, back;
@@ -172,6 +186,7 @@ static void add(TCase *tcase)
         tcase_add_checked_fixture(tcase, set_up, tear_down);
         tcase_add_test(tcase, what_the_administrator_set_is_advice);
         tcase_add_test(tcase, the_rest_of_the_rule_goes_on);
+        tcase_add_test(tcase, no_step_takes_what_the_administrator_set);
         tcase_add_loop_test(tcase, what_a_package_set_is_changed_and_given_back, 0, ELEMENTSOF(files));
         tcase_add_loop_test(tcase, what_a_package_sets_now_is_put_back_at_the_end, 0, ELEMENTSOF(files));
         tcase_add_test(tcase, an_unknown_file_is_no_other_file);
