@@ -60,15 +60,15 @@ static const struct ledger_entry *entry_of(const struct sim *s, enum sysctl_id i
         return &s->file.entry[id];
 }
 
-/* The bucket of changes_per_minute, kept apart from the daemon's, and over its crashes. */
-static void take_token(struct invariants *inv, const struct sim *s)
+/* Kept apart from the daemon's, and over its crashes. */
+static void take_token(const struct invariants *inv, const struct sim *s, struct bucket *bucket)
 {
-        double size = s->tuner.config->changes_per_minute, gained;
+        double size = s->tuner.config->changes_per_minute;
+        double gained = (double)(sim_now(s) - bucket->filled_at) / 60e9 * size;
 
-        gained = (double)(sim_now(s) - inv->filled_at) / 60e9 * size;
-        inv->tokens = MIN(inv->tokens + gained, size) - 1;
-        inv->filled_at = sim_now(s);
-        if (inv->tokens < -1e-6)
+        bucket->tokens = MIN(bucket->tokens + gained, size) - 1;
+        bucket->filled_at = sim_now(s);
+        if (bucket->tokens < -1e-6)
                 broken(inv, s, "more than %g changes_per_minute", size);
 }
 
@@ -259,18 +259,6 @@ static void account_change(struct invariants *inv, const struct sim *s, enum sys
                 broken(inv, s, "an event without its write");
 }
 
-/* What failed and was taken back is no change. */
-static void account_failure(struct invariants *inv, const struct sim *s, enum sysctl_id id)
-{
-        inv->sysctl[id].settled = s->kernel.sysctl[id];
-        inv->sysctl[id].seen.n = 0;
-        for (unsigned i = inv->n_unaccounted; i-- > 0;)
-                if (inv->unaccounted[i].id == id) {
-                        inv->sysctl[id].changed_at = inv->unaccounted[i].changed_before;
-                        account(inv, i);
-                }
-}
-
 static struct watched_rule *find_rule(struct invariants *inv, const struct sim *s, const char *name)
 {
         for (unsigned i = 0; i < inv->n_rules; i++)
@@ -288,6 +276,44 @@ static const struct rule *configured(const struct sim *s, const char *name)
                 if (strcmp(s->tuner.config->rule[i].name, name) == 0)
                         return &s->tuner.config->rule[i];
         return NULL;
+}
+
+/* For which destination a rule goes; "": that is not known, or it is none. */
+static void note_failed_for(struct watched_rule *rule, const struct audit_text *event)
+{
+        bool ports = strncmp(sim_event_field(event, "METRIC"), "ports.", 6) == 0;
+
+        snprintf(rule->failed_for, sizeof(rule->failed_for), "%s", ports ? sim_event_field(event, "GROUP") : "");
+}
+
+/* What does not help and could not be put back is tried again later; by then nothing may need it any more. */
+static void rule_stuck(struct invariants *inv, const struct sim *s, const struct audit_text *event)
+{
+        struct watched_rule *rule = find_rule(inv, s, sim_event_field(event, "RULE"));
+        const struct rule *config = configured(s, rule->name);
+        const char *metric;
+
+        if (!config || !config->has_expect)
+                return;
+        metric = metric_name(config->expect.metric, &s->tuner.config->counters);
+        if (strcmp(sim_event_field(event, "METRIC"), metric) != 0)
+                return;
+        rule->stuck = true;
+        note_failed_for(rule, event);
+}
+
+/* What failed and was taken back is no change. */
+static void account_failure(struct invariants *inv, const struct sim *s, enum sysctl_id id,
+                            const struct audit_text *event)
+{
+        rule_stuck(inv, s, event);
+        inv->sysctl[id].settled = s->kernel.sysctl[id];
+        inv->sysctl[id].seen.n = 0;
+        for (unsigned i = inv->n_unaccounted; i-- > 0;)
+                if (inv->unaccounted[i].id == id) {
+                        inv->sysctl[id].changed_at = inv->unaccounted[i].changed_before;
+                        account(inv, i);
+                }
 }
 
 static bool is_shared(const struct sim *s, enum sysctl_id id)
@@ -351,7 +377,7 @@ static void rule_entered(struct invariants *inv, const struct sim *s, struct wat
         else
                 rule->factor = 1;
         rule->entered_at = now;
-        rule->failed = false;
+        rule->failed = rule->stuck = false;
 }
 
 static void rule_left(struct invariants *inv, const struct sim *s, struct watched_rule *rule,
@@ -372,11 +398,11 @@ static void rule_left(struct invariants *inv, const struct sim *s, struct watche
         rule->released_at = now;
         rule->failed = failed;
         rule->left_clear = is_clear(event);
-        snprintf(rule->failed_for, sizeof(rule->failed_for), "%s",
-                 (event->kind == AUDIT_UNEXPECTED_EFFECT || event->kind == AUDIT_ABORTED) &&
-                                 strncmp(sim_event_field(event, "METRIC"), "ports.", 6) == 0
-                         ? sim_event_field(event, "GROUP")
-                         : "");
+        if (event->kind != AUDIT_UNEXPECTED_EFFECT && event->kind != AUDIT_ABORTED)
+                rule->failed_for[0] = 0;
+        else if (!rule->stuck || sim_event_field(event, "GROUP")[0])
+                note_failed_for(rule, event);
+        rule->stuck = false;
         if (failed)
                 rule->failed_at = now;
 }
@@ -440,7 +466,9 @@ static void on_change(struct invariants *inv, const struct sim *s, enum sysctl_i
 
         check_calm(inv, s, rule, event);
         if (event->kind == AUDIT_APPLIED)
-                take_token(inv, s);
+                take_token(inv, s, &inv->changes);
+        if (event->kind == AUDIT_APPLIED && !s->tuner.config->observe)
+                take_token(inv, s, &inv->written);
         if (event->kind == AUDIT_APPLIED && is_further_step(event))
                 return;
         if (event->kind == AUDIT_APPLIED)
@@ -500,7 +528,7 @@ void invariants_event(struct invariants *inv, struct sim *s, const struct audit_
         if (id == SYSCTL_COUNT)
                 on_advice(inv, s, event);
         else if (strcmp(result, "failed") == 0)
-                account_failure(inv, s, id);
+                account_failure(inv, s, id, event);
         else if (event->kind == AUDIT_OVERRIDDEN)
                 on_override(inv, s, id, sim_event_field(event, "RULE"));
         else if (strcmp(result, "applied") == 0 || strcmp(result, "restored") == 0)
@@ -522,8 +550,9 @@ static void note_faults(struct invariants *inv, const struct sim *s)
                 inv->faulty_at = sim_now(s);
 }
 
-/* The table gets a size that is under what it holds only together with reuse, which is put back: then it hides again
- * that the ports cannot be reused, as it did before twtuned. A write that could not be verified was taken back. */
+/* The table gets a size that is under what it holds only together with reuse, which is put back, or could not be: then
+ * it hides again that the ports cannot be reused, as it did before twtuned. A write that could not be verified was
+ * taken back. */
 static void check_lowered(const struct invariants *inv, const struct sim *s)
 {
         if (inv->table_lowered_at != sim_now(s) ||
@@ -532,7 +561,8 @@ static void check_lowered(const struct invariants *inv, const struct sim *s)
         for (unsigned i = 0; i < inv->n_rules; i++) {
                 const struct rule *rule = configured(s, inv->rule[i].name);
 
-                if (rule && rule_sets(rule, SYSCTL_TCP_TW_REUSE) && inv->rule[i].failed_at == sim_now(s))
+                if (rule && rule_sets(rule, SYSCTL_TCP_TW_REUSE) &&
+                    (inv->rule[i].failed_at == sim_now(s) || inv->rule[i].stuck))
                         return;
         }
         broken(inv, s, "tcp_max_tw_buckets is %" PRId64 " under %" PRIu64 " in the table",
@@ -627,17 +657,10 @@ void invariants_reloaded(struct invariants *inv, struct sim *s)
         inv->n_rules = 0;
 }
 
-/* What was done on paper is in no ledger. */
-static void restart_bucket(struct invariants *inv, const struct sim *s)
-{
-        if (s->tuner.config->observe)
-                inv->tokens = MAX(inv->tokens, s->tuner.config->changes_per_minute);
-}
-
 void invariants_crashed(struct invariants *inv, struct sim *s)
 {
         show(inv, s, "twtuned is killed");
-        restart_bucket(inv, s);
+        inv->changes = inv->written;
         note_faults(inv, s);
         inv->died_at = sim_now(s);
         invariants_reloaded(inv, s);
@@ -662,7 +685,7 @@ void invariants_crashed(struct invariants *inv, struct sim *s)
 
 void invariants_stopped(struct invariants *inv, struct sim *s)
 {
-        restart_bucket(inv, s);
+        inv->changes = inv->written;
         invariants_reloaded(inv, s);
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 inv->sysctl[id].seen.n = 0;
@@ -675,7 +698,8 @@ void invariants_stopped(struct invariants *inv, struct sim *s)
 
 void invariants_begin(struct invariants *inv, struct sim *s, const char *run)
 {
-        *inv = (struct invariants){.run = run, .calm_at = sim_now(s), .tokens = 1e9, .filled_at = sim_now(s)};
+        *inv = (struct invariants){.run = run, .calm_at = sim_now(s)};
+        inv->changes = inv->written = (struct bucket){1e9, sim_now(s)};
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 inv->sysctl[id].foreign = inv->sysctl[id].settled = s->kernel.sysctl[id];
         s->invariants = inv;

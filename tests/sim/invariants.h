@@ -30,8 +30,15 @@ struct watched_rule {
         uint64_t released_at, entered_before, failed_at;
         unsigned factor;
         bool failed;          /* it went because it did not help, or did harm */
+        bool stuck;           /* it is to go because it does not help, and could not be put back */
         bool left_clear;      /* it went with a value that was not near the threshold */
         char failed_for[112]; /* the destination that it did not help; "": any */
+};
+
+/* changes_per_minute */
+struct bucket {
+        double tokens;
+        uint64_t filled_at;
 };
 
 struct watched_write {
@@ -55,8 +62,8 @@ struct invariants {
         struct watched_rule rule[RULES_MAX];
         struct watched_write unaccounted[16];
         unsigned n_rules, n_unaccounted;
-        double tokens;
-        uint64_t filled_at;
+        struct bucket changes; /* with those on paper, which no process knows of the one before it */
+        struct bucket written; /* without */
 
         char shown[EVENTS_SHOWN][EVENT_SHOWN_SIZE];
         unsigned n_shown;
