@@ -107,7 +107,7 @@ static void describe_destination(struct json *j, const struct tuner *t, const st
         struct parity_ports fuller = ports_fuller_parity(t->snapshot.ports, d);
 
         json_open_object(j, NULL);
-        json_add_text(j, "name", destination_name(d, name));
+        json_add_text(j, "name", destination_name(&d->key, name));
         describe_text(j, "systemd_unit", t->backend->find_unit(t->backend, d->cgroup));
         json_add_text(j, "parity", fuller.odd ? "odd" : "even");
         json_add_number(j, "parity_used", fuller.used);

@@ -49,7 +49,7 @@ void fill_destinations(struct observer *o, struct snapshot *s)
         for (unsigned metric = METRIC_PORTS_FIRST; metric <= METRIC_PORTS_LAST; metric++) {
                 s->reading[metric] = reading_of(busiest ? ports_value(busiest, metric).lower : 0);
                 if (busiest)
-                        fill_culprit(o, s, metric, destination_name(busiest, name), busiest->cgroup);
+                        fill_culprit(o, s, metric, destination_name(&busiest->key, name), busiest->cgroup);
         }
         if (!busiest)
                 s->reading[METRIC_PORTS_CLIFF_ETA] = reading_valid(INFINITY);

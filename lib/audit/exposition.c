@@ -168,7 +168,7 @@ static void put_groups(struct text *t, const struct exposition *e, const struct 
         char group[DESTINATION_NAME_MAX];
 
         for (unsigned i = 0; i < n; i++)
-                put_one(t, f, "group", destination_name(worst[i], group),
+                put_one(t, f, "group", destination_name(&worst[i]->key, group),
                         ports_value(worst[i], f->of).lower / PERCENT);
 }
 
@@ -190,7 +190,7 @@ unsigned exposition_fullest(const struct ports *ports, struct exposition_destina
         for (unsigned i = 0; i < n; i++) {
                 ret[i].cgroup = busy[i]->cgroup;
                 ret[i].ports = ports_fuller_parity(ports, busy[i]);
-                destination_name(busy[i], ret[i].name);
+                destination_name(&busy[i]->key, ret[i].name);
         }
         return n;
 }

@@ -69,7 +69,7 @@ const char *condition_whose(const struct condition_evaluation *e, unsigned metri
                             char buf[static DESTINATION_NAME_MAX])
 {
         if (e->destination)
-                return destination_name(e->destination, buf);
+                return destination_name(&e->destination->key, buf);
         return has_culprit(e, metric) ? s->endpoint[metric] : "";
 }
 

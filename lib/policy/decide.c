@@ -35,7 +35,7 @@ static void evidence_set_destination(struct evidence *e, const struct destinatio
                 return;
         e->destination_id = d->id;
         e->cgroup = d->cgroup;
-        destination_name(d, e->destination);
+        destination_name(&d->key, e->destination);
 }
 
 /* A bounded reading lies on one side of the threshold. Returns the end that is nearer to it. */
@@ -144,11 +144,24 @@ static void decide_abort(const struct policy *p, unsigned i, const struct abort_
         d->evidence.threshold = a->limit;
 }
 
+/* Names the destination that waits for retry, also if the change could not be given back before its load had ended. */
+static void decide_unexpected(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
+{
+        const struct rule_evaluation *e = &p->evaluation.rule[i];
+        const struct condition *expect = &p->config->rule[i].expect;
+        const struct rule_state *state = &p->state[i];
+
+        decision_begin(d, DECISION_UNEXPECTED, i);
+        evidence_set(&d->evidence, expect, &e->expect.reading, e->expect.destination, s);
+        evidence_set_destination(&d->evidence, e->pressing);
+        if (!e->expect.destination && metric_is_ports(expect->metric))
+                destination_name(&state->failed[state->last_failed].key, d->evidence.destination);
+}
+
 /* True if an active rule must be released although it is still needed. */
 static bool find_failure(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
 {
         const struct held *range = held_of(p, i, SYSCTL_IP_LOCAL_PORT_RANGE);
-        const struct rule_evaluation *e = &p->evaluation.rule[i];
         const struct abort_state *harm = find_harm(p, i);
         unsigned port;
 
@@ -157,9 +170,7 @@ static bool find_failure(const struct policy *p, unsigned i, const struct snapsh
                 return true;
         }
         if (p->state[i].unexpected && p->state[i].active_ns >= p->config->min_interval_ns) {
-                decision_begin(d, DECISION_UNEXPECTED, i);
-                evidence_set(&d->evidence, &p->config->rule[i].expect, &e->expect.reading, e->expect.destination, s);
-                evidence_set_destination(&d->evidence, e->pressing);
+                decide_unexpected(p, i, s, d);
                 return true;
         }
         /* A service that listens where the range was widened must not lose its port to connect(). */

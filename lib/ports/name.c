@@ -13,13 +13,13 @@ static const char *address_format(const uint32_t a[static 4], char buf[static IN
         return inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? &a[3] : a, buf, INET6_ADDRSTRLEN);
 }
 
-const char *destination_name(const struct destination *d, char buf[static DESTINATION_NAME_MAX])
+const char *destination_name(const struct destination_key *key, char buf[static DESTINATION_NAME_MAX])
 {
         char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
-        bool v6 = !address_is_v4(d->key.dst);
+        bool v6 = !address_is_v4(key->dst);
 
-        snprintf(buf, DESTINATION_NAME_MAX, "%s->%s%s%s:%u", address_format(d->key.src, src), v6 ? "[" : "",
-                 address_format(d->key.dst, dst), v6 ? "]" : "", ntohs(d->key.dport));
+        snprintf(buf, DESTINATION_NAME_MAX, "%s->%s%s%s:%u", address_format(key->src, src), v6 ? "[" : "",
+                 address_format(key->dst, dst), v6 ? "]" : "", ntohs(key->dport));
         return buf;
 }
 

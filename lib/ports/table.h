@@ -212,7 +212,7 @@ const struct port_set *ports_listening(const struct ports *ports);
 
 /* "10.0.0.1->10.0.0.7:8080" */
 #define DESTINATION_NAME_MAX 112
-const char *destination_name(const struct destination *destination, char buf[static DESTINATION_NAME_MAX]);
+const char *destination_name(const struct destination_key *key, char buf[static DESTINATION_NAME_MAX]);
 
 /* Parses the name of a destination. Returns 0 or -EINVAL. */
 int destination_key_parse(const char *name, struct destination_key *ret);

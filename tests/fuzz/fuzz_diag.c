@@ -56,7 +56,7 @@ static void check_group(const struct destination *g, const struct ports_range bo
                 assert(r.lower >= 0 && r.lower <= r.upper);
                 assert(bound.lower <= r.lower * ROUNDED && bound.upper * ROUNDED >= r.lower);
         }
-        assert(destination_key_parse(destination_name(g, name), &key) == 0);
+        assert(destination_key_parse(destination_name(&g->key, name), &key) == 0);
         assert(key.dport == g->key.dport && memcmp(key.src, g->key.src, sizeof(key.src)) == 0 &&
                memcmp(key.dst, g->key.dst, sizeof(key.dst)) == 0);
 }

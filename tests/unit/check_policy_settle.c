@@ -121,6 +121,26 @@ START_TEST(a_destination_that_failed_is_noted_once)
 }
 END_TEST
 
+/* It is given back when the load is long over: the decision names the destination that waits for retry. */
+START_TEST(a_late_give_back_names_the_destination_that_failed)
+{
+        const struct evidence *e;
+
+        h = host_new(shipped_policy());
+        h->no_timestamps = true;
+        h->restore_outcome = OUTCOME_FAILED;
+        host_run(h, 100, 400, PEER);
+        host_run(h, 130, 0, PEER);
+        h->restore_outcome = OUTCOME_RESTORED;
+        host_run(h, 60, 0, PEER);
+        e = &h->log[h->logged - 1].decision.evidence;
+        ck_assert_int_eq(h->log[h->logged - 1].kind, DECISION_UNEXPECTED);
+        ck_assert_str_eq(e->destination, h->log[0].decision.evidence.destination);
+        ck_assert_uint_eq(e->destination_id, 0);
+        ck_assert(e->metric == METRIC_PORTS_REUSED && e->value <= 0);
+}
+END_TEST
+
 START_TEST(each_destination_that_failed_is_noted_and_a_reload_forgets_none)
 {
         uint64_t last = 0;
@@ -771,6 +791,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_destination_that_failed_waits_for_retry_and_no_longer);
         tcase_add_test(tcase, a_peer_without_timestamps_is_found_out);
         tcase_add_test(tcase, a_destination_that_failed_is_noted_once);
+        tcase_add_test(tcase, a_late_give_back_names_the_destination_that_failed);
         tcase_add_test(tcase, each_destination_that_failed_is_noted_and_a_reload_forgets_none);
         tcase_add_test(tcase, a_load_that_ends_at_once_is_no_failed_effect);
         tcase_add_loop_test(tcase, a_step_is_watched_at_its_destination, 0, 4);

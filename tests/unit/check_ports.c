@@ -124,7 +124,7 @@ START_TEST(ipv6_loopback)
 
         add_ipv6(0);
         ck_assert_double_eq(lower(METRIC_PORTS_REUSABLE), 1);
-        ck_assert_str_eq(destination_name(ports_busiest(ports), name), "::1->[::1]:80");
+        ck_assert_str_eq(destination_name(&ports_busiest(ports)->key, name), "::1->[::1]:80");
         ck_assert(ports_busiest(ports)->loopback);
 }
 END_TEST
@@ -135,7 +135,7 @@ START_TEST(ipv6_elsewhere)
 
         add_ipv6(0xfd000000);
         ck_assert_double_eq(lower(METRIC_PORTS_REUSABLE), 0);
-        ck_assert_str_eq(destination_name(ports_busiest(ports), name), "fd00::1->[fd00::1]:80");
+        ck_assert_str_eq(destination_name(&ports_busiest(ports)->key, name), "fd00::1->[fd00::1]:80");
         ck_assert(!ports_busiest(ports)->loopback);
 }
 END_TEST
@@ -174,7 +174,7 @@ START_TEST(mapped_counts_as_ipv4)
                 model.socket[i].family = AF_INET6;
         model_dump(&model, ports, &limits, START, 0);
         ck_assert_double_eq(lower(METRIC_PORTS_USED), 10);
-        ck_assert_str_eq(destination_name(ports_busiest(ports), name), "10.0.0.1->10.0.0.2:80");
+        ck_assert_str_eq(destination_name(&ports_busiest(ports)->key, name), "10.0.0.1->10.0.0.2:80");
 }
 END_TEST
 

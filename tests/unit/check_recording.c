@@ -89,7 +89,7 @@ static void random_group(struct recording_row *row)
                 row->destination.lower[i] = (float)s->reading[METRIC_PORTS_FIRST + i].value;
                 row->destination.upper[i] = pick(2) ? row->destination.lower[i] : (float)random_number();
                 row->destination.without_reuse[i] = (float)random_number();
-                destination_name(&row->destination, s->endpoint[METRIC_PORTS_FIRST + i]);
+                destination_name(&row->destination.key, s->endpoint[METRIC_PORTS_FIRST + i]);
         }
         random_text(s->culprit[METRIC_PORTS_FIRST], SNAPSHOT_CULPRIT_MAX);
         for (unsigned id = METRIC_PORTS_FIRST + 1; id <= METRIC_PORTS_LAST; id++)

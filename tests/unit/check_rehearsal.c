@@ -49,7 +49,7 @@ static void fill_row(struct recording_row *row, struct host *host)
         for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++) {
                 s->endpoint[id][0] = 0;
                 if (there)
-                        destination_name(busiest, s->endpoint[id]);
+                        destination_name(&busiest->key, s->endpoint[id]);
         }
         if (there)
                 row->destination = *busiest;
