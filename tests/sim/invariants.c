@@ -278,15 +278,7 @@ static const struct rule *configured(const struct sim *s, const char *name)
         return NULL;
 }
 
-/* For which destination a rule goes; "": that is not known, or it is none. */
-static void note_failed_for(struct watched_rule *rule, const struct audit_text *event)
-{
-        bool ports = strncmp(sim_event_field(event, "METRIC"), "ports.", 6) == 0;
-
-        snprintf(rule->failed_for, sizeof(rule->failed_for), "%s", ports ? sim_event_field(event, "GROUP") : "");
-}
-
-/* What does not help and could not be put back is tried again later; by then nothing may need it any more. */
+/* What does not help, and could not be put back yet. */
 static void rule_stuck(struct invariants *inv, const struct sim *s, const struct audit_text *event)
 {
         struct watched_rule *rule = find_rule(inv, s, sim_event_field(event, "RULE"));
@@ -299,7 +291,6 @@ static void rule_stuck(struct invariants *inv, const struct sim *s, const struct
         if (strcmp(sim_event_field(event, "METRIC"), metric) != 0)
                 return;
         rule->stuck = true;
-        note_failed_for(rule, event);
 }
 
 /* What failed and was taken back is no change. */
@@ -326,13 +317,27 @@ static bool is_shared(const struct sim *s, enum sysctl_id id)
 }
 
 /* True if the value stands off its threshold by more than the noise of a few ports. */
-static bool is_clear(const struct audit_text *event)
+static bool stands_off(double value, double number)
+{
+        return value < number * (1 - NOISE) || value > number * (1 + NOISE) + (number <= 0 ? FEW : 0);
+}
+
+/* True if all that the rule entered or left for stands off: the event names one of its conditions. */
+static bool is_clear(const struct sim *s, const struct audit_text *event)
 {
         double value = strtod(sim_event_field(event, "METRICVALUE"), NULL);
         const char *threshold = sim_event_field(event, "THRESHOLD");
         double number = strtod(threshold + strcspn(threshold, "0123456789"), NULL);
+        const struct rule *rule = configured(s, sim_event_field(event, "RULE"));
+        bool enters = event->kind == AUDIT_APPLIED || event->kind == AUDIT_ADVICE;
 
-        return value < number * (1 - NOISE) || value > number * (1 + NOISE) + (number <= 0 ? FEW : 0);
+        for (unsigned k = 0; rule && enters && k < rule->n_when; k++) {
+                const struct condition *c = &rule->when[k];
+
+                if (!metric_is_ports(c->metric) && !stands_off(s->tuner.snapshot.reading[c->metric].value, c->number))
+                        return false;
+        }
+        return stands_off(value, number);
 }
 
 /* True if the rule, or one that it stands on, did not help under this load: that is tried again, and the rule with it. */
@@ -356,7 +361,7 @@ static bool may_return(const struct invariants *inv, const struct sim *s, const 
         bool drifts = !rule->left_clear && sim_now(s) - rule->released_at > REFIRE_NS;
 
         return has_failed(inv, s, rule->name) ||
-               ((configured(s, rule->name)->n_until == 0 || drifts) && !is_clear(event));
+               ((configured(s, rule->name)->n_until == 0 || drifts) && !is_clear(s, event));
 }
 
 static void rule_entered(struct invariants *inv, const struct sim *s, struct watched_rule *rule,
@@ -366,6 +371,8 @@ static void rule_entered(struct invariants *inv, const struct sim *s, struct wat
 
         if (rule->entered_at != 0) /* another of its sysctls, or another step */
                 return;
+        if (rule->entered_before <= inv->calm_at || has_failed(inv, s, rule->name))
+                inv->moved_at = now;
         if (inv->steady && rule->entered_before > inv->calm_at && inv->refused == s->kernel.refused &&
             !may_return(inv, s, rule, event))
                 broken(inv, s, "%s flaps under a constant load", rule->name);
@@ -386,6 +393,8 @@ static void rule_left(struct invariants *inv, const struct sim *s, struct watche
         const struct rule *config = configured(s, rule->name);
         uint64_t now = sim_now(s), release = config ? release_ns(config) : 0;
         uint64_t least = MIN(release * MAX(rule->factor, 1u), MAX(release, HOUR_NS));
+        bool no_help = event->kind == AUDIT_UNEXPECTED_EFFECT || event->kind == AUDIT_ABORTED;
+        enum sysctl_id id = sysctl_find(sim_event_field(event, "SYSCTL"));
 
         /* Of several sysctls one can fail and come back while the others stay. */
         if (inv->may_fail && config && config->n_actions > 1)
@@ -397,14 +406,17 @@ static void rule_left(struct invariants *inv, const struct sim *s, struct watche
         rule->entered_at = 0;
         rule->released_at = now;
         rule->failed = failed;
-        rule->left_clear = is_clear(event);
-        if (event->kind != AUDIT_UNEXPECTED_EFFECT && event->kind != AUDIT_ABORTED)
-                rule->failed_for[0] = 0;
-        else if (!rule->stuck || sim_event_field(event, "GROUP")[0])
-                note_failed_for(rule, event);
+        rule->left_clear = is_clear(s, event);
+        snprintf(rule->failed_for, sizeof(rule->failed_for), "%s",
+                 no_help && strncmp(sim_event_field(event, "METRIC"), "ports.", 6) == 0
+                         ? sim_event_field(event, "GROUP")
+                         : "");
         rule->stuck = false;
         if (failed)
                 rule->failed_at = now;
+        /* How often it is tried, each destination on its own, is checked when it enters. */
+        if (no_help && id != SYSCTL_COUNT)
+                inv->sysctl[id].changes -= MIN(inv->sysctl[id].changes, 2u);
 }
 
 static void on_override(struct invariants *inv, const struct sim *s, enum sysctl_id id, const char *name)
@@ -434,12 +446,12 @@ static uint64_t longest_hold(const struct invariants *inv, const struct sim *s, 
         return longest;
 }
 
-/* Nothing is decided any more once a constant load has had its effect, but for rules that do not help and are tried
- * again, and those that stand on them. */
+/* Nothing is decided any more once a constant load has had its effect, and so has what was decided for it; but for rules
+ * that do not help and are tried again, and those that stand on them. */
 static void check_calm(const struct invariants *inv, const struct sim *s, const struct watched_rule *rule,
                        const struct audit_text *event)
 {
-        uint64_t calm = sim_now(s) - inv->calm_at, transient = TRANSIENT_NS;
+        uint64_t calm = sim_now(s) - MAX(inv->calm_at, inv->moved_at), transient = TRANSIENT_NS;
 
         if (event->kind == AUDIT_RELEASED)
                 transient += longest_hold(inv, s, rule);
@@ -449,7 +461,7 @@ static void check_calm(const struct invariants *inv, const struct sim *s, const 
         if (inv->on_edge && strcmp(sim_event_field(event, "SYSCTL"), name_of(SYSCTL_TCP_MAX_TW_BUCKETS)) == 0)
                 return;
         if (inv->steady && calm > transient && inv->refused == s->kernel.refused && !has_failed(inv, s, rule->name) &&
-            is_clear(event) &&
+            is_clear(s, event) &&
             (event->kind == AUDIT_APPLIED || event->kind == AUDIT_ADVICE || event->kind == AUDIT_RELEASED))
                 broken(inv, s, "%s decides, and the load is constant for %.0f s", rule->name, (double)calm / 1e9);
 }
@@ -657,6 +669,14 @@ void invariants_reloaded(struct invariants *inv, struct sim *s)
         inv->n_rules = 0;
 }
 
+/* Of a rule with `release = keep`: what it wrote is there, and the ledger does not hold it any more. */
+static bool is_kept(const struct sim *s, enum sysctl_id id)
+{
+        const struct rule *rule = configured(s, entry_of(s, id)->rule);
+
+        return rule && rule->keep && sysctl_equal(&entry_of(s, id)->written, &s->kernel.sysctl[id]);
+}
+
 void invariants_crashed(struct invariants *inv, struct sim *s)
 {
         show(inv, s, "twtuned is killed");
@@ -673,8 +693,8 @@ void invariants_crashed(struct invariants *inv, struct sim *s)
                 /* What could not be saved nobody knows any more: that it is someone else's, that it was kept. */
                 if (entry_of(s, id)->state != LEDGER_FOREIGN)
                         inv->sysctl[id].logged = false;
-                /* It was rearmed, and the process did not live to say so. */
-                if (entry_of(s, id)->state == LEDGER_RELEASED && inv->sysctl[id].overridden) {
+                /* It was rearmed, or kept, and the process did not live to say so. */
+                if (entry_of(s, id)->state == LEDGER_RELEASED && (inv->sysctl[id].overridden || is_kept(s, id))) {
                         inv->sysctl[id].overridden = false;
                         inv->sysctl[id].foreign = s->kernel.sysctl[id];
                 }

@@ -52,6 +52,7 @@ struct invariants {
         bool may_fail;             /* faults are injected: a write may need no event of its own */
         bool steady;               /* the policy must not flap under a constant load */
         uint64_t calm_at;          /* load and world are the same since then */
+        uint64_t moved_at;         /* when a rule entered for the first time since, or was tried again */
         uint64_t refused;          /* connections, by then: those make a load that is not constant at the sockets */
         uint64_t table_lowered_at; /* the table of TIME_WAIT got a size that is under what it holds */
         bool on_edge;              /* that load fills the table of TIME_WAIT but for the noise of it */
