@@ -5,6 +5,7 @@
 
 #include "lib/policy/evaluate.h"
 
+/* A clock that stands is as good as none: its memory stays untouched. */
 static void advance_destination_clocks(struct destination_clock *clocks, const struct condition *c,
                                        const struct snapshot *s, const struct elapsed *t)
 {
@@ -13,12 +14,12 @@ static void advance_destination_clocks(struct destination_clock *clocks, const s
         for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
                 const struct destination *d = ports_destination(s->ports, slot);
                 enum truth holds = ports_valid(s) && d->id != 0 ? destination_holds(c, d) : NO;
+                struct destination_clock next = {
+                        d->id, ports_valid(s) ? destination_clock(clocks, slot, d, holds, c->time_ns, t)
+                                              : clock_after(&clocks[slot].clock, bound, c->time_ns, t)};
 
-                if (!ports_valid(s))
-                        clocks[slot].clock = clock_after(&clocks[slot].clock, bound, c->time_ns, t);
-                else
-                        clocks[slot] = (struct destination_clock){
-                                d->id, destination_clock(clocks, slot, d, holds, c->time_ns, t)};
+                if (next.clock.holds || clocks[slot].clock.holds)
+                        clocks[slot] = next;
         }
 }
 

@@ -12,8 +12,14 @@ static bool needs_destination_clock(const struct condition *c)
 
 struct policy *policy_new(const struct config *config)
 {
-        struct policy *policy = calloc(1, sizeof(*policy));
+        struct destination_clock *clocks;
+        struct policy *policy;
+        size_t n = 0;
 
+        for (unsigned i = 0; i < config->n_rules; i++)
+                for (unsigned k = 0; k < config->rule[i].n_when; k++)
+                        n += needs_destination_clock(&config->rule[i].when[k]);
+        policy = calloc(1, sizeof(*policy) + n * PORTS_DESTINATIONS * sizeof(*clocks));
         if (!policy)
                 return NULL;
         policy->config = config;
@@ -21,29 +27,19 @@ struct policy *policy_new(const struct config *config)
                 policy->state[i].failed = policy->failed[i];
                 policy->state[i].abort = policy->abort[i];
         }
+        clocks = policy->destination_clock;
         for (unsigned i = 0; i < config->n_rules; i++)
-                for (unsigned k = 0; k < config->rule[i].n_when; k++) {
-                        struct destination_clock **clocks = &policy->state[i].destination_when[k];
-
-                        if (!needs_destination_clock(&config->rule[i].when[k]))
-                                continue;
-                        *clocks = calloc(PORTS_DESTINATIONS, sizeof(**clocks));
-                        if (!*clocks) {
-                                policy_free(policy);
-                                return NULL;
+                for (unsigned k = 0; k < config->rule[i].n_when; k++)
+                        if (needs_destination_clock(&config->rule[i].when[k])) {
+                                policy->state[i].destination_when[k] = clocks;
+                                clocks += PORTS_DESTINATIONS;
                         }
-                }
         rest_init(policy);
         return policy;
 }
 
 void policy_free(struct policy *policy)
 {
-        if (!policy)
-                return;
-        for (unsigned i = 0; i < RULES_MAX; i++)
-                for (unsigned k = 0; k < RULE_CONDITIONS_MAX; k++)
-                        free(policy->state[i].destination_when[k]);
         free(policy);
 }
 

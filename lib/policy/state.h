@@ -49,7 +49,7 @@ struct rule_state {
         uint64_t expecting_ns;
         struct clock when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], quiet;
         struct destination_clock
-                *destination_when[RULE_CONDITIONS_MAX]; /* owned, PORTS_DESTINATIONS each; NULL: none */
+                *destination_when[RULE_CONDITIONS_MAX]; /* PORTS_DESTINATIONS each, in the policy; NULL: none */
         struct abort_state *abort;                      /* RULE_ABORTS_MAX, in the policy */
 };
 
@@ -87,6 +87,7 @@ struct policy {
         /* State that few rules need, kept apart so that it takes no memory while untouched. */
         struct failed_effect failed[RULES_MAX][FAILED_MAX];
         struct abort_state abort[RULES_MAX][RULE_ABORTS_MAX];
+        struct destination_clock destination_clock[]; /* PORTS_DESTINATIONS for each condition that needs them */
 };
 
 static_assert(RULES_MAX <= 64, "struct held has one bit a rule");
