@@ -6,7 +6,8 @@
 #include "daemon/tuner.h"
 
 /* Takes over config, and the ledger of the previous process: a value that a rule of config sets stays held, the first
- * tick puts any other back. Returns 0 or -ENOMEM; on an error config stays the caller's. */
+ * tick puts any other back. tuner is all zero, and most of it stays untouched, so that it takes no memory. Returns 0 or
+ * -ENOMEM; on an error config stays the caller's. */
 int tuner_start(struct tuner *tuner, struct backend *backend, struct config *config, const struct ledger *ledger,
                 uint64_t now);
 

@@ -199,6 +199,7 @@ static inline void start(const char *text)
 {
         struct ledger ledger = fake.file;
 
+        memset(&tuner, 0, sizeof(tuner));
         ck_assert_int_eq(tuner_start(&tuner, &fake.backend, config_of(text), &ledger, fake.now), 0);
 }
 
