@@ -31,6 +31,12 @@ void ports_free(struct ports *ports)
         free(ports);
 }
 
+void *ports_spare(struct ports *ports, size_t *ret_size)
+{
+        *ret_size = sizeof(*ports->building);
+        return ports->building;
+}
+
 /* Products with unknown odd factors, whose upper half nobody can foresee. None waits for another: one after the other they
  * take as long as all else that is done with a socket. */
 static uint64_t key_hash(const struct destination_key *key, uint64_t seed)

@@ -31,6 +31,9 @@
 #define PORTS_REUSED_MIN 10 /* percent of the new connections */
 #define PORTS_WATCHED 8u    /* destinations whose ports are compared from dump to dump */
 
+/* The first metrics: cliff, exhaustion and forecast. Reuse makes them smaller. */
+#define PORTS_WITHOUT_REUSE (METRIC_PORTS_FORECAST - METRIC_PORTS_FIRST + 1)
+
 /* The sysctls that decide which ports connect() may pick, read just before the dump. */
 struct ports_limits {
         unsigned low, high;         /* ip_local_port_range, inclusive */
@@ -87,7 +90,7 @@ struct destination {
         int16_t hidden[PORTS_RING]; /* the same, of those that were made and reused between two dumps: an estimate */
         float lower[METRIC_PORTS_COUNT];
         float upper[METRIC_PORTS_COUNT];
-        float without_reuse[METRIC_PORTS_COUNT]; /* cliff, exhaustion and forecast without reuse */
+        float without_reuse[PORTS_WITHOUT_REUSE];
 };
 
 /* One value of a destination, which lies between two ends: a TIME_WAIT made and reused between two dumps is in
@@ -123,6 +126,9 @@ void ports_free(struct ports *ports);
 void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *listening,
                  uint64_t now, uint64_t tick);
 void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, size_t length, uint64_t now);
+
+/* The memory in which the next dump is built. Nothing of it is needed before ports_begin(). */
+void *ports_spare(struct ports *ports, size_t *ret_size);
 
 /* recycled: the change of TWRecycled since the dump before; UINT64_MAX: unknown. */
 void ports_commit(struct ports *ports, uint64_t recycled);

@@ -27,15 +27,20 @@ struct source {
         struct port_set seen;
 };
 
-/* The ports of one destination, for the next dump; and what was counted since the first dump with these sysctls. */
-struct watched {
-        uint64_t id; /* of the destination; 0: none */
-        /* Only in the port range; the rest is not touched, so that it takes no memory. */
+/* The ports of one destination, for the next dump. Only in the port range; the rest is not touched, so that it takes no
+ * memory. */
+struct watched_ports {
         struct port_set time_wait;   /* in TIME_WAIT, and in it still at the next dump unless it is reused */
         struct port_set held;        /* by a socket that is not in TIME_WAIT */
         struct port_set held_reused; /* those of them that were in TIME_WAIT before */
-        unsigned made[2];            /* connections since the dump before, [1]: on a reused port */
-        unsigned waiting[2];         /* SYN_SENT without an answer for 250 ms */
+};
+
+/* What was counted of them since the first dump with these sysctls. */
+struct watched {
+        uint64_t id; /* of the destination; 0: none */
+        struct watched_ports *ports;
+        unsigned made[2];    /* connections since the dump before, [1]: on a reused port */
+        unsigned waiting[2]; /* SYN_SENT without an answer for 250 ms */
         unsigned of_batch, reused_of_batch;
         uint64_t made_at; /* when a new connection was seen last */
         float reused;     /* percent, of the last batch; NAN: unknown */
@@ -62,6 +67,7 @@ struct table {
         unsigned tw_reuse, tw_reuse_delay_ms; /* by which TIME_WAIT was reused */
         unsigned stays_ms;                    /* TIME_WAIT with more left is in watched.time_wait */
         struct watched watched[PORTS_WATCHED];
+        struct watched_ports watched_ports[PORTS_WATCHED];
         uint16_t index[INDEX_SLOTS]; /* of destination[], by the hash of the key; open addressing */
         struct destination destination[PORTS_DESTINATIONS];
 };

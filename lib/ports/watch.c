@@ -40,7 +40,7 @@ static bool same_reuse(const struct table *a, const struct table *b)
 static void clear(struct watched *w, const struct ports_limits *range)
 {
         const unsigned first = range->low / 64, n = range->high / 64 - first + 1;
-        struct port_set *const sets[] = {&w->time_wait, &w->held, &w->held_reused};
+        struct port_set *const sets[] = {&w->ports->time_wait, &w->ports->held, &w->ports->held_reused};
 
         for (unsigned i = 0; i < ELEMENTSOF(sets); i++)
                 memset(&sets[i]->bit[first], 0, n * sizeof(sets[i]->bit[0]));
@@ -52,6 +52,7 @@ static void begin_one(struct ports *ports, struct watched *w, struct destination
         struct table *t = ports->building;
         const struct watched *then = find(ports->shown, d->id);
 
+        w->ports = &t->watched_ports[w - t->watched];
         clear(w, &ports->limits);
         ports->watched_then[w - t->watched] = then;
         w->id = d->id;
@@ -79,8 +80,7 @@ void watch_begin(struct ports *ports)
         for (unsigned i = 0; i < PORTS_WATCHED; i++) {
                 const struct destination *d = destination_find(before, before->watched[i].id);
 
-                if (t->watched[i].id != 0) /* else its memory may not have been touched yet */
-                        t->watched[i].id = 0;
+                t->watched[i].id = 0;
                 id[i] = i < ports->watch.n ? ports->watch.id[i] : 0;
                 id[PORTS_WATCHED + i] = d && ports_busyness(d) >= BUSY ? d->id : 0;
                 id[2 * PORTS_WATCHED + i] = i < n_busiest && ports_busyness(busiest[i]) >= BUSY ? busiest[i]->id : 0;
@@ -109,19 +109,19 @@ void watch_add(struct ports *ports, const struct destination *d, const struct in
         bool time_wait = s->idiag_state == TCP_TIME_WAIT, was_time_wait, was_held, reused;
 
         if (time_wait && left_ms > t->stays_ms)
-                port_set_add(&w->time_wait, port);
+                port_set_add(&w->ports->time_wait, port);
         if (!time_wait)
-                port_set_add(&w->held, port);
+                port_set_add(&w->ports->held, port);
         if (!then)
                 return;
-        was_time_wait = port_set_has(&then->time_wait, port);
-        was_held = port_set_has(&then->held, port);
-        reused = was_time_wait || (was_held && port_set_has(&then->held_reused, port));
+        was_time_wait = port_set_has(&then->ports->time_wait, port);
+        was_held = port_set_has(&then->ports->held, port);
+        reused = was_time_wait || (was_held && port_set_has(&then->ports->held_reused, port));
         if (!was_held &&
             (!time_wait || (PORTS_TIME_WAIT_MS - MIN(left_ms, PORTS_TIME_WAIT_MS)) * NSEC_PER_MSEC < ports->elapsed))
                 w->made[was_time_wait]++;
         if (!time_wait && reused)
-                port_set_add(&w->held_reused, port);
+                port_set_add(&w->ports->held_reused, port);
         w->waiting[reused] += syn_waits(s);
 }
 

@@ -88,7 +88,8 @@ static void random_group(struct recording_row *row)
         for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++) {
                 row->destination.lower[i] = (float)s->reading[METRIC_PORTS_FIRST + i].value;
                 row->destination.upper[i] = pick(2) ? row->destination.lower[i] : (float)random_number();
-                row->destination.without_reuse[i] = (float)random_number();
+                if (i < PORTS_WITHOUT_REUSE)
+                        row->destination.without_reuse[i] = (float)random_number();
                 destination_name(&row->destination.key, s->endpoint[METRIC_PORTS_FIRST + i]);
         }
         random_text(s->culprit[METRIC_PORTS_FIRST], SNAPSHOT_CULPRIT_MAX);
@@ -201,7 +202,7 @@ static void check_group(const struct recording_row *a, const struct recording_ro
                 return;
         ck_assert_mem_eq(a->destination.lower, b->destination.lower, sizeof(a->destination.lower));
         ck_assert_mem_eq(a->destination.upper, b->destination.upper, sizeof(a->destination.upper));
-        for (unsigned i = 0; i <= METRIC_PORTS_FORECAST - METRIC_PORTS_FIRST; i++)
+        for (unsigned i = 0; i < PORTS_WITHOUT_REUSE; i++)
                 ck_assert(same((double)a->destination.without_reuse[i], (double)b->destination.without_reuse[i]));
         ck_assert_uint_eq(a->destination.fresh, b->destination.fresh);
         ck_assert_uint_eq(a->destination.cgroup, b->destination.cgroup);
