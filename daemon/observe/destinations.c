@@ -8,6 +8,8 @@
 #include "daemon/observe/internal.h"
 #include "lib/ports/glance.h"
 
+#define USUAL_SECONDS 10.0 /* of which a mean rate tells most: the pause after a dump of a million sockets */
+
 static const struct counter *counter_of(const struct observer *o, unsigned counter)
 {
         return &o->counters.item[counter];
@@ -35,8 +37,37 @@ static void give_spare_back(struct ports *ports)
         madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
+static uint64_t new_opened(const struct observer *o)
+{
+        return counter_of(o, COUNTER_ACTIVE_OPENS)->value - o->basis.opened;
+}
+
+/* False if not both are known, now and at the last dump. */
+static bool is_counted(const struct observer *o)
+{
+        return o->basis.counted && o->error[SOURCE_NETSTAT] == 0 && o->error[SOURCE_SNMP] == 0;
+}
+
+/* Since the last dump. */
+static double seconds_passed(const struct observer *o)
+{
+        return (double)(o->now - ports_seen_at(o->ports)) / NSEC_PER_SEC;
+}
+
+/* The mean rate of a counter, with what it has counted in some seconds more. */
+static double mean_rate(double before, uint64_t count, double seconds)
+{
+        return (before * USUAL_SECONDS + (double)count) / (USUAL_SECONDS + seconds);
+}
+
 void destinations_commit(struct observer *o)
 {
+        double seconds = seconds_passed(o), opened_rate = 0, recycled_rate = 0;
+
+        if (is_counted(o)) {
+                opened_rate = mean_rate(o->basis.opened_rate, new_opened(o), seconds);
+                recycled_rate = mean_rate(o->basis.recycled_rate, new_recycled(o), seconds);
+        }
         ports_commit(o->ports, new_recycled(o));
         give_spare_back(o->ports);
         o->basis = (struct basis){
@@ -46,6 +77,8 @@ void destinations_commit(struct observer *o)
                 .counted = o->error[SOURCE_NETSTAT] == 0 && o->error[SOURCE_SNMP] == 0,
                 .opened = counter_of(o, COUNTER_ACTIVE_OPENS)->value,
                 .recycled = counter_of(o, COUNTER_TW_RECYCLED)->value,
+                .opened_rate = opened_rate,
+                .recycled_rate = recycled_rate,
         };
         o->listening_changed = false;
         o->reserved_changed = false;
@@ -80,9 +113,8 @@ static bool limits_equal(const struct ports_limits *a, const struct ports_limits
  * dump shows. */
 static bool bounds_hold(const struct observer *o)
 {
-        return o->dumped && o->basis.counted && o->inuse_known && o->limits_known && o->listeners_error == 0 &&
-               !o->reserved_changed && !o->listening_changed && o->error[SOURCE_NETSTAT] == 0 &&
-               o->error[SOURCE_SNMP] == 0 && limits_equal(&o->limits, &o->basis.limits) &&
+        return o->dumped && is_counted(o) && o->inuse_known && o->limits_known && o->listeners_error == 0 &&
+               !o->reserved_changed && !o->listening_changed && limits_equal(&o->limits, &o->basis.limits) &&
                counter_of(o, COUNTER_TW_RECYCLED)->value == o->basis.recycled &&
                counter_of(o, COUNTER_ACTIVE_OPENS)->value >= o->basis.opened;
 }
@@ -92,16 +124,23 @@ static bool bounds_hold(const struct observer *o)
 bool destinations_may_be_short(const struct observer *o)
 {
         const struct destination *busiest = ports_busiest(o->ports);
-        uint64_t opened = counter_of(o, COUNTER_ACTIVE_OPENS)->value - o->basis.opened, recycled = new_recycled(o);
-        double cliff = busiest ? ports_value(busiest, METRIC_PORTS_CLIFF).upper : 0,
-               demand = busiest ? ports_value(busiest, METRIC_PORTS_REUSE_DEMAND).upper : 0,
-               seconds = (double)(o->now - ports_seen_at(o->ports)) / NSEC_PER_SEC;
+        struct ports_range cliff = {0}, forecast = {0}, demand = {0};
+        double seconds = seconds_passed(o), new_rate = fmax(o->basis.opened_rate - o->basis.recycled_rate, 0);
+        uint64_t opened = new_opened(o), reused = MIN(new_recycled(o), opened);
         unsigned parity = ports_parity(o->ports);
 
         if (!o->basis.counted || o->error[SOURCE_SNMP] < 0)
                 return false;
-        return (opened > recycled && glance_may_fire(cliff, opened - recycled, parity)) ||
-               (o->limits.tw_reuse == 1 && glance_reuse_may_fire(demand, opened, seconds, parity));
+        if (busiest) {
+                cliff = ports_value(busiest, METRIC_PORTS_CLIFF);
+                forecast = ports_value(busiest, METRIC_PORTS_FORECAST);
+                demand = ports_value(busiest, METRIC_PORTS_REUSE_DEMAND);
+        }
+        return glance_growth_may_fire(cliff.lower, forecast.lower, seconds) ||
+               glance_may_fire(cliff.upper, glance_unexpected(opened - reused, new_rate, seconds), parity) ||
+               (o->limits.tw_reuse == 1 &&
+                glance_reuse_may_fire(demand.upper, glance_unexpected(opened, o->basis.opened_rate, seconds), seconds,
+                                      parity));
 }
 
 bool bound_destinations(const struct observer *o, struct snapshot *s)

@@ -83,8 +83,9 @@ struct tally {
 struct basis {
         struct ports_limits limits;
         struct port_set listening, bound;
-        bool counted;              /* opened and recycled were read for it */
-        uint64_t opened, recycled; /* ActiveOpens and TWRecycled */
+        bool counted;                      /* opened and recycled were read for it */
+        uint64_t opened, recycled;         /* ActiveOpens and TWRecycled */
+        double opened_rate, recycled_rate; /* a second, until then: means in which older dumps count for less */
 };
 
 /* Of /proc/net/sockstat, or of sockstat6, which has tcp and udp alone. */

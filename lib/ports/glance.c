@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/ports/glance.h"
 
+#include "lib/ports/table.h"
 #include "lib/util/macro.h"
 
 #define REUSE_PERCENT 50 /* as the rule has it that shortens the reuse delay */
@@ -14,6 +15,20 @@ bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity)
         unsigned step = cliff < GLANCE_SHORT ? glance_step(parity) : parity / 2;
 
         return sockets > step && cliff + FORECAST_TIMES * 100 * (double)sockets / MAX(parity, 1u) >= GLANCE_SHORT;
+}
+
+bool glance_growth_may_fire(double cliff, double forecast, double seconds)
+{
+        double growth = (forecast - cliff) / PORTS_FORECAST - cliff / PORTS_WINDOW;
+
+        return forecast < GLANCE_SHORT && forecast + growth * seconds >= GLANCE_SHORT;
+}
+
+uint64_t glance_unexpected(uint64_t opened, double rate, double seconds)
+{
+        double expected = rate * seconds;
+
+        return (double)opened > expected ? opened - (uint64_t)expected : 0;
 }
 
 bool glance_reuse_may_fire(double demand, uint64_t opened, double seconds, unsigned parity)

@@ -29,10 +29,17 @@ static inline unsigned glance_step(unsigned parity)
         return parity / 16;
 }
 
-/* Returns true if ports.forecast may now be high enough for a rule to fire that the last dump did not make fire. cliff:
- * ports.cliff of the fullest destination in that dump. sockets: how many are new since then; all of them may be toward
- * that destination. Where it was full already, only those of half a parity make a difference: while reuse works, a few
- * are new all the time. parity: as in struct glances. */
+/* Of the connections since the last dump those that come on top of the rate before it, a second: only these may all be
+ * toward one destination. */
+uint64_t glance_unexpected(uint64_t opened, double rate, double seconds);
+
+/* Returns true if ports.forecast was too low in the last dump for a rule to fire, and no longer is if what it saw has gone
+ * on. As many TIME_WAIT end as began a minute before. */
+bool glance_growth_may_fire(double cliff, double forecast, double seconds);
+
+/* The same for what comes on top. cliff: ports.cliff of the fullest destination in that dump. sockets: how many are new
+ * since then; all of them may be toward that destination. Where it was full already, only those of half a parity make
+ * a difference: while reuse works, a few are new all the time. parity: as in struct glances. */
 bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity);
 
 /* The same of ports.reuse_demand, while reuse works. demand: its value in the last dump, so many seconds ago. opened:

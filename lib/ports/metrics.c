@@ -4,7 +4,6 @@
 
 #include "lib/ports/table_internal.h"
 
-#define FORECAST_SECONDS 3
 #define OWN_PORTS_MIN 50  /* percent of the new connections */
 #define HIDDEN_SECONDS 2u /* the mean of this time evens out a few sockets more or less */
 
@@ -166,7 +165,7 @@ static void destination_set_present(struct ports *ports, struct destination *d)
         unsigned taken[2] = {blocked[0] + d->reusable[0], blocked[1] + d->reusable[1]};
         unsigned reusable = d->reusable[0] + d->reusable[1];
         unsigned used = destination_sockets(d);
-        double rate[2], eta, unseen = error * (1.0 + FORECAST_SECONDS);
+        double rate[2], eta, unseen = error * (1.0 + PORTS_FORECAST);
         bool has_source = d->source < PORTS_SOURCES && used > 0; /* without sockets only its history is kept */
         unsigned source = has_source ? ports->source[d->source].n : used;
         double syn_sent = used > 0 ? 100.0 * d->syn_sent / used : 0;
@@ -178,12 +177,12 @@ static void destination_set_present(struct ports *ports, struct destination *d)
         eta = seconds_to_cliff(d, usable, rate);
         metric_set(d, INDEX(CLIFF), fuller(blocked, 0, usable), fuller(blocked, error, usable));
         metric_set(d, INDEX(FORECAST),
-                   is_held_back(d, usable) ? 0 : fuller_after(blocked, FORECAST_SECONDS, rate, 0, usable),
-                   fuller_after(blocked, FORECAST_SECONDS, rate, unseen, usable));
+                   is_held_back(d, usable) ? 0 : fuller_after(blocked, PORTS_FORECAST, rate, 0, usable),
+                   fuller_after(blocked, PORTS_FORECAST, rate, unseen, usable));
         metric_set(d, INDEX(EXHAUSTION), share(blocked[0] + blocked[1], all),
                    share(blocked[0] + blocked[1] + error, all));
         d->without_reuse[INDEX(CLIFF)] = (float)fuller(taken, 0, usable);
-        d->without_reuse[INDEX(FORECAST)] = (float)fuller_after(taken, FORECAST_SECONDS, rate, 0, usable);
+        d->without_reuse[INDEX(FORECAST)] = (float)fuller_after(taken, PORTS_FORECAST, rate, 0, usable);
         d->without_reuse[INDEX(EXHAUSTION)] = (float)share(used, all);
         metric_set(d, INDEX(SOURCE_USED), share(source, all), share(source + error, all));
         metric_set(d, INDEX(BIND_FIRST), bind_first, bind_first);
@@ -318,7 +317,7 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
                 [INDEX(CLIFF)] = share(most, parity),
                 [INDEX(EXHAUSTION)] = share(most, all),
                 /* All sockets of a destination may have come just now. */
-                [INDEX(FORECAST)] = share(most * (1 + (double)FORECAST_SECONDS / RATE_SECONDS), parity),
+                [INDEX(FORECAST)] = share(most * (1 + (double)PORTS_FORECAST / RATE_SECONDS), parity),
                 [INDEX(DEMAND)] = 100 * (t->most_demand + more) / half,
                 [INDEX(REUSE_DEMAND)] = 100 * (most + more + t->error) / half,
                 [INDEX(RELIEF)] = most > 0 || t->most_demand > 0 ? 100 : 0,

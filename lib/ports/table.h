@@ -28,6 +28,7 @@
 #define PORTS_SOURCES 16u
 #define PORTS_WINDOW 60u    /* seconds that TIME_WAIT lasts (include/net/tcp.h:TCP_TIMEWAIT_LEN) */
 #define PORTS_RING 64u      /* seconds; at least PORTS_WINDOW + 1 */
+#define PORTS_FORECAST 3u   /* seconds that ports.forecast is ahead */
 #define PORTS_REUSED_MIN 10 /* percent of the new connections */
 #define PORTS_WATCHED 8u    /* destinations whose ports are compared from dump to dump */
 

@@ -119,8 +119,36 @@ START_TEST(while_reuse_works_connections_of_a_second_may_make_a_rule_fire)
 }
 END_TEST
 
+START_TEST(what_comes_as_before_is_expected)
+{
+        ck_assert_uint_eq(glance_unexpected(1000, 0, 5), 1000);
+        ck_assert_uint_eq(glance_unexpected(1000, 150, 5), 250);
+        ck_assert_uint_eq(glance_unexpected(1000, 200, 5), 0);
+        ck_assert_uint_eq(glance_unexpected(1000, 300, 5), 0);
+}
+END_TEST
+
+static const struct {
+        double cliff, forecast, seconds; /* of the last dump, and since */
+        bool may_fire;
+} since_growth[] = {
+        {0, 6, 36, false},   {0, 6, 37, true},  /* 2 % a second */
+        {60, 69, 5, false},  {60, 69, 6, true}, /* 3 % a second, and 1 % ends */
+        {60, 63, 60, false}, {70, 70, 60, false}, {75, 80, 60, false},
+};
+
+START_TEST(growth_that_goes_on_may_make_a_rule_fire)
+{
+        ck_assert_int_eq(
+                glance_growth_may_fire(since_growth[_i].cliff, since_growth[_i].forecast, since_growth[_i].seconds),
+                since_growth[_i].may_fire);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
+        tcase_add_test(tcase, what_comes_as_before_is_expected);
+        tcase_add_loop_test(tcase, growth_that_goes_on_may_make_a_rule_fire, 0, ELEMENTSOF(since_growth));
         tcase_add_loop_test(tcase, while_reuse_works_connections_of_a_second_may_make_a_rule_fire, 0,
                             ELEMENTSOF(since_reuse));
         tcase_add_loop_test(tcase, ports_that_were_short_already_take_more_sockets_to_make_a_rule_fire, 0,

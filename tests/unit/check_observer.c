@@ -817,6 +817,24 @@ START_TEST(a_storm_goes_into_debt_for_two_dumps)
 }
 END_TEST
 
+/* Connections as before are no storm. */
+START_TEST(only_what_is_more_than_before_goes_into_debt)
+{
+        pause_after(2);
+        peer.spoil = be_slow;
+        peer.spoil_first = 1;
+        peer.spoil_last = UINT_MAX;
+        for (unsigned minute = 0; minute < 5; minute++) {
+                skipped += 60;
+                ck_assert_uint_eq(dumps_after_opening(60 * 10000), 1);
+        }
+        skipped += 1;
+        ck_assert_uint_eq(dumps_after_opening(10000), 0);
+        skipped += 1;
+        ck_assert_uint_eq(dumps_after_opening(20000), 1);
+}
+END_TEST
+
 /* No socket is new then, and the counts say nothing of it. */
 START_TEST(a_storm_on_reused_ports_goes_into_debt)
 {
@@ -1109,6 +1127,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, one_slow_dump_makes_dumps_no_rarer);
         tcase_add_test(tcase, one_slow_dump_of_many_sockets_is_debited);
         tcase_add_test(tcase, a_storm_goes_into_debt_for_two_dumps);
+        tcase_add_test(tcase, only_what_is_more_than_before_goes_into_debt);
         tcase_add_test(tcase, a_storm_on_reused_ports_goes_into_debt);
         tcase_add_test(tcase, an_early_read_takes_no_sample);
         tcase_add_test(tcase, a_storm_does_not_wait_for_a_sample);
