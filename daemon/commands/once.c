@@ -124,17 +124,19 @@ static void write_pressures(FILE *f, const struct snapshot *s, struct config *co
 /* The valid part of the configuration; NULL: no memory. Its counters come first in counters, in its own order. */
 static struct config *load_config(const char *file, struct counters *counters)
 {
+        static struct counters kernel;
         struct diagnostics ignored = {0};
         struct config *config;
 
-        observer_list_counters("/proc", counters);
-        config = config_files_load(file, counters, &ignored);
+        observer_list_counters("/proc", &kernel);
+        config = config_files_load(file, &kernel, &ignored);
         diagnostics_free(&ignored);
         if (config)
                 *counters = config->counters;
         else
                 counters_init(counters);
-        observer_list_counters("/proc", counters);
+        for (unsigned i = 0; i < kernel.n; i++)
+                counters_add(counters, kernel.item[i].name);
         return config;
 }
 

@@ -39,10 +39,13 @@ void counters_init(struct counters *counters)
                 counters_add(counters, own[i]);
 }
 
+/* All names of /proc/net/netstat begin alike, so the length is compared first. */
 unsigned counters_find(const struct counters *counters, const char *name)
 {
+        size_t length = strlen(name);
+
         for (unsigned i = 0; i < counters->n; i++)
-                if (strcmp(counters->item[i].name, name) == 0)
+                if (counters->item[i].length == length && memcmp(counters->item[i].name, name, length) == 0)
                         return i;
         return COUNTERS_MAX;
 }
@@ -59,6 +62,7 @@ unsigned counters_add(struct counters *counters, const char *name)
         i = counters->n++;
         counters->item[i] = (struct counter){0};
         strcpy(counters->item[i].name, name);
+        counters->item[i].length = (unsigned char)strlen(name);
         for (unsigned g = 0; g < ELEMENTSOF(gauges); g++)
                 if (strcmp(gauges[g], name) == 0)
                         counters->item[i].gauge = true;

@@ -28,8 +28,9 @@ enum {
 
 struct counter {
         char name[COUNTER_NAME_MAX];
-        bool gauge; /* a level such as CurrEstab: it has no rate */
-        bool seen;  /* it was in the text of the last counters_read() */
+        unsigned char length; /* of the name */
+        bool gauge;           /* a level such as CurrEstab: it has no rate */
+        bool seen;            /* it was in the text of the last counters_read() */
         uint64_t value;
 };
 
