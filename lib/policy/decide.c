@@ -273,22 +273,6 @@ static bool find_leaving(const struct policy *p, const struct snapshot *s, struc
 
 /* ---- entries and steps ---- */
 
-static bool is_available(const struct policy *p, unsigned i, const struct snapshot *s)
-{
-        const struct rule *rule = &p->config->rule[i];
-        unsigned ours = 0;
-
-        for (unsigned k = 0; k < rule->n_actions; k++) {
-                if (superseding_rule(p, i, k) != RULE_NONE)
-                        continue;
-                if (s->sysctl[rule->action[k].sysctl].state != READING_VALID ||
-                    superseded_is_in_the_way(p, i, rule->action[k].sysctl, s))
-                        return false;
-                ours += !p->held[rule->action[k].sysctl].foreign;
-        }
-        return !rule->disabled && (ours > 0 || rule->n_actions == 0) && !p->evaluation.rule[i].lacks;
-}
-
 static bool may_help(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)
 {
         return prerequisite_in_effect(p, i, s, loopback) && rule_can_help(p, i, s, loopback) &&
@@ -393,7 +377,7 @@ static bool find_stepping(const struct policy *p, const struct snapshot *s, stru
 static bool find_entering(const struct policy *p, const struct snapshot *s, struct decision *d)
 {
         for (unsigned i = 0; i < p->config->n_rules; i++)
-                if (rule_may_enter(p, i) && may_try(&p->state[i], s) && is_available(p, i, s) &&
+                if (rule_may_enter(p, i) && may_try(&p->state[i], s) && rule_is_available(p, i, s) &&
                     find_cause(p, i, s, DECISION_ENTER, d)) {
                         fill_enter(p, s, d);
                         if (d->n > 0 || !p->state[i].active)

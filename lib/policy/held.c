@@ -71,6 +71,22 @@ bool rule_can_help(const struct policy *p, unsigned i, const struct snapshot *s,
         return rule->n_actions == 0;
 }
 
+bool rule_is_available(const struct policy *p, unsigned i, const struct snapshot *s)
+{
+        const struct rule *rule = &p->config->rule[i];
+        unsigned ours = 0;
+
+        for (unsigned k = 0; k < rule->n_actions; k++) {
+                if (superseding_rule(p, i, k) != RULE_NONE)
+                        continue;
+                if (s->sysctl[rule->action[k].sysctl].state != READING_VALID ||
+                    superseded_is_in_the_way(p, i, rule->action[k].sysctl, s))
+                        return false;
+                ours += !p->held[rule->action[k].sysctl].foreign;
+        }
+        return !rule->disabled && (ours > 0 || rule->n_actions == 0) && !p->evaluation.rule[i].lacks;
+}
+
 bool policy_is_unavailable(const struct policy *p, unsigned i)
 {
         return !p->config->rule[i].disabled && p->evaluation.rule[i].lacks;

@@ -157,6 +157,9 @@ bool prerequisite_in_effect(const struct policy *p, unsigned rule, const struct 
 /* True if a change would have an effect toward a destination on the loopback or not. Advice always can help. */
 bool rule_can_help(const struct policy *p, unsigned rule, const struct snapshot *s, bool loopback);
 
+/* True if the rule may enter as far as its sysctls are concerned: each can be read, and one at least is not foreign. */
+bool rule_is_available(const struct policy *p, unsigned rule, const struct snapshot *s);
+
 /* True if the rule is not active, or is active without a sysctl that it may take as well. */
 bool rule_may_enter(const struct policy *p, unsigned rule);
 
