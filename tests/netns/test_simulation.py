@@ -17,7 +17,7 @@ from harness import (BUILD, PATIENCE, POLICY, ChurnClient, ChurnServer, Pair, Tw
                      fields, main, temp_dir, temp_policy, test, wait_until)
 from pressure import NOWHERE
 from sockets import begin_connect, keep_time_wait, silence
-from ticks import narrow, released_soon, replace, wait_rows
+from ticks import narrow, released_soon, replace
 
 LONG = "--long" in sys.argv
 sys.argv[1:] = [a for a in sys.argv[1:] if a != "--long"]
@@ -54,7 +54,9 @@ class Timeline:
         self.wait_ticks(1)
 
     def wait_ticks(self, count):
-        wait_rows(self.recording, count)
+        """For so many regular ticks that begin after the call: the simulation has no others."""
+        begun = len(self.rows())
+        wait_until(lambda: len(self.rows()) > begun + count, f"{count} regular ticks")
 
     def load(self, rate):
         """Connects at this rate from now on. The load before ends after that, so that there is no pause."""
@@ -93,8 +95,9 @@ class Timeline:
     def rows(self):
         """(seconds since the tick before, connections opened in a second) of each regular tick but the first. An early one
         shows the rate of the last regular one."""
-        with open(self.recording, newline="") as file:
-            rows = [(float(row["time"]), float(row[OPENED] or 0)) for row in csv.DictReader(file)]
+        text = self.recording.read_text() if self.recording.exists() else ""
+        whole = text[:text.rfind("\n") + 1].splitlines()
+        rows = [(float(row["time"]), float(row[OPENED] or 0)) for row in csv.DictReader(whole)]
         regular, due = [], 0
         for now, opened in rows:
             if now >= due:
