@@ -126,6 +126,12 @@ def lines_alike(run):
     return len(run.trace)
 
 
+def first_tick(run):
+    """The number of lines before it. In a tick the cgroup tree is walked, with a malloc() for each cgroup, and other tests
+    make cgroups."""
+    return next((at for at, line in enumerate(run.trace) if line.startswith("timerfd_settime ")), len(run.trace))
+
+
 def sites(scenario):
     """The calls of a run without a fault: (function, object) -> the numbers of its calls; function -> the number of the
     last one that another run makes as well, if one waits for it; and the log. Of three runs, as one that was late may
@@ -135,14 +141,14 @@ def sites(scenario):
     for run in runs:
         check_equal((run.status, run.host.sysctls()), (0, ORIGINAL), f"a run without a fault, which says {run.log}")
         last.append(collections.Counter())
-        alike = lines_alike(run)
+        alike, begun = lines_alike(run), first_tick(run)
         for at, line in enumerate(run.trace):
             function, number, *name = normal(line, run).split(" ")
             if function not in ERRORS:
                 continue
             if run is runs[0]:
                 calls[function, "" if function in MEMORY else " ".join(name)].append(int(number))
-            if at < alike:
+            if at < (min(alike, begun) if function in MEMORY else alike):
                 last[-1][function] = int(number)
     return calls, last[0] & last[1] & last[2], [normal(line, runs[0]) for line in runs[0].log]
 
