@@ -54,7 +54,7 @@ static double seconds_passed(const struct observer *o)
         return (double)(o->now - ports_seen_at(o->ports)) / NSEC_PER_SEC;
 }
 
-/* The mean rate of a counter, with what it has counted in some seconds more. */
+/* The mean rate of a counter that has counted so much in so many seconds since. What is older counts for less. */
 static double mean_rate(double before, uint64_t count, double seconds)
 {
         return (before * USUAL_SECONDS + (double)count) / (USUAL_SECONDS + seconds);
