@@ -11,6 +11,7 @@
 
 #include "daemon/conf_files.h"
 #include "daemon/diagnostics_print.h"
+#include "daemon/observe/observer.h"
 #include "daemon/text_file.h"
 #include "lib/util/macro.h"
 
@@ -129,7 +130,11 @@ struct config *config_files_load_below(const char *root, const char *file, const
 
 struct config *config_files_load(const char *file, const struct counters *kernel, struct diagnostics *diagnostics)
 {
-        return config_files_load_below("", file, kernel, diagnostics);
+        struct counters *listed = kernel ? NULL : observer_list_counters("/proc");
+        struct config *config = config_files_load_below("", file, kernel ? kernel : listed, diagnostics);
+
+        free(listed);
+        return config;
 }
 
 struct config *config_files_load_good(const char *file, const struct counters *kernel, bool running)

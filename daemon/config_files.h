@@ -6,14 +6,14 @@
 /* Reads file alone; if file is NULL, the vendor's policy, /etc/twtuned.conf and the drop-ins of twtuned.conf.d under
  * /etc, /run, /usr/local/lib and /usr/lib, sorted by name, in this order, and then in the same way of twtuned@NAME.conf.d
  * for NAME in $TWTUNED_INSTANCE. Adds the errors to diagnostics, sorted.
- * kernel: as in config_read(). Returns NULL without memory. */
+ * kernel: the counters that a rule may name; NULL: those of this kernel. Returns NULL without memory. */
 struct config *config_files_load(const char *file, const struct counters *kernel, struct diagnostics *diagnostics);
 
-/* The same for files below a directory root; their names are without it. */
+/* The same for files below a directory root; their names are without it. kernel: as in config_read(). */
 struct config *config_files_load_below(const char *root, const char *file, const struct counters *kernel,
                                        struct diagnostics *diagnostics);
 
-/* The same, but prints errors and warnings to stderr. Returns NULL if there are errors. running: for a daemon that
+/* As config_files_load(), but prints errors and warnings to stderr. Returns NULL if there are errors. running: for a daemon that
  * starts. A rule that never holds is then a warning and disabled, so that an upgrade does not stop the daemon. */
 struct config *config_files_load_good(const char *file, const struct counters *kernel, bool running);
 

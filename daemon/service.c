@@ -30,8 +30,6 @@
 #include "daemon/tick.h"
 #include "daemon/unit_job.h"
 
-#define PROC "/proc"
-
 struct service {
         struct linux_backend backend;
         struct tuner tuner;
@@ -40,7 +38,6 @@ struct service {
         struct early early;
         sd_event *event; /* owned, until after bus_stop() */
         struct metrics_file metrics;
-        struct counters kernel; /* those that this kernel has: the configuration may name them */
         const struct service_options *options;
         bool reload;            /* SIGHUP came; the next tick reloads */
         uint64_t watchdog, fed; /* us: its timeout, 0 without one (sd_watchdog_enabled(3)); when it was last fed */
@@ -107,7 +104,7 @@ static void reload(struct service *s)
 
         s->reload = false;
         notify_reloading(s);
-        config = config_files_load(s->options->config_file, &s->kernel, &diagnostics);
+        config = config_files_load(s->options->config_file, NULL, &diagnostics);
         if (!config)
                 diagnostic_add(&diagnostics, (struct origin){.file = "twtuned"}, "out of memory");
         diagnostics_print(&diagnostics, "");
@@ -349,15 +346,16 @@ int service_run(const struct service_options *options)
         int r;
 
         s->options = options;
-        /* Without this, freeing the first large block (the text of a configuration) raises the threshold: later blocks
-         * come from the heap and are cleared there, so that their unused pages take memory (mallopt(3)). */
+        /* A large block comes from the kernel, so that its unused pages take no memory: on the heap calloc() would clear
+         * them. By itself malloc() raises the threshold at the first free() of such a block, and before it looks at the
+         * threshold it takes what is left at the top of the heap (mallopt(3)). */
         mallopt(M_MMAP_THRESHOLD, 16 * 1024);
+        mallopt(M_TOP_PAD, 4096);
         prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* a huge page takes 2 MB for the few pages of it that are used */
         prepare_signals();
         journal_unblock_stderr();
-        observer_list_counters(PROC, &s->kernel);
         if (!config)
-                config = config_files_load_good(options->config_file, &s->kernel, true);
+                config = config_files_load_good(options->config_file, NULL, true);
         if (!config) {
                 /* The daemon will not run, so what an earlier process left changed is put back. */
                 if (!options->observe_only)

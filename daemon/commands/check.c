@@ -8,7 +8,6 @@
 #include "daemon/config_files.h"
 #include "daemon/diagnostics_print.h"
 #include "daemon/metrics_file.h"
-#include "daemon/observe/observer.h"
 #include "lib/util/safe.h"
 
 static void print_values(const struct config *config)
@@ -40,12 +39,9 @@ static bool check_metrics_file(const struct config *config)
 
 int check_print(const char *config_file, bool verbose)
 {
-        static struct counters kernel; /* too large for the stack */
-        struct config *config;
+        struct config *config = config_files_load_good(config_file, NULL, false);
         unsigned disabled = 0;
 
-        observer_list_counters("/proc", &kernel);
-        config = config_files_load_good(config_file, &kernel, false);
         if (!config)
                 return EX_CONFIG;
         if (!check_metrics_file(config)) {

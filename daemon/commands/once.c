@@ -124,19 +124,18 @@ static void write_pressures(FILE *f, const struct snapshot *s, struct config *co
 /* The valid part of the configuration; NULL: no memory. Its counters come first in counters, in its own order. */
 static struct config *load_config(const char *file, struct counters *counters)
 {
-        static struct counters kernel;
+        struct counters *kernel = observer_list_counters("/proc");
         struct diagnostics ignored = {0};
-        struct config *config;
+        struct config *config = config_files_load(file, kernel, &ignored);
 
-        observer_list_counters("/proc", &kernel);
-        config = config_files_load(file, &kernel, &ignored);
         diagnostics_free(&ignored);
         if (config)
                 *counters = config->counters;
         else
                 counters_init(counters);
-        for (unsigned i = 0; i < kernel.n; i++)
-                counters_add(counters, kernel.item[i].name);
+        for (unsigned i = 0; kernel && i < kernel->n; i++)
+                counters_add(counters, kernel->item[i].name);
+        free(kernel);
         return config;
 }
 

@@ -11,15 +11,16 @@
 #define LISTING_SIZE (4 * SOURCE_TEXT_SIZE)
 #define PAWS_OVERTAKEN 0.01 /* of the connections, at most */
 
-void observer_list_counters(const char *proc_root, struct counters *ret)
+struct counters *observer_list_counters(const char *proc_root)
 {
         static const struct {
                 enum source source;
                 const char *prefix;
         } files[] = {{SOURCE_NETSTAT, "netstat"}, {SOURCE_SNMP, "snmp"}};
+        struct counters *ret = calloc(1, sizeof(*ret));
         char *text = malloc(LISTING_SIZE);
 
-        for (unsigned i = 0; text && i < ELEMENTSOF(files); i++) {
+        for (unsigned i = 0; ret && text && i < ELEMENTSOF(files); i++) {
                 struct proc_file file = source_open(proc_root, files[i].source);
 
                 if (proc_file_read(&file, text, LISTING_SIZE) >= 0)
@@ -27,6 +28,7 @@ void observer_list_counters(const char *proc_root, struct counters *ret)
                 proc_file_close(&file);
         }
         free(text);
+        return ret;
 }
 
 static enum source source_of(const struct counter *c)

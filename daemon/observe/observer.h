@@ -30,8 +30,8 @@ void observer_set_config(struct observer *observer, const struct config *config,
  * often as cpu_budget allows. */
 void observer_want_everything(struct observer *observer);
 
-/* Adds every counter of this kernel to a set. */
-void observer_list_counters(const char *proc_root, struct counters *ret);
+/* Returns every counter of this kernel, to be freed with free(3); NULL without memory. */
+struct counters *observer_list_counters(const char *proc_root);
 
 /* The first step of a tick: reads counters, sysctls and, when due, the listeners. Metrics of sockets are those of the
  * last sample by state, or bounds computed from counters and the last dump. *ret_dump: these bounds do not hold, so a

@@ -20,7 +20,6 @@
 #include "daemon/config_files.h"
 #include "daemon/confine.h"
 #include "daemon/note.h"
-#include "daemon/observe/observer.h"
 #include "daemon/privilege.h"
 #include "daemon/supervisor/child.h"
 #include "daemon/supervisor/metrics.h"
@@ -38,7 +37,6 @@ struct supervisor {
         struct children children;
         unsigned n_children;
         struct child_options options;
-        struct counters kernel;
         struct metrics_server metrics;
         sd_event *event;
         int lock;
@@ -237,7 +235,7 @@ static int on_child_ended(sd_event_source *source, const struct signalfd_siginfo
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         struct supervisor *s = userdata;
-        struct config *config = config_files_load_good(s->options.config_file, &s->kernel, false);
+        struct config *config = config_files_load_good(s->options.config_file, NULL, false);
         struct child *c;
 
         (void)source, (void)info;
@@ -350,8 +348,7 @@ int supervisor_run(const char *config_file, bool observe, char **argv)
         LIST_INIT(&s.children);
         title_prepare(argv);
         journal_unblock_stderr();
-        observer_list_counters("/proc", &s.kernel);
-        s.options.config = config_files_load_good(config_file, &s.kernel, true);
+        s.options.config = config_files_load_good(config_file, NULL, true);
         if (!s.options.config)
                 return EX_CONFIG;
         r = take_lock(&s);
