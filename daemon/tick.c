@@ -234,9 +234,11 @@ static void take_over(struct tuner *t, enum sysctl_id id)
 int tuner_start(struct tuner *t, struct backend *backend, struct config *config, const struct ledger *ledger,
                 uint64_t now)
 {
-        t->backend = t->audit.backend = backend;
+        t->backend = t->apply.backend = t->audit.backend = backend;
         t->config = config;
-        t->apply = (struct apply){.backend = backend, .config = config, .snapshot = &t->snapshot, .ledger = *ledger};
+        t->apply.config = config;
+        t->apply.snapshot = &t->snapshot;
+        t->apply.ledger = *ledger;
         t->snapshot.now = t->started = now;
         t->policy = policy_new(config);
         if (!t->policy)
