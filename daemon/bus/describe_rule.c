@@ -210,7 +210,7 @@ static void describe_effect(struct json *j, const struct tuner *t, const struct 
 
 static void describe_actions(struct json *j, const struct tuner *t, const struct rule *rule)
 {
-        char text[SYSCTL_TEXT_MAX];
+        char line[RULE_TEXT_MAX], text[SYSCTL_TEXT_MAX];
 
         json_open_array(j, "levers");
         for (unsigned k = 0; k < rule->n_actions; k++) {
@@ -219,7 +219,7 @@ static void describe_actions(struct json *j, const struct tuner *t, const struct
                 struct sysctl_value next;
 
                 json_open_object(j, NULL);
-                json_add_text(j, "text", action->text);
+                json_add_text(j, "text", action_format(action, line));
                 json_add_text(j, "sysctl", sysctl_table[action->sysctl].name);
                 if (live->state == READING_VALID) {
                         next = action_next(action, &t->config->bounds[action->sysctl], &t->snapshot, &live->value);
@@ -235,12 +235,13 @@ static const char *rule_does(const struct rule *rule, char buf[static WHY_MAX])
 {
         static const char *const verbs[] = {
                 [ACTION_SET] = "sets", [ACTION_RAISE] = "raises", [ACTION_LOWER] = "lowers"};
+        char action[RULE_TEXT_MAX];
         size_t n = 0;
 
         snprintf(buf, WHY_MAX, "advises");
         for (unsigned k = 0; k < rule->n_actions && n < WHY_MAX; k++)
                 n += (size_t)snprintf(buf + n, WHY_MAX - n, "%s%s %s", k > 0 ? ", " : "", verbs[rule->action[k].kind],
-                                      rule->action[k].text);
+                                      action_format(&rule->action[k], action));
         return buf;
 }
 

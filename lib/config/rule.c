@@ -286,17 +286,18 @@ static int action_value(struct line *line, struct action *action)
         return 0;
 }
 
-static void action_format(struct action *action)
+const char *action_format(const struct action *action, char buf[static RULE_TEXT_MAX])
 {
         const char *name = sysctl_table[action->sysctl].name;
         char value[SYSCTL_TEXT_MAX];
 
         sysctl_format(&action->value, value);
         if (action->kind == ACTION_SET)
-                snprintf(action->text, sizeof(action->text), "%s = %s", name, value);
+                snprintf(buf, RULE_TEXT_MAX, "%s = %s", name, value);
         else
-                snprintf(action->text, sizeof(action->text), "%s %c%g %s %s", name, action_forms[action->kind].sign,
-                         action->factor, action_forms[action->kind].limit, value);
+                snprintf(buf, RULE_TEXT_MAX, "%s %c%g %s %s", name, action_forms[action->kind].sign, action->factor,
+                         action_forms[action->kind].limit, value);
+        return buf;
 }
 
 int action_parse(enum action_kind kind, const char *text, struct origin at, struct action *ret,
@@ -315,7 +316,6 @@ int action_parse(enum action_kind kind, const char *text, struct origin at, stru
         }
         if (action_value(line, &action) < 0)
                 return -EINVAL;
-        action_format(&action);
         *ret = action;
         return 0;
 }

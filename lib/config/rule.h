@@ -64,7 +64,6 @@ struct action {
         struct sysctl_value value; /* the value to set, or the limit */
         double factor;             /* of one step; over 1 */
         struct origin at;
-        char text[RULE_TEXT_MAX]; /* as in struct condition */
 };
 
 struct rule {
@@ -117,6 +116,9 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *vocabular
                 struct diagnostics *diagnostics);
 int action_parse(enum action_kind kind, const char *text, struct origin at, struct action *ret,
                  struct diagnostics *diagnostics);
+
+/* Writes the line of an action in its normal form, which reads back as the same. Returns buf. */
+const char *action_format(const struct action *action, char buf[static RULE_TEXT_MAX]);
 
 /* Parses "max N", "min N" or both, in any order, within the built-in bounds of the sysctl. */
 int bounds_parse(enum sysctl_id sysctl, const char *text, struct origin at, struct sysctl_bounds *ret,

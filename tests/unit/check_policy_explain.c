@@ -376,7 +376,8 @@ START_TEST(lines_read_back_as_they_were)
                         ck_assert_double_eq(a.multiple, rule->abort[k].multiple);
                 }
                 for (unsigned k = 0; k < rule->n_actions; k++, n++) {
-                        const char *text = rule->action[k].text;
+                        char buf[RULE_TEXT_MAX];
+                        const char *text = action_format(&rule->action[k], buf);
                         struct action l;
 
                         ck_assert_int_eq(action_parse(rule->action[k].kind, text, rule->at, &l, &diagnostics), 0);

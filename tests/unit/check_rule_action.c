@@ -45,6 +45,7 @@ START_TEST(a_step_is_parsed)
         const struct good *row = &good_actions[_i];
         struct diagnostics diagnostics = {0};
         struct action action = {0};
+        char text[RULE_TEXT_MAX];
 
         ck_assert_int_eq(action_parse(row->kind, row->text, here, &action, &diagnostics), 0);
         expect_none(row->text, &diagnostics);
@@ -53,7 +54,7 @@ START_TEST(a_step_is_parsed)
         ck_assert(is(action.factor, row->factor));
         ck_assert(action.value.n == 1 && action.value.v[0] == row->limit);
         ck_assert_uint_eq(action.at.line, 7);
-        ck_assert_str_eq(action.text, row->normal ? row->normal : row->text);
+        ck_assert_str_eq(action_format(&action, text), row->normal ? row->normal : row->text);
 }
 END_TEST
 
