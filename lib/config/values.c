@@ -5,20 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void value_free(struct config_value *v)
-{
-        free(v->section);
-        free(v->key);
-        free(v->text);
-}
-
 static void remove_key(struct config_values *values, const char *section, const char *key)
 {
         size_t n = 0;
 
         for (size_t i = 0; i < values->n; i++)
                 if (strcmp(values->item[i].section, section) == 0 && strcmp(values->item[i].key, key) == 0)
-                        value_free(&values->item[i]);
+                        free(values->item[i].section);
                 else
                         values->item[n++] = values->item[i];
         values->n = n;
@@ -27,7 +20,9 @@ static void remove_key(struct config_values *values, const char *section, const 
 int config_values_note(struct config_values *values, const char *section, const char *key, const char *text, bool list,
                        struct origin at)
 {
-        struct config_value v, *grown;
+        const size_t n_section = strlen(section) + 1, n_key = strlen(key) + 1, n_text = strlen(text) + 1;
+        struct config_value *grown;
+        char *copy;
 
         if (!list || *text == 0)
                 remove_key(values, section, key);
@@ -37,12 +32,13 @@ int config_values_note(struct config_values *values, const char *section, const 
         if (!grown)
                 return -ENOMEM;
         values->item = grown;
-        v = (struct config_value){strdup(section), strdup(key), strdup(text), at};
-        if (!v.section || !v.key || !v.text) {
-                value_free(&v);
+        copy = malloc(n_section + n_key + n_text);
+        if (!copy)
                 return -ENOMEM;
-        }
-        grown[values->n++] = v;
+        grown[values->n++] = (struct config_value){.section = memcpy(copy, section, n_section),
+                                                   .key = memcpy(copy + n_section, key, n_key),
+                                                   .text = memcpy(copy + n_section + n_key, text, n_text),
+                                                   .at = at};
         return 0;
 }
 
@@ -71,7 +67,7 @@ uint64_t config_values_hash(const struct config_values *values)
 void config_values_free(struct config_values *values)
 {
         for (size_t i = 0; i < values->n; i++)
-                value_free(&values->item[i]);
+                free(values->item[i].section);
         free(values->item);
         *values = (struct config_values){0};
 }

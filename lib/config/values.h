@@ -11,7 +11,7 @@
 #include "lib/util/diagnostics.h"
 
 struct config_value {
-        char *section, *key, *text; /* owned */
+        char *section, *key, *text; /* owned, in one block that begins with section */
         struct origin at;
 };
 
