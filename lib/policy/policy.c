@@ -23,7 +23,7 @@ struct policy *policy_new(const struct config *config)
         if (!policy)
                 return NULL;
         policy->config = config;
-        for (unsigned i = 0; i < RULES_MAX; i++) {
+        for (unsigned i = 0; i < config->n_rules; i++) {
                 policy->state[i].failed = policy->failed[i];
                 policy->state[i].abort = policy->abort[i];
         }
