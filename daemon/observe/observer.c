@@ -84,12 +84,14 @@ static void clear_readings(struct observer *o, struct snapshot *s, unsigned firs
                         s->endpoint[i][0] = s->culprit[i][0] = o->named[i] = 0;
 }
 
-/* A snapshot that was not filled by the read before. */
+/* A snapshot that was not filled by the read before. Most of it is never used, and takes no memory until it is written. */
 static void begin_snapshot(struct observer *o, struct snapshot *s)
 {
         if (o->filled == s)
                 return;
-        memset(s, 0, sizeof(*s));
+        for (char *p = (char *)s; p < (char *)(s + 1); p++)
+                if (*p != 0)
+                        *p = 0;
         o->filled = s;
         o->same_until = 0;
 }
