@@ -25,18 +25,21 @@ void usable_count(struct ports *ports)
 /* Estimates how many sockets came into TIME_WAIT and were reused since the dump before. None that is younger than the
  * reuse delay was reused, so the dump shows all of these: they give the rate. TWRecycled counts all reuses of the host,
  * so it can only lower the estimate. */
-static void hidden_add(const struct ports *ports, struct destination *d, uint64_t recycled)
+static void hidden_add(struct ports *ports, unsigned slot, uint64_t recycled)
 {
         double delay = MAX(ports->limits.tw_reuse_delay_ms, 1) * (double)NSEC_PER_MSEC;
         double elapsed = (double)ports->elapsed, most, hidden;
-        int16_t *second = &d->hidden[ports->building->begun / NSEC_PER_SEC % PORTS_RING];
+        const struct destination *d = &ports->building->destination[slot];
+        int16_t *second = &ports->hidden[slot][ports->building->begun / NSEC_PER_SEC % PORTS_RING];
 
+        for (unsigned i = 0; i < PORTS_RING && !d->known; i++)
+                hidden_set(&ports->hidden[slot][i], 0); /* of the destination that had this slot before */
         if (!d->reuse || elapsed <= delay)
                 return;
         most = (double)recycled * (elapsed - delay) / elapsed;
         /* It may be negative by as much: in a mean, chance evens out. */
         hidden = fmax(fmin(d->young * elapsed / delay - d->recent, most), -most);
-        *second = (int16_t)fmax(fmin(round(*second + hidden), INT16_MAX), INT16_MIN);
+        hidden_set(second, (int16_t)fmax(fmin(round(*second + hidden), INT16_MAX), INT16_MIN));
 }
 
 static unsigned less(unsigned a, unsigned b)
@@ -196,9 +199,10 @@ static void destination_set_present(struct ports *ports, struct destination *d)
 }
 
 /* The metrics of sockets that entered TIME_WAIT in the last minute or second, even if reused since. */
-static void destination_set_demand(struct ports *ports, struct destination *d)
+static void destination_set_demand(struct ports *ports, unsigned slot)
 {
-        const struct table *t = ports->building;
+        struct table *t = ports->building;
+        struct destination *d = &t->destination[slot];
         double half = fmax((t->usable[0] + t->usable[1]) / 2.0, 1);
         double holders = d->holders[0] + d->holders[1];
         double present = d->blocked[0] + d->blocked[1] + d->reusable[0] + d->reusable[1];
@@ -208,8 +212,8 @@ static void destination_set_demand(struct ports *ports, struct destination *d)
         double relief = minute > 0 ? 100 * minute / (holders + minute) : 0;
 
         if (d->reuse) {
-                unseen_minute += fmax(RING_SUM(d->hidden, t->begun, PORTS_WINDOW), 0);
-                unseen_second += fmax(RING_SUM(d->hidden, t->begun, HIDDEN_SECONDS), 0) / HIDDEN_SECONDS;
+                unseen_minute += fmax(RING_SUM(ports->hidden[slot], t->begun, PORTS_WINDOW), 0);
+                unseen_second += fmax(RING_SUM(ports->hidden[slot], t->begun, HIDDEN_SECONDS), 0) / HIDDEN_SECONDS;
         }
         metric_set(d, INDEX(DEMAND), 100 * (holders + minute) / half, 100 * (holders + minute + unseen_minute) / half);
         metric_set(d, INDEX(REUSE_DEMAND), 100 * (holders + d->last_second) / half,
@@ -248,10 +252,10 @@ void metrics_set(struct ports *ports, uint64_t recycled)
                 if (d->id == 0)
                         continue;
                 free_own_ports(ports, d);
-                hidden_add(ports, d, recycled);
+                hidden_add(ports, slot, recycled);
                 destination_set_bind_first(ports, d);
                 destination_set_present(ports, d);
-                destination_set_demand(ports, d);
+                destination_set_demand(ports, slot);
         }
         table_set_most(t);
 }

@@ -72,8 +72,9 @@ static void index_rebuild(struct ports *ports)
 
 /* Clears the seconds of the rings that began since the dump before, and some seconds ahead: a dump takes time, and a
  * socket at its end may have come into TIME_WAIT after its begin. */
-static void rings_advance(struct table *t, uint64_t from, uint64_t to)
+static void rings_advance(struct ports *ports, uint64_t from, uint64_t to)
 {
+        struct table *t = ports->building;
         const uint64_t ahead = PORTS_RING - PORTS_WINDOW - 1;
         uint64_t first = from / NSEC_PER_SEC + ahead + 1, last = to / NSEC_PER_SEC + ahead;
 
@@ -82,7 +83,7 @@ static void rings_advance(struct table *t, uint64_t from, uint64_t to)
         for (uint64_t s = first; s <= last; s++)
                 for (unsigned slot = 0; slot < t->slots; slot++) {
                         t->destination[slot].made[s % PORTS_RING] = 0;
-                        t->destination[slot].hidden[s % PORTS_RING] = 0;
+                        hidden_set(&ports->hidden[slot][s % PORTS_RING], 0);
                 }
 }
 
@@ -112,7 +113,6 @@ static void destination_begin(struct destination *d, uint64_t now, bool passed, 
         d->known = true;
         d->bind_first = old.bind_first;
         memcpy(d->made, old.made, sizeof(d->made));
-        memcpy(d->hidden, old.hidden, sizeof(d->hidden));
 }
 
 /* connect() rounds the range down to an even number of ports (net/ipv4/inet_hashtables.c:__inet_hash_connect,
@@ -182,7 +182,7 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
         t->stays_ms = stays_ms(ports);
 
         usable_begin(ports);
-        rings_advance(t, ports->shown->begun, now);
+        rings_advance(ports, ports->shown->begun, now);
         for (unsigned slot = 0; slot < t->slots; slot++) {
                 struct destination *d = &t->destination[slot];
 

@@ -88,7 +88,6 @@ struct destination {
         bool cgroup_seen;           /* a live socket of this dump has that cgroup */
         uint32_t units;             /* a bit for each of ports_use_units() of which a live socket was met */
         uint16_t made[PORTS_RING];  /* TIME_WAIT made in each second; at most UINT16_MAX */
-        int16_t hidden[PORTS_RING]; /* the same, of those that were made and reused between two dumps: an estimate */
         float lower[METRIC_PORTS_COUNT];
         float upper[METRIC_PORTS_COUNT];
         float without_reuse[PORTS_WITHOUT_REUSE];

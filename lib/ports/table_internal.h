@@ -80,6 +80,10 @@ struct ports {
 
         unsigned dumps; /* that were committed */
 
+        /* By slot: TIME_WAIT made in each second, and reused before a dump could show it: an estimate. Only what is not 0 is
+         * written, as most destinations have none, and a page takes memory. */
+        int16_t hidden[PORTS_DESTINATIONS][PORTS_RING];
+
         const struct unit_cgroups *units; /* borrowed; NULL: none */
         uint64_t newest_cgroup;
 
@@ -96,6 +100,12 @@ struct ports {
         struct source source[PORTS_SOURCES];
         unsigned sources;
 };
+
+static inline void hidden_set(int16_t *hidden, int16_t value)
+{
+        if (*hidden != value)
+                *hidden = value;
+}
 
 /* The sum of a ring over the seconds before now. The oldest second counts by the part of it inside that time. */
 #define RING_SUM(ring, now, seconds) \

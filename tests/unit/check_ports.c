@@ -284,6 +284,32 @@ START_TEST(upper_end_holds_what_no_dump_shows)
 }
 END_TEST
 
+/* A destination that gives way to many others leaves nothing to the one that comes into its slot. */
+START_TEST(a_new_destination_begins_without_history)
+{
+        const unsigned n = 50 * PORTS_DESTINATIONS + 28; /* after which no slot is free */
+
+        limits.tw_reuse = 1;
+        add_many(10, TCP_TIME_WAIT, START - SEC / 2);
+        model_dump(&model, ports, &limits, START, 0);
+        model.n = 0;
+        add_many(10, TCP_TIME_WAIT, START + 3 * SEC / 2);
+        model_dump(&model, ports, &limits, START + 2 * SEC, 100);
+        ck_assert_double_eq_tol(upper(METRIC_PORTS_DEMAND), 100 * 30 / HALF, 0.01); /* 20, and 10 that no dump showed */
+        model.n = 0;
+        for (unsigned i = 1; i <= n; i++)
+                model_add(&model, TCP_ESTABLISHED, SERVER + i, 80, 0);
+        model_dump(&model, ports, &limits, START + 4 * SEC, 0);
+        ck_assert_uint_eq(ports_slots(ports), PORTS_DESTINATIONS);
+        for (unsigned slot = 0; slot < PORTS_DESTINATIONS; slot++) {
+                const struct destination *d = ports_destination(ports, slot);
+
+                ck_assert(d->id != 0 && ntohl(d->key.dst[3]) != SERVER);
+                ck_assert_double_eq(ports_value(d, METRIC_PORTS_DEMAND).upper, upper(METRIC_PORTS_DEMAND));
+        }
+}
+END_TEST
+
 START_TEST(a_failed_dump_leaves_no_trace)
 {
         double before;
@@ -331,7 +357,6 @@ START_TEST(nothing_is_needed_of_the_spare)
 
                         ck_assert(a->id == b->id && a->watched == b->watched);
                         ck_assert_mem_eq(a->made, b->made, sizeof(a->made));
-                        ck_assert_mem_eq(a->hidden, b->hidden, sizeof(a->hidden));
                         ck_assert_mem_eq(a->lower, b->lower, sizeof(a->lower));
                         ck_assert_mem_eq(a->upper, b->upper, sizeof(a->upper));
                 }
@@ -440,6 +465,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, an_odd_range_loses_its_last_port);
         tcase_add_test(tcase, demand_remembers_what_was_reused);
         tcase_add_test(tcase, upper_end_holds_what_no_dump_shows);
+        tcase_add_test(tcase, a_new_destination_begins_without_history);
         tcase_add_test(tcase, a_failed_dump_leaves_no_trace);
         tcase_add_test(tcase, nothing_is_needed_of_the_spare);
         tcase_add_loop_test(tcase, misra_gries_keeps_the_heavy_groups, 0, 10);
