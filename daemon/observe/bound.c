@@ -69,7 +69,7 @@ static double bound_share(const struct observer *o)
         unsigned usable = 0, bound = 0;
 
         for (unsigned port = o->limits.low; port <= o->limits.high; port++) {
-                bool is_usable = !port_set_has(&o->limits.reserved, port) && !port_set_has(&o->listening, port);
+                bool is_usable = !port_set_has(&o->reserved, port) && !port_set_has(&o->listening, port);
 
                 usable += is_usable;
                 bound += is_usable && port_set_has(&o->bound, port);

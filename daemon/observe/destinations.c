@@ -70,16 +70,14 @@ void destinations_commit(struct observer *o)
         }
         ports_commit(o->ports, new_recycled(o));
         give_spare_back(o->ports);
-        o->basis = (struct basis){
-                .limits = o->limits,
-                .listening = o->listening,
-                .bound = o->bound,
-                .counted = o->error[SOURCE_NETSTAT] == 0 && o->error[SOURCE_SNMP] == 0,
-                .opened = counter_of(o, COUNTER_ACTIVE_OPENS)->value,
-                .recycled = counter_of(o, COUNTER_TW_RECYCLED)->value,
-                .opened_rate = opened_rate,
-                .recycled_rate = recycled_rate,
-        };
+        o->basis.limits = o->limits;
+        port_set_assign(&o->basis.listening, &o->listening);
+        port_set_assign(&o->basis.bound, &o->bound);
+        o->basis.counted = o->error[SOURCE_NETSTAT] == 0 && o->error[SOURCE_SNMP] == 0;
+        o->basis.opened = counter_of(o, COUNTER_ACTIVE_OPENS)->value;
+        o->basis.recycled = counter_of(o, COUNTER_TW_RECYCLED)->value;
+        o->basis.opened_rate = opened_rate;
+        o->basis.recycled_rate = recycled_rate;
         o->listening_changed = false;
         o->reserved_changed = false;
         o->newly_bound = 0;

@@ -26,10 +26,10 @@ static void on_both(void *user, const struct inet_diag_msg *socket, size_t lengt
 
 static void begin_ports(struct observer *o)
 {
-        struct ports_limits limits = o->limits;
+        struct port_set reserved = o->reserved;
 
-        port_set_add_all(&limits.reserved, &o->bound); /* connect() takes no more of them */
-        ports_begin(o->ports, &limits, &o->listening, o->now, o->since);
+        port_set_add_all(&reserved, &o->bound); /* connect() takes no more of them */
+        ports_begin(o->ports, &o->limits, &reserved, &o->listening, o->now, o->since);
 }
 
 static void begin_both(struct observer *o)

@@ -180,8 +180,9 @@ struct observer {
         uint64_t sysctls_at; /* when all sysctls were read; 0: not yet */
         bool limits_known;
         struct ports_limits limits; /* what connect() picks ports by now */
+        struct port_set reserved;   /* ip_local_reserved_ports */
         unsigned usable;            /* ports of the range that are not reserved */
-        char reserved_text[512];    /* what limits.reserved was parsed from */
+        char reserved_text[512];    /* what reserved was parsed from */
         uint64_t reserved_at;       /* when it was read; 0: not yet */
         bool reserved_changed;      /* after the last dump of the ports */
 

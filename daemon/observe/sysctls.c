@@ -78,7 +78,7 @@ static void read_reserved(struct observer *o)
                 source_read(o, RESERVED);
         changed = strcmp(o->text, o->reserved_text) != 0;
         if (o->error[RESERVED] == 0 && changed)
-                o->error[RESERVED] = port_set_parse(o->text, &o->limits.reserved);
+                o->error[RESERVED] = port_set_parse(o->text, &o->reserved);
         if (o->error[RESERVED] < 0)
                 return;
         o->reserved_at = o->now;
@@ -98,16 +98,16 @@ static unsigned value_of(const struct live_sysctl *live, unsigned if_unavailable
 }
 
 /* port: a multiple of 64. */
-static unsigned usable_below(const struct ports_limits *limits, unsigned port)
+static unsigned usable_below(const struct observer *o, unsigned port)
 {
         unsigned n = 0;
 
-        for (unsigned p = limits->low; p < port && p <= limits->high;) {
-                if (p % 64 == 0 && p + 63 <= limits->high) {
-                        n += (unsigned)__builtin_popcountll(~limits->reserved.bit[p / 64]);
+        for (unsigned p = o->limits.low; p < port && p <= o->limits.high;) {
+                if (p % 64 == 0 && p + 63 <= o->limits.high) {
+                        n += (unsigned)__builtin_popcountll(~o->reserved.bit[p / 64]);
                         p += 64;
                 } else {
-                        n += !port_set_has(&limits->reserved, p++);
+                        n += !port_set_has(&o->reserved, p++);
                 }
         }
         return n;
@@ -131,8 +131,8 @@ void read_limits(struct observer *o, struct snapshot *s)
         o->limits.low = (unsigned)range->value.v[0];
         o->limits.high = (unsigned)range->value.v[1];
         o->limits.tw_reuse = value_of(reuse, 0);
-        s->reading[METRIC_PORTS_BELOW_32768] = reading_valid(usable_below(&o->limits, 32768));
-        o->usable = usable_below(&o->limits, UINT16_MAX + 1);
+        s->reading[METRIC_PORTS_BELOW_32768] = reading_valid(usable_below(o, 32768));
+        o->usable = usable_below(o, UINT16_MAX + 1);
         ports = o->limits.high - o->limits.low + 1;
         s->reading[METRIC_PORTS_RESERVED] = reading_valid(100 * (ports - o->usable) / ports);
         o->limits.tw_reuse_delay_ms = value_of(delay, REUSE_DELAY_BEFORE_6_14_MS);

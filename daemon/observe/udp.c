@@ -63,7 +63,7 @@ static void on_socket(void *user, const struct inet_diag_msg *socket, size_t len
         unsigned port = ntohs(socket->id.idiag_sport);
 
         note_buffer(o, socket, length);
-        if (port < o->limits.low || port > o->limits.high || port_set_has(&o->limits.reserved, port))
+        if (port < o->limits.low || port > o->limits.high || port_set_has(&o->reserved, port))
                 return;
         o->udp_ports += !port_set_has(&o->udp_seen, port);
         port_set_add(&o->udp_seen, port);

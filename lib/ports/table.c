@@ -117,14 +117,15 @@ static void destination_begin(struct destination *d, uint64_t now, bool passed, 
 
 /* connect() rounds the range down to an even number of ports (net/ipv4/inet_hashtables.c:__inet_hash_connect,
  * remaining &= ~1U). */
-static void usable_begin(struct ports *ports)
+static void usable_begin(struct ports *ports, const struct port_set *reserved)
 {
         unsigned n = (ports->limits.high - ports->limits.low + 1) & ~1u;
 
-        memset(&ports->usable, 0, sizeof(ports->usable));
+        port_set_clear(&ports->usable);
         for (unsigned port = ports->limits.low; port < ports->limits.low + n; port++)
                 port_set_add(&ports->usable, port);
-        port_set_remove_all(&ports->usable, &ports->limits.reserved);
+        if (reserved)
+                port_set_remove_all(&ports->usable, reserved);
         port_set_remove_all(&ports->usable, &ports->listening);
 }
 
@@ -159,8 +160,8 @@ static unsigned stays_ms(const struct ports *ports)
         return (unsigned)MAX(ports->window_ms, MIN(apart_ms, PORTS_TIME_WAIT_MS / 2)) + WATCH_MARGIN_MS;
 }
 
-void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *listening,
-                 uint64_t now, uint64_t tick)
+void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *reserved,
+                 const struct port_set *listening, uint64_t now, uint64_t tick)
 {
         struct table *t = ports->building;
         bool passed;
@@ -172,7 +173,7 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
         t->error = ports->shown->error;
         t->error_at = ports->shown->error_at;
         ports->limits = *limits;
-        ports->listening = *listening;
+        port_set_assign(&ports->listening, listening);
         ports->sources = 0;
         ports->elapsed = ports->shown->begun != 0 ? now - ports->shown->begun : 0;
         ports->window_ms = (unsigned)MIN(MAX(tick / NSEC_PER_MSEC, RATE_SECONDS * UINT64_C(1000)), PORTS_TIME_WAIT_MS);
@@ -181,7 +182,7 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
         t->tw_reuse_delay_ms = limits->tw_reuse_delay_ms;
         t->stays_ms = stays_ms(ports);
 
-        usable_begin(ports);
+        usable_begin(ports, reserved);
         rings_advance(ports, ports->shown->begun, now);
         for (unsigned slot = 0; slot < t->slots; slot++) {
                 struct destination *d = &t->destination[slot];
@@ -355,7 +356,7 @@ void ports_give_destination(struct ports *ports, const struct destination *given
 
 void ports_give_listening(struct ports *ports, const struct port_set *listening)
 {
-        ports->listening = *listening;
+        port_set_assign(&ports->listening, listening);
 }
 
 /* True if it has no socket, and none came into TIME_WAIT in the last minute. Such a destination leaves the table at

@@ -41,7 +41,6 @@ struct ports_limits {
         unsigned tw_reuse;          /* tcp_tw_reuse, 0-2 */
         unsigned tw_reuse_delay_ms; /* 1000 where the kernel has no such sysctl */
         bool timestamps;            /* tcp_timestamps is not 0 */
-        struct port_set reserved;   /* ip_local_reserved_ports */
 };
 
 /* As in struct inet_diag_sockid: network byte order; IPv4 as ::ffff:a.b.c.d. */
@@ -121,10 +120,11 @@ void ports_free(struct ports *ports);
 /* A dump is ports_begin(), ports_add_socket() for every socket that does not listen, and ports_commit(). All functions
  * that read use the last committed dump; a failed dump is not committed, and the next ports_begin() drops it.
  *
- * listening: the ports with a listener, which connect() does not pick. tick: ns since the last observation, whether it
- * had a dump or not; the forecast uses the rate in it. */
-void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *listening,
-                 uint64_t now, uint64_t tick);
+ * reserved, listening: the ports in ip_local_reserved_ports, and those with a listener, which connect() does not pick;
+ * reserved may be NULL. tick: ns since the last observation, whether it had a dump or not; the forecast uses the rate in
+ * it. */
+void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *reserved,
+                 const struct port_set *listening, uint64_t now, uint64_t tick);
 void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, size_t length, uint64_t now);
 
 /* The memory in which the next dump is built. Nothing of it is needed before ports_begin(). */

@@ -8,22 +8,28 @@
 #include "lib/util/macro.h"
 #include "lib/util/units.h"
 
+static void assign(uint64_t *bits, uint64_t value)
+{
+        if (*bits != value)
+                *bits = value;
+}
+
 void port_set_add_all(struct port_set *set, const struct port_set *others)
 {
         for (unsigned i = 0; i < ELEMENTSOF(set->bit); i++)
-                set->bit[i] |= others->bit[i];
+                assign(&set->bit[i], set->bit[i] | others->bit[i]);
 }
 
 void port_set_remove_all(struct port_set *set, const struct port_set *others)
 {
         for (unsigned i = 0; i < ELEMENTSOF(set->bit); i++)
-                set->bit[i] &= ~others->bit[i];
+                assign(&set->bit[i], set->bit[i] & ~others->bit[i]);
 }
 
 void port_set_assign(struct port_set *set, const struct port_set *others)
 {
-        if (memcmp(set, others, sizeof(*set)) != 0)
-                *set = *others;
+        for (unsigned i = 0; i < ELEMENTSOF(set->bit); i++)
+                assign(&set->bit[i], others->bit[i]);
 }
 
 void port_set_clear(struct port_set *set)
@@ -52,7 +58,7 @@ int port_set_parse(const char *text, struct port_set *ret)
                 for (; first <= last; first++)
                         port_set_add(&set, (unsigned)first);
         }
-        *ret = set;
+        port_set_assign(ret, &set);
         return 0;
 }
 

@@ -22,10 +22,9 @@ static inline void port_set_add(struct port_set *set, unsigned port)
         set->bit[port / 64] |= UINT64_C(1) << (port % 64);
 }
 
+/* These write only what changes: the pages of a set without ports take no memory. */
 void port_set_add_all(struct port_set *set, const struct port_set *others);
 void port_set_remove_all(struct port_set *set, const struct port_set *others);
-
-/* Clear a set, or copy one. A set that already has these ports is not written: an empty one takes no memory. */
 void port_set_clear(struct port_set *set);
 void port_set_assign(struct port_set *set, const struct port_set *others);
 

@@ -113,7 +113,7 @@ static void begin(struct observer *o)
 
         listeners_begin(&o->listeners);
         states_begin(o);
-        ports_begin(o->ports, &limits, &listening, o->now, NSEC_PER_SEC);
+        ports_begin(o->ports, &limits, NULL, &listening, o->now, NSEC_PER_SEC);
 }
 
 static void commit(struct observer *o)

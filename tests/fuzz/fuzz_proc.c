@@ -75,8 +75,8 @@ static void check_limits(struct observer *o)
                 return;
         assert(o->limits.low >= 1 && o->limits.low <= o->limits.high && o->limits.high <= UINT16_MAX);
         text = malloc(PORT_SET_TEXT_MAX);
-        assert(port_set_format(&o->limits.reserved, text) < PORT_SET_TEXT_MAX);
-        assert(port_set_parse(text, &again) == 0 && memcmp(&again, &o->limits.reserved, sizeof(again)) == 0);
+        assert(port_set_format(&o->reserved, text) < PORT_SET_TEXT_MAX);
+        assert(port_set_parse(text, &again) == 0 && memcmp(&again, &o->reserved, sizeof(again)) == 0);
         free(text);
 }
 

@@ -275,7 +275,7 @@ static void dump_ports(struct sim *s, struct snapshot *snapshot)
                 fill_states(s, snapshot);
         }
         kernel_limits(&s->kernel, &s->limits);
-        ports_begin(s->ports, &s->limits, &s->kernel.listening, snapshot->now, s->tick_ns);
+        ports_begin(s->ports, &s->limits, NULL, &s->kernel.listening, snapshot->now, s->tick_ns);
         kernel_dump(&s->kernel, s->ports, snapshot->now);
         ports_commit(s->ports, (uint64_t)(recycled - s->recycled_then));
         s->listening_then = s->kernel.listening;

@@ -37,7 +37,7 @@ static void begin(const unsigned listeners[])
         ports = ports_new(1);
         for (; *listeners; listeners++)
                 port_set_add(&listening, *listeners);
-        ports_begin(ports, &limits, &listening, START, NSEC_PER_SEC);
+        ports_begin(ports, &limits, NULL, &listening, START, NSEC_PER_SEC);
         ports_commit(ports, 0);
         snapshot = (struct snapshot){.now = START, .ports = ports, .memory_bytes = 1024 * GB};
         for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)

@@ -184,7 +184,7 @@ END_TEST
 START_TEST(port_range_is_not_widened_after_a_failed_dump)
 {
         begin(12, 0);
-        ports_begin(ports, &port_limits, &(struct port_set){0}, START + S,
+        ports_begin(ports, &port_limits, NULL, &(struct port_set){0}, START + S,
                     S); /* and no commit: the dump failed before the listeners */
         for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
                 snapshot.reading[m].state = READING_INVALID;

@@ -21,7 +21,7 @@ static void listen_on(unsigned port)
 
         if (port > 0)
                 port_set_add(&listening, port);
-        ports_begin(h->ports, &limits, &listening, h->snapshot.now, SEC);
+        ports_begin(h->ports, &limits, NULL, &listening, h->snapshot.now, SEC);
         ports_commit(h->ports, 0);
 }
 

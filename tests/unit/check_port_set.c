@@ -131,11 +131,25 @@ START_TEST(garbage_is_refused)
 }
 END_TEST
 
+/* Read-only memory: a write would end the test. */
+START_TEST(only_what_changes_is_written)
+{
+        static const struct port_set empty, some = {.bit = {[1] = 6, [900] = 1}};
+
+        port_set_clear((struct port_set *)&empty);
+        port_set_assign((struct port_set *)&some, &(struct port_set){.bit = {[1] = 6, [900] = 1}});
+        port_set_add_all((struct port_set *)&some, &(struct port_set){.bit = {[1] = 2}});
+        port_set_remove_all((struct port_set *)&some, &(struct port_set){.bit = {[1] = 1}});
+        ck_assert_int_eq(port_set_parse("\n", (struct port_set *)&empty), 0);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_test(tcase, every_port_has_its_own_place);
         tcase_add_test(tcase, one_becomes_another_and_is_cleared);
         tcase_add_test(tcase, list_is_parsed);
+        tcase_add_test(tcase, only_what_changes_is_written);
         tcase_add_loop_test(tcase, garbage_is_refused, 0, ELEMENTSOF(garbage));
 }
 

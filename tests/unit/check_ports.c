@@ -113,7 +113,7 @@ static void add_ipv6(uint32_t first_word)
         m.id.idiag_dport = htons(80);
         m.id.idiag_src[0] = m.id.idiag_dst[0] = htonl(first_word);
         m.id.idiag_src[3] = m.id.idiag_dst[3] = htonl(1);
-        ports_begin(ports, &limits, &no_ports, START, SEC);
+        ports_begin(ports, &limits, NULL, &no_ports, START, SEC);
         ports_add_socket(ports, &m, sizeof(m), START);
         ports_commit(ports, 0);
 }
@@ -200,7 +200,7 @@ START_TEST(server_flows_stay_out)
                 s->sport = i < 500 ? 80 : 40000; /* under the range, and a listener inside it */
         }
         port_set_add(&listening, 40000);
-        ports_begin(ports, &limits, &listening, START, SEC);
+        ports_begin(ports, &limits, NULL, &listening, START, SEC);
         model_feed(&model, ports, START);
         ports_commit(ports, 0);
         ck_assert_ptr_null(ports_busiest(ports));
@@ -211,7 +211,7 @@ END_TEST
 
 START_TEST(reserved_ports_are_not_usable)
 {
-        ck_assert_int_eq(port_set_parse("32768-46883\n", &limits.reserved), 0); /* half of both parities */
+        ck_assert_int_eq(port_set_parse("32768-46883\n", &model.reserved), 0); /* half of both parities */
         for (unsigned i = 0; i < 7058; i++)
                 model_add(&model, TCP_ESTABLISHED, SERVER, 80, 0)->sport = (uint16_t)(46884 + 2 * i);
         model_dump(&model, ports, &limits, START, 0);
@@ -319,7 +319,7 @@ START_TEST(a_failed_dump_leaves_no_trace)
         before = lower(METRIC_PORTS_DEMAND);
         add_many(5000, TCP_TIME_WAIT, START);
         for (unsigned i = 0; i < 3; i++) {
-                ports_begin(ports, &limits, &no_ports, START + SEC, SEC);
+                ports_begin(ports, &limits, NULL, &no_ports, START + SEC, SEC);
                 model_feed(&model, ports, START + SEC);
                 ck_assert_double_eq(lower(METRIC_PORTS_DEMAND), before);
         }
@@ -375,7 +375,7 @@ START_TEST(misra_gries_keeps_the_heavy_groups)
         double error;
 
         random.state += (unsigned)_i;
-        ports_begin(ports, &limits, &no_ports, START, SEC);
+        ports_begin(ports, &limits, NULL, &no_ports, START, SEC);
         for (unsigned i = 0; i < n; i++) {
                 unsigned g = random_below(&random, random_below(&random, 3) == 0 ? 20 : 2000);
                 struct inet_diag_msg m;

@@ -171,7 +171,7 @@ END_TEST
 static double syn_waiting(unsigned on_reused, unsigned waits_on_reused, unsigned elsewhere, unsigned waits_elsewhere)
 {
         watch_all();
-        ports_begin(ports, &limits, &no_ports, START + 2 * SEC, SEC);
+        ports_begin(ports, &limits, NULL, &no_ports, START + 2 * SEC, SEC);
         for (unsigned i = 0; i < 1000 + elsewhere; i++) {
                 bool is_new = i < on_reused || i >= 1000,
                      waits = i < waits_on_reused || (i >= 1000 && i < 1000 + waits_elsewhere);
@@ -218,7 +218,7 @@ START_TEST(a_syn_sent_twice_again_is_unanswered)
 
         for (uint8_t retrans = 0; retrans < 4; retrans++) {
                 m.idiag_retrans = retrans;
-                ports_begin(ports, &limits, &no_ports, START + retrans * SEC, SEC);
+                ports_begin(ports, &limits, NULL, &no_ports, START + retrans * SEC, SEC);
                 ports_add_socket(ports, &m, sizeof(m), START);
                 ports_commit(ports, 0);
                 ck_assert_double_eq(value_toward(SERVER, METRIC_PORTS_UNANSWERED), retrans >= 2);

@@ -48,7 +48,7 @@ static inline void begin(double changes_per_minute, uint64_t min_interval)
         config->min_interval_ns = min_interval;
         port_set_add(&listening, 8080);
         port_set_add(&listening, 61000);
-        ports_begin(ports, &port_limits, &listening, START, S);
+        ports_begin(ports, &port_limits, NULL, &listening, START, S);
         ports_commit(ports, 0);
         snapshot = (struct snapshot){.now = START, .ports = ports, .memory_bytes = UINT64_C(64) << 30};
         for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)

@@ -19,6 +19,7 @@ static inline void set_up(void)
         ports = ports_new(42);
         limits = stock_limits();
         model.n = model.next_port = 0;
+        model.reserved = no_ports;
 }
 
 static inline void tear_down(void)

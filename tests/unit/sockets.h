@@ -29,7 +29,7 @@ struct model {
         unsigned n;
         unsigned next_port; /* the order in which connect() takes them: all of one parity, then the other */
         unsigned ports;     /* of the range, from 32768 on; 0: 28,232 as on stock sysctls */
-        struct port_set listening;
+        struct port_set listening, reserved;
 };
 
 static inline struct ports_limits stock_limits(void)
@@ -128,7 +128,7 @@ static const struct port_set no_ports;
 static inline void model_dump(const struct model *m, struct ports *ports, const struct ports_limits *limits,
                               uint64_t now, uint64_t recycled)
 {
-        ports_begin(ports, limits, &m->listening, now, NSEC_PER_SEC);
+        ports_begin(ports, limits, &m->reserved, &m->listening, now, NSEC_PER_SEC);
         model_feed(m, ports, now);
         ports_commit(ports, recycled);
 }
