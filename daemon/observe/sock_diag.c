@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -14,6 +15,7 @@
 
 /* The kernel's batches are at most this large (net/netlink/af_netlink.c:netlink_dump). */
 #define BATCH_SIZE 32768u
+#define PAGE_SIZE 4096 /* where pages are larger, madvise() refuses, and the buffer stays */
 #define TIMEOUT_SECONDS 2
 #define REQUEST_SIZE 128
 
@@ -150,7 +152,7 @@ static int may_go_on(const struct sock_diag *d)
 
 static int receive(struct sock_diag *d, sock_diag_handler handler, void *user)
 {
-        static _Alignas(struct nlmsghdr) char buf[BATCH_SIZE];
+        static _Alignas(PAGE_SIZE) char buf[BATCH_SIZE];
         unsigned portid = mnl_socket_get_portid(d->socket);
         ssize_t n;
         int r;
@@ -164,6 +166,7 @@ static int receive(struct sock_diag *d, sock_diag_handler handler, void *user)
                 if (r == 0)
                         r = may_go_on(d);
         } while (r == 0);
+        madvise(buf, sizeof(buf), MADV_DONTNEED); /* until the next dump it takes no memory */
         return r < 0 ? r : 0;
 }
 

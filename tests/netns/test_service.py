@@ -566,41 +566,64 @@ def _():
         check("twtuned: cannot write the output: No space left on device\n" in run.stderr, run.stderr)
 
 
-def check_memory(ports, connects):
-    """Beside sockets that it looks at, the daemon takes no more memory than idle."""
+@contextlib.contextmanager
+def memory_of(namespace):
+    """Yields a function that returns the anonymous memory of a daemon with the shipped policy, in kB, some ticks after
+    what was done before; and the daemon."""
     policy = temp_policy(replace(POLICY.read_text(), ("interval = 1s", "interval = 100ms")))
-    with Pair() as pair:
-        narrow(pair.client, ports)
-        keep_time_wait(pair.client)
-        ChurnServer(pair.server, pair.server.ip4)
-        perturb = os.environ.pop("MALLOC_PERTURB_", None)  # meson's, with which every page is written
-        twtuned = Ticking(pair.client, policy)
-        os.environ.update({"MALLOC_PERTURB_": perturb} if perturb else {})
+    perturb = os.environ.pop("MALLOC_PERTURB_", None)  # meson's, with which every page is written
+    twtuned = Ticking(namespace, policy)
+    os.environ.update({"MALLOC_PERTURB_": perturb} if perturb else {})
 
-        def status(name):
-            return int(re.search(rf"^{name}:\s+(\d+)", pathlib.Path(f"/proc/{twtuned.pid}/status").read_text(), re.M)[1])
+    def status(name):
+        return int(re.search(rf"^{name}:\s+(\d+)", pathlib.Path(f"/proc/{twtuned.pid}/status").read_text(), re.M)[1])
 
-        def anonymous():
-            return status("RssAnon")
-
+    def anonymous():
         twtuned.ticks(12)  # what is read slowly was read as well
-        check_equal(status("THP_enabled"), 0, "huge pages, of 2 MB each")
-        idle = anonymous()
-        ChurnClient(pair.client, pair.server.ip4, count=connects).finish()
-        twtuned.wait_for("^applied: ")
-        twtuned.ticks(12)
-        diag(f"{idle} kB idle, {anonymous()} kB beside {pair.client.sockstat('tw')} TIME_WAIT")
-        if "TWTUNED_COVERAGE" in os.environ:
-            raise Skip("the counts of ./dev coverage are memory, too")
-        check(idle < 1024 and anonymous() < 1024, f"{idle} kB idle, {anonymous()} kB beside sockets")
+        return status("RssAnon")
+
+    yield anonymous, twtuned
+    check_equal(status("THP_enabled"), 0, "huge pages, of 2 MB each")
+
+
+def check_memory(**kilobytes):
+    diag(", ".join(f"{name}: {kb} kB" for name, kb in kilobytes.items()))
+    if "TWTUNED_COVERAGE" in os.environ:
+        raise Skip("the counts of ./dev coverage are memory, too")
+    check(max(kilobytes.values()) < 1024, str(kilobytes))
 
 
 @test("less than 1 MB of anonymous memory with the shipped policy, and not more beside sockets that it looks at")
 def _():
-    if LONG:
-        check_memory(28232, 20_000)
-    else:
-        check_memory(4000, 2500)
+    with Pair() as pair, memory_of(pair.client) as (anonymous, twtuned):
+        narrow(pair.client, 28232 if LONG else 4000)
+        keep_time_wait(pair.client)
+        ChurnServer(pair.server, pair.server.ip4)
+        idle = anonymous()
+        ChurnClient(pair.client, pair.server.ip4, count=20_000 if LONG else 2500).finish()
+        twtuned.wait_for("^applied: ")
+        check_memory(idle=idle, beside_time_wait=anonymous())
+
+
+# Connections to more destinations than the daemon keeps.
+DESTINATIONS = """
+import socket
+listener = socket.create_server(("", 8081), backlog=1000)
+held = [socket.create_connection((f"127.0.{n // 200}.{n % 200 + 1}", 8081)) for n in range(600)]
+print("ready", flush=True)
+listener.accept()[0].recv(1)
+"""
+
+
+@test("less than 1 MB of anonymous memory with as many destinations as it keeps")
+def _():
+    with Single() as netns, memory_of(netns) as (anonymous, _):
+        narrow(netns, 4000)
+        idle = anonymous()
+        Program(netns, [sys.executable, "-c", DESTINATIONS]).wait_for("^ready$")
+        full = anonymous()
+        check(full > idle + 200, f"the table did not fill: {full} kB after {idle}")
+        check_memory(idle=idle, with_a_full_table=full)
 
 
 if __name__ == "__main__":
