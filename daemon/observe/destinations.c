@@ -2,10 +2,9 @@
 /* The ports.* metrics: their values from a dump, or their bounds from counters and the last dump. */
 
 #include <math.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "daemon/observe/internal.h"
+#include "daemon/observe/pages.h"
 #include "lib/ports/glance.h"
 
 #define USUAL_SECONDS 10.0 /* of which a mean rate tells most: the pause after a dump of a million sockets */
@@ -23,18 +22,6 @@ static uint64_t new_recycled(const struct observer *o)
         if (o->error[SOURCE_NETSTAT] < 0)
                 return UINT64_MAX;
         return recycled >= o->basis.recycled ? recycled - o->basis.recycled : 0;
-}
-
-/* The next dump is built in memory that is the kernel's until then: a third of a MB with many destinations. */
-static void give_spare_back(struct ports *ports)
-{
-        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin, end;
-        size_t size;
-        char *spare = ports_spare(ports, &size);
-
-        begin = ((uintptr_t)spare + page - 1) / page * page;
-        end = ((uintptr_t)spare + size) / page * page;
-        madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 static uint64_t new_opened(const struct observer *o)
@@ -63,13 +50,16 @@ static double mean_rate(double before, uint64_t count, double seconds)
 void destinations_commit(struct observer *o)
 {
         double seconds = seconds_passed(o), opened_rate = 0, recycled_rate = 0;
+        size_t size;
+        void *spare;
 
         if (is_counted(o)) {
                 opened_rate = mean_rate(o->basis.opened_rate, new_opened(o), seconds);
                 recycled_rate = mean_rate(o->basis.recycled_rate, new_recycled(o), seconds);
         }
         ports_commit(o->ports, new_recycled(o));
-        give_spare_back(o->ports);
+        spare = ports_spare(o->ports, &size);
+        pages_give_back(spare, size);
         o->basis.limits = o->limits;
         port_set_assign(&o->basis.listening, &o->listening);
         port_set_assign(&o->basis.bound, &o->bound);

@@ -20,7 +20,7 @@ static void on_listener(void *user, const struct inet_diag_msg *socket, size_t l
 static void begin(struct observer *o)
 {
         o->n_listening = 0;
-        memset(&o->listening, 0, sizeof(o->listening));
+        port_set_clear(&o->listening);
         listeners_begin(&o->listeners);
 }
 

@@ -7,17 +7,18 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #include "daemon/now.h"
+#include "daemon/observe/pages.h"
 
 /* The kernel's batches are at most this large (net/netlink/af_netlink.c:netlink_dump). */
 #define BATCH_SIZE 32768u
-#define PAGE_SIZE 4096 /* where pages are larger, madvise() refuses, and the buffer stays */
 #define TIMEOUT_SECONDS 2
 #define REQUEST_SIZE 128
+
+static _Alignas(4096) char batch[BATCH_SIZE];
 
 int sock_diag_open(struct sock_diag *d)
 {
@@ -152,21 +153,19 @@ static int may_go_on(const struct sock_diag *d)
 
 static int receive(struct sock_diag *d, sock_diag_handler handler, void *user)
 {
-        static _Alignas(PAGE_SIZE) char buf[BATCH_SIZE];
         unsigned portid = mnl_socket_get_portid(d->socket);
         ssize_t n;
         int r;
 
         do {
-                n = mnl_socket_recvfrom(d->socket, buf, sizeof(buf)); /* ENOSPC: truncated */
+                n = mnl_socket_recvfrom(d->socket, batch, sizeof(batch)); /* ENOSPC: truncated */
                 if (n <= 0)
                         return n == 0 ? -EPIPE : -errno;
                 d->batch_at = now_ns();
-                r = sock_diag_take(buf, (size_t)n, d->seq, portid, handler, user);
+                r = sock_diag_take(batch, (size_t)n, d->seq, portid, handler, user);
                 if (r == 0)
                         r = may_go_on(d);
         } while (r == 0);
-        madvise(buf, sizeof(buf), MADV_DONTNEED); /* until the next dump it takes no memory */
         return r < 0 ? r : 0;
 }
 
@@ -204,6 +203,7 @@ int sock_diag_dump(struct sock_diag *d, const struct sock_diag_query *query, soc
                         r = r == -ENOENT ? 0 : r; /* a kernel without IPv6 */
                 }
         }
+        pages_give_back(batch, sizeof(batch));
         if (r < 0)
                 sock_diag_close(d); /* so that the rest of this dump does not get into the next one */
         return r;

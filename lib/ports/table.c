@@ -144,7 +144,8 @@ static uint8_t source_find(struct ports *ports, const uint32_t address[static 4]
                 if (memcmp(s->address, address, sizeof(s->address)) == 0)
                         return (uint8_t)i;
         if (i < PORTS_SOURCES) {
-                memset(s, 0, sizeof(*s));
+                memset(s, 0, offsetof(struct source, seen));
+                port_set_clear(&s->seen);
                 memcpy(s->address, address, sizeof(s->address));
                 ports->sources++;
         }
