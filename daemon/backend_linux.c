@@ -196,8 +196,6 @@ int linux_backend_load_ledger(struct linux_backend *w, bool observe, struct ledg
 {
         int r = ledger_file_load(&w->ledger_file, ret);
 
-        if (r < 0)
-                *ret = (struct ledger){0};
         if (r == -ENOENT || r == -ESTALE)
                 r = 0; /* none, or of another boot: its changes ended with that kernel */
         if (r < 0)

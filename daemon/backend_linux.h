@@ -35,7 +35,7 @@ int linux_backend_start(struct linux_backend *backend, bool sockets);
 
 void linux_backend_close(struct linux_backend *backend);
 
-/* Loads the ledger that an earlier process left; *ret is empty if there is none, and on errors, which are printed.
+/* Loads the ledger that an earlier process left. *ret is untouched if there is none, and on errors, which are printed.
  * observe: no file is changed, and a ledger that cannot be used is not written over later. Returns 0; -EBADMSG: it is
  * damaged, and was kept aside unless observe; another negative errno: it cannot be used by this twtuned. */
 int linux_backend_load_ledger(struct linux_backend *backend, bool observe, struct ledger *ret);

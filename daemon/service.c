@@ -270,12 +270,11 @@ static void forget_netns(const struct service *s)
 /* Runs the daemon. Takes ownership of config. Returns the exit status. */
 static int run(struct service *s, struct config *config)
 {
-        struct ledger *ledger = &s->tuner.apply.ledger;
         int r, write_error;
 
         lint_report(&s->backend.backend);
         write_error = observe_if_readonly(s, config);
-        r = linux_backend_load_ledger(&s->backend, config->observe, ledger);
+        r = linux_backend_load_ledger(&s->backend, config->observe, &s->tuner.apply.ledger);
         if (r < 0 && r != -EBADMSG && !(config->observe && r == -EPROTONOSUPPORT)) {
                 config_free(config); /* a new ledger would overwrite originals that the next start may read */
                 return EXIT_FAILURE;
@@ -283,7 +282,7 @@ static int run(struct service *s, struct config *config)
         if (netns_name(s->metrics.netns, sizeof(s->metrics.netns)) < 0)
                 s->metrics.netns[0] = 0;
         follow_config(s, config);
-        if (tuner_start(&s->tuner, &s->backend.backend, config, ledger, now_ns()) < 0) {
+        if (tuner_start(&s->tuner, &s->backend.backend, config, now_ns()) < 0) {
                 fprintf(stderr, "twtuned: out of memory\n");
                 config_free(config);
                 return EX_OSERR;

@@ -231,14 +231,14 @@ static void take_over(struct tuner *t, enum sysctl_id id)
         }
 }
 
-int tuner_start(struct tuner *t, struct backend *backend, struct config *config, const struct ledger *ledger,
-                uint64_t now)
+int tuner_start(struct tuner *t, struct backend *backend, struct config *config, uint64_t now)
 {
+        const struct ledger *ledger = &t->apply.ledger;
+
         t->backend = t->apply.backend = t->audit.backend = backend;
         t->config = config;
         t->apply.config = config;
         t->apply.snapshot = &t->snapshot;
-        t->apply.ledger = *ledger;
         t->snapshot.now = t->started = now;
         t->policy = policy_new(config);
         if (!t->policy)

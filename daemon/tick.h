@@ -5,11 +5,10 @@
 
 #include "daemon/tuner.h"
 
-/* Takes over config, and the ledger of the previous process: a value that a rule of config sets stays held, the first
- * tick puts any other back. tuner is all zero, and most of it stays untouched, so that it takes no memory. Returns 0 or
- * -ENOMEM; on an error config stays the caller's. */
-int tuner_start(struct tuner *tuner, struct backend *backend, struct config *config, const struct ledger *ledger,
-                uint64_t now);
+/* Takes over config. apply.ledger is that of the previous process: a value that a rule of config sets stays held, the
+ * first tick puts any other back. The rest of tuner is zero, and most of it stays untouched, so that it takes no memory.
+ * Returns 0 or -ENOMEM; on an error config stays the caller's. */
+int tuner_start(struct tuner *tuner, struct backend *backend, struct config *config, uint64_t now);
 
 /* Replaces the configuration, which is freed, and puts back what no rule sets any more. Returns 0 or -ENOMEM; on an
  * error config stays the caller's and nothing changes. */

@@ -228,7 +228,6 @@ static void print_lacking(const struct recording *recording, const struct counte
 /* Runs all rows. Takes over config. Returns the exit status. */
 static int run(struct replay *r, struct config *config)
 {
-        const struct ledger empty = {0};
         int more;
 
         recording_bind(&r->recording, &config->counters);
@@ -236,7 +235,7 @@ static int run(struct replay *r, struct config *config)
         more = row_next(r);
         config->observe = r->row.observe;
         config->interval_ns = r->row.interval_ns > 0 ? r->row.interval_ns : config->interval_ns;
-        if (tuner_start(&r->tuner, &r->backend, config, &empty, r->snapshot.now) < 0) {
+        if (tuner_start(&r->tuner, &r->backend, config, r->snapshot.now) < 0) {
                 config_free(config);
                 return EX_OSERR;
         }

@@ -503,22 +503,19 @@ static void set_config(struct sim *s, const struct config *config)
 }
 
 /* A new process knows the ledger's text and nothing else. */
-static struct ledger read_ledger(const struct sim *s)
+static void read_ledger(struct sim *s)
 {
         static const struct ledger_owner owner = {"0", 1, ""};
         char text[LEDGER_TEXT_MAX];
-        struct ledger ledger;
 
         ledger_format(&s->file, &owner, text);
-        if (ledger_parse(text, &owner, &ledger) < 0)
+        if (ledger_parse(text, &owner, &s->tuner.apply.ledger) < 0)
                 abort();
-        return ledger;
 }
 
 bool sim_start(struct sim *s, const char *text, const char *over)
 {
         struct config *config = sim_config(text, over);
-        struct ledger ledger = read_ledger(s);
 
         ports_free(s->ports);
         s->ports = ports_new(1);
@@ -526,12 +523,13 @@ bool sim_start(struct sim *s, const char *text, const char *over)
         memset(&s->close_wait, 0, sizeof(s->close_wait));
         set_config(s, config);
         memset(&s->tuner, 0, sizeof(s->tuner));
+        read_ledger(s);
         s->running = true;
         if (setjmp(s->gone)) {
                 sim_crash(s);
                 return false;
         }
-        if (tuner_start(&s->tuner, &s->backend, config, &ledger, sim_now(s)) < 0)
+        if (tuner_start(&s->tuner, &s->backend, config, sim_now(s)) < 0)
                 abort();
         if (s->invariants)
                 invariants_checkpoint(s->invariants, s);

@@ -120,7 +120,6 @@ START_TEST(a_tick_allocates_nothing_and_opens_no_file)
         static struct tuner tuner;
         static struct record record;
         struct config *config = config_of_everything();
-        static struct ledger ledger;
         const char *what = "";
         int r;
 
@@ -132,7 +131,7 @@ START_TEST(a_tick_allocates_nothing_and_opens_no_file)
         observer_set_config(backend.observer, config, &config->counters);
         ck_assert_int_eq(record_open(&record, "/dev/null"), 0);
         record_set_counters(&record, &config->counters);
-        ck_assert_int_eq(tuner_start(&tuner, &backend.backend, config, &ledger, now_ns()), 0);
+        ck_assert_int_eq(tuner_start(&tuner, &backend.backend, config, now_ns()), 0);
         for (unsigned i = 0; i < 3; i++)
                 recorded_tick(&tuner, &record);
         ck_assert_msg(allocations > 0 && opens > 0, "nothing is counted");

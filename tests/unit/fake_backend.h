@@ -197,10 +197,9 @@ static inline void set_up(void)
 
 static inline void start(const char *text)
 {
-        struct ledger ledger = fake.file;
-
         memset(&tuner, 0, sizeof(tuner));
-        ck_assert_int_eq(tuner_start(&tuner, &fake.backend, config_of(text), &ledger, fake.now), 0);
+        tuner.apply.ledger = fake.file;
+        ck_assert_int_eq(tuner_start(&tuner, &fake.backend, config_of(text), fake.now), 0);
 }
 
 /* As after kill -9: nothing is put in order before, only freed. */
