@@ -131,8 +131,10 @@ struct config *config_files_load_below(const char *root, const char *file, const
 struct config *config_files_load(const char *file, const struct counters *kernel, struct diagnostics *diagnostics)
 {
         struct counters *listed = kernel ? NULL : observer_list_counters("/proc");
-        struct config *config = config_files_load_below("", file, kernel ? kernel : listed, diagnostics);
+        struct config *config = NULL;
 
+        if (kernel || listed)
+                config = config_files_load_below("", file, kernel ? kernel : listed, diagnostics);
         free(listed);
         return config;
 }

@@ -7,7 +7,7 @@
 #include "daemon/observe/internal.h"
 #include "lib/util/macro.h"
 
-/* So large that free(3) returns it to the kernel: it is needed once. */
+/* So large that free(3) returns it to the kernel. */
 #define LISTING_SIZE (4 * SOURCE_TEXT_SIZE)
 #define PAWS_OVERTAKEN 0.01 /* of the connections, at most */
 
@@ -20,7 +20,12 @@ struct counters *observer_list_counters(const char *proc_root)
         struct counters *ret = calloc(1, sizeof(*ret));
         char *text = malloc(LISTING_SIZE);
 
-        for (unsigned i = 0; ret && text && i < ELEMENTSOF(files); i++) {
+        if (!ret || !text) {
+                free(ret);
+                free(text);
+                return NULL;
+        }
+        for (unsigned i = 0; i < ELEMENTSOF(files); i++) {
                 struct proc_file file = source_open(proc_root, files[i].source);
 
                 if (proc_file_read(&file, text, LISTING_SIZE) >= 0)
