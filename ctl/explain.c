@@ -54,7 +54,7 @@ static void print_beginning(const json_t *rule)
                 else
                         puts(text);
         }
-        puts("\nAll of these held then; their values now");
+        puts("\nAll of these held then; values now:");
         json_array_foreach(json_object_get(rule, "when"), i, condition)
                 printf("    %s: %s\n", text_of(condition, "text"), text_of(condition, "now"));
 }

@@ -47,8 +47,8 @@ static const struct {
         {"conntrack.", "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max"},
         {"paws.", "nstat -az TcpExtPAWSTimewait"},
         {"opens.", "nstat -a TcpActiveOpens TcpExtTCPSynRetrans TcpOutRsts"},
-        {"netstat.", "nstat -az NAME, the name without dots"},
-        {"snmp.", "nstat -az NAME, the name without dots"},
+        {"netstat.", "nstat -az AB for netstat.A.B"},
+        {"snmp.", "nstat -az AB for snmp.A.B"},
         {"self.", "systemctl status twtuned"},
 };
 

@@ -29,7 +29,7 @@ enum colour colour_of(const char *state);
 
 void print_coloured(enum colour colour, const char *format, ...) _printf_(2, 3);
 
-/* "TITLE: TEXT", the title in colour: on one line, or on a terminal broken at blanks to its width */
+/* "TITLE: TEXT", the title in colour; on a terminal broken at blanks to its width, else on one line. */
 void print_item(unsigned indent, enum colour colour, const char *title, const char *text);
 
 /* Breaks the text at blanks to the width of the terminal, or to 100 columns. */

@@ -3,9 +3,9 @@
 
 #include "lib/config/config.h"
 
-/* Reads file alone; if file is NULL, the vendor's policy, /etc/twtuned.conf and the drop-ins of twtuned.conf.d under
- * /etc, /run, /usr/local/lib and /usr/lib, sorted by name, in this order, and then in the same way of twtuned@NAME.conf.d
- * for NAME in $TWTUNED_INSTANCE. Adds the errors to diagnostics, sorted.
+/* Reads file alone. If file is NULL, reads in this order: the vendor's policy; /etc/twtuned.conf; the drop-ins of
+ * twtuned.conf.d under /etc, /run, /usr/local/lib and /usr/lib, sorted by name; and those of twtuned@NAME.conf.d, with NAME
+ * from $TWTUNED_INSTANCE. Adds the errors to diagnostics, sorted.
  * kernel: the counters that a rule may name; NULL: those of this kernel. Returns NULL without memory. */
 struct config *config_files_load(const char *file, const struct counters *kernel, struct diagnostics *diagnostics);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* One instance in a network namespace. Two things name it: the abstract address "\0twtuned", which is the same in every
+/* At most one instance in a network namespace. Two things mark it: the abstract address "\0twtuned", which is the same in every
  * mount namespace, but which any user can bind; and a lock on COOKIE.lock in /run/twtuned, which only root and the
  * service's user can open. */
 

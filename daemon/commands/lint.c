@@ -209,7 +209,7 @@ static void lint_free(struct lint *l)
         sysctl_lines_free(&l->lines);
 }
 
-/* Prints what is special about sysctl.d here. */
+/* Prints how sysctl.d and sysctl.conf apply here, where that is not as usual. */
 static void print_note(enum sysctl_conf conf)
 {
         if (!sysctl_files_apply_here())

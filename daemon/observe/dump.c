@@ -99,7 +99,7 @@ static void dump_ports(struct observer *o, struct snapshot *s, struct unread *un
         fill_destinations(o, s);
 }
 
-/* Where the ports may be about to run short, up to two dumps go into debt. */
+/* If the ports may soon run short, dumps go on until they have spent the budget of two more. */
 static bool may_dump_ports(const struct observer *o)
 {
         return o->settled || (o->settled_at - o->now <= DEBTS_MAX * budget_pause(o) && destinations_may_be_short(o));

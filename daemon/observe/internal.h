@@ -293,7 +293,7 @@ void fill_bound(struct observer *observer, struct snapshot *s);
 bool udp_ports_needed(const struct observer *observer);
 void fill_udp(struct observer *observer, struct snapshot *s, struct unread *unread);
 
-/* sysctls.c: sets limits, from sysctls that were read. */
+/* sysctls.c: sets limits, reserved and usable, from sysctls that were read. */
 void read_limits(struct observer *observer, struct snapshot *s);
 
 /* sockstat.c: returns the part of a table, whose size is the last number of a sysctl, in percent; finds the number after

@@ -34,7 +34,7 @@ static uint32_t new_drops(const struct observer *o, const struct udp_drops *sock
         return socket->drops;
 }
 
-/* As a listener, which has a name. */
+/* Notes its drops, and whether it has the most of all; as a listener, which has a name. */
 static void note_buffer(struct observer *o, const struct inet_diag_msg *socket, size_t length)
 {
         struct udp_drops drops = {.cookie = diag_cookie(socket)};

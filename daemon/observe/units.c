@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which cgroups are those of the units that rules name. A unit that is started again has another one. */
+/* Finds the cgroups of the units that rules name. A unit that is started again has a new cgroup. */
 
 #include "daemon/observe/internal.h"
 

@@ -47,8 +47,8 @@ struct child *child_of_pid(struct children *children, pid_t pid);
 /* Follows what it says. */
 void child_hear(struct child *child, const char *text, uint64_t now);
 
-/* Ends it if it has been silent for so long that it must hang: SIGABRT, and SIGKILL if it does not end by that. It is then
- * started again as one that died. */
+/* Ends it if it has been silent for too long: with SIGABRT, then with SIGKILL if it still runs. It is then started again,
+ * like one that died. */
 void child_watch(struct child *child, uint64_t now);
 
 /* Prints it if a child that was to run has ended, and when it is started again. */

@@ -13,8 +13,8 @@ struct metrics_server {
         int beat[2];         /* a pipe: it is the input of the program */
 };
 
-/* Prepares to serve at address (NULL: nowhere), and an empty directory for the files. Prints why if that is impossible; then
- * nothing is served. */
+/* Makes an empty directory for the files to serve at address; NULL: nothing is served. Prints why if that fails; then nothing
+ * is served either. */
 void metrics_server_init(struct metrics_server *server, const char *address);
 
 /* Starts the program if it is due, and tells it that the supervisor is alive. */

@@ -68,7 +68,7 @@ static void add_caveat(const struct audit_record *r, char *buf, size_t size)
         if (r->change->outcome == OUTCOME_KEPT)
                 snprintf(buf + n, size - n, ", and the value is kept");
         else if (r->change->outcome == OUTCOME_APPLIED && r->decision->unwatched)
-                snprintf(buf + n, size - n, "; harm is not watched: %s of the minute before is unknown",
+                snprintf(buf + n, size - n, "; not watched for harm: %s is unknown for the minute before",
                          r->decision->unwatched);
 }
 

@@ -279,8 +279,7 @@ static void check_until(const struct check *c, const struct rule *rule)
 static void check_evidence(const struct check *c, const struct rule *rule)
 {
         if (rule->has_expect && metric_is_ports(rule->expect.metric) && !rule_ports_condition(rule))
-                fail(rule->expect.at,
-                     "expect of %s needs a ports.* in when: it judges the destination of that condition",
+                fail(rule->expect.at, "expect of %s needs a ports.* in when, which says whose destination it judges",
                      metric_table[rule->expect.metric].name);
         if (rule->n_destinations > 0 && !rule_ports_condition(rule))
                 fail(rule->destination_at,

@@ -77,7 +77,7 @@ TICK(TIME_WAIT_NEEDED, "time_wait.needed", UNIT_COUNT, "sockstat, netstat",
 TICK(ORPHANS_TABLE, "orphans.table", UNIT_PERCENT, "sockstat",
         "closed sockets that still send, as a share of tcp_max_orphans; at 100 % they are reset")
 TICK(MEMORY_TCP, "memory.tcp", UNIT_PERCENT, "sockstat",
-        "buffers of all sockets, of tcp_mem's last value; at 100 % sockets are dropped")
+        "TCP buffers as a share of tcp_mem's last value; at 100 % sockets are dropped")
 TICK(ACCEPT_QUEUE_WORST, "accept_queue.worst", UNIT_PERCENT, "sock_diag",
         "the fullest accept queue; past 100 % connections are dropped")
 SAMPLE(SYN_QUEUE_WORST, "syn_queue.worst", UNIT_PERCENT, "sock_diag",
@@ -99,8 +99,8 @@ TICK(OPENS_SYN_RETRANSMITS, "opens.syn_retransmits", UNIT_PERCENT, "netstat, snm
 TICK(OPENS_RESETS, "opens.resets", UNIT_PERCENT, "snmp",
         "OutRsts divided by ActiveOpens; invalid while nothing is opened")
 TICK(PAWS_TIME_WAIT, "paws.time_wait", UNIT_PER_MINUTE, "netstat",
-        "packets with an older timestamp than that of the TIME_WAIT they came for, in the last minute or so, but for one in "
-        "a hundred connections: SYNs of a client that shares its address with another one")
+        "packets of the last minute or so whose timestamp is older than that of their TIME_WAIT, less one for every hundred "
+        "connections: SYNs of clients that share an address")
 SAMPLE(CONNTRACK_TABLE, "conntrack.table", UNIT_PERCENT, "nf_conntrack_count",
         "entries of nf_conntrack_max; at 100 % packets are dropped")
 SAMPLE(CONNTRACK_INSERT_FAILED, "conntrack.insert_failed", UNIT_PER_SECOND, "stat/nf_conntrack",

@@ -251,7 +251,7 @@ static void add_live(struct lint_case *c)
         for (char *p = live; *p; p++)
                 *p = *p == '\t' ? ' ' : *p;
         if (c->row && c->row->n > 0 ? !same_numbers(c, live) : strcmp(live, c->value) != 0)
-                lint_add_why(c, "; live it is %s", *live ? safe_text(live, shown, sizeof(shown)) : "empty");
+                lint_add_why(c, "; the live value is %s", *live ? safe_text(live, shown, sizeof(shown)) : "empty");
 }
 
 /* twtuned never sets tcp_tw_reuse without timestamps (policy/decide.c requires ports that can be reused). */

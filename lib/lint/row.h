@@ -45,7 +45,7 @@ struct lint_row {
         int64_t newer;             /* newer kernels accept 0 to this; 0: min to max, as older ones */
         const char *floor;         /* of a pair: another sysctl, under which the kernel accepts none */
         const char *needs;         /* it has no effect while this other sysctl is 0 */
-        int64_t low, high;         /* harmful below low (0: see sysctl_table), and above high if above is set */
+        int64_t low, high;         /* harmful under low (0: see sysctl_table), and over high if `above` is set */
         const char *below, *above; /* the harm; where below is NULL, see sysctl_table */
         const char *module;        /* the value is the name of a module, with this in front of it */
         const char *rule;          /* see struct lint_finding */

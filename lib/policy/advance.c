@@ -5,7 +5,7 @@
 
 #include "lib/policy/evaluate.h"
 
-/* A clock that stands is as good as none: its memory stays untouched. */
+/* A clock that has not run is not written: its memory stays untouched. */
 static void advance_destination_clocks(struct destination_clock *clocks, const struct condition *c,
                                        const struct snapshot *s, const struct elapsed *t)
 {

@@ -111,7 +111,7 @@ static uint64_t failure_wait(struct rule_state *state, const struct decision *d,
         return state->failures > 0 ? MIN(FAILURE_RETRY_NS << before, longest) : longest;
 }
 
-/* After a temporary failure the rule may take the sysctl later, even if it is active by then. */
+/* The rule may take a sysctl whose write failed for now later, even when it is active already. */
 static void want_failed(struct policy *p, const struct decision *d, uint64_t wait)
 {
         const struct rule *rule = &p->config->rule[d->rule];
@@ -211,8 +211,8 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
                 left = true;
         }
         if (!holds_any(p, d->rule)) {
-                /* A change that failed toward one destination may help another. The wait begins now, as the restore
-                 * may have failed for long. */
+                /* A change that failed toward one destination may help another. The wait begins with the restore,
+                 * which may have failed for long. */
                 if (failed && judges_destination(&p->config->rule[d->rule], d->evidence.metric)) {
                         state->failed[state->last_failed].until = p->last_now + p->config->rule[d->rule].retry_ns;
                         failed = false;
@@ -269,7 +269,7 @@ static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const str
         if (p->state[i].active)
                 return;
         activate(p, i);
-        /* The process that made the step has watched its effect. */
+        /* To watch the effect was up to the process that wrote the value. */
         p->state[i].expecting = false;
         for (unsigned k = 0; k < p->config->rule[i].n_abort; k++)
                 p->state[i].abort[k].over = true;

@@ -50,7 +50,7 @@ struct walk {
         uint64_t now;
         const struct condition *first;       /* of the ports.* conditions of `when`; NULL: there is none */
         const struct condition *release;     /* the first condition of the release */
-        const struct destination *nearest;   /* for which most of `when` holds, then by the first condition */
+        const struct destination *nearest;   /* meets the most of `when`; of equals, has the most of `first` */
         unsigned nearest_slot, nearest_hold; /* its slot, and how many conditions hold */
         bool kept;                           /* a destination keeps a rule without `until` */
 };

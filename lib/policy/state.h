@@ -151,10 +151,10 @@ bool is_within_bounds(const struct config *config, enum sysctl_id sysctl, const 
 /* The index of the rule that has to be in effect first; one that is disabled or unavailable is skipped. RULE_NONE: none. */
 unsigned prerequisite_of(const struct policy *p, unsigned rule);
 
-/* True if the prerequisite is in effect, whoever set its sysctls, toward a destination on the loopback or not. */
+/* True if the prerequisite is in effect, whoever set its sysctls. loopback: toward a destination on the loopback. */
 bool prerequisite_in_effect(const struct policy *p, unsigned rule, const struct snapshot *s, bool loopback);
 
-/* True if a change would have an effect toward a destination on the loopback or not. Advice always can help. */
+/* True if a change would have an effect; of advice always. loopback: toward a destination on the loopback. */
 bool rule_can_help(const struct policy *p, unsigned rule, const struct snapshot *s, bool loopback);
 
 /* True if the rule may enter as far as its sysctls are concerned: each can be read, and one at least is not foreign. */

@@ -10,7 +10,7 @@
 #define LATE_MS 10000u
 #define LATE_MIN 50
 #define OTHER_PARITY_MAX 0.05  /* of the sockets toward a destination */
-#define ON_BIND_PARITY_MIN 0.8 /* of the sockets of a source, as long as bind()'s parity has ports */
+#define ON_BIND_PARITY_MIN 0.8 /* of a source's sockets, or of the ports of bind()'s parity if these are fewer */
 
 static void source_add(struct source *s, unsigned port, const struct ports_limits *limits)
 {

@@ -35,7 +35,7 @@
 /* The first metrics: cliff, exhaustion and forecast. Reuse makes them smaller. */
 #define PORTS_WITHOUT_REUSE (METRIC_PORTS_FORECAST - METRIC_PORTS_FIRST + 1)
 
-/* The sysctls that decide which ports connect() may pick, read just before the dump. */
+/* The sysctls that decide which ports connect() may pick, but for the reserved ones, read just before the dump. */
 struct ports_limits {
         unsigned low, high;         /* ip_local_port_range, inclusive */
         unsigned tw_reuse;          /* tcp_tw_reuse, 0-2 */
@@ -75,18 +75,18 @@ struct destination {
         uint32_t fresh;              /* TIME_WAIT made in the window of the rate */
         uint32_t fresh_odd;          /* those of them on an odd port */
         uint32_t recent;             /* TIME_WAIT made since the dump before */
-        uint32_t young;              /* TIME_WAIT younger than the reuse delay, none of which was reused */
+        uint32_t young;              /* TIME_WAIT younger than the reuse delay: too young to be reused */
         uint32_t last_second;        /* TIME_WAIT younger than 1 s */
-        uint32_t late[2];           /* sockets other than old TIME_WAIT, [1]: on the parity with which bind() begins */
-        uint16_t lowest, highest;   /* port of the latter */
-        uint32_t syn_sent;          /* SYN_SENT */
-        uint32_t unanswered;        /* those that have waited for 3 s and more */
-        uint8_t watched;            /* 1 + its index in table.watched; 0: none */
-        uint64_t cgroup;            /* of one of its live sockets (diag_cgroup()); 0: unknown */
-        uint64_t other_cgroup;      /* another one of a live socket of this dump; 0: none */
-        bool cgroup_seen;           /* a live socket of this dump has that cgroup */
-        uint32_t units;             /* a bit for each of ports_use_units() of which a live socket was met */
-        uint16_t made[PORTS_RING];  /* TIME_WAIT made in each second; at most UINT16_MAX */
+        uint32_t late[2];          /* sockets other than old TIME_WAIT, [1]: on the parity with which bind() begins */
+        uint16_t lowest, highest;  /* port of the latter */
+        uint32_t syn_sent;         /* SYN_SENT */
+        uint32_t unanswered;       /* those that have waited for 3 s and more */
+        uint8_t watched;           /* 1 + its index in table.watched; 0: none */
+        uint64_t cgroup;           /* of one of its live sockets (diag_cgroup()); 0: unknown */
+        uint64_t other_cgroup;     /* another one of a live socket of this dump; 0: none */
+        bool cgroup_seen;          /* a live socket of this dump has that cgroup */
+        uint32_t units;            /* a bit for each of ports_use_units() of which a live socket was met */
+        uint16_t made[PORTS_RING]; /* TIME_WAIT made in each second; at most UINT16_MAX */
         float lower[METRIC_PORTS_COUNT];
         float upper[METRIC_PORTS_COUNT];
         float without_reuse[PORTS_WITHOUT_REUSE];
@@ -120,8 +120,8 @@ void ports_free(struct ports *ports);
 /* A dump is ports_begin(), ports_add_socket() for every socket that does not listen, and ports_commit(). All functions
  * that read use the last committed dump; a failed dump is not committed, and the next ports_begin() drops it.
  *
- * reserved, listening: the ports in ip_local_reserved_ports, and those with a listener, which connect() does not pick;
- * reserved may be NULL. tick: ns since the last observation, whether it had a dump or not; the forecast uses the rate in
+ * listening: the ports with a listener, which connect() does not pick. reserved: others that it does not pick; NULL: none.
+ * tick: ns since the last observation, whether it had a dump or not; the forecast uses the rate in
  * it. */
 void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *reserved,
                  const struct port_set *listening, uint64_t now, uint64_t tick);

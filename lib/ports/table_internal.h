@@ -49,7 +49,7 @@ struct watched {
                 compared_waiting[2]; /* made and waiting in dumps with enough of both; older ones for less */
 };
 
-/* The result of one dump. The next one is built in a copy, so a dump that fails changes nothing. */
+/* The result of one dump. The next one is built in a copy, so a dump that fails changes nothing that counts. */
 struct table {
         uint64_t begun;     /* when the dump began */
         uint64_t then[2];   /* when earlier ones began, the later first, half a window apart; 0: there was none */
@@ -81,7 +81,8 @@ struct ports {
         unsigned dumps; /* that were committed */
 
         /* By slot: TIME_WAIT made in each second, and reused before a dump could show it: an estimate. Only what is not 0 is
-         * written, as most destinations have none, and a page takes memory. */
+         * written, as most destinations have none, and a page takes memory. A dump that fails clears seconds that no longer
+         * count. */
         int16_t hidden[PORTS_DESTINATIONS][PORTS_RING];
 
         const struct unit_cgroups *units; /* borrowed; NULL: none */

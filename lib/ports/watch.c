@@ -15,7 +15,7 @@
 #define HARM_FACTOR 3
 #define SILENT_NS (3 * NSEC_PER_SEC)
 #define BUSY 50      /* ports.forecast or ports.demand, percent */
-#define ALL_PORTS 99 /* percent: while all are taken, a new connection means that one was reused */
+#define ALL_PORTS 99 /* percent: with so many taken, a new connection has taken one in TIME_WAIT */
 
 /* The first retransmission of a SYN comes after 1 s (include/net/tcp.h:TCP_TIMEOUT_INIT), later ones after twice the
  * time each: the second after 3 s. */

@@ -108,7 +108,7 @@ static char *cell_next(char **line, bool *ret_bad)
         return cell;
 }
 
-/* Every name with one of these prefixes is a counter, because kernels differ in their counters. */
+/* By its prefix alone: the kernel of a recording may have counters that this one lacks. */
 static bool is_counter(const char *name)
 {
         return strncmp(name, "netstat.", 8) == 0 || strncmp(name, "snmp.", 5) == 0;

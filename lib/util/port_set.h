@@ -28,7 +28,8 @@ void port_set_remove_all(struct port_set *set, const struct port_set *others);
 void port_set_clear(struct port_set *set);
 void port_set_assign(struct port_set *set, const struct port_set *others);
 
-/* Parses "8080,9000-9010", the format of ip_local_reserved_ports. Returns 0; -EINVAL, and *ret is untouched. */
+/* Parses "8080,9000-9010", the format of ip_local_reserved_ports, into a set that has ports or none. Returns 0; -EINVAL,
+ * and *ret is untouched. */
 int port_set_parse(const char *text, struct port_set *ret);
 
 /* Writes the same format. Returns its length. buf holds PORT_SET_TEXT_MAX bytes, enough for every set. */

@@ -68,7 +68,7 @@ static void fill_sysctl_of_each(struct observer *o)
 static void check_limits(struct observer *o)
 {
         char *text = NULL;
-        struct port_set again;
+        struct port_set again = {0};
 
         read_limits(o, &snapshot);
         if (!o->limits_known)

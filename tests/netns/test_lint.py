@@ -177,7 +177,7 @@ def _():
                 if known and "refuses the rest" not in before[name]:  # it sets the first, and reports an error
                     check(says != taken[name], f"{name} = {value!r}: taken {taken[name]}: {before[name]}")
                 if known and taken[name] and " numbers: " not in before[name]:
-                    check("live it is" not in after[name], f"{name} = {value!r}: {after[name]}")
+                    check("the live value is" not in after[name], f"{name} = {value!r}: {after[name]}")
                 refused += says
         diag(f"{len(stock)} sysctls, {len(VALUES)} values, {refused} refused")
         check(refused > 500, f"{refused} refused")
@@ -189,7 +189,7 @@ def _():
         stock = numeric_sysctls(host)
         text = "".join(f"{name} = {value}\n" for name, value in stock.items())
         found = findings(lint_text(host, text)[0])
-        check_equal([f for f in found if f["verdict"] == "harmful" or "live it is" in f["why"]], [], "findings")
+        check_equal([f for f in found if f["verdict"] == "harmful" or "the live value is" in f["why"]], [], "findings")
         defaults = {f["name"] for f in found if "it is the kernel's default" in f["why"]}
         check(len(defaults) > 40, f"{len(defaults)} defaults")
         # One more than the default is none.

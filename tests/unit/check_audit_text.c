@@ -70,8 +70,8 @@ START_TEST(a_step_that_is_not_watched_says_so)
                                                       .change = &d.change[0],
                                                       .culprit = ""});
         ck_assert_str_eq(audit_text_value(&text, "MESSAGE"),
-                         "net.ipv4.tcp_fin_timeout: 60 -> 30: tcp.fin_wait2 is 200 (>= 100); harm is not watched: "
-                         "opens.resets of the minute before is unknown");
+                         "net.ipv4.tcp_fin_timeout: 60 -> 30: tcp.fin_wait2 is 200 (>= 100); not watched for "
+                         "harm: opens.resets is unknown for the minute before");
 }
 END_TEST
 

@@ -260,7 +260,7 @@ START_TEST(default_has_no_effect)
         ck_assert_uint_eq(findings.n, 1);
         ck_assert_msg(findings.item[0].verdict == LINT_NO_EFFECT, "%s: %s", row->path, findings.item[0].why);
         ck_assert_msg(model_read(&model, row->path, live, sizeof(live)) == 0, "%s is not in the model", row->path);
-        ck_assert_msg(!strstr(findings.item[0].why, "live it is"), "%s: %s", row->path, findings.item[0].why);
+        ck_assert_msg(!strstr(findings.item[0].why, "the live value is"), "%s: %s", row->path, findings.item[0].why);
 }
 END_TEST
 
@@ -281,11 +281,11 @@ static const struct {
         {"net.core.netdev_budget_usecs=9000", LINT_FINE, "", "harmful", {0}},
         {"net.ipv4.tcp_early_retrans=4", LINT_FINE, "tail loss probe", "", {0}},
         {"net.ipv4.tcp_wmem=4096 8192 8192", LINT_HARMFUL, "limited to 0.7 Mbit/s", "", {0}},
-        {"net.ipv4.tcp_fin_timeout=30", LINT_FINE, "live it is 60", "", {0}},
+        {"net.ipv4.tcp_fin_timeout=30", LINT_FINE, "the live value is 60", "", {0}},
         {"net.ipv4.tcp_fin_timeout=30", LINT_FINE, "", "live", {.path = "net/ipv4/tcp_fin_timeout", .value = "30"}},
         {"net.ipv4.tcp_fin_timeout=30",
          LINT_FINE,
-         "live it is empty",
+         "the live value is empty",
          "",
          {.path = "net/ipv4/tcp_fin_timeout", .value = ""}},
         {"net.ipv4.tcp_fin_timeout=9", LINT_HARMFUL, "reset", "", {0}},

@@ -295,7 +295,8 @@ START_TEST(a_new_destination_begins_without_history)
         model.n = 0;
         add_many(10, TCP_TIME_WAIT, START + 3 * SEC / 2);
         model_dump(&model, ports, &limits, START + 2 * SEC, 100);
-        ck_assert_double_eq_tol(upper(METRIC_PORTS_DEMAND), 100 * 30 / HALF, 0.01); /* 20, and 10 that no dump showed */
+        ck_assert_double_eq_tol(upper(METRIC_PORTS_DEMAND), 100 * 30 / HALF,
+                                0.01); /* 20, and 10 that no dump showed */
         model.n = 0;
         for (unsigned i = 1; i <= n; i++)
                 model_add(&model, TCP_ESTABLISHED, SERVER + i, 80, 0);
