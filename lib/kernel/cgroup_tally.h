@@ -10,7 +10,7 @@
 #define CGROUP_TALLY_MAX 64u
 
 struct cgroup_tally {
-        struct {
+        struct cgroup_count {
                 uint64_t cgroup; /* see diag_cgroup() */
                 uint32_t sockets;
         } item[CGROUP_TALLY_MAX];
@@ -25,7 +25,7 @@ static inline void cgroup_tally_add(struct cgroup_tally *tally, uint64_t cgroup)
                 i++;
         if (i < CGROUP_TALLY_MAX) {
                 if (i == tally->n)
-                        tally->item[tally->n++].cgroup = cgroup;
+                        tally->item[tally->n++] = (struct cgroup_count){.cgroup = cgroup};
                 tally->item[i].sockets++;
                 return;
         }

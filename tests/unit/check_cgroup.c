@@ -161,12 +161,31 @@ START_TEST(a_tally_keeps_who_has_most)
 }
 END_TEST
 
+START_TEST(a_tally_counts_a_new_one_from_the_start)
+{
+        struct cgroup_tally tally = {0};
+
+        for (uint64_t id = 1; id < CGROUP_TALLY_MAX; id++)
+                cgroup_tally_add(&tally, id);
+        for (unsigned i = 0; i < 1000; i++)
+                cgroup_tally_add(&tally, 100);
+        for (uint64_t id = 101; id <= 103; id++) /* the first of them takes one of everybody's */
+                cgroup_tally_add(&tally, id);
+        ck_assert_uint_eq(tally.n, 3);
+        ck_assert_uint_eq(cgroup_tally_most(&tally), 100);
+        ck_assert_uint_eq(tally.item[0].sockets, 999);
+        ck_assert_uint_eq(tally.item[1].sockets, 1);
+        ck_assert_uint_eq(tally.item[2].sockets, 1);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_loop_test(tcase, a_path_names_a_unit, 0, ELEMENTSOF(rows));
         tcase_add_test(tcase, a_spent_budget_leaves_units_unknown_for_now);
         tcase_add_test(tcase, a_second_walk_goes_into_debt);
         tcase_add_test(tcase, a_tally_keeps_who_has_most);
+        tcase_add_test(tcase, a_tally_counts_a_new_one_from_the_start);
 }
 
 int main(void)
