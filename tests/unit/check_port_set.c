@@ -131,6 +131,22 @@ START_TEST(garbage_is_refused)
 }
 END_TEST
 
+/* Pairs of ports make the longest text. */
+START_TEST(the_longest_text_fits)
+{
+        static char text[4 * PORT_SET_TEXT_MAX];
+        struct port_set set = {0}, back = {0};
+
+        for (unsigned port = 65535; port > 3; port -= 3) {
+                port_set_add(&set, port);
+                port_set_add(&set, port - 1);
+        }
+        ck_assert_uint_lt(port_set_format(&set, text), PORT_SET_TEXT_MAX);
+        ck_assert_int_eq(port_set_parse(text, &back), 0);
+        ck_assert_mem_eq(&back, &set, sizeof(set));
+}
+END_TEST
+
 /* Read-only memory: a write would end the test. */
 START_TEST(only_what_changes_is_written)
 {
@@ -150,6 +166,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, one_becomes_another_and_is_cleared);
         tcase_add_test(tcase, list_is_parsed);
         tcase_add_test(tcase, only_what_changes_is_written);
+        tcase_add_test(tcase, the_longest_text_fits);
         tcase_add_loop_test(tcase, garbage_is_refused, 0, ELEMENTSOF(garbage));
 }
 
