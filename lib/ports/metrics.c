@@ -208,7 +208,7 @@ static void destination_set_demand(struct ports *ports, unsigned slot)
         double present = d->blocked[0] + d->blocked[1] + d->reusable[0] + d->reusable[1];
         double minute = fmax(RING_SUM(d->made, t->begun, PORTS_WINDOW), present);
         double second = fmax(RING_SUM(d->made, t->begun, 1u), d->last_second);
-        double unseen_minute = t->error, unseen_second = t->error;
+        double unseen_minute = history_lacks(t), unseen_second = unseen_minute;
         double relief = minute > 0 ? 100 * minute / (holders + minute) : 0;
 
         if (d->reuse) {
@@ -323,7 +323,7 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
                 /* All sockets of a destination may have come just now. */
                 [INDEX(FORECAST)] = share(most * (1 + (double)PORTS_FORECAST / RATE_SECONDS), parity),
                 [INDEX(DEMAND)] = 100 * (t->most_demand + more) / half,
-                [INDEX(REUSE_DEMAND)] = 100 * (most + more + t->error) / half,
+                [INDEX(REUSE_DEMAND)] = 100 * (most + more + history_lacks(t)) / half,
                 [INDEX(RELIEF)] = most > 0 || t->most_demand > 0 ? 100 : 0,
                 [INDEX(SOURCE_USED)] = share(fmin((double)sockets, t->most_source_used + more), all),
                 [INDEX(BIND_FIRST)] = 100,

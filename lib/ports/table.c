@@ -171,8 +171,8 @@ void ports_begin(struct ports *ports, const struct ports_limits *limits, const s
         memcpy(t->destination, ports->shown->destination, t->slots * sizeof(t->destination[0]));
         t->begun = now;
         t->passes = t->used = t->next_free = 0;
-        t->error = ports->shown->error;
-        t->error_at = ports->shown->error_at;
+        t->minute = ports->shown->minute;
+        memcpy(t->most_passes, ports->shown->most_passes, sizeof(t->most_passes));
         ports->limits = *limits;
         port_set_assign(&ports->listening, listening);
         ports->sources = 0;
@@ -367,14 +367,23 @@ static bool destination_has_ended(const struct table *t, const struct destinatio
         return destination_sockets(d) == 0 && RING_SUM(d->made, t->begun, PORTS_WINDOW) <= 0;
 }
 
+static void passes_commit(struct table *t)
+{
+        uint64_t minute = t->begun / (PORTS_WINDOW * NSEC_PER_SEC);
+
+        if (minute != t->minute) {
+                t->most_passes[1] = minute == t->minute + 1 ? t->most_passes[0] : 0;
+                t->most_passes[0] = 0;
+                t->minute = minute;
+        }
+        t->most_passes[0] = MAX(t->most_passes[0], t->passes);
+}
+
 void ports_commit(struct ports *ports, uint64_t recycled)
 {
         struct table *t = ports->building;
 
-        if (t->passes >= t->error || t->begun - t->error_at > PORTS_WINDOW * NSEC_PER_SEC) {
-                t->error = t->passes;
-                t->error_at = t->begun;
-        }
+        passes_commit(t);
         for (unsigned slot = 0; slot < t->slots; slot++) {
                 unit_commit(&t->destination[slot]);
                 if (t->destination[slot].id != 0 && destination_has_ended(t, &t->destination[slot]))

@@ -59,10 +59,10 @@ struct table {
         /* No destination of the dump has more sockets or demand than this, no source more distinct ports. */
         unsigned most_used;
         double most_demand, most_source_used;
-        unsigned passes;    /* of Misra-Gries; each took 1 from the weight of every destination */
-        unsigned error;     /* the most passes of a dump in the last minute; a history is short by at most as many */
-        uint64_t error_at;  /* when that dump began */
-        unsigned usable[2]; /* ports that connect() may pick, by parity */
+        unsigned passes;                      /* of Misra-Gries; each took 1 from the weight of every destination */
+        uint64_t minute;                      /* of the clock, in which the dump began */
+        unsigned most_passes[2];              /* of a dump in that minute, and in the one before */
+        unsigned usable[2];                   /* ports that connect() may pick, by parity */
         unsigned usable_lower;                /* those of bind()'s parity in the lower half of the range */
         unsigned tw_reuse, tw_reuse_delay_ms; /* by which TIME_WAIT was reused */
         unsigned stays_ms;                    /* TIME_WAIT with more left is in watched.time_wait */
@@ -132,6 +132,12 @@ static inline unsigned bind_parity(const struct ports_limits *limits)
 static inline unsigned range_middle(const struct ports_limits *limits)
 {
         return limits->low + ((limits->high + 1 - limits->low) / 4) * 2;
+}
+
+/* How many sockets the history of a destination may lack: those that gave way in one dump of the last minute. */
+static inline unsigned history_lacks(const struct table *t)
+{
+        return MAX(t->most_passes[0], t->most_passes[1]);
 }
 
 static inline unsigned destination_used(const struct destination *d, unsigned parity)

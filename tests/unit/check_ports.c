@@ -284,6 +284,40 @@ START_TEST(upper_end_holds_what_no_dump_shows)
 }
 END_TEST
 
+/* How many sockets the upper end of ports.demand counts for what no dump showed, toward a destination without
+ * reuse. */
+static double unseen(void)
+{
+        return round((upper(METRIC_PORTS_DEMAND) - lower(METRIC_PORTS_DEMAND)) * HALF / 100);
+}
+
+static void dump_crowd(unsigned destinations, uint64_t now)
+{
+        model.n = 0;
+        for (unsigned i = 0; i < destinations; i++)
+                model_add(&model, TCP_ESTABLISHED, SERVER + 1 + i, 80, 0);
+        model_dump(&model, ports, &limits, now, 0);
+}
+
+/* For a minute a history may lack what gave way in a dump, also when another dump had more such passes before. */
+START_TEST(what_gave_way_counts_for_a_minute)
+{
+        double more, fewer;
+
+        dump_crowd(5 * PORTS_DESTINATIONS, START);
+        more = unseen();
+        dump_crowd(3 * PORTS_DESTINATIONS, START + 59 * SEC);
+        ck_assert_double_eq(unseen(), more);
+        dump_crowd(10, START + 61 * SEC);
+        fewer = unseen();
+        ck_assert(fewer >= 2);
+        dump_crowd(10, START + 118 * SEC);
+        ck_assert(unseen() >= 2);
+        dump_crowd(10, START + 200 * SEC);
+        ck_assert_double_eq(unseen(), 0);
+}
+END_TEST
+
 /* A destination that gives way to many others leaves nothing to the one that comes into its slot. */
 START_TEST(a_new_destination_begins_without_history)
 {
@@ -466,6 +500,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, an_odd_range_loses_its_last_port);
         tcase_add_test(tcase, demand_remembers_what_was_reused);
         tcase_add_test(tcase, upper_end_holds_what_no_dump_shows);
+        tcase_add_test(tcase, what_gave_way_counts_for_a_minute);
         tcase_add_test(tcase, a_new_destination_begins_without_history);
         tcase_add_test(tcase, a_failed_dump_leaves_no_trace);
         tcase_add_test(tcase, nothing_is_needed_of_the_spare);
