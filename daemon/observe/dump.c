@@ -130,8 +130,8 @@ void observer_look(struct observer *o, uint64_t every, struct snapshot *s)
                 return;
         begun = thread_cpu_ns();
         o->looking = true;
+        o->diag.until = MIN(o->diag.until, now_monotonic_us() + LOOK_US);
         if (read_listeners(o, s, &unread) && o->limits_known) {
-                o->diag.until = MIN(o->diag.until, now_monotonic_us() + LOOK_US);
                 if (dump(o, DUMP_PORTS, s) == 0) {
                         const struct destination *busiest = ports_busiest(o->ports);
 

@@ -182,7 +182,6 @@ struct observer {
         struct ports_limits limits; /* what connect() picks ports by now */
         struct port_set reserved;   /* ip_local_reserved_ports */
         unsigned usable;            /* ports of the range that are not reserved */
-        char reserved_text[512];    /* what reserved was parsed from */
         uint64_t reserved_at;       /* when it was read; 0: not yet */
         bool reserved_changed;      /* after the last dump of the ports */
 

@@ -6,6 +6,7 @@
 #include "lib/util/macro.h"
 
 #define RESERVED SOURCE_OF(SYSCTL_IP_LOCAL_RESERVED_PORTS)
+#define RESERVED_FEW 512u /* bytes: hardly a host reserves more */
 #define RANGE SOURCE_OF(SYSCTL_IP_LOCAL_PORT_RANGE)
 #define REUSE_DELAY_BEFORE_6_14_MS 1000 /* net/ipv4/tcp_ipv4.c:tcp_twsk_unique compared whole seconds */
 
@@ -38,9 +39,9 @@ int observer_can_write(const struct observer *o)
         return o->file[SOURCE_OF(SYSCTL_TCP_TW_REUSE)].error;
 }
 
-/* Reads at every tick the sysctls that twtuned holds, the range of ports while something moves and, while the sockets are
- * dumped, all that ports are counted by.
- * The others only decide whether a rule could change something, and are read again before a change. */
+/* Reads at every tick the sysctls that twtuned holds, also the port range while a sign moves, and all of them if the
+ * last read asked for a dump, as the ports are counted by some. Otherwise the others are read slowly: they only decide
+ * whether a rule could change something, and are read again before a change. */
 void fill_sysctls(struct observer *o, struct snapshot *s)
 {
         bool all = o->sysctls_at == 0 || o->dumping || o->retried || o->now - o->sysctls_at >= o->slowly_ns;
@@ -66,25 +67,23 @@ void fill_sysctls(struct observer *o, struct snapshot *s)
 }
 
 /* ip_local_reserved_ports is a set of 8 kB that the kernel walks for every read (kernel/sysctl.c:
- * proc_do_large_bitmap), and it hardly ever changes: it is read slowly, and parsed when its text has changed. The first
- * read asks for few bytes, as the kernel clears as much memory (fs/proc/proc_sysctl.c:proc_sys_call_handler). */
+ * proc_do_large_bitmap), and it hardly ever changes: it is read slowly. The first read asks for few bytes, as the
+ * kernel clears a buffer of that size (fs/proc/proc_sysctl.c:proc_sys_call_handler). */
 static void read_reserved(struct observer *o)
 {
-        bool changed;
+        struct port_set reserved = {0};
 
         if (o->reserved_at != 0 && o->now - o->reserved_at < o->slowly_ns)
                 return;
-        if (source_read_start(o, RESERVED, sizeof(o->reserved_text)) == -EFBIG)
+        if (source_read_start(o, RESERVED, RESERVED_FEW) == -EFBIG)
                 source_read(o, RESERVED);
-        changed = strcmp(o->text, o->reserved_text) != 0;
-        if (o->error[RESERVED] == 0 && changed)
-                o->error[RESERVED] = port_set_parse(o->text, &o->reserved);
+        if (o->error[RESERVED] == 0)
+                o->error[RESERVED] = port_set_parse(o->text, &reserved);
         if (o->error[RESERVED] < 0)
                 return;
         o->reserved_at = o->now;
-        o->reserved_changed |= changed;
-        if (changed)
-                remember_text(o, o->reserved_text, sizeof(o->reserved_text));
+        o->reserved_changed |= memcmp(&reserved, &o->reserved, sizeof(reserved)) != 0;
+        port_set_assign(&o->reserved, &reserved);
 }
 
 static bool is_range(const struct sysctl_value *range)

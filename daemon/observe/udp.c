@@ -25,13 +25,14 @@ static void begin(struct observer *o)
         o->n_udp_dropped = 0;
 }
 
-/* Since the dump before; all of them if the socket was not among those that had dropped. */
+/* Since the dump before. Of a socket that is not among those remembered, all its drops are new, unless more sockets
+ * had dropped than are remembered: then its new drops are unknown, and count as none. */
 static uint32_t new_drops(const struct observer *o, const struct udp_drops *socket)
 {
         for (unsigned i = 0; i < o->n_udp_dropped_before; i++)
                 if (o->udp_dropped_before[i].cookie == socket->cookie)
                         return socket->drops - o->udp_dropped_before[i].drops;
-        return socket->drops;
+        return o->n_udp_dropped_before < UDP_DROPPED_MAX ? socket->drops : 0;
 }
 
 /* Notes its drops, and whether it has the most of all; as a listener, which has a name. */

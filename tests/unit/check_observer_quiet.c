@@ -60,6 +60,7 @@ static struct config *config;
 static struct snapshot seen;
 static time_t skipped;
 static uint64_t spent = NSEC_PER_SEC;
+static unsigned dumps;
 
 /* Takes the place of the C library's, so that a minute can pass. */
 int clock_gettime(clockid_t clock, struct timespec *ret)
@@ -79,6 +80,7 @@ static void ticks(unsigned n)
 
                 skipped++;
                 observer_read(observer, &seen, &dump, &unread);
+                dumps += dump;
                 if (dump)
                         observer_read_sockets(observer, &(struct watch_list){0}, &seen, &unread);
                 ck_assert_int_eq(unread.error, 0);
@@ -102,15 +104,19 @@ static void be_slow(void)
         spent += SLOW_PAUSE * NSEC_PER_MSEC * 8 / 10; /* of which dumps have four fifths */
 }
 
+/* full: the part of its receive buffer, percent. */
+static void put_buffer(struct peer_socket *s, uint32_t full, uint32_t drops)
+{
+        const uint32_t meminfo[SK_MEMINFO_VARS] = {
+                [SK_MEMINFO_RMEM_ALLOC] = full, [SK_MEMINFO_RCVBUF] = 100, [SK_MEMINFO_DROPS] = drops};
+
+        s->size = 0;
+        peer_attribute(s, INET_DIAG_SKMEMINFO, sizeof(struct nlattr) + sizeof(meminfo), meminfo, sizeof(meminfo));
+}
+
 static void put_drops(uint32_t drops)
 {
-        struct peer_socket *listener = &peer.socket[0];
-        uint32_t meminfo[SK_MEMINFO_VARS] = {0};
-
-        meminfo[SK_MEMINFO_DROPS] = drops;
-        listener->size = 0;
-        peer_attribute(listener, INET_DIAG_SKMEMINFO, sizeof(struct nlattr) + sizeof(meminfo), meminfo,
-                       sizeof(meminfo));
+        put_buffer(&peer.socket[0], 0, drops);
 }
 
 static void begin(void)
@@ -171,6 +177,24 @@ START_TEST(what_comes_is_seen)
         ck_assert_int_ne(r->state, READING_INVALID);
         value = r->state == READING_BOUNDED ? r->upper : r->value;
         ck_assert_msg(value == rows[row].value, "%s: %g", rows[row].path, value);
+}
+END_TEST
+
+/* However long it is, what has not changed asks for no dump. */
+START_TEST(many_reserved_ports_ask_for_no_dump)
+{
+        char text[4096] = "1", *end = text + 1;
+
+        for (unsigned port = 3; port < 1000; port += 2)
+                end += sprintf(end, ",%u", port);
+        strcpy(end, "\n");
+        tree_put(IPV4 "ip_local_reserved_ports", text);
+        dumps = 0;
+        ticks(60);
+        ck_assert_uint_ge(dumps, 1); /* they had changed */
+        dumps = 0;
+        ticks(60);
+        ck_assert_uint_eq(dumps, 0);
 }
 END_TEST
 
@@ -556,6 +580,37 @@ START_TEST(udp_ports_are_read_again)
 }
 END_TEST
 
+/* Returns the highest udp.receive_buffer while sockets drop. */
+static double ticks_of_drops(unsigned n)
+{
+        static unsigned drops;
+        double most = 0;
+        char text[128];
+
+        for (unsigned i = 0; i < n; i++) {
+                snprintf(text, sizeof(text), SNMP("100", "%u"), ++drops);
+                tree_put("net/snmp", text);
+                ticks(1);
+                most = fmax(most, seen.reading[METRIC_UDP_RECEIVE_BUFFER].value);
+        }
+        return most;
+}
+
+/* Drops of long ago are not new, however many sockets had some. */
+START_TEST(the_buffer_is_that_of_new_drops)
+{
+        struct peer_socket *udp[70];
+
+        for (unsigned i = 0; i < ELEMENTSOF(udp); i++) {
+                udp[i] = peer_add(TCP_CLOSE, (uint16_t)(5000 + i), 0);
+                put_buffer(udp[i], 90, 1000 + i);
+        }
+        ticks_of_drops(2 * SLOWLY);
+        put_buffer(udp[3], 70, 1013);
+        ck_assert_double_eq(ticks_of_drops(SLOWLY), 70);
+}
+END_TEST
+
 /* The rate after an early tick is that of both. */
 START_TEST(an_early_tick_reads)
 {
@@ -640,6 +695,7 @@ static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, begin, end);
         tcase_add_loop_test(tcase, what_comes_is_seen, 0, SLOWLY * ELEMENTSOF(rows));
+        tcase_add_test(tcase, many_reserved_ports_ask_for_no_dump);
         tcase_add_test(tcase, a_counter_that_moves_has_a_rate);
         tcase_add_loop_test(tcase, a_socket_that_comes_brings_the_counters, 0, 2);
         tcase_add_test(tcase, where_ticks_are_close_counters_are_read_at_every_second);
@@ -660,6 +716,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, paws_are_more_than_the_noise_of_many_connections, 0, 5);
         tcase_add_loop_test(tcase, sockets_of_ipv6_are_read, 0, 5);
         tcase_add_loop_test(tcase, udp_ports_are_read_again, 0, SLOWLY);
+        tcase_add_test(tcase, the_buffer_is_that_of_new_drops);
         tcase_add_test(tcase, an_early_tick_reads);
         tcase_add_test(tcase, a_count_takes_nothing_from_the_next_tick);
         tcase_add_test(tcase, a_source_that_fails_is_named_at_every_tick);
