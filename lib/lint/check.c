@@ -41,7 +41,7 @@ static bool refuses_reordering(struct lint_case *c)
 
 /* ---- tables and memory ---- */
 
-/* Half of the slots of the hash table of connections, one for each 128 KiB of memory
+/* Returns half the size of the hash table of connections, which has a slot for each 128 KiB of memory; 0: unknown
  * (net/ipv4/tcp.c:tcp_init(): alloc_large_system_hash("TCP established", ..., 17)). */
 static int64_t table_by_memory(int64_t pages)
 {
@@ -52,9 +52,11 @@ static int64_t table_by_memory(int64_t pages)
         return pages > 0 ? slots / 2 : 0;
 }
 
-/* Returns the default size of a table; 0: unknown. TIME_WAIT and orphans: half the size of the hash table of
- * connections (net/ipv4/tcp.c:tcp_init(), tcp_ipv4.c:tcp_sk_init()), which is negative in a network namespace that
- * shares that of the first one, and which Linux before 6.1 does not show. conntrack: the number of its buckets. */
+/* Returns the default size of a table; 0: unknown. For TIME_WAIT and orphans it is half the size of the hash table
+ * of connections (net/ipv4/tcp.c:tcp_init(), tcp_ipv4.c:tcp_sk_init()); tcp_ehash_entries is negative in a network
+ * namespace that shares the table of the first one, and does not exist before Linux 6.1. For conntrack it is the
+ * number of buckets, an estimate: the default is that since Linux 5.15 only, and without hashsize=. *ret_exact is
+ * false for an estimate. */
 static int64_t default_size(const struct lint_case *c, bool *ret_exact)
 {
         bool conntrack = strstr(c->path, "nf_conntrack") != NULL;
@@ -64,12 +66,12 @@ static int64_t default_size(const struct lint_case *c, bool *ret_exact)
                 lint_effective(c, conntrack ? "net/netfilter/nf_conntrack_buckets" : "net/ipv4/tcp_ehash_entries", &e);
         if (!*ret_exact)
                 return conntrack ? 0 : table_by_memory(c->kernel->memory_pages);
-        *ret_exact = !e.line; /* the module makes the table as large as its buckets, not a line */
+        *ret_exact = !conntrack; /* which may have one, four or eight entries for each bucket */
         return conntrack ? e.v[0] : llabs(e.v[0] / 2);
 }
 
-/* With a line of a size of its own, the kernel made eight entries for each bucket at most, and since Linux 5.15 it makes
- * one (net/netfilter/nf_conntrack_core.c:nf_conntrack_init_start()). */
+/* Warns of more than eight entries for each bucket. The kernel's default is at most eight for each, and one since
+ * Linux 5.15 unless hashsize= is given (net/netfilter/nf_conntrack_core.c:nf_conntrack_init_start()). */
 static void add_chains(struct lint_case *c, int64_t buckets)
 {
         if (strstr(c->path, "nf_conntrack") && buckets > 0 && c->v[0] / 8 > buckets)
@@ -138,9 +140,9 @@ static bool check_mem(struct lint_case *c)
         return lint_say(c, LINT_FINE, "%s; %s", lint_help(c), sysctl_table[SYSCTL_TCP_MEM].never);
 }
 
-/* Measured on loopback with an MSS of 1,448: half of the middle value is the first window: 1,448 bytes at 4,096, 7,240
- * at 16,384, 15,928 at 32,768, 65,160 at the default of 131,072. A peer sends ten segments at first (RFC 6928), 14,480
- * bytes. The middle of tcp_wmem may be small: it grows when the connection is made
+/* Measured on loopback with an MSS of 1,448: the first window is about half of the middle value, 1,448 bytes at 4,096,
+ * 7,240 at 16,384, 15,928 at 32,768, 65,160 at the default of 131,072. A peer sends ten segments at first (RFC 6928),
+ * 14,480 bytes. The middle value of tcp_wmem may be small: the buffer grows when the connection is made
  * (net/ipv4/tcp_input.c:tcp_init_buffer_space()). */
 static bool check_buffer(struct lint_case *c)
 {
@@ -164,14 +166,14 @@ static bool check_buffer(struct lint_case *c)
                                 " bytes, less than the ten segments that a peer may send at first; the default is "
                                 "131072, a window of 65160",
                                 c->v[1] / 2);
-        /* Measured: 6.1.192 and 6.12.117 refuse it, 5.10.223 and 6.18 do not. */
+        /* Measured: Linux 6.1.192 and 6.12.117 refuse a minimum under 4096, 5.10.223 and 6.18 do not. */
         if (c->v[0] >= 4096 || c->tried)
                 return false;
         c->finding->applied = -1;
         return lint_say(c, LINT_FINE, "%s; some kernels refuse a minimum under 4096", lint_help(c));
 }
 
-/* rmem_default may be over rmem_max (measured); sk_setsockopt() caps with the second alone (net/core/sock.c). */
+/* rmem_default may exceed rmem_max (measured), which only limits setsockopt() (net/core/sock.c:sk_setsockopt()). */
 static bool check_max(struct lint_case *c)
 {
         bool receive = strcmp(c->path, "net/core/rmem_max") == 0;
@@ -189,7 +191,7 @@ static bool check_max(struct lint_case *c)
                         lint_where(&initial, where));
 }
 
-/* ip-sysctl: 0x200 with 0x2 accepts data in a SYN without a cookie, which is what protects from forged SYNs (RFC 7413,
+/* ip-sysctl: 0x200 with 0x2 accepts data in a SYN without the cookie that protects from forged SYNs (RFC 7413,
  * section 5.1). */
 static bool check_fastopen(struct lint_case *c)
 {
@@ -199,8 +201,8 @@ static bool check_fastopen(struct lint_case *c)
 
 /* ---- what the kernel's version decides ---- */
 
-/* Linux 6.6 stopped reading it (net/ipv4/tcp_input.c:tcp_measure_rcv_mss() measures instead). tcp_backlog_ack_defer
- * came with Linux 6.7, and marks the kernels of distributions that have both under an older number. */
+/* Linux 6.6 stopped reading it (net/ipv4/tcp_input.c:tcp_measure_rcv_mss() measures instead). Kernels of some
+ * distributions have that change under an older number; they also have tcp_backlog_ack_defer, of Linux 6.7. */
 static bool check_adv_win_scale(struct lint_case *c)
 {
         unsigned major = 0, minor = 0;
