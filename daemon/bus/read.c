@@ -198,8 +198,10 @@ int readers_describe(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 answer(b, s->uid, m);
         } else {
                 s->asked = sd_bus_message_ref(m);
-                if (ask_uid(b->bus, m, on_uid, s, &s->slot) < 0)
+                if (ask_uid(b->bus, m, on_uid, s, &s->slot) < 0) {
+                        refuse(m);
                         forget(s);
+                }
         }
         return 1;
 }

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "daemon/commands/lint.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,10 +101,11 @@ static void run(struct lint *l)
         lint_run(&l->lines, &kernel, report, l);
 }
 
-static void run_json(struct lint *l)
+static int run_json(struct lint *l)
 {
         const struct diagnostics *d = &l->diagnostics;
         struct json j = {0};
+        bool failed;
 
         l->json = &j;
         json_open_object(&j, NULL);
@@ -120,8 +122,11 @@ static void run_json(struct lint *l)
         }
         json_close_array(&j);
         json_close_object(&j);
-        puts(j.failed ? "out of memory" : j.text);
+        if (!j.failed)
+                puts(j.text);
+        failed = j.failed;
         json_free(&j);
+        return failed ? -ENOMEM : 0;
 }
 
 /* ---- the files that would remain ---- */
@@ -227,9 +232,9 @@ static int print(struct lint *l, enum lint_format format)
 {
         if (format == LINT_REMAINS)
                 return print_all_remains(l);
-        if (format == LINT_JSON)
-                run_json(l);
-        else
+        if (format == LINT_JSON && run_json(l) < 0)
+                return EX_OSERR;
+        if (format == LINT_TEXT)
                 run(l);
         return l->diagnostics.n > 0 ? EX_DATAERR : l->harmful ? EXIT_FAILURE : 0;
 }

@@ -153,7 +153,7 @@ int once_print(const char *config_file, bool json)
         if (r < 0) {
                 observer_free(observer);
                 fprintf(stderr, "twtuned: cannot open NETLINK_SOCK_DIAG: %s\n", sock_diag_error(r));
-                return EX_UNAVAILABLE;
+                return r == -ENOMEM ? EXIT_FAILURE : EX_UNAVAILABLE;
         }
         config = load_config(config_file, &counters);
         observer_set_config(observer, NULL, &counters);

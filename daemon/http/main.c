@@ -124,9 +124,11 @@ static int serve(struct server *s, struct MHD_Daemon *http)
                 MHD_UNSIGNED_LONG_LONG timeout;
                 int wait = MHD_get_timeout(http, &timeout) == MHD_YES ? (int)MIN(timeout, 60000ULL) : -1;
 
-                if (poll(fds, ELEMENTSOF(fds), wait) < 0 && errno != EINTR)
+                int n = poll(fds, ELEMENTSOF(fds), wait);
+
+                if (n < 0 && errno != EINTR)
                         return EX_OSERR;
-                if (fds[0].revents != 0) {
+                if (n > 0 && fds[0].revents != 0) {
                         if (read(STDIN_FILENO, beats, sizeof(beats)) <= 0)
                                 return 0;
                         s->beat_at = now_monotonic_us();
