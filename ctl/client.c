@@ -17,14 +17,14 @@
 #define BUS_NAME "org.twtuned1"
 #define INSTANCES_PATH "/org/twtuned1/instance"
 #define BUS_TRIES 5
-#define NAME_TRIES 12 /* for longer than the daemon waits before it asks for its name again */
+#define NAME_TRIES 12 /* NAME_US apart: longer than the 5 s between the daemon's requests for its name */
 #define NAME_US 500000
 #define LOOK_TRIES 5u
-#define LOOK_SECONDS 0.5 /* between two of them, at most */
-/* The answer to a change comes after the next tick, and interval may be 1min. On a busy machine others wait as well. */
+#define LOOK_SECONDS 0.5 /* the longest wait between two tries */
+/* The daemon replies to a change after its next tick, and interval may be 1min. A busy machine adds to the wait. */
 #define CALL_TIMEOUT_US (90 * UINT64_C(1000000))
 
-/* The path of an object is the name of its owner, with slashes. */
+/* Sets the bus name, and the object path: the same name with slashes. */
 static void set_name(struct client *c, const char *name)
 {
         snprintf(c->name, sizeof(c->name), "%s", name);
@@ -129,8 +129,8 @@ static json_t *safe_json(json_t *value)
         return value;
 }
 
-/* Right after a start the daemon may not have its name yet. Right after an install the bus may not even have read
- * org.twtuned1.conf, and the daemon asks again every 5 s. */
+/* Calls Describe(), again while the unit is active without its bus name: right after a start the daemon may not have
+ * it yet, and right after an install the bus may not have read org.twtuned1.conf. The daemon requests it every 5 s. */
 static int call_named(struct client *c, sd_bus_error *error, sd_bus_message **ret)
 {
         for (unsigned tries = 1;; tries++) {
@@ -143,7 +143,7 @@ static int call_named(struct client *c, sd_bus_error *error, sd_bus_message **re
         }
 }
 
-/* A bus that others flood may close a connection that has waited for too long. */
+/* Connects and calls again if the bus has closed the connection, as a flooded bus may do after a long wait. */
 static int call_describe(struct client *c, sd_bus_error *error, sd_bus_message **ret)
 {
         for (unsigned tries = 1;; tries++) {
@@ -249,7 +249,7 @@ static int compare(const void *a, const void *b)
         return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Appends the description of the instance that has a name on the bus, unless it has just ended. */
+/* Appends the description of the instance that owns a bus name. Prints an error instead if it has just ended. */
 static void append_description(struct client *c, const char *name, json_t *list)
 {
         char *instance = NULL;

@@ -25,10 +25,11 @@ int client_describe(struct client *client, json_t **ret);
  * until the next tick has carried it out. */
 int client_call(struct client *client, const char *method, const char *types, ...);
 
-/* Open a connection, call the daemon once, and close the connection. */
+/* describe_once() and call_once() open a connection, call the daemon once, and close the connection. */
 int describe_once(const char *instance, json_t **ret);
 
-/* Waits for the look at the destinations that the question causes, but not for long. */
+/* Like describe_once(), but if the call causes a dump of the destinations, calls again until the dump is done: up to 5
+ * times, 0.5 s apart at most. */
 int describe_now(const char *instance, json_t **ret);
 int call_once(const char *instance, const char *method, const char *argument);
 

@@ -9,7 +9,7 @@
 
 #define ORIGIN_MAX (PATH_MAX + 32)
 
-/* On a terminal a long value is broken, and where it is set comes on a line of its own. */
+/* On a terminal, wraps a long value and prints its file and line number on a separate line. */
 static void print_value(const json_t *value)
 {
         size_t width = screen_width(), n = strlen(text_of(value, "key")) + strlen(text_of(value, "value")) + 3;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The commands of twtunectl. Each asks a running twtuned over the system bus, or the journal. */
+/* The commands of twtunectl. Each asks a running twtuned over the system bus, or reads the journal. */
 
 #include <stdbool.h>
 #include <stdint.h>

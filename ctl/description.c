@@ -90,7 +90,7 @@ static void write_holders(const json_t *sysctl, char buf[static OWNER_TEXT_MAX])
                 snprintf(buf + n, OWNER_TEXT_MAX - n, "; it was %s", text_of(sysctl, "original"));
 }
 
-/* While rules leave the sysctl alone, anyone may have set it: a person has released it, or another program set it. */
+/* Adds how to rearm, for any owner, if rules leave the sysctl alone: a person released it, or a program changed it. */
 static void add_rearm(const json_t *sysctl, char buf[static OWNER_TEXT_MAX])
 {
         size_t n = strlen(buf);

@@ -19,8 +19,8 @@ json_t *find_named(const json_t *array, const char *name);
 /* True if a rule sets, raises or lowers the sysctl with that full name. */
 bool rule_changes(const json_t *rule, const char *sysctl);
 
-/* The full name of a sysctl of ours: "net/ipv4/tcp_x" and "tcp_x" are "net.ipv4.tcp_x". Returns any other name as it
- * is. */
+/* Returns the full name of a sysctl that twtuned knows: "net.ipv4.tcp_x" for "net/ipv4/tcp_x" and for "tcp_x". Returns
+ * any other name as it is. */
 const char *sysctl_full_name(const char *name);
 
 /* The other way round: net.ipv4.tcp_tw_reuse -> tcp_tw_reuse. */

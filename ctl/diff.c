@@ -5,8 +5,8 @@
 #include "ctl/description.h"
 #include "ctl/terminal.h"
 
-/* True if the value is not the one that a boot without twtuned would give: that of sysctl.d, else the kernel's default.
- * Where that is unknown, true if twtuned has changed the value. */
+/* True if a boot without twtuned would give another value: the one in sysctl.d, else the kernel's default. If both are
+ * unknown, true if twtuned has changed the value. */
 static bool differs(const json_t *sysctl)
 {
         const char *boot = text_of(sysctl, "configured");
@@ -33,7 +33,7 @@ static const char *cell_of(const json_t *sysctl, const char *key)
         return *text ? text : "-";
 }
 
-/* On a terminal, where there is little room, without net.ipv4., as commands take it. */
+/* Returns the name without "net.ipv4." on a terminal, to save columns. Commands accept the short name. */
 static const char *name_of(const json_t *sysctl)
 {
         const char *name = text_of(sysctl, "name");

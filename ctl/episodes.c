@@ -91,8 +91,8 @@ static void take_end(json_t *episode, const json_t *record)
                 end_episode(episode, record, text_of(record, "event"), reason_of(record));
 }
 
-/* True if the record begins to write what the episode would only have written, or the other way round: the mode has
- * changed between the two, which ends no rule in the journal. */
+/* True if the record makes a change that the episode only observed, or the other way round: the mode has changed, for
+ * which the journal has no record that ends the episode. */
 static bool mode_changed(const json_t *episode, const json_t *record)
 {
         const json_t *sysctl = json_object_get(json_object_get(episode, "sysctls"), text_of(record, "sysctl"));
@@ -100,7 +100,7 @@ static bool mode_changed(const json_t *episode, const json_t *record)
         return sysctl && is_true(sysctl, "would") != has_text(record, "result", "would");
 }
 
-/* How an event ends an episode, for people; NULL: it does not. */
+/* Returns the text for an event that ends an episode; NULL: the event ends none. */
 static const char *end_text(const char *event)
 {
         static const char *const texts[][2] = {
@@ -187,7 +187,7 @@ static void write_what(FILE *f, const json_t *episode)
                 fputs("advice", f);
 }
 
-/* False for advice, and for what was only observed: there is nothing to give back. */
+/* False for advice and for changes that were only observed: there is nothing to give back. */
 static bool wrote(const json_t *episode)
 {
         const char *name;
@@ -201,7 +201,7 @@ static bool wrote(const json_t *episode)
         return false;
 }
 
-/* The time between the two seconds that the journal shows. */
+/* Rounds both times down, so that the duration matches the whole seconds that history and journalctl(1) show. */
 static void write_end(FILE *f, const json_t *episode)
 {
         char time[TIME_TEXT_MAX];

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The records of the journal as episodes: the time in which a rule was active. */
+/* Groups the journal's records into episodes. An episode is a time in which a rule was active. */
 
 #include <jansson.h>
 
-/* Groups records, which are in the order of their times and have the keys of "history --json". Adds to each record that
- * belongs to an episode its number as "episode", and returns the episodes in the order of their numbers: "rule",
- * "begun" and "ended" (Unix times; null: it lasts), "sysctls" ("was" and "now" by name), "destination", "systemd_unit",
- * "metric", "peak", "steps", "helped", "end" (the event that ended it, or null), "why". The caller owns the array. */
+/* Groups records, which are sorted by time and have the keys of "history --json". Returns an array of the episodes,
+ * which the caller owns, and sets "episode" in each of their records to the index in it. The keys of an episode are
+ * "rule", "begun" and "ended" (Unix times; null: not ended), "sysctls" (by name: "was", "now" and "would", which is
+ * true if it was only observed), "destination", "systemd_unit", "metric", "peak", "steps", "helped", "end" (the event
+ * that ended it, or null), "why". */
 json_t *episodes_of(json_t *records);
 
 /* "net.ipv4.tcp_tw_reuse 2 -> 1, for ...", without the rule. The caller frees it. Out of memory ends the program. */

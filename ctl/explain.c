@@ -34,7 +34,7 @@ static void print_condition(const json_t *c)
         printf("%s%s%s%s\n", *whose ? ", " : "", whose, *unit ? ", " : "", unit);
 }
 
-/* The conditions that held then. They may no longer hold, because the rule does its job. */
+/* Prints the conditions that held when the rule became active. If the rule works, they may no longer hold. */
 static void print_beginning(const json_t *rule)
 {
         const json_t *then = json_object_get(rule, "became_active");
@@ -49,10 +49,7 @@ static void print_beginning(const json_t *rule)
                          text_of(then, "op"), number_of(then, "threshold"), text_of(then, "unit"), *whose ? ", " : "",
                          whose, *unit ? ", " : "", unit);
                 putchar('\n');
-                if (screen_width() > 0)
-                        print_wrapped(text, 0);
-                else
-                        puts(text);
+                print_wrapped(text, 0);
         }
         puts("\nAll of these held then; values now:");
         json_array_foreach(json_object_get(rule, "when"), i, condition)

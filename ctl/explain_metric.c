@@ -7,7 +7,7 @@
 #include "ctl/description.h"
 #include "ctl/terminal.h"
 
-/* The command that shows a metric: ss, or one on a file of /proc. */
+/* How to see a metric without twtuned, by the beginning of the metric's name; the first row that matches applies. */
 static const struct {
         const char *prefix, *see;
 } glossary[] = {
@@ -78,7 +78,7 @@ static void print_reading(const json_t *metric)
 
 static bool asks_for(const json_t *rule, const char *metric)
 {
-        static const char *const lists[] = {"when", "until"};
+        static const char *const lists[] = {"when", "until", "abort"};
         json_t *condition;
         size_t i;
 

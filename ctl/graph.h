@@ -16,7 +16,7 @@ struct graph {
 
 void graph_add(struct graph *graph, double value);
 
-/* The largest of the last samples; 0: all are unknown. */
+/* Returns the largest finite value of the last samples; 0: none is over 0. */
 double graph_most(const struct graph *graph, unsigned last);
 
 /* Prints the last width samples, a bar for each, the newest at the right; a line if all are the same. */

@@ -22,7 +22,7 @@
 #define DATE_TEXT_MAX 64
 #define TITLE_MAX 320
 #define INDENT 2u
-#define RECORD_COLUMN 39u /* of the date and the event */
+#define RECORD_COLUMN 39u /* columns that the date and the event take */
 
 static const char *const field_names[] = {
         "EVENT",  "MESSAGE", "SYSCTL",      "OLDVALUE",  "NEWVALUE",  "ORIGINALVALUE",
@@ -34,7 +34,7 @@ static const char *const field_names[] = {
 static uint64_t time_of(struct tm tm)
 {
         tm.tm_isdst = -1;
-        return (uint64_t)mktime(&tm) * 1000000;
+        return (uint64_t)MAX(mktime(&tm), 0) * 1000000;
 }
 
 /* "2h", "10:00" (of today), "today", "yesterday", "2026-11-21 10:00:00" and shorter, in local time. Returns 0 or
@@ -134,10 +134,7 @@ static void print_record(const json_t *record)
 
         printf("%s ", date_text(number_of(record, "time"), date));
         print_coloured(event_colour(event), "%-19s", event);
-        if (screen_width() > 0)
-                print_wrapped_from(text_of(record, "message"), (unsigned)printf(" ") + RECORD_COLUMN, INDENT);
-        else
-                printf(" %s\n", text_of(record, "message"));
+        print_wrapped_from(text_of(record, "message"), (unsigned)printf(" ") + RECORD_COLUMN, INDENT);
 }
 
 /* True for a record that adds nothing once its episode is shown, or that reports normal operation. */
@@ -157,7 +154,8 @@ static void print_episode(double begun, const json_t *episode)
         free(text);
 }
 
-/* True if the record has a line: it is none of an episode, or the first of one, which is shown when it began. */
+/* True if the record gets a line: it belongs to no episode and is no detail, or it is the first record of its episode
+ * and gets the line of the whole episode. *shown: the number of the last episode shown so far. */
 static bool has_line(const json_t *record, int *shown)
 {
         const json_t *number = json_object_get(record, "episode");
@@ -170,7 +168,7 @@ static bool has_line(const json_t *record, int *shown)
         return true;
 }
 
-/* Prints the last of the lines; 0: all. */
+/* Prints the episodes and the other records. lines: how many lines, from the end; 0: all. */
 static void print_episodes(const json_t *records, const json_t *episodes, uint64_t lines)
 {
         uint64_t left = 0;
@@ -193,7 +191,7 @@ static void print_episodes(const json_t *records, const json_t *episodes, uint64
         }
 }
 
-/* Leaves the last of the records. */
+/* Removes all but the last n records; 0: removes none. */
 static void keep_last(json_t *records, uint64_t n)
 {
         while (n > 0 && json_array_size(records) > n)
@@ -214,7 +212,7 @@ static void append_entry(sd_journal *journal, uint64_t usec, json_t *list)
                         key[n] = (char)tolower((unsigned char)name[n]);
                 key[n] = 0;
                 if (*field(journal, name, text))
-                        json_object_set_new(entry, key, json_string(text)); /* not if it is invalid UTF-8 */
+                        json_object_set_new(entry, key, json_string(text));
         }
         json_array_append_new(list, entry);
 }

@@ -33,7 +33,7 @@ static int command_help(const struct options *options);
 static const struct command {
         const char *name, *arguments;
         int min, max;        /* number of arguments */
-        const char *options; /* which options it takes: letters of long_options, of jslfav */
+        const char *options; /* the options that it takes, as letters of long_options: some of jslfav */
         int (*run)(const struct options *options);
         const char *help;
 } commands[] = {
@@ -95,7 +95,8 @@ static int complain_unknown(const char *name)
                         suggestion_hint(&suggestion, hint));
 }
 
-/* -n is the number of lines for history, as in journalctl(1), and the instance for all else. Returns 0 or EX_USAGE. */
+/* For history, -n with a number means --lines, as in journalctl(1), unless --lines is given, too; any other -n means
+ * --instance. *ret_lines: 0 without --lines. Returns 0 or EX_USAGE. */
 static int settle_n(const struct command *command, const char *given[static 128], uint64_t *ret_lines)
 {
         bool history = command->run == command_history && !given['l'] && given['n'] &&
@@ -126,7 +127,7 @@ static int check_usage(const struct command *command, const char *const given[st
 
 static int run(int argc, char **argv)
 {
-        const char *given[128] = {NULL}, *name = "status"; /* given: by letter, the text of an option, or "" */
+        const char *given[128] = {NULL}, *name = "status"; /* given[letter]: argument or ""; NULL: not given */
         const struct command *command;
         char error[OPTION_ERROR_MAX];
         uint64_t lines;

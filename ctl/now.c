@@ -64,10 +64,7 @@ static void print_advice_head(const json_t *advice, unsigned column, unsigned in
         format_advice(advice, text, sizeof(text));
         print_coloured(YELLOW, "%s", rule);
         column += (unsigned)strlen(rule) + (unsigned)printf(": ");
-        if (screen_width() > 0)
-                print_wrapped_from(text, column, indent);
-        else
-                puts(text); /* a whole line for grep */
+        print_wrapped_from(text, column, indent);
 }
 
 /* Destinations toward which every port is taken: connect(2) fails with EADDRNOTAVAIL. */
@@ -196,7 +193,7 @@ static void print_effect(const json_t *change, const json_t *rule)
                        number_of(change, "unanswered"));
 }
 
-static void print_end(const json_t *change, const json_t *rule, bool paused)
+static void print_end(const json_t *d, const json_t *change, const json_t *rule)
 {
         const char *label = "until";
         char time[TIME_TEXT_MAX];
@@ -204,10 +201,12 @@ static void print_end(const json_t *change, const json_t *rule, bool paused)
         size_t i;
 
         if (is_true(change, "left")) {
-                printf(LABEL "stop twtuned and run: twtuned --restore\n", label);
+                printf(LABEL "%s\n", label,
+                       has_text(d, "mode", "observe") ? "stop twtuned and run: twtuned --restore"
+                                                      : "it can be written: twtuned tries that again");
                 return;
         }
-        if (paused) {
+        if (is_true(d, "paused")) {
                 printf(LABEL "the pause ends\n", label);
                 label = "and";
         }
@@ -225,7 +224,7 @@ static void print_end(const json_t *change, const json_t *rule, bool paused)
                 printf(LABEL "its conditions have not held for a minute\n", label);
 }
 
-/* The sysctls of one rule share the lines below them. */
+/* True for the last change of its rule: one set of lines ("for", "until") follows all changes of a rule. */
 static bool is_last_of_rule(const json_t *changes, size_t i)
 {
         const json_t *change = json_array_get(changes, i);
@@ -250,7 +249,7 @@ void print_changes(const json_t *d)
                         continue;
                 print_for(d, change);
                 print_effect(change, rule);
-                print_end(change, rule, is_true(d, "paused"));
+                print_end(d, change, rule);
         }
 }
 
@@ -316,7 +315,7 @@ void print_fullest(const json_t *d)
         }
 }
 
-/* The largest value of a metric of the ports among the destinations that were seen last; NAN if there is none. */
+/* Returns the largest value of a ports.* metric among the destinations in d (of the last dump); NAN: none has one. */
 static double largest_seen(const json_t *d, const char *metric)
 {
         double largest = (double)NAN;
@@ -329,8 +328,8 @@ static double largest_seen(const json_t *d, const char *metric)
         return largest;
 }
 
-/* How near a condition is to holding: 1 if it holds, NAN if unknown. A value of which only bounds are known is the one
- * that was seen last. */
+/* Returns how near a condition is to holding, from 0 to 1: 1 if it holds, NAN if unknown. If its value is unknown or
+ * only bounded, uses the value of the last dump. */
 static double nearness(const json_t *d, const json_t *condition)
 {
         double threshold = number_of(condition, "threshold"), value = number_of(condition, "value");
@@ -342,7 +341,7 @@ static double nearness(const json_t *d, const json_t *condition)
                 value = largest_seen(d, text_of(condition, "metric"));
         if (isnan(value))
                 return (double)NAN;
-        /* A value that is at the threshold need not fall: tcp.timestamps < 1 is a switch. */
+        /* A value at the threshold counts as 0: it may never fall below it, as tcp.timestamps < 1 tests a switch. */
         if (op[0] == '<')
                 return value > threshold ? threshold / value : value < threshold ? 1 : 0;
         return threshold > 0 ? fmin(value / threshold, 1) : 0;
@@ -385,6 +384,6 @@ void print_closest(const json_t *d)
         printf(LABEL "%s", "closest", text_of(closest, "name"));
         if (nearest < 1)
                 printf(", at %.0f %% of what makes it act\n", 100 * nearest);
-        else /* all that lacks is time */
+        else /* all thresholds are reached: print what it waits for */
                 printf(": %s\n", text_of(closest, "why"));
 }

@@ -39,7 +39,8 @@ static void block_signals(sigset_t *ret)
         sigprocmask(SIG_BLOCK, ret, NULL);
 }
 
-/* Waits until Ctrl-C, for ns (0: without end), or until the daemon ends the recording. Asks the daemon once a second. */
+/* Waits until Ctrl-C or SIGTERM, or for ns (0: no limit). Asks the daemon once a second if it still records, and fails
+ * if it does not. Returns the exit status. */
 static int wait_for_end(struct client *client, uint64_t ns)
 {
         sigset_t signals;

@@ -41,10 +41,11 @@ void table_cell(struct table *t, enum colour colour, const char *format, ...)
         t->width[column] = MAX(t->width[column], (size_t)length);
 }
 
-#define SHRUNK_MIN 6u   /* what a cut cell keeps at least */
-#define WRAPPED_MIN 14u /* and the last column */
+#define SHRUNK_MIN 6u   /* least width of a column that is cut */
+#define WRAPPED_MIN 14u /* least width of the last column, which wraps */
 
-/* Makes the widest columns narrower until all fit, but for the last one, which wraps, and for the one that is kept. */
+/* Narrows the widest columns until all fit into width, but not t->kept and not the last column, which wraps. Returns
+ * where the last column begins. */
 static size_t fit(struct table *t, size_t indent, size_t width, unsigned last)
 {
         size_t used = indent;
@@ -66,7 +67,7 @@ static size_t fit(struct table *t, size_t indent, size_t width, unsigned last)
         return used;
 }
 
-/* Prints one cell but the last, cut to its column. */
+/* Prints a cell that is not the last one of its row, cut to the width of its column. */
 static void print_cell(const struct table *t, const struct row *row, unsigned k)
 {
         const char *text = row->cell[k].text, *dots = has_unicode() ? "…" : "~";

@@ -18,7 +18,7 @@
 
 static FILE *pager;
 
-/* Decided once, before a pager takes the place of the terminal. */
+/* Looks at stdout in the first call only: later, stdout may be the pipe to the pager. */
 static bool colours_on(void)
 {
         static int colours = -1; /* undecided */
@@ -103,7 +103,7 @@ void pager_open(const struct options *o)
         setenv("LESS", less ? less : "FRSXMK", 1);
         if (charset || has_unicode())
                 setenv("LESSCHARSET", charset ? charset : "utf-8", 1);
-        setenv("LESSSECURE", "1", 1); /* sudo may allow twtunectl alone: no shell from less */
+        setenv("LESSSECURE", "1", 1); /* sudo may allow only twtunectl: less must not run a shell */
         fflush(stdout);
         pager = popen(command, "we");
         if (pager)
@@ -159,34 +159,30 @@ static void print_broken(const char *text, unsigned width, unsigned column, unsi
         }
 }
 
+void print_wrapped_from(const char *text, unsigned column, unsigned indent)
+{
+        unsigned width = screen_width();
+
+        if (width == 0 || *text == 0)
+                puts(text); /* whole lines for grep */
+        else
+                print_broken(text, width, column, indent);
+}
+
 void print_wrapped(const char *text, unsigned indent)
 {
-        unsigned width = terminal_width();
-
         if (*text == 0)
                 return;
         printf("%*s", (int)indent, "");
-        print_broken(text, width > indent + TEXT_WIDTH_MIN ? width : 100, indent, indent);
-}
-
-void print_wrapped_from(const char *text, unsigned column, unsigned indent)
-{
-        unsigned width = terminal_width();
-
-        print_broken(text, width > 0 ? width : 100, column, indent);
+        print_wrapped_from(text, indent, indent);
 }
 
 void print_item(unsigned indent, enum colour colour, const char *title, const char *text)
 {
-        unsigned width = terminal_width(), column = indent + (unsigned)strlen(title) + 2;
-
         printf("%*s", (int)indent, "");
         print_coloured(colour, "%s", title);
         fputs(": ", stdout);
-        if (width == 0 || *text == 0)
-                puts(text); /* whole lines for grep */
-        else
-                print_broken(text, width, column, indent + 2);
+        print_wrapped_from(text, indent + (unsigned)strlen(title) + 2, indent + 2);
 }
 
 int complain(int status, const char *format, ...)
@@ -203,7 +199,7 @@ int complain(int status, const char *format, ...)
         return status;
 }
 
-/* The unit words that may follow a number, shorter ones first. */
+/* The unit words that may follow a number. */
 static const struct {
         const char *word;
         double seconds;

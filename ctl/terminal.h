@@ -19,8 +19,8 @@ enum colour {
         YELLOW,
 };
 
-/* The escape sequences that begin and end a colour. "" if stdout is no terminal, or if $NO_COLOR (no-color.org) or
- * $SYSTEMD_COLORS forbid colours. */
+/* The escape sequences that begin and end a colour; "" if colours are off. $SYSTEMD_COLORS decides first. Without it,
+ * they are on if stdout is a terminal, $TERM is set and not "dumb", and $NO_COLOR (no-color.org) is unset or empty. */
 const char *colour_on(enum colour colour);
 const char *colour_off(enum colour colour);
 
@@ -32,16 +32,16 @@ void print_coloured(enum colour colour, const char *format, ...) _printf_(2, 3);
 /* "TITLE: TEXT", the title in colour; on a terminal broken at blanks to its width, else on one line. */
 void print_item(unsigned indent, enum colour colour, const char *title, const char *text);
 
-/* Breaks the text at blanks to the width of the terminal, or to 100 columns. */
+/* On a terminal breaks the text at blanks to its width. */
 void print_wrapped(const char *text, unsigned indent);
 
 /* The same, for a text that begins at a column, where the cursor is. */
 void print_wrapped_from(const char *text, unsigned column, unsigned indent);
 
-/* How much of the text fits into the room on one line: up to a blank, or cut where there is none. */
+/* Returns how many bytes of the text fit into room columns: all, else up to a blank, or room if there is no blank. */
 size_t line_length(const char *text, size_t room);
 
-/* The width of the terminal that stdout, or the pager, writes to; 0: it is none, and nothing may be cut. */
+/* Returns the width of the terminal that stdout or the pager writes to; 0: no terminal, so nothing may be cut. */
 unsigned screen_width(void);
 
 /* True if the locale's character set is UTF-8. */
@@ -62,8 +62,8 @@ int duration_of_person(const char *text, uint64_t *ret_ns);
 /* Reads a duration over 0 of the command line. Returns 0 or EX_USAGE, and prints the error. */
 int parse_duration(const char *text, uint64_t *ret_ns);
 
-/* Cells in columns, each as wide as its widest cell. On a terminal that is too narrow, the last column wraps and the others
- * are cut, but for the one with the names. Out of memory ends the program. */
+/* Cells in columns, each column as wide as its widest cell. On a terminal that is too narrow, the last column wraps
+ * and the others are cut, except for the column with the names. Out of memory ends the program. */
 #define COLUMNS_MAX 10u
 
 struct table {

@@ -28,8 +28,9 @@ struct top {
         struct screen screen;
 };
 
-/* NAN: unknown. JSON has no infinity, so a valid metric without a value is infinite. Of a bound, the upper end if the metric is
- * always shown: its graph would be empty under most policies. */
+/* Returns the value for a metric's graph; NAN: unknown. JSON has no infinity, so a valid metric without a value is
+ * infinite. If only bounds are known for a metric that is always shown, returns the upper bound and sets *ret_bounded:
+ * its graph would be empty under most policies otherwise. */
 static double value_of(const json_t *metric, bool *ret_bounded)
 {
         *ret_bounded = is_always_shown(text_of(metric, "name")) && has_text(metric, "state", "bounded") &&
@@ -144,7 +145,7 @@ static int on_keys(sd_event_source *source, int fd, uint32_t events, void *userd
         return quit ? sd_event_exit(sd_event_source_get_event(source), 0) : 0;
 }
 
-/* SD_EVENT_SIGNAL_PROCMASK does it as well, since systemd 249. */
+/* Blocks the signal for sd_event_add_signal(3); SD_EVENT_SIGNAL_PROCMASK would do so, but needs systemd 249. */
 static int add_signal(sd_event *event, int signal, sd_event_signal_handler_t handler, void *user)
 {
         sigset_t mask;

@@ -16,13 +16,13 @@ struct screen {
         struct graph graph[GRAPHS_MAX];
         unsigned n_graphs;
 
-        unsigned line, row, used; /* while it is drawn: lines so far, rows and columns of the line that are in use */
+        unsigned line, row, used; /* while drawing: lines and rows so far, columns used in the current row */
 };
 
 /* Finds or makes the graph of a metric. NULL: there are too many. */
 struct graph *screen_graph(struct screen *screen, const char *name);
 
-/* True for the metrics that are above all others, known or not. */
+/* True for the metrics that are drawn above all others, even while their values are unknown. */
 bool is_always_shown(const char *metric);
 
 /* Draws the state, then the rules and advice that are active, destinations, changed sysctls and metrics. */

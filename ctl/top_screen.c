@@ -35,7 +35,7 @@ struct graph *screen_graph(struct screen *s, const char *name)
 static bool line_begin(struct screen *s)
 {
         s->used = 0;
-        if (s->line++ < s->first || s->row + 1 >= s->rows) /* the last row has the keys */
+        if (s->line++ < s->first || s->row + 1 >= s->rows) /* the last row explains the keys */
                 return false;
         s->row++;
         return true;
@@ -96,7 +96,7 @@ static void draw_rule(struct screen *s, const json_t *rule)
         line_end();
 }
 
-/* A bar of width columns for a share of 1. */
+/* Prints a bar of width columns, of which a share (0 to 1) is filled, if the line has room for it. */
 static void put_bar(struct screen *s, double share, unsigned width)
 {
         unsigned full = (unsigned)(fmin(fmax(share, 0), 1) * width + 0.5);

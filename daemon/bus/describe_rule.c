@@ -199,6 +199,7 @@ static void describe_effect(struct json *j, const struct tuner *t, const struct 
         for (unsigned k = 0; k < rule->n_abort; k++) {
                 json_open_object(j, NULL);
                 json_add_text(j, "text", rule->abort[k].text);
+                json_add_text(j, "metric", metric_name(rule->abort[k].metric, counters));
                 json_add_bool(j, "watching", e->abort[k].watching);
                 json_add_number(j, "mean", e->abort[k].mean);
                 json_add_number(j, "limit", e->abort[k].limit);
