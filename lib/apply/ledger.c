@@ -155,7 +155,7 @@ static int changes_parse(char *text, unsigned version, struct ledger_changes *re
         return 0;
 }
 
-/* What only version 2 has. */
+/* Parses the fields after the time, as version 2 has them. */
 static int fields_parse(const struct line *line, enum sysctl_id id, struct ledger_entry *e)
 {
         e->file_unknown = strcmp(line->field[7], "?") == 0;
@@ -210,7 +210,7 @@ static int line_parse(char *text, unsigned version, struct ledger *ledger)
                 return changes_parse(text, version, &ledger->changes);
         if (version == 1)
                 return -EBADMSG;
-        return strcmp(name, NETNS) == 0 ? 0 : unknown_keep(text, ledger); /* the name is written anew */
+        return strcmp(name, NETNS) == 0 ? 0 : unknown_keep(text, ledger); /* netns is written anew */
 }
 
 /* Returns the version in the header; 0: it is no header. */
@@ -247,7 +247,7 @@ static int end_cut(char *text, uint64_t version)
         char end[16] = "end\n";
 
         size = version == 1 ? strlen(end) : strlen("end\t00000000\n");
-        assert(n > size); /* with the header, which has been read */
+        assert(n > size); /* version_of() has found a longer header */
         if (version > 1)
                 snprintf(end, sizeof(end), "end\t%08" PRIx32 "\n", ledger_checksum(text, n - size));
         n -= size;

@@ -13,10 +13,10 @@
  * everything back: the live value is ORIGINAL, WRITTEN or, before the write of a second step, BEFORE.
  *
  * NAME is for people, with \xHH for a backslash and unprintable bytes; a netns without a name has no such line. A
- * missing value is "-", an unknown FILE is "?". Times are ns of CLOCK_BOOTTIME, HAND is 0 if there was none. CHECKSUM
- * is the CRC-32 of all lines before it. Lines that begin with another word, and further fields of SYSCTL and changes,
- * are from a later twtuned and are kept. Version 1 (0.1.0) has no netns, no FILE, no HAND, no CHECKSUM, and BEFORE
- * only where there is one. */
+ * missing value is "-", an unknown FILE is "?". Times are ns of CLOCK_BOOTTIME. HAND is when another program
+ * changed the sysctl while it was not held; 0: never. CHECKSUM is the CRC-32 of all lines before it. Lines that begin
+ * with another word, and further fields of SYSCTL and changes, are from a later twtuned and are kept. Version 1
+ * (0.1.0) has no netns, no FILE, no HAND, no CHECKSUM, and BEFORE only where there is one. */
 
 #include <assert.h>
 #include <stdbool.h>
@@ -29,8 +29,8 @@
 enum ledger_state {
         LEDGER_NONE,
         LEDGER_HELD,     /* we wrote it, or were about to */
-        LEDGER_RELEASED, /* nobody's now; the time is kept for the limits */
-        LEDGER_FOREIGN,  /* someone else changed it: not to be touched, nor restored over */
+        LEDGER_RELEASED, /* no rule holds it; the time is kept for the limits */
+        LEDGER_FOREIGN,  /* another program changed it, or a person released it: not to be written */
 };
 
 #define LEDGER_MORE_MAX 64
@@ -42,7 +42,7 @@ struct ledger_entry {
         char rule[RULE_NAME_MAX];
         uint64_t at;                /* ns of CLOCK_BOOTTIME, of the last write except restores */
         struct sysctl_value before; /* if held: the value before the last write; n == 0: the original */
-        struct sysctl_value file;   /* of sysctl.d when the sysctl was taken; n == 0: none */
+        struct sysctl_value file;   /* what sysctl.d set when the sysctl was taken; n == 0: nothing */
         bool file_unknown;          /* version 1 does not say */
         uint64_t hand_at;           /* when another program changed it while it was not held; 0: never */
         char more[LEDGER_MORE_MAX]; /* further fields, each with the tab before it */
@@ -80,11 +80,13 @@ uint32_t ledger_checksum(const char *text, size_t n);
  * -EPROTONOSUPPORT: a later twtuned wrote it, and only that one can read it. ret is untouched on an error. */
 int ledger_parse(const char *text, const struct ledger_owner *owner, struct ledger *ret);
 
-/* Notes a write. The first one keeps the original; of two writes at the same time the later is the newer. */
+/* Notes a write. A held entry keeps its original. Each write gets a later time than all before it, so that their order
+ * is known. */
 void ledger_note(struct ledger *ledger, enum sysctl_id sysctl, const struct sysctl_value *original,
                  const struct sysctl_value *written, const char *rule, uint64_t now);
 
-/* Notes that another program set a sysctl that is not held to that value. rule: one that sets the sysctl. */
+/* Notes the value that another program gave to a sysctl that is not held. rule: one that sets the sysctl. The caller
+ * sets state and hand_at. */
 void ledger_note_foreign(struct ledger *ledger, enum sysctl_id sysctl, const struct sysctl_value *value,
                          const char *rule);
 

@@ -116,7 +116,7 @@ void limits_note_change(struct limits *limits, enum sysctl_id sysctl, uint64_t n
 
 void limits_resume(struct limits *limits, const struct ledger *ledger, uint64_t now)
 {
-        /* The ledger keeps the order of two writes in one tick by a nanosecond. */
+        /* The time of an entry may be after now: of two writes in one tick, the later is a nanosecond later. */
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 if (ledger->entry[id].state != LEDGER_NONE)
                         limits->changed_at[id] = MIN(ledger->entry[id].at, now);

@@ -11,7 +11,7 @@
 
 struct sysctl_preset {
         bool configured;               /* sysctl.d sets it */
-        struct sysctl_value value;     /* to that */
+        struct sysctl_value value;     /* the value that it sets */
         bool admin;                    /* in a file under /etc */
         char where[SYSCTL_PRESET_MAX]; /* FILE:LINE */
         bool has_default;              /* the kernel's default is known, and the same on every machine */

@@ -6,9 +6,9 @@
 #include "lib/config/rule.h"
 #include "lib/kernel/snapshot.h"
 
-/* The next value after base, at least one away, for the TIME_WAIT table at least what the load needs; base if nothing
- * is left to do. Stays inside bounds and, for a table, inside a share of the machine's memory. A port range grows
- * toward the configured one, up to the nearest listener, NodePort or privileged port. */
+/* The next value after base: a step of at least 1; for the TIME_WAIT table at least what the load needs; base if
+ * nothing is left to do. Stays inside bounds and, for a table, inside a share of the machine's memory. A port range
+ * grows toward the configured one, up to the nearest listener, NodePort or privileged port. */
 struct sysctl_value action_next(const struct action *action, const struct sysctl_bounds *bounds,
                                 const struct snapshot *snapshot, const struct sysctl_value *base);
 
@@ -37,7 +37,8 @@ int64_t table_most(enum sysctl_id sysctl, uint64_t memory_bytes);
  * those of the last dump. */
 bool listeners_known(const struct snapshot *snapshot);
 
-/* Returns why connect() must not get this port: it has a listener, is a NodePort, or is privileged; NULL: no reason. */
+/* Returns why connect() must not get this port: it has a listener, is a NodePort, or is privileged; NULL: no
+ * reason. */
 const char *port_obstacle(const struct snapshot *snapshot, int64_t port);
 
 /* A port of the wider range, outside the narrower one, that a service listens on; 0: none. */

@@ -32,8 +32,8 @@ static bool still_presses(const struct rule *rule, const struct rule_evaluation 
         return !rule_ports_condition(rule) || e->pressing;
 }
 
-/* The rule is not tried again for this destination for a while; others may need it. Each destination has one entry,
- * even if the restore fails and it is noted again. */
+/* Notes that the rule is not tried for this destination until retry_ns have passed; others may need it. Each
+ * destination has one entry, even if the restore fails and the destination is noted again. */
 static void note_failed(const struct rule *rule, struct rule_state *state, const struct destination *d, uint64_t now)
 {
         unsigned first = 0;
@@ -52,7 +52,8 @@ static void note_failed(const struct rule *rule, struct rule_state *state, const
         state->failed[first].until = now + rule->retry_ns;
 }
 
-/* The rule does not help the destination that it acts for. If another one is under pressure, that one judges it. */
+/* The rule does not help the destination that it acts for. If another one is under pressure, the rule is judged
+ * by that destination from now on. */
 static void expect_next(const struct rule *rule, const struct rule_evaluation *e, struct rule_state *state,
                         uint64_t now)
 {
@@ -115,7 +116,7 @@ static void advance_active(const struct policy *p, unsigned i, struct rule_state
         const struct rule *rule = &p->config->rule[i];
 
         state->active_ns += t->ns;
-        if (state->stepped_at == 0) /* by the process before; the time is unknown */
+        if (state->stepped_at == 0) /* by the previous process, at an unknown time */
                 state->stepped_at = s->now;
         for (unsigned k = 0; k < rule->n_until; k++)
                 state->until[k] = e->until[k].clock;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The small clocks of the policy: how long a condition has held, and what a metric was like a minute ago; and when
- * the next tick is due. */
+/* The small clocks of the policy: how long a condition has held, the mean of a metric in the last minute, and when the
+ * next tick is due. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,7 +16,7 @@ struct clock {
         uint64_t ns;
 };
 
-/* The same for one destination group, as long as it is the same group. */
+/* The same for the destination with this id. */
 struct destination_clock {
         uint64_t id;
         struct clock clock;
@@ -44,14 +44,14 @@ static inline bool clock_reached(const struct clock *clock, uint64_t ns)
 }
 
 /* When the next tick is due: at a multiple of the interval, so that all daemons of a host wake it at once and find its
- * caches warm (50 idle ones took 20 % less CPU), but not before half an interval is over, after a late one. Any
+ * caches warm (50 idle ones took 20 % less CPU); but more than half an interval after now, even after a late tick. Any
  * unit. */
 static inline uint64_t clock_next_tick(uint64_t now, uint64_t interval)
 {
         return (now + interval / 2 + interval) / interval * interval;
 }
 
-/* A mean in which a share of 20,000 counts for more than a share of one. */
+/* A weighted mean: a share of 20,000 connections counts for more than a share of one. */
 struct mean {
         double sum, weight;
         uint64_t ns; /* the time that it covers: between each sample and the one before */

@@ -40,8 +40,8 @@ static void watch(struct policy *p, unsigned i)
                 struct mean before;
                 bool known = abort_before(rule->abort[k].metric, a, p->last_now, &before);
 
-                /* An unknown minute before is not zero: then the step is not watched. A value under the metric's floor
-                 * is noise and counts as the floor. */
+                /* If the minute before is unknown, it is not taken for zero: the step is not watched. A mean under the
+                 * metric's floor is noise and counts as the floor. */
                 a->limit = rule->abort[k].multiple * fmax(mean_value(&before), metric_floor(rule->abort[k].metric));
                 a->after = (struct mean){0};
                 a->harm = false;
@@ -111,7 +111,7 @@ static uint64_t failure_wait(struct rule_state *state, const struct decision *d,
         return state->failures > 0 ? MIN(FAILURE_RETRY_NS << before, longest) : longest;
 }
 
-/* The rule may take a sysctl whose write failed for now later, even when it is active already. */
+/* Lets the rule take a sysctl later if the write failed temporarily, even if the rule is active by then. */
 static void want_failed(struct policy *p, const struct decision *d, uint64_t wait)
 {
         const struct rule *rule = &p->config->rule[d->rule];
@@ -153,7 +153,7 @@ static enum progress commit_enter(struct policy *p, const struct decision *d)
         uint64_t wait;
 
         if (take(p, d))
-                return PROGRESS_NONE; /* the limits allow it whole or not yet */
+                return PROGRESS_NONE; /* the limits must allow all changes, or none is made yet */
         wait = failure_wait(state, d, p->config->rule[d->rule].retry_ns);
         want_failed(p, d, wait);
         if (state->active && !changes_any(d))
@@ -185,7 +185,7 @@ static enum progress commit_step(struct policy *p, const struct decision *d)
         return PROGRESS_NONE;
 }
 
-/* True if the metric is a ports.* by which the rule itself is judged, and not only the one that it depends on. */
+/* True if the metric is a ports.* by which the rule itself is judged, not only a rule that it depends on. */
 static bool judges_destination(const struct rule *rule, unsigned metric)
 {
         bool own = rule->has_expect && rule->expect.metric == metric;
@@ -269,7 +269,7 @@ static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const str
         if (p->state[i].active)
                 return;
         activate(p, i);
-        /* To watch the effect was up to the process that wrote the value. */
+        /* Watching the effect was left to the process that wrote the value. */
         p->state[i].expecting = false;
         for (unsigned k = 0; k < p->config->rule[i].n_abort; k++)
                 p->state[i].abort[k].over = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One condition against a value, or against the two ends between which the value lies. */
+/* Compares one condition with a value, or with the two ends between which the value lies. */
 
 #include <math.h>
 

@@ -44,7 +44,8 @@ static double nearer_end(const struct reading *r, double threshold)
         return r->state == READING_BOUNDED && r->upper <= threshold ? r->upper : r->value;
 }
 
-/* r: the value of a condition on the host. d: of one on ports.*; NULL: no destination counts, or there was no dump. */
+/* r: the value of a condition on the host. d: the destination of a condition on ports.*; NULL: no destination counts,
+ * or there was no dump. */
 static void evidence_set(struct evidence *e, const struct condition *c, const struct reading *r,
                          const struct destination *d, const struct snapshot *s)
 {
@@ -58,8 +59,8 @@ static void evidence_set(struct evidence *e, const struct condition *c, const st
         evidence_set_destination(e, d);
 }
 
-/* Of two destinations, one of them on the loopback, the one with the greater value of the condition. Either may
- * be NULL. */
+/* Returns the destination with the greater value of the condition. One of them is on the loopback. Either may be
+ * NULL. */
 static const struct destination *greater(const struct condition *c, const struct destination *a,
                                          const struct destination *b)
 {
@@ -144,7 +145,7 @@ static void decide_abort(const struct policy *p, unsigned i, const struct abort_
         d->evidence.threshold = a->limit;
 }
 
-/* Names the destination that waits for retry, also if the change could not be given back before its load had ended. */
+/* Names the destination that waits for retry, even if its load ended before the change could be put back. */
 static void decide_unexpected(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
 {
         const struct rule_evaluation *e = &p->evaluation.rule[i];
@@ -207,8 +208,8 @@ static unsigned leans_on(const struct policy *p, unsigned i, const struct snapsh
         return (unsigned)__builtin_ctzll(reuse);
 }
 
-/* True if an active rule must be released. With a prerequisite that fails all dependent rules go, for the same reason,
- * except advice, which is needed all the more. */
+/* True if an active rule must be released. If its prerequisite fails, it is released for the same reason, unless it
+ * only advises: then it is needed all the more. */
 static bool find_reason(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
 {
         const struct rule *rule = &p->config->rule[i];
@@ -279,7 +280,8 @@ static bool may_help(const struct policy *p, unsigned i, const struct snapshot *
                !rule_does_harm(p, i, s);
 }
 
-/* True if all of `when` holds, for a destination that the rule can help if it is about destinations. */
+/* True if all of `when` holds: if there are conditions on ports.*, for a destination that the rule can help. Begins
+ * the decision then. */
 static bool find_cause(const struct policy *p, unsigned i, const struct snapshot *s, enum decision_kind kind,
                        struct decision *d)
 {
@@ -303,8 +305,8 @@ static bool find_cause(const struct policy *p, unsigned i, const struct snapshot
         return true;
 }
 
-/* The first metric of `abort` whose minute before is not known well enough; NULL: none. In observe mode no harm can
- * come. */
+/* The first metric of `abort` of which too little is known in the minute before; NULL: none, or observe mode, in which
+ * no harm can come. */
 static const char *find_unwatched(const struct policy *p, unsigned i, const struct snapshot *s)
 {
         const struct rule *rule = &p->config->rule[i];
@@ -316,7 +318,8 @@ static const char *find_unwatched(const struct policy *p, unsigned i, const stru
         return NULL;
 }
 
-/* An entry takes what the rule does not hold, and a step goes on from what it does. */
+/* True if the decision changes this sysctl: an entry takes those that the rule does not hold, a step goes on with
+ * those that it holds. */
 static bool is_about(const struct policy *p, const struct decision *d, const struct action *action)
 {
         bool holds = rule_holds(p, d->rule, action->sysctl);
@@ -324,7 +327,7 @@ static bool is_about(const struct policy *p, const struct decision *d, const str
         return d->kind == DECISION_ENTER ? !holds : holds && action_steps(action);
 }
 
-/* The next value of each action; one that has nothing left to do is left out. */
+/* Fills in the next value of each action; leaves out actions that have nothing left to do. */
 static void fill_enter(const struct policy *p, const struct snapshot *s, struct decision *d)
 {
         const struct rule *rule = &p->config->rule[d->rule];
@@ -356,7 +359,8 @@ static void fill_enter(const struct policy *p, const struct snapshot *s, struct 
         }
 }
 
-/* A sysctl that is raised or lowered goes on as long as the cause does, and no faster than the limits allow. */
+/* Finds the next step of a sysctl that is raised or lowered: as long as the cause lasts, no faster than the limits
+ * allow. */
 static bool find_stepping(const struct policy *p, const struct snapshot *s, struct decision *d)
 {
         for (unsigned i = 0; i < p->config->n_rules; i++) {

@@ -256,7 +256,7 @@ const struct evaluation *policy_evaluate(struct policy *p, const struct snapshot
 
         rest_end(p);
         p->evaluation.needs_dump = false;
-        for (unsigned i = 0; i < p->config->n_rules; i++) /* of all first: the others count on it */
+        for (unsigned i = 0; i < p->config->n_rules; i++) /* first: evaluate_rule() uses that of others */
                 p->evaluation.rule[i].lacks = rule_lacks(p, i, s);
         for (unsigned i = 0; i < p->config->n_rules; i++) {
                 evaluate_rule(p, i, s, &t);

@@ -9,7 +9,7 @@
 
 /* The time since the last tick. */
 struct elapsed {
-        uint64_t ns;  /* the time that counts: of a late tick, as much as of the latest one still on time */
+        uint64_t ns;  /* the time that counts: of a late tick, as much as of the longest one still on time */
         uint64_t gap; /* if the tick is late, all its time except that of dumps; 0: it is on time */
 };
 
@@ -24,16 +24,16 @@ static inline struct elapsed elapsed_since(const struct policy *p, const struct 
         return (struct elapsed){MIN(ns, most), ns > most ? ns - s->dump_ns : 0};
 }
 
-/* The clock of a condition at the time of the snapshot. A late tick stops it; a gap that is longer than time_ns, the
- * time of the condition, starts it anew. */
+/* The clock of a condition at the time of the snapshot. It counts elapsed->ns, and stands still while truth is
+ * UNKNOWN; a gap that is longer than time_ns, the time of the condition, starts it anew. */
 struct clock clock_after(const struct clock *clock, enum truth truth, uint64_t time_ns, const struct elapsed *elapsed);
 
 /* UNKNOWN if the destination's value is unknown. */
 enum truth destination_holds(const struct condition *c, const struct destination *d);
 enum truth reading_holds(const struct condition *c, const struct reading *r);
 
-/* Without a dump, bounds hold for every destination: they can disprove that some destination meets the condition, and
- * prove that all do. There may be no destination at all. */
+/* Without a dump, the bounds hold for every destination: they can prove that no destination meets the condition (NO),
+ * or that all do (YES). They cannot prove that one does: there may be no destination at all. */
 enum truth some_may_hold(const struct condition *c, const struct reading *r);
 enum truth all_hold(const struct condition *c, const struct reading *r);
 
@@ -50,9 +50,9 @@ struct walk {
         uint64_t now;
         const struct condition *first;       /* of the ports.* conditions of `when`; NULL: there is none */
         const struct condition *release;     /* the first condition of the release */
-        const struct destination *nearest;   /* meets the most of `when`; of equals, has the most of `first` */
+        const struct destination *nearest;   /* meets most of `when`; of equals, has the greatest value of `first` */
         unsigned nearest_slot, nearest_hold; /* its slot, and how many conditions hold */
-        bool kept;                           /* a destination keeps a rule without `until` */
+        bool kept;                           /* a destination keeps a rule without `until` active */
 };
 
 /* Fills in the part of the rule's evaluation about destinations; the dump is valid. */

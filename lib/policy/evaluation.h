@@ -19,15 +19,15 @@ enum truth {
         YES,
 };
 
-/* The state of a rule: the first that applies. */
+/* The state of a rule: the first that applies, except that IDLE comes before HARMFUL. */
 enum standing {
         STANDING_ACTIVE,
         STANDING_DISABLED,
         STANDING_UNAVAILABLE,  /* this kernel or netns lacks a metric or sysctl of it */
         STANDING_SUPERSEDED,   /* rules of the administrator count instead for all of its sysctls */
         STANDING_FOREIGN,      /* its sysctls are foreign */
-        STANDING_WAITING,      /* it failed or was refused, and is not tried before wait_ns have passed */
-        STANDING_NEEDLESS,     /* its sysctls have that effect already, or cannot go further */
+        STANDING_WAITING,      /* it failed, was refused or did not help, maybe toward one destination: see wait_ns */
+        STANDING_NEEDLESS,     /* its sysctls have its effect already, or cannot go further */
         STANDING_HARMFUL,      /* it would do harm: table_spoils() */
         STANDING_IDLE,         /* a condition does not hold, or has not held for long enough */
         STANDING_PREREQUISITE, /* its prerequisite is not in effect */
@@ -56,7 +56,7 @@ const char *condition_unit(const struct condition_evaluation *e, unsigned metric
 struct abort_evaluation {
         bool watching;                    /* its time has not expired */
         double mean, limit;               /* since the step (ports.*: in the last dump), and its limit */
-        const struct destination *harmed; /* if a ports.* metric exceeds the limit; NULL: it does not */
+        const struct destination *harmed; /* where a ports.* metric exceeds the limit; NULL: nowhere */
 };
 
 struct rule_evaluation {
@@ -64,28 +64,28 @@ struct rule_evaluation {
         const char *lacks;     /* the name of a sysctl or metric that this kernel or netns lacks; NULL: it has all */
         unsigned prerequisite; /* index of the rule; RULE_NONE: none */
         unsigned successor;    /* index of the rule that counts instead of this one; RULE_NONE: this one counts */
-        bool can_help[2];      /* a change would have an effect, [1]: on the loopback; not asked of a disabled rule */
-        bool needs_dump;       /* an unknown condition counts, and a dump can resolve it */
+        bool can_help[2];      /* a change would have an effect, [1]: on the loopback; a disabled rule: always true */
+        bool needs_dump;       /* to resolve an unknown condition that counts, or to watch an effect or harm */
 
-        /* The ports.* conditions of `when` are evaluated for the destination for which most of them hold, those of
-         * `until` for the destination furthest from it. */
+        /* The ports.* conditions of `when` are evaluated for the destination for which most of them hold, each of
+         * `until` for the destination that is furthest from meeting it. */
         struct condition_evaluation when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], expect;
-        struct clock quiet; /* of a rule without `until`: how long nothing has kept it */
+        struct clock quiet; /* of a rule without `until`: how long nothing has kept it active */
         struct abort_evaluation abort[RULE_ABORTS_MAX];
 
         /* Destinations, [1]: on the loopback; NULL: there is none. */
-        const struct destination *entering[2]; /* all ports.* conditions of `when` hold for their time: with the most
-                                                  of the first */
-        const struct destination *most[2];     /* with the most of the first condition of the release */
-        /* Past every ports.* threshold of `when`, were nothing reused. If the expected effect is a ports.*: the one that
-         * the rule acts for. */
+        const struct destination *entering[2]; /* all ports.* conditions of `when` have held for their time; of these,
+                                                  with the greatest value of the first one */
+        const struct destination *most[2];     /* with the greatest value of the first condition of the release */
+        /* Meets every ports.* condition of `when` if reuse is left out. If the expected effect is a ports.*, only the
+         * destination that the rule acts for counts. */
         const struct destination *pressing;
-        const struct destination *pressing_too; /* another one, for which the effect is not known to be missing */
+        const struct destination *pressing_too; /* another one, where the rule can help and has not failed */
 
         uint64_t active_ns;     /* since the last step, without gaps; 0: not active */
         unsigned release_times; /* the times of `until` are this many times as long, up to an hour; 0: not active */
         uint64_t expecting_ns;  /* how long the effect has been missing */
-        uint64_t wait_ns;       /* until it may be tried again */
+        uint64_t wait_ns;       /* until it may be tried again, toward every destination */
         uint64_t released_ns;   /* since its release; 0: never released, or unknown */
         bool expecting;         /* the effect is awaited */
         uint32_t foreign;       /* a bit for each of its sysctls that is foreign */

@@ -20,7 +20,7 @@ bool rule_raises_time_wait(const struct rule *rule)
         return false;
 }
 
-/* A rule that set tcp_tw_reuse has just ended: the reuse in the snapshot is over. */
+/* True if a rule that sets tcp_tw_reuse was released in this tick: the reuse in the snapshot is over then. */
 static bool reuse_has_ended(const struct policy *p, const struct snapshot *s)
 {
         for (unsigned i = 0; i < p->config->n_rules; i++)
@@ -169,7 +169,7 @@ bool prerequisite_in_effect(const struct policy *p, unsigned i, const struct sna
                 const struct live_sysctl *live = &s->sysctl[id];
 
                 if (superseding_rule(p, below, k) != RULE_NONE)
-                        continue; /* prerequisite_of() leaves no rule of which all are superseded */
+                        continue; /* not all are: prerequisite_of() skips a rule of which all are superseded */
                 if (live->state != READING_VALID ||
                     !action_has_effect(&rule->action[k], &p->config->bounds[id], s, &live->value, loopback))
                         return false;

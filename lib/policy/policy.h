@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Which rule becomes active or is released, and why. Pure: time is the snapshot's, nothing is read or written. A tick is
+/* Decides which rules become active or are released, and why. Pure: time is the snapshot's, nothing is read or
+ * written. A tick is
  *
- *         while (policy_evaluate(policy, snapshot)->needs_dump)
- *                 observe more, once;
+ *         if (policy_evaluate(policy, snapshot)->needs_dump)
+ *                 observe more, and policy_evaluate() again;
  *         policy_advance(policy, snapshot);
- *         while (policy_decide(policy, snapshot, paused, &decision))
- *                 policy_commit(policy, &decision, its outcome);
+ *         while (policy_decide(policy, snapshot, paused, &decision)) {
+ *                 make its changes, and fill in their outcomes;
+ *                 policy_commit(policy, &decision);
+ *         }
  *
- * so that a rule sees in the same tick whether its prerequisite was applied. */
+ * Each decision is committed before the next one, so that a rule sees in the same tick whether its prerequisite was
+ * applied. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,8 +44,8 @@ enum outcome {
         OUTCOME_FOREIGN,   /* another program changed it: left alone */
         OUTCOME_NOTED,     /* another program changed it while it was not held: its value is the original now */
         OUTCOME_YIELDED,   /* the administrator set it: left alone */
-        OUTCOME_LIMITED,   /* not now */
-        OUTCOME_REFUSED,   /* outside the bounds */
+        OUTCOME_LIMITED,   /* may not be written yet: tried again later */
+        OUTCOME_REFUSED,   /* may not be written: out of bounds, for example */
         OUTCOME_FAILED,
 };
 
@@ -52,7 +56,7 @@ const char *outcome_name(enum outcome outcome);
 
 struct change {
         enum sysctl_id sysctl;
-        struct sysctl_value before;   /* the live value */
+        struct sysctl_value before;   /* the live value; OVERRIDDEN: the one that was held */
         struct sysctl_value value;    /* the value to write; OVERRIDDEN: the foreign one */
         struct sysctl_value original; /* the value before any rule */
         bool write;                   /* false: another rule holds the same value */
@@ -62,12 +66,12 @@ struct change {
         int error;      /* negative errno of OUTCOME_FAILED */
         bool may_pass;  /* of OUTCOME_FAILED: it is tried again soon */
         bool unknown;   /* of OUTCOME_FAILED: it was written, and the live value is unknown */
-        bool from_file; /* of OUTCOME_RESTORED: value is sysctl.d's, and reason its FILE:LINE; else the original */
+        bool from_file; /* of OUTCOME_RESTORED: value is what sysctl.d sets, reason FILE:LINE; false: the original */
         struct sysctl_value file; /* what sysctl.d sets; n == 0: nothing, or it was not read */
-        char reason[384]; /* of YIELDED, LIMITED, REFUSED and FAILED; of RESTORED: why not what sysctl.d sets, or "" */
+        char reason[384]; /* of YIELDED, LIMITED, REFUSED, FAILED; of RESTORED: why not sysctl.d's value, or "" */
 };
 
-/* The first condition of the rule that decided. */
+/* The condition that explains the decision; if several hold, one of them. */
 struct evidence {
         unsigned metric; /* RULE_NONE: none */
         enum comparison op;
@@ -83,8 +87,8 @@ struct decision {
         unsigned rule; /* index into the configuration */
         struct evidence evidence;
         unsigned port; /* of GIVE_WAY */
-        /* Of ENTER and STEP: a metric of `abort` whose minute before is not known well enough, so that the step is not
-         * watched for harm; borrowed; NULL: none. */
+        /* Of ENTER and STEP: the first metric of `abort` of which too little is known in the minute before, so that it
+         * is not watched for harm; borrowed; NULL: none. */
         const char *unwatched;
         unsigned n;
         struct change change[RULE_ACTIONS_MAX];
@@ -98,19 +102,20 @@ void policy_free(struct policy *policy);
  * asks; the result is the policy's, and good until the next call. */
 const struct evaluation *policy_evaluate(struct policy *policy, const struct snapshot *snapshot);
 
-/* The same for one rule, of a snapshot of which all were evaluated before. */
+/* The same for one rule, after policy_evaluate() with this snapshot. */
 const struct rule_evaluation *policy_evaluate_rule(struct policy *policy, unsigned rule,
                                                    const struct snapshot *snapshot);
 
-/* Moves the clocks of every rule to the time of the snapshot, once a tick, by its evaluation: policy_evaluate() was
- * called after all was observed. What was changed since by the functions below is evaluated again. Clocks stand still
- * while a metric is invalid, and after three intervals without a tick; a gap that is longer than the time of its
- * condition restarts a clock. Returns the length of that gap in ns; 0: the tick was on time. */
+/* Moves the clocks of every rule to the time of the snapshot. Call it once a tick, after policy_evaluate() with the
+ * complete snapshot; it evaluates again if a function below has changed the state since. Clocks stand still while a
+ * metric is invalid, and after three intervals (at least 3 s) without a tick. A gap that is longer than the time of a
+ * condition restarts its clock. Returns the length of the gap in ns, without dumps; 0: the tick was on time. */
 uint64_t policy_advance(struct policy *policy, const struct snapshot *snapshot);
 
-/* Ticks of an idle host. At the end of one policy_settle() returns true if the rules rest: until something that they see
- * changes, nothing is decided and no dump is needed. In the next ticks policy_rest() returns true as long as nothing has
- * changed but the time, and stands for policy_evaluate(), policy_advance() and policy_decide(). */
+/* For an idle host. policy_settle(), at the end of a tick, returns true if the rules rest: until something that they
+ * see changes, nothing is decided and no dump is needed. In the next ticks policy_rest() returns true as long as
+ * nothing but the time has changed and the tick is on time; it then replaces policy_evaluate(), policy_advance() and
+ * policy_decide(). */
 bool policy_settle(struct policy *policy, const struct snapshot *snapshot);
 bool policy_rest(struct policy *policy, const struct snapshot *snapshot);
 
@@ -123,19 +128,20 @@ bool policy_decide(struct policy *policy, const struct snapshot *snapshot, bool 
 
 enum progress {
         PROGRESS_NONE, /* nothing changed: the decision comes again */
-        PROGRESS_SOME, /* of several sysctls some are left: the decision comes again for those */
+        PROGRESS_SOME, /* only some of the sysctls were released: the decision comes again for the others */
         PROGRESS_DONE,
 };
 
 /* Takes over the outcome of a decision. */
 enum progress policy_commit(struct policy *policy, const struct decision *decision);
 
-/* Takes over a sysctl that an earlier process left in the ledger. Returns false if no enabled rule sets it so: it has
- * to be put back. */
+/* Takes over a sysctl that an earlier process or configuration left in the ledger. Returns false if it has to be put
+ * back: the value is out of bounds, or no enabled rule of this name can have written it. */
 bool policy_adopt(struct policy *policy, const char *rule, enum sysctl_id sysctl, const struct sysctl_value *written,
                   const struct sysctl_value *original);
 
-/* Takes over the state of every rule that is the same in both (a reload). Returns a bit for each such rule. */
+/* At a reload, takes over from old the state of every rule that is unchanged and holds no value out of the new bounds.
+ * Returns a bit for each such rule. */
 uint64_t policy_inherit(struct policy *policy, struct policy *old);
 
 /* Lets changes that failed temporarily be tried again at once. */

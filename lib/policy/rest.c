@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* On an idle host the readings of a tick are those of the one before. While a condition of each rule does not hold, and
- * none is active, time alone decides nothing and asks for no dump: the rules rest, and only their clocks go on. */
+/* On an idle host the readings of a tick are those of the one before. While no rule is active, and each has a
+ * condition that does not hold, time alone decides nothing and asks for no dump: the rules rest, and only their clocks
+ * go on. */
 
 #include <string.h>
 
@@ -22,7 +23,7 @@ static void name_conditions(struct policy *p, const struct condition *list, unsi
 
 void rest_init(struct policy *p)
 {
-        name(p, METRIC_PORTS_FIRST); /* its state tells whether there was a dump */
+        name(p, METRIC_PORTS_FIRST); /* its state shows whether there was a dump */
         for (unsigned i = 0; i < p->config->n_rules; i++) {
                 const struct rule *rule = &p->config->rule[i];
 
@@ -34,8 +35,8 @@ void rest_init(struct policy *p)
         }
 }
 
-/* Each tick would have moved the clock of a condition by the same truth. Those of destinations stand still, as there is no
- * dump. */
+/* Moves the clocks of conditions on the host by the time of all ticks at once, as each condition kept its truth. The
+ * clocks of destinations stand still, as there is no dump. */
 void rest_end(struct policy *p)
 {
         const struct elapsed t = {.ns = p->rested_ns};
@@ -61,7 +62,7 @@ static bool may_rest(const struct policy *p, unsigned i, const struct snapshot *
 
         if (p->state[i].active || e->wait_ns > 0 || p->state[i].tried_at == s->now)
                 return false;
-        for (unsigned k = 0; k < rule->n_abort; k++) /* their last minute is remembered */
+        for (unsigned k = 0; k < rule->n_abort; k++) /* each tick adds to their trail */
                 if (s->reading[rule->abort[k].metric].state == READING_VALID)
                         return false;
         for (unsigned k = 0; k < rule->n_when; k++)

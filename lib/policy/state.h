@@ -9,8 +9,8 @@
 #include "lib/policy/action.h"
 #include "lib/policy/policy.h"
 
-/* Less time, or a share of fewer connections, is no trend: five samples at the default interval, and one where the
- * interval is 5 s or more, as it covers so much. */
+/* A mean over less time, or a share of fewer connections, is no trend. This time is five samples at the default
+ * interval, and one sample at an interval of 5 s or more. */
 #define TREND_NS_MIN (5 * NSEC_PER_SEC)
 #define TREND_WEIGHT_MIN 100
 
@@ -22,8 +22,8 @@ struct abort_state {
         bool harm;
 };
 
-/* With more, the one that expires first is forgotten, and tried again at once. On stock sysctls, TIME_WAIT that
- * presses toward so many at once does not fit into its table. */
+/* With more failed destinations, the one that expires first is forgotten, and the rule may be tried there at once.
+ * With stock sysctls the TIME_WAIT table is too small to put so many destinations under pressure at once. */
 #define FAILED_MAX 32u
 
 /* A destination without the expected effect, and the time before which the rule is not tried there again. */
@@ -36,15 +36,15 @@ struct rule_state {
         bool active;
         uint64_t tried_at;    /* the tick of the last try: not twice in one tick */
         uint64_t not_before;  /* after a failure */
-        unsigned failures;    /* how many of its last tries failed, each of which may pass */
+        unsigned failures;    /* how many of its last tries failed temporarily, one after the other */
         uint64_t released_at; /* 0: never */
         unsigned release_factor;
-        uint64_t active_ns;           /* since the last step; of a gap only what counts */
+        uint64_t active_ns;           /* since the last step; of a late tick only elapsed.ns */
         uint64_t stepped_at;          /* the tick of the last step, or try */
         uint64_t taken_for;           /* destination.id in the last decision; 0: unknown, or none */
         struct failed_effect *failed; /* FAILED_MAX, in the policy */
         bool any_failed;              /* false: all of them are empty, and need not be read */
-        unsigned last_failed;         /* its index */
+        unsigned last_failed;         /* index of the entry written last */
         bool expecting, unexpected;
         uint64_t expecting_ns;
         struct clock when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], quiet;
@@ -59,16 +59,16 @@ struct held {
         uint64_t taken_at; /* the tick; the snapshot of that tick still shows the value before */
         bool foreign;
         bool wanted;       /* an active rule without the sysctl may take it: it was foreign, or the write failed */
-        uint64_t again_at; /* when it may take it; 0: at once */
+        uint64_t again_at; /* when the rule may take it; 0: at once */
 };
 
 struct policy {
         const struct config *config;
         uint64_t last_now;
 
-        /* See policy_settle(). First, because of an idle host each tick reads these. */
+        /* For policy_rest(). Near the start, because on an idle host each tick reads these. */
         bool rests;
-        uint64_t rested_ns; /* of the ticks that no clock has counted yet */
+        uint64_t rested_ns; /* the time that no clock has counted yet */
         uint64_t rested_version;
         unsigned n_rested;
         struct {
@@ -92,19 +92,19 @@ struct policy {
 
 static_assert(RULES_MAX <= 64, "struct held has one bit a rule");
 
-/* What was evaluated holds no more. */
+/* Marks the evaluation as outdated; the rules do not rest any more. */
 static inline void state_changes(struct policy *p)
 {
         p->state_changed = true;
         p->rests = false;
 }
 
-/* rest.c: finds the metrics that rules name; ends a rest, after which the clocks have counted it. */
+/* rest.c: rest_init() lists the metrics that rules name; rest_end() ends a rest and adds its time to the clocks. */
 void rest_init(struct policy *p);
 void rest_end(struct policy *p);
 
-/* The mean of a metric of `abort` in the minute before now. Returns false if too little of the minute was seen; of
- * ports.syn_waiting none is needed, as it compares with other ports at the same time. */
+/* Computes the mean of a metric of `abort` in the minute before now. Returns false if too little of it was seen;
+ * ports.syn_waiting needs nothing of it, as it compares with other ports at the same time. */
 static inline bool abort_before(unsigned metric, const struct abort_state *a, uint64_t now, struct mean *ret)
 {
         *ret = trail_mean(&a->trail, now);
@@ -148,16 +148,18 @@ static inline bool rule_holds(const struct policy *p, unsigned rule, enum sysctl
 /* True if the value is inside the bounds, which [limits] may have narrowed since it was written. */
 bool is_within_bounds(const struct config *config, enum sysctl_id sysctl, const struct sysctl_value *value);
 
-/* The index of the rule that has to be in effect first; one that is disabled or unavailable is skipped. RULE_NONE: none. */
+/* The index of the rule that has to be in effect first; one that is disabled or unavailable is skipped. RULE_NONE:
+ * none. */
 unsigned prerequisite_of(const struct policy *p, unsigned rule);
 
 /* True if the prerequisite is in effect, whoever set its sysctls. loopback: toward a destination on the loopback. */
 bool prerequisite_in_effect(const struct policy *p, unsigned rule, const struct snapshot *s, bool loopback);
 
-/* True if a change would have an effect; of advice always. loopback: toward a destination on the loopback. */
+/* True if a change would have an effect, or the rule only advises. loopback: toward a destination on the loopback. */
 bool rule_can_help(const struct policy *p, unsigned rule, const struct snapshot *s, bool loopback);
 
-/* True if the rule may enter as far as its sysctls are concerned: each can be read, and one at least is not foreign. */
+/* True if the rule is enabled, this kernel and netns lack nothing of it, its sysctls can be read, no rule that it
+ * supersedes holds one of them, and at least one is not foreign (unless the rule only advises). */
 bool rule_is_available(const struct policy *p, unsigned rule, const struct snapshot *s);
 
 /* True if the rule is not active, or is active without a sysctl that it may take as well. */
@@ -166,16 +168,17 @@ bool rule_may_enter(const struct policy *p, unsigned rule);
 /* True if it raises the table of TIME_WAIT. */
 bool rule_raises_time_wait(const struct rule *rule);
 
-/* True if the rule would do harm: see table_spoils(). Without a dump that is unknown, and assumed. */
+/* True if the rule would do harm: see table_spoils(). Without a dump harm is unknown, and assumed. */
 bool rule_does_harm(const struct policy *p, unsigned rule, const struct snapshot *s);
 
-/* The rule of the administrator whose action counts instead of this action of the vendor's rule; RULE_NONE: this one. */
+/* The rule of the administrator whose action counts instead of this action of the vendor's rule; RULE_NONE: this
+ * one. */
 unsigned superseding_rule(const struct policy *p, unsigned rule, unsigned action);
 
 /* The rule that counts instead of all actions of this one; RULE_NONE: this one counts. */
 unsigned successor_of(const struct policy *p, unsigned rule);
 
-/* True if a rule that this one supersedes still holds the sysctl, or did in this snapshot. */
+/* True if a rule that this one supersedes still holds the sysctl, or did when the snapshot was made. */
 bool superseded_is_in_the_way(const struct policy *p, unsigned rule, enum sysctl_id sysctl, const struct snapshot *s);
 
 /* True if the rule holds a sysctl for which another rule counts now. */
@@ -184,8 +187,8 @@ bool holds_superseded(const struct policy *p, unsigned rule);
 /* True if one of its sysctls is raised or lowered by steps. */
 bool rule_steps(const struct rule *rule);
 
-/* A reading without the effect of held sysctls: a table is measured against its original size, and sockets as if they
- * stayed for the original time. */
+/* A reading without the effect of held sysctls: a table is measured against its original size, and sockets are counted
+ * as if they stayed for the original time. */
 struct reading reading_without_remedy(const struct policy *p, const struct snapshot *s, unsigned metric);
 
 /* The value of a destination; for a range, the end that makes the condition harder to meet: rules become active on the

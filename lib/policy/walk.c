@@ -40,8 +40,8 @@ static bool destination_presses(const struct rule *rule, const struct destinatio
         return true;
 }
 
-/* The effect on a destination is judged by that destination. One on the host needs some destination that still makes
- * TIME_WAIT: without any, no effect can show. */
+/* An expected ports.* is judged by the destination that the rule acts for. An effect on the host needs a destination
+ * under pressure that still makes TIME_WAIT: without one, no effect can show. */
 static void walk_expect(struct walk *w, const struct destination *d)
 {
         const struct condition *c = &w->rule->expect;
@@ -65,8 +65,8 @@ static void walk_expect(struct walk *w, const struct destination *d)
                 e->pressing_too = d;
 }
 
-/* Harm counts only at the destination that the rule acts for, where ports are reused. Elsewhere any user can fake it
- * by connections that nobody answers. */
+/* Harm counts only at the destination that the rule acts for, and only while its ports are reused. Elsewhere any user
+ * can fake harm by connections that nobody answers. */
 static void walk_abort(struct walk *w, const struct destination *d)
 {
         if (d->id != w->state->taken_for || !w->e->can_help[d->loopback] || !destination_is_reused(d))
@@ -135,7 +135,7 @@ static void walk_until(struct walk *w, const struct destination *d)
         }
 }
 
-/* Shows the ports.* conditions by the destinations that the walk has found. */
+/* Fills in the ports.* conditions from the destinations that the walk has found. */
 static void show_destinations(const struct walk *w)
 {
         const struct destination *d = w->nearest;
@@ -174,7 +174,8 @@ static bool is_about_destinations(const struct walk *w)
         return ports;
 }
 
-/* The destination that the rule acts for is its unit's, even if a reload has forgotten the socket that showed it. */
+/* True if the rule looks at this destination. The one that an active rule acts for counts as its unit's, even if a
+ * reload has forgotten the socket that showed the unit. */
 static bool is_for(const struct walk *w, const struct destination *d)
 {
         const struct rule *rule = w->rule;
