@@ -4,10 +4,10 @@
 #include "lib/ports/table.h"
 #include "lib/util/macro.h"
 
-#define REUSE_PERCENT 50 /* as the rule has it that shortens the reuse delay */
+#define REUSE_PERCENT 50 /* the threshold of the rule time-wait-reuse-sooner (conf/policy.conf) */
 #define AHEAD_NS NSEC_PER_SEC
 
-/* All of them may be of the last two seconds, and then a forecast of three counts them two and a half times. */
+/* All new sockets may be of the last 2 s: then ports.forecast counts them once now, and 3/2 times for the next 3 s. */
 #define FORECAST_TIMES 2.5
 
 bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity)

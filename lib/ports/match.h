@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Which destinations a rule is for (for-destination). */
+/* The destinations that a rule is for (for-destination). */
 
 #include "lib/ports/table.h"
 
@@ -14,8 +14,8 @@ struct destination_match {
         char text[DESTINATION_MATCH_MAX];
 };
 
-/* Parses ADDRESS, ADDRESS/BITS, ADDRESS:PORT or ADDRESS/BITS:PORT; an IPv6 address before a port is in brackets. Returns 0
- * or -EINVAL; then ret is as before. */
+/* Parses ADDRESS, ADDRESS/BITS, ADDRESS:PORT or ADDRESS/BITS:PORT; an IPv6 address before a port is in brackets.
+ * Returns 0 or -EINVAL; then ret is as before. */
 int destination_match_parse(const char *text, struct destination_match *ret);
 
 bool destination_matches(const struct destination_match *match, const struct destination_key *key);

@@ -22,9 +22,9 @@ void usable_count(struct ports *ports)
                                                                             UINT64_C(0x5555555555555555) << parity);
 }
 
-/* Estimates how many sockets came into TIME_WAIT and were reused since the dump before. None that is younger than the
- * reuse delay was reused, so the dump shows all of these: they give the rate. TWRecycled counts all reuses of the host,
- * so it can only lower the estimate. */
+/* Estimates how many sockets came into TIME_WAIT and were reused since the dump before. None that is younger than
+ * the reuse delay was reused, so the dump shows all of these: they give the rate. TWRecycled counts all reuses of
+ * the host, so it can only lower the estimate. */
 static void hidden_add(struct ports *ports, unsigned slot, uint64_t recycled)
 {
         double delay = MAX(ports->limits.tw_reuse_delay_ms, 1) * (double)NSEC_PER_MSEC;
@@ -37,7 +37,7 @@ static void hidden_add(struct ports *ports, unsigned slot, uint64_t recycled)
         if (!d->reuse || elapsed <= delay)
                 return;
         most = (double)recycled * (elapsed - delay) / elapsed;
-        /* It may be negative by as much: in a mean, chance evens out. */
+        /* A negative estimate counts as well, down to -most: in a mean, chance evens out. */
         hidden = fmax(fmin(d->young * elapsed / delay - d->recent, most), -most);
         hidden_set(second, (int16_t)fmax(fmin(round(*second + hidden), INT16_MAX), INT16_MIN));
 }
@@ -54,8 +54,8 @@ static bool parity_counts(const unsigned usable[static 2], unsigned p)
         return usable[p] * 8 >= usable[!p];
 }
 
-/* The share of the fuller parity after some seconds at a rate: connect() begins with one parity, bind() with the
- * other, and a program that chooses its ports itself takes both. */
+/* Returns how full the fuller parity is after some seconds at a rate, with more ports in use, in percent: connect()
+ * begins with one parity, bind() with the other, and a program that chooses its ports itself takes both. */
 static double fuller_after(const unsigned part[static 2], double seconds, const double rate[static 2], double more,
                            const unsigned usable[static 2])
 {
@@ -113,9 +113,9 @@ bool window_begin(struct ports *ports, uint64_t now)
         return passed;
 }
 
-/* TIME_WAIT a second that the window of the rate has added, by parity. A former holder holds no additional port, so a
- * pool of connections that is closed at once adds nothing. A pool that is opened at once is no lasting rate, so new
- * holders do not count. The first dump has no rate. */
+/* Gives the TIME_WAIT a second that were added in the window of the rate, by parity. A former holder takes no
+ * additional port, so a pool of connections that is closed at once adds nothing. A pool that is opened at once is no
+ * lasting rate, so new holders do not count. The first dump has no rate. */
 static void growth_rate(const struct ports *ports, const struct destination *d, double ret[static 2])
 {
         for (unsigned p = 0; p < 2; p++) {
@@ -127,8 +127,8 @@ static void growth_rate(const struct ports *ports, const struct destination *d, 
 }
 
 /* A program that binds to ports of its own may take them again at once, without tcp_tw_reuse
- * (net/ipv4/tcp_ipv4.c:tcp_twsk_unique, for a socket that has a port): its TIME_WAIT is not in its way. What others make
- * toward this destination in the time of a TIME_WAIT is in theirs. */
+ * (net/ipv4/tcp_ipv4.c:tcp_twsk_unique, for a socket that has a port): its TIME_WAIT does not block it. The TIME_WAIT
+ * of connections on other ports, as many as are made in 60 s, stay blocked. */
 static void free_own_ports(const struct ports *ports, struct destination *d)
 {
         double others, all = fmax(d->blocked[0] + d->blocked[1], 1), kept, fresh;
@@ -148,8 +148,9 @@ static void free_own_ports(const struct ports *ports, struct destination *d)
         d->fresh_odd = (unsigned)(fresh * d->fresh_odd);
 }
 
-/* At the first dump, a program that takes its own ports again looks like one whose ports run out; the third dump tells
- * them apart. Both parities have to be in use for that: connect() fills one parity before it takes the other. */
+/* True if the forecast has to wait: at the first dump, a program that takes its own ports again looks like one whose
+ * ports run out; the third dump shows the difference. Such a program uses both parities: connect() would fill one
+ * parity before it takes the other. */
 static bool is_held_back(const struct destination *d, const unsigned usable[static 2])
 {
         unsigned used[2] = {destination_used(d, 0), destination_used(d, 1)};
@@ -307,8 +308,8 @@ double ports_value_without_reuse(const struct destination *d, unsigned metric)
         return (metric <= METRIC_PORTS_FORECAST ? d->without_reuse : d->lower)[metric - METRIC_PORTS_FIRST];
 }
 
-/* A program has at most one connection toward a destination on a port. So each listener makes a difference of one to a
- * destination: a usable port less when it comes, a socket more that counts when it goes. */
+/* Toward a destination there is at most one connection on each local port. So each listener changes a destination by
+ * at most one: when it comes, by one usable port less; when it goes, by one more socket that counts. */
 void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, unsigned listeners,
                   struct ports_range ret[static METRIC_PORTS_COUNT])
 {

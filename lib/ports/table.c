@@ -37,8 +37,8 @@ void *ports_spare(struct ports *ports, size_t *ret_size)
         return ports->building;
 }
 
-/* Products with unknown odd factors, whose upper half nobody can foresee. None waits for another: one after the other they
- * take as long as all else that is done with a socket. */
+/* Adds products with secret factors, whose upper half nobody can predict. No product depends on another: in a chain,
+ * they would take as long as everything else that is done with a socket. */
 static uint64_t key_hash(const struct destination_key *key, uint64_t seed)
 {
         uint64_t h = (seed ^ UINT64_C(0xd6e8feb86659fd93)) * key->dport;
@@ -70,8 +70,8 @@ static void index_rebuild(struct ports *ports)
                         t->index[index_find(ports, &t->destination[slot].key)] = (uint16_t)slot;
 }
 
-/* Clears the seconds of the rings that began since the dump before, and some seconds ahead: a dump takes time, and a
- * socket at its end may have come into TIME_WAIT after its begin. */
+/* Clears the seconds of the rings that began since the dump before, and some seconds ahead: a dump takes time, and its
+ * last sockets may have entered TIME_WAIT after it began. */
 static void rings_advance(struct ports *ports, uint64_t from, uint64_t to)
 {
         struct table *t = ports->building;
@@ -152,8 +152,8 @@ static uint8_t source_find(struct ports *ports, const uint32_t address[static 4]
         return (uint8_t)i;
 }
 
-/* How long a socket must still last to be in the next dump: a tick or, if dumps are expensive, 1.5 times the distance
- * of the last two. After a pause this is limited, as few ports would be left to compare. */
+/* Returns how many ms a TIME_WAIT must still last to be in the next dump: a tick or, if dumps are rarer, 1.5 times the
+ * time between the last two. After a pause, the latter is limited to 30 s: else few ports are left to compare. */
 static unsigned stays_ms(const struct ports *ports)
 {
         uint64_t apart_ms = ports->elapsed / NSEC_PER_MSEC * 3 / 2;

@@ -9,9 +9,10 @@
  * that a server accepted are not. Kernel: net/ipv4/inet_hashtables.c:__inet_hash_connect and
  * net/ipv4/tcp_ipv4.c:tcp_twsk_unique.
  *
- * Destinations are in a Misra-Gries table of PORTS_DESTINATIONS. The weight of one is its sockets in the dump, and the
- * TIME_WAIT that it is known to have made in the last minute. With a total weight of N, every destination over
- * N / PORTS_DESTINATIONS is in the table after a dump, and its counts are short by at most as much. */
+ * Destinations are in a Misra-Gries table of PORTS_DESTINATIONS. The weight of a destination is its sockets in the
+ * dump plus the TIME_WAIT that it is known to have made in the last minute. With a total weight of N, the table
+ * has, after a dump, every destination whose weight is over N / PORTS_DESTINATIONS, and no count of it is short by
+ * more than that. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,10 +33,10 @@
 #define PORTS_REUSED_MIN 10 /* percent of the new connections */
 #define PORTS_WATCHED 8u    /* destinations whose ports are compared from dump to dump */
 
-/* The first metrics: cliff, exhaustion and forecast. Reuse makes them smaller. */
+/* The number of metrics that reuse lowers. They are the first ones: cliff, exhaustion and forecast. */
 #define PORTS_WITHOUT_REUSE (METRIC_PORTS_FORECAST - METRIC_PORTS_FIRST + 1)
 
-/* The sysctls that decide which ports connect() may pick, but for the reserved ones, read just before the dump. */
+/* Sysctls that decide which ports connect() may pick, all but ip_local_reserved_ports. Read just before the dump. */
 struct ports_limits {
         unsigned low, high;         /* ip_local_port_range, inclusive */
         unsigned tw_reuse;          /* tcp_tw_reuse, 0-2 */
@@ -61,11 +62,11 @@ static inline bool destination_key_equal(const struct destination_key *a, const 
 struct destination {
         struct destination_key key;
         uint64_t id;                 /* never given to another destination; 0: a free slot */
-        bool loopback;               /* for tcp_twsk_unique() */
-        bool reuse;                  /* connect() may reuse its TIME_WAIT of a certain age */
+        bool loopback;               /* its source or destination is a loopback address, see tcp_twsk_unique() */
+        bool reuse;                  /* connect() may reuse its TIME_WAIT that is older than the reuse delay */
         bool known;                  /* was in the table at the dump before */
         bool bind_first;             /* its ports were taken in the order of bind(), not in that of connect() */
-        bool from_start;             /* was there at the first of the last two dumps */
+        bool from_start;             /* was in the first dump, and this dump is the first or second */
         uint8_t source;              /* slot of its source address; PORTS_SOURCES: it has none */
         uint32_t weight;             /* of Misra-Gries */
         uint32_t holders[2];         /* sockets other than TIME_WAIT, by parity of the local port */
@@ -78,22 +79,22 @@ struct destination {
         uint32_t young;              /* TIME_WAIT younger than the reuse delay: too young to be reused */
         uint32_t last_second;        /* TIME_WAIT younger than 1 s */
         uint32_t late[2];          /* sockets other than old TIME_WAIT, [1]: on the parity with which bind() begins */
-        uint16_t lowest, highest;  /* port of the latter */
+        uint16_t lowest, highest;  /* ports of late[1] */
         uint32_t syn_sent;         /* SYN_SENT */
         uint32_t unanswered;       /* those that have waited for 3 s and more */
         uint8_t watched;           /* 1 + its index in table.watched; 0: none */
         uint64_t cgroup;           /* of one of its live sockets (diag_cgroup()); 0: unknown */
-        uint64_t other_cgroup;     /* another one of a live socket of this dump; 0: none */
-        bool cgroup_seen;          /* a live socket of this dump has that cgroup */
-        uint32_t units;            /* a bit for each of ports_use_units() of which a live socket was met */
+        uint64_t other_cgroup;     /* the first other cgroup of a live socket of this dump; 0: none */
+        bool cgroup_seen;          /* a live socket of this dump is in .cgroup */
+        uint32_t units;            /* a bit for each unit of ports_use_units() that had a live socket toward it */
         uint16_t made[PORTS_RING]; /* TIME_WAIT made in each second; at most UINT16_MAX */
         float lower[METRIC_PORTS_COUNT];
         float upper[METRIC_PORTS_COUNT];
         float without_reuse[PORTS_WITHOUT_REUSE];
 };
 
-/* One value of a destination, which lies between two ends: a TIME_WAIT made and reused between two dumps is in
- * neither. */
+/* The bounds of a value of a destination. They differ by the sockets that the dumps may lack, such as a TIME_WAIT
+ * that was made and reused between two dumps. */
 struct ports_range {
         double lower, upper;
 };
@@ -117,49 +118,52 @@ struct ports;
 struct ports *ports_new(uint64_t seed);
 void ports_free(struct ports *ports);
 
-/* A dump is ports_begin(), ports_add_socket() for every socket that does not listen, and ports_commit(). All functions
- * that read use the last committed dump; a failed dump is not committed, and the next ports_begin() drops it.
+/* A dump is ports_begin(), ports_add_socket() for every socket that does not listen, and ports_commit(). Functions
+ * that read use the last committed dump unless they say otherwise. A failed dump is not committed, and the next
+ * ports_begin() drops it.
  *
- * listening: the ports with a listener, which connect() does not pick. reserved: others that it does not pick; NULL: none.
- * tick: ns since the last observation, whether it had a dump or not; the forecast uses the rate in
- * it. */
+ * listening: the ports with a listener, which connect() does not pick. reserved: other ports that it does not pick;
+ * NULL: none. tick: ns since the last observation, with a dump or not; the forecast uses the rate over this time, but
+ * over at least 2 s. */
 void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *reserved,
                  const struct port_set *listening, uint64_t now, uint64_t tick);
 void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, size_t length, uint64_t now);
 
-/* The memory in which the next dump is built. Nothing of it is needed before ports_begin(). */
+/* Returns the memory in which the next dump is built. From ports_commit() to ports_begin() its contents are not
+ * needed: the caller may give the pages back to the kernel. */
 void *ports_spare(struct ports *ports, size_t *ret_size);
 
 /* recycled: the change of TWRecycled since the dump before; UINT64_MAX: unknown. */
 void ports_commit(struct ports *ports, uint64_t recycled);
 
-/* From the next dump on, the ports of these destinations are compared from dump to dump, before those of the busiest:
- * that is what ports.reused and ports.syn_waiting need. */
+/* From the next dump on, compares the ports of these destinations from dump to dump, in preference to those of the
+ * busiest ones. ports.reused and ports.syn_waiting are known only for destinations whose ports are compared. */
 void ports_watch(struct ports *ports, const struct watch_list *list);
 
-/* Instead of a dump, as for a recording: puts one destination, alone, into the table; NULL: none. Copies its key and
- * values; its id and loopback follow from the key. */
+/* For a recording, which has no dumps: makes a copy of this destination the only one in the table; NULL: empties the
+ * table. Sets loopback by the key, and gives the copy a new id if the key differs from the last one. */
 void ports_give_destination(struct ports *ports, const struct destination *given);
 void ports_give_listening(struct ports *ports, const struct port_set *listening);
 
 /* Sets the cgroup of a destination of which the last dump showed no live socket. */
 void ports_give_cgroup(struct ports *ports, uint64_t id, uint64_t cgroup);
 
-/* Notes for each destination which of these units have had a live socket toward it (TIME_WAIT has no cgroup), for as long
- * as the destination is in the table. Borrowed, and to be given again after a change. NULL: forgets the units of all
- * destinations; then a dump reads cgroups only until it meets the known one of a destination. */
+/* From now on, records which of these units had a live socket toward a destination (TIME_WAIT has no cgroup), until
+ * the destination leaves the table. units is borrowed; call this again after a change of it. NULL: forgets the units
+ * of all destinations; then a dump reads the cgroups of a destination only until it meets the known one. */
 void ports_use_units(struct ports *ports, const struct unit_cgroups *units);
 
-/* The highest id of a cgroup of a live socket so far. A later cgroup has a higher one (fs/kernfs/dir.c:kernfs_new_node). */
+/* Returns the highest cgroup id of the live sockets so far. A cgroup that is created later has a higher id
+ * (fs/kernfs/dir.c:kernfs_new_node). */
 uint64_t ports_newest_cgroup(const struct ports *ports);
 
-/* How many listeners may come or go between two readings of them. */
+/* The number of listeners that are assumed to come or go, at most, between two reads of them. */
 #define LISTENERS_UNSEEN 64u
 
 /* Computes, without a new dump, the bounds of each metric over all destinations.
- * opened: at least the connections that connect() opened since the last dump (ActiveOpens)
- * sockets: at least all of the host
- * listeners: at least those that came or went since the last dump
+ * opened: the connections that connect() opened since the last dump (ActiveOpens), or more
+ * sockets: all sockets of the host, or more
+ * listeners: the listeners that came or went since the last dump, or more
  * Needs a dump made with the current port range and reserved ports. */
 void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, unsigned listeners,
                   struct ports_range ret[static METRIC_PORTS_COUNT]);
@@ -167,7 +171,7 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
 /* When the last dump began, ns; 0: there was none. */
 uint64_t ports_seen_at(const struct ports *ports);
 
-/* Ports that connect() may pick, of the last dump. */
+/* Returns how many ports connect() could pick at the last dump. */
 unsigned ports_usable(const struct ports *ports);
 
 /* The slots are 0 to ports_slots() - 1; some are free. */
@@ -180,13 +184,14 @@ struct parity_ports ports_fuller_parity(const struct ports *ports, const struct 
 /* The higher of forecast and demand, percent. */
 double ports_busyness(const struct destination *destination);
 
-/* Those of the smaller parity, unless next to none of it is usable. */
+/* Returns the usable ports of the smaller parity, or of the other one if that has over eight times as many. */
 unsigned ports_parity(const struct ports *ports);
 
-/* The destinations for which that is highest, the busiest first. Returns their number, most at most. */
+/* Fills ret, of most items, with the destinations of the highest ports_busyness(), the busiest first. Returns how
+ * many. */
 unsigned ports_most_busy(const struct ports *ports, const struct destination *ret[], unsigned most);
 
-/* The first of them; NULL: the table is empty. */
+/* Returns the busiest destination; NULL: the table is empty. */
 const struct destination *ports_busiest(const struct ports *ports);
 
 /* The metrics that need two dumps, and enough connections. */
@@ -195,10 +200,11 @@ static inline bool ports_may_be_unknown(unsigned metric)
         return metric == METRIC_PORTS_REUSED || metric == METRIC_PORTS_SYN_WAITING;
 }
 
-/* Both ends are NAN if the value is unknown. */
+/* Both bounds are NAN if the value is unknown. */
 struct ports_range ports_value(const struct destination *destination, unsigned metric);
 
-/* True if connections toward it are seen to reuse ports in TIME_WAIT; with a smaller share reuse decides nothing. */
+/* True if at least PORTS_REUSED_MIN percent of the new connections toward it reuse a port in TIME_WAIT; false if
+ * unknown. A smaller share is too small to make a difference. */
 static inline bool destination_is_reused(const struct destination *d)
 {
         return d->lower[METRIC_PORTS_REUSED - METRIC_PORTS_FIRST] >= PORTS_REUSED_MIN;

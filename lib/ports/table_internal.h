@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The inside of the table of destinations. Private to table.c, which fills it from a dump, and metrics.c, which
- * computes the metrics from it. */
+/* The internals of the table of destinations, private to this directory: table.c fills the table from a dump, and
+ * metrics.c, with bind.c and watch.c, computes the metrics from it. */
 
 #include <arpa/inet.h>
 
@@ -11,7 +11,7 @@
 
 #define INDEX_SLOTS (2 * PORTS_DESTINATIONS)
 
-/* The rate of a forecast is the mean of this time, so that a pool of connections closed at once is no storm. */
+/* A forecast uses the mean rate of at least this time, so that connections closed at once do not look like a storm. */
 #define RATE_SECONDS 2u
 
 #define PORTS_TIME_WAIT_MS 60000u
@@ -27,15 +27,16 @@ struct source {
         struct port_set seen;
 };
 
-/* The ports of one destination, for the next dump. Only in the port range; the rest is not touched, so that it takes no
- * memory. */
+/* The ports of one destination, to compare with the next dump. Only words of the port range are written, so that the
+ * rest takes no memory. */
 struct watched_ports {
-        struct port_set time_wait;   /* in TIME_WAIT, and in it still at the next dump unless it is reused */
+        struct port_set time_wait;   /* in TIME_WAIT, and still in TIME_WAIT at the next dump unless it is reused */
         struct port_set held;        /* by a socket that is not in TIME_WAIT */
         struct port_set held_reused; /* those of them that were in TIME_WAIT before */
 };
 
-/* What was counted of them since the first dump with these sysctls. */
+/* The counts of a watched destination since it was first watched, or since tcp_tw_reuse, its delay or tcp_timestamps
+ * changed. */
 struct watched {
         uint64_t id; /* of the destination; 0: none */
         struct watched_ports *ports;
@@ -44,19 +45,19 @@ struct watched {
         unsigned of_batch, reused_of_batch;
         uint64_t made_at; /* when a new connection was seen last */
         float reused;     /* percent, of the last batch; NAN: unknown */
-        float others;     /* connections a second on ports that were not in TIME_WAIT, before the last dump */
+        float others;     /* new connections a second on ports not in TIME_WAIT, between the last two dumps */
         float compared[2],
-                compared_waiting[2]; /* made and waiting in dumps with enough of both; older ones for less */
+                compared_waiting[2]; /* sums of made and waiting in dumps with enough of both; older ones count less */
 };
 
 /* The result of one dump. The next one is built in a copy, so a dump that fails changes nothing that counts. */
 struct table {
         uint64_t begun;     /* when the dump began */
-        uint64_t then[2];   /* when earlier ones began, the later first, half a window apart; 0: there was none */
+        uint64_t then[2];   /* when two earlier dumps began, the later first, half a window apart; 0: none */
         unsigned slots;     /* slots from here on were never used */
         unsigned used;      /* destinations in the table */
         unsigned next_free; /* where the search for a free slot goes on */
-        /* No destination of the dump has more sockets or demand than this, no source more distinct ports. */
+        /* Upper bounds: sockets and demand (in ports) of a destination, distinct ports of a source. */
         unsigned most_used;
         double most_demand, most_source_used;
         unsigned passes;                      /* of Misra-Gries; each took 1 from the weight of every destination */
@@ -64,8 +65,8 @@ struct table {
         unsigned most_passes[2];              /* of a dump in that minute, and in the one before */
         unsigned usable[2];                   /* ports that connect() may pick, by parity */
         unsigned usable_lower;                /* those of bind()'s parity in the lower half of the range */
-        unsigned tw_reuse, tw_reuse_delay_ms; /* by which TIME_WAIT was reused */
-        unsigned stays_ms;                    /* TIME_WAIT with more left is in watched.time_wait */
+        unsigned tw_reuse, tw_reuse_delay_ms; /* at the dump; tw_reuse is 0 without timestamps */
+        unsigned stays_ms;                    /* TIME_WAIT that lasts longer than this is in watched_ports.time_wait */
         struct watched watched[PORTS_WATCHED];
         struct watched_ports watched_ports[PORTS_WATCHED];
         uint16_t index[INDEX_SLOTS]; /* of destination[], by the hash of the key; open addressing */
@@ -80,9 +81,9 @@ struct ports {
 
         unsigned dumps; /* that were committed */
 
-        /* By slot: TIME_WAIT made in each second, and reused before a dump could show it: an estimate. Only what is not 0 is
-         * written, as most destinations have none, and a page takes memory. A dump that fails clears seconds that no longer
-         * count. */
+        /* By slot and second: an estimate of the TIME_WAIT that were made in that second, and reused before a dump
+         * could show them. Only changes are written (hidden_set()): most destinations have none, and a written page
+         * takes memory. A dump that fails clears only seconds that no longer count. */
         int16_t hidden[PORTS_DESTINATIONS][PORTS_RING];
 
         const struct unit_cgroups *units; /* borrowed; NULL: none */
@@ -93,8 +94,8 @@ struct ports {
         struct port_set usable, listening;
         uint64_t elapsed;   /* ns since the dump before began; 0: there was none */
         unsigned window_ms; /* of the rate: the last tick, but at least RATE_SECONDS */
-        unsigned fresh_ms;  /* the part of it that lies behind the dump that it is compared with */
-        unsigned compared;  /* the index of that dump in table.then */
+        unsigned fresh_ms;  /* the part of that window since the dump at table.then[compared] */
+        unsigned compared;  /* the index in table.then of the dump with which this one is compared */
         struct watch_list watch;
         const struct watched
                 *watched_then[PORTS_WATCHED]; /* the same destinations in the dump before; NULL: not in it */
@@ -165,21 +166,23 @@ void watch_begin(struct ports *ports);
 void watch_add(struct ports *ports, const struct destination *d, const struct inet_diag_msg *socket);
 void watch_commit(struct ports *ports, uint64_t recycled);
 
-/* bind.c: takes one socket; ports.bind_first of a source, and its ports.bind_used, in percent; whether the ports toward a destination were
- * taken in the order of bind(). */
+/* bind.c: takes one socket; sets ports.bind_first of a source; returns its ports.bind_used, in percent; and sets
+ * whether the ports toward a destination were taken in the order of bind(). */
 void bind_add(struct ports *ports, struct destination *destination, unsigned port, const struct inet_diag_msg *socket);
 void source_set_bind_first(struct ports *ports, unsigned index);
 double source_bind_used(const struct ports *ports, const struct source *source);
 void destination_set_bind_first(const struct ports *ports, struct destination *destination);
 
-/* unit.c: takes the cgroup of a live socket; 0: unknown. unit_commit(), at the end of a dump, replaces a cgroup of which
- * the dump met no live socket by one of which it did, unless a rule names a unit of the destination. */
+/* unit.c: takes the cgroup of a live socket; 0: unknown. unit_commit(), at the end of a dump, replaces a cgroup that
+ * had no live socket in the dump by another cgroup that had one, unless a unit that a rule names has had a live socket
+ * toward the destination. */
 void unit_add(struct ports *ports, struct destination *d, uint64_t cgroup);
 void unit_commit(struct destination *d);
 
-/* metrics.c: chooses the dump with which the new one is compared for the rate: the one before, or an earlier one while
- * that is younger than the window; returns true if the dump before takes its place in table.then. Sets the metrics that
- * the dump tells, and those of watch.c: percent; NAN: unknown. */
+/* metrics.c: window_begin() chooses the dump with which the new one is compared for the rate: table.then[1] if it is
+ * at most 1.5 windows old, else table.then[0]; returns true if the dump before has become table.then[0].
+ * usable_count() counts the usable ports. metrics_set() sets all metrics but those of watch.c, which must be set
+ * before. */
 bool window_begin(struct ports *ports, uint64_t now);
 void usable_count(struct ports *ports);
 void metrics_set(struct ports *ports, uint64_t recycled);

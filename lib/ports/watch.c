@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What became of each port toward a few destinations since the dump before: whether new connections took ports in
- * TIME_WAIT, and whether these wait longer for an answer than others. Counters of the whole host cannot show that:
+/* Compares the ports toward a few destinations with the dump before: whether new connections took ports in TIME_WAIT,
+ * and whether these connections wait longer for an answer than others. Counters of the whole host cannot show that:
  * they also count other destinations, the loopback, and what strangers send. */
 
 #include <math.h>
@@ -11,7 +11,7 @@
 
 #define BATCH_MIN 20        /* connections: a share of fewer is chance */
 #define COMPARED_MIN 5      /* connections of each kind in one dump */
-#define COMPARED_DECAY 0.9f /* a dump */
+#define COMPARED_DECAY 0.9f /* per dump */
 #define HARM_FACTOR 3
 #define SILENT_NS (3 * NSEC_PER_SEC)
 #define BUSY 50      /* ports.forecast or ports.demand, percent */
@@ -126,7 +126,7 @@ void watch_add(struct ports *ports, const struct destination *d, const struct in
 }
 
 /* While all ports are taken and none is reused, connect() fails, and there are no new connections to judge by: then
- * the reused ones gathered so far count against a whole batch. */
+ * ports.reused is the part of a whole batch that the reused ones gathered so far make up. */
 static void commit_reused(struct table *t, struct watched *w, const struct destination *d)
 {
         double taken = 100.0 * destination_sockets(d) / MAX(t->usable[0] + t->usable[1], 1);
@@ -177,8 +177,8 @@ static void set(struct destination *d, unsigned metric, double value)
 }
 
 /* A FIN that is sent again begins the 60 s of a TIME_WAIT anew (net/ipv4/tcp_minisocks.c:tcp_timewait_state_process),
- * which looks like a reuse: a few of a hundred on a lossy path, many on a host whose CPUs are busy. TWRecycled does not
- * count them, so it is the most that can have been reused. */
+ * which looks like a reuse: a few of a hundred on a lossy path, many on a host whose CPUs are busy. TWRecycled does
+ * not count such a FIN, so no more ports than its change (recycled) were reused. */
 void watch_commit(struct ports *ports, uint64_t recycled)
 {
         struct table *t = ports->building;

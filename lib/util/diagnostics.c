@@ -9,7 +9,7 @@
 
 struct diagnostic *diagnostic_add(struct diagnostics *diagnostics, struct origin at, const char *format, ...)
 {
-        size_t n = diagnostics->item ? diagnostics->n : 0; /* without memory, n counts items that are not there */
+        size_t n = diagnostics->item ? diagnostics->n : 0; /* without memory for the first item, n is 1 */
         struct diagnostic *item = realloc(diagnostics->item, (n + 1) * sizeof(*item));
         char *text = NULL;
         va_list args;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The errors or warnings of a configuration. Library code never logs: it collects all errors, and the caller prints them. */
+/* The errors or warnings of a configuration. Library code never logs: it collects all errors, and the caller prints
+ * them. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,8 +28,8 @@ struct diagnostics {
         size_t n;
 };
 
-/* Adds a diagnostic. Counts it even if there is no memory for it, so that wrong input is never accepted. Returns it, good
- * until the next call; NULL: there was no memory for it. */
+/* Adds a diagnostic. Without memory for it, n is still not 0 afterwards, so that wrong input is never accepted.
+ * Returns the diagnostic, valid until the next call; NULL: there was no memory for it. */
 struct diagnostic *diagnostic_add(struct diagnostics *diagnostics, struct origin at, const char *format, ...)
         _printf_(3, 4);
 

@@ -22,14 +22,14 @@ static inline void port_set_add(struct port_set *set, unsigned port)
         set->bit[port / 64] |= UINT64_C(1) << (port % 64);
 }
 
-/* These write only what changes: the pages of a set without ports take no memory. */
+/* These functions write only words that change, so that untouched pages of a set take no memory. */
 void port_set_add_all(struct port_set *set, const struct port_set *others);
 void port_set_remove_all(struct port_set *set, const struct port_set *others);
 void port_set_clear(struct port_set *set);
 void port_set_assign(struct port_set *set, const struct port_set *others);
 
-/* Parses "8080,9000-9010", the format of ip_local_reserved_ports, into a set that has ports or none. Returns 0; -EINVAL,
- * and *ret is untouched. */
+/* Parses "8080,9000-9010", the format of ip_local_reserved_ports. Replaces the ports in *ret, which must be
+ * initialized. Returns 0 or -EINVAL; then *ret is as before. */
 int port_set_parse(const char *text, struct port_set *ret);
 
 /* Writes the same format. Returns its length. buf holds PORT_SET_TEXT_MAX bytes, enough for every set. */

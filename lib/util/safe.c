@@ -16,8 +16,8 @@ static bool is_name_byte(unsigned char c)
                (c != 0 && strchr(":_.\\@-/", c));
 }
 
-/* Control characters, but a tab; characters without a width, or that move others (UAX #9), and U+00A0, which only
- * looks like a blank. */
+/* True for control characters except tab, for characters that have no width or move others (UAX #9), and for U+00A0,
+ * which only looks like a blank. */
 static bool is_control(unsigned code)
 {
         static const struct {
@@ -80,7 +80,7 @@ static size_t take_character(const char **text, char buf[static ESCAPED * UTF8_M
 
 char *safe_text(const char *text, char *ret, size_t size)
 {
-        size_t at = 0, fits = 0; /* fits: as much as leaves room for CUT */
+        size_t at = 0, fits = 0; /* fits: the most that leaves room for CUT */
 
         while (*text) {
                 char buf[ESCAPED * UTF8_MAX];
@@ -99,7 +99,7 @@ char *safe_text(const char *text, char *ret, size_t size)
         return ret;
 }
 
-/* Puts a backslash before each character of also. */
+/* Prints text, with a backslash before each character that is in also. */
 static void print(const char *text, const char *also, FILE *f)
 {
         while (*text) {

@@ -11,13 +11,13 @@
  * (systemd.unit(5): letters, digits and :_.\@-) and '/'. Writes at most size bytes, the 0 included. Returns ret. */
 char *safe_name(const char *name, char *ret, size_t size);
 
-/* For text, on output: escapes control characters, characters without a width or that change the direction of writing,
- * and what is not UTF-8; tabs stay. A text that does not fit into size bytes, the 0 included and at least 4, ends with
- * "...". Returns ret. */
+/* For text, on output: escapes control characters except tabs, characters that have no width or change the direction
+ * of writing, no-break spaces, and bytes that are not UTF-8. A text that does not fit into size bytes (the 0 included;
+ * at least 4) is cut and ends with "...". Returns ret. */
 char *safe_text(const char *text, char *ret, size_t size);
 
-/* The same, printed. */
+/* Prints text, escaped as by safe_text(). */
 void safe_print(const char *text, FILE *file);
 
-/* In quotes, with a backslash before each quote and backslash in it. */
+/* Likewise, in quotes, with a backslash before each quote and backslash in the text. */
 void safe_print_quoted(const char *text, FILE *file);

@@ -11,8 +11,9 @@ struct suggestion {
 
 #define SUGGESTION(w) ((struct suggestion){.wanted = (w)})
 
-/* Compares a known name, which replaces the best one if it is nearer. It is near enough if a third of the letters of
- * the wanted name differ at most, or if one name ends with the other ("tw_reuse", "net.ipv4.tcp_tw_reuse"). */
+/* Makes a known name the best one if it is near enough to the wanted name, and nearer than the best so far. It is near
+ * enough if at most a third of the letters of the wanted name differ (of a short one, one letter), or if one of the
+ * two names ends with the other, which has at least 4 letters ("tw_reuse", "net.ipv4.tcp_tw_reuse"). */
 void suggestion_offer(struct suggestion *suggestion, const char *name);
 
 /* Returns buf: ", did you mean NAME?", or "" when no name is near enough. */

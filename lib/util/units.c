@@ -106,7 +106,7 @@ const char *duration_format(uint64_t ns, char buf[static DURATION_TEXT_MAX])
                 const char *unit;
         } rows[] = {
                 {3600 * NSEC_PER_SEC, "h"}, {60 * NSEC_PER_SEC, "min"}, {NSEC_PER_SEC, "s"}, {NSEC_PER_MSEC, "ms"}};
-        unsigned i = ns > 0 ? 0 : 2; /* nothing is 0s */
+        unsigned i = ns > 0 ? 0 : 2; /* 0 becomes "0s" */
 
         while (i + 1 < ELEMENTSOF(rows) && ns % rows[i].ns != 0)
                 i++;

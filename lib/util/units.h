@@ -21,21 +21,21 @@ enum unit {
 const char *unit_suffix(enum unit unit);
 
 /* Parses the decimal number that text begins with: digits only, no blank and no sign before them. Returns the text
- * after it; NULL: there is none, or it is over UINT64_MAX. */
+ * after the number; NULL: there is no number, or it is over UINT64_MAX. */
 const char *number_parse(const char *text, uint64_t *ret);
 
 /* Parses a text that is such a number and nothing else. Returns 0 or -EINVAL. */
 int whole_number_parse(const char *text, uint64_t *ret);
 
 /* Parses a number with its unit: "10k" for a count, "80%", "0/s", "3k/min", "250ms" for seconds, "2MB". The number is
- * digits with at most one point between them. Returns 0; -EINVAL: invalid number; -EDOM: the unit is missing or another
- * one. */
+ * digits with at most one point between them. Returns 0; -EINVAL: invalid number; -EDOM: the unit is missing or not
+ * one of this kind. */
 int number_with_unit_parse(const char *text, enum unit unit, double *ret);
 
 /* Parses "250ms", "15s", "2min" or "1h" into ns. Returns 0; -EINVAL: invalid number; -EDOM: invalid unit of time;
  * -ERANGE: over a year. */
 int duration_parse(const char *text, uint64_t *ret_ns);
 
-/* Formats ns in the largest unit that keeps it whole: "250ms", "90s", "2min", "1h". Returns buf. */
+/* Formats ns (whole ms) in the largest unit that keeps it whole: "250ms", "90s", "2min", "1h". Returns buf. */
 #define DURATION_TEXT_MAX 32
 const char *duration_format(uint64_t ns, char buf[static DURATION_TEXT_MAX]);

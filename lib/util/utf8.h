@@ -5,5 +5,5 @@
 
 #define UTF8_MAX 4 /* bytes of a character */
 
-/* Returns the bytes of the character at text (RFC 3629), and its code; 0: invalid UTF-8. */
+/* Gives the code point of the character at text (RFC 3629). Returns its length in bytes; 0: invalid UTF-8. */
 size_t utf8_take(const char *text, unsigned *ret_code);
