@@ -58,8 +58,8 @@ static bool is_vendors(const struct config *config, const struct origin *at)
         return false;
 }
 
-/* If two actions contradict each other, the administrator's supersedes the vendor's, so that no upgrade of the
- * vendor's rules is an error. Returns false if both are of the same party. */
+/* If two actions contradict each other, the administrator's supersedes the vendor's, so that an upgrade of the
+ * vendor's rules causes no error. Returns false if both are the vendor's, or both the administrator's. */
 static bool supersede(struct config *config, unsigned rule_a, unsigned a, unsigned rule_b, unsigned b)
 {
         struct rule *one = &config->rule[rule_a], *other = &config->rule[rule_b];
@@ -80,8 +80,8 @@ static bool may_write(const struct rule *rule)
         return !rule->disabled && !rule->observe;
 }
 
-/* Returns the first action on the same sysctl that stands earlier in this rule, or in an earlier rule and contradicts
- * it; NULL: none, or one supersedes the other. */
+/* Returns the first other action on the same sysctl: an earlier one of this rule, or one of an earlier rule that
+ * contradicts it. NULL: none, or one supersedes the other. */
 static const struct action *find_other(struct config *config, unsigned index, unsigned n)
 {
         const struct action *action = &config->rule[index].action[n];
@@ -120,8 +120,9 @@ static void check_opposites(const struct check *c, unsigned index)
         }
 }
 
-/* Checks the value of each action against [limits]. A value that is set has to fit. Steps and a port range stop at a
- * narrower bound, so the limit of a step may lie beyond it; but steps must not have to cross the other bound. */
+/* Checks the value of each action against [limits]. The value of a set must be inside. A raise stops at a narrowed
+ * max, and a lower at a narrowed min, so its limit may be beyond this bound, but not beyond the other one. A port
+ * range stops at both bounds, so any is accepted. */
 static void check_bounds(const struct check *c, const struct rule *rule)
 {
         char reason[256];
@@ -195,8 +196,8 @@ static bool span_is_empty(const struct span *s)
         return s->low > s->high || (s->low == s->high && (s->low_open || s->high_open));
 }
 
-/* Returns true if one of the conditions names the metric. Each != counts once its number is an end of the span, which
- * another condition may have made it. */
+/* Returns true if one of the conditions names the metric. Applies the list n times: a != narrows the span only if its
+ * number is an end of the span, and a later condition may make it an end. */
 static bool span_narrow_by_all(struct span *s, const struct condition *list, unsigned n, unsigned metric)
 {
         bool named = false;
@@ -242,8 +243,8 @@ static bool check_reach(const struct check *c, struct rule *rule, const struct c
         return true;
 }
 
-/* Reports an until that holds at the same values as when. If until uses a metric that when does not, such values are
- * only likely: a warning, unless until waits. */
+/* Reports an until that can hold at the same values as when. If until uses a metric that when does not use, such
+ * values are likely but not certain: adds only a warning, and none if until has a time. */
 static void check_until(const struct check *c, const struct rule *rule)
 {
         const struct condition *elsewhere = NULL;
@@ -275,7 +276,7 @@ static void check_until(const struct check *c, const struct rule *rule)
                                metric_name(elsewhere->metric, &c->config->counters));
 }
 
-/* Reports a ports.* in expect, and destinations, of a rule that acts for no destination. */
+/* Reports a ports.* in expect, for-destination and for-unit in a rule without a ports.* in when. */
 static void check_evidence(const struct check *c, const struct rule *rule)
 {
         if (rule->has_expect && metric_is_ports(rule->expect.metric) && !rule_ports_condition(rule))
@@ -313,7 +314,7 @@ static void check_whole(const struct check *c, struct rule *rule)
 
 #define INTERVAL_NS_MOST (5 * NSEC_PER_SEC)
 
-/* Storms bring the tick forward; what else a rule looks at does not. */
+/* A tick comes early only if ports could run out before it; no other metric of a rule brings it forward. */
 static void check_interval(const struct check *c)
 {
         for (size_t i = 0; c->config->interval_ns > INTERVAL_NS_MOST && i < c->config->values.n; i++) {
@@ -332,7 +333,7 @@ void config_check(struct config *config, struct diagnostics *diagnostics)
         const struct check c = {config, diagnostics};
 
         for (unsigned i = 0; i < config->n_rules; i++) {
-                if (!config->rule[i].faulty) /* else what is missing may be the line with the error */
+                if (!config->rule[i].faulty) /* else a key may seem missing because its line has the error */
                         check_whole(&c, &config->rule[i]);
                 check_bounds(&c, &config->rule[i]);
                 check_after(&c, &config->rule[i]);

@@ -23,7 +23,7 @@ static void on_key(void *user, struct origin at, const char *name, const char *v
                 key_read(p, name, value);
 }
 
-/* Returns the rule of that name, which is a new one if there is none yet; NULL if there can be none. */
+/* Returns the rule of that name, and adds it if it is new. NULL: the name is invalid, or there are too many rules. */
 static struct rule *rule_open(struct parser *p, const char *name)
 {
         struct config *config = p->config;
@@ -58,7 +58,7 @@ static void section_unknown(struct parser *p, const char *name)
         fail("unknown section [%s]%s there are [daemon], [limits] and [rule NAME]", name, hint[0] ? hint : ":");
 }
 
-/* Marks the rule as faulty if one of its lines, which end before line, had an error. */
+/* Ends the section before line. Marks its rule as faulty if one of the lines of the section had an error. */
 static void section_close(struct parser *p, unsigned line)
 {
         for (size_t i = p->diagnostics_before; p->diagnostics->item && i < p->diagnostics->n; i++)

@@ -12,11 +12,11 @@
 
 #define CONFIG_FILES_MAX 64u
 
-/* Which values twtuned leaves alone. */
+/* The values that twtuned leaves alone. */
 enum yield {
         YIELD_SYSCTL_D,   /* those that sysctl.d sets under /etc */
         YIELD_NONDEFAULT, /* those, and all that are not the kernel's default */
-        YIELD_NO,         /* nobody's */
+        YIELD_NO,         /* none */
 };
 
 struct config {
@@ -28,7 +28,7 @@ struct config {
         double cpu_budget;           /* percent of one core, for full dumps */
         char metrics_file[PATH_MAX]; /* absolute; "": none */
 
-        /* Of these, which only twtuned --all-netns reads, the texts of a list are separated by blanks; NULL: none. Owned. */
+        /* Only twtuned --all-netns reads these. The texts of a list are separated by blanks; NULL: none. Owned. */
         char *netns;           /* patterns of the names of network namespaces */
         char *netns_directory; /* absolute paths, besides the built-in ones */
         char *metrics_listen;  /* ADDRESS:PORT */
@@ -59,16 +59,16 @@ struct config {
 
         struct unit_names unit_names; /* those of for-unit of all rules */
 
-        struct condition_texts texts; /* the last member: what is not used of it takes no memory */
+        struct condition_texts texts; /* the last member, so that its unused part takes no memory */
 };
 
 /* Returns a configuration with the defaults and no rules; NULL: no memory. */
 struct config *config_new(void);
 void config_free(struct config *config);
 
-/* Reads the text of one file over what was read before. Adds each error to diagnostics and continues, so that a person
- * sees all of them at once. kernel: the counters of /proc, NULL if they are unknown. All origins, also those of the
- * diagnostics, borrow the file's name from the configuration. */
+/* Reads the text of one file, which overrides the files read before. Adds each error to diagnostics and continues, so
+ * that a person sees all of them at once. kernel: the counters of /proc, NULL if they are unknown. All origins, also
+ * those of the diagnostics, borrow the file's name from the configuration. */
 void config_read(struct config *config, const char *file, const char *text, size_t size, const struct counters *kernel,
                  struct diagnostics *diagnostics);
 
@@ -76,5 +76,5 @@ void config_read(struct config *config, const char *file, const char *text, size
 const struct rule *config_rule_of(const struct config *config, enum sysctl_id sysctl);
 
 /* Checks the whole configuration after the last file: rules against each other, against [limits], and in themselves.
- * Resolves struct rule's after. Disables each rule of which a condition never holds; that error says rule_off. */
+ * Sets after of each rule. Disables each rule with a condition that never holds, and sets rule_off in that error. */
 void config_check(struct config *config, struct diagnostics *diagnostics);

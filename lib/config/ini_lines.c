@@ -15,7 +15,7 @@
 #define KEY_LONGEST 190u /* with its '=' it fits into one piece */
 
 /* inih reads lines of at most INI_MAX_LINE (200) bytes, so it gets a longer one in pieces: the first, then the others
- * as continued lines. CUT stands at both sides of a cut, where inih would strip blanks. A file cannot contain it, as
+ * as continued lines. CUT marks both sides of a cut, where inih would strip blanks. A file cannot contain it, as
  * line_cut() rejects control characters. */
 #define CUT '\1'
 #define CUT_TEXT "\1"
@@ -59,8 +59,8 @@ static const char *comment_find(const char *value)
         return NULL;
 }
 
-/* True if inih may read this line. Reports what inih would accept: for it "when ports.cliff >= 80%" has the key "when
- * ports.cliff >". */
+/* True if inih may read this line. Reports errors that inih would accept: it would read "when ports.cliff >= 80%" as
+ * the key "when ports.cliff >". */
 static bool line_check(struct reader *p, const char *line)
 {
         const char *equals = strchr(line, '='), *comment = equals ? comment_find(equals) : NULL;

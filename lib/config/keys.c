@@ -11,14 +11,14 @@
 #include "lib/util/suggest.h"
 #include "lib/util/units.h"
 
-/* One row a key. parse() reads a value into the field, and reports an error itself. */
+/* One row for each key. parse() reads a value into the field, and reports an error itself. */
 struct key {
         const char *name;
         void (*parse)(struct parser *p, const struct key *key, void *field, const char *value);
         size_t field; /* offset in struct config or, for the key of a rule, in struct rule */
         bool list;    /* may be repeated; an empty value clears it, as in systemd */
 
-        const char *words[3]; /* for parse_word(): of a flag, those for false and true */
+        const char *words[3]; /* for parse_word(); for a bool: false, then true */
         double min, max;      /* inclusive, in the unit or in seconds; 0, 0: any */
         const char *valid;    /* the valid values, for people */
         enum unit unit;
@@ -63,7 +63,7 @@ static void parse_duration(struct parser *p, const struct key *key, void *field,
 
 static void parse_number(struct parser *p, const struct key *key, void *field, const char *value)
 {
-        double number = 0; /* out of the range of every such key */
+        double number = 0; /* if invalid: out of range for every key with this parser */
 
         number_with_unit_parse(value, key->unit, &number);
         if (is_in_range(p, key, number, value))
@@ -164,7 +164,7 @@ static void parse_destination(struct parser *p, const struct key *key, void *fie
                 p->rule->destination_at = p->at;
 }
 
-/* Several names may stand on a line. */
+/* A line may have several names, with blanks between them. */
 static void parse_units(struct parser *p, const struct key *key, void *field, const char *value)
 {
         char word[CGROUP_UNIT_MAX], name[CGROUP_UNIT_MAX];

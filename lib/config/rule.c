@@ -21,7 +21,7 @@ struct line {
         struct diagnostics *diagnostics;
 };
 
-/* Reports an error in the current line. An expression: -EINVAL. */
+/* Reports an error in the current line. The value of the expression is -EINVAL. */
 #define reject(...) (diagnostic_add(line->diagnostics, line->at, __VA_ARGS__), -EINVAL)
 
 static const char *const comparison_texts[] = {
@@ -166,8 +166,8 @@ static int comparison_parse(struct line *line, const char *text, enum comparison
         return reject("invalid operator '%s': use < <= > >= == or !=", text);
 }
 
-/* Copies a text into the configuration, which has room for the text of as many conditions as it can have. The text of
- * a condition that a later file replaces stays there, so the room may run out; the text is then empty. */
+/* Copies the text of a condition into texts, which has room for as many as a configuration can have. The text of a
+ * condition that a later file replaces stays in texts, so the room may run out: returns "" then. */
 static const char *keep_text(struct condition_texts *texts, const char *text)
 {
         size_t n = strlen(text) + 1;

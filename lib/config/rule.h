@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Rules as values, and the grammar of their lines (twtuned.conf(5)). */
+/* Parsed rules, and the grammar of their lines (twtuned.conf(5)). */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,7 +57,7 @@ enum action_kind {
         ACTION_LOWER, /* SYSCTL /N min LIMIT */
 };
 
-/* What a rule does to a sysctl. */
+/* A change that a rule makes to a sysctl. */
 struct action {
         enum action_kind kind;
         enum sysctl_id sysctl;
@@ -69,14 +69,14 @@ struct action {
 struct rule {
         char name[RULE_NAME_MAX];
         char *description; /* owned; NULL: none */
-        char *advise; /* what a person can do if the rule has no action, or its actions did not help; owned; NULL */
+        char *advise; /* what a person can do if the rule has no action, or if it did not help; owned; NULL: none */
         struct origin at;
         bool disabled;
         bool faulty; /* one of its lines has an error */
         bool has_expect;
         bool keep;         /* release = keep */
         bool observe;      /* it decides and logs, but writes nothing */
-        uint64_t retry_ns; /* the wait after expect or abort put a change back */
+        uint64_t retry_ns; /* the wait after a change was undone by expect or abort */
         uint64_t every_ns; /* the least time between two steps of raise and lower */
         unsigned after;    /* index of the prerequisite rule; RULE_NONE: none */
         char after_name[RULE_NAME_MAX];
@@ -88,9 +88,9 @@ struct rule {
                                                      that changes the sysctl of the action in another way */
         struct abort_condition abort[RULE_ABORTS_MAX];
         struct destination_match
-                destination[RULE_DESTINATIONS_MAX]; /* ports.* are those of these alone; none: of all */
+                destination[RULE_DESTINATIONS_MAX]; /* ports.* are only about these; none: about all */
         struct origin destination_at;               /* of the first of them */
-        uint32_t units; /* a bit for each name of unit_names: ports.* are those of destinations of these; 0: of all */
+        uint32_t units; /* a bit for each name of unit_names: ports.* are only about destinations of these; 0: all */
         struct origin units_at;
         unsigned n_when, n_until, n_actions, n_abort, n_destinations;
 };
@@ -154,7 +154,7 @@ const char *comparison_text(enum comparison op);
 /* The first ports.* condition of `when`; NULL: the rule is about no destination. */
 const struct condition *rule_ports_condition(const struct rule *rule);
 
-/* The condition by which a release is explained: the first of `until`, or of `when` where there is none. */
+/* Returns the condition that explains a release: the first of `until`, or of `when` if there is no `until`. */
 static inline const struct condition *rule_release_condition(const struct rule *rule)
 {
         return rule->n_until > 0 ? rule->until : rule->when;

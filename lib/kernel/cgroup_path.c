@@ -14,13 +14,13 @@
 #define ID_LENGTH 64u
 #define ID_SHOWN 12
 #define UID_LENGTH 36u  /* 8-4-4-4-12 */
-#define HASH_LENGTH 32u /* of a static pod: a hash of its manifest (kubelet, config/common.go) */
+#define HASH_LENGTH 32u /* the UID of a static pod: a hash of its manifest (kubelet, config/common.go) */
 
-/* A part of the path, and what those before it said. */
+/* The current part of the path, and what the parts before it have shown. */
 struct walk {
         const char *part;
         size_t length;
-        bool below_kubepods;     /* a part is "kubepods", the root of the cgroupfs driver */
+        bool below_kubepods;     /* an earlier part is "kubepods", the root of the cgroupfs driver */
         bool below_docker;       /* the part before is "docker" */
         char user[NAME_MAX + 1]; /* "user@1000.service"; "": not of a user */
         char pod[UID_LENGTH + 1];
@@ -44,8 +44,8 @@ static bool is(const struct walk *w, const char *name)
         return w->length == strlen(name) && strncmp(w->part, name, w->length) == 0;
 }
 
-/* The systemd driver writes '_' for the '-' of a UID, as '-' is its separator of slices. Copies the UID at the start of the
- * text to ret. Returns its length; 0: there is none. */
+/* The systemd driver writes '_' for the '-' of a UID, as '-' is its separator of slices. Copies the UID at the
+ * start of the text to ret. Returns its length; 0: there is none. */
 static size_t read_pod_uid(const char *text, size_t length, char ret[static UID_LENGTH + 1])
 {
         size_t n = strspn(text, HEX "-_");
@@ -68,8 +68,9 @@ static size_t read_pod_uid(const char *text, size_t length, char ret[static UID_
         return n;
 }
 
-/* cgroupfs: "podUID" below "kubepods"; systemd: "kubepods-burstable-podUID.slice", below kind's "kubelet-" as well. What comes
- * behind the UID: the end, ".slice", and of a containerd that takes one driver's name for the other's ":cri-containerd:ID". */
+/* The cgroupfs driver writes "podUID" below "kubepods"; the systemd driver writes "kubepods-burstable-podUID.slice",
+ * with "kubelet-" before it in kind (Kubernetes in Docker). The part ends after the UID or continues with ".slice"; a
+ * containerd whose driver is not the kubelet's adds ":cri-containerd:ID" to that. */
 static bool find_pod(struct walk *w)
 {
         char part[NAME_MAX + 1];
@@ -90,7 +91,7 @@ static bool find_pod(struct walk *w)
         return false;
 }
 
-/* Returns the ID in the part and its runtime; NULL: it names no container. */
+/* Returns the ID of the container that the part names, and fills in its runtime; NULL: it names no container. */
 static const char *find_container(const struct walk *w, const char **ret_runtime)
 {
         static const struct {
@@ -115,12 +116,13 @@ static const char *find_container(const struct walk *w, const char **ret_runtime
         return id + ID_LENGTH == end || (id + ID_LENGTH + 6 == end && strncmp(end - 6, ".scope", 6) == 0) ? id : NULL;
 }
 
-/* Fills in the name and returns true when the part settles it. */
+/* Updates the name found so far. Returns true if no later part can change it. */
 static bool look_at(struct walk *w, char *found, size_t size)
 {
         const char *runtime, *id, *slash = w->user[0] ? "/" : "";
 
-        /* Any user can name cgroups below user.slice, and a container its own; so the first pod counts, and none there. */
+        /* Users name the cgroups below user.slice, and containers their own: ignore every pod but the first one, and
+         * all pods of users. */
         if (!w->user[0] && !w->pod[0])
                 find_pod(w);
         id = find_container(w, &runtime);

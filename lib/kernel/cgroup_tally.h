@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Counts sockets by cgroup, however many there are: what has more than one in CGROUP_TALLY_MAX + 1 of all sockets is among
- * the items, and its number is short by that share at most (Misra and Gries, "Finding repeated elements").
- * Zero-initialized: empty. */
+/* Counts sockets by cgroup, for any number of cgroups. A cgroup with more than N / (CGROUP_TALLY_MAX + 1) of all N
+ * sockets is among the items, and its count is too low by at most that number (Misra and Gries, "Finding repeated
+ * elements"). Zero-initialized: empty. */
 
 #include <stdint.h>
 

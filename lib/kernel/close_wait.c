@@ -54,7 +54,8 @@ static void commit_stuck(struct close_wait *cw, uint64_t now)
 
 void close_wait_commit(struct close_wait *cw, uint64_t now)
 {
-        /* A cgroup with a new slot may have been counted in slot 0 before: its past is unknown, so it has no growth. */
+        /* A cgroup with a new slot may have been counted in slot 0 before: its past is unknown, so it has no
+         * growth. */
         bool slot_0_used = cw->slot[0].count[cw->newest] > 0;
 
         cw->newest = (cw->newest + 1) % CLOSE_WAIT_SAMPLES;

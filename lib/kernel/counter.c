@@ -69,10 +69,10 @@ unsigned counters_add(struct counters *counters, const char *name)
         return i;
 }
 
-/* The counters of netstat that move only with a segment, which snmp counts before (InSegs in net/ipv4/tcp_ipv4.c:tcp_v4_rcv
- * and net/ipv6/tcp_ipv6.c:tcp_v6_rcv; ActiveOpens in net/ipv4/tcp_output.c:tcp_connect; RetransSegs in
- * __tcp_retransmit_skb and tcp_rtx_synack there), or with the end of a socket (TW, TCPTimeWaitOverflow). Not, for
- * example, TCPTimeouts, TCPMemoryPressures and ArpFilter. */
+/* The netstat counters that change only with a segment, which snmp has counted before (InSegs in
+ * net/ipv4/tcp_ipv4.c:tcp_v4_rcv and net/ipv6/tcp_ipv6.c:tcp_v6_rcv; ActiveOpens in net/ipv4/tcp_output.c:tcp_connect;
+ * RetransSegs in __tcp_retransmit_skb and tcp_rtx_synack there), or with the end of a socket (TW,
+ * TCPTimeWaitOverflow). TCPTimeouts, TCPMemoryPressures and ArpFilter, for example, are not among them. */
 static const char *const with_sign[] = {
         EXT("SyncookiesSent"), EXT("SyncookiesRecv"),       EXT("SyncookiesFailed"), EXT("TW"),
         EXT("TWRecycled"),     EXT("PAWSActive"),           EXT("PAWSEstab"),        EXT("PAWSTimewait"),
@@ -154,7 +154,8 @@ void counters_add_all(struct counters *counters, const char *prefix, const char 
                                 counters_add(counters, name);
 }
 
-/* The counters of the set that belong to the group of a pair. Rules name few counters of a line, and none of most lines. */
+/* The counters of the set that belong to the group of a pair. Rules name few counters of a line, and none of most
+ * lines. */
 struct members {
         unsigned n;
         struct counter *counter[COUNTERS_MAX];

@@ -48,7 +48,7 @@ unsigned counters_find(const struct counters *counters, const char *name);
 /* Adds a name if it is new. Returns its index; COUNTERS_MAX: the set is full, or the name too long. */
 unsigned counters_add(struct counters *counters, const char *name);
 
-/* True of a counter of netstat if it moves only together with a counter of snmp or a number of sockets in sockstat. */
+/* True for a netstat counter that changes only together with an snmp counter or a number of sockets in sockstat. */
 bool counter_has_sign(const char *name);
 
 /* Adds every counter of a file. text is its content, prefix is "netstat" or "snmp". Leaves out what does not fit. */

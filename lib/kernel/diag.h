@@ -25,8 +25,8 @@ static inline uint64_t diag_cookie(const struct inet_diag_msg *socket)
         return (uint64_t)socket->id.idiag_cookie[1] << 32 | socket->id.idiag_cookie[0];
 }
 
-/* Gives a number of INET_DIAG_SKMEMINFO: the packets that the socket dropped (for a listener: the connections), and how
- * full its receive buffer is, in percent. The request must ask for them with DIAG_EXT_MEMORY in idiag_ext. Returns
+/* Read a number from INET_DIAG_SKMEMINFO: the packets that the socket dropped (for a listener: the connections), or
+ * how full its receive buffer is, in percent. The request must ask for them with DIAG_EXT_MEMORY in idiag_ext. Return
  * false if they are not in the message. */
 bool diag_drops(const struct inet_diag_msg *socket, size_t length, uint32_t *ret);
 bool diag_receive_buffer(const struct inet_diag_msg *socket, size_t length, double *ret);

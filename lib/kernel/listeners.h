@@ -31,19 +31,19 @@ struct listener {
         uint32_t new_drops;                 /* since the dump before; 0: unknown, or none */
         uint32_t handshakes;                /* SYN_RECV sockets of its address and port */
         uint64_t dropped_at;                /* when it last dropped for a full accept queue; 0: never */
-        bool fills;                         /* its queue was never at most half full since */
+        bool fills;                         /* its accept queue has stayed over half full since then */
         uint64_t burst_at[LISTENER_BURSTS]; /* when its last bursts of such drops began, the latest first */
 };
 
 struct listeners {
         unsigned n, n_before;
-        bool complete;        /* before has all listeners of its dump: one that is not in it is new */
-        uint32_t syn_limit;   /* a limit of every SYN queue, beside the backlog of its listener; 0: none */
-        bool new_drops_known; /* the drops of every listener are */
+        bool complete;        /* before has all listeners of its dump: a listener not in it is new */
+        uint32_t syn_limit;   /* a limit of every SYN queue, besides the backlog of its listener; 0: none */
+        bool new_drops_known; /* true if new_drops_known is true for every listener */
         uint64_t new_drops;   /* of all listeners together */
-        uint64_t now;         /* of listeners_note_bursts() */
-        unsigned overflowing; /* listeners that dropped connections in this dump for a full accept queue, or fill */
-        bool fills;           /* one of them does */
+        uint64_t now;         /* of the last listeners_note_bursts() */
+        unsigned overflowing; /* listeners with new drops because of a full accept queue, or with fills set */
+        bool fills;           /* true if fills is set for a listener */
         struct listener item[LISTENERS_MAX], before[LISTENERS_MAX];
 };
 
@@ -66,12 +66,12 @@ void listeners_add_handshake(struct listeners *listeners, const struct inet_diag
 typedef double listener_measure(const struct listeners *listeners, const struct listener *listener);
 listener_measure listener_accept_queue, listener_syn_queue;
 
-/* Notes the listeners that dropped connections since the previous dump, if an accept queue was full, and those whose queue
- * has drained. A queue that does not drain overflows again with the next client, which begins no burst. now: of this
- * tick. */
+/* Records the drops since the previous dump as bursts, if accept_queue says that an accept queue was full since then.
+ * Updates fills. A queue that has not drained to half overflows again with the next client, and these drops begin no
+ * new burst. now: the time of this tick, ns. */
 void listeners_note_bursts(struct listeners *listeners, uint64_t now, bool accept_queue);
 
-/* Returns the bursts of such drops in the last LISTENER_BURST_WINDOW; LISTENER_BURSTS: at least as many. */
+/* Returns how many of these bursts began in the last LISTENER_BURST_WINDOW; LISTENER_BURSTS: that many or more. */
 listener_measure listener_bursts;
 
 /* Returns the connections that the listener dropped since the dump before. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The metrics that a rule may name and --once prints: one row each in metric_rows.h. A kernel counter is a metric too, with
- * an id from METRIC_COUNT on (counter.h). */
+/* The metrics that a rule may name and --once prints: one row each in metric_rows.h. A kernel counter is a metric
+ * too, with an id from METRIC_COUNT on (counter.h). */
 
 #include <stdbool.h>
 
@@ -22,8 +22,8 @@ enum metric_id {
 enum cadence {
         EVERY_TICK, /* from a counter or a list that costs next to nothing to read */
 
-        /* From a dump of all sockets with ephemeral ports. None is made while bounds are enough to decide, nor past
-         * cpu_budget. */
+        /* From a dump of all sockets with ephemeral ports. There is no dump while bounds are enough to decide, or
+         * while cpu_budget is used up. */
         WITH_DUMP,
 
         /* Sampled every METRIC_SLOWLY_TICKS, or every METRIC_SLOWLY_SECONDS if that is sooner; the last sample is used
@@ -38,7 +38,7 @@ enum cadence {
 struct metric {
         const char *name;
         enum unit unit;
-        double floor;       /* a lower level is noise: "3x before" compares with this at least */
+        double floor;       /* lower values are noise: "3x before" is never less than three times this */
         const char *source; /* where the kernel shows it */
         enum cadence cadence;
         const char *help;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What one tick saw. The observer fills a snapshot; everyone else only reads it. */
+/* The readings of one tick. The observer fills a snapshot; everyone else only reads it. */
 
 #include <math.h>
 #include <stdint.h>
@@ -36,10 +36,10 @@ struct live_sysctl {
 
 struct snapshot {
         uint64_t now;     /* ns of CLOCK_BOOTTIME */
-        uint64_t version; /* if it is that of an earlier one, so are all readings and sysctls; 0: unknown */
+        uint64_t version; /* snapshots with the same version have the same readings and sysctls; 0: unknown */
 
-        /* The endpoint of a metric is its destination or listener, the culprit is the systemd unit of these sockets. "":
-         * it has none, or it is unknown. */
+        /* The endpoint of a metric is its destination or listener; the culprit is the systemd unit with the sockets
+         * that the metric is about. "": none, or unknown. */
         char endpoint[METRIC_COUNT][SNAPSHOT_ENDPOINT_MAX];
         char culprit[METRIC_COUNT][SNAPSHOT_CULPRIT_MAX];
         struct live_sysctl sysctl[SYSCTL_COUNT];
@@ -47,8 +47,8 @@ struct snapshot {
         uint64_t dump_every;   /* ns between two dumps while cpu_budget delays the next one; else 0 */
         uint64_t dump_ns;      /* how long the dumps of the tick before took, which makes this tick late; else 0 */
 
-        /* All destinations of the last dump, which decide only while the ports.* readings are valid; borrowed from the
-         * observer until its next snapshot. */
+        /* All destinations of the last dump, to be used for decisions only while the ports.* readings are valid;
+         * borrowed from the observer until its next snapshot. */
         const struct ports *ports;
 
         /* By metric id; from METRIC_COUNT on, the kernel counters that the configuration names. The ports.* are those
@@ -72,7 +72,7 @@ static inline struct reading reading_valid(double value)
         return (struct reading){.state = READING_VALID, .value = value};
 }
 
-/* NAN: it is unknown. */
+/* Returns an invalid reading if value is NAN, which means unknown; else a valid one. */
 static inline struct reading reading_of(double value)
 {
         return isnan(value) ? (struct reading){.state = READING_INVALID} : reading_valid(value);

@@ -72,7 +72,7 @@ static bool is_port_range(const struct sysctl_value *value)
         return value->v[0] < value->v[1] && (value->v[0] & 1) != (value->v[1] & 1);
 }
 
-/* Writes the reason of an error, which is the value of the expression. */
+/* Writes the reason of an error. The value of the expression is error. */
 #define refuse(error, ...) (snprintf(reason, size, __VA_ARGS__), error)
 
 int sysctl_check_bounds(enum sysctl_id id, const struct sysctl_value *value, const struct sysctl_bounds *bounds,
@@ -134,7 +134,7 @@ bool sysctl_has_effect(enum sysctl_id id, const struct sysctl_value *live, const
                 return loopback && live->v[0] != 0 && value->v[0] != 0;
         switch (sysctl_table[id].direction) {
         case SYSCTL_LESS:
-                /* 0 is the kernel's 8 (net/ipv4/tcp_timer.c:tcp_orphan_retries) */
+                /* the kernel treats 0 as 8 (net/ipv4/tcp_timer.c:tcp_orphan_retries) */
                 return live->v[0] <= value->v[0] && (id != SYSCTL_TCP_ORPHAN_RETRIES || live->v[0] > 0);
         case SYSCTL_RAISE:
                 return live->v[0] >= value->v[0];

@@ -30,7 +30,7 @@ struct sysctl_bounds {
 
 /* The direction in which a value may change, and the one in which its effect grows. */
 enum sysctl_direction {
-        SYSCTL_BOTH,  /* up and down; every value has another effect */
+        SYSCTL_BOTH,  /* up and down; every value has a different effect */
         SYSCTL_LESS,  /* up and down; a smaller value has more of the same effect */
         SYSCTL_RAISE, /* never below the live value; a larger value has more of the same effect */
         SYSCTL_WIDEN, /* a range, which may only be widened */
@@ -72,8 +72,8 @@ int sysctl_check_bounds(enum sysctl_id id, const struct sysctl_value *value, con
 int sysctl_check_step(enum sysctl_id id, const struct sysctl_value *live, const struct sysctl_value *value,
                       char *reason, size_t size);
 
-/* True if live already has the effect of value toward a destination, which is on the loopback or not: tcp_tw_reuse = 2
- * acts as 1 on loopback destinations (net/ipv4/tcp_ipv4.c:tcp_twsk_unique), and a table that is larger than wanted is
- * large enough. */
+/* True if live already has the effect of value toward a destination; loopback: it is a loopback destination.
+ * tcp_tw_reuse = 2 acts as 1 on loopback destinations (net/ipv4/tcp_ipv4.c:tcp_twsk_unique), and a table that is
+ * larger than wanted is large enough. */
 bool sysctl_has_effect(enum sysctl_id id, const struct sysctl_value *live, const struct sysctl_value *value,
                        bool loopback);

@@ -69,7 +69,7 @@ unsigned unit_names_add(struct unit_names *names, const char *name)
         return i;
 }
 
-/* Slices are the first parts of a path; what comes behind them is named by a unit, or by a user. */
+/* Only the first parts of a path are slices: units and users choose the names of the parts after them. */
 static bool is_in_slice(const char *path, const char *slice)
 {
         const char *part = path + (*path == '/');
@@ -97,7 +97,7 @@ static bool is_of_unit(const char *path, const char *name)
         const char *slash = strrchr(name, '/');
         char unit[CGROUP_UNIT_MAX];
 
-        if (!strstr(path, slash ? slash + 1 : name)) /* nearly every path of a host */
+        if (!strstr(path, slash ? slash + 1 : name)) /* so for nearly every path of a host */
                 return false;
         if (is_slice(name))
                 return is_in_slice(path, name);

@@ -18,22 +18,23 @@ struct unit_names {
         char name[UNITS_MAX][CGROUP_UNIT_MAX];
 };
 
-/* Parses the name of a service, a scope or a slice; of a service ".service" may be left out. USER/NAME, as in
- * "user@1000.service/app.service", is what a user's own manager runs. Returns 0 or -EINVAL; then ret is as before. */
+/* Parses the name of a service, a scope or a slice; ".service" may be left out. "user@1000.service/app.service" names
+ * a service or scope of that user's manager. Returns 0; -EINVAL, and ret is untouched. */
 int unit_name_parse(const char *text, char ret[static CGROUP_UNIT_MAX]);
 
-/* Returns the index of a name, UNITS_MAX: it is not in the set. The second adds it if it is new; UNITS_MAX: the set is
- * full. */
+/* Return the index of a name. unit_names_find() returns UNITS_MAX if it is not in the set; unit_names_add() then adds
+ * it, and returns UNITS_MAX if the set is full. */
 unsigned unit_names_find(const struct unit_names *names, const char *name);
 unsigned unit_names_add(struct unit_names *names, const char *name);
 
-/* Return a bit for each of the names whose unit has the cgroup, given by its path below the root of the hierarchy; and
- * for each of those in a text, which are separated by blanks. A unit has the cgroups below its own. */
+/* Return a bit for each name that matches. units_of_path(): its unit has the cgroup, given by its path below the root
+ * of the hierarchy; a unit has all cgroups below its own. units_of_text(): the text, names separated by blanks, has
+ * the name or that of a unit below it. */
 uint32_t units_of_path(const struct unit_names *names, const char *path);
 uint32_t units_of_text(const struct unit_names *names, const char *text);
 
-/* False for the last part of a path that is of none of the units, if none can be below it: units are in slices, and those of
- * users in their managers (systemd.slice(5)). */
+/* part is the last part of the path of a cgroup that none of the units has. Returns false if none can have a cgroup
+ * below it: units are in slices, and those of users below the users' managers (systemd.slice(5)). */
 bool units_may_be_below(const struct unit_names *names, const char *part);
 
 /* Writes the names of these bits, separated by blanks. Returns ret. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The cells of a recording. A function that adds writes at *p and moves *p behind the text, which ends with a 0; the
- * caller has room for it (RECORDING_LINE_MAX). A function that parses reads the whole text of a cell and returns false
- * if it is invalid; *ret is then untouched. */
+/* The cells of a recording. Each cell_add function writes a text at *p, ends it with a 0 and moves *p to that 0; the
+ * caller has room for it (RECORDING_LINE_MAX). Each cell_parse function that returns bool parses the whole text of a
+ * cell; if the text is invalid, it returns false and leaves *ret untouched. */
 
 #include "lib/kernel/snapshot.h"
 #include "lib/util/macro.h"
@@ -21,7 +21,7 @@ void cell_add_number(char **p, double value);
 void cell_add_reading(char **p, const struct reading *reading);
 void cell_add_range(char **p, float lower, float upper);
 
-/* *ret_upper: the upper end of LOWER..UPPER, else the value; untouched if the text has no number. */
+/* *ret_upper: the upper end of LOWER..UPPER, else the value; untouched for an empty text and "-". */
 bool cell_parse_reading(const char *text, struct reading *ret, double *ret_upper);
 
 /* Seconds with nine digits after the point. */

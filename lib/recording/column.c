@@ -9,7 +9,7 @@
 #include "lib/util/macro.h"
 #include "lib/util/units.h"
 
-/* The name, or the suffix to the name of the id. */
+/* The name of the column, or the suffix that follows the name of its id. */
 static const char *const names[] = {
         [TIME] = "time",
         [DATE] = "date",
@@ -107,7 +107,7 @@ static bool parse_reading(const char *text, struct recording_row *row, unsigned 
         r = &row->snapshot->reading[id];
         if (!cell_parse_reading(text, r, &upper))
                 return false;
-        if (metric_is_ports(id)) /* until it is known */
+        if (metric_is_ports(id)) /* unknown, unless the cell is valid */
                 row->destination.lower[id - METRIC_PORTS_FIRST] = row->destination.upper[id - METRIC_PORTS_FIRST] =
                         NAN;
         if (r->state != READING_VALID)
@@ -139,7 +139,7 @@ static bool parse_destination_unit(const char *text, struct recording_row *row)
 {
         for (unsigned id = METRIC_PORTS_FIRST; id <= METRIC_PORTS_LAST; id++)
                 parse_text(text, row->snapshot->culprit[id], SNAPSHOT_CULPRIT_MAX);
-        row->destination.cgroup = *text != 0; /* not 0, the cgroup of no unit; the unit is known by its name */
+        row->destination.cgroup = *text != 0; /* any id but 0, which is no cgroup: only the unit's name is recorded */
         return true;
 }
 

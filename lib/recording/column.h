@@ -19,7 +19,7 @@ enum kind {
         DESTINATION_UNIT,
         DESTINATION_UNITS, /* those of for-unit */
         FRESH,
-        /* Each of these kinds has a column for every one of some ids. */
+        /* Each kind from here on has one column for each of several ids. */
         WITHOUT_REUSE,
         READING,
         ENDPOINT,

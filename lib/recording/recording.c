@@ -91,7 +91,7 @@ static char *unquote(char *cell)
         return NULL;
 }
 
-/* Returns the next cell of the line, cut out in place. NULL: none is left, or its quotes do not match: *ret_bad. */
+/* Returns the next cell of the line, cut out in place. NULL: no cell is left, or *ret_bad: its quotes do not match. */
 static char *cell_next(char **line, bool *ret_bad)
 {
         char *cell = *line, *end;
@@ -108,7 +108,7 @@ static char *cell_next(char **line, bool *ret_bad)
         return cell;
 }
 
-/* By its prefix alone: the kernel of a recording may have counters that this one lacks. */
+/* Checks only the prefix: the kernel of a recording may have counters that this one lacks. */
 static bool is_counter(const char *name)
 {
         return strncmp(name, "netstat.", 8) == 0 || strncmp(name, "snmp.", 5) == 0;
@@ -181,7 +181,8 @@ void recording_row_init(struct recording_row *row, struct snapshot *snapshot)
                 snapshot->sysctl[id].state = READING_UNAVAILABLE;
 }
 
-/* True if all ports.* have the same state, but for those that a dump may not know, as they come from one dump: the policy only checks the first of them. */
+/* True if all ports.* have the same state, as those of one dump have, except for the ports.* that a dump may leave
+ * unknown. The policy only checks the state of the first one. */
 static bool ports_agree(const struct recording *rec, const struct snapshot *s)
 {
         const struct reading *before = NULL;

@@ -2,7 +2,7 @@
 #pragma once
 
 /* A recording: CSV (RFC 4180) with the names in the first line and one row for each tick. It has everything that the
- * policy and the limits read from a snapshot, so that they decide on a row as they did then. A cell is a text or
+ * policy and the limits read from a snapshot, so that they decide on a row as on the snapshot. A cell is a text or
  *
  *         (empty)          invalid: not read this time
  *         -                unavailable: this kernel or network namespace has no such thing
@@ -20,13 +20,13 @@
 #define RECORDING_DATE_MAX 32
 
 struct recording_row {
-        struct snapshot *snapshot; /* borrowed; its ports are not recorded: destination and listening stand for them */
+        struct snapshot *snapshot; /* borrowed; its ports are not recorded: destination and listening replace them */
         char date[RECORDING_DATE_MAX]; /* for people; any text */
         uint64_t interval_ns;
         bool observe; /* the mode */
         /* The busiest destination: its key and values. Valid only if the ports.* are, and endpoint[] has its name. */
         struct destination destination;
-        char units[UNITS_TEXT_MAX];                 /* of those that the rules name, the ones of its sockets */
+        char units[UNITS_TEXT_MAX];                 /* the units of its sockets, of those that the rules name */
         struct port_set listening;                  /* ports with a listener */
         uint32_t held;                              /* a bit for each sysctl with a value that twtuned wrote */
         struct sysctl_value original[SYSCTL_COUNT]; /* the original values of those */
@@ -54,7 +54,7 @@ void recording_init(struct recording *recording, const struct counters *counters
  * 0; -EINVAL, with a diagnostic for each unknown column. */
 int recording_parse_header(struct recording *recording, char *line, struct origin at, struct diagnostics *diagnostics);
 
-/* Binds the columns of counters to the readings of these counters: from now on, the snapshots have these. */
+/* Binds the counter columns to the readings of this set: from now on, the snapshots have the counters of the set. */
 void recording_bind(struct recording *recording, const struct counters *counters);
 
 /* Write a line with its newline. Return its length. */
