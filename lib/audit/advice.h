@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The advice that stands now: what a person should do, and for whom. */
+/* The current advice: what a person should do, and for which destination, listener or unit. */
 
 #include "lib/audit/episode.h"
 
@@ -28,9 +28,9 @@ const char *advice_whose(const struct advice *advice, const struct snapshot *sna
 
 /* Returns the text of a rule's advice with names in it, cut to fit; NULL: the rule has none.
  *
- *         {unit}       the systemd unit, else "UNIT": so too for one that systemctl(1) cannot be given without quotes
- *         {address}    of the destination or listener, else "ADDRESS"
- *         {port}       the same, else "PORT" */
+ *         {unit}       the systemd unit; "UNIT" if it is unknown or its name needs quotes on the command line
+ *         {address}    the address of the destination or listener, else "ADDRESS"
+ *         {port}       its port, else "PORT" */
 const char *advice_text(const struct rule *rule, const char *whose, const char *unit,
                         char buf[static ADVICE_TEXT_MAX]);
 

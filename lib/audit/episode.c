@@ -9,7 +9,7 @@ const char *const episode_end_names[] = {
         [EPISODE_ABORTED] = "aborted", [EPISODE_OVERRIDDEN] = "overridden", [EPISODE_CUT] = "cut",
 };
 
-/* episodes_current(), to be changed. */
+/* Returns episodes_current(), for changing it. */
 static struct episode *find(struct episodes *e, const char *rule)
 {
         return (struct episode *)episodes_current(e, rule);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* An episode is the time in which a rule is active, from its first change or advice to the end. Status and history show
- * episodes to a person who asks what happened, and whether it is over. */
+/* An episode is the time in which a rule is active, from its first change or advice to the end. Status and history
+ * show episodes to a person who asks what happened, and whether it is over. */
 
 #include "lib/audit/record.h"
 
@@ -10,7 +10,7 @@
 
 enum episode_end {
         EPISODE_LASTS,
-        EPISODE_RELEASED,   /* the pressure ended, or a service needed a port */
+        EPISODE_RELEASED,   /* the pressure ended, a service needed a port, or another rule superseded this one */
         EPISODE_UNEXPECTED, /* the expected effect did not occur */
         EPISODE_ABORTED,    /* an abort condition was met */
         EPISODE_OVERRIDDEN, /* another program changed the sysctl */
@@ -33,7 +33,7 @@ struct episode {
 struct episodes {
         struct episode item[EPISODES_MAX];
         unsigned next;    /* the place of the next new episode */
-        uint64_t changes; /* grows with each change of one */
+        uint64_t changes; /* grows when an episode begins, ends or changes; not for `helped` */
 };
 
 /* Begins, extends or ends the episode of a rule, if its decision was carried out. culprit: a systemd unit, or "". */
@@ -43,7 +43,7 @@ void episodes_take(struct episodes *episodes, const struct rule *rule, const str
 /* Returns the last episode of a rule; NULL: it has none. */
 const struct episode *episodes_last(const struct episodes *episodes, const char *rule);
 
-/* Returns the episode of a rule that is active; NULL: it has none. */
+/* Returns the last episode of a rule if it has not ended; else NULL. */
 static inline const struct episode *episodes_current(const struct episodes *episodes, const char *rule)
 {
         const struct episode *last = episodes_last(episodes, rule);

@@ -25,7 +25,7 @@ struct text {
 struct family {
         const char *name, *type, *help;
         void (*put)(struct text *t, const struct exposition *e, const struct family *family);
-        unsigned of; /* what put() needs to know */
+        unsigned of; /* the argument of put(): a metric, a ledger state or a constant below */
 };
 
 struct label {
@@ -46,7 +46,7 @@ static void _printf_(2, 3) put(struct text *t, const char *format, ...)
                 t->n += (size_t)n;
 }
 
-/* Writes a question mark for a control or non-ASCII character: a label must be UTF-8, and any user can name a cgroup. */
+/* Writes "?" for a control or non-ASCII character: a label must be UTF-8, and any user can name a cgroup. */
 static void put_label(struct text *t, char before, const char *name, const char *value)
 {
         put(t, "%c%s=\"", before, name);
@@ -55,7 +55,7 @@ static void put_label(struct text *t, char before, const char *name, const char 
         put(t, "\"");
 }
 
-/* Leaves out labels with an empty value, which mean the same to Prometheus. */
+/* Leaves out labels with an empty value: to Prometheus they mean the same as no label. */
 static void put_sample(struct text *t, const char *name, const struct label *label, unsigned n, double value)
 {
         const struct label netns = {"netns", t->netns};

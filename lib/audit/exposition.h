@@ -17,14 +17,15 @@
 
 #define EXPOSITION_GROUPS 5u
 
-/* One of the fullest destinations. */
+/* One of the busiest destinations: see ports_busyness(). */
 struct exposition_destination {
         char name[DESTINATION_NAME_MAX];
         uint64_t cgroup; /* 0: unknown */
         struct parity_ports ports;
 };
 
-/* Copies the fullest destinations of the last dump, the fullest first. Returns their number. */
+/* Copies the busiest destinations of the last dump, each with its fuller parity; the busiest is first. Returns their
+ * number. */
 unsigned exposition_fullest(const struct ports *ports, struct exposition_destination ret[static EXPOSITION_GROUPS]);
 
 /* What has happened since the daemon started. */

@@ -11,7 +11,7 @@ static const char help[] = "# HELP ";
 /* A family in a text: "# HELP NAME ...", "# TYPE NAME ...", then its samples. size 0: there is none. */
 struct family {
         char *text;
-        size_t size, name; /* name: the length of the name, which stands after help */
+        size_t size, name; /* name: the length of the name, which follows help */
 };
 
 static bool is_family(const char *text, const char *end)
@@ -50,7 +50,7 @@ static bool is_same(const struct family *a, const struct family *b)
         return a->name == b->name && memcmp(a->text + HELP, b->text + HELP, a->name) == 0;
 }
 
-/* Finds the family of that name; the first one is nearly always it, because all daemons write them in one order. */
+/* Finds the family of that name. It is nearly always the first, because all daemons write families in one order. */
 static struct family find(const struct exposition_text *in, const struct family *wanted)
 {
         char *end = in->text + in->size;
@@ -74,7 +74,7 @@ static char *append(char *out, const struct family *f, bool header)
         return out;
 }
 
-/* Removes it from the text, with all before it if it is the first one. */
+/* Removes a family from the text and, if it is the first one, all before it. */
 static void take(struct exposition_text *in, const struct family *f)
 {
         char *behind = f->text + f->size, *end = in->text + in->size;
@@ -100,7 +100,7 @@ size_t exposition_merge(struct exposition_text *texts, size_t n, char *buf)
 
                         if (f.size == 0)
                                 break;
-                        if (f.name == 0 || HELP + f.name > sizeof(name)) { /* none of ours */
+                        if (f.name == 0 || HELP + f.name > sizeof(name)) { /* twtuned writes no such name */
                                 take(&texts[first], &f);
                                 continue;
                         }

@@ -6,9 +6,9 @@
 #include "lib/audit/record.h"
 
 struct audit_news {
-        uint64_t repeated; /* a bit for each rule whose last try changed nothing and was logged */
-        uint32_t waiting;  /* a bit for each sysctl that waits to be restored, which was logged */
-        uint32_t failing;  /* a bit for each subject that fails, which was logged */
+        uint64_t repeated; /* a bit for each rule whose last decision was logged, but not carried out in full */
+        uint32_t waiting;  /* a bit for each sysctl that waits to be restored and whose wait was logged */
+        uint32_t failing;  /* a bit for each subject that fails and whose failure was logged */
 };
 
 /* Returns true if all records of a decision are to be logged; false: none. */
@@ -35,5 +35,6 @@ static inline void news_forget_rules(struct audit_news *news, uint64_t rules)
         news->repeated &= ~rules;
 }
 
-/* Takes over the last try of each rule that is the same after a reload. inherited: a bit for each such rule of config. */
+/* Takes over the last try of each rule that is the same after a reload. inherited: a bit for each such rule of
+ * config. */
 void news_inherit(struct audit_news *news, const struct config *config, const struct config *old, uint64_t inherited);

@@ -5,7 +5,7 @@
 #include "lib/audit/text.h"
 #include "lib/util/safe.h"
 
-/* NAME="with blanks" and NAME=without. */
+/* Prints NAME=VALUE; puts the value in quotes if it has a blank or a quote. */
 static void print_field(const char *field, FILE *f)
 {
         const char *value = strchr(field, '=') + 1;

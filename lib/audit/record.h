@@ -38,18 +38,19 @@ struct audit_kind_row {
 
 extern const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT];
 
-/* Writes the source of a value that was put back, as a part of a sentence; "": it is the original. */
+/* Writes where a restored value comes from, as a part of a sentence: ", which FILE:LINE sets now", or "; REASON" if it
+ * is the original although sysctl.d sets another value, else "". */
 void change_source(const struct change *change, char *buf, size_t size);
 
 /* What a record is about. */
 enum audit_subject {
         SUBJECT_CHANGE,      /* a change that a rule decided on */
-        SUBJECT_EFFECT,      /* the expected effect of a rule that has come */
-        SUBJECT_RESTORE,     /* a sysctl that is restored because the daemon ends; also if that fails */
+        SUBJECT_EFFECT,      /* the expected effect of a rule, which has come */
+        SUBJECT_RESTORE,     /* a sysctl that is restored because the daemon ends; also if the restore fails */
         SUBJECT_RELEASE,     /* a sysctl that is restored because a person asked for it */
         SUBJECT_ORPHAN,      /* a sysctl that is restored because no rule holds it; retried until it succeeds */
         SUBJECT_HAND,        /* a change of a sysctl by another program while no rule held it */
-        SUBJECT_FOREIGN,     /* a sysctl that another program changed, and that twtuned leaves alone */
+        SUBJECT_FOREIGN,     /* a sysctl that another program changed or a person released: twtuned leaves it alone */
         SUBJECT_LEFT,        /* a sysctl that an earlier twtuned left changed, in observe mode */
         SUBJECT_ADVICE,      /* advice of a rule */
         SUBJECT_ADVICE_OVER, /* the end of advice */
@@ -84,13 +85,13 @@ struct audit_record {
 
         const struct change *change; /* CHANGE, RESTORE, RELEASE, ORPHAN and HAND */
         const char *
-                rule_name; /* RESTORE, ORPHAN, HAND, FOREIGN: the rule that held the sysctl; LINE: that does the same */
+                rule_name; /* RESTORE, RELEASE, ORPHAN, HAND, FOREIGN, LEFT: the sysctl's rule; LINE: an alternative */
         enum sysctl_id sysctl;                      /* FOREIGN, LEFT and REARM */
-        const struct sysctl_value *original, *live; /* FOREIGN and LEFT; live: LEFT */
+        const struct sysctl_value *original, *live; /* FOREIGN and LEFT; live: LEFT only */
         uint64_t ns;      /* PAUSE: for how long; 0: until it is resumed. TICKS: since the tick before */
         const char *name; /* the file, or the source that cannot be read */
         unsigned line;    /* CONFIG_FILE and LINE: in that file */
-        size_t count;     /* CONFIG_FILE: of errors */
+        size_t count;     /* CONFIG_FILE: the number of errors */
         const char *sysctl_name, *value; /* LINE */
 
         /* CONFIG */

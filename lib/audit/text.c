@@ -107,7 +107,7 @@ static const char *const not_made[OUTCOME_COUNT] = {
         [OUTCOME_REFUSED] = "not set: ", [OUTCOME_FAILED] = "not set: ",
 };
 
-/* The values before and after; a value that is refused stays as it was. */
+/* Adds the values before and after; of a change that was refused, NEWVALUE is the value that was wanted. */
 static void add_change(struct audit_text *t, const struct change *c)
 {
         char value[SYSCTL_TEXT_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A record as text: a message and the fields that an operator needs to reconstruct it months later. */
+/* A record as text: a message and the fields from which an operator can reconstruct the event months later. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ struct audit_text {
         char text[AUDIT_TEXT_SIZE];
 };
 
-/* Makes the text of a record. Leaves out fields that do not fit. */
+/* Makes the text of a record. Cuts or leaves out fields that do not fit. */
 void audit_text_make(struct audit_text *ret, const struct audit_record *record);
 
 /* Adds NAME=value, or nothing if the value is empty. */
@@ -35,8 +35,8 @@ static inline const char *audit_text_field(const struct audit_text *text, unsign
 /* Returns the value of a field; "": the record has no such field. */
 const char *audit_text_value(const struct audit_text *text, const char *name);
 
-/* Adds an object with the fields of the journal, as journalctl -o json writes it: all values are texts, and a field that
- * comes several times has an array. */
+/* Adds an object with the fields of the journal, as journalctl -o json writes it: all values are strings, and a
+ * field that occurs several times has an array. */
 void audit_text_add_json(const struct audit_text *text, struct json *json);
 
 /* Prints the kind, the message and the fields as NAME=value, on one line. */

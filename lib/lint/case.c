@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the checks and the steps of a verdict share. */
+/* Functions that the checks and the steps of a verdict share. */
 
 #include <assert.h>
 #include <ctype.h>
@@ -87,7 +87,7 @@ bool lint_exists(const struct lint_case *c, const char *path)
         return lint_read_live(c, path, live, sizeof(live)) != -ENOENT;
 }
 
-/* The kernel registers tcp_mem there alone (net/ipv4/sysctl_net_ipv4.c:ipv4_table). */
+/* The kernel registers tcp_mem in the first network namespace only (net/ipv4/sysctl_net_ipv4.c:ipv4_table). */
 bool lint_is_first_netns(const struct lint_case *c)
 {
         return lint_exists(c, "net/ipv4/tcp_mem");
@@ -123,8 +123,8 @@ static bool is_in_bounds(const struct lint_row *row, unsigned n, const int64_t *
         return n > 0;
 }
 
-/* A pair is written as a whole: its ends rise, and it does not begin below the floor that is there by then
- * (net/ipv4/sysctl_net_ipv4.c:ipv4_local_port_range()). */
+/* The kernel accepts a pair as a whole or not at all: the second number must not be below the first, nor the first
+ * below the value that the floor has by then (net/ipv4/sysctl_net_ipv4.c:ipv4_local_port_range()). */
 static bool is_pair(const struct lint_case *c, const struct lint_row *row, const struct sysctl_line *line,
                     const int64_t *v)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The lines that would remain. */
+/* Finds the lines to remove. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -82,7 +82,7 @@ static bool refuses_more(struct lint_case *c)
         return c->checks && c->checks->refuses && c->checks->refuses(c);
 }
 
-/* The reason why the kernel has refused the value in a copy, by the table if it knows one. */
+/* Gives the reason why the kernel refused the value in a copy: that of the checks or the table, else the error. */
 static bool say_refused(struct lint_case *c, int error)
 {
         if (refuses_more(c) || says_range(c) || says_count(c))
@@ -92,7 +92,7 @@ static bool say_refused(struct lint_case *c, int error)
         return lint_say_refused(c, "%s", strerror(error));
 }
 
-/* The kernel writes three numbers one by one, and keeps those before a wrong one (measured;
+/* The kernel stores three numbers one by one, so that those before an invalid one take effect (measured;
  * kernel/sysctl.c:__do_proc_dointvec()). */
 static bool is_taken_in_part(struct lint_case *c)
 {
@@ -133,7 +133,7 @@ static bool is_ignored(struct lint_case *c, const char *kept)
                         safe_text(kept, shown, sizeof(shown)));
 }
 
-/* A value is tried in a copy where there is one, but not if the kernel could load a module for it. */
+/* Tries the value in a copy if there is one, unless the kernel could load a module for the value. */
 static bool is_refused(struct lint_case *c)
 {
         const struct lint_kernel *k = c->kernel;
@@ -143,7 +143,7 @@ static bool is_refused(struct lint_case *c)
         if (k->try && c->row && !c->row->module)
                 r = k->try(k->user, c->path, c->value, kept, sizeof(kept));
         c->tried = r != -ENOSYS;
-        /* Those before a wrong one are taken, unless the trial has changed nothing. */
+        /* The kernel takes the numbers before an invalid one, unless the trial has changed nothing. */
         if (c->row && c->row->n == 3 && !(r < 0 && *kept) && is_taken_in_part(c))
                 return true;
         if (r == -ENOSYS ? refuses_more(c) || says_range(c) || says_count(c) : r < 0 && say_refused(c, -r))
@@ -219,7 +219,7 @@ static bool is_fine(struct lint_case *c)
         return lint_say(c, LINT_UNKNOWN, "twtuned does not judge it");
 }
 
-/* In this order; the first that returns true has given the verdict. */
+/* Run in this order, up to the first that returns true: it has given the verdict. */
 static bool (*const steps[])(struct lint_case *) = {
         is_missing, is_overridden, is_read_only, is_refused, is_default, is_idle, has_check, is_harmful, is_fine,
 };
@@ -233,7 +233,7 @@ static void add_rest(struct lint_case *c)
                 lint_add_why(c, "; the kernel ignores '%s'", safe_text(c->rest, shown, sizeof(shown)));
 }
 
-/* Without a trial nothing tells which kernel this is. */
+/* Without a trial it is unknown whether this kernel is one of the newer ones. */
 static void add_newer(struct lint_case *c)
 {
         if (!c->row || c->tried || c->n != 1 || lint_row_is_certain(c->row, c->v[0]) || c->finding->applied == 0)
@@ -254,7 +254,7 @@ static void add_live(struct lint_case *c)
                 lint_add_why(c, "; the live value is %s", *live ? safe_text(live, shown, sizeof(shown)) : "empty");
 }
 
-/* twtuned never sets tcp_tw_reuse without timestamps (policy/decide.c requires ports that can be reused). */
+/* twtuned never sets tcp_tw_reuse without timestamps (lib/apply/limits.c:check_timestamps()). */
 static void check_rule(struct lint_case *c)
 {
         struct lint_effect timestamps;

@@ -7,7 +7,7 @@
 
 #include "lib/lint/row.h"
 
-/* The ones of Linux 6.18 (net/ipv4/Kconfig, net/sched/sch_*.c:.id of those that can be a default). */
+/* The names in Linux 6.18 (net/ipv4/Kconfig; in net/sched/sch_*.c, the .id of queues that can be a default). */
 static const char *const tcp_names[] = {"bbr",      "bic",   "cdg",      "cubic",    "dctcp", "highspeed",
                                         "htcp",     "hybla", "illinois", "lp",       "nv",    "reno",
                                         "scalable", "vegas", "veno",     "westwood", "yeah",  NULL};
@@ -15,8 +15,8 @@ static const char *const sch_names[] = {
         "bfifo", "cake",       "choke",           "codel", "etf", "fq",  "fq_codel", "fq_pie",  "hhf", "noqueue",
         "pfifo", "pfifo_fast", "pfifo_head_drop", "pie",   "red", "sfb", "sfq",      "skbprio", NULL};
 
-/* The module's file has another name (net/ipv4/tcp_highspeed.c is alike; net/sched/sch_fifo.c and sch_generic.c are
- * always there). */
+/* True if Linux 6.18 has the name. Most names are those of a module's file, such as net/ipv4/tcp_highspeed.c; the
+ * queues in net/sched/sch_fifo.c and sch_generic.c are always built in. */
 static bool is_known(const struct lint_row *row, const char *name)
 {
         const char *const *names = strcmp(row->module, "tcp_") == 0 ? tcp_names : sch_names;
@@ -43,7 +43,7 @@ static bool has_word(const char *list, const char *name)
         return false;
 }
 
-/* Whether the kernel has it without loading anything. */
+/* True if the kernel has the congestion control or the queue without loading a module. */
 static bool is_there(const struct lint_case *c, const char *name)
 {
         char text[1024];
@@ -83,7 +83,7 @@ static bool is_no_name(struct lint_case *c)
         return false;
 }
 
-/* net/ipv4/tcp_cong.c:tcp_set_default_congestion_control() takes a restricted one in the first namespace only. */
+/* net/ipv4/tcp_cong.c:tcp_set_default_congestion_control() takes restricted names in the first namespace only. */
 static bool is_restricted(const struct lint_case *c)
 {
         char allowed[1024];
@@ -128,7 +128,7 @@ bool lint_check_module(struct lint_case *c)
                         lint_help(c), c->row->module, c->finding->value);
 }
 
-/* net/ipv4/tcp_cong.c:tcp_set_allowed_congestion_control() loads none. */
+/* net/ipv4/tcp_cong.c:tcp_set_allowed_congestion_control() loads no module. */
 bool lint_refuses_congestion_list(struct lint_case *c)
 {
         char list[1024], *word, *rest = list;

@@ -12,7 +12,7 @@
 
 #define WORDS_MAX 8
 
-/* The parts of a name in lower case, without "proc/sys", and without what no name has. */
+/* The parts of a name in lower case, without "proc/sys", and without characters that no name has. */
 struct words {
         char text[LINT_NAME_MAX];
         const char *word[WORDS_MAX];
@@ -41,7 +41,8 @@ static void split(const char *path, struct words *w)
                         w->word[w->n++] = word;
 }
 
-/* Joins the last n words with "_"; conntrack's names began with "ip" before Linux 4.9. */
+/* Joins the last n words with "_". Turns "ip_conntrack_", with which conntrack's names began before Linux 4.9, into
+ * "nf_conntrack_". */
 static const char *join(const struct words *w, unsigned n, char *buf, size_t size)
 {
         size_t at = 0;
@@ -55,7 +56,7 @@ static const char *join(const struct words *w, unsigned n, char *buf, size_t siz
         return buf;
 }
 
-/* True if a name that begins so can only mean the network. */
+/* True if the name is a single word, or if its first word can only mean the network. */
 static bool is_net(const struct words *w)
 {
         static const char *const first[] = {"net", "ipv4", "ipv6", "ip", "core", "tcp", "udp", "netfilter"};
@@ -123,7 +124,7 @@ bool lint_is_about(const struct lint_case *c)
                (is_net(&w) && begins_with(join(&w, 1, name, sizeof(name)), names, ELEMENTSOF(names)));
 }
 
-/* Why this kernel lacks the sysctl of a row; NULL: unknown. */
+/* Returns why this kernel lacks the sysctl of a row; NULL: unknown. */
 static const char *why_missing(const struct lint_case *c, const struct lint_row *row)
 {
         enum sysctl_id id = sysctl_find(row->path);

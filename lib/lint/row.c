@@ -5,8 +5,8 @@
 #include <string.h>
 
 /* Measured on Linux 6.18: the values that the kernel accepts, by writing them (tests/netns/test_lint.py repeats it),
- * and the defaults, in a new network namespace. Sources of the rest: ip-sysctl is
- * Documentation/networking/ip-sysctl.rst, nf_conntrack-sysctl likewise. */
+ * and the defaults, in a new network namespace. Sources of the rest: Documentation/networking/ip-sysctl.rst, which is
+ * called ip-sysctl here, and nf_conntrack-sysctl.rst. */
 
 /* clang-format off */
 #define IPV4(x) "net/ipv4/" x
@@ -14,7 +14,7 @@
 #define U8 0, 255
 #define BOOL 0, 1
 #define INT INT32_MIN, INT32_MAX
-/* The kernel stores them in ticks, at least 100 a second. */
+/* The kernel stores seconds as an int of ticks, at least 100 a second. */
 #define SECONDS -21474836, 21474836
 #define POSITIVE 0, INT32_MAX
 #define CONNTRACK(x) "net/netfilter/nf_conntrack_" x
@@ -44,7 +44,7 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_max_tw_buckets_ub"), 1, .gone = "OpenVZ's kernels had it", .rule = "time-wait-table"},
         {IPV4("tcp_max_tw_buckets"), 1, INT, .rule = "time-wait-table"},
         /* Measured: with 15 as many TIME_WAIT sockets as with 60. net/ipv4/tcp_minisocks.c:tcp_time_wait(). */
-        /* Over 60 s the kernel keeps the socket, not a TIME_WAIT (net/ipv4/tcp_input.c:tcp_rcv_state_process()). */
+        /* For the time over 60 s the socket stays, not a TIME_WAIT (net/ipv4/tcp_input.c:tcp_rcv_state_process()). */
         {IPV4("tcp_fin_timeout"), 1, SECONDS, "60", .high = 120, .rule = "fin-wait2-orphans",
          .above = "a peer that never closes holds a port and a whole socket (tcp_max_orphans) for so long"},
         {IPV4("ip_local_port_range"), 2, 1, 65535, "32768 60999", .floor = IPV4("ip_unprivileged_port_start"),
@@ -75,7 +75,7 @@ const struct lint_row lint_rows[] = {
          .rule = "syn-cookies"},
         {IPV4("tcp_max_syn_backlog"), 1, INT, .low = 128,
          .below = "a handful of half-open connections fills it", .rule = "syn-queue"},
-        /* include/linux/socket.h:SOMAXCONN is 4096 since Linux 5.4; blocks on the web are older. */
+        /* include/linux/socket.h:SOMAXCONN is 4096 since Linux 5.4; examples on the web are older. */
         {CORE("somaxconn"), 1, POSITIVE, "4096", .low = 4096,
          .below = "that is under the kernel's default (4096), so that accept queues overflow sooner",
          .rule = "accept-queue"},
@@ -97,7 +97,7 @@ const struct lint_row lint_rows[] = {
          .below = "two hosts can answer each other's invalid segments without end (ip-sysctl: ACK loops)"},
 
         /* ---- retransmissions and orphans ---- */
-        /* ip-sysctl: RFC 1122 asks for at least 3 and for at least 100 s, which is 8. Measured: 5 is 13 s. */
+        /* ip-sysctl: RFC 1122 asks for tcp_retries1 >= 3 and for >= 100 s, tcp_retries2 = 8. Measured: 5 is 13 s. */
         {IPV4("tcp_retries1"), 1, U8, "3", .help = "retransmissions before TCP looks for another route"},
         {IPV4("tcp_retries2"), 1, U8, "15", .low = 8, .help = "retransmissions before a connection is given up",
          .below = "an outage of less than 100 s (RFC 1122) ends every connection with data in flight"},
@@ -191,7 +191,7 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_no_ssthresh_metrics_save"), 1, BOOL, "1", .help = "0 remembers ssthresh for a destination"},
         {IPV4("tcp_max_reordering"), 1, 1, INT32_MAX, "300", .help = "how much reordering is learnt at most"},
         {IPV4("tcp_pingpong_thresh"), 1, 1, 255, .help = "after how many answers ACKs are delayed"},
-        /* The 15 waits of tcp_retries2 are 12.6 s for the first six and this for each other one. */
+        /* At 9000, tcp_retries2 = 15 is six waits, 12.6 s in all, and ten of 9 s (tcp_timer.c:tcp_model_timeout()). */
         {IPV4("tcp_rto_max_ms"), 1, 1000, 120000, "120000", .low = 9000, .help = "longest wait before data is sent again",
          .below = "an outage of less than 100 s (RFC 1122) uses up tcp_retries2 and ends every connection with data"},
         {IPV4("tcp_rto_min_us"), 1, 1, INT32_MAX, "200000", .low = 40000, .help = "shortest wait before data is sent again",
@@ -244,7 +244,7 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_rmem"), 3, 1, INT32_MAX, .help = "receive buffer of a connection: minimum, initial, maximum"},
         {IPV4("tcp_wmem"), 3, 1, INT32_MAX, .help = "send buffer of a connection: minimum, initial, maximum"},
         /* net/ipv4/tcp_input.c:tcp_rcv_space_adjust() uses tcp_rmem only. */
-        /* include/net/sock.h:SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF are the least. */
+        /* include/net/sock.h:SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF are the lower bounds. */
         {CORE("rmem_max"), 1, 2304, INT32_MAX, .place = LINT_FIRST, .low = 65536,
          .below = "it caps the programs that size their buffers themselves",
          .help = "upper bound of setsockopt(SO_RCVBUF); a TCP socket without it grows up to tcp_rmem"},

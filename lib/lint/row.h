@@ -20,14 +20,14 @@ struct lint_case {
         const char *value;                /* the text of the line */
         unsigned n;                       /* the count of numbers that the kernel reads from it */
         int64_t v[3];
-        const char *rest; /* the text after them, which the kernel ignores */
-        bool tried;       /* the kernel took the value in a copy */
+        const char *rest; /* the text after them; the kernel ignores it once it has all its numbers */
+        bool tried;       /* the value was written to a copy, accepted or not */
         struct lint_finding *finding;
 };
 
 /* Where a sysctl exists. */
 enum lint_place {
-        LINT_FIRST = 1 << 0,     /* in the first network namespace alone; in others at most to be read */
+        LINT_FIRST = 1 << 0,     /* in the first network namespace; others can at most read it */
         LINT_CONNTRACK = 1 << 1, /* where nf_conntrack is loaded */
 };
 
@@ -35,19 +35,19 @@ struct lint_row {
         const char *path; /* below /proc/sys; '*' for a family */
         unsigned n;       /* numbers in the value; 0: text */
         int64_t min, max; /* the kernel accepts these; both 0: not checked */
-        /* The default of the kernel, if it is the same since Linux 5.14; NULL: it changed, or depends on the machine or
-         * on the configuration of the kernel. */
+        /* The default of the kernel, if it is the same since Linux 5.14; NULL: it changed, or depends on the machine
+         * or on the configuration of the kernel. */
         const char *initial;
         const char *help;          /* what it acts on; NULL: see sysctl_table */
         enum lint_place place;     /* 0: everywhere */
         const char *gone;          /* why this kernel may lack it */
         const char *idle;          /* why it has no effect although it exists */
-        int64_t newer;             /* newer kernels accept 0 to this; 0: min to max, as older ones */
-        const char *floor;         /* of a pair: another sysctl, under which the kernel accepts none */
+        int64_t newer;             /* newer kernels accept only 0 to this; 0: they accept min to max, as older ones */
+        const char *floor;         /* of a pair: the sysctl that is its lower bound; NULL: none */
         const char *needs;         /* it has no effect while this other sysctl is 0 */
         int64_t low, high;         /* harmful under low (0: see sysctl_table), and over high if `above` is set */
         const char *below, *above; /* the harm; where below is NULL, see sysctl_table */
-        const char *module;        /* the value is the name of a module, with this in front of it */
+        const char *module;        /* the value with this in front of it is the name of a module; NULL: it is not */
         const char *rule;          /* see struct lint_finding */
 };
 
@@ -67,7 +67,7 @@ static inline bool lint_row_is_certain(const struct lint_row *row, int64_t numbe
         return row->newer == 0 || (number >= 0 && number <= row->newer);
 }
 
-/* For above: sysctl_table has the reason. */
+/* A value of `above`: the harm is the text `never` in sysctl_table. */
 #define AS_SYSCTL_SAYS ""
 
 extern const struct lint_row lint_rows[];
@@ -80,8 +80,8 @@ const struct lint_row *lint_row_find(const char *path);
  * certain. */
 const struct lint_row *lint_row_meant(const char *path);
 
-/* True if lint gives a verdict about the path: it is about TCP, UDP, conntrack, ports or core sockets, or it does not
- * exist and means one that is. */
+/* True if lint gives a verdict about the path: it is about TCP, UDP, conntrack, ports or core sockets, or it is a
+ * wrong name for a sysctl that is. */
 bool lint_is_about(const struct lint_case *c);
 
 /* Gives the verdict about a name that this kernel does not have. Returns true. */
@@ -97,14 +97,14 @@ struct lint_rule {
 /* Returns the rule with that name; NULL: there is none. */
 const struct lint_rule *lint_rule_find(const char *name);
 
-/* The live value of a path: see struct lint_kernel. */
+/* Reads the live value of a path: see struct lint_kernel. */
 int lint_read_live(const struct lint_case *c, const char *path, char *buf, size_t size);
 bool lint_exists(const struct lint_case *c, const char *path);
 
-/* True if the kernel is seen from the first network namespace. */
+/* True if the live values are those of the first network namespace. */
 bool lint_is_first_netns(const struct lint_case *c);
 
-/* The row of sysctl_table; NULL: it has none. */
+/* Returns the row of the sysctl in sysctl_table; NULL: there is none. */
 const struct sysctl *lint_sysctl(const struct lint_case *c);
 
 /* Returns what the sysctl acts on; NULL: unknown. */
@@ -116,29 +116,30 @@ bool lint_say(struct lint_case *c, enum lint_verdict verdict, const char *format
 /* Appends to the reason. */
 void lint_add_why(struct lint_case *c, const char *format, ...) _printf_(2, 3);
 
-/* The verdict about a value that the kernel refuses. Returns true. */
+/* Gives the verdict about a value that the kernel refuses, and why it does. Returns true. */
 bool lint_say_refused(struct lint_case *c, const char *format, ...) _printf_(2, 3);
 
 /* Reads up to n numbers as the kernel does (kernel/sysctl.c:proc_get_long): separated by blanks, in the bases of C.
  * Ignores the text after the last one. Returns their count; *ret_rest is the text after them. */
 unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const char **ret_rest);
 
-/* Returns the line that sets the variable of path in the end: of equal ones the first. conntrack has two names for one
- * variable. NULL: none. */
+/* Returns the line that takes effect on the variable of path (sysctl_lines_find()), or the first of those that it
+ * repeats. nf_conntrack_max is one variable with two names. NULL: none. */
 const struct sysctl_line *lint_standing(const struct sysctl_lines *lines, const char *path);
 
 /* The value of a sysctl once the lines are applied. */
 struct lint_effect {
         unsigned n;
         int64_t v[3];
-        const struct sysctl_line *line; /* that sets it; NULL: the live value */
+        const struct sysctl_line *line; /* the line that sets it; NULL: it is the live value */
 };
 
-/* Gives the numbers of a sysctl, once the lines are applied: a line that the kernel refuses counts for nothing.
- * Returns false if they are unknown. */
+/* Gives the numbers of a sysctl once the lines are applied; ignores a line that the kernel refuses. Returns false if
+ * the numbers are unknown. */
 bool lint_effective(const struct lint_case *c, const char *path, struct lint_effect *ret);
 
-/* Gives the first number as it is when the line of the case is applied: no later line has changed it yet. */
+/* Gives the first number at the time when the line of the case is applied: ignores later lines. Returns false if it is
+ * unknown. */
 bool lint_number_by_then(const struct lint_case *c, const char *path, int64_t *ret);
 
 /* Writes where the value is set: " (FILE:LINE)", or "" for a live value. Returns buf. */
@@ -147,7 +148,7 @@ const char *lint_where(const struct lint_effect *effect, char buf[static 128]);
 /* The checks that need more than the table; each returns true if it gave the verdict. */
 struct lint_checks {
         const char *path;
-        bool (*refuses)(struct lint_case *c); /* the kernel refuses more than what is outside min and max */
+        bool (*refuses)(struct lint_case *c); /* what the kernel refuses besides values outside min and max */
         bool (*check)(struct lint_case *c);   /* more than a threshold */
 };
 

@@ -27,9 +27,9 @@ const char *sysctl_lines_add_file(struct sysctl_lines *lines, const char *file)
         return copy;
 }
 
-/* As systemd's basic/sysctl-util.c:sysctl_normalize(): the first of "/" and "." is the separator, and the other one is
- * part of a name: net.ipv4.conf.eth0/100.forwarding. Then "//", "/./" and a slash at an end are nothing
- * (basic/path-util.c:path_simplify()). */
+/* Does what systemd's basic/sysctl-util.c:sysctl_normalize() does: the first "/" or "." is the separator, and the
+ * other character is part of a name: net.ipv4.conf.eth0/100.forwarding. Then simplifies "//", "/./" and a slash at
+ * either end (basic/path-util.c:path_simplify()). */
 static void normalize(char *name)
 {
         char *first = strpbrk(name, "/."), *to = name;
@@ -51,7 +51,7 @@ static void normalize(char *name)
         *to = 0;
 }
 
-/* FNV-1a: a file may have 50,000 lines, and each is compared with each. */
+/* FNV-1a: a file may have 50,000 lines, and each line is compared with those before it. */
 static uint32_t hash(const char *name)
 {
         uint32_t h = 2166136261u;
@@ -66,7 +66,8 @@ static bool same_name(const struct sysctl_line *a, const struct sysctl_line *b)
         return a->hash == b->hash && strcmp(a->name, b->name) == 0;
 }
 
-/* A line that repeats the value of the one before it stays in its place (systemd's sysctl.c:parse_file()). */
+/* A line that repeats the value of the previous line for its name is applied in the place of that line (systemd's
+ * sysctl.c:parse_file()). */
 static size_t place_of(const struct sysctl_lines *lines, size_t i)
 {
         const struct sysctl_line *line = &lines->line[i];
@@ -161,7 +162,7 @@ size_t sysctl_lines_split(const char *text, size_t size, size_t *ret_end)
 }
 
 /* systemd-sysctl and sysctl -p take a byte order mark as a part of the first line (measured). Returns how many lines
- * are lost by it. */
+ * have no effect because of it; SIZE_MAX: all of them, in UTF-16. */
 static size_t check_byte_order(struct origin at, const char *text, size_t size, struct diagnostics *diagnostics)
 {
         at.line = 1;
@@ -219,7 +220,7 @@ bool sysctl_line_matches(const struct sysctl_line *line, const char *name)
         return fnmatch(line->name, name, FNM_PATHNAME | FNM_PERIOD) == 0;
 }
 
-/* True if a later line has the same glob: "-a.*" revokes an "a.* = 1" before it, and excludes from no other glob. */
+/* True if a later line has the same glob: "-a.*" revokes an earlier "a.* = 1", but affects no other globs. */
 static bool is_replaced(const struct sysctl_lines *lines, const struct sysctl_line *line)
 {
         for (const struct sysctl_line *later = line + 1; later < lines->line + lines->n; later++)

@@ -16,7 +16,7 @@ struct sysctl_line {
         bool ignore_errors; /* "-name = value" */
         bool glob;
         uint32_t hash; /* of the name */
-        size_t place;  /* the index of the line where systemd-sysctl applies it: the first of equal ones */
+        size_t place;  /* index of the line where systemd-sysctl applies it: itself, or the first that it repeats */
 };
 
 struct sysctl_file {
@@ -25,7 +25,7 @@ struct sysctl_file {
         size_t size;
 };
 
-/* In the order in which they are read: the last one takes effect. Zero-initialized: empty. */
+/* In the order in which they are read; the last line for a name takes effect. Zero-initialized: empty. */
 struct sysctl_lines {
         struct sysctl_line *line;
         size_t n;
@@ -33,7 +33,7 @@ struct sysctl_lines {
         size_t n_files;
 };
 
-/* Returns a copy of the name of a file that lives as long as lines. NULL: no memory. */
+/* Copies the name of a file. Returns the copy, which lives as long as lines; NULL: no memory. */
 const char *sysctl_lines_add_file(struct sysctl_lines *lines, const char *file);
 
 /* Adds the lines of the file that sysctl_lines_add_file() added last: file is the name that it returned, text is the
@@ -41,7 +41,7 @@ const char *sysctl_lines_add_file(struct sysctl_lines *lines, const char *file);
 int sysctl_lines_read(struct sysctl_lines *lines, const char *file, const char *text, size_t size,
                       struct diagnostics *diagnostics);
 
-/* Returns the bytes of the first line of text; *ret_end are those with its end: LF, CR LF, CR or NUL
+/* Returns the length of the first line of text in bytes; *ret_end is the length with its end: LF, CR LF, CR or NUL
  * (systemd's basic/fileio.c:categorize_eol()). */
 size_t sysctl_lines_split(const char *text, size_t size, size_t *ret_end);
 
@@ -50,14 +50,13 @@ size_t sysctl_lines_split(const char *text, size_t size, size_t *ret_end);
  * NULL: no line is about name. */
 const struct sysctl_line *sysctl_lines_find(const struct sysctl_lines *lines, const char *name);
 
-/* Finds the place of each line again, after some have been taken out. */
+/* Computes the place of each line again, after lines were removed. */
 void sysctl_lines_place(struct sysctl_lines *lines);
 
-/* True if the line names name, a path, or its glob matches. */
+/* True if the line is for the path in name, or its glob matches it. */
 bool sysctl_line_matches(const struct sysctl_line *line, const char *name);
 
-/* Turns a path into the form of sysctl.conf, or back: swaps "/" and ".". Writes at most size bytes, and returns buf.
- * */
+/* Turns a path into the form of sysctl.conf, or back: swaps "/" and ".". Writes at most size bytes. Returns buf. */
 const char *sysctl_name_swap(const char *name, char *buf, size_t size);
 
 void sysctl_lines_free(struct sysctl_lines *lines);
