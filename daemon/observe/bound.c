@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The ports of sockets that are bound and neither listen nor are connected: connect() takes none of them, whatever the
- * destination (net/ipv4/inet_hashtables.c:__inet_hash_connect; measured). The kernel shows them since Linux 6.8, in a
- * walk of another table (net/ipv4/inet_diag.c:inet_diag_dump_icsk, TCP_BOUND_INACTIVE), so they have a dump of their
- * own, which is rare: that table is the whole host's, and holds each TIME_WAIT socket as well (2.5 to 3.4 ms of CPU on an
- * idle host, 50 ms beside 100,000 TIME_WAIT, measured). */
+/* The ports of sockets that are bound and neither listen nor are connected: connect() takes none of them, whatever
+ * the destination (net/ipv4/inet_hashtables.c:__inet_hash_connect; measured). The kernel shows them since Linux
+ * 6.8, in a walk of another table (net/ipv4/inet_diag.c:inet_diag_dump_icsk, TCP_BOUND_INACTIVE), so they have a
+ * dump of their own, which is rare: that table is the whole host's, and holds each TIME_WAIT socket as well (2.5 to
+ * 3.4 ms of CPU on an idle host, 50 ms beside 100,000 TIME_WAIT, measured). */
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -30,8 +30,8 @@ static uint64_t unaccounted(const struct observer *o)
         return o->allocated > known ? o->allocated - known : 0;
 }
 
-/* True if there can be too few to matter: no more than the host's TCP sockets that are not in use here, and no more than the
- * sockets of all kinds of this network namespace. */
+/* True if the bound sockets are too few to matter: there are at most as many as TCP sockets of the host that are not
+ * in use here, and at most as many as sockets of all kinds in this network namespace. */
 static bool are_few(const struct observer *o)
 {
         unsigned few = range_size(o) / 100;
@@ -77,7 +77,7 @@ static double bound_share(const struct observer *o)
         return usable > 0 ? 100.0 * bound / usable : 0;
 }
 
-/* Each is one usable port less than at the last dump of the ports, as with a new listener. */
+/* Each newly bound port is one usable port less than at the last dump of the ports, like that of a new listener. */
 static unsigned count_newly_bound(const struct observer *o)
 {
         unsigned n = 0;

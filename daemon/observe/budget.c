@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* cpu_budget: one account that all dumps are debited with, so that together they take no more than four fifths of that
- * share of a core; the ticks have the rest. A dump is made when the account is settled (and see may_dump_ports()). Looks,
- * which no rule needs, have an account of their own with a tenth of cpu_budget. */
+/* cpu_budget: one account is debited with all dumps, so that together they take no more than four fifths of that share
+ * of a core; the ticks have the rest. Dumps of ports, states and bound sockets wait until the account is settled (but
+ * see may_dump_ports()). Looks, which no rule needs, have an account of their own with a tenth of cpu_budget. */
 
 #include "daemon/now.h"
 #include "daemon/observe/internal.h"
@@ -21,9 +21,9 @@ static uint64_t pause_after(const struct observer *o, uint64_t cpu)
         return (uint64_t)((double)cpu / (DUMPS_SHARE * o->budget));
 }
 
-/* Time in which a virtual machine is stopped may count as CPU time, and one such dump must not forbid the next one for
- * twenty times as long: so none is debited with more than twice what the one of its kind before took, or what so many
- * sockets can cost. The time that a dump waits for a processor costs the host nothing, and does not count. */
+/* The time for which a virtual machine is stopped may count as CPU time, and must not forbid the next dump for twenty
+ * times as long. So a dump is debited as at most twice what the last one of its kind took, or what this many sockets
+ * can cost if that is more. The time that a dump waits for a processor costs the host nothing, and does not count. */
 void budget_debit(struct observer *o, enum dump_kind kind, uint64_t begun)
 {
         uint64_t cpu = thread_cpu_ns() - begun, before = o->dump_cpu[kind];

@@ -32,7 +32,7 @@ static const char *find_root(void)
 
 /* One walk of the tree. */
 struct walk {
-        uint64_t id, until;               /* of the cgroup; of the thread's CPU time, ns */
+        uint64_t id, until;               /* the inode to find; when to stop, ns of the thread's CPU time */
         bool users;                       /* user.slice alone, or everything but that */
         unsigned levels;                  /* how many below the root it looks at; 0: all */
         bool over;                        /* it took too long */
@@ -53,7 +53,7 @@ static void meet(struct walk *w, uint64_t id)
 
 static bool find_below(struct walk *w, size_t length, unsigned level);
 
-/* Takes the directory if it is of one of the units. Returns false if there is nothing to find below it: that
+/* Adds the directory to the found ones if it is of a named unit. Returns false if none can be below it: that
  * skips most directories of a host, and all that users can create. */
 static bool note_units(const struct walk *w, const struct dirent *entry)
 {
@@ -119,8 +119,8 @@ static void find_unit(uint64_t id, char unit[static CGROUP_UNIT_MAX])
                 cgroup_unit_of_path(w.path + strlen(root), unit);
 }
 
-/* Walks take their share of a core, and no more. But a tick may have to name several units, so they may go into debt, for as
- * long as the longest walk has to be paid for. */
+/* Walks take no more than their share of a core. As a tick may have to name several units, a walk may begin before the
+ * earlier ones are paid for, if less than one longest walk (WALK_NS) is outstanding. */
 static bool may_walk(const struct cgroup_cache *cache, uint64_t now)
 {
         return cache->budget <= 0 || now >= cache->again_at ||

@@ -20,18 +20,19 @@ struct cgroup_cache {
         } item[CGROUP_CACHE];
         unsigned next;     /* the oldest one, which a new one replaces */
         double budget;     /* the share of one core that walks may take; 0: no limit */
-        uint64_t again_at; /* ns: when the walks so far are paid for; a debt of one long walk is allowed */
+        uint64_t again_at; /* ns: when the walks so far are paid for; see may_walk() for the next one */
 };
 
-/* The name of whose it is, of cgroup_unit_of_path(). "": id is 0 or the root's, there is no cgroup2, the cgroup is gone, or
- * the budget is spent. Walks the tree once per id, services before what is deeper in the system's part, that before the part of
- * users, and not for more than 20 ms of CPU time. The name belongs to the cache and is valid until it is replaced. */
+/* Returns the name that cgroup_unit_of_path() gives to a cgroup. "": id is 0 or the root's, there is no cgroup2, the
+ * cgroup is gone, the budget is spent, or the walk took too long. Walks the tree once per id, for at most 20 ms of CPU
+ * time: first services, then the system's deeper cgroups, then those of users. The name belongs to the cache and is
+ * valid until it is replaced. */
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id);
 
-/* Finds all cgroups of the units with these names, in a walk like that. Returns false if there was none or it took too long: ret
- * is as before, or incomplete. */
+/* Finds all cgroups of the units with these names, in a walk of at most 20 ms of CPU time. Returns false if there was
+ * no walk, and ret is as before; or if it took too long, and ret is incomplete. */
 bool cgroup_find_units(struct cgroup_cache *cache, const struct unit_names *names, struct unit_cgroups *ret);
 
-/* Returns how many sockets of the tally are of the system: not of a cgroup below user.slice, nor of one that is gone. All
- * of them, where no cgroup of users can be seen, or the budget is spent. */
+/* Returns how many sockets of the tally are of the system: neither of a cgroup in user.slice nor of one that is gone.
+ * Returns all of them if there is no user.slice or no cgroup2, the budget is spent, or the walk took too long. */
 unsigned cgroup_count_system(struct cgroup_cache *cache, const struct cgroup_tally *tally);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Hears of TCP connections that end, so that an idle host needs no finer wakeups. The kernel tells a group of
- * NETLINK_SOCK_DIAG of each TCP socket of this netns that is destroyed, which includes one that leaves a TIME_WAIT
- * (net/core/sock_diag.c:sock_diag_broadcast_destroy; since Linux 4.2). It needs no capability, and costs nothing while
- * nobody is in the group. */
+/* Listens for TCP connections that end, so that the daemon need not wake up more often on an idle host. The kernel
+ * reports each TCP socket of this netns that is destroyed to a multicast group of NETLINK_SOCK_DIAG, even if a
+ * TIME_WAIT takes its place (net/core/sock_diag.c:sock_diag_broadcast_destroy; since Linux 4.2). Joining needs no
+ * capability, and the reports cost nothing while nobody is in the group. */
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -14,7 +14,7 @@
 #include "daemon/observe/internal.h"
 #include "lib/util/macro.h"
 
-/* Passes one message of so many, by chance, so that the descriptor is readable after about as many. */
+/* Passes one of n messages at random, so that the descriptor becomes readable after about n. */
 static int pass_one_of(int fd, unsigned n)
 {
         struct sock_filter program[] = {

@@ -9,7 +9,7 @@
 
 /* So large that free(3) returns it to the kernel. */
 #define LISTING_SIZE (4 * SOURCE_TEXT_SIZE)
-#define PAWS_OVERTAKEN 0.01 /* of the connections, at most */
+#define PAWS_OVERTAKEN 0.01 /* share of the connections whose ACK is overtaken: see fill_paws() */
 
 struct counters *observer_list_counters(const char *proc_root)
 {
@@ -59,7 +59,7 @@ bool snmp_moved(struct observer *o)
         return true;
 }
 
-/* Leaves alone what the last tick read: the next one asks whether that has moved. */
+/* Does not change the counters that the last tick read: the next tick compares with them. */
 int observer_count_opened(struct observer *o, uint64_t *ret)
 {
         static struct counters opened; /* 46 kB, of which one page is used */
@@ -88,9 +88,9 @@ void netstat_want(struct observer *o)
                         o->netstat_waits &= counter_has_sign(o->counters.item[i].name);
 }
 
-/* Skips netstat while its counters cannot have moved: the kernel prints 250 names for it, a third of a tick's cost. After a
- * sign has moved it is read in that tick and in the next one, as the kernel may count a segment in snmp before the signs
- * are read, and in netstat after that. */
+/* Skips netstat while its counters cannot have moved: the kernel prints 250 names for it, a third of a tick's cost.
+ * After a sign has moved it is read in that tick and in the next one, as the kernel may count a segment in snmp
+ * before the signs are read, and in netstat after that. */
 void read_netstat(struct observer *o)
 {
         if (o->calm >= 2 && o->netstat_waits && o->error[SOURCE_NETSTAT] == 0)
@@ -111,7 +111,7 @@ struct reading counter_change(const struct observer *o, unsigned i)
         return reading_valid((double)(c->value - o->before[i]));
 }
 
-/* Shares of the opened connections, not rates: a remedy that works raises the rates. */
+/* Shares of the opened connections, not rates: these rise with the connections when a change works. */
 static void fill_opens(const struct observer *o, struct snapshot *s)
 {
         static const struct {
@@ -134,8 +134,9 @@ static void fill_opens(const struct observer *o, struct snapshot *s)
         }
 }
 
-/* Of so few, a rate in each tick says little. An ACK that is overtaken by the FIN after it counts, too: 460 a minute at 14,000
- * connections a second over veth (measured). */
+/* PAWSTimewait moves too rarely for a rate in each tick, so this sums it up over about a minute, and subtracts
+ * PAWS_OVERTAKEN of the connections: the kernel also counts an ACK that the FIN after it overtakes (460 a minute at
+ * 14,000 connections a second over veth, measured). */
 static void fill_paws(struct observer *o, struct snapshot *s)
 {
         struct reading change = counter_change(o, COUNTER_PAWS_TIME_WAIT);

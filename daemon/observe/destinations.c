@@ -7,7 +7,7 @@
 #include "daemon/observe/pages.h"
 #include "lib/ports/glance.h"
 
-#define USUAL_SECONDS 10.0 /* of which a mean rate tells most: the pause after a dump of a million sockets */
+#define USUAL_SECONDS 10.0 /* the weight of the old mean: the pause after a dump of a million sockets */
 
 static const struct counter *counter_of(const struct observer *o, unsigned counter)
 {
@@ -29,7 +29,7 @@ static uint64_t new_opened(const struct observer *o)
         return counter_of(o, COUNTER_ACTIVE_OPENS)->value - o->basis.opened;
 }
 
-/* False if not both are known, now and at the last dump. */
+/* True if ActiveOpens and TWRecycled are known now and were at the last dump. */
 static bool is_counted(const struct observer *o)
 {
         return o->basis.counted && o->error[SOURCE_NETSTAT] == 0 && o->error[SOURCE_SNMP] == 0;
@@ -41,7 +41,7 @@ static double seconds_passed(const struct observer *o)
         return (double)(o->now - ports_seen_at(o->ports)) / NSEC_PER_SEC;
 }
 
-/* The mean rate of a counter that has counted so much in so many seconds since. What is older counts for less. */
+/* Returns the new mean rate of a counter that has risen by count in these seconds. Older counts weigh less. */
 static double mean_rate(double before, uint64_t count, double seconds)
 {
         return (before * USUAL_SECONDS + (double)count) / (USUAL_SECONDS + seconds);
@@ -97,8 +97,8 @@ static bool limits_equal(const struct ports_limits *a, const struct ports_limits
                a->tw_reuse_delay_ms == b->tw_reuse_delay_ms && a->timestamps == b->timestamps;
 }
 
-/* True if bounds can be derived from the last dump. Not after a reuse (TWRecycled), which makes TIME_WAIT sockets that no
- * dump shows. */
+/* True if bounds can be derived from the last dump. Not after a reuse (TWRecycled), which makes TIME_WAIT sockets
+ * that no dump shows. */
 static bool bounds_hold(const struct observer *o)
 {
         return o->dumped && is_counted(o) && o->inuse_known && o->limits_known && o->listeners_error == 0 &&
@@ -107,8 +107,8 @@ static bool bounds_hold(const struct observer *o)
                counter_of(o, COUNTER_ACTIVE_OPENS)->value >= o->basis.opened;
 }
 
-/* Those on a port that was reused are not new: while reuse works, their number stands still, and what may be short are
- * ports that were not used for the reuse delay. */
+/* A connection on a reused port takes no further port. So while reuse works the number of ports in use stays the same,
+ * and what may run short are the ports that were not used for the reuse delay. */
 bool destinations_may_be_short(const struct observer *o)
 {
         const struct destination *busiest = ports_busiest(o->ports);

@@ -9,7 +9,7 @@
 #include "lib/util/macro.h"
 
 #define DEBTS_MAX 2
-#define LOOK_US 500000 /* a tick may come so much later because of a look */
+#define LOOK_US 500000 /* us: the longest time for which the dump of a look may delay a tick */
 
 static void on_port(void *user, const struct inet_diag_msg *socket, size_t length)
 {
@@ -28,7 +28,7 @@ static void begin_ports(struct observer *o)
 {
         struct port_set reserved = o->reserved;
 
-        port_set_add_all(&reserved, &o->bound); /* connect() takes no more of them */
+        port_set_add_all(&reserved, &o->bound); /* connect() does not pick them either */
         ports_begin(o->ports, &o->limits, &reserved, &o->listening, o->now, o->since);
 }
 
@@ -99,7 +99,7 @@ static void dump_ports(struct observer *o, struct snapshot *s, struct unread *un
         fill_destinations(o, s);
 }
 
-/* If the ports may soon run short, dumps go on until they have spent the budget of two more. */
+/* If the ports may soon run short, dumps are made until the account is overdrawn by more than two of them. */
 static bool may_dump_ports(const struct observer *o)
 {
         return o->settled || (o->settled_at - o->now <= DEBTS_MAX * budget_pause(o) && destinations_may_be_short(o));

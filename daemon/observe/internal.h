@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The inside of the observer, a file for each source:
+/* The internals of the observer, a file for each source or task:
  *   wanted.c        what the configuration needs
  *   observer.c      what a tick reads, in which order
  *   sources.c       the files under /proc: open, read, retry
  *   counters.c      netstat and snmp
  *   sockstat.c      sockstat and sockstat6: the tables, and how many sockets there are
  *   conntrack.c     nf_conntrack's files
- *   sysctls.c       the sysctls, and what connect() picks ports by
+ *   sysctls.c       the sysctls, and the limits by which connect() picks ports
  *   listeners.c     a dump of the listeners
  *   bounded_dump.c  how long a dump may take
- *   budget.c        how often there may be one
+ *   budget.c        how often dumps may be made
  *   bound.c         the ports of sockets that are only bound
  *   udp.c           the ports and receive buffers of UDP sockets
- *   dump.c          a dump of all other sockets, for the next two
+ *   dump.c          a dump of all other sockets, for states.c and destinations.c
  *   closings.c      connections that end
  *   states.c        sockets by state
  *   units.c         the cgroups of the units that rules name
@@ -31,7 +31,7 @@
 #define DUMP_TRIES 3u
 #define TCP_STATES 16u
 #define UDP_DROPPED_MAX 64u
-/* All dumps of a tick. The unit's WatchdogSec is 30 s, and the watchdog is fed when half of that is over. */
+/* For all dumps of a tick together. WatchdogSec of the unit is 30 s, and the watchdog is fed after half of that. */
 #define DUMPS_US 10000000
 #define SOURCE_TEXT_SIZE 65536u /* the first size of the buffer */
 
@@ -53,7 +53,7 @@ enum source {
 enum dump_kind {
         DUMP_PORTS, /* the sockets with ephemeral ports */
         DUMP_STATES,
-        DUMP_BOTH, /* the last that dump() in dump.c makes */
+        DUMP_BOTH, /* dump() in dump.c makes only these first three */
         DUMP_LISTENERS,
         DUMP_BOUND,
         DUMP_UDP,
@@ -61,7 +61,7 @@ enum dump_kind {
         DUMP_COUNT,
 };
 
-/* The counts of one sample by state; these come after the states. */
+/* Further counts of one sample by state: their indexes come after those of the TCP states. */
 enum {
         COUNT_FIN_WAIT2_ORPHANED = TCP_STATES,
         COUNT_FIN_WAIT2_HELD,
@@ -74,21 +74,21 @@ enum {
 struct tally {
         unsigned count[COUNTS];
         struct cgroup_tally data_unanswered, keepalive_unanswered;
-        struct reading syn_queue; /* of the listener with the fullest, percent; invalid: the listeners are unknown */
+        struct reading syn_queue; /* the fullest queue of all listeners, percent; invalid: the listeners are unknown */
         char syn_queue_name[LISTENER_NAME_MAX];
         uint64_t syn_queue_cgroup;
 };
 
-/* What the bounds of ports.* are derived from: the last dump of the ports that succeeded. */
+/* The last successful dump of the ports: the bounds of ports.* are derived from it. */
 struct basis {
         struct ports_limits limits;
         struct port_set listening, bound;
-        bool counted;                      /* opened and recycled were read for it */
+        bool counted;                      /* opened and recycled are known */
         uint64_t opened, recycled;         /* ActiveOpens and TWRecycled */
-        double opened_rate, recycled_rate; /* a second, until then: means in which older dumps count for less */
+        double opened_rate, recycled_rate; /* per second, up to that dump: means in which older dumps count for less */
 };
 
-/* Of /proc/net/sockstat, or of sockstat6, which has tcp and udp alone. */
+/* The counts of /proc/net/sockstat, or of sockstat6, which has only tcp and udp. */
 struct socket_counts {
         uint64_t used, tcp, udp, tw;
 };
@@ -102,7 +102,7 @@ struct observer {
         bool retried;          /* sources were opened again: read now even what is read at long intervals */
         uint64_t memory_bytes; /* of the machine */
 
-        uint64_t now, since; /* of this read, and since the one before; 0: there was none */
+        uint64_t now, since; /* ns: the time of this read; the time since the one before, 0: there was none */
         uint64_t dump_ns;    /* how long the dumps after this read took */
         uint64_t cpu_before; /* CPU time of the thread when the read before began; 0: unknown */
 
@@ -110,23 +110,23 @@ struct observer {
         struct sock_diag diag;
         int closings; /* the descriptor of observer_listen(); 0: none */
         uint64_t slow_until,
-                slow_ns;  /* no dump before, because the last one took too long; and for how long that was */
-        bool no_tcp_diag; /* the kernel had none; sources_retry() clears it */
+                slow_ns;  /* no dump before slow_until, as the last one took too long; the length of that pause */
+        bool no_tcp_diag; /* the kernel lacked it; sources_retry() clears this */
         struct ports *ports;
         struct basis basis;
         struct close_wait close_wait;
         struct cgroup_cache cgroups;
         struct unit_names unit_names;  /* of the rules */
         struct unit_cgroups units;     /* the cgroups of the named units, as of the last walk */
-        uint64_t units_newest;         /* the newest cgroup of a socket then; 0: they were not looked for */
+        uint64_t units_newest;         /* the newest cgroup of a socket at that walk; 0: no walk has succeeded yet */
         bool configured;               /* observer_set_config() was called */
         const struct snapshot *filled; /* by the read before */
         bool named[METRIC_COUNT];      /* an endpoint or culprit of it was set */
 
         /* observer_set_config() clears everything from here on. */
         bool early;                /* the next read is one between two regular ticks */
-        bool hurried;              /* the last read was one */
-        uint64_t regular_at, tick; /* of the last regular read of the counters, and since the one before; 0: none */
+        bool hurried;              /* the last read was such a read */
+        uint64_t regular_at, tick; /* ns: last regular read of the counters; time since the one before; 0: none */
 
         bool wanted[METRIC_COUNT];
         uint32_t states;         /* a bit for each TCP state that the wanted metrics count */
@@ -139,27 +139,27 @@ struct observer {
 
         unsigned calm;       /* reads in a row in which neither snmp nor a number of sockets has moved */
         bool waited;         /* the last read did without snmp */
-        uint64_t moved_at;   /* when one of them did last */
-        bool netstat_waits;  /* no counter of netstat that is wanted moves without them */
-        uint64_t same_until; /* if they do not move, all readings stay as they are for so long; 0: they do not */
+        uint64_t moved_at;   /* when one of them last moved */
+        bool netstat_waits;  /* no counter of netstat to read moves unless one of them does */
+        uint64_t same_until; /* ns: until then, reads in which none of them moves only call fill_quiet(); 0: unset */
 
-        double paws; /* PAWSTimewait in the last minute or so: each counts for less, the longer ago it was */
+        double paws; /* PAWSTimewait in about the last minute: the older an event is, the less it counts */
 
-        unsigned newly_bound;         /* of bound, those that were not at the last dump of the ports */
+        unsigned newly_bound;         /* ports in bound that were not bound at the last dump of the ports */
         struct reading bound_share;   /* ports.bound */
-        uint64_t bound_at;            /* when they were read; 0: not yet */
-        uint64_t unaccounted_then;    /* sockets of the host that no count showed then */
+        uint64_t bound_at;            /* when a dump of the bound sockets was last tried; 0: not yet */
+        uint64_t unaccounted_then;    /* unaccounted() in bound.c at that time */
         uint64_t allocated, orphaned; /* sockets of the whole host */
         uint64_t memory;              /* of TCP, pages, of the whole host */
 
         unsigned udp_ports;
         uint64_t udp_inuse; /* UDP sockets, IPv4 and IPv6 */
-        uint64_t udp_at;    /* when they were shown last; 0: never */
+        uint64_t udp_at;    /* when a dump of them was last tried; 0: never */
         int udp_error;      /* of that try; 0: none */
-        bool udp_first;     /* it was the first after a while: no drops are known to be new */
+        bool udp_first;     /* that dump was the first in a while, so which drops are new is unknown */
         unsigned n_udp_dropped, n_udp_dropped_before;
-        uint32_t udp_most_drops;  /* of one socket, between the two */
-        double udp_fullest_share; /* of its receive buffer, percent */
+        uint32_t udp_most_drops;  /* the most new drops of one socket since the dump before */
+        double udp_fullest_share; /* how full the receive buffer of that socket is, percent */
         struct listener udp_fullest;
 
         char sockstat_text[256]; /* the text that ipv4 was read from */
@@ -167,7 +167,7 @@ struct observer {
         uint64_t sockstat6_at; /* when ipv6 was read */
         bool inuse_known;
         uint64_t tw_before; /* tw at the last regular read; UINT64_MAX: unknown */
-        double tw_rate; /* TIME_WAIT made a second, thrown away or not; a mean in which older reads count for less */
+        double tw_rate; /* TIME_WAIT sockets made per second, thrown away or not: a mean, older reads count for less */
         uint64_t tw, inuse; /* sockets: minisockets of TIME_WAIT and FIN_WAIT_2, and full ones, IPv4 and IPv6 */
         uint64_t counted;   /* what observer_count() would have returned at the last read */
 
@@ -179,7 +179,7 @@ struct observer {
         struct live_sysctl live_sysctl[SYSCTL_COUNT];
         uint64_t sysctls_at; /* when all sysctls were read; 0: not yet */
         bool limits_known;
-        struct ports_limits limits; /* what connect() picks ports by now */
+        struct ports_limits limits; /* the current limits by which connect() picks ports */
         struct port_set reserved;   /* ip_local_reserved_ports */
         unsigned usable;            /* ports of the range that are not reserved */
         uint64_t reserved_at;       /* when it was read; 0: not yet */
@@ -199,18 +199,18 @@ struct observer {
         uint64_t states_again_at; /* when it expires */
 
         bool dumping;                  /* the last read asked for a dump */
-        bool dumped;                   /* the ports, at least once */
-        bool settled;                  /* the account of cpu_budget was, when this read began */
-        uint64_t settled_at;           /* when it will be */
-        uint64_t dump_every;           /* from the last dump of the ports until it is settled */
-        uint64_t dump_cpu[DUMP_COUNT]; /* ns that the last of each kind took; 0: there was none yet */
+        bool dumped;                   /* the ports were dumped at least once */
+        bool settled;                  /* the account of cpu_budget was settled when this read began */
+        uint64_t settled_at;           /* when that account is settled */
+        uint64_t dump_every;           /* ns from the last dump of the ports until that account is settled */
+        uint64_t dump_cpu[DUMP_COUNT]; /* CPU time of the last dump of each kind, ns; 0: there was none yet */
 
-        struct destination_key sought; /* whose cgroup is looked for */
-        uint64_t found;                /* it; 0: not yet */
-        uint64_t seek_again_at;        /* not before */
+        struct destination_key sought; /* the destination whose cgroup is looked for */
+        uint64_t found;                /* that cgroup; 0: not found yet */
+        uint64_t seek_again_at;        /* no search before this time */
 
-        bool looking;             /* a look goes on */
-        uint64_t look_settled_at; /* when its account will be */
+        bool looking;             /* observer_look() is running */
+        uint64_t look_settled_at; /* when the account of looks is settled */
 
         /* Large, so last: a tick of an idle host reads most of the members before, and next to none of these. */
         struct counters counters;
@@ -239,21 +239,21 @@ void want_config(struct observer *observer, const struct config *config);
 int sources_open(struct observer *observer); /* 0 or -ENOMEM */
 void sources_close(struct observer *observer);
 void sources_retry(struct observer *observer);
-void sources_make_room(struct observer *observer); /* for all of them */
+void sources_make_room(struct observer *observer); /* enlarges the buffer until every file fits */
 void sources_unread(const struct observer *observer, struct unread *unread);
 struct proc_file source_open(const char *root, enum source source);
 
-/* Reads a file into text; source_read_start() reads size bytes at most. Returns 0 or a negative errno, which error[]
- * keeps until the next read; a caller that cannot parse the text stores -EBADMSG there. source_state() returns the state
- * that an error gives to the metrics. */
+/* Reads a file into text; source_read_start() reads size bytes at most. Returns 0 or a negative errno, which
+ * error[] keeps until the next read; a caller that cannot parse the text stores -EBADMSG there. source_state()
+ * returns the state that an error gives to the metrics. */
 int source_read(struct observer *observer, enum source source);
 int source_read_start(struct observer *observer, enum source source, size_t size);
 enum reading_state source_state(const struct observer *observer, enum source source);
 void remember_text(const struct observer *observer, char *ret,
-                   size_t size); /* "" if it does not fit: equal to no text */
+                   size_t size); /* "" if it does not fit, which no file's text equals */
 
-/* Each reads a sign that something happens, and returns true if it has moved since the read before: any counter of snmp; a
- * number of sockets of this netns, or what has moved before that. */
+/* Each reads a sign of activity, and returns true if it has moved since the read before or cannot be read.
+ * snmp_moved(): any counter of snmp. sockets_moved(): a number of sockets of this netns; true as well if moved is. */
 bool snmp_moved(struct observer *observer);
 bool sockets_moved(struct observer *observer, bool moved);
 
@@ -274,47 +274,50 @@ void fill_listeners(struct observer *observer, struct snapshot *s, struct unread
 void fill_culprit(struct observer *observer, struct snapshot *s, unsigned metric, const char *endpoint,
                   uint64_t cgroup);
 
-/* culprit.c: looks for a live socket toward a destination, and gives its cgroup to the destination. Returns 0 or a negative
- * errno; found is its cgroup, 0: there is none. */
+/* culprit.c: looks for a live socket toward a destination, and gives its cgroup to the destination. Returns 0 or a
+ * negative errno; observer->found is that cgroup, 0: there is none. */
 int seek_cgroup(struct observer *observer, const struct destination *destination);
 
-/* units.c: takes over the units that the rules name; finds their cgroups, if one was met that is newer than all that were
- * found. */
+/* units.c: copies the names of the units that the rules name; looks for their cgroups again if a socket's cgroup is
+ * newer than all at the last walk. */
 void units_want(struct observer *observer, const struct unit_names *names);
 void units_read(struct observer *observer);
 
-/* bound.c: reads the bound sockets if that is due; ports.bound. */
+/* bound.c: returns whether a dump of the bound sockets is due; makes it if it is; fills in ports.bound. */
 bool bound_is_due(const struct observer *observer);
 void read_bound(struct observer *observer, struct unread *unread);
 void fill_bound(struct observer *observer, struct snapshot *s);
 
-/* udp.c: udp.ports and udp.receive_buffer, from a dump if that is due; true if udp.ports needs one. */
+/* udp.c: returns whether udp.ports needs a dump; fills in udp.ports and udp.receive_buffer, from a dump if due. */
 bool udp_ports_needed(const struct observer *observer);
 void fill_udp(struct observer *observer, struct snapshot *s, struct unread *unread);
 
-/* sysctls.c: sets limits, reserved and usable, from sysctls that were read. */
+/* sysctls.c: reads reserved if that is due; sets limits and usable from it and from the sysctls in s; fills in
+ * ports.below_32768 and ports.reserved. */
 void read_limits(struct observer *observer, struct snapshot *s);
 
-/* sockstat.c: returns the part of a table, whose size is the last number of a sysctl, in percent; finds the number after
- * a word. */
+/* sockstat.c: returns part in percent of a table, whose size is the last number of the sysctl whole; finds the number
+ * after a word, or returns false. */
 struct reading share_of(double part, const struct live_sysctl *whole);
 bool number_after(const char *text, const char *word, uint64_t *ret);
 
-/* budget.c: at the begin of a read; after a dump that began at this CPU time of the thread. */
+/* budget.c: checks at the start of a read whether the account is settled; debits it with a dump, which began when the
+ * thread's CPU time was begun (ns). */
 void budget_begin(struct observer *observer);
 void budget_debit(struct observer *observer, enum dump_kind kind, uint64_t begun);
-/* What the dearer of the last dumps of the ports and of the states costs, in ns of pause. */
+/* Returns the pause, in ns, after the most expensive of the last dumps of the ports, of the states and of both. */
 uint64_t budget_pause(const struct observer *observer);
-void budget_debit_look(struct observer *observer, uint64_t begun); /* a look instead */
+void budget_debit_look(struct observer *observer, uint64_t begun); /* debits the account of looks instead */
 
-/* bounded_dump.c: a dump, again if a change interrupted it; all dumps of a tick have 10 s together. Calls begin before
- * each try. Returns 0 or a negative errno; -ENOENT: the kernel lacks tcp_diag, for which it is asked once a minute. */
+/* bounded_dump.c: makes a dump, and up to two further tries if it fails, as when the table changes meanwhile; all
+ * dumps of a tick have 10 s together. Calls begin before each try. Returns 0 or a negative errno; -ETIMEDOUT: it took
+ * too long, or an earlier one did and none is allowed yet; -ENOENT: the kernel lacks tcp_diag (tried every minute). */
 int observer_dump(struct observer *observer, const struct sock_diag_query *query, void (*begin)(struct observer *o),
                   sock_diag_handler handler);
 /* Reports the error of a dump, except -ECANCELED: the daemon cancels a running dump when it ends. */
 void unread_dump(struct unread *unread, int r, const char *what);
 
-/* listeners.c: returns whether they may be others than those that were read; reads the listeners, unless this tick has
+/* listeners.c: returns whether the listeners may have changed since they were read; reads them, unless this tick has
  * tried already, and returns false if they are unknown. */
 bool listeners_may_differ(const struct observer *observer);
 bool read_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);
@@ -331,6 +334,6 @@ void states_fill(struct observer *observer, struct snapshot *s);
 /* destinations.c: ends a dump of the ports, which ports_begin() began; fills in its metrics; fills in bounds for them
  * without a dump, or returns false if no bounds hold. */
 void destinations_commit(struct observer *observer);
-bool destinations_may_be_short(const struct observer *observer); /* by the connections since the last dump */
+bool destinations_may_be_short(const struct observer *observer); /* judged by the connections since the last dump */
 void fill_destinations(struct observer *observer, struct snapshot *s);
 bool bound_destinations(const struct observer *observer, struct snapshot *s);

@@ -83,8 +83,9 @@ static bool something_dropped(const struct observer *o)
         return !drops->seen || drops->value != o->listeners_drops;
 }
 
-/* Without SYN cookies, the last quarter of tcp_max_syn_backlog is for peers that are known, and the others are dropped
- * with no counter but ListenDrops (net/ipv4/tcp_input.c:tcp_conn_request; measured at 1,537 of 2,048). Returns 0 for no limit. */
+/* Without SYN cookies, the last quarter of tcp_max_syn_backlog is for peers that are known, and the others are
+ * dropped with no counter but ListenDrops (net/ipv4/tcp_input.c:tcp_conn_request; measured at 1,537 of 2,048).
+ * Returns 0 for no limit. */
 static uint32_t syn_limit(const struct snapshot *s)
 {
         const struct live_sysctl *cookies = &s->sysctl[SYSCTL_TCP_SYNCOOKIES];
@@ -95,7 +96,7 @@ static uint32_t syn_limit(const struct snapshot *s)
         return (uint32_t)MIN(MAX(backlog->value.v[0] - backlog->value.v[0] / 4, 1), INT32_MAX);
 }
 
-/* Without a dump in this tick nothing overflows: see is_due(). */
+/* In a tick without a dump no listener overflows, as a drop makes a dump due: see is_due(). */
 static void fill_bursts(struct observer *o, struct snapshot *s)
 {
         const struct listener *l;
@@ -110,7 +111,7 @@ static void fill_bursts(struct observer *o, struct snapshot *s)
         fill_listener(o, s, METRIC_LISTEN_BURSTS, l);
 }
 
-/* While no number of sockets moves, they are the same, or one has come for each that has gone. */
+/* While no number of sockets moves, the listeners are the same, or each that has gone was replaced by a new one. */
 bool listeners_may_differ(const struct observer *o)
 {
         return o->listeners_at <= o->moved_at;
@@ -130,8 +131,8 @@ static bool is_due(const struct observer *o)
 
 /* Listeners are few, but the kernel walks its whole table for them (net/ipv4/inet_diag.c:inet_diag_dump_icsk),
  * which takes as long as the rest of a tick. So they are read with the ports, for metrics that must be current,
- * after a drop, and until the queue that dropped has drained; otherwise rarely while anything happens, and the bounds allow
- * for those that come and go in between. */
+ * after a drop, and until the queue that dropped has drained; otherwise rarely, and only while sockets come and go.
+ * The bounds allow for listeners that come and go in between. */
 void fill_listeners(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         uint64_t begun;

@@ -66,7 +66,7 @@ void observer_set_config(struct observer *o, const struct config *config, const 
 {
         assert(counters->n >= COUNTER_OWN && counters->n <= COUNTERS_MAX);
         sources_retry(o);
-        if (o->configured) /* else it is new, and what is not touched takes no memory */
+        if (o->configured) /* a new one is zero, and takes no memory where it is not written */
                 memset((char *)o + OBSERVER_KEPT, 0, sizeof(*o) - OBSERVER_KEPT);
         o->configured = true;
         sources_make_room(o);
@@ -75,7 +75,8 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         want_config(o, config);
 }
 
-/* Makes readings READING_INVALID. Most metrics have no name, and the names take 20 kB: clears only those that were set. */
+/* Makes readings READING_INVALID. Most metrics have no name, and the names take 20 kB: clears only those that were
+ * set. */
 static void clear_readings(struct observer *o, struct snapshot *s, unsigned first, unsigned n)
 {
         memset(&s->reading[first], 0, n * sizeof(s->reading[0]));
@@ -84,7 +85,8 @@ static void clear_readings(struct observer *o, struct snapshot *s, unsigned firs
                         s->endpoint[i][0] = s->culprit[i][0] = o->named[i] = 0;
 }
 
-/* A snapshot that was not filled by the read before. Most of it is never used, and takes no memory until it is written. */
+/* Clears a snapshot that the read before did not fill. Writes only where it is not zero: most of it is never used, and
+ * takes no memory until it is written. */
 static void begin_snapshot(struct observer *o, struct snapshot *s)
 {
         if (o->filled == s)
@@ -119,7 +121,7 @@ static void begin(struct observer *o, struct snapshot *s)
                 o->tick = o->regular_at != 0 ? o->now - o->regular_at : 0;
                 o->regular_at = o->now;
         }
-        o->diag.until = o->slowly_ns > 0 ? now_monotonic_us() + DUMPS_US : 0; /* --once may take its time */
+        o->diag.until = o->slowly_ns > 0 ? now_monotonic_us() + DUMPS_US : 0; /* 0: no limit for --once */
 }
 
 /* The CPU time is that of the whole thread since the previous read: the daemon does little but observe. */
@@ -137,7 +139,7 @@ void fill_self(struct observer *o, struct snapshot *s)
                 s->reading[METRIC_SELF_RSS] = reading_valid((double)resident * (double)sysconf(_SC_PAGESIZE));
 }
 
-/* Before the metrics that are a share of a sysctl, the sysctls. */
+/* Reads the sysctls before the metrics that are a share of one. */
 static void fill_regular(struct observer *o, struct snapshot *s, struct unread *unread)
 {
         if (o->now >= o->retry_at)
@@ -154,8 +156,8 @@ static void fill_regular(struct observer *o, struct snapshot *s, struct unread *
         fill_udp(o, s, unread);
 }
 
-/* Only what the ports depend on. A rate keeps the value of the last regular tick: in a fraction of the interval an event
- * that comes once a second would be missed, or count for several. */
+/* Reads only what the ports depend on. A rate keeps the value of the last regular tick: in a fraction of the interval
+ * an event that comes once a second would be missed, or count for several. */
 static void fill_early(struct observer *o, struct snapshot *s)
 {
         read_netstat(o);
@@ -169,8 +171,8 @@ void observer_set_early(struct observer *o)
         o->early = o->regular_at != 0;
 }
 
-/* When a reading may change although no sign moves: something is due then. 0: at once, as after a dump, which leaves the
- * account of cpu_budget unsettled. */
+/* Returns when the next source is due, so that a reading may change although no sign moves. 0: at any time, for
+ * example after a dump, which leaves the account of cpu_budget unsettled. */
 static uint64_t next_due(const struct observer *o, const struct snapshot *s)
 {
         const uint64_t at[] = {o->sysctls_at + o->slowly_ns, o->conntrack_at + o->slowly_ns,
@@ -195,8 +197,9 @@ static bool nothing_due(const struct observer *o)
         return !o->early && o->now < o->same_until && !bound_is_due(o);
 }
 
-/* snmp is a third of a tick's cost on an idle host, as the kernel adds up its counters over all CPUs. What has to be seen at
- * once moves the number of sockets, too, so that every second tick does without it. Where ticks are far apart it is cheap. */
+/* snmp is a third of a tick's cost on an idle host, as the kernel adds up its counters over all CPUs. An event that
+ * must be seen at once moves a number of sockets, too, so every second tick skips snmp. If ticks are far apart, snmp
+ * costs little, and every tick reads it. */
 static bool snmp_waits(const struct observer *o)
 {
         return o->calm >= 2 && !o->waited && o->tick < 2 * NSEC_PER_SEC && nothing_due(o);
@@ -216,7 +219,7 @@ static void read_signs(struct observer *o)
                 o->moved_at = o->now;
 }
 
-/* On an idle host a read ends here: the snapshot is as before, except the numbers of the whole host. */
+/* True of most reads on an idle host: they leave the snapshot as it is, except for what fill_quiet() updates. */
 static bool is_same(const struct observer *o)
 {
         return o->calm > 0 && nothing_due(o);

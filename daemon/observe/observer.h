@@ -6,8 +6,8 @@
  *
  * Each source fails alone. If one cannot be read, its own metrics are invalid (unavailable if this kernel or netns
  * has no such file), and the others are read all the same. A file that is missing or fails is opened again every
- * minute, so that a module may be loaded later. A file that has grown past the buffer gets a larger one then: that
- * minute's retry and observer_set_config() are the only places that open a file or allocate memory. */
+ * minute, so that a module may be loaded later. A file that has grown past the buffer gets a larger one then: only
+ * that minute's retry and observer_set_config() open these files again or allocate memory for them. */
 
 #include "lib/config/config.h"
 #include "lib/kernel/snapshot.h"
@@ -38,36 +38,36 @@ struct counters *observer_list_counters(const char *proc_root);
  * dump is needed. */
 void observer_read(struct observer *observer, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
-/* The next observer_read() is one between two regular ticks: all that is no socket, sysctl or table keeps the reading of
- * the last regular one. It needs the snapshot of the read before. */
+/* Makes the next observer_read() one between two regular ticks: it updates only sockets, sysctls and tables, and all
+ * other readings stay those of the last regular read. It needs the snapshot of the read before. */
 void observer_set_early(struct observer *observer);
 
-/* Counts the TCP sockets of this netns, but for the full ones of IPv6: next to nothing to read. Returns 0 or a negative
+/* Counts the TCP sockets of this netns, except the full sockets of IPv6, at next to no cost. Returns 0 or a negative
  * errno. observer_counted() returns the count at the last observer_read(). */
 int observer_count(struct observer *observer, uint64_t *ret);
 uint64_t observer_counted(const struct observer *observer);
 
-/* Likewise the connections that this netns opened since it was made (ActiveOpens): a little more to read. */
+/* Likewise counts the connections that this netns opened since it was made (ActiveOpens), at a little more cost. */
 int observer_count_opened(struct observer *observer, uint64_t *ret);
 uint64_t observer_opened(const struct observer *observer);
 
-/* Listens for closed TCP connections (closings.c). Returns a descriptor of the observer that becomes readable after
- * about so many, or a negative errno. observer_unlisten() ends it, and every closed connection costs nothing again. */
+/* Listens for closed TCP connections (closings.c). Returns a descriptor, which the observer owns, that becomes
+ * readable after about this many, or a negative errno. After observer_unlisten() closed connections cost nothing. */
 int observer_listen(struct observer *observer, unsigned connections);
 void observer_unlisten(struct observer *observer);
 
-/* Samples the sockets by state if that is due (SLOWLY in metric.h); returns false, and the snapshot is as before, if it is
- * not. */
+/* Samples the sockets by state if that is due (SLOWLY in metric.h). Returns false if it is not; then the snapshot is
+ * as before. */
 bool observer_read_states(struct observer *observer, struct snapshot *snapshot, struct unread *unread);
 
 /* Dumps all sockets with ephemeral ports, or, while cpu_budget forbids another dump, repeats the values of the last
- * one. On an error ports.* are invalid. watch: see ports_watch(). */
+ * one. On an error ports.* stay as observer_read() left them: bounds, or invalid. watch: see ports_watch(). */
 void observer_read_sockets(struct observer *observer, const struct watch_list *watch, struct snapshot *snapshot,
                            struct unread *unread);
 
-/* Updates the ports that people see: dumps them after a tick, when all is decided, if the last dump is older than every
- * (ns). Takes half a second at most, and CPU time from an account of its own (a tenth of cpu_budget), so that it delays
- * no dump that a rule needs. If it fails, the snapshot is as before. */
+/* Updates the ports that people see: dumps them after a tick, when the rules have decided, if the last dump is at
+ * least `every` ns old. The dump takes half a second at most. Looks have an account of CPU time of their own (a tenth
+ * of cpu_budget), so that they delay no dump that a rule needs. If a look fails, ports.* stay as they are. */
 #define LOOK_CLIENT (10 * NSEC_PER_SEC)
 #define LOOK_METRICS (60 * NSEC_PER_SEC)
 void observer_look(struct observer *observer, uint64_t every, struct snapshot *snapshot);
@@ -84,8 +84,8 @@ int observer_sysctl_write(struct observer *observer, enum sysctl_id sysctl, cons
 const char *observer_find_unit(struct observer *observer, uint64_t cgroup);
 
 /* Looks for a live socket toward a destination of which the last dump showed none: short connections are in TIME_WAIT
- * nearly all of the time. Returns its cgroup; 0: there is none. Up to three dumps without TIME_WAIT, once in 10 s; cpu_budget
- * is debited with them. */
+ * nearly all of the time. Returns its cgroup; 0: none was found. Makes up to three dumps without TIME_WAIT, at most
+ * once in 10 s, and debits cpu_budget with them. */
 uint64_t observer_find_cgroup(struct observer *observer, uint64_t destination);
 
 /* Returns 0 if sysctls under net.ipv4 can be written; else -EACCES, -EPERM or -EROFS. */

@@ -17,7 +17,7 @@ struct proc_file proc_file_open(const char *path, bool writable);
 void proc_file_close(struct proc_file *file);
 
 /* Reads the whole file from its start and puts a 0 behind it. Returns the length or a negative errno; -EFBIG: it
- * does not fit into size bytes; -EIO: it ends within a line. */
+ * does not fit into size bytes; -EIO: it is empty or ends within a line. */
 int proc_file_read(const struct proc_file *file, char *buf, size_t size);
 
 /* Writes text to the start of the file, in one write(). Returns 0 or a negative errno; -EIO: only a part was

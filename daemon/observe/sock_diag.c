@@ -44,8 +44,8 @@ void sock_diag_close(struct sock_diag *d)
         d->socket = NULL;
 }
 
-/* net/ipv4/inet_diag.c:inet_diag_lock_handler. It loads the module unless that is forbidden (modules_disabled, a
- * container). */
+/* -ENOENT comes from net/ipv4/inet_diag.c:inet_diag_lock_handler, which loads the module unless that is forbidden
+ * (modules_disabled, a container). */
 const char *sock_diag_error(int error)
 {
         return error == -ENOENT ? "this kernel has no handler for TCP, and could not load it: modprobe tcp_diag"
@@ -81,7 +81,8 @@ static int send_request(struct sock_diag *d, const struct sock_diag_query *q, ui
         return mnl_socket_sendto(d->socket, request, request->nlmsg_len) < 0 ? -errno : 0;
 }
 
-/* Returns the error at the start of NLMSG_ERROR and NLMSG_DONE; 0: none. libmnl's own handler ignores that of a DONE. */
+/* Returns the error at the start of NLMSG_ERROR and NLMSG_DONE; 0: none. libmnl's own handler ignores that of a
+ * DONE. */
 static int control_error(const struct nlmsghdr *h)
 {
         int error;
@@ -139,7 +140,7 @@ int sock_diag_take(const char *buf, size_t size, unsigned seq, unsigned portid, 
         return r == 0 && left > 0 ? -EBADMSG : r; /* the rest is not a message */
 }
 
-/* Between two batches. A signal for signalfd(2) is pending until it is read. */
+/* Called between two batches. A signal for signalfd(2) is pending until it is read. */
 static int may_go_on(const struct sock_diag *d)
 {
         sigset_t pending;

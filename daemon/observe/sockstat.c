@@ -29,8 +29,8 @@ bool number_after(const char *text, const char *word, uint64_t *ret)
         return end != p;
 }
 
-/* "sockets: used 9" and "TCP: inuse 5 orphan 0 tw 17 alloc 6 mem 1" (net/ipv4/proc.c:sockstat_seq_show). tw counts what
- * tcp_max_tw_buckets limits, IPv6 as well; mem is in pages; orphan, alloc and mem are of the whole host. */
+/* "sockets: used 9" and "TCP: inuse 5 orphan 0 tw 17 alloc 6 mem 1" (net/ipv4/proc.c:sockstat_seq_show). tw counts
+ * what tcp_max_tw_buckets limits, IPv6 as well; mem is in pages; orphan, alloc and mem are of the whole host. */
 static int read_sockstat(struct observer *o, struct socket_counts *ret)
 {
         int r = source_read(o, SOURCE_SOCKSTAT);
@@ -67,9 +67,9 @@ static int read_sockstat6(struct observer *o, struct socket_counts *ret)
         return number_after(o->text, "TCP6: inuse ", &ret->tcp) ? 0 : -EBADMSG;
 }
 
-/* A socket that comes or goes, of whatever family, moves `used` (net/core/sock.c:sk_alloc, __sk_free), one that connects or
- * is connected to moves snmp. So sockstat6 can only move unseen when sockets that were there begin to listen or, of UDP,
- * are bound; where there are few, that changes no metric. */
+/* A socket of any family that comes or goes moves `used` (net/core/sock.c:sk_alloc, __sk_free), and one that connects
+ * or is connected to moves snmp. So sockstat6 can move unseen only if existing sockets begin to listen, or existing
+ * UDP sockets are bound. If there are few sockets, that changes no metric. */
 static bool sockstat6_waits(const struct observer *o, uint64_t used, bool moved)
 {
         return !moved && o->ipv4.used == used && o->calm > 0 && o->now - o->sockstat6_at < o->slowly_ns &&
@@ -105,7 +105,7 @@ static void fill_rate(struct observer *o, struct snapshot *s, double rate)
 }
 
 /* A socket that entered TIME_WAIT is still there or has ended: after 60 s, reused, or thrown away at once
- * (net/ipv4/inet_timewait_sock.c:tw_timer_handler counts TW, tcp_minisocks.c:tcp_time_wait the last). */
+ * (net/ipv4/inet_timewait_sock.c:tw_timer_handler counts TW, tcp_minisocks.c:tcp_time_wait TCPTimeWaitOverflow). */
 static void fill_needed(struct observer *o, struct snapshot *s)
 {
         static const unsigned ended[] = {COUNTER_TW, COUNTER_TW_RECYCLED, COUNTER_TIME_WAIT_OVERFLOW};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The files under /proc that the observer reads: opened once, and once a minute if they are missing or fail. */
+/* The files under /proc that the observer reads: opened once, and again every minute if they are missing or fail. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ static const char *const names[SOURCE_SYSCTL] = {
         [SOURCE_STATM] = PROC "/self/statm",
 };
 
-/* What every kernel has; any other file may be missing. */
+/* True of a file that every kernel has; any other may be missing. */
 static bool is_required(enum source source)
 {
         return source == SOURCE_NETSTAT || source == SOURCE_SNMP || source == SOURCE_SOCKSTAT ||

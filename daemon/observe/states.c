@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The metrics that count sockets by state, whatever their ports: sampled slowly, and only if their bounds are not enough
- * to decide. */
+/* The metrics that count sockets by state, whatever their ports: sampled slowly, and only if their bounds are not
+ * enough to decide. */
 
 #include <math.h>
 #include <netinet/tcp.h>
@@ -65,7 +65,7 @@ void states_want(struct observer *o)
                         o->states |= rows[i].states;
 }
 
-/* Ports that are about to run short do not wait for a sample, to which each socket counts. */
+/* Not in a hurried read: ports that may run short must not wait for a sample, which takes time for each socket. */
 bool states_due(const struct observer *o)
 {
         return o->states != 0 && !o->hurried && o->now >= o->states_again_at &&
@@ -79,7 +79,7 @@ void states_begin(struct observer *o)
         close_wait_begin(&o->close_wait);
 }
 
-/* 0 before Linux 5.8, which does not report the cgroup. */
+/* cgroup is 0 before Linux 5.8, where the kernel does not report it. */
 static void count_keepalive(struct tally *tally, uint64_t cgroup)
 {
         if (cgroup == 0)

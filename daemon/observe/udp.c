@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* udp.receive_buffer: of the socket that has dropped most since they were shown before, which they are only while
+/* udp.receive_buffer: the buffer of the socket with the most drops since the dump before. It needs dumps only while
  * datagrams are dropped. A full buffer alone does not show that a socket drops: perhaps nobody sends to it any more.
  *
- * udp.ports: the ephemeral ports that UDP sockets hold, each of them one, whatever the destination
- * (net/ipv4/udp.c:udp_lib_get_port, which passes over reserved ports). The sockets are shown only where there are half as
- * many as ports: sockstat counts those of servers as well, and several on one port. */
+ * udp.ports: the ephemeral ports that UDP sockets hold. A socket holds its port whatever the destination
+ * (net/ipv4/udp.c:udp_lib_get_port, which skips reserved ports). It needs a dump only if there are at least half as
+ * many sockets as usable ports. sockstat is not enough then: it counts the sockets of servers as well, and several on
+ * one port. */
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static uint32_t new_drops(const struct observer *o, const struct udp_drops *sock
         return o->n_udp_dropped_before < UDP_DROPPED_MAX ? socket->drops : 0;
 }
 
-/* Notes its drops, and whether it has the most of all; as a listener, which has a name. */
+/* Notes a socket's drops. Keeps the socket with the most new drops as a struct listener, for listener_name(). */
 static void note_buffer(struct observer *o, const struct inet_diag_msg *socket, size_t length)
 {
         struct udp_drops drops = {.cookie = diag_cookie(socket)};
@@ -112,7 +113,7 @@ void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
                 o->udp_first = buffer && (o->udp_at == 0 || o->now - o->udp_at > o->slowly_ns);
                 dump(o, unread);
         }
-        buffer = buffer && !o->udp_first; /* whose drops are new is known from the second time on */
+        buffer = buffer && !o->udp_first; /* new drops are known from the second dump on */
         if (known)
                 s->reading[METRIC_UDP_PORTS] = share(o, ports, 100.0 * o->udp_ports / MAX(o->usable, 1u));
         if (ports && o->udp_error == 0)
