@@ -17,8 +17,8 @@ struct backend {
          * sockets. *ret_dump: the bounds do not hold, so a dump is needed. */
         void (*observe)(struct backend *backend, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
-        /* Samples the sockets by state where the snapshot has bounds for them. Returns false if the snapshot is as
-         * before. */
+        /* Replaces bounds in the snapshot by a sample of the sockets by state, if one is due. Returns false if the
+         * snapshot is unchanged. */
         bool (*observe_states)(struct backend *backend, struct snapshot *snapshot, struct unread *unread);
 
         /* Makes the dump. watch: see ports_watch(). */
@@ -31,7 +31,7 @@ struct backend {
         /* Writes the whole value, once. The caller reads it back to see whether the kernel has taken it. */
         int (*sysctl_write)(struct backend *backend, enum sysctl_id sysctl, const struct sysctl_value *value);
 
-        /* Finds out who else sets the sysctl. */
+        /* Fills in the value that sysctl.d sets, with FILE:LINE, and the kernel's default. */
         void (*sysctl_preset)(struct backend *backend, enum sysctl_id sysctl, struct sysctl_preset *ret);
 
         /* Replaces the ledger on disk; on an error the old one stays. */
@@ -40,8 +40,8 @@ struct backend {
         /* Returns the systemd unit of a cgroup (see cgroup.h); "": unknown. */
         const char *(*find_unit)(struct backend *backend, uint64_t cgroup);
 
-        /* Looks for a live socket toward a destination (its id) of which the last dump showed none, and returns its cgroup;
-         * 0: there is none, or it is too soon after the last time. */
+        /* Looks for a live socket toward a destination (an id) for which the last dump showed none. Returns the cgroup
+         * of the socket; 0: none was found, or the last search was too recent. */
         uint64_t (*find_cgroup)(struct backend *backend, uint64_t destination);
 
         void (*report)(struct backend *backend, const struct audit_record *record);

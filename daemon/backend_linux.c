@@ -130,8 +130,8 @@ static bool is_for_good(int error)
         return error == -EPROTONOSUPPORT || error == -EAFNOSUPPORT || error == -EOPNOTSUPP || error == -ENOPROTOOPT;
 }
 
-/* The supervisor says how often it was refused before (TWTUNED_REFUSED): the first time the other one may be a process of
- * a supervisor that was killed, which is about to end, and after the second everything was said. */
+/* The supervisor sets TWTUNED_REFUSED: how often this daemon was refused before. Then prints only at 1: at 0 the other
+ * twtuned may be about to end, as a child of a killed supervisor, and from 2 on the message was printed before. */
 static void print_refused(void)
 {
         const char *before = getenv("TWTUNED_REFUSED"), *instance = getenv("TWTUNED_INSTANCE");

@@ -20,17 +20,17 @@ struct linux_backend {
         /* Gets each record as well; NULL: none. */
         void (*also_report)(void *user, const struct audit_record *record, const struct audit_text *text);
         void *user;
-        int notify_fd;            /* of a supervisor's notes; 0: sd_notify(3) */
+        int notify_fd;            /* the pipe to the supervisor (note.h); 0: sd_notify(3) */
         struct instance instance; /* keeps a second daemon out of the netns */
 };
 
-/* 0 or a negative errno: -EADDRINUSE when another twtuned runs in this netns, -EPROTONOSUPPORT and others when
- * there is no sock_diag, which only matters if sockets is true. A kernel without tcp_diag is no
- * error. *ret_what then says what failed. */
+/* Returns 0; or a negative errno, and *ret_what names what failed. -EADDRINUSE: another twtuned runs in this netns;
+ * -EPROTONOSUPPORT and others: there is no sock_diag, which is probed only if sockets is true. A kernel without
+ * tcp_diag is no error. */
 int linux_backend_open(struct linux_backend *ret, bool sockets, const char **ret_what);
 
-/* The same; prints an error, and returns 0 or the exit status: EX_UNAVAILABLE for what this kernel lacks, EX_TEMPFAIL for
- * everything else. */
+/* The same; prints an error, and returns 0 or the exit status: EX_UNAVAILABLE for what this kernel lacks,
+ * EX_TEMPFAIL for everything else. */
 int linux_backend_start(struct linux_backend *backend, bool sockets);
 
 void linux_backend_close(struct linux_backend *backend);

@@ -19,7 +19,7 @@ struct conf_files {
 };
 
 /* Lists the files *.conf of n directories below root, sorted by name. A name masks the same name in every later
- * directory, whatever the file is: also a link to /dev/null, and one to nowhere (systemd's basic/conf-files.c). Adds a
+ * directory, whatever the file is: even a link to /dev/null or a dangling one (systemd's basic/conf-files.c). Adds a
  * diagnostic for each directory that cannot be read. Returns 0 or -ENOMEM. */
 int conf_files_list(const char *root, const char *const directories[], unsigned n, struct conf_files *ret,
                     struct diagnostics *diagnostics);

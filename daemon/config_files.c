@@ -19,7 +19,7 @@
 static const char policy_path[] = TWTUNED_POLICY;
 static const char admin_path[] = TWTUNED_CONF;
 
-/* A name in one of them masks the same name in those after it. Those below /usr are the vendor's (UAPI.6). */
+/* A file in one directory masks the same name in later ones. Those below /usr are the vendor's (UAPI.6). */
 static const char *const dropin_paths[] = {
         TWTUNED_CONF ".d",
         "/run/twtuned.conf.d",
@@ -27,7 +27,7 @@ static const char *const dropin_paths[] = {
         "/usr/lib/twtuned.conf.d",
 };
 
-/* Where the content of the files goes. */
+/* The parameters of load() that are the same for every file. */
 struct loading {
         const char *root; /* "", or the directory below which a test has its files */
         struct config *config;
@@ -72,7 +72,7 @@ static void load_dropins(const struct loading *l, const char *const directories[
 
 typedef char dropin_path[NAME_MAX + sizeof(TWTUNED_CONF) + 64];
 
-/* twtuned@NAME.conf.d. Returns false if no directory can have the name. */
+/* Makes the paths of twtuned@NAME.conf.d. Returns false if NAME, the instance, cannot be part of a file name. */
 static bool dropin_paths_of(const char *instance, dropin_path path[static ELEMENTSOF(dropin_paths)])
 {
         if (!instance || !*instance || strlen(instance) > NAME_MAX || strchr(instance, '/'))

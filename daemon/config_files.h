@@ -4,18 +4,20 @@
 #include "lib/config/config.h"
 
 /* Reads file alone. If file is NULL, reads in this order: the vendor's policy; /etc/twtuned.conf; the drop-ins of
- * twtuned.conf.d under /etc, /run, /usr/local/lib and /usr/lib, sorted by name; and those of twtuned@NAME.conf.d, with NAME
- * from $TWTUNED_INSTANCE. Adds the errors to diagnostics, sorted.
- * kernel: the counters that a rule may name; NULL: those of this kernel. Returns NULL without memory. */
+ * twtuned.conf.d under /etc, /run, /usr/local/lib and /usr/lib, sorted by name; and those of twtuned@NAME.conf.d,
+ * with NAME from $TWTUNED_INSTANCE. Adds the errors to diagnostics, sorted. kernel: the counters that a rule may
+ * name; NULL: those of this kernel. Returns NULL without memory. */
 struct config *config_files_load(const char *file, const struct counters *kernel, struct diagnostics *diagnostics);
 
-/* The same for files below a directory root; their names are without it. kernel: as in config_read(). */
+/* The same for files below a directory root. Their names are recorded without root. kernel: as in config_read(). */
 struct config *config_files_load_below(const char *root, const char *file, const struct counters *kernel,
                                        struct diagnostics *diagnostics);
 
-/* As config_files_load(), but prints errors and warnings to stderr. Returns NULL if there are errors. running: for a daemon that
- * starts. A rule that never holds is then a warning and disabled, so that an upgrade does not stop the daemon. */
+/* As config_files_load(), but prints errors and warnings to stderr. Returns NULL if there are errors. running: for a
+ * daemon that starts. A condition that can never hold is then a warning and disables its rule, so that an upgrade does
+ * not stop the daemon. */
 struct config *config_files_load_good(const char *file, const struct counters *kernel, bool running);
 
-/* Whether that instance has drop-ins of its own, so that it does not share the configuration of the others. */
+/* True if the instance has drop-ins of its own, and so does not share the configuration of the others. Always false if
+ * file is not NULL. */
 bool config_files_of_instance(const char *file, const char *instance);

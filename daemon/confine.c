@@ -52,8 +52,8 @@ static int allow(int ruleset, const char *path, uint64_t access)
         return r;
 }
 
-/* A rule is bound to the inode of the file (security/landlock/fs.c:get_inode_object). A sysctl's inode stays while the file
- * is open, as all of these are in a daemon (fs/proc/proc_sysctl.c). */
+/* A rule is bound to the inode of the file (security/landlock/fs.c:get_inode_object). A sysctl's inode stays while
+ * the file is open, as all of these are in a daemon (fs/proc/proc_sysctl.c). */
 static int allow_sysctls(int ruleset, uint64_t handled)
 {
         char path[128];
@@ -70,7 +70,8 @@ static int allow_sysctls(int ruleset, uint64_t handled)
         return r;
 }
 
-/* Begins a set of rules, which by itself forbids all that is handled. Returns its descriptor or a negative errno. */
+/* Creates a ruleset, which forbids every access in *handled that no rule allows. Removes from *handled what this
+ * version lacks. Returns the descriptor of the ruleset or a negative errno. */
 static int begin(int version, uint64_t *handled)
 {
         struct landlock_ruleset_attr attr;
@@ -83,7 +84,7 @@ static int begin(int version, uint64_t *handled)
         return r < 0 ? -errno : (int)r;
 }
 
-/* Puts the set into effect, if r is 0. Returns r or a negative errno. */
+/* Enforces the ruleset if r is 0, and closes it. Returns r or a negative errno. */
 static int finish(int ruleset, int r)
 {
         if (r == 0 &&

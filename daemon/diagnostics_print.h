@@ -3,5 +3,6 @@
 
 #include "lib/util/diagnostics.h"
 
-/* Prints a line for each on stderr, FILE:LINE: PREFIX TEXT, or FILE: PREFIX TEXT if it is about the whole file. */
+/* Prints a line for each diagnostic to stderr: FILE:LINE: PREFIX TEXT, or FILE: PREFIX TEXT if it concerns the whole
+ * file. */
 void diagnostics_print(const struct diagnostics *diagnostics, const char *prefix);

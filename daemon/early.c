@@ -11,10 +11,11 @@
 
 #define GLANCES 8u /* in an interval */
 #define PERIOD_US_MAX 125000
-#define SOONER 4u    /* times, while the number of sockets grows: 4,096 ports last a fifth of a second */
+#define SOONER 4u    /* divides the period while the number of sockets grows: 4,096 ports may last only 0.2 s */
 #define STAY_MAX 64u /* regular ticks */
 
-/* All daemons of a host glance at once, and with their ticks. */
+/* Sets the timer to a multiple of the period, so that all daemons of a host wake at the same time for their glances
+ * and ticks. */
 static int set_timer(struct early *e, uint64_t now)
 {
         uint64_t period = e->glances.growing ? e->period / SOONER + 1 : e->period;
@@ -76,8 +77,9 @@ static int on_closings(sd_event_source *source, int fd, uint32_t events, void *u
         return 0;
 }
 
-/* Sleeps if few sockets came in the interval. After a sleep of less than an interval the next one has to wait for twice
- * as long: on a busy server connections end all the time, and their number stands still. */
+/* Stops the glances, until connections end, if the interval added few sockets. After a sleep of less than an interval
+ * the daemon stays awake twice as long before it sleeps again: on a busy server connections end all the time, while
+ * their number stays the same. */
 static void sleep_if_quiet(struct early *e, uint64_t came)
 {
         int fd;
@@ -126,8 +128,9 @@ static double fullest(const struct reading *r)
         return r->state == READING_BOUNDED ? r->upper : r->state == READING_VALID ? r->value : 0;
 }
 
-/* While reuse works the number of sockets stands still, and a full parity is no cliff: ports are short when more connections
- * come within the reuse delay, a second, than a parity has ports. Where they do already, the rules know. */
+/* True if connections are to be counted, not sockets. While reuse works, the number of sockets stays the same, and a
+ * full parity is no cliff: ports run short when more connections come within the reuse delay, a second, than a parity
+ * has ports. Returns false if they already do: the rules see that without a glance. */
 static bool is_reusing(const struct snapshot *s)
 {
         const struct live_sysctl *reuse = &s->sysctl[SYSCTL_TCP_TW_REUSE];

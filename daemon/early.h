@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Brings the next tick forward when the ports could be gone before it. While connections end, the sockets are counted
- * several times an interval (lib/ports/glance.h); while next to none do, nothing wakes the daemon but its ticks. */
+/* Brings the next tick forward when the ports could be used up before it. While connections end, the sockets are
+ * counted several times an interval (lib/ports/glance.h); while almost none end, only the ticks wake the daemon. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,7 +19,7 @@ struct early {
         uint64_t due, period; /* us of CLOCK_MONOTONIC: the next regular tick; the time between two glances */
         uint64_t sockets;     /* at the last tick */
         bool reusing;         /* connections are counted, not sockets */
-        unsigned awake, stay; /* regular ticks since it woke, and those before it may sleep again */
+        unsigned awake, stay; /* regular ticks since it woke; how many it takes before the next sleep */
         bool brought_forward; /* the next tick comes before it is due */
 };
 

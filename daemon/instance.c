@@ -27,7 +27,7 @@
 #endif
 
 #define LOCK_TRIES 8
-#define ASK_US 2000000 /* a user may have any number of sockets */
+#define ASK_US 2000000 /* limits the dump, as a user may have any number of sockets */
 #define BATCH_SIZE 32768u
 
 static const char address_name[] = "\0twtuned";
@@ -53,8 +53,9 @@ static int find_address(const struct nlattr *attribute, void *user)
         return MNL_CB_OK;
 }
 
-/* A socket of another type may have the same address without a conflict (net/unix/af_unix.c:unix_abstract_hash). A
- * service with User= has one that root created: its stdout, which it can bind. */
+/* Counts datagram sockets only: a socket of another type may have the same address without a conflict
+ * (net/unix/af_unix.c:unix_abstract_hash). With its stdout, a stream socket that root created and that it can bind, a
+ * service with User= could pass for root. */
 static int on_socket(const struct nlmsghdr *h, void *user)
 {
         const struct nlattr *found[2] = {NULL, NULL};
@@ -86,8 +87,8 @@ static int send_question(struct mnl_socket *socket, unsigned seq)
         return mnl_socket_sendto(socket, request, request->nlmsg_len) < 0 ? -errno : 0;
 }
 
-/* Asks the kernel who has bound the address (net/unix/diag.c:unix_diag_dump; UDIAG_SHOW_UID, Linux 5.3). A socket keeps
- * the uid of the process that made it. */
+/* Asks the kernel who has bound the address (net/unix/diag.c:unix_diag_dump; UDIAG_SHOW_UID, Linux 5.3). A socket
+ * keeps the uid of the process that made it. */
 static bool find_holder(uid_t *ret)
 {
         static _Alignas(struct nlmsghdr) char buf[BATCH_SIZE];
@@ -112,7 +113,7 @@ static bool find_holder(uid_t *ret)
         return holder.found;
 }
 
-/* The service's user owns the directory, which only root can make. */
+/* True for root, our own user and the service's user, who owns /run/twtuned, which only root can make. */
 static bool is_trusted(uid_t uid)
 {
         struct stat st;
@@ -161,7 +162,7 @@ static int open_lock(const char *path)
         return fd;
 }
 
-/* False if the instance before has removed the file while this one waited to lock it. */
+/* False if the previous instance removed the file before this one locked it. */
 static bool is_at(int fd, const char *path)
 {
         struct stat ours, there;
@@ -201,8 +202,8 @@ static int take_lock(struct instance *i)
 
 /* ---- the cookie ---- */
 
-/* Before Linux 5.14 only inodes tell network namespaces apart, and that of one that is gone is the next one's. The first
- * one never goes. */
+/* Before Linux 5.14 only its inode identifies a network namespace, and a new one gets the inode of a deleted one. The
+ * inode therefore serves only for the first network namespace, which is never deleted. */
 static int read_cookie(struct instance *i)
 {
         socklen_t size = sizeof(i->netns_cookie);

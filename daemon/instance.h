@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* At most one instance in a network namespace. Two things mark it: the abstract address "\0twtuned", which is the same in every
- * mount namespace, but which any user can bind; and a lock on COOKIE.lock in /run/twtuned, which only root and the
- * service's user can open. */
+/* At most one instance runs in a network namespace. It holds the abstract address "\0twtuned", which is the same in
+ * every mount namespace, but which any user can bind; and a lock on COOKIE.lock in /run/twtuned, which only root and
+ * the service's user can open. */
 
 #include <stdint.h>
 
@@ -12,12 +12,12 @@ struct instance {
         int lock;           /* -1: the lock file cannot be opened here */
         char lock_path[64]; /* "": there is none */
         uint64_t
-                netns_cookie; /* of this network namespace, unique in a boot: SO_NETNS_COOKIE; before Linux 5.14, for the
-                                 first one, its inode */
+                netns_cookie; /* identifies this network namespace in this boot: SO_NETNS_COOKIE; before Linux 5.14, in
+                                 the first network namespace only, its inode */
 };
 
-/* Returns 0; -EADDRINUSE: another twtuned runs in this network namespace; -ENOPROTOOPT: this is not the first one, and the
- * kernel is older than Linux 5.14; or another negative errno. Ignores an address that is held by a user other than root
- * and the service's, and prints that. The caller calls instance_leave() in each case. */
+/* Returns 0; -EADDRINUSE: another twtuned runs in this network namespace; -ENOPROTOOPT: this is not the first one,
+ * and the kernel is older than Linux 5.14; or another negative errno. Ignores an address that is held by a user
+ * other than root and the service's, and prints that. The caller calls instance_leave() in each case. */
 int instance_take(struct instance *ret);
 void instance_leave(struct instance *instance);

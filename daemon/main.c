@@ -91,7 +91,7 @@ static int usage(const char *text)
 /* The command line, borrowed from argv. */
 struct arguments {
         enum mode mode;
-        const char *given[128]; /* by letter, or by mode, the text of an option, or "" */
+        const char *given[128]; /* by letter or mode: the argument of the option, or ""; NULL: not given */
         char *const *files;     /* of --lint, up to a NULL */
         char **argv;            /* all of it */
 };
@@ -135,7 +135,7 @@ static int run_mode(const struct arguments *a)
         return EX_SOFTWARE;
 }
 
-/* The modes that take an option, a bit each, and what is wrong in the others. */
+/* For each option: the modes that take it, a bit each, and the usage error in all others. */
 /* clang-format off */
 static const struct use {
         char letter;

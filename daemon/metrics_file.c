@@ -12,7 +12,7 @@
 #include "daemon/now.h"
 #include "daemon/text_file.h"
 
-/* The last '.' of the name, or its end. */
+/* Returns the length of the path without the extension of the file name. */
 static size_t stem_length(const char *path)
 {
         const char *name = strrchr(path, '/') ? strrchr(path, '/') : path, *dot = strrchr(name, '.');
@@ -65,7 +65,7 @@ void metrics_file_set(struct metrics_file *f, const char *path)
                 return;
         metrics_file_remove(f);
         strcpy(f->path, wanted);
-        snprintf(f->aside, sizeof(f->aside), "%s.new", f->path); /* only *.prom is read */
+        snprintf(f->aside, sizeof(f->aside), "%s.new", f->path); /* the collector reads only *.prom */
         f->next = 0;
         f->moved = true;
 }
@@ -100,7 +100,7 @@ static void count_rates(struct metrics_file *f, const struct snapshot *s)
         }
 }
 
-/* After a reload a rule is found by its name. */
+/* After a reload, moves what was counted for each rule to its new index: the name identifies a rule. */
 static void follow_rules(struct metrics_file *f, const struct config *config)
 {
         struct rule_life old[RULES_MAX];
@@ -193,5 +193,5 @@ void metrics_file_tick(struct metrics_file *f, struct tuner *t)
                 return;
         f->next = t->snapshot.now + METRICS_FILE_EVERY;
         audit_state(&t->audit, SUBJECT_METRICS_FILE, f->path, write_file(f, t));
-        t->settled &= !news_is_failing(&t->audit.news, SUBJECT_METRICS_FILE); /* the status says so */
+        t->settled &= !news_is_failing(&t->audit.news, SUBJECT_METRICS_FILE); /* the next tick has to report it */
 }

@@ -17,8 +17,8 @@ struct metrics_file {
         char path[METRICS_FILE_PATH_MAX], aside[METRICS_FILE_PATH_MAX + 8]; /* "": no such file is wanted */
         char netns[256];                                                    /* "": it has no name */
         uint64_t next;                                                      /* when the next one is due */
-        uint64_t observed_at;                                               /* 0: never yet, everything */
-        bool moved;                                                         /* since the last tick */
+        uint64_t observed_at;                                               /* last tick that read all; 0: none yet */
+        bool moved;                                                         /* the path changed since the last tick */
 
         struct exposition_counters counters;
         uint64_t read_at[METRIC_COUNT]; /* ns; when each rate was last read; 0: not yet */

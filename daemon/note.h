@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What a daemon of --all-netns says to its supervisor: what it would say to systemd by sd_notify(3). Through a pipe, because
- * an abstract address is of one network namespace, and a file may be on a file system without writes. */
+/* A message from a daemon of --all-netns to its supervisor: what it would otherwise send to systemd by sd_notify(3).
+ * Sent through a pipe, because an abstract address belongs to one network namespace, and the file system of a socket
+ * file may be read-only. */
 
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* One write(2) to a pipe, which is whole (pipe(7), PIPE_BUF). */
+/* Small enough for an atomic write(2) to the pipe (pipe(7), PIPE_BUF). */
 struct note {
         pid_t pid;
-        char text[28]; /* the beginning of what is said */
+        char text[28]; /* the beginning of the message */
 };
 
-/* Says it, or nothing if the pipe is full: a supervisor that does not read holds up no daemon. */
+/* Sends a message, or drops it if the pipe is full, so that a supervisor that does not read delays no daemon. */
 void note_send(int fd, const char *text);
 
-/* Takes the next one. Returns false if there is none. */
+/* Reads the next message. Returns false if there is none. */
 bool note_take(int fd, struct note *ret);

@@ -27,8 +27,8 @@ static int set_capabilities(uint64_t keep)
         return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-/* Without CAP_SETPCAP the bounding set stays, and no_new_privs keeps a program from what is only in that
- * (security/commoncap.c:cap_bprm_creds_from_file). */
+/* Without CAP_SETPCAP the bounding set stays as it is. no_new_privs then keeps an executed program from gaining
+ * capabilities that are only in that set (security/commoncap.c:cap_bprm_creds_from_file). */
 static void bound_capabilities(uint64_t keep)
 {
         for (unsigned cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)

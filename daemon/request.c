@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/request.h"
 
-/* The bus lets nobody else ask. */
+/* The bus accepts requests from nobody else. */
 #define REQUESTER "uid 0"
 #define WHY "by request (" REQUESTER ")"
 
@@ -32,7 +32,7 @@ static void set_foreign(struct tuner *t, enum sysctl_id id)
         apply_set_state(&t->apply, id, LEDGER_FOREIGN);
 }
 
-/* Puts back what is held, so that no rule touches it from then on. */
+/* Restores held sysctls and makes them foreign: no rule touches them from then on. which: a bit for each sysctl. */
 static void release_held(struct tuner *t, uint32_t which)
 {
         const struct ledger *ledger = &t->apply.ledger;
@@ -51,7 +51,7 @@ static void release_held(struct tuner *t, uint32_t which)
         }
 }
 
-/* A sysctl that is not held: no rule touches it from then on. */
+/* Makes a sysctl that is not held foreign: no rule touches it from then on. */
 static void release_free(struct tuner *t, enum sysctl_id id)
 {
         struct ledger_entry *e = &t->apply.ledger.entry[id];
@@ -71,7 +71,7 @@ static void rearm(struct tuner *t, enum sysctl_id id)
                 return;
         policy_rearm(t->policy, id);
         t->apply.ledger.entry[id].hand_at = 0;
-        apply_set_state(&t->apply, id, LEDGER_RELEASED); /* its time counts for the limits */
+        apply_set_state(&t->apply, id, LEDGER_RELEASED); /* entry->at still counts for the limits */
         audit_record(&t->audit, &(struct audit_record){.kind = AUDIT_REARMED,
                                                        .subject = SUBJECT_REARM,
                                                        .sysctl = id,

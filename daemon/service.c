@@ -58,7 +58,7 @@ static int observe_if_readonly(struct service *s, struct config *config)
         return r;
 }
 
-/* Reads what config and the recording need from now on. */
+/* Makes the metrics file, the recording and the observer follow config. */
 static void follow_config(struct service *s, struct config *config)
 {
         const char *path = metrics_file_wanted(config), *problem = metrics_file_problem(path);
@@ -83,7 +83,7 @@ static void notify_reloading(struct service *s)
         s->backend.backend.notify(&s->backend.backend, message);
 }
 
-/* Without memory for the first diagnostic, there is nothing else to report. */
+/* Logs the first diagnostic, or "out of memory" if there was no memory for it. */
 static void record_rejected(struct service *s, const struct diagnostics *d)
 {
         static const struct diagnostic lost = {.at = {.file = "twtuned"}, .text = "out of memory"};
@@ -111,7 +111,7 @@ static void reload(struct service *s)
         if (!config || diagnostics.n > 0) {
                 record_rejected(s, &diagnostics);
                 s->tuner.rejected = true;
-                s->tuner.settled = false; /* the status says so */
+                s->tuner.settled = false; /* the next tick has to report it */
         } else {
                 int write_error = observe_if_readonly(s, config);
 
@@ -154,7 +154,7 @@ static void follow_bus(struct service *s)
         }
 }
 
-/* Shows the destinations as they are to clients of the bus and of the metrics file. */
+/* Updates the destinations in the snapshot for clients of the bus and readers of the metrics file. */
 static void look(struct service *s)
 {
         if (s->bus.asked || s->metrics.path[0])
@@ -345,9 +345,10 @@ int service_run(const struct service_options *options)
         int r;
 
         s->options = options;
-        /* A large block comes from the kernel, so that its unused pages take no memory: on the heap calloc() would clear
-         * them. By itself malloc() raises the threshold at the first free() of such a block, and before it looks at the
-         * threshold it takes what is left at the top of the heap (mallopt(3)). */
+        /* Large blocks are to come from mmap(2), so that their unused pages take no memory: on the heap, calloc()
+         * would clear them. Without M_MMAP_THRESHOLD malloc() raises the threshold at the first free() of such a
+         * block. It uses the free top of the heap before it looks at the threshold: M_TOP_PAD keeps that small
+         * (mallopt(3)). */
         mallopt(M_MMAP_THRESHOLD, 16 * 1024);
         mallopt(M_TOP_PAD, 4096);
         prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* a huge page takes 2 MB for the few pages of it that are used */

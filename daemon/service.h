@@ -9,21 +9,22 @@ struct service_options {
         /* Read alone; NULL: /usr/lib/twtuned/policy.conf, /etc/twtuned.conf and the drop-ins. */
         const char *config_file;
 
-        /* What was read from there, to begin with; the daemon frees it. NULL: it reads the files itself. */
+        /* The initial configuration, already read from there; the daemon frees it. NULL: the daemon reads it. */
         struct config *config;
 
         bool observe_only; /* never write a sysctl, whatever the configuration says */
 
-        /* Put the originals back at the end only if systemd stops the unit for good; else the next process takes over. */
+        /* Put the originals back at the end only if systemd stops the unit for good; else the next process takes
+         * over. */
         bool hold;
 
         const char *record_file; /* append a row of CSV for each tick to this new or empty file; NULL: do not record */
 
-        /* The path of the network namespace, which the process has entered: it then gives up the right to write anything
-         * but the listed sysctls, the ledger and the metrics file. NULL: it has entered none. */
+        /* The path of the network namespace, which the process has entered: it then gives up the right to write
+         * anything but the listed sysctls, the ledger and the metrics file. NULL: it has entered none. */
         const char *netns;
 
-        int notify_fd; /* where to say what is otherwise said to systemd (note.h); 0: nowhere */
+        int notify_fd; /* the pipe to the supervisor (note.h); 0: sd_notify(3) */
 };
 
 /* Runs the daemon until SIGTERM or SIGINT. Returns the exit status. */

@@ -12,7 +12,8 @@ const char *const daemon_state_names[] = {
         [STATE_DEGRADED] = "degraded",
 };
 
-/* The first rule that holds a sysctl for a destination. The busiest destination changes from tick to tick. */
+/* Returns the episode of the first rule that holds a sysctl for a destination; NULL: none. The status does not name
+ * the busiest destination, which changes from tick to tick. */
 static const struct episode *find_cause(const struct tuner *t)
 {
         for (unsigned i = 0; i < t->config->n_rules; i++) {
@@ -32,7 +33,7 @@ static void find_facts(const struct tuner *t, struct status_facts *f)
 {
         struct advice advice[RULES_MAX];
 
-        memset(f, 0, sizeof(*f)); /* with what is between the members: they are compared */
+        memset(f, 0, sizeof(*f)); /* and the padding: memcmp() compares them */
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 f->held += t->apply.ledger.entry[id].state == LEDGER_HELD;
                 f->would += t->config->observe && policy_holds(t->policy, id);
@@ -117,7 +118,7 @@ static void format_degraded(const struct tuner *t, const struct status_facts *f,
                          f->held, f->held == 1 ? " is" : "s are");
 }
 
-/* "; 1 sysctl changed" beside what comes first. */
+/* Appends "; 1 sysctl changed". */
 static void add_changed(const struct tuner *t, const struct status_facts *f, char *buf, size_t size)
 {
         unsigned n = t->config->observe ? f->would : f->held;
@@ -172,7 +173,8 @@ static void follow_restored(struct tuner *t)
         t->status.restored = t->audit.restored;
 }
 
-/* The cadence follows the length of each dump. Only a large change is named. */
+/* dump_every varies with the length of each dump. The status follows only if it more than doubles, falls below half,
+ * or changes from or to 0. */
 static void follow_cadence(struct status *s, uint64_t dump_every)
 {
         if ((dump_every > 0) != (s->dump_every > 0) || dump_every > 2 * s->dump_every ||
@@ -180,7 +182,7 @@ static void follow_cadence(struct status *s, uint64_t dump_every)
                 s->dump_every = dump_every;
 }
 
-/* True if the text is that of the last tick. A degraded daemon has other parts to name. */
+/* True if the text stays the same. False for a degraded daemon, whose text depends on more than the facts. */
 static bool is_as_before(const struct status *s, enum daemon_state state, const struct status_facts *f)
 {
         return s->text[0] != 0 && !s->reloaded && state != STATE_DEGRADED && state == s->state &&

@@ -15,7 +15,8 @@
 
 #define FILE_SIZE_MAX (1u << 20)
 
-/* Any other file may block for ever, or never end. A link to /dev/null masks a file of sysctl.d (sysctl.d(5)). */
+/* Accepts a regular file and /dev/null, a link to which masks a file of sysctl.d (sysctl.d(5)). Any other file may
+ * block for ever, or never end. */
 static int check_kind(const struct stat *st)
 {
         if (S_ISDIR(st->st_mode))
@@ -73,7 +74,7 @@ int text_file_replace(const char *path, const char *aside, const char *text, siz
 {
         int fd, r;
 
-        unlink(aside); /* left by a process that was killed, which may have been root */
+        unlink(aside); /* left by a killed process, which may have run as root */
         fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         if (fd < 0)
                 return -errno;

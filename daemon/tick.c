@@ -31,15 +31,15 @@ static void observe_more(struct tuner *t, bool dump, struct unread *unread)
         }
 }
 
-/* True if nothing has changed that the rules, a person or the status wait for. */
+/* True if nothing has changed for the rules and the status, and no person has requested anything. */
 static bool rests(struct tuner *t)
 {
         return t->settled && t->snapshot.dump_every == 0 && !requests_pending(&t->requests) &&
                policy_rest(t->policy, &t->snapshot);
 }
 
-/* Counters and bounds, then the sockets if need be. Each step runs even if an earlier one failed. Returns false if the
- * rules rest: the tick has nothing to do. */
+/* Reads counters and bounds, then the sockets if need be. Each step runs even if an earlier one failed. Returns false
+ * if the rules rest: the tick has nothing to do. */
 static bool observe(struct tuner *t)
 {
         struct unread unread = {0};
@@ -99,8 +99,8 @@ static void restore(struct tuner *t, enum sysctl_id id, bool at_end, struct chan
                 policy_set_foreign(t->policy, id);
 }
 
-/* Puts back what the ledger holds and no rule does: left by a dead process, by a reload, or by a write that failed
- * halfway. In observe mode only a reload does that, and only once. */
+/* Restores each sysctl that the ledger holds but no rule holds: left by a dead process, by a reload, or by a write
+ * that failed halfway. In observe mode only a reload calls this, and nothing is retried. */
 static void restore_orphans(struct tuner *t, const char *why)
 {
         const struct ledger *ledger = &t->apply.ledger;
@@ -122,8 +122,8 @@ static void save_ledger(struct tuner *t)
         record_ledger(t);
 }
 
-/* To record a change its culprit is looked for, which takes a fifth of a second beside a million sockets: the other changes
- * of the tick do not wait for that. */
+/* Carries out up to AT_ONCE decisions before it records them: recording a change looks for its culprit, which takes a
+ * fifth of a second with a million sockets, and the other changes of the tick do not wait for that. */
 static void decide(struct tuner *t)
 {
         struct {
@@ -184,8 +184,8 @@ void tick(struct tuner *t)
         t->settled = policy_settle(t->policy, &t->snapshot) && is_settled(t);
 }
 
-/* The live value is the one of the last step, or of the step before. Any other value is left to the restore, which
- * compares again. */
+/* Lets a rule of policy hold the sysctl if its live value is that of the last step or of the step before. Leaves any
+ * other value, and the original, to the restore, which compares again. */
 static void adopt(struct tuner *t, struct policy *policy, enum sysctl_id id, const struct sysctl_value *live)
 {
         struct ledger_entry *entry = &t->apply.ledger.entry[id];
@@ -196,7 +196,7 @@ static void adopt(struct tuner *t, struct policy *policy, enum sysctl_id id, con
         policy_adopt(policy, entry->rule, id, live, &entry->original);
 }
 
-/* live: or what was written, if the live value is unknown. */
+/* live: the live value, or what was written if it is unknown. */
 static void record_left(struct tuner *t, enum sysctl_id id, const struct sysctl_value *live)
 {
         const struct ledger_entry *entry = &t->apply.ledger.entry[id];
@@ -290,7 +290,7 @@ int tuner_reload(struct tuner *t, struct config *config)
 
         if (!policy)
                 return -ENOMEM;
-        /* Observe mode changed nothing, so there is nothing to take over from it, or by it. */
+        /* Observe mode changes nothing, so a switch to or from it leaves nothing to inherit. */
         if (config->observe == t->config->observe)
                 inherited = policy_inherit(policy, t->policy);
         adopt_held(t, policy, config->observe);

@@ -5,9 +5,9 @@
 
 #include "daemon/tuner.h"
 
-/* Takes over config. apply.ledger is that of the previous process: a value that a rule of config sets stays held, the
- * first tick puts any other back. The rest of tuner is zero, and most of it stays untouched, so that it takes no memory.
- * Returns 0 or -ENOMEM; on an error config stays the caller's. */
+/* Takes over config. apply.ledger is that of the previous process: a value that a rule of config sets stays held,
+ * the first tick puts any other back. The rest of tuner is zero, and most of it stays untouched, so that it takes
+ * no memory. Returns 0 or -ENOMEM; on an error config stays the caller's. */
 int tuner_start(struct tuner *tuner, struct backend *backend, struct config *config, uint64_t now);
 
 /* Replaces the configuration, which is freed, and puts back what no rule sets any more. Returns 0 or -ENOMEM; on an
@@ -16,8 +16,8 @@ int tuner_reload(struct tuner *tuner, struct config *config);
 
 void tick(struct tuner *tuner);
 
-/* Puts back everything that the ledger holds, the last write first; why is part of a sentence: "twtuned stops". Returns
- * how many sysctls could not be put back. */
+/* Puts back everything that the ledger holds, the last write first; why is part of a sentence: "twtuned stops".
+ * Returns how many sysctls could not be put back. */
 unsigned tuner_restore_all(struct tuner *tuner, const char *why);
 
 void tuner_stop(struct tuner *tuner);

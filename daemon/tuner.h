@@ -20,19 +20,18 @@ struct requests {
 enum daemon_state {
         STATE_STARTING, /* no tick was completed yet */
         STATE_HEALTHY,
-        STATE_ADVISING,  /* advice stands */
+        STATE_ADVISING,  /* a rule gives advice */
         STATE_ACTING,    /* a sysctl is held */
-        STATE_WOULD_ACT, /* observe mode: one would be */
+        STATE_WOULD_ACT, /* observe mode: a sysctl would be held */
         STATE_PAUSED,
-        STATE_DEGRADED, /* a part of it fails */
+        STATE_DEGRADED, /* a part of the daemon fails */
 };
 
 /* What the sentence of the status is made of, unless it is STATE_DEGRADED. */
 struct status_facts {
-        unsigned held;  /* sysctls that are changed, by this twtuned or an earlier one; in observe mode: that are
-                             still */
+        unsigned held;  /* sysctls that this twtuned or an earlier one changed and that are not put back yet */
         unsigned would; /* observe mode: sysctls that would be changed */
-        unsigned n_advice, advice;   /* how much advice stands, and the rule of the worst */
+        unsigned n_advice, advice;   /* how many rules give advice, and the worst of them */
         const struct episode *cause; /* of the first rule that holds a sysctl for a destination; NULL: none */
         uint64_t episodes;           /* changes of episodes so far */
         uint64_t dump_every;
@@ -41,7 +40,7 @@ struct status_facts {
 struct status {
         enum daemon_state state;
         struct status_facts facts; /* of the text */
-        bool reloaded;             /* since then: other rules, another interval */
+        bool reloaded;             /* since the text was made: other rules, another interval */
         char text[640];            /* "": none yet */
         uint64_t dump_every;       /* snapshot.dump_every as the text names it */
         uint64_t restored,
@@ -65,7 +64,7 @@ struct tuner {
         bool settled;              /* until something changes, ticks have nothing to do */
         struct unread unread;      /* at the last tick */
         uint64_t late_until;       /* a tick came late; until then late ticks are not logged again; 0: none */
-        int write_error;           /* why it only observes against its configuration; 0: it does not */
+        int write_error;           /* why it cannot write sysctls and observes against its configuration; 0: none */
         uint64_t orphans_again_at; /* when to retry restoring sysctls that no rule holds */
         struct status status;
 };

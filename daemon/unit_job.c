@@ -47,8 +47,8 @@ static int on_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* The type of our unit's job is "restart" until the unit has stopped, when systemd restarts it
- * (org.freedesktop.systemd1(5)). libsystemd's blocking calls have no timeout while they connect. */
+/* If systemd restarts our unit, the type of its job is "restart" until the unit has stopped
+ * (org.freedesktop.systemd1(5)). Polls, as libsystemd's blocking calls have no timeout while they connect. */
 bool unit_job_is_stop(void)
 {
         uint64_t until = now_monotonic_us() + TIMEOUT_US, now;

@@ -12,7 +12,7 @@
 #include "daemon/text_file.h"
 #include "lib/util/macro.h"
 
-/* The text of a file, or as much of it as fits: 0 or a negative errno. */
+/* Reads the text of a file, or as much of it as fits. Returns 0 or a negative errno. */
 static int read_path(const char *path, char *buf, size_t size)
 {
         int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), r;

@@ -10,12 +10,12 @@ struct ledger_file {
         char directory[160], path[224], aside[232];
 };
 
-/* Creates the runtime directory if it is missing. Keeps the netns name in file->owner. Returns 0 or a negative errno:
- * then nothing can be recorded, so no sysctl may be written. */
+/* Creates the runtime directory if it is missing. Leaves the netns name in file->owner as it is. Returns 0; or a
+ * negative errno: then nothing can be recorded, so no sysctl may be written. */
 int ledger_file_open(struct ledger_file *file, const char *directory, uint64_t netns_cookie);
 
-/* 0; -ENOENT: there is none; -EBADMSG, -ESTALE, -EPROTONOSUPPORT as of ledger_parse(); -EIO: its boot is unknown; or
- * another negative errno. */
+/* Returns 0; -ENOENT: there is none; -EBADMSG, -ESTALE, -EPROTONOSUPPORT: see ledger_parse(); -EIO: the id of this
+ * boot is unknown; or another negative errno. */
 int ledger_file_load(const struct ledger_file *file, struct ledger *ret);
 
 /* Renames a damaged ledger to .bad, so that a person can examine it. */

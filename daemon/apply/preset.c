@@ -26,7 +26,7 @@ static void fill_line(enum sysctl_id id, const char *path, const struct sysctl_l
         snprintf(ret->where, sizeof(ret->where), "%s:%u", line->at.file, line->at.line);
 }
 
-/* From first to last. */
+/* Fills in the presets of the sysctls from first to last. */
 static void find(enum sysctl_id first, enum sysctl_id last, struct sysctl_preset *ret)
 {
         struct sysctl_lines lines = {0};

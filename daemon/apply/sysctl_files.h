@@ -16,8 +16,8 @@ enum sysctl_conf {
 int sysctl_files_load(const char *root, struct sysctl_lines *lines, enum sysctl_conf *ret_conf,
                       struct diagnostics *diagnostics);
 
-/* True if they apply to this netns: they do to the first one only. */
+/* True if these files apply to this netns: they apply to the first one only. */
 bool sysctl_files_apply_here(void);
 
-/* Reads one file. 0 or -ENOMEM. */
+/* Reads one file. Returns 0 or -ENOMEM. */
 int sysctl_files_read(const char *path, struct sysctl_lines *lines, struct diagnostics *diagnostics);

@@ -35,7 +35,7 @@ static int verify(struct backend *b, enum sysctl_id id, const struct sysctl_valu
         return r < 0 ? r : sysctl_equal(live, value) ? 0 : -EBUSY;
 }
 
-/* The value that is read back decides, not the result of write(). */
+/* Returns 0 only if the value is also read back: write() may succeed without effect. */
 static int write_verified(struct apply *a, enum sysctl_id id, const struct sysctl_value *value,
                           struct sysctl_value *live)
 {
@@ -55,16 +55,16 @@ void apply_save_ledger(struct apply *a)
         a->ledger_error = r < 0 ? r : 0;
 }
 
-/* A ledger that cannot be saved now is saved at the next tick. Until then the file holds more than was changed; restore
- * compares it with the live value. */
+/* A ledger that cannot be saved now is saved at the next tick. Until then the file holds more than was changed;
+ * restore compares it with the live value. */
 void apply_set_state(struct apply *a, enum sysctl_id id, enum ledger_state state)
 {
         a->ledger.entry[id].state = state;
         apply_save_ledger(a);
 }
 
-/* Saves the ledger first, so that after a crash the original is known. Removes the entry only if the previous value is
- * live again. */
+/* Saves the ledger first, so that after a crash the original is known. After a failed write, takes the new entry back
+ * only if the previous value is live. */
 static void write_change(struct apply *a, const struct decision *d, struct change *c)
 {
         struct ledger_entry before = a->ledger.entry[c->sysctl];
@@ -97,7 +97,7 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
                 return;
         }
         /* The kernel takes each of these sysctls as written, or not at all (net/ipv4/sysctl_net_ipv4.c:
-         * proc_dou8vec_minmax() and the like): another program wrote any other value since. */
+         * proc_dou8vec_minmax() and the like), so any other value is from another program. */
         if (r == -EBUSY && !sysctl_equal(&live, &c->before)) {
                 c->outcome = OUTCOME_FOREIGN;
                 c->value = live;
@@ -114,8 +114,8 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
         }
 }
 
-/* True if the administrator set the sysctl. Called last, because it reads files; the change keeps the value that they
- * set. */
+/* True if the administrator has set the sysctl, in the sense of yield=. Keeps in the change the value that sysctl.d
+ * sets. Called last, because it reads files. */
 static bool yields(struct apply *a, struct change *c)
 {
         char text[SYSCTL_TEXT_MAX];
@@ -157,8 +157,8 @@ static bool observes(const struct apply *a, const struct decision *d)
         return a->config->observe || a->config->rule[d->rule].observe;
 }
 
-/* Fills in the outcome that the change will have: YIELDED, LIMITED, REFUSED, FAILED or UNCHANGED if it may not be made,
- * JOINED if there is nothing to write, APPLIED if there is. */
+/* Fills in the outcome that the change will have: YIELDED, LIMITED, REFUSED, FAILED, FOREIGN or UNCHANGED if it is not
+ * to be made, JOINED if there is nothing to write, else APPLIED. */
 static void look_ahead(struct apply *a, struct change *c, bool step, bool observe, unsigned writes)
 {
         struct sysctl_value live;
@@ -239,8 +239,9 @@ static bool is_too_full(const struct apply *a, const struct change *c)
                (share->state != READING_VALID || share->value / 100 * (double)c->before.v[0] > (double)c->value.v[0]);
 }
 
-/* Chooses the original, whatever our bounds; or the value that sysctl.d sets, if it is within the bounds and differs
- * from the one when the rule took the sysctl: then someone has changed it on purpose. */
+/* Chooses the value to restore. That is the value that sysctl.d sets, if it is within our bounds and differs from the
+ * one that sysctl.d set when the rule took the sysctl: then someone has changed the file on purpose. Else it is the
+ * original, even if out of bounds. */
 static void choose_original(const struct ledger_entry *e, const struct sysctl_preset *owner, struct change *c)
 {
         bool moved = owner->configured && !e->file_unknown && !sysctl_equal(&owner->value, &e->file);
@@ -282,7 +283,8 @@ void apply_restore(struct apply *a, struct change *c, bool at_end)
                 c->unknown = true;
         } else {
                 c->outcome = OUTCOME_RESTORED;
-                /* Not seen, if it was there: foreign_note_changes() then finds out that another program wrote it. */
+                /* Does not set seen[] if the value was live already: if another program wrote it in this tick,
+                 * foreign_note_changes() then finds out. */
                 entry->written = c->value;
                 apply_set_state(a, c->sysctl, LEDGER_RELEASED);
         }
@@ -298,7 +300,7 @@ static void leave(struct apply *a, const struct decision *d, struct change *c)
                 c->outcome = OUTCOME_KEPT;
                 c->value = c->before;
                 apply_set_state(a, c->sysctl, LEDGER_RELEASED);
-        } else { /* after a failed step even if the table is full, as it was before */
+        } else { /* after a step that failed, even if the table is full, as it was before the step */
                 apply_restore(a, c, d->kind == DECISION_UNEXPECTED || d->kind == DECISION_ABORT);
         }
 }

@@ -25,8 +25,8 @@ struct apply {
 /* Carries out every change of a decision and fills in the outcomes. */
 void apply_decision(struct apply *apply, struct decision *decision);
 
-/* Restores the original of one held sysctl if its value is still ours. RESTORED, FOREIGN or FAILED: with -EBUSY, a
- * table may hold more sockets than the original size, which is no reason at the end. Saves the ledger. */
+/* Restores the original of one held sysctl if its value is still ours. Outcome: RESTORED, FOREIGN or FAILED. FAILED
+ * with -EBUSY: the table may hold more sockets than its original size; ignored if at_end. Saves the ledger. */
 void apply_restore(struct apply *apply, struct change *change, bool at_end);
 
 /* Gives this state to the ledger entry of a sysctl that a rule or a person gave up. Saves the ledger. */

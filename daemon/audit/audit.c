@@ -45,7 +45,7 @@ void audit_record(struct audit *a, const struct audit_record *r)
                 send(a, r);
 }
 
-/* True if the actions of a rule were refused or did not help, so that its advice applies. Harm does not count. */
+/* True if the actions of a rule were refused or did not help, so that its advice applies. An abort does not count. */
 static bool actions_failed(const struct decision *d)
 {
         if (d->kind == DECISION_UNEXPECTED)
@@ -56,8 +56,9 @@ static bool actions_failed(const struct decision *d)
         return false;
 }
 
-/* Returns the culprit of a decision. At the end of an episode its destination may have no live socket left; at its begin
- * the dump may have met none, as short connections are in TIME_WAIT nearly all of the time. */
+/* Returns the culprit of a decision. At the end of an episode its destination may have no live socket left: then takes
+ * the culprit of the episode. At the beginning the dump may have met none, as short connections are in TIME_WAIT
+ * nearly all of the time: then looks for one. */
 static const char *find_culprit(struct audit *a, const struct rule *rule, const struct decision *d)
 {
         uint64_t cgroup = d->evidence.cgroup;
@@ -110,8 +111,9 @@ void audit_decision(struct audit *a, const struct config *config, const struct d
                 send_decision(a, config, d, culprit);
 }
 
-/* Returns the cgroup of a live socket toward a destination; 0: none was met. Connections may be so short that no dump meets
- * one, so it is looked for while some still come. Where a dump met one without a cgroup, the kernel reports none. */
+/* Returns the cgroup of a live socket toward a destination; 0: unknown. Connections may be so short that no dump meets
+ * a live socket: then looks for one, as long as new connections come. If a dump met live sockets, but no cgroup, the
+ * kernel reports none. */
 static uint64_t live_cgroup(struct audit *a, const struct destination *d)
 {
         if (d->cgroup != 0 || d->fresh == 0 || d->holders[0] + d->holders[1] > 0)

@@ -16,16 +16,16 @@ struct audit {
         uint64_t restored;                            /* how many of them were OUTCOME_RESTORED */
 };
 
-/* Records a decision that was carried out and committed: a record for each change that was or could not be made, and
- * the advice of a rule that changes nothing, or whose changes came to nothing. */
+/* Records a decision that was carried out and committed: a record for each change that was made or could not be
+ * made, and the advice of a rule that changes nothing, or whose changes were refused or did not help. */
 void audit_decision(struct audit *audit, const struct config *config, const struct decision *decision,
                     enum progress progress, uint64_t now);
 
 /* Records that the expected effect of a rule was seen. */
 void audit_effect(struct audit *audit, const struct config *config, unsigned rule, const struct rule_evaluation *now);
 
-/* Fills in the culprits of episodes that last, once a live socket of their destination is seen; looks for one if no dump has
- * met any. */
+/* Fills in the culprits of episodes that last, once a live socket of their destination is seen; looks for one if no
+ * dump has met any. */
 void audit_find_culprits(struct audit *audit, const struct snapshot *snapshot);
 
 /* Records that a sysctl was put back, or could not be, without a rule's decision. subject: RESTORE, RELEASE, ORPHAN or

@@ -107,7 +107,7 @@ static int send_datagram(struct iovec *iov, unsigned n)
         return r;
 }
 
-/* The journal's own protocol, in which a value has no newline: all texts are one line. */
+/* Uses the simple form of the journal's native protocol, in which a value has no newline: all texts are one line. */
 static int send_to_journal(const struct audit_text *text)
 {
         const struct audit_kind_row *kind = &audit_kinds[text->kind];

@@ -8,7 +8,7 @@
  * counted; an entry with the count precedes the next accepted one. */
 void journal_write(const struct audit_text *text);
 
-/* Reports the dropped entries before the next entry, if that is accepted. */
+/* Reports dropped entries without waiting for the next entry. Each call retries until they are reported. */
 void journal_tick(void);
 
 /* From now on what goes to stderr is JSON, if stderr is not the journal (json_log.h). */

@@ -10,7 +10,7 @@
 
 #include "lib/util/json.h"
 
-#define PRIORITY_OF_LINES "6" /* info: as systemd takes lines of stderr (systemd.exec(5), SyslogLevel=) */
+#define PRIORITY_OF_LINES "6" /* info: systemd's default for lines of stderr (systemd.exec(5), SyslogLevel=) */
 
 static struct {
         bool on;

@@ -62,7 +62,7 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* True if it is certain that nothing answers on the bus: to find that out by connecting takes ten calls into the kernel. */
+/* True if there is certainly no bus. To find that out by connecting takes ten system calls. */
 static bool is_missing(void)
 {
         return !getenv("DBUS_SYSTEM_BUS_ADDRESS") && access("/run/dbus/system_bus_socket", F_OK) < 0 &&
@@ -91,8 +91,9 @@ static int connect_bus(struct bus *b)
         return r;
 }
 
-/* A bus stops reading from a connection whose messages others do not read: dbus-daemon at 127 MiB (dbus-daemon(1),
- * max_incoming_bytes). From a new connection it reads again. */
+/* True if the bus has read nothing for STUCK_NS. A bus stops reading from a connection while the receivers of its
+ * messages do not read them: dbus-daemon at 127 MiB (dbus-daemon(1), max_incoming_bytes). From a new connection it
+ * reads again. */
 static bool is_stuck(struct bus *b, uint64_t now)
 {
         uint64_t queued = 0;
@@ -124,7 +125,7 @@ static void look_after_connection(struct bus *b, uint64_t now)
                 connect_bus(b);
 }
 
-/* Escaped as in an object path, which gives a valid element of a bus name, too. */
+/* Escapes the instance as in an object path. The result is also a valid element of a bus name. */
 static void name_instance(struct bus *b, const char *instance)
 {
         char *path = NULL;

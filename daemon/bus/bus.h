@@ -32,7 +32,7 @@ struct bus_call {
         sd_bus_message *message; /* NULL: the slot is free */
         sd_bus_slot *slot;       /* while the bus is asked for the caller's uid */
         enum bus_call_kind kind;
-        bool accepted; /* the next tick sees it */
+        bool accepted; /* stored for the next tick */
         uint32_t sysctls;
         bool all;
         uint64_t ns;
@@ -51,30 +51,30 @@ struct bus {
 
         sd_bus *bus;     /* NULL: there is none */
         bool named;      /* we own the name on the bus */
-        bool refused;    /* we do not; another connection may own it */
+        bool refused;    /* the request for it failed; another connection may own it */
         bool logged;     /* the refusal was logged */
         uint64_t try_at; /* ns: when to try again */
 
         struct bus_call call[BUS_CALLS_MAX];
         struct bus_change change[BUS_CHANGES_MAX];
         unsigned n_changes;
-        char status[640]; /* as it was signalled last */
+        char status[640]; /* the last one signalled */
 
         struct readers readers;
         uint64_t queued, taken_at; /* messages that the bus has not read; ns: when it was last seen to read some */
 
-        bool asked;       /* for the state, since the last tick */
-        uint64_t look_at; /* when that may cause a dump, by observer_look_at() */
+        bool asked;       /* a client asked for the state since the last tick */
+        uint64_t look_at; /* ns: the earliest dump for a client (observer_look_at()) */
 
-        /* Read by service.c before a tick. */
-        int record_fd;        /* to record to, owned; -1: none */
+        /* service.c reads these before a tick, and sets recording after it. */
+        int record_fd;        /* the file for a new recording, owned; -1: none */
         bool recording;       /* a recording is running, whoever asked for it */
-        sd_bus_track *client; /* who asked for it on the bus; NULL: nobody */
+        sd_bus_track *client; /* the client that asked for it on the bus; NULL: none */
         bool client_gone;
 };
 
-/* TWTUNED_INSTANCE in the environment is the name of this instance. bus is zero-initialized: most of it takes no memory
- * until it is used. */
+/* TWTUNED_INSTANCE in the environment is the name of this instance. bus is zero-initialized: most of it takes no
+ * memory until it is used. */
 void bus_start(struct bus *bus, sd_event *event, struct tuner *tuner);
 void bus_stop(struct bus *bus);
 

@@ -60,7 +60,7 @@ static int on_client(sd_bus_track *track, void *userdata)
 
         (void)track;
         b->client_gone = true;
-        b->client = sd_bus_track_unref(b->client); /* seen with libsystemd 252: an empty one keeps the loop spinning */
+        b->client = sd_bus_track_unref(b->client); /* in libsystemd 252 an empty track makes the event loop spin */
         return 0;
 }
 
@@ -113,7 +113,7 @@ static int accept(struct bus_call *c)
         return -EINVAL;
 }
 
-/* The bus's policy denies this to others as well; this is the second lock. */
+/* Refuses changes to all users but root. The bus's policy (org.twtuned1.conf) does so too; this is a second check. */
 static int on_sender(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         struct bus_call *c = userdata;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is going on: the sysctls that are changed and for whom, the advice that stands, the destinations. */
+/* The current changes and the destinations they are for, the current advice, and the busiest destinations. */
 #include <math.h>
 
 #include "daemon/bus/describe.h"
@@ -120,7 +120,7 @@ static void describe_destination(struct json *j, const struct tuner *t, const st
         json_close_object(j);
 }
 
-/* Those of the last dump, however old it is. */
+/* Adds the busiest destinations of the last dump, however old it is. */
 static void describe_destinations(struct json *j, const struct tuner *t)
 {
         const struct destination *busy[DESTINATIONS_MAX];

@@ -151,7 +151,7 @@ static void describe_condition(struct json *j, const struct tuner *t, const char
         const struct counters *counters = &t->config->counters;
         char value[WHY_MAX], name[DESTINATION_NAME_MAX];
         const char *whose = condition_whose(now, c->metric, &t->snapshot, name);
-        /* Then the reading is that of the host's busiest destination, which the rule may be unable to help. */
+        /* If true, the reading is that of the host's busiest destination, which the rule may be unable to help. */
         bool nobody = metric_is_ports(c->metric) && !now->destination && ports_valid(&t->snapshot);
         static const struct reading none;
         const struct reading *reading = nobody ? &none : &now->reading;
@@ -246,7 +246,7 @@ static const char *rule_does(const struct rule *rule, char buf[static WHY_MAX])
         return buf;
 }
 
-/* Adds the conditions that held when the rule became active; null: it is inactive. */
+/* Adds the condition on which the rule became active, with its value then; null: none, or the rule is inactive. */
 static void describe_episode(struct json *j, const struct tuner *t, const struct rule *rule)
 {
         const struct episode *e = episodes_current(&t->audit.episodes, rule->name);

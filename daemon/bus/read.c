@@ -11,10 +11,10 @@
 #include "lib/util/macro.h"
 
 #define OWNERS_EVERY_NS (10 * NSEC_PER_SEC) /* the shortest time between two reads of sysctl.d */
-#define QUEUED_SOME 32u                     /* unsent messages from which on only root is answered */
-#define QUEUED_MANY 128u                    /* nobody is */
+#define QUEUED_SOME 32u                     /* with so many unsent messages only root gets an answer */
+#define QUEUED_MANY 128u                    /* with so many nobody does */
 
-/* Answers: at once, and then per second. */
+/* The calls that are allowed at once, and then per second. */
 struct rate {
         double most, per_second;
 };
@@ -56,8 +56,8 @@ void readers_clear(struct bus *b)
                         forget(&b->readers.sender[i]);
 }
 
-/* Returns the entry of a connection and makes one if there is none. NULL: all entries are waiting for an answer of the
- * bus. */
+/* Returns the entry of a connection and makes one if there is none. NULL: there is no valid name, or all entries are
+ * waiting for an answer of the bus. */
 static struct sender *find_sender(struct bus *b, const char *name)
 {
         struct sender *oldest = NULL;
@@ -121,7 +121,7 @@ int ask_uid(sd_bus *bus, sd_bus_message *m, sd_bus_message_handler_t callback, v
 
 /* ---- the answer ---- */
 
-/* Made once per tick, however many callers ask. */
+/* Makes the answer once per tick, however many callers ask. NULL: no memory. */
 static const char *describe_cached(struct bus *b)
 {
         struct readers *r = &b->readers;
@@ -146,8 +146,8 @@ static const char *describe_cached(struct bus *b)
         return r->described;
 }
 
-/* Short, because the caller may not read this answer, either. But an answer it must be: dbus-daemon walks all
- * unanswered calls for each new one (bus/connection.c:bus_connections_expect_reply). */
+/* Sends a short error: the caller may not read it, either. No reply at all would be worse: for each new call
+ * dbus-daemon walks all unanswered ones (bus/connection.c:bus_connections_expect_reply). */
 static int refuse(sd_bus_message *m)
 {
         sd_bus_reply_method_errorf(m, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many ask; try again");

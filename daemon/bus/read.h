@@ -2,8 +2,9 @@
 #pragma once
 
 /* Answers callers that read over the bus, which any user may do. An answer has some 50 kB. The bus does not report
- * whether the caller reads it, and this process keeps what the bus does not accept. So answers are limited, per user
- * and in total; root's are not. A call past the limits gets LimitsExceeded. */
+ * whether the caller reads it, and this process keeps what the bus does not accept. So answers to users other than
+ * root are limited, per user and in total: a call past the limits gets LimitsExceeded. While too many messages wait
+ * for the bus to accept them, nobody gets an answer, not even an error. */
 
 #include <systemd/sd-bus.h>
 
@@ -16,10 +17,10 @@
 /* A token bucket. */
 struct bucket {
         double tokens;
-        uint64_t at; /* ns; 0: it is full */
+        uint64_t at; /* ns: when tokens was updated; 0: the bucket is full */
 };
 
-/* A connection that asked. Unique names are never given to another one. */
+/* A connection that called. The bus never gives its unique name to another connection. */
 struct sender {
         struct bus *bus;
         char name[32]; /* ":1.234"; "": the slot is free */
@@ -40,7 +41,7 @@ struct readers {
         struct bucket all, small;
         uint64_t uses;
 
-        char *described; /* after the tick at described_at; owned */
+        char *described; /* the last answer, made after the tick at described_at; owned */
         uint64_t described_at, owners_at;
         struct sysctl_preset owner[SYSCTL_COUNT];
 };
@@ -50,7 +51,7 @@ struct bus;
 /* Describe() */
 int readers_describe(sd_bus_message *m, void *bus, sd_bus_error *error);
 
-/* Refuses calls past the limits. For sd_bus_add_filter(). */
+/* Refuses or drops calls past the limits. For sd_bus_add_filter(). */
 int readers_filter(sd_bus_message *m, void *bus, sd_bus_error *error);
 
 /* Forgets all callers, at the end of a connection. */

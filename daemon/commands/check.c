@@ -22,7 +22,7 @@ static void print_values(const struct config *config)
         }
 }
 
-/* Prints what is wrong with metrics_file. Returns false if something is. */
+/* Returns false, and prints why, if metrics_file is invalid. */
 static bool check_metrics_file(const struct config *config)
 {
         const char *problem = metrics_file_problem(config->metrics_file);

@@ -22,7 +22,7 @@ struct lint {
         struct backend *backend; /* gets the harmful lines; NULL: all lines are printed */
         struct json *json;       /* gets all lines; NULL: they are printed as text */
         struct lint_trial trial;
-        bool harmful; /* a line is */
+        bool harmful; /* at least one line is harmful */
 };
 
 /* Reads the files; NULL: sysctl.d. Returns 0 or -ENOMEM. */
@@ -161,7 +161,7 @@ static const char *diagnostic_at(const struct diagnostics *d, const char *file, 
         return NULL;
 }
 
-/* *index: the first line of the file among all; moves to that of the next file. */
+/* *index is that of the file's first line in l->lines. Advances it to the first line of the next file. */
 static void print_remains(const struct lint *l, const struct sysctl_file *file, char *const *why, size_t *index)
 {
         const struct sysctl_lines *lines = &l->lines;
@@ -214,7 +214,7 @@ static void lint_free(struct lint *l)
         sysctl_lines_free(&l->lines);
 }
 
-/* Prints how sysctl.d and sysctl.conf apply here, where that is not as usual. */
+/* Prints how sysctl.d and sysctl.conf apply here, if it is not the usual way. */
 static void print_note(enum sysctl_conf conf)
 {
         if (!sysctl_files_apply_here())

@@ -50,7 +50,7 @@ static bool is_read_only(void *user, const char *path)
 
 /* ---- modules ---- */
 
-/* Whether the list of modules names it: kernel/net/ipv4/tcp_bbr.ko.xz. -ENODATA: there is no such list. */
+/* Returns 1 if the list names the module (kernel/net/ipv4/tcp_bbr.ko.xz), else 0; -ENODATA: there is no such list. */
 static int is_listed(const char *list, const char *name)
 {
         struct utsname uts;
@@ -116,8 +116,8 @@ void lint_trial_close(struct lint_trial *trial)
         *trial = (struct lint_trial){-1, -1};
 }
 
-/* Opens a sysctl of the namespace of the trial: /proc/sys/net belongs to the process that opens it. Returns a file
- * descriptor or a negative errno. */
+/* Opens a sysctl in the namespace of the trial: /proc/sys/net shows the namespace of the process that opens a file in
+ * it. Returns a file descriptor or a negative errno. */
 static int open_away(const struct lint_trial *t, const char *path)
 {
         char file[PATH_MAX];
@@ -165,7 +165,7 @@ static int read_copy(int fd, char *buf, size_t size)
         return 0;
 }
 
-/* Copies the live values, for sysctls that the kernel checks against each other as well. */
+/* Sets the copy of a sysctl to its live value: for the pairs in compared[] in reset(), else before each trial. */
 static void copy_live(const struct lint_trial *t, const char *path)
 {
         char live[8192];
@@ -177,8 +177,9 @@ static void copy_live(const struct lint_trial *t, const char *path)
                 close(fd);
 }
 
-/* Sysctls that a trial must not write. Before Linux 6.0 a namespace that changes early_demux changes it for all
- * (net/ipv4/sysctl_net_ipv4.c:proc_configure_early_demux()), and newer kernels load a module for log_invalid
+/* True for sysctls that a trial must not write, because the write has an effect outside of its namespace. Before Linux
+ * 6.0, a write to early_demux changes it for all (net/ipv4/sysctl_net_ipv4.c:proc_configure_early_demux()). In newer
+ * kernels, a write to log_invalid loads a module
  * (net/netfilter/nf_conntrack_standalone.c:nf_conntrack_log_invalid_sysctl()). */
 static bool is_shared(const char *path)
 {
@@ -189,7 +190,7 @@ static bool is_shared(const char *path)
         return strcmp(path, "net/netfilter/nf_conntrack_log_invalid") == 0;
 }
 
-/* Pairs that the kernel checks against each other: the trial keeps the value that the lines before have set. */
+/* Pairs that the kernel checks against each other: their copies keep the values that earlier lines have set. */
 static const char *const compared[] = {
         "net/ipv4/ip_unprivileged_port_start",
         "net/ipv4/ip_local_port_range",
@@ -207,7 +208,7 @@ static bool is_compared(const char *path)
         return false;
 }
 
-/* Twice, because the order of a pair depends on the values. */
+/* Copies each pair twice: its values decide in which order the kernel accepts them. */
 static void reset(void *user)
 {
         const struct lint_trial *t = user;
@@ -228,7 +229,7 @@ static int try(void *user, const char *path, const char *value, char *ret_kept, 
                 copy_live(t, path);
         fd = open_away(t, path);
         if (fd < 0)
-                return -ENOSYS; /* not in every namespace, or not to be written there */
+                return -ENOSYS; /* the namespace lacks it, or it cannot be written there */
         if (read_copy(fd, ret_kept, size) < 0)
                 *ret_kept = 0;
         r = write_value(fd, value);

@@ -8,11 +8,11 @@
 /* The network namespace in which values are tried. Without the privilege to make one, nothing is tried, and lint's
  * table says what the kernel accepts. Not for the daemon: the process must have one thread. */
 struct lint_trial {
-        int home, away; /* -1: none */
+        int home, away; /* descriptors, owned: the process's own namespace, and the trial's; -1: none */
 };
 
 struct lint_trial lint_trial_open(void);
 void lint_trial_close(struct lint_trial *trial);
 
-/* trial is borrowed; of one that is not open, nothing is tried. */
+/* trial is borrowed. If it is not open, nothing is tried. */
 struct lint_kernel lint_kernel(struct lint_trial *trial);

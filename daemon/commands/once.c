@@ -91,7 +91,7 @@ static struct unread observe(struct observer *observer, struct snapshot *ret)
         return unread;
 }
 
-/* Prints first the rules whose conditions all hold at this moment, whatever their time. */
+/* Prints the rules whose conditions all hold now, for however short a time. Sets the times of all conditions to 0. */
 static void write_pressures(FILE *f, const struct snapshot *s, struct config *config)
 {
         struct policy *policy = policy_new(config);
@@ -121,7 +121,8 @@ static void write_pressures(FILE *f, const struct snapshot *s, struct config *co
         policy_free(policy);
 }
 
-/* The valid part of the configuration; NULL: no memory. Its counters come first in counters, in its own order. */
+/* Returns the valid part of the configuration; NULL: no memory. Fills in counters: first those of the configuration,
+ * in its order, then the others of the kernel. */
 static struct config *load_config(const char *file, struct counters *counters)
 {
         struct counters *kernel = observer_list_counters("/proc");

@@ -12,7 +12,7 @@
  * sock_diag. */
 int once_print(const char *config_file, bool json);
 
-/* Writes a line for each metric, NAME VALUE UNIT and the culprit if it is known, or one JSON object with a member for
- * each metric. The state stands in the place of a VALUE that is not valid; in JSON the value is then null, as is
- * infinity. Returns 0 or -ENOMEM. */
+/* Writes a line for each metric, NAME VALUE UNIT with the endpoint and the culprit if they are known, or one JSON
+ * object with a member for each metric. If the value is not valid, VALUE is the state; in JSON the value is then null,
+ * as is infinity. Returns 0 or -ENOMEM. */
 int once_write(FILE *f, const struct snapshot *snapshot, const struct counters *counters, bool json);

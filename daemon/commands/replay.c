@@ -65,7 +65,7 @@ static void show_sysctls(struct replay *r, struct snapshot *s)
         }
 }
 
-/* A recording of a twtuned without for-unit has the unit of one socket. */
+/* NULL: the row has none. A recording from before twtuned had for-unit names the unit of one socket only. */
 static const struct destination *recorded_destination(struct replay *r)
 {
         const struct unit_names *names = &r->tuner.config->unit_names;
@@ -217,7 +217,8 @@ static int header_read(struct replay *r)
         return error;
 }
 
-/* A rule that needs one of these counters is unavailable because of the recording, not of the kernel. */
+/* Prints the counters that the recording lacks: a rule that needs one of them is unavailable because of the recording,
+ * not of the kernel. */
 static void print_lacking(const struct recording *recording, const struct counters *wanted)
 {
         for (unsigned i = 0; i < wanted->n; i++)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* metrics-http ADDRESS:PORT DIRECTORY: serves the metrics files of a directory over HTTP. The supervisor of --all-netns
- * starts it, and writes a byte to its standard input every second. A program of its own, so that no process with a capability
- * reads what comes from a network, and because the library of HTTP takes memory that 250 daemons need not have. */
+/* metrics-http ADDRESS:PORT DIRECTORY: serves the metrics files of a directory over HTTP. The supervisor of
+ * --all-netns starts it, and writes a byte to its standard input every second. It is a program of its own, so that no
+ * process with a capability reads what comes from a network, and because the HTTP library takes memory that 250
+ * daemons do not need. */
 
 #include <errno.h>
 #include <poll.h>
@@ -24,10 +25,10 @@
 #include "lib/util/macro.h"
 
 #define CONNECTIONS_MAX 16u
-#define IDLE_S 10u                  /* after which a connection is closed */
+#define IDLE_S 10u                  /* then a connection is closed */
 #define REQUEST_MEMORY 8192u        /* of each connection, for what it sends */
-#define ALIVE_US UINT64_C(10000000) /* without a byte of the supervisor it is taken for stuck */
-#define FRESH_US UINT64_C(1000000)  /* for which all get the same answer */
+#define ALIVE_US UINT64_C(10000000) /* the supervisor counts as stuck if it sends no byte for so long */
+#define FRESH_US UINT64_C(1000000)  /* requests within this time get the same answer */
 
 struct server {
         const char *directory;
@@ -47,7 +48,7 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned s
         return r;
 }
 
-/* Many who ask at once share one answer, so that memory has a bound. */
+/* Requests within FRESH_US share one answer, which bounds the memory. */
 static enum MHD_Result answer_metrics(struct server *s, struct MHD_Connection *connection)
 {
         uint64_t now = now_monotonic_us();
@@ -137,7 +138,7 @@ static int serve(struct server *s, struct MHD_Daemon *http)
         }
 }
 
-/* The supervisor says how often it failed before, so that it is printed once. */
+/* Prints the error of the first failure only: the supervisor sets TWTUNED_REFUSED to the number of failures before. */
 static int cannot(const char *what, int error)
 {
         const char *before = getenv("TWTUNED_REFUSED");

@@ -175,7 +175,7 @@ void child_print_end(const struct child *c, int status, uint64_t now)
         char buf[NAME_SIZE + 32], how[64];
 
         if (c->process.refused > 0)
-                return; /* it has printed why, and each further try would print the same */
+                return; /* it prints why itself, and each further try would print this again */
         if (WIFSIGNALED(status))
                 snprintf(how, sizeof(how), "was ended by signal %d (%s)", WTERMSIG(status),
                          strsignal(WTERMSIG(status)));
@@ -195,7 +195,7 @@ void child_remove(struct child *c, const struct child_options *options)
 
         if (options->metrics_directory) {
                 metrics_path(c, options, true, path, sizeof(path));
-                unlink(path); /* of one that was killed */
+                unlink(path); /* left by a process that was killed */
         }
         LIST_REMOVE(c, link);
         free(c);

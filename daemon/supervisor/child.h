@@ -13,11 +13,11 @@ struct child {
         LIST_ENTRY(child) link;
         struct process process;
         struct netns netns; /* name "": the supervisor's own */
-        bool present;       /* the last scan has found it */
-        bool ready;         /* since its start it has made a tick */
-        bool aborted;       /* it was silent for too long */
+        bool present;       /* the last scan has found the namespace */
+        bool ready;         /* it has completed a tick since its start */
+        bool aborted;       /* it was sent SIGABRT, because it was silent for too long */
         uint64_t heard;     /* us; the last note, or the start */
-        char state[16];     /* the first word of its status; "": it has said none */
+        char state[16];     /* the first word of its status; "": none yet */
 };
 
 LIST_HEAD(children, child);
@@ -27,15 +27,15 @@ struct child_options {
         const char *config_file; /* NULL: the usual files */
         struct config *config;   /* as last read from there */
         bool observe;
-        int notes;                     /* where they write notes to */
+        int notes;                     /* the descriptor that they write notes to (note.h) */
         const char *metrics_directory; /* where each writes its metrics; NULL: where the configuration says */
 };
 
 /* Finds the child of a namespace; NULL: there is none. */
 struct child *child_find(struct children *children, const struct netns *netns);
 
-/* Adds one, which the caller has to start. A name that another one has gets the inode as well, because metrics and records
- * are told apart by it. Returns NULL without memory. */
+/* Adds a child, which the caller has to start. If another child has its name, the inode is appended: metrics and
+ * records are told apart by the name. Returns NULL without memory. */
 struct child *child_add(struct children *children, const struct netns *netns);
 
 /* Starts it. Prints why if it cannot be started. */
@@ -44,15 +44,16 @@ void child_start(struct child *child, const struct child_options *options, uint6
 /* Returns the child with this pid; NULL: there is none. */
 struct child *child_of_pid(struct children *children, pid_t pid);
 
-/* Follows what it says. */
+/* Takes a note of the child: updates when it was heard, whether it is ready, and its state. */
 void child_hear(struct child *child, const char *text, uint64_t now);
 
-/* Ends it if it has been silent for too long: with SIGABRT, then with SIGKILL if it still runs. It is then started again,
- * like one that died. */
+/* Ends it if it has been silent for too long: with SIGABRT, then with SIGKILL if it still runs. It is then started
+ * again, like one that died. */
 void child_watch(struct child *child, uint64_t now);
 
-/* Prints it if a child that was to run has ended, and when it is started again. */
+/* Prints how a child ended that should have kept running, and when the next one starts. Prints nothing after
+ * EX_TEMPFAIL, as when another twtuned runs in its namespace: the child itself prints why. */
 void child_print_end(const struct child *child, int status, uint64_t now);
 
-/* Removes one that does not run, and what it may have left. */
+/* Removes and frees a child that does not run, and removes the metrics file that it may have left. */
 void child_remove(struct child *child, const struct child_options *options);

@@ -16,7 +16,7 @@
 
 #include "daemon/audit/json_log.h"
 
-/* Removes what a supervisor that was killed has left. */
+/* Removes the files that a killed supervisor has left. */
 static void empty(const char *directory)
 {
         DIR *d = opendir(directory);

@@ -10,11 +10,11 @@ struct metrics_server {
         const char *program; /* NULL: nothing is served */
         char *address;       /* owned */
         char directory[192]; /* of the files */
-        int beat[2];         /* a pipe: it is the input of the program */
+        int beat[2];         /* a pipe: its read end is the standard input of the program */
 };
 
-/* Makes an empty directory for the files to serve at address; NULL: nothing is served. Prints why if that fails; then nothing
- * is served either. */
+/* Makes an empty directory for the files to serve at address. Nothing is served if address is NULL, or after an error,
+ * which is printed. */
 void metrics_server_init(struct metrics_server *server, const char *address);
 
 /* Starts the program if it is due, and tells it that the supervisor is alive. */

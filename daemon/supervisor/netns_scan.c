@@ -15,10 +15,10 @@ struct scan {
         const char *patterns;
         void (*each)(void *user, const struct netns *netns);
         void *user;
-        dev_t nsfs; /* the device of all namespaces: a file on which none is mounted has another one */
+        dev_t nsfs; /* the device of all namespaces; a file on which none is mounted has a different device */
 };
 
-/* Copies the next of the words to ret, and returns what follows it; NULL: there is none. */
+/* Copies the next word to ret, and returns the text after it; NULL: there is no word left. */
 static const char *next_word(const char *words, char *ret, size_t size)
 {
         const char *word = words + strspn(words, BLANKS);

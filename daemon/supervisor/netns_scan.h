@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The network namespaces that have a name: a file on which each is mounted. */
+/* Network namespaces that have a name: a file on which the namespace is mounted. */
 
 #include <limits.h>
 #include <sys/stat.h>
 
-/* In the listing of a directory. */
+/* A network namespace, found by its file. */
 struct netns {
         dev_t device;
-        ino_t inode;             /* of the namespace: with the device it tells two apart while both are there */
+        ino_t inode;             /* of the namespace: with the device, unique among those that exist */
         char path[PATH_MAX];     /* of the file */
-        char name[NAME_MAX + 8]; /* of the file; of Docker's after "docker-" */
+        char name[NAME_MAX + 8]; /* of the file; in Docker's directory with "docker-" before it */
 };
 
-/* Calls each() for every network namespace in /run/netns, /run/docker/netns and the further directories, of which one of the
- * patterns fits the name (glob(7)). Both lists are separated by blanks; patterns NULL: every name; directories NULL: none.
- * One that has several names comes several times. A directory that is missing has none. Returns 0; or a negative errno, and
- * not all were found. */
+/* Calls each() for every network namespace in /run/netns, in /run/docker/netns and in directories, if its name matches
+ * one of patterns (glob(7)). Both lists are separated by blanks; patterns NULL: every name; directories NULL: none. A
+ * namespace with several names is reported once for each. A missing directory counts as empty. Returns 0; or a
+ * negative errno, and not all were found. */
 int netns_scan(const char *directories, const char *patterns, void (*each)(void *user, const struct netns *netns),
                void *user);

@@ -8,7 +8,7 @@
 
 #include "lib/util/macro.h"
 
-/* The first words of what status.c says, but "healthy". */
+/* The first word of each status of status.c, except "healthy". */
 static const char *const states[] = {"acting", "observing", "advice", "paused", "degraded"};
 
 static unsigned count(const struct children *children, const char *state)

@@ -6,9 +6,9 @@
 #include "daemon/supervisor/child.h"
 
 struct node_status {
-        char text[256]; /* the last one said */
+        char text[256]; /* the last one sent */
 };
 
-/* Says how many children there are and in which state, if that is new, and feeds the supervisor's own watchdog, if it has
- * one. */
+/* Sends the number of children and how many are in each state, if that has changed. Feeds the supervisor's own
+ * watchdog, if it has one. */
 void node_status_update(struct node_status *status, const struct children *children);

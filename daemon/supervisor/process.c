@@ -17,13 +17,13 @@
 
 #define SECOND UINT64_C(1000000) /* us */
 #define PAUSE_MAX_S 60u
-#define PAUSE_SHORT_MAX_S 8u /* while another twtuned runs there: this one then takes over soon */
+#define PAUSE_SHORT_MAX_S 8u /* after EX_TEMPFAIL, to take over soon when another twtuned there ends */
 
-/* In the child of fork(), of a program without threads. The supervisor's descriptors are closed, because its lock and its
- * pipes would otherwise outlive it. */
+/* Runs in the child of fork(); the program has no threads. Closes the supervisor's descriptors, because its lock and
+ * its pipes would otherwise outlive it. */
 static void set_up(pid_t parent, const struct variable variable[], int input, int notes)
 {
-        /* It stays while the process gives up capabilities, and over execve(2) (kernel/cred.c:commit_creds). */
+        /* The signal stays set when capabilities are given up, and over execve(2) (kernel/cred.c:commit_creds). */
         if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != parent)
                 _exit(EX_OSERR);
         if (input < 0)
@@ -62,7 +62,7 @@ int process_start(struct process *p, int (*run)(void *user), void *user, const s
         return 0;
 }
 
-/* Where the kernel lacks something another try changes nothing. */
+/* After EX_UNAVAILABLE it is not started again: the kernel lacks something, and another try would fail, too. */
 void process_ended(struct process *p, int status, uint64_t now)
 {
         int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;

@@ -29,7 +29,7 @@
 
 #define SECOND UINT64_C(1000000) /* us */
 #define SCAN_EVERY (1 * SECOND)  /* a namespace is noticed within that time */
-#define LATE (5 * SECOND) /* after which the supervisor itself has not moved, and its children are not to blame */
+#define LATE (5 * SECOND)        /* since the last scan: if longer, the supervisor itself hung, not its children */
 #define STOP_WITHIN (8 * SECOND) /* podman waits for 10 s before it kills, Kubernetes for 30 s */
 #define CHILDREN_MAX 1024u
 
@@ -91,7 +91,7 @@ static void remove_child(struct supervisor *s, struct child *c)
         s->too_many = false;
 }
 
-/* A scan that has failed shows no namespace as gone. */
+/* After a scan that failed, no namespace counts as gone. */
 static void scan(struct supervisor *s)
 {
         struct child *c;
@@ -123,7 +123,7 @@ static void follow_scan(struct supervisor *s, uint64_t now)
         }
 }
 
-/* Hears what the children have said, and ends those that hang. */
+/* Reads the notes of the children, and kills those that hang. */
 static void watch(struct supervisor *s, uint64_t now)
 {
         bool late = s->scanned_at > 0 && now - s->scanned_at > LATE;
@@ -208,7 +208,7 @@ static int on_stop_late(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- signals ---- */
 
-/* A process that is not ours may be the child of one that died, where the supervisor is process 1 of a container. */
+/* Also reaps orphans of other processes: the supervisor is their parent if it is process 1 of a container. */
 static int on_child_ended(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         struct supervisor *s = userdata;
@@ -231,7 +231,7 @@ static int on_child_ended(sd_event_source *source, const struct signalfd_siginfo
         return 0;
 }
 
-/* With an error in the new configuration all go on with the one they have. */
+/* If the new configuration has an error, the supervisor and its children keep the current one. */
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         struct supervisor *s = userdata;
@@ -304,8 +304,8 @@ static int loop(struct supervisor *s)
 
 /* ---- the start ---- */
 
-/* One supervisor on a host: two would keep each other's children out of the namespaces. Without the directory there is no
- * lock, as for instance_take(). Returns 0 or the exit status. */
+/* Allows one supervisor on a host: two would keep each other's children out of the namespaces. Without the directory
+ * there is no lock, as for instance_take(). Returns 0 or the exit status. */
 static int take_lock(struct supervisor *s)
 {
         mkdir(TWTUNED_RUNTIME, 0755);

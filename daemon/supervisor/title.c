@@ -11,8 +11,8 @@ static struct {
         size_t size;
 } room;
 
-/* The strings are one behind the other (fs/binfmt_elf.c:create_elf_tables). The kernel goes on into those of the environment
- * if the last byte of the arguments is not 0 (fs/proc/base.c:get_mm_cmdline). */
+/* In memory the strings of the environment follow those of the arguments (fs/binfmt_elf.c:create_elf_tables). The
+ * kernel reads on into them if the last byte of the arguments is not 0 (fs/proc/base.c:get_mm_cmdline). */
 void title_prepare(char **argv)
 {
         char *end = argv[0], *copy;
