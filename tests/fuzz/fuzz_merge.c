@@ -44,8 +44,8 @@ static unsigned count_family(const struct exposition_text *t, const char *line, 
         return found;
 }
 
-/* What is the same in whatever order the samples come: how many there are, and what is in them. Those of a family without a
- * name, or with one that is too long, are left out, and so is what comes before the first. */
+/* What is the same in whatever order the samples come: how many there are, and what is in them. Those of a family
+ * without a name, or with one that is too long, are left out, and so is what comes before the first. */
 static uint64_t sum_samples(const struct exposition_text *t)
 {
         const char *end = t->text + t->size, *behind;

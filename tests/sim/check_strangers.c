@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The same load on the same host twice: alone, and beside strangers, whose connections never need a rule. Each decision
- * has to be the same. Then with twtuned and without: in small and in large tables of TIME_WAIT it opens no fewer
- * connections. TEST_SEED=N takes other hosts. */
+/* The same load on the same host twice: alone, and beside strangers, whose connections never need a rule. Each
+ * decision has to be the same. Then with twtuned and without: in small and in large tables of TIME_WAIT it opens no
+ * fewer connections. TEST_SEED=N takes other hosts. */
 
 #include <math.h>
 

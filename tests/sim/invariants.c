@@ -340,7 +340,8 @@ static bool is_clear(const struct sim *s, const struct audit_text *event)
         return stands_off(value, number);
 }
 
-/* True if the rule, or one that it stands on, did not help under this load: that is tried again, and the rule with it. */
+/* True if the rule, or one that it stands on, did not help under this load: that is tried again, and the rule with
+ * it. */
 static bool has_failed(const struct invariants *inv, const struct sim *s, const char *name)
 {
         const struct rule *rule = configured(s, name);
@@ -352,9 +353,9 @@ static bool has_failed(const struct invariants *inv, const struct sim *s, const 
         return rule && rule->after != RULE_NONE && has_failed(inv, s, s->tuner.config->rule[rule->after].name);
 }
 
-/* A rule without `until` has no second threshold: a value that is near the only one ends and renews it, less often each
- * time. Of a few dozen ports that a program binds at random, more or fewer are of one parity, so that a load in between comes
- * near both thresholds, but not within minutes. */
+/* A rule without `until` has no second threshold: a value that is near the only one ends and renews it, less often
+ * each time. Of a few dozen ports that a program binds at random, more or fewer are of one parity, so that a load
+ * in between comes near both thresholds, but not within minutes. */
 static bool may_return(const struct invariants *inv, const struct sim *s, const struct watched_rule *rule,
                        const struct audit_text *event)
 {
@@ -446,8 +447,8 @@ static uint64_t longest_hold(const struct invariants *inv, const struct sim *s, 
         return longest;
 }
 
-/* Nothing is decided any more once a constant load has had its effect, and so has what was decided for it; but for rules
- * that do not help and are tried again, and those that stand on them. */
+/* Nothing is decided any more once a constant load has had its effect, and so has what was decided for it; but for
+ * rules that do not help and are tried again, and those that stand on them. */
 static void check_calm(const struct invariants *inv, const struct sim *s, const struct watched_rule *rule,
                        const struct audit_text *event)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* simulate CONFIG [PORTS]: the daemon's tick() under a load that was seen elsewhere. stdin, a line for what came before
- * each tick:
+/* simulate CONFIG [PORTS]: the daemon's tick() under a load that was seen elsewhere. stdin, a line for what came
+ * before each tick:
  *
- *         SECONDS [RATE DESTINATION...]
+ * SECONDS [RATE DESTINATION...]
  *
- * DESTINATION is loopback, peer, other-peer or old-peer (one without TCP timestamps). Stock sysctls, but with
- * PORTS ephemeral ports (default: 28232). Prints what is decided: TICK KIND RULE SYSCTL (the first tick is 1). */
+ * DESTINATION is loopback, peer, other-peer or old-peer (one without TCP timestamps). Stock sysctls, but with PORTS
+ * ephemeral ports (default: 28232). Prints what is decided: TICK KIND RULE SYSCTL (the first tick is 1). */
 
 #include <errno.h>
 #include <stdio.h>

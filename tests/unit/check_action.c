@@ -352,7 +352,8 @@ static void add_sockets(uint8_t state, uint64_t age, unsigned even, unsigned odd
         }
 }
 
-/* 200 TIME_WAIT, a fifth of what the table holds, and ten connections, on ports of both parities; the load needs so many. */
+/* 200 TIME_WAIT, a fifth of what the table holds, and ten connections, on ports of both parities; the load needs so
+ * many. */
 static void begin_spoiling(double table, double needed)
 {
         struct ports_limits limits = stock_limits();

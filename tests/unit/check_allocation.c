@@ -74,8 +74,8 @@ int open_small(const char *path, int flags, ...)
         return __open64(path, flags, mode);
 }
 
-/* Takes the place of the C library's: a millisecond from one call to the next. On a slow machine so many ticks would take
- * more than a minute, after which files that this kernel lacks are tried again. */
+/* Takes the place of the C library's: a millisecond from one call to the next. On a slow machine so many ticks
+ * would take more than a minute, after which files that this kernel lacks are tried again. */
 int clock_gettime(clockid_t clock, struct timespec *ret)
 {
         static unsigned calls = 10000;

@@ -223,7 +223,8 @@ START_TEST(an_invalid_reading_is_no_change)
 }
 END_TEST
 
-/* A person puts the original back by hand just before a reload does, as the rule is gone; then the rule is there again. */
+/* A person puts the original back by hand just before a reload does, as the rule is gone; then the rule is there
+ * again. */
 START_TEST(a_hand_that_was_faster_than_a_reload_is_seen)
 {
         start(RULE);

@@ -42,7 +42,8 @@ static void dump_at(unsigned second, uint32_t drops, uint32_t queued, uint32_t b
         listeners_note_bursts(&l, (1000 + second) * NSEC_PER_SEC, true);
 }
 
-/* A burst ends when the queue is at most half full. Until then the listener overflows, and is to be looked at again. */
+/* A burst ends when the queue is at most half full. Until then the listener overflows, and is to be looked at
+ * again. */
 START_TEST(a_queue_that_does_not_drain_has_one_burst)
 {
         dump_at(0, 0, 5, 4);

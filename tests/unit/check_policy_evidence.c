@@ -45,7 +45,8 @@ START_TEST(the_group_with_the_most_is_named)
 }
 END_TEST
 
-/* Of those that hold no condition, too: where all of them wait for another condition, the one that is nearest is shown. */
+/* Of those that hold no condition, too: where all of them wait for another condition, the one that is nearest is
+ * shown. */
 START_TEST(the_group_that_is_nearest_is_shown)
 {
         h = host_new(REUSE("when = ports.used >= 100\nwhen = tcp.closing >= 1\n"));

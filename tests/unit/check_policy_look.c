@@ -330,8 +330,8 @@ START_TEST(only_what_rules_name_ends_the_rest)
 }
 END_TEST
 
-/* Of rules that time alone may move, none rests: one whose conditions all hold, one that waits after a failure, and one
- * whose last minute is remembered. */
+/* Of rules that time alone may move, none rests: one whose conditions all hold, one that waits after a failure, and
+ * one whose last minute is remembered. */
 START_TEST(a_rule_that_time_can_move_does_not_rest)
 {
         static const char *const rules[] = {

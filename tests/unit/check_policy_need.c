@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Not looking at the sockets while bounds decide never changes a decision: random loads and random policies, once
- * with a look at every tick and once with as few as the policy asks for. Without ports.forecast, whose rate is that since
- * the look before (check_ports.c). check_policy_need [RUNS] */
+ * with a look at every tick and once with as few as the policy asks for. Without ports.forecast, whose rate is that
+ * since the look before (check_ports.c). check_policy_need [RUNS] */
 
 #include "host.h"
 #include "random.h"

@@ -283,8 +283,8 @@ START_TEST(a_share_of_few_is_no_harm)
 }
 END_TEST
 
-/* What failed toward one destination may help another. But if it goes because of the rule that it depends on, that says
- * nothing about its own effect on that destination, and it waits. */
+/* What failed toward one destination may help another. But if it goes because of the rule that it depends on, that
+ * says nothing about its own effect on that destination, and it waits. */
 START_TEST(what_fails_toward_a_destination_waits_there_alone)
 {
         static const struct {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A rule of the administrator against one of the vendor that changes the same sysctl, and a rule that only observes. */
+/* A rule of the administrator against one of the vendor that changes the same sysctl, and a rule that only
+ * observes. */
 
 #include "one_host.h"
 

@@ -100,7 +100,8 @@ START_TEST(several_advices_are_counted)
 }
 END_TEST
 
-/* A figure that changes every second is for twtunectl: the service manager hears of changes alone, and of READY once. */
+/* A figure that changes every second is for twtunectl: the service manager hears of changes alone, and of READY
+ * once. */
 START_TEST(the_service_manager_hears_of_changes_only)
 {
         start(RULE DROPS);

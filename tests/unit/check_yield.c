@@ -62,7 +62,8 @@ START_TEST(no_step_takes_what_the_administrator_set)
 }
 END_TEST
 
-/* What sysctl.d sets when the rule takes 60, and when it gives it back; what is given back then, and why. 0: nothing. */
+/* What sysctl.d sets when the rule takes 60, and when it gives it back; what is given back then, and why. 0:
+ * nothing. */
 static const struct {
         int64_t taken, then, back;
         const char *from, *says;
