@@ -119,8 +119,8 @@ static void print_effect(const json_t *rule)
                 return;
         puts("\nIts sysctls are put back early if");
         if (expect)
-                printf("  this does not happen: %s (now %s)%s\n", text_of(expect, "text"), text_of(expect, "now"),
-                       is_true(rule, "expecting") ? "; not yet seen" : "");
+                printf("  the expected effect does not come: %s (now %s)%s\n", text_of(expect, "text"),
+                       text_of(expect, "now"), is_true(rule, "expecting") ? "; not yet seen" : "");
         json_array_foreach(aborts, i, abort) {
                 const char *unit = text_of(abort, "unit");
 

@@ -36,7 +36,7 @@ static const struct {
         {"ports.bound", "ss -tan state bound-inactive (iproute2 6.8)"},
         {"ports.",
          "ss -tan dst ADDRESS:PORT, which lists the sockets toward one destination (all states, TIME_WAIT too); "
-         "of one parity: only the even local ports, or only the odd ones, as connect() takes one kind"},
+         "count only the even local ports, or only the odd ones, as connect() takes only these"},
         {"listen.", "ss -tlni, and nstat -az TcpExtListenDrops"},
         {"accept_queue.", "ss -tln: Recv-Q (waiting for accept()) by Send-Q (the backlog)"},
         {"syn_queue.", "ss -Htan state syn-recv sport = :PORT | wc -l"},

@@ -183,7 +183,7 @@ static void print_effect(const json_t *change, const json_t *rule)
         if (is_true(change, "would") || is_true(change, "left"))
                 return;
         if (is_true(rule, "expecting"))
-                printf(LABEL "not known yet: %s is awaited (now %s)\n", "helped", text_of(expect, "text"),
+                printf(LABEL "unknown yet: waiting for %s (now %s)\n", "helped", text_of(expect, "text"),
                        text_of(expect, "now"));
         else if (json_is_number(json_object_get(change, "reused")))
                 printf(LABEL "%.0f %% of new connections took a port in TIME_WAIT (%.0f a second)\n", "helped",
@@ -216,8 +216,9 @@ static void print_end(const json_t *d, const json_t *change, const json_t *rule)
                         printf(", for %s so far", time_text(number_of(condition, "held"), time));
                 puts(")");
                 if (number_of(rule, "release_times") > 1 && number_of(condition, "for") > 0)
-                        printf(LABEL "%.0f times as long now: it acted again soon after its release\n", "",
-                               number_of(rule, "release_times"));
+                        printf(LABEL
+                               "%.0f times as long now, as the rule became active again soon after its last release\n",
+                               "", number_of(rule, "release_times"));
                 label = "and";
         }
         if (i == 0)
@@ -383,7 +384,7 @@ void print_closest(const json_t *d)
                 return;
         printf(LABEL "%s", "closest", text_of(closest, "name"));
         if (nearest < 1)
-                printf(", at %.0f %% of what makes it act\n", 100 * nearest);
+                printf(", at %.0f %% of its threshold\n", 100 * nearest);
         else /* all thresholds are reached: print what it waits for */
                 printf(": %s\n", text_of(closest, "why"));
 }

@@ -141,8 +141,8 @@ static void print_refused(void)
                 fprintf(stderr, "twtuned: another twtuned runs in this network namespace; stop it first\n");
         else if (strcmp(before, "1") == 0)
                 fprintf(stderr,
-                        "twtuned: another twtuned runs in %s%s, such as a unit of the host's package; this one starts "
-                        "there when that one has ended\n",
+                        "twtuned: another twtuned runs in %s%s, such as the unit of the host's package; this one "
+                        "starts there after the other one has ended\n",
                         instance ? "network namespace " : "this network namespace",
                         instance ? safe_name(instance, name, sizeof(name)) : "");
 }
@@ -177,9 +177,8 @@ static void print_unusable(const struct linux_backend *w, int error, bool keep)
 
         if (error == -EPROTONOSUPPORT)
                 fprintf(stderr,
-                        "twtuned: %s: a later version of twtuned wrote it, and only that one can put back what it "
-                        "holds; "
-                        "nothing is changed or put back\n",
+                        "twtuned: %s: a later version of twtuned wrote it, and only that version can put back what it "
+                        "holds; nothing is changed or put back\n",
                         path);
         else if (error != -EBADMSG)
                 fprintf(stderr, "twtuned: cannot read the ledger %s: %s; nothing is changed or put back\n", path,

@@ -147,7 +147,7 @@ struct config *config_files_load_good(const char *file, const struct counters *k
         if (!config)
                 fprintf(stderr, "twtuned: out of memory\n");
         if (config && running && diagnostics_are_rules_off(&diagnostics)) {
-                diagnostics_print(&diagnostics, "warning: its rule is off: ");
+                diagnostics_print(&diagnostics, "warning: this disables its rule: ");
         } else if (config && diagnostics.n > 0) {
                 diagnostics_print(&diagnostics, "");
                 config_free(config);

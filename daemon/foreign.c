@@ -20,9 +20,10 @@ static void note_change(struct tuner *t, enum sysctl_id id, const char *rule, co
                 policy_set_foreign(t->policy, id);
         if (!t->config->observe)
                 apply_save_ledger(&t->apply);
-        audit_restore(&t->audit, SUBJECT_HAND, &change, rule,
-                      "someone else changed it; that is the original value now, and no rule changes it for 10 min",
-                      NULL);
+        audit_restore(
+                &t->audit, SUBJECT_HAND, &change, rule,
+                "another program changed it; its value is the original one now, and no rule changes it for 10 min",
+                NULL);
 }
 
 static bool was_changed(const struct tuner *t, enum sysctl_id id, const struct sysctl_value *live)

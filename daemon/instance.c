@@ -139,7 +139,8 @@ static int take_address(struct instance *i)
         }
         if (is_trusted(uid))
                 return -EADDRINUSE;
-        fprintf(stderr, "twtuned: uid %u holds the abstract address @twtuned, and is not the service; ignoring it\n",
+        fprintf(stderr,
+                "twtuned: uid %u, which is not the service's user, holds the abstract address @twtuned; ignoring it\n",
                 (unsigned)uid);
         return 0;
 }

@@ -64,7 +64,7 @@ int privilege_run_in_netns(const char *path)
                 r = privilege_keep(PRIVILEGE_NET_ADMIN);
         if (r < 0)
                 fprintf(stderr, "twtuned: cannot enter the network namespace %s: %s\n", path,
-                        r == -EINVAL ? "it is none" : strerror(-r));
+                        r == -EINVAL ? "it is not a network namespace" : strerror(-r));
         return r == 0 ? 0 : EX_TEMPFAIL;
 }
 

@@ -105,7 +105,7 @@ static void format_degraded(const struct tuner *t, const struct status_facts *f,
         else if (t->apply.ledger_error < 0)
                 snprintf(buf, size, "degraded: the ledger cannot be saved, so nothing more is changed");
         else if (t->late_until > 0)
-                snprintf(buf, size, "degraded: ticks come late, and the clocks of conditions stand still meanwhile");
+                snprintf(buf, size, "degraded: ticks are late, and the time lost does not count for any condition");
         else if (t->rejected)
                 snprintf(buf, size,
                          "degraded: the new configuration has an error (twtuned --check); keeping the current one");

@@ -155,9 +155,8 @@ static int put_lost(void)
         if (log_state.lost == 0)
                 return 0;
         text = (struct audit_text){.kind = AUDIT_DEGRADED};
-        audit_text_add(&text, message_field,
-                       "%" PRIu64 " entr%s of this log before this one %s lost: nobody took them", log_state.lost,
-                       log_state.lost == 1 ? "y" : "ies", log_state.lost == 1 ? "is" : "are");
+        audit_text_add(&text, message_field, "%" PRIu64 " entr%s before this one %s lost: nobody read the log",
+                       log_state.lost, log_state.lost == 1 ? "y" : "ies", log_state.lost == 1 ? "is" : "are");
         audit_text_add(&text, "LOST", "%" PRIu64, log_state.lost);
         r = put(&text);
         if (r == 0)

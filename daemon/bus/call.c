@@ -131,7 +131,7 @@ static int on_sender(sd_bus_message *m, void *userdata, sd_bus_error *error)
         c->slot = sd_bus_slot_unref(c->slot);
         r = accept(c);
         if (r == -EBUSY)
-                sd_bus_reply_method_errorf(c->message, ERROR_NOT_POSSIBLE, "A recording goes on already");
+                sd_bus_reply_method_errorf(c->message, ERROR_NOT_POSSIBLE, "A recording is already running");
         else if (r < 0)
                 sd_bus_reply_method_errno(c->message, r, NULL);
         if (r < 0)
@@ -157,7 +157,7 @@ static int call_begin(struct bus *b, sd_bus_message *m, const struct bus_call *w
         }
         if (what->fd >= 0)
                 close(what->fd);
-        return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many wait already");
+        return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many calls are waiting; try again later");
 }
 
 static int method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -237,7 +237,8 @@ static int method_rearm(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r < 0)
                 return r;
         if (!policy_is_foreign(b->tuner->policy, id))
-                return sd_bus_error_setf(error, ERROR_NOT_POSSIBLE, "%s is not left alone: there is nothing to rearm",
+                return sd_bus_error_setf(error, ERROR_NOT_POSSIBLE,
+                                         "twtuned does not leave %s alone: there is nothing to rearm",
                                          sysctl_table[id].name);
         call.sysctls = UINT32_C(1) << id;
         return call_begin(b, m, &call, error);

@@ -84,14 +84,15 @@ static void why_active(const struct tuner *t, unsigned i, char buf[static WHY_MA
                 comma = ", ";
         }
         if (rule->n_actions == 0)
-                snprintf(buf, WHY_MAX, "its advice stands");
+                snprintf(buf, WHY_MAX, "its advice applies");
 }
 
 static void why_foreign(const struct rule *rule, char buf[static WHY_MAX])
 {
         const char *name = sysctl_table[rule->action[0].sysctl].name;
 
-        snprintf(buf, WHY_MAX, "%s was released or is someone else's; to take it back: twtunectl rearm %s", name,
+        snprintf(buf, WHY_MAX,
+                 "%s was released, or another program set it; to let twtuned set it again: twtunectl rearm %s", name,
                  name);
 }
 

@@ -150,7 +150,7 @@ static const char *describe_cached(struct bus *b)
  * dbus-daemon walks all unanswered ones (bus/connection.c:bus_connections_expect_reply). */
 static int refuse(sd_bus_message *m)
 {
-        sd_bus_reply_method_errorf(m, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many ask; try again");
+        sd_bus_reply_method_errorf(m, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many calls; try again later");
         return 1;
 }
 

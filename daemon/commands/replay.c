@@ -243,7 +243,7 @@ static int run(struct replay *r, struct config *config)
         r->begun = r->snapshot.now;
         print_lacking(&r->recording, &config->counters);
         if (more > 0 && config->observe)
-                printf("recorded while only observing: no effect could show, so each expect is taken as met\n");
+                printf("recorded in observe mode, in which nothing changed: each expect counts as met\n");
         for (; more > 0; more = row_next(r))
                 tick(&r->tuner);
         tuner_stop(&r->tuner);

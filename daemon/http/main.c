@@ -93,8 +93,8 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
                 return answer_metrics(s, connection);
         if (strcmp(url, "/healthz") == 0)
                 return answer_text(connection, alive ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
-                                   alive ? "ok\n" : "the supervisor has not moved for 10 s\n");
-        return answer_text(connection, MHD_HTTP_NOT_FOUND, "there are /metrics and /healthz\n");
+                                   alive ? "ok\n" : "the supervisor has given no sign of life for 10 s\n");
+        return answer_text(connection, MHD_HTTP_NOT_FOUND, "not found; there are /metrics and /healthz\n");
 }
 
 static struct MHD_Daemon *listen_at(struct server *s, const char *where)

@@ -91,7 +91,7 @@ static void dump_ports(struct observer *o, struct snapshot *s, struct unread *un
                 return;
         }
         r = dump(o, kind, s);
-        unread_dump(unread, r, "the sockets (NETLINK_SOCK_DIAG)");
+        unread_dump(unread, r, "the connections (NETLINK_SOCK_DIAG)");
         budget_debit(o, kind, begun);
         if (r < 0)
                 return;

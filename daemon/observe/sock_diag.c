@@ -48,8 +48,7 @@ void sock_diag_close(struct sock_diag *d)
  * (modules_disabled, a container). */
 const char *sock_diag_error(int error)
 {
-        return error == -ENOENT ? "this kernel has no handler for TCP, and could not load it: modprobe tcp_diag"
-                                : strerror(-error);
+        return error == -ENOENT ? "the kernel module tcp_diag is missing: modprobe tcp_diag" : strerror(-error);
 }
 
 /* Adds a program for the kernel's inet_diag_bc_run(): local port >= low, and <= high. Each comparison is two words,

@@ -161,8 +161,8 @@ void child_watch(struct child *c, uint64_t now)
         if (c->process.pid == 0 || silent < longest)
                 return;
         if (!c->aborted) {
-                fprintf(stderr, "twtuned: the process %s has not moved for %u s, and is killed\n", where(c, buf),
-                        (unsigned)(silent / SECOND));
+                fprintf(stderr, "twtuned: killing the process %s, which has given no sign of life for %u s\n",
+                        where(c, buf), (unsigned)(silent / SECOND));
                 kill(c->process.pid, SIGABRT);
                 c->aborted = true;
         } else if (silent >= longest + ABORT_WITHIN) {

@@ -200,8 +200,8 @@ static int on_stop_late(sd_event_source *source, uint64_t usec, void *userdata)
         (void)source, (void)usec;
         s->failed = true;
         fprintf(stderr,
-                "twtuned: %u processes have not ended, and are killed; what they changed is in the ledgers: the "
-                "next start takes over\n",
+                "twtuned: killing %u processes that have not ended; the next start takes over what they changed, from "
+                "the ledgers\n",
                 signal_all(s, SIGKILL));
         return 0;
 }
@@ -328,9 +328,9 @@ static int drop_privileges(void)
                 return EXIT_FAILURE;
         }
         if (landlock_version() < 0)
-                fputs("twtuned: this kernel has no Landlock, so that the processes could write files of root's, and "
-                      "other "
-                      "sysctls\n",
+                fputs("twtuned: this kernel has no Landlock: nothing keeps the processes from writing root's files "
+                      "and "
+                      "other sysctls\n",
                       stderr);
         return 0;
 }

@@ -32,7 +32,7 @@ static int check_limits(struct limits *limits, const struct config *config, enum
                 return -EAGAIN;
         }
         if (limits->tokens < writes) {
-                snprintf(reason, size, "the %g changes_per_minute are used up", config->changes_per_minute);
+                snprintf(reason, size, "the limit changes_per_minute = %g is reached", config->changes_per_minute);
                 return -EAGAIN;
         }
         return 0;
@@ -46,7 +46,7 @@ static int check_range(const struct snapshot *s, const struct sysctl_value *live
         const struct live_sysctl *first = &s->sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START];
 
         if (first->state != READING_VALID || !listeners_known(s)) {
-                snprintf(reason, size, "the ports that have a listener or are privileged are unknown now");
+                snprintf(reason, size, "which ports have a listener or are privileged is unknown now");
                 return -EAGAIN;
         }
         for (int64_t port = value->v[0]; port <= value->v[1]; port++) {

@@ -68,7 +68,8 @@ static void add_caveat(const struct audit_record *r, char *buf, size_t size)
         if (r->change->outcome == OUTCOME_KEPT)
                 snprintf(buf + n, size - n, ", and the value is kept");
         else if (r->change->outcome == OUTCOME_APPLIED && r->decision->unwatched)
-                snprintf(buf + n, size - n, "; not watched for harm: %s is unknown for the minute before",
+                snprintf(buf + n, size - n,
+                         "; this change is not watched for harm: %s is unknown for the minute before",
                          r->decision->unwatched);
 }
 
@@ -210,7 +211,7 @@ static void make_restore(struct audit_text *t, const struct audit_record *r)
         sysctl_format(&c->before, from);
         sysctl_format(&c->value, to);
         if (c->outcome == OUTCOME_FAILED && c->error == -EBUSY)
-                message(t, "%s stays %s for now, to be %s: %s", name, from, to, c->reason);
+                message(t, "%s is still %s, and cannot become %s yet: %s", name, from, to, c->reason);
         else if (c->outcome == OUTCOME_FAILED)
                 message(t, "%s: %s; restore it by hand: sysctl -w %s=\"%s\"", name, c->reason, name, to);
         else if (c->outcome == OUTCOME_FOREIGN)
@@ -334,8 +335,8 @@ static void make_state(struct audit_text *t, const struct audit_record *r)
 
         if (r->subject == SUBJECT_TICKS && r->error < 0)
                 message(t,
-                        "no tick for %.1f s: twtuned got no CPU time, or the machine was suspended; the clocks of "
-                        "conditions stood still",
+                        "no tick for %.1f s: twtuned got no CPU time, or the machine was suspended; this time "
+                        "counts for no condition",
                         (double)r->ns / 1e9);
         else if (r->error < 0)
                 message(t, "cannot %s%s: %s%s; %s", states[r->subject].failed, r->name ? r->name : "",

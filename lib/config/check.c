@@ -270,9 +270,8 @@ static void check_until(const struct check *c, const struct rule *rule)
                      "until contradicts when: the rule would be released at the values at which it fires");
         else if (elsewhere && wait_ns == 0)
                 diagnostic_add(&c->config->warnings, elsewhere->at,
-                               "until looks at %s, which no 'when' does, and has no 'for': while both hold, the rule "
-                               "acts and is "
-                               "released again and again",
+                               "until uses %s, which no 'when' uses, and has no 'for': while 'when' and 'until' both "
+                               "hold, the rule acts and is released again and again",
                                metric_name(elsewhere->metric, &c->config->counters));
 }
 
@@ -280,14 +279,14 @@ static void check_until(const struct check *c, const struct rule *rule)
 static void check_evidence(const struct check *c, const struct rule *rule)
 {
         if (rule->has_expect && metric_is_ports(rule->expect.metric) && !rule_ports_condition(rule))
-                fail(rule->expect.at, "expect of %s needs a ports.* in when, which says whose destination it judges",
+                fail(rule->expect.at, "expect uses %s, so when needs a ports.* as well: it selects the destination",
                      metric_table[rule->expect.metric].name);
         if (rule->n_destinations > 0 && !rule_ports_condition(rule))
                 fail(rule->destination_at,
                      "for-destination needs a ports.* in when: other metrics are not about destinations");
         if (rule->units != 0 && !rule_ports_condition(rule))
-                fail(rule->units_at, "for-unit needs a ports.* in when: it chooses destinations, and other metrics "
-                                     "are not about them");
+                fail(rule->units_at, "for-unit needs a ports.* in when: it selects destinations, and no other "
+                                     "metric is about destinations");
 }
 
 static void check_whole(const struct check *c, struct rule *rule)
@@ -321,10 +320,10 @@ static void check_interval(const struct check *c)
                 const struct config_value *v = &c->config->values.item[i];
 
                 if (strcmp(v->section, "daemon") == 0 && strcmp(v->key, "interval") == 0)
-                        diagnostic_add(
-                                &c->config->warnings, v->at,
-                                "interval = %s: over 5s, the expected effect of a change, and harm, are seen late",
-                                v->text);
+                        diagnostic_add(&c->config->warnings, v->at,
+                                       "interval = %s: with more than 5s, twtuned notices late whether a change helps "
+                                       "or harms",
+                                       v->text);
         }
 }
 

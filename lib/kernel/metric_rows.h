@@ -40,8 +40,8 @@ PORTS(REUSE_DEMAND, "reuse_demand", UNIT_PERCENT,
 PORTS_SHARE(RELIEF, "relief", "share of the demand that is TIME_WAIT; reuse can help all of it")
 PORTS_SHARE(SOURCE_USED, "source_used", "distinct ports of one source address; at 100 % bind() before connect() fails")
 PORTS_SHARE(BIND_FIRST, "bind_first",
-        "ports of a source address that no two destinations share although chance would share them, or ports.bind_order if "
-        "that is more; near 100 %: a program binds before it connects, and reuse cannot help it")
+        "ports of a source address that one destination alone uses although by chance several would, or ports.bind_order if "
+        "that is higher; near 100 %: a program binds before it connects, and reuse cannot help it")
 PORTS_SHARE(BIND_ORDER, "bind_order",
         "100 %: the ports toward the destination were taken in the order of bind(), not in that of connect(), so the "
         "program binds before it connects; else 0")
@@ -62,8 +62,8 @@ TICK(PORTS_BELOW_32768, "ports.below_32768", UNIT_COUNT, "ip_local_port_range",
 TICK(PORTS_RESERVED, "ports.reserved", UNIT_PERCENT, "ip_local_reserved_ports",
         "ports of ip_local_port_range that ip_local_reserved_ports keeps connect() from; at 100 % every connect() fails")
 SAMPLE(PORTS_BOUND, "ports.bound", UNIT_PERCENT, "sock_diag",
-        "ports of sockets that are bound and neither listen nor are connected, which no connect() can take; they are left "
-        "out of the ports of all other ports.* (since Linux 6.8; 0 before, and while there can be less than 1 % of them)")
+        "ports of sockets that are bound but neither listening nor connected; connect() cannot take them, and all other "
+        "ports.* leave them out (since Linux 6.8; 0 before, and while they can be less than 1 %)")
 SAMPLE(UDP_RECEIVE_BUFFER, "udp.receive_buffer", UNIT_PERCENT, "sock_diag",
         "the receive buffer of the UDP socket that drops most datagrams; they are dropped at 100 %; 0 while none are")
 SAMPLE(UDP_PORTS, "udp.ports", UNIT_PERCENT, "sock_diag",
@@ -88,7 +88,7 @@ TICK(LISTEN_BURSTS, "listen.bursts", UNIT_COUNT, "sock_diag",
         "bursts in which one listener dropped connections because its accept queue was full, in the last ten minutes; counted "
         "up to 4")
 TICK(LISTEN_OVERFLOWING, "listen.overflowing", UNIT_COUNT, "sock_diag",
-        "listeners that drop connections because their accept queue is full, or did so and have not had a queue at most half "
+        "listeners that drop connections because their accept queue is full, or that did, and whose queue has stayed over half "
         "full since")
 SAMPLE(CLOSE_WAIT_GROWTH, "close_wait.growth", UNIT_PER_MINUTE, "sock_diag",
         "growth of close_wait over the last minute, in the unit where it grows most")

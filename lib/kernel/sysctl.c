@@ -103,7 +103,10 @@ int sysctl_check(enum sysctl_id id, const struct sysctl_value *value, char *reas
         if (sysctl_check_bounds(id, value, &s->bounds, reason, size) < 0)
                 return -ERANGE;
         if (id == SYSCTL_IP_LOCAL_PORT_RANGE && !is_port_range(value))
-                return refuse(-ERANGE, "the two ends of %s must rise and be of different parity", s->name);
+                return refuse(
+                        -ERANGE,
+                        "the second number of %s must be larger than the first, and one of them even, the other odd",
+                        s->name);
         return 0;
 }
 

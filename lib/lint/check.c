@@ -114,8 +114,8 @@ static bool check_syn_backlog(struct lint_case *c)
         if (lint_effective(c, "net/ipv4/tcp_syncookies", &cookies) && cookies.v[0] != 0)
                 return lint_say(c, LINT_NO_EFFECT,
                                 "it is ignored while tcp_syncookies is %" PRId64
-                                ": the SYN queue is what listen() and "
-                                "somaxconn make it",
+                                ": listen() and somaxconn limit the SYN "
+                                "queue",
                                 cookies.v[0]);
         return false;
 }
@@ -196,7 +196,8 @@ static bool check_max(struct lint_case *c)
 static bool check_fastopen(struct lint_case *c)
 {
         return (c->v[0] & 0x202) == 0x202 &&
-               lint_say(c, LINT_HARMFUL, "0x200: a forged SYN with data makes the server work, without a cookie");
+               lint_say(c, LINT_HARMFUL,
+                        "0x200 takes data of a SYN without a cookie: forged SYNs make the server work");
 }
 
 /* ---- what the kernel's version decides ---- */

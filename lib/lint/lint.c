@@ -239,7 +239,7 @@ static void add_newer(struct lint_case *c)
         if (!c->row || c->tried || c->n != 1 || lint_row_is_certain(c->row, c->v[0]) || c->finding->applied == 0)
                 return;
         c->finding->applied = -1;
-        lint_add_why(c, "; newer kernels refuse what is not 0 to %" PRId64, c->row->newer);
+        lint_add_why(c, "; newer kernels accept only 0 to %" PRId64, c->row->newer);
 }
 
 static void add_live(struct lint_case *c)

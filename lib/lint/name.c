@@ -179,6 +179,6 @@ bool lint_say_missing(struct lint_case *c)
         if (!near->gone || lint_exists(c, near->path))
                 lint_add_why(c, ", did you mean %s?", name);
         else
-                lint_add_why(c, ", nor %s: %s", name, near->gone);
+                lint_add_why(c, "; there is no %s either: %s", name, near->gone);
         return true;
 }

@@ -133,7 +133,9 @@ bool lint_refuses_port_range(struct lint_case *c)
                         return lint_say_refused(c, "it accepts %" PRId64 " to 65535", start);
         if (c->n == 1 && lint_read_live(c, c->path, live, sizeof(live)) == 0 &&
             lint_numbers(live, 2, range, &rest) == 2 && c->v[0] > range[1])
-                return lint_say_refused(c, "the last port stays %" PRId64, range[1]);
+                return lint_say_refused(
+                        c, "the line sets the first port alone, which must not be over the last one, %" PRId64,
+                        range[1]);
         return c->n == 2 && c->v[1] < c->v[0] && lint_say_refused(c, "the first port is over the last");
 }
 
@@ -143,5 +145,5 @@ bool lint_refuses_port_start(struct lint_case *c)
 
         if (c->n == 0 || !lint_number_by_then(c, "net/ipv4/ip_local_port_range", &first) || c->v[0] <= first)
                 return false;
-        return lint_say_refused(c, "ip_local_port_range begins at %" PRId64 ", and it may not be over that", first);
+        return lint_say_refused(c, "it must not be over %" PRId64 ", where ip_local_port_range begins", first);
 }

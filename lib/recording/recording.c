@@ -220,7 +220,7 @@ int recording_parse_row(struct recording *rec, char *line, struct recording_row 
         if (bad)
                 diagnostic_add(diagnostics, at, "the quotes do not match");
         else if (cell || i < rec->n)
-                diagnostic_add(diagnostics, at, "%s than the %u cells that the first line names",
+                diagnostic_add(diagnostics, at, "the row has %s cells than the first line, which has %u",
                                cell ? "more" : "fewer", rec->n);
         else if (!ports_agree(rec, row->snapshot))
                 diagnostic_add(diagnostics, at,

@@ -136,7 +136,7 @@ class Host:
 
     def status(self, *args, **options):
         """The text of `twtunectl status` once ticks are on time: where one was late, it says that for a minute."""
-        return wait_until(lambda: "ticks come late" not in (text := self.ctl("status", *args, **options).stdout) and text,
+        return wait_until(lambda: "ticks are late" not in (text := self.ctl("status", *args, **options).stdout) and text,
                           "ticks that are on time")
 
     def json(self, *args):

@@ -92,7 +92,7 @@ def _():
     # Without the first rule, the one that is at a quarter.
     with Host(CLOSEST.replace("for 1h", "for 1h\nwhen = tcp.close_wait >= 1000"), load=False) as host:
         with ChurnHoldBeside(host):
-            wait_until(lambda: re.search("^  closest   far, at 25 % of what makes it act$",
+            wait_until(lambda: re.search("^  closest   far, at 25 % of its threshold$",
                                          host.ctl("status").stdout, re.M), "closest is far")
 
 
@@ -112,7 +112,7 @@ def _():
             text = host.ctl("status").stdout
             check_text(text, r"^  fullest   10\.77\.0\.1->10\.77\.0\.2:8080",
                        rf"^            {destination['parity_used']} of 14,\d+ even ports \(0 %\), "
-                       r"0 connects/s, seen \d+s ago$", r"^  closest   \S+, at \d+ % of what makes it act$")
+                       r"0 connects/s, seen \d+s ago$", r"^  closest   \S+, at \d+ % of its threshold$")
             check(max(map(len, text.splitlines())) <= 80, text)
             check_equal(host.json("status")["look_pending"], False, "pending so soon after")
 
@@ -246,7 +246,7 @@ def _():
     with Host(AWAITS, load=False) as host:
         with ChurnHoldBeside(host):
             host.twtuned.wait_for("^applied: ")
-            awaited = r"^  helped    not known yet: ports.reused >= 10% within 1h is awaited \(now .+\)$"
+            awaited = r"^  helped    unknown yet: waiting for ports.reused >= 10% within 1h \(now .+\)$"
             wait_until(lambda: re.search(awaited, host.ctl("status").stdout, re.M), "its effect is awaited")
             check_text(host.ctl("status").stdout,
                        r"^  until     tcp.close_wait < 5 for 1h \(now 0, for \d+s so far\)$")
@@ -694,7 +694,7 @@ def _():
         check_equal(host.json("status")["recording"], True, "recording")
         other = host.ctl("record", str(temp_dir() / "other.csv"), check=False)
         check_equal(other.returncode, 1, "a second one")
-        check_text(other.stderr, "A recording goes on already")
+        check_text(other.stderr, "A recording is already running")
         check_equal(recording.stop(signal.SIGINT), 0, "exit status after Ctrl-C")
         wait_until(lambda: not host.json("status")["recording"], "it ends with who asked for it")
         rows = list(csv.DictReader(path.open()))

@@ -84,21 +84,6 @@ def plain(text):
     return re.sub(r"\033\[[?0-9;]*[a-zA-Z]", "", text)
 
 
-@test("explain: broken at blanks to the width of the terminal; whole lines where there is none", beside=True)
-def _():
-    with Host() as host:
-        ends = os.openpty()
-        fcntl.ioctl(ends[1], termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        broken = subprocess.run(host.argv("explain", REUSE), env=host.env(), stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=ends[1], text=True, check=True).stdout
-        whole = host.ctl("explain", REUSE).stdout
-        check(max(map(len, whole.splitlines())) > 80, f"nothing to break in:\n{whole}")
-        check(max(map(len, broken.splitlines())) <= 80, f"more than 80 columns in:\n{broken}")
-        check_equal(len(broken.split()), len(whole.split()), "words")
-        for end in ends:
-            os.close(end)
-
-
 def shown_on(host, columns, *args):
     """The lines on a terminal of so many columns, which has its size before the command begins."""
     here, there = os.openpty()
@@ -115,6 +100,22 @@ def shown_on(host, columns, *args):
     os.close(here)
     check(process.wait(PATIENCE) in (0, 1), text)
     return plain(text.decode()).splitlines()
+
+
+@test("explain: broken at blanks to the width of the terminal; whole lines in a pipe, also beside a terminal", beside=True)
+def _():
+    with Host() as host:
+        broken = shown_on(host, 80, "explain", REUSE)
+        check(max(map(len, broken)) <= 80, f"more than 80 columns in:\n{broken}")
+        here, there = os.openpty()
+        fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        beside = subprocess.run(host.argv("explain", REUSE), env=host.env(), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=there, text=True, check=True).stdout
+        for end in here, there:
+            os.close(end)
+        for whole in host.ctl("explain", REUSE).stdout, beside:
+            check(max(map(len, whole.splitlines())) > 80, f"broken:\n{whole}")
+            check_equal(len(whole.split()), len(" ".join(broken).split()), "words")
 
 
 @test("rules, diff, config: fit 80 columns of a terminal; whole lines in a pipe, also beside a terminal", beside=True)

@@ -15,7 +15,7 @@ FORSAKEN = "10.77.0.97"  # a peer that answers, and falls silent when told to
 
 # Of a machine that stalls for seconds.
 STALLS = ("degraded: no tick for ", "recovered: ticks are on time again",
-          "degraded: cannot read the sockets (NETLINK_SOCK_DIAG): Connection timed out", "recovered: everything can be read again")
+          "degraded: cannot read the connections (NETLINK_SOCK_DIAG): Connection timed out", "recovered: everything can be read again")
 
 LOOKED = 13  # ticks after which the slowest metric was read, and the shortened times are over
 

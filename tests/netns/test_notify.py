@@ -76,7 +76,7 @@ def _():
             seen, before = len(manager.messages), time.monotonic_ns() // 1000
             twtuned.process.send_signal(signal.SIGHUP)
             manager.wait_for(f"STATUS={status}", seen)
-            said = [m for m in manager.messages[seen:] if "ticks come late" not in m]
+            said = [m for m in manager.messages[seen:] if "ticks are late" not in m]
             reloading, ready, *rest = said[:1 + next(i for i, m in enumerate(said) if f"STATUS={status}" in m)]
             found = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", reloading)
             check(found and before <= int(found.group(1)) <= time.monotonic_ns() // 1000, f"{before}: {reloading}")

@@ -139,7 +139,7 @@ def _():
         diag(line.split(" MESSAGE_ID")[0])
 
 
-@test("the same while only observing: 'would', and each expect is taken as met, which is said", beside=True)
+@test("the same in observe mode: 'would', and each expect counts as met, which is said", beside=True)
 def _():
     with Pair() as pair:
         policy = temp_policy(replace(released_soon(POLICY.read_text()), QUICK))
@@ -147,7 +147,7 @@ def _():
     replayed = replay(path, policy)
     check_same(log, replayed)
     check(all("would" in text for kind, text, _ in decisions(replayed) if kind in ("applied", "released")), replayed)
-    check("expect is taken as met" in replayed[0], replayed[0])
+    check("each expect counts as met" in replayed[0], replayed[0])
     check_equal({row["mode"] for row in rows_of(path)}, {"observe"}, "mode")
     check_equal({row["held"] for row in rows_of(path)}, {""}, "what is held")
 
@@ -252,7 +252,7 @@ def _():
                                    (6, ",enforce,", ",enforce,,", "interval cannot be ''"),
                                    (5, lines[4], lines[3], "time does not increase"),
                                    (3, lines[2], "", "time cannot be ''"),
-                                   (7, lines[6], lines[6].rsplit(",", 3)[0], "fewer than the"),
+                                   (7, lines[6], lines[6].rsplit(",", 3)[0], "the row has fewer cells than the first line"),
                                    (1, "ports.cliff,", "ports.clif,", "unknown column 'ports.clif'")):
         text = lines[:number - 1] + [lines[number - 1].replace(old, new)] + lines[number:]
         bad.write_text("\n".join(text) + "\n")

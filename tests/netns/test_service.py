@@ -163,7 +163,7 @@ def _():
         keep_time_wait(pair.client)
         ChurnServer(pair.server, pair.server.ip4)
         ChurnHold(pair.client, pair.server.ip4, count=10)
-        for load, line in ((False, "released: .* 65536 -> 100"), (True, "failed: .* stays 65536 for now, to be 100: ")):
+        for load, line in ((False, "released: .* 65536 -> 100"), (True, "failed: .* is still 65536, and cannot become 100 yet: ")):
             first = Twtuned(pair.client, policy)
             first.wait_for("^applied:")
             if load:  # it goes on, because TIME_WAIT ends after 60 s
@@ -291,7 +291,7 @@ def _():
         check_equal(checked.returncode, 78, "--check")
         check(re.search(says.format(""), checked.stderr), checked.stderr)
         host.twtuned.ticks(3)
-        check(re.search(says.format("warning: its rule is off: "), host.twtuned.lines[0]), host.twtuned.lines)
+        check(re.search(says.format("warning: this disables its rule: "), host.twtuned.lines[0]), host.twtuned.lines)
         check_equal(host.client.sysctl(FIN_TIMEOUT), "60", FIN_TIMEOUT)
         check_equal(host.sysctls(), ("1", STOCK), "sysctls of the other rule")
 
@@ -305,7 +305,7 @@ def _():
                                .replace("when = tcp.established >= 10\n", ""))
         checked = host.run("--check", f"--config={host.policy}")
         check_equal(checked.returncode, 0, "--check of what is hardly meant")
-        check("warning: until looks at tcp.established, which no 'when' does" in checked.stderr, checked.stderr)
+        check("warning: until uses tcp.established, which no 'when' uses" in checked.stderr, checked.stderr)
 
 
 @test("after a reload, too, someone else's change of a held sysctl is seen within two ticks", beside=True)

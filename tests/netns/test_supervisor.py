@@ -115,7 +115,7 @@ def _():
         host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
         first, beside, since = host.child(pod), host.child(other), len(host.supervisor.lines)
         os.kill(first, signal.SIGSTOP)
-        host.supervisor.wait_for(rf"^twtuned: the process in network namespace {pod.name} has not moved for 3\d s, and is killed$")
+        host.supervisor.wait_for(rf"^twtuned: killing the process in network namespace {pod.name}, which has given no sign of life for 3\d s$")
         # A stopped process takes SIGABRT when it goes on.
         host.supervisor.wait_for(rf"^twtuned: the process in network namespace {pod.name} was ended by signal 9 .*takes over")
         check_equal(values(pod), ["20"], FIN)
@@ -123,7 +123,7 @@ def _():
         check_equal(host.child(other), beside, "the other process")
         load.stop()
         host.supervisor.wait_for(rf"^released: .*NETNS={pod.name}$")
-        check_equal((values(pod), len(host.lines("applied")), sum("has not moved" in line for line in host.supervisor.lines)),
+        check_equal((values(pod), len(host.lines("applied")), sum("no sign of life" in line for line in host.supervisor.lines)),
                     (["60"], 1, 1), "all of it")
 
 
@@ -286,8 +286,8 @@ def _():
         unit.wait_for("^config-loaded")
         host.start()
         host.wait_started(other)
-        host.supervisor.wait_for(rf"^twtuned: another twtuned runs in network namespace {pod.name}, such as a unit of the "
-                                 "host's package; this one starts there when that one has ended$")
+        host.supervisor.wait_for(rf"^twtuned: another twtuned runs in network namespace {pod.name}, such as the unit of the "
+                                 "host's package; this one starts there after the other one has ended$")
         # Each try ends within milliseconds, and leaves its page faults with the supervisor (proc(5): cminflt).
         stat, tries = pathlib.Path(f"/proc/{host.supervisor.pid}/stat"), set()
         wait_until(lambda: len(tries.add(stat.read_text().rsplit(")", 1)[1].split()[8]) or tries) >= 4, "it goes on trying")
@@ -370,7 +370,7 @@ def _():
                                "/usr/bin/python3", "-c", SQUAT], stdin=stdin)
         nobody.wait_for("^held$")
         host.start()
-        host.supervisor.wait_for("^twtuned: uid 65534 holds the abstract address @twtuned, and is not the service; ignoring it$")
+        host.supervisor.wait_for("^twtuned: uid 65534, which is not the service's user, holds the abstract address @twtuned; ignoring it$")
         host.wait_started(pod, other)
         storm(pod)
         host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")

@@ -30,8 +30,8 @@ static const struct {
          "cannot write /proc/sys/net/ipv4: No such file or directory; observing only"},
         {SUBJECT_RECORDING, -EFBIG, "/r", "cannot write the recording /r: File too large; it ends here"},
         {SUBJECT_TICKS, -ETIME, NULL,
-         "no tick for 0.0 s: twtuned got no CPU time, or the machine was suspended; the clocks of conditions stood "
-         "still"},
+         "no tick for 0.0 s: twtuned got no CPU time, or the machine was suspended; this time counts for no "
+         "condition"},
         {SUBJECT_TICKS, 0, NULL, "ticks are on time again"},
         {SUBJECT_BUS, -ENOTCONN, NULL,
          "cannot reach the system bus: Transport endpoint is not connected; twtunectl fails until it is back"},
@@ -70,8 +70,8 @@ START_TEST(a_step_that_is_not_watched_says_so)
                                                       .change = &d.change[0],
                                                       .culprit = ""});
         ck_assert_str_eq(audit_text_value(&text, "MESSAGE"),
-                         "net.ipv4.tcp_fin_timeout: 60 -> 30: tcp.fin_wait2 is 200 (>= 100); not watched for "
-                         "harm: opens.resets is unknown for the minute before");
+                         "net.ipv4.tcp_fin_timeout: 60 -> 30: tcp.fin_wait2 is 200 (>= 100); this change is not "
+                         "watched for harm: opens.resets is unknown for the minute before");
 }
 END_TEST
 

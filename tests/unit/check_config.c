@@ -280,7 +280,7 @@ static const struct row rows[] = {
         {"expect within nothing", RULE "expect = tcp.listen > 0 within 0s\n", {{4, "expect needs a time"}, {0}}},
         {"expect of ports",
          "[rule a]\nset = net.ipv4.tcp_tw_reuse = 1\nwhen = tcp.listen > 5\nexpect = ports.cliff < 5% within 5s\n",
-         {{4, "expect of ports.cliff needs a ports.* in when"}, {0}}},
+         {{4, "expect uses ports.cliff, so when needs a ports.*"}, {0}}},
         {"abort",
          RULE "abort = opens.resets > 3 before within 5s\n",
          {{4, "write METRIC > Nx before within DURATION"}, {0}}},

@@ -207,23 +207,24 @@ END_TEST
 static const struct row warned[] = {
         {"elsewhere",
          R(LISTEN ">= 1\nuntil = ports.demand < 50%\n"),
-         {{4, "until looks at ports.demand, which no 'when' does, and has no 'for': while both hold, the rule acts "
+         {{4, "until uses ports.demand, which no 'when' uses, and has no 'for': while 'when' and 'until' both hold, "
+              "the rule acts "
               "and is "
               "released again and again"},
           {0}}},
         {"elsewhere, for some time", R(LISTEN ">= 1\nuntil = ports.demand < 50% for 1s\n"), {{0}}},
         {"one of them elsewhere",
          R(LISTEN ">= 5\nuntil = tcp.listen < 9\nuntil = tcp.closing < 5\n"),
-         {{5, "until looks at tcp.closing"}, {0}}},
+         {{5, "until uses tcp.closing"}, {0}}},
         {"one of them for some time",
          R(LISTEN ">= 5\nuntil = tcp.listen < 9 for 1s\nuntil = tcp.closing < 5\n"),
          {{0}}},
         {"one of them apart", R(LISTEN ">= 5\nuntil = tcp.closing < 5\nuntil = tcp.listen < 5\n"), {{0}}},
         {"the same", R(LISTEN ">= 5\nuntil = tcp.listen < 5\n"), {{0}}},
         {"no until", R(LISTEN ">= 5\n"), {{0}}},
-        {"a long interval", "[daemon]\ninterval = 6s\n", {{2, "interval = 6s: over 5s, "}, {0}}},
+        {"a long interval", "[daemon]\ninterval = 6s\n", {{2, "interval = 6s: with more than 5s, "}, {0}}},
         {"the longest that is fine", "[daemon]\ninterval = 5s\n", {{0}}},
-        {"of advice", ADVICE LISTEN ">= 5\nuntil = tcp.closing < 5\n", {{4, "until looks at tcp.closing"}, {0}}},
+        {"of advice", ADVICE LISTEN ">= 5\nuntil = tcp.closing < 5\n", {{4, "until uses tcp.closing"}, {0}}},
 };
 
 START_TEST(what_is_hardly_meant)

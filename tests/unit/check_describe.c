@@ -83,7 +83,7 @@ START_TEST(what_twtuned_holds_and_what_is_taken_from_it)
         ticks(1);
         expect_owner("20", "someone else");
         expect("\"rearm\":true,\"left_by\":null,\"rules\":[]");
-        expect("to take it back: twtunectl rearm net.ipv4.tcp_fin_timeout");
+        expect("to let twtuned set it again: twtunectl rearm net.ipv4.tcp_fin_timeout");
 }
 END_TEST
 
@@ -174,7 +174,7 @@ START_TEST(why_a_rule_is_not_active)
         ticks(1);
         expect("\"state\":\"idle\",\"why\":\"\\u0022tcp.fin_wait2 >= 100\\u0022 does not hold: it is 60\"");
         expect("\"state\":\"disabled\",\"why\":\"switched off: enabled = no\"");
-        expect("\"state\":\"active\",\"why\":\"its advice stands\"");
+        expect("\"state\":\"active\",\"why\":\"its advice applies\"");
         expect("\"advise\":\"look at \\u0022it\\u0022\"");
         fake.write_error = -EROFS;
         fake.fin_wait2 = 100;

@@ -153,7 +153,7 @@ static const struct range_row {
         {"just not privileged", {40000, 60999}, {32768, 60999}, 32768, 0, ""},
         {"NodePorts", {32768, 60999}, {30000, 60999}, 1024, -ERANGE, "is a NodePort"},
         {"under NodePorts", {30000, 60999}, {29998, 60999}, 1024, 0, ""},
-        {"one parity", {32768, 60999}, {32768, 61000}, 1024, -ERANGE, "different parity"},
+        {"one parity", {32768, 60999}, {32768, 61000}, 1024, -ERANGE, "the other odd"},
         {"moved", {32768, 60999}, {32769, 65534}, 1024, -ERANGE, "only ever widened"},
         {"narrower", {32768, 60999}, {32768, 60997}, 1024, -ERANGE, "only ever widened"},
 };

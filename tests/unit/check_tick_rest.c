@@ -111,7 +111,7 @@ START_TEST(late_ticks_are_over_in_their_time)
         start_and_rest();
         fake.now += 30 * S;
         ticks(1);
-        ck_assert_ptr_nonnull(strstr(fake.status, "degraded: ticks come late"));
+        ck_assert_ptr_nonnull(strstr(fake.status, "degraded: ticks are late"));
         ticks(AGAIN_AFTER);
         ck_assert_str_eq(fake.status, "healthy");
 }
