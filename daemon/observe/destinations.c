@@ -29,10 +29,16 @@ static uint64_t new_opened(const struct observer *o)
         return counter_of(o, COUNTER_ACTIVE_OPENS)->value - o->basis.opened;
 }
 
-/* True if ActiveOpens and TWRecycled are known now and were at the last dump. */
+/* True if ActiveOpens and TWRecycled are known now. */
+static bool counts_now(const struct observer *o)
+{
+        return o->error[SOURCE_NETSTAT] == 0 && o->error[SOURCE_SNMP] == 0;
+}
+
+/* True if they were at the last dump as well. */
 static bool is_counted(const struct observer *o)
 {
-        return o->basis.counted && o->error[SOURCE_NETSTAT] == 0 && o->error[SOURCE_SNMP] == 0;
+        return o->basis.counted && counts_now(o);
 }
 
 /* Since the last dump. */
@@ -63,7 +69,7 @@ void destinations_commit(struct observer *o)
         o->basis.limits = o->limits;
         port_set_assign(&o->basis.listening, &o->listening);
         port_set_assign(&o->basis.bound, &o->bound);
-        o->basis.counted = o->error[SOURCE_NETSTAT] == 0 && o->error[SOURCE_SNMP] == 0;
+        o->basis.counted = counts_now(o);
         o->basis.opened = counter_of(o, COUNTER_ACTIVE_OPENS)->value;
         o->basis.recycled = counter_of(o, COUNTER_TW_RECYCLED)->value;
         o->basis.opened_rate = opened_rate;
