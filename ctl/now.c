@@ -342,7 +342,7 @@ static double nearness(const json_t *d, const json_t *condition)
                 value = largest_seen(d, text_of(condition, "metric"));
         if (isnan(value))
                 return (double)NAN;
-        /* A value at the threshold counts as 0: it may never fall below it, as tcp.timestamps < 1 tests a switch. */
+        /* With <, a value at the threshold counts as 0: a switch (tcp.timestamps < 1) may stay there for ever. */
         if (op[0] == '<')
                 return value > threshold ? threshold / value : value < threshold ? 1 : 0;
         return threshold > 0 ? fmin(value / threshold, 1) : 0;

@@ -246,7 +246,7 @@ void screen_draw(struct screen *s)
         draw_section(s, "rules", "RULES AND ADVICE", is_active, draw_rule);
         if (number_of(s->description, "destinations_seen") >= 1)
                 snprintf(seen, sizeof(seen), ", %.0f s AGO", number_of(s->description, "destinations_seen"));
-        snprintf(title, sizeof(title), "DESTINATIONS: PORTS THAT CONNECT() CANNOT TAKE%s", seen);
+        snprintf(title, sizeof(title), "DESTINATIONS%s: PORTS THAT CONNECT() CANNOT TAKE", seen);
         draw_section(s, "destinations", title, NULL, draw_destination);
         draw_section(s, "sysctls", "CHANGED SYSCTLS", is_changed, draw_sysctl);
         draw_metrics(s);

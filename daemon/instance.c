@@ -134,13 +134,15 @@ static int take_address(struct instance *i)
         if (errno != EADDRINUSE)
                 return -errno;
         if (!find_holder(&uid)) {
-                fputs("twtuned: the abstract address @twtuned is held by an unknown process; ignoring it\n", stderr);
+                fputs("twtuned: an unknown process holds the abstract address @twtuned; starting all the same\n",
+                      stderr);
                 return 0;
         }
         if (is_trusted(uid))
                 return -EADDRINUSE;
         fprintf(stderr,
-                "twtuned: uid %u, which is not the service's user, holds the abstract address @twtuned; ignoring it\n",
+                "twtuned: uid %u, not the service's user, holds the abstract address @twtuned; starting all the "
+                "same\n",
                 (unsigned)uid);
         return 0;
 }

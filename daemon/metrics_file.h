@@ -34,8 +34,8 @@ struct metrics_file {
         char text[EXPOSITION_TEXT_MAX];
 };
 
-/* Returns the path that is wanted: $TWTUNED_METRICS_FILE, which the supervisor sets and serves, or else that of the
- * configuration. */
+/* Returns the path to write to: $TWTUNED_METRICS_FILE, if the supervisor has set it to serve that file, or else that of
+ * the configuration. */
 const char *metrics_file_wanted(const struct config *config);
 
 /* Returns what is wrong with a configured path; NULL: nothing. */

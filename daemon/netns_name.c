@@ -12,7 +12,7 @@
 /* As `ip netns identify`: the name is a file in /run/netns on which the network namespace is mounted. */
 int netns_name(char *ret, size_t size)
 {
-        const char *instance = getenv("TWTUNED_INSTANCE"); /* set by the unit, which may see names that we may not */
+        const char *instance = getenv("TWTUNED_INSTANCE"); /* set by whoever starts us: we may not see the names */
         DIR *directory;
         struct stat ours, named;
         struct dirent *entry;

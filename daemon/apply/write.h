@@ -26,7 +26,7 @@ struct apply {
 void apply_decision(struct apply *apply, struct decision *decision);
 
 /* Restores the original of one held sysctl if its value is still ours. Outcome: RESTORED, FOREIGN or FAILED. FAILED
- * with -EBUSY: the table may hold more sockets than its original size; ignored if at_end. Saves the ledger. */
+ * with -EBUSY, but not at_end: the table may hold more sockets than its original size. Saves the ledger. */
 void apply_restore(struct apply *apply, struct change *change, bool at_end);
 
 /* Gives this state to the ledger entry of a sysctl that a rule or a person gave up. Saves the ledger. */

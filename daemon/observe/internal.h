@@ -292,8 +292,8 @@ void fill_bound(struct observer *observer, struct snapshot *s);
 bool udp_ports_needed(const struct observer *observer);
 void fill_udp(struct observer *observer, struct snapshot *s, struct unread *unread);
 
-/* sysctls.c: reads reserved if that is due; sets limits and usable from it and from the sysctls in s; fills in
- * ports.below_32768 and ports.reserved. */
+/* sysctls.c: reads the reserved ports if they are due. From these and the sysctls in s it sets the limits and the number of
+ * usable ports, and fills in ports.below_32768 and ports.reserved. */
 void read_limits(struct observer *observer, struct snapshot *s);
 
 /* sockstat.c: returns part in percent of a table, whose size is the last number of the sysctl whole; finds the number

@@ -35,6 +35,5 @@ static inline void news_forget_rules(struct audit_news *news, uint64_t rules)
         news->repeated &= ~rules;
 }
 
-/* Takes over the last try of each rule that is the same after a reload. inherited: a bit for each such rule of
- * config. */
+/* After a reload, keeps `repeated` of each rule that did not change. inherited: a bit for each such rule of config. */
 void news_inherit(struct audit_news *news, const struct config *config, const struct config *old, uint64_t inherited);

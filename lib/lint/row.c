@@ -120,7 +120,7 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_sack"), 1, U8, "1", .low = 1, .help = "selective acknowledgements",
          .below = "without SACK each lost packet of a window costs a round trip of its own"},
         {IPV4("tcp_dsack"), 1, U8, "1", .low = 1, .help = "tells the sender what arrived twice",
-         .below = "the sender cannot see that it retransmitted for nothing and stays slow"},
+         .below = "the sender stays slow: it cannot see that it sent again for nothing"},
         /* net/ipv4/sysctl_net_ipv4.c: nothing reads the variables any more. */
         {IPV4("tcp_fack"), 1, U8, "0", .idle = "unused since Linux 4.15: RACK took its place"},
         {IPV4("tcp_low_latency"), 1, U8, "0", .gone = "unused since Linux 4.14, and now removed",
@@ -142,7 +142,7 @@ const struct lint_row lint_rows[] = {
          .below = "every connection keeps the middle value of tcp_rmem as its window"},
         {IPV4("tcp_autocorking"), 1, BOOL, "1", .help = "joins small writes while a packet waits in the queue"},
         {IPV4("tcp_notsent_lowat"), 1, 0, UINT32_MAX, "4294967295",
-         .help = "unsent bytes from which a socket is full"},
+         .help = "unsent bytes at which a write waits"},
         /* net/ipv4/tcp_output.c:tcp_small_queue_check(). */
         {IPV4("tcp_limit_output_bytes"), 1, INT, .low = 65536, .help = "bytes of a socket in the queues below TCP",
          .below = "less than one large packet: the next one has to wait until the card has sent it"},
@@ -311,7 +311,7 @@ const struct lint_row lint_rows[] = {
         {CONNTRACK("tcp_ignore_invalid_rst"), 1, BOOL, "0", .place = LINT_CONNTRACK,
          .help = "whether a RST outside of the window is ignored"},
         {CONNTRACK("udp_timeout"), 1, SECONDS, "30", LASTS, .help = "seconds for a request without an answer"},
-        {CONNTRACK("udp_timeout_stream"), 1, SECONDS, "120", LASTS, .help = "seconds for UDP in both directions"},
+        {CONNTRACK("udp_timeout_stream"), 1, SECONDS, "120", LASTS, .help = "seconds for UDP that was answered"},
         {CONNTRACK("icmp_timeout"), 1, SECONDS, "30", LASTS, .help = "seconds for a ping"},
         {CONNTRACK("icmpv6_timeout"), 1, SECONDS, "30", LASTS, .help = "seconds for a ping"},
         {CONNTRACK("generic_timeout"), 1, SECONDS, "600", LASTS, .help = "seconds for protocols without a table"},

@@ -24,7 +24,7 @@ enum standing {
         STANDING_ACTIVE,
         STANDING_DISABLED,
         STANDING_UNAVAILABLE,  /* this kernel or netns lacks a metric or sysctl of it */
-        STANDING_SUPERSEDED,   /* rules of the administrator count instead for all of its sysctls */
+        STANDING_SUPERSEDED,   /* for all of its sysctls, the administrator's rules replace it */
         STANDING_FOREIGN,      /* its sysctls are foreign */
         STANDING_WAITING,      /* it failed, was refused or did not help, maybe toward one destination: see wait_ns */
         STANDING_NEEDLESS,     /* its sysctls have its effect already, or cannot go further */

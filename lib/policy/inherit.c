@@ -101,7 +101,7 @@ static void inherit_rule(struct policy *p, unsigned i, const struct policy *old,
                         state->failed[n] = old->failed[k][n];
         memcpy(state->abort, old->abort[k], p->config->rule[i].n_abort * sizeof(*state->abort));
         for (unsigned c = 0; c < RULE_CONDITIONS_MAX; c++)
-                if (mine[c]) /* then the other has them, too: the rules are alike */
+                if (mine[c]) /* then the old rule has this clock, too: it is alike */
                         memcpy(mine[c], old->state[k].destination_when[c], PORTS_DESTINATIONS * sizeof(*mine[c]));
 
         for (unsigned id = 0; id < SYSCTL_COUNT && state->active; id++) {

@@ -103,8 +103,8 @@ static inline void state_changes(struct policy *p)
 void rest_init(struct policy *p);
 void rest_end(struct policy *p);
 
-/* Computes the mean of a metric of `abort` in the minute before now. Returns false if too little of it was seen;
- * ports.syn_waiting needs nothing of it, as it compares with other ports at the same time. */
+/* Computes the mean of a metric of `abort` in the minute before now. Returns false if too little of that
+ * minute was seen; never for ports.syn_waiting, which compares ports at the same time. */
 static inline bool abort_before(unsigned metric, const struct abort_state *a, uint64_t now, struct mean *ret)
 {
         *ret = trail_mean(&a->trail, now);

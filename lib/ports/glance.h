@@ -38,10 +38,10 @@ uint64_t glance_unexpected(uint64_t opened, double rate, double seconds);
  * that the dump showed has gone on. cliff, forecast: of that dump. As many TIME_WAIT end as began a minute before. */
 bool glance_growth_may_fire(double cliff, double forecast, double seconds);
 
-/* Returns true if ports.forecast may have reached GLANCE_SHORT by unexpected connections. cliff: ports.cliff of the
- * fullest destination in the last dump. sockets: the unexpected ones since then, which may all be toward it. If cliff
- * was at GLANCE_SHORT already, only more than half a parity of new sockets makes a difference: while reuse works, a
- * few are new all the time. parity: as in struct glances. */
+/* Returns true if ports.forecast may have reached GLANCE_SHORT because of unexpected connections. cliff: ports.cliff of
+ * the fullest destination in the last dump. sockets: the unexpected ones since then, maybe all toward that one. If cliff
+ * was at GLANCE_SHORT already, it takes more than parity / 2 of them: while reuse works, a few are new all the time.
+ * parity: as in struct glances. */
 bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity);
 
 /* Returns true if ports.reuse_demand may have reached its rule's threshold since the last dump, seconds ago, while

@@ -177,8 +177,8 @@ static void set(struct destination *d, unsigned metric, double value)
 }
 
 /* A FIN that is sent again begins the 60 s of a TIME_WAIT anew (net/ipv4/tcp_minisocks.c:tcp_timewait_state_process),
- * which looks like a reuse: a few of a hundred on a lossy path, many on a host whose CPUs are busy. TWRecycled does
- * not count such a FIN, so no more ports than its change (recycled) were reused. */
+ * and so looks like a reuse: a few in a hundred on a lossy path, many if the CPUs are busy. TWRecycled does not count
+ * such a FIN, so there were at most as many reuses as it grew by (recycled). */
 void watch_commit(struct ports *ports, uint64_t recycled)
 {
         struct table *t = ports->building;

@@ -370,7 +370,7 @@ def _():
                                "/usr/bin/python3", "-c", SQUAT], stdin=stdin)
         nobody.wait_for("^held$")
         host.start()
-        host.supervisor.wait_for("^twtuned: uid 65534, which is not the service's user, holds the abstract address @twtuned; ignoring it$")
+        host.supervisor.wait_for("^twtuned: uid 65534, not the service's user, holds the abstract address @twtuned; starting all the same$")
         host.wait_started(pod, other)
         storm(pod)
         host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
