@@ -17,7 +17,7 @@
 #define BUS_NAME "org.twtuned1"
 #define INSTANCES_PATH "/org/twtuned1/instance"
 #define BUS_TRIES 5
-#define NAME_TRIES 12 /* NAME_US apart: longer than the 5 s between the daemon's requests for its name */
+#define NAME_TRIES 12 /* NAME_US apart, so 5.5 s in all: the daemon requests its name every 5 s */
 #define NAME_US 500000
 #define LOOK_TRIES 5u
 #define LOOK_SECONDS 0.5 /* the longest wait between two tries */
@@ -108,10 +108,12 @@ static int explain_error(const struct client *c, const sd_bus_error *error, int 
                 return complain(EX_NOPERM, "only root may change something");
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
                 return complain(EXIT_FAILURE, "twtuned does not answer, or has just ended");
+        if (r == -ENOTCONN || r == -ECONNRESET)
+                return complain(EX_UNAVAILABLE, "the system bus has closed the connection");
         return complain(EXIT_FAILURE, "%s", error->message ? error->message : strerror(-r));
 }
 
-/* Makes every text in it safe to print (lib/util/safe.h). */
+/* Makes every string in a value safe to print (lib/util/safe.h). Returns the value. */
 static json_t *safe_json(json_t *value)
 {
         const char *text = json_string_value(value), *key;
@@ -129,8 +131,9 @@ static json_t *safe_json(json_t *value)
         return value;
 }
 
-/* Calls Describe(), again while the unit is active without its bus name: right after a start the daemon may not have
- * it yet, and right after an install the bus may not have read org.twtuned1.conf. The daemon requests it every 5 s. */
+/* Calls Describe(), up to NAME_TRIES times while the unit is active but nobody owns its bus name: right after a start
+ * the daemon may not own the name yet, and right after an install the bus may not have read org.twtuned1.conf. The
+ * daemon requests the name every 5 s. */
 static int call_named(struct client *c, sd_bus_error *error, sd_bus_message **ret)
 {
         for (unsigned tries = 1;; tries++) {
@@ -143,19 +146,22 @@ static int call_named(struct client *c, sd_bus_error *error, sd_bus_message **re
         }
 }
 
-/* Connects and calls again if the bus has closed the connection, as a flooded bus may do after a long wait. */
+/* Like call_named(), but if the bus has closed the connection, as a flooded bus may do after a long wait, connects
+ * and calls again. */
 static int call_describe(struct client *c, sd_bus_error *error, sd_bus_message **ret)
 {
         for (unsigned tries = 1;; tries++) {
-                int r = call_named(c, error, ret);
+                int r = c->bus ? call_named(c, error, ret) : -ENOTCONN;
 
                 if ((r != -ENOTCONN && r != -ECONNRESET) || tries == BUS_TRIES)
                         return r;
                 sd_bus_error_free(error);
                 c->bus = sd_bus_close_unref(c->bus);
                 r = open_bus(&c->bus);
-                if (r < 0)
-                        return r;
+                if (r < 0) {
+                        c->bus = sd_bus_close_unref(c->bus);
+                        return -ENOTCONN;
+                }
         }
 }
 
@@ -249,20 +255,24 @@ static int compare(const void *a, const void *b)
         return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Appends the description of the instance that owns a bus name. Prints an error instead if it has just ended. */
-static void append_description(struct client *c, const char *name, json_t *list)
+/* Appends the description of the instance that owns a bus name. Prints an error instead if the call fails, for
+ * example because the instance has just ended. */
+static int append_description(struct client *c, const char *name, json_t *list)
 {
         char *instance = NULL;
         json_t *d;
+        int status;
 
         set_name(c, name);
         if (strcmp(name, BUS_NAME) != 0 && sd_bus_path_decode(c->path, INSTANCES_PATH, &instance) <= 0)
-                return; /* another program's name */
+                return 0; /* another program's name */
         c->instance = instance;
-        if (client_describe(c, &d) == 0)
+        status = client_describe(c, &d);
+        if (status == 0)
                 json_array_append_new(list, d);
         free(instance);
         c->instance = NULL;
+        return status;
 }
 
 int describe_all(json_t **ret)
@@ -282,9 +292,10 @@ int describe_all(json_t **ret)
         qsort(names, n, sizeof(*names), compare);
         *ret = json_array();
         for (size_t i = 0; i < n; i++) {
-                append_description(&client, names[i], *ret);
+                r = append_description(&client, names[i], *ret);
+                status = status != 0 ? status : r;
                 free(names[i]);
         }
         free(names);
-        return 0;
+        return json_array_size(*ret) == 0 ? status : 0;
 }

@@ -18,7 +18,7 @@ struct client {
 int client_open(struct client *client, const char *instance);
 void client_close(struct client *client);
 
-/* Reads what Describe() returns; the caller owns *ret. */
+/* Calls Describe() and parses its JSON, whose strings are made safe to print. The caller owns *ret. */
 int client_describe(struct client *client, json_t **ret);
 
 /* Calls a method that returns nothing; types and the arguments after it are as in sd_bus_message_append(3). Waits
@@ -36,5 +36,6 @@ int call_once(const char *instance, const char *method, const char *argument);
 /* Prints the part of the description with that key: as JSON with --json, else by print(). */
 int show_part(const struct options *options, const char *key, void (*print)(const json_t *part));
 
-/* Describes all running instances, sorted by their names on the bus; the caller owns the array. */
+/* Describes all running instances in an array, which the caller owns, sorted by bus name. Leaves out an instance whose
+ * call fails, and prints the error. */
 int describe_all(json_t **ret);

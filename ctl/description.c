@@ -90,7 +90,8 @@ static void write_holders(const json_t *sysctl, char buf[static OWNER_TEXT_MAX])
                 snprintf(buf + n, OWNER_TEXT_MAX - n, "; it was %s", text_of(sysctl, "original"));
 }
 
-/* Adds how to rearm, for any owner, if rules leave the sysctl alone: a person released it, or a program changed it. */
+/* If rules leave the sysctl alone (a person released it, or another program changed it), appends how to rearm it,
+ * whoever set its value. */
 static void add_rearm(const json_t *sysctl, char buf[static OWNER_TEXT_MAX])
 {
         size_t n = strlen(buf);

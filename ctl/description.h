@@ -13,7 +13,7 @@ double number_of(const json_t *object, const char *key);
 bool is_true(const json_t *object, const char *key);
 bool has_text(const json_t *object, const char *key, const char *text);
 
-/* The object of an array with that "name"; borrowed; NULL if there is none. */
+/* Returns the object with that "name" in an array, borrowed; NULL: there is none. */
 json_t *find_named(const json_t *array, const char *name);
 
 /* True if a rule sets, raises or lowers the sysctl with that full name. */
@@ -23,7 +23,7 @@ bool rule_changes(const json_t *rule, const char *sysctl);
  * any other name as it is. */
 const char *sysctl_full_name(const char *name);
 
-/* The other way round: net.ipv4.tcp_tw_reuse -> tcp_tw_reuse. */
+/* Returns the name without "net.ipv4." or "net.netfilter."; any other name as it is. */
 const char *sysctl_short_name(const char *name);
 
 /* Who set the value of a sysctl: "twtuned, rule time-wait-reuse; it was 2", "sysctl.d, /etc/sysctl.d/10.conf:3". */
@@ -38,5 +38,5 @@ const char *time_text(double seconds, char buf[static TIME_TEXT_MAX]);
 #define GROUPED_MAX 32
 const char *grouped(double number, char buf[static GROUPED_MAX]);
 
-/* Prints a JSON value and a newline. Returns the exit status. */
+/* Prints a JSON value and a newline. Returns 0, for use as the exit status. */
 int print_json(const json_t *value);

@@ -33,7 +33,7 @@ static const char *cell_of(const json_t *sysctl, const char *key)
         return *text ? text : "-";
 }
 
-/* Returns the name without "net.ipv4." on a terminal, to save columns. Commands accept the short name. */
+/* Returns the short name (sysctl_short_name()) on a terminal, to save columns. Commands accept it, too. */
 static const char *name_of(const json_t *sysctl)
 {
         const char *name = text_of(sysctl, "name");
@@ -82,7 +82,7 @@ int command_diff(const struct options *o)
                 add_titles(&table);
         json_array_foreach(json_object_get(d, "sysctls"), i, sysctl) {
                 if (*text_of(sysctl, "value") == 0)
-                        continue; /* this kernel lacks the sysctl, or its value is a list */
+                        continue; /* this kernel lacks the sysctl, no rule uses it, or its value is a list */
                 any |= differs(sysctl);
                 if (o->json)
                         json_array_append_new(rows, row_of(sysctl));

@@ -91,8 +91,8 @@ static void take_end(json_t *episode, const json_t *record)
                 end_episode(episode, record, text_of(record, "event"), reason_of(record));
 }
 
-/* True if the record makes a change that the episode only observed, or the other way round: the mode has changed, for
- * which the journal has no record that ends the episode. */
+/* True if the record makes a change that the episode only observed, or the other way round. Then the mode has changed;
+ * the journal has no other record that ends the episode. */
 static bool mode_changed(const json_t *episode, const json_t *record)
 {
         const json_t *sysctl = json_object_get(json_object_get(episode, "sysctls"), text_of(record, "sysctl"));
@@ -129,7 +129,7 @@ static int take(json_t *episodes, const json_t *record)
                 open = false;
         }
         if (applied || has_text(record, "event", "advice")) {
-                /* Advice of a rule whose change just failed or did not help belongs to the same episode. */
+                /* Advice within 1 s of the end of an episode, as its change did not help, belongs to that episode. */
                 bool follows = episode && !applied && number_of(record, "time") - number_of(episode, "ended") < 1;
 
                 if (!open && !follows)

@@ -64,12 +64,17 @@ static void print_reading(const json_t *metric)
 {
         const char *unit = text_of(metric, "unit"), *state = text_of(metric, "state");
         const char *whose = text_of(metric, "who"), *culprit = text_of(metric, "systemd_unit");
+        bool bounded = strcmp(state, "bounded") == 0;
 
-        if (strcmp(state, "valid") == 0)
+        if (strcmp(state, "valid") == 0 && !json_is_number(json_object_get(metric, "value")))
+                printf("  now: infinite");
+        else if (strcmp(state, "valid") == 0)
                 printf("  now: %.*f%s", *unit ? 1 : 0, number_of(metric, "value"), unit);
-        else if (strcmp(state, "bounded") == 0 && json_is_number(json_object_get(metric, "upper")))
+        else if (bounded && json_is_number(json_object_get(metric, "upper")))
                 printf("  now: not measured, at most %.*f%s, which is far from any rule", *unit ? 1 : 0,
                        number_of(metric, "upper"), unit);
+        else if (bounded)
+                printf("  now: not measured, but far from any rule");
         else
                 printf("  now: %s", strcmp(state, "unavailable") == 0 ? "missing in this kernel or network namespace"
                                                                       : "not measured: no rule needs it");

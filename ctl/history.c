@@ -30,15 +30,16 @@ static const char *const field_names[] = {
         "ADVICE", "RESULT",  "ERRNO",       "NETNS",     "REQUESTER",
 };
 
-/* Local time, in us. mktime() brings fields out of range into range (day 0 is the last one of the month before). */
+/* Returns the Unix time of a local time, in us. mktime() brings fields out of range into range (day 0 is the last day
+ * of the month before). */
 static uint64_t time_of(struct tm tm)
 {
         tm.tm_isdst = -1;
         return (uint64_t)MAX(mktime(&tm), 0) * 1000000;
 }
 
-/* "2h", "10:00" (of today), "today", "yesterday", "2026-11-21 10:00:00" and shorter, in local time. Returns 0 or
- * -EINVAL. */
+/* Parses "2h" (before now), "10:00" (of today), "today", "yesterday", "2026-11-21 10:00:00" and its shorter forms, in
+ * local time, into a Unix time in us. Returns 0 or -EINVAL. */
 static int parse_since(const char *text, uint64_t *ret_usec)
 {
         static const char *const formats[] = {"%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"};
@@ -230,10 +231,13 @@ static void show_entries(sd_journal *journal, const struct options *o)
 {
         json_auto_t *records = json_array(), *episodes = NULL;
         uint64_t usec;
+        int r;
 
-        while (sd_journal_next(journal) > 0)
+        while ((r = sd_journal_next(journal)) > 0)
                 if (sd_journal_get_realtime_usec(journal, &usec) >= 0)
                         append_entry(journal, usec, records);
+        if (r < 0)
+                complain(0, "the journal cannot be read to its end: %s", strerror(-r));
         episodes = episodes_of(records);
         if (o->json || o->verbose)
                 keep_last(records, o->lines);

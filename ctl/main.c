@@ -33,7 +33,7 @@ static int command_help(const struct options *options);
 static const struct command {
         const char *name, *arguments;
         int min, max;        /* number of arguments */
-        const char *options; /* the options that it takes, as letters of long_options: some of jslfav */
+        const char *options; /* the options that it takes besides i and p, as letters of long_options */
         int (*run)(const struct options *options);
         const char *help;
 } commands[] = {
@@ -170,14 +170,16 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-        int r;
+        int r, broken;
 
         setlocale(LC_ALL, "");
         setlocale(LC_NUMERIC, "C");
         signal(SIGPIPE, SIG_IGN); /* a person may leave the pager early */
         r = run(argc, argv);
         pager_close();
-        if (fflush(stdout) == 0 || r != 0)
-                return r;
-        return errno == EPIPE ? EX_IOERR : complain(EX_IOERR, "cannot write the output: %s", strerror(errno));
+        errno = 0;
+        broken = fflush(stdout) != 0 || ferror(stdout);
+        if (!broken || errno == EPIPE)
+                return broken && r == 0 ? EX_IOERR : r;
+        return complain(EX_IOERR, "cannot write the output: %s", strerror(errno ? errno : EIO));
 }

@@ -11,7 +11,7 @@
 #define LABEL "  %-9s "
 #define INDENT 12u
 #define AGE_TEXT_MAX (TIME_TEXT_MAX + 16)
-#define LINES_MAX 3u /* of each kind, so that all fit on a screen */
+#define LINES_MAX 3u /* of failing destinations and of advice, each, so that the status fits on a screen */
 
 /* "0.0.0.0:8080, web.service" */
 static void print_whose(const json_t *item, const char *key)
@@ -193,9 +193,19 @@ static void print_effect(const json_t *change, const json_t *rule)
                        number_of(change, "unanswered"));
 }
 
+/* A release waits longer each time, up to an hour (release_time() of the policy). */
+static void print_longer(double seconds, double times)
+{
+        char time[TIME_TEXT_MAX];
+
+        printf(LABEL "this time for %s: the rule became active again soon after its last release\n", "",
+               time_text(fmin(seconds * times, fmax(seconds, 3600)), time));
+}
+
 static void print_end(const json_t *d, const json_t *change, const json_t *rule)
 {
         const char *label = "until";
+        double times = number_of(rule, "release_times");
         char time[TIME_TEXT_MAX];
         json_t *condition;
         size_t i;
@@ -215,14 +225,14 @@ static void print_end(const json_t *d, const json_t *change, const json_t *rule)
                 if (is_true(condition, "holds") && number_of(condition, "for") > 0)
                         printf(", for %s so far", time_text(number_of(condition, "held"), time));
                 puts(")");
-                if (number_of(rule, "release_times") > 1 && number_of(condition, "for") > 0)
-                        printf(LABEL
-                               "%.0f times as long now, as the rule became active again soon after its last release\n",
-                               "", number_of(rule, "release_times"));
+                if (times > 1 && number_of(condition, "for") > 0)
+                        print_longer(number_of(condition, "for"), times);
                 label = "and";
         }
         if (i == 0)
                 printf(LABEL "its conditions have not held for a minute\n", label);
+        if (i == 0 && times > 1)
+                print_longer(60, times);
 }
 
 /* True for the last change of its rule: one set of lines ("for", "until") follows all changes of a rule. */
@@ -316,17 +326,19 @@ void print_fullest(const json_t *d)
         }
 }
 
-/* Returns the largest value of a ports.* metric among the destinations in d (of the last dump); NAN: none has one. */
-static double largest_seen(const json_t *d, const char *metric)
+/* Returns the value of a ports.* metric that is nearest to a condition among the destinations in d (of the last dump):
+ * the least for <, else the largest. NAN: none has one. */
+static double nearest_seen(const json_t *d, const char *metric, const char *op)
 {
-        double largest = (double)NAN;
+        double nearest = (double)NAN;
         json_t *destination;
         size_t i;
 
         json_array_foreach(json_object_get(d, "destinations"), i, destination)
                 if (json_is_number(json_object_get(destination, metric)))
-                        largest = fmax(largest, number_of(destination, metric));
-        return largest;
+                        nearest = op[0] == '<' ? fmin(nearest, number_of(destination, metric))
+                                               : fmax(nearest, number_of(destination, metric));
+        return nearest;
 }
 
 /* Returns how near a condition is to holding, from 0 to 1: 1 if it holds, NAN if unknown. If its value is unknown or
@@ -339,10 +351,10 @@ static double nearness(const json_t *d, const json_t *condition)
         if (is_true(condition, "holds"))
                 return 1;
         if (!json_is_number(json_object_get(condition, "value")) || has_text(condition, "state", "bounded"))
-                value = largest_seen(d, text_of(condition, "metric"));
+                value = nearest_seen(d, text_of(condition, "metric"), op);
         if (isnan(value))
                 return (double)NAN;
-        /* With <, a value at the threshold counts as 0: a switch (tcp.timestamps < 1) may stay there for ever. */
+        /* With <, a value at the threshold counts as 0: a switch such as tcp.timestamps (< 1) may never leave it. */
         if (op[0] == '<')
                 return value > threshold ? threshold / value : value < threshold ? 1 : 0;
         return threshold > 0 ? fmin(value / threshold, 1) : 0;

@@ -7,7 +7,7 @@
 int command_pause(const struct options *o)
 {
         _cleanup_(client_close) struct client client = {0};
-        uint64_t ns = 0; /* Pause() takes us; UINT64_MAX: without an end */
+        uint64_t ns = 0; /* Pause() takes microseconds; UINT64_MAX: no end */
         int status = o->argument ? parse_duration(o->argument, &ns) : 0;
 
         if (status == 0)

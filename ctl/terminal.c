@@ -120,12 +120,12 @@ void pager_close(void)
         pager = NULL;
 }
 
-/* 0: no terminal. Asks stderr because stdout may be the pager. */
+/* 0: no terminal. Asks stderr while stdout is the pager. */
 static unsigned terminal_width(void)
 {
         struct winsize size = {0};
 
-        return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+        return ioctl(pager ? STDERR_FILENO : STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 unsigned screen_width(void)

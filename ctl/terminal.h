@@ -29,16 +29,19 @@ enum colour colour_of(const char *state);
 
 void print_coloured(enum colour colour, const char *format, ...) _printf_(2, 3);
 
-/* "TITLE: TEXT", the title in colour; on a terminal broken at blanks to its width, else on one line. */
+/* Prints "TITLE: TEXT", the title in colour. On a terminal, breaks the text at blanks to the terminal's width; else
+ * prints one line. */
 void print_item(unsigned indent, enum colour colour, const char *title, const char *text);
 
-/* On a terminal breaks the text at blanks to its width. */
+/* Prints the text after indent blanks, broken likewise; nothing if it is empty. */
 void print_wrapped(const char *text, unsigned indent);
 
-/* The same, for a text that begins at a column, where the cursor is. */
+/* Prints the text, broken likewise: the first line begins at column, where the cursor is, the others at indent. Prints
+ * only a newline if it is empty. */
 void print_wrapped_from(const char *text, unsigned column, unsigned indent);
 
-/* Returns how many bytes of the text fit into room columns: all, else up to a blank, or room if there is no blank. */
+/* Returns how many bytes of the text fit into room columns, a byte counted as a column: all, else up to a blank, or
+ * room if there is no blank. */
 size_t line_length(const char *text, size_t room);
 
 /* Returns the width of the terminal that stdout or the pager writes to; 0: no terminal, so nothing may be cut. */
@@ -47,7 +50,8 @@ unsigned screen_width(void);
 /* True if the locale's character set is UTF-8. */
 bool has_unicode(void);
 
-/* Sends stdout through $SYSTEMD_PAGER, $PAGER or less from now on, if it is a terminal. */
+/* If stdout is a terminal, sends it through a pager from now on: $SYSTEMD_PAGER, $PAGER, or less(1). Does nothing with
+ * --no-pager. */
 void pager_open(const struct options *options);
 
 /* Waits until the person has left the pager. */
@@ -56,10 +60,11 @@ void pager_close(void);
 /* Prints an error and returns status. */
 int complain(int status, const char *format, ...) _printf_(2, 3);
 
-/* Reads a duration as a person writes it: "5m", "5 min", "5 minutes ago", "2d". Returns 0 or -EINVAL. */
+/* Reads a duration as a person writes it: "5m", "5 min", "5 minutes ago", "2d". At most 366 days. Returns 0
+ * or -EINVAL. */
 int duration_of_person(const char *text, uint64_t *ret_ns);
 
-/* Reads a duration over 0 of the command line. Returns 0 or EX_USAGE, and prints the error. */
+/* Likewise, for the command line: the duration must be over 0. Returns 0, or prints an error and returns EX_USAGE. */
 int parse_duration(const char *text, uint64_t *ret_ns);
 
 /* Cells in columns, each column as wide as its widest cell. On a terminal that is too narrow, the last column wraps
