@@ -21,7 +21,8 @@ struct backend {
          * snapshot is unchanged. */
         bool (*observe_states)(struct backend *backend, struct snapshot *snapshot, struct unread *unread);
 
-        /* Makes the dump. watch: see ports_watch(). */
+        /* Dumps the sockets, or repeats the values of the last dump while cpu_budget forbids another one. watch: see
+         * ports_watch(). */
         void (*observe_sockets)(struct backend *backend, const struct watch_list *watch, struct snapshot *snapshot,
                                 struct unread *unread);
 

@@ -71,7 +71,7 @@ static uint64_t find_cgroup(struct backend *backend, uint64_t destination)
 
 static void report(struct backend *backend, const struct audit_record *record)
 {
-        static struct audit_text text; /* too large for the stack of every caller */
+        static struct audit_text text; /* too large for the stack */
 
         audit_text_make(&text, record);
         audit_text_add(&text, "NETNS", "%s", self(backend)->netns);
@@ -130,8 +130,9 @@ static bool is_for_good(int error)
         return error == -EPROTONOSUPPORT || error == -EAFNOSUPPORT || error == -EOPNOTSUPP || error == -ENOPROTOOPT;
 }
 
-/* The supervisor sets TWTUNED_REFUSED: how often this daemon was refused before. Then prints only at 1: at 0 the other
- * twtuned may be about to end, as a child of a killed supervisor, and from 2 on the message was printed before. */
+/* The supervisor sets TWTUNED_REFUSED to the number of times in a row that this daemon ended with EX_TEMPFAIL. If it
+ * is set, prints only at 1: at 0 the other twtuned may be about to end, as a child of a killed supervisor; from 2 on
+ * the message would be repeated. */
 static void print_refused(void)
 {
         const char *before = getenv("TWTUNED_REFUSED"), *instance = getenv("TWTUNED_INSTANCE");

@@ -24,8 +24,8 @@ struct linux_backend {
         struct instance instance; /* keeps a second daemon out of the netns */
 };
 
-/* Returns 0; or a negative errno, and *ret_what names what failed. -EADDRINUSE: another twtuned runs in this netns;
- * -EPROTONOSUPPORT and others: there is no sock_diag, which is probed only if sockets is true. A kernel without
+/* Returns 0; or a negative errno, and *ret_what names what failed. -EADDRINUSE, -ENOPROTOOPT: see instance_take();
+ * -EPROTONOSUPPORT and others: the kernel has no sock_diag, which is probed only if sockets is true. A kernel without
  * tcp_diag is no error. */
 int linux_backend_open(struct linux_backend *ret, bool sockets, const char **ret_what);
 
@@ -35,7 +35,8 @@ int linux_backend_start(struct linux_backend *backend, bool sockets);
 
 void linux_backend_close(struct linux_backend *backend);
 
-/* Loads the ledger that an earlier process left. *ret is untouched if there is none, and on errors, which are printed.
- * observe: no file is changed, and a ledger that cannot be used is not written over later. Returns 0; -EBADMSG: it is
- * damaged, and was kept aside unless observe; another negative errno: it cannot be used by this twtuned. */
+/* Loads the ledger that an earlier process left. *ret is untouched if this boot has none, and on errors, which are
+ * printed. observe: no file is changed, and a ledger that cannot be used is not overwritten later. Returns 0;
+ * -EBADMSG: it is damaged, and was kept aside unless observe; another negative errno: it cannot be used by this
+ * twtuned. */
 int linux_backend_load_ledger(struct linux_backend *backend, bool observe, struct ledger *ret);

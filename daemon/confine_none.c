@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Instead of confine.c where <linux/landlock.h> is missing, as on Debian 11, whose Linux 5.10 has no Landlock
- * (5.13). */
+/* Replaces confine.c where <linux/landlock.h> is missing, as on Debian 11: it has Linux 5.10, and Landlock came with
+ * 5.13. */
 
 #include "daemon/confine.h"
 

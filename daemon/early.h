@@ -23,12 +23,12 @@ struct early {
         bool brought_forward; /* the next tick comes before it is due */
 };
 
-/* tick: the source of the ticks, which has to outlive it. Returns 0 or a negative errno. */
+/* tick: the source of the ticks, which has to outlive *early. Returns 0 or a negative errno. */
 int early_start(struct early *early, sd_event *event, sd_event_source *tick, struct observer *observer);
 void early_stop(struct early *early);
 
 /* Before a tick: returns true if it comes between two regular ones. */
 bool early_begin_tick(struct early *early);
 
-/* After a tick. Returns when the next regular one is due; now and interval are us. */
+/* After a tick. Returns when the next regular tick is due; all times are us. */
 uint64_t early_end_tick(struct early *early, const struct snapshot *snapshot, uint64_t now, uint64_t interval);

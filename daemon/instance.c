@@ -54,8 +54,8 @@ static int find_address(const struct nlattr *attribute, void *user)
 }
 
 /* Counts datagram sockets only: a socket of another type may have the same address without a conflict
- * (net/unix/af_unix.c:unix_abstract_hash). With its stdout, a stream socket that root created and that it can bind, a
- * service with User= could pass for root. */
+ * (net/unix/af_unix.c:unix_abstract_hash). Otherwise a service with User= could pass for root: its stdout is a stream
+ * socket that root created, and the service can bind it. */
 static int on_socket(const struct nlmsghdr *h, void *user)
 {
         const struct nlattr *found[2] = {NULL, NULL};
@@ -149,8 +149,8 @@ static int take_address(struct instance *i)
 
 /* ---- the lock ---- */
 
-/* No other user may open it, as flock(2) needs only a descriptor. A file that root creates is given to the owner of
- * the directory, the service's user, unless it has a second link. */
+/* Opens the lock file, which no other user may open, as flock(2) needs only a descriptor. Gives a file that root
+ * created to the owner of the directory, the service's user, unless it has a second link. */
 static int open_lock(const char *path)
 {
         int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
@@ -174,7 +174,8 @@ static bool is_at(int fd, const char *path)
                ours.st_ino == there.st_ino;
 }
 
-/* Without the directory, or the permission to open the file, there is no lock, and no ledger to guard. */
+/* Takes no lock if the directory cannot be made or the file cannot be opened. A process that lacks the permission for
+ * that can save no ledger there, either. */
 static int take_lock(struct instance *i)
 {
         char path[sizeof(i->lock_path)];
@@ -205,8 +206,8 @@ static int take_lock(struct instance *i)
 
 /* ---- the cookie ---- */
 
-/* Before Linux 5.14 only its inode identifies a network namespace, and a new one gets the inode of a deleted one. The
- * inode therefore serves only for the first network namespace, which is never deleted. */
+/* Before Linux 5.14 only the inode identifies a network namespace, and a new one may get the inode of a deleted one.
+ * The inode therefore serves only for the first network namespace, which is never deleted. */
 static int read_cookie(struct instance *i)
 {
         socklen_t size = sizeof(i->netns_cookie);

@@ -16,8 +16,9 @@ struct instance {
                                  the first network namespace only, its inode */
 };
 
-/* Returns 0; -EADDRINUSE: another twtuned runs in this network namespace; -ENOPROTOOPT: this is not the first one,
- * and the kernel is older than Linux 5.14; or another negative errno. Ignores an address that is held by a user
- * other than root and the service's, and prints that. The caller calls instance_leave() in each case. */
+/* Returns 0; -EADDRINUSE: another twtuned runs in this network namespace; -ENOPROTOOPT: this is not the first network
+ * namespace, and the kernel is older than Linux 5.14; or another negative errno. If an unknown process holds the
+ * address, or a user other than root, the service's and our own, prints that and takes only the lock. The caller calls
+ * instance_leave() in each case. */
 int instance_take(struct instance *ret);
 void instance_leave(struct instance *instance);

@@ -84,7 +84,8 @@ static double unix_time(uint64_t at)
         return at == 0 ? 0 : (double)date.tv_sec + (double)date.tv_nsec / 1e9 - (double)(now_ns() - at) / 1e9;
 }
 
-/* Adds up the rates. A rate covers the time since it was last read, or since the tick before. */
+/* Adds up the rates, each multiplied by the time since its last valid reading; the first one, by the time since the
+ * previous tick. */
 static void count_rates(struct metrics_file *f, const struct snapshot *s)
 {
         for (unsigned i = 0; i < METRIC_COUNT; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* metrics_file: the text of exposition.h for the textfile collector of prometheus-node-exporter, every
- * METRICS_FILE_EVERY. Not part of the tick, which opens no file. A temporary file is written and renamed, so that a
+/* Writes metrics_file: the text of exposition.h for the textfile collector of prometheus-node-exporter, every
+ * METRICS_FILE_EVERY. Not part of the tick, which opens no file. Writes a temporary file and renames it, so that a
  * reader never sees half a file. */
 
 #include <limits.h>
@@ -11,7 +11,7 @@
 #include "lib/audit/exposition.h"
 
 #define METRICS_FILE_EVERY (10 * NSEC_PER_SEC)
-#define METRICS_FILE_PATH_MAX (PATH_MAX + 256) /* of the configuration, with the name of a network namespace */
+#define METRICS_FILE_PATH_MAX (PATH_MAX + 256) /* the configured path, with the name of a network namespace */
 
 struct metrics_file {
         char path[METRICS_FILE_PATH_MAX], aside[METRICS_FILE_PATH_MAX + 8]; /* "": no such file is wanted */
@@ -34,7 +34,7 @@ struct metrics_file {
         char text[EXPOSITION_TEXT_MAX];
 };
 
-/* Returns the path to write to: $TWTUNED_METRICS_FILE, if the supervisor has set it to serve that file, or else that of
+/* Returns the path to write to: $TWTUNED_METRICS_FILE, which the supervisor sets if it serves that file; else that of
  * the configuration. */
 const char *metrics_file_wanted(const struct config *config);
 
@@ -42,7 +42,7 @@ const char *metrics_file_wanted(const struct config *config);
 const char *metrics_file_problem(const char *path);
 
 /* Sets the path and removes the file at the previous one. In a named network namespace, the name goes before the
- * extension ("twtuned-web.prom"), because all instances have one configuration. */
+ * extension ("twtuned-web.prom"), because instances share one configuration. */
 void metrics_file_set(struct metrics_file *file, const char *path);
 
 /* Call after a tick. An error is logged once, and the write is retried. A file that is not twtuned's is never replaced

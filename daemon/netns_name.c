@@ -12,7 +12,7 @@
 /* As `ip netns identify`: the name is a file in /run/netns on which the network namespace is mounted. */
 int netns_name(char *ret, size_t size)
 {
-        const char *instance = getenv("TWTUNED_INSTANCE"); /* set by whoever starts us: we may not see the names */
+        const char *instance = getenv("TWTUNED_INSTANCE"); /* set by units and --all-netns: /run/netns may be hidden */
         DIR *directory;
         struct stat ours, named;
         struct dirent *entry;

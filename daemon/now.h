@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The only file that reads clocks: lib/ gets the time as a parameter. */
+/* The only file of the daemon that reads clocks: lib/ gets the time as a parameter. */
 
 #include <stdint.h>
 #include <time.h>

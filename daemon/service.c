@@ -36,14 +36,15 @@ struct service {
         struct record record;
         struct bus bus;
         struct early early;
-        sd_event *event; /* owned, until after bus_stop() */
+        sd_event *event; /* owned; freed after bus_stop() */
         struct metrics_file metrics;
         const struct service_options *options;
         bool reload;            /* SIGHUP came; the next tick reloads */
         uint64_t watchdog, fed; /* us: its timeout, 0 without one (sd_watchdog_enabled(3)); when it was last fed */
 };
 
-/* Switches config to observe if sysctls cannot be written, and reports it. Returns 0 or why they cannot be written. */
+/* Switches config to observe mode for --observe; or if sysctls cannot be written, which it reports. Returns 0; or a
+ * negative errno: why they cannot be written. */
 static int observe_if_readonly(struct service *s, struct config *config)
 {
         int r = observer_can_write(s->backend.observer);
@@ -128,7 +129,7 @@ static void reload(struct service *s)
         s->backend.backend.notify(&s->backend.backend, "READY=1");
 }
 
-/* Feeds the watchdog after a completed tick, if half of its timeout would pass before the end of the next one
+/* Feeds the watchdog after a completed tick, if half of its timeout will have passed one interval from now
  * (sd_watchdog_enabled(3)). now and interval are us. */
 static void feed_watchdog(struct service *s, uint64_t now, uint64_t interval)
 {
@@ -138,7 +139,7 @@ static void feed_watchdog(struct service *s, uint64_t now, uint64_t interval)
         s->fed = now;
 }
 
-/* Begins or ends the recording that twtunectl asked for since the last tick. */
+/* Ends the recording of a client of the bus that is gone; begins the one that was requested since the last tick. */
 static void follow_bus(struct service *s)
 {
         if (s->bus.client_gone) {
@@ -210,8 +211,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 
-/* Call this before the first change. A blocked signal waits for the event loop, after which everything is put back;
- * without SIGPIPE, a pipe as stderr that nobody reads does not end the daemon. */
+/* Call this before the first change. A blocked signal waits for the event loop; when the loop ends, everything is put
+ * back. With SIGPIPE ignored, a pipe as stderr that nobody reads does not end the daemon. */
 static void prepare_signals(void)
 {
         sigset_t mask;
@@ -325,7 +326,7 @@ static int restore_all(struct service *s, const char *why, bool *ret_held)
         return r < 0 ? EXIT_FAILURE : 0;
 }
 
-/* Opens the recording if path is not NULL. Returns 0 or the exit status: without it the daemon does not start. */
+/* Opens the recording if path is not NULL. Returns 0; or the exit status, as the daemon does not start without it. */
 static int open_record(struct record *record, const char *path)
 {
         int r = path ? record_open(record, path) : 0;
@@ -345,10 +346,10 @@ int service_run(const struct service_options *options)
         int r;
 
         s->options = options;
-        /* Large blocks are to come from mmap(2), so that their unused pages take no memory: on the heap, calloc()
+        /* Makes large blocks come from mmap(2), so that their unused pages take no memory: on the heap, calloc()
          * would clear them. Without M_MMAP_THRESHOLD malloc() raises the threshold at the first free() of such a
-         * block. It uses the free top of the heap before it looks at the threshold: M_TOP_PAD keeps that small
-         * (mallopt(3)). */
+         * block. malloc() uses the free top of the heap before it looks at the threshold: M_TOP_PAD keeps the top
+         * small (mallopt(3)). */
         mallopt(M_MMAP_THRESHOLD, 16 * 1024);
         mallopt(M_TOP_PAD, 4096);
         prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* a huge page takes 2 MB for the few pages of it that are used */

@@ -20,8 +20,9 @@ struct service_options {
 
         const char *record_file; /* append a row of CSV for each tick to this new or empty file; NULL: do not record */
 
-        /* The path of the network namespace, which the process has entered: it then gives up the right to write
-         * anything but the listed sysctls, the ledger and the metrics file. NULL: it has entered none. */
+        /* The path of the network namespace that the process has entered. The daemon then gives up the right to open
+         * anything for writing but its sysctls, its runtime files, the ledger and the metrics file (confine.h). NULL:
+         * the process has entered none. */
         const char *netns;
 
         int notify_fd; /* the pipe to the supervisor (note.h); 0: sd_notify(3) */

@@ -33,7 +33,7 @@ static void find_facts(const struct tuner *t, struct status_facts *f)
 {
         struct advice advice[RULES_MAX];
 
-        memset(f, 0, sizeof(*f)); /* and the padding: memcmp() compares them */
+        memset(f, 0, sizeof(*f)); /* the padding, too: memcmp() compares it */
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 f->held += t->apply.ledger.entry[id].state == LEDGER_HELD;
                 f->would += t->config->observe && policy_holds(t->policy, id);

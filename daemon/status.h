@@ -5,7 +5,7 @@
 
 #include "daemon/tuner.h"
 
-/* By enum daemon_state: "healthy", as in the State property. */
+/* The names by enum daemon_state, as in the State property: "healthy". */
 extern const char *const daemon_state_names[];
 
 /* Updates the status at the end of a tick, and sends it to the service manager if it has changed. */

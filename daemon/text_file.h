@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 /* Reads a whole file into memory that the caller frees; there is no 0 at its end. Returns 0 or a negative errno:
- * -EISDIR, -EINVAL (not a regular file), -EFBIG (over 1 MiB), ... */
+ * -EISDIR, -EINVAL (not a regular file), -EFBIG (1 MiB or more), ... */
 int text_file_read(const char *path, char **ret, size_t *ret_size);
 
 /* Returns a negative errno in words; -EINVAL: "not a regular file". */

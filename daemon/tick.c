@@ -77,7 +77,7 @@ static void record_ledger(struct tuner *t)
         audit_state(&t->audit, SUBJECT_LEDGER, NULL, t->apply.ledger_error);
 }
 
-/* gap: how late the tick is, by policy_advance(). */
+/* gap: from policy_advance(): the ns without a tick, less the time of dumps; 0: the tick was on time. */
 static void record_late(struct tuner *t, uint64_t gap)
 {
         if (gap > 0)
@@ -185,7 +185,7 @@ void tick(struct tuner *t)
 }
 
 /* Lets a rule of policy hold the sysctl if its live value is that of the last step or of the step before. Leaves any
- * other value, and the original, to the restore, which compares again. */
+ * other value, and the original, to apply_restore(), which compares again. */
 static void adopt(struct tuner *t, struct policy *policy, enum sysctl_id id, const struct sysctl_value *live)
 {
         struct ledger_entry *entry = &t->apply.ledger.entry[id];
@@ -308,7 +308,7 @@ int tuner_reload(struct tuner *t, struct config *config)
         return 0;
 }
 
-/* Restores everything first and records it then: whoever reads the log may be slow, or gone. */
+/* Restores everything before it records the changes: the reader of the log may be slow, or gone. */
 unsigned tuner_restore_all(struct tuner *t, const char *why)
 {
         struct ledger *ledger = &t->apply.ledger;
@@ -322,7 +322,7 @@ unsigned tuner_restore_all(struct tuner *t, const char *why)
                 if (change[n++].outcome == OUTCOME_FAILED)
                         failed |= UINT32_C(1) << id;
         }
-        for (id = 0; id < SYSCTL_COUNT; id++) { /* after an orderly end a person starts it again: rearm everything */
+        for (id = 0; id < SYSCTL_COUNT; id++) { /* rearm everything: after an orderly end, a person starts twtuned */
                 if (ledger->entry[id].state == LEDGER_FOREIGN)
                         ledger->entry[id].state = LEDGER_RELEASED;
                 ledger->entry[id].hand_at = 0;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The tick: one pass from what is observed to what is changed and recorded. */
+/* The tick: one pass that observes, decides, changes sysctls and records the changes. */
 
 #include "daemon/tuner.h"
 
-/* Takes over config. apply.ledger is that of the previous process: a value that a rule of config sets stays held,
- * the first tick puts any other back. The rest of tuner is zero, and most of it stays untouched, so that it takes
- * no memory. Returns 0 or -ENOMEM; on an error config stays the caller's. */
+/* Takes ownership of config. apply.ledger is that of the previous process: a value that a rule of config sets stays
+ * held, and the first tick puts back any other; in observe mode both are only logged. The rest of tuner is zero, and
+ * most of it stays untouched, so that it takes no memory. Returns 0 or -ENOMEM; on an error config stays the
+ * caller's. */
 int tuner_start(struct tuner *tuner, struct backend *backend, struct config *config, uint64_t now);
 
 /* Replaces the configuration, which is freed, and puts back what no rule sets any more. Returns 0 or -ENOMEM; on an

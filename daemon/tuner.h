@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What the daemon knows between two ticks. */
+/* The state of the daemon between two ticks. */
 
 #include "daemon/apply/write.h"
 #include "daemon/audit/audit.h"
@@ -14,7 +14,7 @@ struct requests {
         bool pause, resume;
         uint64_t pause_ns;       /* 0: until resumed */
         bool release_all;        /* every held sysctl */
-        uint32_t release, rearm; /* a bit a sysctl */
+        uint32_t release, rearm; /* a bit for each sysctl */
 };
 
 enum daemon_state {
@@ -27,7 +27,7 @@ enum daemon_state {
         STATE_DEGRADED, /* a part of the daemon fails */
 };
 
-/* What the sentence of the status is made of, unless it is STATE_DEGRADED. */
+/* The facts in the text of the status, unless the state is STATE_DEGRADED. */
 struct status_facts {
         unsigned held;  /* sysctls that this twtuned or an earlier one changed and that are not put back yet */
         unsigned would; /* observe mode: sysctls that would be changed */
@@ -40,7 +40,7 @@ struct status_facts {
 struct status {
         enum daemon_state state;
         struct status_facts facts; /* of the text */
-        bool reloaded;             /* since the text was made: other rules, another interval */
+        bool reloaded;             /* after the text was made: its rules and interval may be old */
         char text[640];            /* "": none yet */
         uint64_t dump_every;       /* snapshot.dump_every as the text names it */
         uint64_t restored,
@@ -58,13 +58,13 @@ struct tuner {
         uint64_t started;          /* ns of CLOCK_BOOTTIME */
         uint64_t expecting;        /* a bit for each rule whose effect was awaited after the last tick */
         uint64_t paused_at;        /* when the pause began */
-        uint64_t paused_until;     /* nothing is written, and what is held stays; 0: not paused; or PAUSED_FOR_GOOD */
+        uint64_t paused_until;     /* rules write nothing, held values stay; 0: not paused; or PAUSED_FOR_GOOD */
         bool config_is_new;        /* to be logged once it is known what this kernel lacks for it */
         bool rejected;             /* the last reload was rejected; the configuration before it stays */
         bool settled;              /* until something changes, ticks have nothing to do */
         struct unread unread;      /* at the last tick */
         uint64_t late_until;       /* a tick came late; until then late ticks are not logged again; 0: none */
-        int write_error;           /* why it cannot write sysctls and observes against its configuration; 0: none */
+        int write_error;           /* why it cannot write sysctls, and so only observes: negative errno; 0: it can */
         uint64_t orphans_again_at; /* when to retry restoring sysctls that no rule holds */
         struct status status;
 };

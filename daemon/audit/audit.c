@@ -56,9 +56,9 @@ static bool actions_failed(const struct decision *d)
         return false;
 }
 
-/* Returns the culprit of a decision. At the end of an episode its destination may have no live socket left: then takes
- * the culprit of the episode. At the beginning the dump may have met none, as short connections are in TIME_WAIT
- * nearly all of the time: then looks for one. */
+/* Returns the culprit of a decision; "": unknown. At the beginning of an episode, looks for a live socket of the
+ * destination if the dump met none: short connections are in TIME_WAIT nearly all of the time. Later, returns the
+ * culprit of the episode if the destination has no live socket left. */
 static const char *find_culprit(struct audit *a, const struct rule *rule, const struct decision *d)
 {
         uint64_t cgroup = d->evidence.cgroup;
@@ -111,9 +111,9 @@ void audit_decision(struct audit *a, const struct config *config, const struct d
                 send_decision(a, config, d, culprit);
 }
 
-/* Returns the cgroup of a live socket toward a destination; 0: unknown. Connections may be so short that no dump meets
- * a live socket: then looks for one, as long as new connections come. If a dump met live sockets, but no cgroup, the
- * kernel reports none. */
+/* Returns the cgroup of a live socket toward a destination; 0: unknown. If the connections are so short that no dump
+ * meets a live socket, looks for one, as long as new connections come. Does not look if the dump met live sockets but
+ * no cgroup: then the kernel reports none. */
 static uint64_t live_cgroup(struct audit *a, const struct destination *d)
 {
         if (d->cgroup != 0 || d->fresh == 0 || d->holders[0] + d->holders[1] > 0)

@@ -28,8 +28,9 @@ void audit_effect(struct audit *audit, const struct config *config, unsigned rul
  * dump has met any. */
 void audit_find_culprits(struct audit *audit, const struct snapshot *snapshot);
 
-/* Records that a sysctl was put back, or could not be, without a rule's decision. subject: RESTORE, RELEASE, ORPHAN or
- * HAND; rule: the one that held it; why: part of a sentence; requested_by: the user who asked for it; NULL: nobody. */
+/* Records, without a rule's decision, that a sysctl was put back or could not be (subject: RESTORE, RELEASE, ORPHAN),
+ * or that another program changed it (HAND). rule: the one that held it; HAND: one that sets it. why: part of a
+ * sentence. requested_by: the user who asked for it; NULL: nobody. */
 void audit_restore(struct audit *audit, enum audit_subject subject, const struct change *change, const char *rule,
                    const char *why, const char *requested_by);
 
@@ -40,5 +41,5 @@ void audit_foreign(struct audit *audit, enum sysctl_id sysctl, const struct ledg
 /* Records that a subject fails (error: a negative errno) or works again (0). name: the file or the source; or NULL. */
 void audit_state(struct audit *audit, enum audit_subject subject, const char *name, int error);
 
-/* Passes on any other record. */
+/* Passes on any other record if it is new. */
 void audit_record(struct audit *audit, const struct audit_record *record);

@@ -28,7 +28,7 @@ static struct {
         uint64_t lost; /* lost entries not yet reported */
 } log_state;
 
-/* systemd.exec(5): $JOURNAL_STREAM is "DEVICE:INODE" of the stream; a redirected stderr has others. */
+/* systemd.exec(5): $JOURNAL_STREAM is "DEVICE:INODE" of the stream; a redirected stderr has other numbers. */
 static bool stderr_is_journal(void)
 {
         const char *stream = getenv("JOURNAL_STREAM");
@@ -83,7 +83,7 @@ void journal_close(void)
         log_state.fd = 0;
 }
 
-/* Sends one datagram. -EAGAIN: the journal does not read; other errors: no journal. */
+/* Sends one datagram. Returns 0; -EAGAIN: the journal does not read; another negative errno: there is no journal. */
 static int send_datagram(struct iovec *iov, unsigned n)
 {
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = n};
@@ -127,7 +127,8 @@ static int send_to_journal(const struct audit_text *text)
         return send_datagram(iov, n);
 }
 
-/* main() makes stderr line buffered: an entry is one write, so that lines of two processes do not mix. */
+/* main() makes stderr line buffered, by 8 KiB: an entry that fits is one write, so that lines of two processes do not
+ * mix. */
 static int print(const struct audit_text *text)
 {
         if (json_log_is_on())

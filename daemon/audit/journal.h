@@ -4,14 +4,15 @@
 #include "lib/audit/text.h"
 
 /* Writes the text to the journal if stderr is the journal ($JOURNAL_STREAM, systemd.exec(5)), else as a line to
- * stderr. Waits for 100 ms at most. An entry that the journal or the reader of stderr does not accept is dropped and
- * counted; an entry with the count precedes the next accepted one. */
+ * stderr. Waits up to 100 ms for a busy journal, three times at most, and not again until it has accepted an entry. An
+ * entry that the journal or the reader of stderr does not accept is dropped and counted; an entry with the count
+ * precedes the next accepted one. */
 void journal_write(const struct audit_text *text);
 
-/* Reports dropped entries without waiting for the next entry. Each call retries until they are reported. */
+/* Reports dropped entries, so that the report does not wait for the next entry. If it fails, the next call retries. */
 void journal_tick(void);
 
-/* From now on what goes to stderr is JSON, if stderr is not the journal (json_log.h). */
+/* If stderr is not the journal, makes all output to stderr JSON from now on (json_log.h). */
 void journal_as_json(void);
 
 /* Makes writes to stderr fail instead of waiting for its reader. */

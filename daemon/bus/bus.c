@@ -91,9 +91,9 @@ static int connect_bus(struct bus *b)
         return r;
 }
 
-/* True if the bus has read nothing for STUCK_NS. A bus stops reading from a connection while the receivers of its
- * messages do not read them: dbus-daemon at 127 MiB (dbus-daemon(1), max_incoming_bytes). From a new connection it
- * reads again. */
+/* True if the queue has not become shorter for STUCK_NS: the bus reads nothing. A bus stops reading from a connection
+ * while the receivers of its messages do not read them: dbus-daemon at 127 MiB (dbus-daemon(1), max_incoming_bytes).
+ * From a new connection it reads again. */
 static bool is_stuck(struct bus *b, uint64_t now)
 {
         uint64_t queued = 0;
@@ -105,8 +105,9 @@ static bool is_stuck(struct bus *b, uint64_t now)
         return now - b->taken_at >= STUCK_NS;
 }
 
-/* A host may have no bus: only the loss of one is logged. A refused name may become available: the policy file was not
- * read yet, or another twtuned owned the name. */
+/* Drops a connection that is dead, refused or stuck, and tries to connect again. Logs only that a connection died: a
+ * host may have no bus. A refused name may become available: the bus had not read the policy file yet, or another
+ * twtuned owned the name. */
 static void look_after_connection(struct bus *b, uint64_t now)
 {
         if (b->bus && (b->refused || sd_bus_is_open(b->bus) <= 0)) {

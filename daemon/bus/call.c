@@ -168,7 +168,7 @@ static int method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         if (r < 0)
                 return r;
-        call.ns = usec < UINT64_MAX / 2000 ? usec * 1000 : 0; /* hundreds of years: until resumed */
+        call.ns = usec < UINT64_MAX / 2000 ? usec * 1000 : 0; /* 0, and over 292 years: until resumed */
         return call_begin(userdata, m, &call, error);
 }
 

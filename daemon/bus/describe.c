@@ -33,8 +33,8 @@ static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id)
         return seen->n > 0 ? (struct live_sysctl){READING_VALID, *seen} : t->snapshot.sysctl[id];
 }
 
-/* Returns who set the live value. A default that depends on the machine cannot be recognised. A foreign sysctl that
- * has its original value was released by a person. */
+/* Returns who set the live value. A default that depends on the machine cannot be recognised. A foreign sysctl with
+ * its original value was probably released by a person, so its owner is found as if it were not foreign. */
 static const char *owner_of(const struct tuner *t, enum sysctl_id id, const struct live_sysctl *live,
                             const struct sysctl_preset *o)
 {

@@ -24,7 +24,7 @@ static const char *const standing_names[] = {
         [STANDING_READY] = "ready",
 };
 
-/* "3.2%", "at most 4%", "unknown" */
+/* "3.2%", "at most 4.0%", "at least 1.0%", "unknown" */
 static const char *reading_text(const struct reading *r, unsigned metric, const struct counters *counters,
                                 char buf[static WHY_MAX])
 {

@@ -214,7 +214,7 @@ static void lint_free(struct lint *l)
         sysctl_lines_free(&l->lines);
 }
 
-/* Prints how sysctl.d and sysctl.conf apply here, if it is not the usual way. */
+/* Prints a note if sysctl.d does not apply here, and one that says when sysctl.conf is read, if it exists. */
 static void print_note(enum sysctl_conf conf)
 {
         if (!sysctl_files_apply_here())

@@ -165,7 +165,7 @@ static int read_copy(int fd, char *buf, size_t size)
         return 0;
 }
 
-/* Sets the copy of a sysctl to its live value: for the pairs in compared[] in reset(), else before each trial. */
+/* Sets the copy of a sysctl to its live value. reset() does this for the pairs in compared[], try() for all others. */
 static void copy_live(const struct lint_trial *t, const char *path)
 {
         char live[8192];
@@ -208,7 +208,7 @@ static bool is_compared(const char *path)
         return false;
 }
 
-/* Copies each pair twice: its values decide in which order the kernel accepts them. */
+/* Copies each pair twice: the kernel may refuse the first value until the second one is set. */
 static void reset(void *user)
 {
         const struct lint_trial *t = user;

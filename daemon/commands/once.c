@@ -76,8 +76,8 @@ int once_write(FILE *f, const struct snapshot *s, const struct counters *counter
         return 0;
 }
 
-/* Reads counters twice, for the rates, and the sockets once, at the end. The metrics of what cannot be read are
- * invalid. */
+/* Reads counters twice, for the rates, and the sockets once, at the end. The metrics of a source that cannot be read
+ * are invalid. */
 static struct unread observe(struct observer *observer, struct snapshot *ret)
 {
         const struct timespec second = {.tv_sec = 1};
@@ -91,7 +91,7 @@ static struct unread observe(struct observer *observer, struct snapshot *ret)
         return unread;
 }
 
-/* Prints the rules whose conditions all hold now, for however short a time. Sets the times of all conditions to 0. */
+/* Sets the times of all `when` conditions to 0, and prints the rules that are then STANDING_READY. */
 static void write_pressures(FILE *f, const struct snapshot *s, struct config *config)
 {
         struct policy *policy = policy_new(config);

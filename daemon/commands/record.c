@@ -61,7 +61,7 @@ void record_before(struct record *r, const struct tuner *t)
                 r->before = t->apply.ledger;
 }
 
-/* The sysctls with the value that twtuned wrote. */
+/* Fills in the sysctls that have the value that twtuned wrote, and their original values. */
 static void fill_held(struct recording_row *row, const struct ledger *ledger)
 {
         row->held = 0;
@@ -96,7 +96,7 @@ static void fill_row(struct recording_row *row, struct tuner *t, const struct le
         snprintf(row->date + n, sizeof(row->date) - n, ".%03ldZ", date.tv_nsec / 1000000);
 }
 
-/* Writes the line with one call. Returns 0 or a negative errno; a part is written only if the disk is full. */
+/* Writes the line with one call. Returns 0 or a negative errno; -ENOSPC also if only a part was written. */
 static int append(struct record *r, size_t size)
 {
         ssize_t n = write(r->fd, r->line, size);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* --record: writes one row for each tick with a single write(), so that however the daemon ends, the file is valid up
- * to its last whole line. */
+/* --record: writes one row for each tick with a single write(), so that the file is valid up to its last whole line,
+ * however the daemon ends. */
 
 #include "daemon/tick.h"
 #include "lib/recording/recording.h"
@@ -31,10 +31,11 @@ void record_take(struct record *record, int fd, const char *path);
 /* Ends the recording. */
 void record_close(struct record *record);
 
-/* Sets the counters of the configuration that runs from now on. The recording has those of the first configuration;
- * they are added to counters after a reload. */
+/* Call this with the counters of each new configuration. The recording keeps the counters of the first one, and adds
+ * them to those of a later one, so that they are still read. */
 void record_set_counters(struct record *record, struct counters *counters);
 
-/* Call before and after each tick. If the row cannot be written, this is reported and the recording ends. */
+/* Call these before and after each tick. If the row cannot be written, record_tick() reports that and ends the
+ * recording. */
 void record_before(struct record *record, const struct tuner *tuner);
 void record_tick(struct record *record, struct tuner *tuner);

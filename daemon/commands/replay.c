@@ -17,8 +17,8 @@
 
 #define PORTS_SEED 1 /* fixed, so that the same input gives the same output */
 
-/* A sysctl that the replay wrote. Its value hides the recorded one until the rule releases it, or until the recorded
- * one changes. */
+/* A sysctl that the replay wrote. Its value hides the recorded value until no rule holds the sysctl, or until the
+ * recorded value changes. */
 struct written {
         bool shown;
         struct sysctl_value value, recorded; /* written, and recorded at that time */
@@ -65,7 +65,8 @@ static void show_sysctls(struct replay *r, struct snapshot *s)
         }
 }
 
-/* NULL: the row has none. A recording from before twtuned had for-unit names the unit of one socket only. */
+/* Returns the destination of the row; NULL: it has none. A recording from before twtuned had for-unit has only the
+ * unit of one socket. */
 static const struct destination *recorded_destination(struct replay *r)
 {
         const struct unit_names *names = &r->tuner.config->unit_names;
@@ -78,7 +79,7 @@ static const struct destination *recorded_destination(struct replay *r)
 static void observe(struct backend *backend, struct snapshot *ret, bool *ret_dump, struct unread *unread)
 {
         struct replay *r = self(backend);
-        unsigned readings = METRIC_COUNT + r->tuner.config->counters.n; /* there is room for many more */
+        unsigned readings = METRIC_COUNT + r->tuner.config->counters.n; /* reading[] holds many more */
 
         (void)unread;
         *ret_dump = false;
@@ -90,7 +91,7 @@ static void observe(struct backend *backend, struct snapshot *ret, bool *ret_dum
         show_sysctls(r, ret);
 }
 
-/* The row is all that can be read. */
+/* Adds nothing: observe() has filled in the whole row. */
 static bool observe_states(struct backend *backend, struct snapshot *snapshot, struct unread *unread)
 {
         (void)backend, (void)snapshot, (void)unread;
@@ -121,7 +122,7 @@ static int sysctl_write(struct backend *backend, enum sysctl_id id, const struct
         return 0;
 }
 
-/* Reads no file of this machine: a replay gives the same on every machine. */
+/* Reads no file of this machine, so that a replay gives the same result on every machine. */
 static void sysctl_preset(struct backend *backend, enum sysctl_id sysctl, struct sysctl_preset *ret)
 {
         (void)backend, (void)sysctl;
@@ -201,7 +202,7 @@ static int row_next(struct replay *r)
         return error < 0 ? error : 1;
 }
 
-/* Returns 0; -EINVAL: it is invalid, and the reason is printed. */
+/* Reads the first line. Returns 0; -EINVAL: it is invalid, and the reason is printed. */
 static int header_read(struct replay *r)
 {
         struct diagnostics diagnostics = {0};

@@ -25,8 +25,8 @@
 #include "lib/util/macro.h"
 
 #define CONNECTIONS_MAX 16u
-#define IDLE_S 10u                  /* then a connection is closed */
-#define REQUEST_MEMORY 8192u        /* of each connection, for what it sends */
+#define IDLE_S 10u                  /* a connection that is idle for so long is closed */
+#define REQUEST_MEMORY 8192u        /* bytes for each connection, for the headers of its request and the answer */
 #define ALIVE_US UINT64_C(10000000) /* the supervisor counts as stuck if it sends no byte for so long */
 #define FRESH_US UINT64_C(1000000)  /* requests within this time get the same answer */
 
@@ -113,7 +113,8 @@ static struct MHD_Daemon *listen_at(struct server *s, const char *where)
                                 MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
 }
 
-/* Serves until the supervisor is gone, which ends its side of the pipe. */
+/* Serves until standard input ends: the supervisor, which has the other end of the pipe, is gone. Returns the exit
+ * status. */
 static int serve(struct server *s, struct MHD_Daemon *http)
 {
         const union MHD_DaemonInfo *info = MHD_get_daemon_info(http, MHD_DAEMON_INFO_EPOLL_FD);

@@ -22,7 +22,7 @@ static unsigned range_size(const struct observer *o)
 }
 
 /* Sockets of the whole host that no other count includes: those only bound, those not bound yet, and all of other
- * network namespaces. A change is only a reason for a dump. */
+ * network namespaces. Only used to decide whether a dump is due. */
 static uint64_t unaccounted(const struct observer *o)
 {
         uint64_t known = o->inuse + o->orphaned;
@@ -30,8 +30,8 @@ static uint64_t unaccounted(const struct observer *o)
         return o->allocated > known ? o->allocated - known : 0;
 }
 
-/* True if the bound sockets are too few to matter: there are at most as many as TCP sockets of the host that are not
- * in use here, and at most as many as sockets of all kinds in this network namespace. */
+/* True if the bound sockets are too few to matter. Two counts are upper bounds of their number: the TCP sockets of the
+ * host that are not in use in this network namespace, and the sockets of all kinds in this network namespace. */
 static bool are_few(const struct observer *o)
 {
         unsigned few = range_size(o) / 100;
@@ -77,7 +77,8 @@ static double bound_share(const struct observer *o)
         return usable > 0 ? 100.0 * bound / usable : 0;
 }
 
-/* Each newly bound port is one usable port less than at the last dump of the ports, like that of a new listener. */
+/* Returns how many ports were bound after the last dump of the ports: each is one usable port less, like the port of a
+ * new listener. */
 static unsigned count_newly_bound(const struct observer *o)
 {
         unsigned n = 0;

@@ -21,9 +21,10 @@ static uint64_t pause_after(const struct observer *o, uint64_t cpu)
         return (uint64_t)((double)cpu / (DUMPS_SHARE * o->budget));
 }
 
-/* The time for which a virtual machine is stopped may count as CPU time, and must not forbid the next dump for twenty
- * times as long. So a dump is debited as at most twice what the last one of its kind took, or what this many sockets
- * can cost if that is more. The time that a dump waits for a processor costs the host nothing, and does not count. */
+/* The time for which a virtual machine is stopped may count as CPU time, and must not forbid the next dump for 25
+ * times as long (cpu_budget = 5%). So the debit of a dump is at most twice the CPU time of the last one of its kind,
+ * or SOCKET_NS for each socket if that is more; the first one of a kind is debited in full. The time that a dump waits
+ * for a processor costs the host nothing, and does not count. */
 void budget_debit(struct observer *o, enum dump_kind kind, uint64_t begun)
 {
         uint64_t cpu = thread_cpu_ns() - begun, before = o->dump_cpu[kind];

@@ -96,8 +96,8 @@ static bool find_below(struct walk *w, size_t length, unsigned level)
         return found;
 }
 
-/* Services come first, as a container can have any number of cgroups. Those of users come last, as they can make any
- * number. */
+/* Services come first, as a container can have any number of cgroups. The cgroups of users come last, as users can
+ * make any number. */
 static void find_unit(uint64_t id, char unit[static CGROUP_UNIT_MAX])
 {
         static const struct {

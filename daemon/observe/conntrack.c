@@ -12,7 +12,7 @@ static const char *next_word(const char *p)
         return p + strspn(p, " ");
 }
 
-/* The index of the column with that name in a line of names; UINT32_MAX: there is none. */
+/* Returns the index of the column with that name in a line of names; UINT32_MAX: there is none. */
 static unsigned find_column(const char *line, const char *name)
 {
         size_t n = strlen(name);
@@ -24,7 +24,8 @@ static unsigned find_column(const char *line, const char *name)
         return UINT32_MAX;
 }
 
-/* One line a CPU, hexadecimal, under a line of names (net/netfilter/nf_conntrack_standalone.c:ct_cpu_seq_show). */
+/* Sums a column over all CPUs. The file has a line of names, and under it one line of hexadecimal numbers for each CPU
+ * (net/netfilter/nf_conntrack_standalone.c:ct_cpu_seq_show). */
 static bool sum_column(const char *text, const char *name, uint64_t *ret)
 {
         unsigned column = find_column(text, name);

@@ -99,7 +99,7 @@ void read_netstat(struct observer *o)
         take_counters(o, SOURCE_NETSTAT, "netstat");
 }
 
-/* Returns the change since the read before. A counter that fell was reset, so its change is unknown. */
+/* Returns the change since the regular read before. A counter that fell was reset, so its change is unknown. */
 struct reading counter_change(const struct observer *o, unsigned i)
 {
         const struct counter *c = &o->counters.item[i];
@@ -111,7 +111,7 @@ struct reading counter_change(const struct observer *o, unsigned i)
         return reading_valid((double)(c->value - o->before[i]));
 }
 
-/* Shares of the opened connections, not rates: these rise with the connections when a change works. */
+/* Fills in shares of the opened connections, not rates: when a change works, rates rise with the connections. */
 static void fill_opens(const struct observer *o, struct snapshot *s)
 {
         static const struct {

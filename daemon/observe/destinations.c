@@ -35,13 +35,13 @@ static bool counts_now(const struct observer *o)
         return o->error[SOURCE_NETSTAT] == 0 && o->error[SOURCE_SNMP] == 0;
 }
 
-/* True if they were at the last dump as well. */
+/* True if both are known now, and were known at the last dump. */
 static bool is_counted(const struct observer *o)
 {
         return o->basis.counted && counts_now(o);
 }
 
-/* Since the last dump. */
+/* Returns the seconds since the last dump. */
 static double seconds_passed(const struct observer *o)
 {
         return (double)(o->now - ports_seen_at(o->ports)) / NSEC_PER_SEC;

@@ -34,8 +34,8 @@ struct child_options {
 /* Finds the child of a namespace; NULL: there is none. */
 struct child *child_find(struct children *children, const struct netns *netns);
 
-/* Adds a child, which the caller has to start. If another child has its name, the inode is appended: metrics and
- * records are told apart by the name. Returns NULL without memory. */
+/* Adds a child, which the caller has to start. If another child has its name, the inode is appended: the name
+ * identifies its metrics and records. Returns NULL without memory. */
 struct child *child_add(struct children *children, const struct netns *netns);
 
 /* Starts it. Prints why if it cannot be started. */
@@ -44,7 +44,7 @@ void child_start(struct child *child, const struct child_options *options, uint6
 /* Returns the child with this pid; NULL: there is none. */
 struct child *child_of_pid(struct children *children, pid_t pid);
 
-/* Takes a note of the child: updates when it was heard, whether it is ready, and its state. */
+/* Processes a note from the child: updates when it was last heard, whether it is ready, and its state. */
 void child_hear(struct child *child, const char *text, uint64_t now);
 
 /* Ends it if it has been silent for too long: with SIGABRT, then with SIGKILL if it still runs. It is then started

@@ -16,7 +16,7 @@
 
 #include "daemon/audit/json_log.h"
 
-/* Removes the files that a killed supervisor has left. */
+/* Removes all files of the directory, also those that a killed supervisor has left. */
 static void empty(const char *directory)
 {
         DIR *d = opendir(directory);

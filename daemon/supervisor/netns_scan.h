@@ -15,8 +15,8 @@ struct netns {
 };
 
 /* Calls each() for every network namespace in /run/netns, in /run/docker/netns and in directories, if its name matches
- * one of patterns (glob(7)). Both lists are separated by blanks; patterns NULL: every name; directories NULL: none. A
- * namespace with several names is reported once for each. A missing directory counts as empty. Returns 0; or a
- * negative errno, and not all were found. */
+ * one of patterns (glob(7)) and does not begin with a dot. Both lists are separated by blanks; patterns NULL: every
+ * name; directories NULL: none. A namespace with several names is reported once for each. A missing directory counts
+ * as empty. Returns 0; or a negative errno, and not all were found. */
 int netns_scan(const char *directories, const char *patterns, void (*each)(void *user, const struct netns *netns),
                void *user);

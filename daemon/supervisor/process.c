@@ -62,7 +62,7 @@ int process_start(struct process *p, int (*run)(void *user), void *user, const s
         return 0;
 }
 
-/* After EX_UNAVAILABLE it is not started again: the kernel lacks something, and another try would fail, too. */
+/* After EX_UNAVAILABLE a start is due only after process_retry(): the kernel lacks something, so it would fail. */
 void process_ended(struct process *p, int status, uint64_t now)
 {
         int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;

@@ -40,7 +40,7 @@ struct supervisor {
         struct metrics_server metrics;
         sd_event *event;
         int lock;
-        int notes[2];        /* a pipe: what the children say */
+        int notes[2];        /* a pipe: the notes of the children */
         uint64_t scanned_at; /* us; 0: not yet */
         struct node_status status;
         bool stopping, failed, too_many, scan_failed;
@@ -68,7 +68,7 @@ static void on_netns(void *user, const struct netns *netns)
                 return;
         c->present = true;
         memcpy(c->netns.path, netns->path,
-               sizeof(c->netns.path)); /* its first name may be gone, and a second one stay */
+               sizeof(c->netns.path)); /* its first name may be gone while a second one remains */
 }
 
 /* The namespace of the supervisor itself: it has no name, and it stays. */

@@ -28,7 +28,8 @@ const char *advice_whose(const struct advice *advice, const struct snapshot *sna
 
 /* Returns the text of a rule's advice with names in it, cut to fit; NULL: the rule has none.
  *
- *         {unit}       the systemd unit; "UNIT" if it is unknown or its name needs quotes on the command line
+ *         {unit}       the systemd unit; "UNIT" if it is unknown, a container or a unit of a user, or its name needs
+ *                      quotes on the command line
  *         {address}    the address of the destination or listener, else "ADDRESS"
  *         {port}       its port, else "PORT" */
 const char *advice_text(const struct rule *rule, const char *whose, const char *unit,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* An episode is the time in which a rule is active, from its first change or advice to the end. Status and history
- * show episodes to a person who asks what happened, and whether it is over. */
+/* An episode is the time in which a rule is active, from its first change or advice to the end. The status and the
+ * JSON of the bus show episodes, so that a person sees what happened and whether it is over. */
 
 #include "lib/audit/record.h"
 
@@ -14,7 +14,7 @@ enum episode_end {
         EPISODE_UNEXPECTED, /* the expected effect did not occur */
         EPISODE_ABORTED,    /* an abort condition was met */
         EPISODE_OVERRIDDEN, /* another program changed the sysctl */
-        EPISODE_CUT,        /* a new configuration removed the rule, or the daemon ended */
+        EPISODE_CUT,        /* a reload removed the rule or made it inactive */
 };
 
 extern const char *const episode_end_names[];
@@ -25,7 +25,7 @@ struct episode {
         bool helped;                                             /* the expected effect came */
         unsigned steps;                                          /* changes that were made, or advice that was given */
         enum episode_end end;
-        double peak;              /* the highest value of the deciding metric, in its unit */
+        double peak;              /* the highest value of the deciding metric at these steps, in the metric's unit */
         struct evidence evidence; /* of its first decision: why, and toward which destination */
 };
 
@@ -54,5 +54,5 @@ static inline const struct episode *episodes_current(const struct episodes *epis
 /* Notes that the expected effect of a rule came. Returns its episode; NULL: it has none. */
 const struct episode *episodes_met(struct episodes *episodes, const char *rule);
 
-/* Ends the episode of a rule that is removed without a decision. */
+/* Ends the episode of a rule that a reload removed or made inactive: there is no decision for episodes_take(). */
 void episodes_cut(struct episodes *episodes, const char *rule, uint64_t now);

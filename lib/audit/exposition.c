@@ -172,7 +172,8 @@ static void put_groups(struct text *t, const struct exposition *e, const struct 
                         ports_value(worst[i], f->of).lower / PERCENT);
 }
 
-/* Adds the labels "destination" and "source", from a destination's name SOURCE->DESTINATION. */
+/* Fills in the labels "destination" and "source" from a destination's name, SOURCE->DESTINATION; their values are in
+ * name and source. */
 static void split_name(const char *name, struct label label[static 2], char source[static DESTINATION_NAME_MAX])
 {
         const char *arrow = strstr(name, "->");

@@ -5,8 +5,8 @@
  * prometheus-node-exporter reads. Base units: a share is a ratio (1: 100 %), a rate is per second.
  *
  * Only a metric that was observed has a sample: it is absent if no rule uses it, this kernel lacks it, it could not be
- * read, or only its bounds are known. The number of series depends on the configuration alone, never on the load: only
- * the EXPOSITION_GROUPS worst destinations have any. */
+ * read, or only its bounds are known. The configuration alone limits the number of series, whatever the load: only the
+ * EXPOSITION_GROUPS worst destinations have series. */
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -52,7 +52,7 @@ struct exposition {
         const struct ledger *ledger;
         const uint64_t (*logged)[OUTCOME_COUNT]; /* for each sysctl, how many changes had which outcome */
         double observed_at; /* Unix time of the last tick that could read everything; 0: none yet */
-        bool degraded;      /* the state of the daemon */
+        bool degraded;      /* the state of the daemon is STATE_DEGRADED */
 };
 
 /* Returns the size of the text; -ENOBUFS: it does not fit into size bytes. */

@@ -50,7 +50,7 @@ static bool is_same(const struct family *a, const struct family *b)
         return a->name == b->name && memcmp(a->text + HELP, b->text + HELP, a->name) == 0;
 }
 
-/* Finds the family of that name. It is nearly always the first, because all daemons write families in one order. */
+/* Finds the family with the name of wanted. It is nearly always the first: all daemons write them in one order. */
 static struct family find(const struct exposition_text *in, const struct family *wanted)
 {
         char *end = in->text + in->size;
@@ -61,7 +61,7 @@ static struct family find(const struct exposition_text *in, const struct family 
         return f;
 }
 
-/* Appends the samples, and before them the header if that is wanted. Returns the new end. */
+/* Appends the samples, with their header before them if header is true. Returns the new end of out. */
 static char *append(char *out, const struct family *f, bool header)
 {
         char *end = f->text + f->size, *text = f->text;
@@ -74,7 +74,7 @@ static char *append(char *out, const struct family *f, bool header)
         return out;
 }
 
-/* Removes a family from the text and, if it is the first one, all before it. */
+/* Removes a family from the text and, if it is the first one, all text before it. */
 static void take(struct exposition_text *in, const struct family *f)
 {
         char *behind = f->text + f->size, *end = in->text + in->size;

@@ -29,7 +29,7 @@ static inline void news_forget(struct audit_news *news, enum audit_subject subje
         news->failing &= ~(UINT32_C(1) << subject);
 }
 
-/* Forgets the last try of these rules (a bit each): a person has released or rearmed a sysctl of theirs. */
+/* Forgets the last try of these rules (a bit each): a person has released a sysctl that they hold. */
 static inline void news_forget_rules(struct audit_news *news, uint64_t rules)
 {
         news->repeated &= ~rules;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What happened, as a typed record: one for each outcome. Each sink makes its own text of it (text.h). */
+/* What happened, as a typed record: one for each outcome. text.h makes a text of it. */
 
 #include "lib/kernel/snapshot.h"
 #include "lib/policy/policy.h"
@@ -88,7 +88,7 @@ struct audit_record {
                 rule_name; /* RESTORE, RELEASE, ORPHAN, HAND, FOREIGN, LEFT: the sysctl's rule; LINE: an alternative */
         enum sysctl_id sysctl;                      /* FOREIGN, LEFT and REARM */
         const struct sysctl_value *original, *live; /* FOREIGN and LEFT; live: LEFT only */
-        uint64_t ns;      /* PAUSE: for how long; 0: until it is resumed. TICKS: since the tick before */
+        uint64_t ns;      /* PAUSE: for how long; 0: until resumed. TICKS: since the tick before, without dumps */
         const char *name; /* the file, or the source that cannot be read */
         unsigned line;    /* CONFIG_FILE and LINE: in that file */
         size_t count;     /* CONFIG_FILE: the number of errors */

@@ -102,7 +102,7 @@ static void reason(const struct audit_record *r, const struct evidence_text *e, 
         add_caveat(r, buf, size);
 }
 
-/* Begins the message of a change that was not made, so that it does not read like one that was. */
+/* The beginning of the message of a change that was not made: without it, the change would seem to be made. */
 static const char *const not_made[OUTCOME_COUNT] = {
         [OUTCOME_WOULD] = "would set ",  [OUTCOME_LIMITED] = "not now: ", [OUTCOME_YIELDED] = "not set: ",
         [OUTCOME_REFUSED] = "not set: ", [OUTCOME_FAILED] = "not set: ",

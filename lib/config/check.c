@@ -196,8 +196,8 @@ static bool span_is_empty(const struct span *s)
         return s->low > s->high || (s->low == s->high && (s->low_open || s->high_open));
 }
 
-/* Returns true if one of the conditions names the metric. Applies the list n times: a != narrows the span only if its
- * number is an end of the span, and a later condition may make it an end. */
+/* Narrows the span by the conditions on the metric. Returns true if there are any. Applies the list n times: a !=
+ * narrows the span only if its number is an end of the span, and a later condition may make it an end. */
 static bool span_narrow_by_all(struct span *s, const struct condition *list, unsigned n, unsigned metric)
 {
         bool named = false;
@@ -243,8 +243,8 @@ static bool check_reach(const struct check *c, struct rule *rule, const struct c
         return true;
 }
 
-/* Reports an until that can hold at the same values as when. If until uses a metric that when does not use, such
- * values are likely but not certain: adds only a warning, and none if until has a time. */
+/* Reports an `until` that can hold at the same values as `when`. If `until` uses a metric that `when` does not use,
+ * such values are likely but not certain: adds only a warning, and none if a line of `until` has a time. */
 static void check_until(const struct check *c, const struct rule *rule)
 {
         const struct condition *elsewhere = NULL;
@@ -275,7 +275,7 @@ static void check_until(const struct check *c, const struct rule *rule)
                                metric_name(elsewhere->metric, &c->config->counters));
 }
 
-/* Reports a ports.* in expect, for-destination and for-unit in a rule without a ports.* in when. */
+/* Reports `for-destination`, `for-unit`, and `expect` with a ports.*, in a rule whose `when` has no ports.*. */
 static void check_evidence(const struct check *c, const struct rule *rule)
 {
         if (rule->has_expect && metric_is_ports(rule->expect.metric) && !rule_ports_condition(rule))

@@ -58,7 +58,7 @@ static void section_unknown(struct parser *p, const char *name)
         fail("unknown section [%s]%s there are [daemon], [limits] and [rule NAME]", name, hint[0] ? hint : ":");
 }
 
-/* Ends the section before line. Marks its rule as faulty if one of the lines of the section had an error. */
+/* Ends the current section, whose lines are before `line`. Marks its rule as faulty if one of them had an error. */
 static void section_close(struct parser *p, unsigned line)
 {
         for (size_t i = p->diagnostics_before; p->diagnostics->item && i < p->diagnostics->n; i++)

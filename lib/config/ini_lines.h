@@ -17,7 +17,7 @@ struct ini_handler {
         void *user;
 };
 
-/* Reads the whole text of a file, which need not end with a NUL. Adds a diagnostic for each line with an error, skips
- * that line and continues. file is borrowed by all origins. */
+/* Reads the whole text of a file, which need not end with a NUL. Adds a diagnostic for each line with an error and
+ * continues. Skips that line, unless its only error is that it is indented. file is borrowed by all origins. */
 void ini_lines_read(const char *file, const char *text, size_t size, const struct ini_handler *handler,
                     struct diagnostics *diagnostics);

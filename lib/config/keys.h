@@ -28,6 +28,6 @@ struct parser {
 /* Reports an error in the current line of the parser p. */
 #define fail(...) diagnostic_add(p->diagnostics, p->at, __VA_ARGS__)
 
-/* Reads the value of a key of the current section into the configuration, and adds it to the values. Reports a value
- * with an error and keeps what was there before. */
+/* Reads the value of a key of the current section into the configuration, and adds it to the values. Reports an error
+ * in the value; the configuration must not be used then. */
 void key_read(struct parser *p, const char *name, const char *value);

@@ -37,7 +37,7 @@ struct condition {
         unsigned metric; /* enum metric_id; from METRIC_COUNT on a kernel counter */
         enum comparison op;
         double number;    /* in the metric's unit */
-        uint64_t time_ns; /* for or within; 0: at once */
+        uint64_t time_ns; /* of `for` or `within`; 0: at once */
         struct origin at;
         const char *text; /* the line in its normal form, which reads back as the same; borrowed from the vocabulary */
 };
@@ -84,8 +84,8 @@ struct rule {
 
         struct condition when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], expect;
         struct action action[RULE_ACTIONS_MAX];
-        uint64_t superseded_by[RULE_ACTIONS_MAX]; /* of a rule of the vendor: a bit for each rule of the administrator
-                                                     that changes the sysctl of the action in another way */
+        uint64_t superseded_by[RULE_ACTIONS_MAX]; /* of an action of the vendor: a bit for each rule with an action of
+                                                     the administrator that changes the sysctl in another way */
         struct abort_condition abort[RULE_ABORTS_MAX];
         struct destination_match
                 destination[RULE_DESTINATIONS_MAX]; /* ports.* are only about these; none: about all */
@@ -124,7 +124,7 @@ const char *action_format(const struct action *action, char buf[static RULE_TEXT
 int bounds_parse(enum sysctl_id sysctl, const char *text, struct origin at, struct sysctl_bounds *ret,
                  struct diagnostics *diagnostics);
 
-/* Does as duration_parse(), and adds a diagnostic on an error. Returns 0 or -EINVAL. */
+/* Calls duration_parse(), and adds a diagnostic on an error. Returns 0 or -EINVAL. */
 int duration_read(const char *text, struct origin at, uint64_t *ret_ns, struct diagnostics *diagnostics);
 
 /* Adds the diagnostic of a sysctl that is not in sysctl_table, with the name that was most likely meant. */

@@ -41,8 +41,8 @@ static bool refuses_reordering(struct lint_case *c)
 
 /* ---- tables and memory ---- */
 
-/* Returns half the size of the hash table of connections, which has a slot for each 128 KiB of memory; 0: unknown
- * (net/ipv4/tcp.c:tcp_init(): alloc_large_system_hash("TCP established", ..., 17)). */
+/* Returns half the size of the hash table of connections, which has a slot for each 128 KiB of memory, if a page is
+ * 4 KiB; 0: unknown (net/ipv4/tcp.c:tcp_init(): alloc_large_system_hash("TCP established", ..., 17)). */
 static int64_t table_by_memory(int64_t pages)
 {
         int64_t slots = 1;
@@ -55,7 +55,7 @@ static int64_t table_by_memory(int64_t pages)
 /* Returns the default size of a table; 0: unknown. For TIME_WAIT and orphans it is half the size of the hash table
  * of connections (net/ipv4/tcp.c:tcp_init(), tcp_ipv4.c:tcp_sk_init()); tcp_ehash_entries is negative in a network
  * namespace that shares the table of the first one, and does not exist before Linux 6.1. For conntrack it is the
- * number of buckets, an estimate: the default is that since Linux 5.15 only, and without hashsize=. *ret_exact is
+ * number of buckets, an estimate: it is the default only since Linux 5.15, and only without hashsize=. *ret_exact is
  * false for an estimate. */
 static int64_t default_size(const struct lint_case *c, bool *ret_exact)
 {
@@ -66,7 +66,7 @@ static int64_t default_size(const struct lint_case *c, bool *ret_exact)
                 lint_effective(c, conntrack ? "net/netfilter/nf_conntrack_buckets" : "net/ipv4/tcp_ehash_entries", &e);
         if (!*ret_exact)
                 return conntrack ? 0 : table_by_memory(c->kernel->memory_pages);
-        *ret_exact = !conntrack; /* which may have one, four or eight entries for each bucket */
+        *ret_exact = !conntrack; /* the default of conntrack is one, four or eight entries for each bucket */
         return conntrack ? e.v[0] : llabs(e.v[0] / 2);
 }
 
@@ -97,8 +97,8 @@ static bool check_table(struct lint_case *c)
         return true;
 }
 
-/* Some kernels refuse a value under two ticks (net/core/sysctl_net_core.c:netdev_budget_usecs_min), which is 20,000 at
- * 100 Hz. For a smaller value the outcome is unknown. */
+/* Some kernels refuse a value under two ticks (net/core/sysctl_net_core.c:netdev_budget_usecs_min), at most 20,000 us
+ * (at 100 Hz). For a smaller value the outcome is unknown. */
 static bool check_budget_usecs(struct lint_case *c)
 {
         if (c->v[0] < 20000)

@@ -14,7 +14,7 @@ struct rest {
                 size_t index;         /* of the line among all lines */
                 bool harmful, useful; /* one of the line's findings is */
         } * about;
-        char **why; /* by the index among all */
+        char **why; /* by the index among all lines */
         bool failed;
 };
 

@@ -329,7 +329,7 @@ static void say_no_match(struct lint_case *c)
         make_printable(f);
 }
 
-/* A glob has a finding for each sysctl that it matches. */
+/* Reports a finding for each sysctl of the table that the glob matches. */
 static void run_glob(struct lint_case *c, void (*report)(void *user, const struct lint_finding *finding), void *user)
 {
         bool matches = false;

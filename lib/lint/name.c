@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names that no kernel has, and the sysctl that they mean. */
+/* Names that this kernel does not have, and the sysctls that they mean. */
 
 #include <ctype.h>
 #include <errno.h>

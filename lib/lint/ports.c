@@ -10,7 +10,7 @@
 #include "lib/lint/row.h"
 #include "lib/util/port_set.h"
 
-/* Reads a port in the bases of C. Returns the text after it; NULL: it is not a port. */
+/* Reads a port: decimal, octal or hexadecimal, as in C. Returns the text after it; NULL: it is not a port. */
 static const char *parse_port(const char *text, unsigned long *ret)
 {
         char *end;

@@ -4,9 +4,9 @@
 #include <fnmatch.h>
 #include <string.h>
 
-/* Measured on Linux 6.18: the values that the kernel accepts, by writing them (tests/netns/test_lint.py repeats it),
- * and the defaults, in a new network namespace. Sources of the rest: Documentation/networking/ip-sysctl.rst, which is
- * called ip-sysctl here, and nf_conntrack-sysctl.rst. */
+/* The accepted values and the defaults were measured on Linux 6.18 in a new network namespace, the values by writing
+ * them (tests/netns/test_lint.py does so again). The rest is from Documentation/networking/ip-sysctl.rst, called
+ * ip-sysctl here, and nf_conntrack-sysctl.rst. */
 
 /* clang-format off */
 #define IPV4(x) "net/ipv4/" x
@@ -43,8 +43,8 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_time*wait*"), 1, .gone = "TIME_WAIT is 60 s, fixed", .rule = "time-wait-reuse"},
         {IPV4("tcp_max_tw_buckets_ub"), 1, .gone = "OpenVZ's kernels had it", .rule = "time-wait-table"},
         {IPV4("tcp_max_tw_buckets"), 1, INT, .rule = "time-wait-table"},
-        /* Measured: with 15 as many TIME_WAIT sockets as with 60. net/ipv4/tcp_minisocks.c:tcp_time_wait(). */
-        /* For the time over 60 s the socket stays, not a TIME_WAIT (net/ipv4/tcp_input.c:tcp_rcv_state_process()). */
+        /* Measured: 15 leaves as many TIME_WAIT sockets as 60 does (net/ipv4/tcp_minisocks.c:tcp_time_wait()). */
+        /* Above 60 s, the whole socket stays for the rest, not a TIME_WAIT (tcp_input.c:tcp_rcv_state_process()). */
         {IPV4("tcp_fin_timeout"), 1, SECONDS, "60", .high = 120, .rule = "fin-wait2-orphans",
          .above = "a peer that never closes holds a port and a whole socket (tcp_max_orphans) for so long"},
         {IPV4("ip_local_port_range"), 2, 1, 65535, "32768 60999", .floor = IPV4("ip_unprivileged_port_start"),
@@ -97,7 +97,7 @@ const struct lint_row lint_rows[] = {
          .below = "two hosts can answer each other's invalid segments without end (ip-sysctl: ACK loops)"},
 
         /* ---- retransmissions and orphans ---- */
-        /* ip-sysctl: RFC 1122 asks for tcp_retries1 >= 3 and for >= 100 s, tcp_retries2 = 8. Measured: 5 is 13 s. */
+        /* ip-sysctl: RFC 1122 asks for tcp_retries1 >= 3, and for 100 s: tcp_retries2 >= 8. Measured: 5 is 13 s. */
         {IPV4("tcp_retries1"), 1, U8, "3", .help = "retransmissions before TCP looks for another route"},
         {IPV4("tcp_retries2"), 1, U8, "15", .low = 8, .help = "retransmissions before a connection is given up",
          .below = "an outage of less than 100 s (RFC 1122) ends every connection with data in flight"},
@@ -243,7 +243,7 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_mem"), 3, 0, INT64_MAX, .place = LINT_FIRST, .rule = "tcp-memory"},
         {IPV4("tcp_rmem"), 3, 1, INT32_MAX, .help = "receive buffer of a connection: minimum, initial, maximum"},
         {IPV4("tcp_wmem"), 3, 1, INT32_MAX, .help = "send buffer of a connection: minimum, initial, maximum"},
-        /* net/ipv4/tcp_input.c:tcp_rcv_space_adjust() uses tcp_rmem only. */
+        /* net/ipv4/tcp_input.c:tcp_rcv_space_adjust() grows a buffer up to tcp_rmem, whatever rmem_max is. */
         /* include/net/sock.h:SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF are the lower bounds. */
         {CORE("rmem_max"), 1, 2304, INT32_MAX, .place = LINT_FIRST, .low = 65536,
          .below = "it caps the programs that size their buffers themselves",
@@ -382,7 +382,7 @@ static const struct lint_rule rules[] = {
 
 const unsigned lint_row_count = ELEMENTSOF(lint_rows);
 
-/* The row of one sysctl comes before that of its family. */
+/* Returns the first match: the row of one sysctl comes before that of its family. */
 const struct lint_row *lint_row_find(const char *path)
 {
         for (unsigned i = 0; i < lint_row_count; i++)

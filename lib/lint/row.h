@@ -20,7 +20,7 @@ struct lint_case {
         const char *value;                /* the text of the line */
         unsigned n;                       /* the count of numbers that the kernel reads from it */
         int64_t v[3];
-        const char *rest; /* the text after them; the kernel ignores it once it has all its numbers */
+        const char *rest; /* the text after them; the kernel ignores it if it has read all the numbers it needs */
         bool tried;       /* the value was written to a copy, accepted or not */
         struct lint_finding *finding;
 };
@@ -119,12 +119,12 @@ void lint_add_why(struct lint_case *c, const char *format, ...) _printf_(2, 3);
 /* Gives the verdict about a value that the kernel refuses, and why it does. Returns true. */
 bool lint_say_refused(struct lint_case *c, const char *format, ...) _printf_(2, 3);
 
-/* Reads up to n numbers as the kernel does (kernel/sysctl.c:proc_get_long): separated by blanks, in the bases of C.
- * Ignores the text after the last one. Returns their count; *ret_rest is the text after them. */
+/* Reads up to n numbers as the kernel does (kernel/sysctl.c:proc_get_long): separated by blanks, and decimal, octal or
+ * hexadecimal as in C. Stops at a text that is not a number. Returns their count; *ret_rest is the text after them. */
 unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const char **ret_rest);
 
-/* Returns the line that takes effect on the variable of path (sysctl_lines_find()), or the first of those that it
- * repeats. nf_conntrack_max is one variable with two names. NULL: none. */
+/* Returns the line that takes effect on the variable of path (sysctl_lines_find()); if it repeats earlier lines, the
+ * first of these. NULL: none. nf_conntrack_max is one variable with two names. */
 const struct sysctl_line *lint_standing(const struct sysctl_lines *lines, const char *path);
 
 /* The value of a sysctl once the lines are applied. */
@@ -138,8 +138,8 @@ struct lint_effect {
  * the numbers are unknown. */
 bool lint_effective(const struct lint_case *c, const char *path, struct lint_effect *ret);
 
-/* Gives the first number at the time when the line of the case is applied: ignores later lines. Returns false if it is
- * unknown. */
+/* Gives the first number of a sysctl at the moment when the line of the case is applied: ignores later lines. Returns
+ * false if the number is unknown. */
 bool lint_number_by_then(const struct lint_case *c, const char *path, int64_t *ret);
 
 /* Writes where the value is set: " (FILE:LINE)", or "" for a live value. Returns buf. */

@@ -78,8 +78,8 @@ double source_bind_used(const struct ports *ports, const struct source *s)
 /* connect() takes a port of bind()'s parity only when all ports of its own parity are taken toward the destination. So
  * bind() took the ports if hardly a socket is on connect()'s parity. A program that connects from a part of the range
  * whose low end has the other parity (IP_LOCAL_PORT_RANGE) looks the same, but bind() spreads over the whole range, or
- * over half of it. The result stays until most sockets are on connect()'s parity: when its own parity is full, bind()
- * takes the other as well. */
+ * over half of it. The result stays until most sockets are on connect()'s parity, as bind() also takes ports of that
+ * parity when its own is full. */
 void destination_set_bind_first(const struct ports *ports, struct destination *d)
 {
         unsigned begin = bind_parity(&ports->limits), all = destination_sockets(d);

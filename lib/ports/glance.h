@@ -34,14 +34,15 @@ static inline unsigned glance_step(unsigned parity)
  * dump: only these may all be toward one destination. */
 uint64_t glance_unexpected(uint64_t opened, double rate, double seconds);
 
-/* Returns true if ports.forecast was below GLANCE_SHORT in the last dump, seconds ago, and no longer is if the growth
- * that the dump showed has gone on. cliff, forecast: of that dump. As many TIME_WAIT end as began a minute before. */
+/* Returns true if ports.forecast was below GLANCE_SHORT in the last dump, seconds ago, but has reached it by now if
+ * the growth in that dump went on. cliff, forecast: of that dump. Assumes that the ports in use are freed evenly over
+ * a minute (PORTS_WINDOW). */
 bool glance_growth_may_fire(double cliff, double forecast, double seconds);
 
-/* Returns true if ports.forecast may have reached GLANCE_SHORT because of unexpected connections. cliff: ports.cliff of
- * the fullest destination in the last dump. sockets: the unexpected ones since then, maybe all toward that one. If cliff
- * was at GLANCE_SHORT already, it takes more than parity / 2 of them: while reuse works, a few are new all the time.
- * parity: as in struct glances. */
+/* Returns true if ports.forecast may have reached GLANCE_SHORT because of unexpected connections. cliff: ports.cliff
+ * of the fullest destination in the last dump. sockets: the unexpected connections since then, maybe all toward that
+ * destination. If cliff was at GLANCE_SHORT already, returns true only for more than parity / 2 of them: while
+ * reuse works, a few are new all the time. parity: as in struct glances. */
 bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity);
 
 /* Returns true if ports.reuse_demand may have reached its rule's threshold since the last dump, seconds ago, while

@@ -5,7 +5,7 @@
 #include "lib/ports/table_internal.h"
 
 #define OWN_PORTS_MIN 50  /* percent of the new connections */
-#define HIDDEN_SECONDS 2u /* the mean of this time evens out a few sockets more or less */
+#define HIDDEN_SECONDS 2u /* one estimate may be off by a few sockets: a mean over this time evens that out */
 
 #define INDEX(metric) (METRIC_PORTS_##metric - METRIC_PORTS_FIRST)
 
@@ -47,8 +47,8 @@ static unsigned less(unsigned a, unsigned b)
         return a - MIN(a, b);
 }
 
-/* False for a parity with next to no usable port (the others are bound or reserved): connect() does not scan while the
- * other parity has ports. */
+/* False for a parity with under an eighth of the usable ports of the other parity (the rest is bound or reserved):
+ * connect() does not scan while the other parity has ports. */
 static bool parity_counts(const unsigned usable[static 2], unsigned p)
 {
         return usable[p] * 8 >= usable[!p];
@@ -113,9 +113,9 @@ bool window_begin(struct ports *ports, uint64_t now)
         return passed;
 }
 
-/* Gives the TIME_WAIT a second that were added in the window of the rate, by parity. A former holder takes no
- * additional port, so a pool of connections that is closed at once adds nothing. A pool that is opened at once is no
- * lasting rate, so new holders do not count. The first dump has no rate. */
+/* Returns how many TIME_WAIT were added a second in the window of the rate, by parity. Former holders do not count:
+ * they take no additional port, for example when a pool of connections is closed. Nor do new holders: a pool that is
+ * opened makes no lasting rate. The first dump has no rate. */
 static void growth_rate(const struct ports *ports, const struct destination *d, double ret[static 2])
 {
         for (unsigned p = 0; p < 2; p++) {
@@ -135,7 +135,7 @@ static void free_own_ports(const struct ports *ports, struct destination *d)
 
         if (d->reuse || !(d->lower[INDEX(REUSED)] >= OWN_PORTS_MIN))
                 return;
-        others = (double)ports->building->watched[d->watched - 1].others / 1000; /* a millisecond */
+        others = (double)ports->building->watched[d->watched - 1].others / 1000; /* per millisecond */
         kept = fmin(others * PORTS_TIME_WAIT_MS / all, 1);
         fresh = fmin(others * ports->window_ms / MAX(d->fresh, 1u), 1);
         for (unsigned p = 0; p < 2; p++) {

@@ -10,7 +10,8 @@
 
 #define INDEX_FREE UINT16_MAX
 
-/* A SYN is sent again after 1 s, and after 3 s (include/net/tcp.h:TCP_TIMEOUT_INIT, doubled each time). */
+/* A SYN is sent again after 1 s (include/net/tcp.h:TCP_TIMEOUT_INIT), and after 3 s; since Linux 6.5 after 2 s, as the
+ * time is first the same each time (tcp_syn_linear_timeouts; net/ipv4/tcp_timer.c:tcp_retransmit_timer). */
 #define UNANSWERED_RETRANS 2
 
 struct ports *ports_new(uint64_t seed)
@@ -153,7 +154,7 @@ static uint8_t source_find(struct ports *ports, const uint32_t address[static 4]
 }
 
 /* Returns how many ms a TIME_WAIT must still last to be in the next dump: a tick or, if dumps are rarer, 1.5 times the
- * time between the last two. After a pause, the latter is limited to 30 s: else few ports are left to compare. */
+ * time between the last two (30 s at most: after a pause, few ports would be left to compare); plus a margin. */
 static unsigned stays_ms(const struct ports *ports)
 {
         uint64_t apart_ms = ports->elapsed / NSEC_PER_MSEC * 3 / 2;
@@ -283,9 +284,9 @@ void destination_key_of(const struct inet_diag_msg *socket, struct destination_k
         }
 }
 
-/* expires_ms counts down from 60 s, which gives the time when the socket entered TIME_WAIT
- * (net/ipv4/inet_diag.c:inet_twsk_diag_fill, idiag_expires). Adds all sockets of a new destination to its history; of
- * a known one only those that came since the previous dump. */
+/* Counts one TIME_WAIT. expires_ms counts down from 60 s, and so shows when the socket entered TIME_WAIT
+ * (net/ipv4/inet_diag.c:inet_twsk_diag_fill, idiag_expires). The history of a new destination takes each of its
+ * sockets, that of a known one only those that came since the previous dump. */
 static void time_wait_add(struct ports *ports, struct destination *d, unsigned expires_ms, unsigned parity,
                           uint64_t now)
 {

@@ -81,7 +81,7 @@ struct destination {
         uint32_t late[2];          /* sockets other than old TIME_WAIT, [1]: on the parity with which bind() begins */
         uint16_t lowest, highest;  /* ports of late[1] */
         uint32_t syn_sent;         /* SYN_SENT */
-        uint32_t unanswered;       /* those that have waited for 3 s and more */
+        uint32_t unanswered;       /* those whose SYN was sent again twice: after 3 s, since Linux 6.5 after 2 s */
         uint8_t watched;           /* 1 + its index in table.watched; 0: none */
         uint64_t cgroup;           /* of one of its live sockets (diag_cgroup()); 0: unknown */
         uint64_t other_cgroup;     /* the first other cgroup of a live socket of this dump; 0: none */
@@ -145,7 +145,7 @@ void ports_watch(struct ports *ports, const struct watch_list *list);
 void ports_give_destination(struct ports *ports, const struct destination *given);
 void ports_give_listening(struct ports *ports, const struct port_set *listening);
 
-/* Sets the cgroup of a destination of which the last dump showed no live socket. */
+/* Sets the cgroup of a destination whose cgroup is unknown, as no dump has shown a live socket toward it. */
 void ports_give_cgroup(struct ports *ports, uint64_t id, uint64_t cgroup);
 
 /* From now on, records which of these units had a live socket toward a destination (TIME_WAIT has no cgroup), until

@@ -11,7 +11,8 @@
 
 #define INDEX_SLOTS (2 * PORTS_DESTINATIONS)
 
-/* A forecast uses the mean rate of at least this time, so that connections closed at once do not look like a storm. */
+/* A forecast uses the mean rate of at least this time, so that connections closed at the same time do not look like a
+ * storm. */
 #define RATE_SECONDS 2u
 
 #define PORTS_TIME_WAIT_MS 60000u
@@ -93,7 +94,7 @@ struct ports {
         struct ports_limits limits;
         struct port_set usable, listening;
         uint64_t elapsed;   /* ns since the dump before began; 0: there was none */
-        unsigned window_ms; /* of the rate: the last tick, but at least RATE_SECONDS */
+        unsigned window_ms; /* of the rate: the last tick, but at least RATE_SECONDS and at most 60 s */
         unsigned fresh_ms;  /* the part of that window since the dump at table.then[compared] */
         unsigned compared;  /* the index in table.then of the dump with which this one is compared */
         struct watch_list watch;
@@ -135,7 +136,8 @@ static inline unsigned range_middle(const struct ports_limits *limits)
         return limits->low + ((limits->high + 1 - limits->low) / 4) * 2;
 }
 
-/* How many sockets the history of a destination may lack: those that gave way in one dump of the last minute. */
+/* Returns the most sockets that the history of a destination may lack: the passes of the dump with the most of them in
+ * this minute and the one before. */
 static inline unsigned history_lacks(const struct table *t)
 {
         return MAX(t->most_passes[0], t->most_passes[1]);

@@ -17,8 +17,8 @@
 #define BUSY 50      /* ports.forecast or ports.demand, percent */
 #define ALL_PORTS 99 /* percent: with so many taken, a new connection has taken one in TIME_WAIT */
 
-/* The first retransmission of a SYN comes after 1 s (include/net/tcp.h:TCP_TIMEOUT_INIT), later ones after twice the
- * time each: the second after 3 s. */
+/* The first retransmission of a SYN comes after 1 s (include/net/tcp.h:TCP_TIMEOUT_INIT), the second after 3 s, or
+ * after 2 s since Linux 6.5 (tcp_syn_linear_timeouts). */
 #define SYN_TIMEOUT_MS 1000u
 #define SYN_WAITING_MS 250u
 #define TIMER_RETRANSMIT 1
@@ -69,7 +69,7 @@ static void begin_one(struct ports *ports, struct watched *w, struct destination
         memcpy(w->compared_waiting, then->compared_waiting, sizeof(w->compared_waiting));
 }
 
-/* Watches the requested destinations, then those already watched, then the busiest. */
+/* Watches the requested destinations; then, if they are at least BUSY, those already watched, and the busiest. */
 void watch_begin(struct ports *ports)
 {
         const struct destination *busiest[PORTS_WATCHED];
@@ -125,8 +125,8 @@ void watch_add(struct ports *ports, const struct destination *d, const struct in
         w->waiting[reused] += syn_waits(s);
 }
 
-/* While all ports are taken and none is reused, connect() fails, and there are no new connections to judge by: then
- * ports.reused is the part of a whole batch that the reused ones gathered so far make up. */
+/* While all ports are taken and none is reused, connect() fails, and no new connections complete the batch: then
+ * ports.reused is computed as if the rest of BATCH_MIN connections came on ports not in TIME_WAIT. */
 static void commit_reused(struct table *t, struct watched *w, const struct destination *d)
 {
         double taken = 100.0 * destination_sockets(d) / MAX(t->usable[0] + t->usable[1], 1);
@@ -148,7 +148,8 @@ static void commit_reused(struct table *t, struct watched *w, const struct desti
         }
 }
 
-/* Only a dump with both kinds counts: if one kind is missing when a backend dies, only the other would wait more. */
+/* Only a dump with COMPARED_MIN of both kinds counts: if a backend dies while one kind is missing, only the other kind
+ * is seen to wait. */
 static void commit_compared(struct watched *w)
 {
         bool both = w->made[0] >= COMPARED_MIN && w->made[1] >= COMPARED_MIN;

@@ -55,8 +55,9 @@ static bool reads_back(const char *text, double value, bool single)
         return single ? (float)back == (float)value : back == value;
 }
 
-/* Writes the shortest text that reads back as the same number. A text of up to FLT_DIG or DBL_DIG digits is never
- * longer than it has to be, and one of FLT_DECIMAL_DIG or DBL_DECIMAL_DIG digits always reads back (C17 5.2.4.2.2). */
+/* Writes the shortest text that reads back as the same number. %g with FLT_DIG or DBL_DIG digits omits zeros at the
+ * end, so it finds every shorter text; with FLT_DECIMAL_DIG or DBL_DECIMAL_DIG digits, each number reads back
+ * (C17 5.2.4.2.2). */
 static void add_shortest(char **p, double value, bool single)
 {
         int most = single ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG, digits = single ? FLT_DIG : DBL_DIG;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Internal to recording: the kinds of columns, and a cell of each. */
+/* Internal to recording: the kinds of columns, and their cells. */
 
 #include "lib/recording/recording.h"
 

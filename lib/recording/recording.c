@@ -181,8 +181,8 @@ void recording_row_init(struct recording_row *row, struct snapshot *snapshot)
                 snapshot->sysctl[id].state = READING_UNAVAILABLE;
 }
 
-/* True if all ports.* have the same state, as those of one dump have, except for the ports.* that a dump may leave
- * unknown. The policy only checks the state of the first one. */
+/* True if all ports.* have the same state, apart from those that a dump may leave unknown. They come from one dump,
+ * and the policy only checks the state of the first one. */
 static bool ports_agree(const struct recording *rec, const struct snapshot *s)
 {
         const struct reading *before = NULL;

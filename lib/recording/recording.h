@@ -51,7 +51,7 @@ struct recording {
 void recording_init(struct recording *recording, const struct counters *counters);
 
 /* Makes a recording of the columns in the first line of a file, given without its newline and cut up in place. Returns
- * 0; -EINVAL, with a diagnostic for each unknown column. */
+ * 0; -EINVAL, with a diagnostic for each error. */
 int recording_parse_header(struct recording *recording, char *line, struct origin at, struct diagnostics *diagnostics);
 
 /* Binds the counter columns to the readings of this set: from now on, the snapshots have the counters of the set. */

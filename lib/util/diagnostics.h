@@ -9,7 +9,7 @@
 
 #include "lib/util/macro.h"
 
-/* Where a value came from. file is borrowed and must outlive the configuration. */
+/* Where a value came from. file is borrowed; in a configuration, from its list of files. */
 struct origin {
         const char *file;
         unsigned line; /* from 1; 0: the file as a whole */

@@ -33,5 +33,5 @@ void port_set_assign(struct port_set *set, const struct port_set *others);
 int port_set_parse(const char *text, struct port_set *ret);
 
 /* Writes the same format. Returns its length. buf holds PORT_SET_TEXT_MAX bytes, enough for every set. */
-#define PORT_SET_TEXT_MAX (65536 / 3 * 12 + 13) /* of pairs: "10000-10001,10003-10004" */
+#define PORT_SET_TEXT_MAX (65536 / 3 * 12 + 13) /* the longest has pairs: "10000-10001,10003-10004" */
 size_t port_set_format(const struct port_set *set, char *buf);

@@ -16,8 +16,8 @@ static bool is_name_byte(unsigned char c)
                (c != 0 && strchr(":_.\\@-/", c));
 }
 
-/* True for control characters except tab, for characters that have no width or move others (UAX #9), and for U+00A0,
- * which only looks like a blank. */
+/* True for control characters except tab, for characters that have no width or move others (UAX #9), and for U+00A0
+ * and U+202F, which only look like a blank. */
 static bool is_control(unsigned code)
 {
         static const struct {
@@ -99,7 +99,7 @@ char *safe_text(const char *text, char *ret, size_t size)
         return ret;
 }
 
-/* Prints text, with a backslash before each character that is in also. */
+/* Prints text, escaped as by safe_text(), with a backslash before each character of the string `also`. */
 static void print(const char *text, const char *also, FILE *f)
 {
         while (*text) {
