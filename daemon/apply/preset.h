@@ -3,8 +3,8 @@
 
 #include "lib/apply/preset.h"
 
-/* Fills in what sysctl.d, which is read again, sets the sysctl to, and the kernel's default. ret->configured
- * is false if sysctl.d does not set it, does not apply here (it does in the first netns only) or cannot be read. */
+/* Reads sysctl.d again. Fills in the value that it sets, and the kernel's default. ret->configured is false if
+ * sysctl.d sets no valid value, does not apply here (it applies to the first netns only) or cannot be read. */
 void sysctl_preset_find(enum sysctl_id sysctl, struct sysctl_preset *ret);
 
 /* The same for every sysctl, in one pass. */

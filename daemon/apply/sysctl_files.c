@@ -23,7 +23,7 @@ static const char *const directories[] = {
 };
 static const char sysctl_conf[] = "/etc/sysctl.conf";
 
-/* Reads path and records it as name. Ignores a dangling link, as systemd-sysctl does. */
+/* Reads path and records it as name. optional: ignores a dangling link, as systemd-sysctl does. */
 static int read_as(const char *path, const char *name, bool optional, struct sysctl_lines *lines,
                    struct diagnostics *diagnostics)
 {

@@ -26,8 +26,8 @@ static void fail(struct change *c, int error, const char *what)
         snprintf(c->reason, sizeof(c->reason), "%s: %s", what, strerror(-error));
 }
 
-/* Returns 0 if the sysctl has this value; -EBUSY: it has another one; else why it cannot be read. *live: the value
- * read. */
+/* Returns 0 if the sysctl has this value; -EBUSY: it has another one; another negative errno: it cannot be read.
+ * *live: the value read. */
 static int verify(struct backend *b, enum sysctl_id id, const struct sysctl_value *value, struct sysctl_value *live)
 {
         int r = b->sysctl_read(b, id, live);
@@ -55,8 +55,8 @@ void apply_save_ledger(struct apply *a)
         a->ledger_error = r < 0 ? r : 0;
 }
 
-/* A ledger that cannot be saved now is saved at the next tick. Until then the file holds more than was changed;
- * restore compares it with the live value. */
+/* A ledger that cannot be saved now is saved at the next tick. Until then the file still lists the sysctl
+ * as held; after a crash the next process compares it with the live value. */
 void apply_set_state(struct apply *a, enum sysctl_id id, enum ledger_state state)
 {
         a->ledger.entry[id].state = state;
@@ -137,7 +137,8 @@ static bool yields(struct apply *a, struct change *c)
         return true;
 }
 
-/* True if another program changed the sysctl a short time ago, or in this tick (the next one will notice that). */
+/* True if another program changed the sysctl a short time ago, or since it was last observed (the next tick will
+ * notice that). */
 static bool is_left_for_now(const struct apply *a, struct change *c, const struct sysctl_value *live)
 {
         const struct sysctl_value *seen = &a->seen[c->sysctl];
@@ -167,7 +168,7 @@ static void look_ahead(struct apply *a, struct change *c, bool step, bool observ
         c->outcome = OUTCOME_JOINED;
         if (!c->write)
                 return;
-        /* Another program may have changed the value since; apply_restore() checks. */
+        /* The live value is not an original: apply_restore() has to put the original back first. */
         if (!step && !observe && a->ledger.entry[c->sysctl].state == LEDGER_HELD) {
                 c->outcome = OUTCOME_LIMITED;
                 snprintf(c->reason, sizeof(c->reason), "an earlier change of %s has to be put back first",
@@ -283,8 +284,8 @@ void apply_restore(struct apply *a, struct change *c, bool at_end)
                 c->unknown = true;
         } else {
                 c->outcome = OUTCOME_RESTORED;
-                /* Does not set seen[] if the value was live already: if another program wrote it in this tick,
-                 * foreign_note_changes() then finds out. */
+                /* Does not set seen[] if the value was live already: if another program wrote it in this tick, the
+                 * next foreign_note_changes() sees that. */
                 entry->written = c->value;
                 apply_set_state(a, c->sysctl, LEDGER_RELEASED);
         }
@@ -300,7 +301,7 @@ static void leave(struct apply *a, const struct decision *d, struct change *c)
                 c->outcome = OUTCOME_KEPT;
                 c->value = c->before;
                 apply_set_state(a, c->sysctl, LEDGER_RELEASED);
-        } else { /* after a step that failed, even if the table is full, as it was before the step */
+        } else { /* after a failed step, even if the table is full: it was full before the step, too */
                 apply_restore(a, c, d->kind == DECISION_UNEXPECTED || d->kind == DECISION_ABORT);
         }
 }

@@ -25,11 +25,12 @@ struct apply {
 /* Carries out every change of a decision and fills in the outcomes. */
 void apply_decision(struct apply *apply, struct decision *decision);
 
-/* Restores the original of one held sysctl if its value is still ours. Outcome: RESTORED, FOREIGN or FAILED. FAILED
- * with -EBUSY, but not at_end: the table may hold more sockets than its original size. Saves the ledger. */
+/* Restores the original of one held sysctl if its value is still ours. Outcome: RESTORED or FOREIGN, with the ledger
+ * saved; or FAILED. Error -EBUSY: another value was read back; or, unless at_end, the TIME_WAIT table may hold more
+ * sockets than the value to restore. */
 void apply_restore(struct apply *apply, struct change *change, bool at_end);
 
-/* Gives this state to the ledger entry of a sysctl that a rule or a person gave up. Saves the ledger. */
+/* Sets the state of the ledger entry of a sysctl that is no longer held. Saves the ledger. */
 void apply_set_state(struct apply *apply, enum sysctl_id sysctl, enum ledger_state state);
 
 /* Saves the ledger; sets ledger_error. */

@@ -10,13 +10,13 @@
  *         end <tab> CHECKSUM
  *
  * The line is saved before each write of its sysctl, so a process that dies at any instant leaves enough to put
- * everything back: the live value is ORIGINAL, WRITTEN or, before the write of a second step, BEFORE.
+ * everything back: the live value is ORIGINAL, WRITTEN or, before the write of a further step, BEFORE.
  *
- * NAME is for people, with \xHH for a backslash and unprintable bytes; a netns without a name has no such line. A
- * missing value is "-", an unknown FILE is "?". Times are ns of CLOCK_BOOTTIME. HAND is when another program
- * changed the sysctl while it was not held; 0: never. CHECKSUM is the CRC-32 of all lines before it. Lines that begin
- * with another word, and further fields of SYSCTL and changes, are from a later twtuned and are kept. Version 1
- * (0.1.0) has no netns, no FILE, no HAND, no CHECKSUM, and BEFORE only where there is one. */
+ * NAME is for people, with \xHH for a backslash, a blank and bytes outside printable ASCII; a netns without a name has
+ * no such line. A missing value is "-", an unknown FILE is "?". Times are ns of CLOCK_BOOTTIME. HAND is when another
+ * program changed the sysctl while it was not held; 0: never. CHECKSUM is the CRC-32 of all lines before it. Lines
+ * that begin with another word, and further fields of SYSCTL and changes, are from a later twtuned and are kept.
+ * Version 1 (0.1.0) has no netns, no FILE, no HAND, no CHECKSUM, and BEFORE only where there is one. */
 
 #include <assert.h>
 #include <stdbool.h>
@@ -85,8 +85,8 @@ int ledger_parse(const char *text, const struct ledger_owner *owner, struct ledg
 void ledger_note(struct ledger *ledger, enum sysctl_id sysctl, const struct sysctl_value *original,
                  const struct sysctl_value *written, const char *rule, uint64_t now);
 
-/* Notes the value that another program gave to a sysctl that is not held. rule: one that sets the sysctl. The caller
- * sets state and hand_at. */
+/* Notes the live value of a sysctl that is not held: another program set it, or a person released the sysctl. rule:
+ * one that sets the sysctl, or "none". The caller sets state and hand_at. */
 void ledger_note_foreign(struct ledger *ledger, enum sysctl_id sysctl, const struct sysctl_value *value,
                          const char *rule);
 

@@ -99,7 +99,8 @@ static bool failed_for_now(const struct change *c)
         return c->outcome == OUTCOME_FAILED && c->may_pass;
 }
 
-/* Counts a try. Returns how long to wait for the next one if it failed: longest at most. */
+/* Counts temporary failures in a row. Returns the wait before the next try: longest, or less after a temporary
+ * failure. */
 static uint64_t failure_wait(struct rule_state *state, const struct decision *d, uint64_t longest)
 {
         unsigned before = MIN(state->failures, 16u);

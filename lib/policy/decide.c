@@ -208,8 +208,8 @@ static unsigned leans_on(const struct policy *p, unsigned i, const struct snapsh
         return (unsigned)__builtin_ctzll(reuse);
 }
 
-/* True if an active rule must be released. If its prerequisite fails, it is released for the same reason, unless it
- * only advises: then it is needed all the more. */
+/* True if an active rule must be released. If its prerequisite fails, the rule is released for the same reason. A rule
+ * that only advises is not: its advice is needed all the more then. */
 static bool find_reason(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
 {
         const struct rule *rule = &p->config->rule[i];

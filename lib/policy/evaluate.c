@@ -120,8 +120,8 @@ static bool all_have_held(const struct rule *rule, const struct rule_evaluation 
         return true;
 }
 
-/* True if bounds leave open whether the rule becomes active or is released, if a clock lacks its value of this tick, or
- * if an effect or harm must be measured. */
+/* True if bounds leave open whether the rule becomes active or is released, if a clock lacks its value of this tick,
+ * or if an effect or harm must be measured. */
 static bool needs_dump(const struct policy *p, unsigned i, const struct snapshot *s, enum truth quiet,
                        const struct rule_evaluation *e)
 {
@@ -256,7 +256,7 @@ const struct evaluation *policy_evaluate(struct policy *p, const struct snapshot
 
         rest_end(p);
         p->evaluation.needs_dump = false;
-        for (unsigned i = 0; i < p->config->n_rules; i++) /* first: evaluate_rule() uses that of others */
+        for (unsigned i = 0; i < p->config->n_rules; i++) /* first: evaluate_rule() reads `lacks` of all rules */
                 p->evaluation.rule[i].lacks = rule_lacks(p, i, s);
         for (unsigned i = 0; i < p->config->n_rules; i++) {
                 evaluate_rule(p, i, s, &t);

@@ -9,7 +9,7 @@
 
 /* The time since the last tick. */
 struct elapsed {
-        uint64_t ns;  /* the time that counts: of a late tick, as much as of the longest one still on time */
+        uint64_t ns;  /* the time that counts: at most that of the longest tick that is still on time */
         uint64_t gap; /* if the tick is late, all its time except that of dumps; 0: it is on time */
 };
 

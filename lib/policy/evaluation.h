@@ -34,6 +34,7 @@ enum standing {
         STANDING_READY,        /* all conditions hold: the rule acts once limits and sysctl.d allow */
 };
 
+/* A ports.* condition has the reading of the busiest destination if the rule can help none. */
 struct condition_evaluation {
         enum truth holds;
         struct reading reading;                /* the value that was compared, or its two ends */
@@ -41,7 +42,7 @@ struct condition_evaluation {
         struct clock clock;                    /* for how long it has held */
 };
 
-/* For how long the condition has held without a break; 0: it does not. */
+/* For how long the condition has held without a break; 0: it does not hold, or only since this tick. */
 static inline uint64_t condition_held_ns(const struct condition_evaluation *e)
 {
         return e->holds == YES && e->clock.holds ? e->clock.ns : 0;
@@ -61,7 +62,7 @@ struct abort_evaluation {
 
 struct rule_evaluation {
         enum standing standing;
-        const char *lacks;     /* the name of a sysctl or metric that this kernel or netns lacks; NULL: it has all */
+        const char *lacks;     /* the sysctl or metric (not of `abort`) that this kernel or netns lacks; NULL: none */
         unsigned prerequisite; /* index of the rule; RULE_NONE: none */
         unsigned successor;    /* index of the rule that counts instead of this one; RULE_NONE: this one counts */
         bool can_help[2];      /* a change would have an effect, [1]: on the loopback; a disabled rule: always true */

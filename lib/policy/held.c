@@ -169,7 +169,7 @@ bool prerequisite_in_effect(const struct policy *p, unsigned i, const struct sna
                 const struct live_sysctl *live = &s->sysctl[id];
 
                 if (superseding_rule(p, below, k) != RULE_NONE)
-                        continue; /* not all are: prerequisite_of() skips a rule of which all are superseded */
+                        continue; /* at least one is not: prerequisite_of() skips a rule whose actions all are */
                 if (live->state != READING_VALID ||
                     !action_has_effect(&rule->action[k], &p->config->bounds[id], s, &live->value, loopback))
                         return false;

@@ -119,7 +119,7 @@ uint64_t policy_advance(struct policy *policy, const struct snapshot *snapshot);
 bool policy_settle(struct policy *policy, const struct snapshot *snapshot);
 bool policy_rest(struct policy *policy, const struct snapshot *snapshot);
 
-/* The destinations that the next dump must watch: those that a rule has just acted for. */
+/* Fills in the destinations that the next dump must watch: those for which the effect or harm of a rule is watched. */
 void policy_watched(const struct policy *policy, struct watch_list *ret);
 
 /* The next decision of this tick; false if there is none left. paused: nothing may be written, so that only changes by
@@ -136,7 +136,7 @@ enum progress {
 enum progress policy_commit(struct policy *policy, const struct decision *decision);
 
 /* Takes over a sysctl that an earlier process or configuration left in the ledger. Returns false if it has to be put
- * back: the value is out of bounds, or no enabled rule of this name can have written it. */
+ * back: the value is out of bounds, or no rule of this name that is enabled and writes can have written it. */
 bool policy_adopt(struct policy *policy, const char *rule, enum sysctl_id sysctl, const struct sysctl_value *written,
                   const struct sysctl_value *original);
 
@@ -160,7 +160,8 @@ bool policy_holds(const struct policy *policy, enum sysctl_id sysctl);
 /* The value that the rule holds, or would hold where it only observes; NULL: none. */
 const struct sysctl_value *policy_rule_value(const struct policy *policy, unsigned rule, enum sysctl_id sysctl);
 
-/* True if this kernel or netns lacks a metric or sysctl of an enabled rule, by the last evaluation. */
+/* True if, by the last evaluation, this kernel or netns lacks a sysctl of an enabled rule, or a metric of its `when`,
+ * `until` or `expect`. */
 bool policy_is_unavailable(const struct policy *policy, unsigned rule);
 
 bool policy_is_active(const struct policy *policy, unsigned rule);

@@ -18,7 +18,7 @@ struct abort_state {
         struct trail trail; /* the last minute */
         struct mean after;
         double limit; /* the mean after the step must not exceed it */
-        bool over;    /* its time has passed, or too little is known of the minute before the step */
+        bool over;    /* not watched: its time has passed, the minute before is unknown, observe mode, or adopted */
         bool harm;
 };
 
@@ -41,7 +41,7 @@ struct rule_state {
         unsigned release_factor;
         uint64_t active_ns;           /* since the last step; of a late tick only elapsed.ns */
         uint64_t stepped_at;          /* the tick of the last step, or try */
-        uint64_t taken_for;           /* destination.id in the last decision; 0: unknown, or none */
+        uint64_t taken_for;           /* id of the destination that the rule acts for; 0: unknown, or none */
         struct failed_effect *failed; /* FAILED_MAX, in the policy */
         bool any_failed;              /* false: all of them are empty, and need not be read */
         unsigned last_failed;         /* index of the entry written last */
@@ -58,7 +58,7 @@ struct held {
         struct sysctl_value value, original;
         uint64_t taken_at; /* the tick; the snapshot of that tick still shows the value before */
         bool foreign;
-        bool wanted;       /* an active rule without the sysctl may take it: it was foreign, or the write failed */
+        bool wanted;       /* an active rule without the sysctl may take it: it was foreign, or was not written */
         uint64_t again_at; /* when the rule may take it; 0: at once */
 };
 
@@ -104,7 +104,7 @@ void rest_init(struct policy *p);
 void rest_end(struct policy *p);
 
 /* Computes the mean of a metric of `abort` in the minute before now. Returns false if too little of that
- * minute was seen; never for ports.syn_waiting, which compares ports at the same time. */
+ * minute was seen. Always true for ports.syn_waiting, which compares the ports of one dump. */
 static inline bool abort_before(unsigned metric, const struct abort_state *a, uint64_t now, struct mean *ret)
 {
         *ret = trail_mean(&a->trail, now);
@@ -168,7 +168,8 @@ bool rule_may_enter(const struct policy *p, unsigned rule);
 /* True if it raises the table of TIME_WAIT. */
 bool rule_raises_time_wait(const struct rule *rule);
 
-/* True if the rule would do harm: see table_spoils(). Without a dump harm is unknown, and assumed. */
+/* True if the rule would do harm: see table_spoils(). Without a dump harm is unknown, and assumed. False while
+ * time_wait.needed is unknown or 0. */
 bool rule_does_harm(const struct policy *p, unsigned rule, const struct snapshot *s);
 
 /* The rule of the administrator whose action counts instead of this action of the vendor's rule; RULE_NONE: this

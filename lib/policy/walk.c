@@ -27,7 +27,7 @@ static void take_greater(const struct destination **best, const struct condition
                 *best = d;
 }
 
-/* True if it would exceed every ports.* threshold of the rule without reuse. */
+/* True if the destination would meet every ports.* condition of `when` without reuse. */
 static bool destination_presses(const struct rule *rule, const struct destination *d)
 {
         for (unsigned k = 0; k < rule->n_when; k++) {
@@ -74,7 +74,7 @@ static void walk_abort(struct walk *w, const struct destination *d)
         for (unsigned k = 0; k < w->rule->n_abort; k++) {
                 if (!metric_is_ports(w->rule->abort[k].metric))
                         continue;
-                w->e->abort[k].mean = fmax(ports_value(d, w->rule->abort[k].metric).lower, 0); /* 0: unknown, too */
+                w->e->abort[k].mean = fmax(ports_value(d, w->rule->abort[k].metric).lower, 0); /* unknown is 0 */
                 if (w->e->abort[k].mean > w->state->abort[k].limit)
                         w->e->abort[k].harmed = d;
         }
@@ -174,8 +174,8 @@ static bool is_about_destinations(const struct walk *w)
         return ports;
 }
 
-/* True if the rule looks at this destination. The one that an active rule acts for counts as its unit's, even if a
- * reload has forgotten the socket that showed the unit. */
+/* True if the rule looks at this destination. The destination that an active rule acts for matches `for-unit` even if
+ * a reload has forgotten the socket that showed the unit. */
 static bool is_for(const struct walk *w, const struct destination *d)
 {
         const struct rule *rule = w->rule;
