@@ -104,9 +104,9 @@ struct observer {
 
         uint64_t now, since; /* ns: the time of this read; the time since the one before, 0: there was none */
         uint64_t dump_ns;    /* how long the dumps after this read took */
-        uint64_t cpu_before; /* CPU time of the thread when the read before began; 0: unknown */
+        uint64_t cpu_before; /* CPU time of the thread at the last fill_self(); 0: unknown */
 
-        uint32_t sysctls_now; /* a bit for each sysctl that twtuned holds or may soon write: read at every tick */
+        uint32_t sysctls_now; /* a bit for each sysctl passed to observer_sysctl_read(): read at every tick */
         struct sock_diag diag;
         int closings; /* the descriptor of observer_listen(); 0: none */
         uint64_t slow_until,
@@ -140,7 +140,7 @@ struct observer {
         unsigned calm;       /* reads in a row in which neither snmp nor a number of sockets has moved */
         bool waited;         /* the last read did without snmp */
         uint64_t moved_at;   /* when one of them last moved */
-        bool netstat_waits;  /* no counter of netstat to read moves unless one of them does */
+        bool netstat_waits;  /* the netstat counters that are read move only if one of them does */
         uint64_t same_until; /* ns: until then, reads in which none of them moves only call fill_quiet(); 0: unset */
 
         double paws; /* PAWSTimewait in about the last minute: the older an event is, the less it counts */
@@ -156,7 +156,7 @@ struct observer {
         uint64_t udp_inuse; /* UDP sockets, IPv4 and IPv6 */
         uint64_t udp_at;    /* when a dump of them was last tried; 0: never */
         int udp_error;      /* of that try; 0: none */
-        bool udp_first;     /* that dump was the first in a while, so which drops are new is unknown */
+        bool udp_first;     /* that dump was the first in a while, so its new drops are unknown */
         unsigned n_udp_dropped, n_udp_dropped_before;
         uint32_t udp_most_drops;  /* the most new drops of one socket since the dump before */
         double udp_fullest_share; /* how full the receive buffer of that socket is, percent */
@@ -182,7 +182,7 @@ struct observer {
         struct ports_limits limits; /* the current limits by which connect() picks ports */
         struct port_set reserved;   /* ip_local_reserved_ports */
         unsigned usable;            /* ports of the range that are not reserved */
-        uint64_t reserved_at;       /* when it was read; 0: not yet */
+        uint64_t reserved_at;       /* when reserved was read; 0: not yet */
         bool reserved_changed;      /* after the last dump of the ports */
 
         struct listeners listeners;
@@ -239,7 +239,7 @@ void want_config(struct observer *observer, const struct config *config);
 int sources_open(struct observer *observer); /* 0 or -ENOMEM */
 void sources_close(struct observer *observer);
 void sources_retry(struct observer *observer);
-void sources_make_room(struct observer *observer); /* enlarges the buffer until every file fits */
+void sources_make_room(struct observer *observer); /* enlarges the buffer until every file fits, at most to 4 MB */
 void sources_unread(const struct observer *observer, struct unread *unread);
 struct proc_file source_open(const char *root, enum source source);
 
@@ -250,10 +250,10 @@ int source_read(struct observer *observer, enum source source);
 int source_read_start(struct observer *observer, enum source source, size_t size);
 enum reading_state source_state(const struct observer *observer, enum source source);
 void remember_text(const struct observer *observer, char *ret,
-                   size_t size); /* "" if it does not fit, which no file's text equals */
+                   size_t size); /* writes "" if the text does not fit: no file's text equals that */
 
 /* Each reads a sign of activity, and returns true if it has moved since the read before or cannot be read.
- * snmp_moved(): any counter of snmp. sockets_moved(): a number of sockets of this netns; true as well if moved is. */
+ * snmp_moved(): any counter of snmp. sockets_moved(): a number of sockets of this netns; also true if moved is. */
 bool snmp_moved(struct observer *observer);
 bool sockets_moved(struct observer *observer, bool moved);
 
@@ -265,7 +265,7 @@ struct reading counter_change(const struct observer *observer, unsigned counter)
 void fill_sysctls(struct observer *observer, struct snapshot *s);
 void fill_sockstat(struct observer *observer, struct snapshot *s);
 bool fill_quiet(struct observer *observer,
-                struct snapshot *s); /* while no sign moves; returns whether a reading changed */
+                struct snapshot *s); /* if no sign has moved; returns true if a reading changed */
 void fill_conntrack(struct observer *observer, struct snapshot *s);
 void fill_self(struct observer *observer, struct snapshot *s);
 void fill_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);
@@ -292,8 +292,8 @@ void fill_bound(struct observer *observer, struct snapshot *s);
 bool udp_ports_needed(const struct observer *observer);
 void fill_udp(struct observer *observer, struct snapshot *s, struct unread *unread);
 
-/* sysctls.c: reads the reserved ports if they are due. From these and the sysctls in s it sets the limits and the number of
- * usable ports, and fills in ports.below_32768 and ports.reserved. */
+/* sysctls.c: reads the reserved ports if they are due. From these and the sysctls in s it sets the limits and the
+ * number of usable ports, and fills in ports.below_32768 and ports.reserved. */
 void read_limits(struct observer *observer, struct snapshot *s);
 
 /* sockstat.c: returns part in percent of a table, whose size is the last number of the sysctl whole; finds the number
@@ -301,8 +301,8 @@ void read_limits(struct observer *observer, struct snapshot *s);
 struct reading share_of(double part, const struct live_sysctl *whole);
 bool number_after(const char *text, const char *word, uint64_t *ret);
 
-/* budget.c: checks at the start of a read whether the account is settled; debits it with a dump, which began when the
- * thread's CPU time was begun (ns). */
+/* budget.c: checks at the start of a read whether the account is settled; debits it with a dump. begun: the thread's
+ * CPU time when the dump began, ns. */
 void budget_begin(struct observer *observer);
 void budget_debit(struct observer *observer, enum dump_kind kind, uint64_t begun);
 /* Returns the pause, in ns, after the most expensive of the last dumps of the ports, of the states and of both. */
@@ -311,7 +311,8 @@ void budget_debit_look(struct observer *observer, uint64_t begun); /* debits the
 
 /* bounded_dump.c: makes a dump, and up to two further tries if it fails, as when the table changes meanwhile; all
  * dumps of a tick have 10 s together. Calls begin before each try. Returns 0 or a negative errno; -ETIMEDOUT: it took
- * too long, or an earlier one did and none is allowed yet; -ENOENT: the kernel lacks tcp_diag (tried every minute). */
+ * too long, or an earlier one did and none is allowed yet; -ENOENT: the kernel lacks tcp_diag (tried again every
+ * minute) or, for UDP sockets, udp_diag. */
 int observer_dump(struct observer *observer, const struct sock_diag_query *query, void (*begin)(struct observer *o),
                   sock_diag_handler handler);
 /* Reports the error of a dump, except -ECANCELED: the daemon cancels a running dump when it ends. */

@@ -66,7 +66,7 @@ void observer_set_config(struct observer *o, const struct config *config, const 
 {
         assert(counters->n >= COUNTER_OWN && counters->n <= COUNTERS_MAX);
         sources_retry(o);
-        if (o->configured) /* a new one is zero, and takes no memory where it is not written */
+        if (o->configured) /* a new observer is zero, and its pages take no memory until written */
                 memset((char *)o + OBSERVER_KEPT, 0, sizeof(*o) - OBSERVER_KEPT);
         o->configured = true;
         sources_make_room(o);

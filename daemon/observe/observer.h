@@ -6,8 +6,8 @@
  *
  * Each source fails alone. If one cannot be read, its own metrics are invalid (unavailable if this kernel or netns
  * has no such file), and the others are read all the same. A file that is missing or fails is opened again every
- * minute, so that a module may be loaded later. A file that has grown past the buffer gets a larger one then: only
- * that minute's retry and observer_set_config() open these files again or allocate memory for them. */
+ * minute, so that a module may be loaded later. If a file has grown past the buffer, the same retry enlarges the
+ * buffer: only this retry and observer_set_config() open files again or allocate memory for them. */
 
 #include "lib/config/config.h"
 #include "lib/kernel/snapshot.h"
@@ -23,7 +23,8 @@ int observer_probe(struct observer *observer);
 void observer_free(struct observer *observer);
 
 /* Sets what to read from now on: the ports, and what the rules name. config NULL: everything, as often as asked.
- * counters are those to read; both are copied. Rates need two reads, so counters are invalid in the first one. */
+ * counters are those to read. Keeps no pointer to config or counters. Rates need two reads, so counters are invalid in
+ * the first one. */
 void observer_set_config(struct observer *observer, const struct config *config, const struct counters *counters);
 
 /* For a recording: until the next observer_set_config() every metric and sysctl is read, and all sockets are dumped as
@@ -33,9 +34,9 @@ void observer_want_everything(struct observer *observer);
 /* Returns every counter of this kernel, to be freed with free(3); NULL without memory. */
 struct counters *observer_list_counters(const char *proc_root);
 
-/* The first step of a tick: reads counters, sysctls and, when due, the listeners. Metrics of sockets are those of the
- * last sample by state, or bounds computed from counters and the last dump. *ret_dump: these bounds do not hold, so a
- * dump is needed. */
+/* The first step of a tick: reads counters and sysctls and, when due, dumps the listeners, the bound sockets and the
+ * UDP sockets. Metrics of other sockets are those of the last sample by state, or bounds computed from counters and
+ * the last dump. *ret_dump: no bounds of ports.* hold, so a dump is needed. */
 void observer_read(struct observer *observer, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
 /* Makes the next observer_read() one between two regular ticks: it updates only sockets, sysctls and tables, and all
@@ -51,7 +52,7 @@ uint64_t observer_counted(const struct observer *observer);
 int observer_count_opened(struct observer *observer, uint64_t *ret);
 uint64_t observer_opened(const struct observer *observer);
 
-/* Listens for closed TCP connections (closings.c). Returns a descriptor, which the observer owns, that becomes
+/* Listens for closed TCP connections (closings.c). Returns a descriptor that belongs to the observer and becomes
  * readable after about this many, or a negative errno. After observer_unlisten() closed connections cost nothing. */
 int observer_listen(struct observer *observer, unsigned connections);
 void observer_unlisten(struct observer *observer);
@@ -88,5 +89,6 @@ const char *observer_find_unit(struct observer *observer, uint64_t cgroup);
  * once in 10 s, and debits cpu_budget with them. */
 uint64_t observer_find_cgroup(struct observer *observer, uint64_t destination);
 
-/* Returns 0 if sysctls under net.ipv4 can be written; else -EACCES, -EPERM or -EROFS. */
+/* Returns 0 if sysctls under net.ipv4 can be written, judged by the file of tcp_tw_reuse; else the negative errno of
+ * its open(), such as -EACCES, -EPERM or -EROFS. */
 int observer_can_write(const struct observer *observer);

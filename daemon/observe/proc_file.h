@@ -11,8 +11,8 @@ struct proc_file {
         int error; /* negative errno of open(), for writing if that was requested; 0: none */
 };
 
-/* Remembers an error instead of returning it: not every kernel has every file. writable: open for writing as well, or
- * for reading only where that is not allowed. */
+/* Opens a file. Stores an error in the struct instead of returning it: not every kernel has every file. writable:
+ * opens it for writing as well; if that fails, for reading only. */
 struct proc_file proc_file_open(const char *path, bool writable);
 void proc_file_close(struct proc_file *file);
 

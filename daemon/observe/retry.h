@@ -4,8 +4,7 @@
 #include <errno.h>
 
 /* Makes a system call, and repeats it twice at most if a signal interrupts it (EINTR): the daemon has no signal
- * handlers (signal(7)), so a call that goes on being interrupted has another cause. The call is evaluated each
- * time. */
+ * handlers (signal(7)), so EINTR that goes on has another cause. The call is evaluated each time. */
 #define retry_interrupted(call) \
         ({ \
                 unsigned tries_ = 3; \

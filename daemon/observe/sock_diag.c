@@ -80,8 +80,8 @@ static int send_request(struct sock_diag *d, const struct sock_diag_query *q, ui
         return mnl_socket_sendto(d->socket, request, request->nlmsg_len) < 0 ? -errno : 0;
 }
 
-/* Returns the error at the start of NLMSG_ERROR and NLMSG_DONE; 0: none. libmnl's own handler ignores that of a
- * DONE. */
+/* Returns the error at the start of the payload of an NLMSG_ERROR or NLMSG_DONE; 0: none. libmnl's own handler ignores
+ * the error of an NLMSG_DONE. */
 static int control_error(const struct nlmsghdr *h)
 {
         int error;

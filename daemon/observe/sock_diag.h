@@ -18,7 +18,7 @@ struct sock_diag {
         struct mnl_socket *socket; /* kept open: the kernel's batches grow with what the socket last received */
         unsigned seq;
         bool two_walks;    /* the kernel lacks TCPDIAG_GETSOCK, which gives both families in one walk */
-        uint64_t batch_at; /* ns of CLOCK_BOOTTIME when the kernel filled the current batch */
+        uint64_t batch_at; /* ns of CLOCK_BOOTTIME when the current batch was received */
         uint64_t until;    /* us of CLOCK_MONOTONIC: a dump ends then; 0: no limit */
 };
 

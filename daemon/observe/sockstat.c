@@ -68,8 +68,8 @@ static int read_sockstat6(struct observer *o, struct socket_counts *ret)
 }
 
 /* A socket of any family that comes or goes moves `used` (net/core/sock.c:sk_alloc, __sk_free), and one that connects
- * or is connected to moves snmp. So sockstat6 can move unseen only if existing sockets begin to listen, or existing
- * UDP sockets are bound. If there are few sockets, that changes no metric. */
+ * or is connected to moves snmp. So sockstat6 can move unseen only if existing sockets begin to listen, if existing
+ * UDP sockets are bound, or if one socket goes and another comes. If there are few sockets, that changes no metric. */
 static bool sockstat6_waits(const struct observer *o, uint64_t used, bool moved)
 {
         return !moved && o->ipv4.used == used && o->calm > 0 && o->now - o->sockstat6_at < o->slowly_ns &&
@@ -105,7 +105,8 @@ static void fill_rate(struct observer *o, struct snapshot *s, double rate)
 }
 
 /* A socket that entered TIME_WAIT is still there or has ended: after 60 s, reused, or thrown away at once
- * (net/ipv4/inet_timewait_sock.c:tw_timer_handler counts TW, tcp_minisocks.c:tcp_time_wait TCPTimeWaitOverflow). */
+ * (net/ipv4/inet_timewait_sock.c:tw_timer_handler counts TW, tcp_minisocks.c:tcp_time_wait TCPTimeWaitOverflow). No
+ * counter shows a socket that a RST or SYN of the peer ends (tcp_minisocks.c:tcp_timewait_state_process). */
 static void fill_needed(struct observer *o, struct snapshot *s)
 {
         static const unsigned ended[] = {COUNTER_TW, COUNTER_TW_RECYCLED, COUNTER_TIME_WAIT_OVERFLOW};

@@ -65,7 +65,8 @@ void states_want(struct observer *o)
                         o->states |= rows[i].states;
 }
 
-/* Not in a hurried read: ports that may run short must not wait for a sample, which takes time for each socket. */
+/* Returns false in a hurried read: ports that may run short must not wait for a sample, which takes time for each
+ * socket. */
 bool states_due(const struct observer *o)
 {
         return o->states != 0 && !o->hurried && o->now >= o->states_again_at &&

@@ -39,9 +39,9 @@ int observer_can_write(const struct observer *o)
         return o->file[SOURCE_OF(SYSCTL_TCP_TW_REUSE)].error;
 }
 
-/* Reads at every tick the sysctls that twtuned holds, also the port range while a sign moves, and all of them if the
- * last read asked for a dump, as the ports are counted by some. Otherwise the others are read slowly: they only decide
- * whether a rule could change something, and are read again before a change. */
+/* Reads at every tick the sysctls passed to observer_sysctl_read(), also the port range while a sign moves, and all
+ * sysctls if the last read asked for a dump, because some decide how ports are counted. Otherwise the others are read
+ * slowly: they only decide whether a rule could change something, and are read again before a change. */
 void fill_sysctls(struct observer *o, struct snapshot *s)
 {
         bool all = o->sysctls_at == 0 || o->dumping || o->retried || o->now - o->sysctls_at >= o->slowly_ns;

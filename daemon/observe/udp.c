@@ -26,8 +26,8 @@ static void begin(struct observer *o)
         o->n_udp_dropped = 0;
 }
 
-/* Since the dump before. Of a socket that is not among those remembered, all its drops are new, unless more sockets
- * had dropped than are remembered: then its new drops are unknown, and count as none. */
+/* Returns the drops of a socket since the dump before. If the socket is not in the list of that dump, all its drops
+ * are new; but if that list is full, its new drops are unknown, and count as none. */
 static uint32_t new_drops(const struct observer *o, const struct udp_drops *socket)
 {
         for (unsigned i = 0; i < o->n_udp_dropped_before; i++)

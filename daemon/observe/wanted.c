@@ -39,7 +39,7 @@ static void want_rule(struct observer *o, const struct rule *rule)
                 want_sysctl(o, rule->action[k].sysctl, !rule->disabled);
 }
 
-/* Returns the sysctls that ports are counted by and those that are the sizes of wanted tables: a bit each. */
+/* Returns a bit for each sysctl that decides how ports are counted, or that limits a wanted table or queue. */
 static uint32_t sysctls_of_metrics(const struct observer *o)
 {
         static const struct {

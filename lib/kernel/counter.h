@@ -57,5 +57,6 @@ void counters_add_all(struct counters *counters, const char *prefix, const char 
 /* Sets value and seen of the counters of the set that are in the text. The caller clears seen before. */
 void counters_read(struct counters *counters, const char *prefix, const char *text);
 
-/* The counters of Linux 6.18, which a rule may name even if this kernel lacks them. NULL ends the list. */
+/* The TcpExt and Tcp counters of Linux 6.18, and snmp.Udp.RcvbufErrors: a rule may name them even if this kernel lacks
+ * them. NULL ends the list. */
 extern const char *const counter_builtin[];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The attributes of a sock_diag message (net/ipv4/inet_diag.c:inet_diag_msg_attrs_fill). Which ones there are, and
- * their sizes, differ by kernel and privilege: an attribute of an unexpected size is ignored. */
+/* The attributes of a sock_diag message (net/ipv4/inet_diag.c:inet_diag_msg_attrs_fill). The set of attributes
+ * and their sizes differ by kernel and privilege: an attribute of an unexpected size is ignored. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -32,7 +32,7 @@ void listeners_add(struct listeners *l, const struct inet_diag_msg *socket, size
         item->drops_known = diag_drops(socket, length, &item->drops);
 }
 
-/* Searches from hint, its index in the new dump: usually the listener had the same one before. */
+/* Searches from hint, the listener's index in the new dump: usually it had the same index before. */
 static const struct listener *find_before(const struct listeners *l, unsigned hint, uint64_t cookie)
 {
         for (unsigned k = 0; k < l->n_before; k++) {

@@ -37,7 +37,7 @@ struct listener {
 
 struct listeners {
         unsigned n, n_before;
-        bool complete;        /* before has all listeners of its dump: a listener not in it is new */
+        bool complete;        /* before[] holds all listeners of its dump: a listener not in it is new */
         uint32_t syn_limit;   /* a limit of every SYN queue, besides the backlog of its listener; 0: none */
         bool new_drops_known; /* true if new_drops_known is true for every listener */
         uint64_t new_drops;   /* of all listeners together */

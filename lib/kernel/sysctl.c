@@ -65,8 +65,8 @@ bool sysctl_equal(const struct sysctl_value *a, const struct sysctl_value *b)
         return a->n == b->n && memcmp(a->v, b->v, a->n * sizeof(a->v[0])) == 0;
 }
 
-/* connect() takes every second port of the range, so two ends of the same parity leave one port of the other parity
- * unused (net/ipv4/sysctl_net_ipv4.c:ipv4_local_port_range warns about it). */
+/* connect() searches an even number of ports (net/ipv4/inet_hashtables.c:__inet_hash_connect), so two ends of the same
+ * parity waste one port (net/ipv4/sysctl_net_ipv4.c:set_local_port_range warns about it). */
 static bool is_port_range(const struct sysctl_value *value)
 {
         return value->v[0] < value->v[1] && (value->v[0] & 1) != (value->v[1] & 1);

@@ -61,7 +61,8 @@ const char *sysctl_format(const struct sysctl_value *value, char buf[static SYSC
 bool sysctl_equal(const struct sysctl_value *a, const struct sysctl_value *b);
 
 /* Checks whether value may be written, whatever the live value is. Returns 0; -EPERM: this sysctl is never written;
- * -ERANGE: out of bounds, or a wrong number of numbers. On an error, reason says why in one sentence, cut at size. */
+ * -ERANGE: out of bounds, a wrong number of numbers, or a port range whose ends are in the wrong order or both even or
+ * both odd. On an error, reason says why in one sentence, cut at size. */
 int sysctl_check(enum sysctl_id id, const struct sysctl_value *value, char *reason, size_t size);
 
 /* Checks value against bounds that [limits] has narrowed. Returns 0, or -ERANGE and a reason. */

@@ -39,7 +39,7 @@ int unit_name_parse(const char *text, char ret[static CGROUP_UNIT_MAX])
         if (n + sizeof(".service") > sizeof(name))
                 return -EINVAL;
         strcpy(name, text);
-        if (!strpbrk(own, ".:")) /* a container is "docker:0123456789ab" */
+        if (!strpbrk(own, ".:")) /* not to "docker:0123456789ab", a container */
                 strcpy(name + n, ".service");
         own = name + (own - text);
         if (!is_name(own, strlen(own)))
@@ -97,7 +97,7 @@ static bool is_of_unit(const char *path, const char *name)
         const char *slash = strrchr(name, '/');
         char unit[CGROUP_UNIT_MAX];
 
-        if (!strstr(path, slash ? slash + 1 : name)) /* so for nearly every path of a host */
+        if (!strstr(path, slash ? slash + 1 : name)) /* rules out nearly every path of a host */
                 return false;
         if (is_slice(name))
                 return is_in_slice(path, name);

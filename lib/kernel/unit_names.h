@@ -27,14 +27,14 @@ int unit_name_parse(const char *text, char ret[static CGROUP_UNIT_MAX]);
 unsigned unit_names_find(const struct unit_names *names, const char *name);
 unsigned unit_names_add(struct unit_names *names, const char *name);
 
-/* Return a bit for each name that matches. units_of_path(): its unit has the cgroup, given by its path below the root
- * of the hierarchy; a unit has all cgroups below its own. units_of_text(): the text, names separated by blanks, has
- * the name or that of a unit below it. */
+/* Return a bit for each name that matches. units_of_path(): the cgroup at path, below the root of the hierarchy, is
+ * that of the unit or below it. units_of_text(): text, names separated by blanks, contains the name, or the name of a
+ * unit below it. */
 uint32_t units_of_path(const struct unit_names *names, const char *path);
 uint32_t units_of_text(const struct unit_names *names, const char *text);
 
-/* part is the last part of the path of a cgroup that none of the units has. Returns false if none can have a cgroup
- * below it: units are in slices, and those of users below the users' managers (systemd.slice(5)). */
+/* part is the last part of the path of a cgroup that belongs to none of the units. Returns false if no unit can have a
+ * cgroup below it: units are in slices, and those of users below the users' managers (systemd.slice(5)). */
 bool units_may_be_below(const struct unit_names *names, const char *part);
 
 /* Writes the names of these bits, separated by blanks. Returns ret. */
