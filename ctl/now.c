@@ -189,7 +189,7 @@ static void print_effect(const json_t *change, const json_t *rule)
                 printf(LABEL "%.0f %% of new connections took a port in TIME_WAIT (%.0f a second)\n", "helped",
                        number_of(change, "reused"), number_of(change, "reused_per_second"));
         if (number_of(change, "unanswered") > 0)
-                printf(LABEL "%.0f connects have waited 3 s and more for an answer\n", "",
+                printf(LABEL "%.0f connects have waited 2 s and more for an answer\n", "",
                        number_of(change, "unanswered"));
 }
 

@@ -52,7 +52,7 @@ METRIC(PORTS_SYN_WAITING, "ports.syn_waiting", UNIT_PERCENT, 5, "sock_diag", WIT
         "share of the connections on reused ports that wait over 250 ms for an answer; 0 unless it is over three times "
         "the share on other ports; unknown while there are too few connections of either kind", 100)
 PORTS(UNANSWERED, "unanswered", UNIT_COUNT,
-        "connections that have waited 3 s and more for the first answer: the backend is dead")
+        "connections that have waited 2 s and more (3 s before Linux 6.5) for the first answer: the backend is dead")
 PORTS_SHARE(SYN_SENT, "syn_sent", "share of the ports in use that still wait for the first answer")
 PORTS(USED, "used", UNIT_COUNT, "ports in use toward the destination")
 PORTS(REUSABLE, "reusable", UNIT_COUNT, "ports in TIME_WAIT that connect() may reuse now")
