@@ -248,7 +248,7 @@ const struct sysctl_line *sysctl_lines_find(const struct sysctl_lines *lines, co
                         return line;
                 if (!line->value)
                         revoked = line;
-                else if (!glob && !is_replaced(lines, line))
+                else if ((!glob || line->place > glob->place) && !is_replaced(lines, line))
                         glob = line;
         }
         return glob ? glob : revoked;

@@ -45,9 +45,9 @@ int sysctl_lines_read(struct sysctl_lines *lines, const char *file, const char *
  * (systemd's basic/fileio.c:categorize_eol()). */
 size_t sysctl_lines_split(const char *text, size_t size, size_t *ret_end);
 
-/* Returns the line that takes effect on name (a path, or with dots): the last one that names it, else the last glob
- * that matches. If its value is NULL, it revokes an earlier line or excludes the name from globs, and nothing is set.
- * NULL: no line is about name. */
+/* Returns the line that takes effect on name (a path, or with dots): the last one that names it, else of the globs
+ * that match the one with the last place. If its value is NULL, it revokes an earlier line or excludes the name from
+ * globs, and nothing is set. NULL: no line is about name. */
 const struct sysctl_line *sysctl_lines_find(const struct sysctl_lines *lines, const char *name);
 
 /* Computes the place of each line again, after lines were removed. */

@@ -571,6 +571,12 @@ static const struct {
          "",
          {0}},
 
+        {"net.ipv4.tcp_keepalive_p* = 10\nnet.ipv4.tcp_keepalive_pr* = 20\nnet.ipv4.tcp_keepalive_p* = 10",
+         LINT_NO_EFFECT,
+         "overridden by f:2",
+         "",
+         {0}},
+
         /* texts */
         {"net.ipv4.tcp_congestion_control=reno # fast",
          LINT_NO_EFFECT,
