@@ -50,6 +50,10 @@ bool lint_say_refused(struct lint_case *c, const char *format, ...)
         return true;
 }
 
+/* What the kernel skips before a number (lib/ctype.c); behind one, only a blank or a tab may follow (kernel/sysctl.c:
+ * proc_wspace_sep). Measured. */
+#define SPACES " \t\f\v\xa0"
+
 unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const char **ret_rest)
 {
         unsigned i = 0;
@@ -57,7 +61,7 @@ unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const c
         assert(n <= 3);
         *ret_rest = text;
         for (; i < n; i++) {
-                const char *p = *ret_rest + strspn(*ret_rest, " \t");
+                const char *p = *ret_rest + strspn(*ret_rest, SPACES);
                 char *end;
 
                 if (!isdigit((unsigned char)p[p[0] == '-']))
@@ -68,7 +72,7 @@ unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const c
                         break;
                 *ret_rest = end;
         }
-        *ret_rest += strspn(*ret_rest, " \t");
+        *ret_rest += strspn(*ret_rest, SPACES);
         return i;
 }
 

@@ -613,6 +613,17 @@ static const struct {
         {"net.ipv4.ip_local_reserved_ports=8080", LINT_FINE, "", "", {.without = "net/ipv4/ip_local_port_range"}},
         {"net.ipv4.tcp_fin_timeout=\"30\"", LINT_NO_EFFECT, "the quotes are a part of the value", "", {0}},
 
+        /* numbers as the kernel reads them */
+        {"net.ipv4.tcp_fin_timeout=30\nnet.ipv4.tcp_sack=\f0", LINT_HARMFUL, "without SACK", "", {.refused = ""}},
+        {"net.ipv4.tcp_fin_timeout=30\nnet.ipv4.tcp_sack=\v\xa0\f0",
+         LINT_HARMFUL,
+         "without SACK",
+         "",
+         {.refused = ""}},
+        {"net.ipv4.tcp_keepalive_time=30\nnet.ipv4.tcp_keepalive_time=\f9000", LINT_FINE, "", "", {.refused = ""}},
+        {"net.ipv4.tcp_keepalive_time=9000\f", LINT_NO_EFFECT, "refuses", "", {0}},
+        {"net.ipv4.tcp_keepalive_time=7200 \f", LINT_NO_EFFECT, "it is the kernel's default", "ignores", {0}},
+
         /* what the kernel refuses, by its own word where it can be asked */
         {"net.ipv4.tcp_comp_sack_nr=300", LINT_NO_EFFECT, "it accepts 0 to 255", "", {0}},
         {"net.ipv4.tcp_comp_sack_rtt_percent=2000", LINT_NO_EFFECT, "it accepts 1 to 1000", "", {0}},
