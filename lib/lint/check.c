@@ -270,7 +270,7 @@ static const struct lint_checks checks[] = {
         {"net/ipv4/tcp_max_orphans", NULL, check_table},
         {"net/ipv4/tcp_adv_win_scale", NULL, check_adv_win_scale},
         {"net/ipv4/tcp_congestion_control", lint_refuses_module, lint_check_module},
-        {"net/ipv4/tcp_allowed_congestion_control", lint_refuses_congestion_list, NULL},
+        {"net/ipv4/tcp_allowed_congestion_control", lint_refuses_congestion_list, lint_check_congestion_list},
         {"net/core/default_qdisc", lint_refuses_module, lint_check_module},
         {"net/ipv4/udp_mem", NULL, check_mem},
         {"net/ipv4/tcp_mem", NULL, check_mem},

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/lint/row.h"
+#include "lib/util/safe.h"
 
 /* The names in Linux 6.18 (net/ipv4/Kconfig; in net/sched/sch_*.c, the .id of queues that can be a default). */
 static const char *const tcp_names[] = {"bbr",      "bic",   "cdg",      "cubic",    "dctcp", "highspeed",
@@ -128,7 +129,8 @@ bool lint_check_module(struct lint_case *c)
                         lint_help(c), c->row->module, c->finding->value);
 }
 
-/* net/ipv4/tcp_cong.c:tcp_set_allowed_congestion_control() loads no module. */
+/* net/ipv4/tcp_cong.c:tcp_set_allowed_congestion_control() loads no module. It splits at each blank, but not at a tab,
+ * and the empty name between two blanks ends the list. */
 bool lint_refuses_congestion_list(struct lint_case *c)
 {
         char list[1024], *word, *rest = list;
@@ -136,8 +138,19 @@ bool lint_refuses_congestion_list(struct lint_case *c)
         if (strlen(c->value) >= sizeof(list))
                 return lint_say_refused(c, "it is too long");
         memcpy(list, c->value, strlen(c->value) + 1);
-        while ((word = strsep(&rest, " \t")))
-                if (*word && !is_there(c, word))
+        while ((word = strsep(&rest, " ")) && *word)
+                if (strchr(word, '\t'))
+                        return lint_say_refused(c, "a tab is a part of a name: separate the names by one blank");
+                else if (!is_there(c, word))
                         return lint_say_refused(c, "%.32s is not in tcp_available_congestion_control", word);
         return false;
+}
+
+bool lint_check_congestion_list(struct lint_case *c)
+{
+        const char *end = strstr(c->value, "  ");
+        char shown[80];
+
+        return end && lint_say(c, LINT_FINE, "%s; the kernel ignores '%s': the names end at two blanks", lint_help(c),
+                               safe_text(end + strspn(end, " "), shown, sizeof(shown)));
 }

@@ -165,4 +165,5 @@ bool lint_check_reserved_ports(struct lint_case *c);
 /* The checks of values that name modules. */
 bool lint_refuses_module(struct lint_case *c);
 bool lint_refuses_congestion_list(struct lint_case *c);
+bool lint_check_congestion_list(struct lint_case *c);
 bool lint_check_module(struct lint_case *c);
