@@ -138,14 +138,26 @@ static const char *why_missing(const struct lint_case *c, const struct lint_row 
         return id == SYSCTL_COUNT || row->place ? NULL : sysctl_table[id].never;
 }
 
+/* True if this kernel lacks the sysctl of a row in every network namespace, whatever module is loaded. *ret_why is why
+ * it does not exist here; NULL: it exists, or the reason is unknown. */
+static bool is_nowhere(const struct lint_case *c, const struct lint_row *row, const char **ret_why)
+{
+        bool exists = lint_exists(c, row->path);
+
+        *ret_why = exists ? NULL : why_missing(c, row);
+        return !exists && (row->place == 0 || !*ret_why);
+}
+
 static bool say_meant(struct lint_case *c, const struct lint_row *meant)
 {
-        const char *why = lint_exists(c, meant->path) ? NULL : why_missing(c, meant);
+        const char *why;
+        bool nowhere = is_nowhere(c, meant, &why);
         char name[LINT_NAME_MAX];
 
         sysctl_name_swap(meant->path, name, sizeof(name));
-        if (why && meant->place == 0)
-                return lint_say(c, LINT_NO_EFFECT, "there is no such sysctl, and no %s either: %s", name, why);
+        if (nowhere)
+                return lint_say(c, LINT_NO_EFFECT, "there is no such sysctl, and no %s either%s%s", name,
+                                why ? ": " : "", why ? why : "");
         lint_say(c, LINT_NO_EFFECT, "there is no such sysctl: it is %s", name);
         if (strstr(c->path, "ipv6"))
                 lint_add_why(c, ", which acts on IPv6 as well");
@@ -176,9 +188,9 @@ bool lint_say_missing(struct lint_case *c)
         if (!near)
                 return true;
         sysctl_name_swap(near->path, name, sizeof(name));
-        if (!near->gone || lint_exists(c, near->path))
-                lint_add_why(c, ", did you mean %s?", name);
+        if (is_nowhere(c, near, &why))
+                lint_add_why(c, "; there is no %s either%s%s", name, why ? ": " : "", why ? why : "");
         else
-                lint_add_why(c, "; there is no %s either: %s", name, near->gone);
+                lint_add_why(c, ", did you mean %s?", name);
         return true;
 }
