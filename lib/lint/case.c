@@ -163,8 +163,11 @@ bool lint_effective(const struct lint_case *c, const char *path, struct lint_eff
         struct lint_effect live = {0}, e;
         const char *rest;
         char text[256];
+        int r = lint_read_live(c, path, text, sizeof(text));
 
-        if (lint_read_live(c, path, text, sizeof(text)) == 0)
+        if (r == -ENOENT)
+                return false;
+        if (r == 0)
                 live.n = lint_numbers(text, n, live.v, &rest);
         e = live;
         *ret = line && line->value && apply(c, row, line, &e, n) ? e : live;

@@ -135,7 +135,7 @@ struct lint_effect {
 };
 
 /* Gives the numbers of a sysctl once the lines are applied; ignores a line that the kernel refuses. Returns false if
- * the numbers are unknown. */
+ * the numbers are unknown, or the sysctl does not exist here. */
 bool lint_effective(const struct lint_case *c, const char *path, struct lint_effect *ret);
 
 /* Gives the first number of a sysctl at the moment when the line of the case is applied: ignores later lines. Returns

@@ -560,6 +560,11 @@ static const struct {
          "conntrack forgets an idle connection after 600 s (f:1), before the first probe",
          "",
          {0}},
+        {"net.netfilter.nf_conntrack_tcp_timeout_established=8000\nnet.ipv4.tcp_keepalive_time=9000",
+         LINT_FINE,
+         "",
+         "conntrack forgets",
+         {.without = "net/netfilter/"}},
         {"net.netfilter.nf_conntrack_udp_timeout=0", LINT_HARMFUL, "gone at once", "", {0}},
 
         /* reuse without timestamps */
