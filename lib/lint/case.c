@@ -62,14 +62,17 @@ unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const c
         *ret_rest = text;
         for (; i < n; i++) {
                 const char *p = *ret_rest + strspn(*ret_rest, SPACES);
+                bool negative = *p == '-';
+                unsigned long long number;
                 char *end;
 
-                if (!isdigit((unsigned char)p[p[0] == '-']))
+                if (!isdigit((unsigned char)p[negative]))
                         break;
                 errno = 0;
-                v[i] = strtoll(p, &end, 0);
+                number = strtoull(p + negative, &end, 0);
                 if (errno != 0 || !strchr(" \t", *end))
                         break;
+                v[i] = (int64_t)MIN(number, (unsigned long long)INT64_MAX) * (negative ? -1 : 1);
                 *ret_rest = end;
         }
         *ret_rest += strspn(*ret_rest, SPACES);
