@@ -227,6 +227,13 @@ static void print_lacking(const struct recording *recording, const struct counte
                         printf("not in the recording: %s\n", wanted->item[i].name);
 }
 
+/* The recorded configuration had this interval at this tick: a reload may have changed it. */
+static void take_interval(const struct replay *r, struct config *config)
+{
+        if (r->row.interval_ns > 0)
+                config->interval_ns = r->row.interval_ns;
+}
+
 /* Runs all rows. Takes over config. Returns the exit status. */
 static int run(struct replay *r, struct config *config)
 {
@@ -236,7 +243,7 @@ static int run(struct replay *r, struct config *config)
         recording_row_init(&r->row, &r->snapshot);
         more = row_next(r);
         config->observe = r->row.observe;
-        config->interval_ns = r->row.interval_ns > 0 ? r->row.interval_ns : config->interval_ns;
+        take_interval(r, config);
         if (tuner_start(&r->tuner, &r->backend, config, r->snapshot.now) < 0) {
                 config_free(config);
                 return EX_OSERR;
@@ -245,8 +252,10 @@ static int run(struct replay *r, struct config *config)
         print_lacking(&r->recording, &config->counters);
         if (more > 0 && config->observe)
                 printf("recorded in observe mode, in which nothing changed: each expect counts as met\n");
-        for (; more > 0; more = row_next(r))
+        for (; more > 0; more = row_next(r)) {
+                take_interval(r, config);
                 tick(&r->tuner);
+        }
         tuner_stop(&r->tuner);
         return more < 0 ? EX_DATAERR : 0;
 }

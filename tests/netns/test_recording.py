@@ -328,6 +328,22 @@ def _():
     replay(path, policy)
 
 
+@test("each row has its interval: after a reload with a longer one no tick is late, and the clocks go on", beside=True)
+def _():
+    _, path, _ = enforced_storm()
+    rows, path = rows_of(path), new_path()
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        for second, interval in [(i, 1) for i in range(1, 6)] + [(5 + 10 * i, 10) for i in range(1, 6)]:
+            writer.writerow({**rows[0], "time": f"{second}.000000000", "interval": f"{interval}.000000000"})
+    policy = temp_policy(f"[rule a]\nwhen = tcp.time_wait >= 0 for 34s\nset = {REUSE} = 1\n")
+    lines = replay(path, policy)
+    check(not any(" degraded: " in line for line in lines), lines)
+    check_equal([line.split("s applied: ")[0].split("+")[1] for line in lines if "s applied: " in line], ["34.000"],
+                "the second at which the rule acted")
+
+
 @test("--record goes with the daemon, --replay with --config alone", beside=True)
 def _():
     for args in (["--once", "--record=x"], ["--replay=x", "--record=y"], ["--replay=x", "--observe"],
