@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "daemon/conf_files.h"
@@ -139,10 +140,11 @@ struct config *config_files_load(const char *file, const struct counters *kernel
         return config;
 }
 
-struct config *config_files_load_good(const char *file, const struct counters *kernel, bool running)
+int config_files_load_good(const char *file, const struct counters *kernel, bool running, struct config **ret)
 {
         struct diagnostics diagnostics = {0};
         struct config *config = config_files_load(file, kernel, &diagnostics);
+        int status = config ? 0 : EX_OSERR;
 
         if (!config)
                 fprintf(stderr, "twtuned: out of memory\n");
@@ -152,9 +154,11 @@ struct config *config_files_load_good(const char *file, const struct counters *k
                 diagnostics_print(&diagnostics, "");
                 config_free(config);
                 config = NULL;
+                status = EX_CONFIG;
         }
         if (config)
                 diagnostics_print(&config->warnings, "warning: ");
         diagnostics_free(&diagnostics);
-        return config;
+        *ret = config;
+        return status;
 }

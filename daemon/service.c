@@ -343,7 +343,7 @@ int service_run(const struct service_options *options)
         struct service *s = &service;
         struct config *config = options->config;
         bool held;
-        int r;
+        int r = 0;
 
         s->options = options;
         /* Makes large blocks come from mmap(2), so that their unused pages take no memory: on the heap, calloc()
@@ -356,12 +356,12 @@ int service_run(const struct service_options *options)
         prepare_signals();
         journal_unblock_stderr();
         if (!config)
-                config = config_files_load_good(options->config_file, NULL, true);
-        if (!config) {
+                r = config_files_load_good(options->config_file, NULL, true, &config);
+        if (r != 0) {
                 /* The daemon will not run, so what an earlier process left changed is put back. */
                 if (!options->observe_only)
                         restore_all(s, "the configuration is wrong, so twtuned does not run", &held);
-                return EX_CONFIG;
+                return r;
         }
         r = linux_backend_start(&s->backend, true);
         s->backend.notify_fd = options->notify_fd;

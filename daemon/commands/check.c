@@ -39,11 +39,12 @@ static bool check_metrics_file(const struct config *config)
 
 int check_print(const char *config_file, bool verbose)
 {
-        struct config *config = config_files_load_good(config_file, NULL, false);
+        struct config *config;
+        int r = config_files_load_good(config_file, NULL, false, &config);
         unsigned disabled = 0;
 
-        if (!config)
-                return EX_CONFIG;
+        if (r != 0)
+                return r;
         if (!check_metrics_file(config)) {
                 config_free(config);
                 return EX_CONFIG;

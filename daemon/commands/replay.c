@@ -38,6 +38,7 @@ struct replay {
         struct written written[SYSCTL_COUNT];
         uint64_t begun;
         unsigned rows, events;
+        int error; /* negative errno: the file could not be read to its end */
 };
 
 static struct replay *self(struct backend *backend)
@@ -167,13 +168,21 @@ static void notify(struct backend *backend, const char *state)
         (void)backend, (void)state;
 }
 
+static int out_of_memory(void)
+{
+        fprintf(stderr, "twtuned: out of memory\n");
+        return EX_OSERR;
+}
+
 /* Returns the next line without its newline; NULL: no whole line is left. */
 static char *line_next(struct replay *r)
 {
         char **line = &r->line[r->at.line % 2];
         ssize_t n = getline(line, &r->size[r->at.line % 2], r->file);
 
-        if (n <= 0)
+        if (ferror(r->file) || (n <= 0 && !feof(r->file)))
+                r->error = -errno;
+        if (n <= 0 || r->error < 0)
                 return NULL;
         r->at.line++;
         if ((*line)[n - 1] != '\n') {
@@ -211,7 +220,7 @@ static int header_read(struct replay *r)
 
         if (line)
                 error = recording_parse_header(&r->recording, line, r->at, &diagnostics);
-        else
+        else if (r->error == 0)
                 diagnostic_add(&diagnostics, r->at, "there is no recording in it");
         diagnostics_print(&diagnostics, "");
         diagnostics_free(&diagnostics);
@@ -246,7 +255,7 @@ static int run(struct replay *r, struct config *config)
         take_interval(r, config);
         if (tuner_start(&r->tuner, &r->backend, config, r->snapshot.now) < 0) {
                 config_free(config);
-                return EX_OSERR;
+                return out_of_memory();
         }
         r->begun = r->snapshot.now;
         print_lacking(&r->recording, &config->counters);
@@ -267,12 +276,12 @@ static int replay(struct replay *r, const char *config_file)
 
         r->ports = ports_new(PORTS_SEED);
         if (!r->ports)
-                return EX_OSERR;
+                return out_of_memory();
         if (header_read(r) < 0)
                 return EX_DATAERR;
-        config = config_files_load_good(config_file, &r->recording.counters, true);
-        if (!config)
-                return EX_CONFIG;
+        status = config_files_load_good(config_file, &r->recording.counters, true, &config);
+        if (status != 0)
+                return status;
         status = run(r, config);
         if (status == 0)
                 printf("%u tick%s, %.0f s, %u event%s\n", r->rows, r->rows == 1 ? "" : "s",
@@ -296,9 +305,9 @@ int replay_print(const char *file, const char *config_file)
                 return EX_NOINPUT;
         }
         status = replay(&r, config_file);
-        if (ferror(r.file)) {
-                fprintf(stderr, "twtuned: %s: %s\n", file, strerror(errno));
-                status = EX_IOERR;
+        if (r.error < 0) {
+                fprintf(stderr, "twtuned: %s: %s\n", file, strerror(-r.error));
+                status = r.error == -ENOMEM ? EX_OSERR : EX_IOERR;
         }
         fclose(r.file);
         ports_free(r.ports);

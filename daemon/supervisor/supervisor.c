@@ -235,11 +235,11 @@ static int on_child_ended(sd_event_source *source, const struct signalfd_siginfo
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         struct supervisor *s = userdata;
-        struct config *config = config_files_load_good(s->options.config_file, NULL, false);
+        struct config *config;
         struct child *c;
 
         (void)source, (void)info;
-        if (!config) {
+        if (config_files_load_good(s->options.config_file, NULL, false, &config) != 0) {
                 fputs("twtuned: keeping the current configuration\n", stderr);
                 return 0;
         }
@@ -348,9 +348,9 @@ int supervisor_run(const char *config_file, bool observe, char **argv)
         LIST_INIT(&s.children);
         title_prepare(argv);
         journal_unblock_stderr();
-        s.options.config = config_files_load_good(config_file, NULL, true);
-        if (!s.options.config)
-                return EX_CONFIG;
+        r = config_files_load_good(config_file, NULL, true, &s.options.config);
+        if (r != 0)
+                return r;
         r = take_lock(&s);
         if (r == 0 && pipe2(s.notes, O_CLOEXEC | O_NONBLOCK) < 0)
                 r = EX_OSERR;
