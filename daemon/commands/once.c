@@ -15,6 +15,13 @@
 #include "lib/util/json.h"
 #include "lib/util/safe.h"
 
+static void write_word(FILE *f, const char *word)
+{
+        if (word[0])
+                fputc(' ', f);
+        safe_print(word, f);
+}
+
 static void write_text(FILE *f, const struct snapshot *s, const struct counters *counters, unsigned metric)
 {
         const struct reading *r = &s->reading[metric];
@@ -26,12 +33,9 @@ static void write_text(FILE *f, const struct snapshot *s, const struct counters 
         else
                 fputs(reading_state_names[r->state], f);
         fprintf(f, " %s", unit[0] ? unit : "-");
-        for (unsigned i = 0; metric < METRIC_COUNT && i < 2; i++) {
-                const char *name = i == 0 ? s->endpoint[metric] : s->culprit[metric];
-
-                if (name[0])
-                        fputc(' ', f);
-                safe_print(name, f);
+        if (metric < METRIC_COUNT) {
+                write_word(f, s->endpoint[metric]);
+                write_word(f, s->culprit[metric]);
         }
         fputc('\n', f);
 }
@@ -91,6 +95,23 @@ static struct unread observe(struct observer *observer, struct snapshot *ret)
         return unread;
 }
 
+static void write_pressure(FILE *f, const struct snapshot *s, const struct config *config, unsigned i,
+                           const struct condition_evaluation *e)
+{
+        const struct rule *rule = &config->rule[i];
+        unsigned metric = rule->when[0].metric;
+        char whose[DESTINATION_NAME_MAX];
+
+        fprintf(f, "! %s:", rule->name);
+        if (rule->description)
+                fprintf(f, " %s:", rule->description);
+        fprintf(f, " %s %.10g", metric_name(metric, &config->counters), e->reading.value);
+        write_word(f, unit_suffix(metric_unit(metric, &config->counters)));
+        write_word(f, condition_whose(e, metric, s, whose));
+        write_word(f, condition_unit(e, metric, s));
+        fputc('\n', f);
+}
+
 /* Sets the times of all `when` conditions to 0, and prints the rules that are then STANDING_READY. */
 static void write_pressures(FILE *f, const struct snapshot *s, struct config *config)
 {
@@ -101,23 +122,9 @@ static void write_pressures(FILE *f, const struct snapshot *s, struct config *co
                 for (unsigned k = 0; k < config->rule[i].n_when; k++)
                         config->rule[i].when[k].time_ns = 0;
         evaluation = policy ? policy_evaluate(policy, s) : NULL;
-        for (unsigned i = 0; evaluation && i < config->n_rules; i++) {
-                const struct rule *rule = &config->rule[i];
-                const struct condition_evaluation *e = evaluation->rule[i].when;
-                char whose[DESTINATION_NAME_MAX];
-                unsigned metric = rule->when[0].metric;
-
-                if (evaluation->rule[i].standing != STANDING_READY || rule->n_when == 0)
-                        continue;
-                fprintf(f, "! %s: %s: %s %.10g %s", rule->name, rule->description ? rule->description : "",
-                        metric_name(metric, &config->counters), e[0].reading.value,
-                        unit_suffix(metric_unit(metric, &config->counters)));
-                if (condition_whose(&e[0], metric, s, whose)[0])
-                        fprintf(f, " %s", condition_whose(&e[0], metric, s, whose));
-                if (condition_unit(&e[0], metric, s)[0])
-                        fprintf(f, " %s", condition_unit(&e[0], metric, s));
-                fputc('\n', f);
-        }
+        for (unsigned i = 0; evaluation && i < config->n_rules; i++)
+                if (evaluation->rule[i].standing == STANDING_READY && config->rule[i].n_when > 0)
+                        write_pressure(f, s, config, i, &evaluation->rule[i].when[0]);
         policy_free(policy);
 }
 

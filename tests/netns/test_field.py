@@ -8,7 +8,7 @@ import socket
 import sys
 
 from harness import (POLICY, ChurnClient, ChurnHold, ChurnServer, Pair, Program, Single, Skip, binary, check,
-                     check_equal, few_ports, main, test)
+                     check_equal, few_ports, main, temp_policy, test)
 from pressure import NOWHERE, Few, check_silent
 from sockets import (BUSY, DEAF, HOARDER, Load, Repeat, Unit, begin_connect, close_all, connect, ip, listener, once,
                      only_ports, silence, states, value, wait_until)
@@ -194,6 +194,9 @@ def _():
         lines = pair.client.run(argv).stdout.splitlines()
         check(lines[0].startswith("! ports-held: ") and "10.77.0.1->10.77.0.2:8080" in lines[0], lines[0])
         check(lines[1].startswith("tcp.established "), lines[1])
+        bare = temp_policy("[rule a]\nwhen = tcp.established >= 0\nadvise = x\n")
+        lines = pair.client.run([binary("twtuned"), "--once", f"--config={bare}"]).stdout.splitlines()
+        check_equal(lines[0], "! a: tcp.established 49", "a rule without a description, a value without a unit")
 
 
 # ---- peers ----
