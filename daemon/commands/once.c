@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "daemon/config_files.h"
+#include "daemon/diagnostics_print.h"
 #include "daemon/observe/observer.h"
 #include "daemon/observe/sock_diag.h"
 #include "lib/policy/policy.h"
@@ -112,8 +113,9 @@ static void write_pressure(FILE *f, const struct snapshot *s, const struct confi
         fputc('\n', f);
 }
 
-/* Sets the times of all `when` conditions to 0, and prints the rules that are then STANDING_READY. */
-static void write_pressures(FILE *f, const struct snapshot *s, struct config *config)
+/* Sets the times of all `when` conditions to 0, and prints the rules that are then STANDING_READY. Returns 0 or
+ * -ENOMEM. */
+static int write_pressures(FILE *f, const struct snapshot *s, struct config *config)
 {
         struct policy *policy = policy_new(config);
         const struct evaluation *evaluation;
@@ -121,22 +123,40 @@ static void write_pressures(FILE *f, const struct snapshot *s, struct config *co
         for (unsigned i = 0; i < config->n_rules; i++)
                 for (unsigned k = 0; k < config->rule[i].n_when; k++)
                         config->rule[i].when[k].time_ns = 0;
-        evaluation = policy ? policy_evaluate(policy, s) : NULL;
-        for (unsigned i = 0; evaluation && i < config->n_rules; i++)
+        if (!policy)
+                return -ENOMEM;
+        evaluation = policy_evaluate(policy, s);
+        for (unsigned i = 0; i < config->n_rules; i++)
                 if (evaluation->rule[i].standing == STANDING_READY && config->rule[i].n_when > 0)
                         write_pressure(f, s, config, i, &evaluation->rule[i].when[0]);
         policy_free(policy);
+        return 0;
+}
+
+/* Prints which files cannot be read, and no other errors. Returns false if there is one, or if memory was short. */
+static bool are_read(const struct diagnostics *diagnostics)
+{
+        bool all = diagnostics->item || diagnostics->n == 0;
+
+        for (size_t i = 0; diagnostics->item && i < diagnostics->n; i++) {
+                if (diagnostics->item[i].at.line > 0)
+                        continue;
+                diagnostics_print(&(struct diagnostics){&diagnostics->item[i], 1}, "");
+                all = false;
+        }
+        return all;
 }
 
 /* Returns the valid part of the configuration; NULL: no memory. Fills in counters: first those of the configuration,
- * in its order, then the others of the kernel. */
-static struct config *load_config(const char *file, struct counters *counters)
+ * in its order, then the others of the kernel. *ret_read: all of the files could be read. */
+static struct config *load_config(const char *file, struct counters *counters, bool *ret_read)
 {
         struct counters *kernel = observer_list_counters("/proc");
-        struct diagnostics ignored = {0};
-        struct config *config = config_files_load(file, kernel, &ignored);
+        struct diagnostics diagnostics = {0};
+        struct config *config = config_files_load(file, kernel, &diagnostics);
 
-        diagnostics_free(&ignored);
+        *ret_read = are_read(&diagnostics);
+        diagnostics_free(&diagnostics);
         if (config)
                 *counters = config->counters;
         else
@@ -154,6 +174,7 @@ int once_print(const char *config_file, bool json)
         struct observer *observer = NULL;
         struct config *config;
         struct unread unread;
+        bool files_read, short_of_memory;
         int r = observer_new("/proc", &observer);
 
         if (r == 0)
@@ -163,19 +184,18 @@ int once_print(const char *config_file, bool json)
                 fprintf(stderr, "twtuned: cannot open NETLINK_SOCK_DIAG: %s\n", sock_diag_error(r));
                 return r == -ENOMEM ? EXIT_FAILURE : EX_UNAVAILABLE;
         }
-        config = load_config(config_file, &counters);
+        config = load_config(config_file, &counters, &files_read);
         observer_set_config(observer, NULL, &counters);
         unread = observe(observer, &snapshot);
         r = unread.error;
         if (r < 0)
                 fprintf(stderr, "twtuned: cannot read %s: %s\n", unread.what, strerror(-r));
-        if (config && !json)
-                write_pressures(stdout, &snapshot, config);
-        if (once_write(stdout, &snapshot, &counters, json) < 0) {
+        short_of_memory = !config || (!json && write_pressures(stdout, &snapshot, config) < 0);
+        short_of_memory |= once_write(stdout, &snapshot, &counters, json) < 0;
+        if (short_of_memory)
                 fprintf(stderr, "twtuned: out of memory\n");
-                r = -ENOMEM;
-        }
         config_free(config);
         observer_free(observer);
-        return r < 0 ? EXIT_FAILURE : 0;
+        /* Where twtuned is not installed, the usual files are missing, and the metrics are there all the same. */
+        return r < 0 || short_of_memory || (config_file && !files_read) ? EXIT_FAILURE : 0;
 }

@@ -199,6 +199,19 @@ def _():
         check_equal(lines[0], "! a: tcp.established 49", "a rule without a description, a value without a unit")
 
 
+@test("--once says which file cannot be read: 1; a wrong line in it is ignored", beside=True)
+def _():
+    with Single() as host:
+        for args in ([], ["--json"]):
+            run = host.run([binary("twtuned"), "--once", "--config=/no/such", *args], check=False)
+            said = "/no/such: cannot be read: No such file or directory\n"
+            check_equal((run.returncode, run.stderr), (1, said), args)
+            check("tcp.established" in run.stdout, run.stdout)
+        wrong = temp_policy("[rule a]\nwhen = tcp.established >= 0\nadvise = x\n[rule b]\nwhen = no.such > 1\n")
+        run = host.run([binary("twtuned"), "--once", f"--config={wrong}"])
+        check_equal((run.stdout.splitlines()[0][:5], run.stderr), ("! a: ", ""), "with a wrong line")
+
+
 # ---- peers ----
 
 @test("backend-silent: long before the ports are gone; connects that are refused are silent", beside=True)
