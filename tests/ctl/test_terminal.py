@@ -251,7 +251,7 @@ def _():
         run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
         check_equal((run.returncode, run.stdout), (64, ""), str(args))
         check(run.stderr.startswith("twtunectl: "), run.stderr)
-    for args, hint in ((["stauts"], "status"), (["--jsn"], "json"), (["history", "--sincee=2h"], "since")):
+    for args, hint in ((["stauts"], "status"), (["--jsn"], "--json"), (["history", "--sincee=2h"], "--since")):
         run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
         check_equal(run.returncode, 64, str(args))
         check(f"did you mean {hint}?" in run.stderr, run.stderr)

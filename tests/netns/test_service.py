@@ -550,8 +550,14 @@ def _():
         run = subprocess.run([binary("twtuned"), *args], text=True, capture_output=True, timeout=PATIENCE)
         check_equal(run.returncode, status, f"exit status of {args}")
         check("twtuned" in run.stdout + run.stderr, args)
-    run = subprocess.run([binary("twtuned"), "--chek"], text=True, capture_output=True, timeout=PATIENCE)
-    check("unknown or ambiguous option --chek, did you mean check?" in run.stderr, run.stderr)
+    for args, what in ((["--chek"], "unknown or ambiguous option --chek, did you mean --check?"),
+                       (["--xyzzy=1"], "unknown or ambiguous option --xyzzy;"),
+                       (["--check", "-xv"], "unknown option -x;"), (["--check", "-vx"], "unknown option -v;"),
+                       (["--config=x", "-ov"], "unknown option -o;"), (["-x"], "unknown option -x;"),
+                       (["--che=1"], "option --che takes no value;"),
+                       (["--config"], "option --config needs a value;")):
+        run = subprocess.run([binary("twtuned"), *args], text=True, capture_output=True, timeout=PATIENCE)
+        check(what in run.stderr, (args, run.stderr))
 
 
 @test("output that cannot be written is said, and is 74", beside=True)
