@@ -14,7 +14,7 @@ void diagnostics_print(const struct diagnostics *diagnostics, const char *prefix
                 if (p->at.line > 0)
                         fprintf(stderr, ":%u", p->at.line);
                 fprintf(stderr, ": %s", prefix);
-                safe_print(p->text, stderr);
+                safe_print(p->text ? p->text : "out of memory", stderr);
                 fputc('\n', stderr);
         }
 }
