@@ -194,26 +194,26 @@ static void print_effect(const json_t *change, const json_t *rule)
 }
 
 /* A release waits longer each time, up to an hour (release_time() of the policy). */
-static void print_longer(double seconds, double times)
+static void print_longer(const json_t *rule, double seconds)
 {
+        double longer = fmin(seconds * number_of(rule, "release_times"), fmax(seconds, 3600));
         char time[TIME_TEXT_MAX];
 
-        printf(LABEL "this time for %s: the rule became active again soon after its last release\n", "",
-               time_text(fmin(seconds * times, fmax(seconds, 3600)), time));
+        if (longer > seconds)
+                printf(LABEL "this time for %s: it acted again soon after its release\n", "", time_text(longer, time));
 }
 
 static void print_end(const json_t *d, const json_t *change, const json_t *rule)
 {
         const char *label = "until";
-        double times = number_of(rule, "release_times");
         char time[TIME_TEXT_MAX];
         json_t *condition;
         size_t i;
 
         if (is_true(change, "left")) {
-                printf(LABEL "%s\n", label,
-                       has_text(d, "mode", "observe") ? "stop twtuned and run: twtuned --restore"
-                                                      : "it can be written: twtuned tries that again");
+                puts(has_text(d, "mode", "observe")
+                             ? "  until     stop twtuned and run: twtuned --restore"
+                             : "  until     the old value can be written: twtuned keeps trying");
                 return;
         }
         if (is_true(d, "paused")) {
@@ -225,14 +225,13 @@ static void print_end(const json_t *d, const json_t *change, const json_t *rule)
                 if (is_true(condition, "holds") && number_of(condition, "for") > 0)
                         printf(", for %s so far", time_text(number_of(condition, "held"), time));
                 puts(")");
-                if (times > 1 && number_of(condition, "for") > 0)
-                        print_longer(number_of(condition, "for"), times);
+                print_longer(rule, number_of(condition, "for"));
                 label = "and";
         }
-        if (i == 0)
-                printf(LABEL "its conditions have not held for a minute\n", label);
-        if (i == 0 && times > 1)
-                print_longer(60, times);
+        if (i > 0)
+                return;
+        printf(LABEL "its conditions have not held for a minute\n", label);
+        print_longer(rule, 60);
 }
 
 /* True for the last change of its rule: one set of lines ("for", "until") follows all changes of a rule. */
@@ -326,8 +325,7 @@ void print_fullest(const json_t *d)
         }
 }
 
-/* Returns the value of a ports.* metric that is nearest to a condition among the destinations in d (of the last dump):
- * the least for <, else the largest. NAN: none has one. */
+/* Returns the value of a ports.* metric that is nearest to a condition, of those in the last dump; NAN: none has one. */
 static double nearest_seen(const json_t *d, const char *metric, const char *op)
 {
         double nearest = (double)NAN;
