@@ -20,7 +20,7 @@ struct ports *ports_new(uint64_t seed)
 
         if (!ports)
                 return NULL;
-        ports->seed = seed | 1;
+        key_factors_init(&ports->factors, seed);
         ports->next_id = 1;
         ports->shown = &ports->table[0];
         ports->building = &ports->table[1];
@@ -38,23 +38,11 @@ void *ports_spare(struct ports *ports, size_t *ret_size)
         return ports->building;
 }
 
-/* Adds products with secret factors, whose upper half nobody can predict. No product depends on another: in a chain,
- * they would take as long as everything else that is done with a socket. */
-static uint64_t key_hash(const struct destination_key *key, uint64_t seed)
-{
-        uint64_t h = (seed ^ UINT64_C(0xd6e8feb86659fd93)) * key->dport;
-
-        for (unsigned i = 0; i < 4; i++)
-                h += ((seed ^ (UINT64_C(0x9e3779b97f4a7c15) << (2 * i))) | 1) *
-                     ((uint64_t)key->src[i] << 32 | key->dst[i]);
-        return h >> 32;
-}
-
 /* Returns the place of key in the index, or the one where it would be inserted. */
 static unsigned index_find(const struct ports *ports, const struct destination_key *key)
 {
         const struct table *t = ports->building;
-        unsigned i = (unsigned)key_hash(key, ports->seed) % INDEX_SLOTS;
+        unsigned i = key_hash(key, &ports->factors) % INDEX_SLOTS;
 
         while (t->index[i] != INDEX_FREE && !destination_key_equal(&t->destination[t->index[i]].key, key))
                 i = (i + 1) % INDEX_SLOTS;

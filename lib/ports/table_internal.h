@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 
+#include "lib/ports/key_hash.h"
 #include "lib/ports/table.h"
 #include "lib/util/macro.h"
 
@@ -75,7 +76,7 @@ struct table {
 };
 
 struct ports {
-        uint64_t seed;
+        struct key_factors factors;
         uint64_t next_id;
         struct table *shown, *building; /* shown->begun == 0: no dump was committed yet */
         struct table table[2];

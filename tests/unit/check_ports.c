@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "lib/ports/table_internal.h"
 #include "ports_host.h"
 #include "random.h"
 #include "run.h"
@@ -480,6 +481,46 @@ START_TEST(history_weighs_against_a_crowd)
 }
 END_TEST
 
+/* How far apart the addresses or ports of many destinations are; the numbers of a host's network differ in one octet. */
+static const struct {
+        uint32_t src, dst;
+        uint16_t dport;
+} strides[] = {{.src = 1},        {.src = 1u << 8}, {.src = 1u << 16},    {.dst = 1},    {.dst = 1u << 8},
+               {.dst = 1u << 16}, {.dport = 1},     {.src = 1, .dst = 1}, {.dport = 77}, {.src = 3, .dport = 5}};
+
+static unsigned longest_run(const struct table *t)
+{
+        unsigned run = 0, most = 0;
+
+        for (unsigned i = 0; i < 2 * INDEX_SLOTS; i++) {
+                run = t->index[i % INDEX_SLOTS] != UINT16_MAX ? run + 1 : 0;
+                most = MAX(most, run);
+        }
+        return most;
+}
+
+/* Else to find the destination of a socket would take a search through all of them. */
+START_TEST(destinations_spread_over_the_index)
+{
+        const unsigned n = 500;
+
+        for (unsigned i = 0; i < n; i++) {
+                struct model_socket *s = model_add(&model, TCP_ESTABLISHED, 0x7f800001 + i * strides[_i].dst,
+                                                   (uint16_t)(80 + i * strides[_i].dport), 0);
+
+                s->src = 0x7f000001 + i * strides[_i].src;
+        }
+        for (uint64_t seed = 0; seed < 1000; seed++) {
+                ports_free(ports);
+                ports = ports_new(seed << 32 | seed);
+                model_dump(&model, ports, &limits, START, 0);
+                ck_assert_uint_eq(ports->shown->used, n);
+                ck_assert_msg(longest_run(ports->shown) <= 100, "%u in a row with seed %" PRIu64,
+                              longest_run(ports->shown), seed);
+        }
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, tear_down);
@@ -507,6 +548,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, misra_gries_keeps_the_heavy_groups, 0, 10);
         tcase_add_test(tcase, a_group_without_sockets_is_no_culprit);
         tcase_add_test(tcase, history_weighs_against_a_crowd);
+        tcase_add_loop_test(tcase, destinations_spread_over_the_index, 0, ELEMENTSOF(strides));
 }
 
 int main(void)
