@@ -195,7 +195,7 @@ struct observer {
         int listeners_error;          /* of that try; 0: none */
         uint64_t listeners_drops;     /* ListenDrops at listeners_at */
 
-        struct tally tally;       /* the last sample by state */
+        struct tally tally;       /* the last sample by state that succeeded */
         uint64_t states_again_at; /* when it expires */
 
         bool dumping;                  /* the last read asked for a dump */
@@ -221,6 +221,7 @@ struct observer {
         struct port_set bound; /* ports of sockets that are only bound, when they were read */
         struct port_set bound_building;
         struct cgroup_tally bound_by;
+        struct tally tally_building; /* the sample that is being taken, or one that failed */
         struct port_set udp_seen;
         struct cgroup_tally udp_by;
         struct udp_drops {

@@ -75,7 +75,7 @@ bool states_due(const struct observer *o)
 
 void states_begin(struct observer *o)
 {
-        o->tally = (struct tally){0};
+        o->tally_building = (struct tally){0};
         listeners_clear_handshakes(&o->listeners);
         close_wait_begin(&o->close_wait);
 }
@@ -92,7 +92,7 @@ static void count_keepalive(struct tally *tally, uint64_t cgroup)
 void states_count(void *observer, const struct inet_diag_msg *socket, size_t length)
 {
         struct observer *o = observer;
-        unsigned *count = o->tally.count;
+        unsigned *count = o->tally_building.count;
         bool orphaned = socket->idiag_timer == TIMER_TIME_WAIT || socket->idiag_inode == 0;
 
         count[socket->idiag_state % TCP_STATES]++;
@@ -104,12 +104,12 @@ void states_count(void *observer, const struct inet_diag_msg *socket, size_t len
                 count[orphaned ? COUNT_FIN_WAIT2_ORPHANED : COUNT_FIN_WAIT2_HELD]++;
         if (socket->idiag_retrans > 0) {
                 if (socket->idiag_timer == TIMER_KEEPALIVE)
-                        count_keepalive(&o->tally, diag_cgroup(socket, length));
+                        count_keepalive(&o->tally_building, diag_cgroup(socket, length));
                 count[COUNT_RETRANSMITTING] += socket->idiag_timer == TIMER_RETRANSMIT;
                 if (socket->idiag_timer == TIMER_RETRANSMIT && (BIT(socket->idiag_state) & OPEN) &&
                     socket->idiag_retrans >= DATA_UNANSWERED_RETRANS) {
                         count[COUNT_DATA_UNANSWERED]++;
-                        cgroup_tally_add(&o->tally.data_unanswered, diag_cgroup(socket, length));
+                        cgroup_tally_add(&o->tally_building.data_unanswered, diag_cgroup(socket, length));
                 }
         }
 }
@@ -117,7 +117,7 @@ void states_count(void *observer, const struct inet_diag_msg *socket, size_t len
 static void commit_syn_queue(struct observer *o)
 {
         const struct listener *fullest = listeners_worst(&o->listeners, listener_syn_queue);
-        struct tally *tally = &o->tally;
+        struct tally *tally = &o->tally_building;
 
         if (o->listeners_at != o->now)
                 return; /* they could not be read */
@@ -130,10 +130,13 @@ static void commit_syn_queue(struct observer *o)
 
 void states_commit(struct observer *o)
 {
+        struct tally *tally = &o->tally_building;
+
         close_wait_commit(&o->close_wait, o->now);
         commit_syn_queue(o);
         /* This count decides on sysctls of the whole host, so sockets below user.slice do not count. */
-        o->tally.count[COUNT_KEEPALIVE_UNANSWERED] += cgroup_count_system(&o->cgroups, &o->tally.keepalive_unanswered);
+        tally->count[COUNT_KEEPALIVE_UNANSWERED] += cgroup_count_system(&o->cgroups, &tally->keepalive_unanswered);
+        o->tally = *tally;
         o->states_again_at = o->now + MAX(o->slowly_ns, 1); /* not again in this tick */
 }
 

@@ -848,13 +848,14 @@ START_TEST(a_storm_on_reused_ports_goes_into_debt)
 END_TEST
 
 /* A sample by state that is slow, after a dump of both that cost nothing. */
-static void sample_slowly(void)
+static void sample_slowly(const unsigned *metrics, unsigned n)
 {
         static struct config config = {.cpu_budget = 5, .interval_ns = NSEC_PER_SEC, .n_rules = 1};
         bool dump;
 
-        config.rule[0].n_when = 1;
-        config.rule[0].when[0] = (struct condition){.metric = METRIC_TCP_ESTABLISHED, .op = GREATER_EQUAL};
+        config.rule[0].n_when = n;
+        for (unsigned i = 0; i < n; i++)
+                config.rule[0].when[i] = (struct condition){.metric = metrics[i], .op = GREATER_EQUAL};
         configure(&config);
         ck_assert_int_eq(observe(), 0);
         skipped += 60;
@@ -867,12 +868,39 @@ static void sample_slowly(void)
         ck_assert_uint_gt(peer.requests, 0);
 }
 
+static void fail_after_one_batch(void)
+{
+        be_slow();
+        peer.batch[1].error = EIO;
+}
+
+/* The next one has to wait for cpu_budget, and until then the last one stands. */
+START_TEST(a_sample_that_fails_shows_nothing)
+{
+        static const unsigned metrics[] = {METRIC_TCP_ESTABLISHED, METRIC_TCP_CLOSE_WAIT, METRIC_SYN_QUEUE_WORST};
+        bool dump;
+
+        sample_slowly(metrics, ELEMENTSOF(metrics));
+        skipped += 60;
+        peer.spoil = fail_after_one_batch;
+        peer.spoil_first = peer.requests + 2; /* after the listeners */
+        observer_read(observer, &seen, &dump, &unread);
+        ck_assert(observer_read_states(observer, &seen, &unread));
+        ck_assert_int_eq(unread.error, -EIO);
+        expect_right_or_invalid("that tick");
+        ck_assert_int_eq(seen.reading[METRIC_TCP_ESTABLISHED].state, READING_BOUNDED);
+        observer_read(observer, &seen, &dump, &unread);
+        ck_assert_int_eq(seen.reading[METRIC_TCP_ESTABLISHED].state, READING_VALID);
+        expect_right_or_invalid("the next tick");
+}
+END_TEST
+
 /* It is there for the ports that are about to run short. */
 START_TEST(an_early_read_takes_no_sample)
 {
         bool dump;
 
-        sample_slowly();
+        sample_slowly(&(unsigned){METRIC_TCP_ESTABLISHED}, 1);
         skipped += 60;
         observer_set_early(observer);
         observer_read(observer, &seen, &dump, &unread);
@@ -885,7 +913,7 @@ END_TEST
 /* However cheap the last dump of the ports was. */
 START_TEST(a_storm_does_not_wait_for_a_sample)
 {
-        sample_slowly();
+        sample_slowly(&(unsigned){METRIC_TCP_ESTABLISHED}, 1);
         ck_assert_uint_eq(dumps_after_opening(1000), 0);
         ck_assert_uint_eq(dumps_after_opening(10000), 1);
 }
@@ -894,7 +922,7 @@ END_TEST
 /* A sample by state costs the ports their dump, and the other way round: it is one account. */
 START_TEST(all_dumps_are_debited)
 {
-        sample_slowly();
+        sample_slowly(&(unsigned){METRIC_TCP_ESTABLISHED}, 1);
         ck_assert_uint_eq(dumps_after_opening(0), 0);
         skipped += 60;
         ck_assert_uint_eq(dumps_after_opening(0), 1);
@@ -1129,6 +1157,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, a_storm_goes_into_debt_for_two_dumps);
         tcase_add_test(tcase, only_what_is_more_than_before_goes_into_debt);
         tcase_add_test(tcase, a_storm_on_reused_ports_goes_into_debt);
+        tcase_add_test(tcase, a_sample_that_fails_shows_nothing);
         tcase_add_test(tcase, an_early_read_takes_no_sample);
         tcase_add_test(tcase, a_storm_does_not_wait_for_a_sample);
         tcase_add_test(tcase, all_dumps_are_debited);
