@@ -181,10 +181,11 @@ static struct reading bounded(const struct observer *o, enum bound bound)
         return reading_bounded(0, (double)((bound & BY_INUSE ? o->inuse : 0) + (bound & BY_TW ? o->tw : 0)));
 }
 
-/* Uses the last sample until the next one is due, unless the counters show that it is too high by now. */
+/* Uses the last sample until the next one is due, unless the counters show that it is too high by now. A hurried read
+ * takes none, and has bounds if there is none yet. */
 void states_fill(struct observer *o, struct snapshot *s)
 {
-        bool due = states_due(o);
+        bool due = states_due(o) || o->states_again_at == 0;
 
         /* Shown even if no rule asks for them. */
         s->reading[METRIC_TCP_TIME_WAIT] = bounded(o, BY_TW);

@@ -847,16 +847,22 @@ START_TEST(a_storm_on_reused_ports_goes_into_debt)
 }
 END_TEST
 
-/* A sample by state that is slow, after a dump of both that cost nothing. */
-static void sample_slowly(const unsigned *metrics, unsigned n)
+static void config_of_states(const unsigned *metrics, unsigned n)
 {
         static struct config config = {.cpu_budget = 5, .interval_ns = NSEC_PER_SEC, .n_rules = 1};
-        bool dump;
 
         config.rule[0].n_when = n;
         for (unsigned i = 0; i < n; i++)
                 config.rule[0].when[i] = (struct condition){.metric = metrics[i], .op = GREATER_EQUAL};
         configure(&config);
+}
+
+/* A sample by state that is slow, after a dump of both that cost nothing. */
+static void sample_slowly(const unsigned *metrics, unsigned n)
+{
+        bool dump;
+
+        config_of_states(metrics, n);
         ck_assert_int_eq(observe(), 0);
         skipped += 60;
         peer.requests = 0;
@@ -907,6 +913,20 @@ START_TEST(an_early_read_takes_no_sample)
         ck_assert(!observer_read_states(observer, &seen, &unread));
         observer_read(observer, &seen, &dump, &unread);
         ck_assert(observer_read_states(observer, &seen, &unread));
+}
+END_TEST
+
+/* A sample that was never taken has no zeros to show. */
+START_TEST(an_early_read_before_the_first_sample_is_bounded)
+{
+        bool dump;
+
+        config_of_states(&(unsigned){METRIC_TCP_ESTABLISHED}, 1);
+        observer_read(observer, &seen, &dump, &unread);
+        observer_set_early(observer);
+        observer_read(observer, &seen, &dump, &unread);
+        ck_assert_int_eq(seen.reading[METRIC_TCP_ESTABLISHED].state, READING_BOUNDED);
+        expect_right_or_invalid("early");
 }
 END_TEST
 
@@ -1159,6 +1179,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, a_storm_on_reused_ports_goes_into_debt);
         tcase_add_test(tcase, a_sample_that_fails_shows_nothing);
         tcase_add_test(tcase, an_early_read_takes_no_sample);
+        tcase_add_test(tcase, an_early_read_before_the_first_sample_is_bounded);
         tcase_add_test(tcase, a_storm_does_not_wait_for_a_sample);
         tcase_add_test(tcase, all_dumps_are_debited);
         tcase_add_test(tcase, a_pause_is_shown_until_it_is_over);
