@@ -120,7 +120,8 @@ bool destinations_may_be_short(const struct observer *o)
         const struct destination *busiest = ports_busiest(o->ports);
         struct ports_range cliff = {0}, forecast = {0}, demand = {0};
         double seconds = seconds_passed(o), new_rate = fmax(o->basis.opened_rate - o->basis.recycled_rate, 0);
-        uint64_t opened = new_opened(o), reused = MIN(new_recycled(o), opened);
+        uint64_t opened = new_opened(o), recycled = new_recycled(o);
+        uint64_t reused = recycled == UINT64_MAX ? 0 : MIN(recycled, opened); /* unknown: none may have been */
         unsigned parity = ports_parity(o->ports);
 
         if (!o->basis.counted || o->error[SOURCE_SNMP] < 0)

@@ -787,15 +787,21 @@ START_TEST(one_slow_dump_of_many_sockets_is_debited)
 }
 END_TEST
 
-static unsigned dumps_after_opening(unsigned connections)
+static void put_opened(unsigned connections)
 {
         static unsigned opened = 100;
         char text[128];
-        unsigned before = peer.requests;
 
         opened += connections;
         snprintf(text, sizeof(text), "Tcp: ActiveOpens OutRsts\nTcp: %u 0\n", opened);
         tree_put("net/snmp", text);
+}
+
+static unsigned dumps_after_opening(unsigned connections)
+{
+        unsigned before = peer.requests;
+
+        put_opened(connections);
         ck_assert_int_eq(observe(), 0);
         return (peer.requests - before) / CLEAN_REQUESTS;
 }
@@ -814,6 +820,21 @@ START_TEST(a_storm_goes_into_debt_for_two_dumps)
         ck_assert_uint_eq(dumps_after_opening(10000), 0);
         skipped += 60;
         ck_assert_uint_eq(dumps_after_opening(0), 1);
+}
+END_TEST
+
+/* How many were on reused ports is unknown then: none may have been. */
+START_TEST(a_storm_without_netstat_goes_into_debt)
+{
+        pause_after(2);
+        peer.requests = 0;
+        tree_put("net/netstat", "");
+        put_opened(1000);
+        ck_assert_int_lt(observe(), 0);
+        ck_assert_uint_eq(peer.requests, 0);
+        put_opened(10000);
+        ck_assert_int_lt(observe(), 0);
+        ck_assert_uint_eq(peer.requests, CLEAN_REQUESTS);
 }
 END_TEST
 
@@ -1175,6 +1196,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, one_slow_dump_makes_dumps_no_rarer);
         tcase_add_test(tcase, one_slow_dump_of_many_sockets_is_debited);
         tcase_add_test(tcase, a_storm_goes_into_debt_for_two_dumps);
+        tcase_add_test(tcase, a_storm_without_netstat_goes_into_debt);
         tcase_add_test(tcase, only_what_is_more_than_before_goes_into_debt);
         tcase_add_test(tcase, a_storm_on_reused_ports_goes_into_debt);
         tcase_add_test(tcase, a_sample_that_fails_shows_nothing);
