@@ -355,9 +355,10 @@ struct parity_ports ports_fuller_parity(const struct ports *ports, const struct 
 {
         const unsigned *limit = ports->shown->usable;
         unsigned used[2] = {destination_used(d, 0), destination_used(d, 1)};
-        bool fuller = (uint64_t)used[1] * limit[0] > (uint64_t)used[0] * limit[1];
+        bool odd = !parity_counts(limit, 0) ||
+                   (parity_counts(limit, 1) && (uint64_t)used[1] * limit[0] > (uint64_t)used[0] * limit[1]);
 
-        return (struct parity_ports){fuller, used[fuller], limit[fuller]};
+        return (struct parity_ports){odd, used[odd], limit[odd]};
 }
 
 unsigned ports_most_busy(const struct ports *ports, const struct destination *ret[], unsigned most)

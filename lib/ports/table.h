@@ -178,7 +178,7 @@ unsigned ports_usable(const struct ports *ports);
 unsigned ports_slots(const struct ports *ports);
 const struct destination *ports_destination(const struct ports *ports, unsigned slot);
 
-/* The fuller parity. */
+/* The fuller parity; one with under an eighth of the usable ports of the other does not count. */
 struct parity_ports ports_fuller_parity(const struct ports *ports, const struct destination *destination);
 
 /* The higher of forecast and demand, percent. */

@@ -481,6 +481,41 @@ START_TEST(history_weighs_against_a_crowd)
 }
 END_TEST
 
+/* The ports that are left of each parity, and which one is shown. */
+static const struct {
+        unsigned left[2], used[2];
+        bool odd;
+        unsigned limit;
+} fuller_parities[] = {
+        {{0, 100}, {0, 100}, true, 100},  {{0, 100}, {0, 0}, true, 100},     {{100, 0}, {100, 0}, false, 100},
+        {{100, 0}, {0, 0}, false, 100},   {{100, 100}, {50, 51}, true, 100}, {{100, 100}, {51, 50}, false, 100},
+        {{12, 100}, {12, 50}, true, 100}, {{13, 100}, {13, 50}, false, 13},  {{100, 12}, {50, 12}, false, 100},
+        {{100, 13}, {50, 13}, true, 13},  {{0, 0}, {0, 0}, false, 0},
+};
+
+/* Adds the sockets of one parity; the other ports of that parity are reserved. */
+static void add_parity(unsigned parity, unsigned left, unsigned used)
+{
+        for (unsigned i = 0; i < used; i++)
+                model_add(&model, TCP_ESTABLISHED, SERVER, 80, 0)->sport = (uint16_t)(limits.low + 2 * i + parity);
+        for (unsigned port = limits.low + 2 * left + parity; port <= limits.high; port += 2)
+                port_set_add(&model.reserved, port);
+}
+
+START_TEST(the_fuller_parity_is_one_whose_ports_matter)
+{
+        struct parity_ports fuller;
+
+        add_parity(0, fuller_parities[_i].left[0], fuller_parities[_i].used[0]);
+        add_parity(1, fuller_parities[_i].left[1], fuller_parities[_i].used[1]);
+        model_dump(&model, ports, &limits, START, 0);
+        fuller = ports_fuller_parity(ports, ports_busiest(ports) ? ports_busiest(ports) : &(struct destination){0});
+        ck_assert_int_eq(fuller.odd, fuller_parities[_i].odd);
+        ck_assert_uint_eq(fuller.used, fuller_parities[_i].used[fuller.odd]);
+        ck_assert_uint_eq(fuller.limit, fuller_parities[_i].limit);
+}
+END_TEST
+
 /* How far apart the addresses or ports of many destinations are; the numbers of a host's network differ in one octet. */
 static const struct {
         uint32_t src, dst;
@@ -548,6 +583,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, misra_gries_keeps_the_heavy_groups, 0, 10);
         tcase_add_test(tcase, a_group_without_sockets_is_no_culprit);
         tcase_add_test(tcase, history_weighs_against_a_crowd);
+        tcase_add_loop_test(tcase, the_fuller_parity_is_one_whose_ports_matter, 0, ELEMENTSOF(fuller_parities));
         tcase_add_loop_test(tcase, destinations_spread_over_the_index, 0, ELEMENTSOF(strides));
 }
 
