@@ -123,9 +123,14 @@ bool early_begin_tick(struct early *e)
         return early;
 }
 
-static double fullest(const struct reading *r)
+/* Of all destinations, as bounds are; a value is that of the busiest one. */
+static double fullest(const struct snapshot *s, unsigned metric)
 {
-        return r->state == READING_BOUNDED ? r->upper : r->state == READING_VALID ? r->value : 0;
+        const struct reading *r = &s->reading[metric];
+
+        if (r->state == READING_BOUNDED)
+                return r->upper;
+        return r->state == READING_VALID ? ports_highest(s->ports, metric).lower : 0;
 }
 
 /* True if connections are to be counted, not sockets. While reuse works, the number of sockets stays the same, and a
@@ -136,7 +141,7 @@ static bool is_reusing(const struct snapshot *s)
         const struct live_sysctl *reuse = &s->sysctl[SYSCTL_TCP_TW_REUSE];
 
         return reuse->state == READING_VALID && sysctl_equal(&reuse->value, &SYSCTL_VALUE(1)) &&
-               fullest(&s->reading[METRIC_PORTS_REUSE_DEMAND]) < GLANCE_SHORT;
+               fullest(s, METRIC_PORTS_REUSE_DEMAND) < GLANCE_SHORT;
 }
 
 /* How full the ports toward one destination will be at the next regular tick, in percent, if nothing new comes. */
@@ -145,8 +150,8 @@ static double full_at_due(const struct early *e, const struct snapshot *s, uint6
         double seconds = (double)(e->due - now) / 1e6;
 
         if (!e->reusing)
-                return fullest(&s->reading[METRIC_PORTS_CLIFF]);
-        return fullest(&s->reading[METRIC_PORTS_REUSE_DEMAND]) * (1 - fmin(seconds, 1));
+                return fullest(s, METRIC_PORTS_CLIFF);
+        return fullest(s, METRIC_PORTS_REUSE_DEMAND) * (1 - fmin(seconds, 1));
 }
 
 uint64_t early_end_tick(struct early *e, const struct snapshot *s, uint64_t now, uint64_t interval)

@@ -113,12 +113,24 @@ static bool bounds_hold(const struct observer *o)
                counter_of(o, COUNTER_ACTIVE_OPENS)->value >= o->basis.opened;
 }
 
+static bool growth_may_fire(const struct observer *o, double seconds)
+{
+        for (unsigned slot = 0; slot < ports_slots(o->ports); slot++) {
+                const struct destination *d = ports_destination(o->ports, slot);
+
+                if (d->id != 0 && glance_growth_may_fire(ports_value(d, METRIC_PORTS_CLIFF).lower,
+                                                         ports_value(d, METRIC_PORTS_FORECAST).lower, seconds))
+                        return true;
+        }
+        return false;
+}
+
 /* A connection on a reused port takes no further port. So while reuse works the number of ports in use stays the same,
  * and what may run short are the ports that were not used for the reuse delay. */
 bool destinations_may_be_short(const struct observer *o)
 {
-        const struct destination *busiest = ports_busiest(o->ports);
-        struct ports_range cliff = {0}, forecast = {0}, demand = {0};
+        double cliff = ports_highest(o->ports, METRIC_PORTS_CLIFF).upper;
+        double demand = ports_highest(o->ports, METRIC_PORTS_REUSE_DEMAND).upper;
         double seconds = seconds_passed(o), new_rate = fmax(o->basis.opened_rate - o->basis.recycled_rate, 0);
         uint64_t opened = new_opened(o), recycled = new_recycled(o);
         uint64_t reused = recycled == UINT64_MAX ? 0 : MIN(recycled, opened); /* unknown: none may have been */
@@ -126,15 +138,10 @@ bool destinations_may_be_short(const struct observer *o)
 
         if (!o->basis.counted || o->error[SOURCE_SNMP] < 0)
                 return false;
-        if (busiest) {
-                cliff = ports_value(busiest, METRIC_PORTS_CLIFF);
-                forecast = ports_value(busiest, METRIC_PORTS_FORECAST);
-                demand = ports_value(busiest, METRIC_PORTS_REUSE_DEMAND);
-        }
-        return glance_growth_may_fire(cliff.lower, forecast.lower, seconds) ||
-               glance_may_fire(cliff.upper, glance_unexpected(opened - reused, new_rate, seconds), parity) ||
+        return growth_may_fire(o, seconds) ||
+               glance_may_fire(cliff, glance_unexpected(opened - reused, new_rate, seconds), parity) ||
                (o->limits.tw_reuse == 1 &&
-                glance_reuse_may_fire(demand.upper, glance_unexpected(opened, o->basis.opened_rate, seconds), seconds,
+                glance_reuse_may_fire(demand, glance_unexpected(opened, o->basis.opened_rate, seconds), seconds,
                                       parity));
 }
 

@@ -346,11 +346,6 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
                 ret[INDEX(CLIFF_ETA)].lower = most > 0 ? (parity - most) / most * RATE_SECONDS : INFINITY;
 }
 
-double ports_busyness(const struct destination *d)
-{
-        return fmax((double)d->lower[INDEX(FORECAST)], (double)d->lower[INDEX(DEMAND)]);
-}
-
 struct parity_ports ports_fuller_parity(const struct ports *ports, const struct destination *d)
 {
         const unsigned *limit = ports->shown->usable;
@@ -359,34 +354,6 @@ struct parity_ports ports_fuller_parity(const struct ports *ports, const struct 
                    (parity_counts(limit, 1) && (uint64_t)used[1] * limit[0] > (uint64_t)used[0] * limit[1]);
 
         return (struct parity_ports){odd, used[odd], limit[odd]};
-}
-
-unsigned ports_most_busy(const struct ports *ports, const struct destination *ret[], unsigned most)
-{
-        unsigned n = 0;
-
-        for (unsigned slot = 0; slot < ports_slots(ports); slot++) {
-                const struct destination *d = ports_destination(ports, slot);
-                unsigned at = n;
-
-                if (d->id == 0)
-                        continue;
-                while (at > 0 && ports_busyness(d) > ports_busyness(ret[at - 1]))
-                        at--;
-                if (at == most)
-                        continue;
-                n = MIN(n + 1, most);
-                memmove(&ret[at + 1], &ret[at], (n - at - 1) * sizeof(*ret));
-                ret[at] = d;
-        }
-        return n;
-}
-
-const struct destination *ports_busiest(const struct ports *ports)
-{
-        const struct destination *busiest[1];
-
-        return ports_most_busy(ports, busiest, 1) > 0 ? busiest[0] : NULL;
 }
 
 bool ports_is_listening(const struct ports *ports, unsigned port)

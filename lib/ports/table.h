@@ -194,6 +194,9 @@ unsigned ports_most_busy(const struct ports *ports, const struct destination *re
 /* Returns the busiest destination; NULL: the table is empty. */
 const struct destination *ports_busiest(const struct ports *ports);
 
+/* Returns the highest bounds of a metric, not always those of the busiest destination; 0: the table is empty. */
+struct ports_range ports_highest(const struct ports *ports, unsigned metric);
+
 /* The metrics that need two dumps, and enough connections. */
 static inline bool ports_may_be_unknown(unsigned metric)
 {

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/early.h"
 #include "daemon/now.h"
 #include "files.h"
 #include "netlink_peer.h"
@@ -838,6 +839,74 @@ START_TEST(a_storm_without_netstat_goes_into_debt)
 }
 END_TEST
 
+/* The busiest destination is one of the loopback, whose ports are reused (tcp_tw_reuse = 2): 300 % demand and 5 % cliff.
+ * The fullest one is another, with a cliff of 75 %. Of 40 ports. */
+static void be_busy_on_the_loopback(void)
+{
+        peer.n = 0;
+        for (uint16_t i = 0; i < 60; i++) {
+                struct peer_socket *s = peer_add(TCP_TIME_WAIT, (uint16_t)(40000 + i % 40), 5432);
+
+                s->msg.idiag_timer = 3;
+                s->msg.idiag_expires = i == 0 ? 59900 : 50000;
+                s->msg.id.idiag_src[0] = s->msg.id.idiag_dst[0] = htonl(0x7f000001);
+        }
+        for (uint16_t i = 0; i < 15; i++)
+                peer_add(TCP_ESTABLISHED, (uint16_t)(40000 + 2 * i), 443);
+        tree_put("sys/net/ipv4/ip_local_port_range", "40000\t40039\n");
+        tree_put("sys/net/ipv4/tcp_tw_reuse", "2\n");
+}
+
+START_TEST(a_storm_toward_the_fullest_destination_goes_into_debt)
+{
+        be_busy_on_the_loopback();
+        pause_after(2);
+        ck_assert_double_eq(seen.reading[METRIC_PORTS_CLIFF].value, 5);
+        ck_assert_double_ge(seen.reading[METRIC_PORTS_DEMAND].value, 300);
+        ck_assert_uint_eq(dumps_after_opening(0), 0);
+        ck_assert_uint_eq(dumps_after_opening(3), 1);
+}
+END_TEST
+
+/* 3 new connections a second, on 20 ports. */
+START_TEST(growth_toward_another_than_the_busiest_goes_into_debt)
+{
+        be_busy_on_the_loopback();
+        peer.n -= 15;
+        for (uint16_t i = 0; i < 6; i++)
+                peer_add(TCP_TIME_WAIT, (uint16_t)(40000 + 2 * i), 8443)->msg.idiag_expires = 59900;
+        pause_after(2);
+        ck_assert_double_lt(seen.reading[METRIC_PORTS_FORECAST].value, 20);
+        ck_assert_uint_eq(dumps_after_opening(0), 0);
+        skipped += 1;
+        ck_assert_uint_eq(dumps_after_opening(0), 1);
+}
+END_TEST
+
+/* The value at the tick is that of the busiest; without reuse, what counts is the cliff, else the demand of a second. */
+START_TEST(glances_go_by_the_fullest_destination)
+{
+        sd_event *event;
+        sd_event_source *tick;
+        struct early early;
+
+        be_busy_on_the_loopback();
+        if (_i == 1)
+                tree_put("sys/net/ipv4/tcp_tw_reuse", "1\n");
+        ck_assert_int_eq(sd_event_new(&event), 0);
+        ck_assert_int_eq(sd_event_add_defer(event, &tick, NULL, NULL), 0);
+        ck_assert_int_eq(early_start(&early, event, tick, observer), 0);
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_double_lt(seen.reading[METRIC_PORTS_CLIFF].value, 75);
+        early.due = UINT64_C(500000) + now_monotonic_us();
+        early_end_tick(&early, &seen, early.due - 500000, 1000000);
+        ck_assert_double_eq(early.glances.cliff, _i == 1 ? 37.5 : 75);
+        early_stop(&early);
+        sd_event_source_unref(tick);
+        sd_event_unref(event);
+}
+END_TEST
+
 /* Connections as before are no storm. */
 START_TEST(only_what_is_more_than_before_goes_into_debt)
 {
@@ -1197,6 +1266,9 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, one_slow_dump_of_many_sockets_is_debited);
         tcase_add_test(tcase, a_storm_goes_into_debt_for_two_dumps);
         tcase_add_test(tcase, a_storm_without_netstat_goes_into_debt);
+        tcase_add_test(tcase, a_storm_toward_the_fullest_destination_goes_into_debt);
+        tcase_add_test(tcase, growth_toward_another_than_the_busiest_goes_into_debt);
+        tcase_add_loop_test(tcase, glances_go_by_the_fullest_destination, 0, 2);
         tcase_add_test(tcase, only_what_is_more_than_before_goes_into_debt);
         tcase_add_test(tcase, a_storm_on_reused_ports_goes_into_debt);
         tcase_add_test(tcase, a_sample_that_fails_shows_nothing);
