@@ -32,13 +32,16 @@ void budget_debit(struct observer *o, enum dump_kind kind, uint64_t begun)
         uint64_t debit = before > 0 ? MIN(cpu, most) : cpu;
 
         o->dump_cpu[kind] = cpu;
+        o->dump_debit[kind] = debit;
         if (o->budget > 0)
                 o->settled_at = MAX(o->settled_at, o->now) + pause_after(o, debit);
 }
 
 uint64_t budget_pause(const struct observer *o)
 {
-        return pause_after(o, MAX(MAX(o->dump_cpu[DUMP_PORTS], o->dump_cpu[DUMP_STATES]), o->dump_cpu[DUMP_BOTH]));
+        const uint64_t *debit = o->dump_debit;
+
+        return pause_after(o, MAX(MAX(debit[DUMP_PORTS], debit[DUMP_STATES]), debit[DUMP_BOTH]));
 }
 
 void budget_debit_look(struct observer *o, uint64_t begun)

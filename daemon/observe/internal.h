@@ -198,12 +198,13 @@ struct observer {
         struct tally tally;       /* the last sample by state that succeeded */
         uint64_t states_again_at; /* when it expires */
 
-        bool dumping;                  /* the last read asked for a dump */
-        bool dumped;                   /* the ports were dumped at least once */
-        bool settled;                  /* the account of cpu_budget was settled when this read began */
-        uint64_t settled_at;           /* when that account is settled */
-        uint64_t dump_every;           /* ns from the last dump of the ports until that account is settled */
-        uint64_t dump_cpu[DUMP_COUNT]; /* CPU time of the last dump of each kind, ns; 0: there was none yet */
+        bool dumping;                    /* the last read asked for a dump */
+        bool dumped;                     /* the ports were dumped at least once */
+        bool settled;                    /* the account of cpu_budget was settled when this read began */
+        uint64_t settled_at;             /* when that account is settled */
+        uint64_t dump_every;             /* ns from the last dump of the ports until that account is settled */
+        uint64_t dump_cpu[DUMP_COUNT];   /* CPU time of the last dump of each kind, ns; 0: there was none yet */
+        uint64_t dump_debit[DUMP_COUNT]; /* the part of it that was debited */
 
         struct destination_key sought; /* the destination whose cgroup is looked for */
         uint64_t found;                /* that cgroup; 0: not found yet */

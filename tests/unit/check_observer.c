@@ -1029,6 +1029,35 @@ START_TEST(a_storm_does_not_wait_for_a_sample)
 }
 END_TEST
 
+#define STOPPED 600 /* seconds */
+
+static void be_stopped(void)
+{
+        spent += STOPPED * NSEC_PER_SEC;
+        skipped -= STOPPED;
+}
+
+/* As of a virtual machine, which may count as CPU time: it makes a storm go no deeper into debt. */
+START_TEST(a_stop_during_a_sample_makes_no_room_for_dumps)
+{
+        unsigned dumps = 0;
+        bool dump;
+
+        sample_slowly(&(unsigned){METRIC_TCP_ESTABLISHED}, 1);
+        skipped += 60;
+        observer_read(observer, &seen, &dump, &unread);
+        peer.spoil = be_stopped;
+        peer.spoil_first = peer.spoil_last = peer.requests + 1;
+        ck_assert(observer_read_states(observer, &seen, &unread));
+        peer.spoil = be_slow;
+        peer.spoil_last = UINT_MAX;
+        for (unsigned i = 0; i < 10; i++)
+                dumps += dumps_after_opening(10000);
+        ck_assert_uint_ge(dumps, 1);
+        ck_assert_uint_le(dumps, 2);
+}
+END_TEST
+
 /* A sample by state costs the ports their dump, and the other way round: it is one account. */
 START_TEST(all_dumps_are_debited)
 {
@@ -1275,6 +1304,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, an_early_read_takes_no_sample);
         tcase_add_test(tcase, an_early_read_before_the_first_sample_is_bounded);
         tcase_add_test(tcase, a_storm_does_not_wait_for_a_sample);
+        tcase_add_test(tcase, a_stop_during_a_sample_makes_no_room_for_dumps);
         tcase_add_test(tcase, all_dumps_are_debited);
         tcase_add_test(tcase, a_pause_is_shown_until_it_is_over);
         tcase_add_test(tcase, the_time_of_a_dump_is_shown_at_the_next_tick);
