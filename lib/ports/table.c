@@ -104,11 +104,11 @@ static void destination_begin(struct destination *d, uint64_t now, bool passed, 
         memcpy(d->made, old.made, sizeof(d->made));
 }
 
-/* connect() rounds the range down to an even number of ports (net/ipv4/inet_hashtables.c:__inet_hash_connect,
- * remaining &= ~1U). */
+/* connect() rounds the range down to an even number of ports, but not to none (net/ipv4/inet_hashtables.c:
+ * __inet_hash_connect, remaining &= ~1U). */
 static void usable_begin(struct ports *ports, const struct port_set *reserved)
 {
-        unsigned n = (ports->limits.high - ports->limits.low + 1) & ~1u;
+        unsigned size = ports->limits.high - ports->limits.low + 1, n = size > 1 ? size & ~1u : size;
 
         port_set_clear(&ports->usable);
         for (unsigned port = ports->limits.low; port < ports->limits.low + n; port++)

@@ -243,6 +243,18 @@ START_TEST(an_odd_range_loses_its_last_port)
 }
 END_TEST
 
+/* But a range of one port keeps it (measured). */
+START_TEST(a_range_of_one_port_is_full_with_one_socket)
+{
+        limits.low = limits.high = 40000 + (unsigned)_i;
+        model_add(&model, TCP_ESTABLISHED, SERVER, 80, 0)->sport = (uint16_t)limits.low;
+        model_dump(&model, ports, &limits, START, 0);
+        ck_assert_uint_eq(ports_usable(ports), 1);
+        ck_assert_double_eq(lower(METRIC_PORTS_CLIFF), 100);
+        ck_assert_double_eq(lower(METRIC_PORTS_EXHAUSTION), 100);
+}
+END_TEST
+
 /* A kernel that reuses every port after a second shows no more than a second's worth, but the demand is known:
  * 300 a second for 90 s is 18,000 in 60 s. */
 START_TEST(demand_remembers_what_was_reused)
@@ -574,6 +586,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, reserved_ports_are_not_usable);
         tcase_add_test(tcase, no_usable_port_is_full);
         tcase_add_test(tcase, an_odd_range_loses_its_last_port);
+        tcase_add_loop_test(tcase, a_range_of_one_port_is_full_with_one_socket, 0, 2);
         tcase_add_test(tcase, demand_remembers_what_was_reused);
         tcase_add_test(tcase, upper_end_holds_what_no_dump_shows);
         tcase_add_test(tcase, what_gave_way_counts_for_a_minute);
