@@ -21,13 +21,11 @@ static unsigned range_size(const struct observer *o)
         return o->limits.high - o->limits.low + 1;
 }
 
-/* Sockets of the whole host that no other count includes: those only bound, those not bound yet, and all of other
- * network namespaces. Only used to decide whether a dump is due. */
+/* Sockets of the whole host that are not in use here: those only bound, those not bound yet, and all of other network
+ * namespaces. Orphans of this one are in use (measured). Only used to decide whether a dump is due. */
 static uint64_t unaccounted(const struct observer *o)
 {
-        uint64_t known = o->inuse + o->orphaned;
-
-        return o->allocated > known ? o->allocated - known : 0;
+        return o->allocated > o->inuse ? o->allocated - o->inuse : 0;
 }
 
 /* True if the bound sockets are too few to matter. Two counts are upper bounds of their number: the TCP sockets of the

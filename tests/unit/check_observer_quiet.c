@@ -379,6 +379,22 @@ START_TEST(bound_sockets_are_looked_for)
 }
 END_TEST
 
+/* The orphans of this network namespace are in use here, so no other socket is one of them. */
+START_TEST(bound_sockets_are_looked_for_beside_orphans)
+{
+        unsigned before;
+
+        tree_put("net/sockstat", SOCKSTAT("3004", "3000", "3", "3604", "1"));
+        ticks(2);
+        before = peer.requests;
+        tree_put("net/sockstat", SOCKSTAT("3004", "3000", "3", "6904", "1"));
+        peer_add(BOUND_INACTIVE, 40000, 0);
+        ticks(1);
+        ck_assert_uint_gt(peer.requests, before);
+        ck_assert_double_gt(seen.reading[METRIC_PORTS_BOUND].value, 0);
+}
+END_TEST
+
 /* Under a hundredth of the ports: none is looked for, and none counts any more. */
 START_TEST(a_few_bound_sockets_are_not_looked_for)
 {
@@ -706,6 +722,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, the_range_is_read_when_something_moves);
         tcase_add_test(tcase, listeners_are_read_when_something_moves);
         tcase_add_test(tcase, bound_sockets_are_looked_for);
+        tcase_add_test(tcase, bound_sockets_are_looked_for_beside_orphans);
         tcase_add_loop_test(tcase, a_few_bound_sockets_are_not_looked_for, 0, 2);
         tcase_add_test(tcase, a_sample_of_the_states_expires);
         tcase_add_test(tcase, what_a_person_has_looked_at_is_bounded_in_the_next_tick);
