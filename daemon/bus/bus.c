@@ -16,11 +16,7 @@ static void disconnect(struct bus *b)
 {
         bus_drop_calls(b);
         readers_clear(b);
-        if (b->record_fd >= 0)
-                close(b->record_fd);
-        b->record_fd = -1;
-        b->client_gone |= b->client != NULL;
-        b->client = sd_bus_track_unref(b->client);
+        bus_drop_client(b);
         b->bus = sd_bus_close_unref(b->bus);
         b->named = b->refused = false;
 }

@@ -88,3 +88,6 @@ void bus_after_tick(struct bus *bus);
 extern const sd_bus_vtable bus_vtable[];
 void bus_answer_calls(struct bus *bus);
 void bus_drop_calls(struct bus *bus);
+
+/* The client that asked for a recording is gone: one that is not begun yet never is, and service.c ends the other. */
+void bus_drop_client(struct bus *bus);

@@ -54,13 +54,19 @@ void bus_drop_calls(struct bus *b)
                         call_free(&b->call[i]);
 }
 
+void bus_drop_client(struct bus *b)
+{
+        if (b->record_fd >= 0)
+                close(b->record_fd);
+        b->record_fd = -1;
+        b->client_gone |= b->client != NULL;
+        b->client = sd_bus_track_unref(b->client); /* in libsystemd 252 an empty track makes the event loop spin */
+}
+
 static int on_client(sd_bus_track *track, void *userdata)
 {
-        struct bus *b = userdata;
-
         (void)track;
-        b->client_gone = true;
-        b->client = sd_bus_track_unref(b->client); /* in libsystemd 252 an empty track makes the event loop spin */
+        bus_drop_client(userdata);
         return 0;
 }
 

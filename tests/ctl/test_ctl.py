@@ -725,5 +725,23 @@ def _():
         check_text(run.stderr, "Cannot record there: it is no regular file")
 
 
+@test("record: one whose client is gone before the tick that would begin it never begins", beside=True)
+def _():
+    with Host(policy="[daemon]\ninterval = 2s\n", load=False) as host:
+        # That the second call is refused shows that the first one was accepted.
+        script = ("import dbus, os, sys\nbus = dbus.bus.BusConnection(os.environ['DBUS_SYSTEM_BUS_ADDRESS'])\n"
+                  "object = bus.get_object('org.twtuned1', '/org/twtuned1')\n"
+                  "for path, option in (sys.argv[1], {'ignore_reply': True}), (sys.argv[2], {}):\n"
+                  "    fd = dbus.types.UnixFd(open(path, 'a'))\n"
+                  "    object.Record(fd, dbus_interface='org.twtuned1', **option)\n")
+        host.twtuned.ticks(1)
+        run = subprocess.run(["/usr/bin/python3", "-c", script, temp_dir() / "a.csv", temp_dir() / "b.csv"], text=True,
+                             capture_output=True, env=host.env())
+        check_text(run.stderr, "A recording is already running")
+        host.twtuned.ticks(1)
+        check_equal(host.json("status")["recording"], False, "recording")
+        host.ctl("record", str(temp_dir() / "c.csv"), "--for=1s")
+
+
 if __name__ == "__main__":
     main()
