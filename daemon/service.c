@@ -68,10 +68,10 @@ static void follow_config(struct service *s, struct config *config)
         if (problem)
                 fprintf(stderr, "twtuned: metrics_file = %s: %s; no metrics are written\n", path, problem);
         metrics_file_set(&s->metrics, problem ? "" : path);
-        if (s->record.path)
+        if (record_is_on(&s->record))
                 record_set_counters(&s->record, &config->counters);
         observer_set_config(s->backend.observer, config, &config->counters);
-        if (s->record.path)
+        if (record_is_on(&s->record))
                 observer_want_everything(s->backend.observer);
 }
 
@@ -139,10 +139,13 @@ static void feed_watchdog(struct service *s, uint64_t now, uint64_t interval)
         s->fed = now;
 }
 
-/* Ends the recording of a client of the bus that is gone; begins the one that was requested since the last tick. */
-static void follow_bus(struct service *s)
+/* Ends the recording of a client of the bus that is gone, and one that has failed, for which the observer would go on
+ * reading everything; begins the one that was requested since the last tick. */
+static void follow_recording(struct service *s)
 {
-        if (s->bus.client_gone) {
+        bool failed = s->record.path && !record_is_on(&s->record);
+
+        if (s->bus.client_gone || failed) {
                 s->bus.client_gone = false;
                 record_close(&s->record);
                 s->record.path = NULL;
@@ -177,7 +180,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
                 observer_set_early(s->backend.observer);
         if (s->reload)
                 reload(s);
-        follow_bus(s);
+        follow_recording(s);
         record_before(&s->record, &s->tuner);
         tick(&s->tuner);
         record_tick(&s->record, &s->tuner);

@@ -743,5 +743,14 @@ def _():
         host.ctl("record", str(temp_dir() / "c.csv"), "--for=1s")
 
 
+@test("record: when --record has failed, no more is read than without it", beside=True)
+def _():
+    with Host(load=False, args=["--record=/dev/full"]) as host:
+        host.twtuned.wait_for("^degraded: cannot write the recording /dev/full: ")
+        host.twtuned.ticks(3)
+        state = {metric["name"]: metric["state"] for metric in host.json("status")["metrics"]}
+        check_equal(state["self.rss"], "invalid", "self.rss, which no rule names")
+
+
 if __name__ == "__main__":
     main()
