@@ -84,20 +84,13 @@ static double unix_time(uint64_t at)
         return at == 0 ? 0 : (double)date.tv_sec + (double)date.tv_nsec / 1e9 - (double)(now_ns() - at) / 1e9;
 }
 
-/* Adds up the rates, each multiplied by the time since its last valid reading; the first one, by the time since the
- * previous tick. */
+/* Adds up what the rates are of. */
 static void count_rates(struct metrics_file *f, const struct snapshot *s)
 {
         for (unsigned i = 0; i < METRIC_COUNT; i++) {
-                uint64_t before;
-
-                if (metric_table[i].unit != UNIT_PER_SECOND || s->reading[i].state != READING_VALID)
-                        continue;
-                before = f->read_at[i] > 0 ? f->read_at[i] : f->ticked_at;
-                if (before > 0)
-                        f->counters.metric[i] += s->reading[i].value * (double)(s->now - before) / 1e9;
-                f->counters.counted[i] = true;
-                f->read_at[i] = s->now;
+                f->counters.metric[i] += s->events[i];
+                f->counters.counted[i] |=
+                        metric_table[i].unit == UNIT_PER_SECOND && s->reading[i].state == READING_VALID;
         }
 }
 
@@ -139,7 +132,6 @@ static void count(struct metrics_file *f, const struct tuner *t)
 
         count_rates(f, s);
         count_episodes(f, t);
-        f->ticked_at = s->now;
         if (!ports_valid(s))
                 return;
         f->n_fullest = exposition_fullest(s->ports, f->fullest);

@@ -21,8 +21,6 @@ struct metrics_file {
         bool moved;                                                         /* the path changed since the last tick */
 
         struct exposition_counters counters;
-        uint64_t read_at[METRIC_COUNT]; /* ns; when each rate was last read; 0: not yet */
-        uint64_t ticked_at;             /* ns; 0: not yet */
         struct rule_life {
                 char name[RULE_NAME_MAX];
                 bool active; /* at the last tick */

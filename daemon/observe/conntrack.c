@@ -46,7 +46,7 @@ static bool sum_column(const char *text, const char *name, uint64_t *ret)
         return true;
 }
 
-static struct reading insert_failed(struct observer *o)
+static struct reading insert_failed(struct observer *o, struct snapshot *s)
 {
         uint64_t before = o->insert_failed, elapsed = o->now - o->conntrack_at;
         bool known = o->insert_failed_known;
@@ -58,6 +58,7 @@ static struct reading insert_failed(struct observer *o)
                 return (struct reading){.state = source_state(o, SOURCE_CONNTRACK_STAT)};
         if (!known || o->insert_failed < before || elapsed == 0)
                 return (struct reading){.state = READING_INVALID};
+        s->events[METRIC_CONNTRACK_INSERT_FAILED] = o->insert_failed - before;
         return reading_valid((double)(o->insert_failed - before) * 1e9 / (double)elapsed);
 }
 
@@ -79,7 +80,7 @@ void fill_conntrack(struct observer *o, struct snapshot *s)
                 if (o->wanted[METRIC_CONNTRACK_TABLE])
                         o->conntrack_table = table(o, s);
                 if (o->wanted[METRIC_CONNTRACK_INSERT_FAILED])
-                        o->conntrack_insert_failed = insert_failed(o);
+                        o->conntrack_insert_failed = insert_failed(o, s);
                 o->conntrack_at = o->now;
         }
         s->reading[METRIC_CONNTRACK_TABLE] = o->conntrack_table;

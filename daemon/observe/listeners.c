@@ -47,6 +47,8 @@ static void fill(struct observer *o, struct snapshot *s)
         s->reading[METRIC_ACCEPT_QUEUE_WORST] =
                 reading_valid(fullest ? listener_accept_queue(&o->listeners, fullest) : 0);
         fill_listener(o, s, METRIC_ACCEPT_QUEUE_WORST, fullest);
+        if (o->listeners.new_drops_known)
+                s->events[METRIC_LISTEN_DROPS] = o->listeners.new_drops;
         if (o->tick > 0 && o->listeners.new_drops_known)
                 s->reading[METRIC_LISTEN_DROPS] =
                         reading_valid((double)o->listeners.new_drops * 1e9 / (double)o->tick);

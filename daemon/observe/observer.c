@@ -108,6 +108,7 @@ static void clear_all(struct observer *o, struct snapshot *s)
 static void begin(struct observer *o, struct snapshot *s)
 {
         s->now = now_ns();
+        memset(s->events, 0, sizeof(s->events));
         o->retried = false;
         s->ports = o->ports;
         s->memory_bytes = o->memory_bytes;

@@ -339,7 +339,7 @@ static void put_total(struct text *t, const struct exposition *e, unsigned metri
         family_name(m, "_total", name);
         put_header(t, name, "counter", m->help);
         if (e->counters->counted[metric])
-                put_sample(t, name, NULL, 0, round(e->counters->metric[metric]));
+                put_sample(t, name, NULL, 0, (double)e->counters->metric[metric]);
 }
 
 ssize_t exposition_format(const struct exposition *e, char *buf, size_t size)

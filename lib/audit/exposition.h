@@ -30,9 +30,9 @@ unsigned exposition_fullest(const struct ports *ports, struct exposition_destina
 
 /* What has happened since the daemon started. */
 struct exposition_counters {
-        double metric[METRIC_COUNT];  /* of a rate: its sum over time */
-        bool counted[METRIC_COUNT];   /* the rate has been read */
-        uint64_t episodes[RULES_MAX]; /* how often the rule became active */
+        uint64_t metric[METRIC_COUNT]; /* of a rate: the events that it is the rate of */
+        bool counted[METRIC_COUNT];    /* the rate has been read */
+        uint64_t episodes[RULES_MAX];  /* how often the rule became active */
 };
 #define EXPOSITION_TEXT_MAX (400u << 10)
 

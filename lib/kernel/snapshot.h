@@ -47,6 +47,10 @@ struct snapshot {
         uint64_t dump_every;   /* ns between two dumps while cpu_budget delays the next one; else 0 */
         uint64_t dump_ns;      /* how long the dumps of the tick before took, which makes this tick late; else 0 */
 
+        /* Of a rate per second, the events that were counted since the read before: the rate may be one of before, and
+         * the time that it is of is not that between two reads. */
+        uint64_t events[METRIC_COUNT];
+
         /* All destinations of the last dump, to be used for decisions only while the ports.* readings are valid;
          * borrowed from the observer until its next snapshot. */
         const struct ports *ports;

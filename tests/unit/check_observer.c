@@ -1271,6 +1271,27 @@ START_TEST(conntrack_that_cannot_be_read_is_not_zero)
 }
 END_TEST
 
+START_TEST(each_failed_insert_is_counted_once)
+{
+        const uint64_t *events = &seen.events[METRIC_CONNTRACK_INSERT_FAILED];
+
+        put_conntrack();
+        observer_free(observer);
+        ck_assert_int_eq(observer_new(root, &observer), 0);
+        configure(NULL);
+        observe();
+        ck_assert_uint_eq(*events, 0); /* those of before */
+        tree_put(CONNTRACK_STAT, "entries insert_failed\n00000083 00000019\n");
+        observe();
+        ck_assert_uint_eq(*events, 15);
+        observer_set_early(observer);
+        observe();
+        ck_assert_uint_eq(*events, 0);
+        observe();
+        ck_assert_uint_eq(*events, 0);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, tear_down);
@@ -1319,6 +1340,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, an_early_tick_keeps_the_rates_and_reads_what_ports_depend_on);
         tcase_add_test(tcase, after_a_reload_no_tick_is_early);
         tcase_add_test(tcase, a_dump_that_fails_early_leaves_no_value_of_ports);
+        tcase_add_test(tcase, each_failed_insert_is_counted_once);
         tcase_add_loop_test(tcase, conntrack_that_cannot_be_read_is_not_zero, 0, ELEMENTSOF(conntracks));
 }
 

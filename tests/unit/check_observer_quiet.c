@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "config_text.h"
+#include "daemon/metrics_file.h"
 #include "daemon/now.h"
 #include "files.h"
 #include "netlink_peer.h"
@@ -707,6 +708,75 @@ START_TEST(a_module_that_comes_is_found_within_a_minute)
 }
 END_TEST
 
+/* ---- what the metrics file counts ---- */
+
+enum how {
+        ON_TIME,
+        EARLY,
+        FAILS, /* the dump of the listeners */
+};
+
+struct drop_tick {
+        unsigned ms;    /* after the tick before */
+        uint32_t drops; /* so far */
+        enum how how;
+};
+
+static const struct {
+        const char *name;
+        struct drop_tick tick[4]; /* ms == 0 ends it */
+} drop_rows[] = {
+        {"at each tick", {{1000, 100, ON_TIME}, {1000, 300, ON_TIME}}},
+        {"an early tick", {{1000, 100, ON_TIME}, {900, 100, EARLY}, {100, 1100, ON_TIME}}},
+        {"after a quiet tick", {{1000, 0, ON_TIME}, {1000, 100, ON_TIME}}},
+        {"after two", {{1000, 0, ON_TIME}, {1000, 0, ON_TIME}, {1000, 100, ON_TIME}}},
+        {"after dumps that failed", {{1000, 100, FAILS}, {1000, 200, FAILS}, {1000, 300, ON_TIME}}},
+        {"at a late tick", {{5000, 100, ON_TIME}, {1000, 150, ON_TIME}}},
+};
+
+static void count_drops(struct metrics_file *file, const struct drop_tick *tick)
+{
+        static struct tuner tuner;
+        struct unread unread = {0};
+        char text[256];
+        bool dump;
+
+        put_drops(tick->drops);
+        snprintf(text, sizeof(text), NETSTAT("%u"), tick->drops, tick->drops);
+        tree_put("net/netstat", text);
+        snprintf(text, sizeof(text), SNMP("%u", "0"), 100 + tick->drops);
+        tree_put("net/snmp", text);
+        spent += tick->ms * NSEC_PER_MSEC;
+        peer.send_error = tick->how == FAILS ? EIO : 0;
+        if (tick->how == EARLY)
+                observer_set_early(observer);
+        observer_read(observer, &seen, &dump, &unread);
+        peer.send_error = 0;
+        tuner.config = config;
+        tuner.config->n_rules = 0; /* count no episodes */
+        tuner.snapshot = seen;
+        metrics_file_tick(file, &tuner);
+}
+
+START_TEST(each_drop_is_counted_once)
+{
+        static struct metrics_file file = {.path = "/nowhere", .next = UINT64_MAX};
+        struct drop_tick tick = {1000, 0, ON_TIME};
+
+        for (unsigned i = 0; i < 4; i++)
+                count_drops(&file, &tick);
+        for (unsigned i = 0; i < ELEMENTSOF(drop_rows[_i].tick) && drop_rows[_i].tick[i].ms > 0; i++) {
+                count_drops(&file, &drop_rows[_i].tick[i]);
+                tick.drops = drop_rows[_i].tick[i].drops;
+        }
+        for (unsigned i = 0; i < 4; i++)
+                count_drops(&file, &tick);
+        ck_assert(file.counters.counted[METRIC_LISTEN_DROPS]);
+        ck_assert_msg(file.counters.metric[METRIC_LISTEN_DROPS] == tick.drops, "%s: %u", drop_rows[_i].name,
+                      tick.drops);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, begin, end);
@@ -739,6 +809,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_source_that_fails_is_named_at_every_tick);
         tcase_add_test(tcase, another_snapshot_is_filled);
         tcase_add_test(tcase, a_module_that_comes_is_found_within_a_minute);
+        tcase_add_loop_test(tcase, each_drop_is_counted_once, 0, ELEMENTSOF(drop_rows));
 }
 
 int main(void)
