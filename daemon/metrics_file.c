@@ -94,23 +94,31 @@ static void count_rates(struct metrics_file *f, const struct snapshot *s)
         }
 }
 
-/* After a reload, moves what was counted for each rule to its new index: the name identifies a rule. */
+static bool has_rules_of(const struct metrics_file *f, const struct config *config)
+{
+        for (unsigned i = 0; i < config->n_rules && f->n_rules == config->n_rules; i++)
+                if (strcmp(f->life[i].name, config->rule[i].name) != 0)
+                        return false;
+        return f->n_rules == config->n_rules;
+}
+
+/* After a reload, moves what was counted for each rule to its new index, and forgets it for a rule that is gone: the
+ * name identifies a rule. */
 static void follow_rules(struct metrics_file *f, const struct config *config)
 {
         struct rule_life old[RULES_MAX];
 
+        if (has_rules_of(f, config))
+                return;
         memcpy(old, f->life, sizeof(old));
         for (unsigned i = 0; i < config->n_rules; i++) {
-                const char *name = config->rule[i].name;
-
-                if (strcmp(f->life[i].name, name) == 0)
-                        continue;
                 f->life[i] = (struct rule_life){0};
-                memcpy(f->life[i].name, name, sizeof(f->life[i].name));
-                for (unsigned k = 0; k < RULES_MAX; k++)
-                        if (strcmp(old[k].name, name) == 0)
+                memcpy(f->life[i].name, config->rule[i].name, sizeof(f->life[i].name));
+                for (unsigned k = 0; k < f->n_rules; k++)
+                        if (strcmp(old[k].name, f->life[i].name) == 0)
                                 f->life[i] = old[k];
         }
+        f->n_rules = config->n_rules;
 }
 
 static void count_episodes(struct metrics_file *f, const struct tuner *t)

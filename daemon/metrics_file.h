@@ -26,6 +26,7 @@ struct metrics_file {
                 bool active; /* at the last tick */
                 uint64_t episodes;
         } life[RULES_MAX]; /* in the order of the configuration */
+        unsigned n_rules;
         struct exposition_destination fullest[EXPOSITION_GROUPS];
         unsigned n_fullest;
         uint64_t fullest_at; /* ns; 0: never */
