@@ -71,12 +71,15 @@ static void load_dropins(const struct loading *l, const char *const directories[
         free(list.item);
 }
 
+/* A longer one makes "twtuned@NAME.conf.d" longer than a file name can be. */
+#define INSTANCE_MAX (NAME_MAX - (sizeof("twtuned@.conf.d") - 1))
+
 typedef char dropin_path[NAME_MAX + sizeof(TWTUNED_CONF) + 64];
 
 /* Makes the paths of twtuned@NAME.conf.d. Returns false if NAME, the instance, cannot be part of a file name. */
 static bool dropin_paths_of(const char *instance, dropin_path path[static ELEMENTSOF(dropin_paths)])
 {
-        if (!instance || !*instance || strlen(instance) > NAME_MAX || strchr(instance, '/'))
+        if (!instance || !*instance || strlen(instance) > INSTANCE_MAX || strchr(instance, '/'))
                 return false;
         for (unsigned i = 0; i < ELEMENTSOF(dropin_paths); i++) {
                 size_t stem = strlen(dropin_paths[i]) - strlen(".conf.d");
@@ -88,7 +91,7 @@ static bool dropin_paths_of(const char *instance, dropin_path path[static ELEMEN
 
 static void load_dropins_of(const struct loading *l, const char *instance)
 {
-        dropin_path path[ELEMENTSOF(dropin_paths)];
+        static dropin_path path[ELEMENTSOF(dropin_paths)]; /* static: diagnostics name them */
         const char *directories[ELEMENTSOF(dropin_paths)];
 
         if (!dropin_paths_of(instance, path))

@@ -56,10 +56,23 @@ static const struct {
          ""},
 };
 
+/* What is left of calls that have returned must not be needed. */
+static void __attribute__((noinline)) overwrite_stack(void)
+{
+        volatile char bytes[32768];
+
+        for (size_t i = 0; i < sizeof(bytes); i++)
+                bytes[i] = 'x';
+}
+
 static struct config *load(struct diagnostics *diagnostics)
 {
+        struct config *config;
+
         tree_put(POLICY, "[rule vendor]\nwhen = tcp.listen > 0\nset = net.ipv4.tcp_fin_timeout = 30\n");
-        return config_files_load_below(root, NULL, NULL, diagnostics);
+        config = config_files_load_below(root, NULL, NULL, diagnostics);
+        overwrite_stack();
+        return config;
 }
 
 START_TEST(directories_are_read)
@@ -169,6 +182,37 @@ START_TEST(a_directory_that_is_none_is_an_error)
 }
 END_TEST
 
+START_TEST(so_is_that_of_an_instance)
+{
+        struct diagnostics diagnostics = {0};
+        struct config *config;
+
+        tree_put("/etc/twtuned@web.conf.d", "");
+        setenv("TWTUNED_INSTANCE", "web", true);
+        config = load(&diagnostics);
+        unsetenv("TWTUNED_INSTANCE");
+        expect_one("a file", "/etc/twtuned@web.conf.d", 0, "cannot be read: Not a directory", &diagnostics);
+        diagnostics_free(&diagnostics);
+        config_free(config);
+}
+END_TEST
+
+/* The directory of a longer name cannot be there. */
+START_TEST(a_long_instance_is_no_error)
+{
+        struct diagnostics diagnostics = {0};
+        char instance[NAME_MAX + 2] = "";
+        struct config *config;
+
+        memset(instance, 'x', (size_t)_i);
+        setenv("TWTUNED_INSTANCE", instance, true);
+        config = load(&diagnostics);
+        unsetenv("TWTUNED_INSTANCE");
+        expect_none("a long instance", &diagnostics);
+        config_free(config);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, tree_new, tree_remove);
@@ -177,6 +221,8 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, the_administrators_files_supersede_the_vendors, 0, ELEMENTSOF(parties));
         tcase_add_test(tcase, a_file_alone_supersedes_nothing);
         tcase_add_test(tcase, a_directory_that_is_none_is_an_error);
+        tcase_add_test(tcase, so_is_that_of_an_instance);
+        tcase_add_loop_test(tcase, a_long_instance_is_no_error, NAME_MAX - 20, NAME_MAX + 2);
 }
 
 int main(void)
