@@ -100,13 +100,15 @@ static void restore(struct tuner *t, enum sysctl_id id, bool at_end, struct chan
 }
 
 /* Restores each sysctl that the ledger holds but no rule holds: left by a dead process, by a reload, or by a write
- * that failed halfway. In observe mode only a reload calls this, and nothing is retried. */
+ * that failed halfway. In observe mode only a reload calls this, and nothing is retried: no pause delays it. */
 static void restore_orphans(struct tuner *t, const char *why)
 {
         const struct ledger *ledger = &t->apply.ledger;
         struct change change;
 
-        for (unsigned id = 0; id < SYSCTL_COUNT && t->paused_until == 0; id++) {
+        if (t->paused_until > 0 && !t->config->observe)
+                return;
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 if (ledger->entry[id].state != LEDGER_HELD || policy_holds(t->policy, id))
                         continue;
                 restore(t, id, t->config->observe, &change);

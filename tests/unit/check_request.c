@@ -82,6 +82,20 @@ START_TEST(a_pause_keeps_what_a_reload_drops_and_an_end_puts_back)
 }
 END_TEST
 
+/* Nobody would put it back later. */
+START_TEST(a_pause_keeps_nothing_over_a_reload_to_observe_mode)
+{
+        start_and_hold(RULE("r", "30"));
+        ask((struct requests){.pause = true});
+        reload("[daemon]\nmode = observe\n" RULE("r", "30"));
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_RELEASED);
+        ask((struct requests){.resume = true});
+        ticks(1);
+        ck_assert_str_eq(fake.status, "healthy, observing only");
+}
+END_TEST
+
 START_TEST(a_release_puts_back_and_leaves_alone_until_rearm)
 {
         start_and_hold(TWO);
@@ -246,6 +260,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_pause_lets_no_rule_enter_until_its_time_is_over);
         tcase_add_test(tcase, a_pause_still_sees_what_someone_else_does);
         tcase_add_test(tcase, a_pause_keeps_what_a_reload_drops_and_an_end_puts_back);
+        tcase_add_test(tcase, a_pause_keeps_nothing_over_a_reload_to_observe_mode);
         tcase_add_test(tcase, a_release_puts_back_and_leaves_alone_until_rearm);
         tcase_add_test(tcase, a_release_outlives_a_crash);
         tcase_add_test(tcase, an_active_rule_takes_what_is_rearmed_while_it_is_needed);
