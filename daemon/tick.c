@@ -223,11 +223,10 @@ static void take_over(struct tuner *t, enum sysctl_id id)
                 audit_foreign(&t->audit, id, entry,
                               "someone else changed it, or a person released it, while the previous twtuned ran",
                               NULL);
-        } else if (entry->state == LEDGER_HELD && t->config->observe) {
-                if (r < 0 || !sysctl_equal(&live, &entry->original))
-                        record_left(t, id, r == 0 ? &live : &entry->written);
         } else if (entry->state == LEDGER_HELD && r == 0 && sysctl_equal(&live, &entry->original)) {
                 entry->state = LEDGER_RELEASED; /* no write before the crash; entry->at still counts for the limits */
+        } else if (entry->state == LEDGER_HELD && t->config->observe) {
+                record_left(t, id, r == 0 ? &live : &entry->written);
         } else if (entry->state == LEDGER_HELD && r == 0) {
                 adopt(t, t->policy, id, &live);
         }

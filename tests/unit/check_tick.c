@@ -97,6 +97,21 @@ START_TEST(a_process_that_died_before_its_write_leaves_nothing)
 }
 END_TEST
 
+/* Nothing is left, so the status says so, but the file belongs to the twtuned that will write again. */
+START_TEST(observing_sees_that_such_a_process_left_nothing)
+{
+        ledger_note(&fake.file, FIN, &SYSCTL_VALUE(60), &SYSCTL_VALUE(30), "r", 900 * S);
+        start("[daemon]\nmode = observe\n" RULE("r", "30"));
+        ticks(1);
+        ck_assert_uint_eq(fake.events[AUDIT_LEFT_CHANGED], 0);
+        ck_assert_str_eq(fake.status, "healthy, observing only");
+        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_HELD);
+        reload(RULE("r", "30"));
+        ticks(1);
+        ck_assert_uint_eq(fake.writes, 0);
+}
+END_TEST
+
 /* Of what was someone else's, or was kept, an orderly end forgets that, but not when it was changed. */
 START_TEST(min_interval_counts_over_a_stop)
 {
@@ -482,6 +497,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, without_a_ledger_nothing_is_written);
         tcase_add_test(tcase, a_ledger_that_could_not_be_saved_is_saved_later);
         tcase_add_test(tcase, a_process_that_died_before_its_write_leaves_nothing);
+        tcase_add_test(tcase, observing_sees_that_such_a_process_left_nothing);
         tcase_add_loop_test(tcase, min_interval_counts_over_a_stop, 0, 2);
         tcase_add_loop_test(tcase, a_give_back_does_not_start_min_interval, 0, 3);
         tcase_add_test(tcase, a_change_starts_min_interval);
