@@ -98,6 +98,22 @@ static void record_rejected(struct service *s, const struct diagnostics *d)
                                                              .count = d->n});
 }
 
+/* Switches to a configuration without an error, which the tuner then owns. Returns 0 or -ENOMEM; on an error config
+ * stays the caller's and nothing changes. */
+static int follow_reloaded(struct service *s, struct config *config)
+{
+        int r, write_error = observe_if_readonly(s, config);
+
+        diagnostics_print(&config->warnings, "warning: ");
+        r = tuner_reload(&s->tuner, config);
+        if (r < 0)
+                return r;
+        s->tuner.write_error = write_error;
+        s->tuner.rejected = false;
+        follow_config(s, config);
+        return 0;
+}
+
 static void reload(struct service *s)
 {
         struct diagnostics diagnostics = {0};
@@ -106,26 +122,16 @@ static void reload(struct service *s)
         s->reload = false;
         notify_reloading(s);
         config = config_files_load(s->options->config_file, NULL, &diagnostics);
-        if (!config)
+        if (!config || (diagnostics.n == 0 && follow_reloaded(s, config) < 0))
                 diagnostic_add(&diagnostics, (struct origin){.file = "twtuned"}, "out of memory");
         diagnostics_print(&diagnostics, "");
-        if (!config || diagnostics.n > 0) {
+        if (diagnostics.n > 0) {
                 record_rejected(s, &diagnostics);
                 s->tuner.rejected = true;
                 s->tuner.settled = false; /* the next tick has to report it */
-        } else {
-                int write_error = observe_if_readonly(s, config);
-
-                diagnostics_print(&config->warnings, "warning: ");
-                if (tuner_reload(&s->tuner, config) == 0) {
-                        s->tuner.write_error = write_error;
-                        s->tuner.rejected = false;
-                        follow_config(s, config);
-                        config = NULL;
-                }
+                config_free(config);
         }
         diagnostics_free(&diagnostics);
-        config_free(config);
         s->backend.backend.notify(&s->backend.backend, "READY=1");
 }
 
