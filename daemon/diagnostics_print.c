@@ -17,4 +17,6 @@ void diagnostics_print(const struct diagnostics *diagnostics, const char *prefix
                 safe_print(p->text ? p->text : "out of memory", stderr);
                 fputc('\n', stderr);
         }
+        if (diagnostics->lost)
+                fprintf(stderr, "twtuned: out of memory: not every line is shown\n");
 }

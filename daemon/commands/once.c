@@ -141,7 +141,7 @@ static bool are_read(const struct diagnostics *diagnostics)
         for (size_t i = 0; diagnostics->item && i < diagnostics->n; i++) {
                 if (diagnostics->item[i].at.line > 0)
                         continue;
-                diagnostics_print(&(struct diagnostics){&diagnostics->item[i], 1}, "");
+                diagnostics_print(&(struct diagnostics){.item = &diagnostics->item[i], .n = 1}, "");
                 all = false;
         }
         return all;

@@ -21,10 +21,12 @@ struct diagnostic *diagnostic_add(struct diagnostics *diagnostics, struct origin
 
         if (item) {
                 item[n] = (struct diagnostic){.at = at, .text = text};
-                *diagnostics = (struct diagnostics){item, n + 1};
+                diagnostics->item = item;
+                diagnostics->n = n + 1;
                 return &item[n];
         }
         free(text);
+        diagnostics->lost = true;
         diagnostics->n += diagnostics->n == 0;
         return NULL;
 }
@@ -34,7 +36,7 @@ bool diagnostics_are_rules_off(const struct diagnostics *diagnostics)
         for (size_t i = 0; diagnostics->item && i < diagnostics->n; i++)
                 if (!diagnostics->item[i].rule_off)
                         return false;
-        return diagnostics->item && diagnostics->n > 0;
+        return diagnostics->item && diagnostics->n > 0 && !diagnostics->lost;
 }
 
 static bool comes_before(const struct diagnostic *a, const struct diagnostic *b)

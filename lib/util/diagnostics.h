@@ -26,6 +26,7 @@ struct diagnostic {
 struct diagnostics {
         struct diagnostic *item; /* owned; NULL although n > 0: there was no memory for it */
         size_t n;
+        bool lost; /* there was no memory for one or more of them */
 };
 
 /* Adds a diagnostic. Without memory for it, n is still not 0 afterwards, so that wrong input is never accepted.

@@ -104,11 +104,26 @@ START_TEST(sorted_by_file_and_line)
 }
 END_TEST
 
+START_TEST(one_without_memory_is_more_than_a_rule_off)
+{
+        struct diagnostics diagnostics = {.n = 1, .lost = true};
+
+        ck_assert(!diagnostics_are_rules_off(&diagnostics));
+        diagnostic_add(&diagnostics, (struct origin){"a.conf", 3}, "never holds")->rule_off = true;
+        ck_assert(!diagnostics_are_rules_off(&diagnostics));
+        diagnostics_free(&diagnostics);
+        diagnostic_add(&diagnostics, (struct origin){"a.conf", 3}, "never holds")->rule_off = true;
+        ck_assert(diagnostics_are_rules_off(&diagnostics));
+        diagnostics_free(&diagnostics);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_test(tcase, text_is_formatted_and_owned);
         tcase_add_test(tcase, many_and_long_ones_are_kept);
         tcase_add_test(tcase, one_without_memory_stays_counted);
+        tcase_add_test(tcase, one_without_memory_is_more_than_a_rule_off);
         tcase_add_test(tcase, memory_that_comes_back_is_used_well);
         tcase_add_loop_test(tcase, sorted_by_file_and_line, 0, ELEMENTSOF(sortings));
 }

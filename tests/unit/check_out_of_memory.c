@@ -124,6 +124,18 @@ static bool refuses_configuration(void)
         return failed && !accepted;
 }
 
+/* Nor does an error that only disables its rule hide the others. */
+static bool refuses_more_than_a_rule(void)
+{
+        struct config *config = read_config("[rule one]\nwhen = tcp.listen < 0\nset = net.ipv4.tcp_tw_reuse = 1\n"
+                                            "[rule two]\nwhen = tcp.listen > 0\n");
+        bool accepted = config && (diagnostics.n == 0 || diagnostics_are_rules_off(&diagnostics));
+
+        config_free(config);
+        diagnostics_free(&diagnostics);
+        return failed && !accepted;
+}
+
 static bool makes_policy(void)
 {
         struct policy *policy = policy_new(good);
@@ -191,8 +203,8 @@ static bool writes_json(void)
 }
 
 static bool (*const jobs[])(void) = {
-        reads_configuration, refuses_configuration, makes_policy, makes_ports,
-        reads_sysctl_lines,  fixes_sysctl_lines,    writes_json,
+        reads_configuration, refuses_configuration, refuses_more_than_a_rule, makes_policy,
+        makes_ports,         reads_sysctl_lines,    fixes_sysctl_lines,       writes_json,
 };
 
 START_TEST(what_is_short_is_told_and_nothing_leaks)
