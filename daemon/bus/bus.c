@@ -180,6 +180,27 @@ void bus_note(void *bus, const struct audit_record *r, const struct audit_text *
                  audit_text_value(text, "MESSAGE"));
 }
 
+/* The text of a degraded daemon depends neither on the mode nor on a pause, so that it is not enough to compare. */
+static bool properties_differ(const struct bus_properties *p, const struct tuner *t)
+{
+        return strcmp(p->status, t->status.text) != 0 || p->state != t->status.state ||
+               p->observe != t->config->observe || p->paused != (t->paused_until > 0);
+}
+
+static void emit_properties(struct bus *b)
+{
+        struct bus_properties *p = &b->signalled;
+        const struct tuner *t = b->tuner;
+
+        if (!properties_differ(p, t))
+                return;
+        strcpy(p->status, t->status.text);
+        p->state = t->status.state;
+        p->observe = t->config->observe;
+        p->paused = t->paused_until > 0;
+        sd_bus_emit_properties_changed(b->bus, b->path, BUS_NAME, "State", "Status", "Mode", "Paused", NULL);
+}
+
 static void emit_changes(struct bus *b)
 {
         for (unsigned i = 0; i < b->n_changes; i++) {
@@ -189,10 +210,7 @@ static void emit_changes(struct bus *b)
                                    c->rule, c->message);
         }
         b->n_changes = 0;
-        if (strcmp(b->status, b->tuner->status.text) == 0)
-                return;
-        strcpy(b->status, b->tuner->status.text);
-        sd_bus_emit_properties_changed(b->bus, b->path, BUS_NAME, "State", "Status", "Mode", "Paused", NULL);
+        emit_properties(b);
 }
 
 void bus_stop(struct bus *b)

@@ -44,6 +44,13 @@ struct bus_change {
         char kind[24], sysctl[64], from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], rule[RULE_NAME_MAX], message[256];
 };
 
+/* The values that PropertiesChanged was last sent for. */
+struct bus_properties {
+        char status[640];
+        enum daemon_state state;
+        bool observe, paused;
+};
+
 struct bus {
         sd_event *event; /* borrowed */
         struct tuner *tuner;
@@ -58,7 +65,7 @@ struct bus {
         struct bus_call call[BUS_CALLS_MAX];
         struct bus_change change[BUS_CHANGES_MAX];
         unsigned n_changes;
-        char status[640]; /* the last one signalled */
+        struct bus_properties signalled;
 
         struct readers readers;
         uint64_t queued, taken_at; /* messages that the bus has not read; ns: when it was last seen to read some */

@@ -527,6 +527,22 @@ def _():
         monitor.stop()
 
 
+@test("a pause and another mode are signals, even if the status reads the same", beside=True)
+def _():
+    daemon = "[daemon]\ninterval = 100ms\nmetrics_file = /no/such/directory/a.prom\n"
+    with Host(policy=daemon, load=False) as host:
+        wait_until(lambda: host.json("status")["state"] == "degraded", "degraded")
+        argv = ["busctl", f"--address=unix:path={host.bus.socket}", "--json=short", "monitor", "org.twtuned1"]
+        monitor = Program(host.client, argv)
+        wait_until(lambda: host.ctl("status") and monitor.lines, "it sees what is said on the bus")
+        host.ctl("pause")
+        monitor.wait_for('"PropertiesChanged".*"Paused":{"type":"b","data":true}')
+        host.policy.write_text(daemon + "mode = observe\n")
+        host.twtuned.process.send_signal(signal.SIGHUP)
+        monitor.wait_for('"PropertiesChanged".*"Mode":{"type":"s","data":"observe"}')
+        monitor.stop()
+
+
 # ---- who may ----
 
 @test("anyone may read, only root may change: the bus's policy", beside=True)

@@ -106,6 +106,30 @@ START_TEST(what_was_just_released)
 }
 END_TEST
 
+static enum reading_state state_of_fin;
+
+static void see_state(struct snapshot *s)
+{
+        s->sysctl[FIN].state = state_of_fin;
+}
+
+/* As those of nf_conntrack after rmmod. */
+START_TEST(a_sysctl_that_goes_and_comes_back)
+{
+        expect_owner("60", "kernel default");
+        fake.also = see_state;
+        state_of_fin = READING_UNAVAILABLE;
+        ticks(1);
+        expect("\"net.ipv4.tcp_fin_timeout\",\"available\":false,\"value\":null,\"owner\":\"unknown\"");
+        state_of_fin = READING_INVALID;
+        ticks(1);
+        expect("\"net.ipv4.tcp_fin_timeout\",\"available\":true,\"value\":null,\"owner\":\"unknown\"");
+        state_of_fin = READING_VALID;
+        ticks(1);
+        expect_owner("60", "kernel default");
+}
+END_TEST
+
 static void see_drops(struct snapshot *s)
 {
         s->reading[METRIC_LISTEN_DROPS] = reading_valid(424);
@@ -208,6 +232,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, the_owner_of_a_sysctl);
         tcase_add_test(tcase, what_twtuned_holds_and_what_is_taken_from_it);
         tcase_add_test(tcase, what_was_just_released);
+        tcase_add_test(tcase, a_sysctl_that_goes_and_comes_back);
         tcase_add_test(tcase, what_is_changed_and_since_when);
         tcase_add_test(tcase, what_observe_mode_would_change);
         tcase_add_test(tcase, what_observe_mode_found_changed);
