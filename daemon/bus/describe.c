@@ -29,8 +29,11 @@ static void describe_metrics(struct json *j, const struct tuner *t)
 static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id)
 {
         const struct sysctl_value *seen = &t->apply.seen[id];
+        struct live_sysctl live = t->snapshot.sysctl[id];
 
-        return seen->n > 0 ? (struct live_sysctl){READING_VALID, *seen} : t->snapshot.sysctl[id];
+        if (live.state == READING_VALID && seen->n > 0) /* seen stays when it is gone, or cannot be read any more */
+                live.value = *seen;
+        return live;
 }
 
 /* Returns who set the live value. A default that depends on the machine cannot be recognised. A foreign sysctl with
