@@ -281,7 +281,7 @@ void apply_restore(struct apply *a, struct change *c, bool at_end)
                 fail(c, -EBUSY, "the table may hold more sockets than that");
         } else if (!sysctl_equal(&live, &c->value) && (r = write_verified(a, c->sysctl, &c->value, &live)) < 0) {
                 fail(c, r, "cannot put the original back");
-                c->unknown = true;
+                c->unknown = verify(a->backend, c->sysctl, &c->before, &live) < 0;
         } else {
                 c->outcome = OUTCOME_RESTORED;
                 /* Does not set seen[] if the value was live already: if another program wrote it in this tick, the

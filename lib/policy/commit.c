@@ -205,7 +205,9 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
         for (unsigned k = 0; k < d->n; k++) {
                 struct held *held = held_by(p, d->rule, d->change[k].sysctl);
 
-                if (d->change[k].outcome == OUTCOME_FAILED)
+                /* If it is unknown what is live, the original may be: without a holder it is not taken for another
+                 * program's, and the next tick puts it back. */
+                if (d->change[k].outcome == OUTCOME_FAILED && !d->change[k].unknown)
                         continue;
                 held->rules &= ~rule_bit(d->rule);
                 p->held[d->change[k].sysctl].foreign |= d->change[k].outcome == OUTCOME_FOREIGN;

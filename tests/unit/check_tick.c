@@ -46,6 +46,27 @@ START_TEST(a_read_back_that_fails_loses_no_original)
 }
 END_TEST
 
+/* The restore took, and what is there cannot be read once: the original that is found there is nobody else's. */
+START_TEST(a_restore_that_cannot_be_read_back_is_ours)
+{
+        start_and_hold(RULE("r", "30"));
+        fake.fin_wait2 = 0;
+        fake.read_error = -EMFILE;
+        fake.read_error_after = 1; /* the look before the write is good */
+        for (unsigned n = 0; n < 61 && fake.events[AUDIT_FAILED] == 0; n++)
+                ticks(1);
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ck_assert_uint_eq(fake.events[AUDIT_FAILED], 1);
+        fake.read_error = 0;
+        ticks(100);
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 0);
+        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_RELEASED);
+        fake.fin_wait2 = 100;
+        ticks(1);
+        ck_assert_int_eq(fake.live[FIN], 30);
+}
+END_TEST
+
 START_TEST(a_write_that_does_nothing_is_no_success)
 {
         start(RULE("r", "30"));
@@ -493,6 +514,7 @@ static void add(TCase *tcase)
         tcase_add_checked_fixture(tcase, set_up, NULL);
         tcase_add_test(tcase, holds_and_gives_back);
         tcase_add_test(tcase, a_read_back_that_fails_loses_no_original);
+        tcase_add_test(tcase, a_restore_that_cannot_be_read_back_is_ours);
         tcase_add_test(tcase, a_write_that_does_nothing_is_no_success);
         tcase_add_test(tcase, without_a_ledger_nothing_is_written);
         tcase_add_test(tcase, a_ledger_that_could_not_be_saved_is_saved_later);
