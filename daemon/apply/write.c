@@ -261,6 +261,15 @@ static void choose_original(const struct ledger_entry *e, const struct sysctl_pr
         snprintf(c->reason, sizeof(c->reason), "%s", owner->where);
 }
 
+/* Does not set seen[]: if the value was live already because another program wrote it in this tick, the next
+ * foreign_note_changes() sees that. */
+static void note_restored(struct apply *a, struct change *c)
+{
+        c->outcome = OUTCOME_RESTORED;
+        a->ledger.entry[c->sysctl].written = c->value;
+        apply_set_state(a, c->sysctl, LEDGER_RELEASED);
+}
+
 void apply_restore(struct apply *a, struct change *c, bool at_end)
 {
         struct ledger_entry *entry = &a->ledger.entry[c->sysctl];
@@ -273,21 +282,21 @@ void apply_restore(struct apply *a, struct change *c, bool at_end)
         choose_original(entry, &owner, c);
         if (r < 0) {
                 fail(c, r, "cannot read");
+        } else if (sysctl_equal(&live, &c->value)) {
+                /* Comes before ledger_is_ours(): no field of the ledger has the value of sysctl.d, which an earlier
+                 * restore may have written. */
+                note_restored(a, c);
         } else if (!ledger_is_ours(entry, &live)) {
                 c->outcome = OUTCOME_FOREIGN;
                 c->value = live;
                 apply_set_state(a, c->sysctl, LEDGER_FOREIGN);
         } else if (!at_end && is_too_full(a, c)) {
                 fail(c, -EBUSY, "the table may hold more sockets than that");
-        } else if (!sysctl_equal(&live, &c->value) && (r = write_verified(a, c->sysctl, &c->value, &live)) < 0) {
+        } else if ((r = write_verified(a, c->sysctl, &c->value, &live)) < 0) {
                 fail(c, r, "cannot put the original back");
                 c->unknown = verify(a->backend, c->sysctl, &c->before, &live) < 0;
         } else {
-                c->outcome = OUTCOME_RESTORED;
-                /* Does not set seen[] if the value was live already: if another program wrote it in this tick, the
-                 * next foreign_note_changes() sees that. */
-                entry->written = c->value;
-                apply_set_state(a, c->sysctl, LEDGER_RELEASED);
+                note_restored(a, c);
         }
 }
 

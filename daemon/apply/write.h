@@ -25,9 +25,9 @@ struct apply {
 /* Carries out every change of a decision and fills in the outcomes. */
 void apply_decision(struct apply *apply, struct decision *decision);
 
-/* Restores the original of one held sysctl if its value is still ours. Outcome: RESTORED or FOREIGN, with the ledger
- * saved; or FAILED. Error -EBUSY: another value was read back; or, unless at_end, the TIME_WAIT table may hold more
- * sockets than the value to restore. */
+/* Restores the original of one held sysctl if its value is still ours, or is the one to restore already. Outcome:
+ * RESTORED or FOREIGN, with the ledger saved; or FAILED. Error -EBUSY: another value was read back; or, unless at_end,
+ * the TIME_WAIT table may hold more sockets than the value to restore. */
 void apply_restore(struct apply *apply, struct change *change, bool at_end);
 
 /* Sets the state of the ledger entry of a sysctl that is no longer held. Saves the ledger. */

@@ -113,6 +113,29 @@ START_TEST(what_a_package_sets_now_is_put_back_at_the_end)
 }
 END_TEST
 
+/* The value of sysctl.d was written, and could not be read back, or the process died before it saved the ledger. The
+ * ledger does not know the value, but it is ours. */
+START_TEST(what_a_package_sets_now_was_put_back_before)
+{
+        set_file(0);
+        press(RULE);
+        set_file(55);
+        fake.live[FIN] = 55;
+        if (_i == 0) {
+                ck_assert_uint_eq(tuner_restore_all(&tuner, "test"), 0);
+        } else {
+                fake.fin_wait2 = 0;
+                start_again(RULE);
+                ticks(1);
+        }
+        ck_assert_int_eq(fake.live[FIN], 55);
+        ck_assert_int_eq(fake.file.entry[FIN].state, LEDGER_RELEASED);
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 0);
+        ck_assert_str_eq(logged(AUDIT_RELEASED, "VALUEFROM"), "/usr/lib/sysctl.d/50-x.conf:1");
+        ck_assert_uint_eq(fake.writes, 1);
+}
+END_TEST
+
 /* The ledger of 0.1.0 does not say what sysctl.d set then. */
 START_TEST(an_unknown_file_is_no_other_file)
 {
@@ -190,6 +213,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, no_step_takes_what_the_administrator_set);
         tcase_add_loop_test(tcase, what_a_package_set_is_changed_and_given_back, 0, ELEMENTSOF(files));
         tcase_add_loop_test(tcase, what_a_package_sets_now_is_put_back_at_the_end, 0, ELEMENTSOF(files));
+        tcase_add_loop_test(tcase, what_a_package_sets_now_was_put_back_before, 0, 2);
         tcase_add_test(tcase, an_unknown_file_is_no_other_file);
         tcase_add_test(tcase, an_original_out_of_bounds_is_put_back);
         tcase_add_test(tcase, who_yields_to_nobody);
