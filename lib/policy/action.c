@@ -132,9 +132,10 @@ bool action_has_effect(const struct action *l, const struct sysctl_bounds *bound
 bool action_may_have_written(const struct action *l, const struct sysctl_value *original,
                              const struct sysctl_value *written)
 {
-        if (l->sysctl == SYSCTL_IP_LOCAL_PORT_RANGE)
-                return written->v[0] >= l->value.v[0] && written->v[1] <= l->value.v[1] &&
-                       written->v[0] <= original->v[0] && written->v[1] >= original->v[1];
+        if (l->sysctl == SYSCTL_IP_LOCAL_PORT_RANGE) /* an end that was beyond the configured one stays */
+                return written->v[0] >= MIN(l->value.v[0], original->v[0]) &&
+                       written->v[1] <= MAX(l->value.v[1], original->v[1]) && written->v[0] <= original->v[0] &&
+                       written->v[1] >= original->v[1];
         switch (l->kind) {
         case ACTION_RAISE:
                 return written->v[0] > original->v[0] && written->v[0] <= l->value.v[0];

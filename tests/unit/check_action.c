@@ -330,6 +330,14 @@ START_TEST(may_have_written)
                  {2, {32768, 60999}},
                  {2, {32768, 65535}},
                  false},
+                {{ACTION_SET, SYSCTL_IP_LOCAL_PORT_RANGE, {2, {16384, 60999}}, 0, {0}},
+                 {2, {32768, 65535}},
+                 {2, {16384, 65535}},
+                 true},
+                {{ACTION_SET, SYSCTL_IP_LOCAL_PORT_RANGE, {2, {32768, 65535}}, 0, {0}},
+                 {2, {16384, 60999}},
+                 {2, {16384, 65535}},
+                 true},
         };
 
         for (unsigned i = 0; i < ELEMENTSOF(cases); i++)
