@@ -92,9 +92,13 @@ static void advance_abort(const struct rule *rule, const struct abort_condition 
         double weight = r->weight > 0 ? r->weight : 1;
 
         if (metric_is_ports(abort->metric)) {
-                a->harm = e->watching && e->harmed;
-                if (a->harm)
+                if (e->watching && e->harmed) {
+                        /* Until the change is put back, which may fail for longer than it is watched. */
+                        a->harm = true;
+                        a->after = (struct mean){0};
+                        mean_add(&a->after, e->mean, 1, t->ns);
                         note_failed(rule, state, e->harmed, s->now);
+                }
                 a->over |= state->active && state->active_ns >= abort->within_ns;
                 return;
         }

@@ -132,6 +132,7 @@ static const struct abort_state *find_harm(const struct policy *p, unsigned i)
         return NULL;
 }
 
+/* Names the destination even if its load ended before the change could be put back. */
 static void decide_abort(const struct policy *p, unsigned i, const struct abort_state *a, struct decision *d)
 {
         unsigned k = (unsigned)(a - p->state[i].abort);
@@ -142,6 +143,8 @@ static void decide_abort(const struct policy *p, unsigned i, const struct abort_
         d->evidence.op = GREATER;
         d->evidence.value = harmed ? ports_value(harmed, d->evidence.metric).lower : mean_value(&a->after);
         evidence_set_destination(&d->evidence, harmed);
+        if (!harmed && metric_is_ports(d->evidence.metric))
+                destination_name(&p->state[i].failed[p->state[i].last_failed].key, d->evidence.destination);
         d->evidence.threshold = a->limit;
 }
 

@@ -16,9 +16,9 @@
 
 struct abort_state {
         struct trail trail; /* the last minute */
-        struct mean after;
-        double limit; /* the mean after the step must not exceed it */
-        bool over;    /* not watched: its time has passed, the minute before is unknown, observe mode, or adopted */
+        struct mean after;  /* of ports.*: the value that did harm */
+        double limit;       /* the mean after the step must not exceed it */
+        bool over; /* not watched: its time has passed, the minute before is unknown, observe mode, or adopted */
         bool harm;
 };
 

@@ -170,6 +170,27 @@ START_TEST(harm_is_seen_where_the_step_was_taken_and_ports_are_reused)
 }
 END_TEST
 
+/* While the restore fails, the time in which harm is watched for passes, and the harm ends. */
+START_TEST(harm_is_not_forgotten_before_the_restore)
+{
+        begin(REUSE_RULE "abort = ports.syn_waiting > 3x before within 20s\n");
+        host_run(h, 10, 100, PEER);
+        CHECK_LOG(h, 1, DECISION_ENTER, REUSE);
+        h->restore_outcome = OUTCOME_FAILED;
+        second(100, 90);
+        ck_assert_uint_eq(h->logged, 2);
+        h->restore_outcome = OUTCOME_RESTORED;
+        for (unsigned i = 0; i < 30; i++)
+                second(100, 0);
+        host_run(h, 30, 0, PEER);
+        ck_assert_uint_eq(h->logged, 3);
+        ck_assert_int_eq(h->log[2].kind, DECISION_ABORT);
+        ck_assert_int_eq(h->log[2].outcome, OUTCOME_RESTORED);
+        ck_assert_double_eq(h->log[2].decision.evidence.value, 90);
+        ck_assert_str_eq(h->log[2].decision.evidence.destination, h->log[1].decision.evidence.destination);
+}
+END_TEST
+
 /* There tcp_tw_reuse = 2 is reuse already. */
 START_TEST(harm_is_seen_on_the_loopback)
 {
@@ -204,6 +225,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_table_for_little_outlasts_the_reuse);
         tcase_add_loop_test(tcase, a_table_is_not_raised_as_reuse_ends, 0, 2);
         tcase_add_loop_test(tcase, harm_is_seen_where_the_step_was_taken_and_ports_are_reused, 0, 3);
+        tcase_add_test(tcase, harm_is_not_forgotten_before_the_restore);
         tcase_add_test(tcase, harm_is_seen_on_the_loopback);
         tcase_add_test(tcase, harm_elsewhere_says_nothing);
 }
