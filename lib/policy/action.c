@@ -80,6 +80,8 @@ struct sysctl_value action_next(const struct action *l, const struct sysctl_boun
         switch (l->kind) {
         case ACTION_RAISE:
                 limit = MIN(MIN(limit, bounds->max), table_most(l->sysctl, s->memory_bytes));
+                if (limit < bounds->min) /* by memory: no value is within both */
+                        return *base;
                 /* A double does not overflow before it is cut to the limit. A step is at least 1. */
                 raised = MAX((double)base->v[0] * l->factor, (double)base->v[0] + 1);
                 if (l->sysctl == SYSCTL_TCP_MAX_TW_BUCKETS && needed->state == READING_VALID)

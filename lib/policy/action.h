@@ -7,9 +7,9 @@
 #include "lib/kernel/snapshot.h"
 
 /* The next value after base: a step of at least 1; for the TIME_WAIT table at least what the load needs; base if
- * nothing is left to do. Stays inside bounds; but a table gets at most its share of the machine's memory, even if that
- * is less than min. A port range grows toward the configured one, up to the nearest listener, NodePort or privileged
- * port, and not at all while the listeners are unknown. */
+ * nothing is left to do. Stays inside bounds; a table gets at most its share of the machine's memory, and if that is
+ * less than min, nothing is left to do. A port range grows toward the configured one, up to the nearest listener,
+ * NodePort or privileged port, and not at all while the listeners are unknown. */
 struct sysctl_value action_next(const struct action *action, const struct sysctl_bounds *bounds,
                                 const struct snapshot *snapshot, const struct sysctl_value *base);
 

@@ -77,6 +77,8 @@ static const struct row {
         {"from under a narrowed bound", ACTION_RAISE, TW, 2, 2097152, {1000000, 2000000}, 0, 262144, 1000000},
         {"as memory allows", ACTION_RAISE, TW, 2, 16777216, {0}, 1 * GB, 200000, 262144},
         {"and no further", ACTION_RAISE, TW, 2, 16777216, {0}, 1 * GB, 262144, 262144},
+        {"not where memory allows less than the bounds", ACTION_RAISE, TW, 2, 16777216, {0}, GB / 5, 8192, 8192},
+        {"just where it allows them", ACTION_RAISE, TW, 2, 16777216, {0}, GB / 4, 8192, 65536},
         {"nor back", ACTION_RAISE, TW, 2, 16777216, {0}, 1 * GB, 300000, 300000},
         {"orphans, as memory allows", ACTION_RAISE, ORPHANS, 2, 4194304, {0}, 1 * GB, 10000, 16384},
         {"no table", ACTION_RAISE, SYSCTL_SOMAXCONN, 2, 1048576, {0}, 1, 4096, 8192},
