@@ -54,8 +54,9 @@ static void activate(struct policy *p, unsigned i)
         struct rule_state *state = &p->state[i];
         bool again = state->released_at != 0 && p->last_now - state->released_at < REFIRE_NS;
 
+        if (!state->active) /* else it takes one more sysctl, and has not come back */
+                state->release_factor = again ? MIN(state->release_factor * 2, 1u << 16) : 1;
         state->active = true;
-        state->release_factor = again ? MIN(state->release_factor * 2, 1u << 16) : 1;
         state->quiet = (struct clock){0};
         memset(state->until, 0, sizeof(state->until));
         watch(p, i);

@@ -119,6 +119,33 @@ START_TEST(the_rest_of_a_rule_is_tried_again)
 }
 END_TEST
 
+static unsigned release_times(void)
+{
+        return policy_evaluate(tuner.policy, &tuner.snapshot)->rule[0].release_times;
+}
+
+/* A rule that comes back soon after its release is held for longer. One that takes a sysctl later has not come back. */
+START_TEST(the_rest_of_a_rule_is_no_return)
+{
+        press(TWO);
+        ck_assert_uint_eq(release_times(), 1);
+        ticks(HELD);
+        fake.fin_wait2 = 0;
+        ticks(1);
+        ck_assert_int_eq(fake.live[FIN], 60);
+        ticks(10);
+        fake.write_error = -EAGAIN;
+        fake.write_spared = UINT32_C(1) << REUSE;
+        fake.fin_wait2 = 100;
+        ticks(1);
+        ck_assert_uint_eq(release_times(), 2);
+        fake.write_error = 0;
+        ticks(5);
+        ck_assert_int_eq(fake.live[FIN], 30);
+        ck_assert_uint_eq(release_times(), 2);
+}
+END_TEST
+
 /* Of two sysctls one can never be written: that is tried once. */
 START_TEST(what_does_not_pass_of_a_rule_is_left_out)
 {
@@ -156,6 +183,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, what_does_not_pass_waits_for_retry, 0, 2);
         tcase_add_test(tcase, a_give_back_is_tried_again_soon);
         tcase_add_loop_test(tcase, the_rest_of_a_rule_is_tried_again, 0, 2);
+        tcase_add_test(tcase, the_rest_of_a_rule_is_no_return);
         tcase_add_test(tcase, what_does_not_pass_of_a_rule_is_left_out);
         tcase_add_test(tcase, a_reload_goes_on_waiting);
 }
