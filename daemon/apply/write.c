@@ -292,6 +292,7 @@ void apply_restore(struct apply *a, struct change *c, bool at_end)
                 apply_set_state(a, c->sysctl, LEDGER_FOREIGN);
         } else if (!at_end && is_too_full(a, c)) {
                 fail(c, -EBUSY, "the table may hold more sockets than that");
+                c->too_full = true;
         } else if ((r = write_verified(a, c->sysctl, &c->value, &live)) < 0) {
                 fail(c, r, "cannot put the original back");
                 c->unknown = verify(a->backend, c->sysctl, &c->before, &live) < 0;

@@ -210,7 +210,7 @@ static void make_restore(struct audit_text *t, const struct audit_record *r)
         change_source(c, source, sizeof(source));
         sysctl_format(&c->before, from);
         sysctl_format(&c->value, to);
-        if (c->outcome == OUTCOME_FAILED && c->error == -EBUSY)
+        if (c->outcome == OUTCOME_FAILED && c->too_full)
                 message(t, "%s is still %s, and cannot become %s yet: %s", name, from, to, c->reason);
         else if (c->outcome == OUTCOME_FAILED)
                 message(t, "%s: %s; restore it by hand: sysctl -w %s=\"%s\"", name, c->reason, name, to);

@@ -66,6 +66,7 @@ struct change {
         int error;      /* negative errno of OUTCOME_FAILED */
         bool may_pass;  /* of OUTCOME_FAILED: it is tried again soon */
         bool unknown;   /* of OUTCOME_FAILED: it was written, and the live value is unknown */
+        bool too_full;  /* of OUTCOME_FAILED: not written, as the table may hold more sockets than the value */
         bool from_file; /* of OUTCOME_RESTORED: value is what sysctl.d sets, reason FILE:LINE; false: the original */
         struct sysctl_value file; /* what sysctl.d sets; n == 0: nothing, or it was not read */
         char reason[384]; /* of YIELDED, LIMITED, REFUSED, FAILED; of RESTORED: why not sysctl.d's value, or "" */

@@ -388,6 +388,18 @@ START_TEST(what_cannot_be_put_back_is_counted_and_stays_in_the_ledger)
 }
 END_TEST
 
+/* Only a full table comes right by waiting. */
+START_TEST(a_restore_without_effect_is_left_to_a_person)
+{
+        start_and_hold(RULE("r", "30"));
+        fake.swallow = true;
+        ck_assert_uint_eq(tuner_restore_all(&tuner, "test"), 1);
+        ck_assert_str_eq(logged(AUDIT_FAILED, "MESSAGE"),
+                         "net.ipv4.tcp_fin_timeout: cannot put the original back: Device or resource busy; restore it "
+                         "by hand: sysctl -w net.ipv4.tcp_fin_timeout=\"60\"");
+}
+END_TEST
+
 START_TEST(observing_writes_nothing_not_even_back)
 {
         start_and_hold(RULE("r", "30"));
@@ -471,6 +483,10 @@ START_TEST(a_table_that_no_rule_holds_is_not_shrunk_either)
         ticks(200);
         ck_assert_int_eq(fake.live[TW], 131072);
         ck_assert_uint_eq(fake.events[AUDIT_FAILED], 1);
+        ck_assert_str_eq(
+                logged(AUDIT_FAILED, "MESSAGE"),
+                "net.ipv4.tcp_max_tw_buckets is still 131072, and cannot become 65536 yet: the table may hold "
+                "more sockets than that: Device or resource busy");
         in_table = 65536;
         ticks(60);
         ck_assert_int_eq(fake.live[TW], 65536);
@@ -536,6 +552,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_source_that_fails_blinds_no_rule_that_does_without_it);
         tcase_add_test(tcase, late_ticks_are_said_once);
         tcase_add_test(tcase, what_cannot_be_put_back_is_counted_and_stays_in_the_ledger);
+        tcase_add_test(tcase, a_restore_without_effect_is_left_to_a_person);
         tcase_add_test(tcase, observing_writes_nothing_not_even_back);
         tcase_add_test(tcase, what_this_kernel_lacks_is_said_and_left);
         tcase_add_test(tcase, a_table_is_not_shrunk_under_what_it_holds);
