@@ -42,6 +42,14 @@ static const char *reading_text(const struct reading *r, unsigned metric, const 
         return buf;
 }
 
+/* True if the reading is that of the host's busiest destination, which the rule may be unable to help. */
+static bool is_nobodys(const struct tuner *t, unsigned metric, const struct condition_evaluation *now)
+{
+        return metric_is_ports(metric) && !now->destination && ports_valid(&t->snapshot);
+}
+
+#define NOBODY "no destination that the rule could help"
+
 /* The first condition that does not hold, or has not held long enough. */
 static void why_idle(const struct tuner *t, const struct rule *rule, const struct rule_evaluation *e,
                      char buf[static WHY_MAX])
@@ -59,6 +67,8 @@ static void why_idle(const struct tuner *t, const struct rule *rule, const struc
                 if (now->holds == YES)
                         snprintf(buf, WHY_MAX, "\"%s\" has held for %s", c->text,
                                  duration_format(condition_held_ns(now) / NSEC_PER_SEC * NSEC_PER_SEC, time));
+                else if (is_nobodys(t, c->metric, now))
+                        snprintf(buf, WHY_MAX, "\"%s\" does not hold: there is " NOBODY, c->text);
                 else
                         snprintf(buf, WHY_MAX, "\"%s\" does not hold: it is %.100s%s%s", c->text,
                                  reading_text(&now->reading, c->metric, counters, value), whose[0] ? ", " : "", whose);
@@ -152,8 +162,7 @@ static void describe_condition(struct json *j, const struct tuner *t, const char
         const struct counters *counters = &t->config->counters;
         char value[WHY_MAX], name[DESTINATION_NAME_MAX];
         const char *whose = condition_whose(now, c->metric, &t->snapshot, name);
-        /* If true, the reading is that of the host's busiest destination, which the rule may be unable to help. */
-        bool nobody = metric_is_ports(c->metric) && !now->destination && ports_valid(&t->snapshot);
+        bool nobody = is_nobodys(t, c->metric, now);
         static const struct reading none;
         const struct reading *reading = nobody ? &none : &now->reading;
 
@@ -164,9 +173,7 @@ static void describe_condition(struct json *j, const struct tuner *t, const char
         json_add_number(j, "threshold", c->number);
         json_add_text(j, "unit", unit_suffix(metric_unit(c->metric, counters)));
         describe_reading(j, reading);
-        json_add_text(j, "now",
-                      nobody ? "no destination that the rule could help"
-                             : reading_text(reading, c->metric, counters, value));
+        json_add_text(j, "now", nobody ? NOBODY : reading_text(reading, c->metric, counters, value));
         if (now->holds == UNKNOWN)
                 json_add_text(j, "holds", NULL);
         else

@@ -211,6 +211,32 @@ START_TEST(why_a_rule_is_not_active)
 }
 END_TEST
 
+static struct ports *ports;
+
+/* A dump, of which only the busiest destination of the host is known here. */
+static void see_ports(struct snapshot *s)
+{
+        s->ports = ports;
+        for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
+                s->reading[m] = reading_valid(95);
+        strcpy(s->endpoint[METRIC_PORTS_USED], "10.0.0.2:80");
+        strcpy(s->culprit[METRIC_PORTS_USED], "web.service");
+}
+
+START_TEST(a_rule_for_other_destinations_does_not_show_the_busiest)
+{
+        ports = ports_new(1);
+        fake.also = see_ports;
+        start_again("[rule far]\nwhen = ports.used >= 90\nfor-destination = 10.9.9.9\n"
+                    "set = net.ipv4.tcp_tw_reuse = 1\n");
+        ticks(1);
+        expect("\"why\":\"\\u0022ports.used >= 90\\u0022 does not hold: there is no destination that the rule could "
+               "help\"");
+        expect("\"whose\":null,\"systemd_unit\":null");
+        ports_free(ports);
+}
+END_TEST
+
 START_TEST(the_daemon_itself)
 {
         expect("\"instance\":null,\"mode\":\"enforce\",\"state\":\"healthy\",\"status\":\"healthy\",\"paused\":false,"
@@ -238,6 +264,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, what_observe_mode_found_changed);
         tcase_add_test(tcase, advice_is_a_thing_of_its_own);
         tcase_add_test(tcase, why_a_rule_is_not_active);
+        tcase_add_test(tcase, a_rule_for_other_destinations_does_not_show_the_busiest);
         tcase_add_test(tcase, the_daemon_itself);
 }
 

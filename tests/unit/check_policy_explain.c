@@ -234,6 +234,21 @@ START_TEST(whose_a_reading_is_is_told_while_it_is_valid)
 }
 END_TEST
 
+/* The host's busiest destination is not one of the rule. */
+START_TEST(a_rule_for_other_destinations_names_no_culprit)
+{
+        h = host_new(
+                "[rule p]\nwhen = ports.used >= 10\nfor-destination = 10.9.9.9\nset = net.ipv4.tcp_tw_reuse = 1\n");
+        strcpy(h->snapshot.endpoint[METRIC_PORTS_USED], "10.0.0.2:80");
+        strcpy(h->snapshot.culprit[METRIC_PORTS_USED], "nginx.service");
+        host_run(h, 2, 100, PEER);
+        explain(0);
+        ck_assert_int_eq(e.standing, STANDING_IDLE);
+        ck_assert_str_eq(whose(&e.when[0], METRIC_PORTS_USED), "");
+        ck_assert_str_eq(condition_unit(&e.when[0], METRIC_PORTS_USED, &h->snapshot), "");
+}
+END_TEST
+
 START_TEST(a_rung_waits_for_the_one_below)
 {
         h = host_new(HOST_RULE "[rule i]\nafter = h\nwhen = tcp.closing >= 10 for 5s\n"
@@ -419,6 +434,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, harm_is_watched_for_within_its_window);
         tcase_add_test(tcase, a_release_comes_nearer_and_is_remembered);
         tcase_add_test(tcase, whose_a_reading_is_is_told_while_it_is_valid);
+        tcase_add_test(tcase, a_rule_for_other_destinations_names_no_culprit);
         tcase_add_test(tcase, a_rung_waits_for_the_one_below);
         tcase_add_test(tcase, a_condition_shows_for_how_long_it_has_held);
         tcase_add_test(tcase, what_failed_waits);
