@@ -34,15 +34,60 @@ static void check_after(const struct check *c, struct rule *rule)
                 fail(rule->after_at, "unknown rule '%s'%s", rule->after_name, suggestion_hint(&suggestion, hint));
 }
 
+/* The rule that supersedes one in all of its actions; RULE_NONE: none. */
+static unsigned successor(const struct rule *rule)
+{
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if (rule->superseded_by[k] == 0)
+                        return RULE_NONE;
+        return rule->n_actions > 0 ? (unsigned)__builtin_ctzll(rule->superseded_by[0]) : RULE_NONE;
+}
+
+/* The rule that has to be in effect before this one: the rule that 'after' names, or what stands for it if it is
+ * disabled or superseded. prerequisite_of() of the policy finds the same while everything is available. */
+static unsigned comes_before(const struct config *config, unsigned index)
+{
+        const struct rule *rule = config->rule;
+        unsigned below = rule[index].after;
+
+        for (unsigned steps = 0; below != RULE_NONE && steps < config->n_rules; steps++) {
+                unsigned other = successor(&rule[below]);
+
+                if (other != RULE_NONE && other != index)
+                        return other;
+                if (other == RULE_NONE && !rule[below].disabled)
+                        break;
+                below = rule[below].after;
+        }
+        return below;
+}
+
+static unsigned named_after(const struct config *config, unsigned index)
+{
+        return config->rule[index].after;
+}
+
+/* True if the rule comes after itself. */
+static bool is_in_circle(const struct config *config, unsigned index,
+                         unsigned (*before)(const struct config *config, unsigned index))
+{
+        unsigned next = before(config, index);
+
+        for (unsigned steps = 1; next != RULE_NONE && next != index && steps < config->n_rules; steps++)
+                next = before(config, next);
+        return next == index;
+}
+
 static void check_circle(const struct check *c, unsigned index)
 {
-        const struct rule *rule = c->config->rule;
-        unsigned next = rule[index].after;
+        const struct rule *rule = &c->config->rule[index];
 
-        for (unsigned steps = 1; next != RULE_NONE && next != index && steps < c->config->n_rules; steps++)
-                next = rule[next].after;
-        if (next == index)
-                fail(rule[index].after_at, "'after' forms a circle: no rule can be the first");
+        if (is_in_circle(c->config, index, named_after))
+                fail(rule->after_at, "'after' forms a circle: no rule can be the first");
+        else if (!rule->disabled && is_in_circle(c->config, index, comes_before))
+                fail(rule->after_at,
+                     "'after' forms a circle, as a rule that supersedes another comes in its place: no rule can be "
+                     "the first");
 }
 
 static bool actions_agree(const struct action *a, const struct action *b)

@@ -20,17 +20,24 @@ enum {
 
 static bool mine_first; /* drop-ins are read in the order of their names, whoever's they are */
 
-static struct config *config_of_two(const char *vendors, const char *mine)
+static struct config *read_two(const char *vendors, const char *mine, struct diagnostics *diagnostics)
 {
-        struct diagnostics diagnostics = {0};
         struct config *config = config_new();
         const char *text[] = {vendors, mine}, *name[] = {"policy.conf", "mine.conf"};
 
         config->vendor_files = mine_first ? 2 : 1;
         for (unsigned i = 0; i < 2; i++)
                 config_read(config, name[i ^ mine_first], text[i ^ mine_first], strlen(text[i ^ mine_first]), NULL,
-                            &diagnostics);
-        config_check(config, &diagnostics);
+                            diagnostics);
+        config_check(config, diagnostics);
+        return config;
+}
+
+static struct config *config_of_two(const char *vendors, const char *mine)
+{
+        struct diagnostics diagnostics = {0};
+        struct config *config = read_two(vendors, mine, &diagnostics);
+
         ck_assert_msg(diagnostics.n == 0, "%s", diagnostics.n ? diagnostics.item[0].text : "");
         return config;
 }
@@ -192,6 +199,33 @@ START_TEST(after_waits_for_the_sysctl_that_is_left)
 }
 END_TEST
 
+/* "sooner" comes after the rule that supersedes "vendor", and this one after "sooner". */
+START_TEST(a_circle_through_supersession_is_an_error)
+{
+        static const struct {
+                const char *more;
+                unsigned errors;
+        } rows[] = {
+                {"after = sooner\n", 2},
+                {"after = vendor\n", 0},
+                {"after = sooner\n[rule sooner]\nenabled = no\n", 0},
+                {"after = sooner\n[rule vendor]\nset = net.ipv4.tcp_keepalive_probes = 5\n", 0},
+                {"after = sooner\n[rule mine]\nmode = observe\n", 0},
+                {"after = third\n[rule third]\nafter = sooner\nwhen = tcp.closing >= 100\nadvise = x\n", 3},
+        };
+        struct diagnostics diagnostics = {0};
+        char mine[512];
+
+        snprintf(mine, sizeof(mine), MINE "%s", rows[_i].more);
+        config_free(read_two(VENDOR, mine, &diagnostics));
+        ck_assert_msg(diagnostics.n == rows[_i].errors, "%s: %zu: %s", rows[_i].more, diagnostics.n,
+                      diagnostics.n ? diagnostics.item[0].text : "");
+        for (size_t k = 0; k < diagnostics.n; k++)
+                ck_assert_ptr_nonnull(strstr(diagnostics.item[k].text, "'after' forms a circle"));
+        diagnostics_free(&diagnostics);
+}
+END_TEST
+
 START_TEST(a_reload_gives_the_vendors_value_back_first)
 {
         begin(VENDOR, "", false);
@@ -310,6 +344,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_rule_does_not_wait_for_what_it_supersedes);
         tcase_add_test(tcase, only_the_sysctl_is_superseded);
         tcase_add_test(tcase, after_waits_for_the_sysctl_that_is_left);
+        tcase_add_loop_test(tcase, a_circle_through_supersession_is_an_error, 0, 6);
         tcase_add_test(tcase, a_reload_gives_the_vendors_value_back_first);
         tcase_add_test(tcase, what_cannot_be_given_back_is_waited_for);
         tcase_add_test(tcase, a_rule_that_observes_holds_nothing);
