@@ -15,11 +15,20 @@ static void fill_default(enum sysctl_id id, const char *path, struct sysctl_pres
         ret->has_default = row && row->initial && sysctl_parse(id, row->initial, &ret->kernel_default) == 0;
 }
 
+/* Parses a value as the kernel does. sysctl_parse() takes only decimal numbers, as the kernel prints them. */
+static bool parse(enum sysctl_id id, const char *text, struct sysctl_value *ret)
+{
+        const char *rest;
+
+        ret->n = sysctl_table[id].n;
+        return ret->n > 0 && lint_numbers(text, ret->n, ret->v, &rest) == ret->n && !*rest;
+}
+
 static void fill_line(enum sysctl_id id, const char *path, const struct sysctl_lines *lines, struct sysctl_preset *ret)
 {
         const struct sysctl_line *line = sysctl_lines_find(lines, path);
 
-        if (!line || !line->value || sysctl_parse(id, line->value, &ret->value) < 0)
+        if (!line || !line->value || !parse(id, line->value, &ret->value))
                 return;
         ret->configured = true;
         ret->admin = strncmp(line->at.file, "/etc/", 5) == 0;

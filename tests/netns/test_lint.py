@@ -334,13 +334,13 @@ def _():
     for directory in DIRECTORIES:
         (tree / directory).mkdir(parents=True)
     (tree / "etc/sysctl.conf").write_text("")
-    for path, text in (("etc/sysctl.d/90-mine.conf", "# mine\nnet.ipv4.tcp_fin_timeout = 60\n"),
-                       ("usr/lib/sysctl.d/50-theirs.conf", "net.ipv4.tcp_keepalive_intvl = 75\n")):
-        (tree / path).write_text(text)
-    lines = events_of("advice", Home, tree, rule)
-    check_equal(len(lines), 1, f"advice in {lines}")
-    check("not set: net.ipv4.tcp_fin_timeout: " in lines[0], lines[0])
-    check("/etc/sysctl.d/90-mine.conf:2 sets it" in lines[0] and " RESULT=yielded" in lines[0], lines[0])
+    (tree / "usr/lib/sysctl.d/50-theirs.conf").write_text("net.ipv4.tcp_keepalive_intvl = 75\n")
+    for number in "60", "0x3c", "074":
+        (tree / "etc/sysctl.d/90-mine.conf").write_text(f"# mine\nnet.ipv4.tcp_fin_timeout = {number}\n")
+        lines = events_of("advice", Home, tree, rule)
+        check_equal(len(lines), 1, f"advice in {lines}")
+        check("not set: net.ipv4.tcp_fin_timeout: " in lines[0], lines[0])
+        check("/etc/sysctl.d/90-mine.conf:2 sets it" in lines[0] and " RESULT=yielded" in lines[0], lines[0])
     with Single() as host:  # sysctl.d is not applied there
         check_equal(events_of("advice", host, tree, rule), [], "advice in another network namespace")
 
