@@ -124,7 +124,7 @@ static unsigned release_times(void)
         return policy_evaluate(tuner.policy, &tuner.snapshot)->rule[0].release_times;
 }
 
-/* A rule that comes back soon after its release is held for longer. One that takes a sysctl later has not come back. */
+/* A rule that comes back soon after its release is held for longer. To take a sysctl later is no such return. */
 START_TEST(the_rest_of_a_rule_is_no_return)
 {
         press(TWO);
