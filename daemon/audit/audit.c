@@ -107,7 +107,7 @@ void audit_decision(struct audit *a, const struct config *config, const struct d
 
         snprintf(culprit, sizeof(culprit), "%s", find_culprit(a, &config->rule[d->rule], d));
         episodes_take(&a->episodes, &config->rule[d->rule], d, culprit, progress, now);
-        if (news_decision_is_new(&a->news, d, progress))
+        if (news_decision_is_new(&a->news, d, progress, now))
                 send_decision(a, config, d, culprit);
 }
 

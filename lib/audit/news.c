@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* A rule that has not tried for so long was idle: the same failure is news then. */
+#define FORGET_NS (3600 * NSEC_PER_SEC)
+
 /* Sets a bit to value. Returns its value before. */
 static bool exchange(uint32_t *bits, unsigned bit, bool value)
 {
@@ -21,13 +24,35 @@ static bool may_have_taken(const struct decision *d)
         return false;
 }
 
-bool news_decision_is_new(struct audit_news *news, const struct decision *d, enum progress progress)
+static uint16_t outcomes(const struct decision *d)
 {
-        uint64_t bit = UINT64_C(1) << d->rule;
-        bool repeated = news->repeated & bit;
+        uint16_t bits = 0;
 
-        news->repeated = progress == PROGRESS_DONE ? news->repeated & ~bit : news->repeated | bit;
-        return progress != PROGRESS_NONE || !repeated || may_have_taken(d);
+        for (unsigned i = 0; i < d->n; i++)
+                bits |= (uint16_t)(1u << d->change[i].outcome);
+        return bits;
+}
+
+bool news_decision_is_new(struct audit_news *news, const struct decision *d, enum progress progress, uint64_t now)
+{
+        struct audit_news_rule *rule = &news->rule[d->rule];
+        uint16_t unsaid;
+
+        if (progress == PROGRESS_DONE || now - rule->tried_at >= FORGET_NS)
+                *rule = (struct audit_news_rule){0};
+        rule->tried_at = now;
+        if (progress == PROGRESS_DONE)
+                return true;
+        unsaid = outcomes(d) & (uint16_t)~rule->said[d->kind];
+        rule->said[d->kind] |= unsaid;
+        return progress == PROGRESS_SOME || unsaid != 0 || may_have_taken(d);
+}
+
+void news_forget_rules(struct audit_news *news, uint64_t rules)
+{
+        for (unsigned i = 0; i < RULES_MAX; i++)
+                if (rules >> i & 1)
+                        news->rule[i] = (struct audit_news_rule){0};
 }
 
 bool news_is_new(struct audit_news *news, const struct audit_record *r)
@@ -51,11 +76,11 @@ bool news_is_new(struct audit_news *news, const struct audit_record *r)
 
 void news_inherit(struct audit_news *news, const struct config *config, const struct config *old, uint64_t inherited)
 {
-        uint64_t repeated = 0;
+        struct audit_news_rule rule[RULES_MAX] = {0};
 
         for (unsigned i = 0; i < config->n_rules; i++)
                 for (unsigned k = 0; k < old->n_rules && (inherited >> i & 1); k++)
-                        if (strcmp(config->rule[i].name, old->rule[k].name) == 0 && (news->repeated >> k & 1))
-                                repeated |= UINT64_C(1) << i;
-        news->repeated = repeated;
+                        if (strcmp(config->rule[i].name, old->rule[k].name) == 0)
+                                rule[i] = news->rule[k];
+        memcpy(news->rule, rule, sizeof(rule));
 }

@@ -33,6 +33,8 @@ enum decision_kind {
         DECISION_OVERRIDDEN, /* another program changed a held sysctl: it is foreign now */
 };
 
+#define DECISION_COUNT (DECISION_OVERRIDDEN + 1)
+
 /* The outcome of one sysctl of a decision. */
 enum outcome {
         OUTCOME_JOINED, /* nothing to write: another rule holds the same value */

@@ -316,7 +316,7 @@ static inline void host_decide(struct host *h)
                                     .outcome = d.change[0].outcome,
                                     .decision = d,
                                     .at = (h->snapshot.now - host_start()) / SEC};
-                e->logged = news_decision_is_new(&h->news, &d, policy_commit(h->policy, &d));
+                e->logged = news_decision_is_new(&h->news, &d, policy_commit(h->policy, &d), h->snapshot.now);
         }
         memcpy(h->snapshot.sysctl, live, sizeof(live));
 }
