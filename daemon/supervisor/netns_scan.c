@@ -40,14 +40,15 @@ static bool fits(const char *patterns, const char *name)
         return false;
 }
 
-/* Returns 0 or a negative errno. */
+/* An entry that cannot be looked at is not one that can be entered, such as a link to the namespace of a process
+ * (EACCES without CAP_SYS_PTRACE) or to itself. Only without memory it may be one. Returns 0 or a negative errno. */
 static int look_at(const struct scan *s, const char *directory, const char *prefix, int fd, const char *name)
 {
         struct netns netns;
         struct stat st;
 
         if (fstatat(fd, name, &st, 0) < 0)
-                return errno == ENOENT ? 0 : -errno;
+                return errno == ENOMEM ? -errno : 0;
         if (st.st_dev != s->nsfs || !S_ISREG(st.st_mode))
                 return 0;
         netns.device = st.st_dev;
