@@ -170,7 +170,7 @@ void child_watch(struct child *c, uint64_t now)
         }
 }
 
-void child_print_end(const struct child *c, int status, uint64_t now)
+void child_print_end(const struct child *c, int status, bool last, uint64_t now)
 {
         char buf[NAME_SIZE + 32], how[64];
 
@@ -181,7 +181,10 @@ void child_print_end(const struct child *c, int status, uint64_t now)
                          strsignal(WTERMSIG(status)));
         else
                 snprintf(how, sizeof(how), "has ended with status %d", WEXITSTATUS(status));
-        if (c->process.again_at == PROCESS_NEVER)
+        if (last)
+                fprintf(stderr, "twtuned: the process %s %s; the next start takes over what it has changed\n",
+                        where(c, buf), how);
+        else if (c->process.again_at == PROCESS_NEVER)
                 fprintf(stderr, "twtuned: the process %s %s; the next one starts after a reload (SIGHUP)\n",
                         where(c, buf), how);
         else

@@ -51,9 +51,10 @@ void child_hear(struct child *child, const char *text, uint64_t now);
  * again, like one that died. */
 void child_watch(struct child *child, uint64_t now);
 
-/* Prints how a child ended that should have kept running, and when the next one starts. Prints nothing after
- * EX_TEMPFAIL, as when another twtuned runs in its namespace: the child itself prints why. */
-void child_print_end(const struct child *child, int status, uint64_t now);
+/* Prints how a child ended that should have kept running, or, at the end of the supervisor (last), should have put
+ * everything back; and when the next one starts. Prints nothing after EX_TEMPFAIL, as when another twtuned runs in its
+ * namespace: the child itself prints why. */
+void child_print_end(const struct child *child, int status, bool last, uint64_t now);
 
 /* Removes and frees a child that does not run, and removes the metrics file that it may have left. */
 void child_remove(struct child *child, const struct child_options *options);

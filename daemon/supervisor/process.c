@@ -62,12 +62,14 @@ int process_start(struct process *p, int (*run)(void *user), void *user, const s
         return 0;
 }
 
-/* After EX_UNAVAILABLE a start is due only after process_retry(): the kernel lacks something, so it would fail. */
+/* After EX_UNAVAILABLE a start is due only after process_retry(): the kernel lacks something, so it would fail. With
+ * EX_CONFIG too a daemon has put back what it found (service_run()). */
 void process_ended(struct process *p, int status, uint64_t now)
 {
         int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
         p->pid = 0;
+        p->in_order = code == 0 || code == EX_CONFIG || code == EX_UNAVAILABLE;
         p->refused = code == EX_TEMPFAIL ? p->refused + 1 : 0;
         if (now - p->started > PAUSE_MAX_S * SECOND)
                 p->pause_s = 0;

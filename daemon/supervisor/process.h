@@ -15,6 +15,7 @@ struct process {
         uint64_t started;  /* when it was last started */
         uint64_t again_at; /* when it may be started again; PROCESS_NEVER: only after process_retry() */
         unsigned pause_s;  /* the last pause; 0: there was none */
+        bool in_order;     /* the last one had nothing to put back, or has put it back */
         unsigned refused;  /* how often in a row it ended with EX_TEMPFAIL, as when another twtuned runs there */
 };
 

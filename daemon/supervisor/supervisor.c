@@ -164,8 +164,8 @@ static void note_end(struct supervisor *s, struct child *c, int status, uint64_t
         bool asked = s->stopping || !c->present;
 
         process_ended(&c->process, status, now);
-        if (!asked)
-                child_print_end(c, status, now);
+        if (!asked || (s->stopping && WIFSIGNALED(status)))
+                child_print_end(c, status, s->stopping, now);
         s->failed |= s->stopping && c->process.refused == 0 && status != 0;
         if (asked)
                 remove_child(s, c);
@@ -181,6 +181,21 @@ static unsigned signal_all(struct supervisor *s, int signal)
         LIST_FOREACH(c, &s->children, link)
         n += c->process.pid > 0 && kill(c->process.pid, signal) == 0;
         return n;
+}
+
+/* What a process that died had changed is put back by one that starts again, and is asked to end: it gets the signal
+ * when it has taken over, as signals are blocked until then. */
+static void start_for_the_end(struct supervisor *s)
+{
+        struct child *c;
+        uint64_t now;
+
+        sd_event_now(s->event, CLOCK_MONOTONIC, &now);
+        LIST_FOREACH(c, &s->children, link)
+        if (c->process.pid == 0 && !c->process.in_order) {
+                child_start(c, &s->options, now);
+                s->failed |= c->process.pid == 0;
+        }
 }
 
 static void exit_when_done(struct supervisor *s)
@@ -259,6 +274,7 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
         if (s->stopping)
                 return 0;
         s->stopping = true;
+        start_for_the_end(s);
         signal_all(s, SIGTERM);
         exit_when_done(s);
         return sd_event_add_time_relative(s->event, NULL, CLOCK_MONOTONIC, STOP_WITHIN, 0, on_stop_late, s);

@@ -105,6 +105,26 @@ def _():
         check_equal((values(pod), len(host.lines("applied")), len(host.lines("released"))), (["60"], 1, 1), "all of it")
 
 
+@test("a stop while a process that was killed waits for its next start: what it had changed is put back", beside=True)
+def _():
+    with Host() as host:
+        pod = host.add()
+        host.start()
+        host.wait_started(pod)
+        storm(pod)
+        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        for pause in (1, 2):  # the longer one, so that the stop comes within it
+            since = len(host.supervisor.lines)
+            os.kill(host.child(pod), signal.SIGKILL)
+            host.supervisor.wait_for(rf"^twtuned: the process in network namespace {pod.name} was ended by signal 9 .*takes over "
+                                     f"in {pause} s", since=since)
+            if pause == 1:
+                host.wait_started(pod, since=since)
+        check_equal(values(pod), ["20"], FIN)
+        check_equal(host.supervisor.stop(), 0, "exit status")
+        check_equal((values(pod), len(host.lines("released", pod))), (["60"], 1), "put back, and said")
+
+
 @test("a process that hangs: it is killed, and another takes over without a write; the others go on", beside=True)
 def _():
     with Host() as host:
