@@ -11,13 +11,14 @@
 /* The first word of each status of status.c, except "healthy". */
 static const char *const states[] = {"acting", "observing", "advice", "paused", "degraded"};
 
+/* A process that waits for its next start is in none. state NULL: counts all. */
 static unsigned count(const struct children *children, const char *state)
 {
         const struct child *c;
         unsigned n = 0;
 
         LIST_FOREACH(c, children, link)
-        n += !state || (c->ready && strcmp(c->state, state) == 0);
+        n += !state || (c->process.pid > 0 && c->ready && strcmp(c->state, state) == 0);
         return n;
 }
 
