@@ -88,11 +88,12 @@ const char *advice_whose(const struct advice *a, const struct snapshot *s, char 
         return whose[0] || !a->episode ? whose : a->episode->evidence.destination;
 }
 
+/* True if the name is safe in a line that people paste. Any user can name a cgroup like an option. */
 static bool is_plain_unit(const char *unit)
 {
         static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._-";
 
-        return strchr(unit, '.') && unit[strspn(unit, plain)] == 0;
+        return unit[0] != '-' && strchr(unit, '.') && unit[strspn(unit, plain)] == 0;
 }
 
 /* Copies the address of "SOURCE->ADDRESS:PORT" or "ADDRESS:PORT". Returns the port. */

@@ -29,7 +29,7 @@ const char *advice_whose(const struct advice *advice, const struct snapshot *sna
 /* Returns the text of a rule's advice with names in it, cut to fit; NULL: the rule has none.
  *
  *         {unit}       the systemd unit; "UNIT" if it is unknown, a container or a unit of a user, or its name needs
- *                      quotes on the command line
+ *                      quotes on the command line, or looks like an option
  *         {address}    the address of the destination or listener, else "ADDRESS"
  *         {port}       its port, else "PORT" */
 const char *advice_text(const struct rule *rule, const char *whose, const char *unit,

@@ -20,6 +20,7 @@ START_TEST(names)
                 {"{unit}", "", "docker:0123456789ab", "UNIT"},
                 {"{unit}", "", "user@1000.service/web.service", "UNIT"},
                 {"{unit}", "", "dev-\\x2droot.service", "UNIT"},
+                {"systemctl show {unit}", "", "-H.evil.service", "systemctl show UNIT"},
                 {"awk '{print $1}' {units} {", "", "a.service", "awk '{print $1}' {units} {"},
         };
 
