@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +21,13 @@
 /* The socket of systemd-journald.service(8); an entry is a datagram. */
 static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
 
-static const char message_field[] = "MESSAGE"; /* of every record */
+static const char message_field[] = "MESSAGE", netns_field[] = "NETNS"; /* of every record */
 
 static struct {
-        int fd;        /* connected; 0: not yet */
-        bool stuck;    /* the last entry was lost */
-        uint64_t lost; /* lost entries not yet reported */
+        int fd;                   /* connected; 0: not yet */
+        bool stuck;               /* the last entry was lost */
+        uint64_t lost;            /* lost entries not yet reported */
+        char netns[NAME_MAX + 1]; /* of the last one */
 } log_state;
 
 /* systemd.exec(5): $JOURNAL_STREAM is "DEVICE:INODE" of the stream; a redirected stderr has other numbers. */
@@ -159,6 +161,7 @@ static int put_lost(void)
         audit_text_add(&text, message_field, "%" PRIu64 " entr%s before this one %s lost: nobody read the log",
                        log_state.lost, log_state.lost == 1 ? "y" : "ies", log_state.lost == 1 ? "is" : "are");
         audit_text_add(&text, "LOST", "%" PRIu64, log_state.lost);
+        audit_text_add(&text, netns_field, "%s", log_state.netns);
         r = put(&text);
         if (r == 0)
                 log_state.lost = 0;
@@ -173,6 +176,8 @@ void journal_write(const struct audit_text *text)
                 r = put(text);
         log_state.lost += r < 0;
         log_state.stuck = r < 0;
+        if (r < 0)
+                snprintf(log_state.netns, sizeof(log_state.netns), "%s", audit_text_value(text, netns_field));
 }
 
 void journal_tick(void)

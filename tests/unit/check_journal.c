@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* A reader of standard error that is slow: what is lost is told. */
+
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/audit/journal.h"
+#include "run.h"
+
+#define PAGE 4096
+
+static int reader;
+static char heard[1 << 20];
+
+/* Makes stderr a pipe that does not block. */
+static void set_up(void)
+{
+        int fds[2];
+
+        unsetenv("JOURNAL_STREAM");
+        ck_assert_int_eq(pipe2(fds, O_NONBLOCK), 0);
+        reader = fds[0];
+        ck_assert_int_eq(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+        setvbuf(stderr, NULL, _IOLBF, 8192); /* as main() */
+}
+
+static void fill(void)
+{
+        static char page[PAGE];
+
+        while (write(STDERR_FILENO, page, sizeof(page)) > 0)
+                ;
+}
+
+/* Reads all that there is, and returns what comes after the zeros of fill(). */
+static const char *drain(void)
+{
+        size_t n = 0, zeros = 0;
+        ssize_t r;
+
+        while ((r = read(reader, heard + n, sizeof(heard) - 1 - n)) > 0)
+                n += (size_t)r;
+        heard[n] = 0;
+        while (zeros < n && heard[zeros] == 0)
+                zeros++;
+        return heard + zeros;
+}
+
+static const struct audit_text *entry(size_t size)
+{
+        static struct audit_text text;
+
+        text = (struct audit_text){.kind = AUDIT_APPLIED};
+        audit_text_add(&text, "MESSAGE", "%0*u", (int)size, 0u);
+        audit_text_add(&text, "NETNS", "web");
+        return &text;
+}
+
+START_TEST(what_is_said_of_lost_entries_names_the_netns)
+{
+        const char *lost;
+
+        journal_write(entry(1));
+        drain();
+        fill();
+        journal_write(entry(1));
+        drain();
+        journal_tick();
+        lost = drain();
+        ck_assert_msg(strstr(lost, " LOST=1") && strstr(lost, " NETNS=web"), "%s", lost);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, set_up, NULL);
+        tcase_add_test(tcase, what_is_said_of_lost_entries_names_the_netns);
+}
+
+int main(void)
+{
+        return run_suite("journal", add);
+}
