@@ -14,18 +14,23 @@
 
 static struct {
         bool on;
+        bool cut;        /* the last write ended within an object */
         char line[8192]; /* what was printed since the last newline */
         size_t n;
 } state;
 
-/* One write, so that lines of two processes do not mix. */
+/* One write, so that lines of two processes do not mix. Into a pipe that is nearly full, one of over PIPE_BUF bytes may
+ * write only a part (pipe(7)): the next one ends that line first. */
 static int put(struct json *json)
 {
-        struct iovec iov[] = {{json->text, json->n}, {(char *)"\n", 1}};
-        int r = !json->failed && writev(STDERR_FILENO, iov, 2) == (ssize_t)(json->n + 1) ? 0 : -EAGAIN;
+        struct iovec iov[] = {{(char *)"\n", state.cut}, {json->text, json->n}, {(char *)"\n", 1}};
+        ssize_t all = (ssize_t)(state.cut + json->n + 1);
+        ssize_t n = json->failed ? -1 : writev(STDERR_FILENO, iov, 3);
 
         json_free(json);
-        return r;
+        if (n > 0)
+                state.cut = n < all && n > state.cut;
+        return n == all ? 0 : -EAGAIN;
 }
 
 static void put_line(void)

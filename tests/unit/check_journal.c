@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A reader of standard error that is slow: what is lost is told. */
+/* A reader of standard error that is slow: what is lost is told, and every later line is whole. */
 
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/audit/journal.h"
+#include "daemon/audit/json_log.h"
 #include "run.h"
 
 #define PAGE 4096
@@ -74,10 +75,29 @@ START_TEST(what_is_said_of_lost_entries_names_the_netns)
 }
 END_TEST
 
+START_TEST(an_object_that_was_cut_spoils_no_other)
+{
+        const char *line;
+
+        json_log_begin();
+        fill();
+        ck_assert_int_eq(read(reader, heard, PAGE), PAGE);
+        ck_assert_int_lt(json_log_write(entry(2 * PAGE)), 0);
+        ck_assert_uint_eq(strlen(drain()), PAGE);
+        for (unsigned i = 0; i < 2; i++) {
+                ck_assert_int_eq(json_log_write(entry(1)), 0);
+                line = drain();
+                ck_assert_msg(line[0] == (i == 0 ? '\n' : '{'), "%s", line);
+                ck_assert_str_eq(line + strlen(line) - 2, "}\n");
+        }
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, set_up, NULL);
         tcase_add_test(tcase, what_is_said_of_lost_entries_names_the_netns);
+        tcase_add_test(tcase, an_object_that_was_cut_spoils_no_other);
 }
 
 int main(void)
