@@ -171,8 +171,8 @@ static void make_advice(struct audit_text *t, const struct audit_record *r)
         else
                 message(t, "%s: %s is %s (%s)%s: %s", title(rule), e.metric, e.value, e.threshold, whose(r, of),
                         advice);
-        audit_text_add(t, "ADVICE", "%s", advice);
         add_evidence(t, r, &e);
+        audit_text_add(t, "ADVICE", "%s", advice);
 }
 
 static void make_advice_over(struct audit_text *t, const struct audit_record *r)

@@ -10,7 +10,7 @@
 #include "lib/util/json.h"
 
 #define AUDIT_FIELDS_MAX 80u
-#define AUDIT_TEXT_SIZE 16384u
+#define AUDIT_TEXT_SIZE 20480u /* room for the longest advice twice, in MESSAGE and in ADVICE, and for the rest */
 
 struct audit_text {
         enum audit_kind kind;

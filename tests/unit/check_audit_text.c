@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/audit/advice.h"
 #include "lib/audit/text.h"
 #include "lib/util/macro.h"
 #include "run.h"
@@ -178,6 +179,31 @@ START_TEST(what_does_not_fit_is_left_out)
 }
 END_TEST
 
+/* NETNS= is added later (backend_linux.c). */
+START_TEST(a_long_advice_leaves_room_for_all_fields)
+{
+        static char advise[ADVICE_TEXT_MAX], description[200];
+        static const char *const names[] = {"RULE", "METRIC", "METRICVALUE", "THRESHOLD", "GROUP", "CULPRIT", "NETNS"};
+        static const struct counters counters;
+        struct rule rule = {.name = "r", .advise = advise, .description = description};
+        struct decision d = {.kind = DECISION_ENTER, .evidence = {.metric = METRIC_TCP_FIN_WAIT2}};
+
+        memset(advise, 'x', sizeof(advise) - 1);
+        memset(description, 'y', sizeof(description) - 1);
+        memset(d.evidence.destination, 'z', sizeof(d.evidence.destination) - 1);
+        audit_text_make(&text, &(struct audit_record){.kind = AUDIT_ADVICE,
+                                                      .subject = SUBJECT_ADVICE,
+                                                      .decision = &d,
+                                                      .rule = &rule,
+                                                      .counters = &counters,
+                                                      .culprit = "web.service"});
+        audit_text_add(&text, "NETNS", "web");
+        for (unsigned i = 0; i < ELEMENTSOF(names); i++)
+                ck_assert_msg(audit_text_value(&text, names[i])[0], "no %s", names[i]);
+        ck_assert_str_eq(audit_text_value(&text, "ADVICE"), advise);
+}
+END_TEST
+
 START_TEST(json_has_the_fields_of_the_journal)
 {
         struct json json = {0};
@@ -204,6 +230,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, every_message_names_the_destination_and_the_unit);
         tcase_add_test(tcase, a_port_range_that_gives_way_names_the_port);
         tcase_add_test(tcase, what_does_not_fit_is_left_out);
+        tcase_add_test(tcase, a_long_advice_leaves_room_for_all_fields);
         tcase_add_test(tcase, json_has_the_fields_of_the_journal);
 }
 
