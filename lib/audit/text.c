@@ -38,12 +38,12 @@ static struct evidence_text evidence_of(const struct audit_record *r)
         return text;
 }
 
-/* The word between the evidence and the destination, or the listener. */
-static const char *toward(const struct audit_record *r)
+/* The word between the evidence and the destination (SOURCE->ADDRESS:PORT), or the listener (ADDRESS:PORT). */
+static const char *toward(const char *destination)
 {
-        if (r->decision->evidence.destination[0] == 0)
+        if (destination[0] == 0)
                 return "";
-        return rule_ports_condition(r->rule) ? " toward " : " at ";
+        return strstr(destination, "->") ? " toward " : " at ";
 }
 
 /* " toward DESTINATION, UNIT", " at LISTENER", " of UNIT", or "". */
@@ -52,7 +52,7 @@ static const char *whose(const struct audit_record *r, char buf[static WHOSE_MAX
 {
         const char *destination = r->decision->evidence.destination;
 
-        snprintf(buf, WHOSE_MAX, "%s%s%s%s", toward(r), destination,
+        snprintf(buf, WHOSE_MAX, "%s%s%s%s", toward(destination), destination,
                  !r->culprit[0]   ? ""
                  : destination[0] ? ", "
                                   : " of ",

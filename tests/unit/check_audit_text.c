@@ -127,6 +127,35 @@ START_TEST(every_message_names_the_destination_and_the_unit)
 }
 END_TEST
 
+/* Of a rule that has no ports.* but in `abort`, and of a listener. */
+START_TEST(a_connection_goes_toward_and_a_listener_is_at)
+{
+        static const char *const whose[][2] = {{"10.0.0.1->10.0.0.2:80", "toward"},
+                                               {"2001:db8::1->[2001:db8::2]:80", "toward"},
+                                               {"0.0.0.0:80", "at"}};
+        static const struct rule rule = {.name = "r", .n_when = 1, .when = {{.metric = METRIC_TCP_FIN_WAIT2}}};
+        static const struct counters counters;
+        char want[128];
+
+        for (unsigned i = 0; i < ELEMENTSOF(whose); i++) {
+                struct decision d = {.kind = DECISION_ABORT, .n = 1};
+
+                d.evidence = (struct evidence){.metric = METRIC_PORTS_USED, .op = GREATER, .value = 9, .threshold = 3};
+                strcpy(d.evidence.destination, whose[i][0]);
+                d.change[0] = (struct change){.sysctl = SYSCTL_TCP_FIN_TIMEOUT, .outcome = OUTCOME_RESTORED};
+                audit_text_make(&text, &(struct audit_record){.kind = AUDIT_ABORTED,
+                                                              .subject = SUBJECT_CHANGE,
+                                                              .decision = &d,
+                                                              .rule = &rule,
+                                                              .counters = &counters,
+                                                              .change = &d.change[0],
+                                                              .culprit = ""});
+                snprintf(want, sizeof(want), "ports.used rose to 9 (> 3) %s %s, several", whose[i][1], whose[i][0]);
+                ck_assert_msg(strstr(audit_text_value(&text, "MESSAGE"), want), "%s", audit_text_field(&text, 0));
+        }
+}
+END_TEST
+
 START_TEST(a_port_range_that_gives_way_names_the_port)
 {
         static const struct rule rule = {.name = "wider-port-range"};
@@ -228,6 +257,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, what_fails_and_what_works_again_is_said, 0, ELEMENTSOF(states));
         tcase_add_test(tcase, a_step_that_is_not_watched_says_so);
         tcase_add_test(tcase, every_message_names_the_destination_and_the_unit);
+        tcase_add_test(tcase, a_connection_goes_toward_and_a_listener_is_at);
         tcase_add_test(tcase, a_port_range_that_gives_way_names_the_port);
         tcase_add_test(tcase, what_does_not_fit_is_left_out);
         tcase_add_test(tcase, a_long_advice_leaves_room_for_all_fields);
