@@ -29,16 +29,17 @@ static unsigned telling_condition(const struct rule *rule, const struct rule_eva
         return 0;
 }
 
-/* True if the rule is active and only advises, or its change did not help and only the advice is left. */
+/* True if the rule is active and only advises, or its change did not help and only the advice is left. After `retry`
+ * it may wait for another reason. */
 static bool may_stand(const struct policy *policy, unsigned i, const struct rule *rule,
-                      const struct episodes *episodes)
+                      const struct episodes *episodes, uint64_t now)
 {
         const struct episode *last;
 
         if (rule->n_actions == 0)
                 return policy_is_active(policy, i);
         last = episodes_last(episodes, rule->name);
-        return last && last->end == EPISODE_UNEXPECTED;
+        return last && last->end == EPISODE_UNEXPECTED && now - last->ended < rule->retry_ns;
 }
 
 static void insert(struct advice *list, unsigned n, const struct advice *advice)
@@ -59,7 +60,7 @@ unsigned advice_list(const struct config *config, struct policy *policy, const s
                 const struct episode *last;
                 unsigned k;
 
-                if (!rule->advise || !may_stand(policy, i, rule, episodes))
+                if (!rule->advise || !may_stand(policy, i, rule, episodes, snapshot->now))
                         continue;
                 e = policy_evaluate_rule(policy, i, snapshot);
                 if (e->standing != (rule->n_actions == 0 ? STANDING_ACTIVE : STANDING_WAITING))

@@ -192,6 +192,26 @@ START_TEST(advice_is_a_thing_of_its_own)
 }
 END_TEST
 
+/* As long as the rule waits for its sake, not when a later try fails. */
+START_TEST(advice_stands_while_a_change_that_did_not_help_counts)
+{
+        tuner_stop(&tuner);
+        start("[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\nadvise = close them\n"
+              "expect = tcp.fin_wait2 < 50 within 5s\nretry = 1min\n");
+        fake.fin_wait2 = 100;
+        ticks(10);
+        expect("\"advice\":[{\"rule\":\"r\",");
+        fake.fin_wait2 = 0;
+        ticks(100);
+        expect("\"advice\":[]");
+        fake.write_error = -EPERM;
+        fake.fin_wait2 = 100;
+        ticks(10);
+        expect("\"state\":\"waiting\"");
+        expect("\"advice\":[]");
+}
+END_TEST
+
 START_TEST(why_a_rule_is_not_active)
 {
         fake.fin_wait2 = 60;
@@ -263,6 +283,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, what_observe_mode_would_change);
         tcase_add_test(tcase, what_observe_mode_found_changed);
         tcase_add_test(tcase, advice_is_a_thing_of_its_own);
+        tcase_add_test(tcase, advice_stands_while_a_change_that_did_not_help_counts);
         tcase_add_test(tcase, why_a_rule_is_not_active);
         tcase_add_test(tcase, a_rule_for_other_destinations_does_not_show_the_busiest);
         tcase_add_test(tcase, the_daemon_itself);

@@ -230,8 +230,8 @@ START_TEST(advice_of_a_rule_that_did_not_help)
         ck_assert_int_eq(host->log[host->logged - 1].kind, DECISION_UNEXPECTED);
         episodes.item[0] = (struct episode){.rule = "late",
                                             .culprit = "pool.service",
-                                            .begun = 1,
-                                            .ended = 2,
+                                            .begun = host->snapshot.now - 2 * SEC,
+                                            .ended = host->snapshot.now,
                                             .end = EPISODE_UNEXPECTED,
                                             .evidence.destination = "10.0.0.1->10.0.0.2:80"};
         episodes.next = 1;
