@@ -139,13 +139,15 @@ static int serve(struct server *s, struct MHD_Daemon *http)
         }
 }
 
-/* Prints the error of the first failure only: the supervisor sets TWTUNED_REFUSED to the number of failures before. */
+/* Prints the error of the first failure only: the supervisor sets TWTUNED_REFUSED to the number of failures before.
+ * error 0: unknown, as libmicrohttpd documents no errno. */
 static int cannot(const char *what, int error)
 {
         const char *before = getenv("TWTUNED_REFUSED");
 
         if (!before || strcmp(before, "0") == 0)
-                fprintf(stderr, "twtuned: metrics_listen: cannot %s: %s\n", what, strerror(error));
+                fprintf(stderr, "twtuned: metrics_listen: cannot %s: %s\n", what,
+                        error ? strerror(error) : "libmicrohttpd does not say why");
         return EX_TEMPFAIL;
 }
 
