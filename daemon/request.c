@@ -98,4 +98,6 @@ void requests_carry_out(struct tuner *t)
                 if (asked.rearm >> id & 1)
                         rearm(t, id);
         }
+        if (asked.release_all || asked.release != 0)
+                audit_end_episodes(&t->audit, t->config, t->policy, EPISODE_RELEASED, t->snapshot.now);
 }

@@ -180,6 +180,7 @@ void tick(struct tuner *t)
                 restore_orphans(t, "no rule holds it");
         record_late(t, policy_advance(t->policy, &t->snapshot));
         decide(t);
+        audit_end_episodes(&t->audit, t->config, t->policy, EPISODE_OVERRIDDEN, t->snapshot.now);
         audit_find_culprits(&t->audit, &t->snapshot);
         record_effects(t);
         status_update(t);
@@ -280,7 +281,7 @@ static void cut_episodes(struct tuner *t, const struct policy *policy, const str
                         active |= policy_is_active(policy, i) &&
                                   strcmp(config->rule[i].name, t->config->rule[k].name) == 0;
                 if (!active)
-                        episodes_cut(&t->audit.episodes, t->config->rule[k].name, t->snapshot.now);
+                        episodes_end(&t->audit.episodes, t->config->rule[k].name, EPISODE_CUT, t->snapshot.now);
         }
 }
 

@@ -111,6 +111,14 @@ void audit_decision(struct audit *a, const struct config *config, const struct d
                 send_decision(a, config, d, culprit);
 }
 
+void audit_end_episodes(struct audit *a, const struct config *config, const struct policy *policy,
+                        enum episode_end how, uint64_t now)
+{
+        for (unsigned i = 0; i < config->n_rules && episodes_any_lasts(&a->episodes); i++)
+                if (!policy_is_active(policy, i))
+                        episodes_end(&a->episodes, config->rule[i].name, how, now);
+}
+
 /* Returns the cgroup of a live socket toward a destination; 0: unknown. If the connections are so short that no dump
  * meets a live socket, looks for one, as long as new connections come. Does not look if the dump met live sockets but
  * no cgroup: then the kernel reports none. */

@@ -21,6 +21,11 @@ struct audit {
 void audit_decision(struct audit *audit, const struct config *config, const struct decision *decision,
                     enum progress progress, uint64_t now);
 
+/* Ends the episodes of rules that are not active any more, although no decision of theirs said so: a person released
+ * the sysctl that they held, or another program changed it while several rules held it. */
+void audit_end_episodes(struct audit *audit, const struct config *config, const struct policy *policy,
+                        enum episode_end how, uint64_t now);
+
 /* Records that the expected effect of a rule was seen. */
 void audit_effect(struct audit *audit, const struct config *config, unsigned rule, const struct rule_evaluation *now);
 

@@ -70,9 +70,9 @@ const struct episode *episodes_met(struct episodes *e, const char *rule)
         return episode;
 }
 
-void episodes_cut(struct episodes *e, const char *rule, uint64_t now)
+void episodes_end(struct episodes *e, const char *rule, enum episode_end how, uint64_t now)
 {
-        end(e, find(e, rule), EPISODE_CUT, now);
+        end(e, find(e, rule), how, now);
 }
 
 const struct episode *episodes_last(const struct episodes *e, const char *rule)

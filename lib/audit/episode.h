@@ -10,7 +10,8 @@
 
 enum episode_end {
         EPISODE_LASTS,
-        EPISODE_RELEASED,   /* the pressure ended, a service needed a port, or another rule superseded this one */
+        EPISODE_RELEASED, /* the pressure ended, a service needed a port, another rule superseded this one, or a person
+                               released the sysctls */
         EPISODE_UNEXPECTED, /* the expected effect did not occur */
         EPISODE_ABORTED,    /* an abort condition was met */
         EPISODE_OVERRIDDEN, /* another program changed the sysctl */
@@ -51,8 +52,17 @@ static inline const struct episode *episodes_current(const struct episodes *epis
         return last && last->end == EPISODE_LASTS ? last : NULL;
 }
 
+/* Costs next to nothing while there has been none: places are filled from the first on. */
+static inline bool episodes_any_lasts(const struct episodes *episodes)
+{
+        for (unsigned i = 0; i < EPISODES_MAX && episodes->item[i].rule[0]; i++)
+                if (episodes->item[i].end == EPISODE_LASTS)
+                        return true;
+        return false;
+}
+
 /* Notes that the expected effect of a rule came. Returns its episode; NULL: it has none. */
 const struct episode *episodes_met(struct episodes *episodes, const char *rule);
 
-/* Ends the episode of a rule that a reload removed or made inactive: there is no decision for episodes_take(). */
-void episodes_cut(struct episodes *episodes, const char *rule, uint64_t now);
+/* Ends the episode of a rule, if it lasts, where there is no decision of the rule for episodes_take(). */
+void episodes_end(struct episodes *episodes, const char *rule, enum episode_end how, uint64_t now);

@@ -239,7 +239,7 @@ enum progress policy_commit(struct policy *p, const struct decision *d)
                 return commit_step(p, d);
         case DECISION_OVERRIDDEN:
                 disown(p, d->change[0].sysctl, true);
-                return PROGRESS_DONE;
+                return p->state[d->rule].active ? PROGRESS_SOME : PROGRESS_DONE;
         case DECISION_GIVE_WAY:
         case DECISION_SUPERSEDED:
         case DECISION_RELEASE:

@@ -122,6 +122,27 @@ START_TEST(a_release_puts_back_and_leaves_alone_until_rearm)
 }
 END_TEST
 
+/* While the rule holds another sysctl its episode lasts; after a rearm a new one begins. */
+START_TEST(a_release_ends_the_episode)
+{
+        const struct episodes *episodes = &tuner.audit.episodes;
+        uint64_t begun;
+
+        start_and_hold(TWO);
+        begun = episodes_last(episodes, "r")->begun;
+        ask((struct requests){.release = BIT(FIN)});
+        ck_assert_ptr_nonnull(episodes_current(episodes, "r"));
+        ask((struct requests){.release = BIT(REUSE)});
+        ck_assert_int_eq(episodes_last(episodes, "r")->end, EPISODE_RELEASED);
+        ck_assert_uint_eq(episodes_last(episodes, "r")->ended, fake.now);
+        ask((struct requests){.rearm = BIT(FIN) | BIT(REUSE)});
+        ticks(10);
+        ck_assert_int_eq(fake.live[FIN], 30);
+        ck_assert_ptr_nonnull(episodes_current(episodes, "r"));
+        ck_assert_uint_gt(episodes_last(episodes, "r")->begun, begun);
+}
+END_TEST
+
 START_TEST(a_release_outlives_a_crash)
 {
         start_and_hold(TWO);
@@ -262,6 +283,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_pause_keeps_what_a_reload_drops_and_an_end_puts_back);
         tcase_add_test(tcase, a_pause_keeps_nothing_over_a_reload_to_observe_mode);
         tcase_add_test(tcase, a_release_puts_back_and_leaves_alone_until_rearm);
+        tcase_add_test(tcase, a_release_ends_the_episode);
         tcase_add_test(tcase, a_release_outlives_a_crash);
         tcase_add_test(tcase, an_active_rule_takes_what_is_rearmed_while_it_is_needed);
         tcase_add_loop_test(tcase, what_was_rearmed_is_taken_after_a_reload, 0, 3);

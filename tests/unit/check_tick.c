@@ -208,6 +208,23 @@ START_TEST(a_restore_at_a_reload_that_fails_is_tried_again)
 END_TEST
 
 /* Whatever is reloaded in between, also another mode. */
+/* Of a rule that holds two sysctls, not with the first; of two rules that hold one, each. */
+START_TEST(an_override_ends_the_episode_with_the_last_sysctl)
+{
+        const struct episodes *episodes = &tuner.audit.episodes;
+
+        start_and_hold(TWO RULE("other", "30"));
+        fake.live[FIN] = 45;
+        ticks(1);
+        ck_assert_ptr_nonnull(episodes_current(episodes, "r"));
+        ck_assert_int_eq(episodes_last(episodes, "other")->end, EPISODE_OVERRIDDEN);
+        fake.live[REUSE] = 0;
+        ticks(1);
+        ck_assert_int_eq(episodes_last(episodes, "r")->end, EPISODE_OVERRIDDEN);
+        ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 2);
+}
+END_TEST
+
 START_TEST(an_override_outlives_reloads)
 {
         static const char *const between[] = {RULE("r", "30"), "[daemon]\nmode = observe\n" RULE("r", "30"),
@@ -540,6 +557,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, a_give_back_does_not_start_min_interval, 0, 3);
         tcase_add_test(tcase, a_change_starts_min_interval);
         tcase_add_test(tcase, a_restore_at_a_reload_that_fails_is_tried_again);
+        tcase_add_test(tcase, an_override_ends_the_episode_with_the_last_sysctl);
         tcase_add_loop_test(tcase, an_override_outlives_reloads, 0, 4);
         tcase_add_test(tcase, an_override_just_before_a_reload_is_seen);
         tcase_add_test(tcase, an_override_ends_with_an_orderly_stop);
