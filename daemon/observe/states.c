@@ -136,6 +136,7 @@ void states_commit(struct observer *o)
         commit_syn_queue(o);
         /* This count decides on sysctls of the whole host, so sockets below user.slice do not count. */
         tally->count[COUNT_KEEPALIVE_UNANSWERED] += cgroup_count_system(&o->cgroups, &tally->keepalive_unanswered);
+        tally->valid = true;
         o->tally = *tally;
         o->states_again_at = o->now + MAX(o->slowly_ns, 1); /* not again in this tick */
 }
@@ -181,12 +182,12 @@ static struct reading bounded(const struct observer *o, enum bound bound)
         return reading_bounded(0, (double)((bound & BY_INUSE ? o->inuse : 0) + (bound & BY_TW ? o->tw : 0)));
 }
 
-/* Uses the last sample until the next one is due, unless the counters show that it is too high by now. A hurried read
- * takes none, and has bounds if there is none yet. */
+/* Uses the last sample until the next one is due, unless the counters show that it is too high by now. It is not used
+ * again after that: if bounds decide, no new one may be taken for days. */
 void states_fill(struct observer *o, struct snapshot *s)
 {
-        bool due = states_due(o) || o->states_again_at == 0;
-
+        if (states_due(o))
+                o->tally.valid = false;
         /* Shown even if no rule asks for them. */
         s->reading[METRIC_TCP_TIME_WAIT] = bounded(o, BY_TW);
         s->reading[METRIC_TCP_ESTABLISHED] = bounded(o, BY_INUSE);
@@ -195,7 +196,7 @@ void states_fill(struct observer *o, struct snapshot *s)
 
                 if (!o->wanted[rows[i].metric])
                         continue;
-                *r = due ? most : sampled(o, &rows[i], s);
+                *r = o->tally.valid ? sampled(o, &rows[i], s) : most;
                 if (r->state == READING_VALID && r->value > most.upper)
                         *r = most;
         }

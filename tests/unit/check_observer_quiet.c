@@ -435,6 +435,25 @@ START_TEST(a_sample_of_the_states_expires)
 }
 END_TEST
 
+/* Bounds decided meanwhile, so that no newer one was taken. */
+START_TEST(an_early_tick_shows_no_sample_of_long_ago)
+{
+        const struct reading *established = &seen.reading[METRIC_TCP_ESTABLISHED];
+        struct unread unread = {0};
+
+        ticks(SLOWLY);
+        ck_assert(observer_read_states(observer, &seen, &unread));
+        observer_set_early(observer);
+        ticks(1);
+        ck_assert(established->state == READING_VALID && established->value == 3);
+        ticks(2 * SLOWLY);
+        tree_put("net/sockstat", SOCKSTAT("1500", "0", "3", "1500", "1"));
+        observer_set_early(observer);
+        ticks(1);
+        ck_assert(established->state == READING_BOUNDED && established->upper == 1500);
+}
+END_TEST
+
 START_TEST(what_a_person_has_looked_at_is_bounded_in_the_next_tick)
 {
         const struct reading *cliff = &seen.reading[METRIC_PORTS_CLIFF];
@@ -475,6 +494,9 @@ START_TEST(a_sample_stands_until_the_budget_allows_another)
         while (established->state == READING_VALID)
                 ticks(1);
         ck_assert_int_eq(established->state, READING_BOUNDED);
+        peer.spoil = NULL;
+        ck_assert(observer_read_states(observer, &seen, &unread));
+        peer.spoil = be_slow;
         tree_put("net/sockstat", SOCKSTAT("4", "0", "3", "604", "1")); /* they may be bound, and are looked for */
         ticks(2);
         ck_assert_int_eq(established->state, READING_VALID);
@@ -795,6 +817,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, bound_sockets_are_looked_for_beside_orphans);
         tcase_add_loop_test(tcase, a_few_bound_sockets_are_not_looked_for, 0, 2);
         tcase_add_test(tcase, a_sample_of_the_states_expires);
+        tcase_add_test(tcase, an_early_tick_shows_no_sample_of_long_ago);
         tcase_add_test(tcase, what_a_person_has_looked_at_is_bounded_in_the_next_tick);
         tcase_add_test(tcase, a_dump_is_followed_by_bounds);
         tcase_add_test(tcase, a_sample_stands_until_the_budget_allows_another);
