@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -18,6 +19,7 @@
 
 #define WALK_NS (20 * UINT64_C(1000000)) /* some 10,000 cgroups */
 #define SHALLOW 2u                       /* a service is below system.slice */
+#define MET_MAX 16384u                   /* more than one walk meets */
 
 static const char *find_root(void)
 {
@@ -30,25 +32,31 @@ static const char *find_root(void)
         return NULL;
 }
 
+/* The cgroups of the system, in ascending order. */
+static struct met {
+        unsigned n;
+        uint64_t id[MET_MAX];
+} of_system;
+
 /* One walk of the tree. */
 struct walk {
-        uint64_t id, until;               /* the inode to find; when to stop, ns of the thread's CPU time */
-        bool users;                       /* user.slice alone, or everything but that */
-        unsigned levels;                  /* how many below the root it looks at; 0: all */
-        bool over;                        /* it took too long */
-        const struct cgroup_tally *tally; /* or NULL */
-        unsigned sockets;                 /* those of the tally whose cgroup was found */
-        const struct unit_names *names;   /* of units whose cgroups are looked for, or NULL */
-        struct unit_cgroups *found;       /* the cgroups of the named units */
-        size_t root;                      /* the length of the root's path */
+        uint64_t id, until;             /* the inode to find; when to stop, ns of the thread's CPU time */
+        bool users;                     /* user.slice alone, or everything but that */
+        unsigned levels;                /* how many below the root it looks at; 0: all */
+        bool over;                      /* it took too long, or met too many */
+        struct met *met;                /* all that it meets, or NULL */
+        const struct unit_names *names; /* of units whose cgroups are looked for, or NULL */
+        struct unit_cgroups *found;     /* the cgroups of the named units */
+        size_t root;                    /* the length of the root's path */
         char path[PATH_MAX];
 };
 
 static void meet(struct walk *w, uint64_t id)
 {
-        for (unsigned i = 0; w->tally && i < w->tally->n; i++)
-                if (w->tally->item[i].cgroup == id)
-                        w->sockets += w->tally->item[i].sockets;
+        if (w->met && w->met->n < MET_MAX)
+                w->met->id[w->met->n++] = id;
+        else
+                w->over |= w->met != NULL;
 }
 
 static bool find_below(struct walk *w, size_t length, unsigned level);
@@ -152,30 +160,47 @@ bool cgroup_find_units(struct cgroup_cache *cache, const struct unit_names *name
         return !w.over;
 }
 
-unsigned cgroup_count_system(struct cgroup_cache *cache, const struct cgroup_tally *tally)
+static int compare(const void *a, const void *b)
+{
+        const uint64_t *x = a, *y = b;
+
+        return (*x > *y) - (*x < *y);
+}
+
+/* Fills of_system. Returns false if it cannot tell the cgroups of the system from others. */
+static bool find_system(struct cgroup_cache *cache)
 {
         uint64_t begun = thread_cpu_ns(), now = now_ns();
         const char *root = find_root();
         static struct walk w;
         struct stat st;
-        unsigned all = 0;
         size_t length;
 
-        for (unsigned i = 0; i < tally->n; i++)
-                all += tally->item[i].sockets;
-        if (all == 0 || !root || !may_walk(cache, now))
-                return all;
-        w = (struct walk){.until = begun + WALK_NS, .tally = tally};
+        if (!root || !may_walk(cache, now))
+                return false;
+        of_system.n = 0;
+        w = (struct walk){.until = begun + WALK_NS, .met = &of_system};
         length = strlen(strcpy(w.path, root));
         if (stat(w.path, &st) == 0)
                 meet(&w, st.st_ino);
         strcpy(w.path + length, "/user.slice");
         if (access(w.path, F_OK) < 0)
-                return all;
+                return false;
         w.path[length] = 0;
         find_below(&w, length, 1);
+        qsort(of_system.id, of_system.n, sizeof(of_system.id[0]), compare);
         charge(cache, now, begun);
-        return w.over ? all : w.sockets;
+        return !w.over;
+}
+
+bool cgroup_is_system(struct cgroup_cache *cache, uint64_t now, uint64_t id)
+{
+        if (cache->system_at != now) {
+                cache->system_known = find_system(cache);
+                cache->system_at = now;
+        }
+        return !cache->system_known ||
+               bsearch(&id, of_system.id, of_system.n, sizeof(of_system.id[0]), compare) != NULL;
 }
 
 const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id)

@@ -74,7 +74,7 @@ enum {
 struct tally {
         bool valid; /* the sample is complete, and no other one has been due since */
         unsigned count[COUNTS];
-        struct cgroup_tally data_unanswered, keepalive_unanswered;
+        struct cgroup_tally data_unanswered;
         struct reading syn_queue; /* the fullest queue of all listeners, percent; invalid: the listeners are unknown */
         char syn_queue_name[LISTENER_NAME_MAX];
         uint64_t syn_queue_cgroup;

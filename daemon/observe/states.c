@@ -80,13 +80,12 @@ void states_begin(struct observer *o)
         close_wait_begin(&o->close_wait);
 }
 
-/* cgroup is 0 before Linux 5.8, where the kernel does not report it. */
-static void count_keepalive(struct tally *tally, uint64_t cgroup)
+/* This count decides on sysctls of the whole host, so sockets below user.slice do not count. cgroup is 0 before Linux
+ * 5.8, where the kernel does not report it. */
+static void count_keepalive(struct observer *o, uint64_t cgroup)
 {
-        if (cgroup == 0)
-                tally->count[COUNT_KEEPALIVE_UNANSWERED]++;
-        else
-                cgroup_tally_add(&tally->keepalive_unanswered, cgroup);
+        o->tally_building.count[COUNT_KEEPALIVE_UNANSWERED] +=
+                cgroup == 0 || cgroup_is_system(&o->cgroups, o->now, cgroup);
 }
 
 void states_count(void *observer, const struct inet_diag_msg *socket, size_t length)
@@ -104,7 +103,7 @@ void states_count(void *observer, const struct inet_diag_msg *socket, size_t len
                 count[orphaned ? COUNT_FIN_WAIT2_ORPHANED : COUNT_FIN_WAIT2_HELD]++;
         if (socket->idiag_retrans > 0) {
                 if (socket->idiag_timer == TIMER_KEEPALIVE)
-                        count_keepalive(&o->tally_building, diag_cgroup(socket, length));
+                        count_keepalive(o, diag_cgroup(socket, length));
                 count[COUNT_RETRANSMITTING] += socket->idiag_timer == TIMER_RETRANSMIT;
                 if (socket->idiag_timer == TIMER_RETRANSMIT && (BIT(socket->idiag_state) & OPEN) &&
                     socket->idiag_retrans >= DATA_UNANSWERED_RETRANS) {
@@ -134,8 +133,6 @@ void states_commit(struct observer *o)
 
         close_wait_commit(&o->close_wait, o->now);
         commit_syn_queue(o);
-        /* This count decides on sysctls of the whole host, so sockets below user.slice do not count. */
-        tally->count[COUNT_KEEPALIVE_UNANSWERED] += cgroup_count_system(&o->cgroups, &tally->keepalive_unanswered);
         tally->valid = true;
         o->tally = *tally;
         o->states_again_at = o->now + MAX(o->slowly_ns, 1); /* not again in this tick */

@@ -9,12 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "daemon/early.h"
 #include "daemon/now.h"
 #include "files.h"
+#include "lib/kernel/cgroup_tally.h"
 #include "netlink_peer.h"
 #include "run.h"
 
@@ -35,6 +37,13 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
         if (clock != CLOCK_THREAD_CPUTIME_ID)
                 ret->tv_sec += skipped;
         return 0;
+}
+
+/* Takes the place of the C library's: there is no cgroup2, so that every cgroup counts as one of the system. */
+int statfs(const char *path, struct statfs *ret)
+{
+        (void)path, (void)ret;
+        return -1;
 }
 
 #define SNMP(segments) "Tcp: ActiveOpens OutRsts InSegs\nTcp: 100 0 " segments "\n"
@@ -1231,6 +1240,28 @@ START_TEST(a_live_socket_is_not_looked_for_again_at_once)
 }
 END_TEST
 
+/* ---- keepalive ---- */
+
+/* More cgroups than a struct cgroup_tally holds. */
+START_TEST(sockets_of_any_number_of_cgroups_are_counted)
+{
+        const unsigned sockets = 2 * (CGROUP_TALLY_MAX + 6);
+
+        for (uint64_t i = 0; i < sockets; i++) {
+                struct peer_socket *s = peer_add(TCP_ESTABLISHED, 80, (uint16_t)(1024 + i));
+                uint64_t cgroup = 1000 + i / 2;
+
+                s->msg.idiag_timer = 2;
+                s->msg.idiag_retrans = 1;
+                peer_attribute(s, INET_DIAG_CGROUP_ID, sizeof(struct nlattr) + sizeof(cgroup), &cgroup,
+                               sizeof(cgroup));
+        }
+        tree_put("net/sockstat", "TCP: inuse 200 orphan 0 tw 20 alloc 200 mem 1\n");
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_double_eq(seen.reading[METRIC_TCP_KEEPALIVE_UNANSWERED].value, sockets);
+}
+END_TEST
+
 /* ---- wrong files of conntrack ---- */
 
 #define CONNTRACK_COLUMNS "entries insert_failed drop\n"
@@ -1334,6 +1365,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, a_look_that_takes_too_long_costs_no_dump_and_no_value);
         tcase_add_test(tcase, a_live_socket_is_found);
         tcase_add_test(tcase, a_live_socket_is_not_looked_for_again_at_once);
+        tcase_add_test(tcase, sockets_of_any_number_of_cgroups_are_counted);
         tcase_add_test(tcase, netstat_is_read_once_more);
         tcase_add_test(tcase, a_counter_that_no_sign_goes_with_is_always_read);
         tcase_add_test(tcase, a_reload_reads_netstat);

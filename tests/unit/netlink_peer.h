@@ -16,8 +16,8 @@
 
 #include "lib/util/macro.h"
 
-#define PEER_SOCKETS 96u
-#define PEER_BATCHES 32u
+#define PEER_SOCKETS 192u
+#define PEER_BATCHES 68u
 #define PEER_BATCH_SIZE 1024u
 #define PEER_IN_BATCH 3u
 
