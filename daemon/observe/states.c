@@ -17,6 +17,7 @@ enum timer {
 };
 
 #define OPEN (BIT(TCP_ESTABLISHED) | BIT(TCP_CLOSE_WAIT))
+/* Not SYN_RECV, which shows a SYN+ACK that is sent again in the same way (net/ipv4/inet_diag.c:inet_req_diag_fill). */
 #define SENDING (OPEN | BIT(TCP_SYN_SENT) | BIT(TCP_FIN_WAIT1) | BIT(TCP_LAST_ACK) | BIT(TCP_CLOSING))
 
 /* Each retransmission waits twice as long as the one before, at first 200 ms and more (include/net/tcp.h:TCP_RTO_MIN):
@@ -104,7 +105,8 @@ void states_count(void *observer, const struct inet_diag_msg *socket, size_t len
         if (socket->idiag_retrans > 0) {
                 if (socket->idiag_timer == TIMER_KEEPALIVE)
                         count_keepalive(o, diag_cgroup(socket, length));
-                count[COUNT_RETRANSMITTING] += socket->idiag_timer == TIMER_RETRANSMIT;
+                count[COUNT_RETRANSMITTING] +=
+                        socket->idiag_timer == TIMER_RETRANSMIT && (BIT(socket->idiag_state) & SENDING);
                 if (socket->idiag_timer == TIMER_RETRANSMIT && (BIT(socket->idiag_state) & OPEN) &&
                     socket->idiag_retrans >= DATA_UNANSWERED_RETRANS) {
                         count[COUNT_DATA_UNANSWERED]++;

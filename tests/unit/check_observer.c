@@ -1240,6 +1240,25 @@ START_TEST(a_live_socket_is_not_looked_for_again_at_once)
 }
 END_TEST
 
+/* ---- retransmissions ---- */
+
+/* A SYN+ACK that is sent again is no retransmission of data, whatever else needs the handshakes. */
+START_TEST(handshakes_do_not_retransmit)
+{
+        const double before = right.reading[METRIC_TCP_RETRANSMITTING].value;
+
+        for (unsigned i = 0; i < 5; i++) {
+                struct peer_socket *s = peer_add(i == 0 ? TCP_ESTABLISHED : TCP_SYN_RECV, 80, (uint16_t)(1024 + i));
+
+                s->msg.idiag_timer = 1;
+                s->msg.idiag_retrans = 1;
+        }
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_double_eq(seen.reading[METRIC_TCP_SYN_RECV].value, right.reading[METRIC_TCP_SYN_RECV].value + 4);
+        ck_assert_double_eq(seen.reading[METRIC_TCP_RETRANSMITTING].value, before + 1);
+}
+END_TEST
+
 /* ---- keepalive ---- */
 
 /* More cgroups than a struct cgroup_tally holds. */
@@ -1365,6 +1384,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, a_look_that_takes_too_long_costs_no_dump_and_no_value);
         tcase_add_test(tcase, a_live_socket_is_found);
         tcase_add_test(tcase, a_live_socket_is_not_looked_for_again_at_once);
+        tcase_add_test(tcase, handshakes_do_not_retransmit);
         tcase_add_test(tcase, sockets_of_any_number_of_cgroups_are_counted);
         tcase_add_test(tcase, netstat_is_read_once_more);
         tcase_add_test(tcase, a_counter_that_no_sign_goes_with_is_always_read);
