@@ -190,11 +190,11 @@ struct observer {
         struct port_set listening; /* their ports */
         bool listening_changed;    /* they differ from those at the last dump of the ports */
         unsigned n_listening;
-        uint64_t listeners_overflows; /* ListenOverflows when they were read */
+        uint64_t listeners_overflows; /* ListenOverflows when their drops were last noted as bursts */
         uint64_t listeners_at;        /* when they were read; 0: not yet */
         uint64_t listeners_tried_at;  /* when reading them was last tried */
         int listeners_error;          /* of that try; 0: none */
-        uint64_t listeners_drops;     /* ListenDrops at listeners_at */
+        uint64_t listeners_drops;     /* ListenDrops at the last dump of a tick */
 
         struct tally tally;       /* the last sample by state that succeeded */
         uint64_t states_again_at; /* when it expires */

@@ -39,6 +39,23 @@ static void fill_listener(struct observer *o, struct snapshot *s, unsigned metri
                 fill_culprit(o, s, metric, listener_name(l, name), l->cgroup);
 }
 
+/* Returns whether the next tick has a rate that counts the drops of this dump, too. */
+static bool is_between(const struct observer *o)
+{
+        return o->hurried || o->waited || o->looking;
+}
+
+static void fill_drops(struct observer *o, struct snapshot *s)
+{
+        if (o->listeners.new_drops_known)
+                s->events[METRIC_LISTEN_DROPS] = o->listeners.new_drops;
+        if (o->tick > 0 && o->listeners.new_drops_known)
+                s->reading[METRIC_LISTEN_DROPS] =
+                        reading_valid((double)o->listeners.new_drops * 1e9 / (double)o->tick);
+        fill_listener(o, s, METRIC_LISTEN_DROPS, listeners_worst(&o->listeners, listener_new_drops));
+        o->listeners_drops = o->counters.item[COUNTER_LISTEN_DROPS].value;
+}
+
 static void fill(struct observer *o, struct snapshot *s)
 {
         const struct listener *fullest = listeners_worst(&o->listeners, listener_accept_queue);
@@ -47,19 +64,25 @@ static void fill(struct observer *o, struct snapshot *s)
         s->reading[METRIC_ACCEPT_QUEUE_WORST] =
                 reading_valid(fullest ? listener_accept_queue(&o->listeners, fullest) : 0);
         fill_listener(o, s, METRIC_ACCEPT_QUEUE_WORST, fullest);
-        if (o->listeners.new_drops_known)
-                s->events[METRIC_LISTEN_DROPS] = o->listeners.new_drops;
-        if (o->tick > 0 && o->listeners.new_drops_known)
-                s->reading[METRIC_LISTEN_DROPS] =
-                        reading_valid((double)o->listeners.new_drops * 1e9 / (double)o->tick);
-        fill_listener(o, s, METRIC_LISTEN_DROPS, listeners_worst(&o->listeners, listener_new_drops));
+        if (!o->listeners.between)
+                fill_drops(o, s);
 }
 
-bool read_listeners(struct observer *o, struct snapshot *s, struct unread *unread)
+/* The counters are those of the last read: a look after it may find drops that they do not count yet. */
+static void note_bursts(struct observer *o)
 {
         unsigned counter = counters_find(&o->counters, "netstat.TcpExt.ListenOverflows");
         uint64_t overflows = counter < COUNTERS_MAX ? o->counters.item[counter].value : UINT64_MAX;
 
+        if (o->looking)
+                return;
+        listeners_note_bursts(&o->listeners, o->now,
+                              o->tick > 0 && (counter == COUNTERS_MAX || overflows != o->listeners_overflows));
+        o->listeners_overflows = overflows;
+}
+
+bool read_listeners(struct observer *o, struct snapshot *s, struct unread *unread)
+{
         if (o->listeners_tried_at == o->now)
                 return o->listeners_error == 0;
         o->listeners_tried_at = o->now;
@@ -67,13 +90,11 @@ bool read_listeners(struct observer *o, struct snapshot *s, struct unread *unrea
         unread_dump(unread, o->listeners_error, "the listeners (NETLINK_SOCK_DIAG)");
         if (o->listeners_error < 0)
                 return false;
+        o->listeners.between = is_between(o);
         listeners_commit(&o->listeners);
-        listeners_note_bursts(&o->listeners, o->now,
-                              o->tick > 0 && (counter == COUNTERS_MAX || overflows != o->listeners_overflows));
-        o->listeners_overflows = overflows;
+        note_bursts(o);
         fill(o, s);
         o->listening_changed = memcmp(&o->listening, &o->basis.listening, sizeof(o->listening)) != 0;
-        o->listeners_drops = o->counters.item[COUNTER_LISTEN_DROPS].value;
         o->listeners_at = o->now;
         return true;
 }

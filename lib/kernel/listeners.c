@@ -58,6 +58,10 @@ void listeners_commit(struct listeners *l)
                         item->new_drops = item->drops - before->drops; /* sk_drops is 32 bits wide and may wrap */
                 else if (item->new_drops_known && l->complete)
                         item->new_drops = item->drops;
+                if (before && l->between_before) {
+                        item->new_drops += before->new_drops;
+                        item->noted_drops = before->noted_drops;
+                }
                 if (before) {
                         item->dropped_at = before->dropped_at;
                         item->fills = before->fills;
@@ -69,6 +73,7 @@ void listeners_commit(struct listeners *l)
         memcpy(l->before, l->item, l->n * sizeof(l->item[0]));
         l->n_before = l->n;
         l->complete = l->n < LISTENERS_MAX;
+        l->between_before = l->between;
 }
 
 /* Returns how well a listener matches a SYN_RECV socket; 0: not at all. The kernel prefers a specific address to a
@@ -138,17 +143,21 @@ static void note_drop(struct listener *item, uint64_t now)
 
 void listeners_note_bursts(struct listeners *l, uint64_t now, bool accept_queue)
 {
+        uint64_t tick_at = l->tick_at;
+
         l->now = now;
+        l->tick_at = l->between ? tick_at : now;
         l->overflowing = 0;
         l->fills = false;
         for (unsigned i = 0; i < l->n; i++) {
                 struct listener *item = &l->item[i];
-                bool drops = accept_queue && item->new_drops > 0;
+                bool drops = accept_queue && item->new_drops > item->noted_drops;
 
                 if (drops)
                         note_drop(item, now);
+                item->noted_drops = item->new_drops;
                 item->fills = (item->fills || drops) && 2 * (uint64_t)item->queued > (uint64_t)item->backlog + 1;
-                l->overflowing += drops || item->fills;
+                l->overflowing += drops || item->fills || item->dropped_at > tick_at;
                 l->fills |= item->fills;
                 l->before[i] = *item;
         }

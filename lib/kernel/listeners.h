@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The listening sockets of a dump, and the connections that they dropped since the dump before. The first
+/* The listening sockets of a dump, and the connections that they dropped since the last dump of a tick. The first
  * LISTENERS_MAX of a dump are kept; the kernel lists them in the same order each time. */
 
 #include <stdbool.h>
@@ -28,7 +28,8 @@ struct listener {
         bool drops_known;                   /* the kernel reported them */
         uint32_t drops;                     /* since the socket was made */
         bool new_drops_known;               /* known now, and in the previous dump if the listener was in it */
-        uint32_t new_drops;                 /* since the dump before; 0: unknown, or none */
+        uint32_t new_drops;                 /* since the last dump of a tick; 0: unknown, or none */
+        uint32_t noted_drops;               /* those of them that listeners_note_bursts() has seen */
         uint32_t handshakes;                /* SYN_RECV sockets of its address and port */
         uint64_t dropped_at;                /* when it last dropped for a full accept queue; 0: never */
         bool fills;                         /* its accept queue has stayed over half full since then */
@@ -39,10 +40,13 @@ struct listeners {
         unsigned n, n_before;
         bool complete;        /* before[] holds all listeners of its dump: a listener not in it is new */
         uint32_t syn_limit;   /* a limit of every SYN queue, besides the backlog of its listener; 0: none */
+        bool between;         /* this dump is between two ticks: the next one counts its new drops again */
+        bool between_before;  /* the previous dump was */
         bool new_drops_known; /* true if new_drops_known is true for every listener */
         uint64_t new_drops;   /* of all listeners together */
         uint64_t now;         /* of the last listeners_note_bursts() */
-        unsigned overflowing; /* listeners with new drops because of a full accept queue, or with fills set */
+        uint64_t tick_at;     /* the same, of the last tick */
+        unsigned overflowing; /* listeners that dropped for a full accept queue since that tick, or with fills set */
         bool fills;           /* true if fills is set for a listener */
         struct listener item[LISTENERS_MAX], before[LISTENERS_MAX];
 };
@@ -52,7 +56,7 @@ struct listeners {
 void listeners_begin(struct listeners *listeners);
 void listeners_add(struct listeners *listeners, const struct inet_diag_msg *socket, size_t length);
 
-/* Ends the dump and computes new_drops. */
+/* Ends the dump and computes new_drops. The caller has set between. */
 void listeners_commit(struct listeners *listeners);
 
 /* Counts the SYN_RECV sockets of a dump of connections: clear first, then add each. */
@@ -66,7 +70,7 @@ void listeners_add_handshake(struct listeners *listeners, const struct inet_diag
 typedef double listener_measure(const struct listeners *listeners, const struct listener *listener);
 listener_measure listener_accept_queue, listener_syn_queue;
 
-/* Records the drops since the previous dump as bursts, if accept_queue says that an accept queue was full since then.
+/* Records the drops that it has not seen yet as bursts, if accept_queue says that an accept queue was full since then.
  * Updates fills. A queue that has not drained to half overflows again with the next client, and these drops begin no
  * new burst. now: the time of this tick, ns. */
 void listeners_note_bursts(struct listeners *listeners, uint64_t now, bool accept_queue);
@@ -74,7 +78,7 @@ void listeners_note_bursts(struct listeners *listeners, uint64_t now, bool accep
 /* Returns how many of these bursts began in the last LISTENER_BURST_WINDOW; LISTENER_BURSTS: that many or more. */
 listener_measure listener_bursts;
 
-/* Returns the connections that the listener dropped since the dump before. */
+/* Returns the connections that the listener dropped since the last dump of a tick. */
 listener_measure listener_new_drops;
 
 /* Returns the listener with the highest value; NULL: all are 0. */

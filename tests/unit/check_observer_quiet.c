@@ -666,6 +666,60 @@ START_TEST(an_early_tick_reads)
 }
 END_TEST
 
+/* A tick half a second after the last one, with a dump of the ports, of a host on which a listener drops 100
+ * connections a second. */
+static double half_a_second_of_drops(bool early)
+{
+        static unsigned drops;
+        struct unread unread = {0};
+        char text[128];
+
+        drops += 50;
+        put_drops(drops);
+        snprintf(text, sizeof(text), NETSTAT("%u"), drops, drops);
+        tree_put("net/netstat", text);
+        put_opens(100 + drops);
+        if (early)
+                observer_set_early(observer);
+        skipped--; /* the second that a tick takes */
+        spent += NSEC_PER_SEC / 2;
+        ticks(1);
+        observer_read_sockets(observer, &(struct watch_list){0}, &seen, &unread);
+        ck_assert_int_eq(seen.reading[METRIC_LISTEN_DROPS].state, READING_VALID);
+        return seen.reading[METRIC_LISTEN_DROPS].value;
+}
+
+START_TEST(drops_around_an_early_tick_are_those_of_the_whole_tick)
+{
+        half_a_second_of_drops(false);
+        ck_assert_double_eq_tol(half_a_second_of_drops(false), 100, 1);
+        ck_assert_double_eq_tol(half_a_second_of_drops(true), 100, 1);
+        ck_assert_double_eq_tol(half_a_second_of_drops(false), 100, 1);
+        ck_assert_double_eq_tol(half_a_second_of_drops(false), 100, 1);
+        ticks(2);
+        ck_assert_double_eq(seen.reading[METRIC_LISTEN_DROPS].value, 0);
+        half_a_second_of_drops(true); /* and then none */
+        ticks(1);
+        ck_assert_double_eq_tol(seen.reading[METRIC_LISTEN_DROPS].value, 100.0 / 3, 1);
+}
+END_TEST
+
+/* Nor does what a person looks at in between. */
+START_TEST(a_look_takes_no_drops_from_the_next_tick)
+{
+        half_a_second_of_drops(false);
+        ck_assert_double_eq_tol(half_a_second_of_drops(false), 100, 1);
+        ticks(1);
+        put_drops(1000);
+        observer_look(observer, 0, &seen);
+        ck_assert_double_eq(seen.reading[METRIC_LISTEN_DROPS].value, 0);
+        tree_put("net/netstat", NETSTAT("1000"));
+        put_opens(1000);
+        ticks(1);
+        ck_assert_double_eq_tol(seen.reading[METRIC_LISTEN_DROPS].value, 1000, 101);
+}
+END_TEST
+
 /* What is counted between two ticks moves at the next one all the same. */
 START_TEST(a_count_takes_nothing_from_the_next_tick)
 {
@@ -828,6 +882,8 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, udp_ports_are_read_again, 0, SLOWLY);
         tcase_add_test(tcase, the_buffer_is_that_of_new_drops);
         tcase_add_test(tcase, an_early_tick_reads);
+        tcase_add_test(tcase, drops_around_an_early_tick_are_those_of_the_whole_tick);
+        tcase_add_test(tcase, a_look_takes_no_drops_from_the_next_tick);
         tcase_add_test(tcase, a_count_takes_nothing_from_the_next_tick);
         tcase_add_test(tcase, a_source_that_fails_is_named_at_every_tick);
         tcase_add_test(tcase, another_snapshot_is_filled);
