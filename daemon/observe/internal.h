@@ -190,6 +190,7 @@ struct observer {
         struct port_set listening; /* their ports */
         bool listening_changed;    /* they differ from those at the last dump of the ports */
         unsigned n_listening;
+        unsigned overflows;           /* the index of ListenOverflows in counters; COUNTERS_MAX: they are full */
         uint64_t listeners_overflows; /* ListenOverflows when their drops were last noted as bursts */
         uint64_t listeners_at;        /* when they were read; 0: not yet */
         uint64_t listeners_tried_at;  /* when reading them was last tried */

@@ -68,17 +68,18 @@ static void fill(struct observer *o, struct snapshot *s)
                 fill_drops(o, s);
 }
 
-/* The counters are those of the last read: a look after it may find drops that they do not count yet. */
+/* Without the counter every drop may be one of an accept queue. The counters are those of the last read: a look after
+ * it may find drops that they do not count yet. */
 static void note_bursts(struct observer *o)
 {
-        unsigned counter = counters_find(&o->counters, "netstat.TcpExt.ListenOverflows");
-        uint64_t overflows = counter < COUNTERS_MAX ? o->counters.item[counter].value : UINT64_MAX;
+        const struct counter *c = o->overflows < COUNTERS_MAX ? &o->counters.item[o->overflows] : NULL;
+        bool unknown = !c || (!c->seen && o->error[SOURCE_NETSTAT] == 0);
 
         if (o->looking)
                 return;
-        listeners_note_bursts(&o->listeners, o->now,
-                              o->tick > 0 && (counter == COUNTERS_MAX || overflows != o->listeners_overflows));
-        o->listeners_overflows = overflows;
+        listeners_note_bursts(&o->listeners, o->now, o->tick > 0 && (unknown || c->value != o->listeners_overflows));
+        if (c)
+                o->listeners_overflows = c->value;
 }
 
 bool read_listeners(struct observer *o, struct snapshot *s, struct unread *unread)

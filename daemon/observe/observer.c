@@ -72,6 +72,8 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         sources_make_room(o);
         o->counters.n = counters->n;
         memcpy(o->counters.item, counters->item, counters->n * sizeof(counters->item[0]));
+        o->overflows =
+                counters_add(&o->counters, "netstat.TcpExt.ListenOverflows"); /* whether a rule names it or not */
         want_config(o, config);
 }
 

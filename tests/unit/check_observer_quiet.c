@@ -511,6 +511,14 @@ START_TEST(a_sample_stands_until_the_budget_allows_another)
 }
 END_TEST
 
+static void ticks_until_drops(void)
+{
+        ticks(1);
+        if (seen.reading[METRIC_LISTEN_DROPS].value == 0)
+                ticks(1);
+        ck_assert(seen.reading[METRIC_LISTEN_DROPS].value > 0);
+}
+
 /* A burst of drops counts for ten minutes, and no second longer. */
 START_TEST(the_last_burst_is_over_in_its_time)
 {
@@ -526,6 +534,57 @@ START_TEST(the_last_burst_is_over_in_its_time)
         ck_assert(bursts->value == 1);
         ticks(2);
         ck_assert(bursts->state == READING_VALID && bursts->value == 0);
+}
+END_TEST
+
+/* Five more drops, of which so many were because of a full accept queue. */
+static void drop_five(unsigned overflows)
+{
+        static unsigned drops, overflowed;
+        char text[256];
+
+        drops += 5;
+        overflowed += overflows;
+        put_drops(drops);
+        snprintf(text, sizeof(text),
+                 "TcpExt: TWRecycled ListenOverflows ListenDrops TCPSynRetrans\nTcpExt: 0 %u %u 0\n", overflowed,
+                 drops);
+        tree_put("net/netstat", text);
+        put_opens(100 + drops);
+}
+
+/* No rule names ListenOverflows, which tells them apart. */
+START_TEST(drops_of_the_syn_queue_are_no_burst)
+{
+        const struct reading *bursts = &seen.reading[METRIC_LISTEN_BURSTS];
+        const struct reading *overflowing = &seen.reading[METRIC_LISTEN_OVERFLOWING];
+
+        tree_put("net/snmp", SNMP("100", "1"));
+        tree_put("net/netstat", "TcpExt: TWRecycled ListenOverflows ListenDrops TCPSynRetrans\nTcpExt: 0 0 0 0\n");
+        ticks(2);
+        drop_five(0);
+        ticks_until_drops();
+        ck_assert(bursts->value == 0 && overflowing->value == 0);
+        drop_five(5);
+        ticks_until_drops();
+        ck_assert(bursts->value == 1 && overflowing->value == 1);
+}
+END_TEST
+
+/* The tick after it shows it, as one burst. */
+START_TEST(a_queue_that_overflows_before_an_early_tick_is_seen)
+{
+        struct unread unread = {0};
+
+        tree_put("net/snmp", SNMP("100", "1"));
+        ticks(2);
+        drop_five(5);
+        observer_set_early(observer);
+        ticks(1);
+        observer_read_sockets(observer, &(struct watch_list){0}, &seen, &unread);
+        ticks(3 * (unsigned)_i + 1);
+        ck_assert_double_eq(seen.reading[METRIC_LISTEN_OVERFLOWING].value, _i == 0);
+        ck_assert_double_eq(seen.reading[METRIC_LISTEN_BURSTS].value, 1);
 }
 END_TEST
 
@@ -875,6 +934,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, what_a_person_has_looked_at_is_bounded_in_the_next_tick);
         tcase_add_test(tcase, a_dump_is_followed_by_bounds);
         tcase_add_test(tcase, a_sample_stands_until_the_budget_allows_another);
+        tcase_add_test(tcase, drops_of_the_syn_queue_are_no_burst);
+        tcase_add_loop_test(tcase, a_queue_that_overflows_before_an_early_tick_is_seen, 0, 2);
         tcase_add_loop_test(tcase, the_last_burst_is_over_in_its_time, 0, SLOWLY);
         tcase_add_test(tcase, paws_fades_on_an_idle_host);
         tcase_add_loop_test(tcase, paws_are_more_than_the_noise_of_many_connections, 0, 5);
