@@ -154,10 +154,11 @@ struct observer {
         uint64_t memory;              /* of TCP, pages, of the whole host */
 
         unsigned udp_ports;
-        uint64_t udp_inuse; /* UDP sockets, IPv4 and IPv6 */
-        uint64_t udp_at;    /* when a dump of them was last tried; 0: never */
-        int udp_error;      /* of that try; 0: none */
-        bool udp_first;     /* that dump was the first in a while, so its new drops are unknown */
+        uint64_t udp_inuse;    /* UDP sockets, IPv4 and IPv6 */
+        uint64_t udp_at;       /* when a dump of them was last tried; 0: never */
+        int udp_error;         /* of that try; 0: none */
+        uint64_t udp_known_at; /* when a dump of them last succeeded; 0: never */
+        bool udp_first;        /* the last try was to be the first dump in a while, so that new drops are unknown */
         unsigned n_udp_dropped, n_udp_dropped_before;
         uint32_t udp_most_drops;  /* the most new drops of one socket since the dump before */
         double udp_fullest_share; /* how full the receive buffer of that socket is, percent */

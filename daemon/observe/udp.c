@@ -83,6 +83,7 @@ static void dump(struct observer *o, struct unread *unread)
         o->udp_at = o->now;
         if (o->udp_error < 0)
                 return;
+        o->udp_known_at = o->now;
         memcpy(o->udp_dropped_before, o->udp_dropped, o->n_udp_dropped * sizeof(o->udp_dropped[0]));
         o->n_udp_dropped_before = o->n_udp_dropped;
 }
@@ -108,12 +109,12 @@ void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
         bool buffer = o->wanted[METRIC_UDP_RECEIVE_BUFFER] && drops.state == READING_VALID && drops.value > 0;
         char name[LISTENER_NAME_MAX];
 
-        if ((ports || buffer) &&
-            (o->udp_at == 0 || o->udp_first || o->now - o->udp_at >= o->slowly_ns / (buffer ? 5 : 1))) {
-                o->udp_first = buffer && (o->udp_at == 0 || o->now - o->udp_at > o->slowly_ns);
+        if ((ports || buffer) && (o->udp_at == 0 || (o->udp_first && o->udp_error == 0) ||
+                                  o->now - o->udp_at >= o->slowly_ns / (buffer ? 5 : 1))) {
+                o->udp_first = buffer && (o->udp_known_at == 0 || o->now - o->udp_known_at > o->slowly_ns);
                 dump(o, unread);
         }
-        buffer = buffer && !o->udp_first; /* new drops are known from the second dump on */
+        buffer = buffer && !(o->udp_first && o->udp_error == 0); /* new drops are known from the second dump on */
         if (known)
                 s->reading[METRIC_UDP_PORTS] = share(o, ports, 100.0 * o->udp_ports / MAX(o->usable, 1u));
         if (ports && o->udp_error == 0)

@@ -678,15 +678,16 @@ START_TEST(udp_ports_are_read_again)
 }
 END_TEST
 
+static unsigned udp_drops;
+
 /* Returns the highest udp.receive_buffer while sockets drop. */
 static double ticks_of_drops(unsigned n)
 {
-        static unsigned drops;
         double most = 0;
         char text[128];
 
         for (unsigned i = 0; i < n; i++) {
-                snprintf(text, sizeof(text), SNMP("100", "%u"), ++drops);
+                snprintf(text, sizeof(text), SNMP("100", "%u"), ++udp_drops);
                 tree_put("net/snmp", text);
                 ticks(1);
                 most = fmax(most, seen.reading[METRIC_UDP_RECEIVE_BUFFER].value);
@@ -706,6 +707,50 @@ START_TEST(the_buffer_is_that_of_new_drops)
         ticks_of_drops(2 * SLOWLY);
         put_buffer(udp[3], 70, 1013);
         ck_assert_double_eq(ticks_of_drops(SLOWLY), 70);
+}
+END_TEST
+
+/* The dumps of n ticks fail while sockets drop. */
+static void fail_while_dropping(unsigned n)
+{
+        bool invalid = false;
+
+        peer.spoil = peer_nothing;
+        peer.spoil_first = peer.requests + 1;
+        peer.spoil_last = UINT32_MAX;
+        for (unsigned i = 0; i < n; i++) {
+                struct unread unread = {0};
+                char text[128];
+                bool dump;
+
+                snprintf(text, sizeof(text), SNMP("100", "%u"), ++udp_drops);
+                tree_put("net/snmp", text);
+                skipped++;
+                observer_read(observer, &seen, &dump, &unread);
+                ck_assert(seen.reading[METRIC_UDP_RECEIVE_BUFFER].value == 0);
+                invalid |= seen.reading[METRIC_UDP_RECEIVE_BUFFER].state == READING_INVALID;
+        }
+        ck_assert(invalid);
+        peer.spoil = NULL;
+}
+
+/* After dumps that failed, be it the first one or a minute of them, the drops are not known to be new. */
+START_TEST(the_buffer_is_unknown_until_two_dumps_succeed)
+{
+        struct peer_socket *old = peer_add(TCP_CLOSE, 5000, 0), *now = peer_add(TCP_CLOSE, 5001, 0);
+
+        put_buffer(old, 90, _i == 0 ? 1000 : 0);
+        put_buffer(now, 70, 1);
+        if (_i == 1) {
+                ticks_of_drops(SLOWLY);
+                put_buffer(old, 90, 1000);
+        }
+        fail_while_dropping(_i == 0 ? 2 : MINUTE);
+        for (unsigned i = 0; i < SLOWLY; i++) {
+                put_buffer(now, 70, 2 + i);
+                ck_assert_double_le(ticks_of_drops(1), 70);
+        }
+        ck_assert_double_eq(seen.reading[METRIC_UDP_RECEIVE_BUFFER].value, 70);
 }
 END_TEST
 
@@ -942,6 +987,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, sockets_of_ipv6_are_read, 0, 5);
         tcase_add_loop_test(tcase, udp_ports_are_read_again, 0, SLOWLY);
         tcase_add_test(tcase, the_buffer_is_that_of_new_drops);
+        tcase_add_loop_test(tcase, the_buffer_is_unknown_until_two_dumps_succeed, 0, 2);
         tcase_add_test(tcase, an_early_tick_reads);
         tcase_add_test(tcase, drops_around_an_early_tick_are_those_of_the_whole_tick);
         tcase_add_test(tcase, a_look_takes_no_drops_from_the_next_tick);
