@@ -240,7 +240,7 @@ struct observer {
 void want_config(struct observer *observer, const struct config *config);
 
 /* sources.c: every minute, sources_retry() opens missing and failed files again, enlarges the buffer for one that did
- * not fit, and lets the next dump ask for tcp_diag again. */
+ * not fit, and lets the next dump ask for tcp_diag again, and for both families in one walk. */
 int sources_open(struct observer *observer); /* 0 or -ENOMEM */
 void sources_close(struct observer *observer);
 void sources_retry(struct observer *observer);

@@ -46,6 +46,8 @@ int statfs(const char *path, struct statfs *ret)
         return -1;
 }
 
+#define SOCKSTAT(inuse, tw, host, udp) \
+        "TCP: inuse " inuse " orphan " host " tw " tw " alloc " host " mem " host "\nUDP: inuse " udp "\n"
 #define SNMP(segments) "Tcp: ActiveOpens OutRsts InSegs\nTcp: 100 0 " segments "\n"
 
 static const struct {
@@ -384,6 +386,33 @@ START_TEST(tcp_diag_that_is_loaded_later_is_found_within_a_minute)
 }
 END_TEST
 
+static void no_old_request(void)
+{
+        if (peer.asked.nlmsg_type != TCPDIAG_GETSOCK)
+                return;
+        peer.n_batches = 1;
+        peer_end_with(NLMSG_ERROR, -EOPNOTSUPP, sizeof(struct nlmsgerr));
+}
+
+/* As when inet_diag is loaded later: until then, each dump takes a walk of the table for each family. */
+START_TEST(the_request_of_both_families_is_tried_again_after_a_minute)
+{
+        peer.spoil = no_old_request;
+        peer.spoil_first = 1;
+        peer.spoil_last = UINT_MAX;
+        expect_right("without it");
+        peer.spoil = NULL;
+        peer.requests = 0;
+        expect_right("not tried again");
+        ck_assert_uint_eq(peer.requests, 2 * CLEAN_REQUESTS);
+        skipped += MINUTE + 1;
+        observe();
+        peer.requests = 0;
+        ck_assert_int_eq(observe(), 0);
+        ck_assert_uint_eq(peer.requests, CLEAN_REQUESTS);
+}
+END_TEST
+
 /* conntrack is read every 10 s only, and at once when it comes. */
 START_TEST(what_is_read_slowly_is_found_within_a_minute_too)
 {
@@ -608,8 +637,6 @@ END_TEST
 /* ---- netstat, which is not read while nothing happens ---- */
 
 #define NETSTAT(drops) "TcpExt: TWRecycled ListenDrops TCPSynRetrans TCPTimeouts\nTcpExt: 0 " drops " 0 " drops "\n"
-#define SOCKSTAT(inuse, tw, host, udp) \
-        "TCP: inuse " inuse " orphan " host " tw " tw " alloc " host " mem " host "\nUDP: inuse " udp "\n"
 #define QUIET SOCKSTAT("4", "3", "9", "0")
 
 static const struct {
@@ -1354,6 +1381,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, listeners_that_fail_cost_no_state);
         tcase_add_test(tcase, a_source_that_comes_later_is_found_within_a_minute);
         tcase_add_test(tcase, tcp_diag_that_is_loaded_later_is_found_within_a_minute);
+        tcase_add_test(tcase, the_request_of_both_families_is_tried_again_after_a_minute);
         tcase_add_test(tcase, what_is_read_slowly_is_found_within_a_minute_too);
         tcase_add_test(tcase, a_file_that_fails_is_opened_again);
         tcase_add_loop_test(tcase, a_file_that_outgrows_the_buffer_is_read_after_a_minute, 0, ELEMENTSOF(outgrown));
