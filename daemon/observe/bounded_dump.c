@@ -25,7 +25,7 @@ int observer_dump(struct observer *o, const struct sock_diag_query *query, void 
         o->same_until = 0;
         if (o->now < o->slow_until)
                 return -ETIMEDOUT;
-        if (o->no_tcp_diag)
+        if (o->no_diag[query->udp])
                 return -ENOENT;
         for (unsigned tries = 0; may_try_again(r) && tries < DUMP_TRIES; tries++) {
                 begin(o);
@@ -39,7 +39,7 @@ int observer_dump(struct observer *o, const struct sock_diag_query *query, void 
         } else if (r == 0) {
                 o->slow_ns = 0;
         }
-        o->no_tcp_diag = r == -ENOENT && !query->udp;
+        o->no_diag[query->udp] = r == -ENOENT;
         return r;
 }
 

@@ -111,8 +111,8 @@ struct observer {
         struct sock_diag diag;
         int closings; /* the descriptor of observer_listen(); 0: none */
         uint64_t slow_until,
-                slow_ns;  /* no dump before slow_until, as the last one took too long; the length of that pause */
-        bool no_tcp_diag; /* the kernel lacked it; sources_retry() clears this */
+                slow_ns; /* no dump before slow_until, as the last one took too long; the length of that pause */
+        bool no_diag[2]; /* the kernel lacked tcp_diag, and udp_diag; sources_retry() clears both */
         struct ports *ports;
         struct basis basis;
         struct close_wait close_wait;
@@ -240,7 +240,7 @@ struct observer {
 void want_config(struct observer *observer, const struct config *config);
 
 /* sources.c: every minute, sources_retry() opens missing and failed files again, enlarges the buffer for one that did
- * not fit, and lets the next dump ask for tcp_diag again, and for both families in one walk. */
+ * not fit, and lets the next dump ask for tcp_diag and udp_diag again, and for both families in one walk. */
 int sources_open(struct observer *observer); /* 0 or -ENOMEM */
 void sources_close(struct observer *observer);
 void sources_retry(struct observer *observer);

@@ -96,7 +96,7 @@ void sources_retry(struct observer *o)
                         o->file[i] = source_open(o->root, i);
                 }
         }
-        o->no_tcp_diag = o->diag.two_walks = false;
+        o->no_diag[false] = o->no_diag[true] = o->diag.two_walks = false;
         o->retried = true;
         o->retry_at = now_ns() + RETRY_NS;
 }

@@ -413,6 +413,42 @@ START_TEST(the_request_of_both_families_is_tried_again_after_a_minute)
 }
 END_TEST
 
+static void no_tcp_handler(void)
+{
+        if (!peer.udp)
+                no_handler();
+}
+
+static void no_udp_handler(void)
+{
+        if (peer.udp)
+                no_handler();
+}
+
+/* Each is a module of its own, and neither is asked for at every tick. */
+START_TEST(tcp_diag_and_udp_diag_are_missed_alone)
+{
+        unsigned requests;
+
+        tree_put("net/sockstat", SOCKSTAT("40", "20", "40", "20000"));
+        peer.spoil = _i == 0 ? no_tcp_handler : no_udp_handler;
+        peer.spoil_first = 1;
+        peer.spoil_last = UINT_MAX;
+        ck_assert_int_eq(observe(), -EOPNOTSUPP);
+        ck_assert_int_eq(seen.reading[METRIC_UDP_PORTS].state, _i == 0 ? READING_VALID : READING_INVALID);
+        ck_assert_int_eq(seen.reading[METRIC_TCP_LISTEN].state, _i == 0 ? READING_INVALID : READING_VALID);
+        observe();
+        requests = peer.requests;
+        peer.spoil = NULL;
+        observe();
+        ck_assert_int_eq(seen.reading[METRIC_UDP_PORTS].state, _i == 0 ? READING_VALID : READING_INVALID);
+        ck_assert_int_eq(seen.reading[METRIC_TCP_LISTEN].state, _i == 0 ? READING_INVALID : READING_VALID);
+        ck_assert_uint_eq(peer.requests - requests, 2); /* of the one that is there */
+        skipped += MINUTE + 1;
+        ck_assert_int_eq(observe(), 0);
+}
+END_TEST
+
 /* conntrack is read every 10 s only, and at once when it comes. */
 START_TEST(what_is_read_slowly_is_found_within_a_minute_too)
 {
@@ -1382,6 +1418,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, a_source_that_comes_later_is_found_within_a_minute);
         tcase_add_test(tcase, tcp_diag_that_is_loaded_later_is_found_within_a_minute);
         tcase_add_test(tcase, the_request_of_both_families_is_tried_again_after_a_minute);
+        tcase_add_loop_test(tcase, tcp_diag_and_udp_diag_are_missed_alone, 0, 2);
         tcase_add_test(tcase, what_is_read_slowly_is_found_within_a_minute_too);
         tcase_add_test(tcase, a_file_that_fails_is_opened_again);
         tcase_add_loop_test(tcase, a_file_that_outgrows_the_buffer_is_read_after_a_minute, 0, ELEMENTSOF(outgrown));

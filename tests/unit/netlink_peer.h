@@ -42,6 +42,7 @@ static struct peer {
         unsigned requests;     /* since the test began */
         struct nlmsghdr asked; /* the last one */
         uint8_t family;
+        bool udp;
         uint32_t portid;
         struct peer_batch batch[PEER_BATCHES];
         unsigned n_batches, next;
@@ -152,6 +153,7 @@ ssize_t sendto(int fd, const void *buf, size_t size, int flags, const struct soc
         peer.requests++;
         memcpy(&peer.asked, buf, sizeof(peer.asked));
         peer.family = (uint8_t)body[0];
+        peer.udp = peer.asked.nlmsg_type == SOCK_DIAG_BY_FAMILY && body[1] == IPPROTO_UDP;
         peer.portid = own.nl_pid;
         if (peer.send_error) {
                 errno = peer.send_error;
