@@ -612,6 +612,29 @@ START_TEST(paws_fades_on_an_idle_host)
 }
 END_TEST
 
+/* Until then each read is new to the rules. */
+START_TEST(what_time_wait_needs_fades_to_nothing)
+{
+        const struct reading *needed = &seen.reading[METRIC_TIME_WAIT_NEEDED];
+        unsigned changed = 0;
+
+        tree_put("net/netstat", "TcpExt: TWRecycled ListenDrops TW TCPTimeWaitOverflow\nTcpExt: 0 0 0 0\n");
+        tree_put("net/snmp", SNMP("101", "0"));
+        ticks(3);
+        tree_put("net/sockstat", SOCKSTAT("4", "0", "1003", "4", "1"));
+        ticks(1);
+        ck_assert(needed->state == READING_VALID && needed->value > 1000);
+        for (unsigned i = 0; i < MINUTE; i++) {
+                double before = needed->value;
+
+                ticks(1);
+                changed += needed->value != before;
+        }
+        ck_assert(needed->state == READING_VALID && needed->value == 0);
+        ck_assert_uint_le(changed, 20);
+}
+END_TEST
+
 /* One in 200 connections, whoever opens them, is an ACK that was overtaken. */
 START_TEST(paws_are_more_than_the_noise_of_many_connections)
 {
@@ -983,6 +1006,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, a_queue_that_overflows_before_an_early_tick_is_seen, 0, 2);
         tcase_add_loop_test(tcase, the_last_burst_is_over_in_its_time, 0, SLOWLY);
         tcase_add_test(tcase, paws_fades_on_an_idle_host);
+        tcase_add_test(tcase, what_time_wait_needs_fades_to_nothing);
         tcase_add_loop_test(tcase, paws_are_more_than_the_noise_of_many_connections, 0, 5);
         tcase_add_loop_test(tcase, sockets_of_ipv6_are_read, 0, 5);
         tcase_add_loop_test(tcase, udp_ports_are_read_again, 0, SLOWLY);
