@@ -60,7 +60,7 @@ def row(count, pairs):
     with fresh() as host:
         fill(host, count)
         measured = host.run([str(BUILD / "bench-observe"), str(pairs)]).stdout.split()
-        once = median_ms(host, f"{binary('twtuned')} --once")
+        once = median_ms(host, f"{binary('twtuned')} --once --config={POLICY}")
         ss = median_ms(host, "ss -tan", 1)
         netstat = median_ms(host, "netstat -an | awk '{s[$6]++} END {for (i in s) print i, s[i]}'", 1)
         sockets, discard, observe, over, cheap, rss = measured
@@ -72,7 +72,7 @@ def once_over_ss(port, count=100_000, runs=5):
     """CPU of --once over that of ss -tan, the median of interleaved runs, and how many sockets were there."""
     with Pair() as pair:
         leave_time_wait(pair, count + count // 10, port)
-        commands = f"{binary('twtuned')} --once", "ss -tan"
+        commands = f"{binary('twtuned')} --once --config={POLICY}", "ss -tan"
         ratios = [cpu_ms(pair.server, commands[0]) / cpu_ms(pair.server, commands[1]) for _ in range(runs)]
         return statistics.median(ratios), pair.server.sockstat("tw")
 
