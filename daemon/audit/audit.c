@@ -2,6 +2,7 @@
 #include "daemon/audit/audit.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* The kind of an outcome; AUDIT_KIND_COUNT: nothing happened. */
 static enum audit_kind kind_of(enum decision_kind decision, enum outcome outcome)
@@ -114,9 +115,12 @@ void audit_decision(struct audit *a, const struct config *config, const struct d
 void audit_end_episodes(struct audit *a, const struct config *config, const struct policy *policy,
                         enum episode_end how, uint64_t now)
 {
-        for (unsigned i = 0; i < config->n_rules && episodes_any_lasts(&a->episodes); i++)
-                if (!policy_is_active(policy, i))
-                        episodes_end(&a->episodes, config->rule[i].name, how, now);
+        struct episodes *e = &a->episodes;
+
+        for (unsigned k = 0; k < EPISODES_MAX && e->item[k].rule[0]; k++) /* filled from the first on */
+                for (unsigned i = 0; i < config->n_rules && e->item[k].end == EPISODE_LASTS; i++)
+                        if (!policy_is_active(policy, i) && strcmp(config->rule[i].name, e->item[k].rule) == 0)
+                                episodes_end(e, config->rule[i].name, how, now);
 }
 
 /* Returns the cgroup of a live socket toward a destination; 0: unknown. If the connections are so short that no dump

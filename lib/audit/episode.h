@@ -52,15 +52,6 @@ static inline const struct episode *episodes_current(const struct episodes *epis
         return last && last->end == EPISODE_LASTS ? last : NULL;
 }
 
-/* Costs next to nothing while there has been none: places are filled from the first on. */
-static inline bool episodes_any_lasts(const struct episodes *episodes)
-{
-        for (unsigned i = 0; i < EPISODES_MAX && episodes->item[i].rule[0]; i++)
-                if (episodes->item[i].end == EPISODE_LASTS)
-                        return true;
-        return false;
-}
-
 /* Notes that the expected effect of a rule came. Returns its episode; NULL: it has none. */
 const struct episode *episodes_met(struct episodes *episodes, const char *rule);
 
