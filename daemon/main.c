@@ -58,7 +58,7 @@ static void print_help(void)
              "twtuned --all-netns [--config=FILE] [--observe] [--json]\n"
              "                                      run a daemon here and in each network namespace that has a name\n"
              "twtuned --once [--config=FILE] [--json]\n"
-             "                                      print rules whose conditions hold, then every metric: NAME VALUE "
+             "                                      print rules that are ready to act, then every metric: NAME VALUE "
              "UNIT [WHOSE]\n"
              "twtuned --check [FILE]                print every error of the configuration; exit with 0 or 78\n"
              "        [--verbose]                   print every value in effect, and its FILE:LINE, as well\n"
