@@ -345,8 +345,7 @@ static int drop_privileges(void)
         }
         if (landlock_version() < 0)
                 fputs("twtuned: this kernel has no Landlock: nothing keeps the processes from writing root's files "
-                      "and "
-                      "other sysctls\n",
+                      "and other sysctls\n",
                       stderr);
         return 0;
 }
