@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Run by the build: prints the lines of a unit that leave writable what twtuned may write. */
+/* Run by the build: prints a line ReadWritePaths= of a unit for each sysctl that twtuned may write. */
 
 #include <stdio.h>
 
