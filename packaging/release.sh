@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# release.sh [--draft] DIRECTORY: all that a release is made of, from what is committed, and whether each part installs.
-# --draft: from the files as they are now, and the packages are built without their unit tests. ./dev release runs it.
+# release.sh [--draft] DIRECTORY: makes all that a release is made of, from what is committed, and checks that each
+# part installs. --draft: from the files as they are now, with packages built without their unit tests. ./dev release
+# runs it.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 draft=no
@@ -10,7 +11,7 @@ mkdir -p "$1"
 out=$(readlink -f "$1")
 version=$(sed -n "s/^  version: '\(.*\)',/\1/p" meson.build)
 
-# The commit that is released. A draft has one for the changes of files that git knows, which no branch has.
+# The commit that is released. For a draft, `git stash create` makes one of the changes to tracked files, on no branch.
 commit=$(git rev-parse HEAD)
 if [ -n "$(git status --porcelain)" ]; then
         [ $draft = yes ] || { echo "release: commit first, or make a --draft" >&2; exit 1; }
