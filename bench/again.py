@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""How a storm begins that was there before: a storm, silence, and the same storm at several moments before and after twtuned
-gives back what it set. `./dev bench again` runs it, eleven minutes. The columns and bars are those of start.py; the
-exit status is 1 when a bar is missed. The policy is the shipped one, but gives back as soon as the demand is low: 2 minutes
-are 2 s. By hand, a storm comes again after as long a silence."""
+"""How a storm begins that comes again: a storm, silence, and the same storm at several moments before and after
+twtuned gives back what it set. `./dev bench again` runs it, eleven minutes. The columns and bars are those of
+start.py; the exit status is 1 when a bar is missed. The policy is the shipped one, but gives back after 2 s of low
+demand instead of 2 minutes. A host whose sysctls are set by hand gets its second storm after the same silence."""
 
 import collections
 import contextlib
@@ -19,7 +19,7 @@ RATE = 20000
 APART = 5  # s from one host's storm to the next one's
 SIDE_BY_SIDE = 4  # pairs of hosts
 GIVEN_BACK = r"^released: net\.ipv4\.tcp_tw_reuse:"
-# Seconds after the begin of the first storm, or after all was given back, which takes some 65 s.
+# Seconds after the beginning of the first storm, or after all was given back, which takes some 65 s.
 MOMENTS = [("begin", 45), ("begin", 52), ("begin", 59), ("end", 0), ("end", 0.1), ("end", 0.2), ("end", 0.3), ("end", 0.5),
            ("end", 0.7), ("end", 0.9), ("end", 2), ("end", 3)]
 
@@ -45,8 +45,8 @@ def sleep_until(moment):
 
 
 def measure(ports, policy, moments):
-    """(by hand, twtuned): the second storm at each moment. The hosts' silences pass side by side, but no two storms: so the
-    moments must not descend."""
+    """(by hand, twtuned): the second storm at each moment. The hosts are silent at the same time, but have their
+    storms one after the other, so the moments must not descend."""
     hands, runs, begun = [], [], []
     with contextlib.ExitStack() as stack:
         hosts = [make_host(stack, ports, kind) for _ in moments for kind in (policy, None)]

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """A storm beside very many sockets that have nothing to do with it: 300,000 connections that stay open and 700,000
 TIME_WAIT, both of a server on this host. `./dev bench beside` runs it, ten minutes. The exit status is 1 when a bar is
-missed. Pairs are interleaved: with what twtuned would set already set by hand, and with twtuned at its shipped settings,
-started before the sockets are made.
+missed. Pairs are interleaved: one run has what twtuned would set already set by hand, the other has twtuned with its
+shipped settings, started before the sockets are made.
 
---large: and a client here that opens 1,000 connections a second all the time, each toward the next of 60,000 destinations;
-10,000 listeners, 100,000 cgroups, and enough rules more to make 64, each of which asks for what only a dump shows."""
+--large: adds a client on this host that opens 1,000 connections a second all the time, each toward the next of 60,000
+destinations; 10,000 listeners; 100,000 cgroups; and more rules, 64 in all, which ask for what only a dump shows."""
 
 import argparse
 import contextlib
@@ -91,8 +91,9 @@ def crowd(pair, stack):
 
 
 def fill(pair, stack):
-    """The server need not accept what it holds open: what waits in an accept queue is a connection like another one. From
-    an address of its own, as the programs that leave TIME_WAIT bind to each port of the first."""
+    """The server accepts none of the connections that stay open: one that waits in an accept queue is like any
+    other. They are from an address of their own, because the programs that leave TIME_WAIT bind to each port of the
+    first."""
     ip(pair.client, "addr", "add", "10.77.0.3/24", "dev", "veth0")
     for n in range(HOLDERS):
         stack.enter_context(listener(pair.server, pair.server.ip4, 1000 + n, backlog=OPEN))
@@ -115,7 +116,7 @@ def measure(by_hand, large):
             twtuned.wait_for("^config-loaded")
         fill(pair, stack)
         if large:
-            time.sleep(20)  # until cpu_budget has nothing left for dumps that need not be
+            time.sleep(20)  # until the account of cpu_budget is at rest
         ChurnServer(pair.client, pair.client.ip4)
         before, start = running_us(twtuned.pid) if twtuned else 0, time.monotonic()
         others = pair.server.sockstat("tw")

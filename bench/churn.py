@@ -67,7 +67,8 @@ def row(family, runs):
 
 
 def loopback(pasted_reuse):
-    """Connects/s before and after the second rule. Its threshold is the load itself, so twtuned starts later."""
+    """Connects/s before and after the second rule acts. It acts as soon as there is a load, so twtuned is started only
+    after the seconds before."""
     with Single() as host:
         host.sysctl(REUSE, pasted_reuse)
         ChurnServer(host, host.ip4)
@@ -79,8 +80,8 @@ def loopback(pasted_reuse):
 
 
 def slowest_seconds(rate=300, seconds=45):
-    """Connects in the slowest second, with twtuned, which acts in that time, and of a client that is not near the cliff
-    at the same time: 13,500 sockets are not."""
+    """The connects in the slowest second of two clients at the same time: one with twtuned, which acts meanwhile, and
+    one without, which does not reach the cliff with its 13,500 sockets."""
     with Pair() as pair, Pair() as other:
         ChurnServer(pair.server, pair.server.ip4)
         ChurnServer(other.server, other.server.ip4)

@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "netns"))
 from harness import POLICY, Single, Twtuned, sweep  # noqa: E402
 
-# It has no child.
+# It runs without child processes.
 READER = """while read -rt 1; [ $? -gt 128 ]; do
     for file in netstat snmp sockstat sockstat6; do mapfile </proc/net/$file; done
 done"""
@@ -24,7 +24,7 @@ BAR = 0.5  # of what the shells take
 
 @contextlib.contextmanager
 def readers(hosts):
-    """A shell in each namespace; their pids. They end with their input."""
+    """Runs a shell in each namespace; gives their pids. They end when their input ends."""
     stdin, end = os.pipe()
     try:
         yield [host.popen(["bash", "-c", READER], stdin=stdin, stdout=subprocess.DEVNULL).pid for host in hosts]
@@ -52,7 +52,7 @@ def measure(count, seconds):
             daemon.wait_for("^config-loaded")
         pids = [daemon.pid for daemon in daemons]
         shells = stack.enter_context(readers(hosts))
-        time.sleep(12)  # until nothing but signs is read (daemon/observe/observer.c)
+        time.sleep(12)  # until read_signs() is all that a tick reads (daemon/observe/observer.c)
 
         def now():
             return time.monotonic(), ran(pids), ran(shells), wakeups(pids)

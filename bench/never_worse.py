@@ -43,7 +43,7 @@ def name(cell):
 
 
 def reuse_would_help(cell):
-    """bind() to port 0 takes no port of TIME_WAIT, or with SO_REUSEADDR any, whatever tcp_tw_reuse says."""
+    """bind() to port 0 takes no port that is in TIME_WAIT, and with SO_REUSEADDR any, whatever tcp_tw_reuse is."""
     return cell.peer == "timestamps" and cell.bind in ("plain", "NO_PORT")
 
 
@@ -106,7 +106,7 @@ def judge(cell, runs):
 
 
 def row(cell, runs):
-    """Of the table, and why the bar is broken."""
+    """A row of the table, and why the bar is broken."""
     reference, broken = judge(cell, runs)
     values = [f"{value:,.0f}" if value is not None else "" for value in (
         median(runs["stock"], "connects"), median(runs["twtuned"], "connects"), median(runs["hand"], "connects"),
@@ -124,7 +124,7 @@ HEAD = ("| table | peer | port | rate | connects, stock | with twtuned | by hand
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cells", default="", metavar="REGEX", help="those in whose name it is found; see --list")
+    parser.add_argument("--cells", default="", metavar="REGEX", help="only the cells whose names match; see --list")
     parser.add_argument("--pairs", type=int, default=5, help="of each cell; medians count (default: 5)")
     parser.add_argument("--seconds", type=int, default=20, help="of each run (default: 20)")
     parser.add_argument("--list", action="store_true", help="print the names of the cells")

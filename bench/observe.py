@@ -111,11 +111,11 @@ def running_us(pid):
 
 
 def seconds_us(host, seconds=21):
-    """CPU of each second of the daemon, which is a tick: shipped policy and interval, on a host where no look is due.
-    The ticks in process come one right after the other; these find the caches as whoever else runs left them."""
+    """CPU of the daemon in each second, which has one tick, with the shipped policy and interval, on a host where no
+    dump is due. The ticks of bench-observe run back to back; these find the caches as other programs left them."""
     twtuned = Twtuned(host, POLICY)
     twtuned.wait_for("^config-loaded")
-    time.sleep(2.5)  # the first look
+    time.sleep(2.5)  # the first dump
     running = [running_us(twtuned.pid)]
     for _ in range(seconds):
         time.sleep(1)
@@ -143,7 +143,7 @@ def idle(count=50, seconds=10):
         daemons = [Twtuned(host, POLICY) for host in hosts]
         for daemon in daemons:
             daemon.wait_for("^config-loaded", 30)
-        time.sleep(12)  # until nothing but signs is read (daemon/observe/observer.c)
+        time.sleep(12)  # until read_signs() is all that a tick reads (daemon/observe/observer.c)
         before, at = sum(running_us(daemon.pid) for daemon in daemons), time.monotonic()
         time.sleep(seconds)
         running, elapsed = sum(running_us(daemon.pid) for daemon in daemons) - before, time.monotonic() - at

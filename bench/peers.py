@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""twtuned beside bpftune and TuneD, which tune the whole machine: in a guest. `./dev bench peers` boots one, with Debian's
-packages of both, and runs this. Each runs alone, in the first network namespace, in 4,000 ports and without the sysctls of
-another: under a storm toward one destination and long after it, under a load that stock sysctls carry for a while, and
-under one that they carry for ever. One run each: what is changed and when means something, the rates little."""
+"""twtuned beside bpftune and TuneD. These tune the whole machine, so all run in a guest: `./dev bench peers` boots
+one, with Debian's packages of both, and runs this. Each runs alone, in the first network namespace, in 4,000 ports and
+without the sysctls of another: under a storm toward one destination and long after it, under a load that stock sysctls
+carry for a while, and under one that they carry for ever. One run each: what is changed, and when, is meaningful; the
+rates are not."""
 
 import contextlib
 import os
@@ -33,7 +34,7 @@ PROGRAMS = {
 
 
 def sysctls():
-    """{name: value} of all that a program may tune; those of an interface come and go with it."""
+    """{name: value} of all that a program may tune, without those of an interface, which come and go with it."""
     found = {}
     for path in pathlib.Path("/proc/sys").rglob("*"):
         name = str(path.relative_to("/proc/sys"))
@@ -51,7 +52,7 @@ def difference(before, after):
 
 
 class Changes:
-    """Sees the changes of what the programs here are known to change, with the time since its start."""
+    """Records the changes of the sysctls that these programs are known to change, with the time since its start."""
 
     def __init__(self):
         self.start, self.seen, self._end = time.monotonic(), [], threading.Event()
@@ -105,7 +106,7 @@ def load(kind, pair):
 def scenario(name, argv, kind):
     with Pair(First) as pair:
         few_ports(pair.client, PORTS)
-        wait_until(lambda: pair.client.sockstat("tw") == 0, "the load before is forgotten")
+        wait_until(lambda: pair.client.sockstat("tw") == 0, "the load before has left no TIME_WAIT")
         stock = sysctls()
         program = None
         if argv:
@@ -136,7 +137,7 @@ def scenario(name, argv, kind):
               (f"CPU {cpu:.2f} s, resident {memory:.1f} MB\n" if program else "") +
               (f"its last lines: {program.lines[-6:]}\n" if program else ""), flush=True)
         for sysctl, change in difference(stock, stopped).items():
-            with contextlib.suppress(OSError):  # some say only what the modules make available
+            with contextlib.suppress(OSError):  # some only show which modules are loaded
                 pathlib.Path("/proc/sys", sysctl.replace(".", "/")).write_text(change.split(" -> ")[0])
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What --replay costs: a day of ticks, against what Python takes only to read the file. `./dev bench observe` runs
-it."""
+"""What --replay costs: a day of ticks, against the CPU time that Python takes only to read the file. `./dev bench
+observe` runs it."""
 
 import csv
 import os

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 CELL_WIDTH, CELL_HEIGHT, BASELINE, MARGIN, BAR = 8.2, 17, 13, 14, 26
 HALF = 0.5  # blocks overlap by so much, or a seam shows between them
 
-# Of pyte's names; what is not here has the colour of the text.
+# By pyte's names; any other colour is that of the text.
 COLOURS = {"red": ("#b3261e", "#ff7b72"), "green": ("#1a7f37", "#56d364"), "brown": ("#8a5a00", "#e3b341"),
            "yellow": ("#8a5a00", "#e3b341"), "blue": ("#0b62d6", "#79c0ff"), "magenta": ("#8250df", "#d2a8ff"),
            "cyan": ("#0e7490", "#76e3ea"), "brightblack": ("#59636e", "#9198a1")}
@@ -33,7 +33,7 @@ def rectangle(x, y, width, height, kind):
 
 
 def block(column, character, kind):
-    """A block of a bar or of a graph: fonts differ in how these fill a cell."""
+    """A block of a bar or of a graph, as a rectangle: fonts differ in how blocks fill a cell."""
     x = column * CELL_WIDTH
     if character in LEFT:
         return rectangle(x, 2, LEFT[character] * CELL_WIDTH + HALF, CELL_HEIGHT - 4, kind)
@@ -62,7 +62,7 @@ def draw_row(row):
         if reverse:
             yield rectangle(column * CELL_WIDTH, 0, len(text) * CELL_WIDTH, CELL_HEIGHT, kind)
             kind = "turned"
-        for words in re.finditer(r"\S+(?: \S+)*", text):  # of more than one space most programs draw one
+        for words in re.finditer(r"\S+(?: \S+)*", text):  # most programs draw several spaces as one
             x, width = (column + words.start()) * CELL_WIDTH, len(words[0]) * CELL_WIDTH
             yield (f'<text x="{x:.1f}" y="{BASELINE}" textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs" '
                    f'class="{kind}{" bold" if bold else ""}">{escape(words[0])}</text>')
@@ -76,7 +76,7 @@ def trimmed(row):
 
 
 def draw_screen(rows, ids):
-    """The rows of one screen, as uses of what ids has; adds what it has not."""
+    """The rows of one screen, as references to ids, to which it adds the rows that are new."""
     for number, row in enumerate(map(trimmed, rows)):
         if row:
             ids.setdefault(row, f"r{len(ids)}")
@@ -95,8 +95,8 @@ def keyframes(times, end):
 
 
 def draw(frames, title, end=0):
-    """frames: [(second, rows)]. The SVG; of one frame a still. The last one is what a program shows that animates
-    nothing, and what a person sees who wants no movement."""
+    """frames: [(second, rows)]. The SVG; of one frame a still. A program that cannot animate shows the last frame, and
+    so does a browser whose user wants no movement."""
     columns, lines = len(frames[0][1][0]), len(frames[0][1])
     width, height = columns * CELL_WIDTH + 2 * MARGIN, lines * CELL_HEIGHT + 2 * MARGIN + BAR
     ids = {}

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """A client at full speed toward a server that has a quota of CPU, so that connections wait there: what reuse after
-different delays, twtuned, and a table without TIME_WAIT do to it. `./dev bench slow` runs it, five minutes. It says what was
-lost at the server (ListenOverflows: its accept queue is full), and what the host did wrong (challenge ACKs: a SYN met a
-connection that the server still has). Rounds are interleaved; medians."""
+different delays, twtuned, and a table without TIME_WAIT do to it. `./dev bench slow` runs it, five minutes. It prints
+what was lost at the server (ListenOverflows: its accept queue is full), and what the host did wrong (challenge ACKs: a
+SYN met a connection that the server still has). Rounds are interleaved; medians."""
 
 import argparse
 import contextlib
@@ -33,7 +33,7 @@ COUNTERS = [("client", "TcpExt", "TCPSynRetrans"), ("server", "TcpExt", "ListenO
 
 @contextlib.contextmanager
 def quota(pid, percent):
-    """The program has so much of one CPU."""
+    """Limits the program to this share of one CPU."""
     controller = next(mount for mount in mounts() if mount[2] == "cgroup2" and
                       "cpu" in pathlib.Path(mount[1], "cgroup.controllers").read_text().split() or
                       mount[2] == "cgroup" and "cpu" in mount[3].split(","))

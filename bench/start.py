@@ -59,7 +59,7 @@ def slow_steps(run, step):
 
 
 def lost(run, hand):
-    """Percent of the connects that by hand made in the first two seconds."""
+    """Connects of the first two seconds that are missing, in percent of those by hand."""
     return 100 * (1 - sum(run.steps[:FIRST]) / max(sum(hand.steps[:FIRST]), 1))
 
 

@@ -3,9 +3,9 @@
 """Records the demo on a terminal, and what `twtunectl` and `twtunectl top` show meanwhile of the host with twtuned, and
 draws it: docs/terminal.svg moves, docs/status.svg and docs/top.svg are stills of the same run. Under a minute.
 
-`./dev bench terminal [CONNECTS]` runs it; a bar of full length is that many connects/s. Everything in the
-pictures was printed by the programs, at the times at which they move, but for the prompts, and pauses of over a second,
-which are cut to one. Needs root, leaves nothing behind."""
+`./dev bench terminal [CONNECTS]` runs it; a bar of full length is that many connects/s. The
+programs printed everything in the pictures, at the times at which they move, except the prompts; pauses of over a
+second are cut to one. Needs root, leaves nothing behind."""
 
 import contextlib
 import fcntl
@@ -80,7 +80,7 @@ class Recording:
         self.take()
 
     def watch(self, output, seconds):
-        """For so long, or until the program ends."""
+        """Shows the output for that many seconds, or until the program ends."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             if not select.select([output], [], [], min(left, 0.1))[0]:
@@ -106,7 +106,7 @@ class Recording:
 
 
 def load(bus):
-    """The demo, in a process of its own, so that it has a terminal. Returns its terminal."""
+    """Runs the demo in a process of its own, on a terminal. Returns its pid and the terminal."""
     child, output = pty.fork()
     if child:
         return child, output

@@ -26,7 +26,7 @@ from harness import BUILD, ROOT, sweep  # noqa: E402
 from measure import CONFIGURATIONS, FAMILIES, Scenario, measure, tuned_profile  # noqa: E402
 from programs import PROGRAMS  # noqa: E402
 
-# How often each configuration is run, {} for never. Five of those that the bars compare, each between two ceilings.
+# How often each configuration is run, {} for never. Those that the bars compare: five times, between two ceilings.
 PAIRS = {"stock": 2, "pasted": 1, "TuneD": 1, "by hand": 5, "ceiling": 6, "twtuned": 5}
 HEALTHY = {"stock": 5, "pasted": 1, "TuneD": 1, "by hand": 1, "ceiling": 1, "twtuned": 5}
 ONCE = {"stock": 1, "ceiling": 1, "twtuned": 1}
@@ -49,7 +49,7 @@ PLAN = [
 
 
 def seconds_of(scenario):
-    """Four destinations have four times the ports: it is later that TIME_WAIT holds them."""
+    """Four destinations have four times the ports, so TIME_WAIT holds them later."""
     return max(PROGRAMS[scenario.program].seconds, 10 if scenario.backends > 1 else 7)
 
 
@@ -60,7 +60,7 @@ def in_turns(counts):
 
 
 def chosen(arguments):
-    """The plan, or the part of it, or beyond it, that was asked for."""
+    """The plan, or what the options ask for, which may be no part of the plan."""
     if not (arguments.program or arguments.configuration or arguments.backends or arguments.family or arguments.runs):
         return PLAN
     names = arguments.configuration or list(CONFIGURATIONS)
@@ -83,7 +83,7 @@ def run_all(plan):
 
 
 def panels(cases, series):
-    """Of each program toward one backend over IPv4 the run in the middle."""
+    """(title, the median run of each configuration) of each program, toward one backend over IPv4."""
     for case in cases:
         if (case.backends, case.family) != (1, "IPv4"):
             continue
@@ -147,7 +147,7 @@ def write_results(directory, runs, series):
 
 
 def redraw(directory):
-    """The pictures once more, of the runs whose figures are there."""
+    """Draws the pictures again, from the figures of earlier runs."""
     subtitle = re.findall('class="small" text-anchor="start">(.*)</text>', (directory / "effect.svg").read_text())[0]
     drawn = {}
     with open(directory / "series.csv", newline="") as file:

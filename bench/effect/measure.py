@@ -42,7 +42,8 @@ class Settings:
 
 
 def assignments(path):
-    """The net.* sysctls of a sysctl.conf, or of a profile of TuneD ("=>": no less than; in a new netns it is more)."""
+    """The net.* sysctls of a sysctl.conf, or of a profile of TuneD, without those with "=>" (no less than): a new netns
+    has more."""
     found = re.findall(r"^(net\.\S+?)\s*=\s*\"?([^>\"\n]+?)\"?\s*$", pathlib.Path(path).read_text(), re.M)
     return tuple(found)
 
@@ -185,7 +186,7 @@ def backends_of(pair, family, count):
 
 
 def complain(directory):
-    """The last that the proxy said of requests that failed."""
+    """Prints the last lines of the proxy's log, after requests have failed."""
     log = directory / "proxy.log"
     lines = log.read_text().splitlines() if log.exists() else []
     print("\n".join(lines[-2:]), file=sys.stderr)

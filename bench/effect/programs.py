@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The real programs whose connections are measured, and the load on them. Debian's own packages, each configured as
-one finds it in the field; what is not said is the program's default.
+one finds it in the field; any other option has the program's default.
 
 A proxy runs in the client's network namespace, where h2load asks it for pages over 64 connections that stay open: all
-connects toward the backends are the proxy's. A client of its own (PHP, ...) runs there in 8 processes, as under
-php-fpm.
-Either writes a line a request in h2load's format: start in us since the epoch, status, us until the answer."""
+connects toward the backends are the proxy's. A client that needs no proxy (PHP, ...) runs there in 8 processes, as
+under php-fpm. Both write a line per request in h2load's format: start in us since the epoch, status, us until
+the answer."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ from harness import Program
 HERE = pathlib.Path(__file__).parent
 HTTP_PORT, REDIS_PORT, POSTGRES_PORT, MEMCACHED_PORT, FRONT_PORT = 8080, 6379, 5432, 11211, 8000
 CONNECTIONS = 64  # of h2load toward the proxy
-WORKERS = 8  # processes of a client of its own
+WORKERS = 8  # processes of a client that needs no proxy
 
 WEB_SERVER = """
 daemon off; worker_processes auto; pid {dir}/backend.pid; error_log {dir}/backend.log;
@@ -218,7 +218,7 @@ class ClientLoad:
 
 
 class ApacheBench:
-    """ab without -k: a connection for each request, as HTTP/1.0 has it. It writes the second of each request."""
+    """ab without -k: a connection for each request, as in HTTP/1.0. Its log has whole seconds."""
 
     def prepare(self, *_):
         pass
@@ -240,8 +240,8 @@ PHP, PYTHON, NODE, SHELL = ("php", "client.php"), ("/usr/bin/python3", "client.p
 
 @dataclasses.dataclass(frozen=True)
 class RealProgram:
-    """falls: the client closes first, so that TIME_WAIT stays on its ports. seconds: until the ports are short, and 4 s
-    more; of one backend."""
+    """falls: the client closes first, so that TIME_WAIT stays on its ports. seconds: of a run with one backend, until
+    the ports are short, and 4 s more."""
     key: str
     title: str
     falls: bool

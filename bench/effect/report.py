@@ -13,8 +13,8 @@ from programs import PROGRAMS
 
 NUMBERS = ("start_rate", "steady_rate", "p50_ms", "p99_ms", "connects", "time_wait", "overflow", "tuner_cpu")
 CEILING_SHARE = 0.90
-SURE = 0.01  # less likely, and it is no chance
-RUNS = 5  # so many, and what compares runs counts
+SURE = 0.01  # what is less likely is no chance
+RUNS = 5  # bars that compare runs need at least so many
 
 
 def cell(value):
@@ -36,7 +36,7 @@ def read_csv(path):
 
 
 def value(kind, text):
-    """What cell() has written of a value of this type."""
+    """Reads a value of this type that cell() has written."""
     if kind in (Optional[float], Optional[bool]) and not text:
         return None
     return text == "True" if kind == Optional[bool] else (float if kind == Optional[float] else kind)(text)
@@ -48,7 +48,7 @@ def median(values):
 
 
 def interpolate(points, at):
-    """What lies at a time between the (time, value) before and the one after; at either end the next."""
+    """The value at a time, interpolated between the (time, value) before and after it; at the ends, the nearest value."""
     before, after = ([p for p in points if (p[0] <= at) == early] for early in (True, False))
     if not before or not after:
         return (before[-1:] or after[:1])[0][1]
@@ -57,8 +57,8 @@ def interpolate(points, at):
 
 
 def chance(low, high):
-    """How likely values from one and the same source would fall apart like that, the first so far below the second:
-    the exact rank test of Mann and Whitney, one-sided."""
+    """The probability that two samples of one source differ so, the first so far below the second: the exact rank test
+    of Mann and Whitney, one-sided."""
     both = sorted([*low, *high])
     seen = sum(both.index(value) for value in low)
     sums = [sum(places) for places in itertools.combinations(range(len(both)), len(low))]
@@ -182,7 +182,7 @@ def common_bars(case):
 
 
 def bars(all_cases):
-    """(what, met) of every bar that these runs tell about."""
+    """(what, met) of every bar that these runs can meet or miss."""
     for case in all_cases:
         if not case.of("twtuned"):
             continue
