@@ -42,8 +42,8 @@ class Settings:
 
 
 def assignments(path):
-    """The net.* sysctls of a sysctl.conf, or of a profile of TuneD, without those with "=>" (no less than): a new netns
-    has more."""
+    """The net.* sysctls of a sysctl.conf, or of a profile of TuneD, without those with "=>" (no less than): a new
+    netns has more."""
     found = re.findall(r"^(net\.\S+?)\s*=\s*\"?([^>\"\n]+?)\"?\s*$", pathlib.Path(path).read_text(), re.M)
     return tuple(found)
 
