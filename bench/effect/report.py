@@ -48,7 +48,7 @@ def median(values):
 
 
 def interpolate(points, at):
-    """The value at a time, interpolated between the (time, value) before and after it; at the ends, the nearest one."""
+    """The value at a time, interpolated between the (time, value) before and after it; at an end the nearest one."""
     before, after = ([p for p in points if (p[0] <= at) == early] for early in (True, False))
     if not before or not after:
         return (before[-1:] or after[:1])[0][1]
