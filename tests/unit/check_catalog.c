@@ -6,7 +6,6 @@
 
 #include "run.h"
 
-/* As catalog-verify of systemd sees it: an entry of ours for each kind, and no other. */
 static void text_begin(struct audit_text *text, enum audit_kind kind)
 {
         text->kind = kind;
@@ -14,6 +13,7 @@ static void text_begin(struct audit_text *text, enum audit_kind kind)
         audit_text_add(text, "MESSAGE", "%s", "text");
 }
 
+/* catalog-verify of systemd finds an entry for each kind, and no other. */
 START_TEST(an_entry_for_each_kind)
 {
         unsigned entries = 0;
