@@ -91,13 +91,13 @@ def temp_dir():
     return pathlib.Path(tempfile.mkdtemp(dir=_temp.name))
 
 
-# Seconds for what has to come, however slow the machine is. How soon it does is for benchmarks.
+# Seconds to wait for what must come, however slow the machine is. How soon it comes is for benchmarks.
 PATIENCE = int(os.environ.get("TWTUNED_PATIENCE", 300))
 
 
 def wait_until(condition, what, timeout=PATIENCE):
-    """Returns what the condition gives, as soon as that is true. What takes long to ask is asked less often. what: for
-    the error, or a function that makes it."""
+    """Returns the value of the condition as soon as it is true. A condition that takes long is checked less often.
+    what: the event, for the error message, or a function that returns it."""
     asked = time.monotonic()
     deadline = asked + timeout
     while not (value := condition()):
@@ -119,7 +119,7 @@ def _ip(*args):
 
 
 def _die_with_parent():
-    # Or the programs of a killed test would keep its namespaces, and the load, for ever.
+    # Otherwise the programs of a killed test would keep its namespaces, and the load, for ever.
     PR_SET_PDEATHSIG = 1
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
@@ -249,7 +249,7 @@ class First(Namespace):
 
 
 def few_ports(namespace, count):
-    """So many ephemeral ports, from an even one on: a few connections make the pressure of thousands."""
+    """Leaves `count` ephemeral ports, from an even one on: a few connections then make the pressure of thousands."""
     namespace.sysctl("net.ipv4.ip_local_port_range", f"40000 {40000 + count - 1}")
 
 
@@ -291,19 +291,19 @@ class Pair:
 
 
 def mounts():
-    """[device, directory, type, options, ...] of each mount. Another test's may have a name that is no UTF-8."""
+    """[device, directory, type, options, ...] of each mount. Other tests have mounts whose names are not UTF-8."""
     return [line.split() for line in open("/proc/self/mounts", errors="surrogateescape")]
 
 
 def make_cgroup(cgroup):
-    """And those above it, which another test may be about to remove."""
+    """Makes the cgroup and those above it, which another test may be about to remove."""
     while not cgroup.is_dir():
         with contextlib.suppress(FileNotFoundError):
             cgroup.mkdir(parents=True)
 
 
 def remove_cgroup(cgroup):
-    """With those below it, and the one above it if that is not used."""
+    """Removes the cgroup, those below it, and the one above it if nothing uses that."""
     for directory in sorted(cgroup.rglob("*/"), reverse=True):
         directory.rmdir()
     cgroup.rmdir()
@@ -366,7 +366,7 @@ class Program:
         return self.process.pid
 
     def wait_for(self, regex, timeout=PATIENCE, since=0):
-        """The match in the first line, from line number `since` on, that the regex is found in."""
+        """Waits for a line that contains the regex, from number `since` on; returns the match in the first one."""
         deadline = time.monotonic() + timeout
         with self._news:
             while True:
@@ -389,8 +389,8 @@ class Program:
 
 
 class Ticks:
-    """Counts the ticks of a daemon by the messages that it sends to systemd's watchdog (daemon/service.c). This changes
-    nothing of what it observes, as --record would."""
+    """Counts the ticks of a daemon by the messages that it sends to systemd's watchdog (daemon/service.c). Unlike
+    --record, this does not change what it observes."""
 
     INTERVAL_US = 1_000_000  # of the shipped policy; with a shorter interval some ticks send nothing
 
@@ -415,7 +415,7 @@ class Ticks:
         return self._count
 
     def after(self, count):
-        """The number of the tick with which so many whole ones are over that begin from now on."""
+        """The number of the tick at whose end `count` whole ticks are over that begin after this call."""
         return self._count + count + 1
 
     def wait_for(self, number):
@@ -425,7 +425,7 @@ class Ticks:
                   f"{self._count} ticks, not {number}")
 
     def wait(self, count):
-        """Waits until so many whole ticks are over that begin after the call."""
+        """Waits until `count` whole ticks are over that begin after the call."""
         self.wait_for(self.after(count))
 
 
@@ -441,8 +441,8 @@ def record_to(config, args):
 
 class Twtuned(Program):
     """The daemon; `lines` is its log. Pass the same runtime_dir to two in turn to see a take-over.
-    program: another executable in its place. bus: the socket of the system bus that it has, else it has none.
-    ticks: what counts its ticks."""
+    program: another executable in its place. bus: the socket of its system bus; without it, it has no bus.
+    ticks: a Ticks that counts its ticks."""
 
     def __init__(self, namespace, config=None, args=(), runtime_dir=None, program=None, bus=None, instance=None,
                  ticks=None):
@@ -451,7 +451,7 @@ class Twtuned(Program):
         self.runtime_dir = pathlib.Path(runtime_dir or temp_dir())
         argv = [program or binary("twtuned"), *([f"--config={config}"] if config else []), *args,
                 *record_to(config, args)]
-        # Not the journal's or systemd's business, even when a unit runs the tests.
+        # When a unit runs the tests, the daemon must neither log to the journal nor notify systemd.
         env = {k: v for k, v in os.environ.items() if k not in ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC")}
         env |= {"RUNTIME_DIRECTORY": str(self.runtime_dir),
                 "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={bus or self.runtime_dir / 'no-bus'}"}
@@ -490,7 +490,7 @@ def shorten(text, to="5s"):
     return temp_policy(text)
 
 
-# A rule that enters as soon as there is a connection and is held while there is.
+# A rule that acts once ten ports toward a destination are used, and is held while there is a connection.
 HOLDS = """
 [daemon]
 interval = 100ms
@@ -546,7 +546,7 @@ class ChurnClient(Program):
 
     @property
     def latency(self):
-        """With step: us of a connect(), half of them at most, 99 of a hundred at most, and the slowest."""
+        """With --step: median, 99th percentile and maximum of the duration of a connect(), in us."""
         return tuple(map(int, self.wait_for(r"^latency (\d+) (\d+) (\d+)$").groups()))
 
     def wait_second(self, second):

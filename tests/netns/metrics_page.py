@@ -27,7 +27,7 @@ def observed():
 
 
 def rules():
-    """{rule: (its conditions, whether it advises alone)}"""
+    """{rule: (the metrics of its conditions, whether it only advises)}"""
     found = {}
     for name, body in re.findall(r"^\[rule ([\w-]+)\]\n(.*?)(?=^\[|\Z)", POLICY.read_text(), re.M | re.S):
         conditions = re.findall(r"^(?:when|until|expect|abort) = (\S+)", body, re.M)

@@ -24,7 +24,7 @@ class Host(Single):
     it other tests, and other processes of this machine, have names in the same directory."""
 
     def __init__(self, config=HOLDS):
-        self.mark = f"{os.getpid()}h{next(_numbers)}"  # of no other program that runs beside this one
+        self.mark = f"{os.getpid()}h{next(_numbers)}"  # unique among the programs that run at the same time
         super().__init__(self.mark)
         self.pods = []
         self.runtime_dir = temp_dir()
@@ -35,8 +35,8 @@ class Host(Single):
         return self.pods[-1]
 
     def start(self, *args, env=None, etc=None):
-        """Returns the supervisor. The directory of the locks is its own, because there is one on a host. etc: a directory
-        that its /etc has as well; the policy is then the vendor's."""
+        """Returns the supervisor. It gets a directory of its own for locks, because a host has only one. etc: a
+        directory that is laid over its /etc; its policy is then in /usr/lib, where a vendor puts it."""
         mounts, config = "mkdir -p /run/twtuned && mount -t tmpfs none /run/twtuned", [f"--config={self.policy}"]
         if etc:
             vendor, config = temp_dir(), []
@@ -112,7 +112,7 @@ def needs_http():
 
 
 def get(host, path, port=9911, method="GET"):
-    """(status, body), as one asks that is in the network namespace of the supervisor."""
+    """Asks from within the network namespace of the supervisor; returns (status, body)."""
     with host.entered():
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=harness.PATIENCE)
         connection.connect()

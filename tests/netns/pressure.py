@@ -13,7 +13,7 @@ NOWHERE = "10.77.0.99"  # nothing that is sent there arrives
 SPOOFED = "10.77.0.98"  # sends, and hears no answer
 FORSAKEN = "10.77.0.97"  # a peer that answers, and falls silent when told to
 
-# Of a machine that stalls for seconds.
+# What the daemon logs on a machine that stalls for seconds.
 STALLS = ("degraded: no tick for ", "recovered: ticks are on time again",
           "degraded: cannot read the connections (NETLINK_SOCK_DIAG): Connection timed out", "recovered: everything can be read again")
 
@@ -38,7 +38,7 @@ FEWER = {
 
 
 def replaced(text, changes):
-    """The policy with the keys replaced by the values, each of which it has once."""
+    """The policy with each key replaced by its value; the policy must have each key exactly once."""
     for old, new in changes.items():
         check(text.count(old) == 1, f"the policy has {old!r} {text.count(old)} times, not once")
         text = text.replace(old, new)
@@ -58,17 +58,17 @@ class Watch(Twtuned):
         return fields(self.wait_for(rf"^{kind}: .* RULE={rule} .*", timeout)[0])
 
     def said(self):
-        """What it logged since it watches, without what is about a busy machine."""
+        """Its log lines after config-loaded, without those about a busy machine."""
         return [line for line in self.lines[1:] if not line.startswith(STALLS)]
 
     def check_rules(self, *rules):
-        """These spoke, and no other."""
+        """Exactly these rules have logged something."""
         spoke = {fields(line).get("RULE") for line in self.said()}
         check(spoke == set(rules), f"rules that spoke are {spoke}, should be {set(rules)}:\n" + "\n".join(self.lines))
 
 
 def check_silent(*watches, ticks=LOOKED):
-    """None has spoken after so many more ticks of each."""
+    """No rule of any of them has logged anything after `ticks` more ticks of each."""
     due = [one.ticks.after(ticks) for one in watches]
     for one, number in zip(watches, due):
         one.ticks.wait_for(number)
@@ -84,7 +84,7 @@ class Few:
     @staticmethod
     def watch(namespace, changes={}):
         policy = shorten(replaced(POLICY.read_text(), FEWER | changes), "2s")
-        # With less, connections that wait for long would look like those that are given up.
+        # With a shorter time, connections that wait long would look like connections that are given up.
         policy.write_text(replaced(policy.read_text(), {"TCPSynRetrans >= 2/s for 2s": "TCPSynRetrans >= 2/s for 5s"}))
         return Watch(namespace, policy)
 
@@ -184,8 +184,8 @@ def group(pair, family):
     return f"{pair.client.ip4}->{pair.server.ip4}:8080"
 
 
-# Loses the first SYN from each port that had a connection before, as a peer does that still keeps that one. It keeps
-# none that was reset.
+# Drops the first SYN from each port that had a connection before, like a peer that still keeps that connection. A
+# connection that was reset is forgotten.
 LOSES_REUSED = """
 table ip t {
         set seen { type inet_service; flags dynamic,timeout; timeout 5m; size 65535; }

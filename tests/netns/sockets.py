@@ -144,7 +144,7 @@ class Load:
 
 
 class Unit:
-    """A cgroup with the name of a systemd unit, for the programs that join it. To be left after they ended."""
+    """A cgroup with the name of a systemd unit, for the programs that join it. Leave it only when they have ended."""
 
     _numbers = itertools.count(1)
 
@@ -164,7 +164,7 @@ class Unit:
         remove_cgroup(self.path)
 
     def argv(self, *argv):
-        """The same program, in the unit."""
+        """The command line that runs this one in the unit."""
         return ["sh", "-c", f'echo $$ > {self.path}/cgroup.procs && exec "$@"', "sh", *argv]
 
     def python(self, namespace, code, *args):
@@ -242,7 +242,7 @@ EPHEMERAL = range(32768, 61000)
 
 
 def only_ports(s, low, high):
-    """connect() of this socket has these ports alone; in them it goes on as always: by parity, bind()'s last."""
+    """connect() of this socket takes only these ports, in its usual order: the parity that bind() takes comes last."""
     IP_LOCAL_PORT_RANGE = 51
     try:
         s.setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE, struct.pack("I", high << 16 | low))

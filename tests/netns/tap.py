@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A small runner: tests are functions under @test, what came of them is printed as TAP."""
+"""A small runner: tests are functions under @test; their results are printed as TAP."""
 
 import itertools
 import re
@@ -67,7 +67,7 @@ class _Run:
             self._passed = True
             self._line += f" # SKIP {reason}"
         except Exception:
-            # What meson shows of a test that failed, with --print-errorlogs, is stderr alone.
+            # With --print-errorlogs, meson shows only the stderr of a failed test.
             print(f"{self._name}:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
         diag(f"{self._name}: took {time.monotonic() - start:.1f} s")
 

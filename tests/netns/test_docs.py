@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What README.md and docs/ say to a newcomer holds: the commands to look for the problem, the examples, the links."""
+"""README.md and docs/ tell a newcomer the truth: the commands to look for the problem, the examples, the links."""
 
 import datetime
 import email.utils
@@ -86,7 +86,7 @@ def _():
 
 
 def newest_dates():
-    """Of the newest entry of each changelog, as year-month-day."""
+    """The date of the newest entry of each changelog, as year-month-day."""
     debian = re.search(r"^ -- .*>  (.*)$", (ROOT / "packaging/debian/changelog").read_text(), re.M)[1]
     rpm = re.search(r"^\* (\w+ \w+ \d+ \d+) ", (ROOT / "packaging/rpm/twtuned.spec").read_text(), re.M)[1]
     return [re.search(r"^## \S+ - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)[1],

@@ -75,7 +75,7 @@ def loopback(pasted_reuse):
         with load.repeated(RATE):
             twtuned.wait_for(rf"^applied: {DELAY}:")
         check_equal(sysctls(host), (str(pasted_reuse), "250"), "reuse and delay under load")
-        # Each takes every port, which the one before used. After the stock delay of 1 s these would fail.
+        # Each round takes every port, and the round before used all: with the stock delay of 1 s, connects would fail.
         for _ in range(5):
             time.sleep(0.3)
             load.open(PORTS)

@@ -128,7 +128,7 @@ def check_kept(twtuned, load, namespace, values, *rules):
     log = "\n".join(twtuned.lines)
     steps = [line for line in spoke if line[0] == "applied"]
     check(steps == [("applied", rule) for rule in rules], f"the steps are not {rules}:\n{log}")
-    others = [line for line in spoke if line[0] != "applied"]  # the second step may come before it
+    others = [line for line in spoke if line[0] != "applied"]  # the second step may come before the effect is seen
     check(others == [("expected-effect", RULE)], f"what was logged beside the steps is not the effect alone:\n{log}")
     check_equal(sysctls(namespace), values, "reuse and delay")
     check_equal(dict(load.failures), {}, "failed connects")
@@ -221,7 +221,7 @@ def _():
 # ---- the ladder ----
 
 def ladder():
-    """Returns when the ticks after the first step were over, and the number of the one with the second."""
+    """Returns the tick at whose end two whole ticks after the first step are over, and the tick of the second step."""
     with destination(ports=64) as (pair, load):
         twtuned = Few.watch(pair.client)
         client = ChurnClient(pair.client, pair.server.ip4, server_closes=90)

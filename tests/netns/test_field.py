@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What people suffered from in public incidents, small: the right cause is said, and no other. And what only looks like
-it: nothing is said."""
+"""Public incidents, small: the rule of the right cause advises, and no other does. Loads that only look like one:
+nothing is logged."""
 
 import itertools
 import socket

@@ -80,7 +80,7 @@ def _():
                 with holding(unit, pair, 8081, 40):
                     for rule in "mine", "of-the-slice":
                         twtuned.wait_for(f"^advice: .*RULE={rule} ", since=since)
-                    wait_rows(path, 1)  # with all 40: a recording has the busiest destination alone
+                    wait_rows(path, 1)  # with all 40: a recording has only the busiest destination
                 for rule in "mine", "of-the-slice":
                     twtuned.wait_for(f"^released: .*RULE={rule} ", since=since)
             check_equal(twtuned.stop(), 0, "exit status")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The harness does what it says, and the kernel does what twtuned is built upon."""
+"""Tests of the harness, and of the kernel's behaviour that twtuned relies on."""
 
 import collections
 import os
@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def namespaces(pid):
-    """Those of one harness: others may run at the same time."""
+    """The namespaces of one harness; others may run at the same time."""
     return [name for name in os.listdir("/run/netns") if name.startswith(f"tw-{pid}-")]
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Public incidents of docs/field.md, small: the cause is named, with what to do, and no other rule speaks. Then what only
-looks like one."""
+"""Public incidents of docs/field.md, small: the rule names the cause and what to do, and no other rule logs anything.
+Loads that only look like an incident are in test_quiet.py."""
 
 import socket
 import sys
@@ -88,7 +88,7 @@ def _():
         twtuned.check_rules("time-wait-reuse")
 
 
-@test("ports-reserved: reserved ports that leave a tenth of the range are named; that leave more, are silent", beside=True)
+@test("ports-reserved: reserved ports are named if they leave less than a tenth of the range, else not", beside=True)
 def _():
     with Pair() as all_of_it, Pair() as most, Single() as some:
         for host, reserved in ((all_of_it.client, "40000-40999"), (most.client, "40000-40949"), (some, "40000-40898")):
@@ -160,7 +160,7 @@ def _():
         for near, _ in ends:
             near.shutdown(socket.SHUT_WR)
         wait_until(lambda: states(pair.server).get("close_wait") == len(ends), "the peers have closed")
-        silence(pair.server, pair.client.ip4)  # were the link down, no ARP would end an orphan at its next try
+        silence(pair.server, pair.client.ip4)  # with the link down, ARP would fail and end an orphan at once
         close_all(far for _, far in ends)
         check_equal(states(pair.server).get("last_ack"), len(ends), "LAST_ACK")
         check_equal(twtuned.event("applied", "last-ack")["NEWVALUE"], "6", name)
@@ -264,7 +264,7 @@ def _():
 
 # ---- UDP ----
 
-# Receives at ADDRESS PORT, of which a buffer of 4 kB holds little, RATE times a second.
+# Receives at ADDRESS PORT, with a small buffer of 4 kB, RATE times a second.
 RECEIVES = """
 import socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -292,7 +292,7 @@ def _():
         twtuned = [Few.watch(pair.server) for pair in (drops, burst)]
         with drops.server.entered():
             stale = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        stale.bind((drops.server.ip4, 8127))  # which has dropped more than the other one will, and does no more
+        stale.bind((drops.server.ip4, 8127))  # it has dropped more than the other socket will, but drops no more
         datagrams(drops, 8127, 3000)
         twtuned[0].ticks.wait(2)
         datagrams(burst, 8125, 200)

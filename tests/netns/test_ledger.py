@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The ledger as a file: whatever is in it, no number is written that was never there, and nothing in it is lost."""
+"""The ledger as a file: whatever is in it, only values that a daemon recorded are written, and nothing is lost."""
 
 import os
 import pathlib
@@ -72,11 +72,11 @@ for version in (1, 2):
 
 
 def flipped(text, at):
-    """One bit; of a digit, so that another digit comes of it."""
+    """The text with the lowest bit of one character flipped, so that a digit becomes another digit."""
     return text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1:]
 
 
-@test("no flipped bit of any byte makes --restore write anything", beside=True)
+@test("no byte whose lowest bit is flipped makes --restore write anything", beside=True)
 def _():
     with Left() as left:
         text = left.text()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """twtuned --lint: what it says of the kernel is what the kernel does, and of sysctl.d what systemd-sysctl does. --long:
-more trees of sysctl.d, from a random seed; --seed=N: those of a seed again."""
+more trees of sysctl.d, from a random seed; --seed=N: the trees of that seed."""
 
 import os
 import pathlib
@@ -24,7 +24,7 @@ sys.argv[1:] = [a for a in sys.argv[1:] if not a.startswith("--")]
 SYSCTL = pathlib.Path("/proc/sys")
 LINE = re.compile(r"(?P<at>.+?:\d+): (?P<name>\S+) = (?P<value>.*?): (?P<verdict>harmful|no effect|fine|not known here): (?P<why>.*)")
 
-# Where a tree of our own goes over the machine's, in a mount namespace. $1: the tree; then a command.
+# Lays a tree of sysctl.d over the machine's, in a mount namespace, and runs a command. $1: the tree; then the command.
 OVERLAY = """set -e
 tree=$1
 shift
@@ -79,8 +79,8 @@ def numeric_sysctls(namespace):
 
 
 def write(name, value):
-    """Whether the kernel takes it. One write, as systemd-sysctl does it. Before Linux 5.19 a negative value of an unsigned
-    long is ignored without an error (kernel/sysctl.c:__do_proc_doulongvec_minmax())."""
+    """Returns whether the kernel takes it. One write, as systemd-sysctl does it. Before Linux 5.19 a negative value of
+    an unsigned long is ignored without an error (kernel/sysctl.c:__do_proc_doulongvec_minmax())."""
     path = SYSCTL / name.replace(".", "/")
     fd = os.open(path, os.O_WRONLY)
     try:
@@ -192,7 +192,7 @@ def _():
         check_equal([f for f in found if f["verdict"] == "harmful" or "the live value is" in f["why"]], [], "findings")
         defaults = {f["name"] for f in found if "it is the kernel's default" in f["why"]}
         check(len(defaults) > 40, f"{len(defaults)} defaults")
-        # One more than the default is none.
+        # One more than the default is not the default.
         text = "".join(f"{name} = {int(stock[name]) + 1}\n" for name in defaults if stock[name].isdigit())
         found = findings(lint_text(host, text)[0])
         check_equal([f for f in found if "kernel's default" in f["why"]], [], "defaults")
@@ -281,7 +281,7 @@ class Home:
 
 
 def start_alone(namespace, policy, program):
-    """One that observes. The machine's own namespace may have another for a while: of another run of the tests."""
+    """Starts a daemon that observes. Another run of the tests may have one in the machine's own namespace."""
     deadline = time.monotonic() + PATIENCE
     while True:
         twtuned = Twtuned(namespace, policy, ["--observe"], program=program)
@@ -294,7 +294,7 @@ def start_alone(namespace, policy, program):
 
 
 def events_of(kind, namespace, tree, rule=""):
-    """--observe, because it may be the machine's own namespace: it writes nothing."""
+    """The log lines of this kind. The daemon only observes, because the namespace may be the machine's own."""
     policy = temp_policy(f"[daemon]\ninterval = 100ms\n{rule}")
     program = temp_dir() / "twtuned"
     program.write_text(f"#!/bin/sh\nexec {shlex.join(overlaid(tree, binary('twtuned')))} \"$@\"\n")
@@ -302,7 +302,7 @@ def events_of(kind, namespace, tree, rule=""):
     twtuned = start_alone(namespace, policy, str(program))
     try:
         seen = len(twtuned.lines)
-        twtuned.process.send_signal(signal.SIGHUP)  # it is not said again
+        twtuned.process.send_signal(signal.SIGHUP)  # after a reload nothing is logged again
         twtuned.wait_for("^config-loaded", since=seen)
     finally:
         twtuned.stop()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""twtuned --lint, line by line: what it says of lines that people have, and over 400 lines, that systemd-sysctl and
-sysctl -p do with each what it said. --seed=N: other values."""
+"""twtuned --lint, line by line: its verdicts on lines that people have; and for over 400 lines, that systemd-sysctl
+and sysctl -p do with each what it said. --seed=N: other values."""
 
 import json
 import os
@@ -140,7 +140,7 @@ def _():
             shown = result.stdout + result.stderr
             raw = [c for c in shown if c != "\n" and not c.isprintable()]
             check_equal(raw, [], f"with {options}: what no terminal should get")
-            if options != ("--fix",):  # which keeps the line that stays whole
+            if options != ("--fix",):  # which prints in full the lines that stay
                 check(len(shown) < 10000, f"{options}: {len(shown)} characters")
         check("31 # \\x1b]0;x\\x07" in lint(host, text)[0].stdout, "the comment is not shown")
 
@@ -239,7 +239,7 @@ def is_writable(host, name):
 
 
 def files_to_try(host, rng):
-    """Lists of lines, over 400 together. Each sets another sysctl, or none."""
+    """Lists of lines, over 400 together. Each line of a list sets a different sysctl, or none."""
     values = dict(TEXTS)
     for name, value in state(host).items():
         if re.fullmatch(r"-?\d+( \d+)*", value):
@@ -264,7 +264,7 @@ def put_back(host, stock, live):
 
 
 def ports(text):
-    """In the form in which the kernel shows them."""
+    """The ports in the form in which the kernel shows them."""
     if not re.fullmatch(r"(0|[1-9]\d*)(-\d+)?(,\d+(-\d+)?)*,?", text):
         return text
     found = set()
@@ -277,13 +277,13 @@ def ports(text):
 
 
 def numbers(text):
-    """As many as the kernel reads."""
+    """The numbers that the kernel reads, from the start of the text."""
     return [int(n, 0 if not re.fullmatch(r"-?0[0-7]+", n) else 8) for n in re.match(
         r"((-?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*)(?=[ \t]|$)[ \t]*)*)", text)[1].split()]
 
 
 def expected(f, value, live):
-    """What is live after a line, by what was said of it."""
+    """The live values after a line, according to its finding."""
     if not f["applied"]:
         return live
     was, now = live[f["sysctl"]], value
@@ -296,7 +296,7 @@ def expected(f, value, live):
 
 
 def compare(host, tool, lines, want, stock):
-    """Runs a tool on the lines: the sysctls that change, and to what, are those of want."""
+    """Runs a tool on the lines, and checks that the live values are then those of want (None: any value)."""
     path = temp_dir() / "a.conf"
     path.write_text("".join(f"{line}\n" for line in lines))
     result = host.run([*TOOLS[tool], str(path)], check=False)
@@ -350,7 +350,7 @@ def _():
         check(count > 250 and unsaid < 40 and 100 < refused < count - 100, f"{count}, {unsaid}, {refused}")
 
 
-# Forms of a line that people write: a file each. Then the tool that alone takes what lint says, as systemd-sysctl does.
+# Forms of a line that people write, a file each, and the tools that do what lint says. Lint goes by systemd-sysctl.
 FORMS = [(raw, TOOLS) for raw in (
     b"net.ipv4.tcp_fin_timeout=30", b"net.ipv4.tcp_fin_timeout\t=\t31", b"  net.ipv4.tcp_fin_timeout = 32  \r\n",
     b"net.ipv4.tcp_fin_timeout := 30", b"net.ipv4.tcp_fin_timeout == 30", b"net.ipv4.tcp_fin_timeout 30",

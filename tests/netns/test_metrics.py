@@ -47,7 +47,7 @@ def _():
             else:
                 float(printed)
         printed = {line[0]: line[1] for line in lines}
-        # The whole host's, which only the first netns has a limit of.
+        # These are of the whole host, and only the first network namespace has their limits.
         for name in ("orphans.table", "memory.tcp"):
             check_equal(printed[name], "unavailable", name)
         for name in ("close_wait.growth", "opens.resets", "opens.syn_retransmits"):
@@ -82,18 +82,18 @@ def _():
         check_between(metrics, "self.observe_cpu", 0.001, used + 1)
 
 
-# ---- drops: alone, because no SYN may come again ----
+# ---- drops: these tests run alone, because no SYN may be sent again ----
 
 def fill_queue(pair, count):
-    """So many connections at 8080 that nobody accepts."""
+    """Opens `count` connections to port 8080, which nobody accepts."""
     kept = [begin_connect(pair.client, pair.server.ip4, 8080) for _ in range(count)]
     wait_until(lambda: states(pair.client).get("established") == count, "they are established")
     return kept
 
 
 def drop(pair, count):
-    """So many connections at 8080, where the queue is full. No SYN of them comes again, unless another thread forks:
-    its child has the sockets, too, until it executes a program."""
+    """Begins `count` connections to port 8080, where the queue is full. None sends its SYN again, unless another
+    thread forks: its child has the sockets, too, until it executes a program."""
     close_all([begin_connect(pair.client, pair.server.ip4, 8080) for _ in range(count)])
 
 

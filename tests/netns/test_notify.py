@@ -51,7 +51,7 @@ def _():
     fed, ticks = manager.count("WATCHDOG=1"), path.read_text().count("\n") - 1
     diag(f"{ticks} ticks, {fed} messages in {elapsed:.1f} s")
     # A tick every 100 ms: after 400 ms the next one would be too late. Of those 400 ms the first tick may have been up
-    # to 50 ms late, or it and the next one were farther apart (lib/clock.h:clock_next_tick).
+    # to 50 ms late, or it and the next one were farther apart (lib/policy/clock.h:clock_next_tick).
     check(ticks <= 5 * fed, f"{ticks} ticks, of which only {fed} fed the watchdog")
     check(fed <= 1 + elapsed / 0.4, f"{fed} messages in {elapsed:.1f} s, of which one every 0.4 s is due")
 

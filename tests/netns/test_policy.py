@@ -69,7 +69,7 @@ def _():
     name = "net.ipv4.ip_local_port_range"
     with Pair() as pair:
         few_ports(pair.client, 64)
-        pair.client.sysctl(REUSE, 1)  # what the rule comes after
+        pair.client.sysctl(REUSE, 1)  # the prerequisite of the rule
         kept = [listener(pair.client, "127.0.0.1", port) for port in (38000, 50000)]
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = Few.watch(pair.client, {"enabled = no": "enabled = yes"})
@@ -141,7 +141,7 @@ def _(size):
         twtuned = size.watch(pair.server)
 
         def pile_up(port):
-            """Leaves a pile of TIME_WAIT sockets; how many were thrown away."""
+            """Leaves a pile of TIME_WAIT sockets; returns how many were thrown away."""
             before = pair.server.counter("TcpExt", "TCPTimeWaitOverflow")
             leave_time_wait(pair, pile, port)
             return pair.server.counter("TcpExt", "TCPTimeWaitOverflow") - before
@@ -150,7 +150,7 @@ def _(size):
         check(lost[0] == 0 and lost[3] > 0, f"TCPTimeWaitOverflow {lost}")
         line = twtuned.event("applied", "time-wait-table")
         check_equal(line["OLDVALUE"], str(table), "OLDVALUE")
-        # As many times as the rule says, or for a minute of the load: a fast machine makes the piles at a higher rate.
+        # The factor of the rule, or more if a minute of the load needs it: a fast machine makes the piles faster.
         check(int(line["NEWVALUE"]) >= larger, f"NEWVALUE is {line['NEWVALUE']}, should be {larger} or more")
         for port in range(8088, 8128, 2):  # on a slow machine the first piles have ended
             check_equal(pile_up(port), 0, "TCPTimeWaitOverflow with the larger table")
@@ -189,8 +189,8 @@ def _(size):
 
 
 def seconds_left(namespace, port):
-    """Of each FIN_WAIT_2 socket toward the port. One that a program held when the ACK of its FIN came waits by the
-    keepalive timer (net/ipv4/tcp_input.c:tcp_rcv_state_process)."""
+    """The time left to each FIN_WAIT_2 socket toward the port. If a program still held the socket when the ACK of its
+    FIN came, it has the keepalive timer (net/ipv4/tcp_input.c:tcp_rcv_state_process)."""
     text = namespace.run(["ss", "-tanoH", "state", "fin-wait-2", f"dport = :{port}"]).stdout
     timers = re.findall(r"timer:\((?:timewait|keepalive),(?:(\d+)min)?(?:(\d+)(?:sec|\.))?(?:(\d+)ms)?,", text)
     return [60 * int(minutes or 0) + int(seconds or 0) + int(ms or 0) / 1000 for minutes, seconds, ms in timers]
@@ -223,7 +223,7 @@ def _(size):
 
 
 def raise_limit():
-    """Of open files, for many sockets in this process."""
+    """Raises the limit of open files, for many sockets in this process."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

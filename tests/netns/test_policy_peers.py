@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The rules of listeners, programs and peers. Then what only looks like a pressure: not a line. test_policy.py runs
-these beside its own."""
+"""The rules of listeners, programs and peers. Then loads that only look like a pressure: nothing is logged.
+test_policy.py runs these beside its own."""
 
 import socket
 import sys
@@ -124,7 +124,7 @@ def _(size):
                 socket.create_connection((pair.server.ip4, 8080), 10).close()
         for _ in range(count):
             leave(leaks)
-        with Repeat(lambda: leave(late), 10 / count):  # after 10 s none is there that was there before
+        with Repeat(lambda: leave(late), 10 / count):  # after 10 s all of them are new
             line = twtuned[0].event("advice", "close-wait")
             check_equal((line["CULPRIT"], line["METRIC"]), (unit.name, "close_wait.stuck"), "CULPRIT and METRIC")
             check_equal(states(late.server).get("close_wait", 0) >= count * 9 // 10, True, "as many CLOSE_WAIT there")
@@ -138,7 +138,7 @@ def _(size):
     count = size.count(110, 1050)
     interval, shorter = size.count(("7", "5"), ("20", "15"))
     with Pair() as pair:
-        # A probe that is due is not put off, so the stock interval of 75 s would only make this longer.
+        # A timer that is set keeps its time, so the stock interval of 75 s would only make this longer.
         pair.client.sysctl(names[0], interval)
         peer = listener(pair.server, pair.server.ip4)
         ends = [connect(pair.client, peer) for _ in range(count)]
@@ -162,7 +162,7 @@ def _(size):
         twtuned.check_rules("dead-peers")
 
 
-@test("dead-peers: what a user keeps changes nothing of the host, what a service keeps does", beside=True)
+@test("dead-peers: connections of a user's program change no sysctl of the host, those of a service do", beside=True)
 def _():
     interval, count = "net.ipv4.tcp_keepalive_intvl", 110
     with Unit("user.slice") as user, Unit() as service, Pair() as pair:

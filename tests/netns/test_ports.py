@@ -11,7 +11,7 @@ from ticks import narrow
 
 
 def hold_toward_four(host, **options):
-    """4 x 100 connections on 500 ports; 250 have one parity, so connect() shares 150 at least."""
+    """4 x 100 connections on 500 ports. connect() takes one parity first, 250 ports, so at least 150 share a port."""
     narrow(host, 500)
     for port in range(8080, 8084):
         ChurnServer(host, host.ip4, port)
@@ -35,7 +35,7 @@ def _():
         check_value(metrics, "ports.used", 100)
 
 
-@test("connect() toward two destinations is no sign of bind(), though none of their ports be the same", beside=True)
+@test("connect() toward two destinations is no sign of bind(), although they have no port in common", beside=True)
 def _():
     with Single() as host:
         host.sysctl("net.ipv4.ip_local_port_range", "20000 20999")
@@ -58,7 +58,7 @@ def _():
         host.sysctl("net.ipv4.ip_local_port_range", "10000 59999")
         odd = range(10001, 60000, 2)
         with host.entered():
-            for n in range(0, len(odd), 500):  # the kernel takes a page at once, and adds what is written behind the begin
+            for n in range(0, len(odd), 500):  # a write takes a page at most; one that is not at offset 0 adds
                 with open("/proc/sys/net/ipv4/ip_local_reserved_ports", "r+b", buffering=0) as file:
                     file.seek(n and 1)
                     file.write(",".join(map(str, odd[n:n + 500])).encode())

@@ -15,7 +15,7 @@ REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
 
 
 def check_quiet(namespace, twtuned):
-    """With the policy as shipped, after enough ticks."""
+    """Nothing is logged or set, with the policy as shipped and after enough ticks."""
     twtuned.ticks.wait(LOOKED)
     check_equal(twtuned.said(), [], "log lines after the first")
     check_equal((namespace.sysctl(REUSE), namespace.sysctl(DELAY)), ("2", "1000"), "reuse and delay")
@@ -52,7 +52,7 @@ def _():
 
 
 def closed_at_once(pair, pool):
-    """A pool that is closed at once and not opened again: each of its connections was there before as well."""
+    """A pool that is closed at once and not opened again: all of its connections were seen open before."""
     keep_time_wait(pair.client)
     ChurnServer(pair.server, pair.server.ip4)
     twtuned = Shipped.watch(pair.client)
@@ -61,7 +61,7 @@ def closed_at_once(pair, pool):
     hold.stop()
     wait_until(lambda: pair.client.sockstat("tw") == pool, "TIME_WAIT")
     check_quiet(pair.client, twtuned)
-    check_quiet(pair.client, Shipped.watch(pair.client))  # one that begins now
+    check_quiet(pair.client, Shipped.watch(pair.client))  # a daemon that starts now
 
 
 @test("a pool that is closed at once, 64 % of the cliff", beside=True)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""--record and --replay: what a real storm left in a recording gives the decisions that were made in it, and another
-policy can be rehearsed with it. Nothing is written in a replay."""
+"""--record and --replay: the replay of a real storm makes the decisions that the daemon made in it, and another policy
+can be rehearsed with the recording. A replay writes nothing."""
 
 import csv
 import os
@@ -21,7 +21,7 @@ LONG = "--long" in sys.argv
 sys.argv[1:] = [a for a in sys.argv[1:] if a != "--long"]
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
-LAST = DELAY if HAS_6_14 else REUSE  # of the rungs
+LAST = DELAY if HAS_6_14 else REUSE  # of the sysctls that twtuned sets
 QUICK = ("interval = 1s", "interval = 200ms")  # a row each tick
 DECISIONS = r"(applied|released|refused|failed|overridden|unexpected-effect|aborted):"
 HOUR_NS = 3600 * 10**9
@@ -32,7 +32,7 @@ def new_path():
 
 
 def replay(path, policy, namespace=None, check_status=0):
-    """stdout, line by line."""
+    """The lines of stdout, or of stderr if the exit status is to be another than 0."""
     argv = [binary("twtuned"), f"--replay={path}", f"--config={policy}"]
     run = namespace.run if namespace else subprocess.run
     timeout = 8 * PATIENCE  # an hour of rows is a minute of work for an idle machine
@@ -42,7 +42,7 @@ def replay(path, policy, namespace=None, check_status=0):
 
 
 def decisions(lines):
-    """Of a log or of a replay: the kind, the message and the fields, but for that of the place."""
+    """The decisions in a log or a replay: the kind, the message, and the fields except NETNS."""
     found = []
     for line in lines:
         if match := re.search(rf"(?:^|s ){DECISIONS}", line):
@@ -87,7 +87,7 @@ def check_ticks(rows, replayed):
 
 
 def storm(pair, policy, *args, wait=rf"^released: (would set )?{REUSE}:", ports=64, rate=40):
-    """A recorded one: its path, and the daemon's log. Until both rungs are taken, or would be."""
+    """Records a storm in which both rules act, or would; returns the path and the daemon's log."""
     path = new_path()
     narrow(pair.client, ports)
     ChurnServer(pair.server, pair.server.ip4)
@@ -159,7 +159,7 @@ def _():
         policy = temp_policy(replace(POLICY.read_text(), ("within 15s", "within 3s"),
                                      ("reuse_demand >= 50%", "reuse_demand >= 5%"),
                                      ("reuse_demand < 30%", "reuse_demand < 1%"), QUICK))
-        # Each connection takes one of 1,000 ports for good: 400 press, and the others last for 15 s.
+        # Each connection takes one of 1,000 ports for good: after 400 the rule acts, and the others last for 6 s.
         wait = "^unexpected-effect: .*RULE=time-wait-reuse "
         path, log = storm(pair, policy, wait=wait, ports=1000, rate=100)
     replayed = replay(path, policy)
@@ -188,12 +188,12 @@ def _():
 @test("another policy is rehearsed: the recorded twtuned's own changes are not in its way", beside=True)
 def _():
     _, path, _ = enforced_storm()
-    # Over the whole load, and longer than the one that was recorded: its changes to and fro are nobody's.
+    # This rule holds over the whole load, longer than the recorded one. The recorded changes do not count as foreign.
     longer = temp_policy(f"[rule long]\nwhen = tcp.time_wait >= 20\nuntil = tcp.time_wait < 1\nset = {REUSE} = 1\n")
     found = decisions(replay(path, longer))
     check_equal([kind for kind, _, _ in found], ["applied"], "the decisions of a longer rule")
     check_equal(found[0][2]["ORIGINALVALUE"], "2", "ORIGINALVALUE")
-    # What no rule of the recorded policy asks for is there all the same.
+    # A recording also has the metrics that no rule of its policy uses.
     for condition in ("tcp.time_wait > 10", "syn_queue.worst >= 0%", "self.rss > 1kB"):
         other = temp_policy(f"[rule other]\nwhen = {condition}\nset = net.ipv4.tcp_fin_timeout = 30\n")
         check_equal([text.split(": ")[1:3] for _, text, _ in decisions(replay(path, other))],
@@ -324,7 +324,7 @@ def _():
         twtuned.stop()
     rows = rows_of(path)
     check(len(rows) >= 6 and rows[-1][counter] == "0", [row[counter] for row in rows])
-    # The policy could do with bounds here; another one might not.
+    # Bounds would be enough for this policy, but maybe not for another one.
     check_equal({row["ports.used"] for row in rows}, {"0"}, "ports.used")
     replay(path, policy)
 

@@ -29,10 +29,10 @@ FIN_TIMEOUT, BUCKETS = "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_max_tw_buckets"
 # A second sysctl, what is set, and what it is on stock kernels.
 SECOND, SET, STOCK = (DELAY, "250", "1000") if HAS_6_14 else (FIN_TIMEOUT, "30", "60")
 
-# Until the connections are gone, and not again: the TIME_WAIT that they leave uses ports, too.
+# With tcp.established, or the rule would act again when the connections are gone: their TIME_WAIT uses ports, too.
 HOLDS = replace(harness.HOLDS, ("when = ports.used >= 10\n", "when = ports.used >= 10\nwhen = tcp.established >= 10\n"))
 
-# A second sysctl, for the order and for what one of two does.
+# With a second sysctl: for the order, and for what happens to only one of them.
 HOLDS_TWO = HOLDS + f"set = {SECOND} = {SET}\n"
 
 
@@ -240,7 +240,7 @@ def _():
             check_equal(pair.client.sysctl(REUSE), "2", REUSE)
             (directory / "full").unlink()
             twtuned.wait_for("^recovered: the ledger is saved again")
-            twtuned.wait_for(f"^applied: {REUSE}")  # retry is 10 min, a test waits for two
+            twtuned.wait_for(f"^applied: {REUSE}")  # at once: the test does not wait as long as retry, 10 min
             check_equal(twtuned.stop(), 0, "exit status")
             check_equal(pair.client.sysctl(REUSE), "2", f"{REUSE} afterwards")
     finally:
@@ -310,14 +310,14 @@ def _():
 
 @test("after a reload, too, someone else's change of a held sysctl is seen within two ticks", beside=True)
 def _():
-    # One that nothing is counted by: such are read every tenth tick, but for those that were asked for.
+    # No count depends on this one: such are read every tenth tick, except those of observer_sysctl_read().
     policy = replace(HOLDS, (f"{REUSE} = 1", f"{FIN_TIMEOUT} = 20"), ("\ninterval = 100ms", "\ninterval = 300ms"))
     with Loaded(policy) as host:
         host.reload()
         host.twtuned.ticks(3)  # the first ones after a reload read them all
         host.client.sysctl(FIN_TIMEOUT, 30)
         host.twtuned.ticks(2)
-        host.twtuned.stop(signal.SIGKILL)  # now no later tick can say it
+        host.twtuned.stop(signal.SIGKILL)  # so that no later tick can log it
         check_lines(host.twtuned, "overridden", 1)
         check_equal(host.client.sysctl(FIN_TIMEOUT), "30", FIN_TIMEOUT)
 
@@ -465,7 +465,7 @@ def _():
         ChurnServer(pair.server, pair.server.ip4)
         twtuned = Ticking(pair.client, temp_policy(policy))
         twtuned.wait_for("^config-loaded")
-        # Past the thresholds of both rungs; then 2,200 ports last until no reuse is certain.
+        # Past the thresholds of both rules; then 2,200 ports last until it is certain that no port is reused.
         ChurnClient(pair.client, pair.server.ip4, count=1800).finish()
         ChurnClient(pair.client, pair.server.ip4, rate=50)
         twtuned.wait_for(rf"^applied: {REUSE}:")
@@ -475,7 +475,7 @@ def _():
         twtuned.wait_for(rf"^unexpected-effect: {REUSE}:")
         twtuned.ticks(5)
         check_equal((pair.client.sysctl(REUSE), pair.client.sysctl(DELAY)), ("2", "1000"), "reuse and delay")
-        rungs = 2 if HAS_6_14 else 1  # the second stood on the first, and neither is tried again before its time
+        rungs = 2 if HAS_6_14 else 1  # the first is the prerequisite of the second; neither is tried again so soon
         check_lines(twtuned, "unexpected-effect", rungs)
         check_lines(twtuned, "applied", rungs)
 
@@ -574,8 +574,8 @@ def _():
 
 @contextlib.contextmanager
 def memory_of(namespace):
-    """Yields a function that returns the anonymous memory of a daemon with the shipped policy, in kB, some ticks after
-    what was done before; and the daemon."""
+    """Yields a function and a daemon with the shipped policy. The function waits for some ticks, and returns the
+    anonymous memory of the daemon in kB."""
     policy = temp_policy(replace(POLICY.read_text(), ("interval = 1s", "interval = 100ms")))
     perturb = os.environ.pop("MALLOC_PERTURB_", None)  # meson's, with which every page is written
     twtuned = Ticking(namespace, policy)

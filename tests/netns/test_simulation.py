@@ -23,7 +23,7 @@ LONG = "--long" in sys.argv
 sys.argv[1:] = [a for a in sys.argv[1:] if a != "--long"]
 
 TICKS_APART = 2
-LATE = 1.5  # seconds from one tick to the next, of which one is due
+LATE = 1.5  # seconds from one tick to the next, where one second is due
 DECISIONS = ("applied", "released", "unexpected-effect", "aborted", "advice")
 OPENED = "snmp.Tcp.ActiveOpens"
 # So that the recording has a column of the connections.
@@ -70,8 +70,8 @@ class Timeline:
         self.wait_ticks(2)
 
     def check_same(self, expected):
-        """Both have decided this before all else; where that is nothing, nothing at all."""
-        self.wait_ticks(1)  # of which the last decision's row is one
+        """Daemon, replay and simulation decided this before all else; if it is empty, they decided nothing."""
+        self.wait_ticks(1)  # so that the row of the last decision is there
         self.twtuned.stop(signal.SIGKILL)  # else it would put back what it holds
         logged = [(line.split(":")[0], fields(line)["RULE"]) for line in self.twtuned.lines
                   if line.split(":")[0] in DECISIONS]
@@ -106,7 +106,7 @@ class Timeline:
         return [(now - before, opened) for (before, _), (now, opened) in zip(regular, regular[1:])]
 
     def replay(self, rows):
-        """(tick, kind, rule) of what the daemon decided: when it was is in its recording."""
+        """(tick, kind, rule) of what the replay decides. The tick comes from the times in the recording."""
         argv = [binary("twtuned"), f"--replay={self.recording}", f"--config={self.config}"]
         out = subprocess.run(argv, text=True, capture_output=True, check=True).stdout
         found = re.findall(rf"^.*\+([\d.]+)s ({'|'.join(DECISIONS)}): .*$", out, re.M)
@@ -116,7 +116,7 @@ class Timeline:
 
     def simulate(self, rows):
         """The same of the simulation under that load."""
-        # 10 ticks more, because what is decided last may be decided a little later there.
+        # 10 ticks more, because the simulation may make the last decision a little later.
         script = "".join(f"{seconds:.3f} {rate} {self.destination}\n" for seconds, rate in rows) + 10 * "1\n"
         argv = [str(BUILD / "tests" / "simulate"), str(self.config), str(self.ports)]
         out = subprocess.run(argv, input=script, text=True, capture_output=True, check=True).stdout
@@ -141,7 +141,7 @@ def _():
 
 @test("a peer without timestamps: what does not help is put back as in the simulation", beside=True)
 def _():
-    # What the clock of `expect` waits for stays true once it is, in whatever bursts the connections come.
+    # ports.cliff, which `when` tests here, stays over its threshold, in whatever bursts the connections come.
     policy = replace(POLICY.read_text(), ("within 15s", "within 5s"), ("ports.forecast >= 80%", "ports.cliff >= 30%"),
                      ("[rule time-wait-reuse-sooner]\n", "[rule time-wait-reuse-sooner]\nenabled = no\n"))
     with Pair() as pair:
@@ -157,7 +157,7 @@ def _():
     policy = replace(POLICY.read_text(), ("forecast >= 80%", "forecast >= 90%"))
     with Pair() as pair:
         timeline = Timeline(pair, policy, 512)
-        # At once they are a forecast of 90 + 3 * 90 / 2 in 256 ports, 88 %; with time between them it is less.
+        # All at once, they are a forecast of 90 + 3 * 90 / 2 in 256 ports, 88 %; spread over time, it is less.
         ChurnClient(pair.client, pair.server.ip4, count=90).finish()
         timeline.wait_ticks(5)
         timeline.check_same([])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""20 minutes (--seconds=N: another time) under a load that comes and goes, so that the rule does, and with a changed
-configuration each time: the daemon's memory and file descriptors stay as they are."""
+"""20 minutes (--seconds=N: another time) under a load that comes and goes, so that the rule acts and is released, with
+a changed configuration each time: the daemon's memory and file descriptors do not grow."""
 
 import os
 import pathlib
@@ -16,12 +16,12 @@ from sockets import Load
 SECONDS = next((int(a.split("=")[1]) for a in sys.argv if a.startswith("--seconds=")), 1200)
 REUSE = "net.ipv4.tcp_tw_reuse"
 PORTS = 512
-RELOADS = 4  # of each time that the load comes and goes
-LEAK_KB = 16  # of the last third; until then pages of the tables are touched for the first time
+RELOADS = 4  # each time that the load comes and goes
+LEAK_KB = 16  # growth allowed in the last third; before it, pages of the tables are touched for the first time
 
 
 def usage(pid):
-    """(kB of anonymous memory, open file descriptors): what was read of the program itself varies with the host."""
+    """(kB of anonymous memory, open file descriptors). How much of the program file is in memory varies."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"^RssAnon:\s+(\d+)", status, re.M)[1]), len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -37,7 +37,7 @@ def come_and_go(pair, twtuned, policy, texts):
     """The rule acts and is released once. Reloads with each of the texts in turn: the rule that acts goes and comes
     again, the others are taken over."""
     since = len(twtuned.lines)
-    # The ports that are in TIME_WAIT from before are reused, as the rule acts when the half of them is used.
+    # Ports that are still in TIME_WAIT from before get reused, because the rule acts when half of the ports are used.
     load = Load(pair.client, pair.server.ip4)
     with load.repeated(200):
         twtuned.wait_for(f"^applied: {REUSE}:", since=since)

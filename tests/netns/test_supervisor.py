@@ -113,7 +113,7 @@ def _():
         host.wait_started(pod)
         storm(pod)
         host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
-        for pause in (1, 2):  # the longer one, so that the stop comes within it
+        for pause in (1, 2):  # two kills, because the second pause is longer, and the stop has to come within it
             since = len(host.supervisor.lines)
             os.kill(host.child(pod), signal.SIGKILL)
             host.supervisor.wait_for(rf"^twtuned: the process in network namespace {pod.name} was ended by signal 9 .*takes over "
@@ -136,7 +136,7 @@ def _():
         first, beside, since = host.child(pod), host.child(other), len(host.supervisor.lines)
         os.kill(first, signal.SIGSTOP)
         host.supervisor.wait_for(rf"^twtuned: killing the process in network namespace {pod.name}, which has given no sign of life for 3\d s$")
-        # A stopped process takes SIGABRT when it goes on.
+        # By SIGKILL: a stopped process does not get the SIGABRT that came first until it continues.
         host.supervisor.wait_for(rf"^twtuned: the process in network namespace {pod.name} was ended by signal 9 .*takes over")
         check_equal(values(pod), ["20"], FIN)
         host.wait_started(pod, since=since)
@@ -291,7 +291,7 @@ def _():
             subprocess.run(["ip", "-batch", batch], check=True)
             wait_until(lambda: len(host.children()) == 2, "the processes of all that are gone end")
             taken.append(memory())
-        # The first ones take what is used again; of each of the later 200 the supervisor knows more than 4 kB while it is there.
+        # The memory of the first 50 is used again. For each of the later 200 the supervisor has over 4 kB for a while.
         check(taken[-1] - taken[0] < 400, f"{taken} kB of memory")
         wait_until(lambda: descriptors() == before, f"the descriptors are {before}")
         check_equal(host.files(), files, "files")

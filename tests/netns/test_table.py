@@ -19,12 +19,12 @@ def overflow(namespace):
 
 
 def check_left_alone(pair, client, twtuned):
-    """As on stock sysctls, a small table goes on to hide that ports cannot be reused."""
+    """As on stock sysctls, a small table goes on hiding that ports cannot be reused."""
     def failures():
         return sum(failures for _, failures in client.seconds)
 
     wait_until(lambda: overflow(pair.client) > 0, "the table is full")
-    # More than there are ports: the time of expect is over, and a larger table would be full of them.
+    # Twice as many as there are ports: by then the time of expect is over, and a larger table would be full.
     wait_until(lambda: failures() > 0 or overflow(pair.client) >= 2 * Few.PORTS, "twice the ports in TIME_WAIT thrown away")
     twtuned.ticks.wait(2)
     steps = [message(line) for line in twtuned.lines if line.startswith(f"applied: {TABLE}")]
@@ -54,7 +54,7 @@ def _():
     small_table(timestamps=True, bind=True)
 
 
-# As LOSES_REUSED, in two steps: the ports are remembered first, and lost later.
+# As LOSES_REUSED, in two steps: REMEMBERS only notes the ports, LOSES also drops their SYNs.
 REMEMBERS = LOSES_REUSED.replace("tcp sport @seen delete @seen { tcp sport } drop", "")
 LOSES = """
 flush chain ip t syn
@@ -72,7 +72,7 @@ def _():
         pair.client.sysctl(TABLE, small)
         twtuned = Few.watch(pair.client)
         load.open(700, pause=0.002)
-        for _ in range(60):  # several, as they wait later on
+        for _ in range(60):  # several loads, because each will wait later
             stack.enter_context(Load(pair.client, pair.server.ip4).repeated(2))
         twtuned.event("applied", TW_RULE)
         order = [fields(line)["RULE"] for line in twtuned.lines if line.startswith("applied:")]
@@ -86,7 +86,7 @@ def _():
 
 
 def many_peers(pair, count):
-    """So many addresses of the server's host, and one program that listens on all of them."""
+    """Returns `count` new addresses of the server's host; one program listens on all of them."""
     peers = [f"10.78.0.{n}" for n in range(1, count + 1)]
     for peer in peers:
         ip(pair.server, "addr", "add", f"{peer}/32", "dev", "lo")
@@ -122,7 +122,7 @@ def _():
         lost = overflow(pair.client)
         slowest = min(sum(connects) for connects in zip(*[[c for c, _ in client.seconds] for client in clients]))
         diag(f"{slowest} connects/s at least, {lost} TIME_WAIT lost, {line['OLDVALUE']} -> {line['NEWVALUE']}")
-        # A minute of what each second had, but for a quarter: seconds of the load and of the daemon are not the same.
+        # Not 60 but 45 times the slowest second, because the seconds of the load and of the daemon are not the same.
         check(int(line["NEWVALUE"]) >= 45 * slowest, f"{line['NEWVALUE']} is too small for {slowest} connects/s")
         twtuned.ticks.wait(3)
         check_equal(overflow(pair.client), lost, "TIME_WAIT thrown away since the table is larger")

@@ -39,13 +39,14 @@ class Manager:
         return [message for message in self.messages if not message.startswith("mark ")]
 
     def wait_for(self, text, since=0):
-        """The first message, from message number `since` on, that the text is in."""
+        """The first message, from message number `since` on, that contains the text."""
         return wait_until(lambda: next((m for m in self.messages[since:] if text in m), None), f"a message {text!r}")
 
 
 class Watched:
-    """A namespace whose programs run under this manager. They feed its watchdog within half of that time. No script
-    sets their environment: what one thread has just written cannot be executed while another one forks (ETXTBSY)."""
+    """A namespace whose programs run under this manager, and feed its watchdog within half of watchdog_us. popen()
+    sets their environment, not a script: a file that one thread has just written cannot be executed while another
+    thread forks (ETXTBSY)."""
 
     def __init__(self, namespace, manager, watchdog_us, **environment):
         self._namespace = namespace
@@ -91,7 +92,7 @@ def replace(text, *pairs):
 
 
 def released_soon(text, to="1s"):
-    """The shipped policy, but that the rules about ports are released so long after the load is gone. As shipped,
+    """The shipped policy, except that the rules about ports are released `to` after the load is gone. As shipped,
     tcp_tw_reuse is held until a stock kernel could carry the demand of the last minute, and 2 minutes more."""
     text, found = re.subn(r"^until *= *ports\..*$", f"until = ports.reuse_demand < 10% for {to}", text, flags=re.M)
     check(found >= 2, "the policy has no until = ports.*")
@@ -99,5 +100,5 @@ def released_soon(text, to="1s"):
 
 
 def narrow(namespace, ports):
-    """So many ephemeral ports, from 32768 on: few connections are a heavy load then."""
+    """Leaves `ports` ephemeral ports, from 32768 on: then a few connections are a heavy load."""
     namespace.sysctl("net.ipv4.ip_local_port_range", f"32768 {32768 + ports - 1}")
