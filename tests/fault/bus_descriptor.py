@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Sends twtuned a message with a socket whose last close() waits for a reader that never reads, and gives the socket
-away:  bus_descriptor.py SOCKET call|signal. Ends with its input."""
+away:  bus_descriptor.py SOCKET call|signal. Ends when its input has a line."""
 
 import array
 import os
@@ -44,12 +44,12 @@ def main():
     kind = CALL if sys.argv[2] == "call" else SIGNAL
     message = bus_flood.call(2, "org.twtuned1", "/org/twtuned1", "org.twtuned1", "Describe", kind, descriptors=1)
     bus.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])
-    # The bus has handled this message before it answers the next one. Else its copy may be the last, and the bus waits.
+    # The bus handles this message before it answers the next one. Before that its copy may be the last: the bus waits.
     bus.sendall(bus_flood.call(3, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId"))
     wait_for(bus, rb"[0-9a-f]{32}\0")
     closing = threading.Thread(target=os.close, args=[s.detach()], daemon=True)
     closing.start()
-    closing.join(1)  # for ever, if the bus has thrown the other copy away
+    closing.join(1)  # it lasts for ever if the bus has thrown the other copy away
     print("sent", flush=True)
     input()
     peer.close()

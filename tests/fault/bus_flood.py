@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Calls a method of twtuned over connections that never read an answer, each 7 times a second, until its input has a
-line:  bus_flood.py SOCKET CONNECTIONS PATH INTERFACE MEMBER. Faster, it is dbus-daemon that nobody reaches: so none
-calls again before the bus and twtuned have had all of the last round, which the answer to one more call shows."""
+line:  bus_flood.py SOCKET CONNECTIONS PATH INTERFACE MEMBER. A faster flood
+would block dbus-daemon and not twtuned. So no connection calls again before both have taken all calls of the last
+round, which the answer to one more call shows."""
 
 import contextlib
 import itertools
@@ -40,7 +41,7 @@ def connect(path, negotiate=b""):
 
 
 def await_answer(s, serial):
-    """Asks once more when it may have been dropped (daemon/bus/read.c)."""
+    """Asks again after a second, because twtuned may have dropped the call (daemon/bus/read.c)."""
     with contextlib.suppress(BlockingIOError):
         while s.recv(4096):
             pass

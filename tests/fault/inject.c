@@ -110,7 +110,7 @@ static int remember(int fd, const char *object)
         return fd;
 }
 
-/* Whether this call is to fail; then errno is set, or SHORT is returned. */
+/* Returns 0 if this call is not to fail; else the error, which is in errno as well, or SHORT. */
 static int inject(const char *function, const char *object)
 {
         unsigned i = 0;
@@ -173,7 +173,7 @@ static unsigned long now(void)
         return (unsigned long)ts.tv_sec * 1000000000 + (unsigned long)ts.tv_nsec;
 }
 
-/* Short: cut within the first line, as no /proc of today does. */
+/* Short: cut within the first line, which /proc never does today. */
 EXPORT ssize_t pread64(int fd, void *buf, size_t size, off64_t offset)
 {
         int error = inject("pread", name_of(fd));

@@ -51,12 +51,12 @@ static bool opens_mark(const struct __ptrace_syscall_info *call)
         if (call->entry.nr != SYS_openat)
                 return false;
         while ((n = process_vm_readv(child, &local, 1, &remote, 1, 0)) < 0 && remote.iov_len > 32)
-                local.iov_len = remote.iov_len /= 2; /* it would go past the page */
+                local.iov_len = remote.iov_len /= 2; /* the read would go past the page */
         length = strlen(path);
         return n > 0 && length > strlen(MARK_SUFFIX) && strcmp(path + length - strlen(MARK_SUFFIX), MARK_SUFFIX) == 0;
 }
 
-/* Goes on to the next stop. Whether that is one; else *ret_status is how the program ended. */
+/* Runs the program to its next stop. Returns false if it ended instead; *ret_status is then its exit status. */
 static bool next_stop(int pass_on, int *ret_status)
 {
         ptrace(PTRACE_SYSCALL, child, NULL, (void *)(intptr_t)pass_on);

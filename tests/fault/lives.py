@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The lives of a twtuned that the fault tests cut short: it changes two sysctls, of which a rule gives one back and
-the end the other; it starts over what a killed one left; it puts that back."""
+"""The runs of twtuned that the fault tests disturb. life(): it changes two sysctls; its rule gives one back, its end
+the other. take_over(): it starts with what a killed one left. restore(): --restore puts that back."""
 
 import atexit
 import contextlib
@@ -58,7 +58,7 @@ class Host:
         self.sockets = clients + [self.listener.accept()[0] for _ in clients]
 
     def disconnect(self):
-        """By AF_UNSPEC (connect(2)): without TIME_WAIT, and at once, although another thread's fork() has them too."""
+        """By AF_UNSPEC (connect(2)): without TIME_WAIT, and at once even if a child of another thread has them."""
         for s in self.sockets:
             _libc.connect(s.fileno(), bytes(16), 16)
             s.close()
@@ -114,7 +114,7 @@ class Run:
         with open(log_file, "w", encoding="utf-8") as log:
             st = os.fstat(log.fileno())
             env["JOURNAL_STREAM"] = f"{st.st_dev}:{st.st_ino}" if shim else "none"
-            # Without a function to call between fork and exec, which would copy all of this process a thousand times.
+            # Without preexec_fn, which would make each of a thousand starts copy this whole process.
             argv = ["setpriv", "--pdeathsig=KILL", *wrapper, binary("twtuned"), *args]
             with self.host.netns.entered():
                 self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
@@ -136,7 +136,7 @@ class Run:
         return self._ticks
 
     def await_lines(self, *regexes, ticks):
-        """Until the log has these lines, or that many ticks went by, or it ended."""
+        """Waits until the log has these lines, or that many ticks are over, or it has ended."""
         until = self.ticks() + ticks
 
         def logged():
@@ -149,7 +149,7 @@ class Run:
         return any(line.startswith("fault ") for line in self.trace)
 
     def await_fault(self):
-        """Until the fault has happened, or it ended."""
+        """Waits until the fault has happened, or it has ended."""
         wait_until(lambda: self.process.poll() is not None or self.reached(), f"the fault {self.fault}")
 
     def end(self, sig=None):
@@ -200,7 +200,7 @@ def new_directory():
 # ---- three lives ----
 
 def finish(run, reach):
-    """reach: not before the fault has happened."""
+    """Ends the run. reach: not before the fault has happened."""
     if reach:
         run.await_fault()
     run.status = run.end(signal.SIGTERM)
@@ -239,7 +239,7 @@ def killed():
 
 
 def take_over(fault=None, wrapper=(), shim=True, reach=False):
-    """A start over what a killed one left."""
+    """A start with what a killed one left."""
     run = Run([f"--config={policy}"], killed(), fault, wrapper, shim)
     run.await_lines(f"{REUSE}: 1 -> 2", ticks=7)
     return finish(run, reach)

@@ -3,9 +3,9 @@
 """Every call to the outside fails, in every way that it can: no crash, no hang, nothing left open, no value but ours
 and the original, and the original is back in the end. inject.c makes the real daemon's calls fail.
 
-By default each call site fails at one of its calls, with one of its errors; what stands between the original and its
-loss fails at five of its calls with every error. The sample is that of --seed=1. --long: everything, in an order that
-differs from run to run, and under valgrind a sample that does; --seed=N runs it again."""
+By default each call site fails at one of its calls, with one of its errors; a site whose failure could lose the
+original fails at five of its calls with every error. The sample is that of --seed=1. --long: everything; the order,
+and the sample under valgrind, differ from run to run; --seed=N repeats a run."""
 
 import collections
 import concurrent.futures
@@ -25,9 +25,9 @@ SEED = next((int(a.split("=")[1]) for a in sys.argv if a.startswith("--seed=")),
 AGAIN = f"again: {sys.argv[0]}{' --long' * LONG} --seed={SEED}"
 sys.argv[1:] = [a for a in sys.argv[1:] if not a.startswith("--")]
 WORKERS = 16
-MOST = 5  # calls of a vital site
+MOST = 5  # calls of a site that is in VITAL
 
-# What each call can say (its man page), and `short` for less than was asked for.
+# The errors that each call can return (its man page); `short`: it does less than was asked for.
 ERRORS = {
     "open": "ENOENT EACCES EPERM EROFS ENOMEM EMFILE ENOSPC EINTR",
     "fopen": "ENOENT EACCES ENOMEM EMFILE EINTR",
@@ -61,10 +61,10 @@ ERRORS = {
     "realloc": "ENOMEM",
 }
 HOWS = ("once", "file", "all")
-# For ever there would be no loop, and no start.
+# If these failed for ever, there would be no loop, or no start.
 ONCE = ("read_event", "epoll_wait", "malloc", "calloc", "realloc")
 
-# Between the original and its loss.
+# The calls whose failure could lose the original.
 VITAL = re.compile(r"(write|rename|open|close|read|unlink|mkdir) .*(\.ledger|boot_id|run$)"
                    r"|pwrite |pread .*tcp_tw_reuse")
 EXIT_STATUS = {0, 1, 69, 71, 73, 75, 78}  # sysexits(3)
@@ -74,7 +74,7 @@ MEMORY = ("malloc", "calloc", "realloc")
 # ---- what must hold ----
 
 def normal(line, run):
-    """Without what differs from run to run."""
+    """The line without what differs from run to run."""
     return re.sub(r"\d+(?=\.ledger)", "N", line.replace(str(run.runtime_dir), "run")).replace(str(policy), "policy")
 
 
@@ -111,7 +111,7 @@ def examine(run, clean_log):
 
 def lines_alike(run):
     """The number of lines in its trace whose calls another run makes as well. After SIGTERM, the number of a call depends on
-    how many ticks there were before. A machine that stalls is told of: by a record, or by a status that goes with none."""
+    how many ticks there were before. When the machine stalls, there is one more record, or one more status."""
     late = next((n for n, line in enumerate(run.log, 1) if "no tick for" in line), None)
     tick = recorded = 0  # where the tick begins, and the number of its records
     for at, line in enumerate(run.trace):
@@ -127,8 +127,8 @@ def lines_alike(run):
 
 
 def first_tick(run):
-    """The number of lines before it. In a tick the cgroup tree is walked, with a malloc() for each cgroup, and other tests
-    make cgroups."""
+    """The number of lines before the first tick. In a tick the cgroup tree is walked, with a malloc() for each cgroup,
+    and other tests make cgroups."""
     return next((at for at, line in enumerate(run.trace) if line.startswith("timerfd_settime ")), len(run.trace))
 
 
@@ -159,7 +159,7 @@ def faults(calls):
         rng = random.Random(f"{SEED} {function} {name}")
         errors = ERRORS[function].split()
         if function == "open" and name.endswith(".ledger"):
-            errors.remove("ENOENT")  # there is none: whoever is told so can but believe it
+            errors.remove("ENOENT")  # a ledger that is said not to exist cannot be told from one that does not
         hows = ("once",) if function in ONCE else HOWS
         if LONG:
             chosen = itertools.product(numbers, errors, hows)
@@ -204,7 +204,7 @@ def _():
     try_all(life)
 
 
-@test("each call of a start over what a killed one left fails")
+@test("each call of a start with what a killed one left fails")
 def _():
     try_all(take_over)
 

@@ -28,7 +28,7 @@ IDLE = {"x86_64": 232, "aarch64": 22}[platform.machine()]
 # access arch_prctl brk capget clock_gettime close epoll_create epoll_ctl epoll_wait execve faccessat fcntl fstat futex
 # getdents getpid getrandom getsockname getsockopt gettid getuid ioctl lseek mmap mprotect munmap newfstatat open poll
 # prctl pread prlimit read readlink recvmsg rseq rt_sigaction rt_sigprocmask set_robust_list set_tid_address signalfd
-# statx timerfd_create timerfd_settime uname. What opens a ledger to write it is where the counts begin.
+# statx timerfd_create timerfd_settime uname. An open() of a ledger for writing begins a new count.
 HARMLESS = {
     "x86_64": {21, 158, 12, 125, 228, 3, 291, 233, 232, 59, 269, 439, 72, 5, 202, 217, 39, 318, 51, 55, 186, 102, 104,
                107, 108, 16, 8, 9, 10, 11, 262, 257, 7, 157, 17, 302, 0, 267, 47, 334, 13, 14, 273, 218, 289, 332, 283,
@@ -44,7 +44,7 @@ def killer(mark, n, file="-"):
 
 
 def calls_of(scenario):
-    """The numbers of the calls from the start, and from each write of the ledger, to the next or the tick's end."""
+    """The calls from the start, and from each write of the ledger, to the next write or the end of the tick."""
     file = temp_dir() / "calls"
     run = scenario(wrapper=killer("none", 0, file), shim=False)
     check_equal((run.status, run.host.sysctls()), (0, ORIGINAL), f"a run that is not killed, which says {run.log}")
@@ -57,7 +57,7 @@ def calls_of(scenario):
 
 
 def end_well(directory, where):
-    """--restore after the kill, and beside it, with everything as it was then, a new start and its end."""
+    """Runs --restore after the kill; then, with everything again as the kill left it, a new start and its end."""
     h = host()
     left = h.sysctls()
     found = [f"{where}: {name} is {left[name]}" for name in left if left[name] not in (ORIGINAL[name], WRITTEN[name])]

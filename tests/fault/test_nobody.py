@@ -31,7 +31,7 @@ print("held", flush=True)
 input()
 """
 
-# As a service with User= can: root has made the stream that is its stdout.
+# As a service with User= can do it: the socket that is its stdout was made by root.
 HOLD_WITH_STREAM_OF_ROOT = f"""
 import os, socket
 stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -55,7 +55,7 @@ def address_held(netns, user=(), script=HOLD_ADDRESS):
 
 
 def lock_of(netns):
-    """COOKIE.lock of a namespace."""
+    """The path of the lock of a namespace."""
     SO_NETNS_COOKIE = 71
     with netns.entered(), socket.socket(socket.AF_UNIX) as s:
         cookie = int.from_bytes(s.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), sys.byteorder)
@@ -139,7 +139,7 @@ def _():
 @test("a pipe and a terminal as stderr that nobody reads: ticks go on, and it says how many lines are lost")
 def _():
     for reader, writer in os.pipe(), os.openpty():
-        with contextlib.suppress(OSError):  # a terminal has 8 kB
+        with contextlib.suppress(OSError):  # not for a terminal, which has 8 kB
             fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
         check_unread_stderr(reader, writer)
 
@@ -166,7 +166,7 @@ def check_unread_stderr(reader, writer):
         netns.remove()
 
 
-# ---- files that are none ----
+# ---- files in the wrong place ----
 
 def run_here(*args, **kw):
     return host().netns.run([binary("twtuned"), *args], check=False, **kw)
@@ -254,7 +254,7 @@ SCRIPTS = "bus_flood.py", "bus_descriptor.py"
 
 
 def start_nobody(h, script, *args):
-    """One of SCRIPTS, where nobody can read it."""
+    """Starts one of SCRIPTS as the user nobody, from a directory which that user can read."""
     for name in SCRIPTS:
         copy = h.bus.directory / name
         shutil.copy(pathlib.Path(__file__).with_name(name), copy)
@@ -311,7 +311,7 @@ def _():
 
 
 def daemon_is_root():
-    """The policy file of the bus, for a daemon that runs as root, as here."""
+    """The policy file of the bus, changed for a daemon that runs as root, as it does here."""
     policy = temp_dir() / "policy.conf"
     text = (ROOT / "systemd" / "org.twtuned1.conf").read_text()
     check('<policy user="twtuned">' in text, text)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What nobody may do to the units as shipped in a booted systemd: see docs/security.md. Meanwhile the watchdog has
-12 s: an attack that holds up the ticks for so long ends the daemon, which a test sees; a busy machine takes less.
+"""What the user nobody can do to the units as shipped in a booted systemd: see docs/security.md. The watchdog has
+12 s: an attack that delays the ticks for so long ends the daemon, which a test sees; a busy machine delays them less.
 
 --long: each attack goes on for a minute."""
 
@@ -34,7 +34,7 @@ def start(host, config=CONFIG):
 
 @contextlib.contextmanager
 def beside(host, *argv, user=NOBODY):
-    """A program of nobody in the container, until the end."""
+    """Runs a program as the user nobody in the container, until the end of the block."""
     process = subprocess.Popen(["nsenter", "-t", str(host.pid), "-a", *user, *argv], stdin=subprocess.PIPE,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -48,7 +48,7 @@ def beside(host, *argv, user=NOBODY):
 
 
 def check_calm(host, what):
-    """Ticks go by in time for so many seconds, in little memory."""
+    """No tick is late for TICKS seconds, and the memory stays small."""
     pid = host.show("MainPID")
 
     def fed():  # us; after each tick

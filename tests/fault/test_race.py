@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Someone else writes the same sysctls at random moments, while twtuned changes and gives them back, ends, is killed
-and starts anew: what it has seen to be theirs it never writes again, and nothing of theirs is lost.
+and starts anew: it never writes over a foreign value that it has seen.
 
-No sysctl can be written on condition of its value, so what is written between twtuned's look and its write is: that
-may happen, and is counted; what stood there when it looked may not. In each round one sysctl is written while twtuned
-is known to hold it, so that at least that one is overridden.
+A sysctl cannot be written on condition of its value, so twtuned overwrites a value that is written between its look
+and its write: that may happen, and is counted. A value that was there when it looked must not be lost. In each round
+one sysctl is written while twtuned is known to hold it, so that at least that one is overridden.
 
 By default 80 rounds with --seed=1. --long: 200 rounds with another seed; --seed=N draws the same numbers again."""
 
@@ -100,7 +100,7 @@ def one_round(rng):
         h.netns.sysctl(name, SYSCTLS[name][0])
     ends = [signal.SIGKILL, signal.SIGTERM] if rng.random() < 0.3 else [signal.SIGTERM]
     overridden = rng.choice(NAMES)
-    # For 10 minutes no rule sets what someone else wrote before it, nor what else that rule sets.
+    # For 10 minutes a rule does not set a sysctl that someone else wrote before the rule did, nor its other sysctls.
     [rule] = [names for names in RULES.values() if overridden in names]
     racer = Racer(h.netns, random.Random(rng.random()), [name for name in NAMES if name not in rule])
     log, trace = [], []
@@ -155,7 +155,7 @@ def judge(name, seen, theirs, end, found, count):
         if end != SYSCTLS[name][0]:
             found.append(f"{name} ends as {end}, although nobody else wrote it")
     elif end != theirs[-1][2]:
-        # It was overwritten. Had it stood there when twtuned looked, it would have been left, or been given back.
+        # Their last value was overwritten. If twtuned had seen it, it would have left it alone, or given it back.
         begun, ended, last_value = theirs[-1]
         after = [(a, t) for w, a, t in seen if w == "wrote" and a >= begun]
         looks = [a for w, a, t in seen if w == "saw" and a > ended and (not after or a < after[0][0])]
