@@ -31,7 +31,7 @@ def forward(here, there):
 
 # ---- what reads ----
 
-@test("status: what is held, since whose value it is, and the same as JSON", beside=True)
+@test("status: what is held, since when, for which destination, and the same as JSON", beside=True)
 def _():
     with Host() as host:
         wait_until(lambda: host.json("status")["state"] == "acting", "acting")
@@ -182,7 +182,7 @@ def _():
             check_schema(host.json("explain", "here"), schema_of("rule"))
 
 
-# Opens short connections, which leave TIME_WAIT; one that lives after SIGUSR1.
+# Opens short connections, which leave TIME_WAIT; after SIGUSR1 one that stays open.
 SHORT = """
 import signal, socket, sys
 def connect():
@@ -410,7 +410,7 @@ def _():
                 run = subprocess.run(host.argv(*args), text=True, env=host.env(), stdout=full, stderr=subprocess.PIPE)
             check_equal((run.returncode, run.stderr),
                         (74, "twtunectl: cannot write the output: No space left on device\n"), str(args))
-        gone, output = socket.socketpair()  # closed, a pipe could be open still in a child that another thread forks
+        gone, output = socket.socketpair()  # a closed pipe could still be open in a child that another thread forks
         gone.shutdown(socket.SHUT_RDWR)
         run = subprocess.run(host.argv("rules"), text=True, env=host.env(), stdout=output, stderr=subprocess.PIPE)
         check_equal((run.returncode, run.stderr), (74, ""), "nobody reads")
@@ -669,7 +669,7 @@ def _():
                                                       "systemctl enable --now twtuned@web-1\n"), "stopped")
 
 
-@test("a name that another twtuned has is had when that ends", beside=True)
+@test("the name on the bus is taken when the other twtuned that has it ends", beside=True)
 def _():
     with Host(load=False) as host, Single() as namespace:
         second = Twtuned(namespace, host.policy, bus=host.bus.socket)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""twtunectl as a person has it: on a terminal, in a pager, with completion, and with mistakes on the command line."""
+"""twtunectl as a person uses it: on a terminal, in a pager, with completion, and with mistakes on the command line."""
 
 import fcntl
 import json
@@ -31,7 +31,7 @@ class Terminal:
             try:
                 os.execve(argv[0], argv, env)
             finally:
-                os._exit(127)  # or it would go on as a second harness
+                os._exit(127)  # else it would go on as a second harness
         self.text = ""
         self.resize(rows, columns)
 
@@ -61,7 +61,7 @@ class Terminal:
         return self._wait(lambda: re.search(regex, self.text), repr(regex))
 
     def frame(self, what, holds=lambda lines: True):
-        """The lines of the first frame from now on that is such a one. `top` draws one at every interval."""
+        """Waits for a frame for which `holds` is true, and returns its lines. `top` draws one at every interval."""
         start = len(self.text)
 
         def find():
@@ -142,7 +142,7 @@ def _():
 def _():
     with Host() as host:
         ends = os.openpty()
-        before = termios.tcgetattr(ends[0])  # what a new one has
+        before = termios.tcgetattr(ends[0])  # the settings of a new terminal
         for end in ends:
             os.close(end)
         top = Terminal(host, "top")

@@ -53,7 +53,7 @@ def samples(path):
 
 
 def dashboard_queries():
-    """{title and letter: query}, with Grafana's variables as for a short time."""
+    """{title and letter: query}, with values for a short time in place of Grafana's variables."""
     dashboard = json.loads(DASHBOARD.read_text())
     found = {f"{panel['title']}, {target['refId']}": target["expr"]
              for panel in dashboard["panels"] for target in panel["targets"]}
@@ -104,7 +104,7 @@ def _():
             check(any(d == want or d.startswith(want) and d[len(want):] in
                       ("_ratio", "_seconds", "_bytes", "_per_second") for d in described), f"{name}: not described")
         found = samples(path)
-        # A file of ours has its netns in every sample; what this netns or no rule has, has no sample.
+        # A file of ours has its netns in every sample; a metric that this netns lacks, or no rule uses, has no sample.
         check(all(f'netns="{host.name}"' in series for series in found), found)
         for absent in "orphans_table_ratio", "memory_tcp_ratio", "opens_resets_ratio":
             check(f"twtuned_{absent}" not in str(found), f"{absent} is there")
@@ -112,7 +112,7 @@ def _():
         check_equal([p.name for p in directory.iterdir()], [], "files after the stop")
 
 
-@test("a file that cannot be written is told once, nothing else suffers, and that it is written again is told",
+@test("a file that cannot be written is logged once, nothing else suffers, and it is logged when it is written again",
       beside=True)
 def _():
     with Pair() as pair:
@@ -123,7 +123,7 @@ def _():
         check("No such file" in line and fields(line)["ERRNO"] == "2", line)
         load = ChurnHold(pair.client, pair.server.ip4, count=10)
         twtuned.wait_for(f"^applied: .*SYSCTL={REUSE} ")
-        time.sleep(11)  # the time after which it tries again; on a slow machine it may not have
+        time.sleep(11)  # after 10 s it tries again; on a slow machine it may not have tried yet
         directory.mkdir()
         twtuned.wait_for("^recovered:")
         check_equal(len([line for line in twtuned.lines if line.startswith("degraded:")]), 1, "lines 'degraded'")
@@ -155,7 +155,7 @@ def _():
 
 # ---- end to end ----
 
-_prometheus = {}  # the connections to it: one a query would leave TIME_WAIT of which the rules of a test would speak
+_prometheus = {}  # connections to it: one for each query would leave TIME_WAIT, and the rules of a test would act
 
 
 def get(namespace, path):
@@ -179,7 +179,7 @@ def query(namespace, promql):
 
 
 def start_prometheus(host):
-    """Both, with the alerts. Returns the directory of the textfile collector."""
+    """Starts it and its node exporter, with the alerts. Returns the directory of the textfile collector."""
     need("prometheus", "prometheus-node-exporter")
     directory = temp_dir()
     (directory / "prometheus.yml").write_text(f"""
@@ -203,7 +203,7 @@ def _():
         text = start_prometheus(host)
         ChurnServer(pair.server, pair.server.ip4)
         load = ChurnHold(host, pair.server.ip4, count=300)
-        # Destinations are there while the sockets are looked at, so "until" has to need them.
+        # Destinations are shown only after a dump of the sockets, so "until" has to need one.
         policy = HOLDS.replace("tcp.established < 1", "ports.used < 1")
         start = time.time()
         twtuned = Twtuned(host, with_file(text / "twtuned.prom", policy))
@@ -243,7 +243,7 @@ def query_range(namespace, promql, start):
 
 
 # A rule that acts, one that advises, and what makes twtuned read all else that the dashboard shows.
-# Prometheus has connections of its own. It ends after the 60 s of TIME_WAIT.
+# Prometheus has connections of its own, so it takes 200. The storm ends after the 60 s of TIME_WAIT.
 STORM = HOLDS.replace("ports.used >= 10", "ports.used >= 200").replace("tcp.established < 1", "ports.used < 100") + """
 [rule told]
 when = ports.used >= 200

@@ -66,7 +66,7 @@ class Node(Host):
     """Runs the supervisor in a container, by the pod template of the DaemonSet."""
 
     def __init__(self, overlay="base", pressure=HOLDS):
-        """pressure: an own rule, with which ten sockets are a load; "": the shipped rules alone."""
+        """pressure: a rule for which ten sockets are a load; "": only the shipped rules."""
         image()
         super().__init__()
         documents = manifests(overlay)
@@ -75,7 +75,7 @@ class Node(Host):
         self.config = temp_dir()
         for name, text in documents["ConfigMap"]["data"].items():
             (self.config / name).write_text(text)
-        # The pressure of a test, and its namespaces alone; this machine has others.
+        # The rule of the test, and only the namespaces of the test; this machine has others.
         (self.config / "90-test.conf").write_text(
             f"[daemon]\nnetns = *-{self.mark}\n" +
             pressure.replace("[rule some]", "[rule fin-wait2-orphans]\nenabled = no\n[rule some]"))

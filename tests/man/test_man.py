@@ -16,7 +16,7 @@ from ctl_host import Host  # noqa: E402
 from harness import BUILD, POLICY, ROOT, binary, check, check_equal, main, temp_dir, test  # noqa: E402
 
 CONF, DAEMON, CTL, BUS = "twtuned.conf.5", "twtuned.8", "twtunectl.1", "org.twtuned1.5"
-# Of scdoc, in every page that it makes; and of a title that is in lower case as the program is.
+# Warnings about what scdoc writes in every page, and about a title in lower case, as the name of the program is.
 LINT_OF_SCDOC = ("skipping paragraph macro", "input text line longer than 80 bytes",
                  "lower case character in document title")
 
@@ -44,7 +44,7 @@ def rendered(name):
 
 
 def section(text, name):
-    """Up to the next one; in an example "# " is a prompt, and a command follows."""
+    """The section up to the next one; in an example "# " is a prompt, and a command follows."""
     return re.search(rf"^# {name}\n(.*?)(?=^# [A-Z\[]|\Z)", text, re.M | re.S)[0]
 
 
@@ -94,7 +94,7 @@ def _():
     check_equal(re.findall(r"^\*(\S+)\*$", journal, re.M), kinds, "events")
     fields = set(re.findall(r'audit_text_add\(&?\w+, "(\w+)"', code("lib/audit") + code("daemon"))) | {"EVENT", "ERRNO"}
     told = set(re.findall(r"\b([A-Z]{3,})=", journal))
-    check_equal(sorted(told ^ fields), ["ADVICE"], "fields")  # the end of its message
+    check_equal(sorted(told ^ fields), ["ADVICE"], "fields")  # which repeats the end of MESSAGE
 
 
 @test("twtunectl(1) has every command, option and exit status, and no other")

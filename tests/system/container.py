@@ -65,8 +65,9 @@ RestartSec=50ms
 """,
 }
 
-# Each change of tcp_tw_reuse, until its input has ended. Says when it has looked once, and looks once more at the end.
-# With priority where that can be had: a busy machine may only make it miss what it should not see.
+# Records the values of tcp_tw_reuse until its input has ended, and prints them. Prints an empty line when it has
+# looked once, and looks once more at the end. With priority if that is allowed: on a busy machine it could miss a
+# value.
 SAMPLER = """
 import contextlib, json, os, select
 with contextlib.suppress(OSError):
@@ -118,8 +119,8 @@ def crowd(cgroup):
 
 
 def make_cgroups():
-    """One below our own, in each hierarchy that systemd may use. Removes those of tests that were killed. In user.slice,
-    where the tests that run beside this one look last: some tests make ten thousand."""
+    """Makes one below our own, in each hierarchy that systemd may use, and removes those of tests that were killed.
+    They are in user.slice, which the tests beside this one search last: some tests make ten thousand."""
     own = dict(line.strip().split(":", 2)[1:] for line in open("/proc/self/cgroup"))
     for _, mount, kind, options, *_ in mounts():
         hierarchy = "" if kind == "cgroup2" else "name=systemd"
@@ -153,9 +154,9 @@ class Container:
                 diag(log.read_text(errors="replace"))
             raise
         self.run("systemd-sysusers")
-        # Its own even if the pid should become another's.
+        # Stays that of the container, even if its pid is used again.
         self.root = pathlib.Path(f"/proc/self/fd/{os.open(f'/proc/{self.pid}/root', os.O_PATH)}")
-        # Toward 127.0.0.1 a stock kernel reuses as it is (tcp_tw_reuse = 2), so that no rule has to.
+        # Toward 127.0.0.1 a stock kernel already reuses ports (tcp_tw_reuse = 2), so that no rule would act.
         self.run("ip", "address", "add", "10.77.0.1/32", "dev", "lo")
         diag(f"booted in {time.monotonic() - start:.1f} s")
 
@@ -171,7 +172,7 @@ class Container:
         for name, text in FILES.items():
             (files / name).parent.mkdir(parents=True, exist_ok=True)
             (files / name).write_text(text)
-        # Half of the time of a daemon-reload, for units that no test has.
+        # Generators take half of the time of a daemon-reload, and make units that no test needs.
         (files / "etc" / GENERATORS).mkdir(parents=True)
         for generator in pathlib.Path("/usr/lib", GENERATORS).iterdir():
             (files / "etc" / GENERATORS / generator.name).symlink_to("/dev/null")
@@ -185,7 +186,7 @@ class Container:
             self._unshare = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
 
     def _systemd(self):
-        """The pid of its PID 1; before that is systemd, it is systemd-nspawn."""
+        """The pid of the container's PID 1, once that is systemd; at first it is systemd-nspawn."""
         check(self._unshare.poll() is None, "systemd-nspawn ended")
         with contextlib.suppress(OSError, IndexError):  # it is not there yet, or no longer
             pid = child(child(self._unshare.pid))
@@ -195,7 +196,7 @@ class Container:
     def _remove(self):
         if self._unshare and self._unshare.poll() is None:
             with contextlib.suppress(IndexError):
-                os.kill(child(self._unshare.pid), 9)  # the first of its pid namespace: the end of all of them
+                os.kill(child(self._unshare.pid), 9)  # PID 1 of its pid namespace: all processes in it end
             self._unshare.wait()
         for cgroup in self._cgroups:
             remove_cgroup(cgroup)
@@ -247,19 +248,19 @@ class Container:
         return [json.loads(line) for line in lines.splitlines()]
 
     def events(self, kind, count=1, unit="twtuned"):
-        """When there are so many."""
+        """Waits for so many events of this kind, and returns them."""
         return wait_until(lambda: len(found := self.journal(f"EVENT={kind}", unit=unit)) >= count and found,
                           f"{count} x {kind}")
 
     def violations(self):
-        """Of the filter of system calls, as systemd tells them."""
+        """The violations of the system call filter that systemd has logged."""
         return [e["MESSAGE"] for e in self.journal("_PID=1", unit="twtuned*") if "status=31/SYS" in e["MESSAGE"]]
 
     def wait_for_reuse(self, value):
         wait_until(lambda: self.sysctls()[0] == value, f"{REUSE} = {value}")
 
     def wait_ticks(self, count, unit="twtuned"):
-        """Until the daemon has waited so many times for what comes next, as it does once a tick."""
+        """Waits until the daemon has slept so many times, which it does once a tick."""
         status = self.root / "proc" / self.show("MainPID", unit) / "status"
 
         def waited():
@@ -305,7 +306,7 @@ class Container:
 
 @contextlib.contextmanager
 def sampled(host, wanted, netns=None):
-    """All values that tcp_tw_reuse had meanwhile, in their order."""
+    """Checks that tcp_tw_reuse has these values meanwhile, in this order, and no other."""
     enter = ["ip", "netns", "exec", netns] if netns else []
     sampler = subprocess.Popen(["nsenter", "-t", str(host.pid), "-a", *enter, sys.executable, "-c", SAMPLER],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -17,7 +17,7 @@ def ctl(host, *args, check=True):
 
 
 def status(host, *args):
-    """As JSON, once it is there."""
+    """The status as JSON, once twtuned is on the bus."""
     wait_until(lambda: ctl(host, *args, "status", check=False).returncode == 0, "it is on the bus")
     return json.loads(ctl(host, *args, "status", "--json").stdout)
 
@@ -49,7 +49,7 @@ def _(host):
     check_equal((run.returncode, host.sysctls()), (77, ("1", "250")), "by nobody")
     ctl(host, "release", REUSE)
     check_equal(host.sysctls(), ("2", "250"), "after release")
-    time.sleep(0.2)  # min_interval is over: sooner, the change is refused once, and that is in the history, too
+    time.sleep(0.2)  # min_interval is over then; a change before it is refused once, and the history has that, too
     ctl(host, "rearm", REUSE)
     host.wait_for_reuse("1")
     ctl(host, "pause", "1min")
@@ -75,7 +75,7 @@ def _(host):
     for n in 1, 2, 3:
         check_equal(ctl(host, "history", f"-n{n}").stdout.splitlines(), lines[-n:], f"history -n {n}")
     check_equal(len(ctl(host, "history", "-v", "-n2").stdout.splitlines()), 2, "history -v -n 2")
-    # Who forges an entry cannot choose its unit.
+    # A program that forges an entry cannot choose its unit.
     applied = "MESSAGE_ID=d84c9e582b45468a8cf93f4d7595cf06"
     forged = f"{applied}\\nEVENT=applied\\nMESSAGE=forged\\n_SYSTEMD_UNIT=twtuned.service"
     host.run("sh", "-c", f"printf '{forged}\\n' | logger --journald; journalctl --sync")
@@ -84,7 +84,7 @@ def _(host):
 
 
 def rows(host):
-    """Those of the recording that are complete."""
+    """The complete rows of the recording."""
     path = host.root / "root/storm.csv"
     return list(csv.DictReader(path.read_text().splitlines(True)[:-1])) if path.exists() else []
 

@@ -114,7 +114,7 @@ def instances(host):
 
 @contextlib.contextmanager
 def watched(host, patterns=None):
-    """With an instance for each network namespace."""
+    """Enables twtuned-netns.path, so that each network namespace gets an instance."""
     if patterns:
         host.write("etc/systemd/system/twtuned-netns.service.d/50-test.conf",
                    f'[Service]\nEnvironment="PATTERN={patterns}"\n')
@@ -199,7 +199,7 @@ def number(processes, file, name):
     return sum(int(re.search(rf"^{name}:\s*(\d+)", (process / file).read_text(), re.M)[1]) for process in processes)
 
 
-# What they take of a processor is in ./dev bench observe.
+# ./dev bench observe measures the CPU time that they take.
 @on_host(f"twtuned-netns: {IDLE} idle namespaces wake once a second, and take 2 MB each")
 def _(host):
     names = [f"idle{i}" for i in range(IDLE)]
@@ -217,7 +217,7 @@ def _(host):
         wakeups, seconds = sorted(now - then for then, now in zip(before, woke())), time.monotonic() - start
         pss = number(idle, "smaps_rollup", "Pss") / 1024
         diag(f"{wakeups} wakeups in {seconds:.1f} s; {pss:.1f} MB (Pss)")
-        # The one in the middle: a process that waits for another's lock wakes once more.
+        # The median, because a process that waits for a lock of another wakes once more.
         check(wakeups[IDLE // 2] <= seconds + 1, f"{wakeups} wakeups in {seconds:.1f} s")
         check(pss < 2 * IDLE, f"{pss:.1f} MB")
         host.run("sh", "-c", f"for name in {' '.join(names)}; do ip netns del $name; done")

@@ -36,7 +36,7 @@ override_dh_auto_install:
 
 
 def build_package():
-    """By default of the programs of the build directory; with --long by Debian's build, as ./dev package does it."""
+    """Builds it of the programs of the build directory; with --long by Debian's build, as ./dev package does."""
     directory = temp_dir()
     if given := os.environ.get("TWTUNED_PACKAGE"):
         return given
@@ -91,8 +91,8 @@ class PackageHost(Container):
 
     def __init__(self):
         super().__init__()
-        self.run("rm", "-f", "/var/lib/man-db/auto-update")  # most of the time that dpkg takes
-        self.run("sh", "-c", "rm -rf /var/lib/apt/lists/*")  # and that apt takes, which has all it needs in /opt
+        self.run("rm", "-f", "/var/lib/man-db/auto-update")  # it takes most of dpkg's time
+        self.run("sh", "-c", "rm -rf /var/lib/apt/lists/*")  # most of apt's, which needs only /opt
 
     def install(self, files):
         package = build_package()
@@ -138,7 +138,7 @@ def on_package_host(name):
 
 
 def in_long(name):
-    """The same, but in --long alone."""
+    """Like on_package_host, but only with --long."""
     return on_package_host(name) if LONG else lambda function: function
 
 
@@ -314,7 +314,7 @@ def _(host):
 
 @on_package_host("sysctl --system beside it: what that sets is the administrator's; the same value again is no change")
 def _(host):
-    # Of the whole machine nothing else can be written here.
+    # Nothing else of the machine can be written here.
     check("ro" in host.run("findmnt", "-n", "-o", "OPTIONS", "/proc/sys").stdout.split(","), "/proc/sys is writable")
     host.upgrade(VERSION)
     host.configure(HOLDS)
@@ -334,7 +334,7 @@ def _(host):
 
 
 def tuned_packages():
-    """TuneD's and those of it that this machine lacks, downloaded once."""
+    """The packages of TuneD and of its dependencies that this machine lacks, downloaded once."""
     directory = BUILD / "tuned"
     if not list(directory.glob("tuned_*.deb")):
         (directory / "partial").mkdir(parents=True, exist_ok=True)
@@ -358,7 +358,7 @@ echo "$2" >/etc/tuned/active_profile && systemctl restart tuned
 
 def install_tuned(host):
     """Starts TuneD with its profile "first": the real one, or a unit and a command that set a profile as it does."""
-    # Only what the test is about; its own choice would be for the whole machine, which is read-only here.
+    # A profile for this test; the one that TuneD would choose is for the whole machine, which is read-only here.
     host.write("etc/tuned/active_profile", "first\n")
     host.write("etc/tuned/profile_mode", "manual\n")
     for name, text in (("first", f"{FIN_TIMEOUT} = 45\n"), ("second", f"{FIN_TIMEOUT} = 45\n{REUSE} = 0\n")):
@@ -403,7 +403,7 @@ def _(host):
     wait_until(lambda: (host.sysctls()[0], fin_timeout()) == ("2", "45"), "each is given back")
 
 
-# Most of a run is the start of a Python for each task, so there are as few runs as there can be.
+# A run takes its time to start Python, once for each task, so there are as few runs as possible.
 PLAYBOOK = ("env", "HOME=/root", "ANSIBLE_NOCOLOR=1", "ANSIBLE_PIPELINING=1", "ANSIBLE_GATHER_SUBSET=!all",
             "LC_ALL=C.UTF-8", "ansible-playbook", "-i", "localhost,", "-c", "local")
 

@@ -17,21 +17,22 @@ UNITS = "twtuned.service", "twtuned-restore.service", "twtuned@web.service", "tw
 
 
 def wait_for_restart(host, pid, unit="twtuned"):
-    """Until another process is ready, and has looked often enough to do something wrong."""
+    """Waits until another process is ready, and has had enough ticks to do something wrong."""
     wait_until(lambda: host.show("MainPID", unit) not in ("0", pid) and host.show("ActiveState", unit) == "active",
                "restarted")
     host.wait_ticks(5, unit)
 
 
 def wait_for_end(host, unit="twtuned"):
-    """Until it is over for good, and what puts back after it, too."""
+    """Waits until the unit has ended for good, and its twtuned-restore as well."""
     wait_until(lambda: host.show("ActiveState", unit) in ("failed", "inactive"), f"{unit} ends")
     restore = unit.replace("twtuned", "twtuned-restore")
     wait_until(lambda: host.show("ActiveState", restore) in ("failed", "inactive"), f"{restore} ends")
 
 
 def restored_by(host, unit, *matches):
-    """The sysctls that a unit has put back, by its pid: it ends right after. Only a daemon loads a configuration."""
+    """The sysctls that a unit has put back. The pid tells which: journald may not know the unit of a process that ends
+    right after. Only a daemon loads a configuration."""
     daemons = {entry["_PID"] for entry in host.journal("EVENT=config-loaded", unit=None)}
     return sorted(entry["SYSCTL"] for entry in host.journal("EVENT=released", *matches, unit=None)
                   if (entry["_PID"] in daemons) == (unit == "twtuned"))
@@ -153,8 +154,8 @@ def kill(host):
 
 
 def hang(host):
-    """By the watchdog, which it feeds every quarter of its time. A machine so slow that it is too late ends it as well,
-    so one process has to feed it three times."""
+    """Ends it by the watchdog, which it feeds every quarter of its time. On a very slow machine that could end it as
+    well, so one process first has to feed it three times."""
     drop_in(host, "WatchdogSec=2s")
     host.systemctl("restart", "twtuned")
     times = {}
@@ -315,7 +316,7 @@ def _(host):
     check_equal(host.sysctls(), ("2", "1000"), "sysctls")
 
 
-# By systemd-nspawn the boot id that is seen in a service's own /proc is another than without; on a host they are one.
+# In systemd-nspawn a service that has its own /proc sees another boot id; on a host there is only one.
 BY_ROOT = "systemd-run", "--unit=web-root", "-p", "UMask=0077", "-p", "ProtectProc=invisible"
 
 
@@ -337,7 +338,7 @@ def _(host):
                 "owners of the directory, the ledger and the lock")
     check_equal(host.run("twtuned", "--restore", check=False).returncode, 75, "--restore beside a daemon")
 
-    drop_in(host, "Restart=no\nExecStopPost=/bin/sleep infinity\nTimeoutStopSec=2min")  # nobody else is in time
+    drop_in(host, "Restart=no\nExecStopPost=/bin/sleep infinity\nTimeoutStopSec=2min")  # nobody else puts it back
     host.systemctl("kill", "--signal=KILL", "twtuned")
     wait_until(lambda: host.show("SubState") == "stop-post", "it is dead")
     host.run(*BY_ROOT, "--wait", "twtuned", "--restore")
@@ -382,11 +383,11 @@ def _(host):
         host.systemctl("kill", "--signal=KILL", "twtuned@web")
         wait_for_restart(host, pid, "twtuned@web")
         host.systemctl("restart", "twtuned@web")
-        host.systemctl("stop", "twtuned@api", "twtuned")  # another's end is not its own
+        host.systemctl("stop", "twtuned@api", "twtuned")  # the end of others must not end it
         wait_for_end(host)
     check_equal(len(host.ledgers()), 3, "ledgers")
 
-    # A crash for good, for its own twtuned-restore.
+    # A stop without a bus, after which its own twtuned-restore puts back.
     host.systemctl("stop", "dbus.socket", "dbus.service")
     host.systemctl("stop", "twtuned@web")
     wait_for_end(host, "twtuned@web")
