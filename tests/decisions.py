@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""decisions.py COMMIT [DIRECTORY]: whether this tree decides as that commit does. Runs twenty simulated hosts in both, and
-replays in both every recording NAME.csv of the directory with its configuration NAME.conf; times, rules, sysctls, values,
-results and their order have to be equal, words need not be. The tests of tests/netns leave recordings of all their
-daemons where $TWTUNED_RECORDINGS says: an empty directory. Exits with 1 if something differs."""
+"""decisions.py COMMIT [DIRECTORY]: checks that this tree decides as that commit does. Runs twenty simulated hosts in
+both, and replays in both every recording NAME.csv of the directory with its configuration NAME.conf; times, rules,
+sysctls, values, results and their order have to be equal, words need not be. The tests of tests/netns leave recordings
+of all their daemons in $TWTUNED_RECORDINGS, which begins as an empty directory. Exits with 1 if something differs."""
 
 import argparse
 import itertools

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""mutate.py [FILE...]: changes one comparison, connective, constant or bound of the policy and the limits after the
-other, and counts the changes that no unit test, nor a few ticks of the simulation, notices. Prints these as FILE:LINE:
-change; exits with 1 when less than 91 % are noticed.
+"""mutate.py [FILE...]: changes the comparisons, connectives, constants and bounds of the policy and the limits one by
+one, and counts the changes that neither a unit test nor a few ticks of the simulation notices. Prints these as
+FILE:LINE: change; exits with 1 when less than 91 % are noticed.
 
 All changes are compiled into one copy of the tree, in which MUTANT=N selects one; clang tells where expressions
 are."""
@@ -20,13 +20,13 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("lib/policy/*.c")) + ["lib/apply/limits.c"]
-# Those first that notice the most in the least time.
+# First the tests that notice the most changes in the least time.
 TESTS = ["policy_step", "action", "policy_settle", "policy_harm", "policy_ladder", "policy_range", "policy_reload",
          "policy_evidence", "policy_look", "policy_supersede", "policy_unit", "limits", "limits_rates", "tick_step", "tick", "tick_rest",
          "yield", "rule_action", "policy_explain", "allocation", "out_of_memory", "rehearsal", "policy_need",
          "simulation", "policy"]
 ARGUMENTS = {"policy_need": ["40"], "simulation": ["0", "1", "50000"]}
-LONGEST = 20  # seconds of CPU; a test that takes longer does not end any more
+LONGEST = 20  # seconds of CPU time; a test that takes longer is taken to hang
 NEEDED = 0.91
 
 COMPARISONS = {"<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="], ">=": [">", "<"], "==": ["!="], "!=": ["=="]}
@@ -53,7 +53,7 @@ __attribute__((constructor)) static void mutant_init_(void)
 
 
 class File:
-    """A source file, and what is put where in it."""
+    """A source file, and the edits that put the changes into it."""
 
     def __init__(self, path, changes):
         self.path, self.changes = path, changes
@@ -95,7 +95,7 @@ class File:
         return begin, end
 
     def number(self, offset, changes):
-        """The number of the first of these (old, new)."""
+        """Adds these changes (old, new) at the offset; returns the number of the first."""
         line = self.text.count("\n", 0, offset)
         first = len(self.changes)
         for old, new in changes:
@@ -103,7 +103,7 @@ class File:
         return first
 
     def wrap(self, begin, end, before, after):
-        # Of those that begin together the longest is outside; of those that end together the last begun is inside.
+        # Of those that begin together the longest is outside; of those that end together the shortest is inside.
         self.edits.append((begin, (1, -end), 0, before))
         self.edits.append((end, (0, -begin), 0, after))
 
@@ -181,7 +181,7 @@ def build(tree, files):
 
 
 def notices(tree, test, mutant):
-    # The same random numbers for all of them. In one process, as each test that hangs would take its seconds.
+    # The same random numbers for all of them. Without a fork: else the limit would be for each test that hangs.
     argv = ["prlimit", f"--cpu={LONGEST}", tree / f"build/tests/check_{test}", *ARGUMENTS.get(test, [])]
     env = os.environ | {"CK_FORK": "no", "TEST_SEED": "2", "MUTANT": str(mutant)}
     return subprocess.run(argv, env=env, capture_output=True).returncode != 0

@@ -72,7 +72,7 @@ def room(name):
 
 
 def rooms(graph):
-    """The same between rooms; the files of daemon/ itself are rooms of their own."""
+    """The graph between rooms; each file of daemon/ itself is a room of its own."""
     between = collections.defaultdict(set)
     for name, others in graph.items():
         for other in others:

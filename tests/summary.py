@@ -8,7 +8,7 @@ import pathlib
 import sys
 import xml.etree.ElementTree as ElementTree
 
-SAID = 40  # lines of what a program that failed said at last
+SAID = 40  # the last lines of a failed program's stderr that are printed
 
 
 def count(logs):

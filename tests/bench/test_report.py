@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What `./dev bench effect`, `never-worse` and `terminal` make of their runs: these are made up, the arithmetic is the
-real one."""
+"""What `./dev bench effect`, `never-worse` and `terminal` make of their runs. The runs are made up, the arithmetic is
+real."""
 
 import pathlib
 import re

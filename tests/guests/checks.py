@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""In a guest: checks.py [first | second | REGEX...] runs the tests that depend on the kernel, a half of them, or those of
-their programs in whose name a regex is found. Prints what each program says, with the seconds since the start and the
+"""In a guest: checks.py [first | second | REGEX...] runs the programs whose tests depend on the kernel: all, a half,
+or those in whose name a regex is found. Prints what each program says, with the seconds since the start and the
 program's name in front."""
 
 import os
@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNIT = ["allocation", "cgroup", "confine"]  # those that ask the kernel something
 NETNS = ["service", "evidence", "table", "effect", "ports", "lint", "ledger", "notify", "metrics", "quiet", "recording",
          "policy", "policy_peers", "field", "lint_lines"]
-SECOND = NETNS[NETNS.index("policy"):]  # on 7.3 8 minutes by the guest's clock, all before 10
+SECOND = NETNS[NETNS.index("policy"):]  # on Linux 7.3 they take 8 minutes by the guest's clock, those before them 10
 FIRST = ("guest kernel", [sys.executable, ROOT / "tests/guests/test_kernel.py"])  # alone, before any module is loaded
 PROGRAMS = [(f"unit {name}", [ROOT / f"build/tests/check_{name}"]) for name in UNIT] + [
     (f"netns {name}", [sys.executable, ROOT / f"tests/netns/test_{name}.py"]) for name in NETNS]
@@ -25,7 +25,7 @@ START = time.monotonic()
 
 
 def run(name, argv):
-    """The results are TAP. table.py reads the console, of which something is there whatever becomes of the guest."""
+    """Prints TAP on the console, which table.py reads even if the guest crashes."""
     def say(line):
         print(f"{time.monotonic() - START:.0f} {name}: {line.rstrip()}", flush=True)
 

@@ -27,7 +27,7 @@ debian_root() {
 }
 
 # Runs a script, outside of the root, in a mount namespace of its own in which WORK/root is the root with an overlay, the
-# files of WORK/upper, and /proc, /sys and /dev; $1 of the script is that. DEBS keeps what apt fetches.
+# files of WORK/upper, and /proc, /sys and /dev; $1 of the script is WORK/root. DEBS keeps what apt fetches.
 # debian_overlay ROOT WORK DEBS SCRIPT [ARGUMENT...]
 debian_overlay() {
         mkdir -p "$2"/{upper,work,root} "$3/partial"
@@ -43,7 +43,7 @@ debian_overlay() {
                 exec bash -c "$4" overlay "$root" "${@:5}"' overlay "$@"
 }
 
-# apt with nothing installed and the suites that have kernels: debian_apt COMMAND ARGUMENT...
+# apt as if nothing were installed, with the suites that have kernels: debian_apt COMMAND ARGUMENT...
 debian_apt() {
         local dir=$images/apt suite
         if [ ! -e "$dir/apt.conf" ]; then
@@ -70,7 +70,7 @@ EOF
         APT_CONFIG=$dir/apt.conf nice -n 19 "$@"
 }
 
-# Unpacks Debian's newest kernel of a series, as 5.10, or of all, as newest, unless it is there. Prints its path.
+# Unpacks Debian's newest kernel of a series (5.10) or of all (newest), unless it is there. Prints its path.
 debian_kernel() {
         local series=${1/newest/[0-9]} version dir
         version=$(debian_apt apt-cache madison "linux-image-$(dpkg --print-architecture)" | cut -d '|' -f 2 | tr -d ' ' |
@@ -84,7 +84,7 @@ debian_kernel() {
                         packages=$(debian_apt apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts \
                                 --no-breaks --no-replaces --no-enhances \
                                 "linux-image-$(dpkg --print-architecture)=$version" | grep -E '^linux-[a-z]+-[0-9]' | sort -u)
-                        # Of another suite's kernel there may be a part, too.
+                        # The list may have packages of another suite's kernel, too.
                         release=$(sed -n 's/^linux-image-//p' <<<"$packages")
                         grep -F -- "-$release" <<<"$packages" |
                                 xargs bash -c '. "$0"; debian_apt apt-get download -qq "$@"' "$debian_sh" >&2

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # kernels.sh [VERSION...]: boots Debian's kernels under qemu, without KVM, and runs checks.py in each; then writes
-# docs/kernels.md. CHECKS: regexes of the names of programs, those of which other results are kept; MEMORY: of the guest, in
-# MiB.
+# docs/kernels.md. CHECKS: regexes of the names of programs; only these run, and the results of the others are kept.
+# MEMORY: of the guest, in MiB.
 # kernels.sh --peers: runs bench/peers.py instead, in one guest with the newest kernel and the packages of sid.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -60,7 +60,7 @@ initrd() {
 
 # guest KERNEL DIRECTORY NAME CHECKS: what it prints goes into a file console.NAME there. Its clock counts its instructions,
 # and jumps to the next timer where there is nothing to do: however busy this machine is, it is a fast one by its own clock,
-# and waiting costs nothing. Nobody attacks it through its processor, and what guards against that is slow in emulation.
+# and waiting costs nothing. mitigations=off: nobody attacks it through its processor, and they are slow in emulation.
 guest() {
         local work version kernel console=$2/console.$3
         work=$(mktemp -d)

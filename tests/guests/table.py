@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""table.py DIRECTORY: docs/kernels.md from the consoles of the guests, one in each directory there. --summary DIRECTORY: of
-one, in a line."""
+"""table.py DIRECTORY: prints docs/kernels.md from the consoles of the guests; there is a directory for each kernel.
+--summary DIRECTORY: prints a line about one kernel."""
 
 import collections
 import pathlib
@@ -73,7 +73,7 @@ def interval(console):
 
 
 def minutes(directory):
-    """Of this machine, in which a guest ran; two of them run side by side."""
+    """The minutes of this machine in which a guest ran; two guests run side by side."""
     seconds, last = 0, 0
     for start, end in sorted(map(interval, consoles(directory))):
         seconds += max(end - max(start, last), 0)

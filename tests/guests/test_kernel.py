@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What differs between kernels, and the main job in the first network namespace, where Linux 5.10 does it. In a guest:
-sysctls of the host and its modules are changed."""
+"""What differs between kernels, and the main job in the first network namespace, the only one for Linux 5.10. Only for
+a guest: it changes sysctls and modules of the host."""
 
 import contextlib
 import itertools

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# installs.sh DIRECTORY [CHECK...]: whether each part of the release in DIRECTORY installs in a clean root, works there,
-# and leaves nothing when it is removed. The roots are overlays over those of debian.sh; nothing of this host is changed.
+# installs.sh DIRECTORY [CHECK...]: checks that each part of the release in DIRECTORY installs in a clean root, works
+# there, and leaves nothing when it is removed. The roots are overlays over those of debian.sh; nothing of this host is
+# changed.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 . tests/guests/debian.sh
@@ -20,7 +21,7 @@ clean() {
         debian_overlay "$root" "$work/$1" "$images/debs/bookworm" "set -e; $functions $2" "$version"
 }
 
-# What the scripts share; nothing of the name is left but what they brought, and the log and the user that stay.
+# What the scripts share. left: fails if a file with the name is left, except in /release and in rpm's database.
 functions='
 in_root() { chroot "$root" env -i HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
         PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
@@ -69,7 +70,7 @@ check_debian_source() {
         diff -r --exclude=debian --exclude=.gitignore "$work/debian-source" "$work/twtuned-$version"
 }
 
-# Debian's rpm outside of the root, which has the libraries alone.
+# Debian's rpm outside of the root, which has only the libraries.
 check_rpm() {
         clean rpm 'apt libinih1 libjansson4 libmicrohttpd12 libmnl0 libsystemd0
                 rpm() { command rpm --root "$root" "$@"; }
