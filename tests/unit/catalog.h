@@ -12,7 +12,7 @@
 
 #define CATALOG_FIELD "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 
-/* The whole file; for good. */
+/* The whole file, in static memory. */
 static inline const char *catalog_read(void)
 {
         static char text[64 * 1024];
@@ -58,7 +58,7 @@ static inline bool catalog_has_field(const struct audit_text *event, const char 
         for (unsigned i = 0; i < event->n; i++)
                 if (strncmp(audit_text_field(event, i), name, n) == 0 && audit_text_field(event, i)[n] == '=')
                         return true;
-        /* the journal's own, and what linux.c adds to all */
+        /* the journal's own, and what backend_linux.c adds to all */
         return strncmp(name, "_SYSTEMD_UNIT", n) == 0 || strncmp(name, "NETNS", n) == 0;
 }
 

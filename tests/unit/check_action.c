@@ -60,7 +60,7 @@ static const struct row {
         double factor;
         int64_t limit;
         struct sysctl_bounds bounds; /* {0}: the built-in ones */
-        uint64_t memory;             /* 0: as much as one wants */
+        uint64_t memory;             /* 0: plenty */
         int64_t base, next;
 } rows[] = {
         {"raise", ACTION_RAISE, TW, 2, 2097152, {0}, 0, 262144, 524288},
@@ -192,7 +192,7 @@ START_TEST(next_range)
 }
 END_TEST
 
-/* Who listens is known from a look, or from bounds that hold, and else not. */
+/* The listeners are known from a dump, or from bounds that hold; otherwise they are unknown. */
 START_TEST(an_unknown_listener_stops_everything)
 {
         struct sysctl_bounds bounds = sysctl_table[SYSCTL_IP_LOCAL_PORT_RANGE].bounds;
@@ -349,7 +349,7 @@ START_TEST(may_have_written)
 }
 END_TEST
 
-/* ---- a larger table that would spoil it ---- */
+/* ---- a larger table that would take the ports ---- */
 
 static struct model model;
 
@@ -362,8 +362,8 @@ static void add_sockets(uint8_t state, uint64_t age, unsigned even, unsigned odd
         }
 }
 
-/* 200 TIME_WAIT, a fifth of what the table holds, and ten connections, on ports of both parities; the load needs so
- * many. */
+/* One destination has 200 TIME_WAIT and ten connections, on ports of both parities. The table of 1,000 is full to this
+ * percentage, and the load needs so many TIME_WAIT sockets. */
 static void begin_spoiling(double table, double needed)
 {
         struct ports_limits limits = stock_limits();
@@ -391,7 +391,7 @@ START_TEST(a_larger_table_spoils)
                 double table, needed;
                 bool spoils;
         } of[] = {
-                {20, 11282, false}, {20, 11283, true}, {40, 22565, false}, /* half of the table is of others */
+                {20, 11282, false}, {20, 11283, true}, {40, 22565, false}, /* half of it is of other destinations */
                 {40, 22566, true},  {0, 56, false}, /* less than one can be seen, but not none: each of 200 counts */
                 {0, 57, true},
         };
@@ -427,7 +427,7 @@ START_TEST(where_ports_are_reused_a_larger_table_spoils_nothing)
 }
 END_TEST
 
-/* ---- what holds for all of them ---- */
+/* ---- what holds for every action ---- */
 
 static int64_t between(struct random *random, int64_t low, int64_t high)
 {
@@ -447,7 +447,7 @@ static void expect_the_guard_to_agree(const struct config *config, enum sysctl_i
                              sysctl_format(to, b), reason, seed);
 }
 
-/* From anywhere: one way, to the limit and no further, and the guard has nothing against any step. */
+/* From any value: all steps go one way, to the limit and no further, and limits_check() allows each of them. */
 START_TEST(steps_come_to_an_end)
 {
         static const enum sysctl_id ids[] = {TW, ORPHANS, SYSCTL_SOMAXCONN, FIN, PROBES, SYSCTL_TCP_KEEPALIVE_INTVL};

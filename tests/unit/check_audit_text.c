@@ -127,7 +127,7 @@ START_TEST(every_message_names_the_destination_and_the_unit)
 }
 END_TEST
 
-/* Of a rule that has no ports.* but in `abort`, and of a listener. */
+/* The records of a rule whose only ports.* is in `abort`, and of one about a listener. */
 START_TEST(a_connection_goes_toward_and_a_listener_is_at)
 {
         static const char *const whose[][2] = {{"10.0.0.1->10.0.0.2:80", "toward"},

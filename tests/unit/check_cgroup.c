@@ -108,7 +108,7 @@ START_TEST(a_path_names_a_unit)
 }
 END_TEST
 
-/* A walk that the budget forbids is no answer for later. */
+/* A unit that is unknown because the budget forbids a walk is looked for again later. */
 START_TEST(a_spent_budget_leaves_units_unknown_for_now)
 {
         static struct cgroup_cache cache;
@@ -124,7 +124,7 @@ START_TEST(a_spent_budget_leaves_units_unknown_for_now)
 }
 END_TEST
 
-/* A tick that has to name two units names both; then the walks have to be paid for. */
+/* A tick that has to name two units names both; then no walk is made until the budget allows one. */
 START_TEST(a_second_walk_goes_into_debt)
 {
         static struct cgroup_cache cache;
@@ -142,7 +142,7 @@ START_TEST(a_second_walk_goes_into_debt)
 }
 END_TEST
 
-/* More cgroups than there is room for: who has most stays, each of the others costs one of everybody's. */
+/* More cgroups than there is room for: the one with the most stays, and each new one takes one from every count. */
 START_TEST(a_tally_keeps_who_has_most)
 {
         struct cgroup_tally tally = {0};
@@ -153,7 +153,7 @@ START_TEST(a_tally_keeps_who_has_most)
         for (unsigned i = 0; i < 10; i++)
                 cgroup_tally_add(&tally, 7);
         ck_assert_uint_eq(cgroup_tally_most(&tally), 7);
-        cgroup_tally_add(&tally, 1000); /* all of one socket go, and so does this one */
+        cgroup_tally_add(&tally, 1000); /* all with one socket are dropped, and so is this one */
         ck_assert_uint_eq(tally.n, 1);
         ck_assert_uint_eq(cgroup_tally_most(&tally), 7);
         cgroup_tally_add(&tally, 1000);
@@ -169,7 +169,7 @@ START_TEST(a_tally_counts_a_new_one_from_the_start)
                 cgroup_tally_add(&tally, id);
         for (unsigned i = 0; i < 1000; i++)
                 cgroup_tally_add(&tally, 100);
-        for (uint64_t id = 101; id <= 103; id++) /* the first of them takes one of everybody's */
+        for (uint64_t id = 101; id <= 103; id++) /* the first of them takes one from every count */
                 cgroup_tally_add(&tally, id);
         ck_assert_uint_eq(tally.n, 3);
         ck_assert_uint_eq(cgroup_tally_most(&tally), 100);

@@ -8,7 +8,7 @@
 
 #define S NSEC_PER_SEC
 
-/* A line of ticks, a second apart: 'h' holds, '-' does not, '?' is not known. */
+/* A line of ticks, a second apart: 'h' holds, '-' does not, '?' is unknown. */
 static void feed(struct clock *clock, const char *ticks)
 {
         for (; *ticks; ticks++)
@@ -31,7 +31,7 @@ START_TEST(time_that_holds_counts)
                         {"hh", 1, true},      {"hhhh", 3, true},
                         {"hhh-", 0, false},   {"hhh-h", 0, true},
                         {"hhh-hh", 1, true},  {"?", 0, false},
-                        {"?h", 0, true},      {"hh?", 1, false}, /* nothing is decided on what is not known */
+                        {"?h", 0, true},      {"hh?", 1, false}, /* an unknown value decides nothing */
                         {"hh?h", 1, true},                       /* the gap does not count, and is no break */
                         {"hh???h", 1, true},  {"hh?hh", 2, true},
                         {"h?h?h?h", 0, true}, {"hh?-", 0, false},

@@ -170,7 +170,7 @@ START_TEST(the_unknown_may_shrink)
 }
 END_TEST
 
-/* A unit whose slot is free by now has nothing to do with it. */
+/* A unit whose slot was freed is not named. */
 START_TEST(nobody_is_named_who_is_gone)
 {
         sample_full((struct row){0, 0});
@@ -188,7 +188,7 @@ START_TEST(the_unit_that_grows_most)
 }
 END_TEST
 
-/* In the order of the sockets or another. */
+/* Whatever the order of the sockets is. */
 START_TEST(the_order_does_not_matter)
 {
         for (unsigned i = 0; i <= WINDOW; i++)
@@ -245,7 +245,7 @@ START_TEST(a_slot_is_free_after_a_window)
 }
 END_TEST
 
-/* Until then it counts to cgroup 0, where its old count may still be. */
+/* Until a slot is free, a new unit counts as cgroup 0: samples may still have the old counts of the slot. */
 START_TEST(a_slot_is_kept_for_a_window)
 {
         for (unsigned i = 0; i <= WINDOW; i++)
@@ -279,7 +279,7 @@ START_TEST(a_reused_slot_knows_nothing_of_the_unit_before)
         for (unsigned i = 0; i < CLOSE_WAIT_SAMPLES; i++)
                 SAMPLE(NOTHING);
         for (unsigned i = 0; i < WINDOW; i++)
-                sample_full((struct row){0, 0}); /* whichever slot was 1's is somebody's */
+                sample_full((struct row){0, 0}); /* the slot that was 1's is used by another unit */
         sample_full((struct row){9, 3});
         expect(3, 9);
 }

@@ -480,7 +480,7 @@ START_TEST(chain_of_all_rules_is_no_circle)
 }
 END_TEST
 
-/* What is wrong changes nothing of what was right before. */
+/* A wrong value leaves the right value before it in effect. */
 START_TEST(wrong_values_are_not_taken)
 {
         read_all("[daemon]\ninterval = 1h\nmode = x\nrestore_on_exit = x\n[limits]\nchanges_per_minute = 0\n"

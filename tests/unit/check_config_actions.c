@@ -125,7 +125,7 @@ START_TEST(one_word_wins_over_the_one_before)
 }
 END_TEST
 
-/* The vendor's, the administrator's, a drop-in: each may narrow anew, also to more than the one before. */
+/* Files of the vendor and the administrator, and a drop-in: each may replace the bounds, also by wider ones. */
 START_TEST(bounds_of_three_files)
 {
         read_file("policy.conf", "[limits]\n" TW " = max 262144\n" FIN " = max 30\n");
@@ -134,7 +134,7 @@ START_TEST(bounds_of_three_files)
         ck_assert_str_eq(config->bounds_at[SYSCTL_TCP_MAX_TW_BUCKETS].file, "twtuned.conf");
         ck_assert_uint_eq(config->bounds_at[SYSCTL_TCP_MAX_TW_BUCKETS].line, 3);
 
-        read_file("50-own.conf", "[limits]\n" TW " = min 131072\n"); /* the whole value is another */
+        read_file("50-own.conf", "[limits]\n" TW " = min 131072\n"); /* replaces the whole value */
         expect_bounds(SYSCTL_TCP_MAX_TW_BUCKETS, 131072, 16777216);
         expect_bounds(SYSCTL_TCP_FIN_TIMEOUT, 10, 30);
 

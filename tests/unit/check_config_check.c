@@ -235,7 +235,7 @@ START_TEST(what_is_hardly_meant)
 }
 END_TEST
 
-/* Only of what never holds: the daemon starts without the rule. */
+/* Only for a condition that never holds: the daemon starts without the rule. */
 START_TEST(a_rule_that_never_holds_is_off)
 {
         read_all(R("when = tcp.listen == 0.5\nuntil = tcp.listen < 0\n") "[rule s]\n" SET "when = tcp.listen < 0\n");

@@ -56,7 +56,7 @@ static const struct {
          ""},
 };
 
-/* What is left of calls that have returned must not be needed. */
+/* Makes a test fail that needs what a call left on the stack when it returned. */
 static void __attribute__((noinline)) overwrite_stack(void)
 {
         volatile char bytes[32768];
@@ -197,7 +197,7 @@ START_TEST(so_is_that_of_an_instance)
 }
 END_TEST
 
-/* The directory of a longer name cannot be there. */
+/* The directory of a longer name cannot exist. */
 START_TEST(a_long_instance_is_no_error)
 {
         struct diagnostics diagnostics = {0};

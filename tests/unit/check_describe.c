@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the daemon tells of itself: whose each sysctl is, and why each rule is or is not active. */
+/* What the daemon says of itself: who owns each sysctl, and why each rule is or is not active. */
 
 #include "daemon/bus/describe.h"
 #include "daemon/status.h"
@@ -63,7 +63,7 @@ START_TEST(the_owner_of_a_sysctl)
         strcpy(owner[FIN].where, "/etc/sysctl.d/10.conf:3");
         expect_owner("45", "sysctl.d");
         expect("\"configured_at\":\"/etc/sysctl.d/10.conf:3\",\"configured\":\"45\"");
-        owner[FIN].value = SYSCTL_VALUE(50); /* it wants another value than the one that is there */
+        owner[FIN].value = SYSCTL_VALUE(50); /* sysctl.d wants another value than the live one */
         expect_owner("45", "someone else");
         owner[FIN].has_default = false;
         expect_owner("45", "unknown");
@@ -192,7 +192,7 @@ START_TEST(advice_is_a_thing_of_its_own)
 }
 END_TEST
 
-/* As long as the rule waits for its sake, not when a later try fails. */
+/* Advice stands while the rule waits because its change did not help, but not while it waits after a later failure. */
 START_TEST(advice_stands_while_a_change_that_did_not_help_counts)
 {
         tuner_stop(&tuner);

@@ -49,7 +49,7 @@ START_TEST(each_is_found_among_others)
 
         diag_message_put(&m, INET_DIAG_CONG, other, sizeof(other)); /* 6 bytes and 2 of padding */
         diag_message_put_drops(&m, 42);
-        diag_message_put(&m, 250, NULL, 0); /* of a kernel to come */
+        diag_message_put(&m, 250, NULL, 0); /* of a future kernel */
         diag_message_put(&m, INET_DIAG_SHUTDOWN, "\x03", 1);
         diag_message_put_cgroup(&m, CGROUP);
         diag_message_put(&m, INET_DIAG_MARK, "1234", 4);
@@ -136,7 +136,7 @@ START_TEST(no_drops_is_known_to_be_none)
 }
 END_TEST
 
-/* The one that is cut is not there; what stands before it is. At every length that ends inside. */
+/* At every length that ends inside an attribute: the cut attribute is not found, those before it are. */
 START_TEST(truncated_attributes)
 {
         size_t whole, first;
@@ -160,7 +160,7 @@ START_TEST(truncated_attributes)
 }
 END_TEST
 
-/* A length that cannot be ends the search: what follows is not to be trusted. It must end, above all. */
+/* An impossible length ends the search: what follows cannot be trusted. Above all, the search must end. */
 START_TEST(impossible_lengths_end_the_search)
 {
         static const unsigned lengths[] = {0, 1, 2, 3, 20, 21, 1000, UINT16_MAX};

@@ -44,7 +44,7 @@ START_TEST(many_and_long_ones_are_kept)
 }
 END_TEST
 
-/* As problem_add() leaves it when there was no memory for the first one: counted, with no list. */
+/* As diagnostic_add() leaves it when there was no memory for the first one: counted, with no list. */
 START_TEST(one_without_memory_stays_counted)
 {
         struct diagnostics diagnostics = {.n = 1};
@@ -59,7 +59,7 @@ START_TEST(memory_that_comes_back_is_used_well)
 {
         struct diagnostics diagnostics = {.n = 1};
 
-        mallopt(M_PERTURB, 0x5a); /* memory that was not written shows */
+        mallopt(M_PERTURB, 0x5a); /* unwritten memory shows */
         diagnostic_add(&diagnostics, (struct origin){"a.conf", 3}, "after a lack of memory");
         ck_assert_uint_ge(diagnostics.n, 1);
         ck_assert_msg(diagnostics.n == 1 || !diagnostics.item[0].text, "the lost one has text %p",

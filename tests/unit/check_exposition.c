@@ -215,8 +215,8 @@ START_TEST(advice_says_for_whom)
 }
 END_TEST
 
-/* As in twtunectl status: its change did not help, so the advice is what is left. Whose it is, is what the episode
- * says. */
+/* As in twtunectl status: its change did not help, so the advice is what is left. The episode says whose it
+ * is. */
 START_TEST(advice_of_a_rule_that_did_not_help)
 {
         host = host_new("[rule late]\nwhen = tcp.fin_wait2 >= 10\nset = net.ipv4.tcp_fin_timeout = 30\n"

@@ -98,7 +98,7 @@ START_TEST(a_second_change_is_foreign)
 }
 END_TEST
 
-/* The process that comes after a crash waits on, and takes the next change for the second one. */
+/* The process after a crash goes on waiting, and counts the next change as the second one. */
 START_TEST(a_crash_forgets_no_change)
 {
         start(RULE);
@@ -204,7 +204,7 @@ START_TEST(observing_says_it_and_saves_nothing)
 }
 END_TEST
 
-/* What cannot be read is no other value. */
+/* A sysctl that cannot be read is not taken for a changed one. */
 START_TEST(an_invalid_reading_is_no_change)
 {
         start(RULE);

@@ -47,7 +47,7 @@ static void on_long_key(void *user, struct origin at, const char *name, const ch
         *length = 0;
 }
 
-/* Reads a copy of exactly that size, so that a look behind the end shows under a sanitizer. */
+/* Reads a copy of exactly that size, so that a sanitizer sees a read past the end. */
 static void read_text(const char *text, size_t size, struct transcript *t, struct diagnostics *diagnostics)
 {
         const struct ini_handler handler = {on_section, on_key, t};

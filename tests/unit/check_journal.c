@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A reader of standard error that is slow: what is lost is told, and every later line is whole. */
+/* If the reader of standard error is slow, the log says what is lost, and every later line is whole. */
 
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -182,7 +182,7 @@ START_TEST(text_is_as_documented)
 }
 END_TEST
 
-/* The value that every CRC-32 has as its check value. */
+/* The published check value of CRC-32. */
 START_TEST(checksum_is_the_known_one)
 {
         ck_assert_uint_eq(ledger_checksum("123456789", 9), 0xcbf43926);
@@ -355,7 +355,7 @@ START_TEST(every_corruption_is_refused)
                         r = ledger_parse(text, &owner, &ledger);
                         if (text[at] == right)
                                 continue;
-                        /* A higher version alone is believed: then nothing is read, and nothing thrown away. */
+                        /* Only a higher version is believed: then nothing is read, and nothing thrown away. */
                         ck_assert_msg(r == (at == strlen("twtuned-ledger ") && c > '2' && c <= '9' ? -EPROTONOSUPPORT
                                                                                                    : -EBADMSG),
                                       "byte %u at %zu: %d", c, at, r);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How often may be written. */
+/* How often twtuned may write. */
 
 #include "limited.h"
 #include "random.h"
@@ -74,7 +74,7 @@ START_TEST(no_min_interval_is_no_rest)
 }
 END_TEST
 
-/* What the process before left in its ledger, after so many changes at one time. */
+/* What an earlier process left in its ledger, after so many changes at one time. */
 static void resume(unsigned changes, uint64_t at)
 {
         struct ledger ledger = {0};
@@ -91,7 +91,7 @@ static void resume(unsigned changes, uint64_t at)
         limits_resume(&limits, &ledger, START);
 }
 
-/* Each of them, and not each sysctl. */
+/* Each change counts, not each sysctl. */
 START_TEST(past_changes_count)
 {
         static const struct {

@@ -18,7 +18,7 @@
 struct model {
         char *text;
         const char *without, *path,
-                *value; /* what the names of those begin with that it lacks, "a|b"; one with another value */
+                *value; /* prefixes of the names that it lacks, "a|b"; a path that has this value instead */
         const char *read_only, *refused; /* a path that nobody may write; a value that no copy takes */
         const char *kept;                /* what each copy has before and after a write; NULL: it changes */
         int has_module;                  /* see struct lint_kernel; 2: it knows nothing about modules */
@@ -200,7 +200,7 @@ static unsigned count_written(char *section, const struct lint_rule *rule)
         return n;
 }
 
-/* What is said of a rule is said of one that is shipped. */
+/* Each rule that a row names is in the shipped policy. */
 START_TEST(rule_is_shipped)
 {
         const struct lint_rule *rule = lint_rows[_i].rule ? lint_rule_find(lint_rows[_i].rule) : NULL;
@@ -234,7 +234,7 @@ START_TEST(row_is_whole)
 }
 END_TEST
 
-/* What sysctl_table knows has a row. */
+/* Each sysctl of sysctl_table has a row. */
 START_TEST(every_sysctl_has_a_row)
 {
         const struct sysctl *s = &sysctl_table[_i];

@@ -237,7 +237,7 @@ START_TEST(more_than_there_is_room_for)
 }
 END_TEST
 
-/* Where the kernel does not tell the drops, there are none. */
+/* Without these attributes both are 0. */
 START_TEST(without_drops_and_cgroup)
 {
         struct inet_diag_msg socket = {.idiag_family = AF_INET, .idiag_state = TCP_LISTEN};

@@ -13,7 +13,7 @@ static void count(void *user, const struct netns *netns)
         found++;
 }
 
-/* Of each kind two, as any one may be the last in the directory. */
+/* Two of each kind, because any entry may be the last in the directory. */
 START_TEST(an_entry_that_cannot_be_looked_at_hides_no_other)
 {
         tree_new();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a rule could not do is told once; another failure, or the same one much later, is news. */
+/* What a rule could not do is logged once; another failure, or the same one much later, is logged again. */
 
 #include "fake_backend.h"
 

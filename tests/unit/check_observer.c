@@ -29,7 +29,7 @@ static struct unread unread;          /* by the last tick */
 static time_t skipped;                /* seconds */
 static uint64_t spent = NSEC_PER_SEC; /* ns of CPU, and of time with those that are skipped */
 
-/* Takes the place of the C library's, so that a minute can pass, and only what a test says does. */
+/* Takes the place of the C library's, so that a minute can pass, and no time passes but what a test says. */
 int clock_gettime(clockid_t clock, struct timespec *ret)
 {
         spent += 1000;
@@ -717,7 +717,7 @@ START_TEST(netstat_is_read_when_a_sign_moves)
 }
 END_TEST
 
-/* The kernel may count a segment in snmp before that was read, and in netstat after that. */
+/* The kernel may count a segment in snmp before snmp is read, and in netstat after netstat is read. */
 START_TEST(netstat_is_read_once_more)
 {
         be_quiet();
@@ -896,7 +896,7 @@ START_TEST(a_storm_goes_into_debt_for_two_dumps)
 }
 END_TEST
 
-/* How many were on reused ports is unknown then: none may have been. */
+/* Without netstat it is unknown how many connections were on reused ports: maybe none. */
 START_TEST(a_storm_without_netstat_goes_into_debt)
 {
         pause_after(2);
@@ -1063,7 +1063,7 @@ START_TEST(a_sample_that_fails_shows_nothing)
 }
 END_TEST
 
-/* It is there for the ports that are about to run short. */
+/* An early read is for ports that are about to run short. */
 START_TEST(an_early_read_takes_no_sample)
 {
         bool dump;
@@ -1109,7 +1109,7 @@ static void be_stopped(void)
         skipped -= STOPPED;
 }
 
-/* As of a virtual machine, which may count as CPU time: it makes a storm go no deeper into debt. */
+/* As when a virtual machine is stopped, which may count as CPU time: a storm goes no deeper into debt for it. */
 START_TEST(a_stop_during_a_sample_makes_no_room_for_dumps)
 {
         unsigned dumps = 0;
@@ -1130,7 +1130,7 @@ START_TEST(a_stop_during_a_sample_makes_no_room_for_dumps)
 }
 END_TEST
 
-/* A sample by state costs the ports their dump, and the other way round: it is one account. */
+/* A sample by state delays the dump of the ports, and the other way round: both are paid from one account. */
 START_TEST(all_dumps_are_debited)
 {
         sample_slowly(&(unsigned){METRIC_TCP_ESTABLISHED}, 1);
@@ -1155,7 +1155,7 @@ START_TEST(a_pause_is_shown_until_it_is_over)
 }
 END_TEST
 
-/* The next tick is as late as the dumps of this one took, and no later one is. */
+/* The dumps of a tick delay the next tick by the time that they took, and no later tick. */
 START_TEST(the_time_of_a_dump_is_shown_at_the_next_tick)
 {
         static const struct config config = {.interval_ns = NSEC_PER_SEC};
@@ -1203,7 +1203,7 @@ static bool client_looks(void)
 START_TEST(a_client_causes_one_look_in_10_s)
 {
         begin_looks();
-        ck_assert(!client_looks()); /* the dump of the tick is new enough */
+        ck_assert(!client_looks()); /* the dump of the tick is recent enough */
         skipped += 10;
         ck_assert(client_looks());
         ck_assert_int_eq(seen.reading[METRIC_PORTS_USED].state, READING_VALID);
@@ -1216,7 +1216,7 @@ START_TEST(a_client_causes_one_look_in_10_s)
 }
 END_TEST
 
-/* 100 ms in a tenth of 5 %: the next one is 20 s later, and no dump of a rule is. */
+/* 100 ms at a tenth of 5 %: the next look is 20 s later, and no dump for a rule is delayed. */
 START_TEST(looks_have_an_account_of_their_own)
 {
         begin_looks();

@@ -220,7 +220,7 @@ static void put_opens(unsigned opens)
         tree_put("net/snmp", text);
 }
 
-/* In one reading, and no longer. Every second tick does without. */
+/* The rate is in one reading only. The counters are read at every second tick. */
 START_TEST(a_counter_that_moves_has_a_rate)
 {
         const struct reading *opens = &seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)];
@@ -236,7 +236,7 @@ START_TEST(a_counter_that_moves_has_a_rate)
 }
 END_TEST
 
-/* With a number of sockets that moves, at once. */
+/* When a number of sockets moves, the counters are read at once. */
 START_TEST(a_socket_that_comes_brings_the_counters)
 {
         const struct reading *opens = &seen.reading[COUNTER(COUNTER_ACTIVE_OPENS)];
@@ -280,7 +280,7 @@ END_TEST
 
 #define NETSTAT(n) "TcpExt: TWRecycled ListenDrops TCPSynRetrans TCPTimeouts\nTcpExt: 0 " n " 0 " n "\n"
 
-/* The kernel counts it in netstat after the signs were read. */
+/* A SYN that is sent again: the kernel counts it in netstat after the tick has read the signs. */
 START_TEST(a_late_count_has_a_rate_for_one_tick)
 {
         const struct reading *retrans = &seen.reading[COUNTER(COUNTER_SYN_RETRANS)];
@@ -612,7 +612,7 @@ START_TEST(paws_fades_on_an_idle_host)
 }
 END_TEST
 
-/* Until then each read is new to the rules. */
+/* Until it is 0, each read is a new value for the rules. */
 START_TEST(what_time_wait_needs_fades_to_nothing)
 {
         const struct reading *needed = &seen.reading[METRIC_TIME_WAIT_NEEDED];
@@ -658,7 +658,7 @@ START_TEST(paws_are_more_than_the_noise_of_many_connections)
 }
 END_TEST
 
-/* Of IPv6: whatever moves elsewhere, or many sockets, make them count at once. */
+/* Sockets of IPv6 are counted at once if something else moves, or if there are many sockets. */
 START_TEST(sockets_of_ipv6_are_read)
 {
         static const struct {
@@ -831,7 +831,7 @@ START_TEST(drops_around_an_early_tick_are_those_of_the_whole_tick)
 }
 END_TEST
 
-/* Nor does what a person looks at in between. */
+/* Nor does a look of a person in between. */
 START_TEST(a_look_takes_no_drops_from_the_next_tick)
 {
         half_a_second_of_drops(false);

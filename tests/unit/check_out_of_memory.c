@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory is short at one allocation after the other, once or from then on: whatever is made of a configuration says
- * so, crashes nowhere and leaks nothing. The functions below take the place of the C library's, also for inih. */
+/* Each allocation in turn fails, alone or with all later ones: all that is made of a configuration reports that, does
+ * not crash and leaks nothing. The functions below take the place of the C library's, also for inih. */
 
 #include <dlfcn.h>
 #include <ini.h>
@@ -105,7 +105,7 @@ static bool is_whole(const struct config *config)
 static bool reads_configuration(void)
 {
         struct config *config = read_config(GOOD);
-        /* asprintf() does without giving back what it took too much of (glibc 2.36). */
+        /* asprintf() goes on if it cannot shrink its buffer (glibc 2.36): then nothing is missing. */
         bool logged = !config || diagnostics.n > 0 || (failed && is_whole(config));
 
         config_free(config);
@@ -113,7 +113,7 @@ static bool reads_configuration(void)
         return logged;
 }
 
-/* Nothing in it is taken for right because what is wrong with it could not be written down. */
+/* A wrong configuration is not accepted because its errors could not be stored. */
 static bool refuses_configuration(void)
 {
         struct config *config = read_config("[rule one]\nwhen = nothing\nset = net.ipv4.tcp_tw_reuse = 9\n");
@@ -124,7 +124,7 @@ static bool refuses_configuration(void)
         return failed && !accepted;
 }
 
-/* Nor does an error that only disables its rule hide the others. */
+/* An error that only disables its rule does not hide the others. */
 static bool refuses_more_than_a_rule(void)
 {
         struct config *config = read_config("[rule one]\nwhen = tcp.listen < 0\nset = net.ipv4.tcp_tw_reuse = 1\n"

@@ -280,7 +280,7 @@ START_TEST(invalid_ports_freeze_the_ladder)
 }
 END_TEST
 
-/* A tick that comes after ns, with a condition of 20 s: counted of it, or whether the clock starts anew. */
+/* A tick that comes after ns, with a condition of 20 s: how much of it counts, or whether the clock starts anew. */
 static const struct pause {
         const char *interval;
         uint64_t ns, dump_ns; /* the dump of the tick before took so long */

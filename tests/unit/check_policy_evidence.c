@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a decision says of why: the value, the group with the most of it, and whom the condition points at. */
+/* The reason that a decision names: the value, the group with the most of it, and the culprit of the condition. */
 
 #include "lib/policy/state.h"
 #include "one_host.h"
@@ -45,8 +45,8 @@ START_TEST(the_group_with_the_most_is_named)
 }
 END_TEST
 
-/* Of those that hold no condition, too: where all of them wait for another condition, the one that is nearest is
- * shown. */
+/* Also while the rule does not act, because another condition does not hold: the group that is nearest to the
+ * threshold is shown. */
 START_TEST(the_group_that_is_nearest_is_shown)
 {
         h = host_new(REUSE("when = ports.used >= 100\nwhen = tcp.closing >= 1\n"));
@@ -73,7 +73,7 @@ START_TEST(of_equal_groups_one_is_shown)
 }
 END_TEST
 
-/* One group of which the value is unknown leaves it open, one that is over the threshold does not. */
+/* A group whose value is unknown leaves the result unknown; one that is over the threshold does not. */
 START_TEST(of_all_groups_each_has_to_be_under_the_threshold)
 {
         static const struct {
@@ -147,7 +147,7 @@ START_TEST(a_release_without_any_group_is_of_nothing)
 }
 END_TEST
 
-/* Although no other condition of the rule is about one. */
+/* Although no other condition of the rule is about a group. */
 START_TEST(a_release_waits_for_a_group)
 {
         h = host_new("[rule fin]\nwhen = tcp.closing >= 1\nuntil = ports.used < 100 for 3s\n"
@@ -243,7 +243,7 @@ START_TEST(an_effect_is_missed_only_under_pressure)
 }
 END_TEST
 
-/* A rung that is written before the one below it. */
+/* A rule that is in the file before its prerequisite. */
 START_TEST(rungs_come_down_from_the_top_in_any_order)
 {
         h = host_new("[rule upper]\nafter = lower\nwhen = tcp.fin_wait2 >= 100\nuntil = tcp.fin_wait2 < 50 for 5s\n"

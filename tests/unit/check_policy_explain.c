@@ -117,7 +117,7 @@ START_TEST(an_active_rule_shows_what_keeps_it)
 }
 END_TEST
 
-/* More of it is better: the least keeps the rule. */
+/* If until has <=, the destination with the most keeps the rule; if it has >=, the one with the least. */
 START_TEST(the_worst_destination_is_the_one_that_is_furthest_from_until)
 {
         static const char *const rules[] = {
@@ -207,7 +207,7 @@ START_TEST(a_release_comes_nearer_and_is_remembered)
         host_pass(h, 10);
         explain(0);
         ck_assert_int_eq(e.standing, STANDING_IDLE);
-        ck_assert_uint_eq(condition_held_ns(&e.until[0]), 0); /* that was then */
+        ck_assert_uint_eq(condition_held_ns(&e.until[0]), 0); /* its clock has stopped */
         ck_assert_uint_eq(e.active_ns, 0);
         host_pass(h, 7);
         explain(0);

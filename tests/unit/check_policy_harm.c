@@ -46,7 +46,7 @@ static struct destination *busiest(void)
         return (struct destination *)ports_busiest(h->ports);
 }
 
-/* A second without a connection, of which the metrics of the busiest destination are these, in percent. */
+/* A second without a connection, in which the busiest destination has these metrics, in percent. */
 static void second(double reused, double syn_waiting)
 {
         h->snapshot.now += SEC;
@@ -130,7 +130,7 @@ START_TEST(a_table_for_little_outlasts_the_reuse)
 }
 END_TEST
 
-/* In the tick in which reuse ends, the sockets still look reused. The end of another rule is nothing to the table. */
+/* In the tick in which reuse ends, the sockets still look reused. The end of another rule does not affect it. */
 START_TEST(a_table_is_not_raised_as_reuse_ends)
 {
         begin(REUSE_RULE TABLE_RULE FIN_RULE);

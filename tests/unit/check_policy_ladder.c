@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rungs that stand on each other, advice among them. */
+/* Rungs: rules of which each is the prerequisite of the next, advice among them. */
 
 #include "one_host.h"
 
@@ -153,7 +153,7 @@ START_TEST(what_is_stepped_over_goes_along_all_the_same)
 }
 END_TEST
 
-/* A metric is lacking as well. Not read this time is not lacking. */
+/* Also if it is a metric that this kernel lacks. A metric that was not read this time is not lacking. */
 START_TEST(a_metric_that_is_lacking)
 {
         begin(BOTTOM("") MIDDLE("until = conntrack.table < 5%\n") TOP(""));
@@ -224,7 +224,7 @@ START_TEST(advice_waits_for_the_rung_below)
 }
 END_TEST
 
-/* Which the snapshot still shows as taken in the tick of its release. */
+/* In the tick of that release the snapshot still shows the rung below as taken. */
 START_TEST(advice_does_not_come_with_the_release_of_the_rung_below)
 {
         begin("[limits]\nmin_interval = 1s\n" BOTTOM("until = tcp.fin_wait1 < 1\n") ADVICE("after = bottom\n"));

@@ -26,7 +26,7 @@ static const char *const metrics[][2] = {
         {"tcp.fin_wait2_orphaned", ""},
 };
 
-/* own: the last metric, which is what the rule's lever works on, more often than others. */
+/* own: takes the last metric, which the action of the rule changes, more often than others. */
 static void random_condition(char *text, const char *key, bool own)
 {
         static const char *const ops[] = {">=", ">", "<", "<="};
@@ -208,7 +208,7 @@ START_TEST(a_healthy_host_is_not_looked_at)
 }
 END_TEST
 
-/* And one that comes near the cliff is. */
+/* A host that comes near the cliff is looked at. */
 START_TEST(a_busy_host_is_looked_at)
 {
         struct host *host = host_new(shipped_policy());

@@ -60,7 +60,7 @@ START_TEST(gives_way_to_a_service_and_takes_less)
         ck_assert_uint_eq(h->logged, 3);
         EXPECT_DECISIONS(3, DECISION_ENTER, 1, A);
         expect_range(32768, 61999);
-        host_pass(h, 100); /* and that is that */
+        host_pass(h, 100); /* and nothing more is done */
         ck_assert_uint_eq(h->logged, 3);
 }
 END_TEST

@@ -60,7 +60,6 @@ START_TEST(expect_waits_while_the_pressure_is_off_or_unknown)
 }
 END_TEST
 
-/* The dump shows such a group as relieved: what is old enough counts as reusable. TWRecycled knows better. */
 /* A gap as long as its time stops the clock, a longer one starts it anew. */
 START_TEST(expect_starts_anew_after_a_gap_longer_than_its_time)
 {
@@ -92,6 +91,7 @@ START_TEST(a_destination_that_failed_waits_for_retry_and_no_longer)
 }
 END_TEST
 
+/* The dump shows such a group as relieved: what is old enough counts as reusable. ports.reused shows that none is. */
 START_TEST(a_peer_without_timestamps_is_found_out)
 {
         h = host_new(shipped_policy());
@@ -110,7 +110,7 @@ static unsigned failed_destinations(void)
         return n;
 }
 
-/* Giving back fails, so the effect goes on missing: that destination must not take the places of others. */
+/* Giving back fails, so the effect is missed again and again: the destination must take only one place. */
 START_TEST(a_destination_that_failed_is_noted_once)
 {
         h = host_new(shipped_policy());
@@ -431,7 +431,7 @@ START_TEST(a_rule_holds_for_min_interval)
 }
 END_TEST
 
-/* What did not help holds as long; what does harm, or is someone else's by now, ends at once. */
+/* A change that did not help is held as long; one that does harm, or that someone else overwrote, ends at once. */
 START_TEST(harm_and_an_override_end_it_before)
 {
         static const struct {

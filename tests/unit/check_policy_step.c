@@ -162,7 +162,7 @@ START_TEST(what_is_at_its_limit_does_not_enter)
 }
 END_TEST
 
-/* One that is done stays; the other goes on alone, with what was set beside it untouched. */
+/* An action at its limit stays; the other goes on alone, and what the rule has set beside them is untouched. */
 START_TEST(two_levers_go_their_own_way)
 {
         begin_orphaned(FIN_RULE("lower = net.ipv4.tcp_keepalive_intvl /2 min 30\nset = net.ipv4.tcp_tw_reuse = 1\n"));

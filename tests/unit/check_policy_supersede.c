@@ -182,7 +182,7 @@ START_TEST(only_the_sysctl_is_superseded)
 }
 END_TEST
 
-/* Of two sysctls one is superseded: the other one is in effect, and that is what waits for it. */
+/* One of the two sysctls of a prerequisite is superseded: the rule waits only until the other one is in effect. */
 START_TEST(after_waits_for_the_sysctl_that_is_left)
 {
         begin("[rule vendor]\nwhen = tcp.closing >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n"

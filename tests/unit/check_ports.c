@@ -312,7 +312,7 @@ static void dump_crowd(unsigned destinations, uint64_t now)
         model_dump(&model, ports, &limits, now, 0);
 }
 
-/* For a minute a history may lack what gave way in a dump, also when another dump had more such passes before. */
+/* For a minute a history may lack the sockets that gave way in a dump, also if an earlier dump had more of these. */
 START_TEST(what_gave_way_counts_for_a_minute)
 {
         double more, fewer;
@@ -456,7 +456,7 @@ START_TEST(misra_gries_keeps_the_heavy_groups)
 }
 END_TEST
 
-/* It made some that were reused, and is remembered for a minute: the ports of its source are no concern of it. */
+/* Its sockets were reused, and it is remembered for a minute: the other ports of its source do not count for it. */
 START_TEST(a_group_without_sockets_is_no_culprit)
 {
         unsigned gone = 0;

@@ -145,7 +145,7 @@ START_TEST(one_that_looks_reused_before_no_port_is_left)
 }
 END_TEST
 
-/* The ports of a port's end are taken by others at once, a second too early for the dump to see it free. */
+/* TIME_WAIT ends on these ports, and others take them at once, so that no dump shows the ports free. */
 START_TEST(a_port_whose_time_is_over_was_not_reused)
 {
         watch_all();
@@ -243,7 +243,7 @@ START_TEST(a_pool_that_is_closed_at_once_grows_nothing)
 }
 END_TEST
 
-/* After dumps that were not needed, the dump before is old: what became of its sockets since may be of now. */
+/* After ticks that needed no dump, the last dump is old: its sockets may have been closed a moment ago. */
 START_TEST(a_pool_that_is_closed_after_a_gap_grows_nothing)
 {
         add_many(5000, TCP_ESTABLISHED, 0);

@@ -239,8 +239,8 @@ END_TEST
         "[rule r]\nwhen = tcp.fin_wait2 >= " least "\nset = net.ipv4.tcp_fin_timeout = 30\n" \
         "set = net.ipv4.tcp_tw_reuse = 1\n"
 
-/* Of a rule of two sysctls one was rearmed, and min_interval keeps the rule from taking it at once. What comes then
- * goes on with that: the same rule after a reload, another one that takes over, the process after a crash. */
+/* One of the two sysctls of a rule was rearmed, and min_interval keeps the rule from taking it at once. It is taken
+ * later by the same rule after a reload, by another one that takes over, or by the process after a crash. */
 START_TEST(what_was_rearmed_is_taken_after_a_reload)
 {
         start_and_hold(BOTH("100"));

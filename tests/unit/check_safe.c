@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names where they enter, and texts where they leave. */
+/* Names are escaped where they enter, and texts where they leave. */
 
 #include <string.h>
 
@@ -38,7 +38,7 @@ START_TEST(what_others_have_chosen_is_escaped)
 }
 END_TEST
 
-/* Whatever the size: no byte behind it, no half of an escape or of a character, and the same beginning. */
+/* Whatever the size of the buffer: no byte past it, no half of an escape or of a character, the same beginning. */
 START_TEST(what_is_too_long_is_cut_between_characters)
 {
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {

@@ -117,7 +117,7 @@ START_TEST(the_service_manager_hears_of_changes_only)
 }
 END_TEST
 
-/* A dump is made in a tick: where cpu_budget asks for a little more than one, in every second. */
+/* Dumps are made in ticks, so the time between two of them is rounded up to whole ticks. */
 START_TEST(looks_that_cpu_budget_leaves_out)
 {
         start(RULE);

@@ -74,7 +74,7 @@ START_TEST(unknown_name_is_not_found)
 }
 END_TEST
 
-/* The promise, written down a second time: a change of the table has to be meant. */
+/* The promised bounds, written down a second time, so that nobody changes the table by mistake. */
 static const struct bounds {
         enum sysctl_id id;
         int64_t min, max;

@@ -12,7 +12,7 @@
 #define X50 X10 X10 X10 X10 X10
 #define X250 X50 X50 X50 X50 X50
 
-/* Reads a copy of exactly that size, so that a look behind the end shows under a sanitizer. */
+/* Reads a copy of exactly that size, so that a sanitizer sees a read past the end. */
 static void read_text(struct sysctl_lines *lines, const char *file, const char *text, size_t size,
                       struct diagnostics *diagnostics)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The whole tick over a world that fails on demand: no original is ever lost, nobody's value is written over. */
+/* The whole tick over a backend that fails on demand: no original is ever lost, no foreign value is written over. */
 
 #include "fake_backend.h"
 
@@ -133,7 +133,7 @@ START_TEST(observing_sees_that_such_a_process_left_nothing)
 }
 END_TEST
 
-/* Of what was someone else's, or was kept, an orderly end forgets that, but not when it was changed. */
+/* An orderly end forgets that a sysctl was someone else's, or was kept, but not when it was changed. */
 START_TEST(min_interval_counts_over_a_stop)
 {
         start_and_hold(_i == 0 ? "[limits]\nmin_interval = 3min\n" RULE("r", "30")
@@ -177,7 +177,7 @@ START_TEST(a_give_back_does_not_start_min_interval)
 }
 END_TEST
 
-/* The change itself does, and the process after it knows. */
+/* A change does start it, also for the process after this one. */
 START_TEST(a_change_starts_min_interval)
 {
         const char *policy = "[limits]\nmin_interval = 10s\n" RULE("r", "30");
@@ -207,7 +207,6 @@ START_TEST(a_restore_at_a_reload_that_fails_is_tried_again)
 }
 END_TEST
 
-/* Whatever is reloaded in between, also another mode. */
 /* Of a rule that holds two sysctls, not with the first; of two rules that hold one, each. */
 START_TEST(an_override_ends_the_episode_with_the_last_sysctl)
 {
@@ -225,6 +224,7 @@ START_TEST(an_override_ends_the_episode_with_the_last_sysctl)
 }
 END_TEST
 
+/* Whatever is reloaded in between, also another mode. */
 START_TEST(an_override_outlives_reloads)
 {
         static const char *const between[] = {RULE("r", "30"), "[daemon]\nmode = observe\n" RULE("r", "30"),
@@ -276,7 +276,7 @@ START_TEST(an_override_outlives_a_crash)
 }
 END_TEST
 
-/* What changes in the rule is not what it sets. */
+/* The reload does not change what the rule sets. */
 START_TEST(a_reload_of_the_until_alone_does_not_dip)
 {
         start_and_hold(RULE("r", "30"));
@@ -452,7 +452,7 @@ static void start_and_raise(void)
 START_TEST(a_table_is_not_shrunk_under_what_it_holds)
 {
         start_and_raise();
-        ticks(200); /* the fake world does not tell how full it is: not known is not empty */
+        ticks(200); /* the fake backend does not say how full it is: unknown is not empty */
         ck_assert_int_eq(fake.live[TW], 131072);
         fake.also = see_table;
         in_table = 65537;

@@ -146,7 +146,7 @@ START_TEST(a_full_set_takes_no_more)
 }
 END_TEST
 
-/* Added in an order that is none. */
+/* Added in no order. */
 START_TEST(cgroups_are_found)
 {
         static struct unit_cgroups cgroups;

@@ -149,7 +149,7 @@ START_TEST(an_unknown_file_is_no_other_file)
 }
 END_TEST
 
-/* An original is put back as it was, also where we would never go. */
+/* An original is put back as it was, also if twtuned would never set that value. */
 START_TEST(an_original_out_of_bounds_is_put_back)
 {
         fake.live[FIN] = 3600;

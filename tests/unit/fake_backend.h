@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A world that fails on demand, and the tick over it. */
+/* A backend that fails on demand, and the tick over it. */
 
 #include <errno.h>
 #include <math.h>
@@ -44,13 +44,13 @@ static struct fake {
         char loaded[640], status[256];
         void (*also)(struct snapshot *snapshot); /* sees more; NULL: no more */
         int64_t meanwhile;                       /* what someone sets FIN to, right after it was observed; 0: nobody */
-        unsigned bent;                           /* so many writes take another value */
+        unsigned bent;                           /* so many of the next writes take another value */
         struct audit_text last[AUDIT_KIND_COUNT];
         struct instant instant[INSTANTS_MAX]; /* after each save and each write, the first ones */
         unsigned n_instants;
         uint64_t cgroup; /* of a live socket, for who looks for one */
         unsigned lookups;
-        unsigned sought_after; /* so many writes such a socket was looked for the first time */
+        unsigned sought_after; /* the number of writes when such a socket was first looked for */
 } fake;
 
 static struct tuner tuner;

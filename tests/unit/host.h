@@ -82,7 +82,7 @@ static inline char *shipped_policy(void)
         return text;
 }
 
-/* Fills what is behind the ends of lists, so that a test notices who reads it. */
+/* Fills what is behind the ends of lists, so that a test notices a read of it. */
 static inline void poison_ends(struct config *config)
 {
         for (unsigned i = 0; i < config->n_rules; i++) {
@@ -236,7 +236,7 @@ static inline void host_bound(struct host *h)
                 s->reading[METRIC_PORTS_FIRST + i] = reading_bounded(bounds[i].lower, bounds[i].upper);
 }
 
-/* The two steps of the observer and the tick (daemon/tuner.c:observe). */
+/* The two steps of the observer and the tick (daemon/tick.c:observe). */
 static inline void host_observe_seldom(struct host *h)
 {
         bool dump_ports = !host_bounds_hold(h);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Random numbers that are the same in every run: TEST_SEED=N takes others, and whoever hunts prints it. */
+/* Random numbers that are the same in every run: TEST_SEED=N takes others; ./dev test --long prints its N. */
 
 #include <inttypes.h>
 #include <stdint.h>
