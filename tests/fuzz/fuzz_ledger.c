@@ -8,7 +8,7 @@
 #include "lib/apply/ledger.h"
 #include "text.h"
 
-/* Whoever the first line names. */
+/* The owner that the first line names. */
 static struct ledger_owner owner_of(const char *text)
 {
         struct ledger_owner owner = {0};

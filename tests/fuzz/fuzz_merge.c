@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The metrics of several daemons, which one program joins; a 0 is between two of them here. */
+/* The metrics of several daemons, which one program joins; here a NUL byte is between two of them. */
 
 #include <stdbool.h>
 

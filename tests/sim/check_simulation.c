@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The daemon's tick() over months of simulated time: generated loads, a world that fails, people who interfere.
+/* The daemon's tick() over months of simulated time: generated loads, a backend that fails, people who interfere.
  * invariants.c has what must hold.
  *
  *         check_simulation FILE [TICKS]            the hosts of a file, a line each: SEED RUN, then what it shows
@@ -11,7 +11,7 @@
 #include "../unit/host.h"
 #include "invariants.h"
 
-#define TROUBLE_EVERY 40000u /* ticks; a part of them */
+#define TROUBLE_EVERY 40000u /* ticks, of which TROUBLE_FOR have trouble */
 #define TROUBLE_FOR 4000u
 #define RESTART_EVERY 5000u
 #define WARM_UP 400000u /* ticks */
@@ -355,8 +355,8 @@ static unsigned count_fds(void)
         return n;
 }
 
-/* With the same configuration each time: nothing is left of all that came between. Until then the C library keeps some
- * of what was freed for the next time. */
+/* Called with the same configuration each time: nothing may be left of what came between. Before WARM_UP the heap
+ * still grows, because the C library keeps some of what was freed. */
 static void check_growth(struct run *r)
 {
         size_t used = (size_t)mallinfo2().uordblks;

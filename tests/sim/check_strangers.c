@@ -47,7 +47,7 @@ struct decided {
         char what[240]; /* KIND RULE SYSCTL GROUP */
 };
 
-/* What came of one life of a host. */
+/* The result of one life of a host. */
 struct life {
         struct decided decision[DECISIONS_MAX];
         unsigned n;

@@ -316,13 +316,13 @@ static bool is_shared(const struct sim *s, enum sysctl_id id)
         return n > 1;
 }
 
-/* True if the value stands off its threshold by more than the noise of a few ports. */
+/* True if the value differs from its threshold by more than the noise of a few ports. */
 static bool stands_off(double value, double number)
 {
         return value < number * (1 - NOISE) || value > number * (1 + NOISE) + (number <= 0 ? FEW : 0);
 }
 
-/* True if all that the rule entered or left for stands off: the event names one of its conditions. */
+/* True if no value for which the rule entered or left is near its threshold; the event names only one of them. */
 static bool is_clear(const struct sim *s, const struct audit_text *event)
 {
         double value = strtod(sim_event_field(event, "METRICVALUE"), NULL);
@@ -432,7 +432,7 @@ static void on_override(struct invariants *inv, const struct sim *s, enum sysctl
         rule->failed = false;
 }
 
-/* Rungs come down from the top: a rule is held at least as long as one that stands on it. */
+/* Rungs are released from the top: a rule is held at least as long as one that stands on it. */
 static uint64_t longest_hold(const struct invariants *inv, const struct sim *s, const struct watched_rule *rule)
 {
         const struct config *config = s->tuner.config;
@@ -555,7 +555,7 @@ void invariants_event(struct invariants *inv, struct sim *s, const struct audit_
                 on_change(inv, s, id, event);
 }
 
-/* ---- the world ---- */
+/* ---- the host ---- */
 
 static void note_faults(struct invariants *inv, const struct sim *s)
 {
@@ -593,7 +593,7 @@ static void check_seen(const struct invariants *inv, const struct sim *s)
                         broken(inv, s, "%s is held on, and someone else changed it", name_of(id));
 }
 
-/* Before the lump that comes too much. */
+/* Notes whether the table is so full that the next lump of TIME_WAIT may be too much for it. */
 static void note_edge(struct invariants *inv, const struct sim *s)
 {
         double room = (double)s->kernel.sysctl[SYSCTL_TCP_MAX_TW_BUCKETS].v[0];
@@ -602,7 +602,7 @@ static void note_edge(struct invariants *inv, const struct sim *s)
                 inv->on_edge = (double)kernel_tw(&s->kernel) >= room * (1 - TABLE_NOISE);
 }
 
-/* What a tick saw, of what it has to watch. */
+/* Notes what the tick has read of the sysctls that rules set. */
 static void note_seen(struct invariants *inv, const struct sim *s)
 {
         const struct tuner *t = &s->tuner;
@@ -691,7 +691,7 @@ void invariants_crashed(struct invariants *inv, struct sim *s)
                 inv->sysctl[id].seen.n = 0;
                 if (entry_of(s, id)->hand_at == 0)
                         inv->sysctl[id].noted_at = 0;
-                /* What could not be saved nobody knows any more: that it is someone else's, that it was kept. */
+                /* What could not be saved is forgotten: that it is someone else's, or that it was kept. */
                 if (entry_of(s, id)->state != LEDGER_FOREIGN)
                         inv->sysctl[id].logged = false;
                 /* It was rearmed, or kept, and the process did not live to say so. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What must hold whatever happens to a simulated host. What does not is told with the seed and the last events, and
+/* What must hold whatever happens to a simulated host. A violation is printed with the seed and the last events, and
  * the process aborts. */
 
 #include "sim_backend.h"
@@ -10,7 +10,7 @@
 #define EVENT_SHOWN_SIZE 640
 #define CHANGES_MAX 512u
 
-/* One sysctl, as someone sees it who watches from outside. */
+/* One sysctl, as it looks from outside of twtuned. */
 struct watched_sysctl {
         struct sysctl_value foreign; /* what was set last by someone else; at first what the kernel began with */
         struct sysctl_value ours;    /* written by twtuned last; n == 0: never */
@@ -48,14 +48,14 @@ struct watched_write {
 };
 
 struct invariants {
-        const char *run;           /* how to have it again; borrowed */
+        const char *run;           /* how to repeat it; borrowed */
         bool may_fail;             /* faults are injected: a write may need no event of its own */
         bool steady;               /* the policy must not flap under a constant load */
-        uint64_t calm_at;          /* load and world are the same since then */
+        uint64_t calm_at;          /* load and host are the same since then */
         uint64_t moved_at;         /* when a rule entered for the first time since, or was tried again */
         uint64_t refused;          /* connections, by then: those make a load that is not constant at the sockets */
         uint64_t table_lowered_at; /* the table of TIME_WAIT got a size that is under what it holds */
-        bool on_edge;              /* that load fills the table of TIME_WAIT but for the noise of it */
+        bool on_edge;              /* the load fills the table of TIME_WAIT, up to its noise */
 
         uint64_t faulty_at, died_at; /* when something was made to fail last; when the process was killed */
 
@@ -63,8 +63,8 @@ struct invariants {
         struct watched_rule rule[RULES_MAX];
         struct watched_write unaccounted[16];
         unsigned n_rules, n_unaccounted;
-        struct bucket changes; /* with those on paper, which no process knows of the one before it */
-        struct bucket written; /* without */
+        struct bucket changes; /* with those on paper, which the next process does not know */
+        struct bucket written; /* without those on paper */
 
         char shown[EVENTS_SHOWN][EVENT_SHOWN_SIZE];
         unsigned n_shown;
@@ -74,7 +74,7 @@ struct invariants {
 /* Before the first start. */
 void invariants_begin(struct invariants *inv, struct sim *sim, const char *run);
 
-/* The load changes, or something is done to the world. */
+/* The load changes, or something is done to the host. */
 void invariants_disturb(struct invariants *inv, const struct sim *sim);
 
 /* After the orderly end, or when nothing has needed anything for hours: all is as it was. */

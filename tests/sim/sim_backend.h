@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A `struct world` around the model of a kernel: the daemon's own tick() runs in it, on a clock that is moved by
+/* A `struct backend` around the model of a kernel: the daemon's own tick() runs in it, on a clock that is moved by
  * hand, with the daemon's own table of ports. It can fail in every way in which the real one can. */
 
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 #include "lib/audit/text.h"
 #include "lib/kernel/close_wait.h"
 
-/* In how many of a thousand calls. */
+/* How many of a thousand calls fail so. */
 struct faults {
         unsigned read, write, save;   /* -EIO */
         unsigned swallow;             /* a write that says 0 and does nothing */

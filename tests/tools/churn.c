@@ -231,7 +231,7 @@ static void wait_for_eof(int fd)
                 ;
 }
 
-/* How long connects took, in us: exact below 65 ms, as that much above. */
+/* How long connects took, in us: exact below 65 ms; a longer one counts as 65 ms. */
 #define LATENCIES 65536u
 
 struct progress {
@@ -330,7 +330,7 @@ static void client_connect_once(const struct options *o, struct progress *p)
 }
 
 /* The n-th connection of a paced client is due at `base + n / rate`: an absolute time, so that lateness
- * does not add up. Who is late by more than 100 ms does not make up for it: that would be a burst. */
+ * does not add up. A client that is late by more than 100 ms does not catch up: that would be a burst. */
 struct pace {
         uint64_t rate, base, n;
 };
