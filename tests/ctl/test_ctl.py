@@ -31,7 +31,7 @@ def forward(here, there):
 
 # ---- what reads ----
 
-@test("status: what is held, since when, for which destination, and the same as JSON", beside=True)
+@test("status: what is held, since when, whose value it is, and the same as JSON", beside=True)
 def _():
     with Host() as host:
         wait_until(lambda: host.json("status")["state"] == "acting", "acting")

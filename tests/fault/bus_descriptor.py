@@ -44,7 +44,7 @@ def main():
     kind = CALL if sys.argv[2] == "call" else SIGNAL
     message = bus_flood.call(2, "org.twtuned1", "/org/twtuned1", "org.twtuned1", "Describe", kind, descriptors=1)
     bus.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])
-    # The bus handles this message before it answers the next one. Before that its copy may be the last: the bus waits.
+    # The bus handles this message before it answers the next one. Otherwise it may close the last copy, and wait.
     bus.sendall(bus_flood.call(3, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId"))
     wait_for(bus, rb"[0-9a-f]{32}\0")
     closing = threading.Thread(target=os.close, args=[s.detach()], daemon=True)

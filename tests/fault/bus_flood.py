@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Calls a method of twtuned over connections that never read an answer, each 7 times a second, until its input has a
-line:  bus_flood.py SOCKET CONNECTIONS PATH INTERFACE MEMBER. A faster flood
-would block dbus-daemon and not twtuned. So no connection calls again before both have taken all calls of the last
-round, which the answer to one more call shows."""
+line:  bus_flood.py SOCKET CONNECTIONS PATH INTERFACE MEMBER. A faster flood would block dbus-daemon and not twtuned.
+So no connection calls again before both have taken all calls of the last round, which the answer to one more call
+shows."""
 
 import contextlib
 import itertools

@@ -56,7 +56,7 @@ static bool opens_mark(const struct __ptrace_syscall_info *call)
         return n > 0 && length > strlen(MARK_SUFFIX) && strcmp(path + length - strlen(MARK_SUFFIX), MARK_SUFFIX) == 0;
 }
 
-/* Runs the program to its next stop. Returns false if it ended instead; *ret_status is then its exit status. */
+/* Runs the program to its next stop. Returns false if it ended instead; *ret_status is then as of waitpid(2). */
 static bool next_stop(int pass_on, int *ret_status)
 {
         ptrace(PTRACE_SYSCALL, child, NULL, (void *)(intptr_t)pass_on);

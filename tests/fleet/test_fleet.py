@@ -179,7 +179,7 @@ def query(namespace, promql):
 
 
 def start_prometheus(host):
-    """Starts it and its node exporter, with the alerts. Returns the directory of the textfile collector."""
+    """Starts prometheus and its node exporter, with the alerts. Returns the directory of the textfile collector."""
     need("prometheus", "prometheus-node-exporter")
     directory = temp_dir()
     (directory / "prometheus.yml").write_text(f"""

@@ -60,7 +60,7 @@ initrd() {
 
 # guest KERNEL DIRECTORY NAME CHECKS: what it prints goes into a file console.NAME there. Its clock counts its instructions,
 # and jumps to the next timer where there is nothing to do: however busy this machine is, it is a fast one by its own clock,
-# and waiting costs nothing. mitigations=off: nobody attacks it through its processor, and they are slow in emulation.
+# and waiting costs nothing. mitigations=off: nobody attacks its processor, and mitigations are slow in emulation.
 guest() {
         local work version kernel console=$2/console.$3
         work=$(mktemp -d)

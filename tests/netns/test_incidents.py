@@ -160,7 +160,7 @@ def _():
         for near, _ in ends:
             near.shutdown(socket.SHUT_WR)
         wait_until(lambda: states(pair.server).get("close_wait") == len(ends), "the peers have closed")
-        silence(pair.server, pair.client.ip4)  # with the link down, ARP would fail and end an orphan at once
+        silence(pair.server, pair.client.ip4)  # with the link down, ARP would fail and end it at its next try
         close_all(far for _, far in ends)
         check_equal(states(pair.server).get("last_ack"), len(ends), "LAST_ACK")
         check_equal(twtuned.event("applied", "last-ack")["NEWVALUE"], "6", name)

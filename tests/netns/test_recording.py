@@ -21,7 +21,7 @@ LONG = "--long" in sys.argv
 sys.argv[1:] = [a for a in sys.argv[1:] if a != "--long"]
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
-LAST = DELAY if HAS_6_14 else REUSE  # of the sysctls that twtuned sets
+LAST = DELAY if HAS_6_14 else REUSE  # the last one that twtuned sets
 QUICK = ("interval = 1s", "interval = 200ms")  # a row each tick
 DECISIONS = r"(applied|released|refused|failed|overridden|unexpected-effect|aborted):"
 HOUR_NS = 3600 * 10**9
@@ -159,7 +159,7 @@ def _():
         policy = temp_policy(replace(POLICY.read_text(), ("within 15s", "within 3s"),
                                      ("reuse_demand >= 50%", "reuse_demand >= 5%"),
                                      ("reuse_demand < 30%", "reuse_demand < 1%"), QUICK))
-        # Each connection takes one of 1,000 ports for good: after 400 the rule acts, and the others last for 6 s.
+        # Each connection takes one of 1,000 ports for good: 400 make the pressure, and the others last for 6 s.
         wait = "^unexpected-effect: .*RULE=time-wait-reuse "
         path, log = storm(pair, policy, wait=wait, ports=1000, rate=100)
     replayed = replay(path, policy)
