@@ -14,7 +14,7 @@ import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
 from harness import (HOLDS, PATIENCE, POLICY, ROOT, ChurnHold, ChurnServer, Pair, Program, Single, Skip,  # noqa: E402
-                     Twtuned, check, check_equal, fields, main, temp_dir, temp_policy, test, wait_until)
+                     Ticks, Twtuned, check, check_equal, fields, main, temp_dir, temp_policy, test, wait_until)
 
 ALERTS = ROOT / "packaging/prometheus/twtuned.rules.yml"
 DASHBOARD = ROOT / "packaging/prometheus/twtuned.dashboard.json"
@@ -118,12 +118,14 @@ def _():
     with Pair() as pair:
         directory = temp_dir() / "missing"
         ChurnServer(pair.server, pair.server.ip4)
-        twtuned = Twtuned(pair.client, with_file(directory / "twtuned.prom", HOLDS))
+        ticks = Ticks()
+        policy = HOLDS.replace("interval = 100ms", "interval = 1s", 1)
+        twtuned = Twtuned(pair.client, with_file(directory / "twtuned.prom", policy), ticks=ticks)
         line = twtuned.wait_for("^degraded:.*")[0]
         check("No such file" in line and fields(line)["ERRNO"] == "2", line)
         load = ChurnHold(pair.client, pair.server.ip4, count=10)
         twtuned.wait_for(f"^applied: .*SYSCTL={REUSE} ")
-        time.sleep(11)  # after 10 s it tries again; on a slow machine it may not have tried yet
+        ticks.wait(11)  # after 10 s it has tried again
         directory.mkdir()
         twtuned.wait_for("^recovered:")
         check_equal(len([line for line in twtuned.lines if line.startswith("degraded:")]), 1, "lines 'degraded'")

@@ -11,7 +11,6 @@ import socket
 import struct
 import subprocess
 import time
-import time
 
 from harness import (ChurnHold, ChurnServer, Pair, Program, Single, Skip, Twtuned, binary, check, check_equal,
                      fields, main, temp_dir, temp_policy, test)
