@@ -13,12 +13,12 @@ HEAD = """\
 # Kernels
 
 `./dev kernels` boots the kernels of Debian's releases under qemu and runs in each the tests that depend on the kernel: the
-unit tests that ask it something, and those with real sockets in network namespaces. Storms, rescue and giving back are in
-`netns evidence` and `netns effect`; kill -9, the take-over, `--restore` and the peer without timestamps in `netns service`.
-A kernel has two guests side by side, with half of the programs each. A guest has one processor and 2 GB, so that its table
-of TIME_WAIT holds less than half of the ports (`guest kernel`). Its clock counts its instructions: that this machine is busy
-fails no test. The table holds the newest results of each program; `not run` means that it was not tried on that kernel. A
-failure may have been mended since. Minutes are those of this machine, which may have had other things to do.
+unit tests that use it, and those with real sockets in network namespaces. `netns evidence` and `netns effect` test storms,
+their remedy and giving back; `netns service` tests kill -9, the take-over, `--restore` and a peer without timestamps.
+Each kernel has two guests side by side, with half of the programs each. A guest has one processor and 2 GB, so that its
+table of TIME_WAIT holds less than half of the ports (`guest kernel`). Its clock counts its instructions, so no test fails
+because this machine is busy. The table holds the newest results of each program; `not run`: it was not tried on that
+kernel. A failure may have been mended since. Minutes are those of this machine, which may have run other programs.
 
 What differs for twtuned:
 
@@ -27,8 +27,8 @@ What differs for twtuned:
 - Before "tcp: avoid reusing FIN_WAIT2 when trying to find port in connect() process" (2024, in the stable series as well)
   tcp_tw_reuse = 1 lets connect() take an orphaned FIN_WAIT_2: on 5.10.223 50 of 50 tried, on 6.1.192, 6.12.117 and 7.3.4
   none. No file and no sysctl shows which kernel it is, and twtuned opens no connections to try. So `ports.reusable` leaves
-  them out on every kernel, and they are holders: where they could be reused, `ports.forecast` is higher and `ports.relief`
-  lower than they would have to be.
+  them out on every kernel and counts them as holders; on those that reuse them `ports.forecast` is too high and
+  `ports.relief` too low.
 - tcp_diag and nf_conntrack are modules of Debian's kernels. tcp_diag is loaded by the first request, unless that is forbidden.
   Both are seen within a minute after they are loaded.
 - Linux 7.3 has ip_local_port_step_width: connect() fills both parities evenly then.
