@@ -30,48 +30,43 @@ static const char *const field_names[] = {
         "ADVICE", "RESULT",  "ERRNO",       "NETNS",     "REQUESTER",
 };
 
-/* Returns the Unix time of a local time, in us. mktime() brings fields out of range into range (day 0 is the last day
- * of the month before). */
-static uint64_t time_of(struct tm tm)
+/* True if the date is in the calendar and after 1969. In UTC every date has every time, so that timegm() changes only a
+ * field that is out of range: strptime() accepts day 31 of every month, and second 60. */
+static bool date_exists(struct tm tm)
 {
-        tm.tm_isdst = -1;
-        return (uint64_t)MAX(mktime(&tm), 0) * 1000000;
+        struct tm real = tm;
+
+        timegm(&real);
+        return tm.tm_year >= 70 && real.tm_mday == tm.tm_mday && real.tm_sec == tm.tm_sec;
 }
 
 /* Parses "2h" (before now), "10:00" (of today), "today", "yesterday", "2026-11-21 10:00:00" and its shorter forms, in
  * local time, into a Unix time in us. Returns 0 or -EINVAL. */
 static int parse_since(const char *text, uint64_t *ret_usec)
 {
-        static const char *const formats[] = {"%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"};
+        static const char *const formats[] = {
+                "%H:%M", "today", "yesterday", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d",
+        };
         time_t now = time(NULL);
-        const char *end;
-        struct tm today;
         uint64_t ns;
 
         if (duration_of_person(text, &ns) == 0) {
                 *ret_usec = (uint64_t)now * 1000000 - MIN(ns / 1000, (uint64_t)now * 1000000);
                 return 0;
         }
-        if ((end = strptime(text, "%H:%M", localtime_r(&now, &today))) && *end == 0) {
-                today.tm_sec = 0;
-                *ret_usec = time_of(today);
-                return 0;
-        }
-        if (strcmp(text, "today") == 0 || strcmp(text, "yesterday") == 0) {
-                localtime_r(&now, &today);
-                *ret_usec = time_of((struct tm){.tm_year = today.tm_year,
-                                                .tm_mon = today.tm_mon,
-                                                .tm_mday = today.tm_mday - (text[0] == 'y')});
-                return 0;
-        }
         for (unsigned i = 0; i < ELEMENTSOF(formats); i++) {
-                struct tm tm = {0};
+                const char *end;
+                struct tm tm;
 
+                localtime_r(&now, &tm);
+                tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
                 end = strptime(text, formats[i], &tm);
-                if (end && *end == 0) {
-                        *ret_usec = time_of(tm);
-                        return 0;
-                }
+                if (!end || *end || !date_exists(tm))
+                        continue;
+                tm.tm_mday -= text[0] == 'y'; /* mktime() makes day 0 the last day of the month before */
+                tm.tm_isdst = -1;
+                *ret_usec = (uint64_t)MAX(mktime(&tm), 0) * 1000000;
+                return 0;
         }
         return -EINVAL;
 }

@@ -246,7 +246,7 @@ def _():
     for args in (["foo"], ["explain"], ["explain", "a", "b"], ["release"], ["release", "a", "--all"],
                  ["pause", "soon"], ["pause", "--json"], ["status", "--since=1h"], ["rules", "--for=1h"], ["rearm"],
                  ["--foo"], ["-x"], ["--help=x"], ["history", "-n"], ["history", "-n", "0"], ["history", "--lines=x"],
-                 ["rules", "--lines=5"], ["pause", "5 minutes later"], ["pause", "9999d"], ["resume", "x"], ["history", "--since=then"], ["history", "--since=25:00"],
+                 ["rules", "--lines=5"], ["pause", "5 minutes later"], ["pause", "9999d"], ["resume", "x"],
                  ["record", "/dev/null", "--for=x"]):
         run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
         check_equal((run.returncode, run.stdout), (64, ""), str(args))
@@ -259,6 +259,26 @@ def _():
         run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
         check_equal((run.returncode, run.stderr), (0, ""), str(args))
         check(run.stdout.startswith("twtunectl "), run.stdout)
+
+
+@test("history --since: a time that does not exist is an error that says what to write", beside=True)
+def _():
+    def since(time, zone="UTC"):
+        return subprocess.run([binary("twtunectl"), "history", f"--since={time}"], text=True, capture_output=True,
+                              env=os.environ | {"TZ": zone})
+
+    for time in ("then", "25:00", "24:00", "10:60", "10:00 tomorrow", "2026-02-31", "2026-02-29 10:00", "2026-04-31",
+                 "2026-13-01", "2026-00-10", "2026-01-00", "2026-11-21 25:00", "2026-11-21 10:61", "2026-11-21 10:00:60",
+                 "2026-11-21x", "26-11-21", "0000-01-01", "1969-12-31", "today x", "2h x", ""):
+        run = since(time)
+        check_equal((run.returncode, run.stdout), (64, ""), time)
+        check_equal(run.stderr, f"twtunectl: invalid time '{time}': write 2h, 10:00, today, 2026-11-21 or "
+                                "\"2026-11-21 10:00\"\n", time)
+    # In Beirut, clocks went from 23:59:59 to 01:00 then.
+    for time, zone in (("2024-02-29", "UTC"), ("2026-11-21 23:59:59", "UTC"), ("1970-01-01", "Asia/Tokyo"),
+                       ("2024-03-31", "Asia/Beirut"), ("00:00", "UTC"), ("today", "UTC"), ("yesterday", "UTC"),
+                       ("90 min ago", "UTC")):
+        check_equal(since(time, zone).returncode, 0, time)
 
 
 CLIFF = ["ports.cliff", "ports.cliff_eta"]
