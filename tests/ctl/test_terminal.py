@@ -246,8 +246,8 @@ def _():
     for args in (["foo"], ["explain"], ["explain", "a", "b"], ["release"], ["release", "a", "--all"],
                  ["pause", "soon"], ["pause", "--json"], ["status", "--since=1h"], ["rules", "--for=1h"], ["rearm"],
                  ["--foo"], ["-x"], ["--help=x"], ["history", "-n"], ["history", "-n", "0"], ["history", "--lines=x"],
-                 ["rules", "--lines=5"], ["pause", "5 minutes later"], ["pause", "9999d"], ["resume", "x"],
-                 ["record", "/dev/null", "--for=x"]):
+                 ["rules", "--lines=5"], ["pause", "5 minutes later"], ["pause", "5 minutes ago"], ["pause", "9999d"],
+                 ["resume", "x"], ["record", "/dev/null", "--for=x"]):
         run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
         check_equal((run.returncode, run.stdout), (64, ""), str(args))
         check(run.stderr.startswith("twtunectl: "), run.stderr)
