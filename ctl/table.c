@@ -71,13 +71,10 @@ static size_t fit(struct table *t, size_t indent, size_t width, unsigned last)
 static void print_cell(const struct table *t, const struct row *row, unsigned k)
 {
         const char *text = row->cell[k].text, *dots = has_unicode() ? "…" : "~";
-        size_t n = strlen(text), width = t->width[k];
+        size_t n = strlen(text), width = t->width[k], kept = n > width ? text_cut(text, width - 1) : n;
 
-        if (n > width)
-                print_coloured(row->cell[k].colour, "%.*s%s", (int)width - 1, text, dots);
-        else
-                print_coloured(row->cell[k].colour, "%s", text);
-        printf("%*s", (int)(n > width ? 2 : width - n + 2), "");
+        print_coloured(row->cell[k].colour, "%.*s%s", (int)kept, text, kept < n ? dots : "");
+        printf("%*s", (int)(width + 2 - kept - (kept < n)), "");
 }
 
 /* Prints the last cell of a row, broken at blanks to the columns that are left. */

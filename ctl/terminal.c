@@ -133,6 +133,15 @@ unsigned screen_width(void)
         return pager || isatty(STDOUT_FILENO) ? terminal_width() : 0;
 }
 
+size_t text_cut(const char *text, size_t room)
+{
+        size_t n = MIN(strlen(text), room);
+
+        while (n > 0 && (text[n] & 0xc0) == 0x80)
+                n--;
+        return n;
+}
+
 size_t line_length(const char *text, size_t room)
 {
         size_t n = room;
@@ -141,7 +150,7 @@ size_t line_length(const char *text, size_t room)
                 return strlen(text);
         while (n > 0 && text[n] != ' ')
                 n--;
-        return n > 0 ? n : room;
+        return n > 0 ? n : text_cut(text, room);
 }
 
 /* Breaks the text at blanks to the width. The first line begins at the column, where the cursor is; the others at

@@ -61,9 +61,7 @@ static void _printf_(3, 4) put(struct screen *s, enum colour colour, const char 
         va_start(args, format);
         vsnprintf(text, sizeof(text), format, args);
         va_end(args);
-        n = MIN(strlen(text), room(s));
-        while (n > 0 && (text[n] & 0xc0) == 0x80) /* not in the middle of a character */
-                n--;
+        n = text_cut(text, room(s));
         print_coloured(colour, "%.*s", (int)n, text);
         s->used += (unsigned)n;
 }

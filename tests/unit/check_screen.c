@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* What twtunectl prints on a terminal: top's screen, broken lines, and tables. */
+
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "ctl/terminal.h"
+#include "ctl/top.h"
+#include "lib/util/utf8.h"
+#include "run.h"
+
+#define UMLAUTS "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü" /* 64, of 2 bytes each */
+
+static int terminal;
+static char text[65536];
+static struct screen screen;
+
+/* Makes stdout a terminal of 41 columns: a line of two-byte characters that fills it would end in the middle of one. */
+static void begin(void)
+{
+        struct winsize size = {.ws_row = 24, .ws_col = 41};
+        struct termios raw;
+
+        setlocale(LC_ALL, "C.UTF-8");
+        setenv("SYSTEMD_COLORS", "0", 1);
+        terminal = posix_openpt(O_RDWR | O_NOCTTY);
+        ck_assert_int_ge(terminal, 0);
+        ck_assert_int_eq(grantpt(terminal) | unlockpt(terminal), 0);
+        ck_assert_ptr_nonnull(freopen(ptsname(terminal), "w", stdout));
+        ck_assert_int_eq(ioctl(STDOUT_FILENO, TIOCSWINSZ, &size), 0);
+        ck_assert_int_eq(tcgetattr(STDOUT_FILENO, &raw), 0);
+        cfmakeraw(&raw);
+        tcsetattr(STDOUT_FILENO, TCSANOW, &raw);
+        fcntl(terminal, F_SETFL, O_NONBLOCK);
+}
+
+/* What was printed since the last call. */
+static const char *printed(void)
+{
+        ssize_t n;
+
+        fflush(stdout);
+        n = read(terminal, text, sizeof(text) - 1);
+        text[n < 0 ? 0 : n] = 0;
+        return text;
+}
+
+static void check_utf8(const char *p)
+{
+        unsigned code;
+
+        for (size_t n; *p; p += n) {
+                n = utf8_take(p, &code);
+                ck_assert_msg(n > 0, "not UTF-8: %s", text);
+        }
+}
+
+/* Gives the screen a description with one metric, tcp.time_wait, in that state, and n rules that are active. */
+static void describe(const char *state, const char *value_key, double value, unsigned n)
+{
+        json_t *rules = json_array();
+
+        for (unsigned i = 0; i < n; i++)
+                json_array_append_new(rules,
+                                      json_pack("{s:s, s:s, s:s}", "name", "r", "state", "active", "why", UMLAUTS));
+        json_decref(screen.description);
+        screen.description = json_pack("{s:s, s:o, s:[{s:s, s:s, s:f}]}", "status", UMLAUTS, "rules", rules, "metrics",
+                                       "name", "tcp.time_wait", "state", state, value_key, value);
+        screen.rows = 24;
+        screen.columns = 100;
+}
+
+START_TEST(a_narrow_screen_cuts_between_characters)
+{
+        for (screen.columns = 1; screen.columns < 60; screen.columns++) {
+                unsigned columns = screen.columns;
+
+                describe("valid", "value", 7, 1);
+                screen.columns = columns;
+                screen_draw(&screen);
+                check_utf8(printed());
+        }
+}
+END_TEST
+
+START_TEST(a_text_without_blanks_is_broken_between_characters)
+{
+        print_wrapped(UMLAUTS, 0);
+        check_utf8(printed());
+        print_item(1, PLAIN, "x", UMLAUTS);
+        check_utf8(printed());
+        ck_assert_uint_eq(line_length(UMLAUTS, 41), 40);
+        ck_assert_uint_eq(line_length("ü ü", 3), 2);
+}
+END_TEST
+
+START_TEST(a_table_is_cut_between_characters)
+{
+        for (unsigned i = 0; i < 2; i++) {
+                struct table table = {0};
+
+                table_begin_row(&table);
+                table_cell(&table, PLAIN, "a%.*s", (int)i, "b");
+                table_cell(&table, PLAIN, "%s", UMLAUTS);
+                table_cell(&table, PLAIN, "%s", UMLAUTS);
+                table_print(&table, 0);
+                check_utf8(printed());
+                ck_assert_ptr_nonnull(strstr(text, "…"));
+        }
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, begin, NULL);
+        tcase_add_test(tcase, a_narrow_screen_cuts_between_characters);
+        tcase_add_test(tcase, a_text_without_blanks_is_broken_between_characters);
+        tcase_add_test(tcase, a_table_is_cut_between_characters);
+}
+
+int main(void)
+{
+        return run_suite("screen", add);
+}
