@@ -6,9 +6,16 @@
 
 #include "ctl/terminal.h"
 
-void graph_add(struct graph *g, double value)
+void graph_add(struct graph *g, double value, bool bounded)
 {
         g->sample[g->n++ % GRAPH_SAMPLES] = value;
+        if (bounded)
+                g->bounded = g->n;
+}
+
+bool graph_has_bound(const struct graph *g, unsigned last)
+{
+        return g->bounded > 0 && g->n - g->bounded < last;
 }
 
 /* The sample that is age samples old; NAN: there is none. */

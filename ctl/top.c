@@ -56,11 +56,10 @@ static int sample(struct top *t)
         t->screen.description = d;
         json_array_foreach(json_object_get(d, "metrics"), i, metric) {
                 struct graph *g = screen_graph(&t->screen, text_of(metric, "name"));
+                double value = value_of(metric, &bounded);
 
-                if (!g)
-                        continue;
-                graph_add(g, value_of(metric, &bounded));
-                g->bounded |= bounded;
+                if (g)
+                        graph_add(g, value, bounded);
         }
         return 0;
 }

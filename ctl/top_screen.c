@@ -197,7 +197,7 @@ static void draw_metric(struct screen *s, const json_t *metric)
                 printf("%s", colour_off(GREEN));
                 s->used += width + 1;
                 if (graph_most(g, width) > 0)
-                        put(s, DIM, " %s%.4g%s", g->bounded ? "<= " : "", graph_most(g, width),
+                        put(s, DIM, " %s%.4g%s", graph_has_bound(g, width) ? "<= " : "", graph_most(g, width),
                             text_of(metric, "unit"));
         }
         line_end();

@@ -117,12 +117,44 @@ START_TEST(a_table_is_cut_between_characters)
 }
 END_TEST
 
+/* The last graph that top has drawn says whether the most of it is an upper bound. */
+START_TEST(an_upper_bound_is_one_only_while_it_is_shown)
+{
+        struct graph *g = screen_graph(&screen, "tcp.time_wait");
+
+        graph_add(g, 9, true);
+        for (unsigned i = 0; i < 20; i++) {
+                ck_assert_int_eq(graph_has_bound(g, 20), true);
+                graph_add(g, 7, false);
+        }
+        ck_assert_int_eq(graph_has_bound(g, 20), false);
+        ck_assert_int_eq(graph_has_bound(g, 21), true);
+        describe("valid", "value", 7, 0);
+        screen.columns = 74; /* room for a graph of 20 */
+        screen_draw(&screen);
+        ck_assert_msg(strstr(printed(), "─ 7\033") && !strstr(text, "<="), "%s", text);
+}
+END_TEST
+
+START_TEST(a_metric_that_was_never_bounded_has_no_bound)
+{
+        struct graph *g = screen_graph(&screen, "tcp.time_wait");
+
+        ck_assert_int_eq(graph_has_bound(g, GRAPH_SAMPLES), false);
+        for (unsigned i = 0; i < 2 * GRAPH_SAMPLES; i++)
+                graph_add(g, 7, false);
+        ck_assert_int_eq(graph_has_bound(g, GRAPH_SAMPLES), false);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, begin, NULL);
         tcase_add_test(tcase, a_narrow_screen_cuts_between_characters);
         tcase_add_test(tcase, a_text_without_blanks_is_broken_between_characters);
         tcase_add_test(tcase, a_table_is_cut_between_characters);
+        tcase_add_test(tcase, an_upper_bound_is_one_only_while_it_is_shown);
+        tcase_add_test(tcase, a_metric_that_was_never_bounded_has_no_bound);
 }
 
 int main(void)
