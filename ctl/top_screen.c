@@ -231,7 +231,7 @@ static void draw_metrics(struct screen *s)
         }
 }
 
-void screen_draw(struct screen *s)
+static void draw(struct screen *s)
 {
         char seen[32] = "", title[96];
 
@@ -250,5 +250,14 @@ void screen_draw(struct screen *s)
         draw_metrics(s);
         print_coloured(DIM, "%.*s", (int)s->columns - 1, "q quits, up and down scroll");
         fputs(REST_OF_LINE REST_OF_SCREEN, stdout);
+}
+
+void screen_draw(struct screen *s)
+{
+        draw(s);
+        if (s->first >= s->line) { /* what was scrolled to is gone: show the last line */
+                s->first = s->line - 1;
+                draw(s);
+        }
         fflush(stdout);
 }

@@ -77,6 +77,21 @@ static void describe(const char *state, const char *value_key, double value, uns
         screen.columns = 100;
 }
 
+START_TEST(what_shrinks_is_not_scrolled_past_its_end)
+{
+        describe("valid", "value", 7, 5);
+        screen_draw(&screen);
+        ck_assert_ptr_nonnull(strstr(printed(), "RULES AND ADVICE"));
+        screen.first = 7; /* six lines of rules, one title, one metric */
+        screen_draw(&screen);
+        ck_assert_ptr_nonnull(strstr(printed(), "tcp.time_wait"));
+        describe("valid", "value", 7, 0);
+        screen_draw(&screen);
+        ck_assert_ptr_nonnull(strstr(printed(), "tcp.time_wait"));
+        ck_assert_uint_eq(screen.first, 1);
+}
+END_TEST
+
 START_TEST(a_narrow_screen_cuts_between_characters)
 {
         for (screen.columns = 1; screen.columns < 60; screen.columns++) {
@@ -150,6 +165,7 @@ END_TEST
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, begin, NULL);
+        tcase_add_test(tcase, what_shrinks_is_not_scrolled_past_its_end);
         tcase_add_test(tcase, a_narrow_screen_cuts_between_characters);
         tcase_add_test(tcase, a_text_without_blanks_is_broken_between_characters);
         tcase_add_test(tcase, a_table_is_cut_between_characters);
