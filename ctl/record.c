@@ -15,12 +15,16 @@
 #include "ctl/terminal.h"
 
 /* Opens the file here, so that it belongs to this user and the daemon's sandbox need not allow the write. O_NONBLOCK:
- * a FIFO without a reader must not block. */
-static int open_recording(const char *path, int *ret_fd)
+ * a FIFO without a reader must not block. *ret_new: true if there was no such file. */
+static int open_recording(const char *path, int *ret_fd, bool *ret_new)
 {
+        const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
         struct stat st;
-        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0640);
+        int fd = open(path, flags | O_CREAT | O_EXCL, 0640);
 
+        *ret_new = fd >= 0;
+        if (fd < 0 && errno == EEXIST)
+                fd = open(path, flags);
         if (fd < 0)
                 return complain(EX_CANTCREAT, "cannot open %s: %s", path, strerror(errno));
         if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > 0) {
@@ -69,17 +73,20 @@ int command_record(const struct options *o)
 {
         _cleanup_(client_close) struct client client = {0};
         uint64_t ns = 0;
+        bool new = false;
         int fd = -1, status;
 
         status = o->duration ? parse_duration(o->duration, &ns) : 0;
         if (status == 0)
-                status = open_recording(o->argument, &fd);
+                status = open_recording(o->argument, &fd, &new);
         if (status != 0)
                 return status;
         status = client_open(&client, o->instance);
         if (status == 0)
                 status = client_call(&client, "Record", "h", fd);
         close(fd);
+        if (status != 0 && new)
+                unlink(o->argument);
         if (status != 0)
                 return status;
         fprintf(stderr, "recording to %s%s\n", o->argument, o->duration ? "" : "; Ctrl-C ends it");

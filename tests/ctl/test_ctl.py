@@ -725,6 +725,25 @@ def _():
         host.ctl("record", str(temp_dir() / "short.csv"), "--for=1s")
 
 
+@test("record: leaves no file behind when it cannot begin, and an empty one that was there", beside=True)
+def _():
+    with Host(load=False) as host:
+        directory = temp_dir()
+        directory.chmod(0o777)
+        new, empty = directory / "new.csv", directory / "empty.csv"
+        empty.touch()
+        empty.chmod(0o666)
+
+        def check_left(status, **options):
+            for path in new, empty:
+                check_equal(host.ctl("record", str(path), check=False, **options).returncode, status, path.name)
+                check_equal((new.exists(), empty.exists()), (False, True), f"files after {status}")
+        check_left(77, nobody=True)
+        host.twtuned.stop()
+        check_left(3)
+        check_left(69, DBUS_SYSTEM_BUS_ADDRESS=f"unix:path={directory}/none")
+
+
 @test("record: no pipe, which could make a tick wait, and the daemon sees to it as well", beside=True)
 def _():
     with Host(load=False) as host:
