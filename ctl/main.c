@@ -174,9 +174,10 @@ int main(int argc, char **argv)
 
         setlocale(LC_ALL, "");
         setlocale(LC_NUMERIC, "C");
-        signal(SIGPIPE, SIG_IGN); /* a person may leave the pager early */
+        signal(SIGPIPE, SIG_IGN);
         r = run(argc, argv);
-        pager_close();
+        if (pager_close())
+                return r; /* what was not written is what the person did not want to read */
         errno = 0;
         broken = fflush(stdout) != 0 || ferror(stdout);
         if (!broken || errno == EPIPE)

@@ -110,14 +110,15 @@ void pager_open(const struct options *o)
                 dup2(fileno(pager), STDOUT_FILENO);
 }
 
-void pager_close(void)
+bool pager_close(void)
 {
         if (!pager)
-                return;
+                return false;
         fflush(stdout);
         close(STDOUT_FILENO);
         pclose(pager);
         pager = NULL;
+        return true;
 }
 
 /* 0: no terminal. Asks stderr while stdout is the pager. */

@@ -57,8 +57,8 @@ bool has_unicode(void);
  * --no-pager. */
 void pager_open(const struct options *options);
 
-/* Waits until the person has left the pager. */
-void pager_close(void);
+/* Waits until the person has left the pager. Returns false if there is none. */
+bool pager_close(void);
 
 /* Prints an error and returns status. */
 int complain(int status, const char *format, ...) _printf_(2, 3);

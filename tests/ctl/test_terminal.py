@@ -231,6 +231,8 @@ def _():
         nothing_but_cat = temp_dir()
         (nothing_but_cat / "cat").symlink_to(shutil.which("cat"))
         check_text(run("rules", PATH=str(nothing_but_cat)), "some.*active")
+        for _ in range(10):
+            run("rules", SYSTEMD_PAGER="true")  # a person leaves the pager before it has read everything
         check("paged" not in run("rules", "--no-pager", **pager), "paged although --no-pager")
         check("paged" not in host.ctl("rules", **pager).stdout, "paged although no terminal")
 
