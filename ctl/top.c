@@ -2,6 +2,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -176,7 +177,7 @@ static int loop(struct top *t)
                 r = sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, interval_us(t), 1, on_timer, t);
         if (r >= 0)
                 r = sd_event_loop(event);
-        return r < 0 ? complain(EX_OSERR, "the event loop failed: %s", strerror(-r)) : r;
+        return r < 0 ? complain(EXIT_FAILURE, "the event loop failed: %s", strerror(-r)) : r;
 }
 
 static int run_on_terminal(struct top *t)
