@@ -91,6 +91,42 @@ static void take_end(json_t *episode, const json_t *record)
                 end_episode(episode, record, text_of(record, "event"), reason_of(record));
 }
 
+/* False for advice and for changes that were only observed: there is nothing to give back. */
+static bool wrote(const json_t *episode)
+{
+        const char *name;
+        json_t *sysctl;
+
+        json_object_foreach((json_t *)json_object_get(episode, "sysctls"), name, sysctl)
+        {
+                if (!is_true(sysctl, "would"))
+                        return true;
+        }
+        return false;
+}
+
+/* True if two records have different values of a key. */
+static bool has_changed(const json_t *before, const json_t *record, const char *key)
+{
+        return *text_of(before, key) && *text_of(record, key) && !has_text(before, key, text_of(record, key));
+}
+
+/* Ends the episodes of which no record says the end: a daemon takes over the values that an earlier one wrote, but
+ * nothing else, and a boot leaves no value. The true end is between the two records. */
+static void end_forgotten(json_t *episodes, const json_t *before, const json_t *record)
+{
+        bool boot = has_changed(before, record, "_boot_id");
+        json_t *episode;
+        size_t i;
+
+        if (!boot && !has_changed(before, record, "_systemd_invocation_id"))
+                return;
+        json_array_foreach(episodes, i, episode)
+                if (is_open(episode) && (boot || !wrote(episode)))
+                        end_episode(episode, record, "released",
+                                    boot ? "the host was started again" : "twtuned was started again");
+}
+
 /* True if the record makes a change that the episode only observed, or the other way round. Then the mode has changed;
  * the journal has no other record that ends the episode. */
 static bool mode_changed(const json_t *episode, const json_t *record)
@@ -130,7 +166,8 @@ static int take(json_t *episodes, const json_t *record)
         }
         if (applied || has_text(record, "event", "advice")) {
                 /* Advice within 1 s of the end of an episode, as its change did not help, belongs to that episode. */
-                bool follows = episode && !applied && number_of(record, "time") - number_of(episode, "ended") < 1;
+                bool follows = episode && !applied && !has_text(episode, "end", "released") &&
+                               number_of(record, "time") - number_of(episode, "ended") < 1;
 
                 if (!open && !follows)
                         last = begin(episodes, record);
@@ -156,12 +193,15 @@ static int take(json_t *episodes, const json_t *record)
 
 json_t *episodes_of(json_t *records)
 {
-        json_t *episodes = json_array(), *record;
+        json_t *episodes = json_array(), *record, *before = NULL;
         size_t i;
 
         json_array_foreach(records, i, record) {
-                int number = *text_of(record, "rule") ? take(episodes, record) : -1;
+                int number;
 
+                end_forgotten(episodes, before, record);
+                before = record;
+                number = *text_of(record, "rule") ? take(episodes, record) : -1;
                 if (number >= 0)
                         json_object_set_new(record, "episode", json_integer(number));
         }
@@ -185,20 +225,6 @@ static void write_what(FILE *f, const json_t *episode)
         }
         if (*separator == 0)
                 fputs("advice", f);
-}
-
-/* False for advice and for changes that were only observed: there is nothing to give back. */
-static bool wrote(const json_t *episode)
-{
-        const char *name;
-        json_t *sysctl;
-
-        json_object_foreach((json_t *)json_object_get(episode, "sysctls"), name, sysctl)
-        {
-                if (!is_true(sysctl, "would"))
-                        return true;
-        }
-        return false;
 }
 
 /* Rounds both times down, so that the duration matches the whole seconds that history and journalctl(1) show. */

@@ -24,11 +24,14 @@
 #define INDENT 2u
 #define RECORD_COLUMN 39u /* columns that the date and the event take */
 
+/* clang-format off */
 static const char *const field_names[] = {
-        "EVENT",  "MESSAGE", "SYSCTL",      "OLDVALUE",  "NEWVALUE",  "ORIGINALVALUE",
-        "RULE",   "METRIC",  "METRICVALUE", "THRESHOLD", "GROUP",     "CULPRIT",
+        "EVENT",  "MESSAGE", "SYSCTL",      "OLDVALUE",  "NEWVALUE", "ORIGINALVALUE",
+        "RULE",   "METRIC",  "METRICVALUE", "THRESHOLD", "GROUP",    "CULPRIT",
         "ADVICE", "RESULT",  "ERRNO",       "NETNS",     "REQUESTER",
+        "_BOOT_ID", "_SYSTEMD_INVOCATION_ID", /* for episodes_of() */
 };
+/* clang-format on */
 
 /* True if the date is in the calendar and after 1969. In UTC every date has every time, so that timegm() changes only a
  * field that is out of range: strptime() accepts day 31 of every month, and second 60. */

@@ -153,6 +153,52 @@ START_TEST(advice_after_a_change_that_did_not_help_is_part_of_it)
 }
 END_TEST
 
+#define RUN(boot, invocation) "\"_boot_id\":\"" boot "\",\"_systemd_invocation_id\":\"" invocation "\","
+#define ADVISES(time, run) EVENT(time, "advice", run "\"rule\":\"a\"," METRIC("9/s") "\"group\":\"0.0.0.0:80\"")
+#define WRITES(time, run, result) \
+        EVENT(time, "applied", \
+              run REUSE METRIC("82%") "\"originalvalue\":\"2\",\"newvalue\":\"1\",\"result\":\"" result "\"")
+#define STARTS(time, run) EVENT(time, "config-loaded", run "\"x\":1")
+
+/* Only in its memory has the daemon what it advises and what it would set. */
+START_TEST(a_new_daemon_ends_what_is_not_written)
+{
+        read_records("[" ADVISES(100, RUN("b", "1")) "," WRITES(110, RUN("b", "1"), "would") "," STARTS(
+                160, RUN("b", "2")) "," ADVISES(160, RUN("b", "2")) "," STARTS(170, RUN("b", "2")) "]");
+        ck_assert_uint_eq(json_array_size(episodes), 3);
+        ck_assert_str_eq(printed(0), "advice, for 0.0.0.0:80; at ports.forecast 9/s; over after 1min 0s: twtuned was "
+                                     "started again");
+        ck_assert_str_eq(printed(1), "would set net.ipv4.tcp_tw_reuse 2 -> 1; at ports.forecast 82%; over after 50s: "
+                                     "twtuned was started again");
+        ck_assert_str_eq(printed(2), "advice, for 0.0.0.0:80; at ports.forecast 9/s; no end so far");
+        ck_assert_int_eq(episode_of(2), -1);
+        ck_assert_int_eq(episode_of(3), 2);
+}
+END_TEST
+
+/* A daemon that is killed leaves what it wrote to the next one, but not beyond a boot. */
+START_TEST(a_boot_ends_what_is_written)
+{
+        read_records("[" WRITES(100, RUN("b", "1"), "applied") "," STARTS(120, RUN("b", "2")) "," STARTS(
+                220, RUN("c", "3")) "," WRITES(220, RUN("c", "3"), "applied") "]");
+        ck_assert_uint_eq(json_array_size(episodes), 2);
+        ck_assert_str_eq(printed(0),
+                         "net.ipv4.tcp_tw_reuse 2 -> 1; at ports.forecast 82%; given back after 2min 0s: the "
+                         "host was started again");
+        ck_assert_str_eq(printed(1), "net.ipv4.tcp_tw_reuse 2 -> 1; at ports.forecast 82%; no end so far");
+}
+END_TEST
+
+START_TEST(a_daemon_that_is_killed_leaves_what_it_wrote)
+{
+        read_records("[" WRITES(100, RUN("b", "1"), "applied") "," STARTS(120, RUN("b", "2")) "," EVENT(
+                220, "released", RUN("b", "2") REUSE "\"message\":\"over: x\"") "]");
+        ck_assert_uint_eq(json_array_size(episodes), 1);
+        ck_assert_str_eq(printed(0),
+                         "net.ipv4.tcp_tw_reuse 2 -> 1; at ports.forecast 82%; given back after 2min 0s: x");
+}
+END_TEST
+
 /* A journal may begin in the middle, and has records of no episode. */
 START_TEST(what_belongs_to_no_episode)
 {
@@ -191,6 +237,9 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, what_was_only_observed_ends_when_it_is_written);
         tcase_add_test(tcase, a_second_time_is_a_second_episode);
         tcase_add_test(tcase, advice_after_a_change_that_did_not_help_is_part_of_it);
+        tcase_add_test(tcase, a_new_daemon_ends_what_is_not_written);
+        tcase_add_test(tcase, a_boot_ends_what_is_written);
+        tcase_add_test(tcase, a_daemon_that_is_killed_leaves_what_it_wrote);
         tcase_add_test(tcase, what_belongs_to_no_episode);
 }
 
