@@ -14,10 +14,9 @@
 #include "ctl/description.h"
 #include "ctl/episodes.h"
 #include "ctl/terminal.h"
-#include "lib/audit/record.h"
+#include "lib/audit/text.h"
 #include "lib/util/safe.h"
 
-#define FIELD_MAX 1024
 #define UNIT_NAME_MAX 256
 #define DATE_TEXT_MAX 64
 #define TITLE_MAX 320
@@ -94,17 +93,17 @@ static int match_events(sd_journal *journal, const char *instance)
         return r;
 }
 
-/* The text of a field of the current entry, safe to print; "" if it has none. */
-static const char *field(sd_journal *journal, const char *name, char buf[static FIELD_MAX])
+/* The text of a field of the current entry, safe to print; "" if it has none. Valid until the next call. */
+static const char *field(sd_journal *journal, const char *name)
 {
+        static char text[AUDIT_TEXT_SIZE], safe[4 * AUDIT_TEXT_SIZE]; /* a byte that is not safe becomes four */
         size_t length, n = strlen(name) + 1;
-        char text[FIELD_MAX];
         const void *data;
 
         text[0] = 0;
         if (sd_journal_get_data(journal, name, &data, &length) >= 0 && length >= n)
                 snprintf(text, sizeof(text), "%.*s", (int)(length - n), (const char *)data + n);
-        return safe_text(text, buf, FIELD_MAX);
+        return safe_text(text, safe, sizeof(safe));
 }
 
 static enum colour event_colour(const char *event)
@@ -200,17 +199,17 @@ static void keep_last(json_t *records, uint64_t n)
 static void append_entry(sd_journal *journal, uint64_t usec, json_t *list)
 {
         json_t *entry = json_object();
-        char text[FIELD_MAX], key[32];
+        char key[32];
 
         json_object_set_new(entry, "time", json_real((double)usec / 1e6));
         for (unsigned i = 0; i < ELEMENTSOF(field_names); i++) {
-                const char *name = field_names[i];
+                const char *name = field_names[i], *text = field(journal, name);
                 size_t n = 0;
 
                 for (; name[n]; n++)
                         key[n] = (char)tolower((unsigned char)name[n]);
                 key[n] = 0;
-                if (*field(journal, name, text))
+                if (*text)
                         json_object_set_new(entry, key, json_string(text));
         }
         json_array_append_new(list, entry);
