@@ -83,6 +83,25 @@ def _(host):
     check("forged" not in ctl(host, "history").stdout, "a forged entry is taken")
 
 
+@on_host("history: advice of a daemon that was killed is over when the next one starts; a long one is whole")
+def _(host):
+    words = " ".join(f"word{i}" for i in range(400))
+    host.start(HOLDS + f"[rule told]\nwhen = tcp.established >= 10\nadvise = {words}\n")
+
+    def told():
+        host.run("journalctl", "--sync")
+        since = time.strftime("%F %T", time.localtime(float(host.since)))
+        return [line for line in ctl(host, "history", f"--since={since}").stdout.splitlines() if " told: " in line]
+    wait_until(lambda: len(told()) == 1, "the advice")
+    check(told()[0].endswith("; no end so far"), told()[0])
+    texts = [entry["advice"] for entry in json.loads(ctl(host, "history", "--json").stdout) if "advice" in entry]
+    check_equal(texts[-1], words, "advice")
+    host.systemctl("kill", "--signal=KILL", "twtuned")
+    wait_until(lambda: len(told()) == 2, "the advice of the next one")
+    check(re.search(r"; over after \d+s: twtuned was started again$", told()[0]), told()[0])
+    check(told()[1].endswith("; no end so far"), told()[1])
+
+
 def rows(host):
     """The complete rows of the recording."""
     path = host.root / "root/storm.csv"
