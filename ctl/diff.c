@@ -93,7 +93,7 @@ int command_diff(const struct options *o)
                 print_json(rows);
         } else {
                 pager_open(o);
-                table_print(&table, 0);
+                table_print(&table);
         }
         return any ? EXIT_FAILURE : 0;
 }

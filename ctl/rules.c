@@ -17,7 +17,7 @@ static void print_rules(const json_t *rules)
                 table_cell(&table, colour, "%s", text_of(rule, "state"));
                 table_cell(&table, PLAIN, "%s", text_of(rule, "why"));
         }
-        table_print(&table, 0);
+        table_print(&table);
 }
 
 int command_rules(const struct options *o)

@@ -87,7 +87,7 @@ static void print_all(const json_t *all)
                 table_cell(&table, PLAIN, "%s", text_of(d, "mode"));
                 table_cell(&table, colour_of(text_of(d, "state")), "%s", text_of(d, "status"));
         }
-        table_print(&table, 0);
+        table_print(&table);
 }
 
 static int show_all(const struct options *o)

@@ -46,9 +46,9 @@ void table_cell(struct table *t, enum colour colour, const char *format, ...)
 
 /* Narrows the widest columns until all fit into width, but not t->kept and not the last column, which wraps. Returns
  * where the last column begins. */
-static size_t fit(struct table *t, size_t indent, size_t width, unsigned last)
+static size_t fit(struct table *t, size_t width, unsigned last)
 {
-        size_t used = indent;
+        size_t used = 0;
 
         for (unsigned k = 0; k < last; k++)
                 used += t->width[k] + 2;
@@ -92,16 +92,15 @@ static void print_last(const struct row *row, unsigned k, size_t column, size_t 
         putchar('\n');
 }
 
-void table_print(struct table *t, unsigned indent)
+void table_print(struct table *t)
 {
         size_t width = screen_width(), column = 0;
 
         if (width > 0 && t->n > 0)
-                column = fit(t, indent, width, t->row[0].n - 1);
+                column = fit(t, width, t->row[0].n - 1);
         for (size_t i = 0; i < t->n; i++) {
                 const struct row *row = &t->row[i];
 
-                printf("%*s", (int)indent, "");
                 for (unsigned k = 0; k + 1 < row->n; k++)
                         print_cell(t, row, k);
                 print_last(row, row->n - 1, column, width);

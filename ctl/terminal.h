@@ -86,4 +86,4 @@ void table_begin_row(struct table *table);
 void table_cell(struct table *table, enum colour colour, const char *format, ...) _printf_(3, 4);
 
 /* Prints the table and frees its rows. */
-void table_print(struct table *table, unsigned indent);
+void table_print(struct table *table);

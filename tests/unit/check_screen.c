@@ -125,7 +125,7 @@ START_TEST(a_table_is_cut_between_characters)
                 table_cell(&table, PLAIN, "a%.*s", (int)i, "b");
                 table_cell(&table, PLAIN, "%s", UMLAUTS);
                 table_cell(&table, PLAIN, "%s", UMLAUTS);
-                table_print(&table, 0);
+                table_print(&table);
                 check_utf8(printed());
                 ck_assert_ptr_nonnull(strstr(text, "…"));
         }
