@@ -46,7 +46,7 @@ void table_cell(struct table *t, enum colour colour, const char *format, ...)
 
 /* Narrows the widest columns until all fit into width, but not t->kept and not the last column, which wraps. Returns
  * where the last column begins. */
-static size_t fit(struct table *t, size_t width, unsigned last)
+static unsigned fit(struct table *t, unsigned width, unsigned last)
 {
         size_t used = 0;
 
@@ -64,37 +64,22 @@ static size_t fit(struct table *t, size_t width, unsigned last)
                 t->width[widest]--;
                 used--;
         }
-        return used;
+        return (unsigned)used;
 }
 
 /* Prints a cell that is not the last one of its row, cut to the width of its column. */
 static void print_cell(const struct table *t, const struct row *row, unsigned k)
 {
         const char *text = row->cell[k].text, *dots = has_unicode() ? "…" : "~";
-        size_t n = strlen(text), width = t->width[k], kept = n > width ? text_cut(text, width - 1) : n;
+        size_t n = strlen(text), width = t->width[k], shown = n > width ? text_cut(text, width - 1) : n;
 
-        print_coloured(row->cell[k].colour, "%.*s%s", (int)kept, text, kept < n ? dots : "");
-        printf("%*s", (int)(width + 2 - kept - (kept < n)), "");
-}
-
-/* Prints the last cell of a row, broken at blanks to the columns that are left. */
-static void print_last(const struct row *row, unsigned k, size_t column, size_t width)
-{
-        size_t room = width > column + WRAPPED_MIN ? width - column : WRAPPED_MIN, n;
-        const char *text = row->cell[k].text;
-
-        while (width > 0 && text[n = line_length(text, room)]) {
-                print_coloured(row->cell[k].colour, "%.*s", (int)n, text);
-                printf("\n%*s", (int)column, "");
-                text += n + strspn(text + n, " ");
-        }
-        print_coloured(row->cell[k].colour, "%s", text);
-        putchar('\n');
+        print_coloured(row->cell[k].colour, "%.*s%s", (int)shown, text, shown < n ? dots : "");
+        printf("%*s", (int)(width + 2 - shown - (shown < n)), "");
 }
 
 void table_print(struct table *t)
 {
-        size_t width = screen_width(), column = 0;
+        unsigned width = screen_width(), column = 0;
 
         if (width > 0 && t->n > 0)
                 column = fit(t, width, t->row[0].n - 1);
@@ -103,7 +88,7 @@ void table_print(struct table *t)
 
                 for (unsigned k = 0; k + 1 < row->n; k++)
                         print_cell(t, row, k);
-                print_last(row, row->n - 1, column, width);
+                print_broken(row->cell[row->n - 1].colour, row->cell[row->n - 1].text, column, column, WRAPPED_MIN);
                 for (unsigned k = 0; k < row->n; k++)
                         free(row->cell[k].text);
         }

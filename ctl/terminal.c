@@ -143,7 +143,9 @@ size_t text_cut(const char *text, size_t room)
         return n;
 }
 
-size_t line_length(const char *text, size_t room)
+/* Returns how many bytes of the text fit into room columns: all, else up to a blank, or if there is none, all that fit
+ * without cutting a character. */
+static size_t line_length(const char *text, size_t room)
 {
         size_t n = room;
 
@@ -154,29 +156,27 @@ size_t line_length(const char *text, size_t room)
         return n > 0 ? n : text_cut(text, room);
 }
 
-/* Breaks the text at blanks to the width. The first line begins at the column, where the cursor is; the others at
- * indent. */
-static void print_broken(const char *text, unsigned width, unsigned column, unsigned indent)
+void print_broken(enum colour colour, const char *text, unsigned column, unsigned indent, unsigned least)
 {
-        while (*text) {
-                size_t n = line_length(text, width > column + TEXT_WIDTH_MIN ? width - column : TEXT_WIDTH_MIN);
+        unsigned width = screen_width();
 
-                printf("%.*s\n", (int)n, text);
+        for (;;) {
+                size_t room = width > column + least ? width - column : least;
+                size_t n = width == 0 ? strlen(text) : line_length(text, room); /* no terminal: whole lines for grep */
+
+                print_coloured(colour, "%.*s", (int)n, text);
+                putchar('\n');
                 text += n + strspn(text + n, " ");
+                if (*text == 0)
+                        return;
+                printf("%*s", (int)indent, "");
                 column = indent;
-                if (*text)
-                        printf("%*s", (int)indent, "");
         }
 }
 
 void print_wrapped_from(const char *text, unsigned column, unsigned indent)
 {
-        unsigned width = screen_width();
-
-        if (width == 0 || *text == 0)
-                puts(text); /* whole lines for grep */
-        else
-                print_broken(text, width, column, indent);
+        print_broken(PLAIN, text, column, indent, TEXT_WIDTH_MIN);
 }
 
 void print_wrapped(const char *text, unsigned indent)

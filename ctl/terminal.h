@@ -40,12 +40,12 @@ void print_wrapped(const char *text, unsigned indent);
  * only a newline if it is empty. */
 void print_wrapped_from(const char *text, unsigned column, unsigned indent);
 
+/* Likewise, in colour, and with lines of at least that many columns, also on a terminal that is narrower. */
+void print_broken(enum colour colour, const char *text, unsigned column, unsigned indent, unsigned least);
+
 /* Returns how many bytes of the text fit into room columns, a byte counted as a column, without cutting a UTF-8
  * character. */
 size_t text_cut(const char *text, size_t room);
-
-/* Likewise, but cuts at a blank if there is one. room: at least 4, the bytes of a character. */
-size_t line_length(const char *text, size_t room);
 
 /* Returns the width of the terminal that stdout or the pager writes to; 0: no terminal, so nothing may be cut. */
 unsigned screen_width(void);
