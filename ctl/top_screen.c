@@ -66,20 +66,12 @@ static void _printf_(3, 4) put(struct screen *s, enum colour colour, const char 
         s->used += (unsigned)n;
 }
 
-static void draw_title(struct screen *s, const char *title)
+/* Draws a title, or how much is left out. */
+static void draw_note(struct screen *s, const char *text)
 {
         if (!line_begin(s))
                 return;
-        put(s, DIM, "%s", title);
-        line_end();
-}
-
-/* "and 3 more" */
-static void draw_rest(struct screen *s, unsigned n, unsigned most)
-{
-        if (n <= most || !line_begin(s))
-                return;
-        put(s, DIM, "  and %u more", n - most);
+        put(s, DIM, "%s", text);
         line_end();
 }
 
@@ -87,11 +79,8 @@ static void draw_rule(struct screen *s, const json_t *rule)
 {
         bool advice = json_array_size(json_object_get(rule, "levers")) == 0;
 
-        if (!line_begin(s))
-                return;
         put(s, advice ? YELLOW : GREEN, "%s %s", advice ? "!" : "*", text_of(rule, "name"));
         put(s, PLAIN, "  %s", text_of(rule, advice ? "advise" : "why"));
-        line_end();
 }
 
 /* Prints a bar of width columns, of which a share (0 to 1) is filled, if the line has room for it. */
@@ -113,25 +102,19 @@ static void draw_destination(struct screen *s, const json_t *d)
 {
         double cliff = number_of(d, "ports.cliff");
 
-        if (!line_begin(s))
-                return;
         put(s, PLAIN, "%-*s ", (int)DESTINATION_WIDTH, text_of(d, "name"));
         put_bar(s, cliff / 100, MAX(BAR_MIN, s->columns / 6));
         put(s, PLAIN, " %.0f %% of %.0f; %.0f in use", cliff, number_of(d, "parity_limit"),
             number_of(d, "ports.used"));
         if (*text_of(d, "systemd_unit"))
                 put(s, PLAIN, ", %s", text_of(d, "systemd_unit"));
-        line_end();
 }
 
 static void draw_sysctl(struct screen *s, const json_t *sysctl)
 {
-        if (!line_begin(s))
-                return;
         put(s, GREEN, "%s = %s", text_of(sysctl, "name"), text_of(sysctl, "value"));
         put(s, PLAIN, ", it was %s; rule %s", text_of(sysctl, "original"),
             json_string_value(json_array_get(json_object_get(sysctl, "rules"), 0)));
-        line_end();
 }
 
 static bool is_active(const json_t *rule)
@@ -144,10 +127,19 @@ static bool is_changed(const json_t *sysctl)
         return has_text(sysctl, "owner", "twtuned") && json_array_size(json_object_get(sysctl, "rules")) > 0;
 }
 
+static void draw_item(struct screen *s, void (*draw)(struct screen *s, const json_t *item), const json_t *item)
+{
+        if (!line_begin(s))
+                return;
+        draw(s, item);
+        line_end();
+}
+
 /* Draws the items that pass the filter (NULL: all), SECTION_MAX at most. */
 static void draw_section(struct screen *s, const char *key, const char *title, bool (*filter)(const json_t *item),
                          void (*draw)(struct screen *s, const json_t *item))
 {
+        char rest[32];
         unsigned n = 0;
         json_t *item;
         size_t i;
@@ -156,11 +148,14 @@ static void draw_section(struct screen *s, const char *key, const char *title, b
                 if (filter && !filter(item))
                         continue;
                 if (n == 0)
-                        draw_title(s, title);
+                        draw_note(s, title);
                 if (n++ < SECTION_MAX)
-                        draw(s, item);
+                        draw_item(s, draw, item);
         }
-        draw_rest(s, n, SECTION_MAX);
+        if (n > SECTION_MAX) {
+                snprintf(rest, sizeof(rest), "  and %u more", n - SECTION_MAX);
+                draw_note(s, rest);
+        }
 }
 
 /* "3.2%"; "<= 4%": bounded; "-": unknown. */
@@ -186,8 +181,6 @@ static void draw_metric(struct screen *s, const json_t *metric)
         char value[VALUE_WIDTH * 2];
         unsigned width;
 
-        if (!line_begin(s))
-                return;
         put(s, BOLD, "%*.*s", (int)VALUE_WIDTH, (int)VALUE_WIDTH, value_text(metric, value));
         put(s, PLAIN, " %-*s", (int)NAME_WIDTH, text_of(metric, "name"));
         if (g && room(s) > MOST_WIDTH + 4) {
@@ -200,7 +193,6 @@ static void draw_metric(struct screen *s, const json_t *metric)
                         put(s, DIM, " %s%.4g%s", graph_has_bound(g, width) ? "<= " : "", graph_most(g, width),
                             text_of(metric, "unit"));
         }
-        line_end();
 }
 
 static const char *const first_metrics[] = {"tcp.time_wait", "tcp.established"};
@@ -219,15 +211,15 @@ static void draw_metrics(struct screen *s)
         json_t *metric;
         size_t i;
 
-        draw_title(s, s->columns > 80 ? "METRICS: NOW, NAME, BEFORE, AND THE MOST OF IT" : "METRICS");
+        draw_note(s, s->columns > 80 ? "METRICS: NOW, NAME, BEFORE, AND THE MOST OF IT" : "METRICS");
         for (i = 0; i < ELEMENTSOF(first_metrics); i++)
                 if (find_named(metrics, first_metrics[i]))
-                        draw_metric(s, find_named(metrics, first_metrics[i]));
+                        draw_item(s, draw_metric, find_named(metrics, first_metrics[i]));
         json_array_foreach(metrics, i, metric) {
                 bool shown = has_text(metric, "state", "valid") || has_text(metric, "state", "bounded");
 
                 if (shown && !is_always_shown(text_of(metric, "name")))
-                        draw_metric(s, metric);
+                        draw_item(s, draw_metric, metric);
         }
 }
 
