@@ -21,7 +21,7 @@
 #define DATE_TEXT_MAX 64
 #define TITLE_MAX 320
 #define INDENT 2u
-#define RECORD_COLUMN 39u /* columns that the date and the event take */
+#define RECORD_COLUMN 40u /* where the message begins, after the date and the event */
 
 /* clang-format off */
 static const char *const field_names[] = {
@@ -132,68 +132,67 @@ static void print_record(const json_t *record)
 
         printf("%s ", date_text(number_of(record, "time"), date));
         print_coloured(event_colour(event), "%-19s", event);
-        print_wrapped_from(text_of(record, "message"), (unsigned)printf(" ") + RECORD_COLUMN, INDENT);
+        putchar(' ');
+        print_wrapped_from(text_of(record, "message"), RECORD_COLUMN, INDENT);
 }
 
-/* True for a record that adds nothing once its episode is shown, or that reports normal operation. */
-static bool is_detail(const json_t *record)
-{
-        return json_is_integer(json_object_get(record, "episode")) || has_text(record, "event", "config-loaded") ||
-               has_text(record, "event", "recovered");
-}
-
-static void print_episode(double begun, const json_t *episode)
+static void print_episode(const json_t *episode)
 {
         char title[TITLE_MAX], date[DATE_TEXT_MAX];
         char *text = episode_text(episode);
 
-        snprintf(title, sizeof(title), "%s %s", date_text(begun, date), text_of(episode, "rule"));
+        snprintf(title, sizeof(title), "%s %s", date_text(number_of(episode, "begun"), date),
+                 text_of(episode, "rule"));
         print_item(0, BOLD, title, text);
         free(text);
 }
 
-/* True if the record gets a line: it belongs to no episode and is no detail, or it is the first record of its episode
- * and gets the line of the whole episode. *shown: the number of the last episode shown so far. */
-static bool has_line(const json_t *record, int *shown)
+/* The records that get a line: the first of each episode, which gets the line of the whole episode, and those that
+ * belong to no episode, except for reports of normal operation. The caller owns the array. */
+static json_t *lines_of(const json_t *records)
 {
-        const json_t *number = json_object_get(record, "episode");
+        json_t *lines = json_array(), *record;
+        json_int_t shown = -1; /* the last episode that has a line */
+        size_t i;
 
-        if (!json_is_integer(number))
-                return !is_detail(record);
-        if (json_integer_value(number) <= *shown)
-                return false;
-        *shown = (int)json_integer_value(number);
-        return true;
+        json_array_foreach(records, i, record) {
+                const json_t *episode = json_object_get(record, "episode");
+                bool normal = has_text(record, "event", "config-loaded") || has_text(record, "event", "recovered");
+
+                if (episode ? json_integer_value(episode) <= shown : normal)
+                        continue;
+                if (episode)
+                        shown = json_integer_value(episode);
+                json_array_append(lines, record);
+        }
+        return lines;
 }
 
-/* Prints the episodes and the other records. lines: how many lines, from the end; 0: all. */
-static void print_episodes(const json_t *records, const json_t *episodes, uint64_t lines)
+/* Removes all but the last n items; 0: removes none. */
+static void keep_last(json_t *list, uint64_t n)
 {
-        uint64_t left = 0;
-        int shown = -1;
+        while (n > 0 && json_array_size(list) > n)
+                json_array_remove(list, 0);
+}
+
+/* Prints the episodes and the other records. n: how many lines, from the end; 0: all. */
+static void print_episodes(const json_t *records, const json_t *episodes, uint64_t n)
+{
+        json_auto_t *lines = lines_of(records);
         json_t *record;
         size_t i;
 
-        json_array_foreach(records, i, record)
-                left += has_line(record, &shown);
-        if (left == 0 && json_array_size(records) > 0)
+        if (json_array_size(lines) == 0 && json_array_size(records) > 0)
                 puts("nothing was changed and nothing advised in this time; -v shows the other records");
-        shown = -1;
-        json_array_foreach(records, i, record) {
-                if (!has_line(record, &shown) || (left-- > lines && lines > 0))
-                        continue;
-                if (json_is_integer(json_object_get(record, "episode")))
-                        print_episode(number_of(record, "time"), json_array_get(episodes, (size_t)shown));
+        keep_last(lines, n);
+        json_array_foreach(lines, i, record) {
+                const json_t *episode = json_object_get(record, "episode");
+
+                if (episode)
+                        print_episode(json_array_get(episodes, (size_t)json_integer_value(episode)));
                 else
                         print_record(record);
         }
-}
-
-/* Removes all but the last n records; 0: removes none. */
-static void keep_last(json_t *records, uint64_t n)
-{
-        while (n > 0 && json_array_size(records) > n)
-                json_array_remove(records, 0);
 }
 
 static void append_entry(sd_journal *journal, uint64_t usec, json_t *list)
