@@ -175,20 +175,16 @@ static void keep_last(json_t *list, uint64_t n)
                 json_array_remove(list, 0);
 }
 
-/* Prints the episodes and the other records. n: how many lines, from the end; 0: all. */
-static void print_episodes(const json_t *records, const json_t *episodes, uint64_t n)
+/* Prints a line for each record: that of its episode, or, if episodes is NULL, its own. */
+static void print_lines(const json_t *lines, const json_t *episodes)
 {
-        json_auto_t *lines = lines_of(records);
         json_t *record;
         size_t i;
 
-        if (json_array_size(lines) == 0 && json_array_size(records) > 0)
-                puts("nothing was changed and nothing advised in this time; -v shows the other records");
-        keep_last(lines, n);
         json_array_foreach(lines, i, record) {
                 const json_t *episode = json_object_get(record, "episode");
 
-                if (episode)
+                if (episode && episodes)
                         print_episode(json_array_get(episodes, (size_t)json_integer_value(episode)));
                 else
                         print_record(record);
@@ -214,18 +210,9 @@ static void append_entry(sd_journal *journal, uint64_t usec, json_t *list)
         json_array_append_new(list, entry);
 }
 
-static void print_records(const json_t *records)
-{
-        json_t *record;
-        size_t i;
-
-        json_array_foreach(records, i, record)
-                print_record(record);
-}
-
 static void show_entries(sd_journal *journal, const struct options *o)
 {
-        json_auto_t *records = json_array(), *episodes = NULL;
+        json_auto_t *records = json_array(), *episodes = NULL, *lines = NULL;
         uint64_t usec;
         int r;
 
@@ -235,14 +222,14 @@ static void show_entries(sd_journal *journal, const struct options *o)
         if (r < 0)
                 complain(0, "the journal cannot be read to its end: %s", strerror(-r));
         episodes = episodes_of(records);
-        if (o->json || o->verbose)
-                keep_last(records, o->lines);
+        lines = o->json || o->verbose ? json_incref(records) : lines_of(records);
+        keep_last(lines, o->lines);
         if (o->json)
-                print_json(records);
-        else if (o->verbose)
-                print_records(records);
+                print_json(lines);
         else
-                print_episodes(records, episodes, o->lines);
+                print_lines(lines, o->verbose ? NULL : episodes);
+        if (json_array_size(lines) == 0 && json_array_size(records) > 0)
+                puts("nothing was changed and nothing advised in this time; -v shows the other records");
         if (json_array_size(records) == 0)
                 complain(0, geteuid() == 0
                                     ? "the journal has no entry of twtuned for this time"
