@@ -87,7 +87,7 @@ static void print_sysctl(const json_t *sysctl)
         if (*configured)
                 printf("    sysctl.d sets %s: %s\n", configured, text_of(sysctl, "configured_at"));
         if (*never)
-                printf("    twtuned never writes it: %s\n", never);
+                print_item(4, PLAIN, "twtuned never writes it", never);
 }
 
 static void print_actions(const json_t *rule, const json_t *sysctls)

@@ -109,8 +109,7 @@ void print_all_advice(const json_t *list)
                 puts("no advice");
         json_array_foreach(list, i, advice) {
                 print_advice_head(advice, 0, 2);
-                if (*text_of(advice, "description"))
-                        printf("  %s\n", text_of(advice, "description"));
+                print_wrapped(text_of(advice, "description"), 2);
                 print_wrapped(text_of(advice, "text"), 2);
         }
 }
