@@ -84,10 +84,25 @@ def plain(text):
     return re.sub(r"\033\[[?0-9;]*[a-zA-Z]", "", text)
 
 
+def a_terminal(columns):
+    ends = os.openpty()
+    fcntl.ioctl(ends[1], termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    return ends
+
+
+def piped_beside(host, columns, *args):
+    """What it writes to a pipe while stderr is a terminal."""
+    here, there = a_terminal(columns)
+    run = subprocess.run(host.argv(*args), env=host.env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=there,
+                         text=True)
+    for end in here, there:
+        os.close(end)
+    return run.stdout
+
+
 def shown_on(host, columns, *args):
     """The lines on a terminal of so many columns, which has its size before the command begins."""
-    here, there = os.openpty()
-    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    here, there = a_terminal(columns)
     process = subprocess.Popen(host.argv(*args), env=host.env(TERM="xterm", SYSTEMD_PAGER=""), stdin=subprocess.DEVNULL,
                                stdout=there, stderr=there)
     os.close(there)
@@ -108,13 +123,7 @@ def _():
         for name in "tcp_tw_recycle", REUSE:
             broken = shown_on(host, 80, "explain", name)
             check(max(map(len, broken)) <= 80, f"more than 80 columns in:\n{broken}")
-        here, there = os.openpty()
-        fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        beside = subprocess.run(host.argv("explain", REUSE), env=host.env(), stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=there, text=True, check=True).stdout
-        for end in here, there:
-            os.close(end)
-        for whole in host.ctl("explain", REUSE).stdout, beside:
+        for whole in host.ctl("explain", REUSE).stdout, piped_beside(host, 80, "explain", REUSE):
             check(max(map(len, whole.splitlines())) > 80, f"broken:\n{whole}")
             check_equal(len(whole.split()), len(" ".join(broken).split()), "words")
 
@@ -125,16 +134,9 @@ def _():
         for command in "rules", "diff", "config":
             lines = shown_on(host, 80, command)
             check(max(map(len, lines)) <= 80, f"{command}: {[line for line in lines if len(line) > 80]}")
-            whole = host.ctl(command, check=False).stdout
-            check(max(map(len, whole.splitlines())) > 80, f"{command}: nothing to fit in:\n{whole}")
-            check("…" not in whole, whole)
-            here, there = os.openpty()
-            fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-            beside = subprocess.run(host.argv(command), env=host.env(), stdin=subprocess.DEVNULL, stderr=there,
-                                    stdout=subprocess.PIPE, text=True).stdout
-            check(max(map(len, beside.splitlines())) > 80 and "…" not in beside, beside)
-            for end in here, there:
-                os.close(end)
+            for whole in host.ctl(command, check=False).stdout, piped_beside(host, 80, command):
+                check(max(map(len, whole.splitlines())) > 80, f"{command}: nothing to fit in:\n{whole}")
+                check("…" not in whole, whole)
         names = [line.split()[0] for line in shown_on(host, 80, "rules") if not line.startswith(" ")]
         check_equal(names, [rule["name"] for rule in host.json("rules")], "rules on a terminal")
 
@@ -240,9 +242,13 @@ def _():
 
 # ---- the command line ----
 
+def twtunectl(*args, **env):
+    return subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True, env=os.environ | env)
+
+
 @test("usage: what is wrong with a command line is said, 64", beside=True)
 def _():
-    run = subprocess.run([binary("twtunectl"), "--help"], text=True, capture_output=True)
+    run = twtunectl("--help")
     check_equal(run.returncode, 0, "exit status of --help")
     for command in "status top rules explain history config record pause resume release rearm".split():
         check_text(run.stdout, rf"^  {command} ")
@@ -251,29 +257,25 @@ def _():
                  ["--foo"], ["-x"], ["--help=x"], ["history", "-n"], ["history", "-n", "0"], ["history", "--lines=x"],
                  ["rules", "--lines=5"], ["pause", "5 minutes later"], ["pause", "5 minutes ago"], ["pause", "9999d"],
                  ["resume", "x"], ["record", "/dev/null", "--for=x"]):
-        run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
+        run = twtunectl(*args)
         check_equal((run.returncode, run.stdout), (64, ""), str(args))
         check(run.stderr.startswith("twtunectl: "), run.stderr)
     for args, hint in ((["stauts"], "status"), (["--jsn"], "--json"), (["history", "--sincee=2h"], "--since")):
-        run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
+        run = twtunectl(*args)
         check_equal(run.returncode, 64, str(args))
         check(f"did you mean {hint}?" in run.stderr, run.stderr)
     for args in (["-V"], ["--version"], ["-h"], ["--help"], ["help"], ["help", "top"]):
-        run = subprocess.run([binary("twtunectl"), *args], text=True, capture_output=True)
+        run = twtunectl(*args)
         check_equal((run.returncode, run.stderr), (0, ""), str(args))
         check(run.stdout.startswith("twtunectl "), run.stdout)
 
 
 @test("history --since: a time that does not exist is an error that says what to write", beside=True)
 def _():
-    def since(time, zone="UTC"):
-        return subprocess.run([binary("twtunectl"), "history", f"--since={time}"], text=True, capture_output=True,
-                              env=os.environ | {"TZ": zone})
-
     for time in ("then", "25:00", "24:00", "10:60", "10:00 tomorrow", "2026-02-31", "2026-02-29 10:00", "2026-04-31",
                  "2026-13-01", "2026-00-10", "2026-01-00", "2026-11-21 25:00", "2026-11-21 10:61", "2026-11-21 10:00:60",
                  "2026-11-21x", "26-11-21", "0000-01-01", "1969-12-31", "today x", "2h x", ""):
-        run = since(time)
+        run = twtunectl("history", f"--since={time}")
         check_equal((run.returncode, run.stdout), (64, ""), time)
         check_equal(run.stderr, f"twtunectl: invalid time '{time}': write 2h, 10:00, today, 2026-11-21 or "
                                 "\"2026-11-21 10:00\"\n", time)
@@ -281,7 +283,7 @@ def _():
     for time, zone in (("2024-02-29", "UTC"), ("2026-11-21 23:59:59", "UTC"), ("1970-01-01", "Asia/Tokyo"),
                        ("2024-03-31", "Asia/Beirut"), ("00:00", "UTC"), ("today", "UTC"), ("yesterday", "UTC"),
                        ("90 min ago", "UTC")):
-        check_equal(since(time, zone).returncode, 0, time)
+        check_equal(twtunectl("history", f"--since={time}", TZ=zone).returncode, 0, time)
 
 
 CLIFF = ["ports.cliff", "ports.cliff_eta"]
