@@ -44,7 +44,7 @@ static void print_beginning(const json_t *rule)
         size_t i;
 
         if (json_is_object(then)) {
-                snprintf(text, sizeof(text), "It became active %s ago: %s was %s (%s %g%s)%s%s%s%s",
+                snprintf(text, sizeof(text), "It became active %s ago: %s was %s (%s %.15g%s)%s%s%s%s",
                          time_text(number_of(then, "ago"), time), text_of(then, "metric"), text_of(then, "was"),
                          text_of(then, "op"), number_of(then, "threshold"), text_of(then, "unit"), *whose ? ", " : "",
                          whose, *unit ? ", " : "", unit);

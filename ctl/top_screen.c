@@ -13,8 +13,9 @@
 #define NAME_WIDTH 28u
 #define DESTINATION_WIDTH 34u
 #define BAR_MIN 10u
-#define MOST_WIDTH 12u
-#define SECTION_MAX 5u /* rules, destinations or sysctls; leaves room for the metrics */
+#define MOST_WIDTH 13u
+#define NUMBER_MAX 352u /* of DBL_MAX */
+#define SECTION_MAX 5u  /* rules, destinations or sysctls; leaves room for the metrics */
 
 #define HOME "\033[H"
 #define REST_OF_LINE "\033[K"
@@ -158,30 +159,34 @@ static void draw_section(struct screen *s, const char *key, const char *title, b
         }
 }
 
-/* "3.2%"; "<= 4%": bounded; "-": unknown. */
-static const char *value_text(const json_t *metric, char buf[static VALUE_WIDTH * 2])
+/* "3.2%"; bounded: "<= 4.0%" */
+static const char *number_text(double number, bool bounded, const char *unit, char buf[static NUMBER_MAX])
+{
+        snprintf(buf, NUMBER_MAX, "%s%.*f%s", bounded ? "<= " : "", *unit && *unit != 'B', number, unit);
+        return buf;
+}
+
+/* Likewise; "-": unknown. */
+static const char *value_text(const json_t *metric, char buf[static NUMBER_MAX])
 {
         const char *unit = text_of(metric, "unit");
-        int digits = *unit && *unit != 'B' ? 1 : 0;
 
         if (has_text(metric, "state", "valid") && !json_is_number(json_object_get(metric, "value")))
-                snprintf(buf, VALUE_WIDTH * 2, "inf");
-        else if (has_text(metric, "state", "valid"))
-                snprintf(buf, VALUE_WIDTH * 2, "%.*f%s", digits, number_of(metric, "value"), unit);
-        else if (json_is_number(json_object_get(metric, "upper")))
-                snprintf(buf, VALUE_WIDTH * 2, "<= %.*f%s", digits, number_of(metric, "upper"), unit);
-        else
-                snprintf(buf, VALUE_WIDTH * 2, "-");
-        return buf;
+                return "inf";
+        if (has_text(metric, "state", "valid"))
+                return number_text(number_of(metric, "value"), false, unit, buf);
+        if (json_is_number(json_object_get(metric, "upper")))
+                return number_text(number_of(metric, "upper"), true, unit, buf);
+        return "-";
 }
 
 static void draw_metric(struct screen *s, const json_t *metric)
 {
         const struct graph *g = screen_graph(s, text_of(metric, "name"));
-        char value[VALUE_WIDTH * 2];
+        char number[NUMBER_MAX];
         unsigned width;
 
-        put(s, BOLD, "%*.*s", (int)VALUE_WIDTH, (int)VALUE_WIDTH, value_text(metric, value));
+        put(s, BOLD, "%*.*s", (int)VALUE_WIDTH, (int)VALUE_WIDTH, value_text(metric, number));
         put(s, PLAIN, " %-*s", (int)NAME_WIDTH, text_of(metric, "name"));
         if (g && room(s) > MOST_WIDTH + 4) {
                 width = MIN(room(s) - MOST_WIDTH - 1, GRAPH_SAMPLES);
@@ -190,8 +195,9 @@ static void draw_metric(struct screen *s, const json_t *metric)
                 printf("%s", colour_off(GREEN));
                 s->used += width + 1;
                 if (graph_most(g, width) > 0)
-                        put(s, DIM, " %s%.4g%s", graph_has_bound(g, width) ? "<= " : "", graph_most(g, width),
-                            text_of(metric, "unit"));
+                        put(s, DIM, " %s",
+                            number_text(graph_most(g, width), graph_has_bound(g, width), text_of(metric, "unit"),
+                                        number));
         }
 }
 
