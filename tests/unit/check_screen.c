@@ -18,6 +18,8 @@
 
 #define UMLAUTS "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü" /* 64, of 2 bytes each */
 
+#define END '\1'
+
 static int terminal;
 static char text[65536];
 static struct screen screen;
@@ -38,17 +40,22 @@ static void begin(void)
         ck_assert_int_eq(tcgetattr(STDOUT_FILENO, &raw), 0);
         cfmakeraw(&raw);
         tcsetattr(STDOUT_FILENO, TCSANOW, &raw);
-        fcntl(terminal, F_SETFL, O_NONBLOCK);
 }
 
 /* What was printed since the last call. */
 static const char *printed(void)
 {
-        ssize_t n;
+        size_t n = 0;
 
+        putchar(END); /* the kernel hands over what is written to a terminal piece by piece, and later */
         fflush(stdout);
-        n = read(terminal, text, sizeof(text) - 1);
-        text[n < 0 ? 0 : n] = 0;
+        do {
+                ssize_t r = read(terminal, text + n, sizeof(text) - n);
+
+                ck_assert_int_gt(r, 0);
+                n += (size_t)r;
+        } while (text[n - 1] != END);
+        text[n - 1] = 0;
         return text;
 }
 
@@ -143,9 +150,19 @@ START_TEST(an_upper_bound_is_one_only_while_it_is_shown)
         ck_assert_int_eq(graph_has_bound(g, 20), false);
         ck_assert_int_eq(graph_has_bound(g, 21), true);
         describe("valid", "value", 7, 0);
-        screen.columns = 74; /* room for a graph of 20 */
+        screen.columns = 75; /* room for a graph of 20 */
         screen_draw(&screen);
         ck_assert_msg(strstr(printed(), "─ 7\033") && !strstr(text, "<="), "%s", text);
+}
+END_TEST
+
+START_TEST(the_most_is_written_as_the_value_is)
+{
+        graph_add(screen_graph(&screen, "tcp.time_wait"), 123456, false);
+        describe("valid", "value", 14116, 0);
+        graph_add(screen_graph(&screen, "tcp.time_wait"), 14116, false);
+        screen_draw(&screen);
+        ck_assert_msg(strstr(printed(), " 14116 tcp.time_wait") && strstr(text, " 123456\033"), "%s", text);
 }
 END_TEST
 
@@ -168,6 +185,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_text_without_blanks_is_broken_between_characters);
         tcase_add_test(tcase, a_table_is_cut_between_characters);
         tcase_add_test(tcase, an_upper_bound_is_one_only_while_it_is_shown);
+        tcase_add_test(tcase, the_most_is_written_as_the_value_is);
         tcase_add_test(tcase, a_metric_that_was_never_bounded_has_no_bound);
 }
 
