@@ -32,8 +32,8 @@ static const char *const field_names[] = {
 };
 /* clang-format on */
 
-/* True if the date is in the calendar and after 1969. In UTC every date has every time, so that timegm() changes only a
- * field that is out of range: strptime() accepts day 31 of every month, and second 60. */
+/* True if the date is in the calendar and after 1969. strptime() accepts day 31 of every month, and second 60; timegm()
+ * changes these, and nothing else, as in UTC no day lacks an hour. */
 static bool date_exists(struct tm tm)
 {
         struct tm real = tm;

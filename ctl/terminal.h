@@ -67,8 +67,8 @@ int complain(int status, const char *format, ...) _printf_(2, 3);
  * or -EINVAL. */
 int duration_of_person(const char *text, uint64_t *ret_ns);
 
-/* Likewise, for how long something lasts: the duration must be over 0, and not "ago". Returns 0, or prints an error and
- * returns EX_USAGE. */
+/* Likewise, for how long something lasts: the duration must be over 0, and not "ago". Returns 0, or prints an error
+ * and returns EX_USAGE. */
 int parse_duration(const char *text, uint64_t *ret_ns);
 
 /* Cells in columns, each column as wide as its widest cell. On a terminal that is too narrow, the last column wraps
