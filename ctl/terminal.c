@@ -97,7 +97,7 @@ void pager_open(const struct options *o)
         const char *less = getenv("SYSTEMD_LESS"), *charset = getenv("SYSTEMD_LESSCHARSET");
         const char *command = pager_command();
 
-        if (o->no_pager || !command || !isatty(STDOUT_FILENO) || pager)
+        if (o->no_pager || !command || !isatty(STDOUT_FILENO))
                 return;
         colours_on(); /* must look at the terminal, not at the pipe */
         setenv("LESS", less ? less : "FRSXMK", 1);
@@ -117,21 +117,14 @@ bool pager_close(void)
         fflush(stdout);
         close(STDOUT_FILENO);
         pclose(pager);
-        pager = NULL;
         return true;
-}
-
-/* 0: no terminal. Asks stderr while stdout is the pager. */
-static unsigned terminal_width(void)
-{
-        struct winsize size = {0};
-
-        return ioctl(pager ? STDERR_FILENO : STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 unsigned screen_width(void)
 {
-        return pager || isatty(STDOUT_FILENO) ? terminal_width() : 0;
+        struct winsize size = {0};
+
+        return ioctl(pager ? STDERR_FILENO : STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 size_t text_cut(const char *text, size_t room)
