@@ -166,14 +166,13 @@ static int take(json_t *episodes, const json_t *record)
         }
         if (applied || has_text(record, "event", "advice")) {
                 /* Advice within 1 s of the end of an episode, as its change did not help, belongs to that episode. */
-                bool follows = episode && !applied && !has_text(episode, "end", "released") &&
-                               number_of(record, "time") - number_of(episode, "ended") < 1;
-
-                if (!open && !follows)
+                if (!applied && episode && !open && !has_text(episode, "end", "released") &&
+                    number_of(record, "time") - number_of(episode, "ended") < 1)
+                        return last;
+                if (!open)
                         last = begin(episodes, record);
                 episode = json_array_get(episodes, (size_t)last);
-                if (!follows || open)
-                        take_evidence(episode, record);
+                take_evidence(episode, record);
                 if (applied)
                         take_change(episode, record);
                 return last;
