@@ -3,9 +3,8 @@
 
 _twtuned() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-    local options='--config= --observe --hold --record= --once --json --check --verbose --lint --fix --replay= --restore'
-    options+=' --netns= --all-netns'
-    options+=' --help --version'
+    local options='--config= --observe --hold --netns= --all-netns --record= --once --json --check --verbose --lint'
+    options+=' --fix --replay= --restore --help --version'
 
     COMPREPLY=()
     # bash splits words at "=".
