@@ -24,7 +24,7 @@ static int terminal;
 static char text[65536];
 static struct screen screen;
 
-/* Makes stdout a terminal of 41 columns: a line of two-byte characters that fills it would end in the middle of one. */
+/* Makes stdout a terminal of 41 columns: a line of two-byte characters that fills it would be cut inside the last. */
 static void begin(void)
 {
         struct winsize size = {.ws_row = 24, .ws_col = 41};
