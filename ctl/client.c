@@ -121,7 +121,8 @@ static json_t *safe_json(json_t *value)
         json_t *item;
         size_t i;
 
-        json_object_foreach(value, key, item) safe_json(item);
+        json_object_foreach(value, key, item)
+                safe_json(item);
         json_array_foreach(value, i, item)
                 safe_json(item);
         if (text && (safe = malloc(4 * strlen(text) + 1))) {

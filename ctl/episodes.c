@@ -98,10 +98,8 @@ static bool wrote(const json_t *episode)
         json_t *sysctl;
 
         json_object_foreach((json_t *)json_object_get(episode, "sysctls"), name, sysctl)
-        {
                 if (!is_true(sysctl, "would"))
                         return true;
-        }
         return false;
 }
 
@@ -216,8 +214,7 @@ static void write_what(FILE *f, const json_t *episode)
         const char *separator = "", *name;
         json_t *sysctl;
 
-        json_object_foreach((json_t *)json_object_get(episode, "sysctls"), name, sysctl)
-        {
+        json_object_foreach((json_t *)json_object_get(episode, "sysctls"), name, sysctl) {
                 fprintf(f, "%s%s%s %s -> %s", separator, is_true(sysctl, "would") ? "would set " : "", name,
                         text_of(sysctl, "was"), text_of(sysctl, "now"));
                 separator = ", ";
