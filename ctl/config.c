@@ -23,7 +23,8 @@ static void print_value(const json_t *value)
                 print_wrapped_from(text_of(value, "value"), (unsigned)strlen(text_of(value, "key")) + 3, 4);
                 fputs("    ", stdout);
         }
-        print_coloured(DIM, "%s\n", origin);
+        print_coloured(DIM, "%s", origin);
+        putchar('\n');
 }
 
 static void print_config(const json_t *values)
@@ -35,7 +36,9 @@ static void print_config(const json_t *values)
         json_array_foreach(values, i, value) {
                 if (!has_text(value, "section", section)) {
                         section = text_of(value, "section");
-                        print_coloured(BOLD, "%s[%s]\n", i > 0 ? "\n" : "", section);
+                        fputs(i > 0 ? "\n" : "", stdout);
+                        print_coloured(BOLD, "[%s]", section);
+                        putchar('\n');
                 }
                 print_value(value);
         }

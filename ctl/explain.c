@@ -152,7 +152,8 @@ static void print_rule(const json_t *rule, const json_t *sysctls)
 
         print_item(0, BOLD, text_of(rule, "name"), text_of(rule, "description"));
         print_item(2, colour_of(state), state, text_of(rule, "why"));
-        print_coloured(DIM, "  %s:%.0f\n", text_of(rule, "file"), number_of(rule, "line"));
+        print_coloured(DIM, "  %s:%.0f", text_of(rule, "file"), number_of(rule, "line"));
+        putchar('\n');
         print_only_for("at ", json_object_get(rule, "for_destinations"));
         print_only_for("of ", json_object_get(rule, "for_units"));
         if (strcmp(state, "active") == 0)

@@ -56,12 +56,11 @@ static void print_head(const json_t *d)
                    has_text(d, "mode", "observe") ? "observing" : "enforcing", time_text(number_of(d, "up"), time),
                    is_true(d, "recording") ? ", recording" : "");
         if ((size_t)n + strlen(state) + 3 <= SCREEN_WIDTH) {
-                print_coloured(colour, ": %s\n", state);
-        } else {
+                print_coloured(colour, ": %s", state);
                 putchar('\n');
-                fputs(colour_on(colour), stdout);
-                print_wrapped(state, 2);
-                fputs(colour_off(colour), stdout);
+        } else {
+                fputs("\n  ", stdout);
+                print_broken(colour, state, 2, 2, TEXT_WIDTH_MIN);
         }
         if (!is_true(d, "paused"))
                 return;

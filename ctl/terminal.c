@@ -14,8 +14,6 @@
 #include "lib/util/safe.h"
 #include "lib/util/units.h"
 
-#define TEXT_WIDTH_MIN 30u /* also on a terminal that is narrower */
-
 static FILE *pager;
 
 /* Looks at stdout in the first call only: later, stdout may be the pipe to the pager. */

@@ -29,6 +29,8 @@ enum colour colour_of(const char *state);
 
 void print_coloured(enum colour colour, const char *format, ...) _printf_(2, 3);
 
+#define TEXT_WIDTH_MIN 30u /* of the functions below, also on a terminal that is narrower */
+
 /* Prints "TITLE: TEXT", the title in colour. On a terminal, breaks the text at blanks to the terminal's width; else
  * prints one line. */
 void print_item(unsigned indent, enum colour colour, const char *title, const char *text);

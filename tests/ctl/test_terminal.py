@@ -228,6 +228,9 @@ def _():
         for env in ({"NO_COLOR": "1"}, {"SYSTEMD_COLORS": "0"}, {"TERM": "dumb"}):
             check("\033[" not in run("rules", SYSTEMD_PAGER="", **env), f"colours although {env}")
         check("\033[32m" in host.ctl("rules", SYSTEMD_COLORS="1").stdout, "no colours with SYSTEMD_COLORS=1")
+        for args in ["status"], ["config"], ["rules"], ["diff"], ["explain", REUSE], ["explain", "some"]:
+            for line in host.ctl(*args, check=False, SYSTEMD_COLORS="1").stdout.splitlines():
+                check("\033[0m" in line[1:] or "\033" not in line, f"a colour that does not end in its line: {line!r}")
         pager = {"SYSTEMD_PAGER": "sed \"s/^/paged $LESS: /\""}
         check_text(run("rules", **pager), "^paged FRSXMK: .*some")
         check_text(run("rules", PAGER="sed 's/^/paged: /'"), "^paged: .*some")
