@@ -109,8 +109,8 @@ static bool has_changed(const json_t *before, const json_t *record, const char *
         return *text_of(before, key) && *text_of(record, key) && !has_text(before, key, text_of(record, key));
 }
 
-/* Ends the episodes of which no record says the end: a daemon takes over the values that an earlier one wrote, but
- * nothing else, and a boot leaves no value. The true end is between the two records. */
+/* Ends episodes whose end has no record of its own: a daemon takes over the values that an earlier one wrote, but not
+ * its advice, and a boot sets all values anew. Such an episode ended at some time between the two records. */
 static void end_forgotten(json_t *episodes, const json_t *before, const json_t *record)
 {
         bool boot = has_changed(before, record, "_boot_id");

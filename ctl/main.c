@@ -177,7 +177,7 @@ int main(int argc, char **argv)
         signal(SIGPIPE, SIG_IGN);
         r = run(argc, argv);
         if (pager_close())
-                return r; /* what was not written is what the person did not want to read */
+                return r; /* a person who leaves the pager early does not want the rest */
         errno = 0;
         broken = fflush(stdout) != 0 || ferror(stdout);
         if (!broken || errno == EPIPE)

@@ -15,9 +15,9 @@ from harness import (PATIENCE, ROOT, ChurnHold, ChurnServer, Pair, binary, check
 from ticks import Ticking  # noqa: E402
 
 REUSE, DELAY = "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_tw_reuse_delay"
-# established, because the TIME_WAIT sockets that the connections leave use ports, too. The second rule has a clock,
-# for which the sockets are dumped in every tick; without it, only what decides is read. With cpu_budget = 100% no dump
-# is left out, however slow the machine is.
+# tcp.established ends the first rule, because the connections leave TIME_WAIT sockets, which use ports, too. While the
+# clock of the second rule runs, every tick dumps the sockets: otherwise only what a decision needs is read. With this
+# cpu_budget no dump is left out, however slow the machine is.
 HOLDS = f"""
 [daemon]
 interval = 100ms
@@ -37,7 +37,7 @@ when = tcp.close_wait >= 1000 for 5s
 advise = look at it
 """
 
-# With this, no call over the bus times out during a test: sd_bus_set_method_call_timeout(3).
+# A call of the daemon that the bus does not answer lasts longer than the test: sd_bus_set_method_call_timeout(3).
 CALLS_LAST = {"SYSTEMD_BUS_TIMEOUT": "1h"}
 LOGIN = 60  # less than the 90 s that sd-bus gives to the log-in
 
@@ -69,7 +69,7 @@ OPEN_POLICY = """<busconfig><policy context="default">
 
 
 class Bus:
-    """A system bus; the rules of who may do what are the distribution's, and ours."""
+    """A system bus, whose policy is that of a distribution, and ours."""
 
     def __init__(self, policy=ROOT / "systemd" / "org.twtuned1.conf"):
         self.directory = temp_dir()
@@ -128,7 +128,7 @@ class Host:
         prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if nobody else []
         run = subprocess.run([*prefix, *self.argv(*args)], text=True, capture_output=True, timeout=PATIENCE,
                              stdin=subprocess.DEVNULL, env=self.env(**more))
-        # ./dev coverage: the user nobody cannot write counts that another user has written before.
+        # ./dev coverage: what nobody cannot write, as the user twtuned has written it before.
         run.stderr = re.sub(r"^profiling:.*:Cannot open\n", "", run.stderr, flags=re.M)
         if check and run.returncode:
             raise AssertionError(f"twtunectl {' '.join(args)}: {run.returncode}: {run.stderr}")

@@ -124,7 +124,7 @@ START_TEST(advice_after_a_change_that_did_not_help_is_part_of_it)
 }
 END_TEST
 
-/* Advice and what it would set, a daemon has only in its memory. */
+/* A daemon has its advice, and what it would set, only in its memory. */
 START_TEST(a_new_daemon_ends_what_is_not_written)
 {
         READ("'time':100," RUN("b", "1") ADVICE, "'time':110," RUN("b", "1") REUSED("would"),
