@@ -103,26 +103,31 @@ static bool wrote(const json_t *episode)
         return false;
 }
 
-/* True if two records have different values of a key. */
-static bool has_changed(const json_t *before, const json_t *record, const char *key)
+/* Ends episodes whose end has no record of its own when one of these fields of the records changes. A daemon takes
+ * over the values that an earlier one wrote, but not its advice; a boot sets all values anew; with another mode, all
+ * rules begin anew. seen: the values of the fields so far. */
+static void end_forgotten(json_t *episodes, json_t *seen, const json_t *record)
 {
-        return *text_of(before, key) && *text_of(record, key) && !has_text(before, key, text_of(record, key));
-}
-
-/* Ends episodes whose end has no record of its own: a daemon takes over the values that an earlier one wrote, but not
- * its advice, and a boot sets all values anew. Such an episode ended at some time between the two records. */
-static void end_forgotten(json_t *episodes, const json_t *before, const json_t *record)
-{
-        bool boot = has_changed(before, record, "_boot_id");
+        static const struct {
+                const char *key, *why;
+                bool also_written;
+        } rows[] = {
+                {"_boot_id", "the host was started again", true},
+                {"_systemd_invocation_id", "twtuned was started again", false},
+                {"mode", "the mode has changed", false},
+        };
         json_t *episode;
         size_t i;
 
-        if (!boot && !has_changed(before, record, "_systemd_invocation_id"))
-                return;
-        json_array_foreach(episodes, i, episode)
-                if (is_open(episode) && (boot || !wrote(episode)))
-                        end_episode(episode, record, "released",
-                                    boot ? "the host was started again" : "twtuned was started again");
+        for (unsigned k = 0; k < ELEMENTSOF(rows); k++) {
+                const char *before = text_of(seen, rows[k].key), *now = text_of(record, rows[k].key);
+
+                if (*before && *now && strcmp(before, now) != 0)
+                        json_array_foreach(episodes, i, episode)
+                                if (is_open(episode) && (rows[k].also_written || !wrote(episode)))
+                                        end_episode(episode, record, "released", rows[k].why);
+                set_text(seen, rows[k].key, now);
+        }
 }
 
 /* True if the record makes a change that the episode only observed, or the other way round. Then the mode has changed;
@@ -190,14 +195,14 @@ static int take(json_t *episodes, const json_t *record)
 
 json_t *episodes_of(json_t *records)
 {
-        json_t *episodes = json_array(), *record, *before = NULL;
+        json_auto_t *seen = json_object();
+        json_t *episodes = json_array(), *record;
         size_t i;
 
         json_array_foreach(records, i, record) {
                 int number;
 
-                end_forgotten(episodes, before, record);
-                before = record;
+                end_forgotten(episodes, seen, record);
                 number = *text_of(record, "rule") ? take(episodes, record) : -1;
                 if (number >= 0)
                         json_object_set_new(record, "episode", json_integer(number));

@@ -28,12 +28,12 @@ static const char *const field_names[] = {
         "EVENT",  "MESSAGE", "SYSCTL",      "OLDVALUE",  "NEWVALUE", "ORIGINALVALUE",
         "RULE",   "METRIC",  "METRICVALUE", "THRESHOLD", "GROUP",    "CULPRIT",
         "ADVICE", "RESULT",  "ERRNO",       "NETNS",     "REQUESTER",
-        "_BOOT_ID", "_SYSTEMD_INVOCATION_ID", /* for episodes_of() */
+        "_BOOT_ID", "_SYSTEMD_INVOCATION_ID", "MODE", /* for episodes_of() */
 };
 /* clang-format on */
 
-/* True if the date is in the calendar and after 1969. strptime() accepts day 31 of every month, and second 60; timegm()
- * changes these, and nothing else, as in UTC no day lacks an hour. */
+/* True if the date is in the calendar and after 1969. strptime() accepts day 31 of every month, and second 60;
+ * timegm() changes these, and nothing else, as in UTC no day lacks an hour. */
 static bool date_exists(struct tm tm)
 {
         struct tm real = tm;

@@ -324,8 +324,8 @@ void print_fullest(const json_t *d)
         }
 }
 
-/* Returns the value of a ports.* metric that is nearest to a condition, of the destinations in the last dump; NAN: none
- * has a value. */
+/* Returns the value of a ports.* metric that is nearest to a condition, of the destinations in the last dump; NAN:
+ * none has a value. */
 static double nearest_seen(const json_t *d, const char *metric, const char *op)
 {
         double nearest = (double)NAN;

@@ -141,6 +141,18 @@ START_TEST(a_new_daemon_ends_what_is_not_written)
 }
 END_TEST
 
+START_TEST(another_mode_ends_what_is_not_written)
+{
+        READ("'time':90," RUN("b", "1") STARTED ",'mode':'observe'", "'time':100," RUN("b", "1") ADVICE,
+             "'time':110," RUN("b", "1") REUSED("would"), "'time':120," RUN("b", "1") STARTED ",'mode':'observe'",
+             "'time':160," RUN("b", "1") STARTED ",'mode':'enforce'", "'time':160," RUN("b", "1") ADVICE);
+        ck_assert_uint_eq(json_array_size(episodes), 3);
+        ck_assert_ptr_nonnull(strstr(printed(0), "; over after 1min 0s: the mode has changed"));
+        ck_assert_ptr_nonnull(strstr(printed(1), "; over after 50s: the mode has changed"));
+        ck_assert_ptr_nonnull(strstr(printed(2), "; no end so far"));
+}
+END_TEST
+
 START_TEST(a_daemon_that_is_killed_leaves_what_it_wrote)
 {
         READ("'time':100," RUN("b", "1") REUSED("applied"), "'time':120," RUN("b", "2") STARTED,
@@ -194,6 +206,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_second_time_is_a_second_episode);
         tcase_add_test(tcase, advice_after_a_change_that_did_not_help_is_part_of_it);
         tcase_add_test(tcase, a_new_daemon_ends_what_is_not_written);
+        tcase_add_test(tcase, another_mode_ends_what_is_not_written);
         tcase_add_test(tcase, a_daemon_that_is_killed_leaves_what_it_wrote);
         tcase_add_test(tcase, a_boot_ends_what_is_written);
         tcase_add_test(tcase, what_belongs_to_no_episode);
