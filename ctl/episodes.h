@@ -7,8 +7,8 @@
 
 /* Groups records, which are sorted by time and have the keys of "history --json". Returns an array of the episodes,
  * which the caller owns. Sets "episode" in each record that belongs to an episode to its index in that array. The keys
- * of an episode are "rule", "begun" and "ended" (Unix times; null: not ended; where no record says it, that of the
- * next start), "sysctls" (by name: "was", "now" and "would", which is true if the change was only observed), "destination",
+ * of an episode are "rule", "begun" and "ended" (Unix times; null: not ended; without a record of its own: the next
+ * start), "sysctls" (by name: "was", "now" and "would", which is true if the change was only observed), "destination",
  * "systemd_unit", "metric", "peak", "steps", "helped", "end" (the event that ended it, or null), "why". */
 json_t *episodes_of(json_t *records);
 
