@@ -234,5 +234,5 @@ int parse_duration(const char *text, uint64_t *ret_ns)
 {
         if (duration_of_person(text, ret_ns) == 0 && *ret_ns > 0 && !strstr(text, "ago"))
                 return 0;
-        return complain(EX_USAGE, "invalid duration '%s': write a number and s, min, h or d", text);
+        return complain(EX_USAGE, "invalid duration '%s': write a number and s, min, h or d; at most 366d", text);
 }
