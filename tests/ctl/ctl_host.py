@@ -37,7 +37,7 @@ when = tcp.close_wait >= 1000 for 5s
 advise = look at it
 """
 
-# A call of the daemon that the bus does not answer lasts longer than the test: sd_bus_set_method_call_timeout(3).
+# With this, no call over the bus times out during a test: sd_bus_set_method_call_timeout(3).
 CALLS_LAST = {"SYSTEMD_BUS_TIMEOUT": "1h"}
 LOGIN = 60  # less than the 90 s that sd-bus gives to the log-in
 
