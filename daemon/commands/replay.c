@@ -35,6 +35,7 @@ struct replay {
         struct recording_row row;
         struct snapshot snapshot; /* of row */
         struct ports *ports;
+        const char *config_file; /* NULL: the usual files */
         struct written written[SYSCTL_COUNT];
         uint64_t begun;
         unsigned rows, events;
@@ -243,10 +244,36 @@ static void take_interval(const struct replay *r, struct config *config)
                 config->interval_ns = r->row.interval_ns;
 }
 
+/* Loads the configuration. Returns the exit status. */
+static int load(const struct replay *r, struct config **ret)
+{
+        return config_files_load_good(r->config_file, &r->recording.counters, true, ret);
+}
+
+/* Reloads the configuration, as the recorded twtuned did, if the mode of the row is not that of the row before.
+ * Returns the exit status. */
+static int follow_mode(struct replay *r)
+{
+        struct config *config;
+        int status;
+
+        if (r->row.observe == r->tuner.config->observe)
+                return 0;
+        status = load(r, &config);
+        if (status != 0)
+                return status;
+        config->observe = r->row.observe;
+        if (tuner_reload(&r->tuner, config) < 0) {
+                config_free(config);
+                return out_of_memory();
+        }
+        return 0;
+}
+
 /* Runs all rows. Takes over config. Returns the exit status. */
 static int run(struct replay *r, struct config *config)
 {
-        int more;
+        int more, status = 0;
 
         recording_bind(&r->recording, &config->counters);
         recording_row_init(&r->row, &r->snapshot);
@@ -261,15 +288,15 @@ static int run(struct replay *r, struct config *config)
         print_lacking(&r->recording, &config->counters);
         if (more > 0 && config->observe)
                 printf("recorded in observe mode, in which nothing changed: each expect counts as met\n");
-        for (; more > 0; more = row_next(r)) {
-                take_interval(r, config);
+        for (; more > 0 && (status = follow_mode(r)) == 0; more = row_next(r)) {
+                take_interval(r, r->tuner.config);
                 tick(&r->tuner);
         }
         tuner_stop(&r->tuner);
-        return more < 0 ? EX_DATAERR : 0;
+        return more < 0 ? EX_DATAERR : status;
 }
 
-static int replay(struct replay *r, const char *config_file)
+static int replay(struct replay *r)
 {
         struct config *config;
         int status;
@@ -279,7 +306,7 @@ static int replay(struct replay *r, const char *config_file)
                 return out_of_memory();
         if (header_read(r) < 0)
                 return EX_DATAERR;
-        status = config_files_load_good(config_file, &r->recording.counters, true, &config);
+        status = load(r, &config);
         if (status != 0)
                 return status;
         status = run(r, config);
@@ -299,12 +326,13 @@ int replay_print(const char *file, const char *config_file)
         int status;
 
         r.at.file = file;
+        r.config_file = config_file;
         r.file = fopen(file, "re");
         if (!r.file) {
                 fprintf(stderr, "twtuned: %s: %s\n", file, strerror(errno));
                 return EX_NOINPUT;
         }
-        status = replay(&r, config_file);
+        status = replay(&r);
         if (r.error < 0) {
                 fprintf(stderr, "twtuned: %s: %s\n", file, strerror(-r.error));
                 status = r.error == -ENOMEM ? EX_OSERR : EX_IOERR;

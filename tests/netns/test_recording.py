@@ -329,6 +329,30 @@ def _():
     replay(path, policy)
 
 
+@test("a reload to observe mode and back: the replay follows it, and decides what the daemon decided", beside=True)
+def _():
+    with Pair() as pair:
+        path, policy = new_path(), temp_policy(HOLDS)
+        ChurnServer(pair.server, pair.server.ip4)
+        twtuned = Twtuned(pair.client, policy, args=[f"--record={path}"])
+        load = ChurnHold(pair.client, pair.server.ip4, count=10)
+        twtuned.wait_for(f"^applied: {REUSE}:")
+        wait_rows(path, 3)
+        for mode, applied in (("observe", f"would set {REUSE}"), ("enforce", REUSE)):
+            before = len(twtuned.lines)
+            policy.write_text(HOLDS.replace("[daemon]", f"[daemon]\nmode = {mode}"))
+            twtuned.process.send_signal(signal.SIGHUP)
+            twtuned.wait_for(f"^applied: {applied}:", since=before)
+            wait_rows(path, 3)
+        before = len(twtuned.lines)
+        load.stop()
+        twtuned.wait_for(f"^released: {REUSE}:", since=before)
+        wait_rows(path, 2)
+        twtuned.stop()
+    check_equal({row["mode"] for row in rows_of(path)}, {"enforce", "observe"}, "mode")
+    check_same(twtuned.lines, replay(path, policy))
+
+
 @test("each row has its interval: after a reload with a longer one no tick is late, and the clocks go on", beside=True)
 def _():
     _, path, _ = enforced_storm()
