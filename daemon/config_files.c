@@ -51,9 +51,9 @@ static void load(const struct loading *l, const char *name, bool optional, bool 
         config_read(config, name, r < 0 ? "" : text, r < 0 ? 0 : size, l->kernel, l->diagnostics);
         if (vendors && config->n_files > before)
                 config->vendor_files |= UINT64_C(1) << before;
-        if (r < 0 && config->n_files > 0)
-                diagnostic_add(l->diagnostics, (struct origin){.file = config->file[config->n_files - 1]},
-                               "cannot be read: %s", text_file_error(r));
+        if (r < 0 && config->n_files > before)
+                diagnostic_add(l->diagnostics, (struct origin){.file = config->file[before]}, "cannot be read: %s",
+                               text_file_error(r));
         free(text);
 }
 

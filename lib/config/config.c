@@ -142,12 +142,20 @@ void config_read(struct config *config, const char *file, const char *text, size
                 .vocabulary = {.wanted = &config->counters, .texts = &config->texts, .kernel = kernel},
                 .diagnostics_before = diagnostics->n,
         };
+        const struct origin whole = {
+                .file = "twtuned"}; /* an origin can borrow only the names of files that are read */
+        char *name;
 
-        if (config->n_files == CONFIG_FILES_MAX || !(config->file[config->n_files] = strdup(file))) {
-                diagnostic_add(diagnostics, (struct origin){.file = ""}, "%s: too many files, or no memory", file);
+        if (config->n_files == CONFIG_FILES_MAX) {
+                diagnostic_add(diagnostics, whole, "more than %u files: %s is not read", CONFIG_FILES_MAX, file);
                 return;
         }
-        file = config->file[config->n_files++];
-        ini_lines_read(file, text, size, &(struct ini_handler){on_section, on_key, &p}, diagnostics);
+        name = strdup(file);
+        if (!name) {
+                diagnostic_add(diagnostics, whole, "out of memory");
+                return;
+        }
+        config->file[config->n_files++] = name;
+        ini_lines_read(name, text, size, &(struct ini_handler){on_section, on_key, &p}, diagnostics);
         section_close(&p, UINT_MAX);
 }

@@ -169,6 +169,27 @@ START_TEST(a_file_alone_supersedes_nothing)
 }
 END_TEST
 
+/* The policy is the first; nothing is said of a file that was read. */
+START_TEST(files_over_the_limit_are_named)
+{
+        struct diagnostics diagnostics = {0};
+        struct config *config;
+        char path[64], says[128];
+
+        for (unsigned i = 10; i < 9 + CONFIG_FILES_MAX; i++) {
+                snprintf(path, sizeof(path), "/etc/twtuned.conf.d/%u.conf", i);
+                tree_put(path, INTERVAL("2s"));
+        }
+        tree_put("/etc/twtuned.conf.d/more.conf/x", ""); /* it cannot be read either: it is a directory */
+        config = load(&diagnostics);
+        snprintf(says, sizeof(says), "more than %u files: /etc/twtuned.conf.d/more.conf is not read",
+                 CONFIG_FILES_MAX);
+        expect_one("over the limit", "twtuned", 0, says, &diagnostics);
+        diagnostics_free(&diagnostics);
+        config_free(config);
+}
+END_TEST
+
 START_TEST(a_directory_that_is_none_is_an_error)
 {
         struct diagnostics diagnostics = {0};
@@ -220,6 +241,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, an_instance_has_files_of_its_own);
         tcase_add_loop_test(tcase, the_administrators_files_supersede_the_vendors, 0, ELEMENTSOF(parties));
         tcase_add_test(tcase, a_file_alone_supersedes_nothing);
+        tcase_add_test(tcase, files_over_the_limit_are_named);
         tcase_add_test(tcase, a_directory_that_is_none_is_an_error);
         tcase_add_test(tcase, so_is_that_of_an_instance);
         tcase_add_loop_test(tcase, a_long_instance_is_no_error, NAME_MAX - 20, NAME_MAX + 2);
