@@ -13,22 +13,24 @@
 
 #define DIGITS "0123456789"
 #define SCALES_MAX 4u
+#define NUMBER_MAX 31u /* characters */
 
 static const struct {
         const char *suffix; /* in output */
         struct scale {
                 const char *suffix;
+                int exponent; /* of 10 */
                 double factor;
         } scale[SCALES_MAX];
 } unit_table[] = {
-        [UNIT_COUNT] = {"", {{"", 1}, {"k", 1e3}, {"M", 1e6}}},
-        [UNIT_PERCENT] = {"%", {{"%", 1}}},
-        [UNIT_PER_SECOND] = {"/s", {{"/s", 1}, {"k/s", 1e3}, {"M/s", 1e6}}},
-        [UNIT_PER_MINUTE] = {"/min", {{"/min", 1}, {"k/min", 1e3}, {"M/min", 1e6}}},
-        [UNIT_SECONDS] = {"s", {{"ms", 1e-3}, {"s", 1}, {"min", 60}, {"h", 3600}}},
-        [UNIT_BYTES] = {"B", {{"B", 1}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}}},
-        [UNIT_FACTOR] = {"", {{"", 1}}},
-        [UNIT_MULTIPLE] = {"x", {{"x", 1}}},
+        [UNIT_COUNT] = {"", {{"", 0, 1}, {"k", 3, 1}, {"M", 6, 1}}},
+        [UNIT_PERCENT] = {"%", {{"%", 0, 1}}},
+        [UNIT_PER_SECOND] = {"/s", {{"/s", 0, 1}, {"k/s", 3, 1}, {"M/s", 6, 1}}},
+        [UNIT_PER_MINUTE] = {"/min", {{"/min", 0, 1}, {"k/min", 3, 1}, {"M/min", 6, 1}}},
+        [UNIT_SECONDS] = {"s", {{"ms", -3, 1}, {"s", 0, 1}, {"min", 0, 60}, {"h", 0, 3600}}},
+        [UNIT_BYTES] = {"B", {{"B", 0, 1}, {"kB", 3, 1}, {"MB", 6, 1}, {"GB", 9, 1}}},
+        [UNIT_FACTOR] = {"", {{"", 0, 1}}},
+        [UNIT_MULTIPLE] = {"x", {{"x", 0, 1}}},
 };
 
 const char *unit_suffix(enum unit unit)
@@ -63,23 +65,23 @@ int whole_number_parse(const char *text, uint64_t *ret)
         return 0;
 }
 
-/* strtod() alone would take "inf", "0x10" and " 1". */
+/* strtod() alone would take "inf", "0x10" and " 1". It gets the scale as an exponent: 16.1e3 is 16100, and 16.1 * 1000
+ * is not. */
 int number_with_unit_parse(const char *text, enum unit unit, double *ret)
 {
         const struct scale *scale = unit_table[unit].scale;
-        char number[32];
+        char number[NUMBER_MAX + sizeof("e-3")];
         size_t n = strspn(text, DIGITS);
 
         assert(unit < ELEMENTSOF(unit_table));
         if (n > 0 && text[n] == '.')
                 n += 1 + strspn(text + n + 1, DIGITS);
-        if (n == 0 || text[n - 1] == '.' || n >= sizeof(number))
+        if (n == 0 || text[n - 1] == '.' || n > NUMBER_MAX)
                 return -EINVAL;
 
-        memcpy(number, text, n);
-        number[n] = 0;
         for (unsigned i = 0; i < SCALES_MAX && scale[i].suffix; i++)
                 if (strcmp(scale[i].suffix, text + n) == 0) {
+                        snprintf(number, sizeof(number), "%.*se%d", (int)n, text, scale[i].exponent);
                         *ret = strtod(number, NULL) * scale[i].factor;
                         return 0;
                 }

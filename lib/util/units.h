@@ -27,9 +27,9 @@ const char *number_parse(const char *text, uint64_t *ret);
 /* Parses a text that is such a number and nothing else. Returns 0 or -EINVAL. */
 int whole_number_parse(const char *text, uint64_t *ret);
 
-/* Parses a number with its unit: "10k" for a count, "80%", "0/s", "3k/min", "250ms" for seconds, "2MB". The number is
- * digits with at most one point between them. Returns 0; -EINVAL: invalid number; -EDOM: the unit is missing or not
- * one of this kind. */
+/* Parses a number with its unit: "16.1k", which is exactly 16100, for a count, "80%", "0/s", "3k/min", "250ms" for
+ * seconds, "2MB". The number is digits with at most one point between them. Returns 0; -EINVAL: invalid number; -EDOM:
+ * the unit is missing or not one of this kind. */
 int number_with_unit_parse(const char *text, enum unit unit, double *ret);
 
 /* Parses "250ms", "15s", "2min" or "1h" into ns. Returns 0; -EINVAL: invalid number; -EDOM: invalid unit of time;

@@ -21,6 +21,12 @@ START_TEST(numbers_with_unit)
                 {"007", UNIT_COUNT, 0, 7},
                 {"10k", UNIT_COUNT, 0, 10e3},
                 {"1.5M", UNIT_COUNT, 0, 1.5e6},
+                {"16.1k", UNIT_COUNT, 0, 16100}, /* exactly: 16.1 * 1000 is not */
+                {"4.35M/s", UNIT_PER_SECOND, 0, 4350000},
+                {"1.001k/min", UNIT_PER_MINUTE, 0, 1001},
+                {"65.535kB", UNIT_BYTES, 0, 65535},
+                {"1.1GB", UNIT_BYTES, 0, 1.1e9},
+                {"4.1ms", UNIT_SECONDS, 0, 0.0041},
                 {"0.25", UNIT_COUNT, 0, 0.25},
                 {"80%", UNIT_PERCENT, 0, 80},
                 {"0.5%", UNIT_PERCENT, 0, 0.5},
