@@ -181,9 +181,9 @@ static const char *keep_text(struct condition_texts *texts, const char *text)
 
 static void condition_format(struct condition *c, const char *time_word, const struct vocabulary *v)
 {
-        char text[RULE_TEXT_MAX], time[DURATION_TEXT_MAX];
-        int n = snprintf(text, sizeof(text), "%s %s %.10g%s", metric_name(c->metric, v->wanted),
-                         comparison_text(c->op), c->number, unit_suffix(metric_unit(c->metric, v->wanted)));
+        char text[RULE_TEXT_MAX], number[NUMBER_TEXT_MAX], time[DURATION_TEXT_MAX];
+        int n = snprintf(text, sizeof(text), "%s %s %s%s", metric_name(c->metric, v->wanted), comparison_text(c->op),
+                         number_format(c->number, number), unit_suffix(metric_unit(c->metric, v->wanted)));
 
         if (c->time_ns > 0)
                 snprintf(text + n, sizeof(text) - (size_t)n, " %s %s", time_word, duration_format(c->time_ns, time));
@@ -211,7 +211,7 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
                 struct diagnostics *diagnostics)
 {
         struct line *line = &(struct line){text, text, at, diagnostics};
-        char word[6][WORD_MAX], within[DURATION_TEXT_MAX], form[RULE_TEXT_MAX];
+        char word[6][WORD_MAX], multiple[NUMBER_TEXT_MAX], within[DURATION_TEXT_MAX], form[RULE_TEXT_MAX];
         struct abort_condition a = {.at = at};
         unsigned n = 0;
 
@@ -229,8 +229,8 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
                 return reject("abort cannot compare %s with its value before the change: the only ports.* metric that "
                               "abort accepts is ports.syn_waiting",
                               word[0]);
-        snprintf(form, sizeof(form), "%s > %gx before within %s", metric_name(a.metric, v->wanted), a.multiple,
-                 duration_format(a.within_ns, within));
+        snprintf(form, sizeof(form), "%s > %sx before within %s", metric_name(a.metric, v->wanted),
+                 number_format(a.multiple, multiple), duration_format(a.within_ns, within));
         a.text = keep_text(v->texts, form);
         *ret = a;
         return 0;
@@ -289,14 +289,14 @@ static int action_value(struct line *line, struct action *action)
 const char *action_format(const struct action *action, char buf[static RULE_TEXT_MAX])
 {
         const char *name = sysctl_table[action->sysctl].name;
-        char value[SYSCTL_TEXT_MAX];
+        char value[SYSCTL_TEXT_MAX], factor[NUMBER_TEXT_MAX];
 
         sysctl_format(&action->value, value);
         if (action->kind == ACTION_SET)
                 snprintf(buf, RULE_TEXT_MAX, "%s = %s", name, value);
         else
-                snprintf(buf, RULE_TEXT_MAX, "%s %c%g %s %s", name, action_forms[action->kind].sign, action->factor,
-                         action_forms[action->kind].limit, value);
+                snprintf(buf, RULE_TEXT_MAX, "%s %c%s %s %s", name, action_forms[action->kind].sign,
+                         number_format(action->factor, factor), action_forms[action->kind].limit, value);
         return buf;
 }
 

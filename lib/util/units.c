@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,8 @@
 
 #define DIGITS "0123456789"
 #define SCALES_MAX 4u
-#define NUMBER_MAX 31u /* characters */
+#define NUMBER_MAX 31u  /* characters */
+#define DECIMALS_MAX 60 /* more than any number of so few characters needs, even in hours */
 
 static const struct {
         const char *suffix; /* in output */
@@ -88,6 +88,16 @@ int number_with_unit_parse(const char *text, enum unit unit, double *ret)
         return -EDOM;
 }
 
+const char *number_format(double number, char buf[static NUMBER_TEXT_MAX])
+{
+        int decimals = 0;
+
+        do
+                snprintf(buf, NUMBER_TEXT_MAX, "%.*f", decimals, number);
+        while (strtod(buf, NULL) != number && decimals++ < DECIMALS_MAX);
+        return buf;
+}
+
 int duration_parse(const char *text, uint64_t *ret_ns)
 {
         double seconds;
@@ -109,9 +119,10 @@ const char *duration_format(uint64_t ns, char buf[static DURATION_TEXT_MAX])
         } rows[] = {
                 {3600 * NSEC_PER_SEC, "h"}, {60 * NSEC_PER_SEC, "min"}, {NSEC_PER_SEC, "s"}, {NSEC_PER_MSEC, "ms"}};
         unsigned i = ns > 0 ? 0 : 2; /* 0 becomes "0s" */
+        char number[NUMBER_TEXT_MAX];
 
         while (i + 1 < ELEMENTSOF(rows) && ns % rows[i].ns != 0)
                 i++;
-        snprintf(buf, DURATION_TEXT_MAX, "%" PRIu64 "%s", ns / rows[i].ns, rows[i].unit);
+        snprintf(buf, DURATION_TEXT_MAX, "%s%s", number_format((double)ns / (double)rows[i].ns, number), rows[i].unit);
         return buf;
 }

@@ -32,10 +32,15 @@ int whole_number_parse(const char *text, uint64_t *ret);
  * the unit is missing or not one of this kind. */
 int number_with_unit_parse(const char *text, enum unit unit, double *ret);
 
+/* Formats a number that number_with_unit_parse() gave: without an exponent, and with as few decimals as
+ * read back as the same number. Returns buf. */
+#define NUMBER_TEXT_MAX 64
+const char *number_format(double number, char buf[static NUMBER_TEXT_MAX]);
+
 /* Parses "250ms", "15s", "2min" or "1h" into ns. Returns 0; -EINVAL: invalid number; -EDOM: invalid unit of time;
  * -ERANGE: over a year. */
 int duration_parse(const char *text, uint64_t *ret_ns);
 
-/* Formats ns (whole ms) in the largest unit that keeps it whole: "250ms", "90s", "2min", "1h". Returns buf. */
-#define DURATION_TEXT_MAX 32
+/* Formats ns in the largest unit that keeps it whole, or in ms: "0.5ms", "250ms", "90s", "2min", "1h". Returns buf. */
+#define DURATION_TEXT_MAX (NUMBER_TEXT_MAX + 4)
 const char *duration_format(uint64_t ns, char buf[static DURATION_TEXT_MAX]);

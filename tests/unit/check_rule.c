@@ -200,7 +200,7 @@ START_TEST(full_set_of_counters_is_an_error)
 }
 END_TEST
 
-/* However a condition is written, people read it in one form. */
+/* However a condition is written, people read it in one form, which means the same. */
 START_TEST(text_is_normal)
 {
         static const struct {
@@ -212,16 +212,28 @@ START_TEST(text_is_normal)
                 {"ports.cliff_eta < 250ms", "ports.cliff_eta < 0.25s"},
                 {"netstat.TcpExt.ListenOverflows > 2k/s for 1.5s",
                  "netstat.TcpExt.ListenOverflows > 2000/s for 1500ms"},
+                {"netstat.TcpExt.ListenOverflows > 12500M/s", "netstat.TcpExt.ListenOverflows > 12500000000/s"},
+                {"ports.cliff > 80% for 0.0005s", "ports.cliff > 80% for 0.5ms"},
+                {"tcp.established == 16.1k", "tcp.established == 16100"},
+                {"tcp.established > 9007199254740991", "tcp.established > 9007199254740991"},
+                {"self.rss > 98765.4321MB", "self.rss > 98765432100B"},
+                {"ports.relief > 33.333333333333%", "ports.relief > 33.333333333333%"},
+                {"ports.relief > 0.00001%", "ports.relief > 0.00001%"},
+                {"ports.cliff_eta < 0.01ms", "ports.cliff_eta < 0.00001s"},
         };
 
         begin();
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
                 struct diagnostics diagnostics = {0};
-                struct condition c = {0};
+                struct condition c = {0}, again = {0};
 
                 condition_parse(rows[i].written, "for", here, &vocabulary, &c, &diagnostics);
-                expect_none(rows[i].written, &diagnostics);
                 ck_assert_str_eq(c.text, rows[i].text);
+                condition_parse(c.text, "for", here, &vocabulary, &again, &diagnostics);
+                expect_none(rows[i].written, &diagnostics);
+                ck_assert_msg(is(again.number, c.number), "'%s': %.17g", rows[i].written, again.number);
+                ck_assert_uint_eq(again.time_ns, c.time_ns);
+                ck_assert_str_eq(again.text, c.text);
         }
 }
 END_TEST
@@ -240,11 +252,11 @@ START_TEST(longest_text_is_whole)
         vocabulary.kernel = &kernel;
         snprintf(line, sizeof(line), "%s >= %sM/s within 31535999.5s", name, number);
         condition_parse(line, "within", here, &vocabulary, &c, &diagnostics);
-        snprintf(line, sizeof(line), "%s >= 1.23456789e+33/s within 31535999500ms", name);
+        snprintf(line, sizeof(line), "%s >= 1234567890123456752318548159758336/s within 31535999500ms", name);
         ck_assert_str_eq(c.text, line);
         snprintf(line, sizeof(line), "%s > %sx before within 31535999.5s", name, number);
         abort_parse(line, here, &vocabulary, &a, &diagnostics);
-        snprintf(line, sizeof(line), "%s > 1.23457e+27x before within 31535999500ms", name);
+        snprintf(line, sizeof(line), "%s > 1234567890123456850245451776x before within 31535999500ms", name);
         ck_assert_str_eq(a.text, line);
         expect_none("longest", &diagnostics);
 }
