@@ -23,15 +23,14 @@ static void check_after(const struct check *c, struct rule *rule)
         char hint[128];
 
         rule->after = RULE_NONE;
-        if (rule->after_name[0] == 0)
-                return;
-        for (unsigned i = 0; i < c->config->n_rules; i++) {
-                suggestion_offer(&suggestion, c->config->rule[i].name);
+        for (unsigned i = 0; i < c->config->n_rules; i++)
                 if (strcmp(c->config->rule[i].name, rule->after_name) == 0)
                         rule->after = i;
-        }
-        if (rule->after == RULE_NONE)
-                fail(rule->after_at, "unknown rule '%s'%s", rule->after_name, suggestion_hint(&suggestion, hint));
+        if (rule->after != RULE_NONE || rule->after_name[0] == 0)
+                return;
+        for (unsigned i = 0; i < c->config->n_rules; i++)
+                suggestion_offer(&suggestion, c->config->rule[i].name);
+        fail(rule->after_at, "unknown rule '%s'%s", rule->after_name, suggestion_hint(&suggestion, hint));
 }
 
 /* The rule that supersedes one in all of its actions; RULE_NONE: none. */
