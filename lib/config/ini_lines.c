@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* mempcpy() */
 #include "lib/config/ini_lines.h"
 
 #include <assert.h>
@@ -119,23 +120,25 @@ static const char *line_read(struct reader *p)
         return *line != '[' && line_check(p, line) ? line : "";
 }
 
-/* Gives inih the next piece of the current line, or the next line (ini_reader in <ini.h>). */
+/* Gives inih the next piece of the current line, or the next line that it may read (ini_reader in <ini.h>). */
 static char *on_read(char *buf, int size, void *user)
 {
         struct reader *p = user;
-        bool continued = *p->rest != 0;
-        size_t room, n;
+        char *end = buf;
+        size_t n;
 
         assert(size > (int)(KEY_LONGEST + sizeof("=" CUT_TEXT "\n")));
-        if (!continued && p->next >= p->end)
-                return NULL;
-        if (!continued)
+        if (*p->rest)
+                end = stpcpy(end, " " CUT_TEXT);
+        while (!*p->rest) {
+                if (p->next >= p->end)
+                        return NULL;
                 p->rest = line_read(p);
-        room = (size_t)size - sizeof(" " CUT_TEXT CUT_TEXT "\n");
-        n = strnlen(p->rest, room);
-        snprintf(buf, (size_t)size, "%s%.*s%s\n", continued ? " " CUT_TEXT : "", (int)n, p->rest,
-                 p->rest[n] ? CUT_TEXT : "");
+        }
+        n = strnlen(p->rest, (size_t)size - sizeof(" " CUT_TEXT CUT_TEXT "\n"));
+        end = mempcpy(end, p->rest, n);
         p->rest += n;
+        strcpy(end, *p->rest ? CUT_TEXT "\n" : "\n");
         return buf;
 }
 
