@@ -136,22 +136,22 @@ static bool pair_next(struct pair *pair)
         return true;
 }
 
-/* Writes "PREFIX.GROUP.NAME". Returns false if that does not fit. */
-static bool pair_full_name(const struct pair *pair, const char *prefix, char buf[static COUNTER_NAME_MAX])
-{
-        return snprintf(buf, COUNTER_NAME_MAX, "%s.%.*s.%.*s", prefix, (int)pair->group_len, pair->group,
-                        (int)pair->name_len, pair->name) < COUNTER_NAME_MAX;
-}
-
 void counters_add_all(struct counters *counters, const char *prefix, const char *text)
 {
         char name[COUNTER_NAME_MAX];
         struct pair pair;
 
-        for (const char *p = text; (p = pair_open(&pair, p));)
+        for (const char *p = text; (p = pair_open(&pair, p));) {
+                size_t head =
+                        (size_t)snprintf(name, sizeof(name), "%s.%.*s.", prefix, (int)pair.group_len, pair.group);
+
                 while (pair_next(&pair))
-                        if (pair_full_name(&pair, prefix, name))
+                        if (head + pair.name_len < sizeof(name)) {
+                                memcpy(name + head, pair.name, pair.name_len);
+                                name[head + pair.name_len] = 0;
                                 counters_add(counters, name);
+                        }
+        }
 }
 
 /* The counters of the set that belong to the group of a pair. Rules name few counters of a line, and none of most
