@@ -271,32 +271,41 @@ static void check_rule(struct lint_case *c)
         lint_add_why(c, ": take %s:%u out", at->file, at->line);
 }
 
-/* Makes the texts of the finding safe to print. */
-static void make_printable(struct lint_finding *f)
+/* Begins the finding for one line and one sysctl. */
+static void begin(struct lint_case *c)
 {
-        char name[LINT_NAME_MAX], why[LINT_WHY_MAX];
+        struct lint_finding *f = c->finding;
+        char name[LINT_NAME_MAX];
 
-        memcpy(name, f->name, sizeof(name));
-        safe_text(name, f->name, sizeof(f->name));
-        memcpy(why, f->why, sizeof(why));
-        safe_text(why, f->why, sizeof(f->why));
+        *f = (struct lint_finding){.line = c->line};
+        safe_text(sysctl_name_swap(c->path, name, sizeof(name)), f->name, sizeof(f->name));
+        safe_text(c->value, f->value, sizeof(f->value));
 }
 
-/* Makes the finding for one line and one sysctl. */
+/* Makes the reason of the finding safe to print, and reports the finding. */
+static void end(struct lint_case *c)
+{
+        struct lint_finding *f = c->finding;
+        char why[LINT_WHY_MAX];
+
+        memcpy(why, f->why, sizeof(why));
+        safe_text(why, f->why, sizeof(f->why));
+        c->report(c->user, f);
+}
+
+/* Makes and reports the finding for one line and one sysctl. */
 static void judge(struct lint_case *c)
 {
         struct lint_finding *f = c->finding;
         const struct lint_rule *rule;
 
+        begin(c);
         c->row = lint_row_find(c->path);
         c->checks = lint_checks_find(c->path);
         c->rest = "";
         c->n = c->row && c->row->n > 0 ? lint_numbers(c->value, c->row->n, c->v, &c->rest) : 0;
-        f->line = c->line;
         f->rule = c->row ? c->row->rule : NULL;
         f->applied = 1;
-        sysctl_name_swap(c->path, f->name, sizeof(f->name));
-        safe_text(c->value, f->value, sizeof(f->value));
         for (unsigned i = 0; i < ELEMENTSOF(steps) && !steps[i](c); i++)
                 ;
         check_rule(c);
@@ -306,7 +315,7 @@ static void judge(struct lint_case *c)
         f->yields = rule && rule->writes && f->applied == 1 && fnmatch(rule->writes, c->path, FNM_PATHNAME) == 0;
         add_rest(c);
         add_live(c);
-        make_printable(f);
+        end(c);
 }
 
 /* True if the glob of the line matches the sysctl c->path, and this kernel has it. */
@@ -315,22 +324,8 @@ static bool glob_matches(const struct lint_case *c)
         return !strchr(c->path, '*') && sysctl_line_matches(c->line, c->path) && lint_exists(c, c->path);
 }
 
-static void say_no_match(struct lint_case *c)
-{
-        struct lint_finding *f = c->finding;
-
-        f->line = c->line;
-        f->rule = f->does = NULL;
-        f->yields = false;
-        f->applied = -1;
-        sysctl_name_swap(c->path, f->name, sizeof(f->name));
-        safe_text(c->value, f->value, sizeof(f->value));
-        lint_say(c, LINT_UNKNOWN, "it matches no sysctl here that twtuned judges");
-        make_printable(f);
-}
-
-/* Reports a finding for each sysctl of the table that the glob matches. */
-static void run_glob(struct lint_case *c, void (*report)(void *user, const struct lint_finding *finding), void *user)
+/* Makes and reports a finding for each sysctl of the table that the glob matches. */
+static void judge_glob(struct lint_case *c)
 {
         bool matches = false;
 
@@ -340,20 +335,21 @@ static void run_glob(struct lint_case *c, void (*report)(void *user, const struc
                         continue;
                 matches = true;
                 judge(c);
-                report(user, c->finding);
         }
         c->path = c->line->name;
         if (matches || !lint_is_about(c))
                 return;
-        say_no_match(c);
-        report(user, c->finding);
+        begin(c);
+        c->finding->applied = -1;
+        lint_say(c, LINT_UNKNOWN, "it matches no sysctl here that twtuned judges");
+        end(c);
 }
 
 void lint_run(const struct sysctl_lines *lines, const struct lint_kernel *kernel,
               void (*report)(void *user, const struct lint_finding *finding), void *user)
 {
         struct lint_finding finding;
-        struct lint_case c = {.kernel = kernel, .lines = lines, .finding = &finding};
+        struct lint_case c = {.kernel = kernel, .lines = lines, .finding = &finding, .report = report, .user = user};
 
         assert(kernel->read && report);
         if (kernel->reset)
@@ -364,11 +360,9 @@ void lint_run(const struct sysctl_lines *lines, const struct lint_kernel *kernel
                 c.path = c.line->name;
                 if (!c.value)
                         continue;
-                if (c.line->glob) {
-                        run_glob(&c, report, user);
-                } else if (lint_is_about(&c)) {
+                if (c.line->glob)
+                        judge_glob(&c);
+                else if (lint_is_about(&c))
                         judge(&c);
-                        report(user, &finding);
-                }
         }
 }

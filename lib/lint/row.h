@@ -23,6 +23,8 @@ struct lint_case {
         const char *rest; /* the text after them; the kernel ignores it if it has read all the numbers it needs */
         bool tried;       /* the value was written to a copy, accepted or not */
         struct lint_finding *finding;
+        void (*report)(void *user, const struct lint_finding *finding);
+        void *user;
 };
 
 /* Where a sysctl exists. */
