@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Names that this kernel does not have, and the sysctls that they mean. */
+#define _GNU_SOURCE /* basename() */
 
 #include <ctype.h>
 #include <errno.h>
@@ -18,13 +19,6 @@ struct words {
         const char *word[WORDS_MAX];
         unsigned n;
 };
-
-static const char *base_name(const char *path)
-{
-        const char *slash = strrchr(path, '/');
-
-        return slash ? slash + 1 : path;
-}
 
 static void split(const char *path, struct words *w)
 {
@@ -72,7 +66,7 @@ static const struct lint_row *find_base(const char *prefix, const char *name)
         size_t n = strlen(prefix);
 
         for (unsigned i = 0; i < lint_row_count; i++) {
-                const char *base = base_name(lint_rows[i].path);
+                const char *base = basename(lint_rows[i].path);
 
                 if (strncmp(base, prefix, n) == 0 && strcmp(base + n, name) == 0)
                         return &lint_rows[i];
@@ -168,7 +162,7 @@ static bool say_meant(struct lint_case *c, const struct lint_row *meant)
 
 bool lint_say_missing(struct lint_case *c)
 {
-        struct suggestion suggestion = SUGGESTION(base_name(c->path));
+        struct suggestion suggestion = SUGGESTION(basename(c->path));
         const char *why = c->row ? why_missing(c, c->row) : NULL;
         char name[LINT_NAME_MAX];
         const struct lint_row *meant = lint_row_meant(c->path), *near;
@@ -180,7 +174,7 @@ bool lint_say_missing(struct lint_case *c)
                 return lint_say(c, LINT_NO_EFFECT, "there is no such sysctl here: %s", why);
         for (unsigned i = 0; i < lint_row_count && !c->row; i++)
                 if (!strchr(lint_rows[i].path, '*'))
-                        suggestion_offer(&suggestion, base_name(lint_rows[i].path));
+                        suggestion_offer(&suggestion, basename(lint_rows[i].path));
         lint_say(c, LINT_NO_EFFECT, "%s",
                  lint_is_first_netns(c) ? "this kernel has no such sysctl"
                                         : "there is no such sysctl in this network namespace");
