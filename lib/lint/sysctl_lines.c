@@ -138,7 +138,6 @@ static int take_line(struct sysctl_lines *lines, struct origin at, char *text, s
                 *equals = 0;
                 line.value = strip(equals + 1);
         }
-        line.ignore_errors = equals && *p == '-';
         line.name = strip(*p == '-' ? p + 1 : p);
         if (*line.name == 0 || strpbrk(line.name, BLANKS)) {
                 diagnostic_add(diagnostics, at,
@@ -183,7 +182,6 @@ static int keep_text(struct sysctl_lines *lines, const char *text, size_t size)
 {
         struct sysctl_file *file = &lines->file[lines->n_files - 1];
 
-        free(file->text);
         file->text = malloc(size + 1);
         if (!file->text)
                 return -ENOMEM;

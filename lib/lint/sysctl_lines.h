@@ -11,9 +11,8 @@
 
 struct sysctl_line {
         struct origin at;
-        char *name;         /* a path below /proc/sys, net/ipv4/tcp_tw_reuse; glob(7) characters match several */
-        char *value;        /* without the blanks around it; NULL: "-name" alone, which excludes the name from globs */
-        bool ignore_errors; /* "-name = value" */
+        char *name;  /* a path below /proc/sys, net/ipv4/tcp_tw_reuse; glob(7) characters match several */
+        char *value; /* without the blanks around it; NULL: "-name" alone, which excludes the name from globs */
         bool glob;
         uint32_t hash; /* of the name */
         size_t place;  /* index of the line where systemd-sysctl applies it: itself, or the first that it repeats */

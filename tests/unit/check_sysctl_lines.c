@@ -25,7 +25,7 @@ static void read_text(struct sysctl_lines *lines, const char *file, const char *
 
 static const struct {
         const char *name, *text;
-        const char *seen; /* "LINE NAME=VALUE;", "LINE NAME;" for an exclusion; "-" before what ignores errors */
+        const char *seen; /* "LINE NAME=VALUE;", "LINE NAME;" for an exclusion */
         struct expected diagnostics[4];
         size_t size; /* 0: up to the NUL */
 } rows[] = {
@@ -41,7 +41,7 @@ static const struct {
         {"dots that are nothing", ".net..ipv4.a. = 1", "1 net/ipv4/a=1;", {{0}}, 0},
         {"dots that lead up", "net/../a = 1", "1 net/../a=1;", {{0}}, 0},
         {"no separator", "a = 1", "1 a=1;", {{0}}, 0},
-        {"ignored errors", "-a.b = 1\n- c.d=2", "1 -a/b=1;2 -c/d=2;", {{0}}, 0},
+        {"ignored errors", "-a.b = 1\n- c.d=2", "1 a/b=1;2 c/d=2;", {{0}}, 0},
         {"exclusion", "-a.b\n - c.d \n", "1 a/b;2 c/d;", {{0}}, 0},
         {"glob", "net.ipv4.conf.*.rp_filter = 2", "1 net/ipv4/conf/*/rp_filter=2;", {{0}}, 0},
         {"comments", "# a\n;b=c\n\n  # d=e\n\t;\n#a.b=1\nx.y=1", "7 x/y=1;", {{0}}, 0},
@@ -100,9 +100,8 @@ START_TEST(lines_are_read)
                 const struct sysctl_line *line = &lines.line[i];
 
                 ck_assert_str_eq(line->at.file, "a.conf");
-                n += (size_t)snprintf(seen + n, sizeof(seen) - n, "%u %s%s%s%s;", line->at.line,
-                                      line->ignore_errors ? "-" : "", line->name, line->value ? "=" : "",
-                                      line->value ? line->value : "");
+                n += (size_t)snprintf(seen + n, sizeof(seen) - n, "%u %s%s%s;", line->at.line, line->name,
+                                      line->value ? "=" : "", line->value ? line->value : "");
         }
         ck_assert_msg(strcmp(seen, rows[_i].seen) == 0, "%s: %s", rows[_i].name, seen);
         expect_diagnostics(rows[_i].name, "a.conf", rows[_i].diagnostics, &diagnostics);
