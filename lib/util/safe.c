@@ -9,6 +9,7 @@
 
 #define CUT "..."
 #define ESCAPED 4 /* "\xNN" */
+#define ESCAPED_MAX (ESCAPED * UTF8_MAX + 1)
 
 static bool is_name_byte(unsigned char c)
 {
@@ -33,14 +34,7 @@ static bool is_control(unsigned code)
 
 static char *put_escaped(char *p, char byte)
 {
-        static const char digits[] = "0123456789abcdef";
-        unsigned char c = (unsigned char)byte;
-
-        *p++ = '\\';
-        *p++ = 'x';
-        *p++ = digits[c >> 4];
-        *p++ = digits[c & 15];
-        return p;
+        return p + sprintf(p, "\\x%02x", (unsigned char)byte);
 }
 
 char *safe_name(const char *name, char *ret, size_t size)
@@ -62,7 +56,7 @@ char *safe_name(const char *name, char *ret, size_t size)
 }
 
 /* Takes one character of *text, and writes it, or its bytes escaped, to buf. Returns how many bytes were written. */
-static size_t take_character(const char **text, char buf[static ESCAPED * UTF8_MAX])
+static size_t take_character(const char **text, char buf[static ESCAPED_MAX])
 {
         unsigned code;
         size_t n = utf8_take(*text, &code);
@@ -83,7 +77,7 @@ char *safe_text(const char *text, char *ret, size_t size)
         size_t at = 0, fits = 0; /* fits: the most that leaves room for CUT */
 
         while (*text) {
-                char buf[ESCAPED * UTF8_MAX];
+                char buf[ESCAPED_MAX];
                 size_t n = take_character(&text, buf);
 
                 if (at + n >= size) {
@@ -103,7 +97,7 @@ char *safe_text(const char *text, char *ret, size_t size)
 static void print(const char *text, const char *also, FILE *f)
 {
         while (*text) {
-                char buf[ESCAPED * UTF8_MAX];
+                char buf[ESCAPED_MAX];
                 bool special = strchr(also, *text) != NULL;
                 size_t n = take_character(&text, buf);
 
