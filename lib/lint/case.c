@@ -165,7 +165,7 @@ bool lint_effective(const struct lint_case *c, const char *path, struct lint_eff
         unsigned n = row && row->n > 0 ? row->n : 1;
         struct lint_effect live = {0}, e;
         const char *rest;
-        char text[256];
+        char text[256], file[96];
         int r = lint_read_live(c, path, text, sizeof(text));
 
         if (r == -ENOENT)
@@ -174,6 +174,9 @@ bool lint_effective(const struct lint_case *c, const char *path, struct lint_eff
                 live.n = lint_numbers(text, n, live.v, &rest);
         e = live;
         *ret = line && line->value && apply(c, row, line, &e, n) ? e : live;
+        if (ret->line)
+                snprintf(ret->where, sizeof(ret->where), " (%s:%u)", safe_text(line->at.file, file, sizeof(file)),
+                         line->at.line);
         return ret->n == n;
 }
 
@@ -190,17 +193,6 @@ bool lint_number_by_then(const struct lint_case *c, const char *path, int64_t *r
                 return false;
         *ret = e.v[0];
         return true;
-}
-
-const char *lint_where(const struct lint_effect *effect, char buf[static 128])
-{
-        char file[96];
-
-        buf[0] = 0;
-        if (effect->line)
-                snprintf(buf, 128, " (%s:%u)", safe_text(effect->line->at.file, file, sizeof(file)),
-                         effect->line->at.line);
-        return buf;
 }
 
 const struct sysctl *lint_sysctl(const struct lint_case *c)

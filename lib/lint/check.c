@@ -17,11 +17,9 @@
 static bool check_tw_reuse(struct lint_case *c)
 {
         struct lint_effect timestamps;
-        char where[128];
 
         if (c->v[0] != 0 && lint_effective(c, "net/ipv4/tcp_timestamps", &timestamps) && timestamps.v[0] == 0)
-                return lint_say(c, LINT_NO_EFFECT, "it needs timestamps, and tcp_timestamps is 0%s",
-                                lint_where(&timestamps, where));
+                return lint_say(c, LINT_NO_EFFECT, "it needs timestamps, and tcp_timestamps is 0%s", timestamps.where);
         if (c->v[0] == 0)
                 return lint_say(c, LINT_FINE,
                                 "no reuse, not on loopback either: the default range carries 28232 connections a "
@@ -178,7 +176,6 @@ static bool check_max(struct lint_case *c)
 {
         bool receive = strcmp(c->path, "net/core/rmem_max") == 0;
         struct lint_effect initial;
-        char where[128];
 
         if (c->v[0] < c->row->low ||
             !lint_effective(c, receive ? "net/core/rmem_default" : "net/core/wmem_default", &initial) ||
@@ -187,8 +184,7 @@ static bool check_max(struct lint_case *c)
         return lint_say(c, LINT_FINE,
                         "%s; %s is %" PRId64 "%s, so that a program that sets its size gets less than one "
                         "that does not",
-                        lint_help(c), receive ? "rmem_default" : "wmem_default", initial.v[0],
-                        lint_where(&initial, where));
+                        lint_help(c), receive ? "rmem_default" : "wmem_default", initial.v[0], initial.where);
 }
 
 /* ip-sysctl: 0x200 with 0x2 accepts data in a SYN without the cookie that protects from forged SYNs (RFC 7413,
@@ -224,20 +220,18 @@ static bool check_keepalive_time(struct lint_case *c)
 {
         const struct sysctl *s = lint_sysctl(c);
         struct lint_effect idle;
-        char where[128];
 
         if (c->v[0] < s->bounds.min ||
             !lint_effective(c, "net/netfilter/nf_conntrack_tcp_timeout_established", &idle) || c->v[0] < idle.v[0])
                 return false;
         return lint_say(c, LINT_FINE,
                         "%s; conntrack forgets an idle connection after %" PRId64 " s%s, before the first probe",
-                        s->help, idle.v[0], lint_where(&idle, where));
+                        s->help, idle.v[0], idle.where);
 }
 
 static bool check_established(struct lint_case *c)
 {
         struct lint_effect time;
-        char where[128];
 
         if (c->v[0] >= c->row->low || !lint_effective(c, "net/ipv4/tcp_keepalive_time", &time))
                 return false;
@@ -247,11 +241,11 @@ static bool check_established(struct lint_case *c)
                 return lint_say(c, LINT_HARMFUL,
                                 "idle connections are forgotten before the first keepalive probe, which comes after "
                                 "%" PRId64 " s%s, and then hang",
-                                time.v[0], lint_where(&time, where));
+                                time.v[0], time.where);
         return lint_say(c, LINT_FINE,
                         "%s; those with SO_KEEPALIVE are kept by the first probe, after %" PRId64
                         " s%s; those without it, and those of other hosts that this one forwards, hang once forgotten",
-                        lint_help(c), time.v[0], lint_where(&time, where));
+                        lint_help(c), time.v[0], time.where);
 }
 
 static const struct lint_checks checks[] = {

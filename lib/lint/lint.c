@@ -176,15 +176,14 @@ static bool is_default(struct lint_case *c)
 static bool is_idle(struct lint_case *c)
 {
         struct lint_effect needs;
-        char name[LINT_NAME_MAX], where[128];
+        char name[LINT_NAME_MAX];
 
         if (c->row && c->row->idle)
                 return lint_say(c, LINT_NO_EFFECT, "%s", c->row->idle);
         if (!c->row || !c->row->needs || !lint_effective(c, c->row->needs, &needs) || needs.v[0] != 0)
                 return false;
         sysctl_name_swap(c->row->needs, name, sizeof(name));
-        return lint_say(c, LINT_NO_EFFECT, "it acts only while %s is not 0%s", strrchr(name, '.') + 1,
-                        lint_where(&needs, where));
+        return lint_say(c, LINT_NO_EFFECT, "it acts only while %s is not 0%s", strrchr(name, '.') + 1, needs.where);
 }
 
 static bool has_check(struct lint_case *c)

@@ -98,7 +98,6 @@ bool lint_check_reserved_ports(struct lint_case *c)
         struct lint_effect range;
         struct port_set set;
         int64_t all, left;
-        char where[128];
 
         if (parse_ports(c->value, &set) < 0 || !lint_effective(c, "net/ipv4/ip_local_port_range", &range))
                 return false;
@@ -108,12 +107,12 @@ bool lint_check_reserved_ports(struct lint_case *c)
                 return lint_say(c, LINT_HARMFUL,
                                 "it reserves every port of ip_local_port_range%s: each connect() fails with "
                                 "EADDRNOTAVAIL",
-                                lint_where(&range, where));
+                                range.where);
         if (left < 28232 / 2 && left < all)
                 return lint_say(c, LINT_HARMFUL,
                                 "it leaves %" PRId64 " of the %" PRId64 " ports of ip_local_port_range%s; the default "
                                 "has 28232",
-                                left, all, lint_where(&range, where));
+                                left, all, range.where);
         if (left == all)
                 return lint_say(c, LINT_FINE, "%s; none of them is in ip_local_port_range", lint_help(c));
         return false;

@@ -135,6 +135,7 @@ struct lint_effect {
         unsigned n;
         int64_t v[3];
         const struct sysctl_line *line; /* the line that sets it; NULL: it is the live value */
+        char where[128];                /* " (FILE:LINE)" of this line; "" if there is none */
 };
 
 /* Gives the numbers of a sysctl once the lines are applied; ignores a line that the kernel refuses. Returns false if
@@ -144,9 +145,6 @@ bool lint_effective(const struct lint_case *c, const char *path, struct lint_eff
 /* Gives the first number of a sysctl at the moment when the line of the case is applied: ignores later lines. Returns
  * false if the number is unknown. */
 bool lint_number_by_then(const struct lint_case *c, const char *path, int64_t *ret);
-
-/* Writes where the value is set: " (FILE:LINE)", or "" for a live value. Returns buf. */
-const char *lint_where(const struct lint_effect *effect, char buf[static 128]);
 
 /* The checks that need more than the table; each returns true if it gave the verdict. */
 struct lint_checks {
