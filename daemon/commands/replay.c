@@ -154,7 +154,6 @@ static void report(struct backend *backend, const struct audit_record *record)
 {
         static struct audit_text text;
         struct replay *r = self(backend);
-
         char date[4 * sizeof(r->row.date)];
 
         printf("%s%s+%.3fs ", safe_text(r->row.date, date, sizeof(date)), r->row.date[0] ? " " : "",
@@ -244,6 +243,12 @@ static void take_interval(const struct replay *r, struct config *config)
                 config->interval_ns = r->row.interval_ns;
 }
 
+static void print_mode(const struct config *config)
+{
+        if (config->observe)
+                printf("recorded in observe mode, in which nothing changed: each expect counts as met\n");
+}
+
 /* Loads the configuration. Returns the exit status. */
 static int load(const struct replay *r, struct config **ret)
 {
@@ -267,6 +272,7 @@ static int follow_mode(struct replay *r)
                 config_free(config);
                 return out_of_memory();
         }
+        print_mode(config);
         return 0;
 }
 
@@ -286,8 +292,8 @@ static int run(struct replay *r, struct config *config)
         }
         r->begun = r->snapshot.now;
         print_lacking(&r->recording, &config->counters);
-        if (more > 0 && config->observe)
-                printf("recorded in observe mode, in which nothing changed: each expect counts as met\n");
+        if (more > 0)
+                print_mode(config);
         for (; more > 0 && (status = follow_mode(r)) == 0; more = row_next(r)) {
                 take_interval(r, r->tuner.config);
                 tick(&r->tuner);

@@ -350,7 +350,9 @@ def _():
         wait_rows(path, 2)
         twtuned.stop()
     check_equal({row["mode"] for row in rows_of(path)}, {"enforce", "observe"}, "mode")
-    check_same(twtuned.lines, replay(path, policy))
+    replayed = replay(path, policy)
+    check_same(twtuned.lines, replayed)
+    check_equal(sum("each expect counts as met" in line for line in replayed), 1, "notices")
 
 
 @test("each row has its interval: after a reload with a longer one no tick is late, and the clocks go on", beside=True)
