@@ -223,8 +223,7 @@ static void print_note(enum sysctl_conf conf)
                 fputs("twtuned: /etc/sysctl.conf is read at the place of the link to it in sysctl.d\n", stderr);
         if (conf == SYSCTL_CONF_LAST)
                 fputs("twtuned: /etc/sysctl.conf is read last, as 'sysctl --system' does; systemd-sysctl does not "
-                      "read "
-                      "it, because sysctl.d has no link to it\n",
+                      "read it, because sysctl.d has no link to it\n",
                       stderr);
 }
 

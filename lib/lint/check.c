@@ -112,8 +112,7 @@ static bool check_syn_backlog(struct lint_case *c)
         if (lint_effective(c, "net/ipv4/tcp_syncookies", &cookies) && cookies.v[0] != 0)
                 return lint_say(c, LINT_NO_EFFECT,
                                 "it is ignored while tcp_syncookies is %" PRId64
-                                ": listen() and somaxconn limit the SYN "
-                                "queue",
+                                ": listen() and somaxconn limit the SYN queue",
                                 cookies.v[0]);
         return false;
 }
