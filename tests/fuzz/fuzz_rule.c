@@ -23,8 +23,25 @@ static bool is_good(int r)
         return good;
 }
 
-/* A name that is printed is one that is understood, as the same metric. */
 static struct condition_texts texts;
+
+/* The normal form of a condition is its own normal form, and means the same; beyond this a number is too long for a
+ * line, and a time is not exact. */
+#define NUMBER_MOST 1e31
+#define NS_MOST (UINT64_C(1) << 53)
+
+static void check_normal(const struct condition *c, const char *time_word, struct vocabulary *v)
+{
+        struct condition again;
+
+        if (c->number >= NUMBER_MOST || c->time_ns >= NS_MOST || c->time_ns % NSEC_PER_MSEC != 0)
+                return;
+        assert(is_good(condition_parse(c->text, time_word, at, v, &again, &diagnostics)));
+        assert(again.metric == c->metric && again.op == c->op && again.number == c->number);
+        assert(again.time_ns == c->time_ns && strcmp(again.text, c->text) == 0);
+}
+
+/* A name that is printed is one that is understood, as the same metric. */
 
 static void check_metric(unsigned metric, struct vocabulary *v)
 {
@@ -41,11 +58,14 @@ static void check_condition(const char *text)
 {
         static struct counters wanted;
         struct vocabulary v = {.wanted = &wanted, .texts = &texts};
+        const char *time_word = strstr(text, "within") ? "within" : "for";
         struct condition c;
 
+        texts.used = 0;
         counters_init(&wanted);
-        if (!is_good(condition_parse(text, strstr(text, "within") ? "within" : "for", at, &v, &c, &diagnostics)))
+        if (!is_good(condition_parse(text, time_word, at, &v, &c, &diagnostics)))
                 return;
+        check_normal(&c, time_word, &v);
         assert(isfinite(c.number) && c.number >= 0);
         assert(c.time_ns <= 365 * 86400 * NSEC_PER_SEC);
         assert(strstr(text, comparison_text(c.op)) != NULL);
