@@ -236,23 +236,10 @@ static void print_lacking(const struct recording *recording, const struct counte
                         printf("not in the recording: %s\n", wanted->item[i].name);
 }
 
-/* The recorded configuration had this interval at this tick: a reload may have changed it. */
-static void take_interval(const struct replay *r, struct config *config)
-{
-        if (r->row.interval_ns > 0)
-                config->interval_ns = r->row.interval_ns;
-}
-
 static void print_mode(const struct config *config)
 {
         if (config->observe)
                 printf("recorded in observe mode, in which nothing changed: each expect counts as met\n");
-}
-
-/* Loads the configuration. Returns the exit status. */
-static int load(const struct replay *r, struct config **ret)
-{
-        return config_files_load_good(r->config_file, &r->recording.counters, true, ret);
 }
 
 /* Reloads the configuration, as the recorded twtuned did, if the mode of the row is not that of the row before.
@@ -264,7 +251,7 @@ static int follow_mode(struct replay *r)
 
         if (r->row.observe == r->tuner.config->observe)
                 return 0;
-        status = load(r, &config);
+        status = config_files_load_good(r->config_file, &r->recording.counters, true, &config);
         if (status != 0)
                 return status;
         config->observe = r->row.observe;
@@ -285,7 +272,6 @@ static int run(struct replay *r, struct config *config)
         recording_row_init(&r->row, &r->snapshot);
         more = row_next(r);
         config->observe = r->row.observe;
-        take_interval(r, config);
         if (tuner_start(&r->tuner, &r->backend, config, r->snapshot.now) < 0) {
                 config_free(config);
                 return out_of_memory();
@@ -295,7 +281,8 @@ static int run(struct replay *r, struct config *config)
         if (more > 0)
                 print_mode(config);
         for (; more > 0 && (status = follow_mode(r)) == 0; more = row_next(r)) {
-                take_interval(r, r->tuner.config);
+                if (r->row.interval_ns > 0) /* a reload may have changed this as well */
+                        r->tuner.config->interval_ns = r->row.interval_ns;
                 tick(&r->tuner);
         }
         tuner_stop(&r->tuner);
@@ -312,7 +299,7 @@ static int replay(struct replay *r)
                 return out_of_memory();
         if (header_read(r) < 0)
                 return EX_DATAERR;
-        status = load(r, &config);
+        status = config_files_load_good(r->config_file, &r->recording.counters, true, &config);
         if (status != 0)
                 return status;
         status = run(r, config);
