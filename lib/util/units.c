@@ -29,6 +29,7 @@ static const struct {
         [UNIT_PER_MINUTE] = {"/min", {{"/min", 0, 1}, {"k/min", 3, 1}, {"M/min", 6, 1}}},
         [UNIT_SECONDS] = {"s", {{"ms", -3, 1}, {"s", 0, 1}, {"min", 0, 60}, {"h", 0, 3600}}},
         [UNIT_BYTES] = {"B", {{"B", 0, 1}, {"kB", 3, 1}, {"MB", 6, 1}, {"GB", 9, 1}}},
+        [UNIT_NANOSECONDS] = {"ns", {{"ms", 6, 1}, {"s", 9, 1}, {"min", 9, 60}, {"h", 9, 3600}}},
         [UNIT_FACTOR] = {"", {{"", 0, 1}}},
         [UNIT_MULTIPLE] = {"x", {{"x", 0, 1}}},
 };
@@ -100,14 +101,14 @@ const char *number_format(double number, char buf[static NUMBER_TEXT_MAX])
 
 int duration_parse(const char *text, uint64_t *ret_ns)
 {
-        double seconds;
-        int r = number_with_unit_parse(text, UNIT_SECONDS, &seconds);
+        double ns;
+        int r = number_with_unit_parse(text, UNIT_NANOSECONDS, &ns);
 
         if (r < 0)
                 return r;
-        if (seconds > 365.0 * 86400)
+        if (ns > 365.0 * 86400 * 1e9)
                 return -ERANGE;
-        *ret_ns = (uint64_t)(seconds * 1e9 + 0.5);
+        *ret_ns = (uint64_t)(ns + 0.5);
         return 0;
 }
 

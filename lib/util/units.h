@@ -13,8 +13,9 @@ enum unit {
         UNIT_SECONDS,
         UNIT_BYTES,
         /* No metric has these. */
-        UNIT_FACTOR,   /* "1.5" */
-        UNIT_MULTIPLE, /* "3x" */
+        UNIT_NANOSECONDS, /* "250ms", as a number of ns */
+        UNIT_FACTOR,      /* "1.5" */
+        UNIT_MULTIPLE,    /* "3x" */
 };
 
 /* Returns the unit as it is written after a number, such as "" or "%". */

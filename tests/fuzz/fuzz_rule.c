@@ -25,16 +25,15 @@ static bool is_good(int r)
 
 static struct condition_texts texts;
 
-/* The normal form of a condition is its own normal form, and means the same; beyond this a number is too long for a
- * line, and a time is not exact. */
+/* The normal form of a condition is its own normal form, and means the same; from NUMBER_MOST on, a number is too long
+ * for a line. */
 #define NUMBER_MOST 1e31
-#define NS_MOST (UINT64_C(1) << 53)
 
 static void check_normal(const struct condition *c, const char *time_word, struct vocabulary *v)
 {
         struct condition again;
 
-        if (c->number >= NUMBER_MOST || c->time_ns >= NS_MOST || c->time_ns % NSEC_PER_MSEC != 0)
+        if (c->number >= NUMBER_MOST || c->time_ns % NSEC_PER_MSEC != 0)
                 return;
         assert(is_good(condition_parse(c->text, time_word, at, v, &again, &diagnostics)));
         assert(again.metric == c->metric && again.op == c->op && again.number == c->number);

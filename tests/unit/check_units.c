@@ -140,6 +140,7 @@ START_TEST(durations)
                 {"1h", 0, 3600 * NSEC_PER_SEC},
                 {"8760h", 0, 8760 * 3600 * NSEC_PER_SEC},
                 {"31536000s", 0, 31536000 * NSEC_PER_SEC},
+                {"9000000.004s", 0, 9000000004 * NSEC_PER_MSEC}, /* and not a ns less */
                 {"8760.1h", -ERANGE, 0},
                 {"31536001s", -ERANGE, 0},
                 {"31536000001ms", -ERANGE, 0},
