@@ -19,6 +19,7 @@ static void disconnect(struct bus *b)
         bus_drop_client(b);
         b->bus = sd_bus_close_unref(b->bus);
         b->named = b->refused = false;
+        b->n_changes = 0;
 }
 
 /* D-Bus specification: RequestName. */

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* What the bus gets: the signals of each change, over a connection that is lost and made again. */
+
+#include <sys/socket.h>
+
+#include "daemon/bus/bus.h"
+#include "fake_backend.h"
+
+static struct bus bus;
+static sd_bus *peer; /* the other end of the connection */
+
+static void set_bus(void)
+{
+        set_up();
+        start("[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        memset(&bus, 0, sizeof(bus));
+        setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus", 1);
+}
+
+static void end(void)
+{
+        bus_stop(&bus);
+        sd_bus_close_unref(peer);
+        peer = NULL;
+        tuner_stop(&tuner);
+}
+
+static sd_bus *open_end(int fd, bool server)
+{
+        sd_bus *end;
+
+        ck_assert_int_ge(sd_bus_new(&end), 0);
+        ck_assert_int_ge(sd_bus_set_fd(end, fd, fd), 0);
+        ck_assert_int_ge(sd_bus_set_anonymous(end, true), 0);
+        ck_assert_int_ge(sd_bus_set_server(end, server, (sd_id128_t){.bytes = {server}}), 0);
+        ck_assert_int_ge(sd_bus_start(end), 0);
+        return end;
+}
+
+/* As if the bus had given us the name, without a bus: the two ends of a pair of sockets. */
+static void connect_peer(void)
+{
+        int fd[2];
+
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd), 0);
+        sd_bus_close_unref(peer);
+        bus.bus = open_end(fd[0], false);
+        peer = open_end(fd[1], true);
+        while (sd_bus_is_ready(bus.bus) == 0 || sd_bus_is_ready(peer) == 0) {
+                ck_assert_int_ge(sd_bus_process(bus.bus, NULL), 0);
+                ck_assert_int_ge(sd_bus_process(peer, NULL), 0);
+        }
+        bus.named = true;
+}
+
+static void begin(void)
+{
+        set_bus();
+        bus_start(&bus, (sd_event *)&bus, &tuner); /* not used, as there is no bus */
+        ck_assert_ptr_null(bus.bus);
+        connect_peer();
+}
+
+/* Returns the last string of the next signal "Changed"; NULL: no more has come. The caller frees it. */
+static char *next_message(void)
+{
+        sd_bus_message *m = NULL;
+        char *text = NULL;
+
+        while (!text && sd_bus_process(peer, &m) > 0) {
+                const char *message;
+
+                if (m && sd_bus_message_is_signal(m, BUS_NAME, "Changed") > 0) {
+                        ck_assert_int_gt(sd_bus_message_read(m, "ssssss", NULL, NULL, NULL, NULL, NULL, &message), 0);
+                        text = strdup(message);
+                }
+                m = sd_bus_message_unref(m);
+        }
+        return text;
+}
+
+static void expect_message(const char *text)
+{
+        char *message = next_message();
+
+        ck_assert_ptr_nonnull(message);
+        ck_assert_str_eq(message, text);
+        free(message);
+}
+
+/* A tick in which FIN was restored to what sysctl.d sets at this place. */
+static void restore_from(const char *where)
+{
+        static struct audit_text text;
+        struct change change = {.sysctl = FIN,
+                                .before = SYSCTL_VALUE(30),
+                                .value = SYSCTL_VALUE(60),
+                                .outcome = OUTCOME_RESTORED,
+                                .from_file = true};
+        struct audit_record record = {
+                .kind = AUDIT_RELEASED, .subject = SUBJECT_RESTORE, .change = &change, .rule_name = "r", .why = "why"};
+
+        snprintf(change.reason, sizeof(change.reason), "%s", where);
+        audit_text_make(&text, &record);
+        bus_note(&bus, &record, &text);
+}
+
+#define RESTORED(where) "net.ipv4.tcp_fin_timeout: 30 -> 60, which " where " sets now: why"
+
+static void tick_bus(void)
+{
+        tuner.snapshot.now += S;
+        bus_after_tick(&bus);
+}
+
+START_TEST(a_change_is_signalled_once)
+{
+        restore_from("/a:1");
+        tick_bus();
+        expect_message(RESTORED("/a:1"));
+        tick_bus();
+        ck_assert_ptr_null(next_message());
+}
+END_TEST
+
+/* The connection is lost in the tick in which something changed, and is back later. */
+START_TEST(changes_of_a_lost_connection_are_not_signalled_on_the_next_one)
+{
+        for (unsigned i = 0; i < 2 * BUS_CHANGES_MAX; i++)
+                restore_from("/old:1");
+        sd_bus_close(bus.bus);
+        tick_bus();
+        ck_assert(!bus.named);
+        connect_peer();
+        restore_from("/new:1");
+        tick_bus();
+        expect_message(RESTORED("/new:1"));
+        ck_assert_ptr_null(next_message());
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+        tcase_add_checked_fixture(tcase, begin, end);
+        tcase_add_test(tcase, a_change_is_signalled_once);
+        tcase_add_test(tcase, changes_of_a_lost_connection_are_not_signalled_on_the_next_one);
+}
+
+int main(void)
+{
+        return run_suite("bus", add);
+}
