@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/util/macro.h"
+#include "lib/util/safe.h"
 
 #define RETRY_NS (5 * NSEC_PER_SEC)
 #define STUCK_NS (10 * NSEC_PER_SEC)
@@ -174,11 +175,10 @@ void bus_note(void *bus, const struct audit_record *r, const struct audit_text *
         b->n_changes++;
         snprintf(c->kind, sizeof(c->kind), "%s", audit_kinds[r->kind].name);
         snprintf(c->sysctl, sizeof(c->sysctl), "%s", sysctl->name);
-        snprintf(c->from, sizeof(c->from), "%s", audit_text_value(text, "OLDVALUE"));
-        snprintf(c->to, sizeof(c->to), "%s", audit_text_value(text, "NEWVALUE"));
-        snprintf(c->rule, sizeof(c->rule), "%s", audit_text_value(text, "RULE"));
-        snprintf(c->message, sizeof(c->message), "%.*s", (int)sizeof(c->message) - 1,
-                 audit_text_value(text, "MESSAGE"));
+        safe_text(audit_text_value(text, "OLDVALUE"), c->from, sizeof(c->from));
+        safe_text(audit_text_value(text, "NEWVALUE"), c->to, sizeof(c->to));
+        safe_text(audit_text_value(text, "RULE"), c->rule, sizeof(c->rule));
+        safe_text(audit_text_value(text, "MESSAGE"), c->message, sizeof(c->message));
 }
 
 /* The text of a degraded daemon depends neither on the mode nor on a pause, so that it is not enough to compare. */

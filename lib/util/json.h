@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Writes JSON (RFC 8259) into memory. The result is valid UTF-8, whatever bytes the texts contain: bytes that are not
- * UTF-8 become U+FFFD. */
+/* Writes JSON (RFC 8259) into memory. The result is valid UTF-8, whatever bytes the texts contain: each byte that
+ * utf8_take() does not accept becomes U+FFFD. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/util/utf8.h"
 
+#include <stdbool.h>
+
 #include "lib/util/macro.h"
+
+static bool is_character(unsigned code)
+{
+        return code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) && (code < 0xfdd0 || code > 0xfdef) &&
+               (code & 0xfffe) != 0xfffe;
+}
 
 size_t utf8_take(const char *text, unsigned *ret_code)
 {
@@ -22,7 +30,7 @@ size_t utf8_take(const char *text, unsigned *ret_code)
                         code = code << 6 | (p[i] & 0x3f);
                 }
                 *ret_code = code;
-                return code < rows[n].least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) ? 0 : n + 1;
+                return code >= rows[n].least && is_character(code) ? n + 1 : 0;
         }
         return 0;
 }

@@ -139,11 +139,52 @@ START_TEST(changes_of_a_lost_connection_are_not_signalled_on_the_next_one)
 }
 END_TEST
 
+/* sd-bus sends no text that is not UTF-8. */
+START_TEST(names_of_files_that_are_no_text)
+{
+        static const char *const names[][2] = {
+                {"/etc/sysctl.d/\xff.conf:1", "/etc/sysctl.d/\\xff.conf:1"},
+                {"/etc/sysctl.d/\xe2\x82.conf:1", "/etc/sysctl.d/\\xe2\\x82.conf:1"},
+                {"/etc/sysctl.d/\xef\xbf\xbf.conf:1", "/etc/sysctl.d/\\xef\\xbf\\xbf.conf:1"}, /* U+FFFF */
+                {"/etc/sysctl.d/\xef\xb7\x90.conf:1", "/etc/sysctl.d/\\xef\\xb7\\x90.conf:1"}, /* U+FDD0 */
+                {"/etc/sysctl.d/€.conf:1", "/etc/sysctl.d/€.conf:1"},
+        };
+        char text[512];
+
+        for (unsigned i = 0; i < ELEMENTSOF(names); i++) {
+                restore_from(names[i][0]);
+                tick_bus();
+                snprintf(text, sizeof(text), RESTORED("%s"), names[i][1]);
+                expect_message(text);
+        }
+}
+END_TEST
+
+START_TEST(a_long_message_is_not_cut_within_a_character)
+{
+        char where[300], *message;
+
+        for (unsigned before = 0; before < 3; before++) {
+                memset(where, '-', before);
+                for (unsigned n = before; n < sizeof(where) - 3; n += 3)
+                        strcpy(where + n, "€");
+                restore_from(where);
+                tick_bus();
+                message = next_message();
+                ck_assert_ptr_nonnull(message);
+                ck_assert_str_eq(message + strlen(message) - 3, "...");
+                free(message);
+        }
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, begin, end);
         tcase_add_test(tcase, a_change_is_signalled_once);
         tcase_add_test(tcase, changes_of_a_lost_connection_are_not_signalled_on_the_next_one);
+        tcase_add_test(tcase, names_of_files_that_are_no_text);
+        tcase_add_test(tcase, a_long_message_is_not_cut_within_a_character);
 }
 
 int main(void)

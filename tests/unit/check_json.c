@@ -64,7 +64,11 @@ static const struct {
         {"\xe0\x80\xaf", "\"\\ufffd\\ufffd\\ufffd\""},
         {"\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""},                /* half of a surrogate pair */
         {"\xed\x9f\xbf\xee\x80\x80", "\"\xed\x9f\xbf\xee\x80\x80\""}, /* on both sides of those */
-        {"\xf4\x8f\xbf\xbf", "\"\xf4\x8f\xbf\xbf\""},                 /* the last one */
+        {"\xf4\x8f\xbf\xbd", "\"\xf4\x8f\xbf\xbd\""},                 /* the last one */
+        {"\xf4\x8f\xbf\xbf", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},     /* noncharacters */
+        {"\xef\xbf\xbe", "\"\\ufffd\\ufffd\\ufffd\""},
+        {"\xef\xb7\x90\xef\xb7\xaf", "\"\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\""},
+        {"\xef\xb7\x8f\xef\xb7\xb0\xef\xbf\xbd", "\"\xef\xb7\x8f\xef\xb7\xb0\xef\xbf\xbd\""}, /* beside those */
         {"\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
         {"\xff"
          "a",
