@@ -42,7 +42,7 @@ static int open_bus(sd_bus **ret)
 
 int client_open(struct client *c, const char *instance)
 {
-        char name[128] = BUS_NAME, *path = NULL;
+        char name[BUS_NAME_SIZE] = BUS_NAME, *path = NULL;
         int r;
 
         *c = (struct client){.instance = instance};

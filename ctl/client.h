@@ -9,9 +9,11 @@
 
 #include "ctl/ctl.h"
 
+#define BUS_NAME_SIZE 256 /* as in daemon/bus/bus.h */
+
 struct client {
         sd_bus *bus;
-        char name[128], path[128];
+        char name[BUS_NAME_SIZE], path[1 + BUS_NAME_SIZE];
         const char *instance; /* borrowed; NULL: the twtuned of the first network namespace */
 };
 

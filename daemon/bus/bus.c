@@ -124,19 +124,21 @@ static void look_after_connection(struct bus *b, uint64_t now)
                 connect_bus(b);
 }
 
-/* Escapes the instance as in an object path. The result is also a valid element of a bus name. */
+/* Escapes the instance as in an object path. The result is also a valid element of a bus name. The path is made of the
+ * name, as twtunectl does it: of a name that is too long for the bus, both are cut alike. */
 static void name_instance(struct bus *b, const char *instance)
 {
         char *path = NULL;
 
         snprintf(b->name, sizeof(b->name), "%s", BUS_NAME);
-        snprintf(b->path, sizeof(b->path), "%s", BUS_PATH);
-        if (!instance || !*instance || sd_bus_path_encode(BUS_PATH "/instance", instance, &path) < 0)
-                return;
-        snprintf(b->instance, sizeof(b->instance), "%s", instance);
-        snprintf(b->path, sizeof(b->path), "%s", path);
-        snprintf(b->name, sizeof(b->name), BUS_NAME ".instance.%s", strrchr(path, '/') + 1);
+        if (instance && *instance && sd_bus_path_encode("/", instance, &path) >= 0) {
+                snprintf(b->instance, sizeof(b->instance), "%s", instance);
+                snprintf(b->name, sizeof(b->name), BUS_NAME ".instance.%s", path + 1);
+        }
         free(path);
+        snprintf(b->path, sizeof(b->path), "/%s", b->name);
+        for (char *dot = b->path; (dot = strchr(dot, '.'));)
+                *dot = '/';
 }
 
 void bus_start(struct bus *b, sd_event *event, struct tuner *tuner)

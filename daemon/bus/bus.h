@@ -5,6 +5,8 @@
  * next tick and answered after it. Nothing here waits for a caller, nor for the bus, which may be missing, die and
  * come back. */
 
+#include <limits.h>
+
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
@@ -14,7 +16,7 @@
 #include "lib/audit/text.h"
 
 #define BUS_NAME "org.twtuned1"
-#define BUS_PATH "/org/twtuned1"
+#define BUS_NAME_SIZE 256 /* the longest name that a bus allows, and the 0 (D-Bus specification: Valid Names) */
 #define BUS_CALLS_MAX 16u
 #define BUS_CHANGES_MAX 32u
 
@@ -54,7 +56,7 @@ struct bus_properties {
 struct bus {
         sd_event *event; /* borrowed */
         struct tuner *tuner;
-        char name[128], path[128], instance[64];
+        char name[BUS_NAME_SIZE], path[1 + BUS_NAME_SIZE], instance[NAME_MAX + 1];
 
         sd_bus *bus;     /* NULL: there is none */
         bool named;      /* we own the name on the bus */

@@ -698,6 +698,21 @@ def _():
         check_equal((run.returncode, run.stderr), (3, "twtunectl: no twtuned is running\n"), "none")
 
 
+@test("two instances with long names that differ at their ends", beside=True)
+def _():
+    names = ["cni-" + "0123456789abcdef" * 8 + end for end in "ab"]
+    with Host(load=False, instance=names[0]) as host, Single() as namespace:
+        twtuned = Twtuned(namespace, host.policy, ["--observe"], bus=host.bus.socket, instance=names[1])
+        host.instance = None
+        for name in names:
+            named = "status", f"--instance={name}"
+            wait_until(lambda: host.ctl(*named, check=False).returncode == 0, "it is on the bus")
+            check_equal(host.json(*named)["instance"], name, "the one that answers")
+        found = json.loads(host.ctl("status", "--all", "--json").stdout)
+        check_equal([d["instance"] for d in found], names, "all instances")
+        twtuned.stop()
+
+
 # ---- record ----
 
 @test("record: to a file of the caller, for as long as that runs; --replay reads it", beside=True)

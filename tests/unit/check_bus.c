@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the bus gets: the signals of each change, over a connection that is lost and made again. */
+/* What the bus gets: the signals of each change, over a connection that is lost and made again, and the names. */
 
+#include <limits.h>
 #include <sys/socket.h>
 
 #include "daemon/bus/bus.h"
@@ -178,6 +179,52 @@ START_TEST(a_long_message_is_not_cut_within_a_character)
 }
 END_TEST
 
+#define X8 "abcdefgh"
+#define X64 X8 X8 X8 X8 X8 X8 X8 X8
+
+START_TEST(the_names_of_an_instance)
+{
+        static const struct {
+                const char *instance, *name, *path;
+        } all[] = {
+                {NULL, "org.twtuned1", "/org/twtuned1"},
+                {"", "org.twtuned1", "/org/twtuned1"},
+                {"a-1", "org.twtuned1.instance.a_2d1", "/org/twtuned1/instance/a_2d1"},
+                {"1.b", "org.twtuned1.instance._31_2eb", "/org/twtuned1/instance/_31_2eb"},
+                {X64 X64 "1", "org.twtuned1.instance." X64 X64 "1", "/org/twtuned1/instance/" X64 X64 "1"},
+        };
+
+        for (unsigned i = 0; i < ELEMENTSOF(all); i++) {
+                if (all[i].instance)
+                        setenv("TWTUNED_INSTANCE", all[i].instance, 1);
+                else
+                        unsetenv("TWTUNED_INSTANCE");
+                set_bus();
+                bus_start(&bus, (sd_event *)&bus, &tuner);
+                ck_assert_str_eq(bus.name, all[i].name);
+                ck_assert_str_eq(bus.path, all[i].path);
+                ck_assert_str_eq(bus.instance, all[i].instance ? all[i].instance : "");
+                tuner_stop(&tuner);
+        }
+        set_bus();
+}
+END_TEST
+
+/* The bus allows 255 bytes (D-Bus specification: Bus names). */
+START_TEST(the_name_of_an_instance_is_one_that_the_bus_allows)
+{
+        char instance[NAME_MAX + 1] = "";
+
+        memset(instance, '-', NAME_MAX);
+        setenv("TWTUNED_INSTANCE", instance, 1);
+        set_bus();
+        bus_start(&bus, (sd_event *)&bus, &tuner);
+        ck_assert_uint_eq(strlen(bus.name), 255);
+        ck_assert_uint_eq(strlen(bus.path), 256); /* twtunectl makes it of the name */
+        ck_assert_str_eq(bus.instance, instance);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, begin, end);
@@ -185,6 +232,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, changes_of_a_lost_connection_are_not_signalled_on_the_next_one);
         tcase_add_test(tcase, names_of_files_that_are_no_text);
         tcase_add_test(tcase, a_long_message_is_not_cut_within_a_character);
+        tcase_add_test(tcase, the_names_of_an_instance);
+        tcase_add_test(tcase, the_name_of_an_instance_is_one_that_the_bus_allows);
 }
 
 int main(void)
