@@ -50,30 +50,39 @@ static bool is_nobodys(const struct tuner *t, unsigned metric, const struct cond
 
 #define NOBODY "no destination that the rule could help"
 
-/* The first condition that does not hold, or has not held long enough. */
+/* The condition that keeps an idle rule from acting: one that does not hold, else one that is unknown, else one that
+ * has not held long enough; the first of its kind. */
+static unsigned missing_condition(const struct rule *rule, const struct rule_evaluation *e)
+{
+        static const enum truth order[] = {NO, UNKNOWN, YES};
+
+        for (unsigned n = 0; n < ELEMENTSOF(order); n++)
+                for (unsigned k = 0; k < rule->n_when; k++)
+                        if (e->when[k].holds == order[n] &&
+                            (order[n] != YES || condition_held_ns(&e->when[k]) < rule->when[k].time_ns))
+                                return k;
+        return 0;
+}
+
 static void why_idle(const struct tuner *t, const struct rule *rule, const struct rule_evaluation *e,
                      char buf[static WHY_MAX])
 {
-        const struct counters *counters = &t->config->counters;
+        unsigned k = missing_condition(rule, e);
+        const struct condition *c = &rule->when[k];
+        const struct condition_evaluation *now = &e->when[k];
         char value[WHY_MAX], time[DURATION_TEXT_MAX], name[DESTINATION_NAME_MAX];
+        const char *whose = condition_whose(now, c->metric, &t->snapshot, name);
 
-        for (unsigned k = 0; k < rule->n_when; k++) {
-                const struct condition *c = &rule->when[k];
-                const struct condition_evaluation *now = &e->when[k];
-                const char *whose = condition_whose(now, c->metric, &t->snapshot, name);
-
-                if (now->holds == YES && condition_held_ns(now) >= c->time_ns)
-                        continue;
-                if (now->holds == YES)
-                        snprintf(buf, WHY_MAX, "\"%s\" has held for %s", c->text,
-                                 duration_format(condition_held_ns(now) / NSEC_PER_SEC * NSEC_PER_SEC, time));
-                else if (is_nobodys(t, c->metric, now))
-                        snprintf(buf, WHY_MAX, "\"%s\" does not hold: there is " NOBODY, c->text);
-                else
-                        snprintf(buf, WHY_MAX, "\"%s\" does not hold: it is %.100s%s%s", c->text,
-                                 reading_text(&now->reading, c->metric, counters, value), whose[0] ? ", " : "", whose);
-                return;
-        }
+        if (now->holds == YES)
+                snprintf(buf, WHY_MAX, "\"%s\" has held for %s", c->text,
+                         duration_format(condition_held_ns(now) / NSEC_PER_SEC * NSEC_PER_SEC, time));
+        else if (is_nobodys(t, c->metric, now))
+                snprintf(buf, WHY_MAX, "\"%s\" does not hold: there is " NOBODY, c->text);
+        else
+                snprintf(buf, WHY_MAX, "\"%s\" %s: it is %.100s%s%s", c->text,
+                         now->holds == NO ? "does not hold" : "cannot be decided",
+                         reading_text(&now->reading, c->metric, &t->config->counters, value), whose[0] ? ", " : "",
+                         whose);
 }
 
 static void why_active(const struct tuner *t, unsigned i, char buf[static WHY_MAX])
@@ -106,6 +115,15 @@ static void why_foreign(const struct rule *rule, char buf[static WHY_MAX])
                  name);
 }
 
+static void why_needless(const struct action *action, char buf[static WHY_MAX])
+{
+        static const char *const ends[] = {[ACTION_SET] = "has that effect already",
+                                           [ACTION_RAISE] = "cannot be raised any further",
+                                           [ACTION_LOWER] = "cannot be lowered any further"};
+
+        snprintf(buf, WHY_MAX, "%s %s", sysctl_table[action->sysctl].name, ends[action->kind]);
+}
+
 static const char *why(const struct tuner *t, unsigned i, const struct rule_evaluation *e, char buf[static WHY_MAX])
 {
         const struct rule *rule = &t->config->rule[i];
@@ -130,18 +148,21 @@ static const char *why(const struct tuner *t, unsigned i, const struct rule_eval
                 why_foreign(rule, buf);
                 break;
         case STANDING_WAITING:
-                snprintf(buf, WHY_MAX, "it failed, was refused or did not help: not tried again for %s",
+                snprintf(buf, WHY_MAX, "it failed, was refused, did not help or did harm: not tried again for %s",
                          duration_format((e->wait_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC * NSEC_PER_SEC, time));
                 break;
         case STANDING_PREREQUISITE:
-                snprintf(buf, WHY_MAX, "rule %s comes first and is not active", t->config->rule[e->prerequisite].name);
+                snprintf(buf, WHY_MAX, "rule %s comes first and %s", t->config->rule[e->prerequisite].name,
+                         policy_is_active(t->policy, e->prerequisite) ? "only observes" : "is not active");
                 break;
         case STANDING_NEEDLESS:
-                snprintf(buf, WHY_MAX, "%s has that effect already", sysctl_table[rule->action[0].sysctl].name);
+                why_needless(&rule->action[0], buf);
                 break;
         case STANDING_HARMFUL:
                 snprintf(buf, WHY_MAX,
-                         "a larger table would fill the ports toward a destination that cannot reuse them");
+                         "a larger table %s fill the ports toward a destination that cannot reuse them%s",
+                         ports_valid(&t->snapshot) ? "would" : "may",
+                         ports_valid(&t->snapshot) ? "" : ": that is unknown until the next dump");
                 break;
         case STANDING_IDLE:
                 why_idle(t, rule, e, buf);

@@ -271,7 +271,7 @@ def _():
 def _():
     with Host() as host:
         check_text(host.ctl("rules").stdout, r"^some +active +holds ",
-                   r"^other +idle +\"ports.used >= 10 for 1h\" has held for \d+")
+                   r"^other +idle +\"tcp.close_wait >= 1000 for 5s\" does not hold: it is 0$")
         rules = {rule["name"]: rule for rule in host.json("rules")}
         check_equal([(name, rule["state"]) for name, rule in rules.items()], [("some", "active"), ("other", "idle")],
                     "states")

@@ -212,6 +212,14 @@ START_TEST(advice_stands_while_a_change_that_did_not_help_counts)
 }
 END_TEST
 
+static struct reading drops;
+
+static void see_syn_sent(struct snapshot *s)
+{
+        s->reading[METRIC_TCP_SYN_SENT] = reading_valid(10);
+        s->reading[METRIC_LISTEN_DROPS] = drops;
+}
+
 START_TEST(why_a_rule_is_not_active)
 {
         fake.fin_wait2 = 60;
@@ -223,11 +231,82 @@ START_TEST(why_a_rule_is_not_active)
         fake.write_error = -EROFS;
         fake.fin_wait2 = 100;
         ticks(1);
-        expect("\"state\":\"waiting\",\"why\":\"it failed, was refused or did not help: not tried again for 10min\"");
+        expect("\"state\":\"waiting\",\"why\":\"it failed, was refused, did not help or did harm: not tried again "
+               "for 10min\"");
         fake.observe_error = -EIO;
         ticks(1);
         expect("\"state\":\"degraded\"");
         expect("\"holds\":null");
+}
+END_TEST
+
+/* The first condition may hold, and the second one does not. */
+START_TEST(a_condition_that_does_not_hold_comes_before_an_unknown_one)
+{
+        start_again("[rule r]\nwhen = listen.drops > 0/s\nwhen = tcp.syn_sent >= 10 for 5s\n"
+                    "when = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n");
+        fake.also = see_syn_sent;
+        fake.fin_wait2 = 60;
+        ticks(1);
+        expect("\"why\":\"\\u0022tcp.fin_wait2 >= 100\\u0022 does not hold: it is 60\"");
+        fake.fin_wait2 = 100;
+        ticks(1);
+        expect("\"why\":\"\\u0022listen.drops > 0/s\\u0022 cannot be decided: it is unknown\"");
+        drops = reading_bounded(0, 7);
+        ticks(1);
+        expect("\"why\":\"\\u0022listen.drops > 0/s\\u0022 cannot be decided: it is at most 7.0/s\"");
+        drops = reading_valid(7);
+        ticks(1);
+        expect("\"why\":\"\\u0022tcp.syn_sent >= 10 for 5s\\u0022 has held for 3s\"");
+}
+END_TEST
+
+START_TEST(a_prerequisite_that_only_observes)
+{
+        start_again("[rule a]\nmode = observe\nwhen = tcp.fin_wait2 >= 50\nset = net.ipv4.tcp_fin_timeout = 30\n"
+                    "[rule b]\nafter = a\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_keepalive_probes = 5\n");
+        fake.fin_wait2 = 100;
+        ticks(2);
+        expect("\"state\":\"active\",\"why\":\"would hold net.ipv4.tcp_fin_timeout = 30\"");
+        expect("\"state\":\"below\",\"why\":\"rule a comes first and only observes\"");
+        start_again("[rule a]\nwhen = tcp.fin_wait2 >= 500\nset = net.ipv4.tcp_fin_timeout = 30\n"
+                    "[rule b]\nafter = a\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_keepalive_probes = 5\n");
+        ticks(2);
+        expect("\"state\":\"below\",\"why\":\"rule a comes first and is not active\"");
+}
+END_TEST
+
+START_TEST(a_sysctl_that_has_the_effect_or_is_at_its_limit)
+{
+        fake.live[FIN] = 20;
+        start_again(RULE);
+        ticks(1);
+        expect("\"state\":\"needless\",\"why\":\"net.ipv4.tcp_fin_timeout has that effect already\"");
+        fake.live[SYSCTL_TCP_MAX_TW_BUCKETS] = 262144;
+        start_again("[rule t]\nwhen = tcp.fin_wait2 >= 100\nraise = net.ipv4.tcp_max_tw_buckets x2 max 262144\n");
+        ticks(1);
+        expect("\"state\":\"needless\",\"why\":\"net.ipv4.tcp_max_tw_buckets cannot be raised any further\"");
+        fake.live[FIN] = 10;
+        start_again("[rule t]\nwhen = tcp.fin_wait2 >= 100\nlower = net.ipv4.tcp_fin_timeout /2 min 10\n");
+        ticks(1);
+        expect("\"state\":\"needless\",\"why\":\"net.ipv4.tcp_fin_timeout cannot be lowered any further\"");
+}
+END_TEST
+
+static void see_needed(struct snapshot *s)
+{
+        s->reading[METRIC_TIME_WAIT_NEEDED] = reading_valid(200000);
+}
+
+START_TEST(a_table_that_needs_a_dump_first)
+{
+        fake.also = see_needed;
+        fake.live[SYSCTL_TCP_MAX_TW_BUCKETS] = 65536;
+        fake.fin_wait2 = 100;
+        start_again("[rule t]\nwhen = tcp.fin_wait2 >= 100\nraise = net.ipv4.tcp_max_tw_buckets x2 max 262144\n");
+        ticks(1);
+        expect("\"state\":\"harmful\",\"why\":\"a larger table may fill the ports toward a destination that cannot "
+               "reuse them: that is unknown until the next dump\"");
 }
 END_TEST
 
@@ -285,6 +364,10 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, advice_is_a_thing_of_its_own);
         tcase_add_test(tcase, advice_stands_while_a_change_that_did_not_help_counts);
         tcase_add_test(tcase, why_a_rule_is_not_active);
+        tcase_add_test(tcase, a_condition_that_does_not_hold_comes_before_an_unknown_one);
+        tcase_add_test(tcase, a_prerequisite_that_only_observes);
+        tcase_add_test(tcase, a_sysctl_that_has_the_effect_or_is_at_its_limit);
+        tcase_add_test(tcase, a_table_that_needs_a_dump_first);
         tcase_add_test(tcase, a_rule_for_other_destinations_does_not_show_the_busiest);
         tcase_add_test(tcase, the_daemon_itself);
 }
