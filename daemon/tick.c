@@ -2,7 +2,6 @@
 #include "daemon/tick.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "daemon/foreign.h"
 #include "daemon/request.h"
@@ -271,20 +270,6 @@ static void adopt_held(struct tuner *t, struct policy *policy, bool observe)
         }
 }
 
-/* Ends the episodes of rules that are not active any more. */
-static void cut_episodes(struct tuner *t, const struct policy *policy, const struct config *config)
-{
-        for (unsigned k = 0; k < t->config->n_rules; k++) {
-                bool active = false;
-
-                for (unsigned i = 0; i < config->n_rules; i++)
-                        active |= policy_is_active(policy, i) &&
-                                  strcmp(config->rule[i].name, t->config->rule[k].name) == 0;
-                if (!active)
-                        episodes_end(&t->audit.episodes, t->config->rule[k].name, EPISODE_CUT, t->snapshot.now);
-        }
-}
-
 int tuner_reload(struct tuner *t, struct config *config)
 {
         struct policy *policy = policy_new(config);
@@ -297,7 +282,7 @@ int tuner_reload(struct tuner *t, struct config *config)
                 inherited = policy_inherit(policy, t->policy);
         adopt_held(t, policy, config->observe);
         news_inherit(&t->audit.news, config, t->config, inherited);
-        cut_episodes(t, policy, config);
+        audit_end_episodes(&t->audit, config, policy, EPISODE_CUT, t->snapshot.now);
         policy_free(t->policy);
         config_free(t->config);
         t->policy = policy;

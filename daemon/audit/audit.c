@@ -112,15 +112,22 @@ void audit_decision(struct audit *a, const struct config *config, const struct d
                 send_decision(a, config, d, culprit);
 }
 
+static bool is_active(const struct config *config, const struct policy *policy, const char *rule)
+{
+        for (unsigned i = 0; i < config->n_rules; i++)
+                if (policy_is_active(policy, i) && strcmp(config->rule[i].name, rule) == 0)
+                        return true;
+        return false;
+}
+
 void audit_end_episodes(struct audit *a, const struct config *config, const struct policy *policy,
                         enum episode_end how, uint64_t now)
 {
         struct episodes *e = &a->episodes;
 
         for (unsigned k = 0; k < EPISODES_MAX && e->item[k].rule[0]; k++) /* filled from the first on */
-                for (unsigned i = 0; i < config->n_rules && e->item[k].end == EPISODE_LASTS; i++)
-                        if (!policy_is_active(policy, i) && strcmp(config->rule[i].name, e->item[k].rule) == 0)
-                                episodes_end(e, config->rule[i].name, how, now);
+                if (e->item[k].end == EPISODE_LASTS && !is_active(config, policy, e->item[k].rule))
+                        episodes_end(e, &e->item[k], how, now);
 }
 
 /* Returns the cgroup of a live socket toward a destination; 0: unknown. If the connections are so short that no dump

@@ -22,7 +22,7 @@ void audit_decision(struct audit *audit, const struct config *config, const stru
                     enum progress progress, uint64_t now);
 
 /* Ends the episodes of rules that are not active any more, although no decision of theirs said so: a person released
- * the sysctl that they held, or another program changed it while several rules held it. */
+ * the sysctl that they held, another program changed it while several rules held it, or a reload removed them. */
 void audit_end_episodes(struct audit *audit, const struct config *config, const struct policy *policy,
                         enum episode_end how, uint64_t now);
 

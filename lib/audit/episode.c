@@ -25,10 +25,8 @@ static struct episode *begin(struct episodes *e, const struct rule *rule, const 
         return episode;
 }
 
-static void end(struct episodes *e, struct episode *episode, enum episode_end how, uint64_t now)
+void episodes_end(struct episodes *e, struct episode *episode, enum episode_end how, uint64_t now)
 {
-        if (!episode)
-                return;
         e->changes++;
         episode->end = how;
         episode->ended = now;
@@ -48,7 +46,8 @@ void episodes_take(struct episodes *e, const struct rule *rule, const struct dec
                 return;
         episode = find(e, rule->name);
         if (d->kind != DECISION_ENTER && d->kind != DECISION_STEP) {
-                end(e, episode, ends[d->kind], now);
+                if (episode)
+                        episodes_end(e, episode, ends[d->kind], now);
                 return;
         }
         if (!episode)
@@ -68,11 +67,6 @@ const struct episode *episodes_met(struct episodes *e, const char *rule)
         if (episode)
                 episode->helped = true;
         return episode;
-}
-
-void episodes_end(struct episodes *e, const char *rule, enum episode_end how, uint64_t now)
-{
-        end(e, find(e, rule), how, now);
 }
 
 const struct episode *episodes_last(const struct episodes *e, const char *rule)
