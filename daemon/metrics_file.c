@@ -67,7 +67,6 @@ void metrics_file_set(struct metrics_file *f, const char *path)
         strcpy(f->path, wanted);
         snprintf(f->aside, sizeof(f->aside), "%s.new", f->path); /* the collector reads only *.prom */
         f->next = 0;
-        f->moved = true;
 }
 
 void metrics_file_remove(struct metrics_file *f)
@@ -184,9 +183,8 @@ void metrics_file_tick(struct metrics_file *f, struct tuner *t)
 {
         if (t->unread.error == 0)
                 f->observed_at = t->snapshot.now;
-        if (f->moved)
+        if (f->next == 0) /* the path is new */
                 news_forget(&t->audit.news, SUBJECT_METRICS_FILE);
-        f->moved = false;
         if (f->path[0] == 0)
                 return;
         count(f, t);

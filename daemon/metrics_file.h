@@ -16,9 +16,8 @@
 struct metrics_file {
         char path[METRICS_FILE_PATH_MAX], aside[METRICS_FILE_PATH_MAX + 8]; /* "": no such file is wanted */
         char netns[256];                                                    /* "": it has no name */
-        uint64_t next;                                                      /* when the next one is due */
+        uint64_t next;                                                      /* when the next one is due; 0: at once */
         uint64_t observed_at;                                               /* last tick that read all; 0: none yet */
-        bool moved;                                                         /* the path changed since the last tick */
 
         struct exposition_counters counters;
         struct rule_life {
