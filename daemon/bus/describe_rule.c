@@ -276,9 +276,8 @@ static const char *rule_does(const struct rule *rule, char buf[static WHY_MAX])
 }
 
 /* Adds the condition on which the rule became active, with its value then; null: none, or the rule is inactive. */
-static void describe_episode(struct json *j, const struct tuner *t, const struct rule *rule)
+static void describe_episode(struct json *j, const struct tuner *t, const struct episode *e)
 {
-        const struct episode *e = episodes_current(&t->audit.episodes, rule->name);
         const struct counters *counters = &t->config->counters;
         struct reading then;
         char value[WHY_MAX];
@@ -312,7 +311,7 @@ static void describe_rule(struct json *j, const struct tuner *t, unsigned i, con
 
         for (unsigned k = 1; k < rule->n_when && !d; k++)
                 d = e->when[k].destination;
-        unit = d && d->cgroup != 0 ? t->backend->find_unit(t->backend, d->cgroup) : "";
+        unit = d ? t->backend->find_unit(t->backend, d->cgroup) : "";
         json_open_object(j, NULL);
         json_add_text(j, "name", rule->name);
         json_add_text(j, "description", rule->description);
@@ -346,7 +345,7 @@ static void describe_rule(struct json *j, const struct tuner *t, unsigned i, con
                       advice_text(rule, episode ? episode->evidence.destination : "", episode ? episode->culprit : "",
                                   advice));
         json_add_text(j, "does", rule_does(rule, does));
-        describe_episode(j, t, rule);
+        describe_episode(j, t, episode);
         json_close_object(j);
 }
 

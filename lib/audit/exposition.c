@@ -196,11 +196,6 @@ unsigned exposition_fullest(const struct ports *ports, struct exposition_destina
         return n;
 }
 
-static const char *unit_of(const struct exposition *e, uint64_t cgroup)
-{
-        return cgroup != 0 && e->find_unit ? e->find_unit(e->user, cgroup) : "";
-}
-
 enum {
         USED,
         LIMIT,
@@ -212,7 +207,7 @@ static void put_destinations(struct text *t, const struct exposition *e, const s
 
         for (unsigned i = 0; i < e->n_fullest; i++) {
                 const struct exposition_destination *d = &e->fullest[i];
-                struct label label[] = {{"", ""}, {"", ""}, {"unit", unit_of(e, d->cgroup)}};
+                struct label label[] = {{"", ""}, {"", ""}, {"unit", e->find_unit(e->user, d->cgroup)}};
 
                 split_name(d->name, label, source);
                 put_sample(t, f->name, label, ELEMENTSOF(label), f->of == USED ? d->ports.used : d->ports.limit);
@@ -241,7 +236,7 @@ static void put_advice(struct text *t, const struct exposition *e, const struct 
         for (unsigned i = 0; i < n; i++) {
                 const struct advice *a = &list[i];
                 const char *whose = advice_whose(a, e->snapshot, name);
-                const char *unit = advice_unit(a, e->snapshot, unit_of(e, advice_cgroup(a)));
+                const char *unit = advice_unit(a, e->snapshot, e->find_unit(e->user, advice_cgroup(a)));
                 struct label label[] = {{"rule", e->config->rule[a->rule].name},
                                         {"destination", ""},
                                         {"source", ""},

@@ -47,7 +47,7 @@ struct exposition {
         const struct exposition_destination *fullest; /* of the last dump */
         unsigned n_fullest;
         double fullest_at;                                     /* Unix time of that dump */
-        const char *(*find_unit)(void *user, uint64_t cgroup); /* "": unknown */
+        const char *(*find_unit)(void *user, uint64_t cgroup); /* "": unknown, as for 0 */
         void *user;
         const struct ledger *ledger;
         const uint64_t (*logged)[OUTCOME_COUNT]; /* for each sysctl, how many changes had which outcome */
