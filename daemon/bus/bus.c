@@ -68,25 +68,16 @@ static bool is_missing(void)
 }
 
 /* None of this blocks: connecting, authenticating and requesting the name continue in the event loop. */
-static int connect_bus(struct bus *b)
+static void connect_bus(struct bus *b)
 {
-        sd_bus *bus = NULL;
-        int r = sd_bus_open_system_with_description(&bus, "twtuned");
-
-        if (r < 0)
-                return r;
-        b->bus = bus;
-        sd_bus_set_close_on_exit(bus, false); /* so that the restores at the end are signalled */
-        r = sd_bus_add_object_vtable(bus, NULL, b->path, BUS_NAME, bus_vtable, b);
-        if (r >= 0)
-                r = sd_bus_add_filter(bus, NULL, readers_filter, b);
-        if (r >= 0)
-                r = sd_bus_attach_event(bus, b->event, SD_EVENT_PRIORITY_NORMAL);
-        if (r >= 0)
-                r = sd_bus_request_name_async(bus, NULL, b->name, 0, on_name, b);
-        if (r < 0)
+        if (sd_bus_open_system_with_description(&b->bus, "twtuned") < 0)
+                return;
+        sd_bus_set_close_on_exit(b->bus, false); /* so that the restores at the end are signalled */
+        if (sd_bus_add_object_vtable(b->bus, NULL, b->path, BUS_NAME, bus_vtable, b) < 0 ||
+            sd_bus_add_filter(b->bus, NULL, readers_filter, b) < 0 ||
+            sd_bus_attach_event(b->bus, b->event, SD_EVENT_PRIORITY_NORMAL) < 0 ||
+            sd_bus_request_name_async(b->bus, NULL, b->name, 0, on_name, b) < 0)
                 disconnect(b);
-        return r;
 }
 
 /* True if the queue has not become shorter for STUCK_NS: the bus reads nothing. A bus stops reading from a connection
