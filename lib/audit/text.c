@@ -19,25 +19,6 @@ static void add_error(struct audit_text *t, int error)
 
 /* ---- decisions ---- */
 
-struct evidence_text {
-        char metric[80], value[32], threshold[32];
-};
-
-static struct evidence_text evidence_of(const struct audit_record *r)
-{
-        const struct evidence *e = &r->decision->evidence;
-        struct evidence_text text = {"", "", ""};
-        const char *unit;
-
-        if (e->metric == RULE_NONE)
-                return text;
-        unit = unit_suffix(metric_unit(e->metric, r->counters));
-        snprintf(text.metric, sizeof(text.metric), "%s", metric_name(e->metric, r->counters));
-        snprintf(text.value, sizeof(text.value), "%.*f%s", *unit ? 1 : 0, e->value, unit);
-        snprintf(text.threshold, sizeof(text.threshold), "%s %g%s", comparison_text(e->op), e->threshold, unit);
-        return text;
-}
-
 /* The word between the evidence and the destination (SOURCE->ADDRESS:PORT), or the listener (ADDRESS:PORT). */
 static const char *toward(const char *destination)
 {
@@ -46,18 +27,27 @@ static const char *toward(const char *destination)
         return strstr(destination, "->") ? " toward " : " at ";
 }
 
-/* " toward DESTINATION, UNIT", " at LISTENER", " of UNIT", or "". */
-#define WHOSE_MAX (DESTINATION_NAME_MAX + SNAPSHOT_CULPRIT_MAX + 16)
-static const char *whose(const struct audit_record *r, char buf[static WHOSE_MAX])
-{
-        const char *destination = r->decision->evidence.destination;
+struct evidence_text {
+        char metric[80], value[32], threshold[32];
+        char whose[DESTINATION_NAME_MAX + SNAPSHOT_CULPRIT_MAX + 16]; /* " toward DESTINATION, UNIT", " at LISTENER",
+                                                                         " of UNIT", or "" */
+};
 
-        snprintf(buf, WHOSE_MAX, "%s%s%s%s", toward(destination), destination,
-                 !r->culprit[0]   ? ""
-                 : destination[0] ? ", "
-                                  : " of ",
-                 r->culprit);
-        return buf;
+static struct evidence_text evidence_of(const struct audit_record *r)
+{
+        const struct evidence *e = &r->decision->evidence;
+        struct evidence_text text = {0};
+        const char *unit, *before_unit = e->destination[0] ? ", " : " of ";
+
+        snprintf(text.whose, sizeof(text.whose), "%s%s%s%s", toward(e->destination), e->destination,
+                 r->culprit[0] ? before_unit : "", r->culprit);
+        if (e->metric == RULE_NONE)
+                return text;
+        unit = unit_suffix(metric_unit(e->metric, r->counters));
+        snprintf(text.metric, sizeof(text.metric), "%s", metric_name(e->metric, r->counters));
+        snprintf(text.value, sizeof(text.value), "%.*f%s", *unit ? 1 : 0, e->value, unit);
+        snprintf(text.threshold, sizeof(text.threshold), "%s %g%s", comparison_text(e->op), e->threshold, unit);
+        return text;
 }
 
 /* Adds a caveat to a change that was made. */
@@ -80,9 +70,8 @@ static void reason(const struct audit_record *r, const struct evidence_text *e, 
 {
         const struct decision *d = r->decision;
         enum outcome outcome = r->change->outcome;
-        char of[WHOSE_MAX];
+        const char *of = e->whose;
 
-        whose(r, of);
         if (outcome == OUTCOME_LIMITED || outcome == OUTCOME_REFUSED || outcome == OUTCOME_FAILED ||
             outcome == OUTCOME_YIELDED)
                 snprintf(buf, size, "%s%s%s", r->change->reason, of[0] ? "; wanted" : "", of);
@@ -139,7 +128,7 @@ static void make_change(struct audit_text *t, const struct audit_record *r)
         const struct change *c = r->change;
         const char *name = sysctl_table[c->sysctl].name;
         struct evidence_text e = evidence_of(r);
-        char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], why[384 + WHOSE_MAX + 16], source[400];
+        char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], why[384 + sizeof(e.whose) + 16], source[400];
 
         reason(r, &e, why, sizeof(why));
         change_source(c, source, sizeof(source));
@@ -163,14 +152,13 @@ static void make_advice(struct audit_text *t, const struct audit_record *r)
 {
         const struct rule *rule = r->rule;
         struct evidence_text e = evidence_of(r);
-        char of[WHOSE_MAX], advice[ADVICE_TEXT_MAX];
+        char advice[ADVICE_TEXT_MAX];
 
         advice_text(rule, r->decision->evidence.destination, r->culprit, advice);
         if (rule->n_actions > 0)
-                message(t, "%s%s: no sysctl helps here: %s", title(rule), whose(r, of), advice);
+                message(t, "%s%s: no sysctl helps here: %s", title(rule), e.whose, advice);
         else
-                message(t, "%s: %s is %s (%s)%s: %s", title(rule), e.metric, e.value, e.threshold, whose(r, of),
-                        advice);
+                message(t, "%s: %s is %s (%s)%s: %s", title(rule), e.metric, e.value, e.threshold, e.whose, advice);
         add_evidence(t, r, &e);
         audit_text_add(t, "ADVICE", "%s", advice);
 }
@@ -178,18 +166,16 @@ static void make_advice(struct audit_text *t, const struct audit_record *r)
 static void make_advice_over(struct audit_text *t, const struct audit_record *r)
 {
         struct evidence_text e = evidence_of(r);
-        char of[WHOSE_MAX];
 
-        message(t, "over: %s: %s is %s (%s)%s", title(r->rule), e.metric, e.value, e.threshold, whose(r, of));
+        message(t, "over: %s: %s is %s (%s)%s", title(r->rule), e.metric, e.value, e.threshold, e.whose);
         add_evidence(t, r, &e);
 }
 
 static void make_effect(struct audit_text *t, const struct audit_record *r)
 {
         struct evidence_text e = evidence_of(r);
-        char of[WHOSE_MAX];
 
-        message(t, "rule %s helps: %s is %s (%s)%s", r->rule->name, e.metric, e.value, e.threshold, whose(r, of));
+        message(t, "rule %s helps: %s is %s (%s)%s", r->rule->name, e.metric, e.value, e.threshold, e.whose);
         add_evidence(t, r, &e);
 }
 
