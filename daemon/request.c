@@ -90,8 +90,7 @@ void requests_carry_out(struct tuner *t)
 
         t->requests = (struct requests){0};
         pause_or_resume(t, &asked);
-        if (asked.release_all || asked.release != 0)
-                release_held(t, asked.release_all ? UINT32_MAX : asked.release);
+        release_held(t, asked.release_all ? UINT32_MAX : asked.release);
         for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
                 if (asked.release >> id & 1)
                         release_free(t, id);
