@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/audit/record.h"
 
-#include <stdio.h>
 #include <syslog.h>
 
 const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT] = {
@@ -25,10 +24,3 @@ const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT] = {
         [AUDIT_LEFT_CHANGED] = {"left-changed", LOG_WARNING, "303eb8f961f8431c89a40450b30eb645"},
         [AUDIT_EXPECTED_EFFECT] = {"expected-effect", LOG_NOTICE, "b56fe3a9d5054036a11dcb8cb02d5c49"},
 };
-
-void change_source(const struct change *c, char *buf, size_t size)
-{
-        buf[0] = 0;
-        if (c->outcome == OUTCOME_RESTORED && c->reason[0])
-                snprintf(buf, size, c->from_file ? ", which %s sets now" : "; %s", c->reason);
-}

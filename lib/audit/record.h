@@ -38,10 +38,6 @@ struct audit_kind_row {
 
 extern const struct audit_kind_row audit_kinds[AUDIT_KIND_COUNT];
 
-/* Writes where a restored value comes from, as a part of a sentence: ", which FILE:LINE sets now", or "; REASON" if it
- * is the original although sysctl.d sets another value, else "". */
-void change_source(const struct change *change, char *buf, size_t size);
-
 /* What a record is about. */
 enum audit_subject {
         SUBJECT_CHANGE,      /* a change that a rule decided on */

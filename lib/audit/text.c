@@ -97,6 +97,15 @@ static const char *const not_made[OUTCOME_COUNT] = {
         [OUTCOME_REFUSED] = "not set: ", [OUTCOME_FAILED] = "not set: ",
 };
 
+/* Writes where a restored value comes from, as a part of a sentence: ", which FILE:LINE sets now", or "; REASON" if it
+ * is the original although sysctl.d sets another value, else "". */
+static void source_of(const struct change *c, char *buf, size_t size)
+{
+        buf[0] = 0;
+        if (c->outcome == OUTCOME_RESTORED && c->reason[0])
+                snprintf(buf, size, c->from_file ? ", which %s sets now" : "; %s", c->reason);
+}
+
 /* Adds the values before and after; of a change that was refused, NEWVALUE is the value that was wanted. */
 static void add_change(struct audit_text *t, const struct change *c)
 {
@@ -131,7 +140,7 @@ static void make_change(struct audit_text *t, const struct audit_record *r)
         char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], why[384 + sizeof(e.whose) + 16], source[400];
 
         reason(r, &e, why, sizeof(why));
-        change_source(c, source, sizeof(source));
+        source_of(c, source, sizeof(source));
         sysctl_format(&c->before, from);
         sysctl_format(&c->value, to);
         if (c->outcome == OUTCOME_FOREIGN)
@@ -193,7 +202,7 @@ static void make_restore(struct audit_text *t, const struct audit_record *r)
         const char *name = sysctl_table[c->sysctl].name;
         char from[SYSCTL_TEXT_MAX], to[SYSCTL_TEXT_MAX], source[400];
 
-        change_source(c, source, sizeof(source));
+        source_of(c, source, sizeof(source));
         sysctl_format(&c->before, from);
         sysctl_format(&c->value, to);
         if (c->outcome == OUTCOME_FAILED && c->too_full)
@@ -229,8 +238,7 @@ static void make_left(struct audit_text *t, const struct audit_record *r)
         sysctl_format(r->original, original);
         message(t,
                 "%s is still %s, as an earlier twtuned set it (rule %s; it was %s): observe mode writes nothing; to "
-                "put "
-                "it back, stop twtuned and run: twtuned --restore",
+                "put it back, stop twtuned and run: twtuned --restore",
                 name, sysctl_format(r->live, live), r->rule_name, original);
         audit_text_add(t, "SYSCTL", "%s", name);
         audit_text_add(t, "ORIGINALVALUE", "%s", original);
