@@ -151,6 +151,7 @@ static const struct sysctl *changed_sysctl(const struct audit_record *r)
         case OUTCOME_RESTORED:
         case OUTCOME_KEPT:
         case OUTCOME_FOREIGN:
+        case OUTCOME_NOTED:
                 return &sysctl_table[r->change->sysctl];
         default:
                 return NULL;

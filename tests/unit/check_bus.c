@@ -89,14 +89,13 @@ static void expect_message(const char *text)
         free(message);
 }
 
-/* A tick in which FIN was restored to what sysctl.d sets at this place. */
-static void restore_from(const char *where)
+static void note(enum outcome outcome, const char *where)
 {
         static struct audit_text text;
         struct change change = {.sysctl = FIN,
                                 .before = SYSCTL_VALUE(30),
                                 .value = SYSCTL_VALUE(60),
-                                .outcome = OUTCOME_RESTORED,
+                                .outcome = outcome,
                                 .from_file = true};
         struct audit_record record = {
                 .kind = AUDIT_RELEASED, .subject = SUBJECT_RESTORE, .change = &change, .rule_name = "r", .why = "why"};
@@ -104,6 +103,12 @@ static void restore_from(const char *where)
         snprintf(change.reason, sizeof(change.reason), "%s", where);
         audit_text_make(&text, &record);
         bus_note(&bus, &record, &text);
+}
+
+/* FIN was restored to what sysctl.d sets at this place. */
+static void restore_from(const char *where)
+{
+        note(OUTCOME_RESTORED, where);
 }
 
 #define RESTORED(where) "net.ipv4.tcp_fin_timeout: 30 -> 60, which " where " sets now: why"
@@ -121,6 +126,29 @@ START_TEST(a_change_is_signalled_once)
         expect_message(RESTORED("/a:1"));
         tick_bus();
         ck_assert_ptr_null(next_message());
+}
+END_TEST
+
+START_TEST(another_value_or_owner_is_signalled)
+{
+        static const enum outcome signalled[] = {OUTCOME_APPLIED, OUTCOME_RESTORED, OUTCOME_KEPT, OUTCOME_FOREIGN,
+                                                 OUTCOME_NOTED};
+        unsigned found = 0;
+
+        for (unsigned outcome = 0; outcome < OUTCOME_COUNT; outcome++) {
+                bool expected = false;
+                char *message;
+
+                for (unsigned i = 0; i < ELEMENTSOF(signalled); i++)
+                        expected |= signalled[i] == outcome;
+                note(outcome, "");
+                tick_bus();
+                message = next_message();
+                ck_assert_msg((message != NULL) == expected, "%s", outcome_name(outcome));
+                found += message != NULL;
+                free(message);
+        }
+        ck_assert_uint_eq(found, ELEMENTSOF(signalled));
 }
 END_TEST
 
@@ -229,6 +257,7 @@ static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, begin, end);
         tcase_add_test(tcase, a_change_is_signalled_once);
+        tcase_add_test(tcase, another_value_or_owner_is_signalled);
         tcase_add_test(tcase, changes_of_a_lost_connection_are_not_signalled_on_the_next_one);
         tcase_add_test(tcase, names_of_files_that_are_no_text);
         tcase_add_test(tcase, a_long_message_is_not_cut_within_a_character);
