@@ -32,9 +32,8 @@ enum bus_call_kind {
 struct bus_call {
         struct bus *bus;
         sd_bus_message *message; /* NULL: the slot is free */
-        sd_bus_slot *slot;       /* while the bus is asked for the caller's uid */
+        sd_bus_slot *slot;       /* while the bus is asked for the caller's uid; NULL: stored for the next tick */
         enum bus_call_kind kind;
-        bool accepted; /* stored for the next tick */
         uint32_t sysctls;
         bool all;
         uint64_t ns;

@@ -93,7 +93,6 @@ static int accept(struct bus_call *c)
 {
         struct requests *asked = &c->bus->tuner->requests;
 
-        c->accepted = true;
         switch (c->kind) {
         case BUS_PAUSE:
                 asked->pause = true;
@@ -296,7 +295,7 @@ void bus_answer_calls(struct bus *b)
                 struct bus_call *c = &b->call[i];
                 uint32_t held;
 
-                if (!c->message || !c->accepted)
+                if (!c->message || c->slot)
                         continue;
                 held = still_held(c);
                 if (held != 0)
