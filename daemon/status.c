@@ -29,6 +29,15 @@ static const struct episode *find_cause(const struct tuner *t)
         return NULL;
 }
 
+/* dump_every varies with the length of each dump. The status follows only if it more than doubles, falls below half,
+ * or changes from or to 0. Returns what it shows next. */
+static uint64_t follow_cadence(uint64_t shown, uint64_t dump_every)
+{
+        bool differs = (dump_every > 0) != (shown > 0) || dump_every > 2 * shown || 2 * dump_every < shown;
+
+        return differs ? dump_every : shown;
+}
+
 static void find_facts(const struct tuner *t, struct status_facts *f)
 {
         struct advice advice[RULES_MAX];
@@ -42,7 +51,7 @@ static void find_facts(const struct tuner *t, struct status_facts *f)
         f->advice = f->n_advice > 0 ? advice[0].rule : 0;
         f->cause = f->held + f->would > 0 ? find_cause(t) : NULL;
         f->episodes = t->audit.episodes.changes;
-        f->dump_every = t->status.dump_every;
+        f->dump_every = follow_cadence(t->status.facts.dump_every, t->snapshot.dump_every);
 }
 
 static bool is_degraded(const struct tuner *t)
@@ -65,9 +74,9 @@ static enum daemon_state find_state(const struct tuner *t, const struct status_f
 }
 
 /* ", looking at the sockets every 4.0 s or so (cpu_budget)" if dumps come less often than ticks. */
-static void format_cadence(const struct tuner *t, char *buf, size_t size)
+static void format_cadence(const struct tuner *t, const struct status_facts *f, char *buf, size_t size)
 {
-        uint64_t interval = t->config->interval_ns, ticks = (t->status.dump_every + interval - 1) / interval;
+        uint64_t interval = t->config->interval_ns, ticks = (f->dump_every + interval - 1) / interval;
 
         buf[0] = 0;
         if (ticks > 1)
@@ -134,7 +143,7 @@ static void format(const struct tuner *t, enum daemon_state state, const struct 
 {
         char part[512], cadence[80];
 
-        format_cadence(t, cadence, sizeof(cadence));
+        format_cadence(t, f, cadence, sizeof(cadence));
         switch (state) {
         case STATE_DEGRADED:
                 format_degraded(t, f, buf, size);
@@ -173,15 +182,6 @@ static void follow_restored(struct tuner *t)
         t->status.restored = t->audit.restored;
 }
 
-/* dump_every varies with the length of each dump. The status follows only if it more than doubles, falls below half,
- * or changes from or to 0. */
-static void follow_cadence(struct status *s, uint64_t dump_every)
-{
-        if ((dump_every > 0) != (s->dump_every > 0) || dump_every > 2 * s->dump_every ||
-            2 * dump_every < s->dump_every)
-                s->dump_every = dump_every;
-}
-
 /* True if the text stays the same. False for a degraded daemon, whose text depends on more than the facts. */
 static bool is_as_before(const struct status *s, enum daemon_state state, const struct status_facts *f)
 {
@@ -197,7 +197,6 @@ void status_update(struct tuner *t)
         enum daemon_state state;
 
         follow_restored(t);
-        follow_cadence(&t->status, t->snapshot.dump_every);
         find_facts(t, &facts);
         state = find_state(t, &facts);
         if (is_as_before(&t->status, state, &facts))

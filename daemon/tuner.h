@@ -34,7 +34,7 @@ struct status_facts {
         unsigned n_advice, advice;   /* how many rules give advice, and the worst of them */
         const struct episode *cause; /* of the first rule that holds a sysctl for a destination; NULL: none */
         uint64_t episodes;           /* changes of episodes so far */
-        uint64_t dump_every;
+        uint64_t dump_every;         /* snapshot.dump_every as the text names it */
 };
 
 struct status {
@@ -42,7 +42,6 @@ struct status {
         struct status_facts facts; /* of the text */
         bool reloaded;             /* after the text was made: its rules and interval may be old */
         char text[640];            /* "": none yet */
-        uint64_t dump_every;       /* snapshot.dump_every as the text names it */
         uint64_t restored,
                 restored_at; /* how often sysctls were put back; when last, ns of CLOCK_BOOTTIME; 0: never */
 };
