@@ -10,8 +10,9 @@
 
 enum episode_end {
         EPISODE_LASTS,
-        EPISODE_RELEASED, /* the pressure ended, a service needed a port, another rule superseded this one, or a person
-                               released the sysctls */
+        /* The pressure ended, a service needed a port, another rule superseded this one, or a person released the
+         * sysctls. */
+        EPISODE_RELEASED,
         EPISODE_UNEXPECTED, /* the expected effect did not occur */
         EPISODE_ABORTED,    /* an abort condition was met */
         EPISODE_OVERRIDDEN, /* another program changed the sysctl */

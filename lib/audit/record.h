@@ -80,8 +80,8 @@ struct audit_record {
         const char *culprit; /* a systemd unit; "": unknown */
 
         const struct change *change; /* CHANGE, RESTORE, RELEASE, ORPHAN and HAND */
-        const char *
-                rule_name; /* RESTORE, RELEASE, ORPHAN, HAND, FOREIGN, LEFT: the sysctl's rule; LINE: an alternative */
+        /* RESTORE, RELEASE, ORPHAN, HAND, FOREIGN and LEFT: the rule of the sysctl; LINE: a rule to use instead */
+        const char *rule_name;
         enum sysctl_id sysctl;                      /* FOREIGN, LEFT and REARM */
         const struct sysctl_value *original, *live; /* FOREIGN and LEFT; live: LEFT only */
         uint64_t ns;      /* PAUSE: for how long; 0: until resumed. TICKS: since the tick before, without dumps */
