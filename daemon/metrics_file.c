@@ -54,11 +54,30 @@ static bool is_ours(const char *path)
         return ours;
 }
 
-void metrics_file_set(struct metrics_file *f, const char *path)
+/* After a reload, moves what was counted for each rule to its new index, and forgets it for a rule that is gone: the
+ * name identifies a rule. */
+static void follow_rules(struct metrics_file *f, const struct config *config)
+{
+        struct rule_life old[RULES_MAX];
+
+        memcpy(old, f->life, sizeof(old));
+        for (unsigned i = 0; i < config->n_rules; i++) {
+                f->life[i] = (struct rule_life){0};
+                memcpy(f->life[i].name, config->rule[i].name, sizeof(f->life[i].name));
+                for (unsigned k = 0; k < f->n_rules; k++)
+                        if (strcmp(old[k].name, f->life[i].name) == 0)
+                                f->life[i] = old[k];
+        }
+        f->n_rules = config->n_rules;
+}
+
+void metrics_file_set(struct metrics_file *f, const char *path, const struct config *config)
 {
         char wanted[METRICS_FILE_PATH_MAX];
         size_t stem = stem_length(path);
 
+        if (path[0]) /* else its memory is not used */
+                follow_rules(f, config);
         snprintf(wanted, sizeof(wanted), "%.*s%s%s%s", (int)stem, path, path[0] && f->netns[0] ? "-" : "",
                  path[0] ? f->netns : "", path + stem);
         if (strcmp(wanted, f->path) == 0)
@@ -93,36 +112,8 @@ static void count_rates(struct metrics_file *f, const struct snapshot *s)
         }
 }
 
-static bool has_rules_of(const struct metrics_file *f, const struct config *config)
-{
-        for (unsigned i = 0; i < config->n_rules && f->n_rules == config->n_rules; i++)
-                if (strcmp(f->life[i].name, config->rule[i].name) != 0)
-                        return false;
-        return f->n_rules == config->n_rules;
-}
-
-/* After a reload, moves what was counted for each rule to its new index, and forgets it for a rule that is gone: the
- * name identifies a rule. */
-static void follow_rules(struct metrics_file *f, const struct config *config)
-{
-        struct rule_life old[RULES_MAX];
-
-        if (has_rules_of(f, config))
-                return;
-        memcpy(old, f->life, sizeof(old));
-        for (unsigned i = 0; i < config->n_rules; i++) {
-                f->life[i] = (struct rule_life){0};
-                memcpy(f->life[i].name, config->rule[i].name, sizeof(f->life[i].name));
-                for (unsigned k = 0; k < f->n_rules; k++)
-                        if (strcmp(old[k].name, f->life[i].name) == 0)
-                                f->life[i] = old[k];
-        }
-        f->n_rules = config->n_rules;
-}
-
 static void count_episodes(struct metrics_file *f, const struct tuner *t)
 {
-        follow_rules(f, t->config);
         for (unsigned i = 0; i < t->config->n_rules; i++) {
                 struct rule_life *life = &f->life[i];
                 bool active = policy_is_active(t->policy, i);

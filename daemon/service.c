@@ -67,7 +67,7 @@ static void follow_config(struct service *s, struct config *config)
         /* Not fatal: an earlier version accepted every name. */
         if (problem)
                 fprintf(stderr, "twtuned: metrics_file = %s: %s; no metrics are written\n", path, problem);
-        metrics_file_set(&s->metrics, problem ? "" : path);
+        metrics_file_set(&s->metrics, problem ? "" : path, config);
         if (record_is_on(&s->record))
                 record_set_counters(&s->record, &config->counters);
         observer_set_config(s->backend.observer, config, &config->counters);
