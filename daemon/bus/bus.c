@@ -21,6 +21,7 @@ static void disconnect(struct bus *b)
         b->bus = sd_bus_close_unref(b->bus);
         b->named = b->refused = false;
         b->n_changes = 0;
+        b->signalled = (struct bus_properties){0}; /* what was not sent yet is lost */
 }
 
 /* D-Bus specification: RequestName. */

@@ -51,6 +51,7 @@ static void connect_peer(void)
                 ck_assert_int_ge(sd_bus_process(bus.bus, NULL), 0);
                 ck_assert_int_ge(sd_bus_process(peer, NULL), 0);
         }
+        ck_assert_int_ge(sd_bus_add_object_vtable(bus.bus, NULL, bus.path, BUS_NAME, bus_vtable, &bus), 0);
         bus.named = true;
 }
 
@@ -168,6 +169,34 @@ START_TEST(changes_of_a_lost_connection_are_not_signalled_on_the_next_one)
 }
 END_TEST
 
+static bool next_is_properties(void)
+{
+        sd_bus_message *m = NULL;
+        bool found = false;
+
+        while (!found && sd_bus_process(peer, &m) > 0) {
+                found = m && sd_bus_message_is_signal(m, NULL, "PropertiesChanged") > 0;
+                m = sd_bus_message_unref(m);
+        }
+        return found;
+}
+
+/* Those of the last connection may have been lost with it. */
+START_TEST(each_connection_gets_the_properties)
+{
+        ticks(1); /* the state is known */
+        tick_bus();
+        ck_assert(next_is_properties());
+        tick_bus();
+        ck_assert(!next_is_properties());
+        sd_bus_close(bus.bus);
+        tick_bus();
+        connect_peer();
+        tick_bus();
+        ck_assert(next_is_properties());
+}
+END_TEST
+
 /* sd-bus sends no text that is not UTF-8. */
 START_TEST(names_of_files_that_are_no_text)
 {
@@ -259,6 +288,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_change_is_signalled_once);
         tcase_add_test(tcase, another_value_or_owner_is_signalled);
         tcase_add_test(tcase, changes_of_a_lost_connection_are_not_signalled_on_the_next_one);
+        tcase_add_test(tcase, each_connection_gets_the_properties);
         tcase_add_test(tcase, names_of_files_that_are_no_text);
         tcase_add_test(tcase, a_long_message_is_not_cut_within_a_character);
         tcase_add_test(tcase, the_names_of_an_instance);
