@@ -145,18 +145,15 @@ void bus_start(struct bus *b, sd_event *event, struct tuner *tuner)
 /* Returns the sysctl whose value or owner changed; NULL: none. */
 static const struct sysctl *changed_sysctl(const struct audit_record *r)
 {
-        if (!r->change)
-                return r->subject == SUBJECT_FOREIGN || r->subject == SUBJECT_REARM ? &sysctl_table[r->sysctl] : NULL;
-        switch (r->change->outcome) {
-        case OUTCOME_APPLIED:
-        case OUTCOME_RESTORED:
-        case OUTCOME_KEPT:
-        case OUTCOME_FOREIGN:
-        case OUTCOME_NOTED:
-                return &sysctl_table[r->change->sysctl];
-        default:
-                return NULL;
-        }
+        static const bool changes[OUTCOME_COUNT] = {[OUTCOME_APPLIED] = true,
+                                                    [OUTCOME_RESTORED] = true,
+                                                    [OUTCOME_KEPT] = true,
+                                                    [OUTCOME_FOREIGN] = true,
+                                                    [OUTCOME_NOTED] = true};
+
+        if (r->change)
+                return changes[r->change->outcome] ? &sysctl_table[r->change->sysctl] : NULL;
+        return r->subject == SUBJECT_FOREIGN || r->subject == SUBJECT_REARM ? &sysctl_table[r->sysctl] : NULL;
 }
 
 void bus_note(void *bus, const struct audit_record *r, const struct audit_text *text)
