@@ -19,16 +19,10 @@ static enum audit_kind kind_of(enum decision_kind decision, enum outcome outcome
                 [OUTCOME_YIELDED] = AUDIT_ADVICE,     [OUTCOME_LIMITED] = AUDIT_REFUSED,
                 [OUTCOME_REFUSED] = AUDIT_REFUSED,    [OUTCOME_FAILED] = AUDIT_FAILED,
         };
+        static const bool is_done[OUTCOME_COUNT] = {
+                [OUTCOME_APPLIED] = true, [OUTCOME_WOULD] = true, [OUTCOME_RESTORED] = true, [OUTCOME_KEPT] = true};
 
-        switch (outcome) {
-        case OUTCOME_APPLIED:
-        case OUTCOME_WOULD:
-        case OUTCOME_RESTORED:
-        case OUTCOME_KEPT:
-                return done[decision];
-        default:
-                return not_done[outcome];
-        }
+        return is_done[outcome] ? done[decision] : not_done[outcome];
 }
 
 static void send(struct audit *a, const struct audit_record *r)
