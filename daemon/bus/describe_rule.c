@@ -106,10 +106,14 @@ static void why_active(const struct tuner *t, unsigned i, char buf[static WHY_MA
                 snprintf(buf, WHY_MAX, "its advice applies");
 }
 
-static void why_foreign(const struct rule *rule, char buf[static WHY_MAX])
+static void why_foreign(const struct rule *rule, const struct rule_evaluation *e, char buf[static WHY_MAX])
 {
-        const char *name = sysctl_table[rule->action[0].sysctl].name;
+        const char *name;
+        unsigned k = 0;
 
+        while (!(e->foreign >> rule->action[k].sysctl & 1))
+                k++;
+        name = sysctl_table[rule->action[k].sysctl].name;
         snprintf(buf, WHY_MAX,
                  "%s was released, or another program set it; to let twtuned set it again: twtunectl rearm %s", name,
                  name);
@@ -145,7 +149,7 @@ static const char *why(const struct tuner *t, unsigned i, const struct rule_eval
                          t->config->rule[e->successor].name);
                 break;
         case STANDING_FOREIGN:
-                why_foreign(rule, buf);
+                why_foreign(rule, e, buf);
                 break;
         case STANDING_WAITING:
                 snprintf(buf, WHY_MAX, "it failed, was refused, did not help or did harm: not tried again for %s",

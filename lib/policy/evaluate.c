@@ -151,6 +151,17 @@ static bool needs_dump(const struct policy *p, unsigned i, const struct snapshot
         return bounded && may_enter;
 }
 
+/* True if each sysctl that the administrator's rules leave to the rule is foreign. */
+static bool all_are_foreign(const struct policy *p, unsigned i)
+{
+        const struct rule *rule = &p->config->rule[i];
+
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if (superseding_rule(p, i, k) == RULE_NONE && !p->held[rule->action[k].sysctl].foreign)
+                        return false;
+        return rule->n_actions > 0;
+}
+
 static enum standing find_standing(const struct policy *p, unsigned i, const struct snapshot *s,
                                    const struct rule_evaluation *e)
 {
@@ -164,7 +175,7 @@ static enum standing find_standing(const struct policy *p, unsigned i, const str
                 return STANDING_UNAVAILABLE;
         if (e->successor != RULE_NONE)
                 return STANDING_SUPERSEDED;
-        if (rule->n_actions > 0 && (unsigned)__builtin_popcount(e->foreign) == rule->n_actions)
+        if (all_are_foreign(p, i))
                 return STANDING_FOREIGN;
         if (e->wait_ns > 0)
                 return STANDING_WAITING;

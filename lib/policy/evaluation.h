@@ -25,7 +25,7 @@ enum standing {
         STANDING_DISABLED,
         STANDING_UNAVAILABLE,  /* this kernel or netns lacks a metric or sysctl of it */
         STANDING_SUPERSEDED,   /* for all of its sysctls, the administrator's rules replace it */
-        STANDING_FOREIGN,      /* its sysctls are foreign */
+        STANDING_FOREIGN,      /* its sysctls are foreign, except those for which such rules replace it */
         STANDING_WAITING,      /* it failed, was refused or did not help, maybe toward one destination: see wait_ns */
         STANDING_NEEDLESS,     /* its sysctls have its effect already, or cannot go further */
         STANDING_HARMFUL,      /* it would do harm: table_spoils() */

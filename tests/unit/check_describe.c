@@ -293,6 +293,32 @@ START_TEST(a_sysctl_that_has_the_effect_or_is_at_its_limit)
 }
 END_TEST
 
+#define VENDOR \
+        "[rule vendor]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n" \
+        "set = net.ipv4.tcp_keepalive_probes = 5\n"
+#define MINE "[rule mine]\nwhen = tcp.fin_wait2 >= 200\nset = net.ipv4.tcp_fin_timeout = 20\n"
+
+/* The administrator's rule decides on one of its sysctls, and the other one is left alone. */
+START_TEST(a_rule_with_nothing_left_to_set)
+{
+        struct diagnostics diagnostics = {0};
+        struct config *config = config_new();
+
+        config->vendor_files = 1;
+        config_read(config, "policy.conf", VENDOR, strlen(VENDOR), NULL, &diagnostics);
+        config_read(config, "mine.conf", MINE, strlen(MINE), NULL, &diagnostics);
+        config_check(config, &diagnostics);
+        ck_assert_uint_eq(diagnostics.n, 0);
+        ck_assert_int_eq(tuner_reload(&tuner, config), 0);
+        tuner.requests.release = UINT32_C(1) << SYSCTL_TCP_KEEPALIVE_PROBES;
+        ticks(1);
+        fake.fin_wait2 = 100;
+        ticks(2);
+        ck_assert_uint_eq(fake.writes, 0);
+        expect("\"state\":\"left-alone\",\"why\":\"net.ipv4.tcp_keepalive_probes was released, or");
+}
+END_TEST
+
 static void see_needed(struct snapshot *s)
 {
         s->reading[METRIC_TIME_WAIT_NEEDED] = reading_valid(200000);
@@ -367,6 +393,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_condition_that_does_not_hold_comes_before_an_unknown_one);
         tcase_add_test(tcase, a_prerequisite_that_only_observes);
         tcase_add_test(tcase, a_sysctl_that_has_the_effect_or_is_at_its_limit);
+        tcase_add_test(tcase, a_rule_with_nothing_left_to_set);
         tcase_add_test(tcase, a_table_that_needs_a_dump_first);
         tcase_add_test(tcase, a_rule_for_other_destinations_does_not_show_the_busiest);
         tcase_add_test(tcase, the_daemon_itself);
