@@ -42,6 +42,7 @@ struct watched_ports {
 struct watched {
         uint64_t id; /* of the destination; 0: none */
         struct watched_ports *ports;
+        unsigned first, n;   /* the words of its sets that may not be zero */
         unsigned made[2];    /* connections since the dump before, [1]: on a reused port */
         unsigned waiting[2]; /* SYN_SENT without an answer for 250 ms */
         unsigned of_batch, reused_of_batch;

@@ -36,14 +36,15 @@ static bool same_reuse(const struct table *a, const struct table *b)
         return a->tw_reuse == b->tw_reuse && a->tw_reuse_delay_ms == b->tw_reuse_delay_ms;
 }
 
-/* Touches no more of the sets than the ports of the range need. */
+/* Only words of the last range may be set. The others are not touched, as they would take memory. */
 static void clear(struct watched *w, const struct ports_limits *range)
 {
-        const unsigned first = range->low / 64, n = range->high / 64 - first + 1;
         struct port_set *const sets[] = {&w->ports->time_wait, &w->ports->held, &w->ports->held_reused};
 
         for (unsigned i = 0; i < ELEMENTSOF(sets); i++)
-                memset(&sets[i]->bit[first], 0, n * sizeof(sets[i]->bit[0]));
+                memset(&sets[i]->bit[w->first], 0, w->n * sizeof(sets[i]->bit[0]));
+        w->first = range->low / 64;
+        w->n = range->high / 64 - w->first + 1;
         memset((char *)w + offsetof(struct watched, made), 0, sizeof(*w) - offsetof(struct watched, made));
 }
 

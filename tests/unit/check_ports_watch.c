@@ -157,6 +157,23 @@ START_TEST(a_port_whose_time_is_over_was_not_reused)
 }
 END_TEST
 
+/* The dumps in between look only at other ports, and must not leave a note of these for the dump that sees them again. */
+START_TEST(ports_that_left_the_range_are_forgotten)
+{
+        const unsigned low = limits.low;
+
+        watch_all();
+        limits.low = 50000;
+        model_dump(&model, ports, &limits, START + 2 * SEC, 0);
+        model_dump(&model, ports, &limits, START + 3 * SEC, 0);
+        limits.low = low;
+        model.n = model.next_port = 0;
+        add_many(30, TCP_TIME_WAIT, START + 4 * SEC - SEC / 2);
+        model_dump(&model, ports, &limits, START + 4 * SEC, 30);
+        ck_assert_double_eq(value_toward(SERVER, METRIC_PORTS_REUSED), 0);
+}
+END_TEST
+
 START_TEST(another_value_of_the_sysctl_begins_anew)
 {
         watch_all();
@@ -304,6 +321,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, no_port_left_is_no_reuse);
         tcase_add_test(tcase, one_that_looks_reused_before_no_port_is_left);
         tcase_add_test(tcase, a_port_whose_time_is_over_was_not_reused);
+        tcase_add_test(tcase, ports_that_left_the_range_are_forgotten);
         tcase_add_test(tcase, another_value_of_the_sysctl_begins_anew);
         tcase_add_loop_test(tcase, reused_ports_wait_longer_than_others, 0, ELEMENTSOF(waits));
         tcase_add_test(tcase, a_syn_sent_twice_again_is_unanswered);
