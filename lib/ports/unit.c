@@ -8,12 +8,13 @@ static uint32_t units_of(const struct ports *ports, uint64_t cgroup)
         return ports->units ? unit_cgroups_find(ports->units, cgroup) : 0;
 }
 
-/* Several units may have sockets toward a destination: one that a rule names is shown before the others. */
+/* Several units may have sockets toward a destination: one that a rule names is shown before the others. The cgroup
+ * that such a unit had before it was started again is in ports->units no longer. */
 void unit_add(struct ports *ports, struct destination *d, uint64_t cgroup)
 {
         uint32_t units = units_of(ports, cgroup);
 
-        if (d->cgroup == 0 || (units != 0 && d->units == 0))
+        if (d->cgroup == 0 || (units != 0 && units_of(ports, d->cgroup) == 0))
                 d->cgroup = cgroup;
         if (cgroup == d->cgroup)
                 d->cgroup_seen = cgroup != 0;

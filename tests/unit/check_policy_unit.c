@@ -151,6 +151,25 @@ START_TEST(the_culprit_has_live_sockets)
 }
 END_TEST
 
+/* A unit that is started again has a new cgroup. Others that have a live socket do not take its place. */
+START_TEST(the_culprit_is_the_new_cgroup_of_the_unit)
+{
+        use(RULE("for-unit = web\n"));
+        open_one(PEER, WEB);
+        host_run(h, 10, 100, PEER);
+        h->model.n = 0;
+        open_one(PEER, 9999);
+        host_run(h, 2, 100, PEER);
+        ck_assert_uint_eq(destination_of(PEER)->cgroup, WEB);
+        open_one(PEER, WEB_AGAIN);
+        cgroups.n = 0;
+        unit_cgroups_add(&cgroups, WEB_AGAIN, unit_bit("web.service"));
+        ports_use_units(h->ports, &cgroups);
+        host_run(h, 2, 100, PEER);
+        ck_assert_uint_eq(destination_of(PEER)->cgroup, WEB_AGAIN);
+}
+END_TEST
+
 /* Its cgroup is met before the observer has found out whose it is. */
 START_TEST(a_unit_that_is_found_later_counts)
 {
@@ -235,6 +254,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, one_live_socket_is_enough);
         tcase_add_test(tcase, the_named_unit_is_the_culprit);
         tcase_add_test(tcase, the_culprit_has_live_sockets);
+        tcase_add_test(tcase, the_culprit_is_the_new_cgroup_of_the_unit);
         tcase_add_test(tcase, a_unit_that_is_found_later_counts);
         tcase_add_test(tcase, a_cgroup_that_is_given_counts);
         tcase_add_test(tcase, a_reload_ends_no_rule);
