@@ -126,11 +126,12 @@ static bool growth_may_fire(const struct observer *o, double seconds)
 }
 
 /* A connection on a reused port takes no further port. So while reuse works the number of ports in use stays the same,
- * and what may run short are the ports that were not used for the reuse delay. */
+ * and what may run short are the ports that were not used for the reuse delay. Their rule compares the lower bound; the
+ * upper one may be several times as high where TWRecycled moves. */
 bool destinations_may_be_short(const struct observer *o)
 {
         double cliff = ports_highest(o->ports, METRIC_PORTS_CLIFF).upper;
-        double demand = ports_highest(o->ports, METRIC_PORTS_REUSE_DEMAND).upper;
+        double demand = ports_highest(o->ports, METRIC_PORTS_REUSE_DEMAND).lower;
         double seconds = seconds_passed(o), new_rate = fmax(o->basis.opened_rate - o->basis.recycled_rate, 0);
         uint64_t opened = new_opened(o), recycled = new_recycled(o);
         uint64_t reused = recycled == UINT64_MAX ? 0 : MIN(recycled, opened); /* unknown: none may have been */

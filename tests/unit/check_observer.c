@@ -955,6 +955,32 @@ START_TEST(growth_toward_another_than_the_busiest_goes_into_debt)
 }
 END_TEST
 
+/* Toward a destination of 20 ports, 8 connections of the last second and maybe 36 that were reused before the dump: only
+ * the 8 count for the rule, so that 5 more may make it act. */
+START_TEST(a_storm_while_reuse_works_goes_into_debt)
+{
+        struct ports_range demand;
+
+        peer.n = 0;
+        for (uint16_t i = 0; i < 8; i++)
+                peer_add(TCP_TIME_WAIT, (uint16_t)(40000 + i), 443)->msg.idiag_expires = 59500;
+        tree_put("sys/net/ipv4/ip_local_port_range", "40000\t40039\n");
+        tree_put("sys/net/ipv4/tcp_tw_reuse", "1\n");
+        pause_after(1);
+        skipped += 10;
+        tree_put("net/netstat", "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 100 0 0\n");
+        peer.spoil = be_slow;
+        peer.spoil_first = 1;
+        peer.spoil_last = UINT_MAX;
+        ck_assert_uint_eq(dumps_after_opening(0), 1);
+        demand = ports_highest(seen.ports, METRIC_PORTS_REUSE_DEMAND);
+        ck_assert(demand.lower == 40 && demand.upper > 200);
+        ck_assert_uint_eq(dumps_after_opening(0), 0);
+        tree_put("net/netstat", "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 105 0 0\n");
+        ck_assert_uint_eq(dumps_after_opening(5), 1);
+}
+END_TEST
+
 /* The value at the tick is that of the busiest; without reuse, what counts is the cliff, else the demand of a second. */
 START_TEST(glances_go_by_the_fullest_destination)
 {
@@ -1433,6 +1459,7 @@ static void add_tests(TCase *tcase)
         tcase_add_test(tcase, a_storm_without_netstat_goes_into_debt);
         tcase_add_test(tcase, a_storm_toward_the_fullest_destination_goes_into_debt);
         tcase_add_test(tcase, growth_toward_another_than_the_busiest_goes_into_debt);
+        tcase_add_test(tcase, a_storm_while_reuse_works_goes_into_debt);
         tcase_add_loop_test(tcase, glances_go_by_the_fullest_destination, 0, 2);
         tcase_add_test(tcase, only_what_is_more_than_before_goes_into_debt);
         tcase_add_test(tcase, a_storm_on_reused_ports_goes_into_debt);
