@@ -30,7 +30,7 @@ static const struct {
         {"tcp.timestamps", "sysctl net.ipv4.tcp_timestamps"},
         {"udp.ports",
          "ss -Huan: its distinct local ports, by those of sysctl net.ipv4.ip_local_port_range less the reserved ones"},
-        {"udp.receive_buffer", "ss -Huanpm: r of skmem:(r<N>,rb<N>) by rb, and nstat -az UdpRcvbufErrors"},
+        {"udp.receive_buffer", "ss -Huanpm: r of skmem:(r<N>,rb<N>) by rb, and nstat -az 'Udp*RcvbufErrors'"},
         {"ports.reserved", "sysctl net.ipv4.ip_local_port_range net.ipv4.ip_local_reserved_ports"},
         {"ports.below_32768", "sysctl net.ipv4.ip_local_port_range net.ipv4.ip_local_reserved_ports"},
         {"ports.bound", "ss -tan state bound-inactive (iproute2 6.8)"},

@@ -38,6 +38,7 @@
 enum source {
         SOURCE_NETSTAT,
         SOURCE_SNMP,
+        SOURCE_SNMP6,
         SOURCE_SOCKSTAT,
         SOURCE_SOCKSTAT6,
         SOURCE_CONNTRACK_COUNT,
@@ -159,6 +160,9 @@ struct observer {
         int udp_error;         /* of that try; 0: none */
         uint64_t udp_known_at; /* when a dump of them last succeeded; 0: never */
         bool udp_first;        /* the last try was to be the first dump in a while, so that new drops are unknown */
+        uint64_t udp6_drops;   /* Udp6RcvbufErrors, when it was read */
+        uint64_t udp6_at;      /* that time; 0: not yet */
+        bool udp6_dropped;     /* it had risen then */
         unsigned n_udp_dropped, n_udp_dropped_before;
         uint32_t udp_most_drops;  /* the most new drops of one socket since the dump before */
         double udp_fullest_share; /* how full the receive buffer of that socket is, percent */
@@ -293,8 +297,10 @@ bool bound_is_due(const struct observer *observer);
 void read_bound(struct observer *observer, struct unread *unread);
 void fill_bound(struct observer *observer, struct snapshot *s);
 
-/* udp.c: returns whether udp.ports needs a dump; fills in udp.ports and udp.receive_buffer, from a dump if due. */
+/* udp.c: returns whether udp.ports needs a dump; returns when the drops of IPv6 sockets are to be read; fills in
+ * udp.ports and udp.receive_buffer, from a dump if due. */
 bool udp_ports_needed(const struct observer *observer);
+uint64_t udp6_due(const struct observer *observer);
 void fill_udp(struct observer *observer, struct snapshot *s, struct unread *unread);
 
 /* sysctls.c: reads the reserved ports if they are due. From these and the sysctls in s it sets the limits and the

@@ -178,9 +178,12 @@ void observer_set_early(struct observer *o)
  * example after a dump, which leaves the account of cpu_budget unsettled. */
 static uint64_t next_due(const struct observer *o, const struct snapshot *s)
 {
-        const uint64_t at[] = {o->sysctls_at + o->slowly_ns, o->conntrack_at + o->slowly_ns,
+        const uint64_t at[] = {o->sysctls_at + o->slowly_ns,
+                               o->conntrack_at + o->slowly_ns,
                                listeners_may_differ(o) ? o->listeners_at + o->slowly_ns : UINT64_MAX,
-                               o->reserved_at + o->slowly_ns, o->retry_at};
+                               o->reserved_at + o->slowly_ns,
+                               udp6_due(o),
+                               o->retry_at};
         uint64_t due = UINT64_MAX;
 
         if (o->calm < 2 || !o->netstat_waits || o->always_dump || o->listeners_always || o->sysctls_now != 0 ||

@@ -17,6 +17,7 @@
 static const char *const names[SOURCE_SYSCTL] = {
         [SOURCE_NETSTAT] = PROC "/net/netstat",
         [SOURCE_SNMP] = PROC "/net/snmp",
+        [SOURCE_SNMP6] = PROC "/net/snmp6",
         [SOURCE_SOCKSTAT] = PROC "/net/sockstat",
         [SOURCE_SOCKSTAT6] = PROC "/net/sockstat6",
         [SOURCE_CONNTRACK_COUNT] = PROC "/sys/net/netfilter/nf_conntrack_count",

@@ -8,6 +8,7 @@
  * one port. */
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 
 #include "daemon/now.h"
@@ -101,12 +102,39 @@ bool udp_ports_needed(const struct observer *o)
                2 * o->udp_inuse >= o->usable;
 }
 
+uint64_t udp6_due(const struct observer *o)
+{
+        if (!o->wanted[METRIC_UDP_RECEIVE_BUFFER])
+                return UINT64_MAX;
+        return o->udp6_dropped || o->udp6_at == 0 ? 0 : o->udp6_at + o->slowly_ns;
+}
+
+/* snmp counts the drops of IPv4 sockets alone; those of IPv6 are in a file of lines with a name and a number
+ * (net/ipv6/proc.c:snmp6_seq_show). No sign moves with them, so the file is read slowly, but at each tick while they
+ * go on. Returns false if they are unknown. */
+static bool read_drops6(struct observer *o)
+{
+        uint64_t drops = 0;
+
+        if (o->now < udp6_due(o))
+                return true;
+        if (source_read(o, SOURCE_SNMP6) == 0 && !number_after(o->text, "Udp6RcvbufErrors", &drops))
+                o->error[SOURCE_SNMP6] = -EBADMSG;
+        if (source_state(o, SOURCE_SNMP6) == READING_INVALID)
+                return false;
+        o->udp6_dropped = o->udp6_at != 0 && drops > o->udp6_drops;
+        o->udp6_drops = drops;
+        o->udp6_at = o->now;
+        return true;
+}
+
 void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
 {
-        struct reading drops = counter_change(o, COUNTER_UDP_DROPS);
+        struct reading drops = read_drops6(o) ? counter_change(o, COUNTER_UDP_DROPS) : (struct reading){0};
         bool known = o->inuse_known && o->limits.high != 0;
         bool ports = udp_ports_needed(o);
-        bool buffer = o->wanted[METRIC_UDP_RECEIVE_BUFFER] && drops.state == READING_VALID && drops.value > 0;
+        bool buffer = o->wanted[METRIC_UDP_RECEIVE_BUFFER] && drops.state == READING_VALID &&
+                      (drops.value > 0 || o->udp6_dropped);
         char name[LISTENER_NAME_MAX];
 
         if ((ports || buffer) && (o->udp_at == 0 || (o->udp_first && o->udp_error == 0) ||

@@ -307,5 +307,22 @@ def _():
             program.stop()
 
 
+@test("udp.receive_buffer: a socket of IPv6 that drops datagrams is named, though no counter of IPv4 moves", beside=True)
+def _():
+    with Pair() as pair:
+        with pair.server.entered():
+            full = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        with pair.client.entered():
+            client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        full.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        full.bind((pair.server.ip6, 8125))
+        twtuned = Few.watch(pair.server, {"when = snmp.Udp.RcvbufErrors >= 10/s for 10s\n": ""})
+        twtuned.ticks.wait(2)
+        with Repeat(lambda: client.sendto(bytes(500), full.getsockname()), 0.03):
+            line = check_advice(twtuned, "udp-receive-buffer", "SO_RCVBUF")
+        check_equal(line["GROUP"], f"[{pair.server.ip6}]:8125", "GROUP")
+        close_all((full, client))
+
+
 if __name__ == "__main__":
     main()

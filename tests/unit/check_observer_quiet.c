@@ -44,6 +44,7 @@ static const struct {
         {"net/sockstat6", "TCP6: inuse 0\nUDP6: inuse 0\n"},
         {"net/netstat", "TcpExt: TWRecycled ListenDrops TCPSynRetrans\nTcpExt: 0 0 0\n"},
         {"net/snmp", SNMP("100", "0")},
+        {"net/snmp6", "Udp6RcvbufErrors                \t0\n"},
         {CONNTRACK, "50\n"},
         {"sys/net/netfilter/nf_conntrack_max", "100\n"},
         {IPV4 "ip_local_port_range", "32768\t60999\n"},
@@ -733,6 +734,28 @@ START_TEST(the_buffer_is_that_of_new_drops)
 }
 END_TEST
 
+/* They move no sign. They are known to be new from the second dump on. */
+START_TEST(drops_of_ipv6_are_seen)
+{
+        struct peer_socket *udp = peer_add(TCP_CLOSE, 5000, 0);
+        const struct reading *buffer = &seen.reading[METRIC_UDP_RECEIVE_BUFFER];
+        char text[128];
+
+        ticks(SLOWLY + (unsigned)_i);
+        for (uint32_t drops = 1; drops <= SLOWLY + 1; drops++) {
+                put_buffer(udp, 70, drops);
+                snprintf(text, sizeof(text), "Udp6InErrors\t7\nUdp6RcvbufErrors                \t%u\n", drops);
+                tree_put("net/snmp6", text);
+                ticks(1);
+        }
+        ck_assert_double_eq(buffer->value, 70);
+        ticks(1);
+        ck_assert_double_eq(buffer->value, 0);
+        ticks(SLOWLY);
+        ck_assert_double_eq(buffer->value, 0);
+}
+END_TEST
+
 /* The dumps of n ticks fail while sockets drop. */
 static void fail_while_dropping(unsigned n)
 {
@@ -1011,6 +1034,7 @@ static void add(TCase *tcase)
         tcase_add_loop_test(tcase, sockets_of_ipv6_are_read, 0, 5);
         tcase_add_loop_test(tcase, udp_ports_are_read_again, 0, SLOWLY);
         tcase_add_test(tcase, the_buffer_is_that_of_new_drops);
+        tcase_add_loop_test(tcase, drops_of_ipv6_are_seen, 0, SLOWLY);
         tcase_add_loop_test(tcase, the_buffer_is_unknown_until_two_dumps_succeed, 0, 2);
         tcase_add_test(tcase, an_early_tick_reads);
         tcase_add_test(tcase, drops_around_an_early_tick_are_those_of_the_whole_tick);
