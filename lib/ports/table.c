@@ -231,8 +231,9 @@ static bool key_is_loopback(const struct destination_key *key)
         return address_is_loopback(key->src) || address_is_loopback(key->dst);
 }
 
-/* Returns NULL if there is no room; the weights of all others are then reduced. */
-static struct destination *destination_insert(struct ports *ports, const struct destination_key *key)
+/* place: where the key belongs in the index. Returns NULL if there is no room; the weights of all others are then
+ * reduced. */
+static struct destination *destination_insert(struct ports *ports, const struct destination_key *key, unsigned place)
 {
         struct table *t = ports->building;
         struct destination *d;
@@ -246,14 +247,14 @@ static struct destination *destination_insert(struct ports *ports, const struct 
         d = &t->destination[slot];
         t->slots = MAX(t->slots, slot + 1);
         t->used++;
-        memset(d, 0, sizeof(*d));
+        memset(d, 0, offsetof(struct destination, lower));
         d->key = *key;
         d->id = ports->next_id++;
         d->loopback = key_is_loopback(key);
         d->from_start = ports->dumps == 0;
         d->reuse = reuse_applies(&ports->limits, d->loopback);
         d->source = source_find(ports, key->src);
-        t->index[index_find(ports, key)] = (uint16_t)slot;
+        t->index[place] = (uint16_t)slot;
         return d;
 }
 
@@ -300,13 +301,15 @@ void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, s
         unsigned port = ntohs(socket->id.idiag_sport);
         struct destination *d;
         struct destination_key key;
+        unsigned place;
         uint16_t slot;
 
         if (!port_set_has(&ports->usable, port))
                 return;
         destination_key_of(socket, &key);
-        slot = ports->building->index[index_find(ports, &key)];
-        d = slot != INDEX_FREE ? &ports->building->destination[slot] : destination_insert(ports, &key);
+        place = index_find(ports, &key);
+        slot = ports->building->index[place];
+        d = slot != INDEX_FREE ? &ports->building->destination[slot] : destination_insert(ports, &key, place);
         if (!d)
                 return;
 

@@ -88,6 +88,7 @@ struct destination {
         bool cgroup_seen;          /* a live socket of this dump is in .cgroup */
         uint32_t units;            /* a bit for each unit of ports_use_units() that had a live socket toward it */
         uint16_t made[PORTS_RING]; /* TIME_WAIT made in each second; at most UINT16_MAX */
+        /* From here on: set at the end of the dump, and not cleared before. */
         float lower[METRIC_PORTS_COUNT];
         float upper[METRIC_PORTS_COUNT];
         float without_reuse[PORTS_WITHOUT_REUSE];
