@@ -185,7 +185,9 @@ static enum standing find_standing(const struct policy *p, unsigned i, const str
                 return STANDING_IDLE;
         if (rule_does_harm(p, i, s))
                 return STANDING_HARMFUL;
-        return prerequisite_in_effect(p, i, s, false) ? STANDING_READY : STANDING_PREREQUISITE;
+        if (prerequisite_in_effect(p, i, s, false) || (e->entering[true] && prerequisite_in_effect(p, i, s, true)))
+                return STANDING_READY;
+        return STANDING_PREREQUISITE;
 }
 
 static void evaluate_state(const struct policy *p, unsigned i, const struct snapshot *s, struct rule_evaluation *e)

@@ -266,6 +266,19 @@ START_TEST(a_rung_waits_for_the_one_below)
 }
 END_TEST
 
+/* tcp_tw_reuse = 2 is the rung below for a destination on the loopback, and for no other. */
+START_TEST(a_rung_on_the_loopback_does_not_wait)
+{
+        h = host_new("[rule r]\nwhen = ports.cliff >= 99%\nset = net.ipv4.tcp_tw_reuse = 1\n"
+                     "[rule d]\nafter = r\nwhen = ports.used >= 10\nset = net.ipv4.tcp_tw_reuse_delay = 250\n");
+        h->write_outcome = OUTCOME_LIMITED;
+        host_run(h, 2, 100, _i == 0 ? PEER : LOOPBACK);
+        explain(1);
+        ck_assert_uint_eq(h->logged > 0, _i == 1);
+        ck_assert_int_eq(e.standing, _i == 0 ? STANDING_PREREQUISITE : STANDING_READY);
+}
+END_TEST
+
 START_TEST(a_condition_shows_for_how_long_it_has_held)
 {
         h = host_new(HOST_RULE);
@@ -436,6 +449,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, whose_a_reading_is_is_told_while_it_is_valid);
         tcase_add_test(tcase, a_rule_for_other_destinations_names_no_culprit);
         tcase_add_test(tcase, a_rung_waits_for_the_one_below);
+        tcase_add_loop_test(tcase, a_rung_on_the_loopback_does_not_wait, 0, 2);
         tcase_add_test(tcase, a_condition_shows_for_how_long_it_has_held);
         tcase_add_test(tcase, what_failed_waits);
         tcase_add_test(tcase, what_is_someone_elses_is_told_until_it_is_taken_back);
