@@ -150,7 +150,7 @@ void fill_udp(struct observer *o, struct snapshot *s, struct unread *unread)
         s->reading[METRIC_UDP_RECEIVE_BUFFER] = drops;
         if (drops.state == READING_VALID)
                 s->reading[METRIC_UDP_RECEIVE_BUFFER] = share(o, buffer, o->udp_fullest_share);
-        if (buffer && o->udp_error == 0)
+        if (buffer && o->udp_error == 0 && o->udp_most_drops > 0)
                 fill_culprit(o, s, METRIC_UDP_RECEIVE_BUFFER, listener_name(&o->udp_fullest, name),
                              o->udp_fullest.cgroup);
 }

@@ -728,7 +728,8 @@ START_TEST(the_buffer_is_that_of_new_drops)
                 udp[i] = peer_add(TCP_CLOSE, (uint16_t)(5000 + i), 0);
                 put_buffer(udp[i], 90, 1000 + i);
         }
-        ticks_of_drops(2 * SLOWLY);
+        ck_assert_double_eq(ticks_of_drops(2 * SLOWLY), 0);
+        ck_assert_str_eq(seen.endpoint[METRIC_UDP_RECEIVE_BUFFER], "");
         put_buffer(udp[3], 70, 1013);
         ck_assert_double_eq(ticks_of_drops(SLOWLY), 70);
 }
