@@ -21,17 +21,6 @@
 #define SHALLOW 2u                       /* a service is below system.slice */
 #define MET_MAX 16384u                   /* more than one walk meets */
 
-static const char *find_root(void)
-{
-        static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
-        struct statfs fs;
-
-        for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-                if (statfs(places[i], &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC)
-                        return places[i];
-        return NULL;
-}
-
 /* The cgroups of the system, in ascending order. */
 static struct met {
         unsigned n;
@@ -50,6 +39,20 @@ struct walk {
         size_t root;                    /* the length of the root's path */
         char path[PATH_MAX];
 };
+
+/* Sets the path to the root. Returns false if there is no cgroup2. */
+static bool find_root(struct walk *w)
+{
+        static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+        struct statfs fs;
+
+        for (unsigned i = 0; i < ELEMENTSOF(places); i++)
+                if (statfs(places[i], &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC) {
+                        w->root = strlen(strcpy(w->path, places[i]));
+                        return true;
+                }
+        return false;
+}
 
 static void meet(struct walk *w, uint64_t id)
 {
@@ -104,27 +107,25 @@ static bool find_below(struct walk *w, size_t length, unsigned level)
         return found;
 }
 
+/* Walks one part of the tree. Returns true if the path is that of the inode. */
+static bool find_in(struct walk *w, bool users, unsigned levels)
+{
+        w->users = users;
+        w->levels = levels;
+        w->path[w->root] = 0;
+        return find_below(w, w->root, 1);
+}
+
 /* Services come first, as a container can have any number of cgroups. The cgroups of users come last, as users can
  * make any number. */
 static void find_unit(uint64_t id, char unit[static CGROUP_UNIT_MAX])
 {
-        static const struct {
-                bool users;
-                unsigned levels;
-        } parts[] = {{false, SHALLOW}, {false, 0}, {true, 0}};
-        const char *root = find_root();
         static struct walk w;
-        bool found = false;
 
         w = (struct walk){.id = id, .until = thread_cpu_ns() + WALK_NS};
-        for (unsigned i = 0; root && !found && i < ELEMENTSOF(parts); i++) {
-                w.users = parts[i].users;
-                w.levels = parts[i].levels;
-                found = find_below(&w, strlen(strcpy(w.path, root)), 1);
-        }
         unit[0] = 0;
-        if (found)
-                cgroup_unit_of_path(w.path + strlen(root), unit);
+        if (find_root(&w) && (find_in(&w, false, SHALLOW) || find_in(&w, false, 0) || find_in(&w, true, 0)))
+                cgroup_unit_of_path(w.path + w.root, unit);
 }
 
 /* Walks take no more than their share of a core. As a tick may have to name several units, a walk may begin before the
@@ -145,17 +146,14 @@ static void charge(struct cgroup_cache *cache, uint64_t now, uint64_t begun)
 bool cgroup_find_units(struct cgroup_cache *cache, const struct unit_names *names, struct unit_cgroups *ret)
 {
         uint64_t begun = thread_cpu_ns(), now = now_ns();
-        const char *root = find_root();
         static struct walk w;
 
-        if (!root || !may_walk(cache, now))
+        w = (struct walk){.until = begun + WALK_NS, .names = names, .found = ret};
+        if (!find_root(&w) || !may_walk(cache, now))
                 return false;
         ret->n = 0;
-        w = (struct walk){.until = begun + WALK_NS, .names = names, .found = ret, .root = strlen(root)};
-        for (unsigned i = 0; i < 2; i++) {
-                w.users = i == 1;
-                find_below(&w, strlen(strcpy(w.path, root)), 1);
-        }
+        find_in(&w, false, 0);
+        find_in(&w, true, 0);
         charge(cache, now, begun);
         return !w.over;
 }
@@ -171,23 +169,19 @@ static int compare(const void *a, const void *b)
 static bool find_system(struct cgroup_cache *cache)
 {
         uint64_t begun = thread_cpu_ns(), now = now_ns();
-        const char *root = find_root();
         static struct walk w;
         struct stat st;
-        size_t length;
 
-        if (!root || !may_walk(cache, now))
+        w = (struct walk){.until = begun + WALK_NS, .met = &of_system};
+        if (!find_root(&w) || !may_walk(cache, now))
                 return false;
         of_system.n = 0;
-        w = (struct walk){.until = begun + WALK_NS, .met = &of_system};
-        length = strlen(strcpy(w.path, root));
         if (stat(w.path, &st) == 0)
                 meet(&w, st.st_ino);
-        strcpy(w.path + length, "/user.slice");
+        strcpy(w.path + w.root, "/user.slice");
         if (access(w.path, F_OK) < 0)
                 return false;
-        w.path[length] = 0;
-        find_below(&w, length, 1);
+        find_in(&w, false, 0);
         qsort(of_system.id, of_system.n, sizeof(of_system.id[0]), compare);
         charge(cache, now, begun);
         return !w.over;
