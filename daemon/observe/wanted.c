@@ -82,11 +82,9 @@ void want_config(struct observer *o, const struct config *config)
 
 void observer_want_everything(struct observer *o)
 {
-        memset(o->wanted, 1, sizeof(o->wanted));
-        states_want(o);
+        want_config(o, NULL);
         for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 if (sysctl_table[id].n > 0)
                         o->sysctls |= BIT(id);
-        o->listeners_always = true;
         o->always_dump = true;
 }
