@@ -211,10 +211,7 @@ static unsigned slot_find_free(struct table *t)
 {
         assert(t->used < PORTS_DESTINATIONS);
         while (t->next_free < t->slots && t->destination[t->next_free].id != 0)
-                t->next_free++;
-        if (t->next_free == PORTS_DESTINATIONS)
-                for (t->next_free = 0; t->destination[t->next_free].id != 0;)
-                        t->next_free++;
+                t->next_free = (t->next_free + 1) % PORTS_DESTINATIONS;
         return t->next_free;
 }
 
