@@ -51,12 +51,12 @@ void listeners_commit(struct listeners *l)
         for (unsigned i = 0; i < l->n; i++) {
                 struct listener *item = &l->item[i];
                 const struct listener *before = find_before(l, i, item->cookie);
+                bool known = item->drops_known && (!before || before->drops_known);
 
-                item->new_drops_known = item->drops_known && (!before || before->drops_known);
                 item->new_drops = 0;
-                if (item->new_drops_known && before)
+                if (known && before)
                         item->new_drops = item->drops - before->drops; /* sk_drops is 32 bits wide and may wrap */
-                else if (item->new_drops_known && l->complete)
+                else if (known && l->complete)
                         item->new_drops = item->drops;
                 if (before && l->between_before) {
                         item->new_drops += before->new_drops;
@@ -67,7 +67,7 @@ void listeners_commit(struct listeners *l)
                         item->fills = before->fills;
                         memcpy(item->burst_at, before->burst_at, sizeof(item->burst_at));
                 }
-                l->new_drops_known &= item->new_drops_known;
+                l->new_drops_known &= known;
                 l->new_drops += item->new_drops;
         }
         memcpy(l->before, l->item, l->n * sizeof(l->item[0]));

@@ -27,7 +27,6 @@ struct listener {
         uint32_t queued, backlog;           /* accept queue: connections that wait, and its limit from listen() */
         bool drops_known;                   /* the kernel reported them */
         uint32_t drops;                     /* since the socket was made */
-        bool new_drops_known;               /* known now, and in the previous dump if the listener was in it */
         uint32_t new_drops;                 /* since the last dump of a tick; 0: unknown, or none */
         uint32_t noted_drops;               /* those of them that listeners_note_bursts() has seen */
         uint32_t handshakes;                /* SYN_RECV sockets of its address and port */
@@ -42,7 +41,7 @@ struct listeners {
         uint32_t syn_limit;   /* a limit of every SYN queue, besides the backlog of its listener; 0: none */
         bool between;         /* this dump is between two ticks: the next one counts its new drops again */
         bool between_before;  /* the previous dump was */
-        bool new_drops_known; /* true if new_drops_known is true for every listener */
+        bool new_drops_known; /* the drops of each listener were known now, and if it was in the previous dump then */
         uint64_t new_drops;   /* of all listeners together */
         uint64_t now;         /* of the last listeners_note_bursts() */
         uint64_t tick_at;     /* the same, of the last tick */
