@@ -165,13 +165,12 @@ static struct reading sampled(struct observer *o, const struct row *row, struct 
                 return syn_queue_reading(o, s);
         case METRIC_TCP_DATA_UNANSWERED:
                 fill_culprit(o, s, row->metric, "", cgroup_tally_most(&o->tally.data_unanswered));
-                return reading_valid(o->tally.count[row->count]);
+                break;
         case METRIC_CLOSE_WAIT_GROWTH:
         case METRIC_CLOSE_WAIT_STUCK:
                 return close_wait_reading(o, row->metric, s);
-        default:
-                return reading_valid(o->tally.count[row->count]);
         }
+        return reading_valid(o->tally.count[row->count]);
 }
 
 static struct reading bounded(const struct observer *o, enum bound bound)
