@@ -20,7 +20,14 @@
 
 static _Alignas(4096) char batch[BATCH_SIZE];
 
-int sock_diag_open(struct sock_diag *d)
+void sock_diag_close(struct sock_diag *d)
+{
+        if (d->socket)
+                mnl_socket_close(d->socket);
+        d->socket = NULL;
+}
+
+static int open_socket(struct sock_diag *d)
 {
         struct timeval timeout = {.tv_sec = TIMEOUT_SECONDS};
 
@@ -35,13 +42,6 @@ int sock_diag_open(struct sock_diag *d)
                 return r;
         }
         return 0;
-}
-
-void sock_diag_close(struct sock_diag *d)
-{
-        if (d->socket)
-                mnl_socket_close(d->socket);
-        d->socket = NULL;
 }
 
 /* -ENOENT comes from net/ipv4/inet_diag.c:inet_diag_lock_handler, which loads the module unless that is forbidden
@@ -188,7 +188,7 @@ static int walk(struct sock_diag *d, const struct sock_diag_query *q, uint8_t fa
 
 int sock_diag_dump(struct sock_diag *d, const struct sock_diag_query *query, sock_diag_handler handler, void *user)
 {
-        int r = d->socket ? 0 : sock_diag_open(d);
+        int r = d->socket ? 0 : open_socket(d);
 
         if (r < 0)
                 return r;

@@ -34,8 +34,6 @@ struct sock_diag_query {
 /* length: of the socket with its attributes, in bytes. */
 typedef void (*sock_diag_handler)(void *user, const struct inet_diag_msg *socket, size_t length);
 
-/* Returns 0 or a negative errno. */
-int sock_diag_open(struct sock_diag *diag);
 void sock_diag_close(struct sock_diag *diag);
 
 /* Why a dump failed, for a person; error is a negative errno. */
