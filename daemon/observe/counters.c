@@ -11,12 +11,11 @@
 #define LISTING_SIZE (4 * SOURCE_TEXT_SIZE)
 #define PAWS_OVERTAKEN 0.01 /* share of the connections whose ACK is overtaken: see fill_paws() */
 
+/* The sources that have counters, which are the first ones, and what the names of their counters begin with. */
+static const char *const prefixes[] = {[SOURCE_NETSTAT] = "netstat", [SOURCE_SNMP] = "snmp"};
+
 struct counters *observer_list_counters(const char *proc_root)
 {
-        static const struct {
-                enum source source;
-                const char *prefix;
-        } files[] = {{SOURCE_NETSTAT, "netstat"}, {SOURCE_SNMP, "snmp"}};
         struct counters *ret = calloc(1, sizeof(*ret));
         char *text = malloc(LISTING_SIZE);
 
@@ -25,11 +24,11 @@ struct counters *observer_list_counters(const char *proc_root)
                 free(text);
                 return NULL;
         }
-        for (unsigned i = 0; i < ELEMENTSOF(files); i++) {
-                struct proc_file file = source_open(proc_root, files[i].source);
+        for (unsigned i = 0; i < ELEMENTSOF(prefixes); i++) {
+                struct proc_file file = source_open(proc_root, i);
 
                 if (proc_file_read(&file, text, LISTING_SIZE) >= 0)
-                        counters_add_all(ret, files[i].prefix, text);
+                        counters_add_all(ret, prefixes[i], text);
                 proc_file_close(&file);
         }
         free(text);
@@ -42,12 +41,12 @@ static enum source source_of(const struct counter *c)
 }
 
 /* Takes the values from the text that was read last. */
-static void take_counters(struct observer *o, enum source source, const char *prefix)
+static void take_counters(struct observer *o, enum source source)
 {
         for (unsigned i = 0; i < o->counters.n; i++)
                 if (source_of(&o->counters.item[i]) == source)
                         o->counters.item[i].seen = false;
-        counters_read(&o->counters, prefix, o->text);
+        counters_read(&o->counters, prefixes[source], o->text);
 }
 
 bool snmp_moved(struct observer *o)
@@ -55,7 +54,7 @@ bool snmp_moved(struct observer *o)
         if (source_read(o, SOURCE_SNMP) == 0 && strcmp(o->text, o->snmp_text) == 0)
                 return false;
         remember_text(o, o->snmp_text, sizeof(o->snmp_text));
-        take_counters(o, SOURCE_SNMP, "snmp");
+        take_counters(o, SOURCE_SNMP);
         return true;
 }
 
@@ -96,7 +95,7 @@ void read_netstat(struct observer *o)
         if (o->calm >= 2 && o->netstat_waits && o->error[SOURCE_NETSTAT] == 0)
                 return;
         source_read(o, SOURCE_NETSTAT);
-        take_counters(o, SOURCE_NETSTAT, "netstat");
+        take_counters(o, SOURCE_NETSTAT);
 }
 
 /* Returns the change since the regular read before. A counter that fell was reset, so its change is unknown. */
