@@ -152,7 +152,7 @@ bool bound_destinations(const struct observer *o, struct snapshot *s)
 
         if (!bounds_hold(o))
                 return false;
-        ports_bounds(o->ports, counter_of(o, COUNTER_ACTIVE_OPENS)->value - o->basis.opened, o->tw + o->inuse,
+        ports_bounds(o->ports, new_opened(o), o->tw + o->inuse,
                      (o->listeners_at != o->now ? LISTENERS_UNSEEN : 0) + o->newly_bound, ports);
         for (unsigned i = 0; i < METRIC_PORTS_COUNT; i++)
                 s->reading[METRIC_PORTS_FIRST + i] = reading_bounded(ports[i].lower, ports[i].upper);

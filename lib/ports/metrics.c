@@ -266,16 +266,12 @@ unsigned ports_usable(const struct ports *ports)
         return ports->shown->usable[0] + ports->shown->usable[1];
 }
 
-static unsigned smaller_parity(const struct table *t)
-{
-        unsigned fewer = t->usable[0] > t->usable[1];
-
-        return t->usable[parity_counts(t->usable, fewer) ? fewer : !fewer];
-}
-
 unsigned ports_parity(const struct ports *ports)
 {
-        return smaller_parity(ports->shown);
+        const unsigned *usable = ports->shown->usable;
+        unsigned fewer = usable[0] > usable[1];
+
+        return usable[parity_counts(usable, fewer) ? fewer : !fewer];
 }
 
 uint64_t ports_seen_at(const struct ports *ports)
@@ -315,7 +311,7 @@ void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, 
 {
         const struct table *t = ports->shown;
         unsigned all = less(t->usable[0] + t->usable[1], listeners);
-        unsigned parity = less(smaller_parity(t), listeners);
+        unsigned parity = less(ports_parity(ports), listeners);
         double half = fmax(all / 2.0, 1), more = (double)opened + listeners;
         double most = fmin((double)sockets, t->most_used + more);
         const double upper[METRIC_PORTS_COUNT] = {
