@@ -126,8 +126,8 @@ static bool growth_may_fire(const struct observer *o, double seconds)
 }
 
 /* A connection on a reused port takes no further port. So while reuse works the number of ports in use stays the same,
- * and what may run short are the ports that were not used for the reuse delay. Their rule compares the lower bound; the
- * upper one may be several times as high where TWRecycled moves. */
+ * and what may run short are the ports that were not used for the reuse delay. How many that are is the lower bound of
+ * the demand, which the rules compare: the upper one counts every reuse that TWRecycled allows. */
 bool destinations_may_be_short(const struct observer *o)
 {
         double cliff = ports_highest(o->ports, METRIC_PORTS_CLIFF).upper;

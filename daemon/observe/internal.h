@@ -160,9 +160,9 @@ struct observer {
         int udp_error;         /* of that try; 0: none */
         uint64_t udp_known_at; /* when a dump of them last succeeded; 0: never */
         bool udp_first;        /* the last try was to be the first dump in a while, so that new drops are unknown */
-        uint64_t udp6_drops;   /* Udp6RcvbufErrors, when it was read */
-        uint64_t udp6_at;      /* that time; 0: not yet */
-        bool udp6_dropped;     /* it had risen then */
+        uint64_t udp6_drops;   /* Udp6RcvbufErrors at the last read */
+        uint64_t udp6_at;      /* when that was; 0: not yet */
+        bool udp6_dropped;     /* it had risen since the read before */
         unsigned n_udp_dropped, n_udp_dropped_before;
         uint32_t udp_most_drops;  /* the most new drops of one socket since the dump before */
         double udp_fullest_share; /* how full the receive buffer of that socket is, percent */

@@ -41,7 +41,7 @@ struct listeners {
         uint32_t syn_limit;   /* a limit of every SYN queue, besides the backlog of its listener; 0: none */
         bool between;         /* this dump is between two ticks: the next one counts its new drops again */
         bool between_before;  /* the previous dump was */
-        bool new_drops_known; /* the drops of each listener were known now, and if it was in the previous dump then */
+        bool new_drops_known; /* false: the drops of a listener are unknown, now or in the previous dump */
         uint64_t new_drops;   /* of all listeners together */
         uint64_t now;         /* of the last listeners_note_bursts() */
         uint64_t tick_at;     /* the same, of the last tick */

@@ -46,7 +46,8 @@ bool glance_growth_may_fire(double cliff, double forecast, double seconds);
 bool glance_may_fire(double cliff, uint64_t sockets, unsigned parity);
 
 /* Returns true if ports.reuse_demand may have reached its rule's threshold since the last dump, seconds ago, while
- * reuse works. demand: its value in that dump. opened: the unexpected connections since then. */
+ * reuse works. demand: its lower bound in that dump, which the rule compares. opened: the unexpected connections since
+ * then. */
 bool glance_reuse_may_fire(double demand, uint64_t opened, double seconds, unsigned parity);
 
 /* Stores now as the last glance. Returns true if the ports toward one destination could be short before the next

@@ -8,8 +8,8 @@ static uint32_t units_of(const struct ports *ports, uint64_t cgroup)
         return ports->units ? unit_cgroups_find(ports->units, cgroup) : 0;
 }
 
-/* Several units may have sockets toward a destination: one that a rule names is shown before the others. The cgroup
- * that such a unit had before it was started again is in ports->units no longer. */
+/* Several units may have sockets toward a destination: one that a rule names is shown before the others. When such a
+ * unit is started again, ports->units loses its old cgroup. */
 void unit_add(struct ports *ports, struct destination *d, uint64_t cgroup)
 {
         uint32_t units = units_of(ports, cgroup);

@@ -735,7 +735,7 @@ START_TEST(the_buffer_is_that_of_new_drops)
 }
 END_TEST
 
-/* They move no sign. They are known to be new from the second dump on. */
+/* No sign moves with them. They are known to be new from the second dump on. */
 START_TEST(drops_of_ipv6_are_seen)
 {
         struct peer_socket *udp = peer_add(TCP_CLOSE, 5000, 0);
