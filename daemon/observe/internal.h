@@ -13,8 +13,9 @@
  *   bounded_dump.c  how long a dump may take
  *   budget.c        how often dumps may be made
  *   bound.c         the ports of sockets that are only bound
- *   udp.c           the ports and receive buffers of UDP sockets
+ *   udp.c           the ports and receive buffers of UDP sockets, and snmp6
  *   dump.c          a dump of all other sockets, for states.c and destinations.c
+ *   culprit.c       the unit of sockets
  *   closings.c      connections that end
  *   states.c        sockets by state
  *   units.c         the cgroups of the units that rules name
