@@ -116,16 +116,13 @@ static uint64_t failure_wait(struct rule_state *state, const struct decision *d,
 /* Lets the rule take a sysctl later if the write failed temporarily, even if the rule is active by then. */
 static void want_failed(struct policy *p, const struct decision *d, uint64_t wait)
 {
-        const struct rule *rule = &p->config->rule[d->rule];
+        struct rule_state *state = &p->state[d->rule];
 
-        for (unsigned k = 0; k < rule->n_actions; k++)
-                held_by(p, d->rule, rule->action[k].sysctl)->wanted = false;
-        for (unsigned k = 0; k < d->n; k++) {
-                struct held *held = held_by(p, d->rule, d->change[k].sysctl);
-
-                held->wanted = failed_for_now(&d->change[k]);
-                held->again_at = p->last_now + wait;
-        }
+        state->wanted = 0;
+        state->again_at = p->last_now + wait;
+        for (unsigned k = 0; k < d->n; k++)
+                if (failed_for_now(&d->change[k]))
+                        state->wanted |= BIT(d->change[k].sysctl);
 }
 
 /* Takes over the changes that were made. Returns true if the limits prevented one. */
@@ -269,7 +266,6 @@ static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const str
         held->value = *written;
         held->original = *original;
         held->taken_at = 0;
-        held->wanted = false;
         if (p->state[i].active)
                 return;
         activate(p, i);
@@ -282,11 +278,10 @@ static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const str
 /* The previous process may have died before it wrote the rule's other sysctls. */
 static void want_rest(struct policy *p, unsigned i)
 {
-        for (unsigned k = 0; k < p->config->rule[i].n_actions; k++) {
-                struct held *held = &p->held[p->config->rule[i].action[k].sysctl];
-
-                held->wanted |= !(held->rules & rule_bit(i));
-        }
+        p->state[i].wanted = 0;
+        for (unsigned k = 0; k < p->config->rule[i].n_actions; k++)
+                if (!rule_holds(p, i, p->config->rule[i].action[k].sysctl))
+                        p->state[i].wanted |= BIT(p->config->rule[i].action[k].sysctl);
 }
 
 bool policy_adopt(struct policy *p, const char *name, enum sysctl_id sysctl, const struct sysctl_value *written,
@@ -329,18 +324,22 @@ void policy_rearm(struct policy *p, enum sysctl_id sysctl)
 {
         state_changes(p);
         p->held[sysctl].foreign = false;
-        p->held[sysctl].wanted = true;
-        p->held[sysctl].again_at = 0;
+        for (unsigned i = 0; i < p->config->n_rules; i++)
+                for (unsigned k = 0; k < p->config->rule[i].n_actions; k++)
+                        if (p->config->rule[i].action[k].sysctl == sysctl) {
+                                p->state[i].wanted |= BIT(sysctl);
+                                p->state[i].again_at = 0;
+                        }
 }
 
 void policy_retry(struct policy *p)
 {
         state_changes(p);
-        for (unsigned i = 0; i < p->config->n_rules; i++)
+        for (unsigned i = 0; i < p->config->n_rules; i++) {
                 if (p->state[i].failures > 0)
                         p->state[i].not_before = 0;
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
-                p->held[id].again_at = 0;
+                p->state[i].again_at = 0;
+        }
 }
 
 const char *outcome_name(enum outcome outcome)

@@ -44,15 +44,16 @@ bool rule_does_harm(const struct policy *p, unsigned i, const struct snapshot *s
 bool rule_may_enter(const struct policy *p, unsigned i)
 {
         const struct rule *rule = &p->config->rule[i];
+        const struct rule_state *state = &p->state[i];
 
-        for (unsigned k = 0; k < rule->n_actions && p->state[i].active; k++) {
+        for (unsigned k = 0; k < rule->n_actions && state->active; k++) {
                 enum sysctl_id id = rule->action[k].sysctl;
-                const struct held *held = held_of(p, i, id);
 
-                if (held->wanted && p->last_now >= held->again_at && !p->held[id].foreign && !rule_holds(p, i, id))
+                if ((state->wanted & BIT(id)) && p->last_now >= state->again_at && !p->held[id].foreign &&
+                    !rule_holds(p, i, id))
                         return true;
         }
-        return !p->state[i].active;
+        return !state->active;
 }
 
 bool rule_can_help(const struct policy *p, unsigned i, const struct snapshot *s, bool loopback)

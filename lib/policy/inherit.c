@@ -123,13 +123,8 @@ uint64_t policy_inherit(struct policy *p, struct policy *old)
         rest_end(old);
         p->last_now = old->last_now;
         state_changes(p);
-        for (unsigned id = 0; id < SYSCTL_COUNT; id++) {
+        for (unsigned id = 0; id < SYSCTL_COUNT; id++)
                 p->held[id].foreign = old->held[id].foreign;
-                p->held[id].wanted = old->held[id].wanted;
-                p->held[id].again_at = old->held[id].again_at;
-                p->would[id].wanted = old->would[id].wanted;
-                p->would[id].again_at = old->would[id].again_at;
-        }
         for (unsigned i = 0; i < p->config->n_rules; i++)
                 for (unsigned k = 0; k < old->config->n_rules; k++)
                         if (rules_alike(p->config, i, old->config, k) && holds_within(old, k, p->config)) {

@@ -37,6 +37,8 @@ struct rule_state {
         uint64_t tried_at;    /* the tick of the last try: not twice in one tick */
         uint64_t not_before;  /* after a failure */
         unsigned failures;    /* how many of its last tries failed temporarily, one after the other */
+        uint32_t wanted;      /* a bit for each sysctl that it may take while active: it was foreign, or not written */
+        uint64_t again_at;    /* when it may take them; 0: at once */
         uint64_t released_at; /* 0: never */
         unsigned release_factor;
         uint64_t active_ns;           /* since the last step; of a late tick only elapsed.ns */
@@ -58,8 +60,6 @@ struct held {
         struct sysctl_value value, original;
         uint64_t taken_at; /* the tick; the snapshot of that tick still shows the value before */
         bool foreign;
-        bool wanted;       /* an active rule without the sysctl may take it: it was foreign, or was not written */
-        uint64_t again_at; /* when the rule may take it; 0: at once */
 };
 
 struct policy {

@@ -667,6 +667,44 @@ START_TEST(what_is_taken_back_is_tried_until_it_is_had)
 }
 END_TEST
 
+/* It was foreign, or could not be written, and another rule has taken it since. It stays while any rule needs it. */
+START_TEST(each_rule_takes_what_it_lacks)
+{
+        static const char set[] = "set = net.ipv4.tcp_fin_timeout = 30\nset = net.ipv4.tcp_tw_reuse = 1\n";
+        const enum sysctl_id id = SYSCTL_TCP_FIN_TIMEOUT;
+        char rules[1024];
+
+        snprintf(rules, sizeof(rules),
+                 "[rule a]\nwhen = tcp.fin_wait2 >= 100\n%s[rule b]\nwhen = tcp.closing >= 100\n%s"
+                 "[rule c]\nmode = observe\nwhen = tcp.closing >= 100\n%s",
+                 set, set, set);
+        h = host_new(rules);
+        h->may_pass = true;
+        if (_i == 0)
+                policy_set_foreign(h->policy, id);
+        else
+                h->failing = UINT32_C(1) << id;
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
+        host_reading(h, METRIC_TCP_CLOSING, 100);
+        host_pass(h, 2);
+        ck_assert_uint_eq(policy_holders(h->policy, SYSCTL_TCP_TW_REUSE), rule_bit(0) | rule_bit(1));
+        ck_assert(!policy_holds(h->policy, id));
+        reload(rules);
+
+        h->failing = 0;
+        policy_rearm(h->policy, id);
+        host_pass(h, 6);
+        ck_assert_uint_eq(policy_holders(h->policy, id), rule_bit(0) | rule_bit(1));
+        ck_assert_ptr_nonnull(policy_rule_value(h->policy, 2, id));
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 0);
+        host_pass(h, 61);
+        ck_assert_int_eq(host_sysctl_value(h, id), 30);
+        host_reading(h, METRIC_TCP_CLOSING, 0);
+        host_pass(h, 61);
+        ck_assert_int_eq(host_sysctl_value(h, id), 60);
+}
+END_TEST
+
 /* ---- take-over and reload ---- */
 
 START_TEST(adopts_what_a_rule_still_sets)
@@ -815,6 +853,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_sysctl_that_comes_back_later_than_another_is_told);
         tcase_add_test(tcase, what_someone_else_changes_is_theirs);
         tcase_add_loop_test(tcase, what_is_taken_back_is_tried_until_it_is_had, 0, 2);
+        tcase_add_loop_test(tcase, each_rule_takes_what_it_lacks, 0, 2);
         tcase_add_test(tcase, adopts_what_a_rule_still_sets);
         tcase_add_loop_test(tcase, adopts_a_step_as_watched_and_takes_the_rest, 0, 2);
         tcase_add_test(tcase, leaves_alone_what_the_ledger_says_is_theirs);

@@ -54,8 +54,9 @@ struct host {
         uint64_t states_again_at;
         const struct host *follows; /* whose samples by state this one takes */
         enum outcome write_outcome, restore_outcome;
-        bool may_pass;  /* what fails may succeed later */
-        uint32_t stuck; /* a bit for each sysctl that cannot be put back whatever restore_outcome says */
+        bool may_pass;    /* what fails may succeed later */
+        uint32_t failing; /* a bit for each sysctl that cannot be written whatever write_outcome says */
+        uint32_t stuck;   /* a bit for each sysctl that cannot be put back whatever restore_outcome says */
 };
 
 static inline uint64_t host_start(void)
@@ -286,10 +287,11 @@ static inline void host_carry_out(struct host *h, struct decision *d, struct liv
 
                 if (d->kind == DECISION_OVERRIDDEN || !c->write)
                         continue;
-                c->outcome = h->config->rule[d->rule].observe ? OUTCOME_WOULD
-                             : enter                          ? h->write_outcome
-                             : h->stuck >> c->sysctl & 1      ? OUTCOME_FAILED
-                                                              : h->restore_outcome;
+                c->outcome = h->config->rule[d->rule].observe       ? OUTCOME_WOULD
+                             : enter && h->failing >> c->sysctl & 1 ? OUTCOME_FAILED
+                             : enter                                ? h->write_outcome
+                             : h->stuck >> c->sysctl & 1            ? OUTCOME_FAILED
+                                                                    : h->restore_outcome;
                 c->may_pass = h->may_pass;
                 if (c->outcome == OUTCOME_APPLIED || c->outcome == OUTCOME_RESTORED)
                         live[c->sysctl].value = c->value;
