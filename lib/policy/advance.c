@@ -5,7 +5,8 @@
 
 #include "lib/policy/evaluate.h"
 
-/* A clock that has not run is not written: its memory stays untouched. */
+/* A clock that has not run is not written: its memory stays untouched. Without a dump a clock stays with its
+ * destination: after a dump between two ticks, the slot may have another one. */
 static void advance_destination_clocks(struct destination_clock *clocks, const struct condition *c,
                                        const struct snapshot *s, const struct elapsed *t)
 {
@@ -13,11 +14,15 @@ static void advance_destination_clocks(struct destination_clock *clocks, const s
 
         for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
                 const struct destination *d = ports_destination(s->ports, slot);
-                enum truth holds = ports_valid(s) && d->id != 0 ? destination_holds(c, d) : NO;
-                struct destination_clock next = {
-                        d->id, ports_valid(s) ? destination_clock(clocks, slot, d, holds, c->time_ns, t)
-                                              : clock_after(&clocks[slot].clock, bound, c->time_ns, t)};
+                struct destination_clock next = clocks[slot];
 
+                if (ports_valid(s)) {
+                        next.id = d->id;
+                        next.clock = destination_clock(clocks, slot, d, d->id != 0 ? destination_holds(c, d) : NO,
+                                                       c->time_ns, t);
+                } else {
+                        next.clock = clock_after(&next.clock, bound, c->time_ns, t);
+                }
                 if (next.clock.holds || clocks[slot].clock.holds)
                         clocks[slot] = next;
         }

@@ -280,6 +280,35 @@ START_TEST(invalid_ports_freeze_the_ladder)
 }
 END_TEST
 
+static void hold_open(unsigned n, uint32_t dst)
+{
+        h->model.n = h->model.next_port = 0;
+        while (h->model.n < n)
+                model_add(&h->model, TCP_ESTABLISHED, dst, 80, 0);
+}
+
+/* Between two ticks, dumps for clients show that a slot has another destination. The dump of the next tick fails. */
+START_TEST(a_clock_stays_with_its_destination)
+{
+        h = host_new("[rule r]\nwhen = ports.used >= 100 for 10s\nset = net.ipv4.tcp_tw_reuse = 1\n");
+        hold_open(200, PEER);
+        host_run(h, 10, 0, PEER);
+        hold_open(0, PEER);
+        host_look(h);
+        host_look(h);
+        hold_open(200, PEER + 1);
+        host_look(h);
+        ck_assert(destination_key_equal(&ports_destination(h->ports, 0)->key, &ports_busiest(h->ports)->key));
+        for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
+                h->snapshot.reading[m].state = READING_INVALID;
+        host_pass(h, 1);
+        host_run(h, 10, 0, PEER);
+        ck_assert_uint_eq(h->logged, 0);
+        host_run(h, 1, 0, PEER);
+        CHECK_LOG(h, 1, DECISION_ENTER, FIRST);
+}
+END_TEST
+
 /* A tick that comes after ns, with a condition of 20 s: how much of it counts, or whether the clock starts anew. */
 static const struct pause {
         const char *interval;
@@ -406,13 +435,6 @@ START_TEST(without_until_a_quiet_minute_releases)
 }
 END_TEST
 
-static void hold_open(unsigned n, uint32_t dst)
-{
-        h->model.n = h->model.next_port = 0;
-        while (h->model.n < n)
-                model_add(&h->model, TCP_ESTABLISHED, dst, 80, 0);
-}
-
 /* Another destination, which is past one of the thresholds alone, does not keep the rule. */
 START_TEST(without_until_the_destination_has_to_be_past_all_thresholds)
 {
@@ -486,6 +508,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, when_for_needs_the_whole_time);
         tcase_add_test(tcase, an_invalid_metric_stops_the_clock_and_decides_nothing);
         tcase_add_test(tcase, invalid_ports_freeze_the_ladder);
+        tcase_add_test(tcase, a_clock_stays_with_its_destination);
         tcase_add_loop_test(tcase, a_gap_stops_the_clocks, 0, ELEMENTSOF(pauses));
         tcase_add_test(tcase, what_does_not_hold_after_a_gap_starts_anew);
         tcase_add_loop_test(tcase, late_ticks_silence_no_clock, 0, 2);
