@@ -43,9 +43,7 @@ static int check_limits(struct limits *limits, const struct config *config, enum
 static int check_range(const struct snapshot *s, const struct sysctl_value *live, const struct sysctl_value *value,
                        char *reason, size_t size)
 {
-        const struct live_sysctl *first = &s->sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START];
-
-        if (first->state != READING_VALID || !listeners_known(s)) {
+        if (!port_obstacles_known(s)) {
                 snprintf(reason, size, "which ports have a listener or are privileged is unknown now");
                 return -EAGAIN;
         }

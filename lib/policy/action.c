@@ -22,20 +22,24 @@ int64_t table_most(enum sysctl_id id, uint64_t memory_bytes)
 
 const char *port_obstacle(const struct snapshot *s, int64_t port)
 {
-        const struct live_sysctl *first = &s->sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START];
-
-        if (first->state != READING_VALID || port < first->value.v[0])
+        if (port < s->sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START].value.v[0])
                 return "is privileged";
         if (port >= NODE_PORT_FIRST && port <= NODE_PORT_LAST)
                 return "is a NodePort (30000-32767)";
         return ports_is_listening(s->ports, (unsigned)port) ? "has a listener" : NULL;
 }
 
-bool listeners_known(const struct snapshot *s)
+/* From a dump, or from bounds, which hold only while the listeners are those of the last dump. */
+static bool listeners_known(const struct snapshot *s)
 {
         enum reading_state ports = s->reading[METRIC_PORTS_FIRST].state;
 
         return ports == READING_VALID || ports == READING_BOUNDED;
+}
+
+bool port_obstacles_known(const struct snapshot *s)
+{
+        return s->sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START].state == READING_VALID && listeners_known(s);
 }
 
 unsigned port_range_taken(const struct snapshot *s, const struct sysctl_value *wide, const struct sysctl_value *narrow)
@@ -53,7 +57,7 @@ static struct sysctl_value range_next(const struct snapshot *s, const struct sys
 {
         struct sysctl_value next = *base;
 
-        if (!listeners_known(s))
+        if (!port_obstacles_known(s))
                 return next;
         while (next.v[0] > MAX(wanted->v[0], bounds->min) && !port_obstacle(s, next.v[0] - 1))
                 next.v[0]--;
@@ -126,8 +130,9 @@ bool action_has_effect(const struct action *l, const struct sysctl_bounds *bound
                        const struct sysctl_value *live, bool loopback)
 {
         struct sysctl_value next = action_next(l, bounds, s, live);
+        bool known = l->sysctl != SYSCTL_IP_LOCAL_PORT_RANGE || port_obstacles_known(s);
 
-        return sysctl_equal(&next, live) ||
+        return (known && sysctl_equal(&next, live)) ||
                (l->kind == ACTION_SET && sysctl_has_effect(l->sysctl, live, &l->value, loopback));
 }
 

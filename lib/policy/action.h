@@ -9,12 +9,12 @@
 /* The next value after base: a step of at least 1; for the TIME_WAIT table at least what the load needs; base if
  * nothing is left to do. Stays inside bounds; a table gets at most its share of the machine's memory, and if that is
  * less than min, nothing is left to do. A port range grows toward the configured one, up to the nearest listener,
- * NodePort or privileged port, and not at all while the listeners are unknown. */
+ * NodePort or privileged port, and not at all while these are unknown. */
 struct sysctl_value action_next(const struct action *action, const struct sysctl_bounds *bounds,
                                 const struct snapshot *snapshot, const struct sysctl_value *base);
 
 /* True if live already has the effect of the action, toward a destination on the loopback or not; or if the action
- * cannot go further. */
+ * cannot go further. False if it is unknown how far a port range can grow. */
 bool action_has_effect(const struct action *action, const struct sysctl_bounds *bounds,
                        const struct snapshot *snapshot, const struct sysctl_value *live, bool loopback);
 
@@ -35,12 +35,11 @@ static inline bool action_steps(const struct action *action)
 /* The largest size of a table that memory allows; INT64_MAX where memory does not matter. */
 int64_t table_most(enum sysctl_id sysctl, uint64_t memory_bytes);
 
-/* True if the ports with a listener are known: from a dump, or from bounds, which hold only while the listeners are
- * those of the last dump. */
-bool listeners_known(const struct snapshot *snapshot);
+/* True if it is known now which ports have a listener or are privileged. */
+bool port_obstacles_known(const struct snapshot *snapshot);
 
-/* Returns why connect() must not get this port: it has a listener, is a NodePort, or is privileged; NULL: no
- * reason. */
+/* Returns why connect() must not get this port: it has a listener, is a NodePort, or is privileged; NULL: no reason.
+ * Call it only if port_obstacles_known(). */
 const char *port_obstacle(const struct snapshot *snapshot, int64_t port);
 
 /* A port of the wider range, outside the narrower one, that a service listens on; 0: none. */

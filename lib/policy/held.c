@@ -78,12 +78,14 @@ bool rule_is_available(const struct policy *p, unsigned i, const struct snapshot
         unsigned ours = 0;
 
         for (unsigned k = 0; k < rule->n_actions; k++) {
+                enum sysctl_id id = rule->action[k].sysctl;
+
                 if (superseding_rule(p, i, k) != RULE_NONE)
                         continue;
-                if (s->sysctl[rule->action[k].sysctl].state != READING_VALID ||
-                    superseded_is_in_the_way(p, i, rule->action[k].sysctl, s))
+                if (s->sysctl[id].state != READING_VALID || superseded_is_in_the_way(p, i, id, s) ||
+                    (id == SYSCTL_IP_LOCAL_PORT_RANGE && !port_obstacles_known(s)))
                         return false;
-                ours += !p->held[rule->action[k].sysctl].foreign;
+                ours += !p->held[id].foreign;
         }
         return !rule->disabled && (ours > 0 || rule->n_actions == 0) && !p->evaluation.rule[i].lacks;
 }

@@ -5,6 +5,7 @@
 
 #define RANGE SYSCTL_IP_LOCAL_PORT_RANGE
 #define WIDE(more) "[rule wide]\nwhen = tcp.fin_wait1 >= 1\nset = net.ipv4.ip_local_port_range = 1024 65535\n" more
+#define ABOVE "[rule above]\nafter = wide\nwhen = tcp.fin_wait2 >= 1\nset = net.ipv4.tcp_tw_reuse = 1\n"
 #define OTHER "[rule other]\nwhen = tcp.fin_wait1 >= 1\nset = net.ipv4.tcp_fin_timeout = 30\n"
 
 enum {
@@ -97,11 +98,39 @@ START_TEST(an_unknown_listener_is_no_service)
 }
 END_TEST
 
+/* While it is unknown which ports are free, a rule that would widen the range is neither needless nor in effect. */
+START_TEST(an_unknown_obstacle_is_no_effect)
+{
+        enum reading_state *unknown;
+
+        begin_wide(WIDE("") ABOVE);
+        unknown = _i == 0 ? &h->snapshot.reading[METRIC_PORTS_FIRST].state
+                          : &h->snapshot.sysctl[SYSCTL_IP_UNPRIVILEGED_PORT_START].state;
+        *unknown = READING_INVALID;
+        host_pass(h, 2);
+        ck_assert_uint_eq(h->logged, 0);
+        ck_assert_int_eq(policy_evaluate(h->policy, &h->snapshot)->rule[A].standing, STANDING_READY);
+        *unknown = READING_VALID;
+        host_pass(h, 1);
+        check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_ENTER}, (const unsigned[]){A, B});
+}
+END_TEST
+
+START_TEST(a_range_that_is_wide_is_in_effect_whoever_listens)
+{
+        begin_wide(WIDE("") ABOVE);
+        h->snapshot.sysctl[RANGE].value = (struct sysctl_value){.n = 2, .v = {1024, 65535}};
+        h->snapshot.reading[METRIC_PORTS_FIRST].state = READING_INVALID;
+        host_pass(h, 1);
+        CHECK_LOG(h, 1, DECISION_ENTER, B);
+        ck_assert_int_eq(policy_evaluate(h->policy, &h->snapshot)->rule[A].standing, STANDING_NEEDLESS);
+}
+END_TEST
+
 START_TEST(gives_way_with_all_that_stands_on_it)
 {
-        begin_wide(WIDE("") "[rule above]\nafter = wide\nwhen = tcp.fin_wait2 >= 1\nset = net.ipv4.tcp_tw_reuse = 1\n"
-                            "[rule higher]\nafter = above\nwhen = tcp.closing >= 1\n"
-                            "set = net.ipv4.tcp_tw_reuse_delay = 250\n");
+        begin_wide(WIDE("") ABOVE "[rule higher]\nafter = above\nwhen = tcp.closing >= 1\n"
+                                  "set = net.ipv4.tcp_tw_reuse_delay = 250\n");
         host_pass(h, 1);
         ck_assert_uint_eq(h->logged, 3);
         listen_on(62000);
@@ -180,6 +209,8 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, gives_way_to_a_service_and_takes_less);
         tcase_add_test(tcase, only_what_was_taken_is_given_back);
         tcase_add_test(tcase, an_unknown_listener_is_no_service);
+        tcase_add_loop_test(tcase, an_unknown_obstacle_is_no_effect, 0, 2);
+        tcase_add_test(tcase, a_range_that_is_wide_is_in_effect_whoever_listens);
         tcase_add_test(tcase, gives_way_with_all_that_stands_on_it);
         tcase_add_test(tcase, only_who_took_it_gives_way);
         tcase_add_test(tcase, a_give_way_that_fails_is_tried_again);
