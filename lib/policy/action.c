@@ -103,15 +103,18 @@ struct sysctl_value action_next(const struct action *l, const struct sysctl_boun
         return l->value;
 }
 
-const struct destination *table_spoils(const struct snapshot *s, bool seen)
+bool table_may_spoil(const struct snapshot *s, bool seen)
 {
         const struct reading *needed = &s->reading[METRIC_TIME_WAIT_NEEDED];
         const struct reading *table = &s->reading[METRIC_TIME_WAIT_TABLE];
         const struct live_sysctl *size = &s->sysctl[SYSCTL_TCP_MAX_TW_BUCKETS];
         double there, parity;
 
-        if (needed->state != READING_VALID || table->state != READING_VALID || size->state != READING_VALID)
-                return NULL;
+        if (needed->state == READING_VALID && needed->value <= 0)
+                return false;
+        if (needed->state != READING_VALID || table->state != READING_VALID || size->state != READING_VALID ||
+            !ports_valid(s))
+                return true;
         there = fmax(table->value / 100 * (double)size->value.v[0], 1);
         parity = ports_usable(s->ports) / 2.0;
         for (unsigned slot = 0; slot < ports_slots(s->ports); slot++) {
@@ -121,9 +124,9 @@ const struct destination *table_spoils(const struct snapshot *s, bool seen)
 
                 if (d->id != 0 && !(seen && destination_is_reused(d)) &&
                     holders + time_wait / there * needed->value > SPOILED * parity)
-                        return d;
+                        return true;
         }
-        return NULL;
+        return false;
 }
 
 bool action_has_effect(const struct action *l, const struct sysctl_bounds *bounds, const struct snapshot *s,

@@ -206,7 +206,7 @@ static unsigned leans_on(const struct policy *p, unsigned i, const struct snapsh
 {
         uint64_t reuse = p->held[SYSCTL_TCP_TW_REUSE].rules & ~rule_bit(i);
 
-        if (reuse == 0 || !rule_raises_time_wait(&p->config->rule[i]) || !ports_valid(s) || !table_spoils(s, false))
+        if (reuse == 0 || !rule_raises_time_wait(&p->config->rule[i]) || !table_may_spoil(s, false))
                 return RULE_NONE;
         return (unsigned)__builtin_ctzll(reuse);
 }

@@ -28,7 +28,7 @@ enum standing {
         STANDING_FOREIGN,      /* its sysctls are foreign, except those for which such rules replace it */
         STANDING_WAITING,      /* it failed, was refused or did not help, maybe toward one destination: see wait_ns */
         STANDING_NEEDLESS,     /* its sysctls have its effect already, or cannot go further */
-        STANDING_HARMFUL,      /* it would do harm: table_spoils() */
+        STANDING_HARMFUL,      /* it would do harm: table_may_spoil() */
         STANDING_IDLE,         /* a condition does not hold, or has not held for long enough */
         STANDING_PREREQUISITE, /* its prerequisite is not in effect */
         STANDING_READY,        /* all conditions hold: the rule acts once limits and sysctl.d allow */

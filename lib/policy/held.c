@@ -33,12 +33,7 @@ static bool reuse_has_ended(const struct policy *p, const struct snapshot *s)
 
 bool rule_does_harm(const struct policy *p, unsigned i, const struct snapshot *s)
 {
-        const struct rule *rule = &p->config->rule[i];
-        const struct reading *needed = &s->reading[METRIC_TIME_WAIT_NEEDED];
-
-        if (!rule_raises_time_wait(rule) || needed->state != READING_VALID || needed->value <= 0)
-                return false;
-        return !ports_valid(s) || table_spoils(s, !reuse_has_ended(p, s));
+        return rule_raises_time_wait(&p->config->rule[i]) && table_may_spoil(s, !reuse_has_ended(p, s));
 }
 
 bool rule_may_enter(const struct policy *p, unsigned i)

@@ -169,8 +169,7 @@ bool rule_may_enter(const struct policy *p, unsigned rule);
 /* True if it raises the table of TIME_WAIT. */
 bool rule_raises_time_wait(const struct rule *rule);
 
-/* True if the rule would do harm: see table_spoils(). Without a dump harm is unknown, and assumed. False while
- * time_wait.needed is unknown or 0. */
+/* True if the rule raises the table of TIME_WAIT, and that may do harm: see table_may_spoil(). */
 bool rule_does_harm(const struct policy *p, unsigned rule, const struct snapshot *s);
 
 /* The rule of the administrator whose action counts instead of this action of the vendor's rule; RULE_NONE: this

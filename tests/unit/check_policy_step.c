@@ -20,6 +20,7 @@ static void begin(const char *policy)
         host_sysctl(h, SYSCTL_TCP_MAX_ORPHANS, 8192);
         host_sysctl(h, SYSCTL_TCP_KEEPALIVE_INTVL, 75);
         host_sysctl(h, SYSCTL_TCP_KEEPALIVE_PROBES, 9);
+        host_reading(h, METRIC_TIME_WAIT_NEEDED, 0); /* so that a larger table takes no port */
 }
 
 /* So many TIME_WAIT sockets in a table of whatever size it has now. */
