@@ -95,9 +95,15 @@ static bool changes_any(const struct decision *d)
         return false;
 }
 
-static bool failed_for_now(const struct change *c)
+/* Returns a bit for each sysctl whose write failed temporarily. */
+static uint32_t failed_for_now(const struct decision *d)
 {
-        return c->outcome == OUTCOME_FAILED && c->may_pass;
+        uint32_t failed = 0;
+
+        for (unsigned k = 0; k < d->n; k++)
+                if (d->change[k].outcome == OUTCOME_FAILED && d->change[k].may_pass)
+                        failed |= BIT(d->change[k].sysctl);
+        return failed;
 }
 
 /* Counts temporary failures in a row. Returns the wait before the next try: longest, or less after a temporary
@@ -106,23 +112,8 @@ static uint64_t failure_wait(struct rule_state *state, const struct decision *d,
 {
         unsigned before = MIN(state->failures, 16u);
 
-        state->failures = 0;
-        for (unsigned k = 0; k < d->n; k++)
-                if (failed_for_now(&d->change[k]))
-                        state->failures = before + 1;
+        state->failures = failed_for_now(d) ? before + 1 : 0;
         return state->failures > 0 ? MIN(FAILURE_RETRY_NS << before, longest) : longest;
-}
-
-/* Lets the rule take a sysctl later if the write failed temporarily, even if the rule is active by then. */
-static void want_failed(struct policy *p, const struct decision *d, uint64_t wait)
-{
-        struct rule_state *state = &p->state[d->rule];
-
-        state->wanted = 0;
-        state->again_at = p->last_now + wait;
-        for (unsigned k = 0; k < d->n; k++)
-                if (failed_for_now(&d->change[k]))
-                        state->wanted |= BIT(d->change[k].sysctl);
 }
 
 /* Takes over the changes that were made. Returns true if the limits prevented one. */
@@ -154,7 +145,8 @@ static enum progress commit_enter(struct policy *p, const struct decision *d)
         if (take(p, d))
                 return PROGRESS_NONE; /* the limits must allow all changes, or none is made yet */
         wait = failure_wait(state, d, p->config->rule[d->rule].retry_ns);
-        want_failed(p, d, wait);
+        state->wanted = failed_for_now(d);
+        state->again_at = p->last_now + wait;
         if (state->active && !changes_any(d))
                 return PROGRESS_NONE;
         if (holds_any(p, d->rule) || p->config->rule[d->rule].n_actions == 0) {
