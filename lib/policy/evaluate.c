@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The first phase of a tick: what holds now, and for how long it has held. */
 
-#include <string.h>
-
 #include "lib/policy/evaluate.h"
 
 static const char *lacking_metric(const struct policy *p, const struct condition *list, unsigned n,
@@ -99,7 +97,6 @@ static void evaluate_release(const struct policy *p, unsigned i, enum truth quie
         const struct rule *rule = &p->config->rule[i];
         const struct rule_state *state = &p->state[i];
 
-        e->quiet = (struct clock){0};
         if (!state->active)
                 return;
         for (unsigned k = 0; k < rule->n_until; k++)
@@ -210,7 +207,6 @@ static void evaluate_state(const struct policy *p, unsigned i, const struct snap
                         e->abort[k].mean = mean_value(&state->abort[k].after);
                 e->abort[k].limit = state->abort[k].limit;
         }
-        e->foreign = 0;
         for (unsigned k = 0; k < rule->n_actions; k++)
                 if (p->held[rule->action[k].sysctl].foreign)
                         e->foreign |= UINT32_C(1) << rule->action[k].sysctl;
@@ -230,15 +226,12 @@ static void evaluate_rule(struct policy *p, unsigned i, const struct snapshot *s
                          .release = rule_release_condition(rule)};
         enum truth quiet = UNKNOWN;
 
-        e->prerequisite = prerequisite_of(p, i);
-        e->successor = successor_of(p, i);
+        *e = (struct rule_evaluation){.lacks = e->lacks,
+                                      .prerequisite = prerequisite_of(p, i),
+                                      .successor = successor_of(p, i),
+                                      .expect = {.holds = UNKNOWN}};
         for (unsigned loopback = 0; loopback < 2; loopback++)
                 e->can_help[loopback] = rule->disabled || rule_can_help(p, i, s, loopback);
-        memset(e->entering, 0, sizeof(e->entering));
-        memset(e->most, 0, sizeof(e->most));
-        e->pressing = e->pressing_too = NULL;
-        e->expect = (struct condition_evaluation){UNKNOWN, .reading = {0}};
-        memset(e->abort, 0, sizeof(e->abort));
         evaluate_when(p, i, s, t, e);
         evaluate_until(p, i, s, e);
         if (ports_valid(s))
