@@ -130,13 +130,15 @@ static void walk_until(struct walk *w, const struct destination *d)
                 if (holds != YES && e->holds != NO)
                         e->holds = holds;
                 if (!e->destination || (less ? destination_value(c, d) > destination_value(c, e->destination)
-                                             : destination_value(c, d) < destination_value(c, e->destination)))
+                                             : destination_value(c, d) < destination_value(c, e->destination))) {
                         e->destination = d;
+                        e->reading = reading_of(destination_value(c, d));
+                }
         }
 }
 
-/* Fills in the ports.* conditions from the destinations that the walk has found. */
-static void show_destinations(const struct walk *w)
+/* Fills in the ports.* conditions of `when` from the nearest destination. */
+static void show_nearest(const struct walk *w)
 {
         const struct destination *d = w->nearest;
 
@@ -153,12 +155,6 @@ static void show_destinations(const struct walk *w)
                 if (d && w->state->destination_when[k])
                         e->clock = destination_clock(w->state->destination_when[k], w->nearest_slot, d, e->holds,
                                                      c->time_ns, w->elapsed);
-        }
-        for (unsigned k = 0; k < w->rule->n_until; k++) {
-                struct condition_evaluation *e = &w->e->until[k];
-
-                if (e->destination)
-                        e->reading = reading_of(destination_value(&w->rule->until[k], e->destination));
         }
 }
 
@@ -207,5 +203,5 @@ void walk_destinations(struct walk *w, const struct ports *ports)
                         walk_expect(w, d);
                 walk_abort(w, d);
         }
-        show_destinations(w);
+        show_nearest(w);
 }
