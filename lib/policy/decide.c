@@ -162,13 +162,15 @@ static void decide_unexpected(const struct policy *p, unsigned i, const struct s
                 destination_name(&state->failed[state->last_failed].key, d->evidence.destination);
 }
 
-/* True if an active rule must be released although it is still needed. */
+/* True if the rule is active and must be released although it is still needed. */
 static bool find_failure(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
 {
         const struct held *range = held_of(p, i, SYSCTL_IP_LOCAL_PORT_RANGE);
         const struct abort_state *harm = find_harm(p, i);
         unsigned port;
 
+        if (!p->state[i].active)
+                return false;
         if (harm) {
                 decide_abort(p, i, harm, d);
                 return true;
@@ -218,15 +220,11 @@ static bool find_reason(const struct policy *p, unsigned i, const struct snapsho
         const struct rule *rule = &p->config->rule[i];
         unsigned other = leans_on(p, i, s);
 
-        if (other != RULE_NONE && p->state[other].active && find_failure(p, other, s, d)) {
-                d->rule = i;
+        if (other != RULE_NONE && find_failure(p, other, s, d))
                 return true;
-        }
         for (unsigned k = i, n = 0; k != RULE_NONE && n < p->config->n_rules; n++) {
-                if (p->state[k].active && find_failure(p, k, s, d)) {
-                        d->rule = i;
+                if (find_failure(p, k, s, d))
                         return true;
-                }
                 k = rule->n_actions > 0 ? prerequisite_of(p, k) : RULE_NONE;
         }
         if (holds_superseded(p, i)) {
@@ -269,6 +267,7 @@ static bool find_leaving(const struct policy *p, const struct snapshot *s, struc
         for (unsigned i = p->config->n_rules; i-- > 0;)
                 if (p->state[i].active && may_try(&p->state[i], s) && !has_active_dependent(p, i) &&
                     find_reason(p, i, s, d)) {
+                        d->rule = i; /* find_reason() may have named a rule that it depends on */
                         fill_leave(p, d);
                         return true;
                 }
