@@ -248,9 +248,12 @@ static bool may_have_written(const struct rule *rule, enum sysctl_id sysctl, con
         return false;
 }
 
+/* Wants the other sysctls of the rule as well: the previous process may have died before it wrote them. */
 static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const struct sysctl_value *written,
                   const struct sysctl_value *original)
 {
+        const struct rule *rule = &p->config->rule[i];
+        struct rule_state *state = &p->state[i];
         struct held *held = &p->held[sysctl];
 
         state_changes(p);
@@ -258,22 +261,17 @@ static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const str
         held->value = *written;
         held->original = *original;
         held->taken_at = 0;
-        if (p->state[i].active)
+        state->wanted = 0;
+        for (unsigned k = 0; k < rule->n_actions; k++)
+                if (!rule_holds(p, i, rule->action[k].sysctl))
+                        state->wanted |= BIT(rule->action[k].sysctl);
+        if (state->active)
                 return;
         activate(p, i);
         /* Watching the effect was left to the process that wrote the value. */
-        p->state[i].expecting = false;
-        for (unsigned k = 0; k < p->config->rule[i].n_abort; k++)
-                p->state[i].abort[k].over = true;
-}
-
-/* The previous process may have died before it wrote the rule's other sysctls. */
-static void want_rest(struct policy *p, unsigned i)
-{
-        p->state[i].wanted = 0;
-        for (unsigned k = 0; k < p->config->rule[i].n_actions; k++)
-                if (!rule_holds(p, i, p->config->rule[i].action[k].sysctl))
-                        p->state[i].wanted |= BIT(p->config->rule[i].action[k].sysctl);
+        state->expecting = false;
+        for (unsigned k = 0; k < rule->n_abort; k++)
+                state->abort[k].over = true;
 }
 
 bool policy_adopt(struct policy *p, const char *name, enum sysctl_id sysctl, const struct sysctl_value *written,
@@ -286,10 +284,8 @@ bool policy_adopt(struct policy *p, const char *name, enum sysctl_id sysctl, con
                          may_have_written(&p->config->rule[i], sysctl, written, original);
         /* The ledger names one rule; others may have held the same value, and are released in their own time. */
         for (unsigned i = 0; i < p->config->n_rules && found; i++)
-                if (may_have_written(&p->config->rule[i], sysctl, written, original)) {
+                if (may_have_written(&p->config->rule[i], sysctl, written, original))
                         adopt(p, i, sysctl, written, original);
-                        want_rest(p, i);
-                }
         return found;
 }
 
