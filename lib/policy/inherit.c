@@ -96,9 +96,8 @@ static void inherit_rule(struct policy *p, unsigned i, const struct policy *old,
         memcpy(state->destination_when, mine, sizeof(mine));
         state->failed = p->failed[i];
         state->abort = p->abort[i];
-        for (unsigned n = 0; n < FAILED_MAX; n++)
-                if (old->failed[k][n].until > 0)
-                        state->failed[n] = old->failed[k][n];
+        if (state->any_failed)
+                memcpy(state->failed, old->failed[k], sizeof(old->failed[k]));
         memcpy(state->abort, old->abort[k], p->config->rule[i].n_abort * sizeof(*state->abort));
         for (unsigned c = 0; c < RULE_CONDITIONS_MAX; c++)
                 if (mine[c]) /* then the old rule has this clock, too: it is alike */
