@@ -100,8 +100,7 @@ static void advance_abort(const struct rule *rule, const struct abort_condition 
                 if (e->watching && e->harmed) {
                         /* Until the change is put back, which may fail for longer than it is watched. */
                         a->harm = true;
-                        a->after = (struct mean){0};
-                        mean_add(&a->after, e->mean, 1, t->ns);
+                        a->after = (struct mean){e->mean, 1, t->ns};
                         note_failed(rule, state, e->harmed, s->now);
                 }
                 a->over |= state->active && state->active_ns >= abort->within_ns;
