@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Why a rule is or is not active, against what the policy then decides; and that its lines read back as they were. */
 
-#include "host.h"
 #include "lib/util/units.h"
+#include "one_host.h"
 
 #define RULE \
         "[rule a]\nwhen = ports.forecast >= 80%\nwhen = ports.relief >= 30%\nuntil = ports.demand < 50% for 2min\n" \
@@ -12,15 +12,7 @@
         "[rule b]\nafter = a\nwhen = ports.reuse_demand >= 50% for 5s\nset = net.ipv4.tcp_tw_reuse_delay = 250\n"
 #define HOST_RULE "[rule h]\nwhen = tcp.fin_wait2_orphaned >= 100 for 10s\nset = net.ipv4.tcp_fin_timeout = 20\n"
 
-static struct host *h;
 static struct rule_evaluation e;
-
-static void tear_down(void)
-{
-        if (h)
-                host_free(h);
-        h = NULL;
-}
 
 static void explain(unsigned rule)
 {
