@@ -21,8 +21,8 @@ static void fill(struct limits *limits, const struct config *config, uint64_t no
         limits->filled_at = now;
 }
 
-static int check_limits(struct limits *limits, const struct config *config, enum sysctl_id sysctl, uint64_t now,
-                        unsigned writes, char *reason, size_t size)
+static int check_rates(struct limits *limits, const struct config *config, enum sysctl_id sysctl, uint64_t now,
+                       unsigned writes, char *reason, size_t size)
 {
         uint64_t at = limits->changed_at[sysctl];
 
@@ -44,7 +44,7 @@ static int check_range(const struct snapshot *s, const struct sysctl_value *live
                        char *reason, size_t size)
 {
         if (!port_obstacles_known(s)) {
-                snprintf(reason, size, "which ports have a listener or are privileged is unknown now");
+                snprintf(reason, size, "it is unknown now which ports have a listener or are privileged");
                 return -EAGAIN;
         }
         for (int64_t port = value->v[0]; port <= value->v[1]; port++) {
@@ -102,7 +102,7 @@ int limits_check(struct limits *limits, const struct config *config, const struc
         if (r == 0 && ((sysctl == SYSCTL_TCP_TW_REUSE && value->v[0] != 0) || sysctl == SYSCTL_TCP_TW_REUSE_DELAY))
                 r = check_timestamps(s, reason, size);
         if (r == 0)
-                r = check_limits(limits, config, sysctl, s->now, writes, reason, size);
+                r = check_rates(limits, config, sysctl, s->now, writes, reason, size);
         return r;
 }
 

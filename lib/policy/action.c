@@ -72,35 +72,35 @@ static struct sysctl_value range_next(const struct snapshot *s, const struct sys
         return next;
 }
 
-struct sysctl_value action_next(const struct action *l, const struct sysctl_bounds *bounds, const struct snapshot *s,
-                                const struct sysctl_value *base)
+struct sysctl_value action_next(const struct action *action, const struct sysctl_bounds *bounds,
+                                const struct snapshot *s, const struct sysctl_value *base)
 {
         const struct reading *needed = &s->reading[METRIC_TIME_WAIT_NEEDED];
-        int64_t limit = l->value.v[0], next;
+        int64_t limit = action->value.v[0], next;
         double raised;
 
-        if (l->sysctl == SYSCTL_IP_LOCAL_PORT_RANGE)
-                return range_next(s, &l->value, bounds, base);
-        switch (l->kind) {
+        if (action->sysctl == SYSCTL_IP_LOCAL_PORT_RANGE)
+                return range_next(s, &action->value, bounds, base);
+        switch (action->kind) {
         case ACTION_RAISE:
-                limit = MIN(MIN(limit, bounds->max), table_most(l->sysctl, s->memory_bytes));
+                limit = MIN(MIN(limit, bounds->max), table_most(action->sysctl, s->memory_bytes));
                 if (limit < bounds->min) /* by memory: no value is within both */
                         return *base;
                 /* A double does not overflow before it is cut to the limit. A step is at least 1. */
-                raised = MAX((double)base->v[0] * l->factor, (double)base->v[0] + 1);
-                if (l->sysctl == SYSCTL_TCP_MAX_TW_BUCKETS && needed->state == READING_VALID)
+                raised = MAX((double)base->v[0] * action->factor, (double)base->v[0] + 1);
+                if (action->sysctl == SYSCTL_TCP_MAX_TW_BUCKETS && needed->state == READING_VALID)
                         raised = MAX(raised, needed->value);
                 next = (int64_t)MIN(MAX(raised, (double)bounds->min), (double)limit);
                 return SYSCTL_VALUE(MAX(next, base->v[0]));
         case ACTION_LOWER:
                 limit = MAX(limit, bounds->min);
-                next = MIN((int64_t)ceil((double)base->v[0] / l->factor), base->v[0] - 1);
+                next = MIN((int64_t)ceil((double)base->v[0] / action->factor), base->v[0] - 1);
                 next = MIN(next, bounds->max);
                 return SYSCTL_VALUE(MIN(MAX(next, limit), base->v[0]));
         case ACTION_SET:
                 break;
         }
-        return l->value;
+        return action->value;
 }
 
 bool table_may_spoil(const struct snapshot *s, bool seen)
@@ -129,30 +129,30 @@ bool table_may_spoil(const struct snapshot *s, bool seen)
         return false;
 }
 
-bool action_has_effect(const struct action *l, const struct sysctl_bounds *bounds, const struct snapshot *s,
+bool action_has_effect(const struct action *action, const struct sysctl_bounds *bounds, const struct snapshot *s,
                        const struct sysctl_value *live, bool loopback)
 {
-        struct sysctl_value next = action_next(l, bounds, s, live);
-        bool known = l->sysctl != SYSCTL_IP_LOCAL_PORT_RANGE || port_obstacles_known(s);
+        struct sysctl_value next = action_next(action, bounds, s, live);
+        bool known = action->sysctl != SYSCTL_IP_LOCAL_PORT_RANGE || port_obstacles_known(s);
 
         return (known && sysctl_equal(&next, live)) ||
-               (l->kind == ACTION_SET && sysctl_has_effect(l->sysctl, live, &l->value, loopback));
+               (action->kind == ACTION_SET && sysctl_has_effect(action->sysctl, live, &action->value, loopback));
 }
 
-bool action_may_have_written(const struct action *l, const struct sysctl_value *original,
+bool action_may_have_written(const struct action *action, const struct sysctl_value *original,
                              const struct sysctl_value *written)
 {
-        if (l->sysctl == SYSCTL_IP_LOCAL_PORT_RANGE) /* an end that was beyond the configured one stays */
-                return written->v[0] >= MIN(l->value.v[0], original->v[0]) &&
-                       written->v[1] <= MAX(l->value.v[1], original->v[1]) && written->v[0] <= original->v[0] &&
+        if (action->sysctl == SYSCTL_IP_LOCAL_PORT_RANGE) /* an end that was beyond the configured one stays */
+                return written->v[0] >= MIN(action->value.v[0], original->v[0]) &&
+                       written->v[1] <= MAX(action->value.v[1], original->v[1]) && written->v[0] <= original->v[0] &&
                        written->v[1] >= original->v[1];
-        switch (l->kind) {
+        switch (action->kind) {
         case ACTION_RAISE:
-                return written->v[0] > original->v[0] && written->v[0] <= l->value.v[0];
+                return written->v[0] > original->v[0] && written->v[0] <= action->value.v[0];
         case ACTION_LOWER:
-                return written->v[0] < original->v[0] && written->v[0] >= l->value.v[0];
+                return written->v[0] < original->v[0] && written->v[0] >= action->value.v[0];
         case ACTION_SET:
                 break;
         }
-        return sysctl_equal(written, &l->value);
+        return sysctl_equal(written, &action->value);
 }

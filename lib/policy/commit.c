@@ -195,8 +195,8 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
         for (unsigned k = 0; k < d->n; k++) {
                 struct held *held = held_by(p, d->rule, d->change[k].sysctl);
 
-                /* If it is unknown what is live, the original may be: without a holder it is not taken for another
-                 * program's, and the next tick puts it back. */
+                /* If the live value is unknown, no rule holds the sysctl any more. Else the original, if that is live,
+                 * would count as a change by another program. The next tick restores what no rule holds. */
                 if (d->change[k].outcome == OUTCOME_FAILED && !d->change[k].unknown)
                         continue;
                 held->rules &= ~rule_bit(d->rule);

@@ -24,10 +24,10 @@ static bool lists_alike(const struct condition *a, unsigned na, const struct cou
 static bool actions_alike(const struct rule *a, const struct rule *b)
 {
         for (unsigned k = 0; a->n_actions == b->n_actions && k < a->n_actions; k++) {
-                const struct action *la = &a->action[k], *lb = &b->action[k];
+                const struct action *one = &a->action[k], *other = &b->action[k];
 
-                if (la->kind != lb->kind || la->sysctl != lb->sysctl || la->factor != lb->factor ||
-                    !sysctl_equal(&la->value, &lb->value))
+                if (one->kind != other->kind || one->sysctl != other->sysctl || one->factor != other->factor ||
+                    !sysctl_equal(&one->value, &other->value))
                         return false;
         }
         return a->n_actions == b->n_actions;

@@ -48,7 +48,7 @@ static void begin(const unsigned listeners[])
 
 #define BEGIN(...) begin((const unsigned[]){__VA_ARGS__ __VA_OPT__(, ) 0})
 
-static struct action lever_of(enum action_kind kind, enum sysctl_id id, double factor, int64_t limit)
+static struct action action_of(enum action_kind kind, enum sysctl_id id, double factor, int64_t limit)
 {
         return (struct action){.kind = kind, .sysctl = id, .factor = factor, .value = SYSCTL_VALUE(limit)};
 }
@@ -103,7 +103,7 @@ static const struct row {
 START_TEST(next_value)
 {
         const struct row *row = &rows[_i];
-        struct action action = lever_of(row->kind, row->sysctl, row->factor, row->limit);
+        struct action action = action_of(row->kind, row->sysctl, row->factor, row->limit);
         struct sysctl_bounds bounds = row->bounds.max ? row->bounds : sysctl_table[row->sysctl].bounds;
         struct sysctl_value base = SYSCTL_VALUE(row->base), next;
 
@@ -124,7 +124,7 @@ START_TEST(what_time_wait_needs_raises_its_table)
                 enum reading_state state;
                 int64_t next;
         } of[] = {{TW, READING_VALID, 600000}, {TW, READING_INVALID, 524288}, {ORPHANS, READING_VALID, 524288}};
-        struct action action = lever_of(ACTION_RAISE, of[_i].sysctl, 2, 2097152);
+        struct action action = action_of(ACTION_RAISE, of[_i].sysctl, 2, 2097152);
         struct sysctl_value base = SYSCTL_VALUE(262144);
 
         BEGIN();
@@ -169,7 +169,7 @@ static const struct range_row {
         {"listeners at both ends", {39000, 62000, 0}, {1024, 65535}, {0}, {40000, 60999}, {39001, 61998}},
 };
 
-static struct action range_lever(const int64_t wanted[2])
+static struct action range_action(const int64_t wanted[2])
 {
         return (struct action){
                 .kind = ACTION_SET, .sysctl = SYSCTL_IP_LOCAL_PORT_RANGE, .value = PAIR(wanted[0], wanted[1])};
@@ -179,7 +179,7 @@ START_TEST(next_range)
 {
         const struct range_row *row = &range_rows[_i];
         struct sysctl_bounds bounds = sysctl_table[SYSCTL_IP_LOCAL_PORT_RANGE].bounds;
-        struct action action = range_lever(row->wanted);
+        struct action action = range_action(row->wanted);
         struct sysctl_value base = PAIR(row->base[0], row->base[1]), next;
 
         begin(row->listeners);
@@ -196,7 +196,7 @@ END_TEST
 START_TEST(an_unknown_listener_stops_everything)
 {
         struct sysctl_bounds bounds = sysctl_table[SYSCTL_IP_LOCAL_PORT_RANGE].bounds;
-        struct action action = range_lever((const int64_t[]){1024, 65535});
+        struct action action = range_action((const int64_t[]){1024, 65535});
         struct sysctl_value base = PAIR(40000, 50001), narrow = PAIR(45000, 45001), next;
         static const struct {
                 enum reading_state ports, privileged;
@@ -470,7 +470,7 @@ START_TEST(steps_come_to_an_end)
                 enum sysctl_id id = ids[random_below(&random, ELEMENTSOF(ids))];
                 bool raise = sysctl_table[id].direction == SYSCTL_RAISE || random_below(&random, 2);
                 struct sysctl_bounds *bounds = &config->bounds[id];
-                struct action action = lever_of(raise ? ACTION_RAISE : ACTION_LOWER, id, 0, 0);
+                struct action action = action_of(raise ? ACTION_RAISE : ACTION_LOWER, id, 0, 0);
                 struct sysctl_value base, next;
                 unsigned steps = 0;
 
@@ -505,7 +505,7 @@ START_TEST(ranges_are_what_the_guard_allows)
                 int64_t low = between(&random, 1024, 60000), high = between(&random, low + 1, 65535);
                 int64_t wanted[2] = {between(&random, 1024, low), between(&random, high, 65535)};
                 struct sysctl_value base = PAIR(low, high), next;
-                struct action action = range_lever(wanted);
+                struct action action = range_action(wanted);
 
                 BEGIN(1 + random_below(&random, 65535), 1 + random_below(&random, 65535),
                       1 + random_below(&random, 65535));
@@ -540,5 +540,5 @@ static void add(TCase *tcase)
 
 int main(void)
 {
-        return run_suite("lever", add);
+        return run_suite("action", add);
 }

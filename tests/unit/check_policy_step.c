@@ -164,7 +164,7 @@ START_TEST(what_is_at_its_limit_does_not_enter)
 END_TEST
 
 /* An action at its limit stays; the other goes on alone, and what the rule has set beside them is untouched. */
-START_TEST(two_levers_go_their_own_way)
+START_TEST(two_actions_go_their_own_way)
 {
         begin_orphaned(FIN_RULE("lower = net.ipv4.tcp_keepalive_intvl /2 min 30\nset = net.ipv4.tcp_tw_reuse = 1\n"));
         ck_assert_uint_eq(h->log[0].n, 3);
@@ -438,7 +438,7 @@ START_TEST(a_reload_goes_on_from_the_step)
 END_TEST
 
 /* Another factor, limit or kind is another rule. */
-START_TEST(a_reload_of_the_lever_is_another_rule)
+START_TEST(a_reload_of_the_action_is_another_rule)
 {
         static const char *const actions[] = {
                 "raise = net.ipv4.tcp_max_tw_buckets x3 max 1048576\n",
@@ -466,7 +466,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, no_step_without_the_cause);
         tcase_add_test(tcase, a_cause_for_some_time_has_to_hold_that_long);
         tcase_add_test(tcase, what_is_at_its_limit_does_not_enter);
-        tcase_add_test(tcase, two_levers_go_their_own_way);
+        tcase_add_test(tcase, two_actions_go_their_own_way);
         tcase_add_test(tcase, a_limit_is_tried_again_at_once_and_told_once);
         tcase_add_loop_test(tcase, a_step_that_fails_waits_its_time, 0, 2);
         tcase_add_test(tcase, someone_else_between_two_steps_is_left_alone);
@@ -479,7 +479,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, harm_of_a_later_step_is_seen);
         tcase_add_test(tcase, adopts_a_raised_table);
         tcase_add_test(tcase, a_reload_goes_on_from_the_step);
-        tcase_add_loop_test(tcase, a_reload_of_the_lever_is_another_rule, 0, 3);
+        tcase_add_loop_test(tcase, a_reload_of_the_action_is_another_rule, 0, 3);
 }
 
 int main(void)
