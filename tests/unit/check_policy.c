@@ -39,8 +39,7 @@ END_TEST
 START_TEST(idle_connections_are_not_relieved_by_reuse)
 {
         use_shipped();
-        for (unsigned i = 0; i < 12000; i++)
-                model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0);
+        hold_open(12000, PEER);
         host_run(h, 300, 0, PEER);
         ck_assert_uint_eq(h->logged, 0);
 }
@@ -184,9 +183,8 @@ END_TEST
 START_TEST(conditions_hold_for_the_same_group)
 {
         use_shipped();
-        for (unsigned i = 0; i < 13000; i++)
-                model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0); /* forecast, no relief */
-        host_run(h, 30, 20, PEER + 1);                              /* relief, no forecast */
+        hold_open(13000, PEER);        /* forecast, no relief */
+        host_run(h, 30, 20, PEER + 1); /* relief, no forecast */
         ck_assert_uint_eq(h->logged, 0);
 }
 END_TEST
@@ -196,8 +194,7 @@ START_TEST(for_is_measured_for_each_group)
         h = host_new("[rule r]\nwhen = ports.used >= 100 for 5s\nset = net.ipv4.tcp_tw_reuse = 1\n");
         for (unsigned s = 0; s < 20; s++) { /* never the same group for 5 s */
                 h->model.n = 0;
-                for (unsigned i = 0; i < 200; i++)
-                        model_add(&h->model, TCP_ESTABLISHED, PEER + s / 4, 80, 0);
+                hold_open(200, PEER + s / 4);
                 host_run(h, 1, 0, PEER);
         }
         ck_assert_uint_eq(h->logged, 0);
@@ -280,23 +277,22 @@ START_TEST(invalid_ports_freeze_the_ladder)
 }
 END_TEST
 
-static void hold_open(unsigned n, uint32_t dst)
+static void hold_only(unsigned n, uint32_t dst)
 {
         h->model.n = h->model.next_port = 0;
-        while (h->model.n < n)
-                model_add(&h->model, TCP_ESTABLISHED, dst, 80, 0);
+        hold_open(n, dst);
 }
 
 /* Between two ticks, dumps for clients show that a slot has another destination. The dump of the next tick fails. */
 START_TEST(a_clock_stays_with_its_destination)
 {
         h = host_new("[rule r]\nwhen = ports.used >= 100 for 10s\nset = net.ipv4.tcp_tw_reuse = 1\n");
-        hold_open(200, PEER);
+        hold_only(200, PEER);
         host_run(h, 10, 0, PEER);
-        hold_open(0, PEER);
+        hold_only(0, PEER);
         host_look(h);
         host_look(h);
-        hold_open(200, PEER + 1);
+        hold_only(200, PEER + 1);
         host_look(h);
         ck_assert(destination_key_equal(&ports_destination(h->ports, 0)->key, &ports_busiest(h->ports)->key));
         for (unsigned m = METRIC_PORTS_FIRST; m <= METRIC_PORTS_LAST; m++)
@@ -440,9 +436,9 @@ START_TEST(without_until_the_destination_has_to_be_past_all_thresholds)
 {
         h = host_new("[rule r]\nwhen = ports.cliff >= 95%\nwhen = ports.relief < 30%\nadvise = look\n");
         h->model.ports = 100;
-        hold_open(100, PEER);
+        hold_only(100, PEER);
         host_run(h, 1, 0, PEER);
-        hold_open(10, PEER + 1);
+        hold_only(10, PEER + 1);
         host_run(h, 60, 0, PEER);
         ck_assert_uint_eq(h->logged, 1);
         host_run(h, 1, 0, PEER);
@@ -455,12 +451,12 @@ START_TEST(without_until_the_first_threshold_keeps_it)
 {
         h = host_new("[rule r]\nwhen = ports.cliff >= 50%\nwhen = ports.relief < 30%\nadvise = look\n");
         h->model.ports = 100;
-        hold_open(60, PEER);
+        hold_only(60, PEER);
         host_run(h, 1, 0, PEER);
-        hold_open(30, PEER);
+        hold_only(30, PEER);
         host_run(h, 100, 1, PEER); /* up to 60 of TIME_WAIT, so that relief is over 30% soon */
         ck_assert_uint_eq(h->logged, 1);
-        hold_open(20, PEER);
+        hold_only(20, PEER);
         host_run(h, 61, 0, PEER);
         check_log(h, 2, (const enum decision_kind[]){DECISION_ENTER, DECISION_RELEASE}, (const unsigned[]){0, 0});
 }

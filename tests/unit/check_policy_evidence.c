@@ -11,12 +11,6 @@ static const struct decision *last(void)
         return &h->log[h->logged - 1].decision;
 }
 
-static void hold(unsigned n, uint32_t dst)
-{
-        for (unsigned i = 0; i < n; i++)
-                model_add(&h->model, TCP_ESTABLISHED, dst, 80, 0);
-}
-
 static void expect(enum decision_kind kind, double value, const char *group)
 {
         ck_assert_uint_gt(h->logged, 0);
@@ -34,12 +28,12 @@ START_TEST(the_group_with_the_most_is_named)
 
         h = host_new(REUSE("when = ports.used >= 100\nuntil = ports.used < 100 for 3s\n"));
         for (unsigned i = 0; i < 3; i++)
-                hold(held[_i][i], PEER + i);
+                hold_open(held[_i][i], PEER + i);
         host_run(h, 1, 0, PEER);
         expect(DECISION_ENTER, 200, group[_i]);
         h->model.n = 0;
         for (unsigned i = 0; i < 3; i++)
-                hold(held[_i][i] / 10, PEER + i);
+                hold_open(held[_i][i] / 10, PEER + i);
         host_run(h, 5, 0, PEER);
         expect(DECISION_RELEASE, 20, group[_i]);
 }
@@ -51,7 +45,7 @@ START_TEST(the_group_that_is_nearest_is_shown)
 {
         h = host_new(REUSE("when = ports.used >= 100\nwhen = tcp.closing >= 1\n"));
         for (unsigned i = 0; i < 3; i++)
-                hold(i == (unsigned)_i ? 150 : 10, PEER + i);
+                hold_open(i == (unsigned)_i ? 150 : 10, PEER + i);
         host_run(h, 1, 0, PEER);
         ck_assert_uint_eq(h->logged, 0);
         ck_assert_double_eq(policy_evaluate(h->policy, &h->snapshot)->rule[0].when[0].reading.value, 150);
@@ -65,7 +59,7 @@ START_TEST(of_equal_groups_one_is_shown)
 
         h = host_new(REUSE("when = ports.used >= 100\nwhen = tcp.closing >= 1\n"));
         for (unsigned i = 0; i < 3; i++)
-                hold(10, PEER + i);
+                hold_open(10, PEER + i);
         host_run(h, 1, 0, PEER);
         for (unsigned i = 0; i < ports_slots(h->ports) && (!first || first->id == 0); i++)
                 first = ports_destination(h->ports, i);
@@ -86,7 +80,7 @@ START_TEST(of_all_groups_each_has_to_be_under_the_threshold)
 
         h = host_new(REUSE("when = ports.used >= 1000\nuntil = ports.syn_waiting < 10%\n"));
         for (unsigned i = 0; i < 3; i++)
-                hold(10, PEER + i);
+                hold_open(10, PEER + i);
         host_observe(h);
         for (unsigned i = 0, n = 0; i < ports_slots(h->ports); i++) {
                 struct destination *d = (struct destination *)ports_destination(h->ports, i);
@@ -105,13 +99,13 @@ END_TEST
 START_TEST(a_group_that_the_rule_is_not_for_is_not_named)
 {
         h = host_new(REUSE("when = ports.used >= 100\nuntil = ports.used < 100 for 3s\n"));
-        hold(150, PEER);
-        hold(300, LOOPBACK);
+        hold_open(150, PEER);
+        hold_open(300, LOOPBACK);
         host_run(h, 1, 0, PEER);
         expect(DECISION_ENTER, 150, "10.0.0.2:80");
         h->model.n = 0;
-        hold(15, PEER);
-        hold(300, LOOPBACK);
+        hold_open(15, PEER);
+        hold_open(300, LOOPBACK);
         host_run(h, 5, 0, PEER);
         expect(DECISION_RELEASE, 15, "10.0.0.2:80");
 }
@@ -127,10 +121,10 @@ START_TEST(of_a_group_on_the_loopback_and_another_the_greater_is_named)
 
         h = host_new("[rule fin]\nwhen = ports.used >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n");
         if (_i > 0)
-                hold(of[_i].peer, PEER);
-        hold(of[_i].loopback, LOOPBACK);
+                hold_open(of[_i].peer, PEER);
+        hold_open(of[_i].loopback, LOOPBACK);
         if (_i == 0)
-                hold(of[_i].peer, PEER);
+                hold_open(of[_i].peer, PEER);
         host_run(h, 1, 0, PEER);
         expect(DECISION_ENTER, MAX(of[_i].peer, of[_i].loopback), of[_i].group);
 }
@@ -139,7 +133,7 @@ END_TEST
 START_TEST(a_release_without_any_group_is_of_nothing)
 {
         h = host_new(REUSE("when = ports.used >= 100\nuntil = ports.used < 50 for 3s\n"));
-        hold(150, PEER);
+        hold_open(150, PEER);
         host_run(h, 1, 0, PEER);
         h->model.n = 0;
         host_run(h, 5, 0, PEER);
@@ -153,13 +147,13 @@ START_TEST(a_release_waits_for_a_group)
         h = host_new("[rule fin]\nwhen = tcp.closing >= 1\nuntil = ports.used < 100 for 3s\n"
                      "set = net.ipv4.tcp_fin_timeout = 30\n");
         host_reading(h, METRIC_TCP_CLOSING, 1);
-        hold(150, PEER);
+        hold_open(150, PEER);
         host_run(h, 1, 0, PEER);
         host_reading(h, METRIC_TCP_CLOSING, 0);
         host_run(h, 20, 0, PEER);
         ck_assert_uint_eq(h->logged, 1);
         h->model.n = 0;
-        hold(50, PEER);
+        hold_open(50, PEER);
         host_run(h, 5, 0, PEER);
         ck_assert_uint_eq(h->logged, 2);
         expect(DECISION_RELEASE, 50, "10.0.0.2:80");
@@ -202,7 +196,7 @@ START_TEST(a_condition_on_groups_has_no_culprit_of_its_own)
 {
         h = host_new(REUSE("when = ports.used >= 100\n"));
         point_at(METRIC_PORTS_USED, "nobody", "nobody.service");
-        hold(150, PEER);
+        hold_open(150, PEER);
         host_run(h, 1, 0, PEER);
         expect(DECISION_ENTER, 150, "10.0.0.2:80");
         ck_assert_str_eq(last()->evidence.unit, "");
@@ -232,7 +226,7 @@ START_TEST(an_effect_is_missed_only_under_pressure)
         h = host_new(REUSE("when = ports.used >= 100\nuntil = ports.used < 10 for 1min\n"
                            "expect = netstat.TcpExt.TWRecycled > 0/s within 5s\n"));
         h->no_timestamps = true;
-        hold(150, PEER);
+        hold_open(150, PEER);
         host_run(h, 1, 5, PEER);
         expect(DECISION_ENTER, 155, "10.0.0.2:80");
         if (!presses)

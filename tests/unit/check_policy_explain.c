@@ -76,8 +76,7 @@ START_TEST(the_nearest_destination_is_the_one_for_which_most_holds)
 {
         h = host_new("[rule a]\nwhen = ports.used >= 5000\nwhen = ports.relief >= 30%\n"
                      "set = net.ipv4.tcp_tw_reuse = 1\n");
-        for (unsigned i = 0; i < 4000; i++)
-                model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0); /* nothing of which could be reused */
+        hold_open(4000, PEER); /* nothing of which could be reused */
         for (unsigned i = 0; i < 60; i++) {
                 host_connect_all(h, 10, PEER + 1);
                 h->snapshot.now += SEC;
@@ -121,8 +120,7 @@ START_TEST(the_worst_destination_is_the_one_that_is_furthest_from_until)
         h = host_new(rules[_i]);
         for (unsigned i = 0; i < 900; i++)
                 model_add(&h->model, TCP_ESTABLISHED, PEER + i % 3 % 2, 80, 0);
-        for (unsigned i = 0; i < 400; i++)
-                model_add(&h->model, TCP_ESTABLISHED, PEER + 1, 80, 0);
+        hold_open(400, PEER + 1);
         host_observe(h);
         host_pass(h, 10);
         explain(0);

@@ -321,8 +321,7 @@ START_TEST(the_culprit_of_ports_is_the_group)
         host_reading(h, METRIC_LISTEN_DROPS, 1);
         blame(METRIC_LISTEN_DROPS, "0.0.0.0:80", "listener.service");
         blame(METRIC_PORTS_USED, "another", "another.service");
-        for (unsigned i = 0; i < 200; i++)
-                model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0);
+        hold_open(200, PEER);
         host_run(h, 1, 0, PEER);
         CHECK_LOG(h, 1, DECISION_ENTER, A);
         ck_assert_ptr_nonnull(strstr(h->log[0].decision.evidence.destination, "10.0.0.2:80"));

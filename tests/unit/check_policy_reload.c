@@ -119,8 +119,7 @@ END_TEST
 static void hold_group(void)
 {
         h = host_new(GROUP_RULE);
-        for (unsigned i = 0; i < 200; i++)
-                model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0);
+        hold_open(200, PEER);
         host_run(h, 6, 0, PEER);
         ck_assert_uint_eq(h->logged, 0);
 }
@@ -142,8 +141,7 @@ START_TEST(a_reload_for_another_destination_starts_anew)
         bool same = _i == 1;
 
         h = host_new(GROUP_RULE "for-destination = 10.0.0.2\n");
-        for (unsigned i = 0; i < 200; i++)
-                model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0);
+        hold_open(200, PEER);
         host_run(h, 6, 0, PEER);
         reload(same ? GROUP_RULE "for-destination = 10.0.0.2\n" : GROUP_RULE "for-destination = 10.0.0.0/24\n");
         host_run(h, 5, 0, PEER);

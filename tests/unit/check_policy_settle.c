@@ -199,8 +199,7 @@ START_TEST(a_step_is_watched_at_its_destination)
         host_run(h, 3, 0, PEER);
         policy_watched(h->policy, &watched);
         ck_assert_uint_eq(watched.n, 0);
-        for (unsigned i = 0; i < 200; i++)
-                model_add(&h->model, TCP_ESTABLISHED, PEER, 80, 0);
+        hold_open(200, PEER);
         for (unsigned i = 0; i < 10; i++) {
                 host_run(h, 1, 0, PEER);
                 policy_watched(h->policy, &watched);

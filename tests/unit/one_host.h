@@ -14,6 +14,13 @@ static inline void tear_down(void)
         h = NULL;
 }
 
+/* Opens n connections toward dst, which stay open. */
+static inline void hold_open(unsigned n, uint32_t dst)
+{
+        for (unsigned i = 0; i < n; i++)
+                model_add(&h->model, TCP_ESTABLISHED, dst, 80, 0);
+}
+
 static inline void reload(const char *text)
 {
         struct config *config = config_of(text);
