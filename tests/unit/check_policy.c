@@ -120,7 +120,7 @@ START_TEST(acts_before_the_cliff_and_gives_back_once)
 }
 END_TEST
 
-START_TEST(goes_up_both_rungs_and_down_from_the_top)
+START_TEST(takes_both_rules_and_releases_them_from_the_top)
 {
         use_shipped();
         host_run(h, 10, 12000, PEER);
@@ -133,7 +133,7 @@ START_TEST(goes_up_both_rungs_and_down_from_the_top)
 }
 END_TEST
 
-START_TEST(two_rungs_step_in_one_tick)
+START_TEST(two_rules_enter_in_one_tick)
 {
         use_shipped();
         host_run(h, 1, 14000, PEER);
@@ -142,7 +142,7 @@ START_TEST(two_rungs_step_in_one_tick)
 }
 END_TEST
 
-START_TEST(the_second_rung_waits_for_the_first)
+START_TEST(the_second_rule_waits_for_its_prerequisite)
 {
         use_shipped();
         h->write_outcome = OUTCOME_FAILED;
@@ -151,8 +151,8 @@ START_TEST(the_second_rung_waits_for_the_first)
 }
 END_TEST
 
-/* tcp_tw_reuse = 2 has the effect of the first rung for the loopback, a pasted 1 for every group. */
-START_TEST(the_second_rung_alone_where_reuse_works_already)
+/* tcp_tw_reuse = 2 has the effect of the first rule for the loopback, a pasted 1 for every destination. */
+START_TEST(the_second_rule_alone_where_reuse_works_already)
 {
         static const struct {
                 int reuse;
@@ -168,7 +168,7 @@ START_TEST(the_second_rung_alone_where_reuse_works_already)
 }
 END_TEST
 
-START_TEST(a_kernel_without_the_sysctl_has_no_second_rung)
+START_TEST(a_kernel_without_the_sysctl_has_no_second_rule)
 {
         use_shipped();
         host_run(h, 1, 100, PEER);
@@ -180,7 +180,7 @@ END_TEST
 
 /* ---- conditions ---- */
 
-START_TEST(conditions_hold_for_the_same_group)
+START_TEST(conditions_hold_for_the_same_destination)
 {
         use_shipped();
         hold_open(13000, PEER);        /* forecast, no relief */
@@ -189,10 +189,10 @@ START_TEST(conditions_hold_for_the_same_group)
 }
 END_TEST
 
-START_TEST(for_is_measured_for_each_group)
+START_TEST(for_is_measured_for_each_destination)
 {
         h = host_new("[rule r]\nwhen = ports.used >= 100 for 5s\nset = net.ipv4.tcp_tw_reuse = 1\n");
-        for (unsigned s = 0; s < 20; s++) { /* never the same group for 5 s */
+        for (unsigned s = 0; s < 20; s++) { /* never the same destination for 5 s */
                 h->model.n = 0;
                 hold_open(200, PEER + s / 4);
                 host_run(h, 1, 0, PEER);
@@ -493,13 +493,13 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, acts_before_the_cliff_and_gives_back_once);
         tcase_add_loop_test(tcase, a_rule_is_for_its_destinations, 0, ELEMENTSOF(for_rows));
         tcase_add_test(tcase, a_rule_ends_with_its_destinations);
-        tcase_add_test(tcase, goes_up_both_rungs_and_down_from_the_top);
-        tcase_add_test(tcase, two_rungs_step_in_one_tick);
-        tcase_add_test(tcase, the_second_rung_waits_for_the_first);
-        tcase_add_loop_test(tcase, the_second_rung_alone_where_reuse_works_already, 0, 3);
-        tcase_add_test(tcase, a_kernel_without_the_sysctl_has_no_second_rung);
-        tcase_add_test(tcase, conditions_hold_for_the_same_group);
-        tcase_add_test(tcase, for_is_measured_for_each_group);
+        tcase_add_test(tcase, takes_both_rules_and_releases_them_from_the_top);
+        tcase_add_test(tcase, two_rules_enter_in_one_tick);
+        tcase_add_test(tcase, the_second_rule_waits_for_its_prerequisite);
+        tcase_add_loop_test(tcase, the_second_rule_alone_where_reuse_works_already, 0, 3);
+        tcase_add_test(tcase, a_kernel_without_the_sysctl_has_no_second_rule);
+        tcase_add_test(tcase, conditions_hold_for_the_same_destination);
+        tcase_add_test(tcase, for_is_measured_for_each_destination);
         tcase_add_test(tcase, comparisons);
         tcase_add_test(tcase, when_for_needs_the_whole_time);
         tcase_add_test(tcase, an_invalid_metric_stops_the_clock_and_decides_nothing);

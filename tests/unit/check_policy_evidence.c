@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The reason that a decision names: the value, the group with the most of it, and the culprit of the condition. */
+/* The reason that a decision names: the value, the destination with the most of it, and the culprit of the condition. */
 
 #include "lib/policy/state.h"
 #include "one_host.h"
@@ -11,37 +11,38 @@ static const struct decision *last(void)
         return &h->log[h->logged - 1].decision;
 }
 
-static void expect(enum decision_kind kind, double value, const char *group)
+static void expect(enum decision_kind kind, double value, const char *destination)
 {
         ck_assert_uint_gt(h->logged, 0);
         ck_assert_int_eq(last()->kind, kind);
         ck_assert_msg(last()->evidence.value == value, "%g, should be %g", last()->evidence.value, value);
-        ck_assert_msg(strstr(last()->evidence.destination, group) && !last()->evidence.destination[0] == !group[0],
-                      "%s, should be %s", last()->evidence.destination, group);
+        ck_assert_msg(strstr(last()->evidence.destination, destination) &&
+                              !last()->evidence.destination[0] == !destination[0],
+                      "%s, should be %s", last()->evidence.destination, destination);
 }
 
 /* Whichever comes first in the table. */
-START_TEST(the_group_with_the_most_is_named)
+START_TEST(the_destination_with_the_most_is_named)
 {
         static const unsigned held[][3] = {{150, 200, 120}, {200, 150, 120}, {120, 150, 200}};
-        static const char *const group[] = {"10.0.0.3:80", "10.0.0.2:80", "10.0.0.4:80"};
+        static const char *const destination[] = {"10.0.0.3:80", "10.0.0.2:80", "10.0.0.4:80"};
 
         h = host_new(REUSE("when = ports.used >= 100\nuntil = ports.used < 100 for 3s\n"));
         for (unsigned i = 0; i < 3; i++)
                 hold_open(held[_i][i], PEER + i);
         host_run(h, 1, 0, PEER);
-        expect(DECISION_ENTER, 200, group[_i]);
+        expect(DECISION_ENTER, 200, destination[_i]);
         h->model.n = 0;
         for (unsigned i = 0; i < 3; i++)
                 hold_open(held[_i][i] / 10, PEER + i);
         host_run(h, 5, 0, PEER);
-        expect(DECISION_RELEASE, 20, group[_i]);
+        expect(DECISION_RELEASE, 20, destination[_i]);
 }
 END_TEST
 
-/* Also while the rule does not act, because another condition does not hold: the group that is nearest to the
+/* Also while the rule does not act, because another condition does not hold: the destination that is nearest to the
  * threshold is shown. */
-START_TEST(the_group_that_is_nearest_is_shown)
+START_TEST(the_destination_that_is_nearest_is_shown)
 {
         h = host_new(REUSE("when = ports.used >= 100\nwhen = tcp.closing >= 1\n"));
         for (unsigned i = 0; i < 3; i++)
@@ -53,7 +54,7 @@ START_TEST(the_group_that_is_nearest_is_shown)
 END_TEST
 
 /* Of equal ones the first in the table. */
-START_TEST(of_equal_groups_one_is_shown)
+START_TEST(of_equal_destinations_one_is_shown)
 {
         const struct destination *first = NULL;
 
@@ -67,8 +68,8 @@ START_TEST(of_equal_groups_one_is_shown)
 }
 END_TEST
 
-/* A group whose value is unknown leaves the result unknown; one that is over the threshold does not. */
-START_TEST(of_all_groups_each_has_to_be_under_the_threshold)
+/* A destination whose value is unknown leaves the result unknown; one that is over the threshold does not. */
+START_TEST(of_all_destinations_each_has_to_be_under_the_threshold)
 {
         static const struct {
                 float value[3];
@@ -96,7 +97,7 @@ START_TEST(of_all_groups_each_has_to_be_under_the_threshold)
 END_TEST
 
 /* On the loopback the sysctl works already: its connections are none of the rule's business. */
-START_TEST(a_group_that_the_rule_is_not_for_is_not_named)
+START_TEST(a_destination_that_the_rule_is_not_for_is_not_named)
 {
         h = host_new(REUSE("when = ports.used >= 100\nuntil = ports.used < 100 for 3s\n"));
         hold_open(150, PEER);
@@ -112,11 +113,11 @@ START_TEST(a_group_that_the_rule_is_not_for_is_not_named)
 END_TEST
 
 /* Of equal ones that which is not on the loopback, whichever comes first in the table. */
-START_TEST(of_a_group_on_the_loopback_and_another_the_greater_is_named)
+START_TEST(of_a_destination_on_the_loopback_and_another_the_greater_is_named)
 {
         static const struct {
                 unsigned peer, loopback;
-                const char *group;
+                const char *destination;
         } of[] = {{150, 150, "10.0.0.2:80"}, {150, 151, "127.0.0.1:80"}, {151, 150, "10.0.0.2:80"}};
 
         h = host_new("[rule fin]\nwhen = ports.used >= 100\nset = net.ipv4.tcp_fin_timeout = 30\n");
@@ -126,11 +127,11 @@ START_TEST(of_a_group_on_the_loopback_and_another_the_greater_is_named)
         if (_i == 0)
                 hold_open(of[_i].peer, PEER);
         host_run(h, 1, 0, PEER);
-        expect(DECISION_ENTER, MAX(of[_i].peer, of[_i].loopback), of[_i].group);
+        expect(DECISION_ENTER, MAX(of[_i].peer, of[_i].loopback), of[_i].destination);
 }
 END_TEST
 
-START_TEST(a_release_without_any_group_is_of_nothing)
+START_TEST(a_release_without_any_destination_is_of_nothing)
 {
         h = host_new(REUSE("when = ports.used >= 100\nuntil = ports.used < 50 for 3s\n"));
         hold_open(150, PEER);
@@ -141,8 +142,8 @@ START_TEST(a_release_without_any_group_is_of_nothing)
 }
 END_TEST
 
-/* Although no other condition of the rule is about a group. */
-START_TEST(a_release_waits_for_a_group)
+/* Although no other condition of the rule is about a destination. */
+START_TEST(a_release_waits_for_a_destination)
 {
         h = host_new("[rule fin]\nwhen = tcp.closing >= 1\nuntil = ports.used < 100 for 3s\n"
                      "set = net.ipv4.tcp_fin_timeout = 30\n");
@@ -162,10 +163,10 @@ END_TEST
 
 #define ADVICE(text) "[rule advice]\nadvise = look\n" text
 
-static void point_at(unsigned metric, const char *group, const char *unit)
+static void point_at(unsigned metric, const char *destination, const char *unit)
 {
         host_reading(h, metric, 90);
-        strcpy(h->snapshot.endpoint[metric], group);
+        strcpy(h->snapshot.endpoint[metric], destination);
         strcpy(h->snapshot.culprit[metric], unit);
 }
 
@@ -192,7 +193,7 @@ START_TEST(the_first_condition_that_has_a_culprit_names_it)
 }
 END_TEST
 
-START_TEST(a_condition_on_groups_has_no_culprit_of_its_own)
+START_TEST(a_condition_on_destinations_has_no_culprit_of_its_own)
 {
         h = host_new(REUSE("when = ports.used >= 100\n"));
         point_at(METRIC_PORTS_USED, "nobody", "nobody.service");
@@ -203,7 +204,7 @@ START_TEST(a_condition_on_groups_has_no_culprit_of_its_own)
 }
 END_TEST
 
-START_TEST(of_a_range_the_end_nearer_to_the_threshold_is_told)
+START_TEST(of_a_range_the_end_nearer_to_the_threshold_is_named)
 {
         struct reading *established;
 
@@ -238,7 +239,7 @@ START_TEST(an_effect_is_missed_only_under_pressure)
 END_TEST
 
 /* A rule that is in the file before its prerequisite. */
-START_TEST(rungs_come_down_from_the_top_in_any_order)
+START_TEST(rules_come_down_from_the_top_in_any_order)
 {
         h = host_new("[rule upper]\nafter = lower\nwhen = tcp.fin_wait2 >= 100\nuntil = tcp.fin_wait2 < 50 for 5s\n"
                      "set = net.ipv4.tcp_keepalive_probes = 5\n"
@@ -300,20 +301,20 @@ END_TEST
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, NULL, tear_down);
-        tcase_add_loop_test(tcase, the_group_with_the_most_is_named, 0, 3);
-        tcase_add_loop_test(tcase, the_group_that_is_nearest_is_shown, 0, 3);
-        tcase_add_test(tcase, of_equal_groups_one_is_shown);
-        tcase_add_loop_test(tcase, of_all_groups_each_has_to_be_under_the_threshold, 0, 5);
-        tcase_add_test(tcase, a_group_that_the_rule_is_not_for_is_not_named);
-        tcase_add_loop_test(tcase, of_a_group_on_the_loopback_and_another_the_greater_is_named, 0, 3);
-        tcase_add_test(tcase, a_release_without_any_group_is_of_nothing);
-        tcase_add_test(tcase, a_release_waits_for_a_group);
+        tcase_add_loop_test(tcase, the_destination_with_the_most_is_named, 0, 3);
+        tcase_add_loop_test(tcase, the_destination_that_is_nearest_is_shown, 0, 3);
+        tcase_add_test(tcase, of_equal_destinations_one_is_shown);
+        tcase_add_loop_test(tcase, of_all_destinations_each_has_to_be_under_the_threshold, 0, 5);
+        tcase_add_test(tcase, a_destination_that_the_rule_is_not_for_is_not_named);
+        tcase_add_loop_test(tcase, of_a_destination_on_the_loopback_and_another_the_greater_is_named, 0, 3);
+        tcase_add_test(tcase, a_release_without_any_destination_is_of_nothing);
+        tcase_add_test(tcase, a_release_waits_for_a_destination);
         tcase_add_test(tcase, the_culprit_of_the_condition_is_named);
         tcase_add_test(tcase, the_first_condition_that_has_a_culprit_names_it);
-        tcase_add_test(tcase, a_condition_on_groups_has_no_culprit_of_its_own);
-        tcase_add_test(tcase, of_a_range_the_end_nearer_to_the_threshold_is_told);
+        tcase_add_test(tcase, a_condition_on_destinations_has_no_culprit_of_its_own);
+        tcase_add_test(tcase, of_a_range_the_end_nearer_to_the_threshold_is_named);
         tcase_add_loop_test(tcase, an_effect_is_missed_only_under_pressure, 0, 2);
-        tcase_add_test(tcase, rungs_come_down_from_the_top_in_any_order);
+        tcase_add_test(tcase, rules_come_down_from_the_top_in_any_order);
         tcase_add_test(tcase, whatever_is_held_may_be_overridden);
         tcase_add_loop_test(tcase, of_a_range_a_condition_takes_the_safe_end, 0, 2);
 }

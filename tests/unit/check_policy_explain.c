@@ -205,7 +205,7 @@ START_TEST(a_release_comes_nearer_and_is_remembered)
 }
 END_TEST
 
-START_TEST(whose_a_reading_is_is_told_while_it_is_valid)
+START_TEST(the_culprit_is_shown_while_the_reading_is_valid)
 {
         h = host_new("[rule q]\nwhen = accept_queue.worst >= 80%\nwhen = netstat.TcpExt.ListenDrops > 0/s\n"
                      "advise = x\n");
@@ -239,7 +239,7 @@ START_TEST(a_rule_for_other_destinations_names_no_culprit)
 }
 END_TEST
 
-START_TEST(a_rung_waits_for_the_one_below)
+START_TEST(a_rule_waits_for_the_one_below)
 {
         h = host_new(HOST_RULE "[rule i]\nafter = h\nwhen = tcp.closing >= 10 for 5s\n"
                                "set = net.ipv4.tcp_orphan_retries = 5\n");
@@ -257,7 +257,7 @@ START_TEST(a_rung_waits_for_the_one_below)
 END_TEST
 
 /* tcp_tw_reuse = 2 is the rung below for a destination on the loopback, and for no other. */
-START_TEST(a_rung_on_the_loopback_does_not_wait)
+START_TEST(a_rule_on_the_loopback_does_not_wait)
 {
         h = host_new("[rule r]\nwhen = ports.cliff >= 99%\nset = net.ipv4.tcp_tw_reuse = 1\n"
                      "[rule d]\nafter = r\nwhen = ports.used >= 10\nset = net.ipv4.tcp_tw_reuse_delay = 250\n");
@@ -307,7 +307,7 @@ START_TEST(what_failed_waits)
 }
 END_TEST
 
-START_TEST(what_is_someone_elses_is_told_until_it_is_taken_back)
+START_TEST(a_foreign_sysctl_is_shown_until_it_is_rearmed)
 {
         h = host_new(HOST_RULE);
         policy_set_foreign(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
@@ -436,13 +436,13 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, an_effect_is_awaited_until_it_is_seen);
         tcase_add_test(tcase, harm_is_watched_for_within_its_window);
         tcase_add_test(tcase, a_release_comes_nearer_and_is_remembered);
-        tcase_add_test(tcase, whose_a_reading_is_is_told_while_it_is_valid);
+        tcase_add_test(tcase, the_culprit_is_shown_while_the_reading_is_valid);
         tcase_add_test(tcase, a_rule_for_other_destinations_names_no_culprit);
-        tcase_add_test(tcase, a_rung_waits_for_the_one_below);
-        tcase_add_loop_test(tcase, a_rung_on_the_loopback_does_not_wait, 0, 2);
+        tcase_add_test(tcase, a_rule_waits_for_the_one_below);
+        tcase_add_loop_test(tcase, a_rule_on_the_loopback_does_not_wait, 0, 2);
         tcase_add_test(tcase, a_condition_shows_for_how_long_it_has_held);
         tcase_add_test(tcase, what_failed_waits);
-        tcase_add_test(tcase, what_is_someone_elses_is_told_until_it_is_taken_back);
+        tcase_add_test(tcase, a_foreign_sysctl_is_shown_until_it_is_rearmed);
         tcase_add_test(tcase, leaving_alone_ends_the_rule_that_holds_it);
         tcase_add_test(tcase, off_lacking_and_needless_are_three_things);
         tcase_add_test(tcase, lines_read_back_as_they_were);

@@ -7,7 +7,7 @@
 #define REUSE SYSCTL_TCP_TW_REUSE
 #define DELAY SYSCTL_TCP_TW_REUSE_DELAY
 
-/* Three rungs, each with a metric of its own. */
+/* Three rules, each with a metric of its own. */
 #define BOTTOM(more) "[rule bottom]\nwhen = tcp.fin_wait1 >= 1\nset = net.ipv4.tcp_fin_timeout = 30\n" more
 #define MIDDLE(more) "[rule middle]\nafter = bottom\nwhen = tcp.fin_wait2 >= 1\nset = net.ipv4.tcp_tw_reuse = 1\n" more
 #define TOP(more) "[rule top]\nafter = middle\nwhen = tcp.closing >= 1\nset = net.ipv4.tcp_tw_reuse_delay = 250\n" more
@@ -35,9 +35,9 @@ static void begin(const char *policy)
         press(1, 1, 1, 1);
 }
 
-/* ---- rungs ---- */
+/* ---- prerequisites ---- */
 
-START_TEST(three_rungs_in_one_tick_and_down_from_the_top)
+START_TEST(three_rules_in_one_tick_and_down_from_the_top)
 {
         begin(BOTTOM("") MIDDLE("") TOP(""));
         host_pass(h, 1);
@@ -54,7 +54,7 @@ START_TEST(three_rungs_in_one_tick_and_down_from_the_top)
 }
 END_TEST
 
-START_TEST(a_failing_rung_takes_all_above_along)
+START_TEST(a_failing_rule_takes_all_above_along)
 {
         begin(BOTTOM(EXPECT) MIDDLE("") TOP(""));
         host_pass(h, 6);
@@ -62,12 +62,12 @@ START_TEST(a_failing_rung_takes_all_above_along)
         EXPECT_DECISIONS(6, DECISION_UNEXPECTED, 3, C, B, A);
         ck_assert(host_sysctl_value(h, FIN) == 60 && host_sysctl_value(h, REUSE) == 2 &&
                   host_sysctl_value(h, DELAY) == 1000);
-        host_pass(h, 500); /* nothing stands on a rung that waits for its retry */
+        host_pass(h, 500); /* nothing stands on a rule that waits for its retry */
         ck_assert_uint_eq(h->logged, 6);
 }
 END_TEST
 
-START_TEST(a_failing_rung_leaves_those_below)
+START_TEST(a_failing_rule_leaves_those_below)
 {
         begin(BOTTOM("") MIDDLE(EXPECT) TOP(""));
         host_pass(h, 100);
@@ -77,8 +77,8 @@ START_TEST(a_failing_rung_leaves_those_below)
 }
 END_TEST
 
-/* What failed once says nothing about a rung that stands on the same value, set by someone else. */
-START_TEST(a_rung_that_failed_is_no_reason_for_ever)
+/* What failed once says nothing about a rule that stands on the same value, set by another program. */
+START_TEST(a_rule_that_failed_is_no_reason_for_ever)
 {
         begin(BOTTOM(EXPECT) MIDDLE("retry = 1s\n"));
         host_pass(h, 6);
@@ -199,7 +199,7 @@ START_TEST(advice_that_comes_back_is_not_repeated_all_the_time)
 END_TEST
 
 /* It holds no sysctl, so nothing stands on it. */
-START_TEST(advice_does_not_hold_the_rung_below)
+START_TEST(advice_does_not_hold_the_rule_below)
 {
         begin(BOTTOM("") ADVICE("after = bottom\n"));
         host_pass(h, 1);
@@ -212,20 +212,20 @@ START_TEST(advice_does_not_hold_the_rung_below)
 }
 END_TEST
 
-START_TEST(advice_waits_for_the_rung_below)
+START_TEST(advice_waits_for_the_rule_below)
 {
         begin(BOTTOM("") ADVICE("after = bottom\n"));
         press(0, 0, 0, 1);
         host_pass(h, 10);
         ck_assert_uint_eq(h->logged, 0);
-        host_sysctl(h, FIN, 20); /* someone's, with the same effect */
+        host_sysctl(h, FIN, 20); /* foreign, with the same effect */
         host_pass(h, 1);
         CHECK_LOG(h, 1, DECISION_ENTER, B);
 }
 END_TEST
 
-/* In the tick of that release the snapshot still shows the rung below as taken. */
-START_TEST(advice_does_not_come_with_the_release_of_the_rung_below)
+/* In the tick of that release the snapshot still shows the rule below as taken. */
+START_TEST(advice_does_not_come_with_the_release_of_the_rule_below)
 {
         begin("[limits]\nmin_interval = 1s\n" BOTTOM("until = tcp.fin_wait1 < 1\n") ADVICE("after = bottom\n"));
         press(1, 0, 0, 0);
@@ -236,8 +236,8 @@ START_TEST(advice_does_not_come_with_the_release_of_the_rung_below)
 }
 END_TEST
 
-/* tcp_tw_reuse = 2 is reuse on the loopback alone: no rung for a condition on the host. */
-START_TEST(a_rung_above_reuse_waits_for_it_everywhere)
+/* tcp_tw_reuse = 2 is reuse on the loopback alone: not enough for a condition on the host. */
+START_TEST(a_rule_above_reuse_waits_for_it_everywhere)
 {
         begin(BOTTOM("") MIDDLE("") TOP(""));
         press(0, 0, 1, 0);
@@ -250,7 +250,7 @@ START_TEST(a_rung_above_reuse_waits_for_it_everywhere)
 }
 END_TEST
 
-START_TEST(a_rung_above_advice_waits_for_it)
+START_TEST(a_rule_above_advice_waits_for_it)
 {
         begin(ADVICE(
                 "") "[rule above]\nafter = advice\nwhen = tcp.closing >= 1\nset = net.ipv4.tcp_fin_timeout = 30\n");
@@ -263,7 +263,7 @@ START_TEST(a_rung_above_advice_waits_for_it)
 }
 END_TEST
 
-START_TEST(advice_is_not_over_because_a_rung_fails)
+START_TEST(advice_is_not_over_because_a_rule_fails)
 {
         begin(BOTTOM(EXPECT) ADVICE("after = bottom\n"));
         host_pass(h, 60);
@@ -315,7 +315,7 @@ START_TEST(the_culprit_of_the_first_condition_that_has_one)
 END_TEST
 
 /* Of a rule about destinations it is the destination that decided, not the busiest, nor a listener. */
-START_TEST(the_culprit_of_ports_is_the_group)
+START_TEST(the_culprit_of_ports_is_the_destination)
 {
         h = host_new("[rule advice]\nadvise = x\nwhen = listen.drops > 0/s\nwhen = ports.used >= 100\n");
         host_reading(h, METRIC_LISTEN_DROPS, 1);
@@ -332,10 +332,10 @@ END_TEST
 static void add(TCase *tcase)
 {
         tcase_add_checked_fixture(tcase, NULL, tear_down);
-        tcase_add_test(tcase, three_rungs_in_one_tick_and_down_from_the_top);
-        tcase_add_test(tcase, a_failing_rung_takes_all_above_along);
-        tcase_add_test(tcase, a_failing_rung_leaves_those_below);
-        tcase_add_test(tcase, a_rung_that_failed_is_no_reason_for_ever);
+        tcase_add_test(tcase, three_rules_in_one_tick_and_down_from_the_top);
+        tcase_add_test(tcase, a_failing_rule_takes_all_above_along);
+        tcase_add_test(tcase, a_failing_rule_leaves_those_below);
+        tcase_add_test(tcase, a_rule_that_failed_is_no_reason_for_ever);
         tcase_add_test(tcase, what_this_kernel_lacks_is_stepped_over);
         tcase_add_test(tcase, what_is_switched_off_is_stepped_over);
         tcase_add_test(tcase, where_nothing_is_below_any_more_it_stands_alone);
@@ -344,14 +344,14 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_metric_that_is_lacking);
         tcase_add_test(tcase, advice_is_given_once_and_over_once);
         tcase_add_test(tcase, advice_that_comes_back_is_not_repeated_all_the_time);
-        tcase_add_test(tcase, advice_does_not_hold_the_rung_below);
-        tcase_add_test(tcase, advice_waits_for_the_rung_below);
-        tcase_add_test(tcase, advice_does_not_come_with_the_release_of_the_rung_below);
-        tcase_add_test(tcase, a_rung_above_reuse_waits_for_it_everywhere);
-        tcase_add_test(tcase, a_rung_above_advice_waits_for_it);
-        tcase_add_test(tcase, advice_is_not_over_because_a_rung_fails);
+        tcase_add_test(tcase, advice_does_not_hold_the_rule_below);
+        tcase_add_test(tcase, advice_waits_for_the_rule_below);
+        tcase_add_test(tcase, advice_does_not_come_with_the_release_of_the_rule_below);
+        tcase_add_test(tcase, a_rule_above_reuse_waits_for_it_everywhere);
+        tcase_add_test(tcase, a_rule_above_advice_waits_for_it);
+        tcase_add_test(tcase, advice_is_not_over_because_a_rule_fails);
         tcase_add_test(tcase, the_culprit_of_the_first_condition_that_has_one);
-        tcase_add_test(tcase, the_culprit_of_ports_is_the_group);
+        tcase_add_test(tcase, the_culprit_of_ports_is_the_destination);
 }
 
 int main(void)

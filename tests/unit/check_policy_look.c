@@ -301,7 +301,7 @@ START_TEST(what_a_person_does_ends_the_rest)
         host_pass(h, 1);
         policy_settle(h->policy, &h->snapshot);
         rest(1);
-        host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 30); /* someone else does */
+        host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 30); /* another program does */
         expect_no_rest();
 }
 END_TEST
@@ -368,8 +368,8 @@ START_TEST(the_rules_rest_beside_bounds_of_the_ports)
 }
 END_TEST
 
-/* A dump could tell more, or has told more. */
-START_TEST(what_is_not_known_is_no_rest)
+/* A dump could show more, or has shown more. */
+START_TEST(what_is_unknown_is_no_rest)
 {
         h = host_new("[rule one]\nwhen = tcp.time_wait >= 100\n" SET);
         h->snapshot.reading[METRIC_TCP_TIME_WAIT] = reading_bounded(0, 200);
@@ -420,7 +420,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, only_what_rules_name_ends_the_rest);
         tcase_add_loop_test(tcase, a_rule_that_time_can_move_does_not_rest, 0, 3);
         tcase_add_test(tcase, the_rules_rest_beside_bounds_of_the_ports);
-        tcase_add_test(tcase, what_is_not_known_is_no_rest);
+        tcase_add_test(tcase, what_is_unknown_is_no_rest);
         tcase_add_test(tcase, a_tick_that_decides_is_followed_by_another);
         tcase_add_test(tcase, a_question_ends_the_rest);
         tcase_add_loop_test(tcase, the_sockets_are_looked_at, 0, ELEMENTSOF(rows));

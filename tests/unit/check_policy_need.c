@@ -172,8 +172,8 @@ START_TEST(skipping_never_changes_a_decision)
 }
 END_TEST
 
-/* While the rule is active bounds decide, and the look after that is the first since the group ended. */
-START_TEST(a_group_that_has_ended_decides_nothing)
+/* While the rule is active bounds decide, and the look after that is the first since the destination ended. */
+START_TEST(a_destination_that_has_ended_decides_nothing)
 {
         static struct second load[TICKS];
 
@@ -224,7 +224,7 @@ END_TEST
 static void add(TCase *tcase)
 {
         tcase_add_loop_test(tcase, skipping_never_changes_a_decision, 0, runs);
-        tcase_add_test(tcase, a_group_that_has_ended_decides_nothing);
+        tcase_add_test(tcase, a_destination_that_has_ended_decides_nothing);
         tcase_add_test(tcase, listeners_that_come_unseen_decide_at_once);
         tcase_add_test(tcase, a_healthy_host_is_not_looked_at);
         tcase_add_test(tcase, a_busy_host_is_looked_at);

@@ -99,7 +99,7 @@ START_TEST(the_same_rule_goes_on_in_another_place)
 }
 END_TEST
 
-START_TEST(what_is_theirs_stays_theirs)
+START_TEST(what_is_foreign_stays_foreign)
 {
         enter_base();
         host_pass(h, 1);
@@ -112,22 +112,22 @@ START_TEST(what_is_theirs_stays_theirs)
 }
 END_TEST
 
-/* ---- the clocks of groups ---- */
+/* ---- the clocks of destinations ---- */
 
-#define GROUP_RULE "[rule group]\nwhen = ports.used >= 100 for 10s\nset = net.ipv4.tcp_tw_reuse = 1\n"
+#define DESTINATION_RULE "[rule one]\nwhen = ports.used >= 100 for 10s\nset = net.ipv4.tcp_tw_reuse = 1\n"
 
-static void hold_group(void)
+static void hold_destination(void)
 {
-        h = host_new(GROUP_RULE);
+        h = host_new(DESTINATION_RULE);
         hold_open(200, PEER);
         host_run(h, 6, 0, PEER);
         ck_assert_uint_eq(h->logged, 0);
 }
 
-START_TEST(a_reload_keeps_the_time_of_a_group)
+START_TEST(a_reload_keeps_the_time_of_a_destination)
 {
-        hold_group();
-        reload("[daemon]\ninterval = 2s\n" GROUP_RULE);
+        hold_destination();
+        reload("[daemon]\ninterval = 2s\n" DESTINATION_RULE);
         host_run(h, 4, 0, PEER);
         ck_assert_uint_eq(h->logged, 0);
         host_run(h, 1, 0, PEER);
@@ -140,10 +140,11 @@ START_TEST(a_reload_for_another_destination_starts_anew)
 {
         bool same = _i == 1;
 
-        h = host_new(GROUP_RULE "for-destination = 10.0.0.2\n");
+        h = host_new(DESTINATION_RULE "for-destination = 10.0.0.2\n");
         hold_open(200, PEER);
         host_run(h, 6, 0, PEER);
-        reload(same ? GROUP_RULE "for-destination = 10.0.0.2\n" : GROUP_RULE "for-destination = 10.0.0.0/24\n");
+        reload(same ? DESTINATION_RULE "for-destination = 10.0.0.2\n"
+                    : DESTINATION_RULE "for-destination = 10.0.0.0/24\n");
         host_run(h, 5, 0, PEER);
         ck_assert_uint_eq(h->logged, same);
         host_run(h, 6, 0, PEER);
@@ -151,9 +152,9 @@ START_TEST(a_reload_for_another_destination_starts_anew)
 }
 END_TEST
 
-START_TEST(a_gap_stops_the_time_of_a_group)
+START_TEST(a_gap_stops_the_time_of_a_destination)
 {
-        hold_group();
+        hold_destination();
         h->snapshot.now += 8 * SEC; /* with the next second a tick after 9 s, of which 3 s count */
         host_run(h, 2, 0, PEER);
         ck_assert_uint_eq(h->logged, 0);
@@ -162,9 +163,9 @@ START_TEST(a_gap_stops_the_time_of_a_group)
 }
 END_TEST
 
-START_TEST(a_gap_starts_the_time_of_a_group_anew)
+START_TEST(a_gap_starts_the_time_of_a_destination_anew)
 {
-        hold_group();
+        hold_destination();
         h->snapshot.now += 30 * SEC;
         host_run(h, 10, 0, PEER);
         ck_assert_uint_eq(h->logged, 0);
@@ -287,11 +288,11 @@ static void add(TCase *tcase)
         tcase_add_checked_fixture(tcase, NULL, tear_down);
         tcase_add_loop_test(tcase, a_rule_of_which_anything_differs_is_another_one, 0, ELEMENTSOF(others));
         tcase_add_test(tcase, the_same_rule_goes_on_in_another_place);
-        tcase_add_test(tcase, what_is_theirs_stays_theirs);
-        tcase_add_test(tcase, a_reload_keeps_the_time_of_a_group);
+        tcase_add_test(tcase, what_is_foreign_stays_foreign);
+        tcase_add_test(tcase, a_reload_keeps_the_time_of_a_destination);
         tcase_add_loop_test(tcase, a_reload_for_another_destination_starts_anew, 0, 2);
-        tcase_add_test(tcase, a_gap_stops_the_time_of_a_group);
-        tcase_add_test(tcase, a_gap_starts_the_time_of_a_group_anew);
+        tcase_add_test(tcase, a_gap_stops_the_time_of_a_destination);
+        tcase_add_test(tcase, a_gap_starts_the_time_of_a_destination_anew);
         tcase_add_test(tcase, a_rule_of_two_sysctls_is_taken_over_whole);
         tcase_add_test(tcase, another_rule_that_holds_the_same_is_taken_over_as_well);
         tcase_add_test(tcase, no_rule_is_held_longer_than_an_hour);

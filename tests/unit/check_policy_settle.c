@@ -507,7 +507,7 @@ END_TEST
 
 /* ---- outcomes ---- */
 
-START_TEST(a_limit_is_tried_at_every_tick_and_told_once)
+START_TEST(a_limit_is_tried_at_every_tick_and_logged_once)
 {
         h = host_new(FIN_RULE);
         h->write_outcome = OUTCOME_LIMITED;
@@ -581,7 +581,7 @@ START_TEST(a_restore_that_fails_is_tried_again)
 }
 END_TEST
 
-START_TEST(a_sysctl_that_comes_back_later_than_another_is_told)
+START_TEST(a_sysctl_that_is_restored_later_than_another_is_logged)
 {
         h = host_new(FIN_RULE "set = net.ipv4.tcp_tw_reuse = 1\n");
         host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
@@ -600,7 +600,7 @@ START_TEST(a_sysctl_that_comes_back_later_than_another_is_told)
 }
 END_TEST
 
-START_TEST(what_someone_else_changes_is_theirs)
+START_TEST(what_another_program_changes_is_foreign)
 {
         h = host_new(FIN_RULE "set = net.ipv4.tcp_tw_reuse = 1\n");
         host_reading(h, METRIC_TCP_FIN_WAIT2, 100);
@@ -618,7 +618,7 @@ START_TEST(what_someone_else_changes_is_theirs)
         ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 45);
         ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_TW_REUSE), 2);
 
-        host_reading(h, METRIC_TCP_FIN_WAIT2, 100); /* and it stays theirs */
+        host_reading(h, METRIC_TCP_FIN_WAIT2, 100); /* and it stays foreign */
         host_pass(h, 5);
         ck_assert_uint_eq(h->log[3].n, 1);
         ck_assert_int_eq(host_sysctl_value(h, SYSCTL_TCP_FIN_TIMEOUT), 45);
@@ -626,7 +626,7 @@ START_TEST(what_someone_else_changes_is_theirs)
 END_TEST
 
 /* The rule's first sysctl, or its second. Each step begins to be watched anew. */
-START_TEST(what_is_taken_back_is_tried_until_it_is_had)
+START_TEST(what_is_rearmed_is_tried_until_it_is_taken)
 {
         enum sysctl_id id = _i ? SYSCTL_TCP_TW_REUSE : SYSCTL_TCP_FIN_TIMEOUT;
         const struct rule_state *state;
@@ -750,7 +750,7 @@ START_TEST(adopts_a_step_as_watched_and_takes_the_rest)
 }
 END_TEST
 
-START_TEST(leaves_alone_what_the_ledger_says_is_theirs)
+START_TEST(leaves_alone_what_is_foreign_in_the_ledger)
 {
         h = host_new(FIN_RULE);
         policy_set_foreign(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
@@ -845,17 +845,17 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, held_while_any_rule_wants_it);
         tcase_add_test(tcase, a_value_that_is_there_is_not_written);
         tcase_add_test(tcase, a_disabled_rule_does_nothing);
-        tcase_add_test(tcase, a_limit_is_tried_at_every_tick_and_told_once);
+        tcase_add_test(tcase, a_limit_is_tried_at_every_tick_and_logged_once);
         tcase_add_loop_test(tcase, a_write_that_fails_waits_for_retry, 0, 2);
         tcase_add_test(tcase, a_failure_that_may_pass_is_tried_again_soon);
         tcase_add_test(tcase, a_restore_that_fails_is_tried_again);
-        tcase_add_test(tcase, a_sysctl_that_comes_back_later_than_another_is_told);
-        tcase_add_test(tcase, what_someone_else_changes_is_theirs);
-        tcase_add_loop_test(tcase, what_is_taken_back_is_tried_until_it_is_had, 0, 2);
+        tcase_add_test(tcase, a_sysctl_that_is_restored_later_than_another_is_logged);
+        tcase_add_test(tcase, what_another_program_changes_is_foreign);
+        tcase_add_loop_test(tcase, what_is_rearmed_is_tried_until_it_is_taken, 0, 2);
         tcase_add_loop_test(tcase, each_rule_takes_what_it_lacks, 0, 2);
         tcase_add_test(tcase, adopts_what_a_rule_still_sets);
         tcase_add_loop_test(tcase, adopts_a_step_as_watched_and_takes_the_rest, 0, 2);
-        tcase_add_test(tcase, leaves_alone_what_the_ledger_says_is_theirs);
+        tcase_add_test(tcase, leaves_alone_what_is_foreign_in_the_ledger);
         tcase_add_test(tcase, a_reload_keeps_what_is_the_same);
         tcase_add_test(tcase, a_reload_keeps_what_is_held);
         tcase_add_test(tcase, a_reload_drops_what_is_gone);

@@ -186,7 +186,7 @@ END_TEST
 
 /* ---- outcomes of a step ---- */
 
-START_TEST(a_limit_is_tried_again_at_once_and_told_once)
+START_TEST(a_limit_is_tried_again_at_once_and_logged_once)
 {
         begin_overflow(TABLE_RULE(""));
         host_pass(h, 9);
@@ -220,7 +220,7 @@ START_TEST(a_step_that_fails_waits_its_time)
 }
 END_TEST
 
-START_TEST(someone_else_between_two_steps_is_left_alone)
+START_TEST(another_program_between_two_steps_is_left_alone)
 {
         begin_overflow(TABLE_RULE(UNTIL));
         host_pass(h, 3);
@@ -233,7 +233,7 @@ START_TEST(someone_else_between_two_steps_is_left_alone)
 END_TEST
 
 /* Seen by the writer only: after the snapshot, before the write. */
-START_TEST(someone_else_at_a_step_is_left_alone)
+START_TEST(another_program_at_a_step_is_left_alone)
 {
         begin_orphaned(FIN_RULE("lower = net.ipv4.tcp_keepalive_intvl /2 min 10\n"));
         host_pass(h, 9);
@@ -467,10 +467,10 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_cause_for_some_time_has_to_hold_that_long);
         tcase_add_test(tcase, what_is_at_its_limit_does_not_enter);
         tcase_add_test(tcase, two_actions_go_their_own_way);
-        tcase_add_test(tcase, a_limit_is_tried_again_at_once_and_told_once);
+        tcase_add_test(tcase, a_limit_is_tried_again_at_once_and_logged_once);
         tcase_add_loop_test(tcase, a_step_that_fails_waits_its_time, 0, 2);
-        tcase_add_test(tcase, someone_else_between_two_steps_is_left_alone);
-        tcase_add_test(tcase, someone_else_at_a_step_is_left_alone);
+        tcase_add_test(tcase, another_program_between_two_steps_is_left_alone);
+        tcase_add_test(tcase, another_program_at_a_step_is_left_alone);
         tcase_add_loop_test(tcase, until_is_on_the_original_scale, 0, ELEMENTSOF(scales));
         tcase_add_test(tcase, the_evidence_of_a_release_is_on_the_original_scale);
         tcase_add_test(tcase, a_table_of_nothing_has_a_scale_too);
