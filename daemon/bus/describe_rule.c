@@ -164,9 +164,7 @@ static const char *why(const struct tuner *t, unsigned i, const struct rule_eval
                 break;
         case STANDING_HARMFUL:
                 snprintf(buf, WHY_MAX,
-                         "a larger table %s fill the ports toward a destination that cannot reuse them%s",
-                         ports_valid(&t->snapshot) ? "would" : "may",
-                         ports_valid(&t->snapshot) ? "" : ": that is unknown until the next dump");
+                         "a larger table may fill the ports toward a destination that cannot reuse them");
                 break;
         case STANDING_IDLE:
                 why_idle(t, rule, e, buf);
