@@ -332,7 +332,7 @@ START_TEST(a_table_that_needs_a_dump_first)
         start_again("[rule t]\nwhen = tcp.fin_wait2 >= 100\nraise = net.ipv4.tcp_max_tw_buckets x2 max 262144\n");
         ticks(1);
         expect("\"state\":\"harmful\",\"why\":\"a larger table may fill the ports toward a destination that cannot "
-               "reuse them: that is unknown until the next dump\"");
+               "reuse them\"");
 }
 END_TEST
 
