@@ -2,6 +2,7 @@
 #include "lib/audit/text.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "lib/audit/advice.h"
@@ -28,7 +29,7 @@ static const char *toward(const char *destination)
 }
 
 struct evidence_text {
-        char metric[80], value[32], threshold[32];
+        char metric[80], value[32], threshold[NUMBER_TEXT_MAX + 8];
         char whose[DESTINATION_NAME_MAX + SNAPSHOT_CULPRIT_MAX + 16]; /* " toward DESTINATION, UNIT", " at LISTENER",
                                                                          " of UNIT", or "" */
 };
@@ -38,6 +39,8 @@ static struct evidence_text evidence_of(const struct audit_record *r)
         const struct evidence *e = &r->decision->evidence;
         struct evidence_text text = {0};
         const char *unit, *before_unit = e->destination[0] ? ", " : " of ";
+        bool is_computed = r->decision->kind == DECISION_ABORT; /* a multiple of a mean */
+        char number[NUMBER_TEXT_MAX];
 
         snprintf(text.whose, sizeof(text.whose), "%s%s%s%s", toward(e->destination), e->destination,
                  r->culprit[0] ? before_unit : "", r->culprit);
@@ -46,7 +49,8 @@ static struct evidence_text evidence_of(const struct audit_record *r)
         unit = unit_suffix(metric_unit(e->metric, r->counters));
         snprintf(text.metric, sizeof(text.metric), "%s", metric_name(e->metric, r->counters));
         snprintf(text.value, sizeof(text.value), "%.*f%s", *unit ? 1 : 0, e->value, unit);
-        snprintf(text.threshold, sizeof(text.threshold), "%s %g%s", comparison_text(e->op), e->threshold, unit);
+        number_format(is_computed ? round(10 * e->threshold) / 10 : e->threshold, number);
+        snprintf(text.threshold, sizeof(text.threshold), "%s %s%s", comparison_text(e->op), number, unit);
         return text;
 }
 
@@ -84,8 +88,7 @@ static void reason(const struct audit_record *r, const struct evidence_text *e, 
         else if (d->kind == DECISION_SUPERSEDED)
                 snprintf(buf, size, "a rule of the administrator decides on it now");
         else if (d->kind == DECISION_ABORT)
-                snprintf(buf, size, "%s rose to %s (%s)%s, several times what it was before", e->metric, e->value,
-                         e->threshold, of);
+                snprintf(buf, size, "after the change %s rose to %s (%s)%s", e->metric, e->value, e->threshold, of);
         else
                 snprintf(buf, size, "%s is %s (%s)%s", e->metric, e->value, e->threshold, of);
         add_caveat(r, buf, size);
