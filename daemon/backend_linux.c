@@ -13,7 +13,6 @@
 #include "daemon/audit/journal.h"
 #include "daemon/netns_name.h"
 #include "daemon/note.h"
-#include "lib/util/safe.h"
 
 static struct linux_backend *self(struct backend *backend)
 {
@@ -132,31 +131,16 @@ static bool is_for_good(int error)
         return error == -EPROTONOSUPPORT || error == -EAFNOSUPPORT || error == -EOPNOTSUPP || error == -ENOPROTOOPT;
 }
 
-/* The supervisor sets TWTUNED_REFUSED to the number of times in a row that this daemon ended with EX_TEMPFAIL. If it
- * is set, prints only at 1: at 0 the other twtuned may be about to end, as a child of a killed supervisor; from 2 on
- * the message would be repeated. */
-static void print_refused(void)
-{
-        const char *before = getenv("TWTUNED_REFUSED"), *instance = getenv("TWTUNED_INSTANCE");
-        char name[4 * NAME_MAX];
-
-        if (!before)
-                fprintf(stderr, "twtuned: another twtuned runs in this network namespace; stop it first\n");
-        else if (strcmp(before, "1") == 0)
-                fprintf(stderr,
-                        "twtuned: another twtuned runs in %s%s, such as the unit of the host's package; this one "
-                        "starts there after the other one has ended\n",
-                        instance ? "network namespace " : "this network namespace",
-                        instance ? safe_name(instance, name, sizeof(name)) : "");
-}
-
-int linux_backend_start(struct linux_backend *backend, bool sockets)
+int linux_backend_start(struct linux_backend *backend, bool sockets, int notify_fd)
 {
         const char *what;
         int r = linux_backend_open(backend, sockets, &what);
 
-        if (r == -EADDRINUSE)
-                print_refused();
+        backend->notify_fd = notify_fd;
+        if (r == -EADDRINUSE && notify_fd > 0)
+                note_send(notify_fd, NOTE_REFUSED); /* the supervisor prints it once, not at each try */
+        else if (r == -EADDRINUSE)
+                fprintf(stderr, "twtuned: another twtuned runs in this network namespace; stop it first\n");
         else if (r == -ENOPROTOOPT)
                 fprintf(stderr, "twtuned: a network namespace other than the first one needs Linux 5.14 "
                                 "(SO_NETNS_COOKIE)\n");

@@ -30,8 +30,8 @@ struct linux_backend {
 int linux_backend_open(struct linux_backend *ret, bool sockets, const char **ret_what);
 
 /* The same; prints an error, and returns 0 or the exit status: EX_UNAVAILABLE for what this kernel lacks,
- * EX_TEMPFAIL for everything else. */
-int linux_backend_start(struct linux_backend *backend, bool sockets);
+ * EX_TEMPFAIL for everything else. notify_fd: see struct linux_backend. */
+int linux_backend_start(struct linux_backend *backend, bool sockets, int notify_fd);
 
 void linux_backend_close(struct linux_backend *backend);
 

@@ -14,6 +14,9 @@ struct note {
         char text[28]; /* the beginning of the message */
 };
 
+/* The daemon ends because another twtuned runs in its network namespace. */
+#define NOTE_REFUSED "X_REFUSED=1"
+
 /* Sends a message, or drops it if the pipe is full, so that a supervisor that does not read delays no daemon. */
 void note_send(int fd, const char *text);
 

@@ -320,7 +320,7 @@ static struct service service;
  * status. */
 static int restore_all(struct service *s, const char *why, bool *ret_held)
 {
-        int r = linux_backend_start(&s->backend, false);
+        int r = linux_backend_start(&s->backend, false, s->options->notify_fd);
 
         if (r != 0)
                 return r;
@@ -372,8 +372,7 @@ int service_run(const struct service_options *options)
                         restore_all(s, "the configuration is wrong, so twtuned does not run", &held);
                 return r;
         }
-        r = linux_backend_start(&s->backend, true);
-        s->backend.notify_fd = options->notify_fd;
+        r = linux_backend_start(&s->backend, true, options->notify_fd);
         if (r == 0)
                 r = open_record(&s->record, options->record_file);
         if (r == 0 && options->netns)
@@ -390,7 +389,10 @@ int service_run(const struct service_options *options)
 int service_restore(void)
 {
         bool held = false;
-        int r = restore_all(&service, "twtuned --restore", &held);
+        int r;
+
+        service.options = &(struct service_options){0};
+        r = restore_all(&service, "twtuned --restore", &held);
 
         if (r == 0 && !held)
                 puts("twtuned: the ledger of this network namespace holds nothing to put back");

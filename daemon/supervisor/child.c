@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/config_files.h"
+#include "daemon/note.h"
 #include "daemon/privilege.h"
 #include "daemon/service.h"
 #include "daemon/supervisor/title.h"
@@ -113,11 +114,10 @@ static int run(void *user)
 
 void child_start(struct child *c, const struct child_options *options, uint64_t now)
 {
-        char metrics[PATH_MAX + NAME_SIZE], refused[16], watchdog[24];
+        char metrics[PATH_MAX + NAME_SIZE], watchdog[24];
         const struct variable variable[] = {
                 {"TWTUNED_INSTANCE", c->netns.name[0] ? c->netns.name : NULL},
                 {"TWTUNED_METRICS_FILE", options->metrics_directory ? metrics : NULL},
-                {"TWTUNED_REFUSED", refused},
                 {"NOTIFY_SOCKET", NULL},
                 {"WATCHDOG_USEC", watchdog},
                 {"WATCHDOG_PID", NULL},
@@ -126,7 +126,6 @@ void child_start(struct child *c, const struct child_options *options, uint64_t 
         char buf[NAME_SIZE + 32];
         int r;
 
-        snprintf(refused, sizeof(refused), "%u", c->process.refused);
         snprintf(watchdog, sizeof(watchdog), "%" PRIu64, SILENT_MAX);
         if (options->metrics_directory)
                 metrics_path(c, options, false, metrics, sizeof(metrics));
@@ -138,13 +137,27 @@ void child_start(struct child *c, const struct child_options *options, uint64_t 
                 fprintf(stderr, "twtuned: cannot start a process %s: %s\n", where(c, buf), strerror(-r));
 }
 
+static void hear_refused(struct child *c)
+{
+        char buf[NAME_SIZE + 32];
+
+        if (++c->refused == 2)
+                fprintf(stderr,
+                        "twtuned: another twtuned runs %s, such as the unit of the host's package; this one starts "
+                        "there after the other one has ended\n",
+                        where(c, buf));
+}
+
 void child_hear(struct child *c, const char *text, uint64_t now)
 {
         static const char ready[] = "READY=1\n", status[] = "STATUS=";
 
         c->heard = now;
+        if (strcmp(text, NOTE_REFUSED) == 0)
+                hear_refused(c);
         if (strncmp(text, ready, strlen(ready)) == 0) {
                 c->ready = true;
+                c->refused = 0;
                 text += strlen(ready);
         }
         if (strncmp(text, status, strlen(status)) == 0) {

@@ -16,6 +16,7 @@ struct child {
         bool present;       /* the last scan has found the namespace */
         bool ready;         /* it has completed a tick since its start */
         bool aborted;       /* it was sent SIGABRT, because it was silent for too long */
+        unsigned refused;   /* how often it found another twtuned in its network namespace since it was ready */
         uint64_t heard;     /* us; the last note, or the start */
         char state[16];     /* the first word of its status; "": none yet */
 };
@@ -44,7 +45,9 @@ void child_start(struct child *child, const struct child_options *options, uint6
 /* Returns the child with this pid; NULL: there is none. */
 struct child *child_of_pid(struct children *children, pid_t pid);
 
-/* Processes a note from the child: updates when it was last heard, whether it is ready, and its state. */
+/* Processes a note from the child: updates when it was last heard, whether it is ready, and its state. The second time
+ * that another twtuned runs in its network namespace, prints that: the first time the other one may be about to end, as
+ * a child of a killed supervisor. */
 void child_hear(struct child *child, const char *text, uint64_t now);
 
 /* Ends it if it has been silent for too long: with SIGABRT, then with SIGKILL if it still runs. It is then started
@@ -52,8 +55,8 @@ void child_hear(struct child *child, const char *text, uint64_t now);
 void child_watch(struct child *child, uint64_t now);
 
 /* Prints how a child ended that should have kept running, or, at the end of the supervisor (last), should have put
- * everything back; and when the next one starts. Prints nothing after EX_TEMPFAIL, as when another twtuned runs in its
- * namespace: the child itself prints why. */
+ * everything back; and when the next one starts. Prints nothing after EX_TEMPFAIL, for which the child itself prints
+ * why. */
 void child_print_end(const struct child *child, int status, bool last, uint64_t now);
 
 /* Removes and frees a child that does not run, and removes the metrics file that it may have left. */

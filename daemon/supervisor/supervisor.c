@@ -123,16 +123,23 @@ static void follow_scan(struct supervisor *s, uint64_t now)
         }
 }
 
-/* Reads the notes of the children, and kills those that hang. */
-static void watch(struct supervisor *s, uint64_t now)
+static void take_notes(struct supervisor *s, uint64_t now)
 {
-        bool late = s->scanned_at > 0 && now - s->scanned_at > LATE;
         struct child *c;
         struct note note;
 
         while (note_take(s->notes[0], &note))
                 if ((c = child_of_pid(&s->children, note.pid)))
                         child_hear(c, note.text, now);
+}
+
+/* Reads the notes of the children, and kills those that hang. */
+static void watch(struct supervisor *s, uint64_t now)
+{
+        bool late = s->scanned_at > 0 && now - s->scanned_at > LATE;
+        struct child *c;
+
+        take_notes(s, now);
         LIST_FOREACH(c, &s->children, link)
         {
                 if (late)
@@ -233,6 +240,7 @@ static int on_child_ended(sd_event_source *source, const struct signalfd_siginfo
 
         (void)source, (void)info;
         sd_event_now(s->event, CLOCK_MONOTONIC, &now);
+        take_notes(s, now); /* while the pids in them are still those of the children */
         while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
                 struct child *c = child_of_pid(&s->children, pid);
 

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -319,6 +320,38 @@ def _():
         check_equal(second.process.wait(harness.PATIENCE), 75, "exit status of one that starts beside it")
         wait_until(lambda: second.ended, "its end")
         check_equal(second.lines, ["twtuned: another twtuned runs in this network namespace; stop it first"], "what it says")
+
+
+def starve(host):
+    """From now on its processes fail to start for want of memory; until feed(). What it has itself it keeps."""
+    now = int(status(host.supervisor.pid)["VmSize"].split()[0]) * 1024
+    resource.prlimit(host.supervisor.pid, resource.RLIMIT_AS, (now, resource.RLIM_INFINITY))
+
+
+def feed(host):
+    resource.prlimit(host.supervisor.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+
+
+SHORT = r"^twtuned: cannot open \S+: Cannot allocate memory$"
+
+
+@test("beside another twtuned, after tries that failed for want of memory: it is said all the same, and once", beside=True)
+def _():
+    with Host() as host:
+        pod = host.add()
+        host.start()
+        host.wait_started(pod)
+        starve(host)
+        os.kill(host.child(pod), signal.SIGKILL)
+        for _ in range(2):
+            host.supervisor.wait_for(SHORT, since=len(host.supervisor.lines))
+        unit = Twtuned(pod, host.policy)
+        unit.wait_for("^config-loaded")
+        feed(host)
+        host.supervisor.wait_for(rf"^twtuned: another twtuned runs in network namespace {pod.name}, such as")
+        unit.stop()
+        host.wait_started(pod)
+        check_equal(sum("another twtuned" in line for line in host.supervisor.lines), 1, "how often it was said")
 
 
 @test("a second supervisor says so and ends", beside=True)
