@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/supervisor/child.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,7 +60,7 @@ struct child *child_add(struct children *children, const struct netns *netns)
 
         if (!c)
                 return NULL;
-        *c = (struct child){.netns = *netns};
+        *c = (struct child){.netns = *netns, .netns_fd = -1};
         if (is_taken(children, c->netns.name))
                 snprintf(c->netns.name, sizeof(c->netns.name), "%.*s-%ju", NAME_MAX - 24, netns->name,
                          (uintmax_t)netns->inode);
@@ -86,6 +88,12 @@ static void metrics_path(const struct child *c, const struct child_options *opti
                  own ? name : "");
 }
 
+/* Returns the descriptor by which the next process enters the network namespace; -1: it enters by the name. */
+static int way_in(const struct child *c)
+{
+        return c->present ? -1 : c->netns_fd;
+}
+
 struct start {
         const struct child *child;
         const struct child_options *options;
@@ -102,7 +110,7 @@ static int run(void *user)
 
         snprintf(title, sizeof(title), "twtuned --netns=%s", of->path);
         title_set(title);
-        r = privilege_run_in_netns(of->path);
+        r = privilege_run_in_netns(way_in(start->child) >= 0 ? "/proc/self/fd/0" : of->path);
         if (r != 0)
                 return r;
         return service_run(&(struct service_options){.config_file = options->config_file,
@@ -129,12 +137,42 @@ void child_start(struct child *c, const struct child_options *options, uint64_t 
         snprintf(watchdog, sizeof(watchdog), "%" PRIu64, SILENT_MAX);
         if (options->metrics_directory)
                 metrics_path(c, options, false, metrics, sizeof(metrics));
-        r = process_start(&c->process, run, &(struct start){c, options}, variable, -1, options->notes, now);
+        r = process_start(&c->process, run, &(struct start){c, options}, variable, way_in(c), options->notes, now);
         c->ready = c->aborted = false;
         c->heard = now;
         c->state[0] = 0;
         if (r < 0)
                 fprintf(stderr, "twtuned: cannot start a process %s: %s\n", where(c, buf), strerror(-r));
+}
+
+static void clear_left(struct child *c)
+{
+        if (c->netns_fd >= 0)
+                close(c->netns_fd);
+        c->netns_fd = -1;
+        c->left = false;
+}
+
+/* The open descriptor keeps the name from being unmounted, except lazily, as ip-netns(8) and container runtimes do. */
+static void set_left(struct child *c)
+{
+        int fd = open(c->netns.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        struct stat st;
+
+        c->left = true;
+        if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == c->netns.device && st.st_ino == c->netns.inode)
+                c->netns_fd = fd;
+        else if (fd >= 0)
+                close(fd); /* the name is that of another network namespace by now */
+}
+
+void child_ended(struct child *c, int status, uint64_t now)
+{
+        process_ended(&c->process, status, now);
+        if (c->process.in_order)
+                clear_left(c);
+        else if (c->process.refused == 0 && !c->left)
+                set_left(c);
 }
 
 static void hear_refused(struct child *c)
@@ -158,6 +196,7 @@ void child_hear(struct child *c, const char *text, uint64_t now)
         if (strncmp(text, ready, strlen(ready)) == 0) {
                 c->ready = true;
                 c->refused = 0;
+                clear_left(c);
                 text += strlen(ready);
         }
         if (strncmp(text, status, strlen(status)) == 0) {
@@ -205,6 +244,17 @@ void child_print_end(const struct child *c, int status, bool last, uint64_t now)
                         (unsigned)((c->process.again_at - now) / 1000000));
 }
 
+void child_print_left(const struct child *c)
+{
+        char name[NAME_SIZE];
+
+        fprintf(stderr,
+                "twtuned: network namespace %s has lost its name, or netns = does not fit it any more; what twtuned "
+                "changed there may not be put back: if a process PID still runs there, run "
+                "twtuned --restore --netns=/proc/PID/ns/net\n",
+                safe_name(c->netns.name, name, sizeof(name)));
+}
+
 void child_remove(struct child *c, const struct child_options *options)
 {
         char path[PATH_MAX + NAME_SIZE];
@@ -213,6 +263,7 @@ void child_remove(struct child *c, const struct child_options *options)
                 metrics_path(c, options, true, path, sizeof(path));
                 unlink(path); /* left by a process that was killed */
         }
+        clear_left(c);
         LIST_REMOVE(c, link);
         free(c);
 }

@@ -16,6 +16,8 @@ struct child {
         bool present;       /* the last scan has found the namespace */
         bool ready;         /* it has completed a tick since its start */
         bool aborted;       /* it was sent SIGABRT, because it was silent for too long */
+        bool left;          /* a process has died, and none has taken over yet what it may have changed */
+        int netns_fd;       /* while left: the network namespace, whose name may go; -1: it could not be opened */
         unsigned refused;   /* how often it found another twtuned in its network namespace since it was ready */
         uint64_t heard;     /* us; the last note, or the start */
         char state[16];     /* the first word of its status; "": none yet */
@@ -42,6 +44,9 @@ struct child *child_add(struct children *children, const struct netns *netns);
 /* Starts it. Prints why if it cannot be started. */
 void child_start(struct child *child, const struct child_options *options, uint64_t now);
 
+/* Records that it has ended with this status (wait(2)). */
+void child_ended(struct child *child, int status, uint64_t now);
+
 /* Returns the child with this pid; NULL: there is none. */
 struct child *child_of_pid(struct children *children, pid_t pid);
 
@@ -58,6 +63,9 @@ void child_watch(struct child *child, uint64_t now);
  * everything back; and when the next one starts. Prints nothing after EX_TEMPFAIL, for which the child itself prints
  * why. */
 void child_print_end(const struct child *child, int status, bool last, uint64_t now);
+
+/* Prints that no process can put back what may be left changed in the network namespace, and how a person can. */
+void child_print_left(const struct child *child);
 
 /* Removes and frees a child that does not run, and removes the metrics file that it may have left. */
 void child_remove(struct child *child, const struct child_options *options);

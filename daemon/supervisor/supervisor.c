@@ -86,6 +86,8 @@ static void add_own(struct supervisor *s)
 
 static void remove_child(struct supervisor *s, struct child *c)
 {
+        if (c->left && !s->stopping)
+                child_print_left(c);
         child_remove(c, &s->options);
         s->n_children--;
         s->too_many = false;
@@ -114,12 +116,12 @@ static void follow_scan(struct supervisor *s, uint64_t now)
 
         for (c = LIST_FIRST(&s->children); c; c = next) {
                 next = LIST_NEXT(c, link);
-                if (c->present && process_is_due(&c->process, now))
-                        child_start(c, &s->options, now);
-                else if (!c->present && c->process.pid > 0)
+                if (!c->present && c->process.pid > 0)
                         kill(c->process.pid, SIGTERM);
-                else if (!c->present)
+                else if (!c->present && c->netns_fd < 0)
                         remove_child(s, c);
+                else if (process_is_due(&c->process, now))
+                        child_start(c, &s->options, now);
         }
 }
 
@@ -170,7 +172,7 @@ static void note_end(struct supervisor *s, struct child *c, int status, uint64_t
 {
         bool asked = s->stopping || !c->present;
 
-        process_ended(&c->process, status, now);
+        child_ended(c, status, now);
         if (!asked || (s->stopping && WIFSIGNALED(status)))
                 child_print_end(c, status, s->stopping, now);
         s->failed |= s->stopping && c->process.refused == 0 && status != 0;

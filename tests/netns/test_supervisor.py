@@ -126,6 +126,62 @@ def _():
         check_equal((values(pod), len(host.lines("released", pod))), (["60"], 1), "put back, and said")
 
 
+def value_inside(inside):
+    """FIN in a network namespace that only an open file keeps."""
+    with open("/proc/thread-self/ns/net") as home:
+        Namespace._setns(inside)
+        value = pathlib.Path("/proc/sys", FIN.replace(".", "/")).read_text().strip()
+        Namespace._setns(home)
+    return value
+
+
+@test("a name that goes while a process that was killed waits for its next start: the next one puts everything back and ends",
+      beside=True)
+def _():
+    with Host() as host:
+        pod = host.add()
+        host.start()
+        host.wait_started(pod)
+        wait_until(lambda: len(host.files()) == 2, "two ledgers")
+        storm(pod)
+        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        with pod.entered():
+            inside = open("/proc/thread-self/ns/net")
+        os.kill(host.child(pod), signal.SIGKILL)
+        host.supervisor.wait_for(rf"^twtuned: the process in network namespace {pod.name} was ended by signal 9")
+        subprocess.run(["umount", "--lazy", f"/run/netns/{pod.name}"], check=True)  # as ip-netns does
+        host.supervisor.wait_for(rf"^released: .*NETNS={pod.name}$")
+        with inside:
+            check_equal(value_inside(inside), "60", FIN)
+        wait_until(lambda: len(host.children()) == 1, "it ends")
+        wait_until(lambda: len(host.files()) == 1, "its ledger goes")
+        check_equal([line for line in host.supervisor.lines if "--restore" in line], [], "nothing is left, and nothing said")
+        check([name for name in os.listdir(f"/proc/{host.supervisor.pid}/fd")
+               if os.readlink(f"/proc/{host.supervisor.pid}/fd/{name}").startswith("net:")] == [], "a descriptor of it is left")
+
+
+@test("a process that is killed after its name has gone: it says what may be left, and how to put it back", beside=True)
+def _():
+    with Host() as host:
+        pod = host.add()
+        host.start()
+        host.wait_started(pod)
+        storm(pod)
+        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        with pod.entered():
+            inside = open("/proc/thread-self/ns/net")
+        child = host.child(pod)
+        os.kill(child, signal.SIGSTOP)  # so that it does not follow SIGTERM
+        subprocess.run(["umount", f"/run/netns/{pod.name}"], check=True)
+        os.kill(child, signal.SIGKILL)
+        host.supervisor.wait_for(rf"^twtuned: network namespace {pod.name} has lost its name, .*, run twtuned --restore --netns=/proc/PID/ns/net$")
+        with inside:
+            check_equal(value_inside(inside), "20", FIN)
+            restore = subprocess.run([binary("twtuned"), "--restore", f"--netns=/proc/{os.getpid()}/fd/{inside.fileno()}"],
+                                     env=os.environ | {"RUNTIME_DIRECTORY": str(host.runtime_dir)}, capture_output=True, text=True)
+            check_equal((restore.returncode, value_inside(inside)), (0, "60"), restore.stderr)
+
+
 @test("a process that hangs: it is killed, and another takes over without a write; the others go on", beside=True)
 def _():
     with Host() as host:
@@ -234,11 +290,8 @@ def _():
         wait_until(lambda: not is_alive(child), "the process ends")
         wait_until(lambda: len(host.files()) == 2, "its ledger goes")
         wait_until(lambda: len(host.children()) == 2, "two processes")
-        with inside, open("/proc/thread-self/ns/net") as home:
-            Namespace._setns(inside)
-            value = pathlib.Path("/proc/sys", FIN.replace(".", "/")).read_text().strip()
-            Namespace._setns(home)
-        check_equal(value, "60", FIN)
+        with inside:
+            check_equal(value_inside(inside), "60", FIN)
 
 
 @test("two names of one network namespace: one process, which stays while one of them does", beside=True)
