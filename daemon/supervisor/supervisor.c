@@ -175,7 +175,7 @@ static void note_end(struct supervisor *s, struct child *c, int status, uint64_t
         child_ended(c, status, now);
         if (!asked || (s->stopping && WIFSIGNALED(status)))
                 child_print_end(c, status, s->stopping, now);
-        s->failed |= s->stopping && c->process.refused == 0 && status != 0;
+        s->failed |= s->stopping && status != 0 && (c->process.refused == 0 || c->left);
         if (asked)
                 remove_child(s, c);
 }

@@ -407,6 +407,23 @@ def _():
         check_equal(sum("another twtuned" in line for line in host.supervisor.lines), 1, "how often it was said")
 
 
+@test("a stop while a process that has to put something back cannot start for want of memory: the exit status says so",
+      beside=True)
+def _():
+    with Host() as host:
+        pod = host.add()
+        host.start()
+        host.wait_started(pod)
+        storm(pod)
+        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        starve(host)
+        since = len(host.supervisor.lines)
+        os.kill(host.child(pod), signal.SIGKILL)
+        host.supervisor.wait_for(SHORT, since=since)
+        check_equal(host.supervisor.stop(), 1, "exit status")
+        check_equal(values(pod), ["20"], FIN)
+
+
 @test("a second supervisor says so and ends", beside=True)
 def _():
     with Host() as host:
