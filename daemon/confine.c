@@ -37,15 +37,16 @@ int landlock_version(void)
         return r < 0 ? -errno : (int)r;
 }
 
-/* A path that this system lacks needs no rule. */
-static int allow(int ruleset, const char *path, uint64_t access)
+/* Allows access below a directory (kind: O_DIRECTORY) or to a file (0). A path that cannot be opened needs no rule: the
+ * daemon cannot write there either, and says so when it tries. Only a shortage is an error. */
+static int allow(int ruleset, const char *path, int kind, uint64_t access)
 {
         struct landlock_path_beneath_attr rule = {.allowed_access = access};
         int r = 0;
 
-        rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
+        rule.parent_fd = open(path, O_PATH | O_CLOEXEC | kind);
         if (rule.parent_fd < 0)
-                return errno == ENOENT ? 0 : -errno;
+                return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : 0;
         if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
                 r = -errno;
         close(rule.parent_fd);
@@ -65,7 +66,7 @@ static int allow_sysctls(int ruleset, uint64_t handled)
                 snprintf(path, sizeof(path), "/proc/sys/%s", sysctl_table[id].name);
                 for (char *dot = path; (dot = strchr(dot, '.'));)
                         *dot = '/';
-                r = allow(ruleset, path, WRITE & handled);
+                r = allow(ruleset, path, 0, WRITE & handled);
         }
         return r;
 }
@@ -104,7 +105,7 @@ static int confine(int version, const char *const directory[], size_t n)
         r = allow_sysctls(ruleset, handled);
         for (size_t i = 0; i < n && r == 0; i++)
                 if (directory[i][0])
-                        r = allow(ruleset, directory[i], REPLACE & handled);
+                        r = allow(ruleset, directory[i], O_DIRECTORY, REPLACE & handled);
         return finish(ruleset, r);
 }
 
@@ -117,7 +118,7 @@ int confine_to_reading(const char *directory)
         if (version < 0)
                 return 0;
         ruleset = begin(version, &handled);
-        return ruleset < 0 ? ruleset : finish(ruleset, allow(ruleset, directory, reads));
+        return ruleset < 0 ? ruleset : finish(ruleset, allow(ruleset, directory, O_DIRECTORY, reads));
 }
 
 int confine_writes(const char *ledger_directory, const char *metrics_file)

@@ -105,6 +105,20 @@ START_TEST(only_sysctls_ledger_and_metrics_can_be_written)
 }
 END_TEST
 
+/* The daemon runs without them, and says so: no sysctl is written without a ledger. */
+START_TEST(directories_that_are_none_are_no_error)
+{
+        int status = -1;
+        pid_t pid = fork();
+
+        if (pid == 0)
+                _exit(confine_writes("/proc/self/comm", "/proc/self/comm/x.prom") +
+                      confine_writes("/proc/self/comm/none", "/proc/self/exe/none/x.prom"));
+        ck_assert(waitpid(pid, &status, 0) == pid);
+        ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 START_TEST(no_network_namespace_is_an_error)
 {
         ck_assert_int_eq(privilege_enter_netns("/proc/self/ns/none"), -ENOENT);
@@ -118,6 +132,7 @@ END_TEST
 static void add(TCase *tcase)
 {
         tcase_add_test(tcase, only_sysctls_ledger_and_metrics_can_be_written);
+        tcase_add_test(tcase, directories_that_are_none_are_no_error);
         tcase_add_test(tcase, no_network_namespace_is_an_error);
 }
 
