@@ -344,7 +344,7 @@ static int take_lock(struct supervisor *s)
 
 static int drop_privileges(void)
 {
-        int r = privilege_keep(PRIVILEGE_SYS_ADMIN | PRIVILEGE_NET_ADMIN);
+        int r = privilege_keep(PRIVILEGE_SYS_ADMIN | PRIVILEGE_NET_ADMIN), landlock = landlock_version();
 
         if (r < 0) {
                 fprintf(stderr,
@@ -353,10 +353,11 @@ static int drop_privileges(void)
                         strerror(-r));
                 return EXIT_FAILURE;
         }
-        if (landlock_version() < 0)
-                fputs("twtuned: this kernel has no Landlock: nothing keeps the processes from writing root's files "
-                      "and other sysctls\n",
-                      stderr);
+        if (landlock < 0)
+                fprintf(stderr,
+                        "twtuned: no Landlock here (%s; see landlock(7)): nothing keeps the processes from writing "
+                        "root's files and other sysctls\n",
+                        strerror(-landlock));
         return 0;
 }
 

@@ -3,15 +3,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
 #include "daemon/confine.h"
 #include "daemon/privilege.h"
+#include "lib/util/macro.h"
 #include "run.h"
 
 static int open_error(const char *path, int flags)
@@ -119,6 +126,41 @@ START_TEST(directories_that_are_none_are_no_error)
 }
 END_TEST
 
+/* Debian 11's headers do not have it. */
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#endif
+
+/* From now on Landlock fails with this error: ENOSYS on an old kernel, EOPNOTSUPP if it was disabled at boot. */
+static void lose_landlock(unsigned error)
+{
+        struct sock_filter filter[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_landlock_create_ruleset, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        const struct sock_fprog program = {.len = ELEMENTSOF(filter), .filter = filter};
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+                _exit(99);
+}
+
+START_TEST(without_landlock_nothing_is_confined_and_nothing_fails)
+{
+        static const int errors[] = {ENOSYS, EOPNOTSUPP};
+        int status = -1, error = errors[_i];
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                lose_landlock((unsigned)error);
+                _exit(landlock_version() >= 0 || confine_writes("/tmp", "") != 0 || confine_to_reading("/") != 0);
+        }
+        ck_assert(waitpid(pid, &status, 0) == pid);
+        ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 START_TEST(no_network_namespace_is_an_error)
 {
         ck_assert_int_eq(privilege_enter_netns("/proc/self/ns/none"), -ENOENT);
@@ -133,6 +175,7 @@ static void add(TCase *tcase)
 {
         tcase_add_test(tcase, only_sysctls_ledger_and_metrics_can_be_written);
         tcase_add_test(tcase, directories_that_are_none_are_no_error);
+        tcase_add_loop_test(tcase, without_landlock_nothing_is_confined_and_nothing_fails, 0, 2);
         tcase_add_test(tcase, no_network_namespace_is_an_error);
 }
 
