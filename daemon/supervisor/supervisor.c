@@ -284,6 +284,8 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
         if (s->stopping)
                 return 0;
         s->stopping = true;
+        if (s->scanned_at == 0)
+                scan(s); /* an earlier supervisor may have left something changed */
         start_for_the_end(s);
         signal_all(s, SIGTERM);
         exit_when_done(s);
@@ -295,7 +297,8 @@ static const struct {
         sd_event_signal_handler_t handler;
 } signals[] = {{SIGTERM, on_stop}, {SIGINT, on_stop}, {SIGHUP, on_reload}, {SIGCHLD, on_child_ended}};
 
-static int block_signals(void)
+/* From the start, so that a signal waits for the event loop: process 1 of a container would not get it. */
+static void block_signals(void)
 {
         sigset_t mask;
 
@@ -303,16 +306,14 @@ static int block_signals(void)
         sigemptyset(&mask);
         for (unsigned i = 0; i < ELEMENTSOF(signals); i++)
                 sigaddset(&mask, signals[i].number);
-        return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+        sigprocmask(SIG_BLOCK, &mask, NULL);
 }
 
 static int loop(struct supervisor *s)
 {
         sd_event_source *timer = NULL;
-        int r = block_signals();
+        int r = sd_event_new(&s->event);
 
-        if (r >= 0)
-                r = sd_event_new(&s->event);
         for (unsigned i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
                 r = sd_event_add_signal(s->event, NULL, signals[i].number, signals[i].handler, s);
         if (r >= 0)
@@ -366,6 +367,7 @@ int supervisor_run(const char *config_file, bool observe, char **argv)
         static struct supervisor s = {.lock = -1};
         int r;
 
+        block_signals();
         /* A copy, as title_set() overwrites the argument. */
         s.options =
                 (struct child_options){.config_file = config_file ? strdup(config_file) : NULL, .observe = observe};

@@ -34,9 +34,10 @@ class Host(Single):
         self.pods.append(Single(f"p-{self.mark}"))
         return self.pods[-1]
 
-    def start(self, *args, env=None, etc=None):
+    def start(self, *args, env=None, etc=None, through=()):
         """Returns the supervisor. It gets a directory of its own for locks, because a host has only one. etc: a
-        directory that is laid over its /etc; its policy is then in /usr/lib, where a vendor puts it."""
+        directory that is laid over its /etc; its policy is then in /usr/lib, where a vendor puts it. through: a command
+        that executes the supervisor."""
         mounts, config = "mkdir -p /run/twtuned && mount -t tmpfs none /run/twtuned", [f"--config={self.policy}"]
         if etc:
             vendor, config = temp_dir(), []
@@ -45,7 +46,7 @@ class Host(Single):
             mounts += "".join(f" && mount -t overlay none -o lowerdir={upper}:{lower} {lower}"
                               for upper, lower in ((vendor, "/usr/lib"), (etc, "/etc")))
         argv = ["unshare", "--mount", "--propagation=slave", "sh", "-c", mounts + ' && exec "$@"', "sh",
-                binary("twtuned"), "--all-netns", *config, *args]
+                *through, binary("twtuned"), "--all-netns", *config, *args]
         base = {k: v for k, v in os.environ.items() if k not in ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC")}
         base |= {"RUNTIME_DIRECTORY": str(self.runtime_dir),
                  "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.runtime_dir / 'no-bus'}",

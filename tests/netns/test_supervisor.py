@@ -269,6 +269,30 @@ def _():
         check_equal((values(pod), len(host.lines("applied"))), (["60"], 0), "taken over and given back")
 
 
+STOPPED = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.kill(os.getpid(), signal.SIGTERM)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@test("a stop before the first scan: what killed processes had changed is put back all the same", beside=True)
+def _():
+    with Host() as host:
+        pod = host.add()
+        host.start()
+        host.wait_started(pod)
+        storm(pod)
+        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        os.kill(host.supervisor.pid, signal.SIGSTOP)
+        for pid in host.children():
+            os.kill(pid, signal.SIGKILL)
+        host.supervisor.stop(signal.SIGKILL)
+        check_equal(host.start(through=["/usr/bin/python3", "-c", STOPPED]).process.wait(harness.PATIENCE), 0, "exit status")
+        check_equal(values(pod, host), ["60", "60"], FIN)
+
+
 @test("a name that goes: its process puts everything back and ends, and its ledger goes", beside=True)
 def _():
     with Host() as host:
