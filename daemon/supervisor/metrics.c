@@ -66,6 +66,7 @@ static int run(void *user)
         sigprocmask(SIG_SETMASK, &none, NULL);
         signal(SIGPIPE, SIG_DFL);
         execl(m->program, "metrics-http", m->address, m->directory, NULL);
+        fprintf(stderr, "twtuned: metrics_listen: cannot execute %s: %s\n", m->program, strerror(errno));
         return EX_OSERR;
 }
 

@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,20 +22,32 @@
 #define PAUSE_SHORT_MAX_S 8u /* after EX_TEMPFAIL, to take over soon when another twtuned there ends */
 
 /* Runs in the child of fork(); the program has no threads. Closes the supervisor's descriptors, because its lock and
- * its pipes would otherwise outlive it. */
-static void set_up(pid_t parent, const struct variable variable[], int input, int notes)
+ * its pipes would otherwise outlive it. Returns 0 or a negative errno. */
+static int set_up(const struct variable variable[], int input, int notes)
 {
-        /* The signal stays set when capabilities are given up, and over execve(2) (kernel/cred.c:commit_creds). */
-        if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != parent)
-                _exit(EX_OSERR);
         if (input < 0)
                 input = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (dup2(input, STDIN_FILENO) < 0 || (notes >= 0 && dup2(notes, PROCESS_NOTES) < 0) ||
+        if (input < 0 || dup2(input, STDIN_FILENO) < 0 || (notes >= 0 && dup2(notes, PROCESS_NOTES) < 0) ||
             syscall(__NR_close_range, notes >= 0 ? PROCESS_NOTES + 1 : PROCESS_NOTES, UINT_MAX, 0) < 0)
-                _exit(EX_OSERR);
+                return -errno;
         for (const struct variable *v = variable; v->name; v++)
                 if (v->value ? setenv(v->name, v->value, true) : unsetenv(v->name))
-                        _exit(EX_OSERR);
+                        return -errno;
+        return 0;
+}
+
+static int run_in_child(pid_t parent, int (*run)(void *user), void *user, const struct variable variable[], int input,
+                        int notes)
+{
+        int r;
+
+        /* The signal stays set when capabilities are given up, and over execve(2) (kernel/cred.c:commit_creds). */
+        if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != parent)
+                return EX_OSERR;
+        r = set_up(variable, input, notes);
+        if (r < 0)
+                fprintf(stderr, "twtuned: cannot start a process: %s\n", strerror(-r));
+        return r < 0 ? EX_OSERR : run(user);
 }
 
 static void pause_before_next(struct process *p, unsigned longest_s, uint64_t now)
@@ -47,10 +61,8 @@ int process_start(struct process *p, int (*run)(void *user), void *user, const s
 {
         pid_t parent = getpid(), pid = fork();
 
-        if (pid == 0) {
-                set_up(parent, variable, input, notes);
-                exit(run(user));
-        }
+        if (pid == 0)
+                exit(run_in_child(parent, run, user, variable, input, notes));
         if (pid < 0) {
                 int r = -errno;
 

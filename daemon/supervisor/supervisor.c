@@ -371,8 +371,10 @@ int supervisor_run(const char *config_file, bool observe, char **argv)
         /* A copy, as title_set() overwrites the argument. */
         s.options =
                 (struct child_options){.config_file = config_file ? strdup(config_file) : NULL, .observe = observe};
-        if (config_file && !s.options.config_file)
+        if (config_file && !s.options.config_file) {
+                fputs("twtuned: out of memory\n", stderr);
                 return EX_OSERR;
+        }
         LIST_INIT(&s.children);
         title_prepare(argv);
         journal_unblock_stderr();
@@ -380,8 +382,10 @@ int supervisor_run(const char *config_file, bool observe, char **argv)
         if (r != 0)
                 return r;
         r = take_lock(&s);
-        if (r == 0 && pipe2(s.notes, O_CLOEXEC | O_NONBLOCK) < 0)
+        if (r == 0 && pipe2(s.notes, O_CLOEXEC | O_NONBLOCK) < 0) {
+                fprintf(stderr, "twtuned: cannot make a pipe: %s\n", strerror(errno));
                 r = EX_OSERR;
+        }
         s.options.notes = s.notes[1];
         if (r == 0)
                 r = drop_privileges();
