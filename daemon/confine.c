@@ -72,13 +72,13 @@ static int allow_sysctls(int ruleset, uint64_t handled)
 }
 
 /* Creates a ruleset, which forbids every access in *handled that no rule allows. Removes from *handled what this
- * version lacks. Returns the descriptor of the ruleset or a negative errno. */
-static int begin(int version, uint64_t *handled)
+ * version of Landlock lacks. Returns the descriptor of the ruleset or a negative errno. */
+static int begin(uint64_t *handled)
 {
         struct landlock_ruleset_attr attr;
         long r;
 
-        if (version < 3)
+        if (landlock_version() < 3)
                 *handled &= ~LANDLOCK_ACCESS_FS_TRUNCATE;
         attr = (struct landlock_ruleset_attr){.handled_access_fs = *handled};
         r = syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
@@ -95,29 +95,15 @@ static int finish(int ruleset, int r)
         return r;
 }
 
-static int confine(int version, const char *const directory[], size_t n)
-{
-        uint64_t handled = EVERY_WRITE;
-        int ruleset = begin(version, &handled), r;
-
-        if (ruleset < 0)
-                return ruleset;
-        r = allow_sysctls(ruleset, handled);
-        for (size_t i = 0; i < n && r == 0; i++)
-                if (directory[i][0])
-                        r = allow(ruleset, directory[i], O_DIRECTORY, REPLACE & handled);
-        return finish(ruleset, r);
-}
-
 int confine_to_reading(const char *directory)
 {
         uint64_t reads = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
         uint64_t handled = EVERY_WRITE | LANDLOCK_ACCESS_FS_EXECUTE | reads;
-        int version = landlock_version(), ruleset;
+        int ruleset;
 
-        if (version < 0)
+        if (landlock_version() < 0)
                 return 0;
-        ruleset = begin(version, &handled);
+        ruleset = begin(&handled);
         return ruleset < 0 ? ruleset : finish(ruleset, allow(ruleset, directory, O_DIRECTORY, reads));
 }
 
@@ -126,12 +112,18 @@ int confine_writes(const char *ledger_directory, const char *metrics_file)
         const char *slash = strrchr(metrics_file, '/');
         char metrics[PATH_MAX];
         const char *const directory[] = {TWTUNED_RUNTIME, ledger_directory, metrics};
-        int r = landlock_version();
+        uint64_t handled = EVERY_WRITE;
+        int ruleset, r;
 
-        snprintf(metrics, sizeof(metrics), "%.*s", slash ? (int)(slash - metrics_file) : 0, metrics_file);
-        if (r < 0)
+        if (landlock_version() < 0)
                 return 0;
-        r = confine(r, directory, ELEMENTSOF(directory));
+        snprintf(metrics, sizeof(metrics), "%.*s", slash ? (int)(slash - metrics_file) : 0, metrics_file);
+        ruleset = begin(&handled);
+        r = ruleset < 0 ? ruleset : allow_sysctls(ruleset, handled);
+        for (size_t i = 0; i < ELEMENTSOF(directory) && r == 0; i++)
+                r = allow(ruleset, directory[i], O_DIRECTORY, REPLACE & handled);
+        if (ruleset >= 0)
+                r = finish(ruleset, r);
         if (r < 0)
                 fprintf(stderr, "twtuned: cannot give up the right to write other files: %s\n", strerror(-r));
         return r < 0 ? EX_TEMPFAIL : 0;
