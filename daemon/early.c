@@ -16,12 +16,12 @@
 
 /* Sets the timer to a multiple of the period, so that all daemons of a host wake at the same time for their glances
  * and ticks. */
-static int set_timer(struct early *e, uint64_t now)
+static void set_timer(struct early *e, uint64_t now)
 {
         uint64_t period = e->glances.growing ? e->period / SOONER + 1 : e->period;
 
         sd_event_source_set_time(e->timer, (now / period + 1) * period);
-        return sd_event_source_set_enabled(e->timer, SD_EVENT_ONESHOT);
+        sd_event_source_set_enabled(e->timer, SD_EVENT_ONESHOT);
 }
 
 /* sd_event_source_disable_unref() is not in libsystemd 247. */

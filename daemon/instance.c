@@ -178,14 +178,14 @@ static bool is_at(int fd, const char *path)
  * that can save no ledger there, either. */
 static int take_lock(struct instance *i)
 {
-        char path[sizeof(i->lock_path)];
         int fd;
 
-        snprintf(path, sizeof(path), TWTUNED_RUNTIME "/%llu.lock", (unsigned long long)i->netns_cookie);
+        snprintf(i->lock_path, sizeof(i->lock_path), TWTUNED_RUNTIME "/%llu.lock",
+                 (unsigned long long)i->netns_cookie);
         if (mkdir(TWTUNED_RUNTIME, 0755) < 0 && errno != EEXIST)
                 return 0;
         for (unsigned tries = 0; tries < LOCK_TRIES; tries++) {
-                fd = open_lock(path);
+                fd = open_lock(i->lock_path);
                 if (fd < 0)
                         return 0;
                 if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
@@ -194,9 +194,8 @@ static int take_lock(struct instance *i)
                         close(fd);
                         return r;
                 }
-                if (is_at(fd, path)) {
+                if (is_at(fd, i->lock_path)) {
                         i->lock = fd;
-                        strcpy(i->lock_path, path);
                         return 0;
                 }
                 close(fd);
