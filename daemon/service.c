@@ -220,14 +220,15 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 
-/* Call this before the first change. A blocked signal waits for the event loop; when the loop ends, everything is put
- * back. With SIGPIPE ignored, a pipe as stderr that nobody reads does not end the daemon. */
-static void prepare_signals(void)
+/* When the loop ends, everything is put back. With SIGPIPE ignored, a pipe as stderr that nobody reads does not end the
+ * daemon. */
+void service_block_signals(void)
 {
         sigset_t mask;
 
         signal(SIGPIPE, SIG_IGN);
         sigemptyset(&mask);
+        sigaddset(&mask, SIGCHLD); /* for the supervisor */
         for (unsigned i = 0; i < ELEMENTSOF(signals); i++)
                 sigaddset(&mask, signals[i]);
         sigprocmask(SIG_BLOCK, &mask, NULL);
@@ -318,9 +319,9 @@ static struct service service;
 
 /* Puts back all that the ledger holds; why is for the log; *ret_held says whether it held anything. Returns the exit
  * status. */
-static int restore_all(struct service *s, const char *why, bool *ret_held)
+static int restore_all(struct service *s, int notify_fd, const char *why, bool *ret_held)
 {
-        int r = linux_backend_start(&s->backend, false, s->options->notify_fd);
+        int r = linux_backend_start(&s->backend, false, notify_fd);
 
         if (r != 0)
                 return r;
@@ -362,14 +363,15 @@ int service_run(const struct service_options *options)
         mallopt(M_MMAP_THRESHOLD, 16 * 1024);
         mallopt(M_TOP_PAD, 4096);
         prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* a huge page takes 2 MB for the few pages of it that are used */
-        prepare_signals();
+        service_block_signals();
         journal_unblock_stderr();
         if (!config)
                 r = config_files_load_good(options->config_file, NULL, true, &config);
         if (r != 0) {
                 /* The daemon will not run, so what an earlier process left changed is put back. */
                 if (!options->observe_only)
-                        restore_all(s, "the configuration is wrong, so twtuned does not run", &held);
+                        restore_all(s, options->notify_fd, "the configuration is wrong, so twtuned does not run",
+                                    &held);
                 return r;
         }
         r = linux_backend_start(&s->backend, true, options->notify_fd);
@@ -389,10 +391,7 @@ int service_run(const struct service_options *options)
 int service_restore(void)
 {
         bool held = false;
-        int r;
-
-        service.options = &(struct service_options){0};
-        r = restore_all(&service, "twtuned --restore", &held);
+        int r = restore_all(&service, 0, "twtuned --restore", &held);
 
         if (r == 0 && !held)
                 puts("twtuned: the ledger of this network namespace holds nothing to put back");

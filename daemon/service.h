@@ -28,6 +28,9 @@ struct service_options {
         int notify_fd; /* the pipe to the supervisor (note.h); 0: sd_notify(3) */
 };
 
+/* Makes SIGTERM, SIGINT, SIGHUP and SIGCHLD wait for the event loop. Call it before the first change. */
+void service_block_signals(void);
+
 /* Runs the daemon until SIGTERM or SIGINT. Returns the exit status. */
 int service_run(const struct service_options *options);
 

@@ -21,6 +21,7 @@
 #include "daemon/confine.h"
 #include "daemon/note.h"
 #include "daemon/privilege.h"
+#include "daemon/service.h"
 #include "daemon/supervisor/child.h"
 #include "daemon/supervisor/metrics.h"
 #include "daemon/supervisor/node_status.h"
@@ -297,18 +298,6 @@ static const struct {
         sd_event_signal_handler_t handler;
 } signals[] = {{SIGTERM, on_stop}, {SIGINT, on_stop}, {SIGHUP, on_reload}, {SIGCHLD, on_child_ended}};
 
-/* From the start, so that a signal waits for the event loop: process 1 of a container would not get it. */
-static void block_signals(void)
-{
-        sigset_t mask;
-
-        signal(SIGPIPE, SIG_IGN);
-        sigemptyset(&mask);
-        for (unsigned i = 0; i < ELEMENTSOF(signals); i++)
-                sigaddset(&mask, signals[i].number);
-        sigprocmask(SIG_BLOCK, &mask, NULL);
-}
-
 static int loop(struct supervisor *s)
 {
         sd_event_source *timer = NULL;
@@ -367,7 +356,7 @@ int supervisor_run(const char *config_file, bool observe, char **argv)
         static struct supervisor s = {.lock = -1};
         int r;
 
-        block_signals();
+        service_block_signals(); /* at once: until then, process 1 of a container gets none (pid_namespaces(7)) */
         /* A copy, as title_set() overwrites the argument. */
         s.options =
                 (struct child_options){.config_file = config_file ? strdup(config_file) : NULL, .observe = observe};
