@@ -54,13 +54,13 @@ static bool is_taken(const struct children *children, const char *name)
         return false;
 }
 
-struct child *child_add(struct children *children, const struct netns *netns)
+struct child *child_add(struct children *children, const struct netns *netns, const struct child_options *options)
 {
         struct child *c = malloc(sizeof(*c));
 
         if (!c)
                 return NULL;
-        *c = (struct child){.netns = *netns, .netns_fd = -1};
+        *c = (struct child){.options = options, .netns = *netns, .netns_fd = -1};
         if (is_taken(children, c->netns.name))
                 snprintf(c->netns.name, sizeof(c->netns.name), "%.*s-%ju", NAME_MAX - 24, netns->name,
                          (uintmax_t)netns->inode);
@@ -79,12 +79,12 @@ static const char *where(const struct child *c, char buf[static NAME_SIZE + 32])
         return buf;
 }
 
-static void metrics_path(const struct child *c, const struct child_options *options, bool own, char *buf, size_t size)
+static void metrics_path(const struct child *c, bool own, char *buf, size_t size)
 {
         char name[NAME_SIZE];
 
         safe_name(c->netns.name, name, sizeof(name));
-        snprintf(buf, size, "%s/twtuned%s%s.prom", options->metrics_directory, own && name[0] ? "-" : "",
+        snprintf(buf, size, "%s/twtuned%s%s.prom", c->options->metrics_directory, own && name[0] ? "-" : "",
                  own ? name : "");
 }
 
@@ -94,23 +94,18 @@ static int way_in(const struct child *c)
         return c->present ? -1 : c->netns_fd;
 }
 
-struct start {
-        const struct child *child;
-        const struct child_options *options;
-};
-
 static int run(void *user)
 {
-        const struct start *start = user;
-        const struct netns *of = &start->child->netns;
-        const struct child_options *options = start->options;
+        const struct child *c = user;
+        const struct child_options *options = c->options;
+        const struct netns *of = &c->netns;
         char title[PATH_MAX + 32];
         bool shared = !config_files_of_instance(options->config_file, of->name);
         int r;
 
         snprintf(title, sizeof(title), "twtuned --netns=%s", of->path);
         title_set(title);
-        r = privilege_run_in_netns(way_in(start->child) >= 0 ? "/proc/self/fd/0" : of->path);
+        r = privilege_run_in_netns(way_in(c) >= 0 ? "/proc/self/fd/0" : of->path);
         if (r != 0)
                 return r;
         return service_run(&(struct service_options){.config_file = options->config_file,
@@ -120,12 +115,12 @@ static int run(void *user)
                                                      .notify_fd = PROCESS_NOTES});
 }
 
-void child_start(struct child *c, const struct child_options *options, uint64_t now)
+void child_start(struct child *c, uint64_t now)
 {
         char metrics[PATH_MAX + NAME_SIZE], watchdog[24];
         const struct variable variable[] = {
                 {"TWTUNED_INSTANCE", c->netns.name[0] ? c->netns.name : NULL},
-                {"TWTUNED_METRICS_FILE", options->metrics_directory ? metrics : NULL},
+                {"TWTUNED_METRICS_FILE", c->options->metrics_directory ? metrics : NULL},
                 {"NOTIFY_SOCKET", NULL},
                 {"WATCHDOG_USEC", watchdog},
                 {"WATCHDOG_PID", NULL},
@@ -135,9 +130,9 @@ void child_start(struct child *c, const struct child_options *options, uint64_t 
         int r;
 
         snprintf(watchdog, sizeof(watchdog), "%" PRIu64, SILENT_MAX);
-        if (options->metrics_directory)
-                metrics_path(c, options, false, metrics, sizeof(metrics));
-        r = process_start(&c->process, run, &(struct start){c, options}, variable, way_in(c), options->notes, now);
+        if (c->options->metrics_directory)
+                metrics_path(c, false, metrics, sizeof(metrics));
+        r = process_start(&c->process, run, c, variable, way_in(c), c->options->notes, now);
         c->ready = c->aborted = false;
         c->heard = now;
         c->state[0] = 0;
@@ -255,12 +250,12 @@ void child_print_left(const struct child *c)
                 safe_name(c->netns.name, name, sizeof(name)));
 }
 
-void child_remove(struct child *c, const struct child_options *options)
+void child_remove(struct child *c)
 {
         char path[PATH_MAX + NAME_SIZE];
 
-        if (options->metrics_directory) {
-                metrics_path(c, options, true, path, sizeof(path));
+        if (c->options->metrics_directory) {
+                metrics_path(c, true, path, sizeof(path));
                 unlink(path); /* left by a process that was killed */
         }
         clear_left(c);

@@ -12,6 +12,7 @@
 struct child {
         LIST_ENTRY(child) link;
         struct process process;
+        const struct child_options *options;
         struct netns netns; /* name "": the supervisor's own */
         bool present;       /* the last scan has found the namespace */
         bool ready;         /* it has completed a tick since its start */
@@ -38,11 +39,11 @@ struct child_options {
 struct child *child_find(struct children *children, const struct netns *netns);
 
 /* Adds a child, which the caller has to start. If another child has its name, the inode is appended: the name
- * identifies its metrics and records. Returns NULL without memory. */
-struct child *child_add(struct children *children, const struct netns *netns);
+ * identifies its metrics and records. options: borrowed. Returns NULL without memory. */
+struct child *child_add(struct children *children, const struct netns *netns, const struct child_options *options);
 
 /* Starts it. Prints why if it cannot be started. */
-void child_start(struct child *child, const struct child_options *options, uint64_t now);
+void child_start(struct child *child, uint64_t now);
 
 /* Records that it has ended with this status (wait(2)). */
 void child_ended(struct child *child, int status, uint64_t now);
@@ -68,4 +69,4 @@ void child_print_end(const struct child *child, int status, bool last, uint64_t 
 void child_print_left(const struct child *child);
 
 /* Removes and frees a child that does not run, and removes the metrics file that it may have left. */
-void child_remove(struct child *child, const struct child_options *options);
+void child_remove(struct child *child);

@@ -62,7 +62,7 @@ static void on_netns(void *user, const struct netns *netns)
                 return;
         }
         if (!c) {
-                c = child_add(&s->children, netns);
+                c = child_add(&s->children, netns, &s->options);
                 s->n_children += c != NULL;
         }
         if (!c || c->present)
@@ -89,7 +89,7 @@ static void remove_child(struct supervisor *s, struct child *c)
 {
         if (c->left && !s->stopping)
                 child_print_left(c);
-        child_remove(c, &s->options);
+        child_remove(c);
         s->n_children--;
         s->too_many = false;
 }
@@ -122,7 +122,7 @@ static void follow_scan(struct supervisor *s, uint64_t now)
                 else if (!c->present && c->netns_fd < 0)
                         remove_child(s, c);
                 else if (process_is_due(&c->process, now))
-                        child_start(c, &s->options, now);
+                        child_start(c, now);
         }
 }
 
@@ -203,7 +203,7 @@ static void start_for_the_end(struct supervisor *s)
         sd_event_now(s->event, CLOCK_MONOTONIC, &now);
         LIST_FOREACH(c, &s->children, link)
         if (c->process.pid == 0 && !c->process.in_order) {
-                child_start(c, &s->options, now);
+                child_start(c, now);
                 s->failed |= c->process.pid == 0;
         }
 }
