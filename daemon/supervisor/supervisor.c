@@ -20,6 +20,7 @@
 #include "daemon/config_files.h"
 #include "daemon/confine.h"
 #include "daemon/note.h"
+#include "daemon/now.h"
 #include "daemon/privilege.h"
 #include "daemon/service.h"
 #include "daemon/supervisor/child.h"
@@ -155,12 +156,11 @@ static void watch(struct supervisor *s, uint64_t now)
 static int on_scan(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct supervisor *s = userdata;
-        uint64_t now;
+        uint64_t now = now_monotonic_us();
 
         (void)usec;
         if (s->stopping)
                 return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-        sd_event_now(s->event, CLOCK_MONOTONIC, &now);
         scan(s);
         follow_scan(s, now);
         watch(s, now);
@@ -197,10 +197,9 @@ static unsigned signal_all(struct supervisor *s, int signal)
  * when it has taken over, as signals are blocked until then. */
 static void start_for_the_end(struct supervisor *s)
 {
+        uint64_t now = now_monotonic_us();
         struct child *c;
-        uint64_t now;
 
-        sd_event_now(s->event, CLOCK_MONOTONIC, &now);
         LIST_FOREACH(c, &s->children, link)
         if (c->process.pid == 0 && !c->process.in_order) {
                 child_start(c, now);
@@ -237,12 +236,11 @@ static int on_stop_late(sd_event_source *source, uint64_t usec, void *userdata)
 static int on_child_ended(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         struct supervisor *s = userdata;
-        uint64_t now;
+        uint64_t now = now_monotonic_us();
         int status;
         pid_t pid;
 
         (void)source, (void)info;
-        sd_event_now(s->event, CLOCK_MONOTONIC, &now);
         take_notes(s, now); /* while the pids in them are still those of the children */
         while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
                 struct child *c = child_of_pid(&s->children, pid);
