@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,12 +87,6 @@ static void metrics_path(const struct child *c, bool own, char *buf, size_t size
                  own ? name : "");
 }
 
-/* Returns the descriptor by which the next process enters the network namespace; -1: it enters by the name. */
-static int way_in(const struct child *c)
-{
-        return c->present ? -1 : c->netns_fd;
-}
-
 static int run(void *user)
 {
         const struct child *c = user;
@@ -105,7 +98,7 @@ static int run(void *user)
 
         snprintf(title, sizeof(title), "twtuned --netns=%s", of->path);
         title_set(title);
-        r = privilege_run_in_netns(way_in(c) >= 0 ? "/proc/self/fd/0" : of->path);
+        r = privilege_run_in_netns(c->netns_fd >= 0 ? "/proc/self/fd/0" : of->path);
         if (r != 0)
                 return r;
         return service_run(&(struct service_options){.config_file = options->config_file,
@@ -132,7 +125,7 @@ void child_start(struct child *c, uint64_t now)
         snprintf(watchdog, sizeof(watchdog), "%" PRIu64, SILENT_MAX);
         if (c->options->metrics_directory)
                 metrics_path(c, false, metrics, sizeof(metrics));
-        r = process_start(&c->process, run, c, variable, way_in(c), c->options->notes, now);
+        r = process_start(&c->process, run, c, variable, c->netns_fd, c->options->notes, now);
         c->ready = c->aborted = false;
         c->heard = now;
         c->state[0] = 0;
@@ -140,34 +133,10 @@ void child_start(struct child *c, uint64_t now)
                 fprintf(stderr, "twtuned: cannot start a process %s: %s\n", where(c, buf), strerror(-r));
 }
 
-static void clear_left(struct child *c)
-{
-        if (c->netns_fd >= 0)
-                close(c->netns_fd);
-        c->netns_fd = -1;
-        c->left = false;
-}
-
-/* The open descriptor keeps the name from being unmounted, except lazily, as ip-netns(8) and container runtimes do. */
-static void set_left(struct child *c)
-{
-        int fd = open(c->netns.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        struct stat st;
-
-        c->left = true;
-        if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == c->netns.device && st.st_ino == c->netns.inode)
-                c->netns_fd = fd;
-        else if (fd >= 0)
-                close(fd); /* the name is that of another network namespace by now */
-}
-
 void child_ended(struct child *c, int status, uint64_t now)
 {
         process_ended(&c->process, status, now);
-        if (c->process.in_order)
-                clear_left(c);
-        else if (c->process.refused == 0 && !c->left)
-                set_left(c);
+        c->left = !c->process.in_order && (c->left || c->process.refused == 0);
 }
 
 static void hear_refused(struct child *c)
@@ -181,6 +150,16 @@ static void hear_refused(struct child *c)
                         where(c, buf));
 }
 
+/* Not by its name: that would keep the name from being unmounted. */
+static void open_netns(struct child *c)
+{
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/%d/ns/net", c->process.pid);
+        if (c->netns_fd < 0)
+                c->netns_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
 void child_hear(struct child *c, const char *text, uint64_t now)
 {
         static const char ready[] = "READY=1\n", status[] = "STATUS=";
@@ -191,7 +170,8 @@ void child_hear(struct child *c, const char *text, uint64_t now)
         if (strncmp(text, ready, strlen(ready)) == 0) {
                 c->ready = true;
                 c->refused = 0;
-                clear_left(c);
+                c->left = false;
+                open_netns(c);
                 text += strlen(ready);
         }
         if (strncmp(text, status, strlen(status)) == 0) {
@@ -258,7 +238,8 @@ void child_remove(struct child *c)
                 metrics_path(c, true, path, sizeof(path));
                 unlink(path); /* left by a process that was killed */
         }
-        clear_left(c);
+        if (c->netns_fd >= 0)
+                close(c->netns_fd);
         LIST_REMOVE(c, link);
         free(c);
 }

@@ -18,10 +18,10 @@ struct child {
         bool ready;         /* it has completed a tick since its start */
         bool aborted;       /* it was sent SIGABRT, because it was silent for too long */
         bool left;          /* a process has died, and none has taken over yet what it may have changed */
-        int netns_fd;       /* while left: the network namespace, whose name may go; -1: it could not be opened */
-        unsigned refused;   /* how often it found another twtuned in its network namespace since it was ready */
-        uint64_t heard;     /* us; the last note, or the start */
-        char state[16];     /* the first word of its status; "": none yet */
+        int netns_fd; /* its network namespace, by which the next process enters it, as the name may go; -1: none */
+        unsigned refused; /* how often it found another twtuned in its network namespace since it was ready */
+        uint64_t heard;   /* us; the last note, or the start */
+        char state[16];   /* the first word of its status; "": none yet */
 };
 
 LIST_HEAD(children, child);

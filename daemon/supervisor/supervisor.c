@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -120,7 +121,7 @@ static void follow_scan(struct supervisor *s, uint64_t now)
                 next = LIST_NEXT(c, link);
                 if (!c->present && c->process.pid > 0)
                         kill(c->process.pid, SIGTERM);
-                else if (!c->present && c->netns_fd < 0)
+                else if (!c->present && !(c->left && c->netns_fd >= 0))
                         remove_child(s, c);
                 else if (process_is_due(&c->process, now))
                         child_start(c, now);
@@ -318,6 +319,17 @@ static int loop(struct supervisor *s)
 
 /* ---- the start ---- */
 
+/* The supervisor has a descriptor for each child (netns_fd). */
+static void allow_descriptors(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+                limit.rlim_cur = limit.rlim_max;
+                setrlimit(RLIMIT_NOFILE, &limit);
+        }
+}
+
 /* Allows one supervisor on a host: two would keep each other's children out of the namespaces. Without the directory
  * there is no lock, as for instance_take(). Returns 0 or the exit status. */
 static int take_lock(struct supervisor *s)
@@ -363,6 +375,7 @@ int supervisor_run(const char *config_file, bool observe, char **argv)
                 return EX_OSERR;
         }
         LIST_INIT(&s.children);
+        allow_descriptors();
         title_prepare(argv);
         journal_unblock_stderr();
         r = config_files_load_good(config_file, NULL, true, &s.options.config);

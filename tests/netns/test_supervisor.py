@@ -147,9 +147,10 @@ def _():
         host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
         with pod.entered():
             inside = open("/proc/thread-self/ns/net")
+            name_of = os.readlink("/proc/thread-self/ns/net")
         os.kill(host.child(pod), signal.SIGKILL)
         host.supervisor.wait_for(rf"^twtuned: the process in network namespace {pod.name} was ended by signal 9")
-        subprocess.run(["umount", "--lazy", f"/run/netns/{pod.name}"], check=True)  # as ip-netns does
+        subprocess.run(["umount", f"/run/netns/{pod.name}"], check=True)
         host.supervisor.wait_for(rf"^released: .*NETNS={pod.name}$")
         with inside:
             check_equal(value_inside(inside), "60", FIN)
@@ -157,7 +158,7 @@ def _():
         wait_until(lambda: len(host.files()) == 1, "its ledger goes")
         check_equal([line for line in host.supervisor.lines if "--restore" in line], [], "nothing is left, and nothing said")
         check([name for name in os.listdir(f"/proc/{host.supervisor.pid}/fd")
-               if os.readlink(f"/proc/{host.supervisor.pid}/fd/{name}").startswith("net:")] == [], "a descriptor of it is left")
+               if os.readlink(f"/proc/{host.supervisor.pid}/fd/{name}") == name_of] == [], "a descriptor of it is left")
 
 
 @test("a process that is killed after its name has gone: it says what may be left, and how to put it back", beside=True)
@@ -173,6 +174,7 @@ def _():
         child = host.child(pod)
         os.kill(child, signal.SIGSTOP)  # so that it does not follow SIGTERM
         subprocess.run(["umount", f"/run/netns/{pod.name}"], check=True)
+        wait_until(lambda: int(status(child)["ShdPnd"], 16) >> signal.SIGTERM - 1 & 1, "it is asked to end")
         os.kill(child, signal.SIGKILL)
         host.supervisor.wait_for(rf"^twtuned: network namespace {pod.name} has lost its name, .*, run twtuned --restore --netns=/proc/PID/ns/net$")
         with inside:
@@ -354,6 +356,7 @@ def _():
             return sorted(os.readlink(f"/proc/{host.supervisor.pid}/fd/{fd}")
                           for fd in os.listdir(f"/proc/{host.supervisor.pid}/fd"))
         wait_until(lambda: len(host.children()) == 2 and len(host.files()) == 2, "two processes and their ledgers")
+        wait_until(lambda: sum(name.startswith("net:") for name in descriptors()) == 2, "a descriptor of each network namespace")
 
         def memory():
             rollup = pathlib.Path(f"/proc/{host.supervisor.pid}/smaps_rollup").read_text()
