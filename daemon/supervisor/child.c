@@ -43,12 +43,14 @@ struct child *child_of_pid(struct children *children, pid_t pid)
         return NULL;
 }
 
-static bool is_taken(const struct children *children, const char *name)
+/* True if the name is that of a file in another directory, too. A child of the same file is about to end: the file is
+ * that of a new network namespace now. */
+static bool is_taken(const struct children *children, const struct netns *netns)
 {
         const struct child *c;
 
         LIST_FOREACH(c, children, link)
-        if (strcmp(c->netns.name, name) == 0)
+        if (strcmp(c->netns.name, netns->name) == 0 && strcmp(c->netns.path, netns->path) != 0)
                 return true;
         return false;
 }
@@ -60,7 +62,7 @@ struct child *child_add(struct children *children, const struct netns *netns, co
         if (!c)
                 return NULL;
         *c = (struct child){.options = options, .netns = *netns, .netns_fd = -1};
-        if (is_taken(children, c->netns.name))
+        if (is_taken(children, netns))
                 snprintf(c->netns.name, sizeof(c->netns.name), "%.*s-%ju", NAME_MAX - 24, netns->name,
                          (uintmax_t)netns->inode);
         LIST_INSERT_HEAD(children, c, link);

@@ -320,6 +320,20 @@ def _():
             check_equal(value_inside(inside), "60", FIN)
 
 
+@test("a network namespace that is deleted and made again at once: the new one has the name", beside=True)
+def _():
+    with Host() as host:
+        pod = host.add()
+        host.start()
+        host.wait_started(pod)
+        since = len(host.supervisor.lines)
+        batch = temp_dir() / "batch"
+        batch.write_text(f"netns del {pod.name}\nnetns add {pod.name}\n")
+        subprocess.run(["ip", "-batch", batch], check=True)
+        started = host.supervisor.wait_for(rf"^config-loaded: .*NETNS=({pod.name}\S*)$", since=since)
+        check_equal(started[1], pod.name, "NETNS")
+
+
 @test("two names of one network namespace: one process, which stays while one of them does", beside=True)
 def _():
     with Host() as host:
