@@ -18,10 +18,10 @@ struct child {
         bool ready;         /* it has completed a tick since its start */
         bool aborted;       /* it was sent SIGABRT, because it was silent for too long */
         bool left;          /* a process has died, and none has taken over yet what it may have changed */
-        int netns_fd; /* its network namespace, by which the next process enters it, as the name may go; -1: none */
-        unsigned refused; /* how often it found another twtuned in its network namespace since it was ready */
-        uint64_t heard;   /* us; the last note, or the start */
-        char state[16];   /* the first word of its status; "": none yet */
+        int netns_fd;       /* for the next process, as the name may go; -1: none was ready yet */
+        unsigned refused;   /* how often it found another twtuned there since it was ready */
+        uint64_t heard;     /* us; the last note, or the start */
+        char state[16];     /* the first word of its status; "": none yet */
 };
 
 LIST_HEAD(children, child);
@@ -65,7 +65,8 @@ void child_watch(struct child *child, uint64_t now);
  * why. */
 void child_print_end(const struct child *child, int status, bool last, uint64_t now);
 
-/* Prints that no process can put back what may be left changed in the network namespace, and how a person can. */
+/* Prints that the name of the network namespace went before a process could take over what a dead one may have changed
+ * there, and how a person puts that back. */
 void child_print_left(const struct child *child);
 
 /* Removes and frees a child that does not run, and removes the metrics file that it may have left. */

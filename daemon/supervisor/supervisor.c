@@ -63,15 +63,12 @@ static void on_netns(void *user, const struct netns *netns)
                 s->too_many = true;
                 return;
         }
-        if (!c) {
-                c = child_add(&s->children, netns, &s->options);
-                s->n_children += c != NULL;
-        }
+        if (!c && (c = child_add(&s->children, netns, &s->options)))
+                s->n_children++;
         if (!c || c->present)
                 return;
         c->present = true;
-        memcpy(c->netns.path, netns->path,
-               sizeof(c->netns.path)); /* its first name may be gone while a second one remains */
+        strcpy(c->netns.path, netns->path); /* its first name may be gone while a second one remains */
 }
 
 /* The namespace of the supervisor itself: it has no name, and it stays. */
