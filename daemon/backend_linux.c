@@ -98,7 +98,7 @@ int linux_backend_open(struct linux_backend *w, bool sockets, const char **ret_w
                 .backend = {observe, observe_states, observe_sockets, sysctl_read, sysctl_write, sysctl_preset,
                             ledger_save, find_unit, find_cgroup, report, notify},
         };
-        *ret_what = "the netns's instance address";
+        *ret_what = "the abstract address @twtuned";
         r = instance_take(&w->instance);
         if (r == 0) {
                 *ret_what = "/proc/net";

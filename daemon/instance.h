@@ -11,9 +11,10 @@ struct instance {
         int socket;         /* bound to the address, if nobody else has it */
         int lock;           /* -1: the lock file cannot be opened here */
         char lock_path[64]; /* of its file */
-        uint64_t
-                netns_cookie; /* identifies this network namespace in this boot: SO_NETNS_COOKIE; before Linux 5.14, in
-                                 the first network namespace only, its inode */
+
+        /* Identifies this network namespace in this boot: SO_NETNS_COOKIE; before Linux 5.14, in the first network
+         * namespace only, its inode. */
+        uint64_t netns_cookie;
 };
 
 /* Returns 0; -EADDRINUSE: another twtuned runs in this network namespace; -ENOPROTOOPT: this is not the first network

@@ -178,8 +178,7 @@ static const char *parse(int argc, char **argv, struct arguments *a)
                         continue;
                 if (a->mode != MODE_RUN)
                         return "--once, --check, --lint, --replay, --restore, --all-netns, --version and --help "
-                               "exclude each "
-                               "other";
+                               "exclude each other";
                 a->mode = (enum mode)c;
         }
         a->files = argv + optind;
