@@ -23,7 +23,6 @@
 #include "daemon/diagnostics_print.h"
 #include "daemon/early.h"
 #include "daemon/metrics_file.h"
-#include "daemon/netns_name.h"
 #include "daemon/now.h"
 #include "daemon/privilege.h"
 #include "daemon/text_file.h"
@@ -290,8 +289,7 @@ static int run(struct service *s, struct config *config)
                 config_free(config); /* a new ledger would overwrite originals that the next start may read */
                 return EXIT_FAILURE;
         }
-        if (netns_name(s->metrics.netns, sizeof(s->metrics.netns)) < 0)
-                s->metrics.netns[0] = 0;
+        strcpy(s->metrics.netns, s->backend.ledger_file.owner.netns);
         follow_config(s, config);
         if (tuner_start(&s->tuner, &s->backend.backend, config, now_ns()) < 0) {
                 fprintf(stderr, "twtuned: out of memory\n");
