@@ -126,6 +126,15 @@ def _():
         check_equal((values(pod), len(host.lines("released", pod))), (["60"], 1), "put back, and said")
 
 
+def descriptors(host):
+    """What the supervisor has open."""
+    found = []
+    for link in pathlib.Path(f"/proc/{host.supervisor.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(link))
+    return sorted(found)
+
+
 def value_inside(inside):
     """FIN in a network namespace that only an open file keeps."""
     with open("/proc/thread-self/ns/net") as home:
@@ -147,7 +156,8 @@ def _():
         host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
         with pod.entered():
             inside = open("/proc/thread-self/ns/net")
-            name_of = os.readlink("/proc/thread-self/ns/net")
+            netns = os.readlink("/proc/thread-self/ns/net")
+        wait_until(lambda: netns in descriptors(host), "the supervisor has heard that the process is ready")
         os.kill(host.child(pod), signal.SIGKILL)
         host.supervisor.wait_for(rf"^twtuned: the process in network namespace {pod.name} was ended by signal 9")
         subprocess.run(["umount", f"/run/netns/{pod.name}"], check=True)
@@ -157,8 +167,7 @@ def _():
         wait_until(lambda: len(host.children()) == 1, "it ends")
         wait_until(lambda: len(host.files()) == 1, "its ledger goes")
         check_equal([line for line in host.supervisor.lines if "--restore" in line], [], "nothing is left, and nothing said")
-        check([name for name in os.listdir(f"/proc/{host.supervisor.pid}/fd")
-               if os.readlink(f"/proc/{host.supervisor.pid}/fd/{name}") == name_of] == [], "a descriptor of it is left")
+        check(netns not in descriptors(host), "a descriptor of it is left")
 
 
 @test("a process that is killed after its name has gone: it says what may be left, and how to put it back", beside=True)
@@ -365,17 +374,13 @@ def _():
         stays = host.add()
         host.start()
         host.wait_started(stays)
-
-        def descriptors():
-            return sorted(os.readlink(f"/proc/{host.supervisor.pid}/fd/{fd}")
-                          for fd in os.listdir(f"/proc/{host.supervisor.pid}/fd"))
         wait_until(lambda: len(host.children()) == 2 and len(host.files()) == 2, "two processes and their ledgers")
-        wait_until(lambda: sum(name.startswith("net:") for name in descriptors()) == 2, "a descriptor of each network namespace")
+        wait_until(lambda: sum(name.startswith("net:") for name in descriptors(host)) == 2, "a descriptor of each network namespace")
 
         def memory():
             rollup = pathlib.Path(f"/proc/{host.supervisor.pid}/smaps_rollup").read_text()
             return int(re.search(r"^Anonymous: +(\d+) kB$", rollup, re.M)[1])
-        before, files, taken = descriptors(), host.files(), []
+        before, files, taken = descriptors(host), host.files(), []
         for _ in range(5):
             pods = [f"tw-{os.getpid()}-{next(harness._numbers)}-p-{host.mark}" for _ in range(50)]
             batch = temp_dir() / "batch"
@@ -388,7 +393,7 @@ def _():
             taken.append(memory())
         # The memory of the first 50 is used again. For each of the later 200 the supervisor has over 4 kB for a while.
         check(taken[-1] - taken[0] < 400, f"{taken} kB of memory")
-        wait_until(lambda: descriptors() == before, f"the descriptors are {before}")
+        wait_until(lambda: descriptors(host) == before, f"the descriptors are {before}")
         check_equal(host.files(), files, "files")
         check_equal(host.supervisor.stop(), 0, "exit status")
 
