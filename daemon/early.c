@@ -123,7 +123,7 @@ bool early_begin_tick(struct early *e)
         return early;
 }
 
-/* Of all destinations, as bounds are; a value is that of the busiest one. */
+/* Returns the upper bound, which is that of all destinations, or the value of the busiest one. */
 static double fullest(const struct snapshot *s, unsigned metric)
 {
         const struct reading *r = &s->reading[metric];

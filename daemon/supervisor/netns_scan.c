@@ -40,8 +40,8 @@ static bool fits(const char *patterns, const char *name)
         return false;
 }
 
-/* An entry that cannot be looked at is not one that can be entered, such as a link to the namespace of a process
- * (EACCES without CAP_SYS_PTRACE) or to itself. Only without memory it may be one. Returns 0 or a negative errno. */
+/* Skips an entry that stat(2) cannot follow, because no process can enter it either: a link to the namespace of a
+ * process (EACCES without CAP_SYS_PTRACE), or to itself. Returns 0; or -ENOMEM, and then it may be a namespace. */
 static int look_at(const struct scan *s, const char *directory, const char *prefix, int fd, const char *name)
 {
         struct netns netns;

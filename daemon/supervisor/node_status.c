@@ -11,7 +11,7 @@
 /* The first word of each status of status.c, except "healthy". */
 static const char *const states[] = {"acting", "observing", "advice", "paused", "degraded"};
 
-/* A process that waits for its next start is in none. state NULL: counts all. */
+/* Counts the children in a state; NULL: all. One that waits for its next start has no state. */
 static unsigned count(const struct children *children, const char *state)
 {
         const struct child *c;

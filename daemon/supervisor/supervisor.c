@@ -191,8 +191,8 @@ static unsigned signal_all(struct supervisor *s, int signal)
         return n;
 }
 
-/* What a process that died had changed is put back by one that starts again, and is asked to end: it gets the signal
- * when it has taken over, as signals are blocked until then. */
+/* Starts a process where one has died, to put back what that one had changed. SIGTERM, which is sent at once, waits
+ * until the new process has taken over, because it is blocked until then. */
 static void start_for_the_end(struct supervisor *s)
 {
         uint64_t now = now_monotonic_us();
