@@ -87,7 +87,7 @@ void metrics_server_tick(struct metrics_server *m, uint64_t now)
 
 void metrics_server_stop(struct metrics_server *m)
 {
-        if (m->process.pid > 0 && kill(m->process.pid, SIGTERM) == 0)
+        if (m->process.pid > 0 && kill(m->process.pid, SIGKILL) == 0) /* it has nothing to put back, and may hang */
                 waitpid(m->process.pid, NULL, 0);
         if (m->program) {
                 empty(m->directory);

@@ -661,6 +661,16 @@ def _():
         wait_until(lambda: not is_alive(server), "it ends with the supervisor")
 
 
+@test("a stop while the one who serves the metrics hangs: it ends all the same", beside=True)
+def _():
+    needs_http()
+    with Host(LISTENS) as host:
+        host.start()
+        wait_until(lambda: try_get(host, "/healthz")[0] == 200, "it serves")
+        os.kill(next(pid for pid, path in host.children().items() if not path), signal.SIGSTOP)
+        check_equal(host.supervisor.stop(), 0, "exit status")
+
+
 @test("a port that is taken: said once, the daemons run, and it is served when the port is free", beside=True)
 def _():
     needs_http()
