@@ -64,7 +64,9 @@ int privilege_run_in_netns(const char *path)
                 r = privilege_keep(PRIVILEGE_NET_ADMIN);
         if (r < 0)
                 fprintf(stderr, "twtuned: cannot enter the network namespace %s: %s\n", path,
-                        r == -EINVAL ? "it is not a network namespace" : strerror(-r));
+                        r == -EINVAL  ? "it is not a network namespace"
+                        : r == -EPERM ? "CAP_SYS_ADMIN or CAP_NET_ADMIN is missing"
+                                      : strerror(-r));
         return r == 0 ? 0 : EX_TEMPFAIL;
 }
 
