@@ -43,7 +43,7 @@ static bool is_ours(const char *path)
         static const char first[] = "# HELP twtuned_";
         char text[sizeof(first) - 1];
         int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-        bool ours = fd < 0 && errno == ENOENT;
+        bool ours = fd < 0 && (errno == ENOENT || errno == ENOTDIR);
         struct stat st;
 
         if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))

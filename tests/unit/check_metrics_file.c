@@ -62,8 +62,24 @@ START_TEST(the_count_of_a_rule_goes_with_its_name)
 }
 END_TEST
 
+/* Nothing is there that is not twtuned's: the write itself fails. */
+START_TEST(a_path_below_a_file_is_not_a_foreign_file)
+{
+        static struct metrics_file below;
+
+        set_up();
+        start(A);
+        metrics_file_set(&below, "/dev/null/x.prom", tuner.config);
+        ticks(1);
+        metrics_file_tick(&below, &tuner);
+        ck_assert_str_eq(logged(AUDIT_DEGRADED, "ERRNO"), "20"); /* ENOTDIR */
+        tuner_stop(&tuner);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
+        tcase_add_test(tcase, a_path_below_a_file_is_not_a_foreign_file);
         tcase_add_test(tcase, the_count_of_a_rule_goes_with_its_name);
 }
 
