@@ -157,8 +157,8 @@ void linux_backend_close(struct linux_backend *w)
         journal_close();
 }
 
-/* Prints why the ledger cannot be used, and what happens to it. */
-static void print_unusable(const struct linux_backend *w, int error, bool keep)
+/* Prints why the ledger cannot be used, and what happens to it. aside: it was renamed to .bad. */
+static void print_unusable(const struct linux_backend *w, int error, bool aside)
 {
         const char *path = w->ledger_file.path;
 
@@ -170,28 +170,24 @@ static void print_unusable(const struct linux_backend *w, int error, bool keep)
         else if (error != -EBADMSG)
                 fprintf(stderr, "twtuned: cannot read the ledger %s: %s; nothing is changed or put back\n", path,
                         strerror(-error));
-        else if (keep)
-                fprintf(stderr, "twtuned: %s: truncated or garbled; nothing is restored from it\n", path);
         else
-                fprintf(stderr,
-                        "twtuned: %s: truncated or garbled; nothing is restored from it; it is kept as %s.bad\n", path,
-                        path);
+                fprintf(stderr, "twtuned: %s: truncated or garbled; nothing is restored from it%s%s%s\n", path,
+                        aside ? "; it is kept as " : "", aside ? path : "", aside ? ".bad" : "");
 }
 
 int linux_backend_load_ledger(struct linux_backend *w, bool observe, struct ledger *ret)
 {
         int r = ledger_file_load(&w->ledger_file, ret);
+        bool aside = r == -EBADMSG && !observe && ledger_file_keep_aside(&w->ledger_file) == 0;
 
         if (r == -ENOENT || r == -ESTALE)
                 r = 0; /* none, or of another boot: its changes ended with that kernel */
         if (r < 0)
-                print_unusable(w, r, observe);
+                print_unusable(w, r, aside);
         else if (w->ledger_error < 0)
                 fprintf(stderr, "twtuned: cannot save originals in %s: %s; no sysctl will be written\n",
                         w->ledger_file.directory, strerror(-w->ledger_error));
         if (r < 0 && observe)
                 w->ledger_error = r;
-        else if (r == -EBADMSG)
-                ledger_file_keep_aside(&w->ledger_file);
         return r;
 }

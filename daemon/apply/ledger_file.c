@@ -54,12 +54,12 @@ int ledger_file_load(const struct ledger_file *f, struct ledger *ret)
         return r < 0 ? r : ledger_parse(text, &f->owner, ret);
 }
 
-void ledger_file_keep_aside(const struct ledger_file *f)
+int ledger_file_keep_aside(const struct ledger_file *f)
 {
         char bad[sizeof(f->path) + 8];
 
         snprintf(bad, sizeof(bad), "%s.bad", f->path);
-        rename(f->path, bad);
+        return rename(f->path, bad) < 0 ? -errno : 0;
 }
 
 int ledger_file_save(const struct ledger_file *f, const struct ledger *ledger)

@@ -18,8 +18,8 @@ int ledger_file_open(struct ledger_file *file, const char *directory, uint64_t n
  * boot is unknown; or another negative errno. */
 int ledger_file_load(const struct ledger_file *file, struct ledger *ret);
 
-/* Renames a damaged ledger to .bad, so that a person can examine it. */
-void ledger_file_keep_aside(const struct ledger_file *file);
+/* Renames a damaged ledger to .bad, so that a person can examine it. Returns 0 or a negative errno. */
+int ledger_file_keep_aside(const struct ledger_file *file);
 
 /* Writes a temporary file and renames it: the file is always the complete old or new ledger. */
 int ledger_file_save(const struct ledger_file *file, const struct ledger *ledger);

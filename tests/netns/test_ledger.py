@@ -87,8 +87,13 @@ def _():
             later = text[at] == "2" and at == len("twtuned-ledger ")
             check("later version" in run.stderr if later else "truncated or garbled" in run.stderr, run.stderr)
             check_equal(left.files(), [left.path.name + ("" if later else ".bad")], f"files after byte {at}")
+            check(later or f"it is kept as {left.path}.bad" in run.stderr, run.stderr)
             for path in left.directory.glob("*.ledger*"):
                 path.unlink()
+        left.path.write_text(flipped(text, 40))
+        left.path.with_name(left.path.name + ".bad").mkdir()
+        run = left.restore()
+        check(run.stderr.endswith("truncated or garbled; nothing is restored from it\n"), f"not renamed: {run.stderr}")
         left.path.write_text(text)
         check_equal((left.restore().returncode, left.sysctls()), (0, left.values(0)), "the undamaged one")
 
