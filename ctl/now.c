@@ -270,8 +270,9 @@ void print_left_alone(const json_t *d)
         json_array_foreach(json_object_get(d, "sysctls"), i, sysctl) {
                 if (!is_true(sysctl, "rearm"))
                         continue;
-                printf(LABEL "%s %s: %s; back to the rules: twtunectl rearm %s\n", "alone", text_of(sysctl, "name"),
-                       text_of(sysctl, "value"), text_of(sysctl, "owner"), sysctl_short_name(text_of(sysctl, "name")));
+                printf(LABEL "%s %s (%s): no rule changes it until: twtunectl rearm %s\n", "alone",
+                       text_of(sysctl, "name"), text_of(sysctl, "value"), text_of(sysctl, "owner"),
+                       sysctl_short_name(text_of(sysctl, "name")));
         }
 }
 

@@ -243,7 +243,7 @@ static int method_rearm(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return r;
         if (!policy_is_foreign(b->tuner->policy, id))
                 return sd_bus_error_setf(error, ERROR_NOT_POSSIBLE,
-                                         "twtuned does not leave %s alone: there is nothing to rearm",
+                                         "%s needs no rearm: it is not one that twtuned leaves alone",
                                          sysctl_table[id].name);
         call.sysctls = UINT32_C(1) << id;
         return call_begin(b, m, &call, error);

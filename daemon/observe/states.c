@@ -17,7 +17,7 @@ enum timer {
 };
 
 #define OPEN (BIT(TCP_ESTABLISHED) | BIT(TCP_CLOSE_WAIT))
-/* Not SYN_RECV, which shows a SYN+ACK that is sent again in the same way (net/ipv4/inet_diag.c:inet_req_diag_fill). */
+/* Not SYN_RECV: it shows a retransmitted SYN+ACK with the same timer (net/ipv4/inet_diag.c:inet_req_diag_fill). */
 #define SENDING (OPEN | BIT(TCP_SYN_SENT) | BIT(TCP_FIN_WAIT1) | BIT(TCP_LAST_ACK) | BIT(TCP_CLOSING))
 
 /* Each retransmission waits twice as long as the one before, at first 200 ms and more (include/net/tcp.h:TCP_RTO_MIN):

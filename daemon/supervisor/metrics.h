@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* metrics_listen: the program that serves the metrics files of all children, metrics-http. */
+/* metrics-http, which the supervisor starts if metrics_listen is set, serves the metrics files of all children. */
 
 #include "daemon/supervisor/process.h"
 

@@ -311,7 +311,7 @@ static void check_until(const struct check *c, const struct rule *rule)
         }
         if (rule->n_until > 0 && !elsewhere)
                 fail(rule->until[0].at,
-                     "until contradicts when: the rule would be released at the values at which it fires");
+                     "'until' contradicts 'when': the rule would be released at the values at which it acts");
         else if (elsewhere && wait_ns == 0)
                 diagnostic_add(&c->config->warnings, elsewhere->at,
                                "until uses %s, which no 'when' uses, and has no 'for': while 'when' and 'until' both "

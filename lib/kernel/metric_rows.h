@@ -88,8 +88,8 @@ TICK(LISTEN_BURSTS, "listen.bursts", UNIT_COUNT, "sock_diag",
         "bursts in which one listener dropped connections because its accept queue was full, in the last ten minutes; counted "
         "up to 4")
 TICK(LISTEN_OVERFLOWING, "listen.overflowing", UNIT_COUNT, "sock_diag",
-        "listeners that drop connections because their accept queue is full, or that did, and whose queue has stayed over half "
-        "full since")
+        "listeners that dropped connections because their accept queue was full; each counts until it is no more than half "
+        "full")
 SAMPLE(CLOSE_WAIT_GROWTH, "close_wait.growth", UNIT_PER_MINUTE, "sock_diag",
         "growth of close_wait over the last minute, in the unit where it grows most")
 SAMPLE(CLOSE_WAIT_STUCK, "close_wait.stuck", UNIT_COUNT, "sock_diag",

@@ -266,7 +266,7 @@ const struct lint_row lint_rows[] = {
         {CORE("netdev_budget"), 1, INT, .place = LINT_FIRST, .low = 300,
          .help = "packets per polling round of all cards",
          .below = "that is under the kernel's default (300), so that bursts wait for another round"},
-        {CORE("netdev_budget_usecs"), 1, POSITIVE, .place = LINT_FIRST, .help = "longest polling round of all cards"},
+        {CORE("netdev_budget_usecs"), 1, POSITIVE, .place = LINT_FIRST, .help = "us for a polling round of all cards"},
         {CORE("dev_weight"), 1, 1, INT32_MAX, .place = LINT_FIRST, .help = "packets of one card per polling round"},
         {CORE("rps_sock_flow_entries"), 1, 0, 1 << 29, .place = LINT_FIRST,
          .help = "table of RFS, rounded up to a power of two; each receive queue has its own"},

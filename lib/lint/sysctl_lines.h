@@ -44,9 +44,9 @@ int sysctl_lines_read(struct sysctl_lines *lines, const char *file, const char *
  * (systemd's basic/fileio.c:categorize_eol()). */
 size_t sysctl_lines_split(const char *text, size_t size, size_t *ret_end);
 
-/* Returns the line that takes effect on name (a path, or with dots): the last one that names it, else of the globs
- * that match the one with the last place. If its value is NULL, it revokes an earlier line or excludes the name from
- * globs, and nothing is set. NULL: no line is about name. */
+/* Returns the line that takes effect on name (a path, or with dots): the last line that names it. If none does, it is
+ * a glob that matches: of several, the one that is applied last (place). If its value is NULL, the line revokes an
+ * earlier one or excludes the name from globs, and nothing is set. Returns NULL if no line is about name. */
 const struct sysctl_line *sysctl_lines_find(const struct sysctl_lines *lines, const char *name);
 
 /* Computes the place of each line again, after lines were removed. */

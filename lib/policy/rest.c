@@ -62,7 +62,7 @@ static bool may_rest(const struct policy *p, unsigned i, const struct snapshot *
 
         if (p->state[i].active || e->wait_ns > 0 || p->state[i].tried_at == s->now)
                 return false;
-        for (unsigned k = 0; k < rule->n_abort; k++) /* each tick adds the reading to the trail */
+        for (unsigned k = 0; k < rule->n_abort; k++) /* each tick adds the reading to the metric's last minute */
                 if (s->reading[rule->abort[k].metric].state == READING_VALID)
                         return false;
         for (unsigned k = 0; k < rule->n_when; k++)

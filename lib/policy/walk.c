@@ -40,8 +40,8 @@ static bool destination_presses(const struct rule *rule, const struct destinatio
         return true;
 }
 
-/* An expected ports.* is judged by the destination that the rule acts for. An effect on the host needs a destination
- * under pressure that still makes TIME_WAIT: without one, no effect can show. */
+/* If `expect` names a ports.*, only the destination that the rule acts for is judged. Any other metric can show an
+ * effect only while a destination meets `when` without reuse and still makes TIME_WAIT: pressing is one of those. */
 static void walk_expect(struct walk *w, const struct destination *d)
 {
         const struct condition *c = &w->rule->expect;

@@ -141,8 +141,9 @@ static uint8_t source_find(struct ports *ports, const uint32_t address[static 4]
         return (uint8_t)i;
 }
 
-/* Returns how many ms a TIME_WAIT must still last to be in the next dump: a tick or, if dumps are rarer, 1.5 times the
- * time between the last two (30 s at most: after a pause, few ports would be left to compare); plus a margin. */
+/* Returns how many ms a TIME_WAIT must still last to be in the next dump: the window of the rates (a tick, or 2 s if
+ * that is longer) or 1.5 times the time between the last two dumps (30 s at most: after a pause, few ports would be
+ * left to compare), whichever is longer; plus a margin. */
 static unsigned stays_ms(const struct ports *ports)
 {
         uint64_t apart_ms = ports->elapsed / NSEC_PER_MSEC * 3 / 2;
