@@ -126,7 +126,7 @@ static void print_effect(const json_t *rule)
 
                 printf("  %s", text_of(abort, "text"));
                 if (is_true(abort, "watching"))
-                        printf(": %.1f%s so far, at most %.1f%s", number_of(abort, "mean"), unit,
+                        printf(": %.1f%s so far, the limit is %.1f%s", number_of(abort, "mean"), unit,
                                number_of(abort, "limit"), unit);
                 putchar('\n');
         }

@@ -37,7 +37,7 @@ static const struct {
         {"ports.",
          "ss -tan dst ADDRESS:PORT, which lists the sockets toward one destination (all states, TIME_WAIT too); "
          "count only the even local ports, or only the odd ones, as connect() takes only these"},
-        {"listen.", "ss -tlni, and nstat -az TcpExtListenDrops"},
+        {"listen.", "ss -tlnm: d<N> of skmem:(...), and nstat -az TcpExtListenDrops"},
         {"accept_queue.", "ss -tln: Recv-Q (waiting for accept()) by Send-Q (the backlog)"},
         {"syn_queue.", "ss -Htan state syn-recv sport = :PORT | wc -l"},
         {"close_wait.", "ss -tanp state close-wait, twice, a minute apart"},

@@ -211,7 +211,7 @@ static void print_end(const json_t *d, const json_t *change, const json_t *rule)
 
         if (is_true(change, "left")) {
                 puts(has_text(d, "mode", "observe")
-                             ? "  until     stop twtuned and run: twtuned --restore"
+                             ? "  until     you stop twtuned and run: twtuned --restore"
                              : "  until     the old value can be written: twtuned keeps trying");
                 return;
         }
@@ -325,8 +325,7 @@ void print_fullest(const json_t *d)
         }
 }
 
-/* Returns the value of a ports.* metric that is nearest to a condition, of the destinations in the last dump; NAN:
- * none has a value. */
+/* Returns the value of a ports.* metric in the last dump that is nearest to meeting a condition; NAN: there is none. */
 static double nearest_seen(const json_t *d, const char *metric, const char *op)
 {
         double nearest = (double)NAN;

@@ -283,8 +283,8 @@ void apply_restore(struct apply *a, struct change *c, bool at_end)
         if (r < 0) {
                 fail(c, r, "cannot read");
         } else if (sysctl_equal(&live, &c->value)) {
-                /* Comes before ledger_is_ours(): no field of the ledger has the value of sysctl.d, which an earlier
-                 * restore may have written. */
+                /* Comes before ledger_is_ours(): an earlier restore may have written the value of sysctl.d, and that
+                 * function would call it foreign. */
                 note_restored(a, c);
         } else if (!ledger_is_ours(entry, &live)) {
                 c->outcome = OUTCOME_FOREIGN;

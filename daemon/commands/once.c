@@ -133,7 +133,8 @@ static int write_pressures(FILE *f, const struct snapshot *s, struct config *con
         return 0;
 }
 
-/* Prints which files cannot be read, and no other errors. Returns false if there is one, or if memory was short. */
+/* Prints which files cannot be read, and no other errors. Returns false if a file cannot be read, or if there was no
+ * memory for any error. */
 static bool are_read(const struct diagnostics *diagnostics)
 {
         bool all = diagnostics->item || diagnostics->n == 0;

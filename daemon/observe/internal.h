@@ -144,7 +144,7 @@ struct observer {
         bool waited;         /* the last read did without snmp */
         uint64_t moved_at;   /* when one of them last moved */
         bool netstat_waits;  /* the netstat counters that are read move only if one of them does */
-        uint64_t same_until; /* ns: until then, reads in which none of them moves only call fill_quiet(); 0: unset */
+        uint64_t same_until; /* ns: until then, a read in which none of them moved only calls fill_quiet(); 0: unset */
 
         double paws; /* PAWSTimewait in about the last minute: the older an event is, the less it counts */
 

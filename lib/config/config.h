@@ -77,5 +77,6 @@ void config_read(struct config *config, const char *file, const char *text, size
 const struct rule *config_rule_of(const struct config *config, enum sysctl_id sysctl);
 
 /* Checks the whole configuration after the last file: rules against each other, against [limits], and in themselves.
- * Sets after of each rule. Disables each rule with a condition that never holds, and sets rule_off in that error. */
+ * Sets the field `after` of each rule. Disables each rule with a condition that never holds, and sets rule_off in that
+ * error. */
 void config_check(struct config *config, struct diagnostics *diagnostics);

@@ -37,7 +37,7 @@ PORTS(DEMAND, "demand", UNIT_PERCENT,
         "ports that a kernel without reuse would hold; at 100 % it would be at the cliff")
 PORTS(REUSE_DEMAND, "reuse_demand", UNIT_PERCENT,
         "ports that a kernel with reuse after 1 s would hold; at 100 % it would be at the cliff")
-PORTS_SHARE(RELIEF, "relief", "share of the demand that is TIME_WAIT; reuse can help all of it")
+PORTS_SHARE(RELIEF, "relief", "share of ports.demand that is TIME_WAIT, the only part that reuse can free")
 PORTS_SHARE(SOURCE_USED, "source_used", "distinct ports of one source address; at 100 % bind() before connect() fails")
 PORTS_SHARE(BIND_FIRST, "bind_first",
         "ports of a source address that one destination alone uses although by chance several would, or ports.bind_order if "
@@ -46,7 +46,8 @@ PORTS_SHARE(BIND_ORDER, "bind_order",
         "100 %: the ports toward the destination were taken in the order of bind(), not in that of connect(), so the "
         "program binds before it connects; else 0")
 PORTS(BIND_USED, "bind_used", UNIT_PERCENT,
-        "ports of one source address where bind() looks first; at 100 % every bind() before connect() scans")
+        "ports used by one source address, of those that bind() tries first; at 100 % every bind() before connect() "
+        "scans")
 PORTS_SHARE(REUSED, "reused", "new connections that took a port in TIME_WAIT; unknown while there are too few of them")
 METRIC(PORTS_SYN_WAITING, "ports.syn_waiting", UNIT_PERCENT, 5, "sock_diag", WITH_DUMP,
         "share of the connections on reused ports that wait over 250 ms for an answer; 0 unless it is over three times "
@@ -73,7 +74,7 @@ SAMPLE(UDP_PORTS, "udp.ports", UNIT_PERCENT, "sock_diag",
 TICK(TIME_WAIT_TABLE, "time_wait.table", UNIT_PERCENT, "sockstat",
         "TIME_WAIT sockets as a share of tcp_max_tw_buckets; at 100 % TIME_WAIT is skipped")
 TICK(TIME_WAIT_NEEDED, "time_wait.needed", UNIT_COUNT, "sockstat, netstat",
-        "TIME_WAIT sockets that the rate of the last seconds leads to, if none is thrown away")
+        "TIME_WAIT sockets there would be at the rate of the last seconds, if none were thrown away")
 TICK(ORPHANS_TABLE, "orphans.table", UNIT_PERCENT, "sockstat",
         "closed sockets that still send, as a share of tcp_max_orphans; at 100 % they are reset")
 TICK(MEMORY_TCP, "memory.tcp", UNIT_PERCENT, "sockstat",

@@ -105,8 +105,8 @@ static bool is_taken_in_part(struct lint_case *c)
                 good++;
         if (good == 0 || good == row->n || (row->n == 2 && (good < c->n || *c->rest)))
                 return false;
-        return lint_say(c, LINT_HARMFUL, "only %u of %u numbers: the kernel leaves the others as they were%s", good,
-                        row->n, good < c->n || *c->rest ? ", and refuses the rest" : "");
+        return lint_say(c, LINT_HARMFUL, "it sets only %u of %u numbers: the kernel leaves the others as they were%s",
+                        good, row->n, good < c->n || *c->rest ? ", and refuses the rest of the line" : "");
 }
 
 static bool same_numbers(const struct lint_case *c, const char *text)

@@ -71,7 +71,7 @@ const struct lint_row lint_rows[] = {
 
         /* ---- SYN and accept queues ---- */
         {IPV4("tcp_syncookies"), 1, U8, "1", .high = 1,
-         .above = "every SYN is answered with a cookie, attack or not, and options are lost (ip-sysctl: for tests)",
+         .above = "a cookie answers every SYN, attack or not; without timestamps options are lost (ip-sysctl: for tests)",
          .rule = "syn-cookies"},
         {IPV4("tcp_max_syn_backlog"), 1, INT, .low = 128,
          .below = "a handful of half-open connections fills it", .rule = "syn-queue"},
@@ -309,7 +309,7 @@ const struct lint_row lint_rows[] = {
         {CONNTRACK("tcp_max_retrans"), 1, INT, "3", .newer = 255, .place = LINT_CONNTRACK,
          .help = "retransmissions before conntrack uses a shorter timeout"},
         {CONNTRACK("tcp_ignore_invalid_rst"), 1, BOOL, "0", .place = LINT_CONNTRACK,
-         .help = "whether a RST outside of the window is ignored"},
+         .help = "1 lets a RST outside of the window pass instead of calling it invalid"},
         {CONNTRACK("udp_timeout"), 1, SECONDS, "30", LASTS, .help = "seconds for a request without an answer"},
         {CONNTRACK("udp_timeout_stream"), 1, SECONDS, "120", LASTS, .help = "seconds for UDP that was answered"},
         {CONNTRACK("icmp_timeout"), 1, SECONDS, "30", LASTS, .help = "seconds for a ping"},
@@ -332,7 +332,7 @@ const struct lint_row lint_rows[] = {
          .help = "connections that helpers expect"},
         {CONNTRACK("count"), 1, .place = LINT_CONNTRACK, .idle = SHOWS},
         {CONNTRACK("tcp_loose"), 1, BOOL, "1", .place = LINT_CONNTRACK,
-         .help = "0 is for SYNPROXY; elsewhere it cuts connections that are older than their entry"},
+         .help = "0 is for SYNPROXY; elsewhere it cuts established connections that have no entry"},
         {CONNTRACK("tcp_be_liberal"), 1, BOOL, "0", .place = LINT_CONNTRACK,
          .help = "1 lets segments outside of the window pass instead of calling them invalid"},
         {CONNTRACK("tcp_no_window_check"), 1,

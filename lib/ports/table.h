@@ -162,9 +162,9 @@ uint64_t ports_newest_cgroup(const struct ports *ports);
 #define LISTENERS_UNSEEN 64u
 
 /* Computes, without a new dump, the bounds of each metric over all destinations.
- * opened: the connections that connect() opened since the last dump (ActiveOpens), or more
- * sockets: all sockets of the host, or more
- * listeners: the listeners that came or went since the last dump, or more
+ * opened: at least the connections that connect() opened since the last dump (ActiveOpens)
+ * sockets: at least all sockets of the host
+ * listeners: at least the listeners that came or went since the last dump
  * Needs a dump made with the current port range and reserved ports. */
 void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, unsigned listeners,
                   struct ports_range ret[static METRIC_PORTS_COUNT]);

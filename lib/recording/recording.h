@@ -34,7 +34,7 @@ struct recording_row {
 
 struct recording_column {
         unsigned kind, id; /* id of a metric or of a sysctl, or index in counters */
-        unsigned at;       /* the same; of a counter, the id of its reading. RECORDING_NO_READING: it has none */
+        unsigned at;       /* equal to id; of a counter, the id of its reading, or RECORDING_NO_READING: it has none */
 };
 
 #define RECORDING_NO_READING UINT32_MAX
