@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What we changed, and how to take it back. One file a netns in the runtime directory; a line a sysctl:
+/* What we changed, and how to take it back. Each netns has a file in the runtime directory, with a line for each
+ * sysctl:
  *
  *         twtuned-ledger 2 BOOT_ID NETNS_COOKIE
  *         netns <tab> NAME

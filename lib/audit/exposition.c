@@ -120,7 +120,7 @@ static void put_rules(struct text *t, const struct exposition *e, const struct f
         }
 }
 
-/* True if a rule can change the sysctl, or the ledger has an entry of it. */
+/* True if a rule can change the sysctl, or the ledger has an entry for it. */
 static bool is_concerned(const struct exposition *e, enum sysctl_id id)
 {
         return e->ledger->entry[id].state != LEDGER_NONE || config_rule_of(e->config, id);

@@ -30,7 +30,7 @@ unsigned exposition_fullest(const struct ports *ports, struct exposition_destina
 
 /* What has happened since the daemon started. */
 struct exposition_counters {
-        uint64_t metric[METRIC_COUNT]; /* of a rate: the events that it is the rate of */
+        uint64_t metric[METRIC_COUNT]; /* of a rate: the sum of its events */
         bool counted[METRIC_COUNT];    /* the rate has been read */
         uint64_t episodes[RULES_MAX];  /* how often the rule became active */
 };
@@ -47,7 +47,7 @@ struct exposition {
         const struct exposition_destination *fullest; /* of the last dump */
         unsigned n_fullest;
         double fullest_at;                                     /* Unix time of that dump */
-        const char *(*find_unit)(void *user, uint64_t cgroup); /* "": unknown, as for 0 */
+        const char *(*find_unit)(void *user, uint64_t cgroup); /* returns "" if unknown, as for cgroup 0 */
         void *user;
         const struct ledger *ledger;
         const uint64_t (*logged)[OUTCOME_COUNT]; /* for each sysctl, how many changes had which outcome */

@@ -33,7 +33,8 @@ static void check_after(const struct check *c, struct rule *rule)
         fail(rule->after_at, "unknown rule '%s'%s", rule->after_name, suggestion_hint(&suggestion, hint));
 }
 
-/* The rule that supersedes one in all of its actions; RULE_NONE: none. */
+/* Returns the first rule that supersedes the rule's first action, if all of its actions are superseded; else
+ * RULE_NONE. */
 static unsigned successor(const struct rule *rule)
 {
         for (unsigned k = 0; k < rule->n_actions; k++)
@@ -42,8 +43,9 @@ static unsigned successor(const struct rule *rule)
         return rule->n_actions > 0 ? (unsigned)__builtin_ctzll(rule->superseded_by[0]) : RULE_NONE;
 }
 
-/* The rule that has to be in effect before this one: the rule that 'after' names, or what stands for it if it is
- * disabled or superseded. prerequisite_of() of the policy finds the same while everything is available. */
+/* The rule that has to be in effect before this one: the rule that 'after' names; if it is superseded, the rule that
+ * supersedes it; if it is disabled, its own prerequisite. prerequisite_of() of the policy finds the same rule while
+ * everything is available. */
 static unsigned comes_before(const struct config *config, unsigned index)
 {
         const struct rule *rule = config->rule;
@@ -166,7 +168,7 @@ static void check_opposites(const struct check *c, unsigned index)
 
 /* Checks the value of each action against [limits]. The value of a set must be inside. A raise stops at a narrowed
  * max, and a lower at a narrowed min, so its limit may be beyond this bound, but not beyond the other one. A port
- * range stops at both bounds, so any is accepted. */
+ * range stops at both bounds, so any range is accepted. */
 static void check_bounds(const struct check *c, const struct rule *rule)
 {
         char reason[256];

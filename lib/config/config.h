@@ -67,9 +67,9 @@ struct config *config_new(void);
 void config_free(struct config *config);
 
 /* Reads the text of one file, which overrides the files read before. Adds each error to diagnostics and continues, so
- * that a person sees all of them at once; one is that CONFIG_FILES_MAX files were read before. kernel: the counters of
- * /proc, NULL if they are unknown. All origins, also those of the diagnostics, borrow the file's name from the
- * configuration. */
+ * that a person sees all of them at once. It is an error if CONFIG_FILES_MAX files were read before. kernel: the
+ * counters of /proc, NULL if they are unknown. All origins, also those of the diagnostics, borrow the file's name from
+ * the configuration. */
 void config_read(struct config *config, const char *file, const char *text, size_t size, const struct counters *kernel,
                  struct diagnostics *diagnostics);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Reads an INI file with inih, and reports each line that inih would accept, cut or skip without an error: inih
- * does not number lines, takes an indented line for a continued value, cuts lines at 199 characters, and does not
+/* Reads an INI file with inih, and reports each faulty line that inih would accept, cut or skip without an error:
+ * inih does not number lines, takes an indented line for a continued value, cuts lines at 199 characters, and does not
  * report an empty section. */
 
 #include <stddef.h>

@@ -25,7 +25,7 @@ struct config_values {
 int config_values_note(struct config_values *values, const char *section, const char *key, const char *text, bool list,
                        struct origin at);
 
-/* Returns the same for the same values, whatever their order and their files. */
+/* Returns a hash of all values that depends neither on their order nor on their files. */
 uint64_t config_values_hash(const struct config_values *values);
 
 void config_values_free(struct config_values *values);

@@ -27,11 +27,11 @@ struct close_wait {
         uint32_t current[CLOSE_WAIT_SLOTS]; /* the current sample */
         uint32_t stuck_current[CLOSE_WAIT_SLOTS], stuck[CLOSE_WAIT_SLOTS];
 
-        /* The sockets of three samples, by a 16-bit hash of their cookies: then is at least CLOSE_WAIT_WINDOW_MIN old,
-         * next replaces then once it is that old itself, and seen is the current sample. If then has 10,000 sockets,
-         * one in seven new sockets has the hash of one of them, and is taken for it. */
+        /* The sockets of three samples, by a 16-bit hash of their cookies: `then` is at least CLOSE_WAIT_WINDOW_MIN
+         * old, `next` replaces it once it is that old itself, and `seen` is the current sample. If `then` has 10,000
+         * sockets, one in seven new sockets has the hash of one of them, and is taken for it. */
         struct port_set then, next, seen;
-        uint64_t next_at; /* the time of next; 0: there is none yet */
+        uint64_t next_at; /* the time of `next`; 0: there is none yet */
         bool then_known;
 };
 

@@ -69,7 +69,7 @@ unsigned counters_add(struct counters *counters, const char *name)
         return i;
 }
 
-/* The netstat counters that change only with a segment, which snmp has counted before (InSegs in
+/* The netstat counters that change only with a segment, which snmp counts as well (InSegs in
  * net/ipv4/tcp_ipv4.c:tcp_v4_rcv and net/ipv6/tcp_ipv6.c:tcp_v6_rcv; ActiveOpens in net/ipv4/tcp_output.c:tcp_connect;
  * RetransSegs in __tcp_retransmit_skb and tcp_rtx_synack there), or with the end of a socket (TW,
  * TCPTimeWaitOverflow). TCPTimeouts, TCPMemoryPressures and ArpFilter, for example, are not among them. */

@@ -40,11 +40,11 @@ struct listeners {
         bool complete;        /* before[] holds all listeners of its dump: a listener not in it is new */
         uint32_t syn_limit;   /* a limit of every SYN queue, besides the backlog of its listener; 0: none */
         bool between;         /* this dump is between two ticks: the next one counts its new drops again */
-        bool between_before;  /* the previous dump was */
+        bool between_before;  /* the previous dump was between two ticks */
         bool new_drops_known; /* false: the drops of a listener are unknown, now or in the previous dump */
         uint64_t new_drops;   /* of all listeners together */
         uint64_t now;         /* of the last listeners_note_bursts() */
-        uint64_t tick_at;     /* the same, of the last tick */
+        uint64_t tick_at;     /* the `now` of the last tick */
         unsigned overflowing; /* listeners that dropped for a full accept queue since that tick, or with fills set */
         bool fills;           /* true if fills is set for a listener */
         struct listener item[LISTENERS_MAX], before[LISTENERS_MAX];
@@ -69,7 +69,7 @@ void listeners_add_handshake(struct listeners *listeners, const struct inet_diag
 typedef double listener_measure(const struct listeners *listeners, const struct listener *listener);
 listener_measure listener_accept_queue, listener_syn_queue;
 
-/* Records the drops that it has not seen yet as bursts, if accept_queue says that an accept queue was full since then.
+/* Records the drops since its last call as bursts, if accept_queue is true: an accept queue was full since that call.
  * Updates fills. A queue that has not drained to half overflows again with the next client, and these drops begin no
  * new burst. now: the time of this tick, ns. */
 void listeners_note_bursts(struct listeners *listeners, uint64_t now, bool accept_queue);

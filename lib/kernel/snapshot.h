@@ -45,18 +45,19 @@ struct snapshot {
         struct live_sysctl sysctl[SYSCTL_COUNT];
         uint64_t memory_bytes; /* of the machine */
         uint64_t dump_every;   /* ns between two dumps while cpu_budget delays the next one; else 0 */
-        uint64_t dump_ns;      /* how long the dumps of the tick before took, which makes this tick late; else 0 */
+        uint64_t dump_ns;      /* how long the dumps of the tick before took, which makes this tick late; 0: none */
 
-        /* Of a rate per second, the events that were counted since the read before: the rate may be one of before, and
-         * the time that it is of is not that between two reads. */
+        /* Of a rate per second, how many events its source has counted since it was last read; 0: not read in this
+         * tick. The rate does not give this number: it may be an older one, and of a different time. */
         uint64_t events[METRIC_COUNT];
 
         /* All destinations of the last dump, to be used for decisions only while the ports.* readings are valid;
          * borrowed from the observer until its next snapshot. */
         const struct ports *ports;
 
-        /* By metric id; from METRIC_COUNT on, the kernel counters that the configuration names. The ports.* are those
-         * of the busiest destination; where they are bounded, the bounds hold for every destination. */
+        /* By metric id; from METRIC_COUNT on, the kernel counters of the configuration, with those of the observer
+         * itself. The ports.* are those of the busiest destination; where they are bounded, the bounds hold for every
+         * destination. */
         struct reading reading[METRIC_COUNT + COUNTERS_MAX];
 };
 

@@ -29,7 +29,7 @@ const char *port_obstacle(const struct snapshot *s, int64_t port)
         return ports_is_listening(s->ports, (unsigned)port) ? "has a listener" : NULL;
 }
 
-/* From a dump, or from bounds, which hold only while the listeners are those of the last dump. */
+/* True if no listener is known to have come or gone since the last dump: else the ports.* have no bounds. */
 static bool listeners_known(const struct snapshot *s)
 {
         enum reading_state ports = s->reading[METRIC_PORTS_FIRST].state;
@@ -84,7 +84,7 @@ struct sysctl_value action_next(const struct action *action, const struct sysctl
         switch (action->kind) {
         case ACTION_RAISE:
                 limit = MIN(MIN(limit, bounds->max), table_most(action->sysctl, s->memory_bytes));
-                if (limit < bounds->min) /* by memory: no value is within both */
+                if (limit < bounds->min) /* memory allows less than min */
                         return *base;
                 /* A double does not overflow before it is cut to the limit. A step is at least 1. */
                 raised = MAX((double)base->v[0] * action->factor, (double)base->v[0] + 1);

@@ -13,8 +13,8 @@
 struct sysctl_value action_next(const struct action *action, const struct sysctl_bounds *bounds,
                                 const struct snapshot *snapshot, const struct sysctl_value *base);
 
-/* True if live already has the effect of the action, toward a destination on the loopback or not; or if the action
- * cannot go further. False if it is unknown how far a port range can grow. */
+/* True if live already has the effect of the action, or if the action cannot go further; only the former counts while
+ * it is unknown how far a port range can grow. loopback: the effect toward a destination on the loopback. */
 bool action_has_effect(const struct action *action, const struct sysctl_bounds *bounds,
                        const struct snapshot *snapshot, const struct sysctl_value *live, bool loopback);
 
@@ -42,6 +42,7 @@ bool port_obstacles_known(const struct snapshot *snapshot);
  * Call it only if port_obstacles_known(). */
 const char *port_obstacle(const struct snapshot *snapshot, int64_t port);
 
-/* A port of the wider range, outside the narrower one, that a service listens on; 0: none. */
+/* A port of the wider range, outside the narrower one, that a service listens on; 0: none, or the
+ * listeners are unknown now. */
 unsigned port_range_taken(const struct snapshot *snapshot, const struct sysctl_value *wide,
                           const struct sysctl_value *narrow);

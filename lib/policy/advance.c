@@ -6,7 +6,7 @@
 #include "lib/policy/evaluate.h"
 
 /* A clock that has not run is not written: its memory stays untouched. Without a dump a clock stays with its
- * destination: after a dump between two ticks, the slot may have another one. */
+ * destination: after a dump between two ticks, the slot may have another destination. */
 static void advance_destination_clocks(struct destination_clock *clocks, const struct condition *c,
                                        const struct snapshot *s, const struct elapsed *t)
 {
@@ -98,7 +98,8 @@ static void advance_abort(const struct rule *rule, const struct abort_condition 
 
         if (metric_is_ports(abort->metric)) {
                 if (e->watching && e->harmed) {
-                        /* Until the change is put back, which may fail for longer than it is watched. */
+                        /* It stays set until the change is put back: that may fail for longer than the change is
+                         * watched. */
                         a->harm = true;
                         a->after = (struct mean){e->mean, 1, t->ns};
                         note_failed(rule, state, e->harmed, s->now);
@@ -108,7 +109,7 @@ static void advance_abort(const struct rule *rule, const struct abort_condition 
         }
         if (r->state != READING_VALID)
                 return;
-        trail_add(&a->trail, s->now, r->value, weight, t->ns); /* also while it is active: another step may follow */
+        trail_add(&a->trail, s->now, r->value, weight, t->ns); /* even of an active rule: it may step again */
         if (!state->active || a->over)
                 return;
         mean_add(&a->after, r->value, weight, t->ns);

@@ -16,7 +16,7 @@ struct clock {
         uint64_t ns;
 };
 
-/* The same for the destination with this id. */
+/* The clock of the destination with this id. */
 struct destination_clock {
         uint64_t id;
         struct clock clock;

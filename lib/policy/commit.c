@@ -195,8 +195,8 @@ static enum progress commit_leave(struct policy *p, const struct decision *d)
         for (unsigned k = 0; k < d->n; k++) {
                 struct held *held = held_by(p, d->rule, d->change[k].sysctl);
 
-                /* If the live value is unknown, no rule holds the sysctl any more. Else the original, if that is live,
-                 * would count as a change by another program. The next tick restores what no rule holds. */
+                /* If the live value is unknown, no rule holds the sysctl any more: the live value may be the original,
+                 * which would count as a change by another program. The next tick restores what no rule holds. */
                 if (d->change[k].outcome == OUTCOME_FAILED && !d->change[k].unknown)
                         continue;
                 held->rules &= ~rule_bit(d->rule);
@@ -268,7 +268,7 @@ static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const str
         if (state->active)
                 return;
         activate(p, i);
-        /* Watching the effect was left to the process that wrote the value. */
+        /* Only the process that wrote the value could watch its effect. */
         state->expecting = false;
         for (unsigned k = 0; k < rule->n_abort; k++)
                 state->abort[k].over = true;

@@ -94,7 +94,7 @@ static bool find_overridden(const struct policy *p, const struct snapshot *s, st
 
 /* ---- releases ---- */
 
-/* The release time of a rule that came back soon after its last release. */
+/* The configured release time; longer for a rule that came back soon after its last release. */
 static uint64_t release_time(uint64_t configured, unsigned factor)
 {
         return MIN(configured * factor, MAX(configured, RELEASE_LONGEST_NS));
@@ -267,7 +267,7 @@ static bool find_leaving(const struct policy *p, const struct snapshot *s, struc
         for (unsigned i = p->config->n_rules; i-- > 0;)
                 if (p->state[i].active && may_try(&p->state[i], s) && !has_active_dependent(p, i) &&
                     find_reason(p, i, s, d)) {
-                        d->rule = i; /* find_reason() may have named a rule that it depends on */
+                        d->rule = i; /* find_reason() may have set a rule on which rule i depends */
                         fill_leave(p, d);
                         return true;
                 }
@@ -282,7 +282,7 @@ static bool may_help(const struct policy *p, unsigned i, const struct snapshot *
                !rule_does_harm(p, i, s);
 }
 
-/* True if all of `when` holds: if there are conditions on ports.*, for a destination that the rule can help. Begins
+/* True if all conditions of `when` hold; those on ports.* must hold for a destination that the rule can help. Begins
  * the decision then. */
 static bool find_cause(const struct policy *p, unsigned i, const struct snapshot *s, enum decision_kind kind,
                        struct decision *d)

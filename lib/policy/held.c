@@ -180,7 +180,7 @@ struct reading reading_without_remedy(const struct policy *p, const struct snaps
         static const struct {
                 unsigned metric;
                 enum sysctl_id sysctl;
-                bool inverse; /* the sysctl is the time for which each counted socket stays */
+                bool inverse; /* each counted socket stays for a time in proportion to the sysctl */
         } rows[] = {
                 {METRIC_TIME_WAIT_TABLE, SYSCTL_TCP_MAX_TW_BUCKETS, false},
                 {METRIC_ORPHANS_TABLE, SYSCTL_TCP_MAX_ORPHANS, false},

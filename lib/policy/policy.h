@@ -59,7 +59,7 @@ const char *outcome_name(enum outcome outcome);
 struct change {
         enum sysctl_id sysctl;
         struct sysctl_value before;   /* the live value; OVERRIDDEN: the one that was held */
-        struct sysctl_value value;    /* the value to write; once foreign: the live one; OUTCOME_KEPT: as before */
+        struct sysctl_value value;    /* the value to write; once foreign: the live one; OUTCOME_KEPT: `before` */
         struct sysctl_value original; /* the value before any rule */
         bool write;                   /* false: another rule holds the same value */
 
@@ -105,7 +105,7 @@ void policy_free(struct policy *policy);
  * asks; the result is the policy's, and good until the next call. */
 const struct evaluation *policy_evaluate(struct policy *policy, const struct snapshot *snapshot);
 
-/* The same for one rule, after policy_evaluate() with this snapshot. */
+/* Evaluates one rule again, after policy_evaluate() with this snapshot. */
 const struct rule_evaluation *policy_evaluate_rule(struct policy *policy, unsigned rule,
                                                    const struct snapshot *snapshot);
 

@@ -148,8 +148,8 @@ static inline bool rule_holds(const struct policy *p, unsigned rule, enum sysctl
 /* True if the value is inside the bounds, which [limits] may have narrowed since it was written. */
 bool is_within_bounds(const struct config *config, enum sysctl_id sysctl, const struct sysctl_value *value);
 
-/* The index of the rule that has to be in effect first; one that is disabled or unavailable is skipped. RULE_NONE:
- * none. */
+/* The index of the rule that has to be in effect first; RULE_NONE: none. If it is not active, but disabled or
+ * unavailable, it is skipped; if it is not active, but superseded, its successor_of() takes its place. */
 unsigned prerequisite_of(const struct policy *p, unsigned rule);
 
 /* True if the prerequisite is in effect, whoever set its sysctls. loopback: toward a destination on the loopback. */
@@ -176,7 +176,7 @@ bool rule_does_harm(const struct policy *p, unsigned rule, const struct snapshot
  * one. */
 unsigned superseding_rule(const struct policy *p, unsigned rule, unsigned action);
 
-/* The rule that counts instead of all actions of this one; RULE_NONE: this one counts. */
+/* If each action of the rule is superseded, the superseding_rule() of the first action; else RULE_NONE. */
 unsigned successor_of(const struct policy *p, unsigned rule);
 
 /* True if a rule that this one supersedes still holds the sysctl, or did when the snapshot was made. */

@@ -23,7 +23,7 @@ static void source_add(struct source *s, unsigned port, const struct ports_limit
         port_set_add(&s->seen, port);
 }
 
-/* A socket that is open or has been in TIME_WAIT for a short time. */
+/* Counts a socket that is open, or that entered TIME_WAIT less than LATE_MS ago. */
 static void late_add(struct destination *d, unsigned port, const struct ports_limits *limits)
 {
         bool on_bind_parity = (port & 1) == bind_parity(limits);

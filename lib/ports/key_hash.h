@@ -35,8 +35,8 @@ static inline uint32_t scatter(uint32_t sum)
 
 /* All bits of a key reach the upper half of the sum, as each factor has 64 secret bits and 32 of the key (Lemire and
  * Kaser, "Strongly universal string hashing is fast"). No product depends on another: in a chain, they would take as
- * long as everything else that is done with a socket. No loop, of which gcc 12 makes a vector of 64-bit products,
- * which SSE2 lacks: 15 ns a socket more (measured). */
+ * long as everything else that is done with a socket. There is no loop, as gcc 12 would make it a vector of
+ * 64-bit products, which SSE2 lacks: that costs 15 ns a socket more (measured). */
 static inline uint32_t key_hash(const struct destination_key *key, const struct key_factors *factors)
 {
         const uint64_t *f = factors->of;

@@ -47,8 +47,8 @@ static unsigned less(unsigned a, unsigned b)
         return a - MIN(a, b);
 }
 
-/* False for a parity with under an eighth of the usable ports of the other parity (the rest is bound or reserved):
- * connect() does not scan while the other parity has ports. */
+/* False for a parity with under an eighth of the usable ports of the other parity (the rest is reserved or has
+ * listeners): connect() does not scan while the other parity has ports. */
 static bool parity_counts(const unsigned usable[static 2], unsigned p)
 {
         return usable[p] * 8 >= usable[!p];

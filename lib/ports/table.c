@@ -10,8 +10,8 @@
 
 #define INDEX_FREE UINT16_MAX
 
-/* A SYN is sent again after 1 s (include/net/tcp.h:TCP_TIMEOUT_INIT), and after 3 s; since Linux 6.5 after 2 s, as the
- * time is first the same each time (tcp_syn_linear_timeouts; net/ipv4/tcp_timer.c:tcp_retransmit_timer). */
+/* A SYN is sent again after 1 s (include/net/tcp.h:TCP_TIMEOUT_INIT), and again after 3 s; since Linux 6.5 after 2 s,
+ * as the first timeouts are 1 s each (tcp_syn_linear_timeouts; net/ipv4/tcp_timer.c:tcp_retransmit_timer). */
 #define UNANSWERED_RETRANS 2
 
 struct ports *ports_new(uint64_t seed)

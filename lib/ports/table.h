@@ -88,7 +88,7 @@ struct destination {
         bool cgroup_seen;          /* a live socket of this dump is in .cgroup */
         uint32_t units;            /* a bit for each unit of ports_use_units() that had a live socket toward it */
         uint16_t made[PORTS_RING]; /* TIME_WAIT made in each second; at most UINT16_MAX */
-        /* From here on: set at the end of the dump, and not cleared before. */
+        /* Set at the end of the dump. Not cleared when a new destination gets the slot. */
         float lower[METRIC_PORTS_COUNT];
         float upper[METRIC_PORTS_COUNT];
         float without_reuse[PORTS_WITHOUT_REUSE];
@@ -188,8 +188,8 @@ double ports_busyness(const struct destination *destination);
 /* Returns the usable ports of the smaller parity, or of the other one if that has over eight times as many. */
 unsigned ports_parity(const struct ports *ports);
 
-/* Fills ret, of most items, with the destinations of the highest ports_busyness(), the busiest first. Returns how
- * many. */
+/* Fills ret, an array of `most` items, with the destinations of the highest ports_busyness(), the busiest first.
+ * Returns how many. */
 unsigned ports_most_busy(const struct ports *ports, const struct destination *ret[], unsigned most);
 
 /* Returns the busiest destination; NULL: the table is empty. */

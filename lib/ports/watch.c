@@ -15,7 +15,7 @@
 #define HARM_FACTOR 3
 #define SILENT_NS (3 * NSEC_PER_SEC)
 #define BUSY 50      /* ports.forecast or ports.demand, percent */
-#define ALL_PORTS 99 /* percent: with so many taken, a new connection has taken one in TIME_WAIT */
+#define ALL_PORTS 99 /* percent: with so many taken, a new connection can only take one in TIME_WAIT */
 
 /* The first retransmission of a SYN comes after 1 s (include/net/tcp.h:TCP_TIMEOUT_INIT), the second after 3 s, or
  * after 2 s since Linux 6.5 (tcp_syn_linear_timeouts). */

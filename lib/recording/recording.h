@@ -26,7 +26,7 @@ struct recording_row {
         bool observe; /* the mode */
         /* The busiest destination: its key and values. Valid only if the ports.* are, and endpoint[] has its name. */
         struct destination destination;
-        char units[UNITS_TEXT_MAX];                 /* the units of its sockets, of those that the rules name */
+        char units[UNITS_TEXT_MAX];                 /* the units of its sockets, only those that rules name */
         struct port_set listening;                  /* ports with a listener */
         uint32_t held;                              /* a bit for each sysctl with a value that twtuned wrote */
         struct sysctl_value original[SYSCTL_COUNT]; /* the original values of those */

@@ -33,8 +33,8 @@ static void write_unknown(const struct option *options, const char *word, char b
                  suggestion.name ? "?" : "");
 }
 
-/* The last word that getopt_long(3) has finished is the one with the error, unless that is a short option with others
- * behind it in the same word. An unknown long option leaves optopt at 0. */
+/* The error is in the last word that getopt_long(3) has finished, unless an unknown short option has others behind it
+ * in the same word: then that word is not finished. An unknown long option leaves optopt at 0. */
 const char *option_error(const struct option *options, int letter, char *const argv[],
                          char buf[static OPTION_ERROR_MAX])
 {

@@ -74,7 +74,7 @@ static size_t take_character(const char **text, char buf[static ESCAPED_MAX])
 
 char *safe_text(const char *text, char *ret, size_t size)
 {
-        size_t at = 0, fits = 0; /* fits: the most that leaves room for CUT */
+        size_t at = 0, fits = 0; /* fits: the last `at` that leaves room for CUT */
 
         while (*text) {
                 char buf[ESCAPED_MAX];

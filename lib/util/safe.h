@@ -11,9 +11,9 @@
  * (systemd.unit(5): letters, digits and :_.\@-) and '/'. Writes at most size bytes, the 0 included. Returns ret. */
 char *safe_name(const char *name, char *ret, size_t size);
 
-/* For text, on output: escapes control characters except tabs, characters that have no width or change the direction
- * of writing, no-break spaces, and bytes that utf8_take() does not accept. A text that does not fit into size bytes
- * (the 0 included; at least 4) is cut and ends with "...". Returns ret. */
+/* For text, on output: escapes control characters (but not tabs), characters that have no width or change the
+ * direction of writing, no-break spaces, and bytes that utf8_take() does not accept. A text that does not fit into
+ * size bytes (the 0 included; at least 4) is cut and ends with "...". Returns ret. */
 char *safe_text(const char *text, char *ret, size_t size);
 
 /* Prints text, escaped as by safe_text(). */

@@ -28,13 +28,13 @@ const char *number_parse(const char *text, uint64_t *ret);
 /* Parses a text that is such a number and nothing else. Returns 0 or -EINVAL. */
 int whole_number_parse(const char *text, uint64_t *ret);
 
-/* Parses a number with its unit: "16.1k", which is exactly 16100, for a count, "80%", "0/s", "3k/min", "250ms" for
- * seconds, "2MB". The number is digits with at most one point between them. Returns 0; -EINVAL: invalid number; -EDOM:
+/* Parses a number with its unit: "16.1k" for a count (exactly 16100), "80%", "0/s", "3k/min", "250ms" for seconds,
+ * "2MB". The number is digits with at most one point between them. Returns 0; -EINVAL: invalid number; -EDOM:
  * the unit is missing or not one of this kind. */
 int number_with_unit_parse(const char *text, enum unit unit, double *ret);
 
-/* Formats a number that number_with_unit_parse() gave: without an exponent, and with as few decimals as
- * read back as the same number. Returns buf. */
+/* Formats a number that number_with_unit_parse() gave: without an exponent, and with the fewest
+ * decimals that read back as the same number. Returns buf. */
 #define NUMBER_TEXT_MAX 64
 const char *number_format(double number, char buf[static NUMBER_TEXT_MAX]);
 
