@@ -4,9 +4,9 @@
 /* The metrics as text in Prometheus' exposition format 0.0.4, the one that the textfile collector of
  * prometheus-node-exporter reads. Base units: a share is a ratio (1: 100 %), a rate is per second.
  *
- * Only a metric that was observed has a sample: it is absent if no rule uses it, this kernel lacks it, it could not be
- * read, or only its bounds are known. The configuration alone limits the number of series, whatever the load: only the
- * EXPOSITION_GROUPS worst destinations have series. */
+ * Only a metric that was observed has a sample: it is absent if nothing needs it, this kernel lacks it, it could not
+ * be read, or only its bounds are known. The configuration alone limits the number of series, whatever the load: only
+ * the EXPOSITION_GROUPS worst destinations have series. */
 
 #include <stddef.h>
 #include <sys/types.h>

@@ -103,7 +103,7 @@ struct condition_texts {
 
 /* The counters that a rule may name. */
 struct vocabulary {
-        struct counters *wanted; /* those that the rules name are added */
+        struct counters *wanted; /* receives the counters that the rules name */
         struct condition_texts *texts;
         const struct counters *kernel; /* those of /proc; NULL: only the built-in list is known */
 };

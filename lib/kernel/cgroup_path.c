@@ -21,7 +21,7 @@ struct walk {
         const char *part;
         size_t length;
         bool below_kubepods;     /* an earlier part is "kubepods", the root of the cgroupfs driver */
-        bool below_docker;       /* the part before is "docker" */
+        bool below_docker;       /* the previous part is "docker" */
         char user[NAME_MAX + 1]; /* "user@1000.service"; "": not of a user */
         char pod[UID_LENGTH + 1];
 };

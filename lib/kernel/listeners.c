@@ -77,7 +77,8 @@ void listeners_commit(struct listeners *l)
 }
 
 /* Returns how well a listener matches a SYN_RECV socket; 0: not at all. The kernel prefers a specific address to a
- * wildcard (net/ipv4/inet_hashtables.c:compute_score); [::] gets IPv4 too if no listener of IPv4 matches. */
+ * wildcard (net/ipv4/inet_hashtables.c:__inet_lookup_listener); [::] gets IPv4 too if no listener of IPv4 matches
+ * (compute_score). */
 static unsigned match_score(const struct listener *l, const struct inet_diag_msg *socket)
 {
         static const uint32_t any[4];

@@ -28,7 +28,7 @@ struct listener {
         bool drops_known;                   /* the kernel reported them */
         uint32_t drops;                     /* since the socket was made */
         uint32_t new_drops;                 /* since the last dump of a tick; 0: unknown, or none */
-        uint32_t noted_drops;               /* those of them that listeners_note_bursts() has seen */
+        uint32_t noted_drops;               /* those new_drops that listeners_note_bursts() has seen */
         uint32_t handshakes;                /* SYN_RECV sockets of its address and port */
         uint64_t dropped_at;                /* when it last dropped for a full accept queue; 0: never */
         bool fills;                         /* its accept queue has stayed over half full since then */

@@ -39,7 +39,7 @@ int unit_name_parse(const char *text, char ret[static CGROUP_UNIT_MAX])
         if (n + sizeof(".service") > sizeof(name))
                 return -EINVAL;
         strcpy(name, text);
-        if (!strpbrk(own, ".:")) /* not to "docker:0123456789ab", a container */
+        if (!strpbrk(own, ".:")) /* the name of a container, docker:0123456789ab, gets no suffix */
                 strcpy(name + n, ".service");
         own = name + (own - text);
         if (!is_name(own, strlen(own)))

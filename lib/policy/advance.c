@@ -125,7 +125,7 @@ static void advance_active(const struct policy *p, unsigned i, struct rule_state
         const struct rule *rule = &p->config->rule[i];
 
         state->active_ns += t->ns;
-        if (state->stepped_at == 0) /* by the previous process, at an unknown time */
+        if (state->stepped_at == 0) /* the previous process made the step, at an unknown time */
                 state->stepped_at = s->now;
         for (unsigned k = 0; k < rule->n_until; k++)
                 state->until[k] = e->until[k].clock;

@@ -44,8 +44,8 @@ static inline bool clock_reached(const struct clock *clock, uint64_t ns)
 }
 
 /* When the next tick is due: at a multiple of the interval, so that all daemons of a host wake it at once and find its
- * caches warm (50 idle ones took 20 % less CPU); but more than half an interval after now, even after a late tick. Any
- * unit. */
+ * caches warm (50 idle ones took 20 % less CPU); but more than half an interval after now, even after a late tick. now
+ * and interval are in the same unit, whichever it is. */
 static inline uint64_t clock_next_tick(uint64_t now, uint64_t interval)
 {
         return (now + interval / 2 + interval) / interval * interval;
@@ -71,7 +71,7 @@ static inline double mean_value(const struct mean *mean)
 
 #define TRAIL_SECONDS 60u
 
-/* The last minute of a metric, a bucket a second. */
+/* The last minute of a metric, in one bucket for each second. */
 struct trail {
         struct {
                 uint64_t second;
@@ -90,7 +90,7 @@ static inline void trail_add(struct trail *trail, uint64_t now, double value, do
         mean_add(&trail->bucket[i].mean, value, weight, ns);
 }
 
-/* The minute before now. ns == 0: nothing was seen. */
+/* Returns the mean over the minute before now; its ns is 0 if nothing was seen. */
 static inline struct mean trail_mean(const struct trail *trail, uint64_t now)
 {
         uint64_t second = now / NSEC_PER_SEC;

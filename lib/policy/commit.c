@@ -54,7 +54,7 @@ static void activate(struct policy *p, unsigned i)
         struct rule_state *state = &p->state[i];
         bool again = state->released_at != 0 && p->last_now - state->released_at < REFIRE_NS;
 
-        if (!state->active) /* else it takes one more sysctl, and has not come back */
+        if (!state->active) /* an active rule takes one more sysctl: it has not come back */
                 state->release_factor = again ? MIN(state->release_factor * 2, 1u << 16) : 1;
         state->active = true;
         state->quiet = (struct clock){0};

@@ -9,7 +9,7 @@
 
 /* The time since the last tick. */
 struct elapsed {
-        uint64_t ns;  /* the time that counts: at most that of the longest tick that is still on time */
+        uint64_t ns;  /* the time that counts: at most as long as a tick may take without being late */
         uint64_t gap; /* if the tick is late, all its time except that of dumps; 0: it is on time */
 };
 
@@ -48,7 +48,7 @@ struct walk {
         struct rule_evaluation *e;
         const struct elapsed *elapsed;
         uint64_t now;
-        const struct condition *first;       /* of the ports.* conditions of `when`; NULL: there is none */
+        const struct condition *first;       /* the first ports.* condition of `when`; NULL: none */
         const struct condition *release;     /* the first condition of the release */
         const struct destination *nearest;   /* meets most of `when`; of equals, has the greatest value of `first` */
         unsigned nearest_slot, nearest_hold; /* its slot, and how many conditions hold */

@@ -25,7 +25,7 @@ enum standing {
         STANDING_DISABLED,
         STANDING_UNAVAILABLE,  /* this kernel or netns lacks a metric or sysctl of it */
         STANDING_SUPERSEDED,   /* for all of its sysctls, the administrator's rules replace it */
-        STANDING_FOREIGN,      /* its sysctls are foreign, except those for which such rules replace it */
+        STANDING_FOREIGN,      /* each of its sysctls is foreign, or a rule of the administrator replaces it there */
         STANDING_WAITING,      /* it failed, was refused or did not help, maybe toward one destination: see wait_ns */
         STANDING_NEEDLESS,     /* its sysctls have its effect already, or cannot go further */
         STANDING_HARMFUL,      /* it would do harm: table_may_spoil() */
@@ -56,7 +56,7 @@ const char *condition_unit(const struct condition_evaluation *e, unsigned metric
 /* The evaluation of an abort condition. */
 struct abort_evaluation {
         bool watching;                    /* its time has not expired */
-        double mean, limit;               /* since the step (ports.*: in the last dump), and its limit */
+        double mean, limit;               /* the mean since the step (ports.*: in the last dump), and its limit */
         const struct destination *harmed; /* where a ports.* metric exceeds the limit; NULL: nowhere */
 };
 

@@ -26,7 +26,7 @@ struct abort_state {
  * With stock sysctls the TIME_WAIT table is too small to put so many destinations under pressure at once. */
 #define FAILED_MAX 32u
 
-/* A destination without the expected effect, and the time before which the rule is not tried there again. */
+/* A destination where the rule had no effect or did harm, and the time before which it is not tried there again. */
 struct failed_effect {
         struct destination_key key;
         uint64_t until;
@@ -34,8 +34,8 @@ struct failed_effect {
 
 struct rule_state {
         bool active;
-        uint64_t tried_at;    /* the tick of the last try: not twice in one tick */
-        uint64_t not_before;  /* after a failure */
+        uint64_t tried_at;    /* the tick of the last try: there is one try a tick */
+        uint64_t not_before;  /* after a failure: no try before this time */
         unsigned failures;    /* how many of its last tries failed temporarily, one after the other */
         uint32_t wanted;      /* a bit for each sysctl that it may take while active: it was foreign, or not written */
         uint64_t again_at;    /* when it may take them; 0: at once */
@@ -44,7 +44,7 @@ struct rule_state {
         uint64_t active_ns;           /* since the last step; of a late tick only elapsed.ns */
         uint64_t stepped_at;          /* the tick of the last step, or try */
         uint64_t taken_for;           /* id of the destination that the rule acts for; 0: unknown, or none */
-        struct failed_effect *failed; /* FAILED_MAX, in the policy */
+        struct failed_effect *failed; /* FAILED_MAX items, in struct policy */
         bool any_failed;              /* false: all of them are empty, and need not be read */
         unsigned last_failed;         /* index of the entry written last */
         bool expecting, unexpected;
@@ -52,7 +52,7 @@ struct rule_state {
         struct clock when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], quiet;
         struct destination_clock
                 *destination_when[RULE_CONDITIONS_MAX]; /* PORTS_DESTINATIONS each, in the policy; NULL: none */
-        struct abort_state *abort;                      /* RULE_ABORTS_MAX, in the policy */
+        struct abort_state *abort;                      /* RULE_ABORTS_MAX items, in struct policy */
 };
 
 struct held {
@@ -163,17 +163,17 @@ bool rule_can_help(const struct policy *p, unsigned rule, const struct snapshot 
  * rule only advises). */
 bool rule_is_available(const struct policy *p, unsigned rule, const struct snapshot *s);
 
-/* True if the rule is not active, or is active without a sysctl that it may take as well. */
+/* True if the rule is not active, or is active and may take a further sysctl now. */
 bool rule_may_enter(const struct policy *p, unsigned rule);
 
-/* True if it raises the table of TIME_WAIT. */
+/* True if the rule raises the table of TIME_WAIT. */
 bool rule_raises_time_wait(const struct rule *rule);
 
 /* True if the rule raises the table of TIME_WAIT, and that may do harm: see table_may_spoil(). */
 bool rule_does_harm(const struct policy *p, unsigned rule, const struct snapshot *s);
 
 /* The rule of the administrator whose action counts instead of this action of the vendor's rule; RULE_NONE: this
- * one. */
+ * action counts. */
 unsigned superseding_rule(const struct policy *p, unsigned rule, unsigned action);
 
 /* If each action of the rule is superseded, the superseding_rule() of the first action; else RULE_NONE. */

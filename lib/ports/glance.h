@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GLANCE_SHORT 80 /* percent, not 100: dumps take time, and more may come than before; rules may fire at less */
+#define GLANCE_SHORT 80 /* percent; below 100, as dumps take time and the rate may rise; rules may fire at less */
 
 struct glance {
         uint64_t at;      /* ns of CLOCK_MONOTONIC */

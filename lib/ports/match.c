@@ -16,7 +16,7 @@ static bool parse_part(const char *text, unsigned most, unsigned *ret)
         return true;
 }
 
-/* Cuts text into an address and a port, "" for none. Returns false if it is not of that form. */
+/* Cuts text into an address and a port, "" for none. Returns false if text has another form. */
 static bool split(char *text, char **ret_address, const char **ret_port)
 {
         char *end = strchr(text, ']'), *colon = strchr(text, ':');
