@@ -21,8 +21,9 @@ static unsigned range_size(const struct observer *o)
         return o->limits.high - o->limits.low + 1;
 }
 
-/* Sockets of the whole host that are not in use here: those only bound, those not bound yet, and all of other network
- * namespaces. Orphans of this one are in use (measured). Only used to decide whether a dump is due. */
+/* Returns how many TCP sockets of the whole host are not in use in this network namespace: those only bound, those not
+ * bound yet, and all of other namespaces. Orphans of this namespace are in use (measured). Only used to decide whether
+ * a dump is due. */
 static uint64_t unaccounted(const struct observer *o)
 {
         return o->allocated > o->inuse ? o->allocated - o->inuse : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* cpu_budget: one account is debited with all dumps, so that together they take no more than four fifths of that share
- * of a core; the ticks have the rest. Dumps of ports, states and bound sockets wait until the account is settled (but
- * see may_dump_ports()). Looks, which no rule needs, have an account of their own with a tenth of cpu_budget. */
+/* All dumps but looks are debited to one account, so that together they take no more than four fifths of cpu_budget;
+ * the ticks have the rest. Dumps of ports, states and bound sockets wait until the account is settled (but see
+ * may_dump_ports()). Looks, which no rule needs, have an account of their own with a tenth of cpu_budget. */
 
 #include "daemon/now.h"
 #include "daemon/observe/internal.h"

@@ -19,7 +19,7 @@
 
 #define WALK_NS (20 * UINT64_C(1000000)) /* some 10,000 cgroups */
 #define SHALLOW 2u                       /* a service is below system.slice */
-#define MET_MAX 16384u                   /* more than one walk meets */
+#define MET_MAX 16384u                   /* no walk meets as many within WALK_NS */
 
 /* The cgroups of the system, in ascending order. */
 static struct met {
@@ -30,7 +30,7 @@ static struct met {
 /* One walk of the tree. */
 struct walk {
         uint64_t id, until;             /* the inode to find; when to stop, ns of the thread's CPU time */
-        bool users;                     /* user.slice alone, or everything but that */
+        bool users;                     /* true: user.slice only; false: everything else */
         unsigned levels;                /* how many below the root it looks at; 0: all */
         bool over;                      /* it took too long, or met too many */
         struct met *met;                /* all that it meets, or NULL */
@@ -64,8 +64,9 @@ static void meet(struct walk *w, uint64_t id)
 
 static bool find_below(struct walk *w, size_t length, unsigned level);
 
-/* Adds the directory to the found ones if it is of a named unit. Returns false if none can be below it: that
- * skips most directories of a host, and all that users can create. */
+/* Adds the directory to the found ones if it is of a named unit. Returns false if no cgroup of a named unit can be
+ * below it: that skips most directories of a host, and all that users can create, unless a rule names a unit of
+ * theirs. */
 static bool note_units(const struct walk *w, const struct dirent *entry)
 {
         uint32_t units = units_of_path(w->names, w->path + w->root);
@@ -129,7 +130,7 @@ static void find_unit(uint64_t id, char unit[static CGROUP_UNIT_MAX])
 }
 
 /* Walks take no more than their share of a core. As a tick may have to name several units, a walk may begin before the
- * earlier ones are paid for, if less than one longest walk (WALK_NS) is outstanding. */
+ * earlier ones are paid for, if less than WALK_NS of their CPU time is still unpaid. */
 static bool may_walk(const struct cgroup_cache *cache, uint64_t now)
 {
         return cache->budget <= 0 || now >= cache->again_at ||

@@ -34,7 +34,7 @@ const char *cgroup_unit(struct cgroup_cache *cache, uint64_t id);
  * no walk, and ret is as before; or if it took too long, and ret is incomplete. */
 bool cgroup_find_units(struct cgroup_cache *cache, const struct unit_names *names, struct unit_cgroups *ret);
 
-/* Returns whether a cgroup is of the system: neither in user.slice nor gone. Walks the tree once for each now, for at
- * most 20 ms of CPU time. Returns true for all if there is no user.slice or no cgroup2, the budget is spent, or the
- * walk took too long. Users can make any number of cgroups, so it notes none of theirs. */
+/* Returns whether a cgroup is of the system: neither in user.slice nor gone. Walks the tree once for each value of
+ * now, for at most 20 ms of CPU time. Returns true for all if there is no user.slice or no cgroup2, the budget is
+ * spent, or the walk took too long. Users can make any number of cgroups, so it notes none of theirs. */
 bool cgroup_is_system(struct cgroup_cache *cache, uint64_t now, uint64_t id);

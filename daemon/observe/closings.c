@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Listens for TCP connections that end, so that only the ticks wake up the daemon on an idle host (early.c). The
- * kernel reports each TCP socket of this netns that is destroyed to a multicast group of NETLINK_SOCK_DIAG, even if a
- * TIME_WAIT takes its place (net/core/sock_diag.c:sock_diag_broadcast_destroy; since Linux 4.2). Joining needs no
+/* Listens for TCP connections that end, so that only the ticks wake up the daemon on an idle host (early.c). When a
+ * TCP socket of this netns is destroyed, even if a TIME_WAIT takes its place, the kernel reports that to a multicast
+ * group of NETLINK_SOCK_DIAG (net/core/sock_diag.c:sock_diag_broadcast_destroy; since Linux 4.2). Joining needs no
  * capability, and the reports cost nothing while nobody is in the group. */
 
 #include <errno.h>

@@ -11,7 +11,7 @@
 #define LISTING_SIZE (4 * SOURCE_TEXT_SIZE)
 #define PAWS_OVERTAKEN 0.01 /* share of the connections whose ACK is overtaken: see fill_paws() */
 
-/* The sources that have counters, which are the first ones, and what the names of their counters begin with. */
+/* How the names of counters begin, by source. Only the first two sources have counters. */
 static const char *const prefixes[] = {[SOURCE_NETSTAT] = "netstat", [SOURCE_SNMP] = "snmp"};
 
 struct counters *observer_list_counters(const char *proc_root)
@@ -98,7 +98,7 @@ void read_netstat(struct observer *o)
         take_counters(o, SOURCE_NETSTAT);
 }
 
-/* Returns the change since the regular read before. A counter that fell was reset, so its change is unknown. */
+/* Returns the change since the previous regular read. A counter that fell was reset, so its change is unknown. */
 struct reading counter_change(const struct observer *o, unsigned i)
 {
         const struct counter *c = &o->counters.item[i];

@@ -7,14 +7,14 @@
 #include "daemon/observe/pages.h"
 #include "lib/ports/glance.h"
 
-#define USUAL_SECONDS 10.0 /* the weight of the old mean: the pause after a dump of a million sockets */
+#define USUAL_SECONDS 10.0 /* the weight of the old mean, as long as the pause after a dump of a million sockets */
 
 static const struct counter *counter_of(const struct observer *o, unsigned counter)
 {
         return &o->counters.item[counter];
 }
 
-/* Returns the change of TWRecycled since the last dump; UINT64_MAX: unknown, which is the highest possible change. */
+/* Returns the change of TWRecycled since the last dump; UINT64_MAX: unknown, so it counts as the highest possible. */
 static uint64_t new_recycled(const struct observer *o)
 {
         uint64_t recycled = counter_of(o, COUNTER_TW_RECYCLED)->value;
@@ -35,7 +35,7 @@ static bool counts_now(const struct observer *o)
         return o->error[SOURCE_NETSTAT] == 0 && o->error[SOURCE_SNMP] == 0;
 }
 
-/* True if both are known now, and were known at the last dump. */
+/* True if ActiveOpens and TWRecycled are known now, and were known at the last dump. */
 static bool is_counted(const struct observer *o)
 {
         return o->basis.counted && counts_now(o);
@@ -103,8 +103,8 @@ static bool limits_equal(const struct ports_limits *a, const struct ports_limits
                a->tw_reuse_delay_ms == b->tw_reuse_delay_ms && a->timestamps == b->timestamps;
 }
 
-/* True if bounds can be derived from the last dump. Not after a reuse (TWRecycled), which makes TIME_WAIT sockets
- * that no dump shows. */
+/* True if bounds can be derived from the last dump. They cannot after a reuse (TWRecycled): a socket that entered
+ * TIME_WAIT and was reused since then is in no dump. */
 static bool bounds_hold(const struct observer *o)
 {
         return o->dumped && is_counted(o) && o->inuse_known && o->limits_known && o->listeners_error == 0 &&
@@ -126,8 +126,9 @@ static bool growth_may_fire(const struct observer *o, double seconds)
 }
 
 /* A connection on a reused port takes no further port. So while reuse works the number of ports in use stays the same,
- * and what may run short are the ports that were not used for the reuse delay. How many that are is the lower bound of
- * the demand, which the rules compare: the upper one counts every reuse that TWRecycled allows. */
+ * and the ports that may run short are those in TIME_WAIT for longer than the reuse delay. ports.reuse_demand counts
+ * the others (for a delay of 1 s). The rules compare its lower bound: the upper one counts every reuse that TWRecycled
+ * allows. */
 bool destinations_may_be_short(const struct observer *o)
 {
         double cliff = ports_highest(o->ports, METRIC_PORTS_CLIFF).upper;

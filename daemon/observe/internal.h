@@ -123,8 +123,8 @@ struct observer {
         struct unit_cgroups units;     /* the cgroups of the named units, as of the last walk */
         uint64_t units_newest;         /* the newest cgroup of a socket at that walk; 0: no walk has succeeded yet */
         bool configured;               /* observer_set_config() was called */
-        const struct snapshot *filled; /* by the read before */
-        bool named[METRIC_COUNT];      /* an endpoint or culprit of it was set */
+        const struct snapshot *filled; /* the snapshot that the read before filled */
+        bool named[METRIC_COUNT];      /* an endpoint or culprit of that metric was set */
 
         /* observer_set_config() clears everything from here on. */
         bool early;                /* the next read is one between two regular ticks */
@@ -142,9 +142,9 @@ struct observer {
 
         unsigned calm;       /* reads in a row in which neither snmp nor a number of sockets has moved */
         bool waited;         /* the last read did without snmp */
-        uint64_t moved_at;   /* when one of them last moved */
-        bool netstat_waits;  /* the netstat counters that are read move only if one of them does */
-        uint64_t same_until; /* ns: until then, a read in which none of them moved only calls fill_quiet(); 0: unset */
+        uint64_t moved_at;   /* when snmp or a number of sockets last moved */
+        bool netstat_waits;  /* each netstat counter to read moves only together with one of these */
+        uint64_t same_until; /* ns: until then, a read in which neither moved only calls fill_quiet(); 0: unset */
 
         double paws; /* PAWSTimewait in about the last minute: the older an event is, the less it counts */
 
@@ -152,7 +152,7 @@ struct observer {
         struct reading bound_share;   /* ports.bound */
         uint64_t bound_at;            /* when a dump of the bound sockets was last tried; 0: not yet */
         uint64_t unaccounted_then;    /* unaccounted() in bound.c at that time */
-        uint64_t allocated, orphaned; /* sockets of the whole host */
+        uint64_t allocated, orphaned; /* TCP sockets of the whole host */
         uint64_t memory;              /* of TCP, pages, of the whole host */
 
         unsigned udp_ports;
@@ -160,7 +160,7 @@ struct observer {
         uint64_t udp_at;       /* when a dump of them was last tried; 0: never */
         int udp_error;         /* of that try; 0: none */
         uint64_t udp_known_at; /* when a dump of them last succeeded; 0: never */
-        bool udp_first;        /* the last try was to be the first dump in a while, so that new drops are unknown */
+        bool udp_first;        /* the last try was the first in a while: new drops are unknown, even if it succeeded */
         uint64_t udp6_drops;   /* Udp6RcvbufErrors at the last read */
         uint64_t udp6_at;      /* when that was; 0: not yet */
         bool udp6_dropped;     /* it had risen since the read before */
@@ -201,7 +201,7 @@ struct observer {
         uint64_t listeners_at;        /* when they were read; 0: not yet */
         uint64_t listeners_tried_at;  /* when reading them was last tried */
         int listeners_error;          /* of that try; 0: none */
-        uint64_t listeners_drops;     /* ListenDrops at the last dump of a tick */
+        uint64_t listeners_drops;     /* ListenDrops at their last dump that was not between two ticks */
 
         struct tally tally;       /* the last sample by state that succeeded */
         uint64_t states_again_at; /* when it expires */
@@ -227,7 +227,7 @@ struct observer {
                 regular[COUNTERS_MAX]; /* the counters at the last but one regular read, and the last */
         bool seen_before[COUNTERS_MAX], seen_regular[COUNTERS_MAX];
         char snmp_text[4096];  /* the text that the counters of snmp were read from */
-        struct port_set bound; /* ports of sockets that are only bound, when they were read */
+        struct port_set bound; /* ports of sockets that are only bound, as of their last dump */
         struct port_set bound_building;
         struct cgroup_tally bound_by;
         struct tally tally_building; /* the sample that is being taken, or one that failed */
@@ -241,7 +241,8 @@ struct observer {
 
 #define OBSERVER_KEPT offsetof(struct observer, early) /* bytes that observer_set_config() keeps */
 
-/* wanted.c: sets wanted, sysctls, listeners_always, budget and slowly_ns. config NULL: everything. */
+/* wanted.c: sets wanted, sysctls, listeners_always, budget and slowly_ns. config NULL: wants every metric, and leaves
+ * budget and slowly_ns as they are. */
 void want_config(struct observer *observer, const struct config *config);
 
 /* sources.c: every minute, sources_retry() opens missing and failed files again, enlarges the buffer for one that did
@@ -260,7 +261,7 @@ int source_read(struct observer *observer, enum source source);
 int source_read_start(struct observer *observer, enum source source, size_t size);
 enum reading_state source_state(const struct observer *observer, enum source source);
 void remember_text(const struct observer *observer, char *ret,
-                   size_t size); /* writes "" if the text does not fit: no file's text equals that */
+                   size_t size); /* writes "" if the text does not fit: the text of no file is empty */
 
 /* Each reads a sign of activity, and returns true if it has moved since the read before or cannot be read.
  * snmp_moved(): any counter of snmp. sockets_moved(): a number of sockets of this netns; also true if moved is. */
@@ -271,7 +272,7 @@ bool sockets_moved(struct observer *observer, bool moved);
 void fill_counters(struct observer *observer, struct snapshot *s);
 void read_netstat(struct observer *observer);
 void netstat_want(struct observer *observer); /* sets netstat_waits, by the counters to read */
-struct reading counter_change(const struct observer *observer, unsigned counter); /* since the regular read before */
+struct reading counter_change(const struct observer *observer, unsigned counter); /* since the previous regular read */
 void fill_sysctls(struct observer *observer, struct snapshot *s);
 void fill_sockstat(struct observer *observer, struct snapshot *s);
 bool fill_quiet(struct observer *observer,

@@ -77,8 +77,8 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         want_config(o, config);
 }
 
-/* Makes readings READING_INVALID. Most metrics have no name, and the names take 20 kB: clears only those that were
- * set. */
+/* Makes readings READING_INVALID. Most metrics have no endpoint or culprit, and these take 20 kB: clears only those
+ * that were set. */
 static void clear_readings(struct observer *o, struct snapshot *s, unsigned first, unsigned n)
 {
         memset(&s->reading[first], 0, n * sizeof(s->reading[0]));

@@ -22,9 +22,9 @@ int observer_new(const char *proc_root, struct observer **ret);
 int observer_probe(struct observer *observer);
 void observer_free(struct observer *observer);
 
-/* Sets what to read from now on: the ports, and what the rules name. config NULL: everything, as often as asked.
- * counters are those to read. Keeps no pointer to config or counters. Rates need two reads, so counters are invalid in
- * the first one. */
+/* Sets what to read from now on: the ports, and what the rules name. config NULL: every metric, at each read and
+ * without a CPU budget. counters are those to read. Keeps no pointer to config or counters. Rates need two reads, so
+ * counters are invalid in the first one. */
 void observer_set_config(struct observer *observer, const struct config *config, const struct counters *counters);
 
 /* For a recording: until the next observer_set_config() every metric and sysctl is read, and all sockets are dumped as
@@ -36,7 +36,7 @@ struct counters *observer_list_counters(const char *proc_root);
 
 /* The first step of a tick: reads counters and sysctls and, when due, dumps the listeners, the bound sockets and the
  * UDP sockets. Metrics of other sockets are those of the last sample by state, or bounds computed from counters and
- * the last dump. *ret_dump: no bounds of ports.* hold, so a dump is needed. */
+ * the last dump. *ret_dump: a dump is needed, as no bounds of ports.* hold, or for a recording. */
 void observer_read(struct observer *observer, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
 /* Makes the next observer_read() one between two regular ticks: it updates only sockets, sysctls and tables, and all
@@ -52,8 +52,9 @@ uint64_t observer_counted(const struct observer *observer);
 int observer_count_opened(struct observer *observer, uint64_t *ret);
 uint64_t observer_opened(const struct observer *observer);
 
-/* Listens for closed TCP connections (closings.c). Returns a descriptor that belongs to the observer and becomes
- * readable after about this many, or a negative errno. After observer_unlisten() closed connections cost nothing. */
+/* Listens for closed TCP connections (closings.c). Returns a negative errno, or a descriptor that belongs to the
+ * observer and becomes readable after about `connections` of them. After observer_unlisten() closed connections cost
+ * nothing. */
 int observer_listen(struct observer *observer, unsigned connections);
 void observer_unlisten(struct observer *observer);
 

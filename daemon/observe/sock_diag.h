@@ -15,7 +15,7 @@
 #define SOCK_DIAG_CONNECTIONS (UINT32_C(0x1ffe) & ~SOCK_DIAG_LISTEN & ~(UINT32_C(1) << 7))
 
 struct sock_diag {
-        struct mnl_socket *socket; /* kept open: the kernel's batches grow with what the socket last received */
+        struct mnl_socket *socket; /* kept open: a batch can be as large as the largest buffer it was read with */
         unsigned seq;
         bool two_walks;    /* the kernel lacks TCPDIAG_GETSOCK, which gives both families in one walk */
         uint64_t batch_at; /* ns of CLOCK_BOOTTIME when the current batch was received */

@@ -98,7 +98,7 @@ bool sockets_moved(struct observer *o, bool moved)
         return moved || !o->inuse_known || !counts_equal(&o->ipv6, &ipv6);
 }
 
-/* Less than a tenth of a socket is none: else the reading of an idle host would change a thousand times. */
+/* Less than a tenth of a socket counts as none: else the reading of an idle host would change a thousand times. */
 static void fill_rate(struct observer *o, struct snapshot *s, double rate)
 {
         o->tw_rate = o->tw_rate > 0 ? (o->tw_rate + rate) / 2 : rate;

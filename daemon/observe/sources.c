@@ -68,7 +68,7 @@ void sources_close(struct observer *o)
         free(o->text);
 }
 
-/* Doubles the buffer until the file fits. If memory is short, the next minute tries again. */
+/* Doubles the buffer until the file fits. If memory is short, sources_retry() tries again within a minute. */
 static void make_room(struct observer *o, enum source source)
 {
         while (proc_file_read(&o->file[source], o->text, o->text_size) == -EFBIG && o->text_size < TEXT_SIZE_MAX) {

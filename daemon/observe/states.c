@@ -20,8 +20,9 @@ enum timer {
 /* Not SYN_RECV: it shows a retransmitted SYN+ACK with the same timer (net/ipv4/inet_diag.c:inet_req_diag_fill). */
 #define SENDING (OPEN | BIT(TCP_SYN_SENT) | BIT(TCP_FIN_WAIT1) | BIT(TCP_LAST_ACK) | BIT(TCP_CLOSING))
 
-/* Each retransmission waits twice as long as the one before, at first 200 ms and more (include/net/tcp.h:TCP_RTO_MIN):
- * the fifth is sent after 6 s. On a path that loses 5 % of the packets, one of three million needs it. */
+/* Each retransmission waits twice as long as the one before, the first at least 200 ms
+ * (include/net/tcp.h:TCP_RTO_MIN): the fifth is sent after 6 s. On a path that loses 5 % of the packets, one packet in
+ * three million needs it. */
 #define DATA_UNANSWERED_RETRANS 5
 
 /* The counts of /proc/net/sockstat whose sum bounds a metric. */
@@ -81,8 +82,8 @@ void states_begin(struct observer *o)
         close_wait_begin(&o->close_wait);
 }
 
-/* This count decides on sysctls of the whole host, so sockets below user.slice do not count. cgroup is 0 before Linux
- * 5.8, where the kernel does not report it. */
+/* This count decides on sysctls of the whole netns, so sockets below user.slice do not count. cgroup is 0 if the
+ * kernel does not report it (no CONFIG_SOCK_CGROUP_DATA). */
 static void count_keepalive(struct observer *o, uint64_t cgroup)
 {
         o->tally_building.count[COUNT_KEEPALIVE_UNANSWERED] +=
@@ -180,8 +181,8 @@ static struct reading bounded(const struct observer *o, enum bound bound)
         return reading_bounded(0, (double)((bound & BY_INUSE ? o->inuse : 0) + (bound & BY_TW ? o->tw : 0)));
 }
 
-/* Uses the last sample until the next one is due, unless the counters show that it is too high by now. It is not used
- * again after that: if bounds decide, no new one may be taken for days. */
+/* Uses the last sample until the next one is due, unless the counters show that it is too high by now. Once the
+ * next one is due, the old one is never used again: if bounds decide, no new one may be taken for days. */
 void states_fill(struct observer *o, struct snapshot *s)
 {
         if (states_due(o))

@@ -6,7 +6,7 @@
 #include "lib/util/macro.h"
 
 #define RESERVED SOURCE_OF(SYSCTL_IP_LOCAL_RESERVED_PORTS)
-#define RESERVED_FEW 512u /* bytes: hardly a host reserves more */
+#define RESERVED_FEW 512u /* bytes of text: hardly any host's list is longer */
 #define RANGE SOURCE_OF(SYSCTL_IP_LOCAL_PORT_RANGE)
 #define REUSE_DELAY_BEFORE_6_14_MS 1000 /* net/ipv4/tcp_ipv4.c:tcp_twsk_unique compared whole seconds */
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* udp.receive_buffer: the buffer of the socket with the most drops since the dump before. It needs dumps only while
+/* udp.receive_buffer: how full the buffer of the socket with the most new drops is. It needs dumps only while
  * datagrams are dropped. A full buffer alone does not show that a socket drops: perhaps nobody sends to it any more.
  *
  * udp.ports: the ephemeral ports that UDP sockets hold. A socket holds its port whatever the destination
  * (net/ipv4/udp.c:udp_lib_get_port, which skips reserved ports). It needs a dump only if there are at least half as
- * many sockets as usable ports. sockstat is not enough then: it counts the sockets of servers as well, and several on
- * one port. */
+ * many UDP sockets as usable ports. sockstat is not enough then: it counts the sockets of servers as well, and several
+ * on one port. */
 
 #include <arpa/inet.h>
 #include <errno.h>
