@@ -96,7 +96,7 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
                 c->outcome = OUTCOME_APPLIED;
                 return;
         }
-        /* The kernel takes each of these sysctls as written, or not at all (net/ipv4/sysctl_net_ipv4.c:
+        /* The kernel takes each of these sysctls as written, or not at all (kernel/sysctl.c:
          * proc_dou8vec_minmax() and the like), so any other value is from another program. */
         if (r == -EBUSY && !sysctl_equal(&live, &c->before)) {
                 c->outcome = OUTCOME_FOREIGN;
@@ -114,8 +114,8 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
         }
 }
 
-/* True if the administrator has set the sysctl, in the sense of yield=. Keeps in the change the value that sysctl.d
- * sets. Called last, because it reads files. */
+/* True if the administrator has set the sysctl, in the sense of yield=. Stores the value that sysctl.d sets in
+ * c->file. Called last, because it reads files. */
 static bool yields(struct apply *a, struct change *c)
 {
         char text[SYSCTL_TEXT_MAX];
@@ -230,7 +230,7 @@ static void enter(struct apply *a, struct decision *d)
         }
 }
 
-/* True if the TIME_WAIT table would become smaller than its content: it would drop every new socket. Treats an unknown
+/* True if the TIME_WAIT table would become smaller than its content: it would take no new socket. Treats an unknown
  * count as a full table. */
 static bool is_too_full(const struct apply *a, const struct change *c)
 {
@@ -311,7 +311,7 @@ static void leave(struct apply *a, const struct decision *d, struct change *c)
                 c->outcome = OUTCOME_KEPT;
                 c->value = c->before;
                 apply_set_state(a, c->sysctl, LEDGER_RELEASED);
-        } else { /* after a failed step, even if the table is full: it was full before the step, too */
+        } else { /* a failed step is taken back even if the table is full: it was full before the step, too */
                 apply_restore(a, c, d->kind == DECISION_UNEXPECTED || d->kind == DECISION_ABORT);
         }
 }

@@ -25,9 +25,10 @@ struct apply {
 /* Carries out every change of a decision and fills in the outcomes. */
 void apply_decision(struct apply *apply, struct decision *decision);
 
-/* Restores the original of one held sysctl if its value is still ours, or is the one to restore already. Outcome:
- * RESTORED or FOREIGN, with the ledger saved; or FAILED. Error -EBUSY: another value was read back; or, unless at_end,
- * the TIME_WAIT table may hold more sockets than the value to restore: then too_full is set. */
+/* Restores one held sysctl, if its value is still ours or is already the one to restore: its original, or the value
+ * that sysctl.d sets, if that has changed since the rule took the sysctl. Outcome: RESTORED or FOREIGN, with the
+ * ledger saved; or FAILED. Error -EBUSY: another value was read back; or, unless at_end, the TIME_WAIT table may hold
+ * more sockets than the value to restore: then too_full is set. */
 void apply_restore(struct apply *apply, struct change *change, bool at_end);
 
 /* Sets the state of the ledger entry of a sysctl that is no longer held. Saves the ledger. */

@@ -34,8 +34,8 @@ void audit_effect(struct audit *audit, const struct config *config, unsigned rul
 void audit_find_culprits(struct audit *audit, const struct snapshot *snapshot);
 
 /* Records, without a rule's decision, that a sysctl was put back or could not be (subject: RESTORE, RELEASE, ORPHAN),
- * or that another program changed it (HAND). rule: the one that held it; HAND: one that sets it. why: part of a
- * sentence. requested_by: the user who asked for it; NULL: nobody. */
+ * or that another program changed it (HAND). rule: the rule that held it; HAND: a rule that sets it. why: part of
+ * a sentence. requested_by: the user who asked for it; NULL: nobody. */
 void audit_restore(struct audit *audit, enum audit_subject subject, const struct change *change, const char *rule,
                    const char *why, const char *requested_by);
 

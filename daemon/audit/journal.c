@@ -27,7 +27,7 @@ static struct {
         int fd;                   /* connected; 0: not yet */
         bool stuck;               /* the last entry was lost */
         uint64_t lost;            /* lost entries not yet reported */
-        char netns[NAME_MAX + 1]; /* of the last one */
+        char netns[NAME_MAX + 1]; /* of the last lost entry */
 } log_state;
 
 /* systemd.exec(5): $JOURNAL_STREAM is "DEVICE:INODE" of the stream; a redirected stderr has other numbers. */
@@ -85,7 +85,8 @@ void journal_close(void)
         log_state.fd = 0;
 }
 
-/* Sends one datagram. Returns 0; -EAGAIN: the journal does not read; another negative errno: there is no journal. */
+/* Sends one datagram. Returns 0; -EAGAIN: the journal does not read; another negative errno: there is no journal, or
+ * it refuses this datagram. */
 static int send_datagram(struct iovec *iov, unsigned n)
 {
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = n};
@@ -129,7 +130,7 @@ static int send_to_journal(const struct audit_text *text)
         return send_datagram(iov, n);
 }
 
-/* main() makes stderr line buffered, by 8 KiB: an entry that fits is one write, so that lines of two processes do not
+/* main() gives stderr a line buffer of 8 KiB: an entry that fits is one write, so that lines of two processes do not
  * mix. */
 static int print(const struct audit_text *text)
 {

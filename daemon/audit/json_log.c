@@ -19,8 +19,8 @@ static struct {
         size_t n;
 } state;
 
-/* One write, so that lines of two processes do not mix. Into a pipe that is nearly full, one of over PIPE_BUF bytes may
- * write only a part (pipe(7)): the next one ends that line first. */
+/* Makes one write, so that lines of two processes do not mix. A nearly full pipe may take
+ * only a part of a write of over PIPE_BUF bytes (pipe(7)): the next write ends that line first. */
 static int put(struct json *json)
 {
         struct iovec iov[] = {{(char *)"\n", state.cut}, {json->text, json->n}, {(char *)"\n", 1}};

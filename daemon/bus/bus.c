@@ -21,7 +21,7 @@ static void disconnect(struct bus *b)
         b->bus = sd_bus_close_unref(b->bus);
         b->named = b->refused = false;
         b->n_changes = 0;
-        b->signalled = (struct bus_properties){0}; /* what was not sent yet is lost */
+        b->signalled = (struct bus_properties){0}; /* signals not sent yet are lost: the next tick sends again */
 }
 
 /* D-Bus specification: RequestName. */
@@ -116,8 +116,8 @@ static void look_after_connection(struct bus *b, uint64_t now)
                 connect_bus(b);
 }
 
-/* Escapes the instance as in an object path. The result is also a valid element of a bus name. The path is made of the
- * name, as twtunectl does it: of a name that is too long for the bus, both are cut alike. */
+/* Escapes the instance as in an object path. The result is also a valid element of a bus name. The path is derived
+ * from the name, as in twtunectl: if the name is too long for the bus, both are cut at the same character. */
 static void name_instance(struct bus *b, const char *instance)
 {
         char *path = NULL;
@@ -173,7 +173,7 @@ void bus_note(void *bus, const struct audit_record *r, const struct audit_text *
         safe_text(audit_text_value(text, "MESSAGE"), c->message, sizeof(c->message));
 }
 
-/* The text of a degraded daemon depends neither on the mode nor on a pause, so that it is not enough to compare. */
+/* The text of a degraded daemon shows neither the mode nor a pause, so comparing only the text is not enough. */
 static bool properties_differ(const struct bus_properties *p, const struct tuner *t)
 {
         return strcmp(p->status, t->status.text) != 0 || p->state != t->status.state ||

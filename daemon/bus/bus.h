@@ -97,5 +97,6 @@ extern const sd_bus_vtable bus_vtable[];
 void bus_answer_calls(struct bus *bus);
 void bus_drop_calls(struct bus *bus);
 
-/* The client that asked for a recording is gone: one that is not begun yet never is, and service.c ends the other. */
+/* Call this when the client that asked for a recording is gone. Drops a recording that has not begun; service.c ends
+ * one that is running. */
 void bus_drop_client(struct bus *bus);

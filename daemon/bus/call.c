@@ -118,7 +118,8 @@ static int accept(struct bus_call *c)
         return -EINVAL;
 }
 
-/* Refuses changes to all users but root. The bus's policy (org.twtuned1.conf) does so too; this is a second check. */
+/* Refuses the changes of all users but root. The bus's policy (org.twtuned1.conf) does so too: this check is a second
+ * one. */
 static int on_sender(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         struct bus_call *c = userdata;

@@ -31,7 +31,7 @@ static struct live_sysctl live_sysctl(const struct tuner *t, enum sysctl_id id)
         const struct sysctl_value *seen = &t->apply.seen[id];
         struct live_sysctl live = t->snapshot.sysctl[id];
 
-        if (live.state == READING_VALID && seen->n > 0) /* seen stays when it is gone, or cannot be read any more */
+        if (live.state == READING_VALID && seen->n > 0) /* seen[] stays when the sysctl is gone or unreadable */
                 live.value = *seen;
         return live;
 }
