@@ -168,7 +168,8 @@ static int take(json_t *episodes, const json_t *record)
                 open = false;
         }
         if (applied || has_text(record, "event", "advice")) {
-                /* Advice within 1 s of the end of an episode, as its change did not help, belongs to that episode. */
+                /* Advice within 1 s after an episode that did not end by a release belongs to it: the rule advises
+                 * because its change did not help. */
                 if (!applied && episode && !open && !has_text(episode, "end", "released") &&
                     number_of(record, "time") - number_of(episode, "ended") < 1)
                         return last;

@@ -11,7 +11,7 @@ struct graph {
         char name[64];
         double sample[GRAPH_SAMPLES]; /* a ring; NAN: unknown */
         unsigned n;                   /* samples ever added */
-        unsigned bounded;             /* of these, up to the last one that was an upper bound; 0: none was */
+        unsigned bounded;             /* n after the last sample that was an upper bound; 0: none was */
 };
 
 /* bounded: the value is an upper bound. */

@@ -192,7 +192,7 @@ static void print_effect(const json_t *change, const json_t *rule)
                        number_of(change, "unanswered"));
 }
 
-/* A release waits longer each time, up to an hour (release_time() of the policy). */
+/* A rule that came back soon after its release waits longer for the next one, up to an hour (release_time()). */
 static void print_longer(const json_t *rule, double seconds)
 {
         double longer = fmin(seconds * number_of(rule, "release_times"), fmax(seconds, 3600));
@@ -325,7 +325,7 @@ void print_fullest(const json_t *d)
         }
 }
 
-/* Returns the value of a ports.* metric in the last dump that is nearest to meeting a condition; NAN: there is none. */
+/* Returns the value of a ports.* metric in the last dump that is nearest to meeting a condition; NAN: none. */
 static double nearest_seen(const json_t *d, const char *metric, const char *op)
 {
         double nearest = (double)NAN;

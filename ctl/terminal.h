@@ -29,7 +29,7 @@ enum colour colour_of(const char *state);
 
 void print_coloured(enum colour colour, const char *format, ...) _printf_(2, 3);
 
-#define TEXT_WIDTH_MIN 30u /* of the functions below, also on a terminal that is narrower */
+#define TEXT_WIDTH_MIN 30u /* the columns that the functions below use at least, also on a narrower terminal */
 
 /* Prints "TITLE: TEXT", the title in colour. On a terminal, breaks the text at blanks to the terminal's width; else
  * prints one line. */
@@ -55,8 +55,8 @@ unsigned screen_width(void);
 /* True if the locale's character set is UTF-8. */
 bool has_unicode(void);
 
-/* If stdout is a terminal, sends it through a pager from now on: $SYSTEMD_PAGER, $PAGER, or less(1). Does nothing with
- * --no-pager. */
+/* If stdout is a terminal, sends it through a pager from now on: $SYSTEMD_PAGER, $PAGER, less(1) or more(1). Does
+ * nothing with --no-pager. */
 void pager_open(const struct options *options);
 
 /* Waits until the person has left the pager. Returns false if there is none. */

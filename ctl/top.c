@@ -146,7 +146,7 @@ static int on_keys(sd_event_source *source, int fd, uint32_t events, void *userd
         return quit ? sd_event_exit(sd_event_source_get_event(source), 0) : 0;
 }
 
-/* Blocks the signal for sd_event_add_signal(3); SD_EVENT_SIGNAL_PROCMASK would do so, but needs systemd 252. */
+/* Blocks the signal for sd_event_add_signal(3): libsystemd 247 lacks SD_EVENT_SIGNAL_PROCMASK, which would do so. */
 static int add_signal(sd_event *event, int signal, sd_event_signal_handler_t handler, void *user)
 {
         sigset_t mask;

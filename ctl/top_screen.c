@@ -14,7 +14,7 @@
 #define DESTINATION_WIDTH 34u
 #define BAR_MIN 10u
 #define MOST_WIDTH 13u
-#define NUMBER_MAX 352u /* of DBL_MAX */
+#define NUMBER_MAX 352u /* enough for DBL_MAX as text */
 #define SECTION_MAX 5u  /* rules, destinations or sysctls; leaves room for the metrics */
 
 #define HOME "\033[H"
@@ -166,7 +166,7 @@ static const char *number_text(double number, bool bounded, const char *unit, ch
         return buf;
 }
 
-/* Likewise; "-": unknown. */
+/* Likewise the value of a metric; "inf": infinite; "-": unknown. */
 static const char *value_text(const json_t *metric, char buf[static NUMBER_MAX])
 {
         const char *unit = text_of(metric, "unit");

@@ -10,11 +10,11 @@
 #include "lib/kernel/snapshot.h"
 
 struct backend {
-        /* These three fill in a snapshot. A source that cannot be read makes its own metrics invalid, and unread keeps
-         * its name and error; the others are read all the same.
+        /* These three fill in a snapshot. A source that cannot be read makes its own metrics invalid, and the others
+         * are read all the same. unread keeps the name and error of the first such source.
          *
          * Fills in the metrics that cost next to nothing to read, and bounds for those that need a dump of all
-         * sockets. *ret_dump: the bounds do not hold, so a dump is needed. */
+         * sockets. *ret_dump: a dump is needed, because no bounds hold or a recording wants every value. */
         void (*observe)(struct backend *backend, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
         /* Replaces bounds in the snapshot by a sample of the sockets by state, if one is due. Returns false if the

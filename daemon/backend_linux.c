@@ -107,8 +107,8 @@ int linux_backend_open(struct linux_backend *w, bool sockets, const char **ret_w
         if (r == 0 && sockets) {
                 *ret_what = "NETLINK_SOCK_DIAG";
                 r = observer_probe(w->observer);
-                /* The module may be loaded later; each tick says what is missing. One that is asked to end meanwhile
-                 * goes on, to put back what the ledger holds. */
+                /* -ENOENT: tcp_diag may be loaded later; until then each tick reports that it is missing. -ECANCELED:
+                 * the daemon was asked to end; it starts all the same, to put back what the ledger holds. */
                 if (r == -ENOENT || r == -ECANCELED)
                         r = 0;
         }

@@ -29,14 +29,15 @@ struct linux_backend {
  * tcp_diag is no error. */
 int linux_backend_open(struct linux_backend *ret, bool sockets, const char **ret_what);
 
-/* The same; prints an error, and returns 0 or the exit status: EX_UNAVAILABLE for what this kernel lacks,
- * EX_TEMPFAIL for everything else. notify_fd: see struct linux_backend. */
+/* As linux_backend_open(), but prints an error, and returns 0 or the exit status: EX_UNAVAILABLE for what this kernel
+ * lacks, EX_TEMPFAIL for everything else. notify_fd: see struct linux_backend; if another twtuned runs, sends
+ * NOTE_REFUSED there and prints nothing. */
 int linux_backend_start(struct linux_backend *backend, bool sockets, int notify_fd);
 
 void linux_backend_close(struct linux_backend *backend);
 
 /* Loads the ledger that an earlier process left. *ret is untouched if this boot has none, and on errors, which are
  * printed. observe: no file is changed, and a ledger that cannot be used is not overwritten later. Returns 0;
- * -EBADMSG: it is damaged, and was kept aside unless observe; another negative errno: it cannot be used by this
- * twtuned. */
+ * -EBADMSG: the ledger is damaged, and was renamed to .bad, unless observe is set or that failed; another negative
+ * errno: this twtuned cannot use it. */
 int linux_backend_load_ledger(struct linux_backend *backend, bool observe, struct ledger *ret);

@@ -37,8 +37,8 @@ int landlock_version(void)
         return r < 0 ? -errno : (int)r;
 }
 
-/* Allows access below a directory (kind: O_DIRECTORY) or to a file (0). A path that cannot be opened needs no rule: the
- * daemon cannot write there either, and says so when it tries. Only a shortage is an error. */
+/* Allows access below a directory (kind: O_DIRECTORY) or to a file (0). A path that cannot be opened needs no rule:
+ * the daemon cannot write there either, and says so when it tries. Only a shortage is an error. */
 static int allow(int ruleset, const char *path, int kind, uint64_t access)
 {
         struct landlock_path_beneath_attr rule = {.allowed_access = access};
@@ -53,8 +53,8 @@ static int allow(int ruleset, const char *path, int kind, uint64_t access)
         return r;
 }
 
-/* A rule is bound to the inode of the file (security/landlock/fs.c:get_inode_object). A sysctl's inode stays while
- * the file is open, as all of these are in a daemon (fs/proc/proc_sysctl.c). */
+/* A rule is bound to the inode of the file (security/landlock/fs.c:get_inode_object). The inode of a sysctl's file
+ * lasts while the file is open (fs/proc/proc_sysctl.c), and a daemon keeps all these files open. */
 static int allow_sysctls(int ruleset, uint64_t handled)
 {
         char path[128];

@@ -123,7 +123,8 @@ bool early_begin_tick(struct early *e)
         return early;
 }
 
-/* Returns the upper bound, which is that of all destinations, or the value of the busiest one. */
+/* Returns the upper bound, which holds for all destinations; if the metric is valid, the highest lower bound of any
+ * destination; 0: unknown. */
 static double fullest(const struct snapshot *s, unsigned metric)
 {
         const struct reading *r = &s->reading[metric];
@@ -135,7 +136,7 @@ static double fullest(const struct snapshot *s, unsigned metric)
 
 /* True if connections are to be counted, not sockets. While reuse works, the number of sockets stays the same, and a
  * full parity is no cliff: ports run short when more connections come within the reuse delay, a second, than a parity
- * has ports. Returns false if they already do: the rules see that without a glance. */
+ * has ports. Returns false if GLANCE_SHORT percent of that is reached: the rules see that without a glance. */
 static bool is_reusing(const struct snapshot *s)
 {
         const struct live_sysctl *reuse = &s->sysctl[SYSCTL_TCP_TW_REUSE];

@@ -149,8 +149,8 @@ static int take_address(struct instance *i)
 
 /* ---- the lock ---- */
 
-/* Opens the lock file, which no other user may open, as flock(2) needs only a descriptor. Gives a file that root
- * created to the owner of the directory, the service's user, unless it has a second link. */
+/* Opens the lock file, with mode 0600: any user who could open it could also lock it (flock(2)). Gives a file that
+ * root created to the owner of the directory, the service's user, unless it has content or a second link. */
 static int open_lock(const char *path)
 {
         int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);

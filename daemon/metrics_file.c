@@ -76,7 +76,7 @@ void metrics_file_set(struct metrics_file *f, const char *path, const struct con
         char wanted[METRICS_FILE_PATH_MAX];
         size_t stem = stem_length(path);
 
-        if (path[0]) /* else its memory is not used */
+        if (path[0]) /* without a file, the memory for the counts stays unused */
                 follow_rules(f, config);
         snprintf(wanted, sizeof(wanted), "%.*s%s%s%s", (int)stem, path, path[0] && f->netns[0] ? "-" : "",
                  path[0] ? f->netns : "", path + stem);
@@ -102,7 +102,7 @@ static double unix_time(uint64_t at)
         return at == 0 ? 0 : (double)date.tv_sec + (double)date.tv_nsec / 1e9 - (double)(now_ns() - at) / 1e9;
 }
 
-/* Adds up what the rates are of. */
+/* Adds the events since the last read to the counter of each rate. */
 static void count_rates(struct metrics_file *f, const struct snapshot *s)
 {
         for (unsigned i = 0; i < METRIC_COUNT; i++) {

@@ -2,8 +2,8 @@
 #pragma once
 
 /* Writes metrics_file: the text of exposition.h for the textfile collector of prometheus-node-exporter, every
- * METRICS_FILE_EVERY. Not part of the tick, which opens no file. Writes a temporary file and renames it, so that a
- * reader never sees half a file. */
+ * METRICS_FILE_EVERY. Runs after tick(), so that it delays no decision. Writes a temporary file and renames it, so
+ * that a reader never sees half a file. */
 
 #include <limits.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The only file of the daemon that reads clocks: lib/ gets the time as a parameter. */
+/* The daemon reads clocks only here and with sd_event_now(3): lib/ gets the time as a parameter. */
 
 #include <stdint.h>
 #include <time.h>
@@ -23,7 +23,7 @@ static inline uint64_t now_ns(void)
         return clock_ns(CLOCK_BOOTTIME);
 }
 
-/* us, of the clock that sd_notify(3) and sd-event count in. */
+/* us of CLOCK_MONOTONIC, as in sd_notify(3) and in the timers of our event loops. */
 static inline uint64_t now_monotonic_us(void)
 {
         return clock_ns(CLOCK_MONOTONIC) / 1000;

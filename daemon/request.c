@@ -32,7 +32,8 @@ static void set_foreign(struct tuner *t, enum sysctl_id id)
         apply_set_state(&t->apply, id, LEDGER_FOREIGN);
 }
 
-/* Restores held sysctls and makes them foreign: no rule touches them from then on. which: a bit for each sysctl. */
+/* Restores held sysctls and makes them foreign: no rule touches them until they are rearmed. which: a bit for each
+ * sysctl. */
 static void release_held(struct tuner *t, uint32_t which)
 {
         const struct ledger *ledger = &t->apply.ledger;
@@ -51,7 +52,7 @@ static void release_held(struct tuner *t, uint32_t which)
         }
 }
 
-/* Makes a sysctl that is not held foreign: no rule touches it from then on. */
+/* Makes a sysctl foreign that is not held: no rule touches it until it is rearmed. */
 static void release_free(struct tuner *t, enum sysctl_id id)
 {
         struct ledger_entry *e = &t->apply.ledger.entry[id];

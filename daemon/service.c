@@ -144,8 +144,8 @@ static void feed_watchdog(struct service *s, uint64_t now, uint64_t interval)
         s->fed = now;
 }
 
-/* Ends the recording of a client of the bus that is gone, and one that has failed, for which the observer would go on
- * reading everything; begins the one that was requested since the last tick. */
+/* Ends a recording whose client has left the bus, or that has failed: the observer would go on reading everything for
+ * it. Begins the recording that was requested since the last tick. */
 static void follow_recording(struct service *s)
 {
         bool failed = s->record.path && !record_is_on(&s->record);
@@ -219,8 +219,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 
-/* When the loop ends, everything is put back. With SIGPIPE ignored, a pipe as stderr that nobody reads does not end the
- * daemon. */
+/* No signal may end the daemon before it has put everything back, after the event loop. This includes SIGPIPE, from a
+ * pipe as stderr that nobody reads. */
 void service_block_signals(void)
 {
         sigset_t mask;

@@ -30,7 +30,7 @@ static const struct episode *find_cause(const struct tuner *t)
 }
 
 /* dump_every varies with the length of each dump. The status follows only if it more than doubles, falls below half,
- * or changes from or to 0. Returns what it shows next. */
+ * or changes from or to 0. Returns the value to show next. */
 static uint64_t follow_cadence(uint64_t shown, uint64_t dump_every)
 {
         bool differs = (dump_every > 0) != (shown > 0) || dump_every > 2 * shown || 2 * dump_every < shown;

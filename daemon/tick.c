@@ -68,7 +68,7 @@ static void record_config(struct tuner *t)
                                                        .unavailable = unavailable});
 }
 
-/* Retries at once what failed because the ledger could not be saved, when it can be saved again. */
+/* Records whether the ledger can be saved. When it can again, failed changes may be retried at once. */
 static void record_ledger(struct tuner *t)
 {
         if (t->policy && t->apply.ledger_error == 0 && news_is_failing(&t->audit.news, SUBJECT_LEDGER))
@@ -99,7 +99,7 @@ static void restore(struct tuner *t, enum sysctl_id id, bool at_end, struct chan
 }
 
 /* Restores each sysctl that the ledger holds but no rule holds: left by a dead process, by a reload, or by a write
- * that failed halfway. In observe mode only a reload calls this, and nothing is retried: no pause delays it. */
+ * that failed halfway. In observe mode only a reload calls this, once, so a pause does not delay it. */
 static void restore_orphans(struct tuner *t, const char *why)
 {
         const struct ledger *ledger = &t->apply.ledger;

@@ -27,13 +27,13 @@ enum daemon_state {
         STATE_DEGRADED, /* a part of the daemon fails */
 };
 
-/* The facts in the text of the status, unless the state is STATE_DEGRADED. */
+/* The facts in the text of the status; that of STATE_DEGRADED depends on more. */
 struct status_facts {
         unsigned held;  /* sysctls that this twtuned or an earlier one changed and that are not put back yet */
         unsigned would; /* observe mode: sysctls that would be changed */
         unsigned n_advice, advice;   /* how many rules give advice, and the worst of them */
         const struct episode *cause; /* of the first rule that holds a sysctl for a destination; NULL: none */
-        uint64_t episodes;           /* changes of episodes so far */
+        uint64_t episodes;           /* how often an episode has begun, ended or changed */
         uint64_t dump_every;         /* snapshot.dump_every as the text names it */
 };
 
@@ -62,7 +62,7 @@ struct tuner {
         bool rejected;             /* the last reload was rejected; the configuration before it stays */
         bool settled;              /* until something changes, ticks have nothing to do */
         struct unread unread;      /* at the last tick */
-        uint64_t late_until;       /* a tick came late; until then late ticks are not logged again; 0: none */
+        uint64_t late_until;       /* a tick came late, and until then the state is degraded; 0: none */
         int write_error;           /* why it cannot write sysctls, and so only observes: negative errno; 0: it can */
         uint64_t orphans_again_at; /* when to retry restoring sysctls that no rule holds */
         struct status status;

@@ -43,8 +43,8 @@ struct child *child_of_pid(struct children *children, pid_t pid)
         return NULL;
 }
 
-/* True if the name is that of a file in another directory, too. A child of the same file is about to end: the file is
- * that of a new network namespace now. */
+/* True if a child has the same name, from a file in another directory. A child of the same file does not count: the
+ * file is that of a new network namespace now, so that child is about to end. */
 static bool is_taken(const struct children *children, const struct netns *netns)
 {
         const struct child *c;
@@ -152,7 +152,8 @@ static void hear_refused(struct child *c)
                         where(c, buf));
 }
 
-/* Not by its name: that would keep the name from being unmounted. */
+/* Opens the namespace through /proc: a descriptor of its named file would keep that from being unmounted (umount(2),
+ * EBUSY). */
 static void open_netns(struct child *c)
 {
         char path[64];
@@ -204,7 +205,7 @@ void child_print_end(const struct child *c, int status, bool last, uint64_t now)
         char buf[NAME_SIZE + 32], how[64];
 
         if (c->process.refused > 0)
-                return; /* it prints why itself, and each further try would print this again */
+                return; /* the reason is printed elsewhere, and each further try would print this again */
         if (WIFSIGNALED(status))
                 snprintf(how, sizeof(how), "was ended by signal %d (%s)", WTERMSIG(status),
                          strsignal(WTERMSIG(status)));

@@ -52,8 +52,8 @@ void child_ended(struct child *child, int status, uint64_t now);
 struct child *child_of_pid(struct children *children, pid_t pid);
 
 /* Processes a note from the child: updates when it was last heard, whether it is ready, and its state. The second time
- * that another twtuned runs in its network namespace, prints that: the first time the other one may be about to end, as
- * a child of a killed supervisor. */
+ * that another twtuned runs in its network namespace, prints that: the first time the other one may be about to end,
+ * as a child of a killed supervisor. */
 void child_hear(struct child *child, const char *text, uint64_t now);
 
 /* Ends it if it has been silent for too long: with SIGABRT, then with SIGKILL if it still runs. It is then started
@@ -61,8 +61,8 @@ void child_hear(struct child *child, const char *text, uint64_t now);
 void child_watch(struct child *child, uint64_t now);
 
 /* Prints how a child ended that should have kept running, or, at the end of the supervisor (last), should have put
- * everything back; and when the next one starts. Prints nothing after EX_TEMPFAIL, for which the child itself prints
- * why. */
+ * everything back; and when the next one starts. Prints nothing after EX_TEMPFAIL: the child itself has printed why,
+ * or child_hear() does. */
 void child_print_end(const struct child *child, int status, bool last, uint64_t now);
 
 /* Prints that the name of the network namespace went before a process could take over what a dead one may have changed

@@ -40,8 +40,9 @@ static bool fits(const char *patterns, const char *name)
         return false;
 }
 
-/* Skips an entry that stat(2) cannot follow, because no process can enter it either: a link to the namespace of a
- * process (EACCES without CAP_SYS_PTRACE), or to itself. Returns 0; or -ENOMEM, and then it may be a namespace. */
+/* Calls each() for a directory entry that is a wanted namespace. Skips an entry that stat(2) cannot follow, as our
+ * processes could not enter it either: a link to the namespace of a process (EACCES without CAP_SYS_PTRACE), or a link
+ * to itself. Returns 0; -ENOMEM: it is unknown whether the entry is a namespace. */
 static int look_at(const struct scan *s, const char *directory, const char *prefix, int fd, const char *name)
 {
         struct netns netns;

@@ -74,8 +74,8 @@ int process_start(struct process *p, int (*run)(void *user), void *user, const s
         return 0;
 }
 
-/* After EX_UNAVAILABLE a start is due only after process_retry(): the kernel lacks something, so it would fail. With
- * EX_CONFIG too a daemon has put back what it found (service_run()). */
+/* A daemon that ends with EX_CONFIG has also put back what it found (service_run()). After EX_UNAVAILABLE the kernel
+ * lacks something, and another start would fail: it is due only after process_retry(). */
 void process_ended(struct process *p, int status, uint64_t now)
 {
         int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
