@@ -161,7 +161,7 @@ static const char *diagnostic_at(const struct diagnostics *d, const char *file, 
         return NULL;
 }
 
-/* *index is that of the file's first line in l->lines. Advances it to the first line of the next file. */
+/* Prints one file. *index is that of its first line in l->lines; sets it to that of the next file's first line. */
 static void print_remains(const struct lint *l, const struct sysctl_file *file, char *const *why, size_t *index)
 {
         const struct sysctl_lines *lines = &l->lines;

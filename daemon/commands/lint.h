@@ -11,8 +11,8 @@ enum lint_format {
 
 /* --lint: prints what each line about TCP, UDP, conntrack, ports or core sockets really does on this kernel. files
  * ends with NULL; if it is empty, the files are those of sysctl.d. Returns the exit status: 0; EXIT_FAILURE: a line is
- * harmful; EX_DATAERR, even if a line is harmful: a file could not be read, or a line is not an assignment to a valid
- * name; EX_OSERR: no memory. With LINT_REMAINS, it is 0 if all files could be read. */
+ * harmful; EX_DATAERR, even if a line is harmful: a file could not be read or begins with a byte order mark, or a line
+ * is not an assignment to a valid name; EX_OSERR: no memory. With LINT_REMAINS, it is 0 if all files could be read. */
 int lint_print(char *const *files, enum lint_format format);
 
 /* Reports the harmful lines of sysctl.d, but only in the first network namespace: sysctl.d applies to no other. */

@@ -23,7 +23,7 @@ SYSCTL(IP_UNPRIVILEGED_PORT_START, IPV4("ip_unprivileged_port_start"), 1,
        .never = "it decides who may bind to a port, which has nothing to do with load",
        .help = "the first port that needs no privilege to bind to")
 SYSCTL(TCP_MAX_TW_BUCKETS, IPV4("tcp_max_tw_buckets"), 1, {65536, 16777216}, SYSCTL_RAISE, 256,
-       .below = "a small table throws TIME_WAIT away, which protects new connections from old segments",
+       .below = "a small table throws TIME_WAIT away, and with it the protection from old segments",
        .help = "how many TIME_WAIT sockets may be kept")
 SYSCTL(TCP_FIN_TIMEOUT, IPV4("tcp_fin_timeout"), 1, {10, 120}, SYSCTL_LESS,
        .below = "peers that close a little late would be reset",
@@ -50,7 +50,7 @@ SYSCTL(TCP_ORPHAN_RETRIES, IPV4("tcp_orphan_retries"), 1, {5, 8}, SYSCTL_LESS,
 SYSCTL(TCP_MAX_ORPHANS, IPV4("tcp_max_orphans"), 1, {4096, 4194304}, SYSCTL_RAISE, 4096,
        .help = "how many closed sockets may still send")
 SYSCTL(TCP_MEM, IPV4("tcp_mem"), 3, .never = "the kernel sizes it by the machine's memory",
-       .help = "pages of memory for all sockets together")
+       .help = "pages of memory for all TCP sockets together")
 SYSCTL(NF_CONNTRACK_MAX, "net.netfilter.nf_conntrack_max", 1,
        .never = "kube-proxy and others own it, and its hash table has to grow with it",
        .help = "entries of the conntrack table")
@@ -60,7 +60,7 @@ SYSCTL(TCP_TIMESTAMPS, IPV4("tcp_timestamps"), 1,
        .never = "without timestamps TIME_WAIT cannot be reused safely and PAWS is gone",
        .help = "TCP timestamps; tcp_tw_reuse depends on them")
 SYSCTL(TCP_RFC1337, IPV4("tcp_rfc1337"), 1, .never = "it changes how a RST ends TIME_WAIT and relieves nothing",
-       .help = "whether a RST may end TIME_WAIT")
+       .help = "1 keeps a RST from ending TIME_WAIT")
 SYSCTL(TCP_ABORT_ON_OVERFLOW, IPV4("tcp_abort_on_overflow"), 1,
        .never = "it turns a short burst that clients would have survived into refused connections",
        .help = "a full accept queue answers with RST")

@@ -75,7 +75,7 @@ static void add_chains(struct lint_case *c, int64_t buckets)
         if (strstr(c->path, "nf_conntrack") && buckets > 0 && c->v[0] / 8 > buckets)
                 lint_add_why(c,
                              "; a full table has %" PRId64 " entries for each of the %" PRId64
-                             " buckets, among which every packet is looked up: net.netfilter.nf_conntrack_buckets = "
+                             " buckets, and each packet searches a bucket: set net.netfilter.nf_conntrack_buckets = "
                              "%" PRId64,
                              c->v[0] / buckets, buckets, c->v[0] / 4);
 }
@@ -146,11 +146,11 @@ static bool check_buffer(struct lint_case *c)
         bool receive = strcmp(c->path, "net/ipv4/tcp_rmem") == 0;
 
         if (c->v[0] > c->v[1] || c->v[1] > c->v[2])
-                return lint_say(c, LINT_HARMFUL, "the three must increase: minimum, initial, maximum");
+                return lint_say(c, LINT_HARMFUL, "the three must not decrease: minimum, initial, maximum");
         if (c->v[1] > MIB)
                 return lint_say(c, LINT_HARMFUL,
-                                "every connection starts with %" PRId64 " MiB, needed or not; the kernel would let it "
-                                "grow when it is",
+                                "every connection starts with %" PRId64 " MiB, needed or not; the kernel lets buffers "
+                                "grow as needed",
                                 c->v[1] / MIB);
         if (c->v[2] < MIB)
                 return lint_say(c, LINT_HARMFUL,
@@ -181,8 +181,8 @@ static bool check_max(struct lint_case *c)
             initial.v[0] <= c->v[0])
                 return false;
         return lint_say(c, LINT_FINE,
-                        "%s; %s is %" PRId64 "%s, so that a program that sets its size gets less than one "
-                        "that does not",
+                        "%s; %s is %" PRId64 "%s, more than a program may set, but the kernel doubles what it "
+                        "sets",
                         lint_help(c), receive ? "rmem_default" : "wmem_default", initial.v[0], initial.where);
 }
 

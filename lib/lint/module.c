@@ -116,7 +116,7 @@ bool lint_refuses_module(struct lint_case *c)
         return false;
 }
 
-/* The kernel loads the module of the name on demand (net/ipv4/tcp_cong.c:tcp_ca_find_autoload()). */
+/* The kernel loads the module of that name on demand (net/ipv4/tcp_cong.c:tcp_ca_find_autoload()). */
 bool lint_check_module(struct lint_case *c)
 {
         if (is_there(c, c->value))
@@ -125,7 +125,7 @@ bool lint_check_module(struct lint_case *c)
                 c->finding->applied = -1;
         return lint_say(c, LINT_FINE,
                         has_module(c) > 0 ? "%s; the kernel loads the module %s%s for it"
-                                          : "%s, if there is a module %s%s: none is loaded",
+                                          : "%s, if the module %s%s exists: it is not loaded",
                         lint_help(c), c->row->module, c->finding->value);
 }
 

@@ -122,8 +122,8 @@ void lint_add_why(struct lint_case *c, const char *format, ...) _printf_(2, 3);
 bool lint_say_refused(struct lint_case *c, const char *format, ...) _printf_(2, 3);
 
 /* Reads up to n numbers as the kernel does (kernel/sysctl.c:proc_get_long): separated by blanks, and decimal, octal or
- * hexadecimal as in C. Stops at a text that is not a number. One over INT64_MAX counts as INT64_MAX. Returns their
- * count; *ret_rest is the text after them. */
+ * hexadecimal as in C. Stops at a text that is not a number of 64 bits. A number over INT64_MAX counts as INT64_MAX.
+ * Returns the count of the numbers; *ret_rest is the text after them. */
 unsigned lint_numbers(const char *text, unsigned n, int64_t v[static 3], const char **ret_rest);
 
 /* Returns the line that takes effect on the variable of path (sysctl_lines_find()); if it repeats earlier lines, the

@@ -167,8 +167,8 @@ static size_t check_byte_order(struct origin at, const char *text, size_t size, 
         at.line = 1;
         if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
                 diagnostic_add(diagnostics, at,
-                               "a byte order mark stands before the first line, so that it has no "
-                               "effect: save the file without it");
+                               "a byte order mark stands before the first line, so that this line has no "
+                               "effect: save the file without the mark");
                 return 1;
         }
         if (size >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
