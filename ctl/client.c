@@ -105,7 +105,7 @@ static int explain_error(const struct client *c, const sd_bus_error *error, int 
         if (has_no_owner(error))
                 return complain_not_running(c->bus, c->instance);
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
-                return complain(EX_NOPERM, "only root may change something");
+                return complain(EX_NOPERM, "only root may do that");
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
                 return complain(EXIT_FAILURE, "twtuned does not answer, or has just ended");
         if (r == -ENOTCONN || r == -ECONNRESET)

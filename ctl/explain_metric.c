@@ -23,28 +23,29 @@ static const struct {
         {"tcp.closing", "ss -Htan state closing | wc -l"},
         {"tcp.established", "ss -Htan state established | wc -l"},
         {"tcp.listen", "ss -Htln | wc -l"},
-        {"tcp.keepalive_unanswered", "ss -tano state established: timer:(keepalive,TIME,N) with N over 0"},
-        {"tcp.retransmitting", "ss -tano: timer:(on,TIME,N) with N over 0"},
+        {"tcp.keepalive_unanswered", "ss -tano: timer:(keepalive,TIME,N) with N over 0"},
+        {"tcp.retransmitting", "ss -tano: timer:(on,TIME,N) with N over 0, except SYN-RECV"},
         {"tcp.data_unanswered",
          "ss -tanop state established state close-wait: timer:(on,TIME,N) with N of 5 and more"},
         {"tcp.timestamps", "sysctl net.ipv4.tcp_timestamps"},
         {"udp.ports",
-         "ss -Huan: its distinct local ports, by those of sysctl net.ipv4.ip_local_port_range less the reserved ones"},
-        {"udp.receive_buffer", "ss -Huanpm: r of skmem:(r<N>,rb<N>) by rb, and nstat -az 'Udp*RcvbufErrors'"},
+         "ss -Huan: the number of distinct local ports in net.ipv4.ip_local_port_range, divided by the number of "
+         "ports in this range that are not reserved"},
+        {"udp.receive_buffer", "ss -Huanpm: r of skmem:(r<N>,rb<N>) divided by rb, and nstat -az 'Udp*RcvbufErrors'"},
         {"ports.reserved", "sysctl net.ipv4.ip_local_port_range net.ipv4.ip_local_reserved_ports"},
         {"ports.below_32768", "sysctl net.ipv4.ip_local_port_range net.ipv4.ip_local_reserved_ports"},
         {"ports.bound", "ss -tan state bound-inactive (iproute2 6.8)"},
         {"ports.",
          "ss -tan dst ADDRESS:PORT, which lists the sockets toward one destination (all states, TIME_WAIT too); "
-         "count only the even local ports, or only the odd ones, as connect() takes only these"},
+         "count the even and the odd local ports separately, as connect() takes those of one parity first"},
         {"listen.", "ss -tlnm: d<N> of skmem:(...), and nstat -az TcpExtListenDrops"},
-        {"accept_queue.", "ss -tln: Recv-Q (waiting for accept()) by Send-Q (the backlog)"},
+        {"accept_queue.", "ss -tln: Recv-Q (waiting for accept()) divided by Send-Q (the backlog)"},
         {"syn_queue.", "ss -Htan state syn-recv sport = :PORT | wc -l"},
         {"close_wait.", "ss -tanp state close-wait, twice, a minute apart"},
         {"time_wait.", "ss -s, and sysctl net.ipv4.tcp_max_tw_buckets"},
         {"orphans.", "grep orphan /proc/net/sockstat, and sysctl net.ipv4.tcp_max_orphans"},
         {"memory.", "grep mem /proc/net/sockstat, and sysctl net.ipv4.tcp_mem"},
-        {"conntrack.", "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max"},
+        {"conntrack.", "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max, and conntrack -S"},
         {"paws.", "nstat -az TcpExtPAWSTimewait"},
         {"opens.", "nstat -a TcpActiveOpens TcpExtTCPSynRetrans TcpOutRsts"},
         {"netstat.", "nstat -az AB for netstat.A.B"},
@@ -71,13 +72,14 @@ static void print_reading(const json_t *metric)
         else if (strcmp(state, "valid") == 0)
                 printf("  now: %.*f%s", *unit ? 1 : 0, number_of(metric, "value"), unit);
         else if (bounded && json_is_number(json_object_get(metric, "upper")))
-                printf("  now: not measured, at most %.*f%s, which is far from any rule", *unit ? 1 : 0,
+                printf("  now: at most %.*f%s, by the counters; measured only when a rule needs it", *unit ? 1 : 0,
                        number_of(metric, "upper"), unit);
         else if (bounded)
-                printf("  now: not measured, but far from any rule");
+                printf("  now: not measured; that is done only when a rule needs it");
         else
-                printf("  now: %s", strcmp(state, "unavailable") == 0 ? "missing in this kernel or network namespace"
-                                                                      : "not measured: no rule needs it");
+                printf("  now: %s", strcmp(state, "unavailable") == 0
+                                            ? "missing in this kernel or network namespace"
+                                            : "unknown: no rule needs it, or it could not be read or computed");
         printf("%s%s%s%s\n", *whose ? ", " : "", whose, *culprit ? ", " : "", culprit);
 }
 

@@ -64,7 +64,7 @@ static int command_help(const struct options *options)
              "  -n --lines=N         history: the last N lines (there -n is not --instance)\n"
              "     --since=TIME      5min ago, 10:00, today, 2026-11-21, \"2026-11-21 10:00\"\n"
              "     --all             status: all instances; release: all that twtuned holds\n"
-             "  -v --verbose         history: each record, not only when a rule was active\n"
+             "  -v --verbose         history: each record, not one line for each episode\n"
              "     --for=TIME        record for that time (10min) instead of until Ctrl-C\n"
              "     --no-pager        do not use a pager\n"
              "  -h --help            print this text\n"

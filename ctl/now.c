@@ -157,7 +157,7 @@ static void print_for(const json_t *d, const json_t *change)
                 print_whose(change, "destination");
                 putchar('\n');
         } else if (number_of(change, "since") > number_of(d, "up")) {
-                printf(LABEL "twtuned was restarted since; twtunectl history tells for whom\n", "for");
+                printf(LABEL "twtuned was restarted since then; twtunectl history shows for whom\n", "for");
         }
 }
 
@@ -229,7 +229,7 @@ static void print_end(const json_t *d, const json_t *change, const json_t *rule)
         }
         if (i > 0)
                 return;
-        printf(LABEL "its conditions have not held for a minute\n", label);
+        printf(LABEL "none of its conditions has held for a minute\n", label);
         print_longer(rule, 60);
 }
 

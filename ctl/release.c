@@ -10,7 +10,7 @@ int command_release(const struct options *o)
                             : call_once(o->instance, "Release", sysctl_full_name(o->argument));
 
         if (status == 0 && o->all)
-                puts("all that twtuned held is put back; it leaves each alone until: twtunectl rearm SYSCTL");
+                puts("all that twtuned held is put back; no rule changes it until: twtunectl rearm SYSCTL");
         else if (status == 0)
                 printf("twtuned leaves %s alone until: twtunectl rearm %s\n", o->argument, o->argument);
         return status;

@@ -217,7 +217,7 @@ static void draw_metrics(struct screen *s)
         json_t *metric;
         size_t i;
 
-        draw_note(s, s->columns > 80 ? "METRICS: NOW, NAME, BEFORE, AND THE MOST OF IT" : "METRICS");
+        draw_note(s, s->columns > 80 ? "METRICS: NOW, NAME, HISTORY, ITS MAXIMUM" : "METRICS");
         for (i = 0; i < ELEMENTSOF(first_metrics); i++)
                 if (find_named(metrics, first_metrics[i]))
                         draw_item(s, draw_metric, find_named(metrics, first_metrics[i]));

@@ -152,7 +152,7 @@ int config_files_load_good(const char *file, const struct counters *kernel, bool
         if (!config)
                 fprintf(stderr, "twtuned: out of memory\n");
         if (config && running && diagnostics_are_rules_off(&diagnostics)) {
-                diagnostics_print(&diagnostics, "warning: this disables its rule: ");
+                diagnostics_print(&diagnostics, "warning: this error disables the rule: ");
         } else if (config && diagnostics.n > 0) {
                 diagnostics_print(&diagnostics, "");
                 config_free(config);

@@ -22,7 +22,7 @@ static void note_change(struct tuner *t, enum sysctl_id id, const char *rule, co
                 apply_save_ledger(&t->apply);
         audit_restore(
                 &t->audit, SUBJECT_HAND, &change, rule,
-                "another program changed it; its value is the original one now, and no rule changes it for 10 min",
+                "another program changed it; its new value counts as the original, and no rule changes it for 10 min",
                 NULL);
 }
 

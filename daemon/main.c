@@ -76,7 +76,7 @@ static void print_help(void)
              "  --hold          put nothing back when systemd restarts the unit (with twtuned-restore.service)\n"
              "  --netns=PATH    enter that network namespace first (also with --once and --restore), and keep no\n"
              "                  capability but CAP_NET_ADMIN\n"
-             "  --json          of the daemon: log to stderr one JSON object a line, as journalctl -o json\n"
+             "  --json          with the daemon: log to stderr, one JSON object a line, as journalctl -o json\n"
              "  --record=FILE   append a row of CSV for each tick to FILE, which must be new or empty\n"
              "\n"
              "SIGHUP reloads the configuration; SIGTERM and SIGINT put everything back and end the daemon.");

@@ -368,7 +368,7 @@ int service_run(const struct service_options *options)
         if (r != 0) {
                 /* The daemon will not run, so what an earlier process left changed is put back. */
                 if (!options->observe_only)
-                        restore_all(s, options->notify_fd, "the configuration is wrong, so twtuned does not run",
+                        restore_all(s, options->notify_fd, "the configuration cannot be used, so twtuned does not run",
                                     &held);
                 return r;
         }

@@ -122,8 +122,8 @@ static void format_degraded(const struct tuner *t, const struct status_facts *f,
                 snprintf(buf, size, "degraded: metrics_file cannot be written");
         else
                 snprintf(buf, size,
-                         "observing, but %u sysctl%s still changed by an earlier twtuned: stop it and run twtuned "
-                         "--restore",
+                         "observing, but %u sysctl%s still changed by an earlier twtuned: stop twtuned and run: "
+                         "twtuned --restore",
                          f->held, f->held == 1 ? " is" : "s are");
 }
 

@@ -42,7 +42,7 @@ complete -c twtunectl -l instance -x -d 'Ask twtuned@NAME, the one of that netwo
 complete -c twtunectl -n 'not __fish_seen_subcommand_from history' -s n -x -d 'Ask twtuned@NAME, as --instance'
 complete -c twtunectl -s j -l json -d 'Print JSON'
 complete -c twtunectl -n '__fish_seen_subcommand_from history' -s n -l lines -x -d 'The last N'
-complete -c twtunectl -s v -l verbose -d 'history: each record, not only when a rule was active'
+complete -c twtunectl -s v -l verbose -d 'history: each record, not one line for each episode'
 complete -c twtunectl -l since -x -a 'today yesterday 1h' -d 'Changes since that time'
 complete -c twtunectl -l for -x -a '1min 10min 1h' -d 'Record for that time'
 complete -c twtunectl -l all -d 'status: all instances; release: all that twtuned holds'

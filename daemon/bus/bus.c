@@ -49,8 +49,8 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (refused) {
                 if (!b->logged)
                         fprintf(stderr,
-                                "twtuned: cannot take the name %s on the bus: %s; twtunectl will not find it; "
-                                "trying again every 5 s\n",
+                                "twtuned: cannot take the name %s on the bus: %s; twtunectl will not find this "
+                                "twtuned; trying again every 5 s\n",
                                 b->name, refused);
                 b->refused = b->logged = true;
                 return 0;

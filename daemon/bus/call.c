@@ -130,7 +130,7 @@ static int on_sender(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (sd_bus_message_is_method_error(m, NULL) || sd_bus_message_read(m, "u", &uid) < 0)
                 uid = UINT32_MAX;
         if (uid != 0) {
-                sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_ACCESS_DENIED, "Only root may change something");
+                sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_ACCESS_DENIED, "Only root may do that");
                 call_free(c);
                 return 0;
         }
@@ -244,8 +244,7 @@ static int method_rearm(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return r;
         if (!policy_is_foreign(b->tuner->policy, id))
                 return sd_bus_error_setf(error, ERROR_NOT_POSSIBLE,
-                                         "%s needs no rearm: it is not one that twtuned leaves alone",
-                                         sysctl_table[id].name);
+                                         "%s needs no rearm: twtuned does not leave it alone", sysctl_table[id].name);
         call.sysctls = UINT32_C(1) << id;
         return call_begin(b, m, &call, error);
 }

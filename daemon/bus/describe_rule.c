@@ -121,7 +121,7 @@ static void why_foreign(const struct rule *rule, const struct rule_evaluation *e
 
 static void why_needless(const struct action *action, char buf[static WHY_MAX])
 {
-        static const char *const ends[] = {[ACTION_SET] = "has that effect already",
+        static const char *const ends[] = {[ACTION_SET] = "already has the effect of this rule",
                                            [ACTION_RAISE] = "cannot be raised any further",
                                            [ACTION_LOWER] = "cannot be lowered any further"};
 
@@ -139,7 +139,7 @@ static const char *why(const struct tuner *t, unsigned i, const struct rule_eval
                 why_active(t, i, buf);
                 break;
         case STANDING_DISABLED:
-                snprintf(buf, WHY_MAX, "switched off: enabled = no");
+                snprintf(buf, WHY_MAX, "off: enabled = no, or an error that twtuned --check shows");
                 break;
         case STANDING_UNAVAILABLE:
                 snprintf(buf, WHY_MAX, "this kernel or network namespace has no %s", e->lacks);

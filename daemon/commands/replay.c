@@ -221,7 +221,7 @@ static int header_read(struct replay *r)
         if (line)
                 error = recording_parse_header(&r->recording, line, r->at, &diagnostics);
         else if (r->error == 0)
-                diagnostic_add(&diagnostics, r->at, "there is no recording in it");
+                diagnostic_add(&diagnostics, r->at, "the file contains no recording");
         diagnostics_print(&diagnostics, "");
         diagnostics_free(&diagnostics);
         return error;

@@ -59,8 +59,8 @@ static void on_netns(void *user, const struct netns *netns)
         if (!c && s->n_children == CHILDREN_MAX) {
                 if (!s->too_many)
                         fprintf(stderr,
-                                "twtuned: more than %u network namespaces; the others are left alone (netns = in the "
-                                "configuration selects)\n",
+                                "twtuned: more than %u network namespaces; the others are left alone; select by "
+                                "netns = in the configuration\n",
                                 CHILDREN_MAX);
                 s->too_many = true;
                 return;

@@ -258,7 +258,7 @@ static void put_header(struct text *t, const char *name, const char *type, const
 
 /* clang-format off */
 static const struct family families[] = {
-        {"twtuned_info", "gauge", "1; config is a hash of the whole configuration", put_info, 0},
+        {"twtuned_info", "gauge", "always 1; the label config is a hash of the whole configuration", put_info, 0},
         {"twtuned_degraded", "gauge", "1: a part of twtuned fails, see its status", put_degraded, 0},
         {"twtuned_last_observation_timestamp_seconds", "gauge", "when everything could last be read",
          put_observed_at, 0},

@@ -78,7 +78,7 @@ static void reason(const struct audit_record *r, const struct evidence_text *e, 
 
         if (outcome == OUTCOME_LIMITED || outcome == OUTCOME_REFUSED || outcome == OUTCOME_FAILED ||
             outcome == OUTCOME_YIELDED)
-                snprintf(buf, size, "%s%s%s", r->change->reason, of[0] ? "; wanted" : "", of);
+                snprintf(buf, size, "%s%s%s", r->change->reason, of[0] ? "; the pressure is" : "", of);
         else if (outcome == OUTCOME_FOREIGN)
                 snprintf(buf, size, LEFT_ALONE);
         else if (d->kind == DECISION_UNEXPECTED)

@@ -87,7 +87,7 @@ static void check_circle(const struct check *c, unsigned index)
                 fail(rule->after_at, "'after' forms a circle: no rule can be the first");
         else if (!rule->disabled && is_in_circle(c->config, index, comes_before))
                 fail(rule->after_at,
-                     "'after' forms a circle, as a rule that supersedes another comes in its place: no rule can be "
+                     "'after' forms a circle, as a rule that supersedes another takes its place: no rule can be "
                      "the first");
 }
 
@@ -161,7 +161,9 @@ static void check_opposites(const struct check *c, unsigned index)
                              sysctl_format(&action->value, a), other->at.file, other->at.line,
                              sysctl_format(&other->value, b));
                 else if (other)
-                        fail(action->at, "%s is also changed at %s:%u: only one rule may raise or lower a sysctl",
+                        fail(action->at,
+                             "%s is also changed at %s:%u: a sysctl that is raised or lowered may not be "
+                             "changed anywhere else",
                              name, other->at.file, other->at.line);
         }
 }
@@ -316,8 +318,8 @@ static void check_until(const struct check *c, const struct rule *rule)
                      "'until' contradicts 'when': the rule would be released at the values at which it acts");
         else if (elsewhere && wait_ns == 0)
                 diagnostic_add(&c->config->warnings, elsewhere->at,
-                               "until uses %s, which no 'when' uses, and has no 'for': while 'when' and 'until' both "
-                               "hold, the rule acts and is released again and again",
+                               "'until' uses %s, which no 'when' uses, and has no 'for': while 'when' and 'until' "
+                               "both hold, the rule acts and is released again and again",
                                metric_name(elsewhere->metric, &c->config->counters));
 }
 
@@ -325,14 +327,17 @@ static void check_until(const struct check *c, const struct rule *rule)
 static void check_evidence(const struct check *c, const struct rule *rule)
 {
         if (rule->has_expect && metric_is_ports(rule->expect.metric) && !rule_ports_condition(rule))
-                fail(rule->expect.at, "expect uses %s, so when needs a ports.* as well: it selects the destination",
+                fail(rule->expect.at,
+                     "'expect' uses %s, so 'when' needs a metric of a destination as well (such as ports.cliff), "
+                     "which selects the destination",
                      metric_table[rule->expect.metric].name);
         if (rule->n_destinations > 0 && !rule_ports_condition(rule))
                 fail(rule->destination_at,
-                     "for-destination needs a ports.* in when: other metrics are not about destinations");
+                     "'for-destination' needs a metric of a destination (such as ports.cliff) in 'when'");
         if (rule->units != 0 && !rule_ports_condition(rule))
-                fail(rule->units_at, "for-unit needs a ports.* in when: it selects destinations, and no other "
-                                     "metric is about destinations");
+                fail(rule->units_at,
+                     "'for-unit' needs a metric of a destination (such as ports.cliff) in 'when', as it selects "
+                     "destinations");
 }
 
 static void check_whole(const struct check *c, struct rule *rule)

@@ -232,7 +232,7 @@ static const struct key daemon_keys[] = {
          .valid = "sysctl.d, nondefault or no"},
         {"metrics_file", parse_path, CONFIG(metrics_file), .valid = "an absolute path"},
         {"metrics_listen", parse_listen, CONFIG(metrics_listen),
-         .valid = "ADDRESS:PORT, as 127.0.0.1:9911 or [::]:9911"},
+         .valid = "ADDRESS:PORT, such as 127.0.0.1:9911 or [::]:9911"},
         {"netns", parse_text, CONFIG(netns), .list = true},
         {"netns_directory", parse_directory, CONFIG(netns_directory), .list = true,
          .valid = "an absolute path without blanks"},
@@ -253,9 +253,9 @@ static const struct key rule_keys[] = {
         {"until", parse_condition, RULE(until), .list = true, COUNT(n_until), .most = RULE_CONDITIONS_MAX},
         {"for-destination", parse_destination, RULE(destination), .list = true, COUNT(n_destinations),
          .most = RULE_DESTINATIONS_MAX,
-         .valid = "ADDRESS, ADDRESS/BITS or either with :PORT, as 10.0.0.7:443, 10.0.0.0/8 or [2001:db8::7]:443"},
+         .valid = "ADDRESS, ADDRESS/BITS or either with :PORT, such as 10.0.0.7:443, 10.0.0.0/8 or [2001:db8::7]:443"},
         {"for-unit", parse_units, RULE(units), .list = true,
-         .valid = "services, scopes and slices, as nginx.service, web@1.service, kubepods.slice or "
+         .valid = "services, scopes and slices, such as nginx.service, web@1.service, kubepods.slice or "
                   "user@1000.service/app.service"},
         {"after", parse_after, RULE(after_name)},
         {"set", parse_action, RULE(action), .list = true, .kind = ACTION_SET},

@@ -226,8 +226,8 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *v, struct
         if (a.within_ns == 0)
                 return reject("abort needs a time: 'within %s' watches nothing", word[5]);
         if (metric_is_ports(a.metric) && a.metric != METRIC_PORTS_SYN_WAITING)
-                return reject("abort cannot compare %s with its value before the change: the only ports.* metric that "
-                              "abort accepts is ports.syn_waiting",
+                return reject("abort cannot compare %s with its value before the change: of the metrics of a "
+                              "destination it accepts only ports.syn_waiting",
                               word[0]);
         snprintf(form, sizeof(form), "%s > %sx before within %s", metric_name(a.metric, v->wanted),
                  number_format(a.multiple, multiple), duration_format(a.within_ns, within));

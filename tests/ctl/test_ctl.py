@@ -264,7 +264,7 @@ def _():
         host.twtuned.wait_for("^overridden: ")
         wait_until(lambda: host.owner(REUSE)["rearm"], "it can be taken back")
         name = re.escape(REUSE)
-        check_text(host.status(), rf"^  alone     {name} 0: someone else; .*twtunectl rearm tcp_tw_reuse$")
+        check_text(host.status(), rf"^  alone     {name} 0 \(someone else\): .*twtunectl rearm tcp_tw_reuse$")
 
 
 @test("rules and explain: each condition, its value against the threshold, and for whom", beside=True)
@@ -335,12 +335,12 @@ def _():
 @test("after a restart the history is named for what was forgotten", beside=True)
 def _():
     with Host() as host:
-        check("twtunectl history tells for whom" not in host.status(), "before the restart")
+        check("twtunectl history shows for whom" not in host.status(), "before the restart")
         host.twtuned.stop(signal.SIGKILL)
         twtuned = Twtuned(host.client, host.policy, bus=host.bus.socket, runtime_dir=host.twtuned.runtime_dir)
         wait_until(lambda: host.ctl("status", check=False).returncode == 0, "it is on the bus")
         check_text(host.status(), rf"^  changed   {re.escape(REUSE)} 2 -> 1, for .*s, rule some$",
-                   r"^  for       twtuned was restarted since; twtunectl history tells for whom$")
+                   r"^  for       twtuned was restarted since then; twtunectl history shows for whom$")
         twtuned.stop()
 
 
@@ -552,7 +552,7 @@ def _():
         check_equal(json.loads(host.ctl("rules", "--json", nobody=True).stdout)[0]["name"], "some", "rules")
         for args in (["pause"], ["resume"], ["release", REUSE], ["release", "--all"], ["rearm", REUSE]):
             run = host.ctl(*args, nobody=True, check=False)
-            check_equal((run.returncode, run.stderr), (77, "twtunectl: only root may change something\n"), str(args))
+            check_equal((run.returncode, run.stderr), (77, "twtunectl: only root may do that\n"), str(args))
         check_equal(host.sysctls(), ("1", "250"), "sysctls")
         check_equal(host.json("status")["paused"], False, "paused")
     with Host(load=False, instance="web") as host:
@@ -673,8 +673,8 @@ def _():
 def _():
     with Host(load=False) as host, Single() as namespace:
         second = Twtuned(namespace, host.policy, bus=host.bus.socket)
-        second.wait_for("^twtuned: cannot take the name org.twtuned1 on the bus: .*; twtunectl will not find it; trying again "
-                        "every 5 s$")
+        second.wait_for("^twtuned: cannot take the name org.twtuned1 on the bus: .*; twtunectl will not find this "
+                        "twtuned; trying again every 5 s$")
         check_equal(host.twtuned.stop(), 0, "exit status of the first")
         wait_until(lambda: host.ctl("status", check=False).returncode == 0, "the second is on the bus")
         check_equal(len(second.lines), 2, f"lines {second.lines}")

@@ -181,7 +181,7 @@ def _():
             said = [sum(bool(re.search(rf"{re.escape(name)} is .*(another program|someone else)", line))
                         for line in lines) for lines in log]
             # If their last value is the original one, the log calls it the new original value.
-            original = any(re.search(rf"{re.escape(name)}: \S+ -> \S+: someone else changed it", line)
+            original = any(re.search(rf"{re.escape(name)}: \S+ -> \S+: another program changed it", line)
                            for lines in log for line in lines)
             if overridden and not sum(said) and not original:
                 judged.append(f"{name}: it is not said that someone else changed it")

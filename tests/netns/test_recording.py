@@ -259,7 +259,7 @@ def _():
         said = replay(bad, policy, check_status=65)[0]
         check(said.startswith(f"{bad}:{number}: {what}"), said)
     bad.write_text("")
-    check_equal(replay(bad, policy, check_status=65), [f"{bad}: there is no recording in it"], "of an empty file")
+    check_equal(replay(bad, policy, check_status=65), [f"{bad}: the file contains no recording"], "of an empty file")
     check_equal(replay("/no/such", policy, check_status=66), ["twtuned: /no/such: No such file or directory"], "none")
     check_equal(replay("/", policy, check_status=74), ["twtuned: /: Is a directory"], "of what cannot be read")
 

@@ -291,7 +291,8 @@ def _():
         check_equal(checked.returncode, 78, "--check")
         check(re.search(says.format(""), checked.stderr), checked.stderr)
         host.twtuned.ticks(3)
-        check(re.search(says.format("warning: this disables its rule: "), host.twtuned.lines[0]), host.twtuned.lines)
+        disables = says.format("warning: this error disables the rule: ")
+        check(re.search(disables, host.twtuned.lines[0]), host.twtuned.lines)
         check_equal(host.client.sysctl(FIN_TIMEOUT), "60", FIN_TIMEOUT)
         check_equal(host.sysctls(), ("1", STOCK), "sysctls of the other rule")
 
@@ -305,7 +306,7 @@ def _():
                                .replace("when = tcp.established >= 10\n", ""))
         checked = host.run("--check", f"--config={host.policy}")
         check_equal(checked.returncode, 0, "--check of what is hardly meant")
-        check("warning: until uses tcp.established, which no 'when' uses" in checked.stderr, checked.stderr)
+        check("warning: 'until' uses tcp.established, which no 'when' uses" in checked.stderr, checked.stderr)
 
 
 @test("after a reload, too, someone else's change of a held sysctl is seen within two ticks", beside=True)

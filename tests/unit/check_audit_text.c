@@ -123,7 +123,8 @@ START_TEST(every_message_names_the_destination_and_the_unit)
                  "ports.used should be >= 100 by now and is 200 toward 10.0.0.1->10.0.0.2:80, web.service"},
                 {DECISION_ABORT, OUTCOME_RESTORED,
                  "after the change ports.used rose to 200 (>= 100) toward 10.0.0.1->10.0.0.2:80, web.service"},
-                {DECISION_ENTER, OUTCOME_LIMITED, "too soon; wanted toward 10.0.0.1->10.0.0.2:80, web.service"},
+                {DECISION_ENTER, OUTCOME_LIMITED,
+                 "too soon; the pressure is toward 10.0.0.1->10.0.0.2:80, web.service"},
         };
         static const struct rule rule = {.name = "r", .n_when = 1, .when = {{.metric = METRIC_PORTS_USED}}};
         static const struct counters counters;

@@ -219,7 +219,7 @@ static const struct row rows[] = {
         {"for-destination",
          RULE "for-destination = 10.0.0.0/33\nfor-destination = backend:443\nfor-destination = 10.0.0.7:\n"
               "for-destination = [2001:db8::7]443\nfor-destination = 10.0.0.7:70000\n",
-         {{4, "invalid for-destination '10.0.0.0/33': write ADDRESS, ADDRESS/BITS or either with :PORT, as "
+         {{4, "invalid for-destination '10.0.0.0/33': write ADDRESS, ADDRESS/BITS or either with :PORT, such as "
               "10.0.0.7:443, 10.0.0.0/8 or [2001:db8::7]:443"},
           {5, "invalid for-destination 'backend:443'"},
           {6, "invalid for-destination '10.0.0.7:'"},
@@ -228,21 +228,22 @@ static const struct row rows[] = {
           {0}}},
         {"for-destination of a rule about none",
          "[rule r]\nwhen = tcp.fin_wait2 >= 5\nadvise = x\nfor-destination = 10.0.0.7\n",
-         {{4, "for-destination needs a ports.* in when"}, {0}}},
+         {{4, "'for-destination' needs a metric of a destination"}, {0}}},
         {"for-destination of all forms",
          "[rule r]\nwhen = ports.used >= 5\nadvise = x\nfor-destination = 10.0.0.7:443\nfor-destination = 10.0.0.0/8\n"
          "for-destination = 2001:db8::/32\nfor-destination = [2001:db8::7]:443\n",
          {{0}}},
         {"for-unit",
          "[rule r]\nwhen = ports.used >= 5\nadvise = x\nfor-unit = web.servcie other.timer web@.service\n",
-         {{4, "invalid for-unit 'web.servcie': write services, scopes and slices, as nginx.service, web@1.service, "
-              "kubepods.slice or user@1000.service/app.service"},
+         {{4,
+           "invalid for-unit 'web.servcie': write services, scopes and slices, such as nginx.service, web@1.service, "
+           "kubepods.slice or user@1000.service/app.service"},
           {4, "invalid for-unit 'other.timer'"},
           {4, "invalid for-unit 'web@.service'"},
           {0}}},
         {"for-unit of a rule about no destination",
          "[rule r]\nwhen = tcp.time_wait >= 5\nadvise = x\nfor-unit = web\n",
-         {{4, "for-unit needs a ports.* in when"}, {0}}},
+         {{4, "'for-unit' needs a metric of a destination"}, {0}}},
         {"more units than there is room for",
          "[rule r]\nwhen = ports.used >= 5\nadvise = x\nfor-unit = a b c d e f g h i j k l m n o p\nfor-unit = c\n"
          "for-unit = q\n",
@@ -280,13 +281,13 @@ static const struct row rows[] = {
         {"expect within nothing", RULE "expect = tcp.listen > 0 within 0s\n", {{4, "expect needs a time"}, {0}}},
         {"expect of ports",
          "[rule a]\nset = net.ipv4.tcp_tw_reuse = 1\nwhen = tcp.listen > 5\nexpect = ports.cliff < 5% within 5s\n",
-         {{4, "expect uses ports.cliff, so when needs a ports.*"}, {0}}},
+         {{4, "'expect' uses ports.cliff, so 'when' needs a metric of a destination"}, {0}}},
         {"abort",
          RULE "abort = opens.resets > 3 before within 5s\n",
          {{4, "write METRIC > Nx before within DURATION"}, {0}}},
         {"abort of ports",
          RULE "abort = ports.cliff > 3x before within 5s\n",
-         {{4, "the only ports.* metric that abort accepts is ports.syn_waiting"}, {0}}},
+         {{4, "of the metrics of a destination it accepts only ports.syn_waiting"}, {0}}},
 
         /* sysctls */
         {"unknown sysctl",

@@ -142,7 +142,7 @@ static const struct row {
         {"twice in one rule", R(LISTEN "> 5\n" SET), {{4, "net.ipv4.tcp_tw_reuse is set twice in one rule"}, {0}}},
         {"set and raised",
          "[rule r]\n" LISTEN "> 5\n" RAISE "set = " TW " = 262144\n",
-         {{4, TW " is also changed at a.conf:3: only one rule may raise or lower a sysctl"}, {0}}},
+         {{4, TW " is also changed at a.conf:3: a sysctl that is raised or lowered may not be"}, {0}}},
         {"raised twice", "[rule r]\n" LISTEN "> 5\n" RAISE RAISE, {{4, "is also changed at a.conf:3"}, {0}}},
         {"raised by two rules",
          "[rule r]\n" LISTEN "> 5\n" RAISE "[rule s]\n" LISTEN "> 5\n" RAISE,
@@ -207,7 +207,7 @@ END_TEST
 static const struct row warned[] = {
         {"elsewhere",
          R(LISTEN ">= 1\nuntil = ports.demand < 50%\n"),
-         {{4, "until uses ports.demand, which no 'when' uses, and has no 'for': while 'when' and 'until' both hold, "
+         {{4, "'until' uses ports.demand, which no 'when' uses, and has no 'for': while 'when' and 'until' both hold, "
               "the rule acts "
               "and is "
               "released again and again"},
@@ -215,7 +215,7 @@ static const struct row warned[] = {
         {"elsewhere, for some time", R(LISTEN ">= 1\nuntil = ports.demand < 50% for 1s\n"), {{0}}},
         {"one of them elsewhere",
          R(LISTEN ">= 5\nuntil = tcp.listen < 9\nuntil = tcp.closing < 5\n"),
-         {{5, "until uses tcp.closing"}, {0}}},
+         {{5, "'until' uses tcp.closing"}, {0}}},
         {"one of them for some time",
          R(LISTEN ">= 5\nuntil = tcp.listen < 9 for 1s\nuntil = tcp.closing < 5\n"),
          {{0}}},
@@ -224,7 +224,7 @@ static const struct row warned[] = {
         {"no until", R(LISTEN ">= 5\n"), {{0}}},
         {"a long interval", "[daemon]\ninterval = 6s\n", {{2, "interval = 6s: with more than 5s, "}, {0}}},
         {"the longest that is fine", "[daemon]\ninterval = 5s\n", {{0}}},
-        {"of advice", ADVICE LISTEN ">= 5\nuntil = tcp.closing < 5\n", {{4, "until uses tcp.closing"}, {0}}},
+        {"of advice", ADVICE LISTEN ">= 5\nuntil = tcp.closing < 5\n", {{4, "'until' uses tcp.closing"}, {0}}},
 };
 
 START_TEST(what_is_hardly_meant)

@@ -225,7 +225,7 @@ START_TEST(why_a_rule_is_not_active)
         fake.fin_wait2 = 60;
         ticks(1);
         expect("\"state\":\"idle\",\"why\":\"\\u0022tcp.fin_wait2 >= 100\\u0022 does not hold: it is 60\"");
-        expect("\"state\":\"disabled\",\"why\":\"switched off: enabled = no\"");
+        expect("\"state\":\"disabled\",\"why\":\"off: enabled = no, or an error that twtuned --check shows\"");
         expect("\"state\":\"active\",\"why\":\"its advice applies\"");
         expect("\"advise\":\"look at \\u0022it\\u0022\"");
         fake.write_error = -EROFS;
@@ -281,7 +281,7 @@ START_TEST(a_sysctl_that_has_the_effect_or_is_at_its_limit)
         fake.live[FIN] = 20;
         start_again(RULE);
         ticks(1);
-        expect("\"state\":\"needless\",\"why\":\"net.ipv4.tcp_fin_timeout has that effect already\"");
+        expect("\"state\":\"needless\",\"why\":\"net.ipv4.tcp_fin_timeout already has the effect of this rule\"");
         fake.live[SYSCTL_TCP_MAX_TW_BUCKETS] = 262144;
         start_again("[rule t]\nwhen = tcp.fin_wait2 >= 100\nraise = net.ipv4.tcp_max_tw_buckets x2 max 262144\n");
         ticks(1);

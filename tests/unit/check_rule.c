@@ -300,7 +300,7 @@ static const struct refused aborts[] = {
         {"opens.reset > 3x before within 60s", "unknown metric 'opens.reset', did you mean opens.resets?"},
         {"opens.resets > 3x before within soon", "invalid duration 'soon'"},
         {"opens.resets > 3x before within 60", "invalid duration '60'"},
-        {"ports.cliff > 3x before within 60s", "the only ports.* metric that abort accepts is ports.syn_waiting"},
+        {"ports.cliff > 3x before within 60s", "of the metrics of a destination it accepts only ports.syn_waiting"},
         {X50 X50 " > 3x before within 60s", "write METRIC > Nx before"},
 };
 

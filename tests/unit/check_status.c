@@ -63,8 +63,8 @@ START_TEST(observe_mode_says_what_stays_changed)
         start_again(OBSERVE);
         fake.fin_wait2 = 0;
         ticks(2);
-        expect_status(
-                "observing, but 1 sysctl is still changed by an earlier twtuned: stop it and run twtuned --restore");
+        expect_status("observing, but 1 sysctl is still changed by an earlier twtuned: stop twtuned and run: twtuned "
+                      "--restore");
         ck_assert_int_eq(tuner.status.state, STATE_DEGRADED);
         ck_assert_uint_eq(fake.events[AUDIT_LEFT_CHANGED], 1);
         ck_assert_uint_eq(fake.events[AUDIT_OVERRIDDEN], 0);
