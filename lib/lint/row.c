@@ -71,7 +71,7 @@ const struct lint_row lint_rows[] = {
 
         /* ---- SYN and accept queues ---- */
         {IPV4("tcp_syncookies"), 1, U8, "1", .high = 1,
-         .above = "a cookie answers every SYN, attack or not; without timestamps options are lost (ip-sysctl: for tests)",
+         .above = "a cookie answers every SYN; without timestamps options are lost (ip-sysctl: for tests)",
          .rule = "syn-cookies"},
         {IPV4("tcp_max_syn_backlog"), 1, INT, .low = 128,
          .below = "a handful of half-open connections fills it", .rule = "syn-queue"},
@@ -93,7 +93,7 @@ const struct lint_row lint_rows[] = {
          .help = "moves waiting connections to another listener of the SO_REUSEPORT group when one closes"},
         {IPV4("tcp_challenge_ack_limit"), 1, INT,
          .help = "challenge ACKs per second, varied at random since Linux 4.7: the remedy for CVE-2016-5696"},
-        {IPV4("tcp_invalid_ratelimit"), 1, POSITIVE, "500", .low = 1, .help = "ms between two answers to invalid segments",
+        {IPV4("tcp_invalid_ratelimit"), 1, POSITIVE, "500", .low = 1, .help = "ms between answers to invalid segments",
          .below = "two hosts can answer each other's invalid segments without end (ip-sysctl: ACK loops)"},
 
         /* ---- retransmissions and orphans ---- */
@@ -191,16 +191,17 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_max_reordering"), 1, 1, INT32_MAX, "300", .help = "how much reordering is learnt at most"},
         {IPV4("tcp_pingpong_thresh"), 1, 1, 255, .help = "after how many answers ACKs are delayed"},
         /* At 9000, tcp_retries2 = 15 is six waits, 12.6 s in all, and ten of 9 s (tcp_timer.c:tcp_model_timeout()). */
-        {IPV4("tcp_rto_max_ms"), 1, 1000, 120000, "120000", .low = 9000, .help = "longest wait before data is sent again",
+        {IPV4("tcp_rto_max_ms"), 1, 1000, 120000, "120000", .low = 9000, .help = "longest wait for a retransmission",
          .below = "an outage of less than 100 s (RFC 1122) uses up tcp_retries2 and ends every connection with data"},
-        {IPV4("tcp_rto_min_us"), 1, 1, INT32_MAX, "200000", .low = 40000, .help = "shortest wait before data is sent again",
+        {IPV4("tcp_rto_min_us"), 1, 1, INT32_MAX, "200000", .low = 40000, .help = "shortest wait for a retransmission",
          /* include/net/tcp.h:TCP_DELACK_MIN */
          .below = "peers delay their ACKs by 40 ms and more, so data is sent twice for nothing"},
         {IPV4("tcp_syn_linear_timeouts"), 1, 0, 127, "4", .help = "SYN retransmissions before the wait doubles"},
         {IPV4("tcp_shrink_window"), 1, BOOL, "0", .help = "lets the window shrink where memory is short"},
         {IPV4("tcp_backlog_ack_defer"), 1, BOOL, "1", .help = "one ACK for what waited while the socket was busy"},
         {IPV4("tcp_reflect_tos"), 1, BOOL, "0", .help = "answers a SYN with the TOS of that SYN"},
-        {IPV4("tcp_early_demux"), 1, 0, UINT32_MAX, "1", .newer = 255, .help = "finds the socket before the route; 0 is for routers"},
+        {IPV4("tcp_early_demux"), 1, 0, UINT32_MAX, "1", .newer = 255,
+         .help = "finds the socket before the route; 0 is for routers"},
         {IPV4("tcp_fwmark_accept"), 1, U8, "0", .help = "accepted sockets get the mark of the SYN"},
         {IPV4("tcp_l3mdev_accept"), 1, BOOL, "0", .help = "listeners of the default VRF accept from all"},
         {IPV4("tcp_child_ehash_entries"), 1, 0, 16777216, "0",
@@ -213,8 +214,9 @@ const struct lint_row lint_rows[] = {
         {IPV4("udp_mem"), 3, 0, INT64_MAX, .place = LINT_FIRST,
          .help = "pages of memory for all UDP sockets together"},
         {IPV4("udp_rmem_min"), 1, 1, INT32_MAX, "4096", .help = "bytes a UDP socket may queue if udp_mem is short"},
-        {IPV4("udp_wmem_min"), 1, 1, INT32_MAX, "4096", .help = "acts on nothing: udp_mem ignores what UDP sends"},
-        {IPV4("udp_early_demux"), 1, 0, UINT32_MAX, "1", .newer = 255, .help = "finds the socket before the route; 0 is for routers"},
+        {IPV4("udp_wmem_min"), 1, 1, INT32_MAX, .idle = "udp_mem does not count what UDP sends"},
+        {IPV4("udp_early_demux"), 1, 0, UINT32_MAX, "1", .newer = 255,
+         .help = "finds the socket before the route; 0 is for routers"},
         {IPV4("udp_l3mdev_accept"), 1, BOOL, "0", .help = "sockets of the default VRF receive from all"},
         {IPV4("udp_hash_entries"), 1, .idle = "read-only: the kernel parameter uhash_entries= sets it"},
         {IPV4("udp_child_hash_entries"), 1, 0, 65536, "0",
