@@ -267,7 +267,7 @@ static const struct family families[] = {
         {"twtuned_rule_active", "gauge", "1: the rule is active; in observe mode: it would be", put_rules, ACTIVE},
         {"twtuned_episodes_total", "counter", "how often the rule became active", put_episodes, 0},
         {"twtuned_advice", "gauge", "1: a person has to do something, see twtunectl advice", put_advice, 0},
-        {"twtuned_sysctl_held", "gauge", "1: changed by twtuned, which will restore it", put_ledger_state, LEDGER_HELD},
+        {"twtuned_sysctl_held", "gauge", "1: changed by twtuned, which restores it", put_ledger_state, LEDGER_HELD},
         {"twtuned_sysctl_overridden", "gauge",
          "1: twtuned leaves it alone, as another program changed it or a person released it", put_ledger_state,
          LEDGER_FOREIGN},

@@ -23,7 +23,8 @@ TICK(TCP_LISTEN, "tcp.listen", UNIT_COUNT, "sock_diag", "listening sockets")
 TCP(CLOSING, "closing", "closed at both ends at once")
 TCP(FIN_WAIT2_ORPHANED, "fin_wait2_orphaned", "fin_wait2 sockets that no program holds any more")
 TCP(FIN_WAIT2_HELD, "fin_wait2_held", "fin_wait2 sockets that a program still holds")
-TCP(KEEPALIVE_UNANSWERED, "keepalive_unanswered", "connections with keepalive probes that the peer has not answered, except those below user.slice")
+TCP(KEEPALIVE_UNANSWERED, "keepalive_unanswered",
+        "connections with keepalive probes that the peer has not answered, except those below user.slice")
 TCP(RETRANSMITTING, "retransmitting", "connections that wait for an answer to a retransmission")
 TCP(DATA_UNANSWERED, "data_unanswered", "open connections that have sent the same data six times without an answer")
 TICK(TCP_TIMESTAMPS, "tcp.timestamps", UNIT_COUNT, "tcp_timestamps",
@@ -56,8 +57,8 @@ PORTS(BIND_USED, "bind_used", UNIT_PERCENT,
 PORTS_SHARE(REUSED, "reused",
         "share of the new connections that took a port in TIME_WAIT; unknown while there are too few new connections")
 METRIC(PORTS_SYN_WAITING, "ports.syn_waiting", UNIT_PERCENT, 5, "sock_diag", WITH_DUMP,
-        "share of the connections on reused ports that wait over 250 ms for an answer; 0 unless it is over three times "
-        "the share on other ports; unknown while there are too few connections of either kind", 100)
+        "share of the connections on reused ports that wait over 250 ms for an answer; 0 unless it is over three "
+        "times the share on other ports; unknown while there are too few connections of either kind", 100)
 PORTS(UNANSWERED, "unanswered", UNIT_COUNT,
         "connections that have waited at least 2 s (3 s before Linux 6.5) for the first answer, as toward a dead "
         "backend")
@@ -68,7 +69,8 @@ PORTS(CLIFF_ETA, "cliff_eta", UNIT_SECONDS, "time until the cliff at the rate of
 TICK(PORTS_BELOW_32768, "ports.below_32768", UNIT_COUNT, "ip_local_port_range",
         "ports below 32768 that connect() may take: in ip_local_port_range and not reserved")
 TICK(PORTS_RESERVED, "ports.reserved", UNIT_PERCENT, "ip_local_reserved_ports",
-        "ports of ip_local_port_range that ip_local_reserved_ports keeps connect() from; at 100 % every connect() fails")
+        "ports of ip_local_port_range that ip_local_reserved_ports keeps connect() from; at 100 % every connect() "
+        "fails")
 SAMPLE(PORTS_BOUND, "ports.bound", UNIT_PERCENT, "sock_diag",
         "ports of sockets that are bound but neither listening nor connected; connect() cannot take them, and the "
         "ports.* of destinations leave them out (since Linux 6.8; 0 before, and while other counts show that they are "
@@ -95,8 +97,8 @@ SAMPLE(SYN_QUEUE_WORST, "syn_queue.worst", UNIT_PERCENT, "sock_diag",
 TICK(LISTEN_DROPS, "listen.drops", UNIT_PER_SECOND, "sock_diag",
         "connections that listeners dropped, because a queue was full or for another reason")
 TICK(LISTEN_BURSTS, "listen.bursts", UNIT_COUNT, "sock_diag",
-        "bursts in which one listener dropped connections because its accept queue was full, in the last ten minutes; counted "
-        "up to 4")
+        "bursts in which one listener dropped connections because its accept queue was full, in the last ten "
+        "minutes; counted up to 4")
 TICK(LISTEN_OVERFLOWING, "listen.overflowing", UNIT_COUNT, "sock_diag",
         "listeners that dropped connections because their accept queue was full; each counts until its queue is at "
         "most half full")
@@ -109,8 +111,8 @@ TICK(OPENS_SYN_RETRANSMITS, "opens.syn_retransmits", UNIT_PERCENT, "netstat, snm
 TICK(OPENS_RESETS, "opens.resets", UNIT_PERCENT, "snmp",
         "OutRsts divided by ActiveOpens; invalid while nothing is opened")
 TICK(PAWS_TIME_WAIT, "paws.time_wait", UNIT_PER_MINUTE, "netstat",
-        "packets of the last minute or so whose timestamp is older than that of their TIME_WAIT, less one for every hundred "
-        "connections: SYNs of clients that share an address")
+        "packets of the last minute or so whose timestamp is older than that of their TIME_WAIT, less one for every "
+        "hundred connections: SYNs of clients that share an address")
 SAMPLE(CONNTRACK_TABLE, "conntrack.table", UNIT_PERCENT, "nf_conntrack_count",
         "entries as a share of nf_conntrack_max; at 100 % packets are dropped")
 SAMPLE(CONNTRACK_INSERT_FAILED, "conntrack.insert_failed", UNIT_PER_SECOND, "stat/nf_conntrack",

@@ -22,9 +22,9 @@ bool action_has_effect(const struct action *action, const struct sysctl_bounds *
 bool action_may_have_written(const struct action *action, const struct sysctl_value *original,
                              const struct sysctl_value *written);
 
-/* A TIME_WAIT table that is too small leaves ports free: a socket that it drops holds none. True if a larger table would
- * bring a destination to the cliff, as connect() cannot take its ports in TIME_WAIT, or if that is unknown. seen: leave
- * out destinations whose ports are seen to be reused. */
+/* A TIME_WAIT table that is too small leaves ports free: a socket that it drops holds none. True if a larger table
+ * would bring a destination to the cliff, as connect() cannot take its ports in TIME_WAIT, or if that is unknown.
+ * seen: leave out destinations whose ports are seen to be reused. */
 bool table_may_spoil(const struct snapshot *snapshot, bool seen);
 
 static inline bool action_steps(const struct action *action)

@@ -42,7 +42,8 @@ def _():
                  r"  for       10\.77\.0\.1->10\.77\.0\.2:8080", r"  until     tcp.established < 1 for 200ms \(now 10\)$",
                  r"  do        nothing: twtuned gives it back by itself$",
                  r"  fullest   10\.77\.0\.1->10\.77\.0\.2:8080", r"            10 of 14,\d+ even ports \(0 %\), 0 connects/s$"]
-        lines = text.splitlines()
+        # On a busy machine the daemon is looking at the sockets less often, and says so.
+        lines = re.sub(r", looking at the sockets every .* \(cpu_budget\)", "", text).splitlines()
         check_equal(len(lines), len(order), text)
         for line, regex in zip(lines, order):
             check(re.match(regex, line), f"no {regex!r} at its place in:\n{text}")
