@@ -350,7 +350,7 @@ int service_run(const struct service_options *options)
 {
         struct service *s = &service;
         struct config *config = options->config;
-        bool held;
+        bool held = false;
         int r = 0;
 
         s->options = options;
@@ -367,9 +367,11 @@ int service_run(const struct service_options *options)
                 r = config_files_load_good(options->config_file, NULL, true, &config);
         if (r != 0) {
                 /* The daemon will not run, so what an earlier process left changed is put back. */
-                if (!options->observe_only)
-                        restore_all(s, options->notify_fd, "the configuration cannot be used, so twtuned does not run",
-                                    &held);
+                if (!options->observe_only &&
+                    restore_all(s, options->notify_fd, "the configuration cannot be used, so twtuned does not run",
+                                &held) == EXIT_FAILURE &&
+                    held)
+                        r = EXIT_FAILURE; /* so that the next start tries again */
                 return r;
         }
         r = linux_backend_start(&s->backend, true, options->notify_fd);

@@ -71,6 +71,21 @@ for version in (1, 2):
             check_equal((run.returncode, left.sysctls()), (0, left.values(0)), f"what is there; {run.stderr}")
 
 
+READ_ONLY = 'mount --bind -o ro /proc/sys /proc/sys && exec "$@"'
+
+
+@test("a wrong configuration: what a dead twtuned changed is put back, exit status 78; 1 if that fails", beside=True)
+def _():
+    with Left() as left:
+        left.path.write_text(left.text())
+        argv = [binary("twtuned"), f"--config={temp_policy('[daemn]')}"]
+        env = os.environ | {"RUNTIME_DIRECTORY": str(left.directory)}
+        run = left.namespace.run(["unshare", "-m", "sh", "-c", READ_ONLY, "sh", *argv], check=False, env=env)
+        check_equal((run.returncode, left.sysctls()), (1, left.values(1)), f"read-only: {run.stderr}")
+        run = left.namespace.run(argv, check=False, env=env)
+        check_equal((run.returncode, left.sysctls()), (78, left.values(0)), f"writable: {run.stderr}")
+
+
 def flipped(text, at):
     """The text with the lowest bit of one character flipped, so that a digit becomes another digit."""
     return text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1:]
