@@ -134,9 +134,9 @@ static double fullest(const struct snapshot *s, unsigned metric)
         return r->state == READING_VALID ? ports_highest(s->ports, metric).lower : 0;
 }
 
-/* True if connections are to be counted, not sockets. While reuse works, the number of sockets stays the same, and a
- * full parity is no cliff: ports run short when more connections come within the reuse delay, a second, than a parity
- * has ports. Returns false if GLANCE_SHORT percent of that is reached: the rules see that without a glance. */
+/* True if glances are to count connections, not sockets: while reuse works, the number of sockets stays the same, and
+ * ports run short only when more connections come within the reuse delay, a second, than a parity has ports. False
+ * from GLANCE_SHORT percent of that on: then the rules act at the ticks, and need no glance. */
 static bool is_reusing(const struct snapshot *s)
 {
         const struct live_sysctl *reuse = &s->sysctl[SYSCTL_TCP_TW_REUSE];

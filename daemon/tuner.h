@@ -34,7 +34,7 @@ struct status_facts {
         unsigned n_advice, advice;   /* how many rules give advice, and the worst of them */
         const struct episode *cause; /* of the first rule that holds a sysctl for a destination; NULL: none */
         uint64_t episodes;           /* how often an episode has begun, ended or changed */
-        uint64_t dump_every;         /* snapshot.dump_every as the text names it */
+        uint64_t dump_every;         /* the snapshot.dump_every that the text shows: see follow_cadence() */
 };
 
 struct status {

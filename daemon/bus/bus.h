@@ -71,7 +71,7 @@ struct bus {
         struct readers readers;
         uint64_t queued, taken_at; /* messages that the bus has not read; ns: when it was last seen to read some */
 
-        bool asked;       /* a client asked for the state since the last tick */
+        bool asked;       /* since the last tick, a client asked for the state */
         uint64_t look_at; /* ns: the earliest dump for a client (observer_look_at()) */
 
         /* service.c reads these before a tick, and sets recording after it. */

@@ -227,8 +227,9 @@ void child_print_left(const struct child *c)
         char name[NAME_SIZE];
 
         fprintf(stderr,
-                "twtuned: network namespace %s has lost its name, or netns = does not fit it any more; what twtuned "
-                "changed there may not be put back: if a process PID still runs there, run "
+                "twtuned: network namespace %s has lost its name, or no longer matches 'netns'; what twtuned changed "
+                "there "
+                "may still be in force: if a process PID still runs there, run "
                 "twtuned --restore --netns=/proc/PID/ns/net\n",
                 safe_name(c->netns.name, name, sizeof(name)));
 }

@@ -27,9 +27,9 @@ int unit_name_parse(const char *text, char ret[static CGROUP_UNIT_MAX]);
 unsigned unit_names_find(const struct unit_names *names, const char *name);
 unsigned unit_names_add(struct unit_names *names, const char *name);
 
-/* Return a bit for each name that matches. units_of_path(): the cgroup at path, below the root of the hierarchy, is
- * that of the unit or below it. units_of_text(): text, names separated by blanks, contains the name, or the name of a
- * unit below it. */
+/* Return a bit for each name that matches. units_of_path(): path, from the root of the hierarchy, is the unit's cgroup
+ * or one below it. units_of_text(): text is a list of names, separated by blanks; one is this name, or that of a unit
+ * below it. */
 uint32_t units_of_path(const struct unit_names *names, const char *path);
 uint32_t units_of_text(const struct unit_names *names, const char *text);
 

@@ -44,7 +44,7 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_max_tw_buckets_ub"), 1, .gone = "OpenVZ's kernels had it", .rule = "time-wait-table"},
         {IPV4("tcp_max_tw_buckets"), 1, INT, .rule = "time-wait-table"},
         /* Measured: 15 leaves as many TIME_WAIT sockets as 60 does (net/ipv4/tcp_minisocks.c:tcp_time_wait()). */
-        /* Over 60 s, the whole socket first stays for the excess over 60 s (tcp_input.c:tcp_rcv_state_process()). */
+        /* Over 60 s, the socket stays whole until 60 s are left (net/ipv4/tcp_input.c:tcp_rcv_state_process()). */
         {IPV4("tcp_fin_timeout"), 1, SECONDS, "60", .high = 120, .rule = "fin-wait2-orphans",
          .above = "a peer that never closes holds a port for so long, and a whole socket (tcp_max_orphans) 60 s less"},
         {IPV4("ip_local_port_range"), 2, 1, 65535, "32768 60999", .floor = IPV4("ip_unprivileged_port_start"),
@@ -71,7 +71,7 @@ const struct lint_row lint_rows[] = {
 
         /* ---- SYN and accept queues ---- */
         {IPV4("tcp_syncookies"), 1, U8, "1", .high = 1,
-         .above = "a cookie answers every SYN; without timestamps options are lost (ip-sysctl: for tests)",
+         .above = "a cookie answers every SYN; peers without timestamps lose TCP options (ip-sysctl: for tests)",
          .rule = "syn-cookies"},
         {IPV4("tcp_max_syn_backlog"), 1, INT, .low = 128,
          .below = "a handful of half-open connections fills it", .rule = "syn-queue"},
@@ -87,7 +87,7 @@ const struct lint_row lint_rows[] = {
         {IPV4("tcp_synack_retries"), 1, U8, "5", .rule = "syn-queue"},
         /* Measured: connect() to an address that does not answer ends after 3 s with 1, 7 s with 2. */
         {IPV4("tcp_syn_retries"), 1, 1, 127, "6", .low = 3, .help = "how often connect() sends its SYN again",
-         .below = "connect() gives up within 7 s: two or three lost packets"},
+         .below = "connect() gives up within 7 s, after two or three lost packets"},
         {IPV4("tcp_abort_on_overflow"), 1, U8, "0", .above = AS_SYSCTL_SAYS, .rule = "accept-queue"},
         {IPV4("tcp_migrate_req"), 1, BOOL, "0",
          .help = "moves waiting connections to another listener of the SO_REUSEPORT group when one closes"},
@@ -97,7 +97,7 @@ const struct lint_row lint_rows[] = {
          .below = "two hosts can answer each other's invalid segments without end (ip-sysctl: ACK loops)"},
 
         /* ---- retransmissions and orphans ---- */
-        /* ip-sysctl: RFC 1122 asks for tcp_retries1 >= 3, and for 100 s: tcp_retries2 >= 8. Measured: 5 is 13 s. */
+        /* ip-sysctl: RFC 1122 asks for tcp_retries1 >= 3, and tcp_retries2 >= 8 (100 s). Measured: 5 lasts 13 s. */
         {IPV4("tcp_retries1"), 1, U8, "3", .help = "retransmissions before TCP looks for another route"},
         {IPV4("tcp_retries2"), 1, U8, "15", .low = 8, .help = "retransmissions before a connection is given up",
          .below = "an outage of less than 100 s (RFC 1122) ends every connection with data in flight"},
@@ -189,7 +189,7 @@ const struct lint_row lint_rows[] = {
          .help = "the search for the MTU ends once its range is that many bytes"},
         {IPV4("tcp_no_ssthresh_metrics_save"), 1, BOOL, "1", .help = "0 remembers ssthresh for a destination"},
         {IPV4("tcp_max_reordering"), 1, 1, INT32_MAX, "300", .help = "how much reordering is learnt at most"},
-        {IPV4("tcp_pingpong_thresh"), 1, 1, 255, .help = "after how many answers ACKs are delayed"},
+        {IPV4("tcp_pingpong_thresh"), 1, 1, 255, .help = "ACKs are delayed after that many answers"},
         /* At 9000, tcp_retries2 = 15 is six waits, 12.6 s in all, and ten of 9 s (tcp_timer.c:tcp_model_timeout()). */
         {IPV4("tcp_rto_max_ms"), 1, 1000, 120000, "120000", .low = 9000, .help = "longest wait for a retransmission",
          .below = "an outage of less than 100 s (RFC 1122) uses up tcp_retries2 and ends every connection with data"},

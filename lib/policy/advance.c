@@ -5,8 +5,8 @@
 
 #include "lib/policy/evaluate.h"
 
-/* A clock that has not run is not written: its memory stays untouched. Without a dump a clock stays with its
- * destination: after a dump between two ticks, the slot may have another destination. */
+/* A clock that has not run is not written: its memory stays untouched. Without a valid dump a clock keeps its id:
+ * since a dump between two ticks, its slot may hold another destination. */
 static void advance_destination_clocks(struct destination_clock *clocks, const struct condition *c,
                                        const struct snapshot *s, const struct elapsed *t)
 {

@@ -44,8 +44,8 @@ static double nearer_end(const struct reading *r, double threshold)
         return r->state == READING_BOUNDED && r->upper <= threshold ? r->upper : r->value;
 }
 
-/* r: the value of a condition on the host. d: the destination of a condition on ports.*; NULL: no destination counts,
- * or there was no dump. */
+/* r: the reading of the metric; on ports.*, it counts only without a dump. d: the destination of a condition on
+ * ports.*; NULL: no destination counts, or there was no dump. */
 static void evidence_set(struct evidence *e, const struct condition *c, const struct reading *r,
                          const struct destination *d, const struct snapshot *s)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Questions whose answers depend on which sysctls are held: they change between two decisions of a tick. */
+/* Questions about rules. Most answers depend on which sysctls are held, and so change between decisions of a tick. */
 
 #include "lib/policy/state.h"
 #include "lib/util/macro.h"

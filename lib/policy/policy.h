@@ -131,7 +131,7 @@ bool policy_decide(struct policy *policy, const struct snapshot *snapshot, bool 
 
 enum progress {
         PROGRESS_NONE, /* nothing changed: the decision comes again */
-        PROGRESS_SOME, /* the rule still holds other sysctls; if they were to be released, the decision comes again */
+        PROGRESS_SOME, /* the rule still holds other sysctls; a decision that had to release them comes again */
         PROGRESS_DONE,
 };
 
