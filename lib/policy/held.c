@@ -60,7 +60,7 @@ bool rule_can_help(const struct policy *p, unsigned i, const struct snapshot *s,
                 const struct held *held = held_of(p, i, id);
                 const struct sysctl_value *without = held->rules ? &held->original : &s->sysctl[id].value;
 
-                if (superseding_rule(p, i, k) == RULE_NONE &&
+                if (superseding_rule(p, i, k) == RULE_NONE && !p->held[id].foreign &&
                     !action_has_effect(&rule->action[k], &p->config->bounds[id], s, without, loopback))
                         return true;
         }

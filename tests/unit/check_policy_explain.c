@@ -362,6 +362,25 @@ START_TEST(off_lacking_and_needless_are_three_things)
 }
 END_TEST
 
+/* One of its sysctls is foreign, and the other one has the value already: there is nothing to set. */
+START_TEST(a_foreign_sysctl_leaves_nothing_to_do)
+{
+        h = host_new("[rule r]\nwhen = tcp.closing >= 1\nset = net.ipv4.tcp_fin_timeout = 30\n"
+                     "set = net.ipv4.tcp_keepalive_probes = 5\n");
+        host_sysctl(h, SYSCTL_TCP_FIN_TIMEOUT, 60);
+        host_sysctl(h, SYSCTL_TCP_KEEPALIVE_PROBES, 5);
+        policy_set_foreign(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
+        host_reading(h, METRIC_TCP_CLOSING, 1);
+        host_pass(h, 3);
+        explain(0);
+        ck_assert_uint_eq(h->logged, 0);
+        ck_assert_int_eq(e.standing, STANDING_NEEDLESS);
+        policy_rearm(h->policy, SYSCTL_TCP_FIN_TIMEOUT);
+        host_pass(h, 1);
+        CHECK_LOG(h, 1, DECISION_ENTER, 0);
+}
+END_TEST
+
 /* Every line of the shipped policy. */
 START_TEST(lines_read_back_as_they_were)
 {
@@ -445,6 +464,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, a_foreign_sysctl_is_shown_until_it_is_rearmed);
         tcase_add_test(tcase, leaving_alone_ends_the_rule_that_holds_it);
         tcase_add_test(tcase, off_lacking_and_needless_are_three_things);
+        tcase_add_test(tcase, a_foreign_sysctl_leaves_nothing_to_do);
         tcase_add_test(tcase, lines_read_back_as_they_were);
         tcase_add_loop_test(tcase, durations_take_the_largest_unit_that_fits, 0, ELEMENTSOF(durations));
 }
