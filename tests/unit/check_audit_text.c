@@ -51,10 +51,23 @@ START_TEST(what_fails_and_what_works_again_is_said)
 }
 END_TEST
 
+/* The text of the first change of a decision. */
+static void make(enum audit_kind kind, const struct decision *d, const struct rule *rule, const char *culprit)
+{
+        static const struct counters counters;
+
+        audit_text_make(&text, &(struct audit_record){.kind = kind,
+                                                      .subject = SUBJECT_CHANGE,
+                                                      .decision = d,
+                                                      .rule = rule,
+                                                      .counters = &counters,
+                                                      .change = &d->change[0],
+                                                      .culprit = culprit});
+}
+
 START_TEST(a_step_that_is_not_watched_says_so)
 {
         static const struct rule rule = {.name = "r"};
-        static const struct counters counters;
         struct decision d = {.kind = DECISION_STEP, .n = 1, .unwatched = "opens.resets"};
 
         d.evidence =
@@ -63,13 +76,7 @@ START_TEST(a_step_that_is_not_watched_says_so)
                                       .before = SYSCTL_VALUE(60),
                                       .value = SYSCTL_VALUE(30),
                                       .outcome = OUTCOME_APPLIED};
-        audit_text_make(&text, &(struct audit_record){.kind = AUDIT_APPLIED,
-                                                      .subject = SUBJECT_CHANGE,
-                                                      .decision = &d,
-                                                      .rule = &rule,
-                                                      .counters = &counters,
-                                                      .change = &d.change[0],
-                                                      .culprit = ""});
+        make(AUDIT_APPLIED, &d, &rule, "");
         ck_assert_str_eq(audit_text_value(&text, "MESSAGE"),
                          "net.ipv4.tcp_fin_timeout: 60 -> 30: tcp.fin_wait2 is 200 (>= 100); this change is not "
                          "watched for harm: opens.resets is unknown for the minute before");
@@ -89,20 +96,13 @@ START_TEST(a_threshold_is_written_in_full)
                     {DECISION_ABORT, 14.96202369, ">= 15"},
                     {DECISION_ABORT, 15.370200000000001, ">= 15.4"}};
         static const struct rule rule = {.name = "r"};
-        static const struct counters counters;
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
                 struct decision d = {.kind = rows[i].kind, .n = 1, .change = {{.outcome = OUTCOME_APPLIED}}};
 
                 d.evidence = (struct evidence){
                         .metric = METRIC_PORTS_USED, .op = GREATER_EQUAL, .threshold = rows[i].threshold};
-                audit_text_make(&text, &(struct audit_record){.kind = AUDIT_APPLIED,
-                                                              .subject = SUBJECT_CHANGE,
-                                                              .decision = &d,
-                                                              .rule = &rule,
-                                                              .counters = &counters,
-                                                              .change = &d.change[0],
-                                                              .culprit = ""});
+                make(AUDIT_APPLIED, &d, &rule, "");
                 ck_assert_str_eq(audit_text_value(&text, "THRESHOLD"), rows[i].text);
         }
 }
@@ -127,7 +127,6 @@ START_TEST(every_message_names_the_destination_and_the_unit)
                  "too soon; the pressure is toward 10.0.0.1->10.0.0.2:80, web.service"},
         };
         static const struct rule rule = {.name = "r", .n_when = 1, .when = {{.metric = METRIC_PORTS_USED}}};
-        static const struct counters counters;
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
                 struct decision d = {.kind = rows[i].kind, .n = 1};
@@ -144,13 +143,7 @@ START_TEST(every_message_names_the_destination_and_the_unit)
                                               .outcome = rows[i].outcome};
                 if (rows[i].outcome == OUTCOME_LIMITED)
                         strcpy(d.change[0].reason, "too soon");
-                audit_text_make(&text, &(struct audit_record){.kind = AUDIT_APPLIED,
-                                                              .subject = SUBJECT_CHANGE,
-                                                              .decision = &d,
-                                                              .rule = &rule,
-                                                              .counters = &counters,
-                                                              .change = &d.change[0],
-                                                              .culprit = "web.service"});
+                make(AUDIT_APPLIED, &d, &rule, "web.service");
                 said = strstr(audit_text_value(&text, "MESSAGE"), "60 -> 30: ");
                 ck_assert_ptr_nonnull(said);
                 ck_assert_str_eq(said + strlen("60 -> 30: "), rows[i].why);
@@ -165,7 +158,6 @@ START_TEST(a_connection_goes_toward_and_a_listener_is_at)
                                                {"2001:db8::1->[2001:db8::2]:80", "toward"},
                                                {"0.0.0.0:80", "at"}};
         static const struct rule rule = {.name = "r", .n_when = 1, .when = {{.metric = METRIC_TCP_FIN_WAIT2}}};
-        static const struct counters counters;
         char want[128];
 
         for (unsigned i = 0; i < ELEMENTSOF(whose); i++) {
@@ -174,13 +166,7 @@ START_TEST(a_connection_goes_toward_and_a_listener_is_at)
                 d.evidence = (struct evidence){.metric = METRIC_PORTS_USED, .op = GREATER, .value = 9, .threshold = 3};
                 strcpy(d.evidence.destination, whose[i][0]);
                 d.change[0] = (struct change){.sysctl = SYSCTL_TCP_FIN_TIMEOUT, .outcome = OUTCOME_RESTORED};
-                audit_text_make(&text, &(struct audit_record){.kind = AUDIT_ABORTED,
-                                                              .subject = SUBJECT_CHANGE,
-                                                              .decision = &d,
-                                                              .rule = &rule,
-                                                              .counters = &counters,
-                                                              .change = &d.change[0],
-                                                              .culprit = ""});
+                make(AUDIT_ABORTED, &d, &rule, "");
                 snprintf(want, sizeof(want),
                          "net.ipv4.tcp_fin_timeout:  -> : after the change ports.used rose to 9 "
                          "(> 3) %s %s",
@@ -193,31 +179,18 @@ END_TEST
 START_TEST(a_port_range_that_gives_way_names_the_port)
 {
         static const struct rule rule = {.name = "wider-port-range"};
-        static const struct counters counters;
         struct decision d = {.kind = DECISION_GIVE_WAY, .port = 8080, .evidence.metric = RULE_NONE, .n = 1};
 
         d.change[0] = (struct change){.sysctl = SYSCTL_IP_LOCAL_PORT_RANGE,
                                       .before = {.n = 2, .v = {2000, 60999}},
                                       .value = {.n = 2, .v = {32768, 60999}},
                                       .outcome = OUTCOME_RESTORED};
-        audit_text_make(&text, &(struct audit_record){.kind = AUDIT_RELEASED,
-                                                      .subject = SUBJECT_CHANGE,
-                                                      .decision = &d,
-                                                      .rule = &rule,
-                                                      .counters = &counters,
-                                                      .culprit = "",
-                                                      .change = &d.change[0]});
+        make(AUDIT_RELEASED, &d, &rule, "");
         ck_assert_str_eq(
                 audit_text_value(&text, "MESSAGE"),
                 "net.ipv4.ip_local_port_range: 2000 60999 -> 32768 60999: a service listens on port 8080 now");
         d.kind = DECISION_SUPERSEDED;
-        audit_text_make(&text, &(struct audit_record){.kind = AUDIT_RELEASED,
-                                                      .subject = SUBJECT_CHANGE,
-                                                      .decision = &d,
-                                                      .rule = &rule,
-                                                      .counters = &counters,
-                                                      .culprit = "",
-                                                      .change = &d.change[0]});
+        make(AUDIT_RELEASED, &d, &rule, "");
         ck_assert_str_eq(
                 audit_text_value(&text, "MESSAGE"),
                 "net.ipv4.ip_local_port_range: 2000 60999 -> 32768 60999: a rule of the administrator decides "
