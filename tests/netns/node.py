@@ -54,6 +54,11 @@ class Host(Single):
         self.supervisor = Program(self, argv, "stderr", env=base | (env or {}))
         return self.supervisor
 
+    def start_in(self, *pods):
+        """Starts the supervisor, and waits until a process runs in each of these pods."""
+        self.start()
+        self.wait_started(*pods)
+
     def wait_started(self, *pods, since=0):
         for pod in pods:
             self.supervisor.wait_for(rf"^config-loaded: .*NETNS={pod.name}$", since=since)
@@ -91,6 +96,13 @@ class Host(Single):
 def storm(pod):
     ChurnServer(pod, "127.0.0.1")
     return ChurnHold(pod, "127.0.0.1", count=10)
+
+
+def acting_storm(host, pod):
+    """A storm to which the process of the pod has reacted."""
+    load = storm(pod)
+    host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+    return load
 
 
 def values(*pods):

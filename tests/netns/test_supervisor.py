@@ -16,16 +16,15 @@ import subprocess
 
 import harness
 from harness import Namespace, Program, Skip, Twtuned, binary, check, check_equal, fields, main, temp_dir, temp_policy, test, wait_until
-from node import (FIN, HOLDS, LISTENS, NET_ADMIN, SYS_ADMIN, Host, get, is_alive, needs_http, samples, status, storm, try_get,
-                  values)
+from node import (FIN, HOLDS, LISTENS, NET_ADMIN, SYS_ADMIN, Host, acting_storm, get, is_alive, needs_http, samples, status,
+                  storm, try_get, values)
 
 
 @test("four network namespaces, a load in two of them: it acts in these two and nowhere else, and gives back", beside=True)
 def _():
     with Host() as host:
         pods = [host.add() for _ in range(4)]
-        host.start()
-        host.wait_started(*pods)
+        host.start_in(*pods)
         loads = [storm(pod) for pod in pods[:2]]
         for pod in pods[:2]:
             host.supervisor.wait_for(rf"^applied: .*SYSCTL={FIN} .*NETNS={pod.name}$")
@@ -46,8 +45,7 @@ def _():
 def _():
     with Host() as host:
         pod = host.add()
-        host.start()
-        host.wait_started(pod)
+        host.start_in(pod)
         wait_until(lambda: len(host.children()) == 2, "two processes")
         host.supervisor.wait_for(r"^config-loaded: .*NETNS=\S*-" + host.mark + "$")
         wait_until(lambda: all(int(status(pid)["CapPrm"], 16) == NET_ADMIN for pid in host.children()), "CAP_NET_ADMIN alone")
@@ -88,10 +86,8 @@ def _():
 def _():
     with Host() as host:
         pod, other = host.add(), host.add()
-        host.start()
-        host.wait_started(pod, other)
-        load = storm(pod)
-        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        host.start_in(pod, other)
+        load = acting_storm(host, pod)
         first, beside, since = host.child(pod), host.child(other), len(host.supervisor.lines)
         host.policy.write_text("[daemon]\nmod = observe\n")  # which nobody has reloaded
         os.kill(first, signal.SIGKILL)
@@ -110,10 +106,8 @@ def _():
 def _():
     with Host() as host:
         pod = host.add()
-        host.start()
-        host.wait_started(pod)
-        storm(pod)
-        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        host.start_in(pod)
+        acting_storm(host, pod)
         for pause in (1, 2):  # two kills, because the second pause is longer, and the stop has to come within it
             since = len(host.supervisor.lines)
             os.kill(host.child(pod), signal.SIGKILL)
@@ -149,11 +143,9 @@ def value_inside(inside):
 def _():
     with Host() as host:
         pod = host.add()
-        host.start()
-        host.wait_started(pod)
+        host.start_in(pod)
         wait_until(lambda: len(host.files()) == 2, "two ledgers")
-        storm(pod)
-        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        acting_storm(host, pod)
         with pod.entered():
             inside = open("/proc/thread-self/ns/net")
             netns = os.readlink("/proc/thread-self/ns/net")
@@ -174,10 +166,8 @@ def _():
 def _():
     with Host() as host:
         pod = host.add()
-        host.start()
-        host.wait_started(pod)
-        storm(pod)
-        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        host.start_in(pod)
+        acting_storm(host, pod)
         with pod.entered():
             inside = open("/proc/thread-self/ns/net")
         child = host.child(pod)
@@ -197,10 +187,8 @@ def _():
 def _():
     with Host() as host:
         pod, other = host.add(), host.add()
-        host.start()
-        host.wait_started(pod, other)
-        load = storm(pod)
-        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        host.start_in(pod, other)
+        load = acting_storm(host, pod)
         first, beside, since = host.child(pod), host.child(other), len(host.supervisor.lines)
         os.kill(first, signal.SIGSTOP)
         host.supervisor.wait_for(rf"^twtuned: killing the process in network namespace {pod.name}, which has given no sign of life for 3\d s$")
@@ -242,17 +230,14 @@ def _():
 def _():
     with Host() as host:
         pod, other = host.add(), host.add()
-        host.start()
-        host.wait_started(pod, other)
-        load = storm(pod)
-        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        host.start_in(pod, other)
+        load = acting_storm(host, pod)
         children = host.children()
         host.supervisor.stop(signal.SIGKILL)
         wait_until(lambda: not any(map(is_alive, children)), "no process is left")
         check_equal(values(pod, other, host), ["60"] * 3, FIN)
         check_equal(len(host.lines("released", pod)), 1, "what the process has logged")
-        host.start()
-        host.wait_started(pod, other)
+        host.start_in(pod, other)
         host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")  # the load goes on
         load.stop()
         check_equal(host.supervisor.stop(), 0, "exit status")
@@ -263,18 +248,15 @@ def _():
 def _():
     with Host() as host:
         pod = host.add()
-        host.start()
-        host.wait_started(pod)
-        load = storm(pod)
-        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        host.start_in(pod)
+        load = acting_storm(host, pod)
         children = host.children()
         os.kill(host.supervisor.pid, signal.SIGSTOP)  # so that it starts no other one
         for pid in children:
             os.kill(pid, signal.SIGKILL)
         host.supervisor.stop(signal.SIGKILL)
         check_equal(values(pod), ["20"], f"{FIN} of nobody")
-        host.start()
-        host.wait_started(pod)
+        host.start_in(pod)
         load.stop()
         host.supervisor.wait_for(rf"^released: .*NETNS={pod.name}$")
         check_equal((values(pod), len(host.lines("applied"))), (["60"], 0), "taken over and given back")
@@ -292,10 +274,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 def _():
     with Host() as host:
         pod = host.add()
-        host.start()
-        host.wait_started(pod)
-        storm(pod)
-        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        host.start_in(pod)
+        acting_storm(host, pod)
         os.kill(host.supervisor.pid, signal.SIGSTOP)
         for pid in host.children():
             os.kill(pid, signal.SIGKILL)
@@ -308,13 +288,11 @@ def _():
 def _():
     with Host() as host:
         stays = host.add()
-        host.start()
-        host.wait_started(stays)
+        host.start_in(stays)
         wait_until(lambda: len(host.files()) == 2, "two ledgers")
         pod = host.add()  # comes later
         host.wait_started(pod)
-        storm(pod)
-        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        acting_storm(host, pod)
         child = host.child(pod)
         check_equal(len(host.files()), 3, f"ledgers in {host.files()}")
         # What still runs there keeps the namespace, without a name.
@@ -333,8 +311,7 @@ def _():
 def _():
     with Host() as host:
         pod = host.add()
-        host.start()
-        host.wait_started(pod)
+        host.start_in(pod)
         since = len(host.supervisor.lines)
         batch = temp_dir() / "batch"
         batch.write_text(f"netns del {pod.name}\nnetns add {pod.name}\n")
@@ -347,8 +324,7 @@ def _():
 def _():
     with Host() as host:
         pod = host.add()
-        host.start()
-        host.wait_started(pod)
+        host.start_in(pod)
         second = pathlib.Path(f"/run/netns/{pod.name}").with_name(f"second-{host.mark}")
         second.touch()
         subprocess.run(["mount", "--bind", f"/run/netns/{pod.name}", second], check=True)
@@ -372,8 +348,7 @@ def _():
 def _():
     with Host() as host:
         stays = host.add()
-        host.start()
-        host.wait_started(stays)
+        host.start_in(stays)
         wait_until(lambda: len(host.children()) == 2 and len(host.files()) == 2, "two processes and their ledgers")
         wait_until(lambda: sum(name.startswith("net:") for name in descriptors(host)) == 2, "a descriptor of each network namespace")
 
@@ -404,8 +379,7 @@ def _():
         pod, other = host.add(), host.add()
         unit = Twtuned(pod, host.policy)
         unit.wait_for("^config-loaded")
-        host.start()
-        host.wait_started(other)
+        host.start_in(other)
         host.supervisor.wait_for(rf"^twtuned: another twtuned runs in network namespace {pod.name}, such as the unit of the "
                                  "host's package; this one starts there after the other one has ended$")
         # Each try ends within milliseconds, and leaves its page faults with the supervisor (proc(5): cminflt).
@@ -438,8 +412,7 @@ SHORT = r"^twtuned: cannot open \S+: Cannot allocate memory$"
 def _():
     with Host() as host:
         pod = host.add()
-        host.start()
-        host.wait_started(pod)
+        host.start_in(pod)
         starve(host)
         os.kill(host.child(pod), signal.SIGKILL)
         for _ in range(2):
@@ -458,10 +431,8 @@ def _():
 def _():
     with Host() as host:
         pod = host.add()
-        host.start()
-        host.wait_started(pod)
-        storm(pod)
-        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        host.start_in(pod)
+        acting_storm(host, pod)
         starve(host)
         since = len(host.supervisor.lines)
         os.kill(host.child(pod), signal.SIGKILL)
@@ -474,8 +445,7 @@ def _():
 def _():
     with Host() as host:
         pod = host.add()
-        host.start()
-        host.wait_started(pod)
+        host.start_in(pod)
         run = subprocess.run(["nsenter", f"--mount=/proc/{host.supervisor.pid}/ns/mnt", os.path.abspath(binary("twtuned")),
                               "--all-netns", f"--config={host.policy}"], capture_output=True, text=True)
         check_equal((run.returncode, run.stderr),
@@ -487,8 +457,7 @@ def _():
 def _():
     with Host() as host:
         pods = [host.add(), host.add()]
-        host.start()
-        host.wait_started(*pods)
+        host.start_in(*pods)
         loads = [storm(pod) for pod in pods]
         for pod in pods:
             host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
@@ -541,8 +510,7 @@ def _():
         host.start()
         host.supervisor.wait_for("^twtuned: uid 65534, not the service's user, holds the abstract address @twtuned; starting all the same$")
         host.wait_started(pod, other)
-        storm(pod)
-        host.supervisor.wait_for(rf"^applied: .*NETNS={pod.name}$")
+        acting_storm(host, pod)
         check_equal(values(pod, other), ["20", "60"], FIN)
         # What those inside can see of twtuned: sockets of their own network namespace.
         seen = pod.run(["sh", "-c", "cat /proc/net/unix /proc/net/netlink"]).stdout
