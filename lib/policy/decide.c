@@ -344,8 +344,6 @@ static void fill_enter(const struct policy *p, const struct snapshot *s, struct 
 
                 if (!is_about(p, d, action))
                         continue;
-                if (held->rules == 0 && s->sysctl[action->sysctl].state != READING_VALID)
-                        continue; /* the value to go on from is unknown */
                 if (superseding_rule(p, d->rule, k) != RULE_NONE)
                         continue;
                 if (p->held[action->sysctl].foreign || (!joins && action_has_effect(action, bounds, s, before, false)))

@@ -212,6 +212,21 @@ START_TEST(advice_stands_while_a_change_that_did_not_help_counts)
 }
 END_TEST
 
+START_TEST(advice_does_not_stand_while_another_program_has_the_sysctl)
+{
+        tuner_stop(&tuner);
+        start("[rule r]\nwhen = tcp.fin_wait2 >= 100\nset = net.ipv4.tcp_fin_timeout = 30\nadvise = close them\n"
+              "expect = tcp.fin_wait2 < 50 within 5s\n");
+        fake.fin_wait2 = 100;
+        ticks(10);
+        expect("\"advice\":[{\"rule\":\"r\",");
+        policy_set_foreign(tuner.policy, FIN);
+        ticks(1);
+        expect("\"state\":\"left-alone\"");
+        expect("\"advice\":[]");
+}
+END_TEST
+
 static struct reading drops;
 
 static void see_syn_sent(struct snapshot *s)
@@ -389,6 +404,7 @@ static void add(TCase *tcase)
         tcase_add_test(tcase, what_observe_mode_found_changed);
         tcase_add_test(tcase, advice_is_a_thing_of_its_own);
         tcase_add_test(tcase, advice_stands_while_a_change_that_did_not_help_counts);
+        tcase_add_test(tcase, advice_does_not_stand_while_another_program_has_the_sysctl);
         tcase_add_test(tcase, why_a_rule_is_not_active);
         tcase_add_test(tcase, a_condition_that_does_not_hold_comes_before_an_unknown_one);
         tcase_add_test(tcase, a_prerequisite_that_only_observes);

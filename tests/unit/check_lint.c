@@ -593,6 +593,13 @@ static const struct {
          "it repeats f:1",
          "",
          {0}},
+        /* where the live range begins is unknown, and its line comes later */
+        {"net.ipv4.ip_unprivileged_port_start=40000\nnet.ipv4.ip_local_port_range=50000 60999\n"
+         "net.ipv4.ip_unprivileged_port_start=40000",
+         LINT_NO_EFFECT,
+         "it repeats f:1",
+         "refuse",
+         {.path = "net/ipv4/ip_local_port_range", .value = ""}},
         {"net.nf_conntrack_max=300000\nnet.netfilter.nf_conntrack_max=400000\nnet.nf_conntrack_max=300000",
          LINT_NO_EFFECT,
          "overridden by f:2",
