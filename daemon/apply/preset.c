@@ -15,13 +15,14 @@ static void fill_default(enum sysctl_id id, const char *path, struct sysctl_pres
         ret->has_default = row && row->initial && sysctl_parse(id, row->initial, &ret->kernel_default) == 0;
 }
 
-/* Parses a value as the kernel does. sysctl_parse() takes only decimal numbers, as the kernel prints them. */
+/* Parses a value as the kernel does, which ignores text after the numbers ("30 # half a minute", measured).
+ * sysctl_parse() takes only decimal numbers, as the kernel prints them. */
 static bool parse(enum sysctl_id id, const char *text, struct sysctl_value *ret)
 {
         const char *rest;
 
         ret->n = sysctl_table[id].n;
-        return ret->n > 0 && lint_numbers(text, ret->n, ret->v, &rest) == ret->n && !*rest;
+        return ret->n > 0 && lint_numbers(text, ret->n, ret->v, &rest) == ret->n;
 }
 
 static void fill_line(enum sysctl_id id, const char *path, const struct sysctl_lines *lines, struct sysctl_preset *ret)

@@ -335,7 +335,7 @@ def _():
         (tree / directory).mkdir(parents=True)
     (tree / "etc/sysctl.conf").write_text("")
     (tree / "usr/lib/sysctl.d/50-theirs.conf").write_text("net.ipv4.tcp_keepalive_intvl = 75\n")
-    for number in "60", "0x3c", "074":
+    for number in "60", "0x3c", "074", "60 # a minute":
         (tree / "etc/sysctl.d/90-mine.conf").write_text(f"# mine\nnet.ipv4.tcp_fin_timeout = {number}\n")
         lines = events_of("advice", Home, tree, rule)
         check_equal(len(lines), 1, f"advice in {lines}")
