@@ -225,8 +225,8 @@ static uint64_t version_of(const char *text)
         return end && *end == ' ' ? version : 0;
 }
 
-/* Returns 0; -ESTALE: a good header of another boot. The file is named by the cookie, so another cookie in it means
- * damage. */
+/* Returns 0; -ESTALE: a good header of another boot; -EBADMSG: damaged. The file is named by the cookie, so another
+ * cookie in it means damage. */
 static int header_check(const char *text, const struct ledger_owner *owner)
 {
         const char *boot_id = strchr(text + strlen(MAGIC), ' ') + 1, *cookie = strchr(boot_id, ' ');
@@ -240,7 +240,7 @@ static int header_check(const char *text, const struct ledger_owner *owner)
         return n == BOOT_ID_LENGTH && strspn(boot_id, "0123456789abcdef-") == n ? -ESTALE : -EBADMSG;
 }
 
-/* Cuts off the last line. Returns -EBADMSG if the text is not whole. */
+/* Checks the last line and cuts it off. Returns 0, or -EBADMSG if the text is cut short or damaged. */
 static int end_cut(char *text, uint64_t version)
 {
         size_t n = strlen(text), size;

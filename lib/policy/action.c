@@ -29,7 +29,7 @@ const char *port_obstacle(const struct snapshot *s, int64_t port)
         return ports_is_listening(s->ports, (unsigned)port) ? "has a listener" : NULL;
 }
 
-/* True if no listener is known to have come or gone since the last dump: else the ports.* have no bounds. */
+/* The ports.* have neither a value nor bounds once a listener is known to have come or gone since the last dump. */
 static bool listeners_known(const struct snapshot *s)
 {
         enum reading_state ports = s->reading[METRIC_PORTS_FIRST].state;

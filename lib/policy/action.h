@@ -6,10 +6,11 @@
 #include "lib/config/rule.h"
 #include "lib/kernel/snapshot.h"
 
-/* The next value after base: a step of at least 1; for the TIME_WAIT table at least what the load needs; base if
- * nothing is left to do. Stays inside bounds; a table gets at most its share of the machine's memory, and if that is
- * less than min, nothing is left to do. A port range grows toward the configured one, up to the nearest listener,
- * NodePort or privileged port, and not at all while these are unknown. */
+/* The next value after base; base if nothing is left to do. `set` gives the configured value; `raise` and `lower` make
+ * a step of at least 1 inside bounds. `raise` gives the TIME_WAIT table at least what the load needs, and a table at
+ * most its share of the machine's memory: if that is less than bounds->min, nothing is left to do. A port range grows
+ * toward the configured one, up to the nearest listener, NodePort or privileged port, and not at all while these are
+ * unknown. */
 struct sysctl_value action_next(const struct action *action, const struct sysctl_bounds *bounds,
                                 const struct snapshot *snapshot, const struct sysctl_value *base);
 
@@ -22,9 +23,9 @@ bool action_has_effect(const struct action *action, const struct sysctl_bounds *
 bool action_may_have_written(const struct action *action, const struct sysctl_value *original,
                              const struct sysctl_value *written);
 
-/* A TIME_WAIT table that is too small leaves ports free: a socket that it drops holds none. True if a larger table
- * would bring a destination to the cliff, as connect() cannot take its ports in TIME_WAIT, or if that is unknown.
- * seen: leave out destinations whose ports are seen to be reused. */
+/* A full TIME_WAIT table leaves ports free: a socket that finds no room in it holds no port. True if a table with room
+ * for all of time_wait.needed would bring a destination near the cliff (ports.cliff) unless its ports in TIME_WAIT are
+ * reused, or if that is unknown. seen: leave out destinations whose ports are seen to be reused. */
 bool table_may_spoil(const struct snapshot *snapshot, bool seen);
 
 static inline bool action_steps(const struct action *action)

@@ -73,7 +73,8 @@ static void deactivate(struct policy *p, unsigned i, bool failed)
                 state->not_before = p->last_now + p->config->rule[i].retry_ns;
 }
 
-/* No rule holds the sysctl any more: another program changed it, or its live value is unknown and will be put back. */
+/* Ends the hold of all rules on the sysctl: another program changed it, a person released it, or its live value is
+ * unknown, and the next tick restores it. */
 static void disown(struct policy *p, enum sysctl_id sysctl, bool foreign)
 {
         struct held *held = &p->held[sysctl];
@@ -248,7 +249,8 @@ static bool may_have_written(const struct rule *rule, enum sysctl_id sysctl, con
         return false;
 }
 
-/* Wants the other sysctls of the rule as well: the previous process may have died before it wrote them. */
+/* Makes the rule hold the sysctl, and lets it take its other sysctls as well: the previous process may have died
+ * before it wrote them. */
 static void adopt(struct policy *p, unsigned i, enum sysctl_id sysctl, const struct sysctl_value *written,
                   const struct sysctl_value *original)
 {
@@ -282,7 +284,7 @@ bool policy_adopt(struct policy *p, const char *name, enum sysctl_id sysctl, con
         for (unsigned i = 0; i < p->config->n_rules && is_within_bounds(p->config, sysctl, written); i++)
                 found |= strcmp(p->config->rule[i].name, name) == 0 &&
                          may_have_written(&p->config->rule[i], sysctl, written, original);
-        /* The ledger names one rule; others may have held the same value, and are released in their own time. */
+        /* The ledger names one rule; others may have held the same value: each holds it until its own release. */
         for (unsigned i = 0; i < p->config->n_rules && found; i++)
                 if (may_have_written(&p->config->rule[i], sysctl, written, original))
                         adopt(p, i, sysctl, written, original);

@@ -148,7 +148,7 @@ static void decide_abort(const struct policy *p, unsigned i, const struct abort_
         d->evidence.threshold = a->limit;
 }
 
-/* Names the destination that waits for retry, even if its load ended before the change could be put back. */
+/* Names the destination that the rule did not help, even if its load ended before the change could be put back. */
 static void decide_unexpected(const struct policy *p, unsigned i, const struct snapshot *s, struct decision *d)
 {
         const struct rule_evaluation *e = &p->evaluation.rule[i];
@@ -282,8 +282,8 @@ static bool may_help(const struct policy *p, unsigned i, const struct snapshot *
                !rule_does_harm(p, i, s);
 }
 
-/* True if all conditions of `when` hold; those on ports.* must hold for a destination that the rule can help. Begins
- * the decision then. */
+/* True if all conditions of `when` have held for their time, those on ports.* for one destination, and the rule can
+ * help now (that destination, if any). Begins the decision then. */
 static bool find_cause(const struct policy *p, unsigned i, const struct snapshot *s, enum decision_kind kind,
                        struct decision *d)
 {
@@ -320,8 +320,8 @@ static const char *find_unwatched(const struct policy *p, unsigned i, const stru
         return NULL;
 }
 
-/* True if the decision changes this sysctl: an entry takes those that the rule does not hold, a step goes on with
- * those that it holds. */
+/* True if the decision may change this sysctl: an entry takes sysctls that the rule does not hold, a step raises or
+ * lowers those that it holds. */
 static bool is_about(const struct policy *p, const struct decision *d, const struct action *action)
 {
         bool holds = rule_holds(p, d->rule, action->sysctl);
@@ -359,8 +359,8 @@ static void fill_enter(const struct policy *p, const struct snapshot *s, struct 
         }
 }
 
-/* Finds the next step of a sysctl that is raised or lowered: as long as the cause lasts, no faster than the limits
- * allow. */
+/* Finds a rule that raises or lowers a sysctl and is due for another step: its cause lasts, and `every` and
+ * min_interval have passed since the last one. */
 static bool find_stepping(const struct policy *p, const struct snapshot *s, struct decision *d)
 {
         for (unsigned i = 0; i < p->config->n_rules; i++) {

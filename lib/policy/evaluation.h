@@ -2,7 +2,7 @@
 #pragma once
 
 /* The evaluation of one snapshot: for each rule and each of its conditions the truth, the value, the destination that
- * has this value, and how long it has held. Decisions, the need for a dump, the evidence in the log and the
+ * has this value, and how long the condition has held. Decisions, the need for a dump, the evidence in the log and the
  * explanation for a person all use it. */
 
 #include <stdbool.h>
@@ -25,7 +25,7 @@ enum standing {
         STANDING_DISABLED,
         STANDING_UNAVAILABLE,  /* this kernel or netns lacks a metric or sysctl of it */
         STANDING_SUPERSEDED,   /* for all of its sysctls, the administrator's rules replace it */
-        STANDING_FOREIGN,      /* each of its sysctls is foreign, or a rule of the administrator replaces it there */
+        STANDING_FOREIGN,      /* each of its sysctls is foreign, or left to a rule of the administrator */
         STANDING_WAITING,      /* it failed, was refused or did not help, maybe toward one destination: see wait_ns */
         STANDING_NEEDLESS,     /* its sysctls have its effect already, or cannot go further */
         STANDING_HARMFUL,      /* it would do harm: table_may_spoil() */
@@ -55,8 +55,8 @@ const char *condition_unit(const struct condition_evaluation *e, unsigned metric
 
 /* The evaluation of an abort condition. */
 struct abort_evaluation {
-        bool watching;                    /* its time has not expired */
-        double mean, limit;               /* the mean since the step (ports.*: in the last dump), and its limit */
+        bool watching;                    /* the rule is active, and abort_state.over is false */
+        double mean, limit;               /* the mean since the step (ports.*: the value now), and its limit */
         const struct destination *harmed; /* where a ports.* metric exceeds the limit; NULL: nowhere */
 };
 
@@ -74,12 +74,13 @@ struct rule_evaluation {
         struct clock quiet; /* of a rule without `until`: how long nothing has kept it active */
         struct abort_evaluation abort[RULE_ABORTS_MAX];
 
-        /* Destinations, [1]: on the loopback; NULL: there is none. */
-        const struct destination *entering[2]; /* all ports.* conditions of `when` have held for their time; of these,
-                                                  with the greatest value of the first one */
-        const struct destination *most[2];     /* with the greatest value of the first condition of the release */
-        /* Meets every ports.* condition of `when` if reuse is left out. If the expected effect is a ports.*, only the
-         * destination that the rule acts for counts. */
+        /* Destinations, [1]: on the loopback; NULL: there is none. entering: all ports.* conditions of `when` have held
+         * for their time, and the rule has not failed; of several such destinations, the one with the greatest value
+         * of the first condition. */
+        const struct destination *entering[2];
+        const struct destination *most[2]; /* with the greatest value of the first condition of the release */
+        /* Would meet every ports.* condition of `when` without reuse. If `expect` names a ports.*, only the
+         * destination that the rule acts for counts; else only one that still makes TIME_WAIT. */
         const struct destination *pressing;
         const struct destination *pressing_too; /* another one, where the rule can help and has not failed */
 

@@ -167,7 +167,7 @@ bool prerequisite_in_effect(const struct policy *p, unsigned i, const struct sna
                 const struct live_sysctl *live = &s->sysctl[id];
 
                 if (superseding_rule(p, below, k) != RULE_NONE)
-                        continue; /* not all are superseded: else prerequisite_of() would have skipped the rule */
+                        continue; /* not all are superseded: else prerequisite_of() would have replaced the rule */
                 if (live->state != READING_VALID ||
                     !action_has_effect(&rule->action[k], &p->config->bounds[id], s, &live->value, loopback))
                         return false;

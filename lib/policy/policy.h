@@ -101,8 +101,8 @@ struct decision {
 struct policy *policy_new(const struct config *config);
 void policy_free(struct policy *policy);
 
-/* Evaluates every rule. Changes no state, so that it may be called again after more was observed, and for a person who
- * asks; the result is the policy's, and good until the next call. */
+/* Evaluates every rule. Changes no state, so it may be called again: after more was observed, or to answer a person.
+ * The policy owns the result, which is valid until the next call. */
 const struct evaluation *policy_evaluate(struct policy *policy, const struct snapshot *snapshot);
 
 /* Evaluates one rule again, after policy_evaluate() with this snapshot. */
@@ -110,9 +110,10 @@ const struct rule_evaluation *policy_evaluate_rule(struct policy *policy, unsign
                                                    const struct snapshot *snapshot);
 
 /* Moves the clocks of every rule to the time of the snapshot. Call it once a tick, after policy_evaluate() with the
- * complete snapshot; it evaluates again if a function below has changed the state since. Clocks stand still while a
- * metric is invalid, and after three intervals (at least 3 s) without a tick. A gap that is longer than the time of a
- * condition restarts its clock. Returns the length of the gap in ns, without dumps; 0: the tick was on time. */
+ * complete snapshot; it evaluates again if a function below has changed the state since. A clock stands still while
+ * its condition is unknown, and after three intervals (at least 3 s) without a tick. A gap that is longer than the
+ * time of a condition restarts its clock. Returns the length of the gap in ns, without dumps; 0: the tick was on
+ * time. */
 uint64_t policy_advance(struct policy *policy, const struct snapshot *snapshot);
 
 /* For an idle host. policy_settle(), at the end of a tick, returns true if the rules rest: until something that they
@@ -139,12 +140,14 @@ enum progress {
 enum progress policy_commit(struct policy *policy, const struct decision *decision);
 
 /* Takes over a sysctl that an earlier process or configuration left in the ledger. Returns false if it has to be put
- * back: the value is out of bounds, or no rule of this name that is enabled and writes can have written it. */
+ * back: the value is out of bounds, or the rule no longer exists, is disabled, has mode = observe or cannot have
+ * written the value. */
 bool policy_adopt(struct policy *policy, const char *rule, enum sysctl_id sysctl, const struct sysctl_value *written,
                   const struct sysctl_value *original);
 
-/* At a reload, takes over from old the state of every rule that is unchanged and holds no value out of the new bounds.
- * Returns a bit for each such rule. */
+/* At a reload, takes over from old which sysctls are foreign, and the state of every rule that is unchanged (except
+ * for `retry`, `every`, `release` and texts) and holds no value out of the new bounds. Returns a bit for each such
+ * rule. */
 uint64_t policy_inherit(struct policy *policy, struct policy *old);
 
 /* Lets changes that failed temporarily be tried again at once. */
@@ -163,8 +166,8 @@ bool policy_holds(const struct policy *policy, enum sysctl_id sysctl);
 /* The value that the rule holds, or would hold where it only observes; NULL: none. */
 const struct sysctl_value *policy_rule_value(const struct policy *policy, unsigned rule, enum sysctl_id sysctl);
 
-/* True if, by the last evaluation, this kernel or netns lacks a sysctl of an enabled rule, or a metric of its `when`,
- * `until` or `expect`. */
+/* True if the rule is enabled and, by the last evaluation, this kernel or netns lacks one of its sysctls, or a metric
+ * of its `when`, `until` or `expect`. */
 bool policy_is_unavailable(const struct policy *policy, unsigned rule);
 
 bool policy_is_active(const struct policy *policy, unsigned rule);

@@ -35,8 +35,8 @@ void rest_init(struct policy *p)
         }
 }
 
-/* Moves the clocks of conditions on the host by the time of all ticks at once, as each condition kept its truth. The
- * clocks of destinations stand still, as there is no dump. */
+/* Moves the clocks of conditions on the host by the time of all ticks of the rest at once, as each condition kept its
+ * truth. The clocks of destinations stand still, as there is no dump. */
 void rest_end(struct policy *p)
 {
         const struct elapsed t = {.ns = p->rested_ns};

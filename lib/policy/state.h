@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The state of the policy, and what its three phases share: evaluate.c reads the state, decide.c reads the evaluation
- * and what is held, commit.c changes the state. */
+/* The state of the policy, and what its three phases share: evaluate.c reads the state, advance.c moves its clocks,
+ * decide.c reads the state and the evaluation, commit.c changes the state. */
 
 #include <assert.h>
 
@@ -37,7 +37,7 @@ struct rule_state {
         uint64_t tried_at;    /* the tick of the last try: there is one try a tick */
         uint64_t not_before;  /* after a failure: no try before this time */
         unsigned failures;    /* how many of its last tries failed temporarily, one after the other */
-        uint32_t wanted;      /* a bit for each sysctl that it may take while active: it was foreign, or not written */
+        uint32_t wanted;      /* a bit for each sysctl to take even while active: once foreign, or not yet written */
         uint64_t again_at;    /* when it may take them; 0: at once */
         uint64_t released_at; /* 0: never */
         unsigned release_factor;
@@ -148,8 +148,9 @@ static inline bool rule_holds(const struct policy *p, unsigned rule, enum sysctl
 /* True if the value is inside the bounds, which [limits] may have narrowed since it was written. */
 bool is_within_bounds(const struct config *config, enum sysctl_id sysctl, const struct sysctl_value *value);
 
-/* The index of the rule that has to be in effect first; RULE_NONE: none. If it is not active, but disabled or
- * unavailable, it is skipped; if it is not active, but superseded, its successor_of() takes its place. */
+/* The index of the rule that has to be in effect first; RULE_NONE: none. While the configured one is not active, its
+ * successor_of() replaces it if it is superseded, and its own prerequisite replaces it if it is disabled, unavailable
+ * or superseded by this rule. */
 unsigned prerequisite_of(const struct policy *p, unsigned rule);
 
 /* True if the prerequisite is in effect, whoever set its sysctls. loopback: toward a destination on the loopback. */
@@ -158,9 +159,9 @@ bool prerequisite_in_effect(const struct policy *p, unsigned rule, const struct 
 /* True if a change would have an effect, or the rule only advises. loopback: toward a destination on the loopback. */
 bool rule_can_help(const struct policy *p, unsigned rule, const struct snapshot *s, bool loopback);
 
-/* True if the rule is enabled, this kernel and netns lack nothing of it, its sysctls can be read, it is known how far
- * a port range of it can grow, no rule that it supersedes holds one of its sysctls, and at least one of these is not
- * foreign (unless the rule only advises). */
+/* True if the rule is enabled, policy_is_unavailable() is false, and of its sysctls that no other rule supersedes: each
+ * can be read, it is known how far a port range can grow, no rule that this one supersedes holds one, and at least one
+ * is not foreign (unless the rule only advises). */
 bool rule_is_available(const struct policy *p, unsigned rule, const struct snapshot *s);
 
 /* True if the rule is not active, or is active and may take a further sysctl now. */
