@@ -60,8 +60,8 @@ enum truth all_hold(const struct condition *c, const struct reading *r)
         return r->state == READING_BOUNDED && bounded_holds(c, r) == YES ? YES : UNKNOWN;
 }
 
-/* A ports.* condition has none: the culprit in the snapshot is that of the host's busiest destination, and the rule
- * may be about other destinations only. */
+/* A ports.* condition without a destination has no culprit: the one in the snapshot belongs to the host's busiest
+ * destination, and the rule may be about other destinations only. */
 static bool has_culprit(const struct condition_evaluation *e, unsigned metric)
 {
         return !e->destination && metric < METRIC_COUNT && !metric_is_ports(metric) &&

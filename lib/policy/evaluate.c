@@ -117,7 +117,7 @@ static bool all_have_held(const struct rule *rule, const struct rule_evaluation 
         return true;
 }
 
-/* True if bounds leave open whether the rule becomes active or is released, if a clock lacks its value of this tick,
+/* True if bounds leave open whether the rule becomes active or is released, if a clock needs the value of this tick,
  * or if an effect or harm must be measured. */
 static bool needs_dump(const struct policy *p, unsigned i, const struct snapshot *s, enum truth quiet,
                        const struct rule_evaluation *e)

@@ -34,7 +34,8 @@ enum standing {
         STANDING_READY,        /* all conditions hold: the rule acts once limits and sysctl.d allow */
 };
 
-/* A ports.* condition has the reading of the busiest destination if the rule can help none. */
+/* If the rule can help no destination, its ports.* conditions of `when` and `until` have the reading of the busiest
+ * one. */
 struct condition_evaluation {
         enum truth holds;
         struct reading reading;                /* the value that was compared, or its two ends */
@@ -74,9 +75,9 @@ struct rule_evaluation {
         struct clock quiet; /* of a rule without `until`: how long nothing has kept it active */
         struct abort_evaluation abort[RULE_ABORTS_MAX];
 
-        /* Destinations, [1]: on the loopback; NULL: there is none. entering: all ports.* conditions of `when` have held
-         * for their time, and the rule has not failed; of several such destinations, the one with the greatest value
-         * of the first condition. */
+        /* Destinations, [1]: on the loopback; NULL: there is none. entering: all ports.* conditions of `when` have
+         * held for their time, and the rule has not failed; of several such destinations, the one with the greatest
+         * value of the first condition. */
         const struct destination *entering[2];
         const struct destination *most[2]; /* with the greatest value of the first condition of the release */
         /* Would meet every ports.* condition of `when` without reuse. If `expect` names a ports.*, only the

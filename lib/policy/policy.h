@@ -58,7 +58,7 @@ const char *outcome_name(enum outcome outcome);
 
 struct change {
         enum sysctl_id sysctl;
-        struct sysctl_value before;   /* the live value; OVERRIDDEN: the one that was held */
+        struct sysctl_value before;   /* the live value, in observe mode as it would be; OVERRIDDEN: the one held */
         struct sysctl_value value;    /* the value to write; once foreign: the live one; OUTCOME_KEPT: `before` */
         struct sysctl_value original; /* the value before any rule */
         bool write;                   /* false: another rule holds the same value */

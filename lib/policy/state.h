@@ -159,9 +159,9 @@ bool prerequisite_in_effect(const struct policy *p, unsigned rule, const struct 
 /* True if a change would have an effect, or the rule only advises. loopback: toward a destination on the loopback. */
 bool rule_can_help(const struct policy *p, unsigned rule, const struct snapshot *s, bool loopback);
 
-/* True if the rule is enabled, policy_is_unavailable() is false, and of its sysctls that no other rule supersedes: each
- * can be read, it is known how far a port range can grow, no rule that this one supersedes holds one, and at least one
- * is not foreign (unless the rule only advises). */
+/* True if the rule is enabled, policy_is_unavailable() is false, and of its sysctls that no other rule supersedes:
+ * each can be read, it is known how far a port range can grow, no rule that this one supersedes holds one, and at
+ * least one is not foreign (unless the rule only advises). */
 bool rule_is_available(const struct policy *p, unsigned rule, const struct snapshot *s);
 
 /* True if the rule is not active, or is active and may take a further sysctl now. */
