@@ -7,8 +7,8 @@
 #include "daemon/observe/internal.h"
 #include "lib/util/macro.h"
 
-/* After a dump that took too long, no dump is made for 10 s; if the next one takes too long as well, for 20 s, and so
- * on up to 5 min. */
+/* After a dump that took too long, no dump is made for 10 s; if the next ones take too long as well, for 20 s, 40 s,
+ * and so on, up to 5 min. */
 #define SLOW_NS (10 * NSEC_PER_SEC)
 #define SLOW_NS_MAX (300 * NSEC_PER_SEC)
 

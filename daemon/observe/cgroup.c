@@ -65,7 +65,7 @@ static void meet(struct walk *w, uint64_t id)
 static bool find_below(struct walk *w, size_t length, unsigned level);
 
 /* Adds the directory to the found ones if it is of a named unit. Returns false if no cgroup of a named unit can be
- * below it: that skips most directories of a host, and all that users can create, unless a rule names a unit of
+ * below it: so the walk skips most directories of a host, and all that users can create, unless a rule names a unit of
  * theirs. */
 static bool note_units(const struct walk *w, const struct dirent *entry)
 {

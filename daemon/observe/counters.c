@@ -110,7 +110,8 @@ struct reading counter_change(const struct observer *o, unsigned i)
         return reading_valid((double)(c->value - o->before[i]));
 }
 
-/* Fills in shares of the opened connections, not rates: when a change works, rates rise with the connections. */
+/* Fills in shares of the opened connections, not rates: with a change that works, more connections are opened, and
+ * rates rise with them. */
 static void fill_opens(const struct observer *o, struct snapshot *s)
 {
         static const struct {

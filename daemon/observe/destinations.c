@@ -7,14 +7,14 @@
 #include "daemon/observe/pages.h"
 #include "lib/ports/glance.h"
 
-#define USUAL_SECONDS 10.0 /* the weight of the old mean, as long as the pause after a dump of a million sockets */
+#define USUAL_SECONDS 10.0 /* the old mean weighs as much as so many: the pause after a dump of a million sockets */
 
 static const struct counter *counter_of(const struct observer *o, unsigned counter)
 {
         return &o->counters.item[counter];
 }
 
-/* Returns the change of TWRecycled since the last dump; UINT64_MAX: unknown, so it counts as the highest possible. */
+/* Returns the change of TWRecycled since the last dump; UINT64_MAX: unknown, no limit for ports_commit(). */
 static uint64_t new_recycled(const struct observer *o)
 {
         uint64_t recycled = counter_of(o, COUNTER_TW_RECYCLED)->value;
@@ -135,7 +135,7 @@ bool destinations_may_be_short(const struct observer *o)
         double demand = ports_highest(o->ports, METRIC_PORTS_REUSE_DEMAND).lower;
         double seconds = seconds_passed(o), new_rate = fmax(o->basis.opened_rate - o->basis.recycled_rate, 0);
         uint64_t opened = new_opened(o), recycled = new_recycled(o);
-        uint64_t reused = recycled == UINT64_MAX ? 0 : MIN(recycled, opened); /* unknown: none may have been */
+        uint64_t reused = recycled == UINT64_MAX ? 0 : MIN(recycled, opened); /* unknown: perhaps none was reused */
         unsigned parity = ports_parity(o->ports);
 
         if (!o->basis.counted || o->error[SOURCE_SNMP] < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One dump of the sockets that do not listen: for the ports, for a sample by state, or for both, as often as
+/* Dumps the sockets that do not listen: for the ports, for a sample by state, or for both, as often as
  * cpu_budget allows. */
 
 #include <errno.h>

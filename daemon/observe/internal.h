@@ -99,7 +99,7 @@ struct socket_counts {
 struct observer {
         const char *root; /* "/proc"; the caller's */
         struct proc_file file[SOURCE_COUNT];
-        char *text; /* of the file read last, NUL-terminated; "" if that failed */
+        char *text; /* of the file read last, NUL-terminated; "" if that read failed */
         size_t text_size;
         uint64_t retry_at;     /* when to open missing and failed sources again */
         bool retried;          /* sources were opened again: read now even what is read at long intervals */
@@ -197,7 +197,7 @@ struct observer {
         bool listening_changed;    /* they differ from those at the last dump of the ports */
         unsigned n_listening;
         unsigned overflows;           /* the index of ListenOverflows in counters; COUNTERS_MAX: they are full */
-        uint64_t listeners_overflows; /* ListenOverflows when their drops were last noted as bursts */
+        uint64_t listeners_overflows; /* ListenOverflows at the last note_bursts() in listeners.c */
         uint64_t listeners_at;        /* when they were read; 0: not yet */
         uint64_t listeners_tried_at;  /* when reading them was last tried */
         int listeners_error;          /* of that try; 0: none */
@@ -261,7 +261,7 @@ int source_read(struct observer *observer, enum source source);
 int source_read_start(struct observer *observer, enum source source, size_t size);
 enum reading_state source_state(const struct observer *observer, enum source source);
 void remember_text(const struct observer *observer, char *ret,
-                   size_t size); /* writes "" if the text does not fit: the text of no file is empty */
+                   size_t size); /* writes "", which no file's text equals, if the text does not fit */
 
 /* Each reads a sign of activity, and returns true if it has moved since the read before or cannot be read.
  * snmp_moved(): any counter of snmp. sockets_moved(): a number of sockets of this netns; also true if moved is. */
@@ -309,8 +309,8 @@ void fill_udp(struct observer *observer, struct snapshot *s, struct unread *unre
  * number of usable ports, and fills in ports.below_32768 and ports.reserved. */
 void read_limits(struct observer *observer, struct snapshot *s);
 
-/* sockstat.c: returns part in percent of a table, whose size is the last number of the sysctl whole; finds the number
- * after a word, or returns false. */
+/* sockstat.c: returns in percent how large `part` is of a table, whose size is the last number of the sysctl `whole`;
+ * finds the number after a word, or returns false. */
 struct reading share_of(double part, const struct live_sysctl *whole);
 bool number_after(const char *text, const char *word, uint64_t *ret);
 
@@ -322,13 +322,13 @@ void budget_debit(struct observer *observer, enum dump_kind kind, uint64_t begun
 uint64_t budget_pause(const struct observer *observer);
 void budget_debit_look(struct observer *observer, uint64_t begun); /* debits the account of looks instead */
 
-/* bounded_dump.c: makes a dump, and up to two further tries if it fails, as when the table changes meanwhile; all
- * dumps of a tick have 10 s together. Calls begin before each try. Returns 0 or a negative errno; -ETIMEDOUT: it took
- * too long, or an earlier one did and none is allowed yet; -ENOENT: the kernel lacks tcp_diag (tried again every
- * minute) or, for UDP sockets, udp_diag. */
+/* bounded_dump.c: makes a dump, and up to two further tries if it fails or the kernel calls it inconsistent
+ * (NLM_F_DUMP_INTR); all dumps of a tick have 10 s together. Calls begin before each try. Returns 0 or a negative
+ * errno; -ETIMEDOUT: the dump took too long, or the pause after an earlier dump that did is not over; -ENOENT: the
+ * kernel lacks tcp_diag or, for UDP sockets, udp_diag (either is tried again every minute). */
 int observer_dump(struct observer *observer, const struct sock_diag_query *query, void (*begin)(struct observer *o),
                   sock_diag_handler handler);
-/* Reports the error of a dump, except -ECANCELED: the daemon cancels a running dump when it ends. */
+/* Reports the error of a dump, except -ECANCELED: a daemon that is told to end cancels the running dump. */
 void unread_dump(struct unread *unread, int r, const char *what);
 
 /* listeners.c: returns whether the listeners may have changed since they were read; reads them, unless this tick has
@@ -337,7 +337,7 @@ bool listeners_may_differ(const struct observer *observer);
 bool read_listeners(struct observer *observer, struct snapshot *s, struct unread *unread);
 
 /* states.c: sets the states to count; returns whether a sample is due; takes one sample from a dump; fills in its
- * metrics, or bounds while a sample is due. */
+ * metrics, or bounds while no sample is valid. */
 void states_want(struct observer *observer);
 bool states_due(const struct observer *observer);
 void states_begin(struct observer *observer);

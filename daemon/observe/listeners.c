@@ -39,7 +39,7 @@ static void fill_listener(struct observer *o, struct snapshot *s, unsigned metri
                 fill_culprit(o, s, metric, listener_name(l, name), l->cgroup);
 }
 
-/* True if this dump is between two ticks: the next tick counts its new drops again, for its rate. */
+/* True if this dump comes between two ticks that compute rates: the later tick counts its new drops again. */
 static bool is_between(const struct observer *o)
 {
         return o->hurried || o->waited || o->looking;
@@ -68,8 +68,8 @@ static void fill(struct observer *o, struct snapshot *s)
                 fill_drops(o, s);
 }
 
-/* Without ListenOverflows every drop may be one of an accept queue. A look notes nothing: the counters are those of
- * the read before it, and may not count yet the drops that it finds. */
+/* Without ListenOverflows any drop may be due to a full accept queue. A look notes nothing: the counters are those of
+ * the read before the look, and may lack the drops that it finds. */
 static void note_bursts(struct observer *o)
 {
         const struct counter *c = o->overflows < COUNTERS_MAX ? &o->counters.item[o->overflows] : NULL;

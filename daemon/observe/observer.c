@@ -77,8 +77,8 @@ void observer_set_config(struct observer *o, const struct config *config, const 
         want_config(o, config);
 }
 
-/* Makes readings READING_INVALID. Most metrics have no endpoint or culprit, and these take 20 kB: clears only those
- * that were set. */
+/* Makes readings READING_INVALID. Clears only the endpoints and culprits that were set: most metrics have none, and to
+ * clear all would write 20 kB. */
 static void clear_readings(struct observer *o, struct snapshot *s, unsigned first, unsigned n)
 {
         memset(&s->reading[first], 0, n * sizeof(s->reading[0]));
@@ -174,8 +174,8 @@ void observer_set_early(struct observer *o)
         o->early = o->regular_at != 0;
 }
 
-/* Returns when the next source is due, so that a reading may change although no sign moves. 0: at any time, for
- * example after a dump, which leaves the account of cpu_budget unsettled. */
+/* Returns the time from which a reading may change although no sign moves, as the next source is due. 0: in the next
+ * read already, for example if a dump of this read has left the account of cpu_budget unsettled. */
 static uint64_t next_due(const struct observer *o, const struct snapshot *s)
 {
         const uint64_t at[] = {o->sysctls_at + o->slowly_ns,

@@ -24,7 +24,7 @@ void observer_free(struct observer *observer);
 
 /* Sets what to read from now on: the ports, and what the rules name. config NULL: every metric, at each read and
  * without a CPU budget. counters are those to read. Keeps no pointer to config or counters. Rates need two reads, so
- * counters are invalid in the first one. */
+ * they are invalid in the first one. */
 void observer_set_config(struct observer *observer, const struct config *config, const struct counters *counters);
 
 /* For a recording: until the next observer_set_config() every metric and sysctl is read, and all sockets are dumped as
@@ -39,8 +39,8 @@ struct counters *observer_list_counters(const char *proc_root);
  * the last dump. *ret_dump: a dump is needed, as no bounds of ports.* hold, or for a recording. */
 void observer_read(struct observer *observer, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
-/* Makes the next observer_read() one between two regular ticks: it updates only sockets, sysctls and tables, and all
- * other readings stay those of the last regular read. It needs the snapshot of the read before. */
+/* Makes the next observer_read() one between two regular ticks: it updates only sockets, sysctls and the tables of
+ * TCP, and all other readings stay those of the last regular read. It needs the snapshot of the read before. */
 void observer_set_early(struct observer *observer);
 
 /* Counts the TCP sockets of this netns, except the full sockets of IPv6, at next to no cost. Returns 0 or a negative
@@ -85,7 +85,7 @@ int observer_sysctl_write(struct observer *observer, enum sysctl_id sysctl, cons
 /* The systemd unit of a cgroup, "" if it is unknown; valid until the next call. */
 const char *observer_find_unit(struct observer *observer, uint64_t cgroup);
 
-/* Looks for a live socket toward a destination of which the last dump showed none: short connections are in TIME_WAIT
+/* Looks for a live socket toward a destination that had none in the last dump: short connections are in TIME_WAIT
  * nearly all of the time. Returns its cgroup; 0: none was found. Makes up to three dumps without TIME_WAIT, at most
  * once in 10 s, and debits cpu_budget with them. */
 uint64_t observer_find_cgroup(struct observer *observer, uint64_t destination);

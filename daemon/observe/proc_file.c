@@ -33,9 +33,10 @@ void proc_file_close(struct proc_file *file)
         file->fd = -1;
 }
 
-/* A seq_file gives at most a page of whole records per read (fs/seq_file.c:seq_read_iter), so one read may return only
- * a part of the file. But a read of less than half a page is the last one: another record, which is a line, would have
- * fitted. A text without a newline at its end was cut short: "100" of "1000" must not be taken for a value. */
+/* A seq_file gives at most a page of whole records per read, or one larger record (fs/seq_file.c:seq_read_iter), so
+ * one read may return only a part of the file. But a read of less than half a page is the last one: another record,
+ * usually a line, would have fitted. A text without a newline at its end was cut short: "100" of "1000" must not be
+ * taken for a value. */
 int proc_file_read(const struct proc_file *file, char *buf, size_t size)
 {
         size_t n = 0;

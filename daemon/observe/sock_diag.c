@@ -169,8 +169,8 @@ static int receive(struct sock_diag *d, sock_diag_handler handler, void *user)
         return r < 0 ? r : 0;
 }
 
-/* Walks the kernel's table once, for one family. AF_UNSPEC is the old request, which has no family: the kernel walks
- * its table once for both (net/ipv4/inet_diag.c:inet_diag_dump_compat). */
+/* Walks the kernel's table once, for one family. AF_UNSPEC: for both, by the old request, of which the kernel ignores
+ * the family (net/ipv4/inet_diag.c:inet_diag_dump_compat). */
 static int walk(struct sock_diag *d, const struct sock_diag_query *q, uint8_t family, sock_diag_handler handler,
                 void *user)
 {
@@ -200,7 +200,7 @@ int sock_diag_dump(struct sock_diag *d, const struct sock_diag_query *query, soc
                 r = walk(d, query, AF_INET, handler, user);
                 if (r == 0) {
                         r = walk(d, query, AF_INET6, handler, user);
-                        r = r == -ENOENT ? 0 : r; /* a kernel without IPv6 */
+                        r = r == -ENOENT ? 0 : r; /* the kernel has no handler for AF_INET6 */
                 }
         }
         pages_give_back(batch, sizeof(batch));

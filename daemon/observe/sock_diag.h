@@ -42,7 +42,7 @@ const char *sock_diag_error(int error);
 /* Calls handler for every socket that matches the query, IPv4 and IPv6. Returns 0 if the dump was complete, else a
  * negative errno: the caller then has to forget the sockets that handler was called for, and the next dump opens a new
  * netlink socket. -ETIMEDOUT: it took until diag->until. -EAGAIN: the kernel did not answer for 2 s. -ECANCELED:
- * SIGTERM or SIGINT is blocked and pending, so that nobody needs the dump any more. */
+ * SIGTERM or SIGINT is blocked and pending: nobody needs the dump any more. */
 int sock_diag_dump(struct sock_diag *diag, const struct sock_diag_query *query, sock_diag_handler handler, void *user);
 
 /* Handles one batch, as it was received. seq and portid are those of the request; buf is aligned for a struct

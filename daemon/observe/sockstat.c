@@ -69,7 +69,7 @@ static int read_sockstat6(struct observer *o, struct socket_counts *ret)
 
 /* A socket of any family that comes or goes moves `used` (net/core/sock.c:sk_alloc, __sk_free), and one that connects
  * or is connected to moves snmp. So sockstat6 can move unseen only if existing sockets begin to listen, if existing
- * UDP sockets are bound, or if one socket goes and another comes. If there are few sockets, that changes no metric. */
+ * UDP sockets are bound, or if one socket goes and another comes. If there are few sockets, that can wait. */
 static bool sockstat6_waits(const struct observer *o, uint64_t used, bool moved)
 {
         return !moved && o->ipv4.used == used && o->calm > 0 && o->now - o->sockstat6_at < o->slowly_ns &&
@@ -98,7 +98,7 @@ bool sockets_moved(struct observer *o, bool moved)
         return moved || !o->inuse_known || !counts_equal(&o->ipv6, &ipv6);
 }
 
-/* Less than a tenth of a socket counts as none: else the reading of an idle host would change a thousand times. */
+/* Less than a tenth of a socket counts as none: else the mean of an idle host would halve a thousand times. */
 static void fill_rate(struct observer *o, struct snapshot *s, double rate)
 {
         o->tw_rate = o->tw_rate > 0 ? (o->tw_rate + rate) / 2 : rate;

@@ -27,7 +27,7 @@ enum timer {
 
 /* The counts of /proc/net/sockstat whose sum bounds a metric. */
 enum bound {
-        BY_NONE = 0,  /* request sockets are not counted there */
+        BY_NONE = 0,  /* request sockets are not counted there; a growth has no bound */
         BY_INUSE = 1, /* full sockets */
         BY_TW = 2,    /* minisockets of TIME_WAIT and FIN_WAIT_2 */
         BY_BOTH = BY_INUSE | BY_TW,

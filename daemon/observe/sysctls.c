@@ -39,9 +39,9 @@ int observer_can_write(const struct observer *o)
         return o->file[SOURCE_OF(SYSCTL_TCP_TW_REUSE)].error;
 }
 
-/* Reads at every tick the sysctls passed to observer_sysctl_read(), also the port range while a sign moves, and all
+/* Reads at every tick the sysctls passed to observer_sysctl_read(), also the port range if a sign has moved, and all
  * sysctls if the last read asked for a dump, because some decide how ports are counted. Otherwise the others are read
- * slowly: they only decide whether a rule could change something, and are read again before a change. */
+ * slowly: they limit tables, or decide whether a rule could change something, and are read again before a change. */
 void fill_sysctls(struct observer *o, struct snapshot *s)
 {
         bool all = o->sysctls_at == 0 || o->dumping || o->retried || o->now - o->sysctls_at >= o->slowly_ns;
@@ -67,8 +67,8 @@ void fill_sysctls(struct observer *o, struct snapshot *s)
 }
 
 /* ip_local_reserved_ports is a set of 8 kB that the kernel walks for every read (kernel/sysctl.c:
- * proc_do_large_bitmap), and it hardly ever changes: it is read slowly. The first read asks for few bytes, as the
- * kernel clears a buffer of that size (fs/proc/proc_sysctl.c:proc_sys_call_handler). */
+ * proc_do_large_bitmap), and it hardly ever changes: it is read slowly. Each time 512 bytes are tried first, as
+ * the kernel clears as many bytes as are asked for (fs/proc/proc_sysctl.c:proc_sys_call_handler). */
 static void read_reserved(struct observer *o)
 {
         struct port_set reserved = {0};
