@@ -60,13 +60,13 @@ void child_hear(struct child *child, const char *text, uint64_t now);
  * again, like one that died. */
 void child_watch(struct child *child, uint64_t now);
 
-/* Prints how a child ended that should have kept running, or, at the end of the supervisor (last), should have put
- * everything back; and when the next one starts. Prints nothing after EX_TEMPFAIL: the child itself has printed why,
- * or child_hear() does. */
+/* Call this for a child that should have kept running or, at the end of the supervisor (last), should have put
+ * everything back. Prints how it has ended, and when the next one starts; nothing after EX_TEMPFAIL: the child itself
+ * has printed why, or child_hear() does. */
 void child_print_end(const struct child *child, int status, bool last, uint64_t now);
 
-/* Prints that the name of the network namespace went before a process could take over what a dead one may have changed
- * there, and how a person puts that back. */
+/* Prints that the network namespace lost its name, or no longer matches `netns`, before a process could take over what
+ * a dead one may have changed there, and how a person puts that back. */
 void child_print_left(const struct child *child);
 
 /* Removes and frees a child that does not run, and removes the metrics file that it may have left. */

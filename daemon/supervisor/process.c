@@ -74,8 +74,8 @@ int process_start(struct process *p, int (*run)(void *user), void *user, const s
         return 0;
 }
 
-/* A daemon that ends with EX_CONFIG has also put back what it found (service_run()). After EX_UNAVAILABLE the kernel
- * lacks something, and another start would fail: it is due only after process_retry(). */
+/* A daemon that ends with EX_CONFIG has also put back what it found (service_run()). EX_UNAVAILABLE: the kernel
+ * lacks something, and another start would fail, so the next one is due only after process_retry(). */
 void process_ended(struct process *p, int status, uint64_t now)
 {
         int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
