@@ -14,7 +14,7 @@ struct backend {
          * are read all the same. unread keeps the name and error of the first such source.
          *
          * Fills in the metrics that cost next to nothing to read, and bounds for those that need a dump of all
-         * sockets. *ret_dump: a dump is needed, because no bounds hold or a recording wants every value. */
+         * sockets. *ret_dump: a dump is needed, because no bounds of ports.* hold or a recording wants every value. */
         void (*observe)(struct backend *backend, struct snapshot *ret, bool *ret_dump, struct unread *unread);
 
         /* Replaces bounds in the snapshot by a sample of the sockets by state, if one is due. Returns false if the

@@ -30,14 +30,14 @@ struct linux_backend {
 int linux_backend_open(struct linux_backend *ret, bool sockets, const char **ret_what);
 
 /* As linux_backend_open(), but prints an error, and returns 0 or the exit status: EX_UNAVAILABLE for what this kernel
- * lacks, EX_TEMPFAIL for everything else. notify_fd: see struct linux_backend; if another twtuned runs, sends
- * NOTE_REFUSED there and prints nothing. */
+ * lacks, EX_TEMPFAIL for everything else. notify_fd: see struct linux_backend; if it is not 0 and another twtuned
+ * runs, sends NOTE_REFUSED to the supervisor and prints nothing. */
 int linux_backend_start(struct linux_backend *backend, bool sockets, int notify_fd);
 
 void linux_backend_close(struct linux_backend *backend);
 
 /* Loads the ledger that an earlier process left. *ret is untouched if this boot has none, and on errors, which are
  * printed. observe: no file is changed, and a ledger that cannot be used is not overwritten later. Returns 0;
- * -EBADMSG: the ledger is damaged, and was renamed to .bad, unless observe is set or that failed; another negative
- * errno: this twtuned cannot use it. */
+ * -EBADMSG: the ledger is damaged, and was renamed to .bad, unless observe is set or the rename failed; another
+ * negative errno: this twtuned cannot use it. */
 int linux_backend_load_ledger(struct linux_backend *backend, bool observe, struct ledger *ret);

@@ -71,7 +71,7 @@ static void load_dropins(const struct loading *l, const char *const directories[
         free(list.item);
 }
 
-/* With a longer instance name "twtuned@NAME.conf.d" would be longer than a file name can be. */
+/* A longer instance name would make "twtuned@NAME.conf.d" longer than a file name can be. */
 #define INSTANCE_MAX (NAME_MAX - (sizeof("twtuned@.conf.d") - 1))
 
 typedef char dropin_path[NAME_MAX + sizeof(TWTUNED_CONF) + 64];

@@ -14,9 +14,9 @@ struct config *config_files_load_below(const char *root, const char *file, const
                                        struct diagnostics *diagnostics);
 
 /* As config_files_load(), but prints errors and warnings to stderr. Returns the exit status: 0; EX_CONFIG: there are
- * errors; EX_OSERR: no memory; *ret is NULL on both. running: for a daemon that starts. If the only errors are
- * conditions that can never hold, they are printed as warnings and disable their rules, so that an upgrade does not
- * stop the daemon. */
+ * errors; EX_OSERR: no memory; *ret is NULL on both. running: a daemon starts. Then, if the only errors are conditions
+ * that can never hold, they are printed as warnings and disable their rules, so that an upgrade does not stop the
+ * daemon. */
 int config_files_load_good(const char *file, const struct counters *kernel, bool running, struct config **ret);
 
 /* True if the instance has drop-ins of its own, and so does not share the configuration of the others. Always false if

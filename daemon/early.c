@@ -24,7 +24,7 @@ static void set_timer(struct early *e, uint64_t now)
         sd_event_source_set_enabled(e->timer, SD_EVENT_ONESHOT);
 }
 
-/* sd_event_source_disable_unref() is not in libsystemd 247. */
+/* Disables a source and drops our reference, as sd_event_source_disable_unref(3). Returns NULL. */
 static sd_event_source *end_source(sd_event_source *source)
 {
         if (source)
@@ -79,7 +79,7 @@ static int on_closings(sd_event_source *source, int fd, uint32_t events, void *u
 
 /* Stops the glances, until connections end, if the interval added few sockets. After a sleep of less than an interval
  * the daemon stays awake twice as long before it sleeps again: on a busy server connections end all the time, while
- * their number stays the same. */
+ * the number of sockets stays the same. */
 static void sleep_if_quiet(struct early *e, uint64_t came)
 {
         int fd;
@@ -136,7 +136,7 @@ static double fullest(const struct snapshot *s, unsigned metric)
 
 /* True if glances are to count connections, not sockets: while reuse works, the number of sockets stays the same, and
  * ports run short only when more connections come within the reuse delay, a second, than a parity has ports. False
- * from GLANCE_SHORT percent of that on: then the rules act at the ticks, and need no glance. */
+ * once ports.reuse_demand reaches GLANCE_SHORT percent: then the rules act at the ticks, and need no glance. */
 static bool is_reusing(const struct snapshot *s)
 {
         const struct live_sysctl *reuse = &s->sysctl[SYSCTL_TCP_TW_REUSE];

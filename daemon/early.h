@@ -19,7 +19,7 @@ struct early {
         uint64_t due, period; /* us of CLOCK_MONOTONIC: the next regular tick; the time between two glances */
         uint64_t sockets;     /* at the last tick */
         bool reusing;         /* connections are counted, not sockets */
-        unsigned awake, stay; /* regular ticks since it woke that saw few new sockets; at how many it sleeps again */
+        unsigned awake, stay; /* regular ticks with few new sockets since it woke; how many it takes to sleep again */
         bool brought_forward; /* the next tick comes before it is due */
 };
 

@@ -18,8 +18,8 @@ struct instance {
 };
 
 /* Returns 0; -EADDRINUSE: another twtuned runs in this network namespace; -ENOPROTOOPT: this is not the first network
- * namespace, and the kernel is older than Linux 5.14; or another negative errno. If an unknown process holds the
- * address, or a user other than root, the service's and our own, prints that and takes only the lock. The caller calls
- * instance_leave() in each case. */
+ * namespace, and the kernel is older than Linux 5.14; or another negative errno. If the holder of the address is
+ * unknown, or is neither root nor the service's user nor our own, prints that and takes only the lock. The caller
+ * calls instance_leave() in each case. */
 int instance_take(struct instance *ret);
 void instance_leave(struct instance *instance);

@@ -39,9 +39,9 @@ const char *metrics_file_wanted(const struct config *config);
 /* Returns what is wrong with a configured path; NULL: nothing. */
 const char *metrics_file_problem(const char *path);
 
-/* Follows a configuration, at the start and after a reload: sets the path, removes the file at the previous one, and
- * keeps what was counted of each rule. In a named network namespace, the name goes before the extension
- * ("twtuned-web.prom"), because instances share one configuration. */
+/* Follows a configuration, at the start and after a reload: sets the path, removes the file at the previous path if
+ * that was another one, and keeps what was counted of each rule. In a named network namespace, the name goes before
+ * the extension ("twtuned-web.prom"), because instances share one configuration. */
 void metrics_file_set(struct metrics_file *file, const char *path, const struct config *config);
 
 /* Call after a tick. An error is logged once, and the write is retried. A file that is not twtuned's is never replaced

@@ -219,8 +219,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 
-/* No signal may end the daemon before it has put everything back, after the event loop. This includes SIGPIPE, from a
- * pipe as stderr that nobody reads. */
+/* No signal may end the daemon before it has put everything back, after the event loop. This includes SIGPIPE, which
+ * comes when stderr is a pipe that nobody reads. */
 void service_block_signals(void)
 {
         sigset_t mask;

@@ -12,8 +12,8 @@ const char *const daemon_state_names[] = {
         [STATE_DEGRADED] = "degraded",
 };
 
-/* Returns the episode of the first rule that holds a sysctl for a destination; NULL: none. The status does not name
- * the busiest destination, which changes from tick to tick. */
+/* Returns the episode of the first rule that holds a sysctl for a destination; NULL: none. The status names the
+ * destination of that episode, not the busiest one, which changes from tick to tick. */
 static const struct episode *find_cause(const struct tuner *t)
 {
         for (unsigned i = 0; i < t->config->n_rules; i++) {

@@ -11,8 +11,8 @@
 #define ORPHANS_RETRY_NS (60 * NSEC_PER_SEC)
 #define LATE_NS (60 * NSEC_PER_SEC) /* ticks are on time again after so long without a late one */
 
-/* Samples the sockets by state if that may decide, and dumps them if the bounds do not hold or some condition is still
- * unknown. */
+/* Samples the sockets by state if that may decide, and dumps them if dump is true (*ret_dump of observe()) or if a
+ * decision still depends on an unknown condition. */
 static void observe_more(struct tuner *t, bool dump, struct unread *unread)
 {
         struct backend *backend = t->backend;
@@ -146,7 +146,7 @@ static void decide(struct tuner *t)
         } while (n == AT_ONCE);
 }
 
-/* Records each rule that is still active and whose expected effect was seen. */
+/* Records each rule that is still active and whose expected effect was seen since the last tick. */
 static void record_effects(struct tuner *t)
 {
         uint64_t expecting = policy_expecting(t->policy), over = t->expecting & ~expecting;
@@ -198,7 +198,7 @@ static void adopt(struct tuner *t, struct policy *policy, enum sysctl_id id, con
         policy_adopt(policy, entry->rule, id, live, &entry->original);
 }
 
-/* live: the live value, or what was written if it is unknown. */
+/* live: the live value; if that is unknown, the value last written. */
 static void record_left(struct tuner *t, enum sysctl_id id, const struct sysctl_value *live)
 {
         const struct ledger_entry *entry = &t->apply.ledger.entry[id];
@@ -224,7 +224,7 @@ static void take_over(struct tuner *t, enum sysctl_id id)
                               "someone else changed it, or a person released it, while the previous twtuned ran",
                               NULL);
         } else if (entry->state == LEDGER_HELD && r == 0 && sysctl_equal(&live, &entry->original)) {
-                entry->state = LEDGER_RELEASED; /* no write before the crash; entry->at still counts for the limits */
+                entry->state = LEDGER_RELEASED; /* nothing to put back; entry->at still counts for the limits */
         } else if (entry->state == LEDGER_HELD && t->config->observe) {
                 record_left(t, id, r == 0 ? &live : &entry->written);
         } else if (entry->state == LEDGER_HELD && r == 0) {

@@ -11,7 +11,7 @@
  * caller's. */
 int tuner_start(struct tuner *tuner, struct backend *backend, struct config *config, uint64_t now);
 
-/* Replaces the configuration, which is freed, and puts back what no rule sets any more. Returns 0 or -ENOMEM; on an
+/* Replaces the configuration, frees the old one, and puts back what no rule sets any more. Returns 0 or -ENOMEM; on an
  * error config stays the caller's and nothing changes. */
 int tuner_reload(struct tuner *tuner, struct config *config);
 

@@ -7,7 +7,7 @@
 #include "daemon/audit/audit.h"
 #include "lib/policy/policy.h"
 
-#define PAUSED_FOR_GOOD UINT64_MAX /* until it is resumed */
+#define PAUSED_FOR_GOOD UINT64_MAX /* as paused_until: until a person resumes it */
 
 /* Requests from people: the bus stores them, the next tick carries them out. */
 struct requests {
@@ -40,7 +40,7 @@ struct status_facts {
 struct status {
         enum daemon_state state;
         struct status_facts facts; /* of the text */
-        bool reloaded;             /* after the text was made: its rules and interval may be old */
+        bool reloaded;             /* since the text was made: its rules and interval may be old */
         char text[640];            /* "": none yet */
         uint64_t restored,
                 restored_at; /* how often sysctls were put back; when last, ns of CLOCK_BOOTTIME; 0: never */
@@ -57,7 +57,7 @@ struct tuner {
         uint64_t started;          /* ns of CLOCK_BOOTTIME */
         uint64_t expecting;        /* a bit for each rule whose effect was awaited after the last tick */
         uint64_t paused_at;        /* when the pause began */
-        uint64_t paused_until;     /* rules write nothing, held values stay; 0: not paused; or PAUSED_FOR_GOOD */
+        uint64_t paused_until;     /* until then rules write nothing, and held values stay; 0: not paused */
         bool config_is_new;        /* to be logged once it is known what this kernel lacks for it */
         bool rejected;             /* the last reload was rejected; the configuration before it stays */
         bool settled;              /* until something changes, ticks have nothing to do */
