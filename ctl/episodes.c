@@ -103,9 +103,9 @@ static bool wrote(const json_t *episode)
         return false;
 }
 
-/* Ends episodes whose end has no record of its own when one of these fields of the records changes. A daemon takes
- * over the values that an earlier one wrote, but not its advice; a boot sets all values anew; with another mode, all
- * rules begin anew. seen: the values of the fields so far. */
+/* Some episodes end without a record of their own. Ends these if one of the fields below differs from its last value,
+ * which is in seen. A daemon takes over the values that an earlier one wrote, but not its advice; a boot sets all
+ * values anew; with another mode, all rules begin anew. */
 static void end_forgotten(json_t *episodes, json_t *seen, const json_t *record)
 {
         static const struct {
@@ -168,7 +168,7 @@ static int take(json_t *episodes, const json_t *record)
                 open = false;
         }
         if (applied || has_text(record, "event", "advice")) {
-                /* Advice within 1 s after an episode that did not end by a release belongs to it: the rule advises
+                /* Advice belongs to an episode that ended less than 1 s before, unless by a release: the rule advises
                  * because its change did not help. */
                 if (!applied && episode && !open && !has_text(episode, "end", "released") &&
                     number_of(record, "time") - number_of(episode, "ended") < 1)

@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 /* Groups records, which are sorted by time and have the keys of "history --json". Returns an array of the episodes,
- * which the caller owns. Sets "episode" in each record that belongs to an episode to its index in that array. The keys
+ * which the caller owns. In each record that belongs to an episode, sets "episode" to its index in the array. The keys
  * of an episode are "rule", "begun" and "ended" (Unix times; null: not ended; if no record says that it ended: the
  * time of the first record of the next start or mode), "sysctls" (by name: "was", "now" and "would", which is true if
  * the change was only observed), "destination", "systemd_unit", "metric", "peak", "steps", "helped", "end" (the event

@@ -175,7 +175,7 @@ static void keep_last(json_t *list, uint64_t n)
                 json_array_remove(list, 0);
 }
 
-/* Prints a line for each record: that of its episode; if it has none, or if episodes is NULL, its own. */
+/* Prints a line for each record: that of its episode, or its own if it belongs to none or episodes is NULL. */
 static void print_lines(const json_t *lines, const json_t *episodes)
 {
         json_t *record;

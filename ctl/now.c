@@ -192,7 +192,7 @@ static void print_effect(const json_t *change, const json_t *rule)
                        number_of(change, "unanswered"));
 }
 
-/* A rule that came back soon after its release waits longer for the next one, up to an hour (release_time()). */
+/* A rule that became active again soon after its release takes longer to end, up to an hour (release_time()). */
 static void print_longer(const json_t *rule, double seconds)
 {
         double longer = fmin(seconds * number_of(rule, "release_times"), fmax(seconds, 3600));
@@ -325,7 +325,7 @@ void print_fullest(const json_t *d)
         }
 }
 
-/* Returns the value of a ports.* metric in the last dump that is nearest to meeting a condition; NAN: none. */
+/* Of the destinations in the last dump, returns the value that is nearest to meeting the condition; NAN: none. */
 static double nearest_seen(const json_t *d, const char *metric, const char *op)
 {
         double nearest = (double)NAN;
@@ -352,7 +352,7 @@ static double nearness(const json_t *d, const json_t *condition)
                 value = nearest_seen(d, text_of(condition, "metric"), op);
         if (isnan(value))
                 return (double)NAN;
-        /* With <, a value at the threshold counts as 0: a switch such as tcp.timestamps (< 1) may never leave it. */
+        /* With <, a value equal to the threshold counts as 0: a switch such as tcp.timestamps (< 1) may stay there. */
         if (op[0] == '<')
                 return value > threshold ? threshold / value : value < threshold ? 1 : 0;
         return threshold > 0 ? fmin(value / threshold, 1) : 0;

@@ -20,7 +20,8 @@ enum colour {
 };
 
 /* The escape sequences that begin and end a colour; "" if colours are off. $SYSTEMD_COLORS decides first. Without it,
- * they are on if stdout is a terminal, $TERM is set and not "dumb", and $NO_COLOR (no-color.org) is unset or empty. */
+ * colours are on if stdout is a terminal, $TERM is set and not "dumb", and $NO_COLOR (no-color.org) is unset or
+ * empty. */
 const char *colour_on(enum colour colour);
 const char *colour_off(enum colour colour);
 
@@ -42,7 +43,7 @@ void print_wrapped(const char *text, unsigned indent);
  * only a newline if it is empty. */
 void print_wrapped_from(const char *text, unsigned column, unsigned indent);
 
-/* Likewise, in colour, and with lines of at least that many columns, also on a terminal that is narrower. */
+/* Likewise, in colour. least: how many columns a line may use at least, also on a narrower terminal. */
 void print_broken(enum colour colour, const char *text, unsigned column, unsigned indent, unsigned least);
 
 /* Returns how many bytes of the text fit into room columns, a byte counted as a column, without cutting a UTF-8

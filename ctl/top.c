@@ -65,7 +65,7 @@ static int sample(struct top *t)
         return 0;
 }
 
-/* twtuned answers root at any rate, and others twice a second (daemon/bus/read.c). */
+/* twtuned answers root at any rate, and other users about twice a second (daemon/bus/read.c). */
 static uint64_t interval_us(const struct top *t)
 {
         return (uint64_t)(fmax(number_of(t->screen.description, "interval"), geteuid() == 0 ? 0.1 : 0.6) * 1e6);
