@@ -12,7 +12,8 @@ enum sysctl_conf {
 
 /* Reads the sysctls that are set at boot: the files of sysctl.d in the order of sysctl.d(5), where a file masks those
  * of the same name in later directories, and /etc/sysctl.conf once. root is the directory above all files, "" for this
- * host; their names do not contain it. Reports a file that cannot be read, and continues. Returns 0 or -ENOMEM. */
+ * host; the file names in lines do not contain it. Reports a file that cannot be read, and continues. Returns 0 or
+ * -ENOMEM. */
 int sysctl_files_load(const char *root, struct sysctl_lines *lines, enum sysctl_conf *ret_conf,
                       struct diagnostics *diagnostics);
 

@@ -7,7 +7,7 @@
 
 #include "lib/util/macro.h"
 
-/* True if a retry may succeed soon, because a resource was exhausted. */
+/* True if the error may pass by itself: a resource was exhausted, or the call was interrupted. */
 static bool error_may_pass(int error)
 {
         static const int errors[] = {EAGAIN, EINTR, ENOMEM, ENOBUFS, ENOSPC, EDQUOT, EMFILE, ENFILE};
@@ -55,16 +55,16 @@ void apply_save_ledger(struct apply *a)
         a->ledger_error = r < 0 ? r : 0;
 }
 
-/* A ledger that cannot be saved now is saved at the next tick. Until then the file still lists the sysctl
- * as held; after a crash the next process compares it with the live value. */
+/* A ledger that cannot be saved now is saved at the next tick. If the process dies before that, the file may still
+ * list the sysctl as held: the next process compares the entry with the live value. */
 void apply_set_state(struct apply *a, enum sysctl_id id, enum ledger_state state)
 {
         a->ledger.entry[id].state = state;
         apply_save_ledger(a);
 }
 
-/* Saves the ledger first, so that after a crash the original is known. After a failed write, takes the new entry back
- * only if the previous value is live. */
+/* Saves the ledger first, so that after a crash the original is known. After a failed write, restores the old entry
+ * only if the previous value is live, if need be after one more write. */
 static void write_change(struct apply *a, const struct decision *d, struct change *c)
 {
         struct ledger_entry before = a->ledger.entry[c->sysctl];
@@ -82,7 +82,8 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
                 c->may_pass = true; /* whatever the error: each tick tries to save again */
                 return;
         }
-        /* Another program may have changed it while files were read and written. A sysctl has no conditional write. */
+        /* A sysctl has no conditional write, so it is compared just before: another program may have changed it while
+         * files were read and written. */
         r = verify(a->backend, c->sysctl, &c->before, &live);
         if (r < 0) {
                 a->ledger.entry[c->sysctl] = before;
@@ -114,8 +115,8 @@ static void write_change(struct apply *a, const struct decision *d, struct chang
         }
 }
 
-/* True if the administrator has set the sysctl, in the sense of yield=. Stores the value that sysctl.d sets in
- * c->file. Called last, because it reads files. */
+/* True if the administrator has set the sysctl, in the sense of yield=. Stores in c->file the value that sysctl.d
+ * sets. Call this last, because it reads files. */
 static bool yields(struct apply *a, struct change *c)
 {
         char text[SYSCTL_TEXT_MAX];
@@ -221,7 +222,7 @@ static void enter(struct apply *a, struct decision *d)
                         c->outcome = OUTCOME_LIMITED;
                         memmove(c->reason, limited->reason, sizeof(c->reason));
                 } else if (c->outcome == OUTCOME_APPLIED && observe) {
-                        if (a->config->observe) /* else the limits count only rules that write */
+                        if (a->config->observe) /* in enforce mode, only writes count for the limits */
                                 limits_note_change(&a->limits, c->sysctl, a->snapshot->now);
                         c->outcome = OUTCOME_WOULD;
                 } else if (c->outcome == OUTCOME_APPLIED) {
@@ -311,7 +312,8 @@ static void leave(struct apply *a, const struct decision *d, struct change *c)
                 c->outcome = OUTCOME_KEPT;
                 c->value = c->before;
                 apply_set_state(a, c->sysctl, LEDGER_RELEASED);
-        } else { /* a failed step is taken back even if the table is full: it was full before the step, too */
+        } else {
+                /* Undoes a change that did not help or did harm even if the table is full: it was full before, too. */
                 apply_restore(a, c, d->kind == DECISION_UNEXPECTED || d->kind == DECISION_ABORT);
         }
 }

@@ -19,19 +19,19 @@ struct apply {
         struct limits limits;
         struct ledger ledger;
         struct sysctl_value seen[SYSCTL_COUNT]; /* the value read or written last; n == 0: unknown */
-        int ledger_error; /* why the file differs from the ledger: negative errno; 0: it does not */
+        int ledger_error;                       /* negative errno of the last save; 0: it succeeded */
 };
 
 /* Carries out every change of a decision and fills in the outcomes. */
 void apply_decision(struct apply *apply, struct decision *decision);
 
-/* Restores one held sysctl, if its value is still ours or is already the one to restore: its original, or the value
- * that sysctl.d sets, if that has changed since the rule took the sysctl. Outcome: RESTORED or FOREIGN, with the
- * ledger saved; or FAILED. Error -EBUSY: another value was read back; or, unless at_end, the TIME_WAIT table may hold
- * more sockets than the value to restore: then too_full is set. */
+/* Restores one held sysctl if its live value is still ours, or already the value to restore. That is the original; or
+ * the value that sysctl.d sets, if that value has changed since the rule took the sysctl. Outcome: RESTORED or
+ * FOREIGN, with the ledger saved; or FAILED. Error -EBUSY: another value was read back; or, unless at_end, the
+ * TIME_WAIT table may hold more sockets than the value to restore: then too_full is set. */
 void apply_restore(struct apply *apply, struct change *change, bool at_end);
 
-/* Sets the state of the ledger entry of a sysctl that is no longer held. Saves the ledger. */
+/* Sets the state of a ledger entry, to any but LEDGER_HELD. Saves the ledger. */
 void apply_set_state(struct apply *apply, enum sysctl_id sysctl, enum ledger_state state);
 
 /* Saves the ledger; sets ledger_error. */
