@@ -21,8 +21,8 @@ struct audit {
 void audit_decision(struct audit *audit, const struct config *config, const struct decision *decision,
                     enum progress progress, uint64_t now);
 
-/* Ends the episodes of rules that are not active any more, although no decision of theirs said so: a person released
- * the sysctl that they held, another program changed it while several rules held it, or a reload removed them. */
+/* Ends the episodes of rules that became inactive without a decision: a person released the sysctl that they held,
+ * another program changed it while several rules held it, or a reload removed them. */
 void audit_end_episodes(struct audit *audit, const struct config *config, const struct policy *policy,
                         enum episode_end how, uint64_t now);
 
@@ -33,18 +33,18 @@ void audit_effect(struct audit *audit, const struct config *config, unsigned rul
  * dump has met any. */
 void audit_find_culprits(struct audit *audit, const struct snapshot *snapshot);
 
-/* Records, without a rule's decision, that a sysctl was put back or could not be (subject: RESTORE, RELEASE, ORPHAN),
- * or that another program changed it (HAND). rule: the rule that held it; HAND: a rule that sets it. why: part of
- * a sentence. requested_by: the user who asked for it; NULL: nobody. */
+/* Records an event that no rule decided: a sysctl was put back or could not be (subject: RESTORE, RELEASE, ORPHAN), or
+ * another program changed it (HAND). rule: the rule that held it; HAND: a rule that sets it. why: the reason, as part
+ * of a sentence. requested_by: the user who asked for it; NULL: nobody. */
 void audit_restore(struct audit *audit, enum audit_subject subject, const struct change *change, const char *rule,
                    const char *why, const char *requested_by);
 
-/* Records a sysctl that is left alone according to its ledger entry. */
+/* Records that a sysctl is left alone, because its ledger entry is LEDGER_FOREIGN. */
 void audit_foreign(struct audit *audit, enum sysctl_id sysctl, const struct ledger_entry *entry, const char *why,
                    const char *requested_by);
 
 /* Records that a subject fails (error: a negative errno) or works again (0). name: the file or the source; or NULL. */
 void audit_state(struct audit *audit, enum audit_subject subject, const char *name, int error);
 
-/* Passes on any other record if it is new. */
+/* Passes any other record to the sinks if it is new. */
 void audit_record(struct audit *audit, const struct audit_record *record);

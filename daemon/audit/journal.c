@@ -24,7 +24,7 @@ static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/
 static const char message_field[] = "MESSAGE", netns_field[] = "NETNS"; /* of every record */
 
 static struct {
-        int fd;                   /* connected; 0: not yet */
+        int fd;                   /* 0: not connected */
         bool stuck;               /* the last entry was lost */
         uint64_t lost;            /* lost entries not yet reported */
         char netns[NAME_MAX + 1]; /* of the last lost entry */
@@ -51,7 +51,7 @@ void journal_unblock_stderr(void)
         if (S_ISSOCK(st.st_mode)) {
                 fcntl(2, F_SETFL, fcntl(2, F_GETFL) | O_NONBLOCK);
         } else if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
-                /* Opens a file description of our own: the shell keeps using the one that we inherited. */
+                /* Opens a file description of our own: the shell shares the inherited one and must keep blocking. */
                 fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
                 if (fd >= 0) {
                         dup2(fd, 2);

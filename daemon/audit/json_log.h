@@ -12,5 +12,5 @@ void json_log_begin(void);
 
 bool json_log_is_on(void);
 
-/* Writes a record. Returns 0; or -EAGAIN if the reader of stderr does not take it, or without memory. */
+/* Writes a record. Returns 0; -EAGAIN: the reader of stderr does not take it, or there is no memory. */
 int json_log_write(const struct audit_text *text);

@@ -21,7 +21,8 @@ static void disconnect(struct bus *b)
         b->bus = sd_bus_close_unref(b->bus);
         b->named = b->refused = false;
         b->n_changes = 0;
-        b->signalled = (struct bus_properties){0}; /* signals not sent yet are lost: the next tick sends again */
+        /* Queued signals are lost: the next connection sends PropertiesChanged again. */
+        b->signalled = (struct bus_properties){0};
 }
 
 /* D-Bus specification: RequestName. */
@@ -82,8 +83,8 @@ static void connect_bus(struct bus *b)
 }
 
 /* True if the queue has not become shorter for STUCK_NS: the bus reads nothing. A bus stops reading from a connection
- * while the receivers of its messages do not read them: dbus-daemon at 127 MiB (dbus-daemon(1), max_incoming_bytes).
- * From a new connection it reads again. */
+ * while too many of its messages wait for their receivers: dbus-daemon at 127 MiB (dbus-daemon(1),
+ * max_incoming_bytes). It does read from a new connection. */
 static bool is_stuck(struct bus *b, uint64_t now)
 {
         uint64_t queued = 0;
@@ -95,9 +96,9 @@ static bool is_stuck(struct bus *b, uint64_t now)
         return now - b->taken_at >= STUCK_NS;
 }
 
-/* Drops a connection that is dead, refused or stuck, and tries to connect again. Logs only that a connection died: a
- * host may have no bus. A refused name may become available: the bus had not read the policy file yet, or another
- * twtuned owned the name. */
+/* Drops a connection that is dead or stuck, or did not get the name, and tries to connect again. Logs only that a
+ * connection died: a host may have no bus. A refused name may become available: the bus had not read the policy file
+ * yet, or another twtuned owned the name. */
 static void look_after_connection(struct bus *b, uint64_t now)
 {
         if (b->bus && (b->refused || sd_bus_is_open(b->bus) <= 0)) {

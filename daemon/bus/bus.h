@@ -37,7 +37,7 @@ struct bus_call {
         uint32_t sysctls;
         bool all;
         uint64_t ns;
-        int fd; /* of RECORD */
+        int fd; /* of BUS_RECORD, owned; -1: none */
 };
 
 /* A change made in the current tick, signalled after it. */
@@ -57,7 +57,7 @@ struct bus {
         struct tuner *tuner;
         char name[BUS_NAME_SIZE], path[1 + BUS_NAME_SIZE], instance[NAME_MAX + 1];
 
-        sd_bus *bus;     /* NULL: there is none */
+        sd_bus *bus;     /* NULL: no connection */
         bool named;      /* we own the name on the bus */
         bool refused;    /* the request for it failed; another connection may own it */
         bool logged;     /* the refusal was logged */
@@ -81,8 +81,8 @@ struct bus {
         bool client_gone;
 };
 
-/* TWTUNED_INSTANCE in the environment is the name of this instance. bus is zero-initialized: most of it takes no
- * memory until it is used. */
+/* TWTUNED_INSTANCE in the environment is the name of this instance. The caller zero-initializes bus. Most of it
+ * takes no memory until it is used. */
 void bus_start(struct bus *bus, sd_event *event, struct tuner *tuner);
 void bus_stop(struct bus *bus);
 

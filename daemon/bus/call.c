@@ -118,8 +118,8 @@ static int accept(struct bus_call *c)
         return -EINVAL;
 }
 
-/* Refuses the changes of all users but root. The bus's policy (org.twtuned1.conf) does so too: this check is a second
- * one. */
+/* Accepts the call if its sender is root, else refuses it. This is a second check: the bus's policy
+ * (org.twtuned1.conf) lets only root call. */
 static int on_sender(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         struct bus_call *c = userdata;
@@ -249,7 +249,7 @@ static int method_rearm(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return call_begin(b, m, &call, error);
 }
 
-/* A pipe or a socket could make a tick wait for its reader. */
+/* Returns why fd cannot take a recording; NULL: it can. A pipe or a socket could make a tick wait for its reader. */
 static const char *what_is_wrong_with(int fd)
 {
         int flags = fcntl(fd, F_GETFL);
@@ -277,7 +277,7 @@ static int method_record(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return call.fd < 0 ? -errno : call_begin(userdata, m, &call, error);
 }
 
-/* The sysctls that the tick failed to release. */
+/* Returns the sysctls that the tick failed to release, a bit each. */
 static uint32_t still_held(const struct bus_call *c)
 {
         const struct ledger *ledger = &c->bus->tuner->apply.ledger;

@@ -43,7 +43,7 @@ static void describe_advice(struct json *j, const struct tuner *t)
 
 /* ---- changes ---- */
 
-/* The rule that made the change: one that holds it, or the one that the ledger names. */
+/* Returns the rule that made the change: the first that holds the sysctl, or the one that the ledger names. */
 static const char *rule_of(const struct tuner *t, enum sysctl_id id)
 {
         uint64_t rules = policy_holders(t->policy, id);
@@ -51,7 +51,8 @@ static const char *rule_of(const struct tuner *t, enum sysctl_id id)
         return rules != 0 ? t->config->rule[__builtin_ctzll(rules)].name : t->apply.ledger.entry[id].rule;
 }
 
-/* The effect of a change at its destination: the share of new connections that take a port in TIME_WAIT. */
+/* Adds the effect of a change at its destination: how many new connections take a port in TIME_WAIT, and how many get
+ * no answer. */
 static void describe_effect_now(struct json *j, const struct tuner *t, const struct episode *e)
 {
         const struct destination *d =

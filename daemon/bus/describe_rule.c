@@ -42,7 +42,7 @@ static const char *reading_text(const struct reading *r, unsigned metric, const 
         return buf;
 }
 
-/* True if the reading is that of the host's busiest destination, which the rule may be unable to help. */
+/* True if the reading is that of the host's busiest destination, because the rule can help none. */
 static bool is_nobodys(const struct tuner *t, unsigned metric, const struct condition_evaluation *now)
 {
         return metric_is_ports(metric) && !now->destination && ports_valid(&t->snapshot);

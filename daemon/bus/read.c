@@ -146,8 +146,8 @@ static const char *describe_cached(struct bus *b)
         return r->described;
 }
 
-/* Sends an error. It is short, as the caller may leave it unread like an answer. No reply at all would be worse: for
- * each new call dbus-daemon walks all unanswered ones (bus/connection.c:bus_connections_expect_reply). */
+/* Sends an error: a short one, because the caller may never read it. No reply at all would be worse: for each new call
+ * dbus-daemon walks all unanswered ones (bus/connection.c:bus_connections_expect_reply). */
 static int refuse(sd_bus_message *m)
 {
         sd_bus_reply_method_errorf(m, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many calls; try again later");
