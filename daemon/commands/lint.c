@@ -19,8 +19,8 @@ struct lint {
         struct sysctl_lines lines;
         struct diagnostics diagnostics;
         enum sysctl_conf conf;
-        struct backend *backend; /* gets the harmful lines; NULL: all lines are printed */
-        struct json *json;       /* gets all lines; NULL: they are printed as text */
+        struct backend *backend; /* the harmful lines are reported to it; NULL: see json */
+        struct json *json;       /* gets all lines; if both are NULL, all lines are printed as text */
         struct lint_trial trial;
         bool harmful; /* at least one line is harmful */
 };
@@ -161,7 +161,8 @@ static const char *diagnostic_at(const struct diagnostics *d, const char *file, 
         return NULL;
 }
 
-/* Prints one file. *index is that of its first line in l->lines; sets it to that of the next file's first line. */
+/* Prints what remains of one file. *index is the index in l->lines of the file's first line; moves it to that of the
+ * next file. */
 static void print_remains(const struct lint *l, const struct sysctl_file *file, char *const *why, size_t *index)
 {
         const struct sysctl_lines *lines = &l->lines;

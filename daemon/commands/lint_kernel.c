@@ -179,8 +179,8 @@ static void copy_live(const struct lint_trial *t, const char *path)
 
 /* True for sysctls that a trial must not write, because the write has an effect outside of its namespace. Before Linux
  * 6.0, a write to early_demux changes it for all namespaces
- * (net/ipv4/sysctl_net_ipv4.c:proc_configure_early_demux()). In newer kernels, a write to log_invalid loads a module
- * (net/netfilter/nf_conntrack_standalone.c:nf_conntrack_log_invalid_sysctl()). */
+ * (net/ipv4/sysctl_net_ipv4.c:proc_configure_early_demux()). Since Linux 6.17, a write to log_invalid may load a
+ * module (net/netfilter/nf_conntrack_standalone.c:nf_conntrack_log_invalid_sysctl()). */
 static bool is_shared(const char *path)
 {
         struct utsname uts;

@@ -6,7 +6,8 @@
 /* This kernel, for lint_run(). */
 
 /* The network namespace in which values are tried. Without the privilege to make one, nothing is tried, and lint's
- * table says what the kernel accepts. Not for the daemon: the process must have one thread. */
+ * table says what the kernel accepts. Not for the daemon: the process exits if it cannot return to its own namespace,
+ * and it must have one thread. */
 struct lint_trial {
         int home, away; /* descriptors, owned: the process's own namespace, and the trial's; -1: none */
 };

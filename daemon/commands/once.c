@@ -197,6 +197,6 @@ int once_print(const char *config_file, bool json)
                 fprintf(stderr, "twtuned: out of memory\n");
         config_free(config);
         observer_free(observer);
-        /* Where twtuned is not installed, the usual files are missing, and the metrics are there all the same. */
+        /* If the usual files cannot be read, that is no failure: where twtuned is not installed, there are none. */
         return r < 0 || short_of_memory || (config_file && !files_read) ? EXIT_FAILURE : 0;
 }

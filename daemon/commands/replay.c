@@ -174,7 +174,7 @@ static int out_of_memory(void)
         return EX_OSERR;
 }
 
-/* Returns the next line without its newline; NULL: no whole line is left. */
+/* Returns the next line without its newline; NULL: no whole line is left, or the file cannot be read (r->error). */
 static char *line_next(struct replay *r)
 {
         char **line = &r->line[r->at.line % 2];
