@@ -44,9 +44,9 @@ void bind_add(struct ports *ports, struct destination *d, unsigned port, const s
 }
 
 /* Sets ports.bind_first of a source. connect() picks a port for each destination separately, so some ports serve
- * several destinations; bind() picks a port that no socket has. So this compares the shared ports with those that
- * chance would share among as many sockets. connect() does not pick by chance alone, as it goes on from its last port,
- * so most sockets have to be on bind()'s parity as well. */
+ * several destinations; bind() picks a port that no socket has. So this compares the number of shared ports with the
+ * number that as many sockets would share by chance. connect() does not pick by chance alone, as it goes on from its
+ * last port, so most sockets have to be on bind()'s parity as well. */
 void source_set_bind_first(struct ports *ports, unsigned index)
 {
         const struct table *t = ports->building;
@@ -65,8 +65,8 @@ void source_set_bind_first(struct ports *ports, unsigned index)
                 s->bind_first = 100 * fmax(1 - shared / chance, 0);
 }
 
-/* Returns how full the ports are that bind() tries first: those of its parity, and with SO_REUSEADDR the lower half of
- * them. Without SO_REUSEADDR, bind() picks by chance, and both halves are equally full. */
+/* Returns how full the ports are that bind() tries first: those of its parity, or the lower half of them if that is
+ * fuller, as it is with SO_REUSEADDR. Without it, bind() picks by chance, and both halves are equally full. */
 double source_bind_used(const struct ports *ports, const struct source *s)
 {
         const struct table *t = ports->building;
@@ -76,7 +76,7 @@ double source_bind_used(const struct ports *ports, const struct source *s)
 }
 
 /* connect() takes a port of bind()'s parity only when all ports of its own parity are taken toward the destination. So
- * bind() took the ports if hardly a socket is on connect()'s parity. A program that connects from a part of the range
+ * bind() took the ports if hardly any are on connect()'s parity. A program that connects from a part of the range
  * whose low end has the other parity (IP_LOCAL_PORT_RANGE) looks the same, but bind() spreads over the whole range, or
  * over half of it. The result stays until most sockets are on connect()'s parity, as bind() also takes ports of that
  * parity when its own is full. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The hash of a destination: nobody who does not know the seed can find keys that collide. */
+/* The hash of a destination: without the seed, nobody can find keys that collide. */
 
 #include "lib/ports/table.h"
 
@@ -23,9 +23,9 @@ static inline void key_factors_init(struct key_factors *factors, uint64_t seed)
         }
 }
 
-/* The addresses of a network follow one another, and so do their sums of products: with one seed of a hundred they
- * would all be close together. Shifts and an addition are enough to break that (measured), and cheaper than one more
- * product. */
+/* The addresses of a network follow one another, so their sums of products are evenly spaced: with one seed in a
+ * hundred they would all be close together. Shifts and an addition are enough to break that (measured), and cheaper
+ * than one more product. */
 static inline uint32_t scatter(uint32_t sum)
 {
         sum ^= sum >> 16;
@@ -33,10 +33,10 @@ static inline uint32_t scatter(uint32_t sum)
         return sum ^ sum >> 10;
 }
 
-/* All bits of a key reach the upper half of the sum, as each factor has 64 secret bits and 32 of the key (Lemire and
- * Kaser, "Strongly universal string hashing is fast"). No product depends on another: in a chain, they would take as
- * long as everything else that is done with a socket. There is no loop, as gcc 12 would make it a vector of
- * 64-bit products, which SSE2 lacks: that costs 15 ns a socket more (measured). */
+/* All bits of a key reach the upper half of the sum, as each factor is 64 secret bits plus 32 bits of the key (Lemire
+ * and Kaser, "Strongly universal string hashing is fast"). No product depends on another: in a chain, they would take
+ * as long as everything else that is done with a socket. There is no loop, as gcc 12 would make it a vector of 64-bit
+ * products, which SSE2 lacks: that costs 15 ns a socket more (measured). */
 static inline uint32_t key_hash(const struct destination_key *key, const struct key_factors *factors)
 {
         const uint64_t *f = factors->of;

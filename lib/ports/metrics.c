@@ -22,9 +22,9 @@ void usable_count(struct ports *ports)
                                                                             UINT64_C(0x5555555555555555) << parity);
 }
 
-/* Estimates how many sockets came into TIME_WAIT and were reused since the dump before. None that is younger than
- * the reuse delay was reused, so the dump shows all of these: they give the rate. TWRecycled counts all reuses of
- * the host, so it can only lower the estimate. */
+/* Estimates how many sockets came into TIME_WAIT and were reused since the dump before. A socket younger than the
+ * reuse delay cannot have been reused, so the dump shows all of these, and they give the rate. TWRecycled counts all
+ * reuses of the host, so it is only an upper limit. */
 static void hidden_add(struct ports *ports, unsigned slot, uint64_t recycled)
 {
         double delay = MAX(ports->limits.tw_reuse_delay_ms, 1) * (double)NSEC_PER_MSEC;
@@ -37,7 +37,7 @@ static void hidden_add(struct ports *ports, unsigned slot, uint64_t recycled)
         if (!d->reuse || elapsed <= delay)
                 return;
         most = (double)recycled * (elapsed - delay) / elapsed;
-        /* A negative estimate counts as well, down to -most: in a mean, chance evens out. */
+        /* A negative estimate counts as well, down to -most, so that errors by chance even out in the mean. */
         hidden = fmax(fmin(d->young * elapsed / delay - d->recent, most), -most);
         hidden_set(second, (int16_t)fmax(fmin(round(*second + hidden), INT16_MAX), INT16_MIN));
 }
@@ -47,14 +47,14 @@ static unsigned less(unsigned a, unsigned b)
         return a - MIN(a, b);
 }
 
-/* False for a parity with under an eighth of the usable ports of the other parity (the rest is reserved or has
- * listeners): connect() does not scan while the other parity has ports. */
+/* False for a parity with under an eighth of the usable ports of the other parity (its other ports are reserved or
+ * have listeners): when its few are taken, connect() finds a port of the other parity without a long scan. */
 static bool parity_counts(const unsigned usable[static 2], unsigned p)
 {
         return usable[p] * 8 >= usable[!p];
 }
 
-/* Returns how full the fuller parity is after some seconds at a rate, with more ports in use, in percent: connect()
+/* Returns how full the fuller parity is after some seconds at a rate, with `more` ports added, in percent: connect()
  * begins with one parity, bind() with the other, and a program that chooses its ports itself takes both. */
 static double fuller_after(const unsigned part[static 2], double seconds, const double rate[static 2], double more,
                            const unsigned usable[static 2])

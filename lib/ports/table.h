@@ -44,7 +44,7 @@ struct ports_limits {
         bool timestamps;            /* tcp_timestamps is not 0 */
 };
 
-/* As in struct inet_diag_sockid: network byte order; IPv4 as ::ffff:a.b.c.d. */
+/* In network byte order, as in struct inet_diag_sockid; unlike there, IPv4 is ::ffff:a.b.c.d. */
 struct destination_key {
         uint32_t src[4], dst[4];
         uint16_t dport;
@@ -125,7 +125,7 @@ void ports_free(struct ports *ports);
  *
  * listening: the ports with a listener, which connect() does not pick. reserved: other ports that it does not pick;
  * NULL: none. tick: ns since the last observation, with a dump or not; the forecast uses the rate over this time, but
- * over at least 2 s. */
+ * over at least 2 s and at most 60 s. */
 void ports_begin(struct ports *ports, const struct ports_limits *limits, const struct port_set *reserved,
                  const struct port_set *listening, uint64_t now, uint64_t tick);
 void ports_add_socket(struct ports *ports, const struct inet_diag_msg *socket, size_t length, uint64_t now);
@@ -151,7 +151,7 @@ void ports_give_cgroup(struct ports *ports, uint64_t id, uint64_t cgroup);
 
 /* From now on, records which of these units had a live socket toward a destination (TIME_WAIT has no cgroup), until
  * the destination leaves the table. units is borrowed; call this again after a change of it. NULL: forgets the units
- * of all destinations; then a dump reads the cgroups of a destination only until it meets the known one. */
+ * of all destinations; then a dump reads the cgroups of a destination's sockets only until one is in .cgroup. */
 void ports_use_units(struct ports *ports, const struct unit_cgroups *units);
 
 /* Returns the highest cgroup id of the live sockets so far. A cgroup that is created later has a higher id
@@ -161,10 +161,11 @@ uint64_t ports_newest_cgroup(const struct ports *ports);
 /* The number of listeners that are assumed to come or go, at most, between two reads of them. */
 #define LISTENERS_UNSEEN 64u
 
-/* Computes, without a new dump, the bounds of each metric over all destinations.
- * opened: at least the connections that connect() opened since the last dump (ActiveOpens)
- * sockets: at least all sockets of the host
- * listeners: at least the listeners that came or went since the last dump
+/* Computes, without a new dump, the bounds of each metric over all destinations. The numbers may be too high, but not
+ * too low:
+ * opened: the connections that connect() opened since the last dump (ActiveOpens)
+ * sockets: all sockets of the host
+ * listeners: those that came or went since the last dump, and the ports that programs bound since then
  * Needs a dump made with the current port range and reserved ports. */
 void ports_bounds(const struct ports *ports, uint64_t opened, uint64_t sockets, unsigned listeners,
                   struct ports_range ret[static METRIC_PORTS_COUNT]);
@@ -179,7 +180,7 @@ unsigned ports_usable(const struct ports *ports);
 unsigned ports_slots(const struct ports *ports);
 const struct destination *ports_destination(const struct ports *ports, unsigned slot);
 
-/* The fuller parity; one with under an eighth of the usable ports of the other does not count. */
+/* The fuller parity; a parity with under an eighth of the usable ports of the other does not count. */
 struct parity_ports ports_fuller_parity(const struct ports *ports, const struct destination *destination);
 
 /* The higher of forecast and demand, percent. */
@@ -195,10 +196,11 @@ unsigned ports_most_busy(const struct ports *ports, const struct destination *re
 /* Returns the busiest destination; NULL: the table is empty. */
 const struct destination *ports_busiest(const struct ports *ports);
 
-/* Returns the highest bounds of a metric, not always those of the busiest destination; 0: the table is empty. */
+/* Returns the highest lower bound and the highest upper bound of a metric, maybe of two destinations, neither of them
+ * the busiest; 0 and 0: the table is empty. */
 struct ports_range ports_highest(const struct ports *ports, unsigned metric);
 
-/* The metrics that need two dumps, and enough connections. */
+/* True for the metrics that are unknown until two dumps have shown enough connections. */
 static inline bool ports_may_be_unknown(unsigned metric)
 {
         return metric == METRIC_PORTS_REUSED || metric == METRIC_PORTS_SYN_WAITING;

@@ -42,21 +42,21 @@ struct watched_ports {
 struct watched {
         uint64_t id; /* of the destination; 0: none */
         struct watched_ports *ports;
-        unsigned first, n;   /* the words of its sets that may not be zero */
+        unsigned first, n;   /* the words of its sets that hold the port range: first index, number */
         unsigned made[2];    /* connections since the dump before, [1]: on a reused port */
         unsigned waiting[2]; /* SYN_SENT without an answer for 250 ms */
         unsigned of_batch, reused_of_batch;
         uint64_t made_at; /* when a new connection was seen last */
         float reused;     /* percent, of the last batch; NAN: unknown */
         float others;     /* new connections a second on ports not in TIME_WAIT, between the last two dumps */
-        float compared[2],
-                compared_waiting[2]; /* sums of made and waiting in dumps with enough of both; older ones count less */
+        /* Sums of made and waiting in dumps with enough of made[0] and of made[1]; older dumps count less. */
+        float compared[2], compared_waiting[2];
 };
 
 /* The result of one dump. The next one is built in a copy, so a dump that fails changes nothing that counts. */
 struct table {
         uint64_t begun;     /* when the dump began */
-        uint64_t then[2];   /* when two earlier dumps began, the later first, half a window apart; 0: none */
+        uint64_t then[2];   /* when two earlier dumps began, the later first, at least 0.45 windows apart; 0: none */
         unsigned slots;     /* slots from here on were never used */
         unsigned used;      /* destinations in the table */
         unsigned next_free; /* where the search for a free slot goes on */
@@ -64,12 +64,12 @@ struct table {
         unsigned most_used;
         double most_demand, most_source_used;
         unsigned passes;                      /* of Misra-Gries; each took 1 from the weight of every destination */
-        uint64_t minute;                      /* of the clock, in which the dump began */
+        uint64_t minute;                      /* the number of the minute in which the dump began */
         unsigned most_passes[2];              /* of a dump in that minute, and in the one before */
         unsigned usable[2];                   /* ports that connect() may pick, by parity */
         unsigned usable_lower;                /* those of bind()'s parity in the lower half of the range */
         unsigned tw_reuse, tw_reuse_delay_ms; /* at the dump; tw_reuse is 0 without timestamps */
-        unsigned stays_ms;                    /* TIME_WAIT that lasts longer than this is in watched_ports.time_wait */
+        unsigned stays_ms;                    /* TIME_WAIT with more than this left is in watched_ports.time_wait */
         struct watched watched[PORTS_WATCHED];
         struct watched_ports watched_ports[PORTS_WATCHED];
         uint16_t index[INDEX_SLOTS]; /* of destination[], by the hash of the key; open addressing */
@@ -84,9 +84,10 @@ struct ports {
 
         unsigned dumps; /* that were committed */
 
-        /* By slot and second: an estimate of the TIME_WAIT that were made in that second, and reused before a dump
-         * could show them. Only changes are written (hidden_set()): most destinations have none, and a written page
-         * takes memory. A dump that fails clears only seconds that no longer count. */
+        /* By slot, and by the second in which a dump began: an estimate of the TIME_WAIT that were made since the dump
+         * before, and reused before this one could show them. Only changes are written (hidden_set()): most
+         * destinations have none, and a written page takes memory. A dump that fails clears only seconds that no
+         * longer count. */
         int16_t hidden[PORTS_DESTINATIONS][PORTS_RING];
 
         const struct unit_cgroups *units; /* borrowed; NULL: none */
@@ -101,7 +102,7 @@ struct ports {
         unsigned compared;  /* the index in table.then of the dump with which this one is compared */
         struct watch_list watch;
         const struct watched
-                *watched_then[PORTS_WATCHED]; /* the same destinations in the dump before; NULL: not in it */
+                *watched_then[PORTS_WATCHED]; /* the same destinations in the dump before; NULL: not watched in it */
         struct source source[PORTS_SOURCES];
         unsigned sources;
 };
@@ -138,8 +139,8 @@ static inline unsigned range_middle(const struct ports_limits *limits)
         return limits->low + ((limits->high + 1 - limits->low) / 4) * 2;
 }
 
-/* Returns the most sockets that the history of a destination may lack: the passes of the dump with the most of them in
- * this minute and the one before. */
+/* Returns the most sockets that the history of a destination may lack: the highest number of passes that a dump had in
+ * this minute or the one before. */
 static inline unsigned history_lacks(const struct table *t)
 {
         return MAX(t->most_passes[0], t->most_passes[1]);

@@ -9,7 +9,7 @@ static uint32_t units_of(const struct ports *ports, uint64_t cgroup)
 }
 
 /* Several units may have sockets toward a destination: one that a rule names is shown before the others. When such a
- * unit is started again, ports->units loses its old cgroup. */
+ * unit is started again, ports->units no longer has its old cgroup, so its new one is shown. */
 void unit_add(struct ports *ports, struct destination *d, uint64_t cgroup)
 {
         uint32_t units = units_of(ports, cgroup);
