@@ -5,7 +5,7 @@
 
 #define CGROUP_UNIT_MAX 256 /* a unit's whole name fits (systemd.unit(5)) */
 
-/* Writes one of these names, after safe_name():
+/* Writes one of these names, as changed by safe_name():
  *
  *         nginx.service                      the first unit in the path; cgroups below it are internal to the unit
  *         user@1000.service/nginx.service    a unit of a user's manager, which runs below the unit of the manager

@@ -30,7 +30,7 @@ struct counter {
         char name[COUNTER_NAME_MAX];
         unsigned char length; /* of the name */
         bool gauge;           /* a level such as CurrEstab: it has no rate */
-        bool seen;            /* it was in the text of the last counters_read() */
+        bool seen;            /* counters_read() found it since the caller cleared this */
         uint64_t value;
 };
 

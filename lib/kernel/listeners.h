@@ -37,7 +37,7 @@ struct listener {
 
 struct listeners {
         unsigned n, n_before;
-        bool complete;        /* before[] holds all listeners of its dump: a listener not in it is new */
+        bool complete;        /* before[] holds all listeners of the last committed dump: one not in it is new */
         uint32_t syn_limit;   /* a limit of every SYN queue, besides the backlog of its listener; 0: none */
         bool between;         /* this dump is between two ticks: the next one counts its new drops again */
         bool between_before;  /* the previous dump was between two ticks */
@@ -45,8 +45,9 @@ struct listeners {
         uint64_t new_drops;   /* of all listeners together */
         uint64_t now;         /* of the last listeners_note_bursts() */
         uint64_t tick_at;     /* the `now` of the last tick */
-        unsigned overflowing; /* listeners that dropped for a full accept queue since that tick, or with fills set */
-        bool fills;           /* true if fills is set for a listener */
+        /* Listeners that dropped for a full accept queue since the tick before this dump, or with fills set. */
+        unsigned overflowing;
+        bool fills; /* true if fills is set for a listener */
         struct listener item[LISTENERS_MAX], before[LISTENERS_MAX];
 };
 
@@ -70,8 +71,8 @@ typedef double listener_measure(const struct listeners *listeners, const struct 
 listener_measure listener_accept_queue, listener_syn_queue;
 
 /* Records the drops since its last call as bursts, if accept_queue is true: an accept queue was full since that call.
- * Updates fills. A queue that has not drained to half overflows again with the next client, and these drops begin no
- * new burst. now: the time of this tick, ns. */
+ * Updates fills. After a drop, further drops begin no new burst until the queue has drained to half. now: the time of
+ * this tick, ns. */
 void listeners_note_bursts(struct listeners *listeners, uint64_t now, bool accept_queue);
 
 /* Returns how many of these bursts began in the last LISTENER_BURST_WINDOW; LISTENER_BURSTS: that many or more. */

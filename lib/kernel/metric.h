@@ -22,8 +22,8 @@ enum metric_id {
 enum cadence {
         EVERY_TICK, /* from a counter or a list that costs next to nothing to read */
 
-        /* From a dump of all sockets with ephemeral ports. There is no dump while bounds are enough to decide, or
-         * while cpu_budget is used up. */
+        /* From a dump of all sockets with ephemeral ports. There is no dump while bounds are enough to decide, nor
+         * while cpu_budget is used up, except when the ports may soon run short. */
         WITH_DUMP,
 
         /* Sampled every METRIC_SLOWLY_TICKS, or every METRIC_SLOWLY_SECONDS if that is sooner; the last sample is used

@@ -45,10 +45,10 @@ struct snapshot {
         struct live_sysctl sysctl[SYSCTL_COUNT];
         uint64_t memory_bytes; /* of the machine */
         uint64_t dump_every;   /* ns between two dumps while cpu_budget delays the next one; else 0 */
-        uint64_t dump_ns;      /* how long the dumps of the tick before took, which makes this tick late; 0: none */
+        uint64_t dump_ns;      /* how long the dumps since the last tick took, which may make this one late; 0: none */
 
         /* Of a rate per second, how many events its source has counted since it was last read; 0: none, or not read in
-         * this tick. The rate does not give this number: it may be an older one, and of a different time. */
+         * this tick. It cannot be computed from the rate, which may be of an earlier tick, and over another time. */
         uint64_t events[METRIC_COUNT];
 
         /* All destinations of the last dump, to be used for decisions only while the ports.* readings are valid;

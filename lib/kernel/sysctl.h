@@ -52,7 +52,7 @@ extern const struct sysctl sysctl_table[SYSCTL_COUNT];
 /* Returns the id of "a.b" or "a/b", the two forms of sysctl(8); SYSCTL_COUNT: unknown. */
 enum sysctl_id sysctl_find(const char *name);
 
-/* Parses as many numbers as the row has, with blanks between them. Returns 0; -EINVAL, and *ret is untouched. */
+/* Parses as many numbers as the row has, with blanks between them. Returns 0; on -EINVAL, *ret is untouched. */
 int sysctl_parse(enum sysctl_id id, const char *text, struct sysctl_value *ret);
 
 /* Writes the text that the kernel accepts, numbers with one blank between them, and returns buf. */

@@ -3,8 +3,8 @@
 /* The sysctls, a row for each: its id and the members of struct sysctl. The includer defines SYSCTL(ID, ...): sysctl.h
  * for the ids, sysctl.c for the table.
  *
- * A TIME_WAIT socket takes 256 bytes (slab tw_sock_TCP). An orphan takes a socket and some of its data; tcp_mem limits
- * the data of all orphans (net/ipv4/tcp.c:tcp_check_oom). */
+ * A TIME_WAIT socket takes 256 bytes (slab tw_sock_TCP). An orphan is counted as 4,096 bytes: its socket and some of
+ * its data; tcp_mem limits the data of all orphans (net/ipv4/tcp.c:tcp_check_oom). */
 
 /* clang-format off */
 #define IPV4(name) "net.ipv4." name

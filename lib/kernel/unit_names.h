@@ -19,7 +19,7 @@ struct unit_names {
 };
 
 /* Parses the name of a service, a scope or a slice; ".service" may be left out. "user@1000.service/app.service" names
- * a service or scope of that user's manager. Returns 0; -EINVAL, and ret is untouched. */
+ * a service or scope of that user's manager. Returns 0; on -EINVAL, ret is untouched. */
 int unit_name_parse(const char *text, char ret[static CGROUP_UNIT_MAX]);
 
 /* Return the index of a name. unit_names_find() returns UNITS_MAX if it is not in the set; unit_names_add() then adds
@@ -28,13 +28,13 @@ unsigned unit_names_find(const struct unit_names *names, const char *name);
 unsigned unit_names_add(struct unit_names *names, const char *name);
 
 /* Return a bit for each name that matches. units_of_path(): path, from the root of the hierarchy, is the unit's cgroup
- * or one below it. units_of_text(): text is a list of names, separated by blanks; one is this name, or that of a unit
+ * or one below it. units_of_text(): text, a list of names separated by blanks, contains this name or that of a unit
  * below it. */
 uint32_t units_of_path(const struct unit_names *names, const char *path);
 uint32_t units_of_text(const struct unit_names *names, const char *text);
 
-/* part is the last part of the path of a cgroup that belongs to none of the units. Returns false if no unit can have a
- * cgroup below it: units are in slices, and those of users below the users' managers (systemd.slice(5)). */
+/* part is the last part of the path of a cgroup that belongs to none of the units. Returns false if none of them can
+ * have a cgroup below it: units are in slices, and those of users below the users' managers (systemd.slice(5)). */
 bool units_may_be_below(const struct unit_names *names, const char *part);
 
 /* Writes the names of these bits, separated by blanks. Returns ret. */
