@@ -45,7 +45,7 @@ static unsigned successor(const struct rule *rule)
 
 /* The rule that has to be in effect before this one: the rule that 'after' names; if it is superseded, the rule that
  * supersedes it; if it is disabled, its own prerequisite. prerequisite_of() of the policy finds the same rule while
- * everything is available. */
+ * all rules are available and no superseded rule is active. */
 static unsigned comes_before(const struct config *config, unsigned index)
 {
         const struct rule *rule = config->rule;
@@ -120,14 +120,15 @@ static bool supersede(struct config *config, unsigned rule_a, unsigned a, unsign
         return true;
 }
 
-/* A rule that is off or only observes contradicts no other one. */
+/* A rule that is disabled or only observes contradicts no other rule. */
 static bool may_write(const struct rule *rule)
 {
         return !rule->disabled && !rule->observe;
 }
 
-/* Returns the first other action on the same sysctl: an earlier one of this rule, or one of an earlier rule that
- * contradicts it. NULL: none, or one supersedes the other. */
+/* Returns the first other action on the same sysctl: one of an earlier rule that contradicts this action, or an
+ * earlier one of this rule. NULL: none. If one of two contradicting actions supersedes the other, records that
+ * instead. */
 static const struct action *find_other(struct config *config, unsigned index, unsigned n)
 {
         const struct action *action = &config->rule[index].action[n];
@@ -364,7 +365,7 @@ static void check_whole(const struct check *c, struct rule *rule)
 
 #define INTERVAL_NS_MOST (5 * NSEC_PER_SEC)
 
-/* A tick comes early only if ports could run out before it; no other metric of a rule brings it forward. */
+/* Only ports that could run out before the next tick bring it forward; no other metric of a rule does. */
 static void check_interval(const struct check *c)
 {
         for (size_t i = 0; c->config->interval_ns > INTERVAL_NS_MOST && i < c->config->values.n; i++) {

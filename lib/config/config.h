@@ -12,9 +12,9 @@
 
 #define CONFIG_FILES_MAX 64u
 
-/* The values that twtuned leaves alone. */
+/* The sysctls that twtuned leaves alone. */
 enum yield {
-        YIELD_SYSCTL_D,   /* those that sysctl.d sets under /etc */
+        YIELD_SYSCTL_D,   /* those that a file under /etc sets */
         YIELD_NONDEFAULT, /* those, and all that are not the kernel's default */
         YIELD_NO,         /* none */
 };
@@ -57,7 +57,7 @@ struct config {
         /* Warnings: accepted, but probably a mistake. Owned; config_check() adds them. */
         struct diagnostics warnings;
 
-        struct unit_names unit_names; /* those of for-unit of all rules */
+        struct unit_names unit_names; /* the names in for-unit of all rules */
 
         struct condition_texts texts; /* the last member, so that its unused part takes no memory */
 };

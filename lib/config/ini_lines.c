@@ -142,8 +142,8 @@ static char *on_read(char *buf, int size, void *user)
         return buf;
 }
 
-/* Collects the pieces of a value (ini_handler in <ini.h>), and passes it on with the last one. inih calls this before
- * it reads on, so p->at is the line of the key. */
+/* Collects the pieces of a value (ini_handler in <ini.h>), and passes the whole value on after the last piece. inih
+ * calls this before it reads on, so p->at is the line of the key. */
 static int on_key(void *user, const char *section, const char *key, const char *piece)
 {
         struct reader *p = user;

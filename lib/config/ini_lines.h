@@ -18,6 +18,7 @@ struct ini_handler {
 };
 
 /* Reads the whole text of a file, which need not end with a NUL. Adds a diagnostic for each line with an error and
- * continues. Skips that line, unless its only error is that it is indented. file is borrowed by all origins. */
+ * continues. Skips that line, unless its only error is that it is indented, or it is a section line. file is borrowed
+ * by all origins. */
 void ini_lines_read(const char *file, const char *text, size_t size, const struct ini_handler *handler,
                     struct diagnostics *diagnostics);

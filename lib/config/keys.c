@@ -188,7 +188,7 @@ static void parse_units(struct parser *p, const struct key *key, void *field, co
         p->rule->units_at = p->at;
 }
 
-/* set, raise and lower are in one list, in the order of the lines. An empty value clears those of its own kind. */
+/* set, raise and lower are in one list, in the order of the lines. An empty value clears the actions of its kind. */
 static void parse_action(struct parser *p, const struct key *key, void *field, const char *value)
 {
         struct rule *rule = p->rule;

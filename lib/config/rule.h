@@ -34,12 +34,12 @@ enum comparison {
 
 /* METRIC OP NUMBER[UNIT] [for DURATION], or "within DURATION" for expect */
 struct condition {
-        unsigned metric; /* enum metric_id; from METRIC_COUNT on a kernel counter */
+        unsigned metric; /* enum metric_id, or METRIC_COUNT + the index of a kernel counter */
         enum comparison op;
         double number;    /* in the metric's unit */
         uint64_t time_ns; /* of `for` or `within`; 0: at once */
         struct origin at;
-        const char *text; /* the line in its normal form, which reads back as the same; borrowed from the vocabulary */
+        const char *text; /* the line in its normal form, which parses to the same condition; borrowed */
 };
 
 /* METRIC > Nx before within DURATION */
@@ -84,8 +84,8 @@ struct rule {
 
         struct condition when[RULE_CONDITIONS_MAX], until[RULE_CONDITIONS_MAX], expect;
         struct action action[RULE_ACTIONS_MAX];
-        uint64_t superseded_by[RULE_ACTIONS_MAX]; /* of an action of the vendor: a bit for each rule with an action of
-                                                     the administrator that changes the sysctl in another way */
+        uint64_t superseded_by[RULE_ACTIONS_MAX]; /* for an action of the vendor: a bit for each rule with a
+                                                     contradicting action of the administrator */
         struct abort_condition abort[RULE_ABORTS_MAX];
         struct destination_match
                 destination[RULE_DESTINATIONS_MAX]; /* ports.* are only about these; none: about all */
@@ -95,13 +95,13 @@ struct rule {
         unsigned n_when, n_until, n_actions, n_abort, n_destinations;
 };
 
-/* The texts of all conditions of a configuration, one after the other. */
+/* The texts of all conditions of a configuration, one after the other; conditions borrow them. */
 struct condition_texts {
         size_t used;
         char text[CONDITION_TEXTS_MAX];
 };
 
-/* The counters that a rule may name. */
+/* The counters that a rule may name, and where its parser stores counters and texts. */
 struct vocabulary {
         struct counters *wanted; /* receives the counters that the rules name */
         struct condition_texts *texts;
@@ -117,7 +117,7 @@ int abort_parse(const char *text, struct origin at, struct vocabulary *vocabular
 int action_parse(enum action_kind kind, const char *text, struct origin at, struct action *ret,
                  struct diagnostics *diagnostics);
 
-/* Writes the line of an action in its normal form, which reads back as the same. Returns buf. */
+/* Writes the line of an action in its normal form, which parses to the same action. Returns buf. */
 const char *action_format(const struct action *action, char buf[static RULE_TEXT_MAX]);
 
 /* Parses "max N", "min N" or both, in any order, within the built-in bounds of the sysctl. */

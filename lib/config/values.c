@@ -51,7 +51,7 @@ static uint64_t hash_text(uint64_t hash, const char *text)
         return hash;
 }
 
-/* A sum, as the order of the keys depends on the files. */
+/* Adds up the hashes of the keys, as their order depends on the files. */
 uint64_t config_values_hash(const struct config_values *values)
 {
         uint64_t sum = 0;

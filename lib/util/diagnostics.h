@@ -19,7 +19,7 @@ struct diagnostic {
         struct origin at;
         char *text;    /* owned; NULL: there was no memory for it */
         size_t rank;   /* for sorting: the index of the first diagnostic of the same file */
-        bool rule_off; /* the error only disables a rule, and the daemon starts: earlier releases accepted it */
+        bool rule_off; /* the error only disables a rule; the daemon starts, as earlier releases accepted the rule */
 };
 
 /* Zero-initialized: empty. */

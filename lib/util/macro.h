@@ -10,7 +10,7 @@
 
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
 
-/* A time is in ns of CLOCK_BOOTTIME unless its comment names another clock: it is monotonic, and it counts the time in
- * suspend, which the policy must see as a gap. */
+/* A time is in ns of CLOCK_BOOTTIME unless its comment names another clock. CLOCK_BOOTTIME is monotonic, and counts
+ * the time in suspend, which the policy must see as a gap. */
 #define NSEC_PER_MSEC UINT64_C(1000000)
 #define NSEC_PER_SEC UINT64_C(1000000000)

@@ -62,7 +62,7 @@ int port_set_parse(const char *text, struct port_set *ret)
         return 0;
 }
 
-/* Returns the first port, from `port` on, that is in the set, or that is not if `in` is false; 65536: none. */
+/* Returns the first port from `port` on that is in the set, or is not in it if `in` is false; 65536: none. */
 static unsigned port_find(const struct port_set *set, unsigned port, bool in)
 {
         const uint64_t none = in ? 0 : UINT64_MAX; /* a word to skip as a whole */
