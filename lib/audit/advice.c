@@ -29,8 +29,8 @@ static unsigned telling_condition(const struct rule *rule, const struct rule_eva
         return 0;
 }
 
-/* True if the rule is active and only advises, or its change did not help and only the advice is left. After `retry`
- * it may wait for another reason. */
+/* True if the rule only advises and is active, or if its last change did not help and `retry` has not passed since:
+ * later the rule may wait for another reason. */
 static bool may_stand(const struct policy *policy, unsigned i, const struct rule *rule,
                       const struct episodes *episodes, uint64_t now)
 {

@@ -26,7 +26,7 @@ unsigned advice_list(const struct config *config, struct policy *policy, const s
 const char *advice_whose(const struct advice *advice, const struct snapshot *snapshot,
                          char buf[static DESTINATION_NAME_MAX]);
 
-/* Returns the text of a rule's advice with names in it, cut to fit; NULL: the rule has none.
+/* Returns the text of a rule's advice with these names filled in, cut to fit; NULL: the rule has none.
  *
  *         {unit}       the systemd unit; "UNIT" if it is unknown, a container or a unit of a user, or its name needs
  *                      quotes on the command line, or looks like an option

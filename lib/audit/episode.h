@@ -56,5 +56,5 @@ static inline const struct episode *episodes_current(const struct episodes *epis
 /* Notes that the expected effect of a rule came. Returns its episode; NULL: it has none. */
 const struct episode *episodes_met(struct episodes *episodes, const char *rule);
 
-/* Ends an episode for which there is no decision of its rule for episodes_take(). */
+/* Ends an episode for a reason other than a decision of its rule, such as a reload. */
 void episodes_end(struct episodes *episodes, struct episode *episode, enum episode_end how, uint64_t now);

@@ -21,7 +21,7 @@ struct text {
         const char *netns;
 };
 
-/* The families that are not in the table of metrics. */
+/* A family that is not in the table of metrics. */
 struct family {
         const char *name, *type, *help;
         void (*put)(struct text *t, const struct exposition *e, const struct family *family);
@@ -105,7 +105,7 @@ static void put_observed_at(struct text *t, const struct exposition *e, const st
 
 enum {
         AVAILABLE,
-        ACTIVE, /* only of those that are available */
+        ACTIVE, /* only for rules that are available */
 };
 
 static void put_rules(struct text *t, const struct exposition *e, const struct family *f)
@@ -149,7 +149,7 @@ static void put_changes(struct text *t, const struct exposition *e, const struct
                 }
 }
 
-/* Leaves out destinations below the noise floor: they are no pressure, and would only add series now and then. */
+/* Leaves out destinations below the noise floor: they show no pressure, and their series would come and go. */
 static unsigned worst_groups(const struct snapshot *s, const struct destination *ret[static EXPOSITION_GROUPS])
 {
         unsigned n = 0;
@@ -172,7 +172,7 @@ static void put_groups(struct text *t, const struct exposition *e, const struct 
                         ports_value(worst[i], f->of).lower / PERCENT);
 }
 
-/* Fills in the labels "destination" and "source" from a destination's name, SOURCE->DESTINATION; their values are in
+/* Fills in the labels "destination" and "source" from a destination's name, SOURCE->DESTINATION. The labels borrow
  * name and source. */
 static void split_name(const char *name, struct label label[static 2], char source[static DESTINATION_NAME_MAX])
 {
@@ -300,7 +300,7 @@ static const struct {
         [UNIT_BYTES] = {"_bytes", 1},
 };
 
-/* "twtuned_ports_cliff_ratio" */
+/* Writes a name such as "twtuned_ports_cliff_ratio". */
 static void family_name(const struct metric *m, const char *suffix, char name[static NAME_MAX_])
 {
         snprintf(name, NAME_MAX_, "twtuned_%s%s", m->name, suffix);

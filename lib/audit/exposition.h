@@ -4,9 +4,9 @@
 /* The metrics as text in Prometheus' exposition format 0.0.4, the one that the textfile collector of
  * prometheus-node-exporter reads. Base units: a share is a ratio (1: 100 %), a rate is per second.
  *
- * Only a metric that was observed has a sample: it is absent if nothing needs it, this kernel lacks it, it could not
- * be read, or only its bounds are known. The configuration alone limits the number of series, whatever the load: only
- * the EXPOSITION_GROUPS worst destinations have series. */
+ * Only a metric that was observed has a sample: it has none if nothing needs it, this kernel lacks it, it could not be
+ * read, or only its bounds are known. The upper limit of the number of series depends on the configuration, not on the
+ * load: only the EXPOSITION_GROUPS worst destinations have series. */
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -30,7 +30,7 @@ unsigned exposition_fullest(const struct ports *ports, struct exposition_destina
 
 /* What has happened since the daemon started. */
 struct exposition_counters {
-        uint64_t metric[METRIC_COUNT]; /* of a rate: the sum of its events */
+        uint64_t metric[METRIC_COUNT]; /* for a rate: the sum of its events */
         bool counted[METRIC_COUNT];    /* the rate has been read */
         uint64_t episodes[RULES_MAX];  /* how often the rule became active */
 };
@@ -50,7 +50,7 @@ struct exposition {
         const char *(*find_unit)(void *user, uint64_t cgroup); /* returns "" if unknown, as for cgroup 0 */
         void *user;
         const struct ledger *ledger;
-        const uint64_t (*logged)[OUTCOME_COUNT]; /* for each sysctl, how many changes had which outcome */
+        const uint64_t (*logged)[OUTCOME_COUNT]; /* how many logged changes of each sysctl had each outcome */
         double observed_at; /* Unix time of the last tick that could read everything; 0: none yet */
         bool degraded;      /* the state of the daemon is STATE_DEGRADED */
 };

@@ -50,7 +50,7 @@ static bool is_same(const struct family *a, const struct family *b)
         return a->name == b->name && memcmp(a->text + HELP, b->text + HELP, a->name) == 0;
 }
 
-/* Finds the family with the name of wanted. It is nearly always the first: all daemons write them in one order. */
+/* Finds the family with the name of wanted. It is nearly always the first: all texts have the same order. */
 static struct family find(const struct exposition_text *in, const struct family *wanted)
 {
         char *end = in->text + in->size;

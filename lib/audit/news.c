@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* A rule that has not tried for so long was idle: the same failure is news then. */
+/* A rule whose last attempt is so long ago was idle: the same failure is logged again. */
 #define FORGET_NS (3600 * NSEC_PER_SEC)
 
 /* Sets a bit to value. Returns its value before. */

@@ -7,7 +7,7 @@
 
 /* What was logged of a rule since its last decision that was carried out in full. */
 struct audit_news_rule {
-        uint16_t said[DECISION_COUNT]; /* a bit for each outcome of a decision of this kind */
+        uint16_t said[DECISION_COUNT]; /* by kind of decision: a bit for each outcome that was logged */
         uint64_t tried_at;             /* ns of CLOCK_BOOTTIME; the last decision */
 };
 

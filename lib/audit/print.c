@@ -34,7 +34,7 @@ static bool has_same_name(const char *a, const char *b)
         return strncmp(a, b, n) == 0;
 }
 
-/* Adds all fields of this name. */
+/* Adds all fields that have the name of the field `first`: one text, or an array of several. */
 static void add_named(const struct audit_text *t, unsigned first, struct json *j)
 {
         const char *field = audit_text_field(t, first), *value = strchr(field, '=') + 1;

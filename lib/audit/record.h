@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What happened, as a typed record: one for each outcome. text.h makes a text of it. */
+/* What happened, as a typed record: one for each event. text.h makes a text of it. */
 
 #include "lib/kernel/snapshot.h"
 #include "lib/policy/policy.h"
@@ -47,7 +47,7 @@ enum audit_subject {
         SUBJECT_ORPHAN,      /* a sysctl that is restored because no rule holds it; retried until it succeeds */
         SUBJECT_HAND,        /* a change of a sysctl by another program while no rule held it */
         SUBJECT_FOREIGN,     /* a sysctl that another program changed or a person released: twtuned leaves it alone */
-        SUBJECT_LEFT,        /* a sysctl that an earlier twtuned left changed, in observe mode */
+        SUBJECT_LEFT,        /* in observe mode: a sysctl that an earlier twtuned left changed */
         SUBJECT_ADVICE,      /* advice of a rule */
         SUBJECT_ADVICE_OVER, /* the end of advice */
         SUBJECT_PAUSE,
@@ -84,10 +84,10 @@ struct audit_record {
         const char *rule_name;
         enum sysctl_id sysctl;                      /* FOREIGN, LEFT and REARM */
         const struct sysctl_value *original, *live; /* FOREIGN and LEFT; live: LEFT only */
-        uint64_t ns;      /* PAUSE: for how long; 0: until resumed. TICKS: since the tick before, without dumps */
-        const char *name; /* the file, or the source that cannot be read */
-        unsigned line;    /* CONFIG_FILE and LINE: in that file */
-        size_t count;     /* CONFIG_FILE: the number of errors */
+        uint64_t ns; /* PAUSE: for how long; 0: until resumed. TICKS: since the last tick, less the time of dumps */
+        const char *name;                /* the file, or the source that cannot be read */
+        unsigned line;                   /* CONFIG_FILE and LINE: in that file */
+        size_t count;                    /* CONFIG_FILE: the number of errors */
         const char *sysctl_name, *value; /* LINE */
 
         /* CONFIG */

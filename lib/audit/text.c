@@ -39,7 +39,7 @@ static struct evidence_text evidence_of(const struct audit_record *r)
         const struct evidence *e = &r->decision->evidence;
         struct evidence_text text = {0};
         const char *unit, *before_unit = e->destination[0] ? ", " : " of ";
-        bool is_computed = r->decision->kind == DECISION_ABORT; /* a multiple of a mean */
+        bool is_computed = r->decision->kind == DECISION_ABORT; /* the threshold is a multiple of a mean */
         char number[NUMBER_TEXT_MAX];
 
         snprintf(text.whose, sizeof(text.whose), "%s%s%s%s", toward(e->destination), e->destination,
@@ -109,7 +109,7 @@ static void source_of(const struct change *c, char *buf, size_t size)
                 snprintf(buf, size, c->from_file ? ", which %s sets now" : "; %s", c->reason);
 }
 
-/* Adds the values before and after; of a change that was refused, NEWVALUE is the value that was wanted. */
+/* Adds the values before and after. If the change was refused, NEWVALUE is the value that was wanted. */
 static void add_change(struct audit_text *t, const struct change *c)
 {
         char value[SYSCTL_TEXT_MAX];

@@ -26,7 +26,7 @@ void audit_text_make(struct audit_text *ret, const struct audit_record *record);
 /* Adds NAME=value, or nothing if the value is empty. */
 void audit_text_add(struct audit_text *text, const char *name, const char *format, ...) _printf_(3, 4);
 
-/* "NAME=value" */
+/* Returns "NAME=value". */
 static inline const char *audit_text_field(const struct audit_text *text, unsigned i)
 {
         return text->text + text->field[i];

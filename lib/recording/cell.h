@@ -13,7 +13,7 @@ void cell_add(char **p, const char *format, ...) _printf_(2, 3);
 /* Adds a text, with quotes if it needs them. A control character becomes '?', because a row is one line. */
 void cell_add_text(char **p, const char *text);
 
-/* Parses the number that text begins with. Returns the text after it; NULL: there is none. */
+/* Parses the number that text begins with. Returns the text after it; NULL: there is no number. */
 const char *cell_parse_number(const char *text, double *ret);
 
 /* Add the shortest text that reads back as the same value. */

@@ -9,7 +9,7 @@
 #include "lib/util/macro.h"
 #include "lib/util/units.h"
 
-/* The name of the column, or the suffix that follows the name of its id. */
+/* The name of the column, or what follows the name of its metric, sysctl or counter. */
 static const char *const names[] = {
         [TIME] = "time",
         [DATE] = "date",

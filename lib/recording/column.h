@@ -17,7 +17,7 @@ enum kind {
         HELD,
         DESTINATION,
         DESTINATION_UNIT,
-        DESTINATION_UNITS, /* those of for-unit */
+        DESTINATION_UNITS, /* those that for-unit of a rule names */
         FRESH,
         /* Each kind from here on has one column for each of several ids. */
         WITHOUT_REUSE,

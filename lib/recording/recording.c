@@ -9,7 +9,7 @@
 #include "lib/recording/column.h"
 #include "lib/util/macro.h"
 
-/* The metrics with an endpoint and a culprit, without the ports.*, which have those of the destination. */
+/* The metrics with an endpoint and a culprit of their own; metrics of metric_is_ports() have the destination's. */
 static const unsigned culprits[] = {METRIC_ACCEPT_QUEUE_WORST, METRIC_SYN_QUEUE_WORST,     METRIC_LISTEN_DROPS,
                                     METRIC_CLOSE_WAIT_GROWTH,  METRIC_CLOSE_WAIT_STUCK,    METRIC_PORTS_BOUND,
                                     METRIC_LISTEN_BURSTS,      METRIC_TCP_DATA_UNANSWERED, METRIC_UDP_PORTS,

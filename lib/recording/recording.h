@@ -7,7 +7,7 @@
  *         (empty)          invalid: not read this time
  *         -                unavailable: this kernel or network namespace has no such thing
  *         NUMBER           valid; every number reads back as the same number
- *         NUMBER*WEIGHT    a share of WEIGHT
+ *         NUMBER*WEIGHT    valid, a share: WEIGHT is the count that it is a share of
  *         LOWER..UPPER     valid, known as a range: a ports.* value of the busiest destination
  *         ~LOWER..UPPER    bounded: not read, because its bounds were enough to decide */
 
@@ -34,7 +34,7 @@ struct recording_row {
 
 struct recording_column {
         unsigned kind, id; /* id of a metric or of a sysctl, or index in counters */
-        unsigned at;       /* equal to id; of a counter, the id of its reading, or RECORDING_NO_READING: it has none */
+        unsigned at;       /* id; for a counter, the index of its reading in the snapshot, or RECORDING_NO_READING */
 };
 
 #define RECORDING_NO_READING UINT32_MAX
