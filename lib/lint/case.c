@@ -50,7 +50,7 @@ bool lint_say_refused(struct lint_case *c, const char *format, ...)
         return true;
 }
 
-/* What the kernel skips before a number (lib/ctype.c); behind one, only a blank or a tab may follow (kernel/sysctl.c:
+/* What the kernel skips before a number (lib/ctype.c); after one, only a blank or a tab may come (kernel/sysctl.c:
  * proc_wspace_sep). Measured. */
 #define SPACES " \t\f\v\xa0"
 

@@ -39,8 +39,9 @@ static bool refuses_reordering(struct lint_case *c)
 
 /* ---- tables and memory ---- */
 
-/* Returns half the size of the hash table of connections, which has a slot for each 128 KiB of memory, if a page is
- * 4 KiB; 0: unknown (net/ipv4/tcp.c:tcp_init(): alloc_large_system_hash("TCP established", ..., 17)). */
+/* Returns half the size of the hash table of connections, which has a slot for each 128 KiB of memory (32 pages of
+ * 4 KiB), at most 524,288; 0: unknown (net/ipv4/tcp.c:tcp_init(): alloc_large_system_hash("TCP established", ...,
+ * 17)). */
 static int64_t table_by_memory(int64_t pages)
 {
         int64_t slots = 1;
@@ -52,9 +53,9 @@ static int64_t table_by_memory(int64_t pages)
 
 /* Returns the default size of a table; 0: unknown. For TIME_WAIT and orphans it is half the size of the hash table
  * of connections (net/ipv4/tcp.c:tcp_init(), tcp_ipv4.c:tcp_sk_init()); tcp_ehash_entries is negative in a network
- * namespace that shares the table of the first one, and does not exist before Linux 6.1. For conntrack it is the
- * number of buckets, an estimate: it is the default only since Linux 5.15, and only without hashsize=. *ret_exact is
- * false for an estimate. */
+ * namespace that shares the table of the first one, and does not exist before Linux 6.1. For conntrack it is an
+ * estimate: the number of buckets, which is the default only since Linux 5.15, and only without hashsize=. *ret_exact
+ * is false for an estimate. */
 static int64_t default_size(const struct lint_case *c, bool *ret_exact)
 {
         bool conntrack = strstr(c->path, "nf_conntrack") != NULL;

@@ -143,7 +143,7 @@ static bool is_refused(struct lint_case *c)
         if (k->try && c->row && !c->row->module)
                 r = k->try(k->user, c->path, c->value, kept, sizeof(kept));
         c->tried = r != -ENOSYS;
-        /* The kernel takes the numbers before an invalid one, unless the trial has changed nothing. */
+        /* The kernel takes the numbers before an invalid one; if a refused trial has changed nothing, it took none. */
         if (c->row && c->row->n == 3 && !(r < 0 && *kept) && is_taken_in_part(c))
                 return true;
         if (r == -ENOSYS ? refuses_more(c) || says_range(c) || says_count(c) : r < 0 && say_refused(c, -r))

@@ -37,7 +37,7 @@ struct lint_kernel {
 struct lint_finding {
         const struct sysctl_line *line;
         /* Escaped by safe_text(), like the reason. */
-        char name[LINT_NAME_MAX];   /* as in sysctl.conf; of a glob: a sysctl that it matches, or the glob if none */
+        char name[LINT_NAME_MAX];   /* as in sysctl.conf; for a glob: a sysctl that it matches, or else the glob */
         char value[LINT_VALUE_MAX]; /* of the line */
         enum lint_verdict verdict;
         char why[LINT_WHY_MAX];

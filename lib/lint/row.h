@@ -36,7 +36,7 @@ enum lint_place {
 struct lint_row {
         const char *path; /* below /proc/sys; '*' for a family */
         unsigned n;       /* numbers in the value; 0: text */
-        int64_t min, max; /* the kernel accepts these; both 0: not checked */
+        int64_t min, max; /* the range that the kernel accepts; both 0: not checked */
         /* The default of the kernel, if it is the same since Linux 5.14; NULL: it changed, or depends on the machine
          * or on the configuration of the kernel. */
         const char *initial;
@@ -45,11 +45,11 @@ struct lint_row {
         const char *gone;          /* why this kernel may lack it */
         const char *idle;          /* why it has no effect although it exists */
         int64_t newer;             /* newer kernels accept only 0 to this; 0: they accept min to max, as older ones */
-        const char *floor;         /* of a pair: the sysctl that is its lower bound; NULL: none */
+        const char *floor;         /* for a pair: the sysctl that is its lower bound; NULL: none */
         const char *needs;         /* it has no effect while this other sysctl is 0 */
         int64_t low, high;         /* harmful under low (0: see sysctl_table), and over high if `above` is set */
         const char *below, *above; /* the harm; where below is NULL, see sysctl_table */
-        const char *module;        /* the value with this in front of it is the name of a module; NULL: it is not */
+        const char *module;        /* prefix that makes the value the name of a module; NULL: the value names none */
         const char *rule;          /* see struct lint_finding */
 };
 
@@ -78,8 +78,8 @@ extern const unsigned lint_row_count;
 /* Returns the row of a path; NULL: there is none. */
 const struct lint_row *lint_row_find(const char *path);
 
-/* Returns the row that a wrong name means: net.ipv6.tcp_x, tcp_x alone, /proc/sys/..., capitals. NULL: none is
- * certain. */
+/* Returns the row that a wrong name means, such as net.ipv6.tcp_x, tcp_x alone, /proc/sys/... or capitals. NULL: none
+ * is certain. */
 const struct lint_row *lint_row_meant(const char *path);
 
 /* True if lint gives a verdict about the path: it is about TCP, UDP, conntrack, ports or core sockets, or it is a
@@ -150,7 +150,7 @@ bool lint_number_by_then(const struct lint_case *c, const char *path, int64_t *r
 struct lint_checks {
         const char *path;
         bool (*refuses)(struct lint_case *c); /* what the kernel refuses besides values outside min and max */
-        bool (*check)(struct lint_case *c);   /* more than a threshold */
+        bool (*check)(struct lint_case *c);   /* the verdicts for which a threshold is not enough */
 };
 
 /* Returns the checks of a path; NULL: it has none. */

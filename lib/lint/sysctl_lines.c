@@ -161,7 +161,7 @@ size_t sysctl_lines_split(const char *text, size_t size, size_t *ret_end)
 }
 
 /* systemd-sysctl and sysctl -p take a byte order mark as a part of the first line (measured). Returns how many lines
- * have no effect because of it; SIZE_MAX: all of them, in UTF-16. */
+ * have no effect because of it; SIZE_MAX: all, as the text is UTF-16. */
 static size_t check_byte_order(struct origin at, const char *text, size_t size, struct diagnostics *diagnostics)
 {
         at.line = 1;

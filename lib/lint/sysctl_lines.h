@@ -15,7 +15,7 @@ struct sysctl_line {
         char *value; /* without the blanks around it; NULL: "-name" alone, which excludes the name from globs */
         bool glob;
         uint32_t hash; /* of the name */
-        size_t place;  /* index of the line where systemd-sysctl applies it: itself, or the first that it repeats */
+        size_t place;  /* index of the line in whose place it is applied: itself, or the first line that it repeats */
 };
 
 struct sysctl_file {
@@ -44,9 +44,9 @@ int sysctl_lines_read(struct sysctl_lines *lines, const char *file, const char *
  * (systemd's basic/fileio.c:categorize_eol()). */
 size_t sysctl_lines_split(const char *text, size_t size, size_t *ret_end);
 
-/* Returns the line that takes effect on name (a path, or with dots): the last line that names it. If none does, it is
- * a glob that matches: of several, the one that is applied last (place). If its value is NULL, the line revokes an
- * earlier one or excludes the name from globs, and nothing is set. Returns NULL if no line is about name. */
+/* Returns the line that takes effect on name (a path, or with dots): the last line that names it; if none does, the
+ * matching glob that is applied last (place). If the value of the line is NULL, it revokes an earlier line or excludes
+ * the name from globs, and nothing is set. Returns NULL if no line is about name. */
 const struct sysctl_line *sysctl_lines_find(const struct sysctl_lines *lines, const char *name);
 
 /* Computes the place of each line again, after lines were removed. */
