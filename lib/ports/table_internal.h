@@ -42,7 +42,9 @@ struct watched_ports {
 struct watched {
         uint64_t id; /* of the destination; 0: none */
         struct watched_ports *ports;
-        unsigned first, n;   /* the words of its sets that hold the port range: first index, number */
+        /* The words of its sets that hold the port range: first index, number. If the kernel took back their page
+         * (ports_spare()), both are 0, and so are the sets, which follow in struct table. */
+        unsigned first, n;
         unsigned made[2];    /* connections since the dump before, [1]: on a reused port */
         unsigned waiting[2]; /* SYN_SENT without an answer for 250 ms */
         unsigned of_batch, reused_of_batch;
