@@ -161,7 +161,8 @@ static void print_rule(const json_t *rule, const json_t *sysctls)
         else
                 print_conditions("It becomes active when all of these hold", json_object_get(rule, "when"));
         if (*text_of(rule, "after"))
-                printf("  and rule %s is active, or its sysctl has that effect already\n", text_of(rule, "after"));
+                printf("  and rule %s is active, or its sysctls have the effect of that rule already\n",
+                       text_of(rule, "after"));
         if (json_array_size(until) > 0)
                 print_conditions("It ends when all of these hold", until);
         else

@@ -47,7 +47,7 @@ static const struct {
         {"memory.", "grep mem /proc/net/sockstat, and sysctl net.ipv4.tcp_mem"},
         {"conntrack.", "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max, and conntrack -S"},
         {"paws.", "nstat -az TcpExtPAWSTimewait"},
-        {"opens.", "nstat -a TcpActiveOpens TcpExtTCPSynRetrans TcpOutRsts"},
+        {"opens.", "nstat -az TcpActiveOpens TcpExtTCPSynRetrans TcpOutRsts"},
         {"netstat.", "nstat -az AB for netstat.A.B"},
         {"snmp.", "nstat -az AB for snmp.A.B"},
         {"self.", "systemctl status twtuned"},

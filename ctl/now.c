@@ -229,7 +229,7 @@ static void print_end(const json_t *d, const json_t *change, const json_t *rule)
         }
         if (i > 0)
                 return;
-        printf(LABEL "none of its conditions has held for a minute\n", label);
+        printf(LABEL "a minute has passed in which none of its conditions held\n", label);
         print_longer(rule, 60);
 }
 

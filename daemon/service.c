@@ -371,7 +371,7 @@ int service_run(const struct service_options *options)
                     restore_all(s, options->notify_fd, "the configuration cannot be used, so twtuned does not run",
                                 &held) == EXIT_FAILURE &&
                     held)
-                        r = EXIT_FAILURE; /* so that the next start tries again */
+                        r = EXIT_FAILURE; /* systemd restarts it, unlike after EX_CONFIG, and it tries again */
                 return r;
         }
         r = linux_backend_start(&s->backend, true, options->notify_fd);

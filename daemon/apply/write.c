@@ -131,7 +131,8 @@ static bool yields(struct apply *a, struct change *c)
                 snprintf(c->reason, sizeof(c->reason), "%s sets it; remove that line, or set yield = no", owner.where);
         else if (a->config->yield == YIELD_NONDEFAULT && owner.has_default &&
                  !sysctl_equal(&c->before, &owner.kernel_default))
-                snprintf(c->reason, sizeof(c->reason), "it is not the kernel's default, %s (yield = nondefault)",
+                snprintf(c->reason, sizeof(c->reason),
+                         "the old value is not the kernel's default, %s (yield = nondefault)",
                          sysctl_format(&owner.kernel_default, text));
         else
                 return false;

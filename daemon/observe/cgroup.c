@@ -108,7 +108,8 @@ static bool find_below(struct walk *w, size_t length, unsigned level)
         return found;
 }
 
-/* Walks one part of the tree. Returns true if the path is that of the inode. */
+/* Walks the cgroups below user.slice (users) or all others, `levels` deep (0: any depth). Returns true if it found
+ * inode w->id; w->path is then its path. */
 static bool find_in(struct walk *w, bool users, unsigned levels)
 {
         w->users = users;

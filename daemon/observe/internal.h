@@ -49,7 +49,7 @@ enum source {
         SOURCE_COUNT = SOURCE_SYSCTL + (int)SYSCTL_COUNT,
 };
 
-/* The source of a sysctl. Without the cast clang 19 warns of arithmetic between two enumerations. */
+/* The source of a sysctl. Without (int) clang 19 warns of arithmetic between two enumerations. */
 #define SOURCE_OF(sysctl) ((enum source)(SOURCE_SYSCTL + (int)(sysctl)))
 
 enum dump_kind {
@@ -241,8 +241,8 @@ struct observer {
 
 #define OBSERVER_KEPT offsetof(struct observer, early) /* bytes that observer_set_config() keeps */
 
-/* wanted.c: sets wanted, sysctls, listeners_always, budget and slowly_ns. config NULL: wants every metric, and leaves
- * budget and slowly_ns as they are. */
+/* wanted.c: sets wanted and what follows from it, budget and slowly_ns; sysctls and listeners_always are only added to.
+ * config NULL: wants every metric, and leaves budget and slowly_ns as they are. */
 void want_config(struct observer *observer, const struct config *config);
 
 /* sources.c: every minute, sources_retry() opens missing and failed files again, enlarges the buffer for one that did

@@ -51,9 +51,9 @@ void child_ended(struct child *child, int status, uint64_t now);
 /* Returns the child with this pid; NULL: there is none. */
 struct child *child_of_pid(struct children *children, pid_t pid);
 
-/* Processes a note from the child: updates when it was last heard, whether it is ready, and its state. The second time
- * that another twtuned runs in its network namespace, prints that: the first time the other one may be about to end,
- * as a child of a killed supervisor. */
+/* Processes a note from the child: updates when it was last heard, whether it is ready, and its state. Prints that
+ * another twtuned runs in its network namespace when the child reports that for the second time: at the first report
+ * the other one may be about to end, as a child of a killed supervisor. */
 void child_hear(struct child *child, const char *text, uint64_t now);
 
 /* Ends it if it has been silent for too long: with SIGABRT, then with SIGKILL if it still runs. It is then started

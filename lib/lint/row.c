@@ -82,8 +82,7 @@ const struct lint_row lint_rows[] = {
         {CORE("netdev_max_backlog"), 1, INT, "1000", .place = LINT_FIRST, .low = 1000,
          .below = "that is under the kernel's default (1000), so that bursts are dropped",
          /* net/core/dev.c:enqueue_to_backlog(): drivers with NAPI and without RPS do not use it. */
-         .help = "packets that wait for a CPU behind RPS, loopback, veth and tunnels; most network cards do not use "
-                 "it"},
+         .help = "packets in the queue of a CPU, for RPS, loopback, veth and tunnels; few network cards use it"},
         {IPV4("tcp_synack_retries"), 1, U8, "5", .rule = "syn-queue"},
         /* Measured: connect() to an address that does not answer ends after 3 s with 1, 7 s with 2. */
         {IPV4("tcp_syn_retries"), 1, 1, 127, "6", .low = 3, .help = "how often connect() sends its SYN again",

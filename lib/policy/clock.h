@@ -32,7 +32,7 @@ static inline void clock_run(struct clock *clock, bool holds, uint64_t dt)
         clock->paused = false;
 }
 
-/* Unknown this time: neither a break nor time that counts. */
+/* Called in place of clock_run() if it is unknown whether it holds: that is no break, but the time does not count. */
 static inline void clock_pause(struct clock *clock)
 {
         clock->paused = true;

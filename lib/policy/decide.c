@@ -282,8 +282,8 @@ static bool may_help(const struct policy *p, unsigned i, const struct snapshot *
                !rule_does_harm(p, i, s);
 }
 
-/* True if all conditions of `when` have held for their time, those on ports.* for one destination, and the rule can
- * help now (that destination, if any). Begins the decision then. */
+/* Returns true, and begins the decision, if all conditions of `when` have held for their time and the rule can help
+ * now. If some are on ports.*, they must have held for one destination, and the rule must help toward that one. */
 static bool find_cause(const struct policy *p, unsigned i, const struct snapshot *s, enum decision_kind kind,
                        struct decision *d)
 {

@@ -24,8 +24,8 @@ struct glances {
         bool growing;             /* over glance_step() / 4 new sockets at the last glance: the next comes sooner */
 };
 
-/* Returns how many new sockets are worth an earlier tick or dump. After a quarter as many closed connections, glances
- * begin again. */
+/* Returns how many new sockets are worth an earlier tick or dump. Glances that have stopped (daemon/early.c) begin
+ * again after a quarter as many closed connections. */
 static inline unsigned glance_step(unsigned parity)
 {
         return parity / 16;
