@@ -241,7 +241,7 @@ struct observer {
 
 #define OBSERVER_KEPT offsetof(struct observer, early) /* bytes that observer_set_config() keeps */
 
-/* wanted.c: sets wanted and what follows from it, budget and slowly_ns; sysctls and listeners_always are only added to.
+/* wanted.c: sets wanted and what follows from it, budget and slowly_ns; only adds to sysctls and listeners_always.
  * config NULL: wants every metric, and leaves budget and slowly_ns as they are. */
 void want_config(struct observer *observer, const struct config *config);
 
